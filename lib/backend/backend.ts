@@ -1,0 +1,84 @@
+import type { Layer } from '../model/model.js';
+import type { DType, TensorData } from '../tensor/tensor.js';
+
+export type BackendName = 'native' | 'cuda' | 'fallback';
+
+/** How running work is steered and watched. Every field is optional. */
+export interface Control {
+  /** Aborting rejects the call with `signal.reason` within one tile. */
+  readonly signal?: AbortSignal | undefined;
+  /** Worker threads; default: as many as the process may use. Results do not depend on it. */
+  readonly threads?: number | undefined;
+  /** Called with units of work done and in all, at most 20 times a second. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+/**
+ * The input law N(μ, Σ) in the form x = μ + C z, z ~ N(0, I_k), CCᵀ = Σ (MATH.md section 3).
+ * `factor` absent means C = sigma · I (k = d).
+ */
+export interface WhitenedLaw {
+  /** μ, length d; absent: zero. */
+  readonly mean?: Float64Array;
+  /** C, shape (d, k), row-major. */
+  readonly factor?: { readonly data: Float64Array; readonly columns: number };
+  /** Standard deviation of every coordinate when there is no factor. */
+  readonly sigma: number;
+}
+
+/** What a backend prepares: a chain of layers with at most one block, under an input law. */
+export interface ChainSource {
+  readonly kind: 'chain';
+  readonly layers: readonly Layer[];
+  /** d, the length of an input vector. */
+  readonly inputs: number;
+  readonly law: WhitenedLaw;
+}
+
+/** Plain vectors, one per output slice, whose inner products are ordinary dot products (the `weights` measure). */
+export interface FeatureSource {
+  readonly kind: 'features';
+  readonly segments: readonly TensorData[];
+}
+
+/** A model folded and packed by a backend, owned by it. Using it after `dispose()` is an error; disposing twice is not. */
+export interface PreparedModel {
+  /** Slices of the inner product: outputs of a chain, segments of a feature source. */
+  readonly outputs: number;
+  /** Memory held, in bytes. */
+  readonly bytes: number;
+  dispose(): void;
+}
+
+export interface GramJob {
+  /** `gaussian` or `tensor` for chains; feature sources ignore it. MATH.md section 2. */
+  readonly measure: 'gaussian' | 'tensor';
+  /** Rows and columns are the same models: compute i ≤ j only and mirror, so that the tile is symmetric to the bit. */
+  readonly symmetric: boolean;
+  /** Also return the inner product of every output slice. */
+  readonly perOutput: boolean;
+}
+
+/** Inner products of rows with columns. */
+export interface GramTile {
+  /** (rows, columns), row-major. */
+  readonly total: Float64Array;
+  /** (rows, columns, outputs), row-major, if asked for. */
+  readonly perOutput?: Float64Array;
+}
+
+/**
+ * The seam between what is written once and what exists per backend. All models of a tile must have been prepared by the
+ * same backend with the same dtype, and agree in the whitened input size and the number of outputs.
+ */
+export interface Backend {
+  readonly name: BackendName;
+  /** Weights folded and packed once, per-model moments cached. */
+  prepare(source: ChainSource | FeatureSource, dtype: DType, control?: Control): Promise<PreparedModel>;
+  gramTile(
+    job: GramJob,
+    rows: readonly PreparedModel[],
+    columns: readonly PreparedModel[],
+    control?: Control,
+  ): Promise<GramTile>;
+}

@@ -1,0 +1,64 @@
+/**
+ * Stable, documented error codes. A code never changes its meaning; messages may.
+ *
+ * | code | meaning |
+ * |---|---|
+ * | `INVALID_ARGUMENT` | an argument or option that can never be right |
+ * | `FILE_NOT_FOUND` | a path that names nothing readable |
+ * | `INVALID_FILE` | a file that is not what it claims to be: damaged, truncated, malformed, hostile |
+ * | `UNSUPPORTED_DTYPE` | a tensor whose element type cannot be used as a weight |
+ * | `UNSUPPORTED_LAYER` | a model that is not (or not yet) a chain tensim can compare exactly |
+ * | `SHAPE_MISMATCH` | tensors, models or inputs whose sizes do not fit together |
+ * | `NOT_FINITE` | NaN or infinity where a number is needed, or a result beyond the floating-point range |
+ * | `ZERO_NORM` | a model that is zero under the measure, so that its similarity is undefined |
+ * | `INVALID_COVARIANCE` | a covariance that is not symmetric or not positive semi-definite |
+ * | `MEMORY_LIMIT` | the work cannot be done within the memory allowed |
+ * | `BACKEND_UNAVAILABLE` | a backend was asked for by name and is not there |
+ */
+export type TensimErrorCode =
+  | 'INVALID_ARGUMENT'
+  | 'FILE_NOT_FOUND'
+  | 'INVALID_FILE'
+  | 'UNSUPPORTED_DTYPE'
+  | 'UNSUPPORTED_LAYER'
+  | 'SHAPE_MISMATCH'
+  | 'NOT_FINITE'
+  | 'ZERO_NORM'
+  | 'INVALID_COVARIANCE'
+  | 'MEMORY_LIMIT'
+  | 'BACKEND_UNAVAILABLE';
+
+/** Where an error was found, and what would help. Every field is optional; the message already names them. */
+export interface TensimErrorDetails {
+  readonly file?: string;
+  readonly tensor?: string;
+  readonly hint?: string;
+  readonly cause?: unknown;
+}
+
+/**
+ * The one error class of the package. `code` is stable; `message` names the file and the tensor where there are such,
+ * and ends with what would help.
+ */
+export class TensimError extends Error {
+  override readonly name = 'TensimError';
+  readonly code: TensimErrorCode;
+  readonly file?: string;
+  readonly tensor?: string;
+  readonly hint?: string;
+
+  constructor(code: TensimErrorCode, message: string, details: TensimErrorDetails = {}) {
+    const place = [details.file, details.tensor === undefined ? undefined : `tensor "${details.tensor}"`]
+      .filter((part) => part !== undefined)
+      .join(': ');
+    const text = place === '' ? message : `${place}: ${message}`;
+    super(
+      details.hint === undefined ? text : `${text}. ${details.hint}`,
+      details.cause === undefined ? undefined : { cause: details.cause },
+    );
+    this.code = code;
+    if (details.file !== undefined) this.file = details.file;
+    if (details.tensor !== undefined) this.tensor = details.tensor;
+    if (details.hint !== undefined) this.hint = details.hint;
+  }
+}

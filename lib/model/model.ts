@@ -1,0 +1,55 @@
+import type { Tensor } from '../tensor/tensor.js';
+
+/** x ↦ W x + b, with W of shape (out, in) and b of shape (out). */
+export interface LinearLayer {
+  readonly type: 'linear';
+  readonly weight: Tensor;
+  readonly bias?: Tensor;
+}
+
+/**
+ * x ↦ α x + β (D((L x + l) ⊙ (R x + r)) + c), MATH.md section 1. L and R have shape (h, in), D (out, h), l and r (h), c (out).
+ * Without `down` D is the identity (out = h). α ≠ 0 needs in = out.
+ */
+export interface BilinearLayer {
+  readonly type: 'bilinear';
+  readonly left: Tensor;
+  readonly right: Tensor;
+  readonly down?: Tensor;
+  readonly leftBias?: Tensor;
+  readonly rightBias?: Tensor;
+  readonly downBias?: Tensor;
+  readonly alpha: number;
+  readonly beta: number;
+}
+
+export type Layer = LinearLayer | BilinearLayer;
+
+/** Where a model came from. All fields are absent for a model made from arrays. */
+export interface Provenance {
+  /** Path as given by the caller. */
+  readonly file?: string;
+  /** Hex digest over the file's bytes (for a sharded checkpoint: over the index and every shard, in order of name). */
+  readonly sha256?: string;
+  /** The checkpoint's own metadata, strings as they stand in the file. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** A network as a chain of polynomial layers, deeply frozen (the typed arrays excepted: JavaScript cannot freeze them). */
+export interface Model {
+  /** A short name for tables and reports: the file name without its ending, or as given. */
+  readonly label: string;
+  /** How the layers were recognised: `bilinear`, `deep`, `custom` (model.json or made from arrays). */
+  readonly family: string;
+  readonly layers: readonly Layer[];
+  /** (positions, features); positions is 1 for a plain network. */
+  readonly inputShape: readonly [positions: number, features: number];
+  /** (positions, features) of the output. */
+  readonly outputShape: readonly [positions: number, features: number];
+  /** Polynomial degree of the output in the input. */
+  readonly degree: number;
+  /** Every weight tensor under its own name, in file order; what the `weights` measure compares. */
+  readonly parameters: ReadonlyMap<string, Tensor>;
+  readonly parameterCount: number;
+  readonly provenance: Provenance;
+}

@@ -1,0 +1,114 @@
+import type { BackendName } from '../backend/backend.js';
+import type { DType, Tensor, TensorData } from '../tensor/tensor.js';
+
+/** MATH.md section 2. `weights` is a baseline: it changes under reparametrisations that leave the function alone. */
+export type Measure = 'gaussian' | 'tensor' | 'weights';
+
+/**
+ * The law of the input x. `'standard'` is N(0, I); `{ sigma }` N(0, σ²I); `{ mean, cov }` N(μ, Σ) with either part left out
+ * meaning 0 or I. `mean` has length d, `cov` shape (d, d), symmetric positive semi-definite, singular allowed.
+ */
+export type InputLaw =
+  | 'standard'
+  | { readonly sigma: number }
+  | {
+      readonly mean?: TensorData | readonly number[];
+      readonly cov?: Tensor | readonly (readonly number[])[];
+      readonly name?: string;
+    };
+
+/** The method used. Later methods (closure, sampled) join here. */
+export type Method = 'exact';
+
+export interface SimilarityOptions {
+  /** Default `'gaussian'`. */
+  readonly measure?: Measure | undefined;
+  /** Default `'auto'`: exact where it applies. */
+  readonly method?: 'auto' | Method | undefined;
+  /** Default `'standard'`. Not used by `weights`. */
+  readonly input?: InputLaw | undefined;
+  /** Compute type, default `'float64'`. */
+  readonly dtype?: DType | undefined;
+  /** Default `'auto'`: the environment variable TENSIM_BACKEND if set, else native if it loads, else fallback. */
+  readonly backend?: 'auto' | BackendName | undefined;
+  /** Default: as many as the process may use. Results do not depend on it. */
+  readonly threads?: number | undefined;
+  /** Also compare every output slice. Default false. */
+  readonly perOutput?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+export interface Progress {
+  readonly phase: 'prepare' | 'compare';
+  readonly done: number;
+  readonly total: number;
+}
+
+/** What every result says about how it was obtained. */
+export interface ResultInfo {
+  readonly measure: Measure;
+  readonly method: Method;
+  readonly exact: boolean;
+  /** Standard error of the similarity where it was sampled, else null. */
+  readonly standardError: number | null;
+  /** Name of the input law: `standard`, `sigma=2`, `custom` or the name given; null for `weights`. */
+  readonly input: string | null;
+  readonly dtype: DType;
+  readonly backend: BackendName;
+}
+
+/** One output (class) of two models compared. `similarity` is null where one of the two slices is zero. */
+export interface SliceSimilarity {
+  /** Output number as text, or the tensor's name for the `weights` measure. */
+  readonly name: string;
+  readonly similarity: number | null;
+  readonly distance: number;
+  readonly innerProduct: number;
+  readonly normA: number;
+  readonly normB: number;
+}
+
+export interface SimilarityResult extends ResultInfo {
+  readonly a: string;
+  readonly b: string;
+  /** ⟨a,b⟩ / (‖a‖·‖b‖), in [−1, 1]; exactly 1 for a model with itself. */
+  readonly similarity: number;
+  /** ‖a − b‖. */
+  readonly distance: number;
+  readonly innerProduct: number;
+  /** ‖a‖ = √⟨a,a⟩. */
+  readonly normA: number;
+  readonly normB: number;
+  readonly perOutput?: readonly SliceSimilarity[];
+}
+
+/** Rows of a square matrix; row i is a Float64Array. Symmetric to the bit. */
+export type Matrix = readonly Float64Array[];
+
+/** A difference of two models of a matrix: `to` − `from`, by index. */
+export interface Step {
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface SimilarityMatrix extends ResultInfo {
+  readonly labels: readonly string[];
+  /** Inner products. */
+  readonly gram: Matrix;
+  /** Similarities; the diagonal is exactly 1. */
+  readonly cosine: Matrix;
+  readonly perOutput?: {
+    /** Output numbers as text, or tensor names for the `weights` measure. */
+    readonly names: readonly string[];
+    /** One Gram matrix per output. */
+    readonly gram: readonly Matrix[];
+    /** One similarity matrix per output; NaN where a slice is zero (written as null in JSON, empty elsewhere). */
+    readonly cosine: readonly Matrix[];
+  };
+  /**
+   * Cosine between two differences of models, `first.to − first.from` and `second.to − second.from`, from the Gram matrix.
+   * @throws TensimError `ZERO_NORM` if one of the differences is zero.
+   */
+  direction(first: Step, second: Step): number;
+}

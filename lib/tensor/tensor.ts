@@ -1,0 +1,51 @@
+import { TensimError } from '../errors.js';
+
+/** The compute types. Weights of any floating-point type are read into one of them. */
+export type DType = 'float64' | 'float32';
+export type TensorData = Float64Array | Float32Array;
+
+/**
+ * A dense tensor: `shape[i]` elements along axis i, `strides[i]` elements (not bytes) from one to the next.
+ * Without `strides` it is contiguous in row-major (C) order. A scalar has shape `[]`.
+ */
+export interface Tensor {
+  readonly data: TensorData;
+  readonly shape: readonly number[];
+  readonly strides?: readonly number[];
+}
+
+/** The number of elements of a shape; 1 for a scalar. */
+export function sizeOf(shape: readonly number[]): number {
+  let size = 1;
+  for (const extent of shape) size *= extent;
+  return size;
+}
+
+export function dtypeOf(data: TensorData): DType {
+  return data instanceof Float64Array ? 'float64' : 'float32';
+}
+
+/**
+ * A checked contiguous tensor over `data` (not copied).
+ * @throws TensimError `SHAPE_MISMATCH` if the shape is not made of non-negative integers or its size is not `data.length`.
+ */
+export function tensor(data: TensorData | readonly number[], shape: readonly number[]): Tensor {
+  const values = Array.isArray(data) ? Float64Array.from(data) : (data as TensorData);
+  if (!(values instanceof Float64Array) && !(values instanceof Float32Array)) {
+    throw new TensimError(
+      'INVALID_ARGUMENT',
+      'tensor data must be a Float64Array, a Float32Array or an array of numbers',
+    );
+  }
+  for (const extent of shape) {
+    if (!Number.isSafeInteger(extent) || extent < 0)
+      throw new TensimError('SHAPE_MISMATCH', `shape [${shape.join(', ')}] must consist of non-negative integers`);
+  }
+  if (sizeOf(shape) !== values.length) {
+    throw new TensimError(
+      'SHAPE_MISMATCH',
+      `shape [${shape.join(', ')}] has ${sizeOf(shape)} elements, the data ${values.length}`,
+    );
+  }
+  return { data: values, shape: Object.freeze([...shape]) };
+}
