@@ -1,0 +1,41 @@
+#pragma once
+
+#include <napi.h>
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "../gaussian/one_block.h"
+#include "async_call.h"
+
+namespace tensim::addon {
+
+// Arguments from JavaScript are never trusted: each is checked for its kind, shape and length before any pointer is
+// taken. What does not fit is a JavaScript Error with a `code`. The views returned point into JavaScript's memory,
+// which `call.keep` keeps alive.
+
+[[noreturn]] void fail(Napi::Env env, const char* code, const std::string& message);
+
+// A Float64Array or Float32Array as a column; byteOffset is honoured. Detached and shared buffers are refused.
+MatrixView read_column(const Napi::Value& value, const std::string& what, AsyncCall& call);
+
+// A tensor { data, shape } of two axes, contiguous and row-major.
+MatrixView read_matrix(const Napi::Value& value, const std::string& what, AsyncCall& call);
+
+// The layers of a ChainSource (lib/backend/backend.ts); their sizes fit from layer to layer.
+std::vector<LayerView> read_layers(const Napi::Value& value, std::size_t inputs, AsyncCall& call);
+
+WhitenedLaw read_law(const Napi::Value& value, std::size_t inputs, AsyncCall& call);
+
+// A non-negative integer that fits a size.
+std::size_t read_size(const Napi::Value& value, const std::string& what);
+
+std::string read_string(const Napi::Value& value, const std::string& what);
+
+Napi::Object read_object(const Napi::Value& value, const std::string& what);
+
+// `'float64'` or `'float32'`.
+DType read_dtype(const Napi::Value& value);
+
+}  // namespace tensim::addon

@@ -1,0 +1,187 @@
+#include "calls.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "../similarity/gram_tile.h"
+#include "arguments.h"
+#include "environment.h"
+#include "handles.h"
+
+namespace tensim::addon {
+namespace {
+
+// JavaScript owns every array it is given: some embedders refuse memory from outside.
+Napi::Float64Array to_array(Napi::Env env, const std::vector<double>& values) {
+  auto array = Napi::Float64Array::New(env, values.size());
+  std::copy(values.begin(), values.end(), array.Data());
+  return array;
+}
+
+unsigned read_threads(const Napi::Value& value) {
+  return static_cast<unsigned>(std::clamp<std::size_t>(read_size(value, "threads"), 1, 256));
+}
+
+class PrepareCall final : public AsyncCall {
+ public:
+  using AsyncCall::AsyncCall;
+
+  void read(const Napi::Value& value, DType dtype) {
+    dtype_ = dtype;
+    const Napi::Object source = read_object(value, "source");
+    if (read_string(source.Get("kind"), "kind") == "chain") {
+      inputs_ = read_size(source.Get("inputs"), "inputs");
+      law_ = read_law(source.Get("law"), inputs_, *this);
+      layers_ = read_layers(source.Get("layers"), inputs_, *this);
+      return;
+    }
+    features_ = true;
+    const Napi::Value segments = source.Get("segments");
+    if (!segments.IsArray()) fail(value.Env(), "INVALID_ARGUMENT", "segments must be an array");
+    const auto array = segments.As<Napi::Array>();
+    for (std::uint32_t i = 0; i < array.Length(); ++i) segments_.push_back(read_column(array.Get(i), "segment", *this));
+  }
+
+  void execute(const Context& context) override {
+    if (dtype_ == DType::kFloat64) {
+      model_ = std::make_shared<const AnyPrepared>(build<double>(context));
+    } else {
+      model_ = std::make_shared<const AnyPrepared>(build<float>(context));
+    }
+  }
+
+  Napi::Value result(Napi::Env env) override { return PreparedHandle::create(env, std::move(model_)); }
+
+ private:
+  template <class T>
+  PreparedModel<T> build(const Context& context) const {
+    return features_ ? prepare_features<T>(segments_) : prepare<T>(context, fold(context, layers_, law_, inputs_));
+  }
+
+  DType dtype_ = DType::kFloat64;
+  bool features_ = false;
+  std::size_t inputs_ = 0;
+  WhitenedLaw law_;
+  std::vector<LayerView> layers_;
+  std::vector<MatrixView> segments_;
+  std::shared_ptr<const AnyPrepared> model_;
+};
+
+class GramTileCall final : public AsyncCall {
+ public:
+  using AsyncCall::AsyncCall;
+
+  void read(const Napi::Value& job, const Napi::Value& rows, const Napi::Value& columns) {
+    const Napi::Object object = read_object(job, "job");
+    const std::string measure = read_string(object.Get("measure"), "measure");
+    if (measure != "gaussian" && measure != "tensor")
+      fail(job.Env(), "INVALID_ARGUMENT", "measure must be gaussian or tensor");
+    job_.measure = measure == "gaussian" ? Measure::kGaussian : Measure::kTensor;
+    job_.symmetric = object.Get("symmetric").ToBoolean();
+    job_.per_output = object.Get("perOutput").ToBoolean();
+    read_models(rows, rows_);
+    read_models(columns, columns_);
+    if (job_.symmetric && rows_ != columns_) {
+      fail(job.Env(), "INVALID_ARGUMENT", "a symmetric tile needs the same models as rows and as columns");
+    }
+  }
+
+  void execute(const Context& context) override {
+    const bool float64 = rows_.empty() || std::holds_alternative<PreparedModel<double>>(*rows_.front());
+    tile_ = float64 ? compute<double>(context) : compute<float>(context);
+  }
+
+  Napi::Value result(Napi::Env env) override {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("total", to_array(env, tile_.total));
+    if (job_.per_output) object.Set("perOutput", to_array(env, tile_.per_output));
+    return object;
+  }
+
+ private:
+  using Models = std::vector<std::shared_ptr<const AnyPrepared>>;
+
+  static void read_models(const Napi::Value& value, Models& models) {
+    if (!value.IsArray()) fail(value.Env(), "INVALID_ARGUMENT", "rows and columns must be arrays of prepared models");
+    const auto array = value.As<Napi::Array>();
+    for (std::uint32_t i = 0; i < array.Length(); ++i) models.push_back(PreparedHandle::unwrap(array.Get(i)));
+  }
+
+  template <class T>
+  static std::vector<const PreparedModel<T>*> of_type(const Models& models) {
+    std::vector<const PreparedModel<T>*> pointers;
+    for (const auto& model : models) {
+      const auto* pointer = std::get_if<PreparedModel<T>>(model.get());
+      if (pointer == nullptr)
+        throw Error("INVALID_ARGUMENT", "all models of a tile must be prepared with the same dtype");
+      pointers.push_back(pointer);
+    }
+    return pointers;
+  }
+
+  template <class T>
+  GramTile compute(const Context& context) const {
+    return gram_tile<T>(context, job_, of_type<T>(rows_), of_type<T>(columns_));
+  }
+
+  GramJob job_;
+  Models rows_, columns_;
+  GramTile tile_;
+};
+
+class PeakCall final : public AsyncCall {
+ public:
+  using AsyncCall::AsyncCall;
+
+  DType dtype = DType::kFloat64;
+  double seconds = 0;
+
+  void execute(const Context& context) override {
+    using Clock = std::chrono::steady_clock;
+    const bool float64 = dtype == DType::kFloat64;
+    const auto run = float64 ? context.kernels.peak_f64 : context.kernels.peak_f32;
+    const std::size_t per_step =
+        float64 ? peak_flops_per_step(context.kernels.f64) : peak_flops_per_step(context.kernels.f32);
+    constexpr std::size_t kSteps = 1 << 16;
+    const Clock::time_point begin = Clock::now();
+    double elapsed = 0;
+    volatile double sink = 0;
+    // The best of many short runs: this is a ceiling, and a busy neighbour only lowers it.
+    while (elapsed < seconds) {
+      context.control.throw_if_aborted();
+      const Clock::time_point start = Clock::now();
+      sink = sink + run(kSteps);
+      const double time = std::chrono::duration<double>(Clock::now() - start).count();
+      rate_ = std::max(rate_, static_cast<double>(per_step * kSteps) / time);
+      elapsed = std::chrono::duration<double>(Clock::now() - begin).count();
+    }
+  }
+
+  Napi::Value result(Napi::Env env) override { return Napi::Number::New(env, rate_); }
+
+ private:
+  double rate_ = 0;
+};
+
+}  // namespace
+
+Napi::Value prepare_call(const Napi::CallbackInfo& info) {
+  auto call = std::make_unique<PrepareCall>(info.Env(), ControlHandle::unwrap(info[3]), read_threads(info[2]));
+  call->read(info[0], read_dtype(info[1]));
+  return Environment::of(info.Env()).start(std::move(call));
+}
+
+Napi::Value gram_tile_call(const Napi::CallbackInfo& info) {
+  auto call = std::make_unique<GramTileCall>(info.Env(), ControlHandle::unwrap(info[4]), read_threads(info[3]));
+  call->read(info[0], info[1], info[2]);
+  return Environment::of(info.Env()).start(std::move(call));
+}
+
+Napi::Value peak_call(const Napi::CallbackInfo& info) {
+  auto call = std::make_unique<PeakCall>(info.Env(), ControlHandle::unwrap(info[3]), read_threads(info[2]));
+  call->dtype = read_dtype(info[0]);
+  call->seconds = info[1].ToNumber();
+  return Environment::of(info.Env()).start(std::move(call));
+}
+
+}  // namespace tensim::addon

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <napi.h>
+
+namespace tensim::addon {
+
+// The asynchronous functions of the addon; each returns a promise. `threads` and `control` are the last two arguments
+// of all.
+
+// prepare(source: ChainSource | FeatureSource, dtype, threads, control) → PreparedModel
+Napi::Value prepare_call(const Napi::CallbackInfo& info);
+
+// gramTile(job: GramJob, rows: PreparedModel[], columns: PreparedModel[], threads, control) → GramTile
+Napi::Value gram_tile_call(const Napi::CallbackInfo& info);
+
+// peak(dtype, seconds, threads = 1, control) → flops per second that one thread reaches on registers alone
+Napi::Value peak_call(const Napi::CallbackInfo& info);
+
+}  // namespace tensim::addon

@@ -1,0 +1,97 @@
+#include "environment.h"
+
+#include <new>
+
+#include "async_call.h"
+
+namespace tensim::addon {
+namespace {
+
+std::shared_ptr<ThreadPool> shared_pool() {
+  static std::mutex mutex;
+  static std::weak_ptr<ThreadPool> current;
+  std::lock_guard<std::mutex> lock(mutex);
+  std::shared_ptr<ThreadPool> pool = current.lock();
+  if (!pool) {
+    pool = std::make_shared<ThreadPool>();
+    current = pool;
+  }
+  return pool;
+}
+
+// No exception leaves a pool thread: each becomes the call's outcome.
+void execute(AsyncCall& call, const KernelSet& kernels, ThreadPool& pool) noexcept {
+  try {
+    call.control->throw_if_aborted();
+    call.execute(Context{kernels, pool, call.threads, *call.control});
+  } catch (const Aborted&) {
+    call.error_code = "ABORTED";
+    call.error_message = "the call was aborted";
+  } catch (const Error& error) {
+    call.error_code = error.code();
+    call.error_message = error.what();
+  } catch (const std::bad_alloc&) {
+    call.error_code = "MEMORY_LIMIT";
+    call.error_message = "out of memory";
+  } catch (const std::exception& error) {
+    call.error_code = "INTERNAL";
+    call.error_message = error.what();
+  }
+}
+
+}  // namespace
+
+Environment::Environment(Napi::Env env) : kernels_(kernels_for(chosen_instruction_set())), pool_(shared_pool()) {
+  queue_ = Queue::New(env, "tensim", 0, 1, this);
+  queue_.Unref(env);
+  // Hooks run in reverse order: this one before the queue's own, so that calls can still be queued while it waits.
+  env.AddCleanupHook([this] { shut_down(); });
+}
+
+Napi::Promise Environment::start(std::unique_ptr<AsyncCall> owned) {
+  AsyncCall* call = owned.release();  // owned by the queue from here on; settle() deletes it
+  const Napi::Promise promise = call->deferred.Promise();
+  if (pending_.empty()) queue_.Ref(call->deferred.Env());
+  pending_.insert(call);
+  {
+    std::lock_guard<std::mutex> lock(running_->mutex);
+    ++running_->count;
+  }
+  pool_->submit([call, &kernels = kernels_, pool = pool_.get(), queue = queue_, running = running_] {
+    execute(*call, kernels, *pool);
+    queue.NonBlockingCall(call);  // fails only while the environment goes down, and then nobody waits for the outcome
+    std::lock_guard<std::mutex> lock(running->mutex);
+    if (--running->count == 0) running->none.notify_all();
+  });
+  return promise;
+}
+
+void Environment::settle(Napi::Env env, Napi::Function, Environment* environment, AsyncCall* raw) {
+  std::unique_ptr<AsyncCall> call(raw);
+  if (static_cast<napi_env>(env) == nullptr) {  // the environment is going down
+    call->forget_references();
+    return;
+  }
+  environment->pending_.erase(raw);
+  if (environment->pending_.empty()) environment->queue_.Unref(env);
+  try {
+    Napi::HandleScope scope(env);
+    if (call->error_code.empty()) {
+      call->deferred.Resolve(call->result(env));
+    } else {
+      Napi::Error error = Napi::Error::New(env, call->error_message);
+      error.Value().Set("code", call->error_code);
+      call->deferred.Reject(error.Value());
+    }
+  } catch (const Napi::Error& error) {  // an allocation failed, or a worker is being terminated
+    call->deferred.Reject(error.Value());
+  }
+}
+
+void Environment::shut_down() {
+  for (AsyncCall* call : pending_) call->control->abort();
+  std::unique_lock<std::mutex> lock(running_->mutex);
+  running_->none.wait(lock, [this] { return running_->count == 0; });
+}
+
+}  // namespace tensim::addon

@@ -1,0 +1,57 @@
+// The addon's entry: what `require` of the built file gives. lib/backend/native.ts is its only user.
+#include <napi.h>
+
+#include "../core/cpu_features.h"
+#include "../core/error.h"
+#include "arguments.h"
+#include "calls.h"
+#include "environment.h"
+#include "handles.h"
+
+namespace tensim::addon {
+namespace {
+
+// What `tensim doctor` tells of the machine.
+Napi::Value info(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("instructionSet", name(Environment::of(env).kernels().instruction_set));
+  Napi::Array available = Napi::Array::New(env);
+  for (InstructionSet set : available_instruction_sets()) available.Set(available.Length(), name(set));
+  object.Set("available", available);
+  object.Set("processor", processor_name());
+  object.Set("l1", static_cast<double>(cache_sizes().l1));
+  object.Set("l2", static_cast<double>(cache_sizes().l2));
+  object.Set("nodeApi", NAPI_VERSION);
+#if defined(__clang__)
+  object.Set("compiler", "clang " __clang_version__);
+#elif defined(__GNUC__)
+  object.Set("compiler", "gcc " __VERSION__);
+#elif defined(_MSC_VER)
+  object.Set("compiler", "msvc " + std::to_string(_MSC_VER));
+#endif
+  return object;
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  try {
+    env.SetInstanceData(new Environment(env));
+  } catch (const Error& error) {
+    fail(env, error.code(), error.what());
+  }
+  Environment& environment = Environment::of(env);
+  Napi::Function control = ControlHandle::define(env), prepared = PreparedHandle::define(env);
+  environment.prepared_constructor = Napi::Persistent(prepared);
+  exports.Set("Control", control);
+  exports.Set("info", Napi::Function::New<info>(env, "info"));
+  exports.Set("prepare", Napi::Function::New<prepare_call>(env, "prepare"));
+  exports.Set("gramTile", Napi::Function::New<gram_tile_call>(env, "gramTile"));
+  exports.Set("peak", Napi::Function::New<peak_call>(env, "peak"));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(NODE_GYP_MODULE_NAME, init)
+
+}  // namespace tensim::addon

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstddef>
+
+namespace tensim {
+
+enum class DType { kFloat64, kFloat32 };
+
+template <class T>
+struct DTypeOf;
+template <>
+struct DTypeOf<double> {
+  static constexpr DType value = DType::kFloat64;
+};
+template <>
+struct DTypeOf<float> {
+  static constexpr DType value = DType::kFloat32;
+};
+
+// A matrix that somebody else owns, of either element type, with any strides (in elements). Element (i, j) is
+// data[i·row_stride + j·column_stride].
+struct MatrixView {
+  const void* data = nullptr;
+  DType dtype = DType::kFloat64;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  std::ptrdiff_t row_stride = 0;
+  std::ptrdiff_t column_stride = 1;
+
+  template <class T>
+  static MatrixView row_major(const T* data, std::size_t rows, std::size_t columns) {
+    return {data, DTypeOf<T>::value, rows, columns, static_cast<std::ptrdiff_t>(columns), 1};
+  }
+  MatrixView transposed() const { return {data, dtype, columns, rows, column_stride, row_stride}; }
+};
+
+// Calls f with the view's data as `const double*` or `const float*`.
+template <class F>
+void visit(const MatrixView& view, const F& f) {
+  if (view.dtype == DType::kFloat64) {
+    f(static_cast<const double*>(view.data));
+  } else {
+    f(static_cast<const float*>(view.data));
+  }
+}
+
+}  // namespace tensim

@@ -1,0 +1,118 @@
+#include "thread_pool.h"
+
+#include <algorithm>
+
+namespace tensim {
+
+struct ThreadPool::Region {
+  Region(std::size_t count, unsigned helpers, const std::function<void(std::size_t)>& task)
+      : count(count), helpers_wanted(helpers), task(task) {}
+
+  const std::size_t count;
+  unsigned helpers_wanted;  // guarded by the pool's mutex
+  const std::function<void(std::size_t)>& task;
+  std::atomic<std::size_t> next{0};
+
+  std::mutex mutex;
+  std::condition_variable finished;
+  unsigned helpers_inside = 0;  // guarded by mutex
+  std::exception_ptr error;     // guarded by mutex
+};
+
+ThreadPool::~ThreadPool() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    stopping_ = true;
+    jobs_.clear();
+  }
+  wake_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void ThreadPool::submit(std::function<void()> job) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    jobs_.push_back(std::move(job));
+    const auto running = static_cast<unsigned>(threads_.size());
+    if (idle_ < jobs_.size() && running < std::max(1u, std::thread::hardware_concurrency())) grow(running + 1);
+  }
+  wake_.notify_one();
+}
+
+void ThreadPool::parallel_for(std::size_t count, unsigned threads, const std::function<void(std::size_t)>& task) {
+  if (count == 0) return;
+  const auto helpers = static_cast<unsigned>(std::min<std::size_t>(std::max(threads, 1u) - 1, count - 1));
+  auto region = std::make_shared<Region>(count, helpers, task);
+  if (helpers > 0) {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      regions_.push_back(region);
+      grow(threads);
+    }
+    wake_.notify_all();
+  }
+  work(*region);
+  if (helpers > 0) {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);  // from here on nobody new can join
+      regions_.erase(std::remove(regions_.begin(), regions_.end(), region), regions_.end());
+    }
+    std::unique_lock<std::mutex> lock(region->mutex);
+    region->finished.wait(lock, [&] { return region->helpers_inside == 0; });
+  }
+  if (region->error) std::rethrow_exception(region->error);
+}
+
+// Takes tasks until none is left.
+void ThreadPool::work(Region& region) {
+  try {
+    for (std::size_t i; (i = region.next.fetch_add(1, std::memory_order_relaxed)) < region.count;) region.task(i);
+  } catch (...) {
+    region.next.store(region.count, std::memory_order_relaxed);
+    std::lock_guard<std::mutex> lock(region.mutex);
+    if (!region.error) region.error = std::current_exception();
+  }
+}
+
+// A pool of more threads than this helps nobody; a wild `threads` option must not exhaust the system.
+constexpr std::size_t kMostThreads = 256;
+
+void ThreadPool::grow(unsigned threads) {
+  while (threads_.size() < std::min<std::size_t>(threads, kMostThreads)) threads_.emplace_back([this] { loop(); });
+}
+
+void ThreadPool::loop() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  for (;;) {
+    ++idle_;
+    wake_.wait(lock, [&] { return stopping_ || !jobs_.empty() || !regions_.empty(); });
+    --idle_;
+    if (!regions_.empty()) {  // finish what was begun before beginning anew
+      std::shared_ptr<Region> region = regions_.front();
+      {
+        std::lock_guard<std::mutex> inside(region->mutex);
+        ++region->helpers_inside;
+      }
+      if (--region->helpers_wanted == 0) regions_.pop_front();
+      lock.unlock();
+      work(*region);
+      {
+        std::lock_guard<std::mutex> inside(region->mutex);
+        --region->helpers_inside;
+      }
+      region->finished.notify_one();
+      lock.lock();
+    } else if (!jobs_.empty()) {
+      std::function<void()> job = std::move(jobs_.front());
+      jobs_.pop_front();
+      lock.unlock();
+      job();
+      job = nullptr;
+      lock.lock();
+    } else if (stopping_) {
+      return;
+    }
+  }
+}
+
+}  // namespace tensim

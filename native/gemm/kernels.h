@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstddef>
+
+#include "../core/cpu_features.h"
+
+namespace tensim {
+
+// The innermost loops, one set per instruction set and element type T, chosen once at start. They know nothing of
+// models, threads or strides: they read *panels* that packing has laid out for them.
+//
+//   row panel:     k-th step holds `mr` values, one per row            a[k·mr + i]
+//   column panel:  k-th step holds `nr` values, one per column         b[k·nr + j]       (64-byte aligned)
+//
+// A micro-tile is the mr × nr block of products of one row panel with one column panel; it lives in registers.
+//
+// For the pair kernel (MATH.md section 3) a row panel interleaves the rows of L and R of mr/2 hidden units, and a
+// column panel holds first the L then the R of nr/2 units, so that one micro-tile carries all four products of (mr/2) ×
+// (nr/2) pairs of units:
+//
+//                  | L'₀ L'₁ … | R'₀ R'₁ … |
+//            L₀    |  LL LL    |  LR LR    |        K = LL ⊙ RR + LR ⊙ RL
+//            R₀    |  RL RL    |  RR RR    |
+//            L₁    |  …
+template <class T>
+struct MicroKernels {
+  int mr;     // rows of a micro-tile, even
+  int nr;     // columns, even
+  int lanes;  // doubles in one vector: the slots of an output's running sum in `sums` below
+
+  // c[i·row_stride + j·column_stride] += Σ_k a[k,i] b[k,j] for i < rows ≤ mr, j < columns ≤ nr. Strides are in
+  // elements. column_stride = 1 with a whole tile is the fast case. With `overwrite` c is not read: it may be
+  // uninitialised.
+  void (*gemm)(std::size_t depth, const T* a, const T* b, T* c, std::ptrdiff_t row_stride, std::ptrdiff_t column_stride,
+               int rows, int columns, bool overwrite);
+
+  // The four products of a micro-tile over `depth` steps, added to `partial` (mr × nr doubles, written if `overwrite`).
+  void (*pair_partial)(std::size_t depth, const T* a, const T* b, double* partial, bool overwrite);
+
+  // The same over the last (or only) `depth` steps, plus `partial` unless that is null; then the epilogue, in registers
+  // and in double:
+  //   sums[c·lanes + …] += Σ over the tile's units i, j of  da[c·(mr/2) + i] · K_ij · db[c·(nr/2) + j]      for each
+  //   output c
+  void (*pair_finish)(std::size_t depth, const T* a, const T* b, const double* partial, std::size_t outputs,
+                      const double* da, const double* db, double* sums);
+
+  // Σ_i a[i] b[i], accumulated in double. No alignment is needed.
+  double (*dot)(std::size_t length, const T* a, const T* b);
+};
+
+struct KernelSet {
+  InstructionSet instruction_set;
+  MicroKernels<double> f64;
+  MicroKernels<float> f32;
+
+  // Multiply-adds on registers alone, the ceiling that every rate is compared with: see peak_flops_per_step. The
+  // value returned only keeps the compiler from leaving the work out.
+  double (*peak_f64)(std::size_t steps);
+  double (*peak_f32)(std::size_t steps);
+
+  template <class T>
+  const MicroKernels<T>& of() const;
+};
+template <>
+inline const MicroKernels<double>& KernelSet::of<double>() const {
+  return f64;
+}
+template <>
+inline const MicroKernels<float>& KernelSet::of<float>() const {
+  return f32;
+}
+
+const KernelSet& baseline_kernels();
+#if defined(TENSIM_HAVE_AVX2)
+const KernelSet& avx2_kernels();
+#endif
+#if defined(TENSIM_HAVE_AVX512)
+const KernelSet& avx512_kernels();
+#endif
+#if defined(TENSIM_HAVE_NEON)
+const KernelSet& neon_kernels();
+#endif
+
+// The kernels of one set that `available_instruction_sets` lists.
+const KernelSet& kernels_for(InstructionSet set);
+
+// Flops per step of peak_f64 and peak_f32.
+template <class T>
+constexpr std::size_t peak_flops_per_step(const MicroKernels<T>& kernels) {
+  return 2 * 12 * static_cast<std::size_t>(kernels.lanes) * (sizeof(double) / sizeof(T));
+}
+
+}  // namespace tensim

@@ -1,0 +1,59 @@
+// AVX-512: 32 registers of 8 doubles. 6 rows × 4 vectors are 24 accumulators, 4 columns and a broadcast: 10 loads feed
+// 24 multiply-adds.
+#if defined(__GNUC__) && !defined(__clang__)
+// GCC's own header initialises "undefined" vectors with themselves and then warns of it (GCC bug 105593).
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#include <immintrin.h>
+
+#include "micro_kernel.h"
+
+namespace tensim {
+namespace {
+
+struct Avx512F64 {
+  using T = double;
+  using Vector = __m512d;
+  static constexpr int kWidth = 8;
+  static TENSIM_INLINE Vector zero() { return _mm512_setzero_pd(); }
+  static TENSIM_INLINE Vector splat(T x) { return _mm512_set1_pd(x); }
+  static TENSIM_INLINE Vector load(const T* p) { return _mm512_load_pd(p); }
+  static TENSIM_INLINE Vector load_any(const T* p) { return _mm512_loadu_pd(p); }
+  static TENSIM_INLINE void store(T* p, Vector v) { _mm512_store_pd(p, v); }
+  static TENSIM_INLINE void store_any(T* p, Vector v) { _mm512_storeu_pd(p, v); }
+  static TENSIM_INLINE Vector fma(Vector a, Vector b, Vector c) { return _mm512_fmadd_pd(a, b, c); }
+  static TENSIM_INLINE Vector mul(Vector a, Vector b) { return _mm512_mul_pd(a, b); }
+  static TENSIM_INLINE Vector add(Vector a, Vector b) { return _mm512_add_pd(a, b); }
+  static TENSIM_INLINE T sum(Vector v) { return _mm512_reduce_add_pd(v); }
+};
+
+struct Avx512F32 {
+  using T = float;
+  using Vector = __m512;
+  using Wide = Avx512F64;
+  static constexpr int kWidth = 16;
+  static TENSIM_INLINE Vector zero() { return _mm512_setzero_ps(); }
+  static TENSIM_INLINE Vector splat(T x) { return _mm512_set1_ps(x); }
+  static TENSIM_INLINE Vector load(const T* p) { return _mm512_load_ps(p); }
+  static TENSIM_INLINE Vector load_any(const T* p) { return _mm512_loadu_ps(p); }
+  static TENSIM_INLINE void store(T* p, Vector v) { _mm512_store_ps(p, v); }
+  static TENSIM_INLINE void store_any(T* p, Vector v) { _mm512_storeu_ps(p, v); }
+  static TENSIM_INLINE Vector fma(Vector a, Vector b, Vector c) { return _mm512_fmadd_ps(a, b, c); }
+  static TENSIM_INLINE Vector mul(Vector a, Vector b) { return _mm512_mul_ps(a, b); }
+  static TENSIM_INLINE Vector add(Vector a, Vector b) { return _mm512_add_ps(a, b); }
+  template <int Half>
+  static TENSIM_INLINE __m512d widen(Vector v) {
+    return _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, Half));
+  }
+};
+
+}  // namespace
+
+const KernelSet& avx512_kernels() {
+  static constexpr KernelSet set =
+      kernel_set<MicroKernel<Avx512F64, 6, 4>, MicroKernel<Avx512F32, 6, 4>>(InstructionSet::kAvx512);
+  return set;
+}
+
+}  // namespace tensim

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "../core/context.h"
+#include "prepared_model.h"
+
+namespace tensim {
+
+enum class Measure { kGaussian, kTensor };
+
+struct GramJob {
+  Measure measure = Measure::kGaussian;
+  bool symmetric = false;   // rows and columns are the same models: compute i ≤ j and mirror
+  bool per_output = false;  // keep the slices as well
+};
+
+struct GramTile {
+  std::vector<double> total;       // (rows, columns)
+  std::vector<double> per_output;  // (rows, columns, outputs), empty unless asked for
+};
+
+// Inner products of every row model with every column model (MATH.md section 3). All must have the same depth, outputs
+// and feature sizes. The result does not depend on the number of threads: work is cut into the same parts, and sums are
+// taken in the same order, however many share it.
+template <class T>
+GramTile gram_tile(const Context& context, const GramJob& job, const std::vector<const PreparedModel<T>*>& rows,
+                   const std::vector<const PreparedModel<T>*>& columns);
+
+}  // namespace tensim

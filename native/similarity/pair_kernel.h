@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstddef>
+
+#include "../core/context.h"
+#include "prepared_model.h"
+
+namespace tensim {
+
+// The quadratic part of an inner product, per output c (MATH.md section 3):
+//
+//   P_c = Σ_hk D_ch D'_ck [(L_h·L'_k)(R_h·R'_k) + (L_h·R'_k)(R_h·L'_k)]
+//
+// It is computed in parts of consecutive row panels of `a`, so that a large pair feeds many threads; no h×h matrix
+// leaves the registers, except that inputs longer than `kc` are taken in blocks whose partial products (of one part of
+// rows and one column panel) are kept in cache.
+template <class T>
+class PairKernel {
+ public:
+  PairKernel(const Context& context, std::size_t depth);
+
+  // Parts of a pair; 0 when one of the two has no units. It depends on the models alone, never on threads.
+  std::size_t parts(const PreparedModel<T>& a, const PreparedModel<T>& b) const;
+
+  // Flops of part `part`: four products per pair of units, and the reduction.
+  std::size_t flops(const PreparedModel<T>& a, const PreparedModel<T>& b, std::size_t part) const;
+
+  // Writes part `part` of P_c to sums[c] for every output c.
+  void run(const PreparedModel<T>& a, const PreparedModel<T>& b, std::size_t part, double* sums) const;
+
+ private:
+  const Context& context_;
+  const MicroKernels<T>& kernels_;
+  std::size_t kc_;  // steps per block, all of them where the panels fit
+};
+
+}  // namespace tensim

@@ -1,0 +1,121 @@
+#include "prepared_model.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "../gemm/pack.h"
+
+namespace tensim {
+namespace {
+
+// D of the units of one panel, [output][unit in panel].
+void pack_weights(const MatrixView& down, std::size_t panel, std::size_t width, double* weights) {
+  const std::size_t first = panel * width, lanes = std::min(width, down.columns - first);
+  const auto* data = static_cast<const double*>(down.data);  // D is always folded, so float64 and row-major
+  for (std::size_t c = 0; c < down.rows; ++c) {
+    const double* row = data + static_cast<std::ptrdiff_t>(c) * down.row_stride + first;
+    std::copy(row, row + lanes, weights + c * width);
+    std::fill(weights + c * width + lanes, weights + (c + 1) * width, 0.0);
+  }
+}
+
+template <class T>
+void pack_units(const Context& context, const QuadraticMap& map, PreparedModel<T>& model) {
+  const MicroKernels<T>& kernels = context.kernels.of<T>();
+  const auto mr = static_cast<std::size_t>(kernels.mr), nr = static_cast<std::size_t>(kernels.nr);
+  const std::size_t row_units = mr / 2, column_units = nr / 2, depth = map.inputs, outputs = map.outputs;
+  model.row_panel_count = (model.units + row_units - 1) / row_units;
+  model.column_panel_count = (model.units + column_units - 1) / column_units;
+  model.row_panels = AlignedBuffer<T>(model.row_panel_count * mr * depth);
+  model.column_panels = AlignedBuffer<T>(model.column_panel_count * nr * depth);
+  model.row_weights = AlignedBuffer<double>(model.row_panel_count * row_units * outputs);
+  model.column_weights = AlignedBuffer<double>(model.column_panel_count * column_units * outputs);
+
+  // A panel is two interleaved half-panels: L at `offset` 0 and R at `second`, each unit `step` lanes after the one
+  // before.
+  const auto pack_half = [&](const MatrixView& side, std::size_t first, std::size_t units, std::size_t step,
+                             std::size_t offset, std::size_t width, T* panel) {
+    const std::size_t present = std::min(units, side.rows - first);
+    visit(side, [&](const auto* data) {
+      for (std::size_t u = 0; u < units; ++u) {
+        T* to = panel + offset + u * step;
+        if (u >= present) {
+          for (std::size_t k = 0; k < depth; ++k) to[k * width] = T(0);
+          continue;
+        }
+        const auto* from = data + static_cast<std::ptrdiff_t>(first + u) * side.row_stride;
+        for (std::size_t k = 0; k < depth; ++k) {
+          to[k * width] = static_cast<T>(from[static_cast<std::ptrdiff_t>(k) * side.column_stride]);
+        }
+      }
+    });
+  };
+  context.parallel_for(model.row_panel_count, [&](std::size_t p) {
+    T* panel = model.row_panels.data() + p * mr * depth;
+    pack_half(map.left.view, p * row_units, row_units, 2, 0, mr, panel);
+    pack_half(map.right.view, p * row_units, row_units, 2, 1, mr, panel);
+    pack_weights(map.down.view, p, row_units, model.row_weights.data() + p * row_units * outputs);
+  });
+  context.parallel_for(model.column_panel_count, [&](std::size_t p) {
+    T* panel = model.column_panels.data() + p * nr * depth;
+    pack_half(map.left.view, p * column_units, column_units, 1, 0, nr, panel);
+    pack_half(map.right.view, p * column_units, column_units, 1, column_units, nr, panel);
+    pack_weights(map.down.view, p, column_units, model.column_weights.data() + p * column_units * outputs);
+  });
+}
+
+}  // namespace
+
+template <class T>
+std::size_t PreparedModel<T>::bytes() const {
+  return row_panels.bytes() + column_panels.bytes() + row_weights.bytes() + column_weights.bytes() + features.bytes() +
+         feature_offsets.size() * sizeof(std::size_t) + (constant.size() + mean.size()) * sizeof(double);
+}
+
+template <class T>
+PreparedModel<T> prepare(const Context& context, const QuadraticMap& map) {
+  PreparedModel<T> model;
+  model.depth = map.inputs;
+  model.outputs = map.outputs;
+  model.block = map.block;
+  model.units = map.block ? map.left.view.rows : 0;
+  Moments parts = moments(context, map);
+  model.constant = std::move(parts.constant);
+  model.mean = std::move(parts.mean);
+  if (!parts.linear.empty()) {
+    model.features = AlignedBuffer<T>(parts.linear.size());
+    std::transform(parts.linear.data(), parts.linear.data() + parts.linear.size(), model.features.data(),
+                   [](double x) { return static_cast<T>(x); });
+    for (std::size_t c = 0; c <= model.outputs; ++c) model.feature_offsets.push_back(c * model.depth);
+  }
+  if (model.units > 0) pack_units(context, map, model);
+  return model;
+}
+
+template <class T>
+PreparedModel<T> prepare_features(const std::vector<MatrixView>& segments) {
+  PreparedModel<T> model;
+  model.outputs = segments.size();
+  model.constant.assign(segments.size(), 0.0);
+  model.mean.assign(segments.size(), 0.0);
+  model.feature_offsets.push_back(0);
+  for (const MatrixView& segment : segments)
+    model.feature_offsets.push_back(model.feature_offsets.back() + segment.rows);
+  model.features = AlignedBuffer<T>(model.feature_offsets.back());
+  for (std::size_t s = 0; s < segments.size(); ++s) {
+    visit(segments[s], [&](const auto* data) {
+      std::transform(data, data + segments[s].rows, model.features.data() + model.feature_offsets[s],
+                     [](auto x) { return static_cast<T>(x); });
+    });
+  }
+  return model;
+}
+
+template struct PreparedModel<double>;
+template struct PreparedModel<float>;
+template PreparedModel<double> prepare<double>(const Context&, const QuadraticMap&);
+template PreparedModel<float> prepare<float>(const Context&, const QuadraticMap&);
+template PreparedModel<double> prepare_features<double>(const std::vector<MatrixView>&);
+template PreparedModel<float> prepare_features<float>(const std::vector<MatrixView>&);
+
+}  // namespace tensim

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "../core/aligned_buffer.h"
+#include "../core/context.h"
+#include "../gaussian/one_block.h"
+
+namespace tensim {
+
+// A model as the pair kernel reads it, made once and used for all of its pairs. It owns everything it needs.
+//
+// Hidden units are packed twice, because a pair needs one model as rows and the other as columns of a micro-tile
+// (gemm/kernels.h): with `depth` whitened inputs, row panel p is row_panels[p·mr·depth …] and its share of D is
+// row_weights[p·(mr/2)·outputs …], laid out [output][unit]; the same for columns. Units that fill up the last panel are
+// zero.
+template <class T>
+struct PreparedModel {
+  std::size_t depth = 0;    // k; 0 for plain features
+  std::size_t outputs = 0;  // slices of the inner product
+  std::size_t units = 0;    // h
+  bool block = false;
+
+  std::size_t row_panel_count = 0, column_panel_count = 0;
+  AlignedBuffer<T> row_panels, column_panels;
+  AlignedBuffer<double> row_weights, column_weights;
+
+  // One vector per output, whose inner products are plain dot products: w_c, or a slice of the features. Output c is
+  // [offsets[c], offsets[c + 1]); no vectors at all when they would all be zero.
+  std::vector<std::size_t> feature_offsets;
+  AlignedBuffer<T> features;
+  std::vector<double> constant, mean;  // e_c, m_c
+
+  std::size_t bytes() const;
+};
+
+// Packs a chain folded by gaussian/one_block.
+template <class T>
+PreparedModel<T> prepare(const Context& context, const QuadraticMap& map);
+
+// Plain vectors, one per output; `segments` are columns of any element type.
+template <class T>
+PreparedModel<T> prepare_features(const std::vector<MatrixView>& segments);
+
+}  // namespace tensim

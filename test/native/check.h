@@ -1,0 +1,79 @@
+// A test harness of one page: TEST(name) { … } registers a test, CHECK fails it with the place and the values.
+#pragma once
+
+#include <cmath>
+#include <cstdio>
+#include <functional>
+#include <random>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "core/context.h"
+
+namespace tensim::test {
+
+struct Test {
+  const char* name;
+  std::function<void()> body;
+};
+
+inline std::vector<Test>& tests() {
+  static std::vector<Test> list;
+  return list;
+}
+
+struct Registration {
+  Registration(const char* name, std::function<void()> body) { tests().push_back({name, std::move(body)}); }
+};
+
+#define TEST(name)                                                                   \
+  static void test_##name();                                                         \
+  static const ::tensim::test::Registration registration_##name(#name, test_##name); \
+  static void test_##name()
+
+#define CHECK(condition) ::tensim::test::check((condition), #condition, __FILE__, __LINE__)
+
+inline void check(bool holds, const std::string& what, const char* file, int line) {
+  if (holds) return;
+  std::ostringstream text;
+  text << file << ":" << line << ": " << what;
+  throw std::runtime_error(text.str());
+}
+
+// |found − wanted| ≤ tolerance · scale
+#define CHECK_CLOSE(found, wanted, tolerance, scale)                                                              \
+  ::tensim::test::check(std::abs((found) - (wanted)) <= (tolerance) * (scale),                                    \
+                        #found " = " + std::to_string(found) + " instead of " + std::to_string(wanted), __FILE__, \
+                        __LINE__)
+
+// Runs a test body once per instruction set of this machine, on one thread and on three.
+inline void on_every_kernel(const std::function<void(const Context&)>& body) {
+  for (InstructionSet set : available_instruction_sets()) {
+    for (unsigned threads : {1u, 3u}) {
+      ThreadPool pool;
+      Control control;
+      body(Context{kernels_for(set), pool, threads, control});
+    }
+  }
+}
+
+// Numbers in [−1, 1), the same in every run.
+class Random {
+ public:
+  explicit Random(unsigned seed) : engine_(seed) {}
+  double number() { return std::uniform_real_distribution<double>(-1, 1)(engine_); }
+  std::size_t index(std::size_t below) { return std::uniform_int_distribution<std::size_t>(0, below - 1)(engine_); }
+  template <class T>
+  std::vector<T> vector(std::size_t size) {
+    std::vector<T> values(size);
+    for (T& value : values) value = static_cast<T>(number());
+    return values;
+  }
+
+ private:
+  std::mt19937 engine_;
+};
+
+}  // namespace tensim::test
