@@ -1,0 +1,231 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+import type { ChainSource, FeatureSource } from '../../lib/backend/backend.js';
+import { loadNative } from '../../lib/backend/native.js';
+import type { LinearLayer } from '../../lib/model/model.js';
+
+const native = loadNative();
+const absent = 'reason' in native || process.env.TENSIM_BACKEND === 'fallback';
+
+/** Runs one of the lives of lives.mjs in a process of its own. */
+function live(name: string, delay: number): Promise<{ code: number | null; signal: string | null; output: string }> {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('lives.mjs', import.meta.url)), name, String(delay)]);
+  let output = '';
+  child.stdout.on('data', (text) => (output += text));
+  child.stderr.on('data', (text) => (output += text));
+  return new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal, output })));
+}
+
+function linear(weight: readonly number[], inputs: number): LinearLayer {
+  return { type: 'linear', weight: { data: Float64Array.from(weight), shape: [weight.length / inputs, inputs] } };
+}
+
+function chainOf(layers: ChainSource['layers'], inputs: number): ChainSource {
+  return { kind: 'chain', inputs, law: { sigma: 1 }, layers };
+}
+
+describe.skipIf(absent)('the addon', () => {
+  // The condition is for the type checker: where there is no backend, nothing here runs.
+  const backend = 'reason' in native ? undefined! : native.backend;
+  const gaussian = { measure: 'gaussian', symmetric: false, perOutput: false } as const;
+
+  describe('ends cleanly', () => {
+    for (const delay of [0, 5, 40]) {
+      it.each(['exit in the middle of a call', 'the main thread exits while a worker works'])(
+        `%s, after ${delay} ms`,
+        async (name) => {
+          expect(await live(name, delay)).toEqual({ code: 0, signal: null, output: '' });
+        },
+      );
+      it(`a worker is terminated in the middle of a call, after ${delay} ms`, async () => {
+        const end = await live('a worker is terminated in the middle of a call', delay);
+        expect(end).toEqual({ code: 0, signal: null, output: 'settled\n' });
+      });
+    }
+    it('exit from a promise that a call resolves', async () => {
+      const end = await live('exit from a promise that a call resolves', 0);
+      expect(end).toEqual({ code: 0, signal: null, output: '' });
+    });
+    it.each([
+      'the loop stays alive until a call has settled',
+      'a worker exits by itself in the middle of a call',
+      'workers and the main thread work at the same time',
+    ])('%s', async (name) => {
+      expect(await live(name, 10)).toEqual({ code: 0, signal: null, output: 'settled\n' });
+    });
+  });
+
+  describe('checks its arguments', () => {
+    const weight = { data: new Float64Array(6), shape: [2, 3] };
+    const bad: readonly (readonly [string, unknown, string])[] = [
+      [
+        'data shorter than the shape',
+        [{ type: 'linear', weight: { data: new Float64Array(5), shape: [2, 3] } }],
+        'SHAPE_MISMATCH',
+      ],
+      [
+        'a shape of three axes',
+        [{ type: 'linear', weight: { data: new Float64Array(6), shape: [1, 2, 3] } }],
+        'SHAPE_MISMATCH',
+      ],
+      [
+        'a negative extent',
+        [{ type: 'linear', weight: { data: new Float64Array(6), shape: [-2, -3] } }],
+        'INVALID_ARGUMENT',
+      ],
+      [
+        'a fractional extent',
+        [{ type: 'linear', weight: { data: new Float64Array(6), shape: [1.5, 4] } }],
+        'INVALID_ARGUMENT',
+      ],
+      [
+        'extents whose product overflows',
+        [{ type: 'linear', weight: { data: new Float64Array(0), shape: [2 ** 52, 2 ** 52] } }],
+        'SHAPE_MISMATCH',
+      ],
+      [
+        'another element type',
+        [{ type: 'linear', weight: { data: new Int32Array(6), shape: [2, 3] } }],
+        'INVALID_ARGUMENT',
+      ],
+      ['an array of numbers', [{ type: 'linear', weight: { data: [1, 2, 3], shape: [1, 3] } }], 'INVALID_ARGUMENT'],
+      [
+        'inputs that do not fit',
+        [{ type: 'linear', weight: { data: new Float64Array(8), shape: [2, 4] } }],
+        'SHAPE_MISMATCH',
+      ],
+      [
+        'a bias of another length',
+        [{ type: 'linear', weight, bias: { data: new Float64Array(3), shape: [3] } }],
+        'SHAPE_MISMATCH',
+      ],
+      [
+        'layers that do not fit each other',
+        [
+          { type: 'linear', weight },
+          { type: 'linear', weight },
+        ],
+        'SHAPE_MISMATCH',
+      ],
+      ['an unknown layer', [{ type: 'softmax' }], 'UNSUPPORTED_LAYER'],
+      [
+        'a residual of another width',
+        [{ type: 'bilinear', left: weight, right: weight, alpha: 1, beta: 1 }],
+        'SHAPE_MISMATCH',
+      ],
+      ['a layer without a type', [{}], 'INVALID_ARGUMENT'],
+    ];
+    it.each(bad)('%s', async (_, layers, code) => {
+      await expect(backend.prepare(chainOf(layers as ChainSource['layers'], 3), 'float64')).rejects.toMatchObject({
+        code,
+      });
+    });
+
+    it('a detached array', async () => {
+      const data = new Float64Array(6);
+      structuredClone(data, { transfer: [data.buffer] });
+      const layers = [{ type: 'linear', weight: { data, shape: [2, 3] } }] as const;
+      await expect(backend.prepare(chainOf(layers, 3), 'float64')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    });
+
+    it('objects that are not prepared models', async () => {
+      for (const fake of [{}, null, 1, { outputs: 1, bytes: 1, dispose() {} }]) {
+        const tile = backend.gramTile(gaussian, [fake as never], []);
+        await expect(tile).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+      }
+    });
+
+    it('a constructor called from outside', async () => {
+      const model = await backend.prepare(chainOf([linear([1, 2], 2)], 2), 'float64');
+      const Constructor = model.constructor as new (argument?: unknown) => unknown;
+      expect(() => new Constructor()).toThrow(/prepare/);
+      expect(() => new Constructor({})).toThrow(/prepare/);
+    });
+
+    it('models that have been disposed of, of mixed types, or of other sizes', async () => {
+      const [a, b, c] = [
+        await backend.prepare(chainOf([linear([1, 2], 2)], 2), 'float64'),
+        await backend.prepare(chainOf([linear([1, 2], 2)], 2), 'float32'),
+        await backend.prepare(chainOf([linear([1, 2, 3], 3)], 3), 'float64'),
+      ];
+      await expect(backend.gramTile(gaussian, [a], [b])).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+      await expect(backend.gramTile(gaussian, [a], [c])).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' });
+      await expect(backend.gramTile({ ...gaussian, symmetric: true }, [a], [c])).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+      });
+      a.dispose();
+      a.dispose();
+      expect(a.bytes).toBe(0);
+      await expect(backend.gramTile(gaussian, [a], [a])).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    });
+  });
+
+  describe('reads memory as JavaScript sees it', () => {
+    const square = async (data: Float64Array | Float32Array) => {
+      const source: FeatureSource = { kind: 'features', segments: [data] };
+      const model = await backend.prepare(source, 'float64');
+      return (await backend.gramTile(gaussian, [model], [model])).total[0];
+    };
+
+    it('honours byteOffset', async () => {
+      expect(await square(Float64Array.of(1, 2, 3, 4, 5).subarray(1, 3))).toBe(13);
+      expect(await square(Float32Array.of(1, 2, 3, 4, 5).subarray(3))).toBe(41);
+    });
+    it('takes shared memory', async () => {
+      const data = new Float64Array(new SharedArrayBuffer(16));
+      data.set([3, 4]);
+      expect(await square(data)).toBe(25);
+    });
+    it('takes empty arrays', async () => {
+      expect(await square(new Float64Array(0))).toBe(0);
+    });
+    it('keeps weights alive until a call has settled', async () => {
+      const pending = Array.from({ length: 50 }, (_, i) => square(new Float64Array(20_000).fill(i)));
+      expect(await Promise.all(pending)).toEqual(Array.from({ length: 50 }, (_, i) => 20_000 * i * i));
+    });
+    it('lets a model be disposed of while a tile still needs it', async () => {
+      const model = await backend.prepare(chainOf([linear([3, 4], 2)], 2), 'float64');
+      const tile = backend.gramTile(gaussian, [model], [model]);
+      model.dispose();
+      expect((await tile).total[0]).toBe(25);
+    });
+  });
+
+  describe('works beside the event loop', () => {
+    const heavy = async () => {
+      const data = Float64Array.from({ length: 200 * 300 }, (_, i) => Math.sin(i));
+      const weight = { data, shape: [200, 300] };
+      const model = await backend.prepare(
+        chainOf([{ type: 'bilinear', left: weight, right: weight, alpha: 0, beta: 1 }], 300),
+        'float64',
+      );
+      return Array<typeof model>(60).fill(model);
+    };
+
+    it('timers go on and progress only grows', async () => {
+      const models = await heavy();
+      let turns = 0;
+      const timer = setInterval(() => turns++, 1);
+      const seen: number[] = [];
+      await backend.gramTile(gaussian, models, models, { onProgress: (done, total) => seen.push(done / total) });
+      clearInterval(timer);
+      expect(turns).toBeGreaterThan(20);
+      expect(seen.length).toBeGreaterThan(0);
+      expect(seen).toEqual([...seen].sort((a, b) => a - b));
+      expect(seen.at(-1)).toBeLessThanOrEqual(1);
+    });
+
+    it('rejects with the signal’s reason, before and in the middle', async () => {
+      const models = await heavy();
+      const reason = new Error('enough');
+      const tile = (signal: AbortSignal) => backend.gramTile(gaussian, models, models, { signal });
+      await expect(tile(AbortSignal.abort(reason))).rejects.toBe(reason);
+      const controller = new AbortController();
+      const running = tile(controller.signal);
+      setTimeout(() => controller.abort(reason), 10);
+      await expect(running).rejects.toBe(reason);
+    });
+  });
+});
