@@ -1,0 +1,183 @@
+import type { Mark } from 'vega';
+import type { Step } from '../similarity/types.js';
+import { type Chart, lineMark, type Rect, type TextItem, type Theme, textMark, textWidth } from './chart.js';
+import { abbreviate, labelStride, type ShortLabels } from './labels.js';
+import { amountText } from './numbers.js';
+
+const TOP = 20;
+const RIGHT = 14;
+const BOTTOM = 24;
+const LEFT = 46;
+const LONGEST_LABEL = 12;
+/** Characters of each label, or of the name of a series, in the caption of the marked step. */
+export const LONGEST_CAPTION = 16;
+/** Points are drawn on a curve of up to this many steps. */
+const MOST_POINTS = 100;
+
+export interface Series {
+  readonly name: string;
+  /** Similarity across each step, NaN where undefined. */
+  readonly similarities: Float64Array;
+}
+
+export interface CurveOptions {
+  readonly labels: ShortLabels;
+  readonly series: readonly Series[];
+  /** Drawn last, in the accent colour if it is the only one, else highlighted and named. */
+  readonly emphasis?: string | undefined;
+  readonly width: number;
+  readonly height: number;
+  readonly theme: Theme;
+  /** A step to mark with a dashed line. */
+  readonly marked?: (Step & { readonly caption: string }) | undefined;
+}
+
+/** The range of changes (1 − similarity) that a logarithmic axis holds; changes below it are drawn at its foot. */
+export interface ChangeRange {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** From the smallest change worth drawing to the largest; at most six decades, so that round-off does not flatten the rest. */
+export function changeRange(series: readonly Series[]): ChangeRange {
+  let low = Number.POSITIVE_INFINITY;
+  let high = 0;
+  for (const { similarities } of series) {
+    for (const similarity of similarities) {
+      if (!(similarity < 1)) continue;
+      low = Math.min(low, 1 - similarity);
+      high = Math.max(high, 1 - similarity);
+    }
+  }
+  if (high === 0) return { low: 1e-3, high: 1 };
+  return { low: Math.max(low, high * 1e-6) / 1.25, high: high * 1.25 };
+}
+
+/** The change across every step, on a logarithmic axis: a change ten times the usual is as clear at 0.04 as at 0.4. */
+export function curveChart(options: CurveOptions): Chart {
+  const { labels, series, emphasis, width, height, theme, marked } = options;
+  const range = changeRange(series);
+  const plot: Rect = { x: LEFT, y: TOP, width: width - LEFT - RIGHT, height: height - TOP - BOTTOM };
+  const count = labels.short.length;
+  const x = (i: number) => plot.x + ((i + 0.5) * plot.width) / count;
+  const y = (similarity: number) => plot.y + plot.height * (1 - changePosition(similarity, range));
+  const drawn = [...series.filter(({ name }) => name !== emphasis), ...series.filter(({ name }) => name === emphasis)];
+  const alone = series.length === 1;
+  return {
+    width,
+    height,
+    plot,
+    marks: [
+      ...changeTicks(range).flatMap((change) => {
+        const at = y(1 - change);
+        const label = [{ x: LEFT - 8, y: at, text: amountText(change) }];
+        return [
+          lineMark(plot.x, at, plot.x + plot.width, at, theme.line),
+          textMark(label, theme.muted, { align: { value: 'right' }, baseline: { value: 'middle' } }),
+        ];
+      }),
+      bottomLabels(labels, plot, x, theme),
+      ...(marked ? stepMarks(marked, plot, x, theme) : []),
+      ...drawn.map(({ name, similarities }) => {
+        const strong = alone || name === emphasis;
+        const colour = alone ? theme.accent : strong ? theme.highlight : theme.muted;
+        const points = Array.from(similarities, (similarity, i) => ({
+          x: x(i + 0.5),
+          y: Number.isNaN(similarity) ? 0 : y(similarity),
+          defined: !Number.isNaN(similarity),
+        }));
+        return seriesMark(points, colour, strong);
+      }),
+    ],
+  };
+}
+
+/** Where a similarity lies on the axis, from 0 (foot) to 1. The page's script places its pointer by the same formula. */
+function changePosition(similarity: number, { low, high }: ChangeRange): number {
+  const change = Math.max(1 - similarity, low);
+  return Math.log(change / low) / Math.log(high / low);
+}
+
+/** Powers of ten, and their halves and fifths where the range is short. */
+function changeTicks({ low, high }: ChangeRange): number[] {
+  const decades = Math.log10(high / low);
+  const digits = decades > 2.2 ? [1] : decades > 1.2 ? [1, 3] : [1, 2, 5];
+  const ticks: number[] = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
+    for (const digit of digits) {
+      const tick = Number(`${digit}e${power}`);
+      if (tick >= low && tick <= high) ticks.push(tick);
+    }
+  }
+  return ticks;
+}
+
+function bottomLabels(labels: ShortLabels, plot: Rect, x: (i: number) => number, theme: Theme): Mark {
+  const names = labels.short.map((label) => abbreviate(label, LONGEST_LABEL));
+  const longest = names.reduce((most, name) => Math.max(most, textWidth(name)), 0);
+  const stride = labelStride(names.length, Math.floor(plot.width / (longest + 14)));
+  const items = [...names.keys()]
+    .filter((i) => i % stride === 0)
+    .map((i): TextItem => ({ x: x(i), y: plot.y + plot.height + 8, text: names[i]! }));
+  return textMark(items, theme.muted, { align: { value: 'center' }, baseline: { value: 'top' } });
+}
+
+function stepMarks(
+  { from, to, caption }: Step & { caption: string },
+  plot: Rect,
+  x: (i: number) => number,
+  theme: Theme,
+): Mark[] {
+  const at = (x(from) + x(to)) / 2;
+  // The caption keeps to the side with more room.
+  const leftward = at > plot.x + plot.width / 2;
+  const text = [{ x: at, y: plot.y - 6, text: caption }];
+  return [
+    lineMark(at, plot.y - 2, at, plot.y + plot.height, theme.highlight, { strokeDash: { value: [3, 3] } }),
+    textMark(text, theme.highlight, {
+      align: { value: leftward ? 'right' : 'left' },
+      dx: { value: leftward ? 4 : -4 },
+      baseline: { value: 'bottom' },
+      fontWeight: { value: 600 },
+    }),
+  ];
+}
+
+interface Point {
+  readonly x: number;
+  readonly y: number;
+  readonly defined: boolean;
+}
+
+function seriesMark(points: Point[], colour: string, strong: boolean): Mark {
+  const place = { x: { field: 'x' }, y: { field: 'y' } };
+  const line: Mark = {
+    type: 'line',
+    from: { data: 'points' },
+    encode: {
+      update: {
+        ...place,
+        defined: { field: 'defined' },
+        stroke: { value: colour },
+        strokeWidth: { value: strong ? 1.8 : 1 },
+        strokeOpacity: { value: strong ? 1 : 0.45 },
+        strokeJoin: { value: 'round' },
+      },
+    },
+  };
+  const dots: Mark = {
+    type: 'symbol',
+    from: { data: 'dots' },
+    encode: { update: { ...place, size: { value: 14 }, fill: { value: colour } } },
+  };
+  // A line needs two points: a single defined step between undefined ones shows only as a dot.
+  const dotted = points.filter((point) => point.defined && strong);
+  return {
+    type: 'group',
+    data: [
+      { name: 'points', values: points },
+      { name: 'dots', values: dotted.length <= MOST_POINTS ? dotted : [] },
+    ],
+    marks: [line, dots],
+  };
+}

@@ -1,0 +1,221 @@
+import { setImmediate } from 'node:timers/promises';
+import { consecutive, outputOnsets } from '../similarity/onset.js';
+import type { Matrix, SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
+import { version } from '../version.js';
+import { barsChart } from './bars.js';
+import { type Chart, colourScheme, drawSvg, PAGE } from './chart.js';
+import { angle, type ColourScale, colourScale, heatmapPng, rampPng } from './colour.js';
+import { type CurveOptions, changeRange, curveChart, LONGEST_CAPTION, type Series } from './curve.js';
+import { heatmapChart } from './heatmap.js';
+import { abbreviate, type ShortLabels, shortenLabels, stepName } from './labels.js';
+import { amountText, escapeMarkup, ratioText, similarityText } from './numbers.js';
+import { definitionTable, page } from './page.js';
+import { provenance, type Summary, sliceName, sliceNoun, summarize } from './summary.js';
+
+/** Widths of the charts in pixels, on a desk and on a phone; the page shows one or the other. */
+const WIDTHS = { wide: 572, narrow: 340 } as const;
+/** Pixels a side of a heatmap image; larger matrices are averaged down to it. */
+const IMAGE_LIMIT = 1024;
+/** Heatmaps per output come along up to this many cells in all. */
+const MOST_CELLS = 2_000_000;
+/** Curves drawn per output: beyond this the ones that change most at some step. */
+const MOST_CURVES = 64;
+
+/** A page about a series of models. One file, loads nothing; every label in it is escaped. */
+export async function matrixHtml(matrix: SimilarityMatrix): Promise<string> {
+  const labels = shortenLabels(matrix.labels);
+  const summary = summarize(matrix);
+  const slices = embeddedSlices(matrix);
+  const matrices = slices.map(({ cosine }) => cosine);
+  const scale = colourScale(matrices, await colourScheme('viridis'), await colourScheme('blueorange'));
+  const image = await heatmapPng(matrix.cosine, scale, IMAGE_LIMIT);
+  const ramp = await rampPng(scale);
+  const marked = summary.step ?? undefined;
+  const heatmap = await bothWidths('heatmap', (width) =>
+    heatmapChart({ labels, scale, image, ramp, width, theme: PAGE, marked }),
+  );
+  const curves = curvesOf(matrix);
+  const figures = await Promise.all(
+    curves.map(({ series }, index) =>
+      bothWidths(`curve" data-curve="${index}`, (width) =>
+        curveChart(curveOptions(matrix, labels, summary, series, index, width)),
+      ),
+    ),
+  );
+  const right = figures.map((figure, i) => `<section><h2>${curves[i]!.title}</h2>${figure}</section>`);
+  const body = `<main>
+${header(matrix, labels, summary)}
+<div class="columns">
+<div class="column"><section><div class="bar"><h2>Similarity of every pair <small>colour by angle</small></h2>${chooser(slices)}</div>${heatmap}</section>
+<section class="last"><h2>How this was obtained</h2>${definitionTable(facts(matrix))}</section></div>
+<div class="column">${right.join('\n')}${outputsTable(matrix, labels, summary)}</div>
+</div>
+</main>`;
+  const data = {
+    labels: matrix.labels,
+    matrices: await Promise.all(slices.map(({ cosine }) => embedded(cosine, scale))),
+    curves: curves.map(({ series }) => ({ series: series.map(seriesData), ...changeRange(series) })),
+  };
+  return page(`tensim: ${summary.headline ?? matrix.labels.join(', ')}`, body, data);
+}
+
+/** A page about two models: the similarity, a bar per output, and all numbers in a table. */
+export async function compareHtml(result: SimilarityResult): Promise<string> {
+  const { a, b, similarity, distance, innerProduct, normA, normB, perOutput } = result;
+  const numbers = definitionTable([
+    ['distance', amountText(distance)],
+    ['inner product', amountText(innerProduct)],
+    [`norm of ${a}`, amountText(normA)],
+    [`norm of ${b}`, amountText(normB)],
+  ]);
+  const bars = perOutput
+    ? `<section><h2>Similarity per ${sliceNoun(result)}</h2>${await bothWidths('bars', (width) => barsChart(result, width, PAGE))}</section>`
+    : '';
+  const rows: [string, string][] = [...provenance(result), ['tensim', version]];
+  const body = `<main>
+<header><p class="over">tensim: two models</p><h1>${escapeMarkup(`${a} and ${b}`)}</h1></header>
+<div class="columns">
+<div class="column"><section><h2>Similarity</h2><div class="big">${similarityText(similarity, 6)}</div></section>
+<section><h2>Behind it</h2>${numbers}</section>
+<section><h2>How this was obtained</h2>${definitionTable(rows)}</section></div>
+<div class="column">${bars}</div>
+</div>
+</main>`;
+  return page(`tensim: ${a} and ${b}`, body);
+}
+
+function header(matrix: SimilarityMatrix, labels: ShortLabels, { headline, sentences }: Summary): string {
+  const { length } = matrix.labels;
+  const range =
+    length > 1 ? `${labels.noun} ${labels.short[0]} … ${labels.short[length - 1]}` : (labels.short[0] ?? '');
+  const over = `tensim: ${length} ${length === 1 ? 'model' : 'models'}, ${range.trim()}`;
+  const title = headline ?? 'Similarity';
+  return `<header><p class="over">${escapeMarkup(over)}</p><h1>${escapeMarkup(title)}</h1><p>${sentences.map(escapeMarkup).join(' ')}</p></header>`;
+}
+
+function facts(matrix: SimilarityMatrix): [string, string][] {
+  const rows: [string, string][] = [...provenance(matrix), ['models', `${matrix.labels.length}`]];
+  if (matrix.perOutput) rows.push([`${sliceNoun(matrix)}s`, `${matrix.perOutput.names.length}`]);
+  return [...rows, ['tensim', version]];
+}
+
+/** The same chart at both widths, each in an element that the page's script can find its way in. */
+async function bothWidths(kind: string, make: (width: number) => Chart): Promise<string> {
+  const parts = Object.entries(WIDTHS).map(async ([name, width]) => {
+    const chart = make(width);
+    const svg = await drawSvg([{ chart, x: 0, y: 0 }], chart.width, chart.height);
+    const { plot } = chart;
+    const place = [plot.x, plot.y, plot.width, plot.height].join(' ');
+    return `<div class="chart ${name} ${kind}" tabindex="0" data-plot="${place}">${svg}</div>`;
+  });
+  return (await Promise.all(parts)).join('');
+}
+
+interface Slice {
+  readonly name: string;
+  readonly cosine: Matrix;
+}
+
+/** All outputs together and, where that stays small, each on its own. */
+function embeddedSlices(matrix: SimilarityMatrix): Slice[] {
+  const all = { name: `all ${sliceNoun(matrix)}s`, cosine: matrix.cosine };
+  const { names, cosine } = matrix.perOutput ?? { names: [], cosine: [] };
+  if (names.length * matrix.labels.length ** 2 > MOST_CELLS) return [all];
+  return [all, ...cosine.map((slice, i) => ({ name: sliceName(matrix, names[i]!), cosine: slice }))];
+}
+
+function chooser(slices: readonly Slice[]): string {
+  if (slices.length === 1) return '';
+  const options = slices.map(({ name }) => `<option>${escapeMarkup(name)}</option>`);
+  return `<select id="slice" aria-label="What the heatmap shows" autocomplete="off">${options.join('')}</select>`;
+}
+
+/** The cells on and above the diagonal as 16-bit angles (65535: undefined), and the image, both in base64. */
+async function embedded(cosine: Matrix, scale: ColourScale): Promise<object> {
+  const count = cosine.length;
+  const span = Math.max(angle(scale.least), 1e-6);
+  const cells = Buffer.alloc(count * (count + 1));
+  let offset = 0;
+  for (let i = 0; i < count; i++) {
+    for (let j = i; j < count; j++) {
+      const similarity = cosine[i]![j]!;
+      const cell = Number.isNaN(similarity) ? 65535 : Math.round((angle(similarity) / span) * 65534);
+      offset = cells.writeUInt16LE(cell, offset);
+    }
+    if (i % 64 === 63) await setImmediate();
+  }
+  const png = await heatmapPng(cosine, scale, IMAGE_LIMIT);
+  return { span, cells: cells.toString('base64'), image: `data:image/png;base64,${png.toString('base64')}` };
+}
+
+interface Curves {
+  readonly title: string;
+  readonly series: readonly Series[];
+}
+
+function curvesOf(matrix: SimilarityMatrix): Curves[] {
+  if (matrix.labels.length < 2) return [];
+  const note = '<small>1 − similarity, logarithmic</small>';
+  const curves = [
+    {
+      title: `Change from one model to the next ${note}`,
+      series: [{ name: 'all', similarities: consecutive(matrix.cosine) }],
+    },
+  ];
+  const { names, cosine } = matrix.perOutput ?? { names: [], cosine: [] };
+  if (names.length === 0) return curves;
+  const least = cosine.map((slice) => Math.min(...consecutive(slice).filter((value) => !Number.isNaN(value))));
+  const kept = [...names.keys()]
+    .sort((a, b) => least[a]! - least[b]!)
+    .slice(0, MOST_CURVES)
+    .sort((a, b) => a - b);
+  const series = kept.map((i) => ({ name: sliceName(matrix, names[i]!), similarities: consecutive(cosine[i]!) }));
+  const some = kept.length < names.length ? `, the ${kept.length} of ${names.length} that change most` : '';
+  return [...curves, { title: `The same per ${sliceNoun(matrix)}${some} ${note}`, series }];
+}
+
+function curveOptions(
+  matrix: SimilarityMatrix,
+  labels: ShortLabels,
+  summary: Summary,
+  series: readonly Series[],
+  index: number,
+  width: number,
+): CurveOptions {
+  const { step, output } = summary;
+  const options = { labels, series, width, height: width === WIDTHS.narrow ? 190 : 212, theme: PAGE };
+  const emphasis = index === 0 || output === null ? undefined : sliceName(matrix, output);
+  if (step === null) return options;
+  const caption = emphasis
+    ? abbreviate(emphasis, 2 * LONGEST_CAPTION)
+    : stepName(labels, step.from, step.to, LONGEST_CAPTION);
+  return {
+    ...options,
+    marked: { from: step.from, to: step.to, caption },
+    emphasis: index === 0 ? undefined : emphasis,
+  };
+}
+
+function seriesData({ name, similarities }: Series): object {
+  const values = Array.from(similarities, (value) => (Number.isNaN(value) ? null : Number(value.toPrecision(12))));
+  return { name, similarities: values };
+}
+
+/** Where each output stands out on its own. */
+function outputsTable(matrix: SimilarityMatrix, labels: ShortLabels, summary: Summary): string {
+  const onsets = outputOnsets(matrix);
+  if (matrix.perOutput === undefined || onsets.every((found) => found === null)) return '';
+  const rows = onsets.map((found, i) => {
+    const name = matrix.perOutput!.names[i]!;
+    const cells =
+      found === null
+        ? '<td>none</td><td></td><td></td>'
+        : `<td>${escapeMarkup(stepName({ ...labels, noun: '' }, found.from, found.to))}</td><td class="number">${similarityText(found.similarity)}</td><td class="number">${ratioText(found.rise)} ×</td>`;
+    return {
+      rise: found?.rise ?? 0,
+      html: `<tr${name === summary.output ? ' class="most"' : ''}><td>${escapeMarkup(name)}</td>${cells}</tr>`,
+    };
+  });
+  const shown = rows.sort((a, b) => b.rise - a.rise).slice(0, MOST_CURVES);
+  return `<section><h2>Where each ${sliceNoun(matrix)} stands out <small>rise: change over the quietest stretch before it</small></h2><div class="scroll"><table class="outputs"><thead><tr><th>${sliceNoun(matrix)}</th><th>${escapeMarkup(labels.noun === '' ? 'step' : labels.noun)}</th><th class="number">similarity</th><th class="number">rise</th></tr></thead><tbody>${shown.map(({ html }) => html).join('')}</tbody></table></div></section>`;
+}

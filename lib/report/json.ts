@@ -1,0 +1,97 @@
+import type { Matrix, ResultInfo, SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
+
+/**
+ * The result of a comparison as plain data, the contract `tensim.compare/1`. `perOutput` is there only if it was asked
+ * for; the similarity of a slice that is zero in one of the models is null.
+ */
+export function compareJson(result: SimilarityResult): Record<string, unknown> {
+  const { a, b, similarity, distance, innerProduct, normA, normB, perOutput } = result;
+  return {
+    schema: 'tensim.compare/1',
+    a,
+    b,
+    ...infoJson(result),
+    similarity: numberOrNull(similarity),
+    distance: numberOrNull(distance),
+    innerProduct: numberOrNull(innerProduct),
+    normA: numberOrNull(normA),
+    normB: numberOrNull(normB),
+    ...(perOutput && {
+      perOutput: perOutput.map((slice) => ({
+        name: slice.name,
+        similarity: slice.similarity === null ? null : numberOrNull(slice.similarity),
+        distance: numberOrNull(slice.distance),
+        innerProduct: numberOrNull(slice.innerProduct),
+        normA: numberOrNull(slice.normA),
+        normB: numberOrNull(slice.normB),
+      })),
+    }),
+  };
+}
+
+/** A similarity matrix as plain data, the contract `tensim.matrix/1`. Undefined similarities are null. */
+export function matrixJson(matrix: SimilarityMatrix): Record<string, unknown> {
+  const { labels, cosine, gram, perOutput } = matrix;
+  return {
+    schema: 'tensim.matrix/1',
+    labels: [...labels],
+    ...infoJson(matrix),
+    cosine: rowsJson(cosine),
+    gram: rowsJson(gram),
+    ...(perOutput && {
+      perOutput: {
+        names: [...perOutput.names],
+        cosine: perOutput.cosine.map(rowsJson),
+        gram: perOutput.gram.map(rowsJson),
+      },
+    }),
+  };
+}
+
+/**
+ * The JSON text of a matrix in pieces of one row each, the same bytes as `JSON.stringify(matrixJson(matrix))` and a newline:
+ * two thousand models make text too long to build at once without stopping everything else.
+ */
+export function* matrixJsonText(matrix: SimilarityMatrix): Generator<string> {
+  const { labels, cosine, gram, perOutput } = matrix;
+  const head = JSON.stringify({ schema: 'tensim.matrix/1', labels, ...infoJson(matrix) });
+  yield `${head.slice(0, -1)},"cosine":`;
+  yield* rowsText(cosine);
+  yield ',"gram":';
+  yield* rowsText(gram);
+  if (perOutput) {
+    yield `,"perOutput":{"names":${JSON.stringify(perOutput.names)},"cosine":`;
+    yield* listText(perOutput.cosine);
+    yield ',"gram":';
+    yield* listText(perOutput.gram);
+    yield '}';
+  }
+  yield '}\n';
+}
+
+function infoJson({ measure, method, exact, standardError, input, dtype, backend }: ResultInfo): ResultInfo {
+  return { measure, method, exact, standardError, input, dtype, backend };
+}
+
+function rowsJson(matrix: Matrix): (number | null)[][] {
+  return matrix.map((row) => Array.from(row, numberOrNull));
+}
+
+function* rowsText(matrix: Matrix): Generator<string> {
+  for (let i = 0; i < matrix.length; i++)
+    yield `${i === 0 ? '[' : ','}${JSON.stringify(Array.from(matrix[i]!, numberOrNull))}`;
+  yield matrix.length === 0 ? '[]' : ']';
+}
+
+function* listText(matrices: readonly Matrix[]): Generator<string> {
+  yield '[';
+  for (let i = 0; i < matrices.length; i++) {
+    if (i > 0) yield ',';
+    yield* rowsText(matrices[i]!);
+  }
+  yield ']';
+}
+
+function numberOrNull(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}

@@ -1,0 +1,73 @@
+/** Labels as a reader wants them: `step_00000 … step_08000` are all a "step", with the numbers 0 … 8000. */
+export interface ShortLabels {
+  /** What the labels have in common, without separators; empty if they are not numbered names. */
+  readonly noun: string;
+  /** One per label: its number, or the label itself. */
+  readonly short: readonly string[];
+  /** Whether `short` are numbers. */
+  readonly numbered: boolean;
+}
+
+/** Splits labels that differ in one number only into the common name and the numbers. Other labels stay as they are. */
+export function shortenLabels(labels: readonly string[]): ShortLabels {
+  const asTheyAre = { noun: '', short: labels, numbered: false };
+  const first = labels[0];
+  if (first === undefined || labels.length < 2) return asTheyAre;
+  let head = first.length;
+  let tail = first.length;
+  for (const label of labels) {
+    head = Math.min(
+      head,
+      commonLength(first, label, (text, i) => text[i]),
+    );
+    tail = Math.min(
+      tail,
+      commonLength(first, label, (text, i) => text[text.length - 1 - i]),
+    );
+  }
+  while (head > 0 && isDigit(first[head - 1])) head--;
+  while (tail > 0 && isDigit(first[first.length - tail])) tail--;
+  const numbers = labels.map((label) => label.slice(head, label.length - tail));
+  if (!numbers.every((number) => /^\d{1,15}$/.test(number))) return asTheyAre;
+  return {
+    noun: first.slice(0, head).replace(/[\s_.\-:=]+$/, ''),
+    short: numbers.map((n) => `${Number(n)}`),
+    numbered: true,
+  };
+}
+
+/** "step 6000 → 6200", or "alpha → beta", each label within `limit` characters. */
+export function stepName(
+  { noun, short }: ShortLabels,
+  from: number,
+  to: number,
+  limit = Number.POSITIVE_INFINITY,
+): string {
+  return `${noun === '' ? '' : `${noun} `}${abbreviate(short[from]!, limit)} → ${abbreviate(short[to]!, limit)}`;
+}
+
+/** At most `limit` characters, cut in the middle, where names of one family differ least. */
+export function abbreviate(text: string, limit: number): string {
+  const characters = [...text];
+  if (characters.length <= limit) return text;
+  const tail = Math.floor((limit - 1) / 2);
+  return `${characters.slice(0, limit - 1 - tail).join('')}…${characters.slice(characters.length - tail).join('')}`;
+}
+
+/** The smallest of 1, 2, 5, 10, 20, 50 … by which `count` labels thin out to at most `room`. */
+export function labelStride(count: number, room: number): number {
+  for (let power = 1; ; power *= 10) {
+    for (const digit of [1, 2, 5]) if (count <= digit * power * Math.max(1, room)) return digit * power;
+  }
+}
+
+function commonLength(a: string, b: string, at: (text: string, i: number) => string | undefined): number {
+  const limit = Math.min(a.length, b.length);
+  let i = 0;
+  while (i < limit && at(a, i) === at(b, i)) i++;
+  return i;
+}
+
+function isDigit(character: string | undefined): boolean {
+  return character !== undefined && character >= '0' && character <= '9';
+}

@@ -1,0 +1,99 @@
+import { type Change, largestChange, type Onset, onset, outputOnsets } from '../similarity/onset.js';
+import type { ResultInfo, SimilarityMatrix } from '../similarity/types.js';
+import { type ShortLabels, shortenLabels, stepName } from './labels.js';
+import { ratioText, similarityText } from './numbers.js';
+
+/** What a report on a series of checkpoints says in words. */
+export interface Summary {
+  /** "Onset at step 6000 → 6200, output 9", or "Largest change at …"; null for fewer than two models. */
+  readonly headline: string | null;
+  /** One sentence per entry: the onset, the output that changed most there, the largest change in all. */
+  readonly sentences: readonly string[];
+  /** The step the headline names: the onset, else the largest change. */
+  readonly step: Change | null;
+  /** Name of the output slice the headline names. */
+  readonly output: string | null;
+}
+
+/** "output 9", or "tensor body.0.l.weight" for the `weights` measure, whose slices are tensors. */
+export function sliceName({ measure }: ResultInfo, name: string): string {
+  return `${sliceNoun({ measure })} ${name}`;
+}
+
+export function sliceNoun({ measure }: Pick<ResultInfo, 'measure'>): 'output' | 'tensor' {
+  return measure === 'weights' ? 'tensor' : 'output';
+}
+
+/** Names the onset and the largest change between consecutive models, in all and per output (see similarity/onset.ts). */
+export function summarize(matrix: SimilarityMatrix): Summary {
+  const largest = largestChange(matrix);
+  if (largest === null) return { headline: null, sentences: [], step: null, output: null };
+  const labels = shortenLabels(matrix.labels);
+  const start = onset(matrix);
+  const step = start ?? largest;
+  const name = stepName(labels, step.from, step.to);
+  const most = step.output === undefined ? '' : `, ${sliceName(matrix, step.output.name)}`;
+  const headline = `${start === null ? 'Largest change' : 'Onset'} at ${name}${most}`;
+  const sentences = start === null ? withoutOnset(matrix, labels, largest) : withOnset(matrix, labels, largest, start);
+  return { headline, sentences, step, output: step.output?.name ?? null };
+}
+
+function withOnset(matrix: SimilarityMatrix, labels: ShortLabels, largest: Change, start: Onset): string[] {
+  const name = stepName(labels, start.from, start.to);
+  const isLargest = largest.from === start.from;
+  const first = `${isLargest ? 'The onset, the change that stands out most and the largest in all, is' : 'The onset, the change that stands out most, is'} ${name} (similarity ${similarityText(start.similarity)}): ${ratioText(start.rise)} times the quietest stretch before it.`;
+  const rest = isLargest ? [] : [`The largest change in all is ${describe(matrix, labels, largest)}.`];
+  return [first, ...outputSentence(matrix, start), ...rest];
+}
+
+function withoutOnset(matrix: SimilarityMatrix, labels: ShortLabels, largest: Change): string[] {
+  const name = stepName(labels, largest.from, largest.to);
+  const first = `The largest change between consecutive models is ${name} (similarity ${similarityText(largest.similarity)}).`;
+  const sentences = [first, ...outputSentence(matrix, largest)];
+  if (matrix.labels.length > 4)
+    sentences.push(`No ${largest.from < 3 ? 'later ' : ''}change stands out from the level before it.`);
+  const alone = outputOnsets(matrix).reduce(
+    (best, next) => ((next?.rise ?? 0) > (best?.rise ?? 0) ? next : best),
+    null,
+  );
+  if (alone !== null) {
+    const where = stepName(labels, alone.from, alone.to);
+    sentences.push(
+      `On its own, ${sliceName(matrix, alone.name)} stands out at ${where} (similarity ${similarityText(alone.similarity)}): ${ratioText(alone.rise)} times the quietest stretch before it.`,
+    );
+  }
+  return sentences;
+}
+
+/** Which output changed most at a step, and how far behind the next one is. */
+function outputSentence(matrix: SimilarityMatrix, change: Change): string[] {
+  const { output } = change;
+  if (output === undefined || matrix.perOutput === undefined) return [];
+  const others = matrix.perOutput.cosine
+    .filter((_, i) => matrix.perOutput?.names[i] !== output.name)
+    .map((slice) => slice[change.from]![change.to]!)
+    .filter((similarity) => !Number.isNaN(similarity));
+  const next = others.length === 0 ? '' : `; all others at least ${similarityText(Math.min(...others))}`;
+  const name = sliceName(matrix, output.name);
+  return [
+    `${name[0]!.toUpperCase()}${name.slice(1)} changed most there (similarity ${similarityText(output.similarity)}${next}).`,
+  ];
+}
+
+function describe(matrix: SimilarityMatrix, labels: ShortLabels, { from, to, similarity, output }: Change): string {
+  const most =
+    output === undefined ? '' : `; most in ${sliceName(matrix, output.name)}, ${similarityText(output.similarity)}`;
+  return `${stepName(labels, from, to)} (similarity ${similarityText(similarity)}${most})`;
+}
+
+/** How a result was obtained, as rows of name and value. */
+export function provenance(info: ResultInfo): [name: string, value: string][] {
+  const rows: [string, string][] = [
+    ['measure', info.measure],
+    ['method', info.exact ? 'exact' : info.method],
+  ];
+  if (info.standardError !== null) rows.push(['standard error', info.standardError.toExponential(1)]);
+  if (info.input !== null) rows.push(['input law', info.input === 'standard' ? 'standard, N(0, I)' : info.input]);
+  rows.push(['dtype', info.dtype], ['backend', info.backend]);
+  return rows;
+}

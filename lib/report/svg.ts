@@ -1,0 +1,92 @@
+import { consecutive } from '../similarity/onset.js';
+import type { SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
+import { barsChart } from './bars.js';
+import { type Chart, colourScheme, drawSvg, FONT_SIZE, PAPER, type TextItem, textMark, textWidth } from './chart.js';
+import { colourScale, heatmapPng, rampPng } from './colour.js';
+import { curveChart, LONGEST_CAPTION } from './curve.js';
+import { heatmapChart } from './heatmap.js';
+import { shortenLabels, stepName } from './labels.js';
+import { summarize } from './summary.js';
+
+const WIDTH = 640;
+const MARGIN = 16;
+/** Between a chart and the text below it. */
+const GAP = 14;
+const CURVE_HEIGHT = 200;
+const IMAGE_LIMIT = 1024;
+
+/** The heatmap with its legend, the curve below it, and the sentences of the report above, on white. */
+export async function matrixSvg(matrix: SimilarityMatrix): Promise<string> {
+  const labels = shortenLabels(matrix.labels);
+  const { sentences, step } = summarize(matrix);
+  const scale = colourScale([matrix.cosine], await colourScheme('viridis'), await colourScheme('blueorange'));
+  const image = await heatmapPng(matrix.cosine, scale, IMAGE_LIMIT);
+  const inner = WIDTH - 2 * MARGIN;
+  const charts = [
+    textChart(sentences, inner),
+    heatmapChart({
+      labels,
+      scale,
+      image,
+      ramp: await rampPng(scale),
+      width: inner,
+      theme: PAPER,
+      marked: step ?? undefined,
+    }),
+  ];
+  if (step !== null) {
+    charts.push(
+      textChart(['Change from one model to the next (1 − similarity, logarithmic)'], inner),
+      curveChart({
+        labels,
+        series: [{ name: 'all', similarities: consecutive(matrix.cosine) }],
+        width: inner,
+        height: CURVE_HEIGHT,
+        theme: PAPER,
+        marked: { from: step.from, to: step.to, caption: stepName(labels, step.from, step.to, LONGEST_CAPTION) },
+      }),
+    );
+  }
+  return stack(charts);
+}
+
+/** The similarity of two models as a bar, and one for each output if there are such, on white. */
+export function compareSvg(result: SimilarityResult): Promise<string> {
+  const inner = WIDTH - 2 * MARGIN;
+  const title = `Similarity of ${result.a} and ${result.b}`;
+  return stack([textChart([title], inner), barsChart(result, inner, PAPER)]);
+}
+
+function stack(charts: readonly Chart[]): Promise<string> {
+  let y = MARGIN;
+  const placed = charts.map((chart) => {
+    const place = { chart, x: MARGIN, y };
+    y += chart.height + GAP;
+    return place;
+  });
+  return drawSvg(placed, WIDTH, y + MARGIN, '#ffffff');
+}
+
+/** Paragraphs as wrapped lines: SVG does not wrap text. */
+function textChart(paragraphs: readonly string[], width: number): Chart {
+  const lineHeight = FONT_SIZE * 1.4;
+  const lines = paragraphs.flatMap((paragraph) => wrap(paragraph, width));
+  const items = lines.map((text, i): TextItem => ({ x: 0, y: i * lineHeight, text }));
+  const height = lines.length * lineHeight;
+  return {
+    width,
+    height,
+    plot: { x: 0, y: 0, width, height },
+    marks: [textMark(items, PAPER.ink, { baseline: { value: 'top' } })],
+  };
+}
+
+function wrap(paragraph: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of paragraph.split(' ')) {
+    const last = lines.at(-1);
+    if (last !== undefined && textWidth(`${last} ${word}`) <= width) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}

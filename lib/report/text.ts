@@ -1,0 +1,142 @@
+import { consecutive, type Onset, onset } from '../similarity/onset.js';
+import type { ResultInfo, SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
+import { abbreviate, shortenLabels } from './labels.js';
+import { amountText, similarityDecimals, similarityText } from './numbers.js';
+import { provenance, sliceNoun, summarize } from './summary.js';
+
+export interface TextOptions {
+  /** Set off what matters with ANSI codes. Default false. */
+  readonly colour?: boolean | undefined;
+}
+
+/** Columns of the terminal that a report keeps within. */
+const COLUMNS = 100;
+const LONGEST_LABEL = 28;
+/** Heights of a bar in the curve, lowest first. */
+const BARS = '▁▂▃▄▅▆▇█';
+
+/** What `tensim compare` prints: the similarity and what is behind it, then a table per output if there is one. */
+export function compareText(result: SimilarityResult, { colour = false }: TextOptions = {}): string {
+  const { a, b, similarity, distance, innerProduct, normA, normB, perOutput } = result;
+  const facts = columns(
+    [
+      ['similarity', bold(similarityText(similarity, 6), colour)],
+      ['distance', amountText(distance)],
+      ['inner product', amountText(innerProduct)],
+      ['norms', `${amountText(normA)} and ${amountText(normB)}`],
+    ],
+    'll',
+  );
+  const parts = [`${a}\n${b}`, facts, footnote(result)];
+  if (perOutput) {
+    const decimals = similarityDecimals(
+      perOutput.map((slice) => slice.similarity),
+      6,
+    );
+    const rows = perOutput.map((slice) => [
+      abbreviate(slice.name, LONGEST_LABEL),
+      slice.similarity === null ? 'undefined (zero output)' : slice.similarity.toFixed(decimals),
+      amountText(slice.distance),
+      amountText(slice.normA),
+      amountText(slice.normB),
+    ]);
+    parts.push(columns([[sliceNoun(result), 'similarity', 'distance', 'norm a', 'norm b'], ...rows], 'lrrrr'));
+  }
+  return `${parts.join('\n\n')}\n`;
+}
+
+/** What `tensim matrix` prints: the matrix where it fits, else the changes as a curve; then the sentences of the report. */
+export function matrixText(matrix: SimilarityMatrix, { colour = false }: TextOptions = {}): string {
+  const { headline, sentences } = summarize(matrix);
+  const parts = [table(matrix) ?? curve(matrix)];
+  if (headline !== null) parts.push([bold(headline, colour), ...sentences].join('\n'));
+  return `${[...parts, footnote(matrix)].join('\n\n')}\n`;
+}
+
+/** The matrix as a table, null if it would be wider than the terminal. */
+function table({ labels, cosine }: SimilarityMatrix): string | null {
+  // A column takes at least "0.0000" and two spaces.
+  if (labels.length * 8 > COLUMNS) return null;
+  const names = shortenLabels(labels).short.map((name) => abbreviate(name, LONGEST_LABEL));
+  const decimals = similarityDecimals(
+    cosine.flatMap((row) => [...row]),
+    4,
+  );
+  const head = names.map((name) => ([...name].length <= decimals + 2 ? name : ''));
+  // Names too long for a column head give way to row numbers.
+  const numbered = head.includes('');
+  const rows = labels.map((label, i) => [
+    `${numbered ? `${i + 1}  ` : ''}${abbreviate(label, LONGEST_LABEL)}`,
+    ...Array.from(cosine[i]!, (value) => value.toFixed(decimals)),
+  ]);
+  const text = columns(
+    [['', ...(numbered ? names.map((_, i) => `${i + 1}`) : head)], ...rows],
+    `l${'r'.repeat(labels.length)}`,
+  );
+  return Math.max(...text.split('\n').map(displayWidth)) <= COLUMNS ? text : null;
+}
+
+/** The change of every step as a row of bars on a logarithmic scale; of neighbours that share a bar, the largest. */
+function curve(matrix: SimilarityMatrix): string {
+  const { labels } = matrix;
+  const similarities = consecutive(matrix.cosine);
+  const changes = Array.from(similarities, (similarity) => 1 - similarity);
+  const high = Math.max(...changes);
+  const low = Math.max(Math.min(...changes), high * 1e-6, Number.MIN_VALUE);
+  const perBar = Math.ceil(changes.length / COLUMNS);
+  let bars = '';
+  for (let i = 0; i < changes.length; i += perBar) {
+    const change = Math.max(low, ...changes.slice(i, i + perBar));
+    const height = high > low ? Math.log(change / low) / Math.log(high / low) : 0;
+    bars += BARS[Math.min(BARS.length - 1, Math.floor(height * BARS.length))];
+  }
+  const { short } = shortenLabels(labels);
+  const [first, last] = [abbreviate(short[0]!, LONGEST_LABEL), abbreviate(short.at(-1)!, LONGEST_LABEL)];
+  const gap = Math.max(1, bars.length - displayWidth(first) - displayWidth(last));
+  const title = `${labels.length} models: change from one to the next, 1 − similarity, ${amountText(low, 2)} to ${amountText(high, 2)} (logarithmic)`;
+  return [title, bars, `${first}${' '.repeat(gap)}${last}`, '', largestSteps(matrix, similarities, onset(matrix))].join(
+    '\n',
+  );
+}
+
+/** The steps that changed most, and the onset among them. */
+function largestSteps({ labels }: SimilarityMatrix, similarities: Float64Array, start: Onset | null): string {
+  const most = [...similarities.keys()].sort((a, b) => similarities[a]! - similarities[b]!).slice(0, 5);
+  if (start !== null && !most.includes(start.from)) most[4] = start.from;
+  const rows = most
+    .sort((a, b) => a - b)
+    .map((i) => [
+      `${abbreviate(labels[i]!, LONGEST_LABEL)} → ${abbreviate(labels[i + 1]!, LONGEST_LABEL)}`,
+      similarityText(similarities[i]!),
+      i === start?.from ? 'onset' : '',
+    ]);
+  return columns([['largest changes', 'similarity', ''], ...rows], 'lrl');
+}
+
+function footnote(info: ResultInfo): string {
+  return provenance(info)
+    .map(([name, value]) => (name === 'method' ? value : `${name} ${value}`))
+    .join(' · ');
+}
+
+/** Rows of cells in aligned columns, two spaces apart; `alignment` has an l or an r per column. */
+function columns(rows: readonly (readonly string[])[], alignment: string): string {
+  const widths = [...alignment].map((_, c) => Math.max(...rows.map((row) => displayWidth(row[c]!))));
+  const lines = rows.map((row) =>
+    row.map((cell, c) => {
+      const space = ' '.repeat(widths[c]! - displayWidth(cell));
+      return alignment[c] === 'r' ? space + cell : cell + space;
+    }),
+  );
+  return lines.map((cells) => cells.join('  ').trimEnd()).join('\n');
+}
+
+/** Characters without ANSI codes. */
+function displayWidth(text: string): number {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape character starts an ANSI code
+  return [...text.replace(/\u001b\[\d+m/g, '')].length;
+}
+
+function bold(text: string, colour: boolean): string {
+  return colour ? `\u001b[1m${text}\u001b[22m` : text;
+}

@@ -1,0 +1,124 @@
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, extname, join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { TensimError } from '../errors.js';
+import type { SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
+import { compareCsv, matrixCsv } from './csv.js';
+import { compareHtml, matrixHtml } from './html.js';
+import { compareJson, matrixJsonText } from './json.js';
+import { matrixNpy } from './npy.js';
+import { compareSvg, matrixSvg } from './svg.js';
+
+export type ReportFormat = 'json' | 'csv' | 'npy' | 'svg' | 'html';
+
+type Pieces = Iterable<string | Uint8Array>;
+
+const FORMATS: readonly ReportFormat[] = ['json', 'csv', 'npy', 'svg', 'html'];
+/** Bytes gathered before they are written. */
+const WRITE_SIZE = 1 << 16;
+
+/**
+ * The format that a file name asks for by its ending, in upper or lower case.
+ * @throws TensimError `INVALID_ARGUMENT` for any other ending; it lists the endings.
+ */
+export function reportFormat(file: string): ReportFormat {
+  const ending = /[/\\]$/.test(file) ? '' : extname(file).toLowerCase();
+  const format = FORMATS.find((name) => ending === `.${name}`);
+  if (format !== undefined) return format;
+  throw new TensimError(
+    'INVALID_ARGUMENT',
+    `"${file}" does not say which kind of report to write: it has ${ending === '' ? 'no ending' : `the ending "${ending}"`}`,
+    { hint: `Endings are ${FORMATS.map((name) => `.${name}`).join(', ')}` },
+  );
+}
+
+/**
+ * Checks before a long computation that its report can be written: the ending, and that the folder is there.
+ * @throws TensimError `INVALID_ARGUMENT` (ending; the file is a folder), `FILE_NOT_FOUND` (no such folder).
+ */
+export async function checkReportFile(file: string): Promise<ReportFormat> {
+  const format = reportFormat(file);
+  const folder = dirname(file);
+  if (!(await stat(folder).catch(() => null))?.isDirectory())
+    throw new TensimError('FILE_NOT_FOUND', `there is no folder "${folder}" to write the report to`, {
+      file,
+      hint: 'Create the folder first',
+    });
+  if ((await stat(file).catch(() => null))?.isDirectory())
+    throw new TensimError('INVALID_ARGUMENT', 'the report cannot be written: this is a folder', { file });
+  return format;
+}
+
+/**
+ * Writes a result in the format that the file's ending names. The file appears complete or not at all: it is written
+ * beside its place and renamed. NPY holds the similarity matrix, for a comparison the 2×2 matrix of its two models.
+ * @throws TensimError as `checkReportFile`, and `INVALID_ARGUMENT` where the system refuses to write, with its reason.
+ */
+export async function writeReport(result: SimilarityResult | SimilarityMatrix, file: string): Promise<void> {
+  const format = await checkReportFile(file);
+  const pieces = 'labels' in result ? await matrixPieces(result, format) : await comparePieces(result, format);
+  const temporary = join(dirname(file), `.${basename(file)}.${randomBytes(6).toString('hex')}.tmp`);
+  try {
+    const handle = await open(temporary, 'wx');
+    try {
+      await writePieces(handle, pieces);
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, file);
+  } catch (cause) {
+    await rm(temporary, { force: true });
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new TensimError('INVALID_ARGUMENT', `the report cannot be written: ${reason}`, { file, cause });
+  }
+}
+
+async function matrixPieces(matrix: SimilarityMatrix, format: ReportFormat): Promise<Pieces> {
+  switch (format) {
+    case 'json':
+      return matrixJsonText(matrix);
+    case 'csv':
+      return matrixCsv(matrix);
+    case 'npy':
+      return matrixNpy(matrix.cosine);
+    case 'svg':
+      return [await matrixSvg(matrix)];
+    case 'html':
+      return [await matrixHtml(matrix)];
+  }
+}
+
+async function comparePieces(result: SimilarityResult, format: ReportFormat): Promise<Pieces> {
+  const { similarity } = result;
+  switch (format) {
+    case 'json':
+      return [`${JSON.stringify(compareJson(result))}\n`];
+    case 'csv':
+      return compareCsv(result);
+    case 'npy':
+      return matrixNpy([Float64Array.of(1, similarity), Float64Array.of(similarity, 1)]);
+    case 'svg':
+      return [await compareSvg(result)];
+    case 'html':
+      return [await compareHtml(result)];
+  }
+}
+
+/** Pieces are made while they are written, a few at a time, so that a large matrix neither fills memory nor stops other work. */
+async function writePieces(handle: FileHandle, pieces: Pieces): Promise<void> {
+  let gathered: Buffer[] = [];
+  let bytes = 0;
+  const flush = async () => {
+    await handle.writeFile(Buffer.concat(gathered));
+    gathered = [];
+    bytes = 0;
+    await setImmediate();
+  };
+  for (const piece of pieces) {
+    gathered.push(Buffer.from(piece as Uint8Array));
+    bytes += gathered.at(-1)!.length;
+    if (bytes >= WRITE_SIZE) await flush();
+  }
+  await flush();
+}
