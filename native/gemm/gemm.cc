@@ -12,77 +12,132 @@ constexpr std::size_t ceil_div(std::size_t a, std::size_t b) {
   return (a + b - 1) / b;
 }
 
+using Offsets = std::vector<std::ptrdiff_t>;
+
 // How the three loops are cut (the names are those of BLIS):
 //
 //   kc   steps of k per panel: a row panel (mr·kc) takes a quarter of the first cache, and a column panel (nr·kc) stays
 //   in the second mc   rows per task: their packed panels (mc·kc) take a quarter of the second cache nc   columns
-//   packed at a time, and `mo` rows: both packed blocks together stay within some megabytes
-template <class T>
+//   packed at a time, and `mo` rows: each packed block stays within some megabytes
 struct Blocking {
   std::size_t kc, mc, nc, mo;
 
-  Blocking(const MicroKernels<T>& kernels, std::size_t k) {
+  template <class T>
+  Blocking(const MicroKernels<T>& kernels, std::size_t m, std::size_t n, std::size_t k) {
     static const CacheSizes caches = cache_sizes();
+    constexpr std::size_t kPacked = std::size_t{4} << 20;
     const auto mr = static_cast<std::size_t>(kernels.mr), nr = static_cast<std::size_t>(kernels.nr);
     const std::size_t most = std::max<std::size_t>(64, caches.l1 / (4 * mr * sizeof(T)));
     kc = k == 0 ? 1 : ceil_div(k, ceil_div(k, most));  // equal parts rather than a short last one
     mc = std::max<std::size_t>(1, caches.l2 / (4 * kc * sizeof(T) * mr)) * mr;
-    nc = std::max<std::size_t>(1, (std::size_t{4} << 20) / (kc * sizeof(T) * nr)) * nr;
-    mo = std::max(mc, (std::size_t{4} << 20) / (kc * sizeof(T)) / mc * mc);
+    nc = std::min(ceil_div(n, nr) * nr, std::max<std::size_t>(1, kPacked / (kc * sizeof(T) * nr)) * nr);
+    mo = std::min(ceil_div(m, mr) * mr, std::max<std::size_t>(1, kPacked / (kc * sizeof(T)) / mc) * mc);
   }
 };
+
+// The stride of every panel's offsets, or kIrregular.
+std::vector<std::ptrdiff_t> panel_strides(const Offsets& offsets, std::size_t width) {
+  std::vector<std::ptrdiff_t> strides;
+  for (std::size_t first = 0; first < offsets.size(); first += width) {
+    strides.push_back(common_stride(offsets.data() + first, std::min(width, offsets.size() - first)));
+  }
+  return strides;
+}
+
+template <class T>
+void pack(const ScatterMatrix& matrix, const Offsets& lanes, std::size_t first, std::size_t width, const Offsets& depth,
+          std::size_t k0, std::size_t count, T* panel) {
+  const std::size_t present = std::min(width, lanes.size() - first);
+  const auto from = [&](const auto* data) {
+    pack_panel(data, lanes.data() + first, present, depth.data() + k0, count, width, static_cast<T>(matrix.factor),
+               panel);
+  };
+  if (matrix.dtype == DType::kFloat64) {
+    from(static_cast<const double*>(matrix.data));
+  } else {
+    from(static_cast<const float*>(matrix.data));
+  }
+}
+
+// Writes one micro-tile to where the offsets say.
+template <class T>
+void micro_tile(const MicroKernels<T>& kernels, std::size_t depth, const T* a, const T* b, T* c,
+                const std::ptrdiff_t* rows, std::ptrdiff_t row_stride, int row_count, const std::ptrdiff_t* columns,
+                std::ptrdiff_t column_stride, int column_count, bool overwrite) {
+  if (row_stride != kIrregular && column_stride != kIrregular) {
+    kernels.gemm(depth, a, b, c + rows[0] + columns[0], row_stride, column_stride, row_count, column_count, overwrite);
+    return;
+  }
+  constexpr std::size_t kLargestTile = 1024;  // elements; no kernel's tile is larger
+  alignas(64) T tile[kLargestTile];
+  kernels.gemm(depth, a, b, tile, kernels.nr, 1, kernels.mr, kernels.nr, true);
+  for (int i = 0; i < row_count; ++i) {
+    for (int j = 0; j < column_count; ++j) {
+      T& at = c[rows[i] + columns[j]];
+      const T value = tile[i * kernels.nr + j];
+      at = overwrite ? value : at + value;
+    }
+  }
+}
 
 }  // namespace
 
 template <class T>
-void gemm(const Context& context, const MatrixView& a, const MatrixView& b, T* c, std::ptrdiff_t row_stride,
-          std::ptrdiff_t column_stride, bool accumulate) {
-  const std::size_t m = a.rows, n = b.columns, depth = a.columns;
-  if (m == 0 || n == 0 || (depth == 0 && accumulate)) return;
-  const auto at = [&](std::size_t i, std::size_t j) {
-    return c + static_cast<std::ptrdiff_t>(i) * row_stride + static_cast<std::ptrdiff_t>(j) * column_stride;
-  };
+void gemm(const Context& context, const ScatterMatrix& a, const ScatterMatrix& b, const ScatterTarget<T>& c,
+          bool accumulate) {
+  const std::size_t m = a.rows.size(), n = b.columns.size(), depth = a.columns.size();
+  if (m == 0 || n == 0) return;
   if (depth == 0) {
-    for (std::size_t i = 0; i < m; ++i) {
-      for (std::size_t j = 0; j < n; ++j) *at(i, j) = T(0);
+    if (accumulate) return;
+    for (std::ptrdiff_t row : c.rows) {
+      for (std::ptrdiff_t column : c.columns) c.data[row + column] = T(0);
     }
     return;
   }
 
   const MicroKernels<T>& kernels = context.kernels.of<T>();
   const auto mr = static_cast<std::size_t>(kernels.mr), nr = static_cast<std::size_t>(kernels.nr);
-  const Blocking<T> blocking(kernels, depth);
-  const std::size_t mo = std::min(blocking.mo, ceil_div(m, mr) * mr), nc = std::min(blocking.nc, ceil_div(n, nr) * nr);
+  const Blocking blocking(kernels, m, n, depth);
+  const std::size_t mo = blocking.mo, nc = blocking.nc;
   AlignedBuffer<T> row_panels(mo * blocking.kc), column_panels(nc * blocking.kc);
-  const MatrixView columns = b.transposed();
-  // Column panels per task: few enough that a skewed product still has tasks for every thread.
-  const std::size_t panels_per_task = std::max<std::size_t>(1, 256 / nr);
+  const Offsets row_strides = panel_strides(c.rows, mr), column_strides = panel_strides(c.columns, nr);
+  const std::size_t rows_per_task = blocking.mc / mr;
+  // Few enough column panels per task that a skewed product still has tasks for every thread.
+  const std::size_t columns_per_task = std::max<std::size_t>(1, 256 / nr);
+  constexpr std::size_t kPackedPerTask = 8;  // panels
 
   for (std::size_t j0 = 0; j0 < n; j0 += nc) {
-    const std::size_t j1 = std::min(n, j0 + nc), column_count = ceil_div(j1 - j0, nr);
+    const std::size_t column_count = ceil_div(std::min(n, j0 + nc) - j0, nr);
     for (std::size_t k0 = 0; k0 < depth; k0 += blocking.kc) {
       const std::size_t kc = std::min(blocking.kc, depth - k0);
-      context.parallel_for(column_count, [&](std::size_t panel) {
-        pack_rows(columns, j0 / nr + panel, nr, k0, kc, column_panels.data() + panel * nr * kc);
-      });
       for (std::size_t i0 = 0; i0 < m; i0 += mo) {
-        const std::size_t i1 = std::min(m, i0 + mo), row_count = ceil_div(i1 - i0, mr);
-        context.parallel_for(row_count, [&](std::size_t panel) {
-          pack_rows(a, i0 / mr + panel, mr, k0, kc, row_panels.data() + panel * mr * kc);
+        const std::size_t row_count = ceil_div(std::min(m, i0 + mo) - i0, mr);
+        // Column panels are packed once per (j0, k0), together with the first rows.
+        const std::size_t to_pack = row_count + (i0 == 0 ? column_count : 0);
+        context.parallel_for(ceil_div(to_pack, kPackedPerTask), [&](std::size_t task) {
+          for (std::size_t p = task * kPackedPerTask; p < std::min(to_pack, (task + 1) * kPackedPerTask); ++p) {
+            if (p < row_count) {
+              pack(a, a.rows, i0 + p * mr, mr, a.columns, k0, kc, row_panels.data() + p * mr * kc);
+            } else {
+              const std::size_t q = p - row_count;
+              pack(b, b.columns, j0 + q * nr, nr, b.rows, k0, kc, column_panels.data() + q * nr * kc);
+            }
+          }
         });
-        const std::size_t rows_per_task = blocking.mc / mr;
-        const std::size_t row_tasks = ceil_div(row_count, rows_per_task),
-                          column_tasks = ceil_div(column_count, panels_per_task);
+        const std::size_t row_tasks = ceil_div(row_count, rows_per_task);
+        const std::size_t column_tasks = ceil_div(column_count, columns_per_task);
         context.parallel_for(row_tasks * column_tasks, [&](std::size_t task) {
           const std::size_t p0 = task % row_tasks * rows_per_task, p1 = std::min(row_count, p0 + rows_per_task);
-          const std::size_t q0 = task / row_tasks * panels_per_task, q1 = std::min(column_count, q0 + panels_per_task);
+          const std::size_t q0 = task / row_tasks * columns_per_task,
+                            q1 = std::min(column_count, q0 + columns_per_task);
           for (std::size_t q = q0; q < q1; ++q) {
             const std::size_t j = j0 + q * nr;
             for (std::size_t p = p0; p < p1; ++p) {
               const std::size_t i = i0 + p * mr;
-              kernels.gemm(kc, row_panels.data() + p * mr * kc, column_panels.data() + q * nr * kc, at(i, j),
-                           row_stride, column_stride, static_cast<int>(std::min(mr, m - i)),
-                           static_cast<int>(std::min(nr, n - j)), k0 == 0 && !accumulate);
+              micro_tile(kernels, kc, row_panels.data() + p * mr * kc, column_panels.data() + q * nr * kc, c.data,
+                         c.rows.data() + i, row_strides[i / mr], static_cast<int>(std::min(mr, m - i)),
+                         c.columns.data() + j, column_strides[j / nr], static_cast<int>(std::min(nr, n - j)),
+                         k0 == 0 && !accumulate);
             }
           }
         });
@@ -91,6 +146,32 @@ void gemm(const Context& context, const MatrixView& a, const MatrixView& b, T* c
   }
 }
 
+template <class T>
+void gemm(const Context& context, const MatrixView& a, const MatrixView& b, T* c, std::ptrdiff_t row_stride,
+          std::ptrdiff_t column_stride, bool accumulate) {
+  const Offsets a_rows = strided_offsets(a.rows, a.row_stride), a_columns = strided_offsets(a.columns, a.column_stride);
+  const Offsets b_rows = strided_offsets(b.rows, b.row_stride), b_columns = strided_offsets(b.columns, b.column_stride);
+  const Offsets c_rows = strided_offsets(a.rows, row_stride), c_columns = strided_offsets(b.columns, column_stride);
+  gemm<T>(context, {a.data, a.dtype, a_rows, a_columns}, {b.data, b.dtype, b_rows, b_columns}, {c, c_rows, c_columns},
+          accumulate);
+}
+
+std::size_t gemm_workspace(const KernelSet& kernels, DType dtype, std::size_t m, std::size_t n, std::size_t k) {
+  const bool float64 = dtype == DType::kFloat64;
+  const Blocking blocking = float64 ? Blocking(kernels.f64, m, n, k) : Blocking(kernels.f32, m, n, k);
+  return (blocking.mo + blocking.nc) * blocking.kc * (float64 ? sizeof(double) : sizeof(float));
+}
+
+std::vector<std::ptrdiff_t> strided_offsets(std::size_t count, std::ptrdiff_t stride) {
+  std::vector<std::ptrdiff_t> offsets(count);
+  for (std::size_t i = 0; i < count; ++i) offsets[i] = static_cast<std::ptrdiff_t>(i) * stride;
+  return offsets;
+}
+
+template void gemm<double>(const Context&, const ScatterMatrix&, const ScatterMatrix&, const ScatterTarget<double>&,
+                           bool);
+template void gemm<float>(const Context&, const ScatterMatrix&, const ScatterMatrix&, const ScatterTarget<float>&,
+                          bool);
 template void gemm<double>(const Context&, const MatrixView&, const MatrixView&, double*, std::ptrdiff_t,
                            std::ptrdiff_t, bool);
 template void gemm<float>(const Context&, const MatrixView&, const MatrixView&, float*, std::ptrdiff_t, std::ptrdiff_t,
