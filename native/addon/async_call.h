@@ -3,6 +3,7 @@
 #include <napi.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,8 +15,7 @@ namespace tensim::addon {
 // the JavaScript thread.
 class AsyncCall {
  public:
-  AsyncCall(Napi::Env env, std::shared_ptr<Control> control, unsigned threads)
-      : control(std::move(control)), threads(threads), deferred(Napi::Promise::Deferred::New(env)) {}
+  AsyncCall(std::shared_ptr<Control> control, unsigned threads) : control(std::move(control)), threads(threads) {}
   virtual ~AsyncCall() = default;
 
   virtual void execute(const Context& context) = 0;
@@ -25,13 +25,13 @@ class AsyncCall {
   void keep(const Napi::Object& object) { kept_.push_back(Napi::Persistent(object)); }
 
   // At environment teardown the references die with the environment; deleting them one by one is no longer allowed.
-  void forget_references() {
+  virtual void forget_references() {
     for (Napi::ObjectReference& reference : kept_) reference.SuppressDestruct();
   }
 
   const std::shared_ptr<Control> control;
   const unsigned threads;
-  const Napi::Promise::Deferred deferred;
+  std::optional<Napi::Promise::Deferred> deferred;  // made when the call starts: bad arguments leave no promise behind
 
   // The outcome, written by the pool thread before the call is queued for the JavaScript thread. Empty code: success.
   std::string error_code, error_message;

@@ -18,10 +18,6 @@ Napi::Float64Array to_array(Napi::Env env, const std::vector<double>& values) {
   return array;
 }
 
-unsigned read_threads(const Napi::Value& value) {
-  return static_cast<unsigned>(std::clamp<std::size_t>(read_size(value, "threads"), 1, 256));
-}
-
 class PrepareCall final : public AsyncCall {
  public:
   using AsyncCall::AsyncCall;
@@ -165,23 +161,27 @@ class PeakCall final : public AsyncCall {
 
 }  // namespace
 
+unsigned read_threads(const Napi::Value& value) {
+  return static_cast<unsigned>(std::clamp<std::size_t>(read_size(value, "threads"), 1, 256));
+}
+
 Napi::Value prepare_call(const Napi::CallbackInfo& info) {
-  auto call = std::make_unique<PrepareCall>(info.Env(), ControlHandle::unwrap(info[3]), read_threads(info[2]));
+  auto call = std::make_unique<PrepareCall>(ControlHandle::unwrap(info[3]), read_threads(info[2]));
   call->read(info[0], read_dtype(info[1]));
-  return Environment::of(info.Env()).start(std::move(call));
+  return Environment::of(info.Env()).start(info.Env(), std::move(call));
 }
 
 Napi::Value gram_tile_call(const Napi::CallbackInfo& info) {
-  auto call = std::make_unique<GramTileCall>(info.Env(), ControlHandle::unwrap(info[4]), read_threads(info[3]));
+  auto call = std::make_unique<GramTileCall>(ControlHandle::unwrap(info[4]), read_threads(info[3]));
   call->read(info[0], info[1], info[2]);
-  return Environment::of(info.Env()).start(std::move(call));
+  return Environment::of(info.Env()).start(info.Env(), std::move(call));
 }
 
 Napi::Value peak_call(const Napi::CallbackInfo& info) {
-  auto call = std::make_unique<PeakCall>(info.Env(), ControlHandle::unwrap(info[3]), read_threads(info[2]));
+  auto call = std::make_unique<PeakCall>(ControlHandle::unwrap(info[3]), read_threads(info[2]));
   call->dtype = read_dtype(info[0]);
   call->seconds = info[1].ToNumber();
-  return Environment::of(info.Env()).start(std::move(call));
+  return Environment::of(info.Env()).start(info.Env(), std::move(call));
 }
 
 }  // namespace tensim::addon

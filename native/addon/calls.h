@@ -16,4 +16,7 @@ Napi::Value gram_tile_call(const Napi::CallbackInfo& info);
 // peak(dtype, seconds, threads = 1, control) → flops per second that one thread reaches on registers alone
 Napi::Value peak_call(const Napi::CallbackInfo& info);
 
+// A thread count between 1 and 256.
+unsigned read_threads(const Napi::Value& value);
+
 }  // namespace tensim::addon

@@ -48,10 +48,11 @@ Environment::Environment(Napi::Env env) : kernels_(kernels_for(chosen_instructio
   env.AddCleanupHook([this] { shut_down(); });
 }
 
-Napi::Promise Environment::start(std::unique_ptr<AsyncCall> owned) {
+Napi::Promise Environment::start(Napi::Env env, std::unique_ptr<AsyncCall> owned) {
   AsyncCall* call = owned.release();  // owned by the queue from here on; settle() deletes it
-  const Napi::Promise promise = call->deferred.Promise();
-  if (pending_.empty()) queue_.Ref(call->deferred.Env());
+  call->deferred = Napi::Promise::Deferred::New(env);
+  const Napi::Promise promise = call->deferred->Promise();
+  if (pending_.empty()) queue_.Ref(env);
   pending_.insert(call);
   {
     std::lock_guard<std::mutex> lock(running_->mutex);
@@ -77,14 +78,14 @@ void Environment::settle(Napi::Env env, Napi::Function, Environment* environment
   try {
     Napi::HandleScope scope(env);
     if (call->error_code.empty()) {
-      call->deferred.Resolve(call->result(env));
+      call->deferred->Resolve(call->result(env));
     } else {
       Napi::Error error = Napi::Error::New(env, call->error_message);
       error.Value().Set("code", call->error_code);
-      call->deferred.Reject(error.Value());
+      call->deferred->Reject(error.Value());
     }
   } catch (const Napi::Error& error) {  // an allocation failed, or a worker is being terminated
-    call->deferred.Reject(error.Value());
+    call->deferred->Reject(error.Value());
   }
 }
 

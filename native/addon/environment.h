@@ -28,7 +28,7 @@ class Environment {
   static Environment& of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
 
   // Takes ownership of the call; the promise settles when it is done. JavaScript thread only.
-  Napi::Promise start(std::unique_ptr<AsyncCall> call);
+  Napi::Promise start(Napi::Env env, std::unique_ptr<AsyncCall> call);
 
   const KernelSet& kernels() const { return kernels_; }
   Napi::FunctionReference prepared_constructor;

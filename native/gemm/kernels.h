@@ -44,8 +44,18 @@ struct MicroKernels {
   void (*pair_finish)(std::size_t depth, const T* a, const T* b, const double* partial, std::size_t outputs,
                       const double* da, const double* db, double* sums);
 
-  // Σ_i a[i] b[i], accumulated in double. No alignment is needed.
+  // c[i·c_row + j] (+)= Σ_k a[i·a_row + k·a_step] b[k·b_step + j] for small products, read in place: nothing is packed, and the columns of b
+  // and c are contiguous. No alignment is needed.
+  void (*small)(std::size_t rows, std::size_t columns, std::size_t depth, const T* a, std::ptrdiff_t a_row,
+                std::ptrdiff_t a_step, const T* b, std::ptrdiff_t b_step, T* c, std::ptrdiff_t c_row, bool overwrite);
+
+  // Loops over contiguous vectors; no alignment is needed. `dot` and `sum` accumulate in double.
   double (*dot)(std::size_t length, const T* a, const T* b);
+  double (*sum)(std::size_t length, const T* a);
+  // y = factor·x, or y += factor·x
+  void (*axpy)(std::size_t length, T factor, const T* x, T* y, bool accumulate);
+  // y = (a_factor·a) ⊙ (b_factor·b), or y += …
+  void (*multiply)(std::size_t length, T a_factor, const T* a, T b_factor, const T* b, T* y, bool accumulate);
 };
 
 struct KernelSet {

@@ -16,6 +16,8 @@ struct Avx2F64 {
   static TENSIM_INLINE Vector load_any(const T* p) { return _mm256_loadu_pd(p); }
   static TENSIM_INLINE void store(T* p, Vector v) { _mm256_store_pd(p, v); }
   static TENSIM_INLINE void store_any(T* p, Vector v) { _mm256_storeu_pd(p, v); }
+  static TENSIM_INLINE Vector load_part(const T* p, std::size_t n) { return load_some<Avx2F64>(p, n); }
+  static TENSIM_INLINE void store_part(T* p, Vector v, std::size_t n) { store_some<Avx2F64>(p, v, n); }
   static TENSIM_INLINE Vector fma(Vector a, Vector b, Vector c) { return _mm256_fmadd_pd(a, b, c); }
   static TENSIM_INLINE Vector mul(Vector a, Vector b) { return _mm256_mul_pd(a, b); }
   static TENSIM_INLINE Vector add(Vector a, Vector b) { return _mm256_add_pd(a, b); }
@@ -37,6 +39,8 @@ struct Avx2F32 {
   static TENSIM_INLINE Vector load_any(const T* p) { return _mm256_loadu_ps(p); }
   static TENSIM_INLINE void store(T* p, Vector v) { _mm256_store_ps(p, v); }
   static TENSIM_INLINE void store_any(T* p, Vector v) { _mm256_storeu_ps(p, v); }
+  static TENSIM_INLINE Vector load_part(const T* p, std::size_t n) { return load_some<Avx2F32>(p, n); }
+  static TENSIM_INLINE void store_part(T* p, Vector v, std::size_t n) { store_some<Avx2F32>(p, v, n); }
   static TENSIM_INLINE Vector fma(Vector a, Vector b, Vector c) { return _mm256_fmadd_ps(a, b, c); }
   static TENSIM_INLINE Vector mul(Vector a, Vector b) { return _mm256_mul_ps(a, b); }
   static TENSIM_INLINE Vector add(Vector a, Vector b) { return _mm256_add_ps(a, b); }

@@ -22,6 +22,9 @@ struct Avx512F64 {
   static TENSIM_INLINE Vector load_any(const T* p) { return _mm512_loadu_pd(p); }
   static TENSIM_INLINE void store(T* p, Vector v) { _mm512_store_pd(p, v); }
   static TENSIM_INLINE void store_any(T* p, Vector v) { _mm512_storeu_pd(p, v); }
+  static TENSIM_INLINE __mmask8 part(std::size_t n) { return static_cast<__mmask8>((1u << n) - 1); }
+  static TENSIM_INLINE Vector load_part(const T* p, std::size_t n) { return _mm512_maskz_loadu_pd(part(n), p); }
+  static TENSIM_INLINE void store_part(T* p, Vector v, std::size_t n) { _mm512_mask_storeu_pd(p, part(n), v); }
   static TENSIM_INLINE Vector fma(Vector a, Vector b, Vector c) { return _mm512_fmadd_pd(a, b, c); }
   static TENSIM_INLINE Vector mul(Vector a, Vector b) { return _mm512_mul_pd(a, b); }
   static TENSIM_INLINE Vector add(Vector a, Vector b) { return _mm512_add_pd(a, b); }
@@ -39,6 +42,9 @@ struct Avx512F32 {
   static TENSIM_INLINE Vector load_any(const T* p) { return _mm512_loadu_ps(p); }
   static TENSIM_INLINE void store(T* p, Vector v) { _mm512_store_ps(p, v); }
   static TENSIM_INLINE void store_any(T* p, Vector v) { _mm512_storeu_ps(p, v); }
+  static TENSIM_INLINE __mmask16 part(std::size_t n) { return static_cast<__mmask16>((1u << n) - 1); }
+  static TENSIM_INLINE Vector load_part(const T* p, std::size_t n) { return _mm512_maskz_loadu_ps(part(n), p); }
+  static TENSIM_INLINE void store_part(T* p, Vector v, std::size_t n) { _mm512_mask_storeu_ps(p, part(n), v); }
   static TENSIM_INLINE Vector fma(Vector a, Vector b, Vector c) { return _mm512_fmadd_ps(a, b, c); }
   static TENSIM_INLINE Vector mul(Vector a, Vector b) { return _mm512_mul_ps(a, b); }
   static TENSIM_INLINE Vector add(Vector a, Vector b) { return _mm512_add_ps(a, b); }

@@ -23,6 +23,8 @@ struct BaselineF64 {
   static TENSIM_INLINE Vector load_any(const T* p) { return _mm_loadu_pd(p); }
   static TENSIM_INLINE void store(T* p, Vector v) { _mm_store_pd(p, v); }
   static TENSIM_INLINE void store_any(T* p, Vector v) { _mm_storeu_pd(p, v); }
+  static TENSIM_INLINE Vector load_part(const T* p, std::size_t n) { return load_some<BaselineF64>(p, n); }
+  static TENSIM_INLINE void store_part(T* p, Vector v, std::size_t n) { store_some<BaselineF64>(p, v, n); }
   static TENSIM_INLINE Vector mul(Vector a, Vector b) { return _mm_mul_pd(a, b); }
   static TENSIM_INLINE Vector add(Vector a, Vector b) { return _mm_add_pd(a, b); }
   static TENSIM_INLINE Vector fma(Vector a, Vector b, Vector c) { return add(mul(a, b), c); }
@@ -40,6 +42,8 @@ struct BaselineF32 {
   static TENSIM_INLINE Vector load_any(const T* p) { return _mm_loadu_ps(p); }
   static TENSIM_INLINE void store(T* p, Vector v) { _mm_store_ps(p, v); }
   static TENSIM_INLINE void store_any(T* p, Vector v) { _mm_storeu_ps(p, v); }
+  static TENSIM_INLINE Vector load_part(const T* p, std::size_t n) { return load_some<BaselineF32>(p, n); }
+  static TENSIM_INLINE void store_part(T* p, Vector v, std::size_t n) { store_some<BaselineF32>(p, v, n); }
   static TENSIM_INLINE Vector mul(Vector a, Vector b) { return _mm_mul_ps(a, b); }
   static TENSIM_INLINE Vector add(Vector a, Vector b) { return _mm_add_ps(a, b); }
   static TENSIM_INLINE Vector fma(Vector a, Vector b, Vector c) { return add(mul(a, b), c); }
@@ -63,6 +67,8 @@ struct Scalar {
   static TENSIM_INLINE Vector load_any(const T* p) { return *p; }
   static TENSIM_INLINE void store(T* p, Vector v) { *p = v; }
   static TENSIM_INLINE void store_any(T* p, Vector v) { *p = v; }
+  static TENSIM_INLINE Vector load_part(const T* p, std::size_t) { return *p; }  // a vector of one lane has no parts
+  static TENSIM_INLINE void store_part(T* p, Vector v, std::size_t) { *p = v; }
   static TENSIM_INLINE Vector mul(Vector a, Vector b) { return a * b; }
   static TENSIM_INLINE Vector add(Vector a, Vector b) { return a + b; }
   static TENSIM_INLINE Vector fma(Vector a, Vector b, Vector c) { return a * b + c; }

@@ -16,6 +16,8 @@ struct NeonF64 {
   static TENSIM_INLINE Vector load_any(const T* p) { return vld1q_f64(p); }
   static TENSIM_INLINE void store(T* p, Vector v) { vst1q_f64(p, v); }
   static TENSIM_INLINE void store_any(T* p, Vector v) { vst1q_f64(p, v); }
+  static TENSIM_INLINE Vector load_part(const T* p, std::size_t n) { return load_some<NeonF64>(p, n); }
+  static TENSIM_INLINE void store_part(T* p, Vector v, std::size_t n) { store_some<NeonF64>(p, v, n); }
   static TENSIM_INLINE Vector fma(Vector a, Vector b, Vector c) { return vfmaq_f64(c, a, b); }
   static TENSIM_INLINE Vector mul(Vector a, Vector b) { return vmulq_f64(a, b); }
   static TENSIM_INLINE Vector add(Vector a, Vector b) { return vaddq_f64(a, b); }
@@ -33,6 +35,8 @@ struct NeonF32 {
   static TENSIM_INLINE Vector load_any(const T* p) { return vld1q_f32(p); }
   static TENSIM_INLINE void store(T* p, Vector v) { vst1q_f32(p, v); }
   static TENSIM_INLINE void store_any(T* p, Vector v) { vst1q_f32(p, v); }
+  static TENSIM_INLINE Vector load_part(const T* p, std::size_t n) { return load_some<NeonF32>(p, n); }
+  static TENSIM_INLINE void store_part(T* p, Vector v, std::size_t n) { store_some<NeonF32>(p, v, n); }
   static TENSIM_INLINE Vector fma(Vector a, Vector b, Vector c) { return vfmaq_f32(c, a, b); }
   static TENSIM_INLINE Vector mul(Vector a, Vector b) { return vmulq_f32(a, b); }
   static TENSIM_INLINE Vector add(Vector a, Vector b) { return vaddq_f32(a, b); }

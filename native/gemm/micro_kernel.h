@@ -1,62 +1,11 @@
-// The micro-kernels, written once over a small vector type and compiled once per instruction set by the kernels_*.cc
-// files.
-//
-// Everything here has internal linkage on purpose. These files are compiled with different -m flags; were a function
-// shared between them (an inline function, a standard-library template), the linker would keep one copy of it, perhaps
-// the one with AVX-512 in it, for processors that have none. For the same reason nothing from the standard library is
-// called here.
-//
-// A vector type `V` provides: element type T, WIDTH lanes, zero(), load(p) (aligned), load_any(p), store(p, v)
-// (aligned), store_any(p, v), splat(x), fma(a, b, c) = a·b + c, mul, add, sum(v), and for T = float: `Wide` (the double
-// vector with WIDTH/2 lanes) and widen(v, half).
+// The micro-kernels on packed panels, written once over a small vector type (gemm/vector.h) and compiled once per instruction set by the
+// kernels_*.cc files.
 #pragma once
 
-#include <cstddef>
-
-#include "kernels.h"
-
-#if defined(_MSC_VER) && !defined(__clang__)
-#define TENSIM_INLINE __forceinline
-#define TENSIM_LAMBDA
-#define TENSIM_UNROLL(n)
-#else
-#define TENSIM_INLINE inline __attribute__((always_inline))
-#define TENSIM_LAMBDA __attribute__((always_inline))
-#define TENSIM_PRAGMA(text) _Pragma(#text)
-#if defined(__clang__)
-#define TENSIM_UNROLL(n) TENSIM_PRAGMA(unroll n)
-#else
-#define TENSIM_UNROLL(n) TENSIM_PRAGMA(GCC unroll n)
-#endif
-#endif
+#include "vector_kernel.h"
 
 namespace tensim {
 namespace {
-
-// Calls f with the constants 0 … N−1. A plain loop would leave it to the optimiser whether an array of accumulators
-// stays in registers; with constant indices it always does.
-template <int I>
-struct Constant {
-  static constexpr int value = I;
-  constexpr operator int() const { return I; }
-};
-template <int N, int I = 0, class F>
-TENSIM_INLINE void unroll(const F& f) {
-  if constexpr (I < N) {
-    f(Constant<I>{});
-    unroll<N, I + 1>(f);
-  }
-}
-
-// The double vector that sums are kept in.
-template <class V, class T = typename V::T>
-struct WideOf {
-  using type = typename V::Wide;
-};
-template <class V>
-struct WideOf<V, double> {
-  using type = V;
-};
 
 // MR rows by NV vectors of columns.
 template <class V, int MR, int NV>
@@ -182,33 +131,6 @@ struct MicroKernel {
     }
   }
 
-  // Eight independent sums hide the latency of the multiply-add.
-  static double dot(std::size_t length, const T* a, const T* b) {
-    constexpr int kSums = 8 / kParts;
-    constexpr std::size_t kStep = static_cast<std::size_t>(kSums) * kWidth;
-    WideVector sums[kSums * kParts];
-    unroll<kSums * kParts>([&](auto i) TENSIM_LAMBDA { sums[i] = W::zero(); });
-    std::size_t at = 0;
-    for (; at + kStep <= length; at += kStep) {
-      unroll<kSums>([&](auto i) TENSIM_LAMBDA {
-        const Vector x = V::load_any(a + at + i * kWidth), y = V::load_any(b + at + i * kWidth);
-        unroll<kParts>([&](auto p) TENSIM_LAMBDA {
-          constexpr int part = decltype(p)::value;
-          if constexpr (kParts == 1) {
-            sums[i] = W::fma(x, y, sums[i]);
-          } else {
-            sums[i * kParts + p] = W::fma(V::template widen<part>(x), V::template widen<part>(y), sums[i * kParts + p]);
-          }
-        });
-      });
-    }
-    WideVector all = sums[0];
-    unroll<kSums * kParts - 1>([&](auto i) TENSIM_LAMBDA { all = W::add(all, sums[i + 1]); });
-    double result = W::sum(all);
-    for (; at < length; ++at) result += static_cast<double>(a[at]) * static_cast<double>(b[at]);
-    return result;
-  }
-
   static double peak(std::size_t steps) {
     // Enough to hide the latency of the multiply-add twice over, few enough for 16 registers.
     constexpr int kChains = 12;
@@ -230,7 +152,20 @@ struct MicroKernel {
     return result;
   }
 
-  static constexpr MicroKernels<T> table() { return {MR, kColumns, kLanes, &gemm, &pair_partial, &pair_finish, &dot}; }
+  static constexpr MicroKernels<T> table() {
+    using Vectors = VectorKernel<V>;
+    return {MR,
+            kColumns,
+            kLanes,
+            &gemm,
+            &pair_partial,
+            &pair_finish,
+            &Vectors::small,
+            &Vectors::dot,
+            &Vectors::sum,
+            &Vectors::axpy,
+            &Vectors::multiply};
+  }
 };
 
 template <class F64, class F32>

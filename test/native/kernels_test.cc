@@ -93,4 +93,83 @@ TEST(dot_handles_every_length_and_alignment) {
   }
 }
 
+namespace {
+
+template <class T>
+void check_vector_kernels(const MicroKernels<T>& kernels, Random& random) {
+  for (std::size_t length = 0; length < 70; ++length) {
+    const std::vector<T> a = random.vector<T>(length + 1), b = random.vector<T>(length + 1);
+    for (bool accumulate : {false, true}) {
+      const std::vector<T> before = random.vector<T>(length + 2);  // one element beyond the end, which must stay
+      std::vector<T> scaled = before, product = before;
+      kernels.axpy(length, T(3), a.data() + 1, scaled.data(), accumulate);
+      kernels.multiply(length, T(2), a.data() + 1, T(0.5), b.data(), product.data(), accumulate);
+      for (std::size_t i = 0; i < length; ++i) {
+        const T start = accumulate ? before[i] : T(0);
+        CHECK_CLOSE(scaled[i], start + T(3) * a[i + 1], 4 * kEpsilon<T>, 4.0);
+        CHECK_CLOSE(product[i], start + a[i + 1] * b[i], 4 * kEpsilon<T>, 4.0);
+      }
+      CHECK(scaled[length] == before[length] && product[length] == before[length]);
+    }
+    double sum = 0;
+    for (std::size_t i = 0; i < length; ++i) sum += static_cast<double>(a[i + 1]);
+    CHECK_CLOSE(kernels.sum(length, a.data() + 1), sum, 1e-14, 70.0);
+  }
+}
+
+template <class T>
+void check_small(const MicroKernels<T>& kernels, Random& random, std::size_t m, std::size_t n, std::size_t k) {
+  const std::size_t c_row = n + 3, b_step = n + 1;
+  const std::vector<T> a = random.vector<T>(m * k), b = random.vector<T>(k * b_step),
+                       before = random.vector<T>(m * c_row + 1);
+  for (bool transposed : {false, true}) {
+    for (bool overwrite : {false, true}) {
+      std::vector<T> c = before;
+      const auto a_row = static_cast<std::ptrdiff_t>(transposed ? 1 : k),
+                 a_step = static_cast<std::ptrdiff_t>(transposed ? m : 1);
+      kernels.small(m, n, k, a.data(), a_row, a_step, b.data(), static_cast<std::ptrdiff_t>(b_step), c.data(),
+                    static_cast<std::ptrdiff_t>(c_row), overwrite);
+      for (std::size_t i = 0; i < m; ++i) {
+        for (std::size_t j = 0; j < c_row; ++j) {
+          const std::size_t at = i * c_row + j;
+          if (j >= n) {
+            CHECK(c[at] == before[at]);
+            continue;
+          }
+          double sum = overwrite ? 0 : static_cast<double>(before[at]);
+          for (std::size_t p = 0; p < k; ++p) {
+            sum += static_cast<double>(a[transposed ? p * m + i : i * k + p]) * static_cast<double>(b[p * b_step + j]);
+          }
+          CHECK_CLOSE(static_cast<double>(c[at]), sum, (static_cast<double>(k) + 2) * kEpsilon<T>,
+                      static_cast<double>(k) + 1);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+TEST(vector_kernels_handle_every_length_and_touch_nothing_else) {
+  for (InstructionSet set : available_instruction_sets()) {
+    Random random(7);
+    check_vector_kernels(kernels_for(set).f64, random);
+    check_vector_kernels(kernels_for(set).f32, random);
+  }
+}
+
+TEST(small_products_handle_every_size_and_touch_nothing_else) {
+  for (InstructionSet set : available_instruction_sets()) {
+    Random random(8);
+    for (std::size_t m : {1u, 3u, 4u, 11u}) {
+      for (std::size_t n = 1; n < 36; ++n) {
+        for (std::size_t k : {0u, 1u, 7u}) {
+          check_small(kernels_for(set).f64, random, m, n, k);
+          check_small(kernels_for(set).f32, random, m, n, k);
+        }
+      }
+    }
+  }
+}
+
 }  // namespace tensim::test
