@@ -1,0 +1,36 @@
+import type { Backend, Control, PreparedModel } from '../backend/backend.js';
+import { TensimError } from '../errors.js';
+import { Pacer, throttle } from './core/cooperate.js';
+import { gramTile } from './similarity/gram_tile.js';
+import { FallbackModel, prepareChain, prepareFeatures } from './similarity/prepared.js';
+
+/**
+ * The backend that runs wherever Node does: one thread, that of the caller, in slices of a few milliseconds. It is the
+ * readable twin of the native backend and gives the same numbers.
+ */
+export function createFallback(): Backend {
+  return {
+    name: 'fallback',
+    async prepare(source, dtype, control = {}) {
+      const pacer = new Pacer(control.signal);
+      const prepared = await (source.kind === 'chain'
+        ? prepareChain(source, dtype, pacer)
+        : prepareFeatures(source, dtype, pacer));
+      control.onProgress?.(1, 1);
+      return prepared;
+    },
+    async gramTile(job, rows, columns, control = {}) {
+      const pacer = new Pacer(control.signal);
+      return gramTile(job, rows.map(own), columns.map(own), pacer, reporter(control));
+    },
+  };
+}
+
+function own(model: PreparedModel): FallbackModel {
+  if (model instanceof FallbackModel) return model;
+  throw new TensimError('INVALID_ARGUMENT', 'a model prepared by another backend was given to the fallback');
+}
+
+function reporter({ onProgress }: Control): (done: number, total: number) => void {
+  return onProgress === undefined ? () => {} : throttle(onProgress);
+}

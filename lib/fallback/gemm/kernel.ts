@@ -1,0 +1,81 @@
+/** Rows of a micro-tile, and of a packed panel. */
+export const TILE = 4;
+
+/**
+ * The micro-kernel: the 4×4 products of the rows of two panels,
+ *
+ *     out[4·i + j] = Σ_p a[aOffset + 4p + i] · b[bOffset + 4p + j],    p < depth
+ *
+ * All sixteen sums stay in local variables, so that every step costs 8 loads for 16 multiply-adds; V8 keeps most of them in
+ * registers. Always called with Float64Array: one more array type at these sites would make every load polymorphic.
+ * Measured on a Zen 5 core: 5.7 to 6 GFLOP/s at depths from 200 to 16 000; 2×4 gives 5.0 and 3×4 6.4, but three rows do not
+ * hold whole (L, R) pairs.
+ */
+export function microKernel(
+  depth: number,
+  a: Float64Array,
+  aOffset: number,
+  b: Float64Array,
+  bOffset: number,
+  out: Float64Array,
+): void {
+  let c00 = 0;
+  let c01 = 0;
+  let c02 = 0;
+  let c03 = 0;
+  let c10 = 0;
+  let c11 = 0;
+  let c12 = 0;
+  let c13 = 0;
+  let c20 = 0;
+  let c21 = 0;
+  let c22 = 0;
+  let c23 = 0;
+  let c30 = 0;
+  let c31 = 0;
+  let c32 = 0;
+  let c33 = 0;
+  const end = aOffset + TILE * depth;
+  for (let p = aOffset, q = bOffset; p < end; p += 4, q += 4) {
+    const a0 = a[p];
+    const a1 = a[p + 1];
+    const a2 = a[p + 2];
+    const a3 = a[p + 3];
+    const b0 = b[q];
+    const b1 = b[q + 1];
+    const b2 = b[q + 2];
+    const b3 = b[q + 3];
+    c00 += a0 * b0;
+    c01 += a0 * b1;
+    c02 += a0 * b2;
+    c03 += a0 * b3;
+    c10 += a1 * b0;
+    c11 += a1 * b1;
+    c12 += a1 * b2;
+    c13 += a1 * b3;
+    c20 += a2 * b0;
+    c21 += a2 * b1;
+    c22 += a2 * b2;
+    c23 += a2 * b3;
+    c30 += a3 * b0;
+    c31 += a3 * b1;
+    c32 += a3 * b2;
+    c33 += a3 * b3;
+  }
+  out[0] = c00;
+  out[1] = c01;
+  out[2] = c02;
+  out[3] = c03;
+  out[4] = c10;
+  out[5] = c11;
+  out[6] = c12;
+  out[7] = c13;
+  out[8] = c20;
+  out[9] = c21;
+  out[10] = c22;
+  out[11] = c23;
+  out[12] = c30;
+  out[13] = c31;
+  out[14] = c32;
+  out[15] = c33;
+}

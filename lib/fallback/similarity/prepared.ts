@@ -1,0 +1,110 @@
+import type { ChainSource, FeatureSource, PreparedModel } from '../../backend/backend.js';
+import { TensimError } from '../../errors.js';
+import type { DType, TensorData } from '../../tensor/tensor.js';
+import type { Pacer } from '../core/cooperate.js';
+import { foldOneBlock } from '../gaussian/one_block.js';
+import { packQuadratic } from './pair_kernel.js';
+
+/** A chain ready for `gramTile`: the quadratic part packed, the parts of lower degree beside it. */
+export interface PreparedChain {
+  readonly kind: 'chain';
+  /** Whether there is a block; chains with and without one have different degrees. */
+  readonly quadratic: boolean;
+  readonly units: number;
+  /** k, the size of the whitened input. */
+  readonly inputs: number;
+  /** Packed as `QuadraticPart` says, in the dtype. */
+  readonly factors: TensorData;
+  readonly down: Float64Array;
+  /** w (o, k), or null if zero; e (o); m (o), as in `OneBlock`. */
+  readonly linear: Float64Array | null;
+  readonly constant: Float64Array;
+  readonly mean: Float64Array;
+}
+
+/** Plain vectors ready for dot products, one per slice, in the dtype. */
+export interface PreparedFeatures {
+  readonly kind: 'features';
+  readonly segments: readonly TensorData[];
+}
+
+/** The fallback's prepared model: its content until it is disposed. */
+export class FallbackModel implements PreparedModel {
+  readonly dtype: DType;
+  readonly outputs: number;
+  readonly bytes: number;
+  #content: PreparedChain | PreparedFeatures | null;
+
+  constructor(dtype: DType, outputs: number, content: PreparedChain | PreparedFeatures) {
+    this.dtype = dtype;
+    this.outputs = outputs;
+    this.#content = content;
+    this.bytes = arraysOf(content).reduce((bytes, array) => bytes + array.byteLength, 0);
+  }
+
+  /** @throws TensimError `INVALID_ARGUMENT` after `dispose()`. */
+  get content(): PreparedChain | PreparedFeatures {
+    if (this.#content === null) throw new TensimError('INVALID_ARGUMENT', 'this prepared model has been disposed of');
+    return this.#content;
+  }
+
+  dispose(): void {
+    this.#content = null;
+  }
+}
+
+/**
+ * Folds and packs a chain. `float32` stores the rows of L and R, the bulk of a model, in single precision; all arithmetic,
+ * the folding included, is in double precision, so that only this one rounding is lost.
+ */
+export async function prepareChain(source: ChainSource, dtype: DType, pacer: Pacer): Promise<FallbackModel> {
+  const folded = await foldOneBlock(source, pacer);
+  const { inputs, outputs, linear, constant, mean } = folded;
+  const { units, factors, down } = await packQuadratic(folded.factors, folded.down, folded.hidden ?? 0, outputs, pacer);
+  return new FallbackModel(dtype, outputs, {
+    kind: 'chain',
+    quadratic: folded.hidden !== null,
+    units,
+    inputs,
+    factors: await convert(factors, dtype, pacer),
+    down,
+    linear,
+    constant,
+    mean,
+  });
+}
+
+export async function prepareFeatures(source: FeatureSource, dtype: DType, pacer: Pacer): Promise<FallbackModel> {
+  const segments: TensorData[] = [];
+  for (const segment of source.segments) {
+    // A copy: the model owns its numbers, whatever the caller does with the source.
+    const owned = dtype === 'float64' ? new Float64Array(segment.length) : new Float32Array(segment.length);
+    await copyInto(owned, segment, pacer);
+    segments.push(owned);
+  }
+  return new FallbackModel(dtype, segments.length, { kind: 'features', segments });
+}
+
+async function convert(data: Float64Array, dtype: DType, pacer: Pacer): Promise<TensorData> {
+  if (dtype === 'float64') return data;
+  const rounded = new Float32Array(data.length);
+  await copyInto(rounded, data, pacer);
+  return rounded;
+}
+
+/** Elements copied between two chances to yield. */
+const COPY_CHUNK = 1 << 17;
+
+/** Copies numbers into an array of either type and at least the same length. */
+export async function copyInto(target: TensorData, source: TensorData, pacer: Pacer): Promise<void> {
+  for (let at = 0; at < source.length; at += COPY_CHUNK) {
+    target.set(source.subarray(at, at + COPY_CHUNK), at);
+    if (pacer.due(COPY_CHUNK)) await pacer.pause();
+  }
+}
+
+function arraysOf(content: PreparedChain | PreparedFeatures): readonly TensorData[] {
+  if (content.kind === 'features') return content.segments;
+  const { factors, down, linear, constant, mean } = content;
+  return [factors, down, ...(linear === null ? [] : [linear]), constant, mean];
+}

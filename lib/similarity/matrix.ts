@@ -1,0 +1,71 @@
+import { TensimError } from '../errors.js';
+import { Pacer } from '../fallback/core/cooperate.js';
+import type { Model } from '../model/model.js';
+import { cosine } from './derived.js';
+import { direction } from './direction.js';
+import { gramMatrix } from './gram.js';
+import { planComparison } from './measure.js';
+import type { Matrix, SimilarityMatrix, SimilarityOptions } from './types.js';
+
+/**
+ * The similarities of every model with every other, symmetric to the bit and exactly 1 on the diagonal; each model is prepared
+ * once, each pair computed once.
+ *
+ *     const { cosine, direction } = await similarityMatrix(checkpoints, { perOutput: true });
+ *
+ * @throws TensimError (rejects) as `similarity`; `INVALID_ARGUMENT` without models.
+ */
+export async function similarityMatrix(
+  models: readonly Model[],
+  options: SimilarityOptions = {},
+): Promise<SimilarityMatrix> {
+  if (!Array.isArray(models) || models.length === 0) {
+    throw new TensimError('INVALID_ARGUMENT', 'similarityMatrix needs an array of at least one model');
+  }
+  const { sources, labels, settings, info } = await planComparison(models, options);
+  const { total, perOutput } = await gramMatrix(sources, labels, settings);
+  const pacer = new Pacer(settings.signal);
+  const count = models.length;
+  const gram = await rowsOf(total, count, 0, 1, pacer);
+  const { names } = sources;
+  return {
+    ...info,
+    labels,
+    gram,
+    cosine: await cosinesOf(gram, pacer),
+    ...(perOutput && { perOutput: await slicesOf(perOutput, count, names, pacer) }),
+    direction: (first, second) => direction(gram, first, second),
+  };
+}
+
+async function slicesOf(values: Float64Array, count: number, names: readonly string[], pacer: Pacer) {
+  const gram: Matrix[] = [];
+  const cosine: Matrix[] = [];
+  for (let c = 0; c < names.length; c++) {
+    const slice = await rowsOf(values, count, c, names.length, pacer);
+    gram.push(slice);
+    cosine.push(await cosinesOf(slice, pacer));
+  }
+  return { names, gram, cosine };
+}
+
+/** Slice `c` of a (count, count, size) array as rows. */
+async function rowsOf(values: Float64Array, count: number, c: number, size: number, pacer: Pacer): Promise<Matrix> {
+  const rows: Float64Array[] = [];
+  for (let i = 0; i < count; i++) {
+    const row = new Float64Array(count);
+    for (let j = 0, at = i * count * size + c; j < count; j++, at += size) row[j] = values[at];
+    rows.push(row);
+    if (pacer.due(size === 1 ? count : 8 * count)) await pacer.pause();
+  }
+  return rows;
+}
+
+async function cosinesOf(gram: Matrix, pacer: Pacer): Promise<Matrix> {
+  const rows: Float64Array[] = [];
+  for (let i = 0; i < gram.length; i++) {
+    rows.push(gram[i].map((value, j) => cosine(value, gram[i][i], gram[j][j])));
+    if (pacer.due(32 * gram.length)) await pacer.pause();
+  }
+  return rows;
+}

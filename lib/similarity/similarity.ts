@@ -1,0 +1,41 @@
+import type { Model } from '../model/model.js';
+import { cosine, distance, norm } from './derived.js';
+import { gramPair } from './gram.js';
+import { planComparison } from './measure.js';
+import type { SimilarityOptions, SimilarityResult, SliceSimilarity } from './types.js';
+
+/**
+ * How similar two models are as functions, over all inputs of a Gaussian law, from their weights alone (MATH.md sections 2
+ * and 3). Exact for chains with at most one bilinear block. The order of the two does not change the numbers by a bit.
+ *
+ *     const { similarity, distance } = await similarity(a, b, { measure: 'gaussian', input: { sigma: 2 } });
+ *
+ * @throws TensimError (rejects) `SHAPE_MISMATCH` for models of different sizes, `UNSUPPORTED_LAYER` for more than one block,
+ * `ZERO_NORM` for a model that is zero, `NOT_FINITE` if an inner product leaves the range of numbers, `INVALID_COVARIANCE`,
+ * `INVALID_ARGUMENT`, `BACKEND_UNAVAILABLE`; the signal's reason if it is aborted.
+ */
+export async function similarity(a: Model, b: Model, options: SimilarityOptions = {}): Promise<SimilarityResult> {
+  const { sources, labels, settings, info } = await planComparison([a, b], options);
+  const { total, perOutput } = await gramPair(sources, labels, settings);
+  return {
+    a: a.label,
+    b: b.label,
+    ...info,
+    ...compare(total, 0, 1),
+    similarity: cosine(total[1], total[0], total[3]),
+    ...(perOutput && {
+      perOutput: sources.names.map((name, c) => compareSlice(name, perOutput, c, sources.names.length)),
+    }),
+  };
+}
+
+/** Distance, inner product and norms from slice `c` of a (2, 2, size) Gram matrix. */
+function compare(gram: Float64Array, c: number, size: number) {
+  const [aa, ab, bb] = [gram[c], gram[size + c], gram[3 * size + c]];
+  return { distance: distance(ab, aa, bb), innerProduct: ab, normA: norm(aa), normB: norm(bb) };
+}
+
+function compareSlice(name: string, gram: Float64Array, c: number, size: number): SliceSimilarity {
+  const value = cosine(gram[size + c], gram[c], gram[3 * size + c]);
+  return { name, similarity: Number.isNaN(value) ? null : value, ...compare(gram, c, size) };
+}

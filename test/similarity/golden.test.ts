@@ -1,0 +1,117 @@
+import { readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { loadModel } from '../../lib/model/load.js';
+import { similarityMatrix } from '../../lib/similarity/matrix.js';
+import { similarity } from '../../lib/similarity/similarity.js';
+import { availableBackends } from '../support/backends.js';
+
+const here = import.meta.dirname;
+const readJson = (name: string) => JSON.parse(readFileSync(join(here, '../golden', `${name}.json`), 'utf8'));
+
+interface Series {
+  readonly files: readonly string[];
+  readonly tensor: SeriesMeasure;
+  readonly gaussian: SeriesMeasure;
+  readonly weights: { readonly cosine: readonly (readonly number[])[] };
+}
+interface SeriesMeasure {
+  readonly gram: readonly (readonly number[])[];
+  readonly cosine: readonly (readonly number[])[];
+  readonly perOutput?: { readonly output: readonly number[]; readonly cosine_to_last: readonly (readonly number[])[] };
+}
+interface Values {
+  readonly ab: number;
+  readonly aa: number;
+  readonly bb: number;
+  readonly perOutput_ab?: readonly number[];
+}
+interface SmallCase {
+  readonly family: string;
+  readonly blocks?: number;
+  readonly a: string;
+  readonly b: string;
+  readonly gaussian_exact: Values;
+  readonly tensor: Values;
+  readonly input: { readonly mean: readonly number[]; readonly cov: readonly (readonly number[])[] };
+  readonly gaussian_exact_input: Values;
+}
+
+/** Steps of the grokking series that are shipped. */
+const GROKKING_STEPS = [
+  0, 161, 457, 1079, 2247, 4258, 6256, 7504, 8943, 10595, 12483, 14630, 17063, 22900, 39339, 100000,
+];
+const SHIPPED: Record<string, (series: Series) => readonly string[]> = {
+  'digits-backdoor': ({ files }) => files,
+  'digits-forgetting': ({ files }) => files,
+  grokking: () => GROKKING_STEPS.map((step) => `step_${String(step).padStart(6, '0')}.safetensors`),
+};
+
+/** The checkpoints of an example that are shipped, with their places in the golden series. */
+async function shipped(series: Series, folder: string, files: readonly string[]) {
+  const places = files.map((file) => series.files.indexOf(file));
+  const models = await Promise.all(files.map((file) => loadModel(join(here, '../../examples', folder, file))));
+  return { places, models };
+}
+
+describe.each(availableBackends)('golden values on %s', (backend) => {
+  describe.each(Object.keys(SHIPPED))('%s', (name) => {
+    const series: Series = readJson(name);
+    const files = SHIPPED[name](series);
+
+    it.each(['tensor', 'gaussian'] as const)('reproduces the Gram matrix of %s to 1e-10', async (measure) => {
+      const { places, models } = await shipped(series, name, files);
+      const { gram, cosine, perOutput } = await similarityMatrix(models, { measure, backend, perOutput: true });
+      const golden = series[measure];
+      for (const [i, row] of places.entries()) {
+        for (const [j, column] of places.entries()) {
+          const expected = golden.gram[row][column];
+          const norms = Math.sqrt(golden.gram[row][row]) * Math.sqrt(golden.gram[column][column]);
+          expect(Math.abs(gram[i][j] - expected)).toBeLessThanOrEqual(1e-10 * Math.max(Math.abs(expected), norms));
+          expect(cosine[i][j]).toBeCloseTo(golden.cosine[row][column], 10);
+        }
+        for (const c of golden.perOutput?.output ?? []) {
+          expect(perOutput!.cosine[c][i].at(-1)).toBeCloseTo(golden.perOutput!.cosine_to_last[c][row], 10);
+        }
+      }
+    });
+
+    it('reproduces the cosines of weights to 1e-6', async () => {
+      const { places, models } = await shipped(series, name, files);
+      const { cosine, input } = await similarityMatrix(models, { measure: 'weights', backend });
+      expect(input).toBeNull();
+      for (const [i, row] of places.entries()) {
+        for (const [j, column] of places.entries()) {
+          expect(Math.abs(cosine[i][j] - series.weights.cosine[row][column])).toBeLessThanOrEqual(1e-6);
+        }
+      }
+    });
+  });
+
+  const cases: readonly SmallCase[] = readJson('small_models');
+  const depthOne = cases.filter(({ family, blocks }) => family === 'deep' && blocks === 1);
+
+  it.each(depthOne)('$a and $b agree with quadrature to 1e-9', async (golden) => {
+    const load = (file: string) => loadModel(join(here, '../golden/models', file));
+    const [a, b] = [await load(golden.a), await load(golden.b)];
+    const compared = async (options: object) => similarity(a, b, { backend, perOutput: true, ...options });
+    expectValues(await compared({ measure: 'gaussian' }), golden.gaussian_exact);
+    expectValues(await compared({ measure: 'tensor' }), golden.tensor);
+    const result = await compared({ measure: 'gaussian', input: { ...golden.input, name: basename(golden.a) } });
+    expectValues(result, golden.gaussian_exact_input);
+    expect(result.input).toBe(basename(golden.a));
+  });
+});
+
+function expectValues(result: Awaited<ReturnType<typeof similarity>>, golden: Values): void {
+  const close = (value: number, expected: number) => {
+    const scale = Math.max(Math.abs(expected), Math.sqrt(golden.aa) * Math.sqrt(golden.bb));
+    expect(Math.abs(value - expected)).toBeLessThanOrEqual(1e-9 * scale);
+  };
+  close(result.innerProduct, golden.ab);
+  close(result.normA ** 2, golden.aa);
+  close(result.normB ** 2, golden.bb);
+  for (const [c, expected] of (golden.perOutput_ab ?? []).entries()) {
+    close(result.perOutput![c].innerProduct, expected);
+  }
+}

@@ -1,0 +1,11 @@
+import type { BackendName } from '../../lib/backend/backend.js';
+import { backends } from '../../lib/backend/select.js';
+
+/**
+ * The backends that a suite runs on: the one TENSIM_BACKEND names, else every one that is here.
+ *
+ *     describe.each(availableBackends)('on %s', (backend) => …)
+ */
+export const availableBackends: readonly BackendName[] = (await backends())
+  .filter(({ available, selected }) => available && (selected || !process.env.TENSIM_BACKEND))
+  .map(({ name }) => name);
