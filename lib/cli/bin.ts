@@ -1,0 +1,18 @@
+#!/usr/bin/env node
+import { EXIT } from './exit.js';
+import { run } from './main.js';
+
+// The first Ctrl-C aborts the work, which then cleans up after itself; the second ends the process at once.
+const interrupted = new AbortController();
+process.on('SIGINT', () => {
+  if (interrupted.signal.aborted) process.exit(EXIT.interrupted);
+  interrupted.abort();
+});
+
+// A write that fails is reported to whoever made it; unheard, these events would end the process with a stack.
+process.stdout.on('error', () => {});
+process.stderr.on('error', () => {});
+
+const { stdout, stderr, env } = process;
+// Not process.exit: what stdout and stderr still hold must be written.
+process.exitCode = await run(process.argv.slice(2), { stdout, stderr, signal: interrupted.signal, env });

@@ -1,0 +1,74 @@
+import { availableParallelism, cpus } from 'node:os';
+import type { Command } from 'commander';
+import { type BackendReport, backends } from '../backend/select.js';
+import { version } from '../version.js';
+import { EXIT } from './exit.js';
+import { type Io, oneLine, print, table } from './io.js';
+
+const NOTES = `
+The exit code is 1 if TENSIM_BACKEND asks for a backend that is not available.`;
+
+/** What `tensim doctor` finds out; with the schema in front the contract `tensim.doctor/1`. */
+interface Diagnosis {
+  readonly version: string;
+  readonly node: string;
+  readonly platform: string;
+  readonly arch: string;
+  readonly cpu: string;
+  /** As many as the process may use. */
+  readonly processors: number;
+  /** The backend that is used when none is asked for, or null if TENSIM_BACKEND asks for one that is not available. */
+  readonly selected: string | null;
+  readonly backends: readonly BackendReport[];
+}
+
+/** `tensim doctor` */
+export function addDoctor(program: Command, io: Io, exit: { code: number }): void {
+  program
+    .command('doctor')
+    .description('which backends can be used here, and why the others cannot')
+    .option('--json', 'print JSON')
+    .addHelpText('after', NOTES)
+    .action(async ({ json }: { json?: boolean }) => {
+      const diagnosis = diagnose(await backends());
+      await print(io, [
+        json ? `${JSON.stringify({ schema: 'tensim.doctor/1', ...diagnosis })}\n` : doctorText(diagnosis),
+      ]);
+      if (diagnosis.selected === null) exit.code = EXIT.checkFailed;
+    });
+}
+
+function diagnose(reports: readonly BackendReport[]): Diagnosis {
+  return {
+    version,
+    node: process.versions.node,
+    platform: process.platform,
+    arch: process.arch,
+    cpu: cpus()[0]?.model.trim() || 'unknown',
+    processors: availableParallelism(),
+    selected: reports.find(({ selected }) => selected)?.name ?? null,
+    backends: reports.map(({ name, available, selected, reason, details }) => ({
+      name,
+      available,
+      selected,
+      reason,
+      details,
+    })),
+  };
+}
+
+function doctorText({ backends: reports, selected, ...machine }: Diagnosis): string {
+  const { node, platform, arch, cpu, processors } = machine;
+  const facts = table([
+    ['node', node],
+    ['platform', `${platform} ${arch}`],
+    ['cpu', `${cpu}, ${processors} ${processors === 1 ? 'processor' : 'processors'} usable`],
+  ]);
+  const sections = reports.map(({ name, available, selected: chosen, reason, details }) => {
+    const state = available ? `available${chosen ? ', selected' : ''}` : `not available: ${oneLine(reason ?? '')}`;
+    return `${name}: ${state}\n${table(Object.entries(details).map(([key, value]) => [key, oneLine(`${value}`)]))}`;
+  });
+  const verdict =
+    selected === null ? 'TENSIM_BACKEND asks for a backend that is not available: every comparison will fail\n' : '';
+  return `tensim ${machine.version}\n${facts}${sections.join('')}${verdict}`;
+}

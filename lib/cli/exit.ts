@@ -1,0 +1,37 @@
+import { CommanderError } from 'commander';
+import { TensimError } from '../errors.js';
+import { type Io, oneLine } from './io.js';
+
+/** What the process answers. */
+export const EXIT = {
+  done: 0,
+  /** A check that the command was asked to make has failed. */
+  checkFailed: 1,
+  /** Bad usage or bad input. */
+  badInput: 2,
+  /** A model that is not supported. */
+  unsupportedModel: 3,
+  /** Stopped by Ctrl-C, as shells count it: 128 + SIGINT. */
+  interrupted: 130,
+} as const;
+
+/**
+ * Says on one line of stderr what went wrong and returns the exit code. The environment variable TENSIM_DEBUG adds the stack.
+ */
+export function settle(error: unknown, io: Io): number {
+  if (io.signal.aborted) return EXIT.interrupted;
+  // Commander has already printed what it had to say, be it help or an error of usage.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.badInput;
+  // The reader of stdout has seen enough: tensim matrix … | head
+  if ((error as NodeJS.ErrnoException)?.code === 'EPIPE') return EXIT.done;
+  io.stderr.write(`tensim: ${oneLine(messageOf(error))}\n`);
+  if (io.env.TENSIM_DEBUG && error instanceof Error) io.stderr.write(`${error.stack}\n`);
+  return error instanceof TensimError && error.code === 'UNSUPPORTED_LAYER' ? EXIT.unsupportedModel : EXIT.badInput;
+}
+
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return `unexpected error: ${String(error)}`;
+  // Errors of the system (no space left, permission denied) are clear as they are; any other is a fault of ours.
+  if (error instanceof TensimError || 'syscall' in error) return error.message;
+  return `unexpected error: ${error.name}: ${error.message}. Set TENSIM_DEBUG=1 to see where, and report it`;
+}

@@ -1,0 +1,81 @@
+import type { Command } from 'commander';
+import { byteCount, count, quote } from '../formats/describe.js';
+import { type Inspection, inspect } from '../model/inspect.js';
+import { type Io, oneLine, print, table } from './io.js';
+import { modelOption } from './options.js';
+
+const NOTES = `
+A model that cannot be compared is described all the same, with the reasons; the exit code is then still 0.
+
+Examples:
+  $ tensim inspect step_6000.safetensors
+  $ tensim inspect odd-names.safetensors --model model.json --json`;
+
+/** `tensim inspect FILE`. Exit code 0 for every file that could be read; what is not supported is in `problems`. */
+export function addInspect(program: Command, io: Io): void {
+  program
+    .command('inspect')
+    .description('what a checkpoint holds, and why it cannot be compared if it cannot')
+    .argument('<file>', 'a .safetensors file, the index of a sharded one, or a model.json with "weights"')
+    .addOption(modelOption())
+    .option('--json', 'print JSON')
+    .addHelpText('after', NOTES)
+    .action(async (file: string, flags: { model?: string; json?: boolean }) => {
+      const inspection = await inspect(file, { model: flags.model, signal: io.signal });
+      await print(io, [flags.json ? `${JSON.stringify(inspectJson(inspection))}\n` : inspectText(inspection)]);
+    });
+}
+
+/** The contract `tensim.inspect/1`. */
+function inspectJson(inspection: Inspection): Record<string, unknown> {
+  const { file, files, sha256, family, description, layers, inputs, outputs, degree, parameters } = inspection;
+  const { metadata, tensors, problems } = inspection;
+  return {
+    schema: 'tensim.inspect/1',
+    file,
+    files,
+    sha256,
+    family,
+    description,
+    layers,
+    inputs,
+    outputs,
+    degree,
+    parameters,
+    metadata,
+    tensors,
+    problems,
+  };
+}
+
+function inspectText(inspection: Inspection): string {
+  const { file, files, sha256, family, description, layers, inputs, outputs, degree, parameters } = inspection;
+  const { metadata, tensors, problems } = inspection;
+  const facts = [
+    ['family', family === null ? 'none known' : family + (description === null ? '' : ` (by ${oneLine(description)})`)],
+    ...(family === null ? [] : [['maps', `${inputs} inputs to ${outputs} outputs, degree ${degree}`]]),
+    ['parameters', count(parameters)],
+    ['sha256', sha256],
+    ...(files.length > 1 ? [['shards', `${files.length - 1}`]] : []),
+    ...Object.entries(metadata).map(([key, value]) => ['metadata', `${oneLine(key)} = ${quote(value)}`]),
+  ];
+  const sections = [
+    section(
+      'layers',
+      layers.map((layer, index) => [`${index + 1}`, layer]),
+    ),
+    section(
+      'tensors',
+      tensors.map(({ name, dtype, shape, bytes }) => [name, dtype, `[${shape.join(', ')}]`, byteCount(bytes)]),
+    ),
+    section(
+      'problems',
+      problems.map(({ code, message }) => [code, oneLine(message)]),
+    ),
+  ];
+  return `${oneLine(file)}\n${table(facts)}${sections.join('')}`;
+}
+
+function section(title: string, rows: readonly (readonly string[])[]): string {
+  return rows.length === 0 ? '' : `${title}\n${table(rows)}`;
+}

@@ -1,0 +1,49 @@
+import type { Writable } from 'node:stream';
+
+/** The world of a command: where it writes, and how it is stopped. Tests give their own; bin.ts gives the process's. */
+export interface Io {
+  /** Results, and nothing else. */
+  readonly stdout: Writable & { readonly isTTY?: boolean };
+  /** Errors, notes and progress. */
+  readonly stderr: Writable & { readonly isTTY?: boolean };
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** Writes a result in pieces, each when the one before is out; rejects if the reader has gone or the signal is aborted. */
+export async function print({ stdout, signal }: Io, pieces: Iterable<string>): Promise<void> {
+  for (const piece of pieces) {
+    signal.throwIfAborted();
+    await new Promise<void>((resolve, reject) => {
+      const stop = () => reject(signal.reason);
+      signal.addEventListener('abort', stop, { once: true });
+      stdout.write(piece, (error) => {
+        signal.removeEventListener('abort', stop);
+        if (error) reject(error);
+        else resolve();
+      });
+    });
+  }
+}
+
+/** Everything invisible in a text spelled out, line breaks too: file names and tensor names may hold terminal escapes. */
+export function oneLine(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+}
+
+/** Columns of text, all but the last padded, each line indented by two. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = [];
+  for (const row of rows)
+    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
+  return rows
+    .map(
+      (row) =>
+        `  ${row
+          .map((cell, column) => cell.padEnd(widths[column]))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('');
+}

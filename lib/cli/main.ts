@@ -1,0 +1,47 @@
+import { Command } from 'commander';
+import { version } from '../version.js';
+import { addCompare } from './compare.js';
+import { addDoctor } from './doctor.js';
+import { EXIT, settle } from './exit.js';
+import { addInspect } from './inspect.js';
+import type { Io } from './io.js';
+import { addMatrix } from './matrix.js';
+
+const NOTES = `
+Examples:
+  $ tensim compare step_6000.safetensors step_6200.safetensors
+  $ tensim matrix checkpoints/ --per-output --out report.html
+  $ tensim inspect step_6000.safetensors
+  $ tensim doctor
+
+Exit codes: 0 done, 1 a check failed, 2 bad usage or input, 3 unsupported model, 130 interrupted.
+Environment: TENSIM_BACKEND forces a backend, TENSIM_DEBUG=1 shows the stack of errors.`;
+
+/**
+ * Runs the command line and resolves to the exit code; it never rejects and never ends the process.
+ * @param args without the names of node and script
+ */
+export async function run(args: readonly string[], io: Io): Promise<number> {
+  const exit: { code: number } = { code: EXIT.done };
+  const program = new Command('tensim')
+    .description('How functionally similar two neural networks are across all inputs, from their weights alone.')
+    .version(version)
+    .showHelpAfterError('(tensim --help lists the commands and options)')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+      outputError: (text, write) => write(text.replace(/^error: /, 'tensim: ')),
+    })
+    .addHelpText('after', NOTES);
+  addCompare(program, io);
+  addMatrix(program, io);
+  addInspect(program, io);
+  addDoctor(program, io, exit);
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return exit.code;
+  } catch (error) {
+    return settle(error, io);
+  }
+}

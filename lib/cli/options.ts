@@ -1,0 +1,114 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { TextOptions } from '../report/text.js';
+import { checkReportFile, writeReport } from '../report/write.js';
+import type { Progress, SimilarityMatrix, SimilarityOptions, SimilarityResult } from '../similarity/types.js';
+import { readInput } from './input_file.js';
+import { type Io, oneLine } from './io.js';
+import type { ProgressLine } from './progress.js';
+
+/** The options of `compare` and `matrix` as commander parses them. */
+export interface ComparisonFlags {
+  readonly measure: NonNullable<SimilarityOptions['measure']>;
+  readonly input: string;
+  readonly dtype: NonNullable<SimilarityOptions['dtype']>;
+  readonly backend: NonNullable<SimilarityOptions['backend']>;
+  readonly threads?: number;
+  readonly perOutput?: boolean;
+  readonly model?: string;
+  readonly json?: boolean;
+  readonly out: readonly string[];
+}
+
+export function addComparisonOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        '--measure <measure>',
+        'what is compared: the functions under a Gaussian input, their tensors, or the bare weights',
+      )
+        .choices(['gaussian', 'tensor', 'weights'])
+        .default('gaussian'),
+    )
+    .option(
+      '--input <law>',
+      'law of the input: "standard", "sigma=S", or a .json or .safetensors file with "mean" and/or "cov"',
+      'standard',
+    )
+    .addOption(new Option('--dtype <type>', 'compute type').choices(['float64', 'float32']).default('float64'))
+    .addOption(
+      new Option('--backend <name>', 'who computes').choices(['auto', 'native', 'cuda', 'fallback']).default('auto'),
+    )
+    .option(
+      '--threads <count>',
+      'worker threads (default: all the process may use; the result does not depend on it)',
+      parseThreads,
+    )
+    .option('--per-output', 'also compare every output by itself')
+    .addOption(modelOption())
+    .option('--json', 'print JSON')
+    .option(
+      '--out <file>',
+      'also write a report; its ending says which: .json .csv .npy .svg .html (repeatable)',
+      collect,
+      [],
+    );
+}
+
+export function modelOption(): Option {
+  return new Option('--model <file>', 'a model.json that says which tensors make which layers');
+}
+
+/** The options of the computation, with the input law read. */
+export async function similarityOptions(
+  flags: ComparisonFlags,
+  io: Io,
+  progress: ProgressLine,
+): Promise<SimilarityOptions> {
+  const { measure, dtype, backend, threads, perOutput } = flags;
+  return {
+    measure,
+    input: await readInput(flags.input, io.signal),
+    dtype,
+    backend,
+    threads,
+    perOutput,
+    signal: io.signal,
+    onProgress: ({ phase, done, total }: Progress) => progress.update(PHASES[phase], done, total),
+  };
+}
+
+const PHASES: Readonly<Record<Progress['phase'], string>> = { prepare: 'preparing', compare: 'comparing' };
+
+/**
+ * Makes sure before the work that its results can be written.
+ * @throws TensimError as `checkReportFile`.
+ */
+export async function checkOutputs(files: readonly string[]): Promise<void> {
+  for (const file of files) await checkReportFile(file);
+}
+
+/** How results are printed: in colour on a terminal, unless NO_COLOR is set. */
+export function textOptions({ stdout, env }: Io): TextOptions {
+  return { colour: stdout.isTTY === true && !env.NO_COLOR };
+}
+
+/** Writes the reports, one after the other, and says so on stderr. */
+export async function writeOutputs(
+  result: SimilarityResult | SimilarityMatrix,
+  files: readonly string[],
+  io: Io,
+): Promise<void> {
+  for (const file of files) {
+    io.signal.throwIfAborted();
+    await writeReport(result, file);
+    io.stderr.write(`wrote ${oneLine(file)}\n`);
+  }
+}
+
+function parseThreads(text: string): number {
+  const threads = /^\d+$/.test(text) ? Number(text) : 0;
+  if (threads >= 1 && threads <= 4096) return threads;
+  throw new InvalidArgumentError('It must be an integer between 1 and 4096.');
+}
+
+const collect = (file: string, files: readonly string[]): string[] => [...files, file];

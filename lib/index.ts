@@ -1,0 +1,37 @@
+/**
+ * The public API of tensim: how functionally similar two neural networks are across all inputs, from their weights alone.
+ *
+ *     import { loadModel, similarity } from 'tensim';
+ *     const a = await loadModel('step_6000.safetensors');
+ *     const b = await loadModel('step_6200.safetensors');
+ *     console.log((await similarity(a, b)).similarity);
+ */
+
+export type { BackendName } from './backend/backend.js';
+export { type BackendReport, backends } from './backend/select.js';
+export { TensimError, type TensimErrorCode, type TensimErrorDetails } from './errors.js';
+export { type Checkpoint, openCheckpoint, type TensorEntry } from './formats/safetensors/read.js';
+export { type NamedTensors, type WriteOptions, writeSafetensors } from './formats/safetensors/write.js';
+export { createModel, type LayerDefinition, type ModelDefinition } from './model/create.js';
+export { type Inspection, inspect, type Problem, type TensorListing } from './model/inspect.js';
+export { type LoadOptions, loadModel } from './model/load.js';
+export type { BilinearLayer, Layer, LinearLayer, Model, Provenance } from './model/model.js';
+export { writeReport } from './report/write.js';
+export { similarityMatrix } from './similarity/matrix.js';
+export { similarity } from './similarity/similarity.js';
+export type {
+  InputLaw,
+  Matrix,
+  Measure,
+  Method,
+  Progress,
+  ResultInfo,
+  SimilarityMatrix,
+  SimilarityOptions,
+  SimilarityResult,
+  SliceSimilarity,
+  Step,
+} from './similarity/types.js';
+export type { FloatFormat } from './tensor/convert.js';
+export { type DType, type Tensor, type TensorData, tensor } from './tensor/tensor.js';
+export { version } from './version.js';

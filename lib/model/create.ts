@@ -1,0 +1,121 @@
+import { TensimError } from '../errors.js';
+import { sizeOf, type Tensor } from '../tensor/tensor.js';
+import { checkChain } from './chain.js';
+import { contiguous } from './contiguous.js';
+import { checkFinite } from './finite.js';
+import { LAYER_PARTS, type LayerOf, mapLayer, partsOf } from './layer.js';
+import type { BilinearLayer, LinearLayer, Model, Provenance } from './model.js';
+
+/** A layer as given to `createModel`: a `Layer` in which `alpha` (default 0) and `beta` (default 1) may be left out. */
+export type LayerDefinition =
+  | LinearLayer
+  | (Omit<BilinearLayer, 'alpha' | 'beta'> & { readonly alpha?: number; readonly beta?: number });
+
+/** What `createModel` makes a model of. */
+export interface ModelDefinition {
+  readonly layers: readonly LayerDefinition[];
+  /** Default `'model'`. */
+  readonly label?: string | undefined;
+  /** What the `weights` measure compares, by name. Default: the tensors of the layers, as `layers.0.weight`, `layers.1.left` … */
+  readonly parameters?: ReadonlyMap<string, Tensor> | undefined;
+  /** Default `'custom'`. */
+  readonly family?: string | undefined;
+  readonly provenance?: Provenance | undefined;
+}
+
+/**
+ * A model from arrays: checked, strided tensors copied to contiguous ones (others are not copied), deeply frozen.
+ * @throws TensimError `SHAPE_MISMATCH` naming the layer (counted from 1) and the tensors that do not fit; `NOT_FINITE` naming
+ * the tensor and the element; `UNSUPPORTED_LAYER` for an unknown layer type; `INVALID_ARGUMENT` for what is no layer at all.
+ */
+export function createModel(definition: ModelDefinition): Model {
+  if (!Array.isArray(definition?.layers))
+    throw new TensimError('INVALID_ARGUMENT', 'createModel needs { layers: [...] }');
+  const names = new Map<Tensor, string>();
+  for (const [name, given] of definition.parameters ?? []) names.set(given, name);
+  // One frozen tensor per tensor given, so that what layers and parameters share stays shared.
+  const kept = new Map<Tensor, Tensor>();
+  const keep = (given: Tensor, name: string): Tensor => {
+    const tensor = kept.get(given) ?? contiguous(given, name);
+    if (!kept.has(given)) checkFinite(name, tensor, definition.provenance?.file);
+    kept.set(given, tensor);
+    return tensor;
+  };
+  const layers = definition.layers.map((layer, index) =>
+    mapLayer(checkLayer(layer, index), (part, role) => keep(part, names.get(part) ?? partName(index, role))),
+  );
+  const parameters =
+    definition.parameters === undefined
+      ? new Map(layers.flatMap(ownParameters))
+      : new Map([...definition.parameters].map(([name, given]) => [name, keep(given, name)]));
+  return assembleModel({ ...definition, layers, parameters });
+}
+
+/**
+ * The model of layers and parameters that are contiguous and, as the caller has made sure, finite.
+ * @throws TensimError `SHAPE_MISMATCH` as `createModel`.
+ */
+export function assembleModel(
+  definition: Omit<ModelDefinition, 'layers' | 'parameters'> & {
+    readonly layers: readonly LayerOf<Tensor>[];
+    readonly parameters: ReadonlyMap<string, Tensor>;
+  },
+): Model {
+  const { layers, parameters, provenance } = definition;
+  const names = new Map([...parameters].map(([name, part]) => [part, name]));
+  const shapes = layers.map((layer, index) =>
+    mapLayer(layer, (part, role) => ({ name: names.get(part) ?? partName(index, role), shape: part.shape })),
+  );
+  const { inputs, outputs, degree } = checkChain(shapes, provenance?.file);
+  return Object.freeze({
+    label: definition.label ?? 'model',
+    family: definition.family ?? 'custom',
+    layers: Object.freeze(layers.map((layer) => Object.freeze(layer))),
+    inputShape: Object.freeze([1, inputs] as const),
+    outputShape: Object.freeze([1, outputs] as const),
+    degree,
+    parameters: frozenMap(parameters),
+    parameterCount: [...parameters.values()].reduce((count, { shape }) => count + sizeOf(shape), 0),
+    provenance: Object.freeze({ ...provenance, metadata: Object.freeze({ ...provenance?.metadata }) }),
+  });
+}
+
+/** The layer with its defaults filled in. A field that no layer has is refused: it may be a weight under a wrong name. */
+function checkLayer(layer: LayerDefinition, index: number): LayerOf<Tensor> {
+  const title = `layer ${index + 1}`;
+  if (typeof layer !== 'object' || layer === null)
+    throw new TensimError('INVALID_ARGUMENT', `${title} is not an object`);
+  if (!Object.hasOwn(LAYER_PARTS, layer.type)) {
+    throw new TensimError('UNSUPPORTED_LAYER', `${title} has the type ${JSON.stringify(layer.type)}`, {
+      hint: 'A model is a chain of layers of type "linear" and "bilinear"',
+    });
+  }
+  const { required, optional } = LAYER_PARTS[layer.type];
+  for (const role of required) {
+    if (!Object.hasOwn(layer, role))
+      throw new TensimError('INVALID_ARGUMENT', `${title} (${layer.type}) has no "${role}"`);
+  }
+  const known: string[] = ['type', ...required, ...optional, ...(layer.type === 'bilinear' ? ['alpha', 'beta'] : [])];
+  const unknown = Object.keys(layer).find((field) => !known.includes(field));
+  if (unknown !== undefined) {
+    throw new TensimError('INVALID_ARGUMENT', `${title} (${layer.type}) has an unknown field "${unknown}"`, {
+      hint: `It may have ${known.join(', ')}`,
+    });
+  }
+  return layer.type === 'linear' ? layer : { ...layer, alpha: layer.alpha ?? 0, beta: layer.beta ?? 1 };
+}
+
+const partName = (index: number, role: string): string => `layers.${index}.${role}`;
+
+const ownParameters = (layer: LayerOf<Tensor>, index: number): [string, Tensor][] =>
+  partsOf(layer).map(([role, part]) => [partName(index, role), part]);
+
+/** `Object.freeze` does not reach the entries of a map, so its three ways to change are taken away. */
+function frozenMap<K, V>(entries: ReadonlyMap<K, V>): ReadonlyMap<K, V> {
+  const refuse = () => {
+    throw new TypeError('the parameters of a model cannot be changed');
+  };
+  const map = new Map(entries);
+  Object.defineProperties(map, { set: { value: refuse }, delete: { value: refuse }, clear: { value: refuse } });
+  return Object.freeze(map);
+}

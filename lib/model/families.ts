@@ -1,0 +1,57 @@
+import { TensimError } from '../errors.js';
+import type { Blueprint, Tensors } from './blueprint.js';
+import { bilinear } from './families/bilinear.js';
+import { deep } from './families/deep.js';
+import type { Family, Match } from './families/family.js';
+import { tellingSign } from './families/signs.js';
+import { quoted } from './words.js';
+
+const FAMILIES: readonly Family[] = [bilinear, deep];
+
+/**
+ * The blueprint of a checkpoint whose tensor names are those of a family, all of them and no others; else undefined.
+ * @throws TensimError `INVALID_FILE` if the metadata contradicts the family.
+ */
+export function recognise(
+  tensors: Tensors,
+  metadata: Readonly<Record<string, string>>,
+  file: string,
+): Blueprint | undefined {
+  const family = FAMILIES.find((candidate) => {
+    const { missing, extra } = candidate.match(tensors);
+    return missing.length === 0 && extra.length === 0;
+  });
+  return family?.blueprint(tensors, metadata, file);
+}
+
+/** Why a checkpoint belongs to no family: what was looked for, what was found, which family is nearest and what differs. */
+export function unrecognised(tensors: Tensors, file: string): TensimError {
+  const names = [...tensors.keys()];
+  const matches = FAMILIES.map((family) => ({ family, match: family.match(tensors) }));
+  const nearest = matches.reduce((best, next) => (distance(next.match) < distance(best.match) ? next : best));
+  const related = matches.some(({ match }) => match.found.length > 0);
+  const { missing, extra } = nearest.match;
+  const parts = [
+    `is of no known family: looked for ${FAMILIES.map(({ name, looksFor }) => `${name} (${looksFor})`).join(' or ')}`,
+    `found ${names.length === 0 ? 'no tensors' : quoted(names)}`,
+    related ? `the nearest is ${nearest.family.name}, with ${difference(missing, extra)}` : undefined,
+    tellingSign(related ? extra : names),
+  ];
+  return new TensimError('UNSUPPORTED_LAYER', parts.filter((part) => part !== undefined).join('; '), {
+    file,
+    hint: 'If the network is a chain of linear and bilinear layers, describe it with a model.json (--model FILE, option "model")',
+  });
+}
+
+/** How many names differ; a family of which nothing was found is farther away than any of which something was. */
+function distance({ found, missing, extra }: Match): number {
+  return found.length === 0 ? Number.POSITIVE_INFINITY : missing.length + extra.length;
+}
+
+function difference(missing: readonly string[], extra: readonly string[]): string {
+  const parts = [
+    missing.length > 0 ? `${quoted(missing)} missing` : undefined,
+    extra.length > 0 ? `${quoted(extra)} left over` : undefined,
+  ];
+  return parts.filter((part) => part !== undefined).join(' and ');
+}

@@ -1,0 +1,223 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { createModel, type LayerDefinition, type ModelDefinition } from '../../lib/model/create.js';
+import type { BilinearLayer, LinearLayer } from '../../lib/model/model.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
+import { counting } from './helpers.js';
+
+const linear = (out: number, takes: number): LinearLayer => ({ type: 'linear', weight: counting([out, takes]) });
+const bilinear = (takes: number, hidden: number, out: number): LayerDefinition => ({
+  type: 'bilinear',
+  left: counting([hidden, takes]),
+  right: counting([hidden, takes]),
+  down: counting([out, hidden]),
+});
+
+describe('createModel', () => {
+  test('works out sizes, degree and parameters of a chain', () => {
+    const model = createModel({ layers: [linear(5, 3), bilinear(5, 7, 4), linear(2, 4)], label: 'net' });
+    expect(model).toMatchObject({
+      label: 'net',
+      family: 'custom',
+      inputShape: [1, 3],
+      outputShape: [1, 2],
+      degree: 2,
+      parameterCount: 15 + 35 + 35 + 28 + 8,
+      provenance: { metadata: {} },
+    });
+    expect([...model.parameters.keys()]).toEqual([
+      'layers.0.weight',
+      'layers.1.left',
+      'layers.1.right',
+      'layers.1.down',
+      'layers.2.weight',
+    ]);
+  });
+
+  test('has degree 1 without and 2^n with n blocks', () => {
+    expect(createModel({ layers: [linear(2, 2)] }).degree).toBe(1);
+    expect(createModel({ layers: [bilinear(3, 2, 3), bilinear(3, 2, 3), bilinear(3, 2, 3)] }).degree).toBe(8);
+  });
+
+  test('a bilinear layer has no residual unless it says so', () => {
+    const [layer] = createModel({ layers: [bilinear(2, 3, 2)] }).layers;
+    expect(layer).toMatchObject({ alpha: 0, beta: 1 });
+  });
+
+  test('without down the hidden units are the outputs', () => {
+    const { left, right } = bilinear(3, 5, 1) as BilinearLayer;
+    expect(createModel({ layers: [{ type: 'bilinear', left, right }] }).outputShape).toEqual([1, 5]);
+  });
+
+  test('does not copy contiguous data, and keeps what is shared shared', () => {
+    const weight = counting([2, 2]);
+    const model = createModel({
+      layers: [
+        { type: 'linear', weight },
+        { type: 'linear', weight },
+      ],
+      parameters: new Map([['tied', weight]]),
+    });
+    expect((model.layers[0] as LinearLayer).weight.data).toBe(weight.data);
+    expect((model.layers[1] as LinearLayer).weight).toBe(model.parameters.get('tied'));
+    expect(model.parameterCount).toBe(4);
+  });
+
+  test('is frozen to the bottom, and leaves the objects of the caller alone', () => {
+    const weight: Tensor = { data: Float64Array.of(1, 2), shape: [1, 2] };
+    const layer: LinearLayer = { type: 'linear', weight };
+    const model = createModel({ layers: [layer], provenance: { file: 'a', metadata: { step: '1' } } });
+    const kept = (model.layers[0] as LinearLayer).weight;
+    for (const part of [model, model.layers, model.layers[0], kept, kept.shape, model.inputShape, model.outputShape])
+      expect(Object.isFrozen(part)).toBe(true);
+    expect(Object.isFrozen(model.provenance.metadata)).toBe(true);
+    const map = model.parameters as Map<string, Tensor>;
+    expect(() => map.set('b', weight)).toThrow(TypeError);
+    expect(() => map.delete('layers.0.weight')).toThrow(TypeError);
+    expect(() => map.clear()).toThrow(TypeError);
+    expect(Object.isFrozen(layer) || Object.isFrozen(weight) || Object.isFrozen(weight.shape)).toBe(false);
+  });
+
+  test('copies strided tensors to the row-major elements they stand for', () => {
+    const strided = fc
+      .array(fc.tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 0, max: 5 })), { minLength: 2, maxLength: 2 })
+      .map((axes) => ({ shape: axes.map(([extent]) => extent), strides: axes.map(([, stride]) => stride) }));
+    fc.assert(
+      fc.property(strided, fc.boolean(), ({ shape, strides }, single) => {
+        const length = shape.reduce((last, extent, axis) => last + (extent - 1) * strides[axis], 1);
+        const numbers = Array.from({ length }, (_, index) => index);
+        const data = single ? Float32Array.from(numbers) : Float64Array.from(numbers);
+        const model = createModel({ layers: [{ type: 'linear', weight: { data, shape, strides } }] });
+        const { weight } = model.layers[0] as LinearLayer;
+        const expected = Array.from({ length: shape[0] * shape[1] }, (_, index) => {
+          const column = index % shape[1];
+          return ((index - column) / shape[1]) * strides[0] + column * strides[1];
+        });
+        expect(weight.strides).toBeUndefined();
+        expect(weight.data.constructor).toBe(data.constructor);
+        expect([...weight.data]).toEqual(expected);
+      }),
+    );
+  });
+
+  describe('refuses', () => {
+    const cases: [what: string, definition: unknown, code: string, message: RegExp][] = [
+      ['no definition', undefined, 'INVALID_ARGUMENT', /layers/],
+      ['an empty chain', { layers: [] }, 'INVALID_ARGUMENT', /at least one layer/],
+      ['a layer that is none', { layers: [null] }, 'INVALID_ARGUMENT', /layer 1 is not an object/],
+      ['an unknown type', { layers: [linear(2, 2), { type: 'relu' }] }, 'UNSUPPORTED_LAYER', /layer 2 .*"relu"/],
+      ['a type from the prototype', { layers: [{ type: 'toString' }] }, 'UNSUPPORTED_LAYER', /"toString"/],
+      ['a missing part', { layers: [{ type: 'linear' }] }, 'INVALID_ARGUMENT', /layer 1 \(linear\) has no "weight"/],
+      [
+        'a weight under a wrong name',
+        { layers: [{ ...linear(2, 2), bais: counting([2]) }] },
+        'INVALID_ARGUMENT',
+        /unknown field "bais"/,
+      ],
+      [
+        'a part that is no tensor',
+        { layers: [{ type: 'linear', weight: 3 }] },
+        'INVALID_ARGUMENT',
+        /layers\.0\.weight/,
+      ],
+      [
+        'data that does not fill its shape',
+        { layers: [{ type: 'linear', weight: { data: new Float64Array(5), shape: [2, 3] } }] },
+        'SHAPE_MISMATCH',
+        /layers\.0\.weight.*6 elements, the data 5/,
+      ],
+      [
+        'strides that reach beyond the data',
+        { layers: [{ type: 'linear', weight: { data: new Float64Array(5), shape: [2, 3], strides: [3, 1] } }] },
+        'SHAPE_MISMATCH',
+        /element 5 of data of length 5/,
+      ],
+      [
+        'negative strides',
+        { layers: [{ type: 'linear', weight: { data: new Float64Array(6), shape: [2, 3], strides: [3, -1] } }] },
+        'SHAPE_MISMATCH',
+        /strides \[3, -1\]/,
+      ],
+      [
+        'a layer that takes other features than the one before gives',
+        { layers: [linear(5, 3), bilinear(4, 6, 2)] },
+        'SHAPE_MISMATCH',
+        /"layers\.1\.left".*layer 2 \(bilinear\).*takes 4 features.*layer 1 \(tensor "layers\.0\.weight"\) gives 5/,
+      ],
+      [
+        'sides of different shape',
+        { layers: [{ ...bilinear(4, 6, 2), right: counting([5, 4]) }] },
+        'SHAPE_MISMATCH',
+        /"layers\.0\.right".*\[5, 4\].*"layers\.0\.left" has \[6, 4\]/,
+      ],
+      [
+        'a down that takes other hidden units',
+        { layers: [{ ...bilinear(4, 6, 2), down: counting([2, 5]) }] },
+        'SHAPE_MISMATCH',
+        /"layers\.0\.down".*takes 5 hidden units.*gives 6/,
+      ],
+      ...(['leftBias', 'rightBias', 'downBias'] as const).map((role): (typeof cases)[number] => [
+        `a ${role} of the wrong length`,
+        { layers: [{ ...bilinear(4, 6, 2), [role]: counting([7]) }] },
+        'SHAPE_MISMATCH',
+        new RegExp(`"layers\\.0\\.${role}".*must be \\[${role === 'downBias' ? 2 : 6}\\]`),
+      ]),
+      [
+        'a bias with two axes',
+        { layers: [{ ...linear(2, 2), bias: counting([2, 1]) }] },
+        'SHAPE_MISMATCH',
+        /"layers\.0\.bias".*must be \[2\]/,
+      ],
+      [
+        'a weight with three axes',
+        { layers: [{ type: 'linear', weight: counting([2, 1, 2]) }] },
+        'SHAPE_MISMATCH',
+        /\[2, 1, 2\].*two axes/,
+      ],
+      ['a weight without elements', { layers: [linear(0, 3)] }, 'SHAPE_MISMATCH', /no elements/],
+      [
+        'a residual around a change of size',
+        { layers: [{ ...bilinear(4, 6, 2), alpha: 1 }] },
+        'SHAPE_MISMATCH',
+        /takes 4 and gives 2/,
+      ],
+      [
+        'an infinite alpha',
+        { layers: [{ ...bilinear(4, 6, 4), alpha: Infinity }] },
+        'INVALID_ARGUMENT',
+        /alpha is Inf/,
+      ],
+      ['a beta that is NaN', { layers: [{ ...bilinear(4, 6, 4), beta: NaN }] }, 'INVALID_ARGUMENT', /beta is NaN/],
+    ];
+    test.each(cases)('%s', (_, definition, code, message) => {
+      expect(() => createModel(definition as ModelDefinition)).toThrow(
+        expect.objectContaining({ code, message: expect.stringMatching(message) }),
+      );
+    });
+
+    test('any single NaN or infinity, naming the tensor and the element', () => {
+      const bad = fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY);
+      fc.assert(
+        fc.property(fc.nat(2), fc.nat(3), bad, (row, column, value) => {
+          const weight = counting([3, 4]);
+          weight.data[row * 4 + column] = value;
+          const parameters = new Map([['encoder.w', weight]]);
+          expect(() => createModel({ layers: [{ type: 'linear', weight }], parameters })).toThrow(
+            expect.objectContaining({
+              code: 'NOT_FINITE',
+              tensor: 'encoder.w',
+              message: expect.stringContaining(`element [${row}, ${column}] is ${value}`),
+            }),
+          );
+        }),
+      );
+    });
+
+    test('NaN in a parameter that no layer uses', () => {
+      const parameters = new Map([['extra', { data: Float32Array.of(Number.NaN), shape: [] }]]);
+      expect(() => createModel({ layers: [linear(2, 2)], parameters })).toThrow(
+        expect.objectContaining({ tensor: 'extra' }),
+      );
+    });
+  });
+});
