@@ -1,0 +1,27 @@
+// Runs a benchmark of bench/ from source: npm run bench [-- NAME] [OPTIONS]. Without a name: pair.
+
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { root } from './toolchain.mjs';
+
+const [first, ...rest] = process.argv.slice(2);
+const [name, options] = first === undefined || first.startsWith('-') ? ['pair', process.argv.slice(2)] : [first, rest];
+if (!existsSync(join(root, 'bench', `${name}.ts`))) {
+  console.error(`There is no benchmark called ${name}.`);
+  process.exit(2);
+}
+const outfile = join(root, 'build', 'bench', `${name}.mjs`);
+await build({
+  absWorkingDir: root,
+  entryPoints: [`bench/${name}.ts`],
+  outfile,
+  bundle: true,
+  platform: 'node',
+  target: 'node20.17',
+  format: 'esm',
+  packages: 'external',
+  logLevel: 'warning',
+});
+process.exit(spawnSync(process.execPath, [outfile, ...options], { stdio: 'inherit' }).status ?? 1);
