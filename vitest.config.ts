@@ -1,6 +1,24 @@
 import { defineConfig } from 'vitest/config';
 
-// Forks, not threads: the native addon is loaded in every test process, as a user's process would.
+/**
+ * Everything runs on the backends that are there: suites about numbers go through all of them by themselves. The command line,
+ * which takes the backend it is given, runs a second time with the fallback forced.
+ * Forks, not threads: the native addon is loaded in every test process, as a user's process would.
+ */
 export default defineConfig({
-  test: { include: ['test/**/*.test.ts'], pool: 'forks', testTimeout: 30_000 },
+  test: {
+    pool: 'forks',
+    testTimeout: 30_000,
+    projects: [
+      { extends: true, test: { name: 'all', include: ['test/**/*.test.ts'] } },
+      {
+        extends: true,
+        test: {
+          name: 'on fallback',
+          include: ['test/cli/**/*.test.ts'],
+          env: { TENSIM_BACKEND: 'fallback' },
+        },
+      },
+    ],
+  },
 });

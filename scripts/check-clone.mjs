@@ -1,0 +1,29 @@
+// Does what a newcomer without a compiler does: copies the tree as a clone would have it, hides every compiler, and runs the
+// commands of the README. Needs the npm registry.
+
+import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { COMPILERS, check, conclude, environmentWithout, run, temporaryFolder } from './checks.mjs';
+import { root } from './toolchain.mjs';
+
+const clone = temporaryFolder('clone');
+const { stdout: listing } = run('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root });
+for (const file of listing.split('\0').filter((name) => name !== '' && existsSync(join(root, name)))) {
+  mkdirSync(dirname(join(clone, file)), { recursive: true });
+  copyFileSync(join(root, file), join(clone, file));
+}
+
+const env = environmentWithout(COMPILERS);
+const install = run('npm', ['ci', '--prefer-offline'], { cwd: clone, env });
+check('npm ci succeeds without a compiler', install.status === 0, install.output);
+check('npm ci says that the fallback will be used', /no C\+\+ compiler.*fallback/.test(install.output), install.output);
+
+const demo = run('npm', ['run', 'demo'], { cwd: clone, env });
+const named = /step_06000 → step_06200.*onset/.test(demo.output) && /output 9/i.test(demo.output);
+check('npm run demo names the onset and the output', demo.status === 0 && named, demo.output);
+const report = join(clone, 'report', 'backdoor.html');
+check('npm run demo writes the report', existsSync(report) && readFileSync(report, 'utf8').includes('</html>'));
+
+const test = run('npm', ['test'], { cwd: clone, env });
+check('npm test passes without a compiler', test.status === 0, test.output);
+conclude();

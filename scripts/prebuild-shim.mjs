@@ -1,0 +1,16 @@
+#!/usr/bin/env node
+// Stands in for node-gyp under prebuildify, which calls `rebuild --target=… --devdir=… --arch=… --release` in the folder
+// where it will look for build/Release/*.node. cmake-js gives --target another meaning, and Node-API needs no headers of a
+// particular Node: only the architecture is passed on.
+
+import { spawnSync } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { packageFolder, root } from './toolchain.mjs';
+
+const arch = process.argv.find((word) => word.startsWith('--arch='))?.slice('--arch='.length) ?? process.arch;
+const cmakeJs = join(packageFolder('cmake-js'), 'bin', 'cmake-js');
+const folders = ['--directory', root, '--out', join(process.cwd(), 'build')];
+const args = [cmakeJs, 'build', ...folders, '--arch', arch, '--parallel', String(availableParallelism())];
+const { status } = spawnSync(process.execPath, args, { stdio: 'inherit' });
+process.exit(status ?? 1);

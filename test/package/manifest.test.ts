@@ -1,0 +1,72 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize, sep } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { packageRoot } from '../../lib/backend/locate.js';
+import { version } from '../../lib/version.js';
+
+interface InstructionSet {
+  readonly arch: string;
+  readonly define: string;
+  readonly sources: readonly string[];
+}
+
+const root = join(import.meta.dirname, '..', '..');
+const text = (file: string): string => readFileSync(join(root, file), 'utf8');
+const manifest = JSON.parse(text('package.json'));
+const native: { sources: string[]; addon: string[]; isa: Record<string, InstructionSet> } = JSON.parse(
+  text('native/sources.json'),
+);
+const instructionSets = Object.entries(native.isa);
+
+describe('the package', () => {
+  it('is found from its own code', () => {
+    expect(packageRoot()).toBe(normalize(root));
+  });
+
+  it('has one version in package.json, in the code and at the top of the change log', () => {
+    expect(version).toBe(manifest.version);
+    expect(/^## \[(\d[^\]]*)\]/m.exec(text('CHANGELOG.md'))?.[1]).toBe(manifest.version);
+  });
+
+  it('defines an install script, for npm would run node-gyp by itself beside a binding.gyp', () => {
+    expect(manifest.scripts.install).toBe('node scripts/install.mjs');
+  });
+
+  it('ships every module that its install script imports', () => {
+    const missing: string[] = [];
+    const visit = (file: string): void => {
+      if (!manifest.files.includes(file)) missing.push(file);
+      for (const [, imported] of text(file).matchAll(/from '(\.[^']+)'/g)) visit(join(dirname(file), imported));
+    };
+    visit('scripts/install.mjs');
+    expect(missing).toEqual([]);
+  });
+
+  it('says to cmake-js that it needs Node-API only, so that no headers are downloaded', () => {
+    expect(manifest.binary.napi_versions).toEqual([8]);
+  });
+});
+
+describe('the list of native sources', () => {
+  const listed = [...native.sources, ...native.addon, ...instructionSets.flatMap(([, { sources }]) => sources)];
+
+  it('names every source file once, and no other', () => {
+    const present = readdirSync(join(root, 'native'), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.cc'))
+      .map((file) => `native/${file.split(sep).join('/')}`);
+    expect([...listed].sort()).toEqual(present.sort());
+  });
+
+  it('keeps what knows Node in native/addon', () => {
+    const inAddon = (file: string): boolean => file.startsWith('native/addon/');
+    expect(native.addon.every(inAddon)).toBe(true);
+    expect(native.sources.some(inAddon)).toBe(false);
+  });
+
+  it.each(instructionSets)('is read by binding.gyp for %s, on its own architecture', (name, { arch, define }) => {
+    const gyp = text('binding.gyp');
+    expect(gyp).toContain(`'<!@(<(ask) isa ${name} sources)'`);
+    expect(gyp).toMatch(new RegExp(`target_arch=="${arch}"', \\{ 'dependencies': \\[[^\\]]*'tensim_${name}'`));
+    expect(define).toBe(`TENSIM_HAVE_${name.toUpperCase()}`);
+  });
+});
