@@ -1,6 +1,6 @@
 import type { Backend, Control, PreparedModel } from '../backend/backend.js';
+import { Pacer, throttle } from '../cooperate.js';
 import { TensimError } from '../errors.js';
-import { Pacer, throttle } from './core/cooperate.js';
 import { gramTile } from './similarity/gram_tile.js';
 import { FallbackModel, prepareChain, prepareFeatures } from './similarity/prepared.js';
 

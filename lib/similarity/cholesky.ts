@@ -1,5 +1,5 @@
+import type { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
-import type { Pacer } from '../fallback/core/cooperate.js';
 
 /** A factor C, (size, columns) row-major, with C·Cᵀ = Σ. */
 export interface Factor {

@@ -1,6 +1,6 @@
 import type { Control, GramJob, GramTile, PreparedModel } from '../backend/backend.js';
+import { throttle } from '../cooperate.js';
 import { TensimError } from '../errors.js';
-import { throttle } from '../fallback/core/cooperate.js';
 import type { Settings } from './options.js';
 import type { Sources } from './sources.js';
 import type { Progress } from './types.js';

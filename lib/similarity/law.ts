@@ -1,6 +1,6 @@
 import type { WhitenedLaw } from '../backend/backend.js';
+import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
-import { Pacer } from '../fallback/core/cooperate.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { pivotedCholesky } from './cholesky.js';
 import type { InputLaw } from './types.js';

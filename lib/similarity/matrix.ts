@@ -1,5 +1,5 @@
+import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
-import { Pacer } from '../fallback/core/cooperate.js';
 import type { Model } from '../model/model.js';
 import { cosine } from './derived.js';
 import { direction } from './direction.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Pacer } from '../../lib/fallback/core/cooperate.js';
+import { Pacer } from '../../lib/cooperate.js';
 import { multiplyChain } from '../../lib/fallback/gemm/chain.js';
 import { multiply, multiplyVector } from '../../lib/fallback/gemm/gemm.js';
 import { type MatrixView, matrixOf, rowMajor, transpose } from '../../lib/fallback/gemm/pack.js';

@@ -1,7 +1,7 @@
 import type { ChainSource } from '../../backend/backend.js';
+import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { BilinearLayer, LinearLayer } from '../../model/model.js';
-import type { Pacer } from '../core/cooperate.js';
 import { multiplyChain } from '../gemm/chain.js';
 import { multiply, multiplyVector } from '../gemm/gemm.js';
 import { type MatrixView, matrixOf, rowMajor, vectorOf } from '../gemm/pack.js';

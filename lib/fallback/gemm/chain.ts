@@ -1,4 +1,4 @@
-import type { Pacer } from '../core/cooperate.js';
+import type { Pacer } from '../../cooperate.js';
 import { multiply } from './gemm.js';
 import { type MatrixView, rowMajor } from './pack.js';
 

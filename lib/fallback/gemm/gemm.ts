@@ -1,4 +1,4 @@
-import type { Pacer } from '../core/cooperate.js';
+import type { Pacer } from '../../cooperate.js';
 import { microKernel, TILE } from './kernel.js';
 import { type MatrixView, packPanel, panelCount, transpose } from './pack.js';
 

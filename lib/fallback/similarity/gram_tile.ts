@@ -1,7 +1,7 @@
 import type { GramJob, GramTile } from '../../backend/backend.js';
+import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { TensorData } from '../../tensor/tensor.js';
-import type { Pacer } from '../core/cooperate.js';
 import { pairProducts, type QuadraticPart } from './pair_kernel.js';
 import { copyInto, type FallbackModel, type PreparedChain, type PreparedFeatures } from './prepared.js';
 

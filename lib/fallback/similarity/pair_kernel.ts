@@ -1,4 +1,4 @@
-import type { Pacer } from '../core/cooperate.js';
+import type { Pacer } from '../../cooperate.js';
 import { microKernel, TILE } from '../gemm/kernel.js';
 import { packPanel, panelCount, rowMajor } from '../gemm/pack.js';
 

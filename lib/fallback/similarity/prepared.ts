@@ -1,7 +1,7 @@
 import type { ChainSource, FeatureSource, PreparedModel } from '../../backend/backend.js';
+import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { DType, TensorData } from '../../tensor/tensor.js';
-import type { Pacer } from '../core/cooperate.js';
 import { foldOneBlock } from '../gaussian/one_block.js';
 import { packQuadratic } from './pair_kernel.js';
 

@@ -1,7 +1,7 @@
+import { unhurried } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { byteCount } from '../describe.js';
 import { SourceFile } from '../source-file.js';
-import { unhurried } from '../unhurried.js';
 import { DAMAGED_HINT, HEADER_LIMITS, type Header, parseHeader } from './header.js';
 
 /** One safetensors file, open, with its header checked against its true size. */

@@ -1,9 +1,9 @@
 import { basename, dirname, join } from 'node:path';
+import { unhurried } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { byteCount, count, quote } from '../describe.js';
 import { JsonReader } from '../json-reader.js';
 import { SourceFile } from '../source-file.js';
-import { unhurried } from '../unhurried.js';
 import { openSafetensorsFile, type SafetensorsFile } from './file.js';
 import { emptyMetadata, HEADER_LIMITS, nameProblem } from './header.js';
 

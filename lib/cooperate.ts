@@ -64,3 +64,16 @@ export function throttle(
     report(done, total);
   };
 }
+
+/**
+ * Runs a computation that yields at every point where it may pause, letting the event loop turn between slices of some
+ * milliseconds. Rejects with the signal's reason at such a point.
+ */
+export async function unhurried<Result>(steps: Generator<void, Result>, signal?: AbortSignal): Promise<Result> {
+  const pacer = new Pacer(signal);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+    if (pacer.due(WORK_PER_LOOK)) await pacer.pause();
+  }
+}

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { Pacer, throttle } from '../../lib/fallback/core/cooperate.js';
+import { Pacer, throttle } from '../lib/cooperate.js';
 
 /** A clock that stands still unless told to move. */
 function handClock() {
