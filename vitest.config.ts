@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * Everything runs on the backends that are there: suites about numbers go through all of them by themselves. The command line,
- * which takes the backend it is given, runs a second time with the fallback forced.
+ * Everything runs on the backends that are there. Suites about similarities go through all of them by themselves; the command line and
+ * contractions, which take the backend they are given, run a second time with the fallback forced.
  * Forks, not threads: the native addon is loaded in every test process, as a user's process would.
  */
 export default defineConfig({
@@ -15,7 +15,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'on fallback',
-          include: ['test/cli/**/*.test.ts'],
+          include: ['test/cli/**/*.test.ts', 'test/contraction/**/*.test.ts'],
           env: { TENSIM_BACKEND: 'fallback' },
         },
       },

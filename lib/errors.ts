@@ -4,6 +4,7 @@
  * | code | meaning |
  * |---|---|
  * | `INVALID_ARGUMENT` | an argument or option that can never be right |
+ * | `INVALID_EQUATION` | a contraction that is not an equation: a stray character, an unknown output label, an ellipsis out of place |
  * | `FILE_NOT_FOUND` | a path that names nothing readable |
  * | `INVALID_FILE` | a file that is not what it claims to be: damaged, truncated, malformed, hostile |
  * | `UNSUPPORTED_DTYPE` | a tensor whose element type cannot be used as a weight |
@@ -17,6 +18,7 @@
  */
 export type TensimErrorCode =
   | 'INVALID_ARGUMENT'
+  | 'INVALID_EQUATION'
   | 'FILE_NOT_FOUND'
   | 'INVALID_FILE'
   | 'UNSUPPORTED_DTYPE'

@@ -9,6 +9,13 @@
 
 export type { BackendName } from './backend/backend.js';
 export { type BackendReport, backends } from './backend/select.js';
+export type { CompiledContraction } from './contraction/compile.js';
+export { compileContraction, contract, contractionPath } from './contraction/contract.js';
+export type { Strategy } from './contraction/cost.js';
+export type { CompileOptions, ContractOptions, PlanOptions } from './contraction/options.js';
+export type { EquationInput } from './contraction/parse.js';
+export type { Optimize } from './contraction/path/find.js';
+export type { PathInfo } from './contraction/path_info.js';
 export { TensimError, type TensimErrorCode, type TensimErrorDetails } from './errors.js';
 export { type Checkpoint, openCheckpoint, type TensorEntry } from './formats/safetensors/read.js';
 export { type NamedTensors, type WriteOptions, writeSafetensors } from './formats/safetensors/write.js';
@@ -33,5 +40,5 @@ export type {
   Step,
 } from './similarity/types.js';
 export type { FloatFormat } from './tensor/convert.js';
-export { type DType, type Tensor, type TensorData, tensor } from './tensor/tensor.js';
+export { type DType, type ScaledTensor, type Tensor, type TensorData, tensor } from './tensor/tensor.js';
 export { version } from './version.js';

@@ -1,5 +1,7 @@
+import type { Machine } from '../contraction/cost.js';
+import type { ContractionPlan } from '../contraction/plan.js';
 import type { Layer } from '../model/model.js';
-import type { DType, TensorData } from '../tensor/tensor.js';
+import type { DType, ScaledTensor, Tensor, TensorData } from '../tensor/tensor.js';
 
 export type BackendName = 'native' | 'cuda' | 'fallback';
 
@@ -81,4 +83,11 @@ export interface Backend {
     columns: readonly PreparedModel[],
     control?: Control,
   ): Promise<GramTile>;
+  /** Its speed at contractions with `threads` as in `Control`: what the cost model chooses paths by. */
+  machine(dtype: DType, threads?: number): Machine;
+  /**
+   * Executes a plan. Operands have the plan's dtype and fit its layouts. The result is contiguous; it has an exponent if the plan
+   * strips it.
+   */
+  contract(plan: ContractionPlan, operands: readonly Tensor[], control?: Control): Promise<Tensor | ScaledTensor>;
 }

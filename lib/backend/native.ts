@@ -1,11 +1,13 @@
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 
+import type { ContractionPlan } from '../contraction/plan.js';
 import { TensimError, type TensimErrorCode } from '../errors.js';
 import type { Layer } from '../model/model.js';
 import type { DType, Tensor, TensorData } from '../tensor/tensor.js';
 import type { Backend, ChainSource, Control, FeatureSource, GramJob, GramTile, PreparedModel } from './backend.js';
 import { packageRoot } from './locate.js';
+import { nativeMachine } from './native_machine.js';
 
 /** A control of native work: an abort flag and two counters, shared with the threads that do it. */
 interface NativeControl {
@@ -36,6 +38,15 @@ interface Addon {
     threads: number,
     control: NativeControl,
   ): Promise<GramTile>;
+  readonly Plan: new (plan: ContractionPlan) => object;
+  contract(
+    plan: object,
+    operands: readonly TensorData[],
+    threads: number,
+    control: NativeControl,
+  ): Promise<{ data: TensorData; exponent: number }>;
+  gemmWorkspace(m: number, n: number, k: number, dtype: DType): number;
+  speed(dtype: DType): [flopsPerSecond: number, bytesPerSecond: number];
   peak(dtype: DType, seconds: number, threads: number, control: NativeControl): Promise<number>;
 }
 
@@ -108,8 +119,33 @@ function createNative(addon: Addon): NativeBackend {
     }
   }
 
+  /** Plans as the addon holds them: read and checked at their first run only. */
+  const plans = new WeakMap<ContractionPlan, object>();
+  function nativePlan(plan: ContractionPlan): object {
+    let known = plans.get(plan);
+    if (known === undefined) {
+      known = new addon.Plan(plan);
+      plans.set(plan, known);
+    }
+    return known;
+  }
+
   return {
     name: 'native',
+    machine: nativeMachine(addon),
+    async contract(plan, operands, control = {}) {
+      const { data, exponent } = await run(control, (threads, nativeControl) =>
+        addon.contract(
+          nativePlan(plan),
+          operands.map((operand) => ownedData(operand.data)),
+          threads,
+          nativeControl,
+        ),
+      );
+      control.onProgress?.(plan.points, plan.points);
+      const shape = Object.freeze([...plan.output.shape]);
+      return plan.stripExponent ? { data, shape, exponent } : { data, shape };
+    },
     prepare: (source, dtype, control = {}) =>
       run(control, (threads, nativeControl) => addon.prepare(owned(source), dtype, threads, nativeControl)),
     gramTile: (job, rows, columns, control = {}) =>

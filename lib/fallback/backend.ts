@@ -1,6 +1,8 @@
 import type { Backend, Control, PreparedModel } from '../backend/backend.js';
 import { Pacer, throttle } from '../cooperate.js';
 import { TensimError } from '../errors.js';
+import { executePlan } from './contraction/execute.js';
+import { MACHINE } from './contraction/machine.js';
 import { gramTile } from './similarity/gram_tile.js';
 import { FallbackModel, prepareChain, prepareFeatures } from './similarity/prepared.js';
 
@@ -23,6 +25,8 @@ export function createFallback(): Backend {
       const pacer = new Pacer(control.signal);
       return gramTile(job, rows.map(own), columns.map(own), pacer, reporter(control));
     },
+    machine: () => MACHINE,
+    contract: (plan, operands, control = {}) => executePlan(plan, operands, control),
   };
 }
 

@@ -14,6 +14,11 @@ export interface Tensor {
   readonly strides?: readonly number[];
 }
 
+/** A tensor whose values are data · 2^exponent; the largest magnitude in the data is in [0.5, 1), unless all are 0. */
+export interface ScaledTensor extends Tensor {
+  readonly exponent: number;
+}
+
 /** The number of elements of a shape; 1 for a scalar. */
 export function sizeOf(shape: readonly number[]): number {
   let size = 1;

@@ -13,6 +13,10 @@ Napi::Value prepare_call(const Napi::CallbackInfo& info);
 // gramTile(job: GramJob, rows: PreparedModel[], columns: PreparedModel[], threads, control) → GramTile
 Napi::Value gram_tile_call(const Napi::CallbackInfo& info);
 
+// contract(plan: Plan, operands: (Float64Array | Float32Array)[], threads, control) → { data, exponent }; operands are of the plan's
+// dtype and hold what its layouts ask for.
+Napi::Value contract_call(const Napi::CallbackInfo& info);
+
 // peak(dtype, seconds, threads = 1, control) → flops per second that one thread reaches on registers alone
 Napi::Value peak_call(const Napi::CallbackInfo& info);
 

@@ -2,6 +2,7 @@
 
 #include "arguments.h"
 #include "environment.h"
+#include "plan_reader.h"
 
 namespace tensim::addon {
 namespace {
@@ -10,6 +11,8 @@ namespace {
 constexpr napi_type_tag kControlTag{0x7a1f0e3c5b9d4862u, 0x9c46d2e80b7f3a15u};
 constexpr napi_type_tag kPreparedTag{0x1d6b94f2a87c4e03u, 0xb25a7c91de604f38u};
 constexpr napi_type_tag kModelTag{0x6e3d80c1f94b4a27u, 0xa8175f2cb6d94e70u};
+
+constexpr napi_type_tag kPlanTag{0x3b8e52d7c0164fa9u, 0x8d2fe4165ba97c30u};
 
 }  // namespace
 
@@ -101,6 +104,22 @@ Napi::Value PreparedHandle::bytes(const Napi::CallbackInfo& info) {
 Napi::Value PreparedHandle::dispose(const Napi::CallbackInfo& info) {
   release(info.Env());
   return info.Env().Undefined();
+}
+
+Napi::Function PlanHandle::define(Napi::Env env) {
+  return DefineClass(env, "Plan", {});
+}
+
+PlanHandle::PlanHandle(const Napi::CallbackInfo& info)
+    : ObjectWrap(info), plan_(std::make_shared<const ContractionPlan>(read_plan(info[0]))) {
+  info.This().As<Napi::Object>().TypeTag(&kPlanTag);
+}
+
+std::shared_ptr<const ContractionPlan> PlanHandle::unwrap(const Napi::Value& value) {
+  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kPlanTag)) {
+    fail(value.Env(), "INVALID_ARGUMENT", "plan must be a Plan");
+  }
+  return Unwrap(value.As<Napi::Object>())->plan_;
 }
 
 }  // namespace tensim::addon

@@ -5,6 +5,7 @@
 #include <memory>
 #include <variant>
 
+#include "../contraction/plan.h"
 #include "../core/control.h"
 #include "../similarity/prepared_model.h"
 
@@ -47,6 +48,18 @@ class PreparedHandle : public Napi::ObjectWrap<PreparedHandle> {
   std::shared_ptr<const AnyPrepared> model_;
   std::size_t outputs_ = 0;
   std::int64_t bytes_ = 0;
+};
+
+// A contraction plan read and checked once, for any number of runs: `new Plan(plan: ContractionPlan)`.
+class PlanHandle : public Napi::ObjectWrap<PlanHandle> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit PlanHandle(const Napi::CallbackInfo& info);
+  // Checks that the value is one.
+  static std::shared_ptr<const ContractionPlan> unwrap(const Napi::Value& value);
+
+ private:
+  std::shared_ptr<const ContractionPlan> plan_;
 };
 
 }  // namespace tensim::addon

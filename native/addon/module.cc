@@ -3,6 +3,8 @@
 
 #include "../core/cpu_features.h"
 #include "../core/error.h"
+#include "../gemm/gemm.h"
+#include "../gemm/speed.h"
 #include "arguments.h"
 #include "calls.h"
 #include "environment.h"
@@ -33,6 +35,27 @@ Napi::Value info(const Napi::CallbackInfo& info) {
   return object;
 }
 
+// gemmWorkspace(m, n, k, dtype) → bytes that one product of these sizes takes for its panels.
+Napi::Value gemm_workspace_of(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Napi::Number::New(env, static_cast<double>(gemm_workspace(Environment::of(env).kernels(), read_dtype(info[3]),
+                                                                   read_size(info[0], "m"), read_size(info[1], "n"),
+                                                                   read_size(info[2], "k"))));
+}
+
+// speed(dtype) → [flops per second on registers, bytes per second of an element-wise product in main memory], of one thread. It
+// measures for some milliseconds, on the calling thread.
+Napi::Value speed(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const KernelSet& kernels = Environment::of(env).kernels();
+  const Speed speed =
+      read_dtype(info[0]) == DType::kFloat64 ? measure_speed<double>(kernels) : measure_speed<float>(kernels);
+  Napi::Array pair = Napi::Array::New(env, 2);
+  pair.Set(0u, speed.flops);
+  pair.Set(1u, speed.bytes);
+  return pair;
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   try {
     env.SetInstanceData(new Environment(env));
@@ -43,9 +66,13 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   Napi::Function control = ControlHandle::define(env), prepared = PreparedHandle::define(env);
   environment.prepared_constructor = Napi::Persistent(prepared);
   exports.Set("Control", control);
+  exports.Set("Plan", PlanHandle::define(env));
   exports.Set("info", Napi::Function::New<info>(env, "info"));
   exports.Set("prepare", Napi::Function::New<prepare_call>(env, "prepare"));
   exports.Set("gramTile", Napi::Function::New<gram_tile_call>(env, "gramTile"));
+  exports.Set("contract", Napi::Function::New<contract_call>(env, "contract"));
+  exports.Set("gemmWorkspace", Napi::Function::New<gemm_workspace_of>(env, "gemmWorkspace"));
+  exports.Set("speed", Napi::Function::New<speed>(env, "speed"));
   exports.Set("peak", Napi::Function::New<peak_call>(env, "peak"));
   return exports;
 }

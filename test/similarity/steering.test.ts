@@ -100,7 +100,7 @@ describe('prepared models', () => {
     const inner = selectBackend('fallback');
     const counts = { prepared: 0, disposed: 0, tiles: 0 };
     const backend: Backend = {
-      name: 'fallback',
+      ...inner,
       async prepare(source, dtype) {
         const model = await inner.prepare(source, dtype);
         counts.prepared++;

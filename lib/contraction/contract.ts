@@ -1,0 +1,88 @@
+import { unhurried } from '../cooperate.js';
+import { TensimError } from '../errors.js';
+import { type DType, dtypeOf, type ScaledTensor, type Tensor } from '../tensor/tensor.js';
+import { type CompiledContraction, compileSteps, runnable } from './compile.js';
+import { finish } from './engine.js';
+import { layoutOf } from './layout.js';
+import type { CompileOptions, ContractOptions, PlanOptions } from './options.js';
+import type { EquationInput } from './parse.js';
+import type { PathInfo } from './path_info.js';
+
+/**
+ * Contracts tensors by an equation in the notation of numpy's einsum, in a good order.
+ *
+ *     await contract('ij,jk->ik', [a, b]);                               // matrix product
+ *     await contract('hi,ki,hj,kj->hk', [L, L2, R, R2]);                 // (L L2ᵀ) ⊙ (R R2ᵀ)
+ *     await contract('ii->', [a]);                                       // trace
+ *     await contract('...ij,...jk->...ik', [a, b]);                      // a batch of products, with broadcasting
+ *     await contract({ inputs: [[0, 1], [1, 2]], output: [0, 2] }, [a, b]);
+ *
+ * Operands may have any strides: 0 repeats an axis, and a view with a negative stride begins at the lowest element it
+ * touches, so `{ data, shape: [n], strides: [-1] }` is `data` reversed. If all are float32, so is the result; otherwise
+ * everything is computed in float64 (or as `dtype` says). The result is contiguous, its axes as in the equation.
+ *
+ * With `stripExponent` the result is a `ScaledTensor`: true values are data · 2^exponent, and no intermediate overflows.
+ *
+ * @throws TensimError `INVALID_EQUATION` or `SHAPE_MISMATCH`, quoting the equation and marking the place; `INVALID_ARGUMENT`
+ *   for options and paths that cannot be; `MEMORY_LIMIT` with the numbers, before anything is allocated. An abort rejects
+ *   with the signal's reason.
+ */
+export function contract(
+  equation: EquationInput,
+  operands: readonly Tensor[],
+  options: ContractOptions & { readonly stripExponent: true },
+): Promise<ScaledTensor>;
+export function contract(
+  equation: EquationInput,
+  operands: readonly Tensor[],
+  options?: ContractOptions,
+): Promise<Tensor>;
+export async function contract(
+  equation: EquationInput,
+  operands: readonly Tensor[],
+  options: ContractOptions = {},
+): Promise<Tensor | ScaledTensor> {
+  if (!Array.isArray(operands)) throw new TensimError('INVALID_ARGUMENT', 'the operands must be an array of tensors');
+  const shapes = operands.map((operand, i) => layoutOf(operand, i).shape);
+  const dtype = options.dtype ?? commonDType(operands);
+  options.signal?.throwIfAborted();
+  const compiled = await unhurried(compileSteps(equation, shapes, { ...options, dtype }), options.signal);
+  return await runnable(compiled, {}).run(operands, options);
+}
+
+/**
+ * What `contract` would do with operands of these shapes, without doing it. `String(info)` is a table.
+ *
+ *     console.log(String(contractionPath('hi,ki,hj,kj->hk', [[512, 256], [512, 256], [512, 256], [512, 256]])));
+ *
+ * The search runs at once; with many operands and `random-greedy` it may take as long as a tenth of the contraction.
+ *
+ * @throws as `contract`.
+ */
+export function contractionPath(
+  equation: EquationInput,
+  shapes: readonly (readonly number[])[],
+  options: PlanOptions = {},
+): PathInfo {
+  return finish(compileSteps(equation, shapes, options)).path;
+}
+
+/**
+ * Plans a contraction once, to be run many times.
+ *
+ *     const layer = compileContraction('bi,oi,op->bp', shapes, { constants: { 1: w1, 2: w2 } });
+ *     const y = await layer.run([x]);          // w1 and w2 are multiplied at the first run only, if that pays
+ *
+ * @throws as `contract`.
+ */
+export function compileContraction(
+  equation: EquationInput,
+  shapes: readonly (readonly number[])[],
+  options: CompileOptions = {},
+): CompiledContraction {
+  return runnable(finish(compileSteps(equation, shapes, options)), options);
+}
+
+function commonDType(operands: readonly Tensor[]): DType {
+  return operands.length > 0 && operands.every(({ data }) => dtypeOf(data) === 'float32') ? 'float32' : 'float64';
+}

@@ -1,0 +1,114 @@
+import type { DType } from '../tensor/tensor.js';
+import type { Machine } from './cost.js';
+import type { Prepared } from './engine.js';
+import type { Equation } from './equation.js';
+import { sizeOfLabels } from './network.js';
+import { pathOfTree } from './path/explicit.js';
+import { pathText } from './path_text.js';
+import { type ContractionPlan, type Kernel, loopSize, type PlanStep, type Slice } from './plan.js';
+import { joinsOf } from './tree.js';
+
+/** What a contraction will do, as plain data; `String(info)` is a table for people. */
+export interface PathInfo {
+  readonly equation: string;
+  readonly shapes: readonly (readonly number[])[];
+  readonly dtype: DType;
+  /** The order of the products, as `optimize` takes it and as numpy and opt_einsum write it. */
+  readonly path: readonly (readonly [number, number])[];
+  /** One loop nest over all labels. `scaling` is the number of labels. */
+  readonly naive: { readonly scaling: number; readonly flops: number };
+  /** The most labels any one step runs over. */
+  readonly scaling: number;
+  readonly flops: number;
+  /** Bytes read and written by all steps. */
+  readonly bytes: number;
+  /** Elements of the largest intermediate, the result included; within a slice, if sliced. */
+  readonly largestIntermediate: number;
+  /** Bytes of intermediates, result and workspace at the worst moment. */
+  readonly peakBytes: number;
+  readonly slices: readonly Slice[];
+  /** Predicted by the cost model. */
+  readonly seconds: number;
+  readonly steps: readonly PathStep[];
+}
+
+/** One step of the plan; numbers are for all slices together. */
+export interface PathStep {
+  /** Its own little equation. */
+  readonly text: string;
+  readonly kernel: Kernel;
+  /** Extents of the bundles, within a slice. */
+  readonly batch: number;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  /** How often it is executed: 1 if no slice changes it. */
+  readonly times: number;
+  readonly flops: number;
+  readonly bytes: number;
+  readonly seconds: number;
+  /** Made of constants alone: done at the first run only, and not part of the totals. */
+  readonly constant: boolean;
+}
+
+export function pathInfo(
+  whole: Pick<Prepared, 'equation' | 'execution'>,
+  plan: ContractionPlan,
+  constantPlans: readonly ContractionPlan[],
+  machine: Machine,
+): PathInfo {
+  const { equation, execution } = whole;
+  const { network, tree } = execution;
+  const joins = joinsOf(network, tree);
+  const times = plan.slices.reduce((count, slice) => count * slice.count, 1);
+  const info: PathInfo = {
+    equation: equation.text,
+    shapes: equation.shapes,
+    dtype: plan.dtype,
+    path: pathOfTree(tree, network.leaves.length),
+    naive: naiveCost(equation),
+    scaling: Math.max(
+      ...network.sources.map(({ lone, labels }) => (lone.length > 0 || tree.length === 0 ? labels.length : 0)),
+      ...joins.map(({ kept, summed }) => kept.length + summed.length),
+    ),
+    flops: plan.flops,
+    bytes: plan.bytes,
+    largestIntermediate: Math.max(...plan.buffers.map(({ kind, elements }) => (kind === 'operand' ? 0 : elements))),
+    peakBytes: plan.peakBytes,
+    slices: plan.slices,
+    seconds: plan.seconds,
+    steps: [
+      ...constantPlans.flatMap(({ once, steps }) => [...once, ...steps].map((step) => rowOf(step, 1, true, machine))),
+      ...plan.once.map((step) => rowOf(step, 1, false, machine)),
+      ...plan.steps.map((step) => rowOf(step, times, false, machine)),
+    ],
+  };
+  // Not enumerable, so that the object stays plain data for JSON, structuredClone and deep comparisons.
+  return Object.defineProperty(info, 'toString', { value: () => pathText(info) });
+}
+
+function rowOf(step: PlanStep, times: number, constant: boolean, machine: Machine): PathStep {
+  const { text, kernel, flops, bytes } = step;
+  const seconds = flops / machine.flopsPerSecond + bytes / machine.bytesPerSecond + machine.secondsPerStep;
+  return {
+    text,
+    kernel,
+    batch: loopSize(step.batch),
+    m: loopSize(step.left),
+    n: loopSize(step.right),
+    k: loopSize(step.contracted),
+    times,
+    flops: times * flops,
+    bytes: times * bytes,
+    seconds: times * seconds,
+    constant,
+  };
+}
+
+/** One nest of loops over all labels: a multiplication per further operand, and an addition if anything is summed. */
+function naiveCost({ inputs, output, sizes }: Equation): PathInfo['naive'] {
+  const labels = [...new Set(inputs.flat())];
+  const summed = labels.some((label) => !output.includes(label));
+  const perPoint = Math.max(1, inputs.length - 1) + (summed ? 1 : 0);
+  return { scaling: labels.length, flops: perPoint * sizeOfLabels(labels, sizes) };
+}

@@ -1,0 +1,80 @@
+#include "../contraction/execute.h"
+#include "arguments.h"
+#include "calls.h"
+#include "environment.h"
+#include "handles.h"
+
+namespace tensim::addon {
+namespace {
+
+class ContractCall final : public AsyncCall {
+ public:
+  using AsyncCall::AsyncCall;
+
+  void read(const Napi::Value& plan, const Napi::Value& operands) {
+    const Napi::Env env = plan.Env();
+    plan_ = PlanHandle::unwrap(plan);
+    if (!operands.IsArray()) fail(env, "INVALID_ARGUMENT", "operands must be an array");
+    const auto array = operands.As<Napi::Array>();
+    if (array.Length() != plan_->operands.size())
+      fail(env, "INVALID_ARGUMENT", "the plan is for another number of operands");
+    for (std::uint32_t i = 0; i < array.Length(); ++i) {
+      const MatrixView data = read_column(array.Get(i), "operand " + std::to_string(i), *this);
+      if (data.dtype != plan_->dtype) fail(env, "INVALID_ARGUMENT", "operands must be of the plan's dtype");
+      if (data.rows < plan_->operands[i].elements) fail(env, "SHAPE_MISMATCH", "an operand is shorter than its layout");
+      operands_.push_back(data.data);
+    }
+    const std::size_t elements = plan_->buffer_elements[plan_->output];
+    // JavaScript owns the result from the start; threads write straight into it.
+    const bool float64 = plan_->dtype == DType::kFloat64;
+    const Napi::TypedArray output = float64 ? static_cast<Napi::TypedArray>(Napi::Float64Array::New(env, elements))
+                                            : static_cast<Napi::TypedArray>(Napi::Float32Array::New(env, elements));
+    output_data_ =
+        float64 ? static_cast<void*>(output.As<Napi::Float64Array>().Data()) : output.As<Napi::Float32Array>().Data();
+    output_ = Napi::Persistent(static_cast<Napi::Object>(output));
+  }
+
+  void execute(const Context& context) override {
+    if (plan_->dtype == DType::kFloat64) {
+      run<double>(context);
+    } else {
+      run<float>(context);
+    }
+  }
+
+  Napi::Value result(Napi::Env env) override {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("data", output_.Value());
+    object.Set("exponent", exponent_);
+    return object;
+  }
+
+  void forget_references() override {
+    AsyncCall::forget_references();
+    output_.SuppressDestruct();
+  }
+
+ private:
+  template <class T>
+  void run(const Context& context) {
+    std::vector<const T*> operands;
+    for (const void* data : operands_) operands.push_back(static_cast<const T*>(data));
+    exponent_ = execute_plan<T>(context, *plan_, operands, static_cast<T*>(output_data_));
+  }
+
+  std::shared_ptr<const ContractionPlan> plan_;
+  std::vector<const void*> operands_;
+  Napi::ObjectReference output_;
+  void* output_data_ = nullptr;
+  double exponent_ = 0;
+};
+
+}  // namespace
+
+Napi::Value contract_call(const Napi::CallbackInfo& info) {
+  auto call = std::make_unique<ContractCall>(ControlHandle::unwrap(info[3]), read_threads(info[2]));
+  call->read(info[0], info[1]);
+  return Environment::of(info.Env()).start(info.Env(), std::move(call));
+}
+
+}  // namespace tensim::addon
