@@ -46,8 +46,27 @@ export async function contract(
   const shapes = operands.map((operand, i) => layoutOf(operand, i).shape);
   const dtype = options.dtype ?? commonDType(operands);
   options.signal?.throwIfAborted();
-  const compiled = await unhurried(compileSteps(equation, shapes, { ...options, dtype }), options.signal);
-  return await runnable(compiled, {}).run(operands, options);
+  const compiled = await compileRecent(equation, shapes, { ...options, dtype });
+  return await compiled.run(operands, options);
+}
+
+/** Contractions planned lately, the last used at the end: `contract` in a loop plans once. They hold no tensors. */
+const recent = new Map<string, CompiledContraction>();
+const MOST_RECENT = 64;
+
+async function compileRecent(
+  equation: EquationInput,
+  shapes: readonly (readonly number[])[],
+  options: ContractOptions,
+): Promise<CompiledContraction> {
+  const { signal, onProgress: _, ...plan } = options;
+  const key = JSON.stringify([equation, shapes, plan, process.env.TENSIM_BACKEND]);
+  const known = recent.get(key);
+  recent.delete(key);
+  const compiled = known ?? runnable(await unhurried(compileSteps(equation, shapes, plan), signal), {});
+  recent.set(key, compiled);
+  if (recent.size > MOST_RECENT) recent.delete(recent.keys().next().value!);
+  return compiled;
 }
 
 /**

@@ -1,4 +1,5 @@
 #include "../contraction/execute.h"
+#include "../core/huge_pages.h"
 #include "arguments.h"
 #include "calls.h"
 #include "environment.h"
@@ -31,6 +32,8 @@ class ContractCall final : public AsyncCall {
                                             : static_cast<Napi::TypedArray>(Napi::Float32Array::New(env, elements));
     output_data_ =
         float64 ? static_cast<void*>(output.As<Napi::Float64Array>().Data()) : output.As<Napi::Float32Array>().Data();
+    const std::size_t bytes = elements * (float64 ? sizeof(double) : sizeof(float));
+    if (bytes >= kWorthHugePages) advise_huge_pages(output_data_, bytes);
     output_ = Napi::Persistent(static_cast<Napi::Object>(output));
   }
 

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "../core/aligned_buffer.h"
+#include "../core/scratch.h"
 #include "../gemm/gemm.h"
 #include "../gemm/pack.h"
 #include "product.h"
@@ -9,13 +9,13 @@
 namespace tensim {
 namespace {
 
-using Offsets = std::vector<std::ptrdiff_t>;
+using OffsetList = std::vector<std::ptrdiff_t>;
 
 // One matrix product per batch entry, as scatter vectors; the factors are applied while packing.
 template <class T>
 struct Entries {
   const Product<T>& product;
-  Offsets batch_a, batch_b, batch_out, left_a, left_out, right_b, right_out, depth_a, depth_b;
+  OffsetList batch_a, batch_b, batch_out, left_a, left_out, right_b, right_out, depth_a, depth_b;
 
   explicit Entries(const Product<T>& p)
       : product(p),
@@ -94,21 +94,21 @@ void ttgt_product(const Context& context, const Product<T>& product) {
   const Entries<T> entries(product);
   const std::size_t m = entries.left_a.size(), n = entries.right_b.size(), k = entries.depth_a.size();
   for_entries(context, entries.batch_a.size(), entries.points(), [&](std::size_t x, const Context& inner) {
-    AlignedBuffer<T> a(m * k), b(k * n), c(m * n);
+    Scratch<T> a(m * k), b(k * n), c(m * n);
     inner.parallel_for(m, [&](std::size_t i) {
       for (std::size_t p = 0; p < k; ++p)
-        a[i * k + p] = product.a_factor * entries.a(x)[entries.left_a[i] + entries.depth_a[p]];
+        a.data()[i * k + p] = product.a_factor * entries.a(x)[entries.left_a[i] + entries.depth_a[p]];
     });
     inner.parallel_for(k, [&](std::size_t p) {
       for (std::size_t j = 0; j < n; ++j)
-        b[p * n + j] = product.b_factor * entries.b(x)[entries.depth_b[p] + entries.right_b[j]];
+        b.data()[p * n + j] = product.b_factor * entries.b(x)[entries.depth_b[p] + entries.right_b[j]];
     });
     gemm<T>(inner, MatrixView::row_major(a.data(), m, k), MatrixView::row_major(b.data(), k, n), c.data(),
             static_cast<std::ptrdiff_t>(n));
     inner.parallel_for(m, [&](std::size_t i) {
       for (std::size_t j = 0; j < n; ++j) {
         T& at = entries.out(x)[entries.left_out[i] + entries.right_out[j]];
-        at = product.accumulate ? at + c[i * n + j] : c[i * n + j];
+        at = product.accumulate ? at + c.data()[i * n + j] : c.data()[i * n + j];
       }
     });
   });
@@ -143,7 +143,7 @@ void small_product(const Context& context, const Product<T>& given) {
     multiply_entries(context, product);
     return;
   }
-  const auto stride = [](const Offsets& offsets) { return common_stride(offsets.data(), offsets.size()); };
+  const auto stride = [](const OffsetList& offsets) { return common_stride(offsets.data(), offsets.size()); };
   const std::ptrdiff_t a_row = stride(entries.left_a), a_step = stride(entries.depth_a),
                        b_step = stride(entries.depth_b);
   const std::ptrdiff_t c_row = stride(entries.left_out);

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "../core/aligned_buffer.h"
+#include "../core/scratch.h"
 #include "product.h"
 #include "tasks.h"
 
@@ -146,11 +146,12 @@ void weighted_sums(const Context& context, const Product<T>& product, const Bund
 
   // The vector of every entry, contiguous and scaled.
   const bool has_b = product.b != nullptr;
-  AlignedBuffer<T> vectors(has_b ? entries * summed_count : 0);
+  Scratch<T> vectors(has_b ? entries * summed_count : 0);
   if (has_b) {
     for_tasks(context, entries, 0, [&](std::size_t x) {
       const T* b = product.b + place_of(batch, x).b;
-      for (std::size_t w = 0; w < summed_count; ++w) vectors[x * summed_count + w] = product.b_factor * b[summed_b[w]];
+      for (std::size_t w = 0; w < summed_count; ++w)
+        vectors.data()[x * summed_count + w] = product.b_factor * b[summed_b[w]];
     });
   }
   // A long sum is cut into parts of fixed length, which are added up in order: the result does not depend on threads.

@@ -4,7 +4,7 @@
 #include <limits>
 #include <map>
 
-#include "../core/aligned_buffer.h"
+#include "../core/scratch.h"
 #include "product.h"
 #include "tasks.h"
 
@@ -18,9 +18,9 @@ class BufferPool {
  public:
   explicit BufferPool(std::size_t peak_elements) : most_(peak_elements) {}
 
-  AlignedBuffer<T> take(std::size_t elements) {
+  Scratch<T> take(std::size_t elements) {
     if (auto found = free_.find(elements); found != free_.end()) {
-      AlignedBuffer<T> buffer = std::move(found->second);
+      Scratch<T> buffer = std::move(found->second);
       free_.erase(found);
       kept_ -= elements;
       alive_ += elements;
@@ -31,10 +31,10 @@ class BufferPool {
       free_.erase(free_.begin());
     }
     alive_ += elements;
-    return AlignedBuffer<T>(elements);
+    return Scratch<T>(elements);
   }
 
-  void give(AlignedBuffer<T> buffer) {
+  void give(Scratch<T> buffer) {
     const std::size_t elements = buffer.size();
     alive_ -= elements;
     kept_ += elements;
@@ -44,13 +44,13 @@ class BufferPool {
  private:
   const std::size_t most_;
   std::size_t alive_ = 0, kept_ = 0;
-  std::multimap<std::size_t, AlignedBuffer<T>> free_;
+  std::multimap<std::size_t, Scratch<T>> free_;
 };
 
 // A buffer in use. Its true values are data · 2^exponent, and reading it multiplies by 2^−peak; both 0 unless exponents are stripped.
 template <class T>
 struct Held {
-  AlignedBuffer<T> own;
+  Scratch<T> own;
   const T* read = nullptr;
   T* write = nullptr;
   std::size_t elements = 0;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "error.h"
+#include "huge_pages.h"
 
 namespace tensim {
 
@@ -22,7 +23,8 @@ class AlignedBuffer {
   explicit AlignedBuffer(std::size_t size) : size_(size) {
     if (size == 0) return;
     if (size > std::numeric_limits<std::size_t>::max() / sizeof(T)) throw std::bad_alloc();
-    data_ = static_cast<T*>(::operator new(size * sizeof(T), std::align_val_t(kAlignment)));
+    data_ = static_cast<T*>(::operator new(size * sizeof(T), alignment()));
+    if (bytes() >= kWorthHugePages) advise_huge_pages(data_, bytes());
   }
   ~AlignedBuffer() { release(); }
 
@@ -57,8 +59,10 @@ class AlignedBuffer {
   const T& operator[](std::size_t i) const { return data_[i]; }
 
  private:
+  std::align_val_t alignment() const { return std::align_val_t(bytes() >= kWorthHugePages ? kHugePage : kAlignment); }
+
   void release() {
-    if (data_ != nullptr) ::operator delete(data_, std::align_val_t(kAlignment));
+    if (data_ != nullptr) ::operator delete(data_, alignment());
   }
 
   T* data_ = nullptr;

@@ -2,7 +2,33 @@
 
 #include <algorithm>
 
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+#endif
+
 namespace tensim {
+namespace {
+
+void pause() {
+#if defined(__x86_64__) || defined(_M_X64)
+  _mm_pause();
+#elif defined(__aarch64__) && defined(__GNUC__)
+  __asm__ volatile("yield");
+#endif
+}
+
+// Waits for a moment without sleeping, until done() holds.
+template <class Done>
+bool look_out(const Done& done) {
+  constexpr int kLooks = 2000;  // about 30 to 60 µs
+  for (int i = 0; i < kLooks; ++i) {
+    if (done()) return true;
+    pause();
+  }
+  return false;
+}
+
+}  // namespace
 
 struct ThreadPool::Region {
   Region(std::size_t count, unsigned helpers, const std::function<void(std::size_t)>& task)
@@ -15,8 +41,8 @@ struct ThreadPool::Region {
 
   std::mutex mutex;
   std::condition_variable finished;
-  unsigned helpers_inside = 0;  // guarded by mutex
-  std::exception_ptr error;     // guarded by mutex
+  std::atomic<unsigned> helpers_inside{0};  // changed with the mutex held
+  std::exception_ptr error;                 // guarded by mutex
 };
 
 ThreadPool::~ThreadPool() {
@@ -33,6 +59,7 @@ void ThreadPool::submit(std::function<void()> job) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     jobs_.push_back(std::move(job));
+    arrivals_.fetch_add(1, std::memory_order_relaxed);
     const auto running = static_cast<unsigned>(threads_.size());
     if (idle_ < jobs_.size() && running < std::max(1u, std::thread::hardware_concurrency())) grow(running + 1);
   }
@@ -47,6 +74,7 @@ void ThreadPool::parallel_for(std::size_t count, unsigned threads, const std::fu
     {
       std::lock_guard<std::mutex> lock(mutex_);
       regions_.push_back(region);
+      arrivals_.fetch_add(1, std::memory_order_relaxed);
       grow(threads);
     }
     wake_.notify_all();
@@ -57,6 +85,7 @@ void ThreadPool::parallel_for(std::size_t count, unsigned threads, const std::fu
       std::lock_guard<std::mutex> lock(mutex_);  // from here on nobody new can join
       regions_.erase(std::remove(regions_.begin(), regions_.end(), region), regions_.end());
     }
+    look_out([&] { return region->helpers_inside.load(std::memory_order_relaxed) == 0; });
     std::unique_lock<std::mutex> lock(region->mutex);
     region->finished.wait(lock, [&] { return region->helpers_inside == 0; });
   }
@@ -85,6 +114,12 @@ void ThreadPool::loop() {
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
     ++idle_;
+    if (!stopping_ && jobs_.empty() && regions_.empty()) {
+      const std::uint64_t seen = arrivals_.load(std::memory_order_relaxed);
+      lock.unlock();
+      look_out([&] { return arrivals_.load(std::memory_order_relaxed) != seen; });
+      lock.lock();
+    }
     wake_.wait(lock, [&] { return stopping_ || !jobs_.empty() || !regions_.empty(); });
     --idle_;
     if (!regions_.empty()) {  // finish what was begun before beginning anew

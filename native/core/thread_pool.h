@@ -3,6 +3,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <exception>
 #include <functional>
@@ -19,6 +20,9 @@ namespace tensim {
 //
 //     submit(job) ──► thread A: job() ── parallel_for(8 tasks) ──────────── goes on
 //                     thread B:            └─ takes tasks 1, 3, 5 … ─┘
+//
+// A thread that has run out of work looks out for more for some tens of microseconds before it sleeps: the regions of one computation
+// follow each other more quickly than a sleeping thread wakes up.
 //
 // Threads are started when they are first needed. The destructor finishes running jobs, drops waiting ones, and joins
 // all threads.
@@ -50,6 +54,7 @@ class ThreadPool {
   std::deque<std::shared_ptr<Region>> regions_;
   std::vector<std::thread> threads_;
   unsigned idle_ = 0;
+  std::atomic<std::uint64_t> arrivals_{0};  // of jobs and regions, for threads that look out
   bool stopping_ = false;
 };
 

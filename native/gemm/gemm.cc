@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "../core/aligned_buffer.h"
+#include "../core/scratch.h"
 #include "pack.h"
 
 namespace tensim {
@@ -11,8 +11,6 @@ namespace {
 constexpr std::size_t ceil_div(std::size_t a, std::size_t b) {
   return (a + b - 1) / b;
 }
-
-using Offsets = std::vector<std::ptrdiff_t>;
 
 // How the three loops are cut (the names are those of BLIS):
 //
@@ -38,8 +36,8 @@ struct Blocking {
 // The stride of every panel's offsets, or kIrregular.
 std::vector<std::ptrdiff_t> panel_strides(const Offsets& offsets, std::size_t width) {
   std::vector<std::ptrdiff_t> strides;
-  for (std::size_t first = 0; first < offsets.size(); first += width) {
-    strides.push_back(common_stride(offsets.data() + first, std::min(width, offsets.size() - first)));
+  for (std::size_t first = 0; first < offsets.size; first += width) {
+    strides.push_back(common_stride(offsets.data + first, std::min(width, offsets.size - first)));
   }
   return strides;
 }
@@ -47,10 +45,9 @@ std::vector<std::ptrdiff_t> panel_strides(const Offsets& offsets, std::size_t wi
 template <class T>
 void pack(const ScatterMatrix& matrix, const Offsets& lanes, std::size_t first, std::size_t width, const Offsets& depth,
           std::size_t k0, std::size_t count, T* panel) {
-  const std::size_t present = std::min(width, lanes.size() - first);
+  const std::size_t present = std::min(width, lanes.size - first);
   const auto from = [&](const auto* data) {
-    pack_panel(data, lanes.data() + first, present, depth.data() + k0, count, width, static_cast<T>(matrix.factor),
-               panel);
+    pack_panel(data, lanes.data + first, present, depth.data + k0, count, width, static_cast<T>(matrix.factor), panel);
   };
   if (matrix.dtype == DType::kFloat64) {
     from(static_cast<const double*>(matrix.data));
@@ -80,27 +77,18 @@ void micro_tile(const MicroKernels<T>& kernels, std::size_t depth, const T* a, c
   }
 }
 
-}  // namespace
-
+// The product in blocks, all threads on every block. m, n and depth are not zero.
 template <class T>
-void gemm(const Context& context, const ScatterMatrix& a, const ScatterMatrix& b, const ScatterTarget<T>& c,
-          bool accumulate) {
-  const std::size_t m = a.rows.size(), n = b.columns.size(), depth = a.columns.size();
-  if (m == 0 || n == 0) return;
-  if (depth == 0) {
-    if (accumulate) return;
-    for (std::ptrdiff_t row : c.rows) {
-      for (std::ptrdiff_t column : c.columns) c.data[row + column] = T(0);
-    }
-    return;
-  }
-
+void blocked_gemm(const Context& context, const ScatterMatrix& a, const ScatterMatrix& b, const ScatterTarget<T>& c,
+                  bool accumulate) {
+  const std::size_t m = a.rows.size, n = b.columns.size, depth = a.columns.size;
   const MicroKernels<T>& kernels = context.kernels.of<T>();
   const auto mr = static_cast<std::size_t>(kernels.mr), nr = static_cast<std::size_t>(kernels.nr);
   const Blocking blocking(kernels, m, n, depth);
   const std::size_t mo = blocking.mo, nc = blocking.nc;
-  AlignedBuffer<T> row_panels(mo * blocking.kc), column_panels(nc * blocking.kc);
-  const Offsets row_strides = panel_strides(c.rows, mr), column_strides = panel_strides(c.columns, nr);
+  Scratch<T> row_panels(mo * blocking.kc), column_panels(nc * blocking.kc);
+  const std::vector<std::ptrdiff_t> row_strides = panel_strides(c.rows, mr),
+                                    column_strides = panel_strides(c.columns, nr);
   const std::size_t rows_per_task = blocking.mc / mr;
   // Few enough column panels per task that a skewed product still has tasks for every thread.
   const std::size_t columns_per_task = std::max<std::size_t>(1, 256 / nr);
@@ -135,8 +123,8 @@ void gemm(const Context& context, const ScatterMatrix& a, const ScatterMatrix& b
             for (std::size_t p = p0; p < p1; ++p) {
               const std::size_t i = i0 + p * mr;
               micro_tile(kernels, kc, row_panels.data() + p * mr * kc, column_panels.data() + q * nr * kc, c.data,
-                         c.rows.data() + i, row_strides[i / mr], static_cast<int>(std::min(mr, m - i)),
-                         c.columns.data() + j, column_strides[j / nr], static_cast<int>(std::min(nr, n - j)),
+                         c.rows.data + i, row_strides[i / mr], static_cast<int>(std::min(mr, m - i)),
+                         c.columns.data + j, column_strides[j / nr], static_cast<int>(std::min(nr, n - j)),
                          k0 == 0 && !accumulate);
             }
           }
@@ -146,12 +134,71 @@ void gemm(const Context& context, const ScatterMatrix& a, const ScatterMatrix& b
   }
 }
 
+// A small result of a long sum has too few blocks for many threads and never fills the caches. Its depth is cut into parts instead, each done by
+// one thread, and the parts are added up in order; how many there are does not depend on the threads.
+constexpr std::size_t kSmallResult = std::size_t{1} << 14;  // elements
+constexpr std::size_t kPartDepth = 2048;
+constexpr std::size_t kMostParts = 32;
+
+std::size_t depth_parts(std::size_t m, std::size_t n, std::size_t depth) {
+  return m * n > kSmallResult ? 1 : std::clamp<std::size_t>(depth / kPartDepth, 1, kMostParts);
+}
+
+template <class T>
+void split_gemm(const Context& context, const ScatterMatrix& a, const ScatterMatrix& b, const ScatterTarget<T>& c,
+                bool accumulate, std::size_t parts) {
+  const std::size_t m = a.rows.size, n = b.columns.size, depth = a.columns.size;
+  Scratch<T> partial(parts * m * n);
+  const std::vector<std::ptrdiff_t> rows = strided_offsets(m, static_cast<std::ptrdiff_t>(n)),
+                                    columns = strided_offsets(n, 1);
+  const Context alone{context.kernels, context.pool, 1, context.control};
+  context.parallel_for(parts, [&](std::size_t part) {
+    const std::size_t first = depth * part / parts, count = depth * (part + 1) / parts - first;
+    blocked_gemm<T>(alone, {a.data, a.dtype, a.rows, a.columns.part(first, count), a.factor},
+                    {b.data, b.dtype, b.rows.part(first, count), b.columns, b.factor},
+                    {partial.data() + part * m * n, rows, columns}, false);
+  });
+  for (std::size_t i = 0; i < m; ++i) {
+    for (std::size_t j = 0; j < n; ++j) {
+      T& at = c.data[c.rows.data[i] + c.columns.data[j]];
+      T sum = accumulate ? at : T(0);
+      for (std::size_t part = 0; part < parts; ++part) sum += partial.data()[(part * m + i) * n + j];
+      at = sum;
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+void gemm(const Context& context, const ScatterMatrix& a, const ScatterMatrix& b, const ScatterTarget<T>& c,
+          bool accumulate) {
+  const std::size_t m = a.rows.size, n = b.columns.size, depth = a.columns.size;
+  if (m == 0 || n == 0) return;
+  if (depth == 0) {
+    if (accumulate) return;
+    for (std::size_t i = 0; i < m; ++i) {
+      for (std::size_t j = 0; j < n; ++j) c.data[c.rows.data[i] + c.columns.data[j]] = T(0);
+    }
+    return;
+  }
+  const std::size_t parts = depth_parts(m, n, depth);
+  if (parts > 1) {
+    split_gemm(context, a, b, c, accumulate, parts);
+  } else {
+    blocked_gemm(context, a, b, c, accumulate);
+  }
+}
+
 template <class T>
 void gemm(const Context& context, const MatrixView& a, const MatrixView& b, T* c, std::ptrdiff_t row_stride,
           std::ptrdiff_t column_stride, bool accumulate) {
-  const Offsets a_rows = strided_offsets(a.rows, a.row_stride), a_columns = strided_offsets(a.columns, a.column_stride);
-  const Offsets b_rows = strided_offsets(b.rows, b.row_stride), b_columns = strided_offsets(b.columns, b.column_stride);
-  const Offsets c_rows = strided_offsets(a.rows, row_stride), c_columns = strided_offsets(b.columns, column_stride);
+  const std::vector<std::ptrdiff_t> a_rows = strided_offsets(a.rows, a.row_stride),
+                                    a_columns = strided_offsets(a.columns, a.column_stride);
+  const std::vector<std::ptrdiff_t> b_rows = strided_offsets(b.rows, b.row_stride),
+                                    b_columns = strided_offsets(b.columns, b.column_stride);
+  const std::vector<std::ptrdiff_t> c_rows = strided_offsets(a.rows, row_stride),
+                                    c_columns = strided_offsets(b.columns, column_stride);
   gemm<T>(context, {a.data, a.dtype, a_rows, a_columns}, {b.data, b.dtype, b_rows, b_columns}, {c, c_rows, c_columns},
           accumulate);
 }
@@ -159,7 +206,9 @@ void gemm(const Context& context, const MatrixView& a, const MatrixView& b, T* c
 std::size_t gemm_workspace(const KernelSet& kernels, DType dtype, std::size_t m, std::size_t n, std::size_t k) {
   const bool float64 = dtype == DType::kFloat64;
   const Blocking blocking = float64 ? Blocking(kernels.f64, m, n, k) : Blocking(kernels.f32, m, n, k);
-  return (blocking.mo + blocking.nc) * blocking.kc * (float64 ? sizeof(double) : sizeof(float));
+  const std::size_t parts = depth_parts(m, n, k);
+  const std::size_t elements = parts * ((blocking.mo + blocking.nc) * blocking.kc + (parts > 1 ? m * n : 0));
+  return elements * (float64 ? sizeof(double) : sizeof(float));
 }
 
 std::vector<std::ptrdiff_t> strided_offsets(std::size_t count, std::ptrdiff_t stride) {

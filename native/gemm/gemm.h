@@ -8,14 +8,24 @@
 
 namespace tensim {
 
+// Offsets that somebody else holds.
+struct Offsets {
+  const std::ptrdiff_t* data = nullptr;
+  std::size_t size = 0;
+
+  Offsets(const std::ptrdiff_t* data, std::size_t size) : data(data), size(size) {}
+  Offsets(const std::vector<std::ptrdiff_t>& offsets) : data(offsets.data()), size(offsets.size()) {}
+  Offsets part(std::size_t first, std::size_t count) const { return {data + first, count}; }
+};
+
 // A matrix scattered in memory: element (i, j) is data[rows[i] + columns[j]] (offsets in elements). Any bundling of a
 // tensor's axes into two is such a matrix, so that contractions need no transposed copies (Matthews, "High-performance
 // tensor contraction without transposition", 2018).
 struct ScatterMatrix {
   const void* data = nullptr;
   DType dtype = DType::kFloat64;
-  const std::vector<std::ptrdiff_t>& rows;
-  const std::vector<std::ptrdiff_t>& columns;
+  Offsets rows;
+  Offsets columns;
   double factor = 1;  // every element counts as multiplied by it
 };
 
@@ -23,8 +33,8 @@ struct ScatterMatrix {
 template <class T>
 struct ScatterTarget {
   T* data = nullptr;
-  const std::vector<std::ptrdiff_t>& rows;
-  const std::vector<std::ptrdiff_t>& columns;
+  Offsets rows;
+  Offsets columns;
 };
 
 // C = A·B, or C += A·B with `accumulate`, for T = double or float, computed in T. A is (m, k), B (k, n), C (m, n) and
