@@ -17,6 +17,9 @@ const MEMORY_THREADS = 4;
 const SECONDS_PER_STEP = 4e-6;
 /** Products with no extent above this are not packed. */
 const SMALL = 32;
+/** Long sums are cut into parts of this many terms, whose sums are kept in double. */
+const SUM_PART = 1 << 16;
+const PARTIAL_SUM = 8;
 /** An offset of a scatter vector, in bytes. */
 const OFFSET = 8;
 
@@ -45,12 +48,14 @@ function workspaceBytes(
   threads: number,
 ): number {
   if (k === 1) return 0; // element-wise
+  if (strategy === 'blocked' && (m === 1 || n === 1)) {
+    return k > SUM_PART ? batch * Math.ceil(k / SUM_PART) * Math.max(m, n) * PARTIAL_SUM : 0;
+  }
   const offsets = (3 * batch + 2 * (m + n + k)) * OFFSET;
   if (strategy === 'loops') return offsets;
   // Entries of a batch are worked on side by side.
   const atOnce = Math.min(batch, threads);
   const copies = strategy === 'ttgt' ? (m * k + k * n + m * n) * itemBytes : 0;
-  if (strategy === 'blocked' && (m === 1 || n === 1)) return offsets + batch * k * itemBytes;
   if (strategy === 'blocked' && Math.max(m, n, k) <= SMALL) return offsets;
   return offsets + atOnce * (addon.gemmWorkspace(m, n, k, dtype) + copies);
 }

@@ -1,4 +1,5 @@
 import { CommanderError } from 'commander';
+import { quotesEquation } from '../contraction/equation_error.js';
 import { TensimError } from '../errors.js';
 import { type Io, oneLine } from './io.js';
 
@@ -16,7 +17,8 @@ export const EXIT = {
 } as const;
 
 /**
- * Says on one line of stderr what went wrong and returns the exit code. The environment variable TENSIM_DEBUG adds the stack.
+ * Says on stderr what went wrong, on one line unless it quotes an equation, and returns the exit code. The environment
+ * variable TENSIM_DEBUG adds the stack.
  */
 export function settle(error: unknown, io: Io): number {
   if (io.signal.aborted) return EXIT.interrupted;
@@ -24,7 +26,10 @@ export function settle(error: unknown, io: Io): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.badInput;
   // The reader of stdout has seen enough: tensim matrix … | head
   if ((error as NodeJS.ErrnoException)?.code === 'EPIPE') return EXIT.done;
-  io.stderr.write(`tensim: ${oneLine(messageOf(error))}\n`);
+  const message = messageOf(error);
+  // Errors of an equation mark a place in it with a second and a third line; in others a line break is part of a name.
+  const lines = error instanceof TensimError && quotesEquation(error) ? message.split('\n') : [message];
+  io.stderr.write(`tensim: ${lines.map(oneLine).join('\n')}\n`);
   if (io.env.TENSIM_DEBUG && error instanceof Error) io.stderr.write(`${error.stack}\n`);
   return error instanceof TensimError && error.code === 'UNSUPPORTED_LAYER' ? EXIT.unsupportedModel : EXIT.badInput;
 }

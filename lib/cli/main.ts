@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { version } from '../version.js';
 import { addCompare } from './compare.js';
+import { addContract } from './contract.js';
 import { addDoctor } from './doctor.js';
 import { EXIT, settle } from './exit.js';
 import { addInspect } from './inspect.js';
@@ -12,6 +13,7 @@ Examples:
   $ tensim compare step_6000.safetensors step_6200.safetensors
   $ tensim matrix checkpoints/ --per-output --out report.html
   $ tensim inspect step_6000.safetensors
+  $ tensim contract "ij,jk->ik" 512x256 256x512 --explain --time
   $ tensim doctor
 
 Exit codes: 0 done, 1 a check failed, 2 bad usage or input, 3 unsupported model, 130 interrupted.
@@ -37,6 +39,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   addCompare(program, io);
   addMatrix(program, io);
   addInspect(program, io);
+  addContract(program, io);
   addDoctor(program, io, exit);
   try {
     await program.parseAsync([...args], { from: 'user' });

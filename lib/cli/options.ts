@@ -35,14 +35,8 @@ export function addComparisonOptions(command: Command): Command {
       'standard',
     )
     .addOption(new Option('--dtype <type>', 'compute type').choices(['float64', 'float32']).default('float64'))
-    .addOption(
-      new Option('--backend <name>', 'who computes').choices(['auto', 'native', 'cuda', 'fallback']).default('auto'),
-    )
-    .option(
-      '--threads <count>',
-      'worker threads (default: all the process may use; the result does not depend on it)',
-      parseThreads,
-    )
+    .addOption(backendOption())
+    .addOption(threadsOption())
     .option('--per-output', 'also compare every output by itself')
     .addOption(modelOption())
     .option('--json', 'print JSON')
@@ -52,6 +46,15 @@ export function addComparisonOptions(command: Command): Command {
       collect,
       [],
     );
+}
+
+export function backendOption(): Option {
+  return new Option('--backend <name>', 'who computes').choices(['auto', 'native', 'cuda', 'fallback']).default('auto');
+}
+
+export function threadsOption(): Option {
+  const description = 'worker threads (default: all the process may use; the result does not depend on it)';
+  return new Option('--threads <count>', description).argParser(parseThreads);
 }
 
 export function modelOption(): Option {

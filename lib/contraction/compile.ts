@@ -112,7 +112,8 @@ async function execute(
 /** Elements converted at a time: about a millisecond. */
 const CONVERTED = 1 << 20;
 
-async function toDType(operand: Tensor, dtype: DType, control: Control): Promise<Tensor> {
+/** The operand in the compute type, converted some at a time; itself if nothing is to be done. */
+export async function toDType(operand: Tensor, dtype: DType, control: Control): Promise<Tensor> {
   const { data } = operand;
   if (dtypeOf(data) === dtype) return operand;
   const converted = dtype === 'float64' ? new Float64Array(data.length) : new Float32Array(data.length);

@@ -35,3 +35,8 @@ export function equationError(
   const caret = `${' '.repeat(head.length)}${'^'.repeat(Math.max(1, marked.length))} ${note}`;
   return new TensimError(code, `${what}\n    ${quoted}\n    ${caret}`, hint === undefined ? {} : { hint });
 }
+
+/** Whether an error quotes an equation on lines of its own. */
+export function quotesEquation(error: TensimError): boolean {
+  return error.file === undefined && /\n {4}.*\n {4} *\^+ .*$/.test(error.message);
+}

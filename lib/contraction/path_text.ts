@@ -30,7 +30,7 @@ export function pathText(info: PathInfo): string {
         `(${bytesText(info.largestIntermediate * item)})`,
     ],
     ['slices', slicesText(info)],
-    ['predicted', time(info.seconds)],
+    ['predicted', timeText(info.seconds)],
   ];
   const lines = [`${info.equation}   ${shapes}   ${info.dtype}`, '', ...columns(facts)];
   if (info.steps.length === 0) return lines.join('\n');
@@ -48,7 +48,7 @@ function row(step: PathStep): string[] {
     step.constant ? 'once' : String(step.times),
     count(step.flops),
     bytesText(step.bytes),
-    time(step.seconds),
+    timeText(step.seconds),
   ];
 }
 
@@ -75,7 +75,7 @@ function factor(value: number): string {
 }
 
 /** A time for people: `58.3 ms`. */
-function time(seconds: number): string {
+export function timeText(seconds: number): string {
   const units: [number, string][] = [
     [1, 's'],
     [1e-3, 'ms'],

@@ -39,15 +39,23 @@ export function reportFormat(file: string): ReportFormat {
  */
 export async function checkReportFile(file: string): Promise<ReportFormat> {
   const format = reportFormat(file);
+  await checkPlace(file);
+  return format;
+}
+
+/**
+ * Checks that a file can be put where its name says.
+ * @throws TensimError `INVALID_ARGUMENT` if it is a folder, `FILE_NOT_FOUND` if there is no folder for it.
+ */
+export async function checkPlace(file: string): Promise<void> {
   const folder = dirname(file);
   if (!(await stat(folder).catch(() => null))?.isDirectory())
-    throw new TensimError('FILE_NOT_FOUND', `there is no folder "${folder}" to write the report to`, {
+    throw new TensimError('FILE_NOT_FOUND', `there is no folder "${folder}" to write to`, {
       file,
       hint: 'Create the folder first',
     });
   if ((await stat(file).catch(() => null))?.isDirectory())
-    throw new TensimError('INVALID_ARGUMENT', 'the report cannot be written: this is a folder', { file });
-  return format;
+    throw new TensimError('INVALID_ARGUMENT', 'the file cannot be written: this is a folder', { file });
 }
 
 /**

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "product.h"
 
 namespace tensim {
@@ -19,6 +21,23 @@ std::vector<std::ptrdiff_t> offsets_of(const Bundle& bundle, std::ptrdiff_t Loop
     offsets = std::move(next);
   }
   return offsets;
+}
+
+void fill_offsets(const Bundle& bundle, std::ptrdiff_t Loop::*stride, std::size_t first, std::size_t count,
+                  std::ptrdiff_t* offsets) {
+  const std::size_t inner = bundle.empty() ? 1 : bundle.back().size;
+  const std::ptrdiff_t step = bundle.empty() ? 0 : bundle.back().*stride;
+  for (std::size_t filled = 0; filled < count;) {
+    const std::size_t index = first + filled, run = std::min(count - filled, inner - index % inner);
+    std::ptrdiff_t at = 0;
+    std::size_t rest = index;
+    for (auto loop = bundle.rbegin(); loop != bundle.rend(); ++loop) {
+      at += static_cast<std::ptrdiff_t>(rest % loop->size) * ((*loop).*stride);
+      rest /= loop->size;
+    }
+    for (std::size_t i = 0; i < run; ++i, at += step) offsets[filled + i] = at;
+    filled += run;
+  }
 }
 
 }  // namespace tensim

@@ -26,6 +26,10 @@ std::size_t extent(const Bundle& bundle);
 // The offset of every combination of the bundle's loops, the last fastest, by one of the strides.
 std::vector<std::ptrdiff_t> offsets_of(const Bundle& bundle, std::ptrdiff_t Loop::*stride);
 
+// The same for the flat indices first … first + count − 1 only.
+void fill_offsets(const Bundle& bundle, std::ptrdiff_t Loop::*stride, std::size_t first, std::size_t count,
+                  std::ptrdiff_t* offsets);
+
 // Packed and blocked, straight from the strided operands: gemm/ per batch entry, in parallel over entries when there are enough of
 // them. The contiguous side of the output becomes the columns of micro-tiles.
 template <class T>

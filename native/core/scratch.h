@@ -11,7 +11,7 @@ namespace tensim {
 // Used like an AlignedBuffer<T>; the contents are whatever was there before.
 class ScratchBytes {
  public:
-  static constexpr std::size_t kMostKept = std::size_t{32} << 20;
+  static constexpr std::size_t kMostKept = std::size_t{16} << 20;
 
   ScratchBytes() = default;
   explicit ScratchBytes(std::size_t bytes);

@@ -233,20 +233,20 @@ describe('the program', () => {
     expect(await tensim(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
   });
 
-  test.each(['compare', 'matrix', 'inspect', 'doctor'])('explains %s', async (command) => {
+  test.each(['compare', 'matrix', 'inspect', 'contract', 'doctor'])('explains %s', async (command) => {
     const { code, stdout, stderr } = await tensim([command, '--help']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toContain(`Usage: tensim ${command}`);
   });
 
   test('gives examples that name commands and options it has', async () => {
-    for (const help of [['--help'], ['compare', '--help'], ['matrix', '--help'], ['inspect', '--help']]) {
-      const { stdout } = await tensim(help);
+    for (const command of [[], ['compare'], ['matrix'], ['inspect'], ['contract']]) {
+      const { stdout } = await tensim([...command, '--help']);
       const examples = [...stdout.matchAll(/\$ tensim (\w+)(.*)/g)];
       expect(examples.length).toBeGreaterThan(0);
-      for (const [, command, rest] of examples) {
-        const { stdout: usage } = await tensim([command, '--help']);
-        expect(usage).toContain(`Usage: tensim ${command}`);
+      for (const [, name, rest] of examples) {
+        const { stdout: usage } = await tensim([name, '--help']);
+        expect(usage).toContain(`Usage: tensim ${name}`);
         for (const [option] of rest.matchAll(/--[\w-]+/g)) expect(usage).toContain(option);
       }
     }

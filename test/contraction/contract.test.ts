@@ -306,7 +306,7 @@ describe('running work', () => {
         [700, 300],
         [300, 600],
       ],
-      { constants: { 0: large[0]!, 1: large[1]! } },
+      { constants: { 0: large[0]!, 1: large[1]! }, strategy: 'loops' }, // slow enough to be aborted in the middle
     );
     const controller = new AbortController();
     const first = compiled.run([], { signal: controller.signal });

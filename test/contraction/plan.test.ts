@@ -1,29 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { finish, planFor, prepareTree, searchTree } from '../../lib/contraction/engine.js';
-import { bindEquation } from '../../lib/contraction/equation.js';
-import { layoutOf } from '../../lib/contraction/layout.js';
-import { simplifyOperands } from '../../lib/contraction/network.js';
-import type { PlanOptions } from '../../lib/contraction/options.js';
-import { type EquationInput, parseEquation } from '../../lib/contraction/parse.js';
 import type { ContractionPlan } from '../../lib/contraction/plan.js';
 import { executePlan } from '../../lib/fallback/contraction/execute.js';
-import { MACHINE } from '../../lib/fallback/contraction/machine.js';
 import { BufferPool } from '../../lib/fallback/contraction/pool.js';
 import { sizeOf, type Tensor } from '../../lib/tensor/tensor.js';
 import { interpret } from './support/interpret.js';
 import { errorInBounds, naiveContraction } from './support/naive.js';
+import { planOf } from './support/plan_of.js';
 import { randomCase, randomFrom, randomTensor } from './support/random_equations.js';
-
-function planOf(input: EquationInput, operands: readonly Tensor[], options: PlanOptions = {}): ContractionPlan {
-  const equation = bindEquation(
-    parseEquation(input),
-    operands.map(({ shape }) => shape),
-  );
-  // No workspace, so that small limits slice small tensors.
-  const machine = { ...MACHINE, workspaceBytes: () => 0 };
-  const tree = finish(searchTree(equation, simplifyOperands(equation), machine, 'float64', options));
-  return planFor(finish(prepareTree(equation, tree, machine, 'float64', options)), operands.map(layoutOf));
-}
 
 const zeros = (...shape: number[]): Tensor => ({ data: new Float64Array(sizeOf(shape)), shape });
 

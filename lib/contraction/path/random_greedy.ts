@@ -1,3 +1,4 @@
+import { mulberry32 } from '../random.js';
 import { type Tree, treeCost } from '../tree.js';
 import { greedy } from './greedy.js';
 import { improve } from './improve.js';
@@ -49,15 +50,4 @@ export function* randomGreedy(problem: Problem, effort: Effort): Search {
     yield;
   }
   return yield* improve(problem, best, effort.rounds);
-}
-
-/** Tommy Ettinger's mulberry32: small, seeded, good enough to break ties. */
-function mulberry32(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
