@@ -16,7 +16,7 @@ import type { ChainSource } from '../lib/backend/backend.js';
 import { loadNative } from '../lib/backend/native.js';
 import { createFallback } from '../lib/fallback/backend.js';
 import type { DType } from '../lib/tensor/tensor.js';
-import { formatTable, median } from './support.js';
+import { fillPseudoRandom, formatTable, median } from './support.js';
 
 interface Shape {
   readonly d: number;
@@ -54,18 +54,9 @@ const DTYPES: readonly DType[] = ['float64', 'float32'];
 
 const flopsPerPair = ({ d, h, o }: Shape) => 2 * (2 * h) ** 2 * d + 2 * h * h * o;
 
-/** Numbers in [−½, ½), the same in every run. */
-function pseudoRandom(length: number, seed: number): Float32Array {
-  let state = seed >>> 0 || 1;
-  return Float32Array.from({ length }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32 - 0.5;
-  });
-}
-
 function chain({ d, h, o }: Shape, seed: number): ChainSource {
   const matrix = (rows: number, columns: number, salt: number) => ({
-    data: pseudoRandom(rows * columns, 97 * seed + salt),
+    data: fillPseudoRandom(new Float32Array(rows * columns), 97 * seed + salt),
     shape: [rows, columns],
   });
   const [left, right, down] = [matrix(h, d, 1), matrix(h, d, 2), matrix(o, h, 3)];

@@ -112,6 +112,28 @@ export const INSTANCES: readonly Instance[] = [
   { name: 'triple product', group: 'memory', equation: 'ij,ij,ij->ij', sizes: { i: 2048, j: 1024 } },
   { name: 'weighted sum', group: 'memory', equation: 'ijk,j->ik', sizes: { i: 128, j: 128, k: 128 } },
   { name: 'outer', group: 'memory', equation: 'i,j,k->ijk', sizes: { i: 128, j: 128, k: 128 } },
+  // Small matrices along the axes of a large tensor: one after the other has the fewest operations, multiplied with each other first
+  // they take fewer passes through memory.
+  {
+    name: 'gates on a state',
+    group: 'memory',
+    equation: 'abcdz,pa,qb,rc,sd->pqrsz',
+    sizes: { ...sizesAll('abcdpqrs', 2), z: 2 ** 17 },
+  },
+  {
+    name: 'gates inside a state',
+    group: 'memory',
+    equation: 'yabz,pa,qb->ypqz',
+    sizes: { ...sizesAll('abpq', 2), y: 2 ** 9, z: 2 ** 10 },
+  },
+  { name: 'small factors', group: 'memory', equation: 'ijz,ai,bj->abz', sizes: { ...sizesAll('abij', 4), z: 2 ** 17 } },
+  // What fitting a sum of outer products to a tensor repeats.
+  {
+    name: 'tensor times factors',
+    group: 'memory',
+    equation: 'ijk,jr,kr->ir',
+    sizes: { i: 128, j: 128, k: 128, r: 16 },
+  },
   { name: 'trace of a batch', group: 'memory', equation: 'bii->b', sizes: { b: 256, i: 128 } },
 ];
 
