@@ -10,7 +10,7 @@
  * it the first that has one. Environment variables reach it: OPENBLAS_CORETYPE chooses the kernels of its OpenBLAS.
  */
 import { writeFileSync } from 'node:fs';
-import { availableParallelism, cpus } from 'node:os';
+import { availableParallelism, cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 
 import { loadNative } from '../lib/backend/native.js';
@@ -138,7 +138,9 @@ async function main(): Promise<void> {
   const field: Field = { engines, native, numpy: undefined, threads, rounds };
   const instructions = 'reason' in loaded ? 'fallback' : loaded.details['instruction set'];
   const processor = cpus()[0]?.model ?? 'unknown processor';
-  const head = `${processor} (${instructions}), threads: ${threads}, medians of ${rounds} interleaved rounds`;
+  // With more threads than idle cores, those of a BLAS wait for each other: figures are worth as much as the machine is quiet.
+  const load = `load average before: ${loadavg()[0]!.toFixed(1)}`;
+  const head = `${processor} (${instructions}), threads: ${threads}, medians of ${rounds} interleaved rounds, ${load}`;
   await (options.costs ? compareCosts : compareAll)(options, field, head);
 }
 

@@ -52,6 +52,12 @@ def methods_for(equation, operands):
             too_much(numpy.einsum_path(equation, *operands, optimize=True)),
         )
     }
+    if found["einsum"][1] is None and not found["einsum"][0]().flags.c_contiguous:
+        # What einsum gives is a transposed view: the values are not where the equation asks for them. This puts them there.
+        found["einsum ordered"] = (
+            lambda: numpy.ascontiguousarray(numpy.einsum(equation, *operands, optimize=True)),
+            None,
+        )
     if len(operands) > 2:
         # optimize=True searches anew in every call, and lets no intermediate grow beyond the largest operand.
         search = "optimal" if len(operands) <= MOST_OPERANDS_OPTIMAL else "greedy"

@@ -56,6 +56,27 @@ bool better_exchanged(const Product<T>& product) {
   return contiguous(product.left) && !contiguous(product.right);
 }
 
+// Brings the loop that is contiguous by `stride` to the end of a bundle, where it runs fastest.
+void contiguous_last(Bundle& bundle, std::ptrdiff_t Loop::*stride) {
+  const auto found = std::find_if(bundle.begin(), bundle.end(), [&](const Loop& loop) { return loop.*stride == 1; });
+  if (found != bundle.end()) std::rotate(found, found + 1, bundle.end());
+}
+bool ends_contiguous(const Bundle& bundle, std::ptrdiff_t Loop::*stride) {
+  return !bundle.empty() && bundle.back().*stride == 1;
+}
+
+// The order of the loops within a bundle is free. Columns run along the output, so that micro-tiles are written in whole vectors. Rows may
+// lie anywhere in the output, so they run along a, which is then packed from whole cache lines. The contracted loops help the operand that is
+// not yet read along its memory.
+template <class T>
+void arrange(Product<T>& product) {
+  if (!ends_contiguous(product.right, &Loop::out)) contiguous_last(product.right, &Loop::b);
+  contiguous_last(product.right, &Loop::out);
+  contiguous_last(product.left, &Loop::a);
+  const bool a_along = ends_contiguous(product.left, &Loop::a);
+  contiguous_last(product.contracted, a_along ? &Loop::b : &Loop::a);
+}
+
 // Runs entry(x, context) for every batch entry: side by side on one thread each when there are enough of them, else one after the other
 // with all threads on each.
 template <class Entry>
@@ -85,8 +106,10 @@ void multiply_entries(const Context& context, const Product<T>& product) {
 }  // namespace
 
 template <class T>
-void blocked_product(const Context& context, const Product<T>& product) {
-  multiply_entries(context, better_exchanged(product) ? exchanged(product) : product);
+void blocked_product(const Context& context, const Product<T>& given) {
+  Product<T> product = better_exchanged(given) ? exchanged(given) : given;
+  arrange(product);
+  multiply_entries(context, product);
 }
 
 template <class T>

@@ -68,13 +68,17 @@ void micro_tile(const MicroKernels<T>& kernels, std::size_t depth, const T* a, c
   constexpr std::size_t kLargestTile = 1024;  // elements; no kernel's tile is larger
   alignas(64) T tile[kLargestTile];
   kernels.gemm(depth, a, b, tile, kernels.nr, 1, kernels.mr, kernels.nr, true);
-  for (int i = 0; i < row_count; ++i) {
-    for (int j = 0; j < column_count; ++j) {
-      T& at = c[rows[i] + columns[j]];
-      const T value = tile[i * kernels.nr + j];
-      at = overwrite ? value : at + value;
+  for_runs(columns, static_cast<std::size_t>(column_count), [&](std::size_t first, std::size_t length) {
+    for (int i = 0; i < row_count; ++i) {
+      T* to = c + rows[i] + columns[first];
+      const T* from = tile + i * kernels.nr + first;
+      if (overwrite) {
+        for (std::size_t j = 0; j < length; ++j) to[j] = from[j];
+      } else {
+        for (std::size_t j = 0; j < length; ++j) to[j] += from[j];
+      }
     }
-  }
+  });
 }
 
 // The product in blocks, all threads on every block. m, n and depth are not zero.

@@ -17,12 +17,29 @@ inline std::ptrdiff_t common_stride(const std::ptrdiff_t* offsets, std::size_t c
   return stride;
 }
 
-// Packing lays part of a tensor out as a panel that the micro-kernels read (gemm/kernels.h), whatever its strides,
-// converting the element type, scaling, and filling up with zeros on the way:
+// How many of the offsets from the first on are contiguous.
+inline std::size_t contiguous_run(const std::ptrdiff_t* offsets, std::size_t count) {
+  std::size_t run = 1;
+  while (run < count && offsets[run] == offsets[run - 1] + 1) ++run;
+  return run;
+}
+
+// Calls f(first, length) for every stretch of contiguous offsets.
+template <class F>
+void for_runs(const std::ptrdiff_t* offsets, std::size_t count, const F& f) {
+  for (std::size_t first = 0; first < count;) {
+    const std::size_t length = contiguous_run(offsets + first, count - first);
+    f(first, length);
+    first += length;
+  }
+}
+
+// Packing lays part of a tensor out as a panel that the micro-kernels read (gemm/kernels.h), whatever its strides, converting
+// the element type, scaling, and filling up with zeros on the way:
 //
 //   panel[k·width + lane] = factor · source[lane_offsets[lane] + depth_offsets[k]]      for lane < lanes, else 0
 //
-// Reads run along whichever of the two directions is contiguous; writes stay within `width` lanes of a few steps.
+// Reads run along whichever of the two directions has the longer contiguous stretches; writes stay within `width` lanes of a few steps.
 template <class T, class S>
 void pack_panel(const S* source, const std::ptrdiff_t* lane_offsets, std::size_t lanes,
                 const std::ptrdiff_t* depth_offsets, std::size_t depth, std::size_t width, T factor, T* panel) {
@@ -32,12 +49,17 @@ void pack_panel(const S* source, const std::ptrdiff_t* lane_offsets, std::size_t
     }
   }
   if (lanes == 0) return;
-  if (common_stride(lane_offsets, lanes) == 1) {
-    for (std::size_t k = 0; k < depth; ++k) {
-      const S* from = source + lane_offsets[0] + depth_offsets[k];
-      T* to = panel + k * width;
-      for (std::size_t lane = 0; lane < lanes; ++lane) to[lane] = factor * static_cast<T>(from[lane]);
-    }
+  constexpr std::size_t kLongEnough = 4;  // for a stretch to be worth its own loop
+  std::size_t runs = 0;
+  for_runs(lane_offsets, lanes, [&](std::size_t, std::size_t) { ++runs; });
+  if (lanes >= kLongEnough * runs) {
+    for_runs(lane_offsets, lanes, [&](std::size_t first, std::size_t length) {
+      for (std::size_t k = 0; k < depth; ++k) {
+        const S* from = source + lane_offsets[first] + depth_offsets[k];
+        T* to = panel + k * width + first;
+        for (std::size_t lane = 0; lane < length; ++lane) to[lane] = factor * static_cast<T>(from[lane]);
+      }
+    });
     return;
   }
   // Steps are taken in strips that stay in the first cache while every lane passes over them.
