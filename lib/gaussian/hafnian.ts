@@ -1,0 +1,159 @@
+import type { Backend, BackendName } from '../backend/backend.js';
+import { selectBackend } from '../backend/select.js';
+import { TensimError } from '../errors.js';
+import { inRange, isList, type MatrixInput, readSymmetric, readVector, type Square, type VectorInput } from './arguments.js';
+import { momentRecursion, recursionStates } from './recursion.js';
+import { balance, pairUp, type RepeatedRows, sieveWork } from './sieve.js';
+
+/** How a hafnian is computed. */
+export interface HafnianOptions {
+  /** How often row and column i are taken; 0 leaves them out. Default: each once. */
+  readonly repeats?: readonly number[] | undefined;
+  /** Default `'auto'`: the environment variable TENSIM_BACKEND if set, else native if it loads, else fallback. */
+  readonly backend?: 'auto' | BackendName | undefined;
+  /** Default: as many as the process may use. Results do not depend on it. */
+  readonly threads?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Called with units of work done and in all, at most 20 times a second. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+export interface LoopHafnianOptions extends HafnianOptions {
+  /** Weight of leaving row i alone. Default: the diagonal of the matrix. */
+  readonly loops?: VectorInput | undefined;
+}
+
+const KNOWN = ['repeats', 'backend', 'threads', 'signal', 'onProgress'];
+
+/** Numbers that the recursion may fill: a megabyte, some milliseconds. */
+const MOST_STATES = 1 << 17;
+/** Multiply-adds of the sieve beyond which it is refused: a day at a thousand million a second. */
+const MOST_WORK = 86_400e9;
+
+/**
+ * The hafnian of a symmetric matrix: the sum over all ways to join its rows into pairs of the product of the entries (i, j)
+ * joined. The diagonal does not matter, except that with `repeats` the copies of row i are joined to each other by (i, i).
+ *
+ *     await hafnian([[0, 1, 2, 3], [1, 0, 4, 5], [2, 4, 0, 6], [3, 5, 6, 0]]);   // 1·6 + 2·5 + 3·4 = 28
+ *     await hafnian([[2]], { repeats: [4] });                                   // E x⁴ for x ~ N(0, 2): 3·2² = 12
+ *
+ * It is 1 for no rows and 0 for an odd number of them. It takes time of the order of n² 2^(n/2) for n different rows: n = 40 takes
+ * about a second, n = 50 about a minute; repeated rows take much less. That is why it is asynchronous: native threads do the work,
+ * or the fallback in slices.
+ *
+ * Errors: a few roundings of hafnian(|A|), the same sum with all signs made positive, where n or the number of multi-indices
+ * Π (repeats + 1) is small, growing to some thousand roundings at n = 50 (measured in test/gaussian). Rows are scaled by powers of two first, so the
+ * size of rows does not matter.
+ *
+ * @param matrix (n, n), symmetric to about 1e-9 of its rows (1e-5 if given in float32).
+ * @throws TensimError `SHAPE_MISMATCH` for a matrix that is not square, `INVALID_ARGUMENT` for one that is not symmetric, for
+ *   repeats that are not whole numbers, and for a size that would take more than a day, with the time; `NOT_FINITE` for
+ *   entries or a result that are not. An abort rejects with the signal's reason.
+ */
+export function hafnian(matrix: MatrixInput, options: HafnianOptions = {}): Promise<number> {
+  return compute('hafnian', matrix, options, KNOWN, () => null);
+}
+
+/**
+ * The loop hafnian of a symmetric matrix: as `hafnian`, but rows may also be left alone, which contributes the factor
+ * `loops[i]`, by default the entry (i, i). With `repeats`, copies of row i are joined to each other by (i, i) and are each left
+ * alone with `loops[i]`, so
+ *
+ *     await loopHafnian(cov, { loops: mean, repeats: [2, 0, 3] })               // E x₀² x₂³ for x ~ N(mean, cov)
+ *
+ * Time, errors and failures are as for `hafnian`.
+ */
+export function loopHafnian(matrix: MatrixInput, options: LoopHafnianOptions = {}): Promise<number> {
+  return compute('loop hafnian', matrix, options, [...KNOWN, 'loops'], ({ size, data }) =>
+    options.loops === undefined
+      ? Float64Array.from({ length: size }, (_, i) => data[i * size + i])
+      : readVector(options.loops, 'the list of loops', size),
+  );
+}
+
+async function compute(
+  what: string,
+  matrix: MatrixInput,
+  options: LoopHafnianOptions,
+  known: readonly string[],
+  loopsOf: (edges: Square) => Float64Array | null,
+): Promise<number> {
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    throw new TensimError('INVALID_ARGUMENT', `there is no option "${unknown}"`, { hint: `Options are ${known.join(', ')}` });
+  }
+  const { threads, signal, onProgress } = options;
+  if (threads !== undefined && !(Number.isSafeInteger(threads) && threads >= 1)) {
+    throw new TensimError('INVALID_ARGUMENT', `the option "threads" is ${String(threads)}`, {
+      hint: 'It must be a whole number from 1',
+    });
+  }
+  const edges = readSymmetric(matrix, 'the matrix', 'INVALID_ARGUMENT');
+  const rows = { edges, loops: loopsOf(edges), repeats: readRepeats(options.repeats, edges.size) };
+  const backend = selectBackend(options.backend);
+  signal?.throwIfAborted();
+  return inRange(await hafnianOfRows(rows, backend, { threads, signal, onProgress }), `the ${what}`);
+}
+
+/** The loop hafnian of checked rows, by whichever way is good for them. Infinite where it is beyond the range. */
+export async function hafnianOfRows(
+  given: RepeatedRows,
+  backend: Backend,
+  control: Parameters<Backend['loopHafnian']>[1],
+): Promise<number> {
+  const { rows, exponent } = balance(given);
+  const copies = rows.repeats.reduce((sum, count) => sum + count, 0);
+  if (rows.loops === null && copies % 2 === 1) return 0;
+  if (recursionStates(rows.repeats) <= MOST_STATES) return timesPowerOfTwo(momentRecursion(rows), exponent);
+  const legs = pairUp(copies % 2 === 0 ? rows : withLoner(rows));
+  refuseBeyondReach(sieveWork(legs.repeats), copies);
+  return timesPowerOfTwo(await backend.loopHafnian(legs, control), exponent);
+}
+
+/** One row more, which is always left alone and has weight 1: for an odd number of rows, of which at least one is. */
+function withLoner({ edges: { size, data }, loops, repeats }: RepeatedRows): RepeatedRows {
+  const more = size + 1;
+  const wider = new Float64Array(more * more);
+  for (let i = 0; i < size; i++) wider.set(data.subarray(i * size, (i + 1) * size), i * more);
+  return {
+    edges: { size: more, data: wider },
+    loops: Float64Array.of(...(loops ?? []), 1),
+    repeats: [...repeats, 1],
+  };
+}
+
+function readRepeats(repeats: readonly number[] | undefined, size: number): readonly number[] {
+  if (repeats === undefined) return new Array<number>(size).fill(1);
+  if (!isList(repeats)) throw new TensimError('INVALID_ARGUMENT', 'the repeats are not a list of numbers');
+  if (repeats.length !== size) {
+    throw new TensimError('SHAPE_MISMATCH', `there are ${repeats.length} repeats for ${size} rows`);
+  }
+  const list = Array.from(repeats);
+  for (const count of list) {
+    if (Number.isSafeInteger(count) && count >= 0) continue;
+    throw new TensimError('INVALID_ARGUMENT', `a row is to be taken ${String(count)} times`, {
+      hint: 'Repeats are whole numbers from 0',
+    });
+  }
+  return list;
+}
+
+function refuseBeyondReach(work: number, copies: number): void {
+  if (work <= MOST_WORK) return;
+  const days = work / MOST_WORK;
+  const time = days < 1000 ? `${Math.ceil(days)} days` : `${(days / 365).toPrecision(2)} years`;
+  throw new TensimError('INVALID_ARGUMENT', `${copies} rows are beyond reach: they would take about ${time} on one core`, {
+    hint: 'Every two different rows more double the time; give equal rows once, with repeats',
+  });
+}
+
+/** value · 2^exponent, rounded once unless it is subnormal. */
+function timesPowerOfTwo(value: number, exponent: number): number {
+  let result = value;
+  let left = exponent;
+  // A power of two beyond 2^±1000 may not exist while the product does.
+  for (; Math.abs(left) > 1000 && result !== 0 && Number.isFinite(result); left -= Math.sign(left) * 1000) {
+    result *= 2 ** (Math.sign(left) * 1000);
+  }
+  return result * 2 ** left;
+}
