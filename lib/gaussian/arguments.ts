@@ -34,7 +34,10 @@ export function readSquare(input: MatrixInput, what: string, size?: number): Squ
   if (extents.length !== 2 || rows !== extents[1]) throw wrongShape(what, extents, 'be square');
   if (size !== undefined && rows !== size) throw wrongShape(what, extents, `be (${size}, ${size})`);
   const entry = (i: number, j: number) => finite(data[at(i, j)], () => `entry (${i}, ${j}) of ${what}`);
-  return { size: rows, data: Float64Array.from({ length: rows * rows }, (_, k) => entry(Math.floor(k / rows), k % rows)) };
+  return {
+    size: rows,
+    data: Float64Array.from({ length: rows * rows }, (_, k) => entry(Math.floor(k / rows), k % rows)),
+  };
 }
 
 /**
@@ -90,6 +93,15 @@ export function isList(value: unknown): value is ArrayLike<unknown> {
   return Array.isArray(value) || value instanceof Float64Array || value instanceof Float32Array;
 }
 
+/** @throws TensimError `INVALID_ARGUMENT` for an option that there is none of. */
+export function checkOptions(options: object, known: readonly string[]): void {
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  throw new TensimError('INVALID_ARGUMENT', `there is no option "${unknown}"`, {
+    hint: `Options are ${known.join(', ')}`,
+  });
+}
+
 /** @throws TensimError `NOT_FINITE` for a result beyond the floating-point range. */
 export function inRange(value: number, what: string): number {
   if (Number.isFinite(value)) return value;
@@ -136,5 +148,7 @@ function finite(value: unknown, place: () => string): number {
 }
 
 function wrongShape(what: string, extents: readonly number[], must: string): TensimError {
-  return new TensimError('SHAPE_MISMATCH', `${what} has the shape [${extents.join(', ')}]`, { hint: `It must ${must}` });
+  return new TensimError('SHAPE_MISMATCH', `${what} has the shape [${extents.join(', ')}]`, {
+    hint: `It must ${must}`,
+  });
 }

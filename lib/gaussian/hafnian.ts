@@ -1,14 +1,23 @@
-import type { Backend, BackendName } from '../backend/backend.js';
+import type { Backend, BackendName, Control } from '../backend/backend.js';
 import { selectBackend } from '../backend/select.js';
+import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
-import { inRange, isList, type MatrixInput, readSymmetric, readVector, type Square, type VectorInput } from './arguments.js';
+import {
+  checkOptions,
+  inRange,
+  isList,
+  type MatrixInput,
+  readIndices,
+  readLaw,
+  readSymmetric,
+  readVector,
+  type VectorInput,
+} from './arguments.js';
 import { momentRecursion, recursionStates } from './recursion.js';
-import { balance, pairUp, type RepeatedRows, sieveWork } from './sieve.js';
+import { balance, pairUp, type RepeatedRows, sieveLoss, sieveWork, takenRows } from './sieve.js';
 
-/** How a hafnian is computed. */
-export interface HafnianOptions {
-  /** How often row and column i are taken; 0 leaves them out. Default: each once. */
-  readonly repeats?: readonly number[] | undefined;
+/** Where and how an identity is computed. */
+export interface IdentityOptions {
   /** Default `'auto'`: the environment variable TENSIM_BACKEND if set, else native if it loads, else fallback. */
   readonly backend?: 'auto' | BackendName | undefined;
   /** Default: as many as the process may use. Results do not depend on it. */
@@ -18,17 +27,29 @@ export interface HafnianOptions {
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
+export interface HafnianOptions extends IdentityOptions {
+  /** How often row and column i are taken; 0 leaves them out. Default: each once. */
+  readonly repeats?: readonly number[] | undefined;
+}
+
 export interface LoopHafnianOptions extends HafnianOptions {
   /** Weight of leaving row i alone. Default: the diagonal of the matrix. */
   readonly loops?: VectorInput | undefined;
 }
 
-const KNOWN = ['repeats', 'backend', 'threads', 'signal', 'onProgress'];
+const IDENTITY_OPTIONS = ['backend', 'threads', 'signal', 'onProgress'];
 
-/** Numbers that the recursion may fill: a megabyte, some milliseconds. */
-const MOST_STATES = 1 << 17;
+/** Numbers that the recursion may fill (its memory, in units of 8 bytes) where the sieve is good too, */
+const FEW_STATES = 1 << 17;
+/** and where the sieve would lose digits: 128 MiB. */
+const MOST_STATES = 1 << 24;
+/** Losses of the sieve (see `sieveLoss`) from which the recursion is preferred, and from which there is no going on. */
+const NOTABLE_LOSS = 100;
+const GRAVE_LOSS = 1e6;
 /** Multiply-adds of the sieve beyond which it is refused: a day at a thousand million a second. */
 const MOST_WORK = 86_400e9;
+/** Rows, repeated ones counted as often: with more, the power of two that scales them may leave the floating-point range. */
+const MOST_COPIES = 1000;
 
 /**
  * The hafnian of a symmetric matrix: the sum over all ways to join its rows into pairs of the product of the entries (i, j)
@@ -50,8 +71,10 @@ const MOST_WORK = 86_400e9;
  *   repeats that are not whole numbers, and for a size that would take more than a day, with the time; `NOT_FINITE` for
  *   entries or a result that are not. An abort rejects with the signal's reason.
  */
-export function hafnian(matrix: MatrixInput, options: HafnianOptions = {}): Promise<number> {
-  return compute('hafnian', matrix, options, KNOWN, () => null);
+export async function hafnian(matrix: MatrixInput, options: HafnianOptions = {}): Promise<number> {
+  const settled = settle(options, ['repeats', ...IDENTITY_OPTIONS]);
+  const edges = readSymmetric(matrix, 'the matrix', 'INVALID_ARGUMENT');
+  return finish({ edges, loops: null, repeats: readRepeats(options.repeats, edges.size) }, settled, 'the hafnian');
 }
 
 /**
@@ -63,50 +86,77 @@ export function hafnian(matrix: MatrixInput, options: HafnianOptions = {}): Prom
  *
  * Time, errors and failures are as for `hafnian`.
  */
-export function loopHafnian(matrix: MatrixInput, options: LoopHafnianOptions = {}): Promise<number> {
-  return compute('loop hafnian', matrix, options, [...KNOWN, 'loops'], ({ size, data }) =>
+export async function loopHafnian(matrix: MatrixInput, options: LoopHafnianOptions = {}): Promise<number> {
+  const settled = settle(options, ['loops', 'repeats', ...IDENTITY_OPTIONS]);
+  const edges = readSymmetric(matrix, 'the matrix', 'INVALID_ARGUMENT');
+  const { size, data } = edges;
+  const loops =
     options.loops === undefined
       ? Float64Array.from({ length: size }, (_, i) => data[i * size + i])
-      : readVector(options.loops, 'the list of loops', size),
-  );
+      : readVector(options.loops, 'the list of loops', size);
+  return finish({ edges, loops, repeats: readRepeats(options.repeats, size) }, settled, 'the loop hafnian');
 }
 
-async function compute(
-  what: string,
-  matrix: MatrixInput,
-  options: LoopHafnianOptions,
-  known: readonly string[],
-  loopsOf: (edges: Square) => Float64Array | null,
+/**
+ * E Π_k x_(indices[k]) for x ~ N(mean, cov): a moment of a Gaussian, the loop hafnian of Σ with μ on its diagonal (Isserlis' theorem with
+ * means, MATH.md section 4). An index may occur any number of times.
+ *
+ *     await moment([0, 0, 1], mean, cov);                       // E x₀² x₁
+ *
+ * `cov` need only be symmetric: a moment is a polynomial in its entries. Time and errors are those of `loopHafnian`.
+ * @throws TensimError `INVALID_ARGUMENT` for an index out of range, `INVALID_COVARIANCE` for a covariance that is not symmetric,
+ *   and as `loopHafnian`.
+ */
+export async function moment(
+  indices: readonly number[],
+  mean: VectorInput,
+  cov: MatrixInput,
+  options: IdentityOptions = {},
 ): Promise<number> {
-  const unknown = Object.keys(options).find((name) => !known.includes(name));
-  if (unknown !== undefined) {
-    throw new TensimError('INVALID_ARGUMENT', `there is no option "${unknown}"`, { hint: `Options are ${known.join(', ')}` });
-  }
-  const { threads, signal, onProgress } = options;
+  const settled = settle(options, IDENTITY_OPTIONS);
+  const law = readLaw(mean, cov);
+  const repeats = new Array<number>(law.cov.size).fill(0);
+  for (const index of readIndices(indices, 'the list of indices', law.cov.size)) repeats[index]++;
+  return finish({ edges: law.cov, loops: law.mean, repeats }, settled, 'the moment');
+}
+
+interface Settled {
+  readonly backend: Backend;
+  readonly control: Control;
+}
+
+/** @throws TensimError `INVALID_ARGUMENT`, `BACKEND_UNAVAILABLE`; the signal's reason if it is aborted already. */
+function settle(options: IdentityOptions, known: readonly string[]): Settled {
+  checkOptions(options, known);
+  const { backend, threads, signal, onProgress } = options;
   if (threads !== undefined && !(Number.isSafeInteger(threads) && threads >= 1)) {
     throw new TensimError('INVALID_ARGUMENT', `the option "threads" is ${String(threads)}`, {
       hint: 'It must be a whole number from 1',
     });
   }
-  const edges = readSymmetric(matrix, 'the matrix', 'INVALID_ARGUMENT');
-  const rows = { edges, loops: loopsOf(edges), repeats: readRepeats(options.repeats, edges.size) };
-  const backend = selectBackend(options.backend);
   signal?.throwIfAborted();
-  return inRange(await hafnianOfRows(rows, backend, { threads, signal, onProgress }), `the ${what}`);
+  return { backend: selectBackend(backend), control: { threads, signal, onProgress } };
+}
+
+async function finish(rows: RepeatedRows, { backend, control }: Settled, what: string): Promise<number> {
+  return inRange(await hafnianOfRows(rows, backend, control), what);
 }
 
 /** The loop hafnian of checked rows, by whichever way is good for them. Infinite where it is beyond the range. */
-export async function hafnianOfRows(
-  given: RepeatedRows,
-  backend: Backend,
-  control: Parameters<Backend['loopHafnian']>[1],
-): Promise<number> {
-  const { rows, exponent } = balance(given);
+async function hafnianOfRows(given: RepeatedRows, backend: Backend, control: Control): Promise<number> {
+  const { rows, exponent } = balance(takenRows(given));
   const copies = rows.repeats.reduce((sum, count) => sum + count, 0);
   if (rows.loops === null && copies % 2 === 1) return 0;
-  if (recursionStates(rows.repeats) <= MOST_STATES) return timesPowerOfTwo(momentRecursion(rows), exponent);
+  if (copies > MOST_COPIES) {
+    throw new TensimError('INVALID_ARGUMENT', `${copies} rows are more than the ${MOST_COPIES} that there may be`);
+  }
+  const states = recursionStates(rows.repeats);
+  const byRecursion = async () => timesPowerOfTwo(await momentRecursion(rows, new Pacer(control.signal)), exponent);
+  if (states <= FEW_STATES) return byRecursion();
   const legs = pairUp(copies % 2 === 0 ? rows : withLoner(rows));
-  refuseBeyondReach(sieveWork(legs.repeats), copies);
+  const loss = sieveLoss(legs.repeats);
+  if (loss > NOTABLE_LOSS && states <= MOST_STATES) return byRecursion();
+  refuseBeyondReach(sieveWork(legs.repeats), loss, copies);
   return timesPowerOfTwo(await backend.loopHafnian(legs, control), exponent);
 }
 
@@ -138,13 +188,29 @@ function readRepeats(repeats: readonly number[] | undefined, size: number): read
   return list;
 }
 
-function refuseBeyondReach(work: number, copies: number): void {
-  if (work <= MOST_WORK) return;
+/** @throws TensimError `INVALID_ARGUMENT` with the time that it would take, or the digits that it would lose. */
+function refuseBeyondReach(work: number, loss: number, copies: number): void {
+  if (work > MOST_WORK) {
+    throw new TensimError('INVALID_ARGUMENT', `${copies} rows are beyond reach: they would take ${timeOf(work)}`, {
+      hint: 'Every two different rows more double the time; give equal rows once, with repeats',
+    });
+  }
+  if (loss > GRAVE_LOSS) {
+    const digits = Math.round(Math.log10(loss));
+    throw new TensimError(
+      'INVALID_ARGUMENT',
+      `so many copies of so many rows are beyond reach: ${digits} or more of 16 digits would be lost`,
+      {
+        hint: 'Fewer copies, or fewer different rows, can be computed by recursion without loss',
+      },
+    );
+  }
+}
+
+function timeOf(work: number): string {
   const days = work / MOST_WORK;
-  const time = days < 1000 ? `${Math.ceil(days)} days` : `${(days / 365).toPrecision(2)} years`;
-  throw new TensimError('INVALID_ARGUMENT', `${copies} rows are beyond reach: they would take about ${time} on one core`, {
-    hint: 'Every two different rows more double the time; give equal rows once, with repeats',
-  });
+  if (days < 1000) return `about ${Math.ceil(days)} days on one core`;
+  return days < 1e12 ? `about ${(days / 365).toPrecision(2)} years on one core` : 'longer than the universe is old';
 }
 
 /** value · 2^exponent, rounded once unless it is subnormal. */

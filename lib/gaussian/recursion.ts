@@ -1,3 +1,4 @@
+import type { Pacer } from '../cooperate.js';
 import type { RepeatedRows } from './sieve.js';
 
 /** How many numbers `momentRecursion` fills: one for every multi-index up to `repeats`. */
@@ -13,7 +14,9 @@ export function recursionStates(repeats: readonly number[]): number {
  * Nothing cancels that does not cancel in the sum over matchings itself, so its error is a few roundings of that sum with all
  * signs made positive. It takes memory and time Π (repeats + 1): right for few rows, however often they are repeated.
  */
-export function momentRecursion({ edges: { size, data }, loops, repeats }: RepeatedRows): number {
+export async function momentRecursion(rows: RepeatedRows, pacer: Pacer): Promise<number> {
+  const { loops, repeats } = rows;
+  const { size, data } = rows.edges;
   const strides = new Float64Array(size);
   let states = 1;
   for (let i = 0; i < size; i++) {
@@ -35,6 +38,7 @@ export function momentRecursion({ edges: { size, data }, loops, repeats }: Repea
       if (powers[j] > 0) sum += powers[j] * data[i * size + j] * values[from - strides[j]];
     }
     values[state] = sum;
+    if (pacer.due(size)) await pacer.pause();
   }
   return values[states - 1];
 }

@@ -1,4 +1,4 @@
-import { Pacer } from '../../cooperate.js';
+import type { Pacer } from '../../cooperate.js';
 import { type PairedLegs, sieveWork } from '../../gaussian/sieve.js';
 
 /**
