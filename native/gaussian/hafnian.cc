@@ -122,7 +122,7 @@ class Sieve {
     }
     const std::size_t r = repeats_[at];
     if (at + 1 == pairs && r == 1) return last_pair(levels_[at]);
-    if (pairs - at == kPollAt) control.throw_if_aborted();
+    if (pairs - at >= kPollAbove) control.throw_if_aborted();
     Lanes total = Lanes::splat(0);
     for (std::size_t nu = 0; nu < branches(r, at); ++nu) {
       const Lanes x = Lanes::splat(node(r, nu));
@@ -134,8 +134,8 @@ class Sieve {
     }
     return total;
   }
-  // Pairs left where an abort is looked for: some thousand branches above the leaves.
-  static constexpr std::size_t kPollAt = 10;
+  // An abort is looked for at nodes with so many pairs left: often, but not at the many nodes near the leaves.
+  static constexpr std::size_t kPollAbove = 3;
 
   // For one last pair that is taken once: the coefficient of z^R in F · z(q + l_0 l_1), without any difference.
   Lanes last_pair(Level& level) {
