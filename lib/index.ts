@@ -19,6 +19,7 @@ export type { PathInfo } from './contraction/path_info.js';
 export { TensimError, type TensimErrorCode, type TensimErrorDetails } from './errors.js';
 export { type Checkpoint, openCheckpoint, type TensorEntry } from './formats/safetensors/read.js';
 export { type NamedTensors, type WriteOptions, writeSafetensors } from './formats/safetensors/write.js';
+export * as gaussian from './gaussian/index.js';
 export { createModel, type LayerDefinition, type ModelDefinition } from './model/create.js';
 export { type Inspection, inspect, type Problem, type TensorListing } from './model/inspect.js';
 export { type LoadOptions, loadModel } from './model/load.js';

@@ -1,5 +1,6 @@
 import type { Machine } from '../contraction/cost.js';
 import type { ContractionPlan } from '../contraction/plan.js';
+import type { PairedLegs } from '../gaussian/sieve.js';
 import type { Layer } from '../model/model.js';
 import type { DType, ScaledTensor, Tensor, TensorData } from '../tensor/tensor.js';
 
@@ -90,4 +91,6 @@ export interface Backend {
    * strips it.
    */
   contract(plan: ContractionPlan, operands: readonly Tensor[], control?: Control): Promise<Tensor | ScaledTensor>;
+  /** The loop hafnian over pairs of legs, by the sieve of MATH.md section 4: exponential in the number of pairs. */
+  loopHafnian(legs: PairedLegs, control?: Control): Promise<number>;
 }

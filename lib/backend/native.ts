@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 
 import type { ContractionPlan } from '../contraction/plan.js';
 import { TensimError, type TensimErrorCode } from '../errors.js';
+import type { PairedLegs } from '../gaussian/sieve.js';
 import type { Layer } from '../model/model.js';
 import type { DType, Tensor, TensorData } from '../tensor/tensor.js';
 import type { Backend, ChainSource, Control, FeatureSource, GramJob, GramTile, PreparedModel } from './backend.js';
@@ -45,6 +46,7 @@ interface Addon {
     threads: number,
     control: NativeControl,
   ): Promise<{ data: TensorData; exponent: number }>;
+  loopHafnian(legs: PairedLegs, threads: number, control: NativeControl): Promise<number>;
   gemmWorkspace(m: number, n: number, k: number, dtype: DType): number;
   speed(dtype: DType): [flopsPerSecond: number, bytesPerSecond: number];
   peak(dtype: DType, seconds: number, threads: number, control: NativeControl): Promise<number>;
@@ -150,6 +152,8 @@ function createNative(addon: Addon): NativeBackend {
       run(control, (threads, nativeControl) => addon.prepare(owned(source), dtype, threads, nativeControl)),
     gramTile: (job, rows, columns, control = {}) =>
       run(control, (threads, nativeControl) => addon.gramTile(job, rows, columns, threads, nativeControl)),
+    loopHafnian: (legs, control = {}) =>
+      run(control, (threads, nativeControl) => addon.loopHafnian(legs, threads, nativeControl)),
     peak: (dtype, seconds) => run({}, (_, nativeControl) => addon.peak(dtype, seconds, 1, nativeControl)),
   };
 }

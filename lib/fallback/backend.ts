@@ -3,6 +3,7 @@ import { Pacer, throttle } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import { executePlan } from './contraction/execute.js';
 import { MACHINE } from './contraction/machine.js';
+import { loopHafnian } from './gaussian/hafnian.js';
 import { gramTile } from './similarity/gram_tile.js';
 import { FallbackModel, prepareChain, prepareFeatures } from './similarity/prepared.js';
 
@@ -27,6 +28,9 @@ export function createFallback(): Backend {
     },
     machine: () => MACHINE,
     contract: (plan, operands, control = {}) => executePlan(plan, operands, control),
+    async loopHafnian(legs, control = {}) {
+      return loopHafnian(legs, new Pacer(control.signal), reporter(control));
+    },
   };
 }
 

@@ -17,6 +17,9 @@ Napi::Value gram_tile_call(const Napi::CallbackInfo& info);
 // dtype and hold what its layouts ask for.
 Napi::Value contract_call(const Napi::CallbackInfo& info);
 
+// loopHafnian(legs: PairedLegs, threads, control) → number
+Napi::Value loop_hafnian_call(const Napi::CallbackInfo& info);
+
 // peak(dtype, seconds, threads = 1, control) → flops per second that one thread reaches on registers alone
 Napi::Value peak_call(const Napi::CallbackInfo& info);
 

@@ -71,6 +71,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("prepare", Napi::Function::New<prepare_call>(env, "prepare"));
   exports.Set("gramTile", Napi::Function::New<gram_tile_call>(env, "gramTile"));
   exports.Set("contract", Napi::Function::New<contract_call>(env, "contract"));
+  exports.Set("loopHafnian", Napi::Function::New<loop_hafnian_call>(env, "loopHafnian"));
   exports.Set("gemmWorkspace", Napi::Function::New<gemm_workspace_of>(env, "gemmWorkspace"));
   exports.Set("speed", Napi::Function::New<speed>(env, "speed"));
   exports.Set("peak", Napi::Function::New<peak_call>(env, "peak"));

@@ -58,6 +58,9 @@ struct MicroKernels {
   void (*multiply)(std::size_t length, T a_factor, const T* a, T b_factor, const T* b, T* y, bool accumulate);
 };
 
+// Power series that are computed side by side: coefficient i of series s is at [i·kSeriesLanes + s].
+constexpr std::size_t kSeriesLanes = 8;
+
 struct KernelSet {
   InstructionSet instruction_set;
   MicroKernels<double> f64;
@@ -67,6 +70,11 @@ struct KernelSet {
   // value returned only keeps the compiler from leaving the work out.
   double (*peak_f64)(std::size_t steps);
   double (*peak_f32)(std::size_t steps);
+
+  // out = a0·b0 + a1·b1 in each lane, series of `length` coefficients, without what goes beyond; a1 may be null. All begin on a
+  // cache line, and out is none of the others.
+  void (*series_products)(std::size_t length, const double* a0, const double* b0, const double* a1, const double* b1,
+                          double* out);
 
   template <class T>
   const MicroKernels<T>& of() const;

@@ -2,6 +2,7 @@
 // kernels_*.cc files.
 #pragma once
 
+#include "series_kernel.h"
 #include "vector_kernel.h"
 
 namespace tensim {
@@ -152,6 +153,8 @@ struct MicroKernel {
     return result;
   }
 
+  using Series = SeriesKernel<V>;
+
   static constexpr MicroKernels<T> table() {
     using Vectors = VectorKernel<V>;
     return {MR,
@@ -170,7 +173,7 @@ struct MicroKernel {
 
 template <class F64, class F32>
 constexpr KernelSet kernel_set(InstructionSet set) {
-  return {set, F64::table(), F32::table(), &F64::peak, &F32::peak};
+  return {set, F64::table(), F32::table(), &F64::peak, &F32::peak, &F64::Series::products};
 }
 
 }  // namespace

@@ -137,6 +137,19 @@ describe.skipIf(absent)('the addon', () => {
       }
     });
 
+    it('pairs of legs that do not fit, descend or repeat nothing', async () => {
+      const legs = (repeats: number[], edges: number, loops: unknown = null) =>
+        ({ repeats: Uint32Array.from(repeats), edges: new Float64Array(edges), loops }) as never;
+      await expect(backend.loopHafnian(legs([1], 3))).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' });
+      await expect(backend.loopHafnian(legs([1], 4, new Float64Array(3)))).rejects.toMatchObject({
+        code: 'SHAPE_MISMATCH',
+      });
+      const bad = [legs([0], 4), legs([2, 1], 16), legs(new Array(2000).fill(1), 0), legs([1], 4, new Float32Array(2))];
+      for (const given of [...bad, {} as never, null as never]) {
+        await expect(backend.loopHafnian(given)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+      }
+    });
+
     it('a constructor called from outside', async () => {
       const model = await backend.prepare(chainOf([linear([1, 2], 2)], 2), 'float64');
       const Constructor = model.constructor as new (argument?: unknown) => unknown;

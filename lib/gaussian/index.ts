@@ -1,0 +1,17 @@
+/**
+ * Exact expectations of polynomials of Gaussian variables (MATH.md section 4), and the hafnians behind them.
+ *
+ *     import { gaussian } from 'tensim';
+ *     await gaussian.moment([0, 0, 1, 1], [0, 0], [[1, 0.5], [0.5, 1]]);   // E x₀² x₁² = 1.5
+ */
+export type { MatrixInput, VectorInput } from './arguments.js';
+export { type BilinearForm, bilinearForms } from './bilinear_forms.js';
+export {
+  type HafnianOptions,
+  hafnian,
+  type IdentityOptions,
+  type LoopHafnianOptions,
+  loopHafnian,
+  moment,
+} from './hafnian.js';
+export { type QuadraticForm, quadraticForms } from './quadratic_forms.js';
