@@ -23,7 +23,37 @@ export interface BilinearLayer {
   readonly beta: number;
 }
 
-export type Layer = LinearLayer | BilinearLayer;
+/**
+ * x_s ↦ α x_s + β (O·concat_heads Σ_t M_st (q1_s·k1_t)(q2_s·k2_t)/d_head² · v_t + o), MATH.md section 1: quadratic attention, which
+ * mixes positions. A residual (α ≠ 0) needs in = out.
+ */
+export interface AttentionLayer {
+  readonly type: 'attention';
+  readonly heads: number;
+  /** (heads·d_head, in), rows head by head. */
+  readonly q1: Tensor;
+  readonly k1: Tensor;
+  readonly q2: Tensor;
+  readonly k2: Tensor;
+  /** (heads·d_head, in). */
+  readonly v: Tensor;
+  /** (out, heads·d_head). */
+  readonly o: Tensor;
+  readonly q1Bias?: Tensor;
+  readonly k1Bias?: Tensor;
+  readonly q2Bias?: Tensor;
+  readonly k2Bias?: Tensor;
+  readonly vBias?: Tensor;
+  readonly oBias?: Tensor;
+  /** `causal`: position s sees t ≤ s. */
+  readonly mask: 'causal' | 'none';
+  /** Base of the rotary position embedding of queries and keys (half-split layout); null for none. */
+  readonly rotaryBase: number | null;
+  readonly alpha: number;
+  readonly beta: number;
+}
+
+export type Layer = LinearLayer | BilinearLayer | AttentionLayer;
 
 /** Where a model came from. All fields are absent for a model made from arrays. */
 export interface Provenance {

@@ -3,11 +3,10 @@
 #include <napi.h>
 
 #include <memory>
-#include <variant>
 
 #include "../contraction/plan.h"
 #include "../core/control.h"
-#include "../similarity/prepared_model.h"
+#include "../similarity/any_model.h"
 
 namespace tensim::addon {
 
@@ -25,8 +24,6 @@ class ControlHandle : public Napi::ObjectWrap<ControlHandle> {
 
   std::shared_ptr<Control> control_ = std::make_shared<Control>();
 };
-
-using AnyPrepared = std::variant<PreparedModel<double>, PreparedModel<float>>;
 
 // The JavaScript face of a prepared model: `outputs`, `bytes`, `dispose()`. Calls under way hold the model itself, so
 // that disposing of it in the middle is harmless. Made by `prepare` only.
