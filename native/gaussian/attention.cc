@@ -194,29 +194,30 @@ Matrix<T> project_left(const Context& context, const AttentionBlock<T>& ours, co
 
 template <class T>
 void project_right(const Context& context, const AttentionBlock<T>& ours, std::size_t h, const Matrix<T>& left,
-                   const AttentionBlock<T>& theirs, std::size_t h2, bool alike, T* target) {
-  const std::size_t n = ours.positions, rows = kKinds * ours.d_head, columns = kKinds * theirs.d_head;
-  const auto square = static_cast<std::ptrdiff_t>(ours.d_head * theirs.d_head);
-  const auto width = static_cast<std::ptrdiff_t>(theirs.d_head);
-  std::vector<std::ptrdiff_t> target_columns;
-  for (std::size_t j = 0; j < columns; ++j) {
-    target_columns.push_back(static_cast<std::ptrdiff_t>(j / theirs.d_head) * square +
-                             static_cast<std::ptrdiff_t>(j % theirs.d_head));
+                   const AttentionBlock<T>& theirs, std::size_t h2, std::size_t count, bool alike, T* target) {
+  using Offsets = std::vector<std::ptrdiff_t>;
+  const std::size_t n = ours.positions, dh = ours.d_head, dh2 = theirs.d_head, square = dh * dh2;
+  const std::size_t rows = kKinds * dh, columns = kKinds * dh2, per_head = n * n * kKinds * kKinds * square;
+  Offsets target_columns;
+  for (std::size_t j = 0; j < count * columns; ++j) {
+    const std::size_t head = j / columns, kind = j % columns / dh2;
+    target_columns.push_back(static_cast<std::ptrdiff_t>(head * per_head + kind * square + j % dh2));
   }
+  const Offsets depth = strided_offsets(theirs.width, 1);
   for (std::size_t t = 0; t < n; ++t) {
-    const std::size_t first = alike ? t : 0, count = alike ? 1 : n;  // positions s
-    const MatrixView a = left.block((h * n + first) * rows, count * rows, alike ? 0 : t * theirs.width, theirs.width);
-    const MatrixView b = theirs.projection.block((h2 * n + t) * columns, columns, 0, theirs.width).transposed();
-    std::vector<std::ptrdiff_t> target_rows;
-    for (std::size_t i = 0; i < count * rows; ++i) {
-      const std::size_t s = first + i / rows, kind = i % rows / ours.d_head, r = i % ours.d_head;
-      target_rows.push_back(static_cast<std::ptrdiff_t>((s * n + t) * kKinds * kKinds + kind * kKinds) * square +
-                            static_cast<std::ptrdiff_t>(r) * width);
+    const std::size_t first = alike ? t : 0, positions = alike ? 1 : n;  // s
+    Offsets target_rows, their_rows;
+    for (std::size_t i = 0; i < positions * rows; ++i) {
+      const std::size_t s = first + i / rows, kind = i % rows / dh;
+      target_rows.push_back(static_cast<std::ptrdiff_t>(((s * n + t) * kKinds + kind) * kKinds * square + i % dh * dh2));
     }
-    gemm<T>(context,
-            {a.data, a.dtype, strided_offsets(a.rows, a.row_stride), strided_offsets(a.columns, a.column_stride)},
-            {b.data, b.dtype, strided_offsets(b.rows, b.row_stride), strided_offsets(b.columns, b.column_stride)},
-            {target, target_rows, target_columns}, false);
+    for (std::size_t j = 0; j < count * columns; ++j) {
+      their_rows.push_back(static_cast<std::ptrdiff_t>((((h2 + j / columns) * n + t) * columns + j % columns) * theirs.width));
+    }
+    const Offsets our_rows = strided_offsets(positions * rows, static_cast<std::ptrdiff_t>(left.columns));
+    const T* from = left.row((h * n + first) * rows) + (alike ? 0 : t * theirs.width);
+    gemm<T>(context, {from, DTypeOf<T>::value, our_rows, depth},
+            {theirs.projection.data(), DTypeOf<T>::value, depth, their_rows}, {target, target_rows, target_columns}, false);
   }
 }
 
@@ -253,7 +254,7 @@ AttentionBlock<T> prepare_attention(const Context& context, const LayerView& lay
   block.own = AlignedBuffer<T>(block.heads * per_head);
   const Matrix<T> left = project_left(context, block, covariance);
   for (std::size_t h = 0; h < block.heads; ++h) {
-    project_right(context, block, h, left, block, h, covariance.alike, block.own.data() + h * per_head);
+    project_right(context, block, h, left, block, h, 1, covariance.alike, block.own.data() + h * per_head);
   }
 
   Matrix<T> slopes;
@@ -281,7 +282,7 @@ AttentionBlock<T> prepare_attention(const Context& context, const LayerView& lay
 #define TENSIM_INSTANTIATE(T)                                                                                        \
   template Matrix<T> project_left<T>(const Context&, const AttentionBlock<T>&, const Joint<T>&);                     \
   template void project_right<T>(const Context&, const AttentionBlock<T>&, std::size_t, const Matrix<T>&,            \
-                                 const AttentionBlock<T>&, std::size_t, bool, T*);                                   \
+                                 const AttentionBlock<T>&, std::size_t, std::size_t, bool, T*);                                   \
   template AttentionBlock<T> prepare_attention<T>(const Context&, const LayerView&, std::size_t, const Joint<T>&,    \
                                                   Means&);
 TENSIM_INSTANTIATE(double)

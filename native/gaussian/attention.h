@@ -52,13 +52,15 @@ template <class T>
 AttentionBlock<T> prepare_attention(const Context& context, const LayerView& layer, std::size_t positions, const Joint<T>& covariance,
                                     Means& means);
 
-// The covariance blocks of the projections of one head of ours with one of theirs: F_h · P'_{h'}ᵀ, where F = P·C. `target` gets block
-// (s, t, kind, kind') contiguous at ((s·positions + t)·25 + kind·5 + kind')·d_head·d_head'. Zero blocks are left as they are.
+// P·C, rows as in `projection`, all positions of the other model side by side.
 template <class T>
 Matrix<T> project_left(const Context& context, const AttentionBlock<T>& ours, const Joint<T>& covariance);
+
+// P·C·P'ᵀ for head h of ours and the heads h2 … h2 + count − 1 of theirs, in contiguous blocks: (head, s, t, kind, kind') is at
+// (((head·positions + s)·positions + t)·25 + kind·5 + kind')·d_head·d_head' of the target. Zero blocks are left as they are.
 template <class T>
 void project_right(const Context& context, const AttentionBlock<T>& ours, std::size_t h, const Matrix<T>& left,
-                   const AttentionBlock<T>& theirs, std::size_t h2, bool alike, T* target);
+                   const AttentionBlock<T>& theirs, std::size_t h2, std::size_t count, bool alike, T* target);
 
 // Flops of attention_pair, about: what is skipped because it is zero counts as done.
 template <class T>

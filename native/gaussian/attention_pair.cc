@@ -14,38 +14,43 @@ constexpr bool is_query(std::size_t kind) {
   return kind == 0 || kind == 2;
 }
 
+// What one head of ours and all heads of theirs know of each other.
 template <class T>
-struct HeadPair {
+struct Cross {
   const AttentionBlock<T>&a, &b;
-  std::size_t h, h2;
   bool alike;
-  AlignedBuffer<T> cross, crossed;  // blocks (s, t, kind, kind'), and each transposed
+  std::size_t h = 0;
+  AlignedBuffer<T> blocks, transposed;  // (h', s, t, kind, kind'), and each transposed
 
-  HeadPair(const Context& context, const AttentionBlock<T>& a, const AttentionBlock<T>& b, std::size_t h, std::size_t h2,
-           const Matrix<T>& left, bool alike)
-      : a(a), b(b), h(h), h2(h2), alike(alike), cross(blocks() * square()), crossed(blocks() * square()) {
-    project_right(context, a, h, left, b, h2, alike, cross.data());
-    const std::size_t n = a.positions;
-    context.parallel_for(n * n, [&](std::size_t st) {
-      if (alike && st / n != st % n) return;
-      for (std::size_t k = 0; k < kKinds * kKinds; ++k) {
-        const T* from = cross.data() + (st * kKinds * kKinds + k) * square();
-        T* to = crossed.data() + (st * kKinds * kKinds + k) * square();
+  Cross(const AttentionBlock<T>& a, const AttentionBlock<T>& b, bool alike)
+      : a(a), b(b), alike(alike), blocks(b.heads * count() * square()), transposed(b.heads * count() * square()) {}
+
+  std::size_t count() const { return a.positions * a.positions * kKinds * kKinds; }
+  std::size_t square() const { return a.d_head * b.d_head; }
+  const T* block(const AlignedBuffer<T>& from, std::size_t h2, std::size_t s, std::size_t t, std::size_t kind,
+                 std::size_t kind2) const {
+    if (alike && s != t) return nullptr;
+    return from.data() + (h2 * count() + (s * a.positions + t) * kKinds * kKinds + kind * kKinds + kind2) * square();
+  }
+
+  void compute(const Context& context, std::size_t head, const Matrix<T>& left) {
+    h = head;
+    project_right(context, a, h, left, b, 0, b.heads, alike, blocks.data());
+    const std::size_t pairs = a.positions * a.positions;
+    context.parallel_for(b.heads * pairs, [&](std::size_t task) {
+      if (alike && task % pairs / a.positions != task % pairs % a.positions) return;
+      for (std::size_t k = task * kKinds * kKinds; k < (task + 1) * kKinds * kKinds; ++k) {
+        const T* from = blocks.data() + k * square();
+        T* to = transposed.data() + k * square();
         for (std::size_t i = 0; i < a.d_head; ++i) {
           for (std::size_t j = 0; j < b.d_head; ++j) to[j * a.d_head + i] = from[i * b.d_head + j];
         }
       }
     });
   }
-  std::size_t blocks() const { return a.positions * a.positions * kKinds * kKinds; }
-  std::size_t square() const { return a.d_head * b.d_head; }
-  const T* block(const AlignedBuffer<T>& from, std::size_t s, std::size_t t, std::size_t kind, std::size_t kind2) const {
-    if (alike && s != t) return nullptr;
-    return from.data() + ((s * a.positions + t) * kKinds * kKinds + kind * kKinds + kind2) * square();
-  }
 
   // Puts what queries at s and keys and values at t of one model, and s2, t2 of the other, know of each other into the engine's table.
-  void fill(std::size_t s, std::size_t t, std::size_t s2, std::size_t t2, VectorSystem<T>& system) const {
+  void fill(std::size_t h2, std::size_t s, std::size_t t, std::size_t s2, std::size_t t2, VectorSystem<T>& system) const {
     for (std::size_t kind = 0; kind < kKinds; ++kind) {
       const auto x = static_cast<std::size_t>(kOurVectors[kind]), x2 = static_cast<std::size_t>(kTheirVectors[kind]);
       const std::size_t at = is_query(kind) ? s : t, at2 = is_query(kind) ? s2 : t2;
@@ -56,8 +61,8 @@ struct HeadPair {
         const std::size_t to = is_query(other) ? s : t, to2 = is_query(other) ? s2 : t2;
         system.covariance[x][y] = a.own_block(h, at, to, kind, other);
         system.covariance[x2][y2] = b.own_block(h2, at2, to2, kind, other);
-        system.covariance[x][y2] = block(cross, at, to2, kind, other);
-        system.covariance[y2][x] = block(crossed, at, to2, kind, other);
+        system.covariance[x][y2] = block(blocks, h2, at, to2, kind, other);
+        system.covariance[y2][x] = block(transposed, h2, at, to2, kind, other);
       }
     }
   }
@@ -72,17 +77,17 @@ constexpr std::uint32_t bits(std::initializer_list<int> vectors) {
 // Cov(z, z') of the heads' sums before O, for position s of ours: all positions of theirs, or s alone with `last`.
 // `z` is (positions·inner, positions·inner') or, with `last`, one such block per s, below each other.
 template <class T>
-void add_head_pair(const Context& context, const HeadPair<T>& pair, std::size_t s, bool last, Matrix<T>& z) {
-  const AttentionBlock<T>&a = pair.a, &b = pair.b;
+void add_head_pair(const Context& context, const Cross<T>& cross, std::size_t h2, std::size_t s, bool last, Matrix<T>& z) {
+  const AttentionBlock<T>&a = cross.a, &b = cross.b;
   ChainEngine<T> engine(context.kernels.of<T>(), a.d_head, b.d_head);
   VectorSystem<T> system;
   for (std::size_t t = 0; t < a.visible(s); ++t) {
     std::uint32_t changed = (1u << kVectors) - 1;
     for (std::size_t s2 = last ? s : 0; s2 < (last ? s + 1 : a.positions); ++s2) {
-      T* out = z.row(s * a.inner() + pair.h * a.d_head) + (last ? 0 : s2 * b.inner()) + pair.h2 * b.d_head;
+      T* out = z.row(s * a.inner() + cross.h * a.d_head) + (last ? 0 : s2 * b.inner()) + h2 * b.d_head;
       for (std::size_t t2 = 0; t2 < b.visible(s2); ++t2) {
         context.control.throw_if_aborted();
-        pair.fill(s, t, s2, t2, system);
+        cross.fill(h2, s, t, s2, t2, system);
         engine.set(system, changed);
         engine.add_covariance(out, z.columns);
         changed = bits({5, 7, kW});  // only t' moves in the innermost loop
@@ -101,10 +106,13 @@ Joint<T> attention_pair(const Context& context, const AttentionBlock<T>& a, cons
   const bool alike = covariance.alike;
   const Matrix<T> left = project_left(context, a, covariance);
   Matrix<T> z = Matrix<T>::zeros(n * a.inner(), (last ? 1 : n) * b.inner());
-  context.parallel_for(a.heads * b.heads, [&](std::size_t task) {
-    const HeadPair<T> pair(context, a, b, task / b.heads, task % b.heads, left, alike);
-    context.parallel_for(n, [&](std::size_t s) { add_head_pair(context, pair, s, last, z); });
-  });
+  Cross<T> cross(a, b, alike);
+  for (std::size_t h = 0; h < a.heads; ++h) {
+    cross.compute(context, h, left);
+    context.parallel_for(b.heads * n, [&](std::size_t task) {
+      add_head_pair(context, cross, task / n, n - 1 - task % n, last, z);  // the longest first
+    });
+  }
 
   // α α' C + α C J'ᵀ + α' J C + O Cov(z, z') O'ᵀ
   Joint<T> out = last ? Joint<T>{n, a.outputs, b.outputs, true, Matrix<T>::zeros(a.outputs, b.outputs)}

@@ -22,7 +22,7 @@ constexpr int lowest(unsigned items) {
   while (!contains(items, item)) ++item;
   return item;
 }
-constexpr std::size_t slot(int item, int x, int y) {
+constexpr std::size_t number_of(int item, int x, int y) {
   return static_cast<std::size_t>((item * kVectors + x) * kVectors + y);
 }
 
@@ -34,7 +34,8 @@ ChainEngine<T>::ChainEngine(const MicroKernels<T>& kernels, std::size_t ours, st
       sizes_{ours, theirs},
       largest_(std::max(ours, theirs)),
       states_(kItems * kVectors * kVectors, State::kUnknown),
-      blocks_(kItems * kVectors * kVectors),
+      places_(kItems * kVectors * kVectors, -1),
+      blocks_(kMostBlocks * largest_ * largest_),
       sum_(largest_ * largest_) {}
 
 template <class T>
@@ -45,7 +46,7 @@ void ChainEngine<T>::set(const VectorSystem<T>& system, std::uint32_t changed) {
     const bool item_moved = moved(half(item, 0)) || moved(half(item, 1));
     for (int x = 0; x < kVectors; ++x) {
       for (int y = 0; y < kVectors; ++y) {
-        if (item_moved || moved(x) || moved(y)) states_[slot(item, x, y)] = State::kUnknown;
+        if (item_moved || moved(x) || moved(y)) states_[number_of(item, x, y)] = State::kUnknown;
       }
     }
   }
@@ -64,19 +65,20 @@ void ChainEngine<T>::multiply(int x, int y, int z, const T* a, const T* b, T* ou
 // D_item[x][y], null if it is zero.
 template <class T>
 const T* ChainEngine<T>::through(int item, int x, int y) {
-  State& state = states_[slot(item, x, y)];
-  AlignedBuffer<T>& block = blocks_[slot(item, x, y)];
+  State& state = states_[number_of(item, x, y)];
+  std::int8_t& place = places_[number_of(item, x, y)];
+  const auto block = [&] { return blocks_.data() + static_cast<std::size_t>(place) * largest_ * largest_; };
   if (state == State::kUnknown) {
     state = State::kZero;
     for (int enter : {half(item, 0), half(item, 1)}) {
       const T *in = c(x, enter), *out = c(other(enter), y);
       if (in == nullptr || out == nullptr) continue;
-      if (block.empty()) block = AlignedBuffer<T>(size(x) * size(y));
-      multiply(x, enter, y, in, out, block.data(), state == State::kZero);
+      if (place < 0) place = static_cast<std::int8_t>(placed_++);
+      multiply(x, enter, y, in, out, block(), state == State::kZero);
       state = State::kPresent;
     }
   }
-  return state == State::kPresent ? block.data() : nullptr;
+  return state == State::kPresent ? block() : nullptr;
 }
 
 // Σ over elements of a ⊙ b, both (size x, size y) or zero.
@@ -122,7 +124,6 @@ double ChainEngine<T>::cycle(Subset items) {
       return inner(c(q, q2), c(k, k2), q, q2) + inner(c(q, k2), c(k, q2), q, k2);
     }
     case 3:
-      // The item between is that of the odd model, so that both D blocks and links are mostly of one kind.
       return ring(i, j, l, -1);
     default:
       return ring(i, j, l, m) + ring(i, l, j, m) + ring(i, j, m, l);

@@ -76,10 +76,13 @@ class ChainEngine {
   bool means_ = false;
   std::uint64_t flops_ = 0;
 
-  // D_i[x][y] at (i·10 + x)·10 + y; a block has memory from the first time it is not zero.
+  // D_i[x][y] is number (i·10 + x)·10 + y; a block gets its place the first time it is not zero.
   enum class State : std::uint8_t { kUnknown, kZero, kPresent };
+  static constexpr int kMostBlocks = 80;  // to and from the ends, between them, and for the rings
   std::vector<State> states_;
-  std::vector<AlignedBuffer<T>> blocks_;
+  std::vector<std::int8_t> places_;
+  int placed_ = 0;
+  AlignedBuffer<T> blocks_;
   AlignedBuffer<T> sum_;
 
   std::array<double, 16> moments_{};  // Z, by subset of the items
