@@ -132,6 +132,7 @@ function createNative(addon: Addon): NativeBackend {
 
   return {
     name: 'native',
+    methods: new Set(['one-block']),
     machine: nativeMachine(addon),
     async contract(plan, operands, control = {}) {
       const { data, exponent } = await run(control, (threads, nativeControl) =>

@@ -13,6 +13,7 @@ import { FallbackModel, prepareChain, prepareFeatures } from './similarity/prepa
 export function createFallback(): Backend {
   return {
     name: 'fallback',
+    methods: new Set(['one-block', 'two-block', 'closure', 'tensor']),
     async prepare(source, dtype, control = {}) {
       const pacer = new Pacer(control.signal);
       const prepared = await (source.kind === 'chain'

@@ -91,10 +91,10 @@ async function judge(checkpoint: Checkpoint, source: Source, signal: AbortSignal
     problems.push({ code: error.code, message: error.message });
   }
   const blocks = recognised?.blueprint.layers.filter(({ type }) => type === 'bilinear').length ?? 0;
-  if (blocks > 1) {
+  if (blocks > 2) {
     problems.push({
       code: 'UNSUPPORTED_LAYER',
-      message: `${blocks} bilinear blocks: only chains with one can be compared exactly; the measure "weights" compares any`,
+      message: `${blocks} bilinear blocks: "gaussian" is exact up to two; its method "closure" approximates any number, "tensor" and "weights" compare any`,
     });
   }
   return { recognised, problems };
