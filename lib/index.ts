@@ -22,7 +22,7 @@ export { type NamedTensors, type WriteOptions, writeSafetensors } from './format
 export { createModel, type LayerDefinition, type ModelDefinition } from './model/create.js';
 export { type Inspection, inspect, type Problem, type TensorListing } from './model/inspect.js';
 export { type LoadOptions, loadModel } from './model/load.js';
-export type { BilinearLayer, Layer, LinearLayer, Model, Provenance } from './model/model.js';
+export type { AttentionLayer, BilinearLayer, Layer, LinearLayer, Model, Provenance } from './model/model.js';
 export { writeReport } from './report/write.js';
 export { similarityMatrix } from './similarity/matrix.js';
 export { similarity } from './similarity/similarity.js';
