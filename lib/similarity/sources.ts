@@ -73,7 +73,7 @@ function oncePerModel<Source>(models: readonly Model[], make: (model: Model) => 
 function checkSupported(model: Model): void {
   if (model.inputShape[0] !== 1 || model.outputShape[0] !== 1) {
     throw new TensimError('UNSUPPORTED_LAYER', `"${model.label}" has more than one position`, {
-      hint: 'Only networks of plain vectors can be compared',
+      hint: 'Only networks of plain vectors can be compared by this measure',
     });
   }
   for (const layer of model.layers as readonly { readonly type: string }[]) {
