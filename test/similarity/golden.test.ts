@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadModel } from '../../lib/model/load.js';
+import type { Model } from '../../lib/model/model.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
+import { similarity } from '../../lib/similarity/similarity.js';
 import type { SimilarityOptions, SimilarityResult } from '../../lib/similarity/types.js';
-import { availableBackends } from '../support/backends.js';
-import { run } from '../support/run.js';
+import { availableBackends, backendsWith } from '../support/backends.js';
 
 const here = import.meta.dirname;
 const readJson = (name: string) => JSON.parse(readFileSync(join(here, '../golden', `${name}.json`), 'utf8'));
@@ -97,14 +98,18 @@ describe.each(availableBackends)('golden values on %s', (backend) => {
       }
     });
   });
+});
 
+describe.each(backendsWith('one-block', 'two-block', 'closure', 'tensor'))('small golden networks on %s', (backend) => {
   const cases: readonly SmallCase[] = readJson('small_models');
+  const compare = (a: Model, b: Model, options: SimilarityOptions) =>
+    similarity(a, b, { backend, perOutput: true, ...options });
 
   it.each(cases)('$a and $b: exact to 1e-9, closure and tensor to 1e-10', async (golden) => {
     const load = (file: string) => loadModel(join(here, '../golden/models', file));
     const [a, b] = [await load(golden.a), await load(golden.b)];
     const depth = golden.blocks ?? golden.layers!;
-    const compared = (options: SimilarityOptions) => run(backend, a, b, { perOutput: true, ...options });
+    const compared = (options: SimilarityOptions) => compare(a, b, options);
     const closure = await compared({ method: 'closure' });
     expectValues(closure, golden.gaussian_closure, 1e-10);
     expect(closure).toMatchObject({ method: 'closure', exact: depth === 1 });
@@ -128,9 +133,9 @@ describe.each(availableBackends)('golden values on %s', (backend) => {
       const load = (seed: number) =>
         loadModel(join(here, `../golden/digits-seeds/deep${blocks}_seed${seed}.safetensors`));
       const [a, b] = [await load(seeds[0]), await load(seeds[1])];
-      expectValues(await run(backend, a, b, { method: 'closure' }), closure, 1e-10);
-      if (exact) expectValues(await run(backend, a, b, {}), exact, 1e-9);
-      else await expect(run(backend, a, b, {})).rejects.toMatchObject({ code: 'UNSUPPORTED_LAYER' });
+      expectValues(await compare(a, b, { method: 'closure' }), closure, 1e-10);
+      if (exact) expectValues(await compare(a, b, {}), exact, 1e-9);
+      else await expect(compare(a, b, {})).rejects.toMatchObject({ code: 'UNSUPPORTED_LAYER' });
     },
   );
 });

@@ -1,5 +1,5 @@
 import { createModel, type LayerDefinition } from '../../lib/model/create.js';
-import type { BilinearLayer, LinearLayer, Model } from '../../lib/model/model.js';
+import type { AttentionLayer, BilinearLayer, LinearLayer, Model } from '../../lib/model/model.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import type { Random } from './random.js';
 
@@ -43,6 +43,45 @@ export function randomBlock(draw: Random, shape: BlockShape): BilinearLayer {
 
 export function modelOf(layers: readonly LayerDefinition[], label = 'model'): Model {
   return createModel({ layers, label });
+}
+
+/** A network of several positions. */
+export function sequenceModel(positions: number, layers: readonly LayerDefinition[], label = 'model'): Model {
+  return createModel({ layers, positions, label });
+}
+
+export interface AttentionShape {
+  readonly inputs: number;
+  readonly heads: number;
+  /** d_head. */
+  readonly size: number;
+  /** Default: as many as inputs. */
+  readonly outputs?: number;
+  readonly biases?: boolean;
+  readonly mask?: AttentionLayer['mask'];
+  readonly rotaryBase?: number | null;
+  readonly residual?: readonly [alpha: number, beta: number];
+}
+
+export function randomAttention(draw: Random, shape: AttentionShape): AttentionLayer {
+  const { inputs, heads, size, outputs = inputs, biases = false, mask = 'causal', rotaryBase = null } = shape;
+  const [alpha, beta] = shape.residual ?? [0, 1];
+  const width = heads * size;
+  const [q1, k1, q2, k2, v] = Array.from({ length: 5 }, () => randomTensor(draw, width, inputs));
+  const bias = () => randomTensor(draw, width);
+  return {
+    type: 'attention',
+    heads,
+    ...{ q1, k1, q2, k2, v, o: randomTensor(draw, outputs, width) },
+    ...(biases && {
+      ...{ q1Bias: bias(), k1Bias: bias(), q2Bias: bias(), k2Bias: bias(), vBias: bias() },
+      oBias: randomTensor(draw, outputs),
+    }),
+    mask,
+    rotaryBase,
+    alpha,
+    beta,
+  };
 }
 
 /** A plain network of one block. */
