@@ -32,6 +32,43 @@ void expect(Napi::Env env, std::size_t found, std::size_t wanted, const std::str
     fail(env, "SHAPE_MISMATCH", what + " is " + std::to_string(found) + " instead of " + std::to_string(wanted));
 }
 
+// A layer of quadratic attention that takes `width` features.
+void read_attention(const Napi::Object& object, std::size_t width, const std::string& where, LayerView& layer,
+                    AsyncCall& call) {
+  const Napi::Env env = object.Env();
+  layer.attention = true;
+  layer.q1 = read_matrix(object.Get("q1"), where + "q1", call);
+  layer.k1 = read_matrix(object.Get("k1"), where + "k1", call);
+  layer.q2 = read_matrix(object.Get("q2"), where + "q2", call);
+  layer.k2 = read_matrix(object.Get("k2"), where + "k2", call);
+  layer.v = read_matrix(object.Get("v"), where + "v", call);
+  const std::size_t joined = layer.q1.rows;
+  for (const MatrixView* part : {&layer.q1, &layer.k1, &layer.q2, &layer.k2, &layer.v}) {
+    expect(env, part->columns, width, where + "the number of columns of a projection");
+    expect(env, part->rows, joined, where + "the number of rows of a projection");
+  }
+  layer.q1_bias = read_optional_column(object.Get("q1Bias"), joined, where + "q1Bias", call);
+  layer.k1_bias = read_optional_column(object.Get("k1Bias"), joined, where + "k1Bias", call);
+  layer.q2_bias = read_optional_column(object.Get("q2Bias"), joined, where + "q2Bias", call);
+  layer.k2_bias = read_optional_column(object.Get("k2Bias"), joined, where + "k2Bias", call);
+  layer.v_bias = read_optional_column(object.Get("vBias"), joined, where + "vBias", call);
+  layer.o = read_matrix(object.Get("o"), where + "o", call);
+  expect(env, layer.o.columns, joined, where + "the number of columns of o");
+  layer.o_bias = read_optional_column(object.Get("oBias"), layer.o.rows, where + "oBias", call);
+  layer.heads = read_size(object.Get("heads"), where + "heads");
+  if (layer.heads == 0 || joined % layer.heads != 0)
+    fail(env, "SHAPE_MISMATCH", where + "the projections do not divide into heads");
+  layer.causal = read_string(object.Get("mask"), where + "mask") == "causal";
+  if (present(object.Get("rotaryBase"))) {
+    layer.rotary_base = read_number(object.Get("rotaryBase"), where + "rotaryBase");
+    if (!(layer.rotary_base > 0)) fail(env, "INVALID_ARGUMENT", where + "rotaryBase must be positive");
+    expect(env, joined / layer.heads % 2, 0, where + "the parity of the size of a head");
+  }
+  layer.alpha = read_number(object.Get("alpha"), where + "alpha");
+  layer.beta = read_number(object.Get("beta"), where + "beta");
+  if (layer.alpha != 0) expect(env, layer.o.rows, width, where + "the width of a block with a residual");
+}
+
 }  // namespace
 
 void fail(Napi::Env env, const char* code, const std::string& message) {
@@ -124,6 +161,9 @@ std::vector<LayerView> read_layers(const Napi::Value& value, std::size_t inputs,
       layer.beta = read_number(object.Get("beta"), where + "beta");
       if (layer.alpha != 0) expect(env, outputs, width, where + "the width of a block with a residual");
       width = outputs;
+    } else if (type == "attention") {
+      read_attention(object, width, where, layer, call);
+      width = layer.o.rows;
     } else {
       fail(env, "UNSUPPORTED_LAYER", where + "type " + type + " is not known to this backend");
     }

@@ -105,6 +105,7 @@ QuadraticMap fold(const Context& context, const std::vector<LayerView>& layers, 
   map.inputs = absent(law.factor) ? inputs : law.factor.columns;
   for (const LayerView& layer : layers) {
     context.control.throw_if_aborted();
+    if (layer.attention) throw Error("UNSUPPORTED_LAYER", "a chain with attention");
     if (!layer.bilinear && !map.block) {  // before the block
       std::vector<double> offset = affine(context, layer.weight, front.offset, layer.bias);
       front.matrix = front.after(context, layer.weight);

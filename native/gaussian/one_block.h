@@ -18,6 +18,11 @@ struct LayerView {
   MatrixView right, right_bias;
   MatrixView down, down_bias;
   double alpha = 0, beta = 1;
+  bool attention = false;  // x_s ↦ α x_s + β (O·concat_heads Σ_t M_st (q1_s·k1_t)(q2_s·k2_t)/d_head² · v_t + o)
+  MatrixView q1, q1_bias, k1, k1_bias, q2, q2_bias, k2, k2_bias, v, v_bias, o, o_bias;
+  std::size_t heads = 1;
+  bool causal = false;
+  double rotary_base = 0;  // 0: no rotary embedding
 };
 
 // x = μ + C z, z ~ N(0, I_k). Without a factor C = sigma · I.
@@ -54,7 +59,7 @@ struct QuadraticMap {
 };
 
 // Folds linear layers, residual, biases and the input law into one quadratic map. The shapes must fit; a second block
-// is the Error UNSUPPORTED_LAYER. Views into `layers` and `law` may survive in the result.
+// or attention is the Error UNSUPPORTED_LAYER. Views into `layers` and `law` may survive in the result.
 QuadraticMap fold(const Context& context, const std::vector<LayerView>& layers, const WhitenedLaw& law,
                   std::size_t inputs);
 

@@ -41,6 +41,46 @@ export function randomBlock(draw: Random, shape: BlockShape): BilinearLayer {
   };
 }
 
+export interface AttentionShape {
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly heads: number;
+  /** d_head. */
+  readonly size: number;
+  readonly biases?: boolean;
+  readonly residual?: readonly [alpha: number, beta: number];
+  readonly mask: 'causal' | 'none';
+  readonly rotaryBase: number | null;
+}
+
+export function randomAttention(draw: Random, shape: AttentionShape): AttentionLayer {
+  const { inputs, outputs, heads, size, biases = false, residual = [0, 1], mask, rotaryBase } = shape;
+  const width = heads * size;
+  const projection = () => randomTensor(draw, width, inputs);
+  return {
+    type: 'attention',
+    heads,
+    q1: projection(),
+    k1: projection(),
+    q2: projection(),
+    k2: projection(),
+    v: projection(),
+    o: randomTensor(draw, outputs, width),
+    ...(biases && {
+      q1Bias: randomTensor(draw, width),
+      k1Bias: randomTensor(draw, width),
+      q2Bias: randomTensor(draw, width),
+      k2Bias: randomTensor(draw, width),
+      vBias: randomTensor(draw, width),
+      oBias: randomTensor(draw, outputs),
+    }),
+    mask,
+    rotaryBase,
+    alpha: residual[0],
+    beta: residual[1],
+  };
+}
+
 export function modelOf(layers: readonly LayerDefinition[], label = 'model'): Model {
   return createModel({ layers, label });
 }
