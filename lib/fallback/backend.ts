@@ -3,6 +3,7 @@ import { Pacer, throttle } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import { executePlan } from './contraction/execute.js';
 import { MACHINE } from './contraction/machine.js';
+import { prepareForward } from './model/forward.js';
 import { gramTile } from './similarity/gram_tile.js';
 import { FallbackModel, prepareChain, prepareFeatures } from './similarity/prepared.js';
 
@@ -13,6 +14,7 @@ import { FallbackModel, prepareChain, prepareFeatures } from './similarity/prepa
 export function createFallback(): Backend {
   return {
     name: 'fallback',
+    methods: new Set(['one-block', 'two-block', 'closure', 'tensor']),
     async prepare(source, dtype, control = {}) {
       const pacer = new Pacer(control.signal);
       const prepared = await (source.kind === 'chain'
@@ -24,6 +26,10 @@ export function createFallback(): Backend {
     async gramTile(job, rows, columns, control = {}) {
       const pacer = new Pacer(control.signal);
       return gramTile(job, rows.map(own), columns.map(own), pacer, reporter(control));
+    },
+    async prepareForward(source, dtype, control = {}) {
+      control.signal?.throwIfAborted();
+      return prepareForward(source, dtype);
     },
     machine: () => MACHINE,
     contract: (plan, operands, control = {}) => executePlan(plan, operands, control),

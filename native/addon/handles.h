@@ -3,9 +3,11 @@
 #include <napi.h>
 
 #include <memory>
+#include <variant>
 
 #include "../contraction/plan.h"
 #include "../core/control.h"
+#include "../model/evaluate.h"
 #include "../similarity/any_model.h"
 
 namespace tensim::addon {
@@ -44,6 +46,27 @@ class PreparedHandle : public Napi::ObjectWrap<PreparedHandle> {
 
   std::shared_ptr<const AnyPrepared> model_;
   std::size_t outputs_ = 0;
+  std::int64_t bytes_ = 0;
+};
+
+using AnyForwardPass = std::variant<ForwardPass<double>, ForwardPass<float>>;
+
+// The JavaScript face of a forward pass: `bytes`, `dispose()`; otherwise as PreparedHandle. Made by `prepareForward` only.
+class ForwardHandle : public Napi::ObjectWrap<ForwardHandle> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  static Napi::Object create(Napi::Env env, std::shared_ptr<const AnyForwardPass> pass);
+  explicit ForwardHandle(const Napi::CallbackInfo& info);
+  ~ForwardHandle() override;
+  // Checks that the value is one and has not been disposed of.
+  static std::shared_ptr<const AnyForwardPass> unwrap(const Napi::Value& value);
+
+ private:
+  Napi::Value bytes(const Napi::CallbackInfo& info);
+  Napi::Value dispose(const Napi::CallbackInfo& info);
+  void release(Napi::Env env);
+
+  std::shared_ptr<const AnyForwardPass> pass_;
   std::int64_t bytes_ = 0;
 };
 

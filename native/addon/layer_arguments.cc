@@ -1,6 +1,4 @@
-#include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "arguments.h"
 
@@ -63,26 +61,29 @@ std::size_t read_bilinear(const Reader& reader, std::size_t width, LayerView& la
 }
 
 std::size_t read_attention(const Reader& reader, std::size_t width, LayerView& layer) {
-  constexpr const char* kNames[] = {"q1", "k1", "q2", "k2", "v"};
-  constexpr const char* kBiases[] = {"q1Bias", "k1Bias", "q2Bias", "k2Bias", "vBias"};
   layer.type = LayerType::kAttention;
   layer.heads = read_count(reader.object.Get("heads"), reader.where + "heads");
-  std::size_t inner = 0;
-  for (std::size_t kind = 0; kind < 5; ++kind) {
-    MatrixView& projection = layer.projections[kind];
-    projection = reader.matrix(kNames[kind]);
-    if (kind == 0) inner = projection.rows;
-    reader.expect_shape(projection, kNames[kind], inner, width);
-    layer.projection_biases[kind] = reader.bias(kBiases[kind], inner);
-  }
+  layer.q1 = reader.matrix("q1");
+  const std::size_t inner = layer.q1.rows;
   if (inner == 0 || inner % layer.heads != 0) {
-    fail(reader.env, "SHAPE_MISMATCH",
-         reader.where + std::to_string(inner) + " rows cannot be shared out among " + std::to_string(layer.heads) + " heads");
+    fail(reader.env, "SHAPE_MISMATCH", reader.where + std::to_string(inner) + " rows do not divide into heads");
   }
-  layer.down = reader.matrix("o");
-  reader.expect_shape(layer.down, "o", layer.down.rows, inner);
-  layer.down_bias = reader.bias("oBias", layer.down.rows);
-  reader.read_residual(layer, layer.down.rows, width);
+  layer.k1 = reader.matrix("k1");
+  layer.q2 = reader.matrix("q2");
+  layer.k2 = reader.matrix("k2");
+  layer.v = reader.matrix("v");
+  for (const MatrixView* part : {&layer.q1, &layer.k1, &layer.q2, &layer.k2, &layer.v}) {
+    reader.expect_shape(*part, "a projection", inner, width);
+  }
+  layer.q1_bias = reader.bias("q1Bias", inner);
+  layer.k1_bias = reader.bias("k1Bias", inner);
+  layer.q2_bias = reader.bias("q2Bias", inner);
+  layer.k2_bias = reader.bias("k2Bias", inner);
+  layer.v_bias = reader.bias("vBias", inner);
+  layer.o = reader.matrix("o");
+  reader.expect_shape(layer.o, "o", layer.o.rows, inner);
+  layer.o_bias = reader.bias("oBias", layer.o.rows);
+  reader.read_residual(layer, layer.o.rows, width);
 
   const std::string mask = read_string(reader.object.Get("mask"), reader.where + "mask");
   if (mask != "causal" && mask != "none") fail(reader.env, "INVALID_ARGUMENT", reader.where + "mask must be causal or none");
@@ -97,7 +98,7 @@ std::size_t read_attention(const Reader& reader, std::size_t width, LayerView& l
       fail(reader.env, "SHAPE_MISMATCH", reader.where + "rotary embedding needs heads of even size");
     }
   }
-  return layer.down.rows;
+  return layer.o.rows;
 }
 
 }  // namespace

@@ -32,9 +32,11 @@ void read_weights(const LayerView& layer, AttentionBlock<T>& block, std::vector<
   const std::size_t dh = block.d_head, n = block.positions, width = block.width;
   block.projection = Matrix<T>(block.heads * n * kKinds * dh, width);
   bias.assign(block.projection.rows, 0.0);
+  const MatrixView* projections[] = {&layer.q1, &layer.k1, &layer.q2, &layer.k2, &layer.v};
+  const MatrixView* biases[] = {&layer.q1_bias, &layer.k1_bias, &layer.q2_bias, &layer.k2_bias, &layer.v_bias};
   for (std::size_t kind = 0; kind < kKinds; ++kind) {
-    const Matrix<double> weight = Matrix<double>::copy(layer.projections[kind]);
-    const std::vector<double> own_bias = vector_of(layer.projection_biases[kind], block.inner());
+    const Matrix<double> weight = Matrix<double>::copy(*projections[kind]);
+    const std::vector<double> own_bias = vector_of(*biases[kind], block.inner());
     for (std::size_t h = 0; h < block.heads; ++h) {
       for (std::size_t s = 0; s < n; ++s) {
         const std::size_t row = ((h * n + s) * kKinds + kind) * dh;
@@ -227,13 +229,13 @@ AttentionBlock<T> prepare_attention(const Context& context, const LayerView& lay
   AttentionBlock<T> block;
   block.positions = positions;
   block.heads = layer.heads;
-  block.d_head = layer.projections[0].rows / std::max<std::size_t>(layer.heads, 1);
-  block.width = layer.projections[0].columns;
-  block.outputs = layer.down.rows;
+  block.d_head = layer.q1.rows / layer.heads;
+  block.width = layer.q1.columns;
+  block.outputs = layer.o.rows;
   block.causal = layer.causal;
   block.alpha = layer.alpha;
   const double scale = 1 / (static_cast<double>(block.d_head) * static_cast<double>(block.d_head));
-  block.output = Matrix<T>::copy(layer.down, layer.beta * scale);
+  block.output = Matrix<T>::copy(layer.o, layer.beta * scale);
   std::vector<double> projected;  // begins as the biases
   read_weights(layer, block, projected);
 
@@ -267,7 +269,7 @@ AttentionBlock<T> prepare_attention(const Context& context, const LayerView& lay
   }
 
   Means out{false, block.outputs, {}};
-  const std::vector<double> bias = vector_of(layer.down_bias, block.outputs);
+  const std::vector<double> bias = vector_of(layer.o_bias, block.outputs);
   for (std::size_t s = 0; s < n; ++s) {
     std::vector<double> y = bias;
     for (double& x : y) x *= layer.beta;

@@ -14,11 +14,18 @@ Matrix<T> scaled_identity(std::size_t size, double factor) {
   return matrix;
 }
 
-std::size_t width_after(const LayerView& block) {
-  return absent(block.down) ? block.left.rows : block.down.rows;
-}
-
 }  // namespace
+
+std::size_t LayerView::outputs() const {
+  switch (type) {
+    case LayerType::kLinear:
+      return weight.rows;
+    case LayerType::kAttention:
+      return o.rows;
+    default:
+      return absent(down) ? left.rows : down.rows;
+  }
+}
 
 double element(const MatrixView& view, std::size_t i, std::size_t j) {
   const std::ptrdiff_t at =
@@ -80,7 +87,7 @@ Stages<T> stages_of(const Context& context, const std::vector<LayerView>& layers
     if (layer.type != LayerType::kLinear) {
       chain.stages.emplace_back();
       chain.stages.back().block = layer;
-      chain.outputs = width_after(layer);
+      chain.outputs = layer.outputs();
     } else if (chain.stages.empty()) {
       chain.front.offset = affine(context, layer.weight, chain.front.offset, layer.bias);
       chain.front.matrix = whole                 ? product<T>(context, layer.weight, chain.front.matrix.view())

@@ -18,14 +18,15 @@ struct LayerView {
   MatrixView weight, bias;     // linear: x ↦ W x + b
   MatrixView left, left_bias;  // bilinear: x ↦ α x + β (D((L x + l) ⊙ (R x + r)) + c)
   MatrixView right, right_bias;
-  MatrixView down, down_bias;  // attention: O and o
+  MatrixView down, down_bias;
+  // attention: x_s ↦ α x_s + β (O·concat_heads Σ_t M_st (q1_s·k1_t)(q2_s·k2_t)/d_head² · v_t + o)
+  MatrixView q1, q1_bias, k1, k1_bias, q2, q2_bias, k2, k2_bias, v, v_bias, o, o_bias;
+  std::size_t heads = 1;
+  bool causal = false;
+  double rotary_base = 0;  // 0: no rotary embedding
   double alpha = 0, beta = 1;
 
-  // Attention, MATH.md section 1: q1, k1, q2, k2, v, rows head by head.
-  MatrixView projections[5], projection_biases[5];
-  std::size_t heads = 0;
-  bool causal = false;
-  double rotary_base = 0;  // 0: none
+  std::size_t outputs() const;
 };
 
 // x = μ + C z, z ~ N(0, I_k). Without a factor C = sigma · I.

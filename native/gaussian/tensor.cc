@@ -23,7 +23,7 @@ template <class T>
 TensorStage<T> stage_of(const Context& context, const Stage<T>& stage) {
   const LayerView& block = stage.block;
   const std::size_t width = block.left.columns, units = block.left.rows;
-  const std::size_t outputs = absent(block.down) ? units : block.down.rows;
+  const std::size_t outputs = block.outputs();
   const std::size_t through = block.alpha != 0 ? width : 0;  // rows of the residual
   const std::size_t rows = 1 + units + through;
 

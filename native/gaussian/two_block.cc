@@ -105,7 +105,7 @@ struct Combination {
 // The output of the stage that `stage` describes, D and residual and the linear layers after it, over its units and its input.
 Combination combination(const Context& context, const Stage<double>& stage) {
   const LayerView& block = stage.block;
-  const std::size_t outputs = absent(block.down) ? block.left.rows : block.down.rows, width = block.left.columns;
+  const std::size_t outputs = block.outputs(), width = block.left.columns;
   Combination result;
   if (absent(block.down)) {
     result.of_units = Dense::zeros(outputs, outputs);

@@ -9,7 +9,7 @@ const job: GramJob = { measure: 'gaussian', symmetric: false, perOutput: true };
 
 const chain = (inputs: number, hidden: number, outputs: number, seed = 1): ChainSource => {
   const { layers } = blockModel(random(seed), { inputs, hidden, outputs, biases: true });
-  return { kind: 'chain', layers, inputs, law: { sigma: 1 } };
+  return { kind: 'chain', layers, inputs, positions: 1, method: 'one-block', law: { sigma: 1 } };
 };
 const prepare = (source: ChainSource) => backend.prepare(source, 'float64');
 
@@ -86,7 +86,7 @@ describe('the fallback', () => {
 
   it('passes NaN and infinity on, to be refused by name above', async () => {
     const layers = [{ type: 'linear', weight: { data: Float64Array.from([1e300]), shape: [1, 1] } }] as const;
-    const model = await prepare({ kind: 'chain', layers, inputs: 1, law: { sigma: 1 } });
+    const model = await prepare({ ...chain(1, 1, 1), layers });
     expect((await backend.gramTile(job, [model], [model])).total[0]).toBe(Number.POSITIVE_INFINITY);
   });
 
