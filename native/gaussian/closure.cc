@@ -7,10 +7,6 @@
 namespace tensim {
 namespace {
 
-std::ptrdiff_t stride_of(std::size_t columns) {
-  return static_cast<std::ptrdiff_t>(columns);
-}
-
 // u and v of one position, and from them the block's mean and Jacobian.
 template <class T>
 void differentiate(const Context& context, const LayerView& layer, const MatrixView& covariance, const double* mean,
@@ -81,115 +77,6 @@ BilinearBlock<T> prepare_bilinear(const Context& context, const LayerView& layer
   return block;
 }
 
-// One block of Cov(out, out') for a pair of positions, added to what lies there.
-template <class T>
-void add_bilinear(const Context& context, const BilinearBlock<T>& a, const BilinearBlock<T>& b, std::size_t s, std::size_t t,
-                  const MatrixView& covariance, T* out, std::ptrdiff_t stride) {
-  const MicroKernels<T>& kernels = context.kernels.of<T>();
-  const std::size_t h = a.units, h2 = b.units;
-  const Matrix<T> moved = product<T>(context, a.factors.view(), covariance);
-  const Matrix<T> products = product<T>(context, moved.view(), b.factors.view().transposed());
-  Matrix<T> squares(h, h2);
-  constexpr std::size_t kRows = 16;
-  context.parallel_for((h + kRows - 1) / kRows, [&](std::size_t task) {
-    for (std::size_t i = task * kRows; i < std::min(h, (task + 1) * kRows); ++i) {
-      const T *u = products.row(i), *v = products.row(h + i);
-      kernels.multiply(h2, T(1), u, T(1), v + h2, squares.row(i), false);
-      kernels.multiply(h2, T(1), u + h2, T(1), v, squares.row(i), true);
-    }
-  });
-  const auto add_down = [&](const Matrix<T>& half) {
-    if (b.has_down) {
-      gemm<T>(context, half.view(), b.down.view().transposed(), out, stride, 1, true);
-    } else {
-      for (std::size_t i = 0; i < half.rows; ++i) {
-        kernels.axpy(half.columns, static_cast<T>(b.beta), half.row(i), out + static_cast<std::ptrdiff_t>(i) * stride, true);
-      }
-    }
-  };
-  add_down(a.has_down ? product<T>(context, a.down.view(), squares.view()) : Matrix<T>::copy(squares.view(), a.beta));
-  if (a.jacobians.empty() || b.jacobians.empty() || a.jacobian(s).empty() || b.jacobian(t).empty()) return;
-  const Matrix<T> half = product<T>(context, a.jacobian(s).view(), covariance);
-  gemm<T>(context, half.view(), b.jacobian(t).view().transposed(), out, stride, 1, true);
-}
-
-template <class T>
-Joint<T> bilinear_pair(const Context& context, const BilinearBlock<T>& a, const BilinearBlock<T>& b, const Joint<T>& covariance,
-                       bool last) {
-  const std::size_t n = covariance.positions;
-  if (covariance.alike || last) {
-    Joint<T> out{n, a.outputs, b.outputs, true, Matrix<T>::zeros(a.outputs, b.outputs)};
-    for (std::size_t s = 0; s < (covariance.alike ? 1 : n); ++s) {
-      add_bilinear(context, a, b, s, s, covariance.block(s, s), out.values.data(), stride_of(b.outputs));
-    }
-    if (covariance.alike && last) {  // the sum over positions
-      for (std::size_t i = 0; i < out.values.values.size(); ++i) out.values.data()[i] *= static_cast<T>(n);
-    }
-    return out;
-  }
-  Joint<T> out = Joint<T>::dense(n, a.outputs, b.outputs);
-  out.values.values.clear();
-  for (std::size_t s = 0; s < n; ++s) {
-    for (std::size_t t = 0; t < n; ++t) {
-      add_bilinear(context, a, b, s, t, covariance.block(s, t), out.at(s, t), stride_of(out.values.columns));
-    }
-  }
-  return out;
-}
-
-// W C and C W'ᵀ, for either matrix or both.
-template <class T>
-Joint<T> through_linear(const Context& context, const Matrix<T>* w, const Matrix<T>* w2, Joint<T> covariance) {
-  const auto apply = [&](const Joint<T>& from, std::size_t rows, std::size_t columns, const auto& multiply) {
-    Joint<T> to = from.alike ? Joint<T>{from.positions, rows, columns, true, Matrix<T>(rows, columns)}
-                             : Joint<T>::dense(from.positions, rows, columns);
-    const std::size_t n = from.alike ? 1 : from.positions;
-    for (std::size_t s = 0; s < n; ++s) {
-      for (std::size_t t = 0; t < n; ++t) multiply(from.block(s, t), to.at(s, t), stride_of(to.values.columns));
-    }
-    return to;
-  };
-  if (w != nullptr) {
-    covariance = apply(covariance, w->rows, covariance.columns, [&](const MatrixView& block, T* to, std::ptrdiff_t stride) {
-      gemm<T>(context, w->view(), block, to, stride);
-    });
-  }
-  if (w2 != nullptr) {
-    covariance = apply(covariance, covariance.rows, w2->rows, [&](const MatrixView& block, T* to, std::ptrdiff_t stride) {
-      gemm<T>(context, block, w2->view().transposed(), to, stride);
-    });
-  }
-  return covariance;
-}
-
-template <class T>
-Joint<T> block_pair(const Context& context, const ClosureStage<T>& a, const ClosureStage<T>& b, const Joint<T>& covariance,
-                    bool last) {
-  if (a.block.index() != b.block.index()) {
-    throw Error("UNSUPPORTED_LAYER", "the closure compares blocks of the same kind: one model has attention where the other has none");
-  }
-  if (const auto* attention = std::get_if<AttentionBlock<T>>(&a.block)) {
-    return attention_pair(context, *attention, std::get<AttentionBlock<T>>(b.block), covariance, last);
-  }
-  return bilinear_pair(context, std::get<BilinearBlock<T>>(a.block), std::get<BilinearBlock<T>>(b.block), covariance, last);
-}
-
-// ⟨f_c, g_c⟩ from the covariance summed over equal positions, before the last linear layers, and the means.
-template <class T>
-std::vector<double> slices(const Context& context, const Matrix<T>& sum, const Matrix<T>* w, const Matrix<T>* w2,
-                           const ClosureModel<T>& a, const ClosureModel<T>& b) {
-  std::vector<double> result(a.outputs);
-  Matrix<T> half;
-  if (w != nullptr) half = product<T>(context, w->view(), sum.view());
-  const Matrix<T>& rows = w != nullptr ? half : sum;
-  for (std::size_t c = 0; c < a.outputs; ++c) {
-    result[c] = w2 != nullptr ? context.kernels.of<T>().dot(rows.columns, rows.row(c), w2->row(c))
-                              : static_cast<double>(rows.row(c)[c]);
-    for (std::size_t s = 0; s < a.positions; ++s) result[c] += a.means.at(s)[c] * b.means.at(s)[c];
-  }
-  return result;
-}
-
 }  // namespace
 
 template <class T>
@@ -241,76 +128,17 @@ ClosureModel<T> prepare_closure(const Context& context, const std::vector<LayerV
       model.means = std::move(out);
     }
     model.stages.push_back(std::move(ready));
-    const ClosureStage<T>& now = model.stages.back();
-    const bool last = i + 1 == chain.stages.size();
-    const Matrix<T>* w = now.linear_after ? &now.after : nullptr;
-    covariance = block_pair(context, now, now, covariance, last);
-    if (last) {
-      model.self = slices(context, covariance.values, w, w, model, model);
-    } else {
-      covariance = through_linear(context, w, w, std::move(covariance));
-    }
+    if (i + 1 < chain.stages.size()) covariance = advance(context, &model.stages.back(), &model.stages.back(), covariance);
   }
-  if (chain.stages.empty()) model.self = closure_pair(context, model, model);
+  model.self = closure_pair(context, model, model);
   return model;
 }
 
-template <class T>
-std::vector<double> closure_pair(const Context& context, const ClosureModel<T>& a, const ClosureModel<T>& b) {
-  if (a.stages.size() != b.stages.size()) {
-    throw Error("UNSUPPORTED_LAYER", "the closure compares models with the same number of blocks");
-  }
-  if (a.stages.empty()) {
-    std::vector<double> result(a.outputs);
-    for (std::size_t c = 0; c < a.outputs; ++c) {
-      const double mean = a.means.at(0)[c] * b.means.at(0)[c];
-      result[c] = static_cast<double>(a.positions) * (context.kernels.of<T>().dot(a.inputs, a.front.row(c), b.front.row(c)) + mean);
-    }
-    return result;
-  }
-  Joint<T> covariance{a.positions, a.front.rows, b.front.rows, true,
-                      product<T>(context, a.front.view(), b.front.view().transposed())};
-  for (std::size_t i = 0;; ++i) {
-    const ClosureStage<T>&ours = a.stages[i], &theirs = b.stages[i];
-    const bool last = i + 1 == a.stages.size();
-    const Matrix<T>*w = ours.linear_after ? &ours.after : nullptr, *w2 = theirs.linear_after ? &theirs.after : nullptr;
-    covariance = block_pair(context, ours, theirs, covariance, last);
-    if (last) return slices(context, covariance.values, w, w2, a, b);
-    covariance = through_linear(context, w, w2, std::move(covariance));
-  }
-}
-
-template <class T>
-std::uint64_t closure_flops(const ClosureModel<T>& a, const ClosureModel<T>& b) {
-  std::uint64_t sum = 2 * a.front.rows * b.front.rows * a.inputs;
-  bool alike = true;
-  const std::uint64_t n = a.positions;
-  for (std::size_t i = 0; i < std::min(a.stages.size(), b.stages.size()); ++i) {
-    const ClosureStage<T>&x = a.stages[i], &y = b.stages[i];
-    const bool last = i + 1 == a.stages.size();
-    const auto *attention = std::get_if<AttentionBlock<T>>(&x.block), *attention2 = std::get_if<AttentionBlock<T>>(&y.block);
-    if (attention != nullptr && attention2 != nullptr) {
-      sum += attention_flops(*attention, *attention2, alike, last);
-      alike = false;
-    } else if (attention == nullptr && attention2 == nullptr) {
-      const auto &f = std::get<BilinearBlock<T>>(x.block), &g = std::get<BilinearBlock<T>>(y.block);
-      const std::uint64_t each = 4 * f.units * g.width * (f.width + 2 * g.units) +
-                                 2 * f.outputs * g.units * (f.units + g.outputs) +
-                                 2 * f.outputs * g.width * (f.width + g.outputs);
-      sum += each * (alike ? 1 : last ? n : n * n);
-    }
-    sum += 2 * x.after.values.size() * y.after.columns * (last || alike ? 1 : n * n);
-  }
-  return sum;
-}
-
-#define TENSIM_INSTANTIATE(T)                                                                                           \
-  template struct BilinearBlock<T>;                                                                                     \
-  template struct ClosureModel<T>;                                                                                      \
-  template ClosureModel<T> prepare_closure<T>(const Context&, const std::vector<LayerView>&, const WhitenedLaw&,        \
-                                              std::size_t, std::size_t);                                                \
-  template std::vector<double> closure_pair<T>(const Context&, const ClosureModel<T>&, const ClosureModel<T>&);         \
-  template std::uint64_t closure_flops<T>(const ClosureModel<T>&, const ClosureModel<T>&);
+#define TENSIM_INSTANTIATE(T)                                                                                     \
+  template struct BilinearBlock<T>;                                                                               \
+  template struct ClosureModel<T>;                                                                                \
+  template ClosureModel<T> prepare_closure<T>(const Context&, const std::vector<LayerView>&, const WhitenedLaw&,  \
+                                              std::size_t, std::size_t);
 TENSIM_INSTANTIATE(double)
 TENSIM_INSTANTIATE(float)
 #undef TENSIM_INSTANTIATE

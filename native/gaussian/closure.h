@@ -49,7 +49,13 @@ template <class T>
 ClosureModel<T> prepare_closure(const Context& context, const std::vector<LayerView>& layers, const WhitenedLaw& law,
                                 std::size_t inputs, std::size_t positions);
 
-// ⟨f_c, g_c⟩ for every output c, summed over positions. Throws SHAPE_MISMATCH or UNSUPPORTED_LAYER for models that cannot be compared.
+// Covariances after one more stage of each; a chain that is at its end (null) waits. Throws UNSUPPORTED_LAYER if blocks of different kinds
+// meet.
+template <class T>
+Joint<T> advance(const Context& context, const ClosureStage<T>* a, const ClosureStage<T>* b, const Joint<T>& covariance);
+
+// ⟨f_c, g_c⟩ for every output c, summed over positions. Chains pass their blocks in step, the first with the first: one schedule for all
+// models, so that every Gram matrix is that of random vectors and positive semi-definite.
 template <class T>
 std::vector<double> closure_pair(const Context& context, const ClosureModel<T>& a, const ClosureModel<T>& b);
 

@@ -17,9 +17,11 @@ AnyPrepared prepare_as(const Context& context, Method method, const std::vector<
       return prepare_closure<T>(context, layers, law, inputs, positions);
     case Method::kTensor:
       return prepare_tensor<T>(context, layers, law, inputs, positions);
-    default:
-      if (positions != 1) throw Error("INVALID_ARGUMENT", "the method one-block takes models of one position");
-      return prepare<T>(context, fold(context, layers, law, inputs));
+    default: {
+      PreparedModel<T> model = prepare<T>(context, fold(context, layers, law, inputs));
+      model.positions = positions;
+      return model;
+    }
   }
 }
 
