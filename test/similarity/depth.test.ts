@@ -5,9 +5,10 @@ import type { Model } from '../../lib/model/model.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
 import type { SimilarityOptions } from '../../lib/similarity/types.js';
 import { backendsWith } from '../support/backends.js';
+import { eigenvalues } from '../support/eigenvalues.js';
 import { modelOf, randomAttention, randomBlock, randomLinear, sequenceModel } from '../support/models.js';
 import { covarianceOf, type OracleLaw, standardLaw, tensorRecursion } from '../support/oracles.js';
-import { closureProducts, exactProducts, gaussHermite, type Products, sampledProducts } from '../support/quadrature.js';
+import { closureProducts, exactProducts, type Products, sampledProducts } from '../support/quadrature.js';
 import { type Random, random } from '../support/random.js';
 
 const seed = fc.integer({ min: 0, max: 2 ** 31 });
@@ -20,9 +21,7 @@ function randomLaw(draw: Random, inputs: number, rank: number): OracleLaw {
 
 const inputOf = (law: OracleLaw) => ({ mean: law.mean, cov: covarianceOf(law) });
 
-/**
- * A random network of blocks with linear layers, biases and residuals here and there, whose inner sizes are at most 3.
- */
+/** A random network of blocks with linear layers, biases and residuals here and there, of inner sizes up to 3. */
 function randomDeep(draw: Random, inputs: number, outputs: number, blocks: number): Model {
   const layers: LayerDefinition[] = [];
   let size = inputs;
@@ -230,6 +229,90 @@ describe.each(backendsWith('closure'))('one attention block on %s', (backend) =>
   });
 });
 
+describe.each(backendsWith('one-block', 'two-block', 'closure', 'tensor'))(
+  'positions that do not meet, on %s,',
+  (backend) => {
+    it.each([
+      ['one block', 1, {}],
+      ['two blocks', 2, {}],
+      ['the closure', 3, { method: 'closure' }],
+      ['tensor', 1, { measure: 'tensor' }],
+      ['tensor at depth', 3, { measure: 'tensor' }],
+    ] as [string, number, SimilarityOptions][])('each add the same: %s', async (_, blocks, options) => {
+      const draw = random(50 + blocks);
+      const models = [0, 1].map(() => randomNarrow(draw, 2, blocks));
+      const sequences = models.map(({ layers }) => sequenceModel(3, layers));
+      const input = inputOf(randomLaw(draw, 2, 2));
+      const one = await similarityMatrix(models, { backend, input, ...options });
+      const all = await similarityMatrix(sequences, { backend, input, ...options });
+      for (const [i, row] of one.gram.entries()) {
+        for (const [j, value] of row.entries()) expect(all.gram[i][j] / (3 * value)).toBeCloseTo(1, 12);
+      }
+    });
+
+    it('a network with attention compares with one without', async () => {
+      const draw = random(60);
+      const plain = sequenceModel(2, randomNarrow(draw, 2, 0).layers);
+      const attentive = sequenceModel(2, [
+        randomAttention(draw, { inputs: 2, heads: 1, size: 1, biases: true, residual: [1, 1] }),
+        randomLinear(draw, 2, 2),
+      ]);
+      await expectProducts([plain, attentive], { backend }, exactProducts([plain, attentive], standardLaw(2), 6));
+    });
+  },
+);
+
+const FAMILIES: Record<string, { options: SimilarityOptions; make: (draw: Random) => Model }> = {
+  'of up to two blocks, exactly': { options: {}, make: (draw) => randomDeep(draw, 3, 2, draw.integer(0, 2)) },
+  'of up to four blocks by the closure': {
+    options: { method: 'closure' },
+    make: (draw) => randomDeep(draw, 3, 2, draw.integer(0, 4)),
+  },
+  'of one attention block, exactly': { options: {}, make: (draw) => randomAttentive(draw, 1) },
+  'of up to two attention blocks by the closure': {
+    options: { method: 'closure' },
+    make: (draw) => randomAttentive(draw, draw.integer(0, 2)),
+  },
+};
+
+function randomAttentive(draw: Random, blocks: number): Model {
+  const attention = () => {
+    const heads = draw.integer(1, 2);
+    const residual = [1, draw.normal()] as const;
+    return randomAttention(draw, {
+      inputs: 2,
+      heads,
+      size: 2,
+      biases: draw.uniform() < 0.5,
+      residual,
+      rotaryBase: 100,
+    });
+  };
+  return sequenceModel(2, [...Array.from({ length: blocks }, attention), randomLinear(draw, 2, 2)]);
+}
+
+describe.each(backendsWith('two-block', 'closure'))('the Gram matrix of twelve networks on %s', (backend) => {
+  it.each(Object.keys(FAMILIES))('%s is symmetric and positive semi-definite, its cosines within 1', async (name) => {
+    const { options, make } = FAMILIES[name];
+    const draw = random(40);
+    const models = Array.from({ length: 12 }, () => make(draw));
+    const { gram, cosine } = await similarityMatrix(models, { ...options, backend });
+    for (const [i, row] of gram.entries()) {
+      for (const [j, value] of row.entries()) {
+        expect(value).toBe(gram[j][i]);
+        // Not by being cut off there.
+        expect(value ** 2).toBeLessThanOrEqual(gram[i][i] * gram[j][j] * (1 + 1e-10));
+      }
+      expect(cosine[i][i]).toBe(1);
+    }
+    const normalised = cosine.map((row) => Array.from(row));
+    for (const matrix of [normalised, gram.map((row) => Array.from(row))]) {
+      const values = eigenvalues(matrix);
+      expect(Math.min(...values)).toBeGreaterThanOrEqual(-1e-10 * Math.max(...values));
+    }
+  });
+});
+
 /** Samples agree with what is computed within four of their own standard errors, in all and per output. */
 async function expectWithinErrors(
   models: readonly Model[],
@@ -247,11 +330,3 @@ async function expectWithinErrors(
     }
   }
 }
-
-it('the quadrature of these tests integrates the moments of N(0, 1)', () => {
-  const { nodes, weights } = gaussHermite(6);
-  const moment = (power: number) => nodes.reduce((sum, x, i) => sum + weights[i] * x ** power, 0);
-  for (const [power, expected] of [1, 0, 1, 0, 3, 0, 15, 0, 105, 0, 945].entries()) {
-    expect(moment(power)).toBeCloseTo(expected, 9);
-  }
-});

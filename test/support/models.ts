@@ -43,18 +43,22 @@ export function randomBlock(draw: Random, shape: BlockShape): BilinearLayer {
 
 export interface AttentionShape {
   readonly inputs: number;
-  readonly outputs: number;
+  /** Default: as many as inputs. */
+  readonly outputs?: number;
   readonly heads: number;
   /** d_head. */
   readonly size: number;
   readonly biases?: boolean;
   readonly residual?: readonly [alpha: number, beta: number];
-  readonly mask: 'causal' | 'none';
-  readonly rotaryBase: number | null;
+  /** Default: causal. */
+  readonly mask?: 'causal' | 'none';
+  /** Default: none. */
+  readonly rotaryBase?: number | null;
 }
 
 export function randomAttention(draw: Random, shape: AttentionShape): AttentionLayer {
-  const { inputs, outputs, heads, size, biases = false, residual = [0, 1], mask, rotaryBase } = shape;
+  const { inputs, outputs = inputs, heads, size, biases = false, residual = [0, 1] } = shape;
+  const { mask = 'causal', rotaryBase = null } = shape;
   const width = heads * size;
   const projection = () => randomTensor(draw, width, inputs);
   return {
@@ -88,40 +92,6 @@ export function modelOf(layers: readonly LayerDefinition[], label = 'model'): Mo
 /** A network of several positions. */
 export function sequenceModel(positions: number, layers: readonly LayerDefinition[], label = 'model'): Model {
   return createModel({ layers, positions, label });
-}
-
-export interface AttentionShape {
-  readonly inputs: number;
-  readonly heads: number;
-  /** d_head. */
-  readonly size: number;
-  /** Default: as many as inputs. */
-  readonly outputs?: number;
-  readonly biases?: boolean;
-  readonly mask?: AttentionLayer['mask'];
-  readonly rotaryBase?: number | null;
-  readonly residual?: readonly [alpha: number, beta: number];
-}
-
-export function randomAttention(draw: Random, shape: AttentionShape): AttentionLayer {
-  const { inputs, heads, size, outputs = inputs, biases = false, mask = 'causal', rotaryBase = null } = shape;
-  const [alpha, beta] = shape.residual ?? [0, 1];
-  const width = heads * size;
-  const [q1, k1, q2, k2, v] = Array.from({ length: 5 }, () => randomTensor(draw, width, inputs));
-  const bias = () => randomTensor(draw, width);
-  return {
-    type: 'attention',
-    heads,
-    ...{ q1, k1, q2, k2, v, o: randomTensor(draw, outputs, width) },
-    ...(biases && {
-      ...{ q1Bias: bias(), k1Bias: bias(), q2Bias: bias(), k2Bias: bias(), vBias: bias() },
-      oBias: randomTensor(draw, outputs),
-    }),
-    mask,
-    rotaryBase,
-    alpha,
-    beta,
-  };
 }
 
 /** A plain network of one block. */

@@ -1,32 +1,14 @@
 import type { Layer, Model } from '../../lib/model/model.js';
-import { eigenvalues } from './eigenvalues.js';
+import { hermite } from './hermite.js';
 import { evaluate, evaluateSequence, type OracleLaw, product, type Rows, transposed } from './oracles.js';
 import type { Random } from './random.js';
 
 /** ⟨f_c, g_c⟩ of every two models: `[i][j][c]`. */
 export type Products = number[][][];
 
-/** Nodes and weights that integrate polynomials up to degree 2·points − 1 under N(0, 1). */
-export function gaussHermite(points: number): { nodes: number[]; weights: number[] } {
-  const jacobi = Array.from({ length: points }, (_, i) =>
-    Array.from({ length: points }, (_, j) => (Math.abs(i - j) === 1 ? Math.sqrt(Math.max(i, j)) : 0)),
-  );
-  const nodes = eigenvalues(jacobi);
-  // 1 / Σ_k He_k(x)² / k!, by the recursion of the normalised polynomials.
-  const weights = nodes.map((x) => {
-    let [before, value, sum] = [0, 1, 0];
-    for (let k = 0; k < points; k++) {
-      sum += value ** 2;
-      [before, value] = [value, (x * value - Math.sqrt(k) * before) / Math.sqrt(k + 1)];
-    }
-    return 1 / sum;
-  });
-  return { nodes, weights };
-}
-
 /** Every point of the grid in so many dimensions, with its weight. */
 function* grid(dimensions: number, points: number): Generator<{ z: number[]; weight: number }> {
-  const { nodes, weights } = gaussHermite(points);
+  const { nodes, weights } = hermite(points);
   for (let index = 0; index < points ** dimensions; index++) {
     const digits = Array.from({ length: dimensions }, (_, i) => Math.floor(index / points ** i) % points);
     yield {
