@@ -63,6 +63,8 @@ function chain({ d, h, o }: Shape, seed: number): ChainSource {
   return {
     kind: 'chain',
     inputs: d,
+    positions: 1,
+    method: 'one-block',
     law: { sigma: 1 },
     layers: [{ type: 'bilinear', left, right, down, alpha: 0, beta: 1 }],
   };

@@ -21,9 +21,12 @@ export { type Checkpoint, openCheckpoint, type TensorEntry } from './formats/saf
 export { type NamedTensors, type WriteOptions, writeSafetensors } from './formats/safetensors/write.js';
 export * as gaussian from './gaussian/index.js';
 export { createModel, type LayerDefinition, type ModelDefinition } from './model/create.js';
+export { type EvaluateOptions, evaluate } from './model/evaluate.js';
+export type { ModelInputs } from './model/inputs.js';
 export { type Inspection, inspect, type Problem, type TensorListing } from './model/inspect.js';
 export { type LoadOptions, loadModel } from './model/load.js';
-export type { BilinearLayer, Layer, LinearLayer, Model, Provenance } from './model/model.js';
+export type { AttentionLayer, BilinearLayer, Layer, LinearLayer, Model, Provenance } from './model/model.js';
+export type { ModelConfig } from './model/settings.js';
 export { writeReport } from './report/write.js';
 export { similarityMatrix } from './similarity/matrix.js';
 export { similarity } from './similarity/similarity.js';

@@ -29,12 +29,28 @@ export interface WhitenedLaw {
   readonly sigma: number;
 }
 
-/** What a backend prepares: a chain of layers with at most one block, under an input law. */
+/**
+ * How the inner products of chains are computed (sections of MATH.md; "block" means a layer that is not linear).
+ *
+ * | method | chains | result |
+ * |---|---|---|
+ * | `one-block` | at most one bilinear block | exact, section 3; both measures |
+ * | `two-block` | at most two bilinear blocks | exact, section 5; `gaussian` |
+ * | `closure` | any | section 6, exact for at most one block of any kind; `gaussian` |
+ * | `tensor` | linear and bilinear layers, any number | exact, section 7; `tensor` |
+ */
+export type ChainMethod = 'one-block' | 'two-block' | 'closure' | 'tensor';
+
+/** What a backend prepares: a chain of layers under an input law, for one method. */
 export interface ChainSource {
   readonly kind: 'chain';
   readonly layers: readonly Layer[];
-  /** d, the length of an input vector. */
+  /** d, the length of the input vector of one position. */
   readonly inputs: number;
+  /** n, 1 for a plain network. Inner products sum over the positions of the output. */
+  readonly positions: number;
+  readonly method: ChainMethod;
+  /** The law of one position; positions are independent and alike. */
   readonly law: WhitenedLaw;
 }
 
@@ -44,9 +60,36 @@ export interface FeatureSource {
   readonly segments: readonly TensorData[];
 }
 
+/** A model to evaluate on inputs: any chain of layers. */
+export interface ForwardSource {
+  readonly layers: readonly Layer[];
+  /** n, the positions of an input. */
+  readonly positions: number;
+  /** d, the features of a position. */
+  readonly features: number;
+  /**
+   * How inputs come: as n·d numbers each, or as n token ids, which stand for one-hot vectors; for tokens the first layer is linear,
+   * and its columns are gathered instead of multiplied.
+   */
+  readonly input: 'vectors' | 'tokens';
+}
+
+/** A model with its weights packed for the forward pass. Using it after `dispose()` is an error; disposing twice is not. */
+export interface ForwardPass {
+  /** Memory held, in bytes. */
+  readonly bytes: number;
+  /**
+   * f of every input of a batch, in the dtype it was prepared with: (batch, n, o) from (batch, n, d), or from (batch, n) ids below d;
+   * all row-major. `float32` computes products in float32 (the fallback in float64, rounding the result). Progress counts inputs
+   * or flops. Results do not depend on threads nor on what else is in the batch.
+   */
+  evaluate(inputs: TensorData | Int32Array, control?: Control): Promise<TensorData>;
+  dispose(): void;
+}
+
 /** A model folded and packed by a backend, owned by it. Using it after `dispose()` is an error; disposing twice is not. */
 export interface PreparedModel {
-  /** Slices of the inner product: outputs of a chain, segments of a feature source. */
+  /** Slices of the inner product: outputs of a chain (each summed over positions), segments of a feature source. */
   readonly outputs: number;
   /** Memory held, in bytes. */
   readonly bytes: number;
@@ -54,7 +97,7 @@ export interface PreparedModel {
 }
 
 export interface GramJob {
-  /** `gaussian` or `tensor` for chains; feature sources ignore it. MATH.md section 2. */
+  /** `gaussian` or `tensor` for the method `one-block`; all others ignore it. MATH.md section 2. */
   readonly measure: 'gaussian' | 'tensor';
   /** Rows and columns are the same models: compute i ≤ j only and mirror, so that the tile is symmetric to the bit. */
   readonly symmetric: boolean;
@@ -72,10 +115,12 @@ export interface GramTile {
 
 /**
  * The seam between what is written once and what exists per backend. All models of a tile must have been prepared by the
- * same backend with the same dtype, and agree in the whitened input size and the number of outputs.
+ * same backend with the same dtype, the same method and the same law, and agree in the sizes of input and output.
  */
 export interface Backend {
   readonly name: BackendName;
+  /** The methods it can prepare chains for. */
+  readonly methods: ReadonlySet<ChainMethod>;
   /** Weights folded and packed once, per-model moments cached. */
   prepare(source: ChainSource | FeatureSource, dtype: DType, control?: Control): Promise<PreparedModel>;
   gramTile(
@@ -84,6 +129,8 @@ export interface Backend {
     columns: readonly PreparedModel[],
     control?: Control,
   ): Promise<GramTile>;
+  /** The weights of a chain packed once, for any number of batches. */
+  prepareForward(source: ForwardSource, dtype: DType, control?: Control): Promise<ForwardPass>;
   /** Its speed at contractions with `threads` as in `Control`: what the cost model chooses paths by. */
   machine(dtype: DType, threads?: number): Machine;
   /**

@@ -6,7 +6,16 @@ import { TensimError, type TensimErrorCode } from '../errors.js';
 import type { PairedLegs } from '../gaussian/sieve.js';
 import type { Layer } from '../model/model.js';
 import type { DType, Tensor, TensorData } from '../tensor/tensor.js';
-import type { Backend, ChainSource, Control, FeatureSource, GramJob, GramTile, PreparedModel } from './backend.js';
+import type {
+  Backend,
+  ChainSource,
+  Control,
+  FeatureSource,
+  ForwardSource,
+  GramJob,
+  GramTile,
+  PreparedModel,
+} from './backend.js';
 import { packageRoot } from './locate.js';
 import { nativeMachine } from './native_machine.js';
 
@@ -39,6 +48,13 @@ interface Addon {
     threads: number,
     control: NativeControl,
   ): Promise<GramTile>;
+  prepareForward(source: object, dtype: DType, threads: number, control: NativeControl): Promise<NativeForwardPass>;
+  evaluate(
+    pass: NativeForwardPass,
+    inputs: TensorData | Int32Array,
+    threads: number,
+    control: NativeControl,
+  ): Promise<TensorData>;
   readonly Plan: new (plan: ContractionPlan) => object;
   contract(
     plan: object,
@@ -50,6 +66,12 @@ interface Addon {
   gemmWorkspace(m: number, n: number, k: number, dtype: DType): number;
   speed(dtype: DType): [flopsPerSecond: number, bytesPerSecond: number];
   peak(dtype: DType, seconds: number, threads: number, control: NativeControl): Promise<number>;
+}
+
+/** A forward pass as the addon holds it. */
+interface NativeForwardPass {
+  readonly bytes: number;
+  dispose(): void;
 }
 
 /** The native backend can also measure the ceiling that its rates are compared with. */
@@ -134,6 +156,7 @@ function createNative(addon: Addon): NativeBackend {
 
   return {
     name: 'native',
+    methods: new Set(['one-block', 'two-block', 'closure', 'tensor']),
     machine: nativeMachine(addon),
     async contract(plan, operands, control = {}) {
       const { data, exponent } = await run(control, (threads, nativeControl) =>
@@ -154,6 +177,19 @@ function createNative(addon: Addon): NativeBackend {
       run(control, (threads, nativeControl) => addon.gramTile(job, rows, columns, threads, nativeControl)),
     loopHafnian: (legs, control = {}) =>
       run(control, (threads, nativeControl) => addon.loopHafnian(legs, threads, nativeControl)),
+    async prepareForward(source, dtype, control = {}) {
+      const pass = await run(control, (threads, nativeControl) =>
+        addon.prepareForward(ownedForward(source), dtype, threads, nativeControl),
+      );
+      return {
+        get bytes() {
+          return pass.bytes;
+        },
+        evaluate: (inputs, evaluation = {}) =>
+          run(evaluation, (threads, nativeControl) => addon.evaluate(pass, ownedData(inputs), threads, nativeControl)),
+        dispose: () => pass.dispose(),
+      };
+    },
     peak: (dtype, seconds) => run({}, (_, nativeControl) => addon.peak(dtype, seconds, 1, nativeControl)),
   };
 }
@@ -180,6 +216,10 @@ function owned(source: ChainSource | FeatureSource): object {
   };
 }
 
+function ownedForward(source: ForwardSource): object {
+  return { ...source, layers: source.layers.map(ownedLayer) };
+}
+
 function ownedLayer(layer: Layer): object {
   return Object.fromEntries(
     Object.entries(layer).map(([name, value]) => [
@@ -193,7 +233,7 @@ function isTensor(value: unknown): value is Tensor {
   return typeof value === 'object' && value !== null && 'data' in value;
 }
 
-function ownedData<Data extends TensorData>(data: Data): Data {
+function ownedData<Data extends TensorData | Int32Array>(data: Data): Data {
   const { buffer } = data as { buffer: ArrayBufferLike & { resizable?: boolean } };
   const stays = buffer instanceof ArrayBuffer && buffer.resizable !== true;
   return stays ? data : (data.slice() as Data);

@@ -1,6 +1,6 @@
 import { TensimError } from '../errors.js';
 import { createFallback } from '../fallback/backend.js';
-import type { Backend, BackendName } from './backend.js';
+import type { Backend, BackendName, ChainMethod } from './backend.js';
 import { loadNative } from './native.js';
 
 /** One line of `tensim doctor`. */
@@ -27,17 +27,18 @@ const fallback = createFallback();
 /**
  * The backend to compute with. `'auto'` follows the environment variable TENSIM_BACKEND if it is set to a name, else takes
  * native if it loads, else the fallback; a name given here goes before the variable.
- * @throws TensimError `BACKEND_UNAVAILABLE` with the reason for a backend asked for by name that is not there;
+ * @param method what it must be able to prepare chains for: `'auto'` passes over a backend that lacks it.
+ * @throws TensimError `BACKEND_UNAVAILABLE` with the reason for a backend asked for by name that is not there or lacks the method;
  * `INVALID_ARGUMENT` for what names no backend.
  */
-export function selectBackend(requested: 'auto' | BackendName = 'auto'): Backend {
+export function selectBackend(requested: 'auto' | BackendName = 'auto', method?: ChainMethod): Backend {
   const byOption = checkName(requested, 'the option "backend"');
   const wanted = byOption === 'auto' ? fromEnvironment() : byOption;
   if (wanted === 'auto') {
-    const native = candidate('native');
+    const native = candidate('native', method);
     return 'backend' in native ? native.backend : fallback;
   }
-  const found = candidate(wanted);
+  const found = candidate(wanted, method);
   if ('backend' in found) return found.backend;
   throw new TensimError('BACKEND_UNAVAILABLE', `the backend "${wanted}" is not available: ${found.reason}`, {
     hint:
@@ -62,7 +63,13 @@ export async function backends(): Promise<readonly BackendReport[]> {
   });
 }
 
-function candidate(name: BackendName): Candidate {
+function candidate(name: BackendName, method?: ChainMethod): Candidate {
+  const found = load(name);
+  if (method === undefined || 'reason' in found || found.backend.methods.has(method)) return found;
+  return { reason: `it does not know the method "${method}"` };
+}
+
+function load(name: BackendName): Candidate {
   if (name === 'native') return loadNative();
   if (name === 'cuda') return { reason: 'this version of tensim has no CUDA backend' };
   return { backend: fallback, details: { engine: `V8 ${process.versions.v8}`, threads: 1 } };

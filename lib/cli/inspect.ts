@@ -28,7 +28,8 @@ export function addInspect(program: Command, io: Io): void {
 
 /** The contract `tensim.inspect/1`. */
 function inspectJson(inspection: Inspection): Record<string, unknown> {
-  const { file, files, sha256, family, description, layers, inputs, outputs, degree, parameters } = inspection;
+  const { file, files, sha256, family, description, layers, positions, inputs, outputs, degree, parameters } =
+    inspection;
   const { metadata, tensors, problems } = inspection;
   return {
     schema: 'tensim.inspect/1',
@@ -38,6 +39,7 @@ function inspectJson(inspection: Inspection): Record<string, unknown> {
     family,
     description,
     layers,
+    positions,
     inputs,
     outputs,
     degree,
@@ -49,11 +51,19 @@ function inspectJson(inspection: Inspection): Record<string, unknown> {
 }
 
 function inspectText(inspection: Inspection): string {
-  const { file, files, sha256, family, description, layers, inputs, outputs, degree, parameters } = inspection;
+  const { file, files, sha256, family, description, layers, positions, inputs, outputs, degree, parameters } =
+    inspection;
   const { metadata, tensors, problems } = inspection;
   const facts = [
     ['family', family === null ? 'none known' : family + (description === null ? '' : ` (by ${oneLine(description)})`)],
-    ...(family === null ? [] : [['maps', `${inputs} inputs to ${outputs} outputs, degree ${degree}`]]),
+    ...(family === null
+      ? []
+      : [
+          [
+            'maps',
+            `${positions === 1 ? '' : `${positions} positions of `}${inputs} inputs to ${outputs} outputs, degree ${degree}`,
+          ],
+        ]),
     ['parameters', count(parameters)],
     ['sha256', sha256],
     ...(files.length > 1 ? [['shards', `${files.length - 1}`]] : []),

@@ -9,6 +9,7 @@ import type { ProgressLine } from './progress.js';
 /** The options of `compare` and `matrix` as commander parses them. */
 export interface ComparisonFlags {
   readonly measure: NonNullable<SimilarityOptions['measure']>;
+  readonly method: NonNullable<SimilarityOptions['method']>;
   readonly input: string;
   readonly dtype: NonNullable<SimilarityOptions['dtype']>;
   readonly backend: NonNullable<SimilarityOptions['backend']>;
@@ -29,9 +30,17 @@ export function addComparisonOptions(command: Command): Command {
         .choices(['gaussian', 'tensor', 'weights'])
         .default('gaussian'),
     )
+    .addOption(
+      new Option(
+        '--method <method>',
+        'how: exact (auto, where it applies), or closure, an approximation of unknown error for any depth',
+      )
+        .choices(['auto', 'exact', 'closure'])
+        .default('auto'),
+    )
     .option(
       '--input <law>',
-      'law of the input: "standard", "sigma=S", or a .json or .safetensors file with "mean" and/or "cov"',
+      'law of the input: "standard", "onehot", "sigma=S", or a .json or .safetensors file with "mean" and/or "cov"',
       'standard',
     )
     .addOption(new Option('--dtype <type>', 'compute type').choices(['float64', 'float32']).default('float64'))
@@ -67,9 +76,10 @@ export async function similarityOptions(
   io: Io,
   progress: ProgressLine,
 ): Promise<SimilarityOptions> {
-  const { measure, dtype, backend, threads, perOutput } = flags;
+  const { measure, method, dtype, backend, threads, perOutput } = flags;
   return {
     measure,
+    method,
     input: await readInput(flags.input, io.signal),
     dtype,
     backend,

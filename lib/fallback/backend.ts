@@ -4,6 +4,7 @@ import { TensimError } from '../errors.js';
 import { executePlan } from './contraction/execute.js';
 import { MACHINE } from './contraction/machine.js';
 import { loopHafnian } from './gaussian/hafnian.js';
+import { prepareForward } from './model/forward.js';
 import { gramTile } from './similarity/gram_tile.js';
 import { FallbackModel, prepareChain, prepareFeatures } from './similarity/prepared.js';
 
@@ -14,6 +15,7 @@ import { FallbackModel, prepareChain, prepareFeatures } from './similarity/prepa
 export function createFallback(): Backend {
   return {
     name: 'fallback',
+    methods: new Set(['one-block', 'two-block', 'closure', 'tensor']),
     async prepare(source, dtype, control = {}) {
       const pacer = new Pacer(control.signal);
       const prepared = await (source.kind === 'chain'
@@ -25,6 +27,10 @@ export function createFallback(): Backend {
     async gramTile(job, rows, columns, control = {}) {
       const pacer = new Pacer(control.signal);
       return gramTile(job, rows.map(own), columns.map(own), pacer, reporter(control));
+    },
+    async prepareForward(source, dtype, control = {}) {
+      control.signal?.throwIfAborted();
+      return prepareForward(source, dtype);
     },
     machine: () => MACHINE,
     contract: (plan, operands, control = {}) => executePlan(plan, operands, control),

@@ -13,22 +13,36 @@ export interface TensorInfo {
 
 export type Tensors = ReadonlyMap<string, TensorInfo>;
 
-/** Where a part of a layer lies: a tensor of the checkpoint, or the first or second half of its rows. */
+/** Where a part of a layer lies: a tensor of the checkpoint, or something made of it. */
 export interface Place {
   readonly tensor: string;
+  /** Half of its rows. */
   readonly half?: 'first' | 'second';
+  /** Its transpose: an embedding whose rows are the tokens. */
+  readonly transposed?: boolean;
+  /** The tensor of one element e, a mean energy, by (e + 10⁻⁶)^−½ of which the part is multiplied. */
+  readonly energy?: string;
 }
 
 /** A model as its layers' places in a checkpoint, before any weight is read. */
 export interface Blueprint {
-  /** `bilinear`, `deep` or `custom`. */
+  /** `bilinear`, `deep`, `transformer`, `attention`, `image` or `custom`. */
   readonly family: string;
+  /** Of an input; 1 for a plain network. */
+  readonly positions: number;
   readonly layers: readonly LayerOf<Place>[];
 }
 
-/** The names of the tensors a blueprint uses, in the order of the checkpoint. */
+/** The names of the tensors a blueprint speaks of; some more than once. */
+export function tensorsOf({ layers }: Blueprint): string[] {
+  return layers.flatMap((layer) =>
+    partsOf(layer).flatMap(([, { tensor, energy }]) => (energy === undefined ? [tensor] : [tensor, energy])),
+  );
+}
+
+/** The tensors of a checkpoint that a blueprint uses, in the order of the checkpoint. */
 export function usedTensors(blueprint: Blueprint, tensors: Tensors): string[] {
-  const used = new Set(blueprint.layers.flatMap((layer) => partsOf(layer).map(([, place]) => place.tensor)));
+  const used = new Set(tensorsOf(blueprint));
   return [...tensors.keys()].filter((name) => used.has(name));
 }
 
@@ -54,32 +68,72 @@ export function checkBlueprint(blueprint: Blueprint, tensors: Tensors, file: str
 }
 
 /** The shape at a place, whose tensor must be there and, for a half, have an even number of rows. */
-export function shapeAt({ tensor, half }: Place, tensors: Tensors): readonly number[] {
+export function shapeAt({ tensor, half, transposed }: Place, tensors: Tensors): readonly number[] {
   const { shape } = tensors.get(tensor) as TensorInfo;
-  return half === undefined ? shape : halfOf(shape);
+  const part = half === undefined ? shape : halfOf(shape);
+  return transposed === true ? [...part].reverse() : part;
 }
 
-/** The tensor at a place: a view, never a copy. */
-export function tensorAt({ tensor: name, half }: Place, read: ReadonlyMap<string, Tensor>): Tensor {
+/** Added to a mean energy before its root is taken, as in training. */
+const ENERGY_EPSILON = 1e-6;
+
+/**
+ * The tensor at a place: a view where that is possible, a copy where the place is transposed or scaled.
+ * @throws TensimError `NOT_FINITE` for an energy that has no root.
+ */
+export function tensorAt(place: Place, read: ReadonlyMap<string, Tensor>): Tensor {
+  const { tensor: name, half, transposed, energy } = place;
   const whole = read.get(name) as Tensor;
-  if (half === undefined) return whole;
-  const shape = halfOf(whole.shape);
-  const size = sizeOf(shape);
-  const start = half === 'first' ? 0 : size;
-  return Object.freeze({ data: whole.data.subarray(start, start + size), shape: Object.freeze(shape) });
+  if (half === undefined && transposed !== true && energy === undefined) return whole;
+  let part = whole;
+  if (half !== undefined) {
+    const shape = halfOf(part.shape);
+    const size = sizeOf(shape);
+    const start = half === 'first' ? 0 : size;
+    part = { data: part.data.subarray(start, start + size), shape };
+  }
+  if (transposed === true) part = transposedCopy(part);
+  if (energy !== undefined) part = scaledCopy(part, energy, read.get(energy) as Tensor);
+  return Object.freeze({ data: part.data, shape: Object.freeze([...part.shape]) });
+}
+
+function transposedCopy({ data, shape }: Tensor): Tensor {
+  const [rows, columns] = shape;
+  const copy = data instanceof Float64Array ? new Float64Array(data.length) : new Float32Array(data.length);
+  for (let i = 0, at = 0; i < rows; i++) for (let j = 0; j < columns; j++, at++) copy[j * rows + i] = data[at];
+  return { data: copy, shape: [columns, rows] };
+}
+
+/** In double precision: the product of a float32 weight and the factor is no float32. */
+function scaledCopy({ data, shape }: Tensor, name: string, energy: Tensor): Tensor {
+  const [value] = energy.data;
+  if (!(value >= 0)) {
+    throw new TensimError('NOT_FINITE', `is ${value}, and a mean energy is at least zero`, { tensor: name });
+  }
+  const factor = (value + ENERGY_EPSILON) ** -0.5;
+  return { data: Float64Array.from(data, (weight) => weight * factor), shape };
 }
 
 function namedShape(place: Place, tensors: Tensors, file: string): NamedShape {
-  const { tensor: name, half } = place;
+  const { tensor: name, half, transposed, energy } = place;
   const { shape } = tensors.get(name) as TensorInfo;
-  if (half === undefined) return { name, shape };
-  if (shape.length === 0 || shape[0] % 2 !== 0) {
+  if (energy !== undefined) {
+    const { shape: scalar } = tensors.get(energy) as TensorInfo;
+    if (sizeOf(scalar) !== 1) {
+      throw new TensimError('SHAPE_MISMATCH', `has shape [${scalar.join(', ')}], but a mean energy is one number`, {
+        file,
+        tensor: energy,
+      });
+    }
+  }
+  if (half !== undefined && (shape.length === 0 || shape[0] % 2 !== 0)) {
     throw new TensimError('SHAPE_MISMATCH', `has shape [${shape.join(', ')}]; both sides stacked have 2h rows`, {
       file,
       tensor: name,
     });
   }
-  return { name: `${name} (${half} half)`, shape: shapeAt(place, tensors) };
+  const suffix = `${half === undefined ? '' : ` (${half} half)`}${transposed === true ? ' (transposed)' : ''}`;
+  return { name: `${name}${suffix}`, shape: shapeAt(place, tensors) };
 }
 
 const halfOf = (shape: readonly number[]): number[] => [shape[0] / 2, ...shape.slice(1)];

@@ -1,5 +1,5 @@
 import { TensimError } from '../errors.js';
-import type { BilinearOf, LayerOf, LinearOf } from './layer.js';
+import { type AttentionOf, type BilinearOf, LAYER_DEGREE, type LayerOf, type LinearOf } from './layer.js';
 
 /** A part of a layer by its name (of the tensor in its file, or of its role) and its shape. */
 export interface NamedShape {
@@ -11,18 +11,20 @@ export interface NamedShape {
 export interface ChainInfo {
   readonly inputs: number;
   readonly outputs: number;
-  /** Polynomial degree of the output in the input: 2 to the number of bilinear blocks. */
+  /** Polynomial degree of the output in the input: the product of the layers' degrees. */
   readonly degree: number;
 }
 
 /** Reports a part that does not fit; `place` names the file, if there is one. */
 type Refuse = (part: NamedShape, problem: string) => never;
+/** Reports a number of the layer that cannot be right. */
+type Fail = (problem: string) => never;
 
 /**
  * Checks that the parts of every layer fit each other and every layer takes what the one before it gives. It needs shapes
  * only, so that a checkpoint is judged by its header before any weight is read.
  * @throws TensimError `SHAPE_MISMATCH` naming the layer (counted from 1) and the tensors; `INVALID_ARGUMENT` for an empty
- * chain or a residual factor that is not a finite number.
+ * chain, or a number of a layer that cannot be right.
  */
 export function checkChain(layers: readonly LayerOf<NamedShape>[], file?: string): ChainInfo {
   const first = layers[0];
@@ -30,21 +32,23 @@ export function checkChain(layers: readonly LayerOf<NamedShape>[], file?: string
   const inputs = inputsOf(first);
   let width = inputs;
   let before = '';
-  let blocks = 0;
+  let degree = 1;
   for (const [index, layer] of layers.entries()) {
     const title = `layer ${index + 1} (${layer.type})`;
     const refuse: Refuse = (part, problem) => {
       throw new TensimError('SHAPE_MISMATCH', `${title}: ${problem}`, { ...place(file), tensor: part.name });
     };
-    const { takes, gives, widest } =
-      layer.type === 'linear' ? checkLinear(layer, refuse) : checkBilinear(layer, title, refuse, file);
+    const fail = (problem: string): never => {
+      throw new TensimError('INVALID_ARGUMENT', `${title}: ${problem}`, place(file));
+    };
+    const { takes, gives, widest } = checkLayer(layer, refuse, fail);
     if (takes !== width)
       refuse(widest, `takes ${features(takes)}, but layer ${index} (tensor "${before}") gives ${width}`);
-    if (layer.type === 'bilinear') blocks++;
+    degree *= LAYER_DEGREE[layer.type];
     width = gives.width;
     before = gives.name;
   }
-  return { inputs, outputs: width, degree: 2 ** blocks };
+  return { inputs, outputs: width, degree };
 }
 
 interface Checked {
@@ -54,19 +58,26 @@ interface Checked {
   readonly widest: NamedShape;
 }
 
+function checkLayer(layer: LayerOf<NamedShape>, refuse: Refuse, fail: Fail): Checked {
+  switch (layer.type) {
+    case 'linear':
+      return checkLinear(layer, refuse);
+    case 'bilinear':
+      return checkBilinear(layer, refuse, fail);
+    case 'attention':
+      return checkAttention(layer, refuse, fail);
+  }
+}
+
 function checkLinear({ weight, bias }: LinearOf<NamedShape>, refuse: Refuse): Checked {
   const [out, takes] = matrix(weight, refuse);
   if (bias !== undefined) vector(bias, out, weight, refuse);
   return { takes, gives: { width: out, name: weight.name }, widest: weight };
 }
 
-function checkBilinear(layer: BilinearOf<NamedShape>, title: string, refuse: Refuse, file?: string): Checked {
-  const { left, right, down, leftBias, rightBias, downBias, alpha, beta } = layer;
-  for (const [factor, value] of Object.entries({ alpha, beta })) {
-    if (!Number.isFinite(value)) {
-      throw new TensimError('INVALID_ARGUMENT', `${title}: ${factor} is ${value}, not a finite number`, place(file));
-    }
-  }
+function checkBilinear(layer: BilinearOf<NamedShape>, refuse: Refuse, fail: Fail): Checked {
+  const { left, right, down, leftBias, rightBias, downBias } = layer;
+  checkFactors(layer, fail);
   const [hidden, takes] = matrix(left, refuse);
   const [rightHidden, rightTakes] = matrix(right, refuse);
   if (rightHidden !== hidden || rightTakes !== takes)
@@ -78,9 +89,55 @@ function checkBilinear(layer: BilinearOf<NamedShape>, title: string, refuse: Ref
     refuse(down, `has shape ${shown(down)} and takes ${downTakes} hidden units, but "${left.name}" gives ${hidden}`);
   const last = down ?? left;
   if (downBias !== undefined) vector(downBias, out, last, refuse);
-  if (alpha !== 0 && out !== takes)
-    refuse(last, `a residual needs as many outputs as inputs, but the block takes ${takes} and gives ${out}`);
+  checkResidual(layer, takes, out, last, refuse);
   return { takes, gives: { width: out, name: last.name }, widest: left };
+}
+
+function checkAttention(layer: AttentionOf<NamedShape>, refuse: Refuse, fail: Fail): Checked {
+  const { heads, mask, rotaryBase, q1, k1, q2, k2, v, o, oBias } = layer;
+  checkFactors(layer, fail);
+  if (!Number.isSafeInteger(heads) || heads < 1) fail(`heads is ${heads}, not a whole number from 1`);
+  if (mask !== 'causal' && mask !== 'none') fail(`mask is ${JSON.stringify(mask)}, neither "causal" nor "none"`);
+  if (rotaryBase !== null && !(Number.isFinite(rotaryBase) && rotaryBase > 0))
+    fail(`rotaryBase is ${rotaryBase}, neither a positive number nor null`);
+  const [rows, takes] = matrix(q1, refuse);
+  if (rows % heads !== 0) refuse(q1, `has shape ${shown(q1)}, whose rows do not divide into ${heads} heads`);
+  if (rotaryBase !== null && (rows / heads) % 2 !== 0)
+    refuse(q1, `a head has ${rows / heads} features, but a rotary embedding turns pairs of them`);
+  for (const part of [k1, q2, k2, v]) {
+    const [partRows, partTakes] = matrix(part, refuse);
+    if (partRows !== rows || partTakes !== takes)
+      refuse(part, `has shape ${shown(part)}, but "${q1.name}" has ${shown(q1)}`);
+  }
+  for (const [bias, owner] of [
+    [layer.q1Bias, q1],
+    [layer.k1Bias, k1],
+    [layer.q2Bias, q2],
+    [layer.k2Bias, k2],
+    [layer.vBias, v],
+  ] as const) {
+    if (bias !== undefined) vector(bias, rows, owner, refuse);
+  }
+  const [out, joined] = matrix(o, refuse);
+  if (joined !== rows) refuse(o, `has shape ${shown(o)} and takes ${joined} features, but the heads give ${rows}`);
+  if (oBias !== undefined) vector(oBias, out, o, refuse);
+  checkResidual(layer, takes, out, o, refuse);
+  return { takes, gives: { width: out, name: o.name }, widest: q1 };
+}
+
+interface Residual {
+  readonly alpha: number;
+  readonly beta: number;
+}
+
+function checkFactors({ alpha, beta }: Residual, fail: Fail): void {
+  for (const [factor, value] of Object.entries({ alpha, beta }))
+    if (!Number.isFinite(value)) fail(`${factor} is ${value}, not a finite number`);
+}
+
+function checkResidual({ alpha }: Residual, takes: number, gives: number, last: NamedShape, refuse: Refuse): void {
+  if (alpha !== 0 && gives !== takes)
+    refuse(last, `a residual needs as many outputs as inputs, but the block takes ${takes} and gives ${gives}`);
 }
 
 function matrix(part: NamedShape, refuse: Refuse): [rows: number, columns: number] {
@@ -97,7 +154,8 @@ function vector(part: NamedShape, length: number, owner: NamedShape, refuse: Ref
 }
 
 function inputsOf(layer: LayerOf<NamedShape>): number {
-  return (layer.type === 'linear' ? layer.weight : layer.left).shape[1] ?? 0;
+  const widest = layer.type === 'linear' ? layer.weight : layer.type === 'bilinear' ? layer.left : layer.q1;
+  return widest.shape[1] ?? 0;
 }
 
 const shown = ({ shape }: NamedShape): string => `[${shape.join(', ')}]`;

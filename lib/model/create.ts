@@ -4,16 +4,18 @@ import { checkChain } from './chain.js';
 import { contiguous } from './contiguous.js';
 import { checkFinite } from './finite.js';
 import { LAYER_PARTS, type LayerOf, mapLayer, partsOf } from './layer.js';
-import type { BilinearLayer, LinearLayer, Model, Provenance } from './model.js';
+import type { AttentionLayer, BilinearLayer, LinearLayer, Model, Provenance } from './model.js';
 
 /** A layer as given to `createModel`: a `Layer` in which `alpha` (default 0) and `beta` (default 1) may be left out. */
-export type LayerDefinition =
-  | LinearLayer
-  | (Omit<BilinearLayer, 'alpha' | 'beta'> & { readonly alpha?: number; readonly beta?: number });
+export type LayerDefinition = LinearLayer | WithResidual<BilinearLayer> | WithResidual<AttentionLayer>;
+
+type WithResidual<Layer> = Omit<Layer, 'alpha' | 'beta'> & { readonly alpha?: number; readonly beta?: number };
 
 /** What `createModel` makes a model of. */
 export interface ModelDefinition {
   readonly layers: readonly LayerDefinition[];
+  /** Positions of an input; default 1, a plain network. */
+  readonly positions?: number | undefined;
   /** Default `'model'`. */
   readonly label?: string | undefined;
   /** What the `weights` measure compares, by name. Default: the tensors of the layers, as `layers.0.weight`, `layers.1.left` … */
@@ -61,7 +63,9 @@ export function assembleModel(
     readonly parameters: ReadonlyMap<string, Tensor>;
   },
 ): Model {
-  const { layers, parameters, provenance } = definition;
+  const { layers, parameters, provenance, positions = 1 } = definition;
+  if (!Number.isSafeInteger(positions) || positions < 1)
+    throw new TensimError('INVALID_ARGUMENT', `a model cannot have ${String(positions)} positions`);
   const names = new Map([...parameters].map(([name, part]) => [part, name]));
   const shapes = layers.map((layer, index) =>
     mapLayer(layer, (part, role) => ({ name: names.get(part) ?? partName(index, role), shape: part.shape })),
@@ -71,8 +75,8 @@ export function assembleModel(
     label: definition.label ?? 'model',
     family: definition.family ?? 'custom',
     layers: Object.freeze(layers.map((layer) => Object.freeze(layer))),
-    inputShape: Object.freeze([1, inputs] as const),
-    outputShape: Object.freeze([1, outputs] as const),
+    inputShape: Object.freeze([positions, inputs] as const),
+    outputShape: Object.freeze([positions, outputs] as const),
     degree,
     parameters: frozenMap(parameters),
     parameterCount: [...parameters.values()].reduce((count, { shape }) => count + sizeOf(shape), 0),
@@ -87,15 +91,16 @@ function checkLayer(layer: LayerDefinition, index: number): LayerOf<Tensor> {
     throw new TensimError('INVALID_ARGUMENT', `${title} is not an object`);
   if (!Object.hasOwn(LAYER_PARTS, layer.type)) {
     throw new TensimError('UNSUPPORTED_LAYER', `${title} has the type ${JSON.stringify(layer.type)}`, {
-      hint: 'A model is a chain of layers of type "linear" and "bilinear"',
+      hint: 'A model is a chain of layers of type "linear", "bilinear" and "attention"',
     });
   }
-  const { required, optional } = LAYER_PARTS[layer.type];
-  for (const role of required) {
+  const { required, optional, fields } = LAYER_PARTS[layer.type];
+  const given = layer.type === 'attention' ? ['heads', 'mask', 'rotaryBase'] : [];
+  for (const role of [...required, ...given]) {
     if (!Object.hasOwn(layer, role))
       throw new TensimError('INVALID_ARGUMENT', `${title} (${layer.type}) has no "${role}"`);
   }
-  const known: string[] = ['type', ...required, ...optional, ...(layer.type === 'bilinear' ? ['alpha', 'beta'] : [])];
+  const known: string[] = ['type', ...required, ...optional, ...fields];
   const unknown = Object.keys(layer).find((field) => !known.includes(field));
   if (unknown !== undefined) {
     throw new TensimError('INVALID_ARGUMENT', `${title} (${layer.type}) has an unknown field "${unknown}"`, {

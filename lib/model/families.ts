@@ -1,27 +1,27 @@
 import { TensimError } from '../errors.js';
 import type { Blueprint, Tensors } from './blueprint.js';
+import { attention } from './families/attention.js';
 import { bilinear } from './families/bilinear.js';
 import { deep } from './families/deep.js';
 import type { Family, Match } from './families/family.js';
+import { image } from './families/image.js';
 import { tellingSign } from './families/signs.js';
+import { transformer } from './families/transformer.js';
+import type { Settings } from './settings.js';
 import { quoted } from './words.js';
 
-const FAMILIES: readonly Family[] = [bilinear, deep];
+const FAMILIES: readonly Family[] = [bilinear, deep, transformer, attention, image];
 
 /**
  * The blueprint of a checkpoint whose tensor names are those of a family, all of them and no others; else undefined.
- * @throws TensimError `INVALID_FILE` if the metadata contradicts the family.
+ * @throws TensimError as `Settings`, for what the family needs to know beside.
  */
-export function recognise(
-  tensors: Tensors,
-  metadata: Readonly<Record<string, string>>,
-  file: string,
-): Blueprint | undefined {
+export function recognise(tensors: Tensors, settings: Settings): Blueprint | undefined {
   const family = FAMILIES.find((candidate) => {
     const { missing, extra } = candidate.match(tensors);
     return missing.length === 0 && extra.length === 0;
   });
-  return family?.blueprint(tensors, metadata, file);
+  return family?.blueprint(tensors, settings);
 }
 
 /** Why a checkpoint belongs to no family: what was looked for, what was found, which family is nearest and what differs. */
@@ -39,7 +39,7 @@ export function unrecognised(tensors: Tensors, file: string): TensimError {
   ];
   return new TensimError('UNSUPPORTED_LAYER', parts.filter((part) => part !== undefined).join('; '), {
     file,
-    hint: 'If the network is a chain of linear and bilinear layers, describe it with a model.json (--model FILE, option "model")',
+    hint: 'If the network is a chain of linear, bilinear and quadratic attention layers, describe it with a model.json (--model FILE, option "model")',
   });
 }
 

@@ -35,12 +35,14 @@ export interface Inspection {
   readonly tensors: readonly TensorListing[];
   /** Elements of the model's tensors; of all tensors, where no model was recognised. */
   readonly parameters: number;
-  /** `bilinear`, `deep` or `custom`. */
+  /** `bilinear`, `deep`, `transformer`, `attention`, `image` or `custom`. */
   readonly family: string | null;
   /** The model.json that described it. */
   readonly description: string | null;
   /** One line each: `bilinear 4 → 6 hidden → 4, residual 0.5 x + 0.5 block(x)`. */
   readonly layers: readonly string[];
+  /** Positions of an input; 1 for a plain network. */
+  readonly positions: number | null;
   readonly inputs: number | null;
   readonly outputs: number | null;
   readonly degree: number | null;
@@ -55,7 +57,7 @@ export interface Inspection {
 export async function inspect(path: string, options: Omit<LoadOptions, 'label'> = {}): Promise<Inspection> {
   const { signal } = options;
   signal?.throwIfAborted();
-  const source = await findSource(path, options.model, signal);
+  const source = await findSource(path, options);
   const checkpoint = await openCheckpoint(source.checkpoint, signal);
   try {
     const { recognised, problems } = await judge(checkpoint, source, signal);
@@ -90,11 +92,13 @@ async function judge(checkpoint: Checkpoint, source: Source, signal: AbortSignal
     if (!(error instanceof TensimError)) throw error;
     problems.push({ code: error.code, message: error.message });
   }
-  const blocks = recognised?.blueprint.layers.filter(({ type }) => type === 'bilinear').length ?? 0;
-  if (blocks > 1) {
+  const blocks = recognised?.blueprint.layers.filter(({ type }) => type !== 'linear') ?? [];
+  const attends = blocks.some(({ type }) => type === 'attention');
+  if (blocks.length > (attends ? 1 : 2)) {
+    const kinds = attends ? 'blocks, with attention among them' : 'bilinear blocks';
     problems.push({
       code: 'UNSUPPORTED_LAYER',
-      message: `${blocks} bilinear blocks: only chains with one can be compared exactly; the measure "weights" compares any`,
+      message: `${blocks.length} ${kinds}: no method compares them exactly under "gaussian"; the method "closure" approximates`,
     });
   }
   return { recognised, problems };
@@ -104,14 +108,15 @@ function describe(recognised: Recognised | undefined, { tensors }: Checkpoint) {
   const elements = (names: Iterable<string>) =>
     [...names].reduce((count, name) => count + sizeOf(tensors.get(name)?.shape ?? [0]), 0);
   if (recognised === undefined) {
-    const unknown = { family: null, description: null, layers: [], inputs: null, outputs: null, degree: null };
-    return { parameters: elements(tensors.keys()), ...unknown };
+    const unknown = { family: null, description: null, positions: null, inputs: null, outputs: null, degree: null };
+    return { parameters: elements(tensors.keys()), layers: [], ...unknown };
   }
   const { blueprint, chain, description } = recognised;
   return {
     parameters: elements(usedTensors(blueprint, tensors)),
     family: blueprint.family,
     description,
+    positions: blueprint.positions,
     layers: layersInWords(blueprint, (place) => shapeAt(place, tensors)),
     ...chain,
   };
@@ -128,11 +133,25 @@ function layersInWords({ layers }: Blueprint, shape: ShapeAt): string[] {
 }
 
 function widths(layer: LayerOf<Place>, shape: ShapeAt): string {
-  const [out, takes] = shape(layer.type === 'linear' ? layer.weight : layer.left);
-  if (layer.type === 'linear') return `linear ${takes} → ${out}`;
-  return layer.down === undefined
-    ? `bilinear ${takes} → ${out}`
-    : `bilinear ${takes} → ${out} hidden → ${shape(layer.down)[0]}`;
+  switch (layer.type) {
+    case 'linear': {
+      const [out, takes] = shape(layer.weight);
+      return `linear ${takes} → ${out}`;
+    }
+    case 'bilinear': {
+      const [hidden, takes] = shape(layer.left);
+      return layer.down === undefined
+        ? `bilinear ${takes} → ${hidden}`
+        : `bilinear ${takes} → ${hidden} hidden → ${shape(layer.down)[0]}`;
+    }
+    case 'attention': {
+      const { heads, mask, rotaryBase } = layer;
+      const [joined, takes] = shape(layer.q1);
+      const size = `${takes} → ${heads} × ${joined / heads} → ${shape(layer.o)[0]}`;
+      const sight = mask === 'causal' ? 'causal' : 'no mask';
+      return `attention ${size}, ${sight}, ${rotaryBase === null ? 'no rotary' : `rotary base ${rotaryBase}`}`;
+    }
+  }
 }
 
 function residual(layer: LayerOf<Place>): string {

@@ -17,13 +17,50 @@ export type BilinearOf<T> = {
   readonly beta: number;
 };
 
-export type LayerOf<T> = LinearOf<T> | BilinearOf<T>;
+/** Quadratic attention, MATH.md section 1; shapes and the meaning of the numbers as in `AttentionLayer`. */
+export type AttentionOf<T> = {
+  readonly type: 'attention';
+  readonly heads: number;
+  readonly q1: T;
+  readonly k1: T;
+  readonly q2: T;
+  readonly k2: T;
+  readonly v: T;
+  readonly o: T;
+  readonly q1Bias?: T;
+  readonly k1Bias?: T;
+  readonly q2Bias?: T;
+  readonly k2Bias?: T;
+  readonly vBias?: T;
+  readonly oBias?: T;
+  readonly mask: 'causal' | 'none';
+  readonly rotaryBase: number | null;
+  readonly alpha: number;
+  readonly beta: number;
+};
 
-/** The parts of each layer, in the order in which they are listed everywhere; `required` ones are never absent. */
+export type LayerOf<T> = LinearOf<T> | BilinearOf<T> | AttentionOf<T>;
+
+/**
+ * The parts of each layer, in the order in which they are listed everywhere, and its fields that are no parts; `required` parts
+ * are never absent.
+ */
 export const LAYER_PARTS = {
-  linear: { required: ['weight'], optional: ['bias'] },
-  bilinear: { required: ['left', 'right'], optional: ['down', 'leftBias', 'rightBias', 'downBias'] },
+  linear: { required: ['weight'], optional: ['bias'], fields: [] },
+  bilinear: {
+    required: ['left', 'right'],
+    optional: ['down', 'leftBias', 'rightBias', 'downBias'],
+    fields: ['alpha', 'beta'],
+  },
+  attention: {
+    required: ['q1', 'k1', 'q2', 'k2', 'v', 'o'],
+    optional: ['q1Bias', 'k1Bias', 'q2Bias', 'k2Bias', 'vBias', 'oBias'],
+    fields: ['heads', 'mask', 'rotaryBase', 'alpha', 'beta'],
+  },
 } as const;
+
+/** What a layer multiplies the degree of a chain by (MATH.md section 1). */
+export const LAYER_DEGREE = { linear: 1, bilinear: 2, attention: 5 } as const;
 
 /** The parts that a layer has, each with its role: `['weight', …]`, `['left', …]`. */
 export function partsOf<T>(layer: LayerOf<T>): [role: string, part: T][] {
@@ -38,7 +75,7 @@ export function partsOf<T>(layer: LayerOf<T>): [role: string, part: T][] {
 /** The same layer with every part replaced. */
 export function mapLayer<T, U>(layer: LayerOf<T>, replace: (part: T, role: string) => U): LayerOf<U> {
   const parts = Object.fromEntries(partsOf(layer).map(([role, part]) => [role, replace(part, role)]));
-  const fixed =
-    layer.type === 'linear' ? { type: 'linear' } : { type: 'bilinear', alpha: layer.alpha, beta: layer.beta };
-  return { ...fixed, ...parts } as LayerOf<U>;
+  const values = layer as unknown as Readonly<Record<string, unknown>>;
+  const fields = LAYER_PARTS[layer.type].fields.map((field) => [field, values[field]]);
+  return { type: layer.type, ...Object.fromEntries(fields), ...parts } as LayerOf<U>;
 }

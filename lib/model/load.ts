@@ -1,17 +1,23 @@
 import { type Checkpoint, openCheckpoint } from '../formats/safetensors/read.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { type Blueprint, tensorAt, usedTensors } from './blueprint.js';
+import { type Blueprint, type Place, tensorAt, usedTensors } from './blueprint.js';
 import { assembleModel } from './create.js';
 import { checkFiniteInTurns } from './finite.js';
 import { labelOf } from './labels.js';
-import { mapLayer } from './layer.js';
+import { type LayerOf, mapLayer } from './layer.js';
 import type { Model } from './model.js';
+import type { ModelConfig } from './settings.js';
 import { findSource, understand } from './source.js';
 
 /** How a model is read from a file. */
 export interface LoadOptions {
   /** Path of a model.json that describes the layers; see `Description`. Default: by the tensors' names, or a model.json beside. */
   readonly model?: string | undefined;
+  /**
+   * What the tensors do not tell: heads, context length, scale, mask, rotary base; or the path of a config.json that says so.
+   * It goes before the checkpoint's metadata, and that before a config.json beside the checkpoint.
+   */
+  readonly config?: ModelConfig | string | undefined;
   /** Default: the file's name without its ending. */
   readonly label?: string | undefined;
   /** Aborting rejects with `signal.reason`. */
@@ -30,7 +36,7 @@ export interface LoadOptions {
 export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
   const { signal } = options;
   signal?.throwIfAborted();
-  const source = await findSource(path, options.model, signal);
+  const source = await findSource(path, options);
   const checkpoint = await openCheckpoint(source.checkpoint, signal);
   try {
     const { blueprint } = await understand(checkpoint, source);
@@ -39,13 +45,26 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
     return assembleModel({
       label: options.label ?? labelOf(path),
       family: blueprint.family,
-      layers: blueprint.layers.map((layer) => mapLayer(layer, (place) => tensorAt(place, parameters))),
+      positions: blueprint.positions,
+      layers: layersOf(blueprint, parameters),
       parameters,
       provenance: { file: path, sha256: await checkpoint.sha256(signal), metadata: checkpoint.metadata },
     });
   } finally {
     await checkpoint.close();
   }
+}
+
+/** The layers of a blueprint, with one tensor per place however often it is used. */
+function layersOf(blueprint: Blueprint, parameters: ReadonlyMap<string, Tensor>): LayerOf<Tensor>[] {
+  const made = new Map<string, Tensor>();
+  const at = (place: Place): Tensor => {
+    const key = JSON.stringify([place.tensor, place.half, place.transposed, place.energy]);
+    const tensor = made.get(key) ?? tensorAt(place, parameters);
+    made.set(key, tensor);
+    return tensor;
+  };
+  return blueprint.layers.map((layer) => mapLayer(layer, at));
 }
 
 /**

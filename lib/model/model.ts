@@ -23,7 +23,35 @@ export interface BilinearLayer {
   readonly beta: number;
 }
 
-export type Layer = LinearLayer | BilinearLayer;
+/**
+ * x_s ↦ α x_s + β (O·concat_heads Σ_t M_st (q1_s·k1_t)(q2_s·k2_t)/d_head² · v_t + o) over positions s and t, MATH.md section 1, of
+ * degree 5. q1, k1, q2, k2 and v have shape (heads·d_head, in), their rows head by head, and their biases (heads·d_head); o has shape
+ * (out, heads·d_head), its bias (out). α ≠ 0 needs in = out.
+ */
+export interface AttentionLayer {
+  readonly type: 'attention';
+  readonly heads: number;
+  readonly q1: Tensor;
+  readonly k1: Tensor;
+  readonly q2: Tensor;
+  readonly k2: Tensor;
+  readonly v: Tensor;
+  readonly o: Tensor;
+  readonly q1Bias?: Tensor;
+  readonly k1Bias?: Tensor;
+  readonly q2Bias?: Tensor;
+  readonly k2Bias?: Tensor;
+  readonly vBias?: Tensor;
+  readonly oBias?: Tensor;
+  /** `'causal'`: position s sees t ≤ s only. */
+  readonly mask: 'causal' | 'none';
+  /** Base of the rotary position embedding of q and k, half-split layout; null: none. It needs an even d_head. */
+  readonly rotaryBase: number | null;
+  readonly alpha: number;
+  readonly beta: number;
+}
+
+export type Layer = LinearLayer | BilinearLayer | AttentionLayer;
 
 /** Where a model came from. All fields are absent for a model made from arrays. */
 export interface Provenance {
@@ -39,7 +67,7 @@ export interface Provenance {
 export interface Model {
   /** A short name for tables and reports: the file name without its ending, or as given. */
   readonly label: string;
-  /** How the layers were recognised: `bilinear`, `deep`, `custom` (model.json or made from arrays). */
+  /** How the layers were recognised: `bilinear`, `deep`, `transformer`, `attention`, `image`, `custom` (model.json or made from arrays). */
   readonly family: string;
   readonly layers: readonly Layer[];
   /** (positions, features); positions is 1 for a plain network. */

@@ -71,7 +71,7 @@ function noneIfEmpty(error: unknown): [] {
 /** The training step that a checkpoint's metadata states. A file that cannot be opened has none: loading it will say why. */
 async function stepOf(path: string, signal?: AbortSignal): Promise<number | undefined> {
   try {
-    const { checkpoint } = await findSource(path, undefined, signal);
+    const { checkpoint } = await findSource(path, { signal });
     const opened = await openCheckpoint(checkpoint, signal);
     await opened.close();
     return parseDecimal(Object.hasOwn(opened.metadata, 'step') ? opened.metadata.step : undefined);

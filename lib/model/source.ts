@@ -7,16 +7,32 @@ import { type Blueprint, checkBlueprint } from './blueprint.js';
 import type { ChainInfo } from './chain.js';
 import { applyDescription, claimsToBeDescription, type Description, parseDescription } from './description.js';
 import { recognise, unrecognised } from './families.js';
+import { type ConfigFile, type ModelConfig, Settings } from './settings.js';
 import { readText } from './text_file.js';
 
 /** Far above any list of layers. */
 const DESCRIPTION_BYTES = 4 * 1024 * 1024;
+/** A config.json is a page of text. */
+const CONFIG_BYTES = 1024 * 1024;
 
 /** What a path given as a model stands for. */
 export interface Source {
   readonly checkpoint: string;
   /** The model.json that the caller gave, as an option or as the path itself. */
   readonly description?: Description;
+  /** Settings that the caller gave. */
+  readonly config?: ModelConfig;
+  /** The config.json that the caller gave. */
+  readonly configFile?: ConfigFile;
+}
+
+/** What a caller says about how to read a model. */
+export interface ReadingOptions {
+  /** Path of a model.json. */
+  readonly model?: string | undefined;
+  /** Settings, or the path of a config.json. */
+  readonly config?: ModelConfig | string | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A checkpoint understood: its layers, what they map, and the model.json that said so. */
@@ -32,10 +48,16 @@ export const isCheckpoint = (path: string): boolean => /\.safetensors$/i.test(pa
 /**
  * Finds the checkpoint of a path: a safetensors file, the index of a sharded one, a folder with exactly one of these, or a model.json
  * with `weights`.
- * @param model the model.json to read it with, if the caller gives one
  * @throws TensimError `FILE_NOT_FOUND`, `INVALID_FILE` or `INVALID_ARGUMENT` naming the path.
  */
-export async function findSource(path: string, model?: string, signal?: AbortSignal): Promise<Source> {
+export async function findSource(path: string, options: ReadingOptions = {}): Promise<Source> {
+  const { config } = options;
+  const found = await findCheckpoint(path, options);
+  if (typeof config !== 'string') return config === undefined ? found : { ...found, config };
+  return { ...found, configFile: { path: config, text: await readText(config, CONFIG_BYTES) } };
+}
+
+async function findCheckpoint(path: string, { model, signal }: ReadingOptions): Promise<Source> {
   const given = model === undefined ? undefined : await readDescription(model);
   const checkpoint = (await isFolder(path)) ? await onlyCheckpointIn(path, signal) : path;
   const own = /\.json$/i.test(checkpoint) && !isIndex(checkpoint) ? await readOwnDescription(checkpoint) : undefined;
@@ -64,14 +86,20 @@ export async function findSource(path: string, model?: string, signal?: AbortSig
  * known family is read.
  * @throws TensimError `UNSUPPORTED_LAYER` if none of them knows it, `INVALID_FILE`, `UNSUPPORTED_DTYPE` or `SHAPE_MISMATCH`.
  */
-export async function understand(checkpoint: Checkpoint, { description }: Source): Promise<Recognised> {
+export async function understand(checkpoint: Checkpoint, source: Source): Promise<Recognised> {
+  const { description, config, configFile } = source;
   const { path, tensors, metadata } = checkpoint;
   const asDescribed = (by: Description): Recognised => {
     const blueprint = applyDescription(by, tensors, path);
     return { blueprint, chain: checkBlueprint(blueprint, tensors, path), description: by.file };
   };
   if (description !== undefined) return asDescribed(description);
-  const blueprint = recognise(tensors, metadata, path);
+  const settings = new Settings(path, metadata, {
+    options: config,
+    given: configFile,
+    beside: await configBeside(path),
+  });
+  const blueprint = recognise(tensors, settings);
   if (blueprint !== undefined) return { blueprint, chain: checkBlueprint(blueprint, tensors, path), description: null };
   const beside = await readOwnDescription(join(dirname(path), 'model.json'));
   if (beside !== undefined) return asDescribed(beside);
@@ -124,6 +152,17 @@ async function onlyCheckpointIn(folder: string, signal?: AbortSignal): Promise<s
 
 async function readDescription(file: string): Promise<Description> {
   return parseDescription(await readText(file, DESCRIPTION_BYTES), file);
+}
+
+/** The config.json in the folder of a checkpoint, if one can be read. */
+async function configBeside(checkpoint: string): Promise<ConfigFile | undefined> {
+  const path = join(dirname(checkpoint), 'config.json');
+  try {
+    return { path, text: await readText(path, CONFIG_BYTES) };
+  } catch (error) {
+    if (error instanceof TensimError) return undefined;
+    throw error;
+  }
 }
 
 /** A description if there is a file and it claims to be one of ours; model.json is a common name. */

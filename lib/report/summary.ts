@@ -86,11 +86,17 @@ function describe(matrix: SimilarityMatrix, labels: ShortLabels, { from, to, sim
   return `${stepName(labels, from, to)} (similarity ${similarityText(similarity)}${most})`;
 }
 
+/** What is not exact says so, and how far it can be trusted. */
+function methodText({ method, exact }: ResultInfo): string {
+  if (exact) return method === 'exact' ? 'exact' : `${method}, exact here`;
+  return method === 'closure' ? 'closure, an approximation of unknown error' : method;
+}
+
 /** How a result was obtained, as rows of name and value. */
 export function provenance(info: ResultInfo): [name: string, value: string][] {
   const rows: [string, string][] = [
     ['measure', info.measure],
-    ['method', info.exact ? 'exact' : info.method],
+    ['method', methodText(info)],
   ];
   if (info.standardError !== null) rows.push(['standard error', info.standardError.toExponential(1)]);
   if (info.input !== null) rows.push(['input law', info.input === 'standard' ? 'standard, N(0, I)' : info.input]);

@@ -1,4 +1,4 @@
-import type { Control, GramJob, GramTile, PreparedModel } from '../backend/backend.js';
+import type { Backend, Control, GramJob, GramTile, PreparedModel } from '../backend/backend.js';
 import { throttle } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import type { Settings } from './options.js';
@@ -17,7 +17,8 @@ export interface Gram {
 }
 
 /** What the work on a Gram matrix needs to know of the settings. */
-export type GramSettings = Pick<Settings, 'backend' | 'dtype' | 'threads' | 'perOutput' | 'signal' | 'onProgress'> & {
+export type GramSettings = Pick<Settings, 'dtype' | 'threads' | 'perOutput' | 'signal' | 'onProgress'> & {
+  readonly backend: Backend;
   readonly measure: GramJob['measure'];
 };
 

@@ -12,7 +12,7 @@ export interface NamedLaw {
 }
 
 /** `{ mean, cov }` of the public options. */
-type MeanAndCovariance = Exclude<InputLaw, 'standard' | { readonly sigma: number }>;
+type MeanAndCovariance = Exclude<InputLaw, 'standard' | 'onehot' | { readonly sigma: number }>;
 
 /** Relative errors that are taken for rounding, by the type of the numbers given. */
 const NOISE = { float64: 1e-9, float32: 1e-5 };
@@ -25,6 +25,7 @@ const NOISE = { float64: 1e-9, float32: 1e-5 };
  */
 export async function whiten(input: InputLaw, inputs: number, signal?: AbortSignal): Promise<NamedLaw> {
   if (input === 'standard') return { name: 'standard', law: { sigma: 1 } };
+  if (input === 'onehot') return { name: 'onehot', law: await onehotLaw(inputs, new Pacer(signal)) };
   checkFields(input);
   if ('sigma' in input) {
     const { sigma } = input;
@@ -45,18 +46,33 @@ export async function whiten(input: InputLaw, inputs: number, signal?: AbortSign
   };
 }
 
+/**
+ * A uniform one-hot vector of length d has the mean 1/d and the covariance (I − 11ᵀ/d)/d, a multiple of a projection: C is that
+ * projection times 1/√d.
+ */
+async function onehotLaw(inputs: number, pacer: Pacer): Promise<WhitenedLaw> {
+  const data = new Float64Array(inputs * inputs);
+  const scale = 1 / Math.sqrt(inputs);
+  for (let i = 0; i < inputs; i++) {
+    data.fill(-scale / inputs, i * inputs, (i + 1) * inputs);
+    data[i * (inputs + 1)] += scale;
+    if (pacer.due(inputs)) await pacer.pause();
+  }
+  return { sigma: 1, mean: new Float64Array(inputs).fill(1 / inputs), factor: { data, columns: inputs } };
+}
+
 /** Misspelt fields would silently mean 0 or I. */
-function checkFields(input: unknown): asserts input is Exclude<InputLaw, 'standard'> {
+function checkFields(input: unknown): asserts input is Exclude<InputLaw, 'standard' | 'onehot'> {
   if (typeof input !== 'object' || input === null) {
     throw new TensimError('INVALID_ARGUMENT', `the input law is ${JSON.stringify(input) ?? String(input)}`, {
-      hint: "It may be 'standard', { sigma } or { mean, cov }",
+      hint: "It may be 'standard', 'onehot', { sigma } or { mean, cov }",
     });
   }
   const allowed = 'sigma' in input ? ['sigma'] : ['mean', 'cov', 'name'];
   const unknown = Object.keys(input).find((field) => !allowed.includes(field));
   if (unknown !== undefined) {
     throw new TensimError('INVALID_ARGUMENT', `the input law has the field "${unknown}" beside ${allowed.join(', ')}`, {
-      hint: "It may be 'standard', { sigma } or { mean, cov, name }",
+      hint: "It may be 'standard', 'onehot', { sigma } or { mean, cov, name }",
     });
   }
 }

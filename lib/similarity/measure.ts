@@ -1,7 +1,9 @@
+import { selectBackend } from '../backend/select.js';
 import type { Model } from '../model/model.js';
 import type { GramSettings } from './gram.js';
 import { whiten } from './law.js';
-import { resultInfo, type Settings, settle } from './options.js';
+import { type Settings, settle } from './options.js';
+import { chooseRoute, type Route } from './route.js';
 import { chainSources, checkComparable, checkModels, type Sources, weightSources } from './sources.js';
 import type { ResultInfo, SimilarityOptions } from './types.js';
 
@@ -14,9 +16,9 @@ export interface Comparison {
 }
 
 /**
- * Checks options and models, and decides what a measure compares: `gaussian` and `tensor` the folded chains under the input
- * law, `weights` the parameters as plain vectors.
- * @throws TensimError as `settle`, `checkComparable`, `whiten` and `weightSources` do.
+ * Checks options and models, and decides what is compared and how: `gaussian` and `tensor` the chains under the input law, by the
+ * method that fits them; `weights` the parameters as plain vectors.
+ * @throws TensimError as `settle`, `checkComparable`, `chooseRoute`, `whiten`, `weightSources` and `selectBackend` do.
  */
 export async function planComparison(models: readonly Model[], options: SimilarityOptions): Promise<Comparison> {
   checkModels(models);
@@ -24,18 +26,37 @@ export async function planComparison(models: readonly Model[], options: Similari
   const labels = models.map((model) => model.label);
   if (settings.measure === 'weights') {
     // Features ignore the measure of a job.
-    const gramSettings: GramSettings = { ...settings, measure: 'gaussian' };
-    return { sources: weightSources(models), labels, settings: gramSettings, info: resultInfo(settings, null) };
+    const gramSettings: GramSettings = {
+      ...settings,
+      measure: 'gaussian',
+      backend: selectBackend(settings.backend),
+    };
+    const info = resultInfo(settings, gramSettings, { method: 'exact', exact: true }, null);
+    return { sources: weightSources(models), labels, settings: gramSettings, info };
   }
-  return planFunctions(models, labels, { ...settings, measure: settings.measure });
+  return planFunctions(models, labels, settings, settings.measure);
 }
 
 async function planFunctions(
   models: readonly Model[],
   labels: readonly string[],
-  settings: Settings & GramSettings,
+  settings: Settings,
+  measure: 'gaussian' | 'tensor',
 ): Promise<Comparison> {
-  checkComparable(models, settings.measure);
+  checkComparable(models, measure);
+  const route = chooseRoute(models, measure, settings.method);
+  const gramSettings = { ...settings, measure, backend: selectBackend(settings.backend, route.chain) };
   const { name, law } = await whiten(settings.input, models[0].inputShape[1], settings.signal);
-  return { sources: chainSources(models, law), labels, settings, info: resultInfo(settings, name) };
+  const info = resultInfo(settings, gramSettings, route, name);
+  return { sources: chainSources(models, route.chain, law), labels, settings: gramSettings, info };
+}
+
+/** How a result was obtained; `input` is the name of the law, null where none is used. */
+function resultInfo(
+  { measure, dtype }: Settings,
+  { backend }: GramSettings,
+  { method, exact }: Pick<Route, 'method' | 'exact'>,
+  input: string | null,
+): ResultInfo {
+  return { measure, method, exact, standardError: null, input, dtype, backend: backend.name };
 }

@@ -1,15 +1,16 @@
-import type { Backend } from '../backend/backend.js';
-import { selectBackend } from '../backend/select.js';
+import type { BackendName } from '../backend/backend.js';
 import { TensimError } from '../errors.js';
 import type { DType } from '../tensor/tensor.js';
-import type { InputLaw, Measure, Progress, ResultInfo, SimilarityOptions } from './types.js';
+import type { InputLaw, Measure, Method, Progress, SimilarityOptions } from './types.js';
 
 /** The options of a call with every default filled in. */
 export interface Settings {
   readonly measure: Measure;
+  readonly method: 'auto' | Method;
   readonly input: InputLaw;
   readonly dtype: DType;
-  readonly backend: Backend;
+  /** As asked for: which one it will be depends on the method. */
+  readonly backend: 'auto' | BackendName;
   readonly threads: number | undefined;
   readonly perOutput: boolean;
   readonly signal: AbortSignal | undefined;
@@ -18,7 +19,7 @@ export interface Settings {
 
 const CHOICES = {
   measure: ['gaussian', 'tensor', 'weights'],
-  method: ['auto', 'exact'],
+  method: ['auto', 'exact', 'closure'],
   dtype: ['float64', 'float32'],
 } as const;
 
@@ -26,8 +27,8 @@ const KNOWN = [...Object.keys(CHOICES), 'input', 'backend', 'threads', 'perOutpu
 
 /**
  * Checks options and fills in the defaults.
- * @throws TensimError `INVALID_ARGUMENT` for an unknown option or value, `BACKEND_UNAVAILABLE`; the signal's reason if it is
- * aborted already.
+ * @throws TensimError `INVALID_ARGUMENT` for an unknown option or value, or a method that the measure has not; the signal's reason if
+ * it is aborted already.
  */
 export function settle(options: SimilarityOptions): Settings {
   const unknown = Object.keys(options).find((name) => !KNOWN.includes(name));
@@ -42,24 +43,24 @@ export function settle(options: SimilarityOptions): Settings {
       hint: 'It must be a whole number from 1',
     });
   }
-  choose('method', options.method, 'auto');
+  const method = choose('method', options.method, 'auto');
   const measure = choose('measure', options.measure, 'gaussian');
+  if (method === 'closure' && measure !== 'gaussian') {
+    throw new TensimError('INVALID_ARGUMENT', `the measure "${measure}" has no method "closure"`, {
+      hint: 'It is always exact',
+    });
+  }
   const dtype = choose('dtype', options.dtype, 'float64');
   signal?.throwIfAborted();
-  return { measure, input, dtype, backend: selectBackend(options.backend), threads, perOutput, signal, onProgress };
+  const { backend = 'auto' } = options;
+  return { measure, method, input, dtype, backend, threads, perOutput, signal, onProgress };
 }
 
-/** How a result was obtained; `input` is the name of the law, null where none is used. */
-export function resultInfo(settings: Settings, input: string | null): ResultInfo {
-  const { measure, dtype, backend } = settings;
-  return { measure, method: 'exact', exact: true, standardError: null, input, dtype, backend: backend.name };
-}
-
-function choose<Name extends keyof typeof CHOICES>(
+function choose<Name extends keyof typeof CHOICES, Choice extends (typeof CHOICES)[Name][number]>(
   name: Name,
-  value: (typeof CHOICES)[Name][number] | undefined,
-  fallback: (typeof CHOICES)[Name][number],
-): (typeof CHOICES)[Name][number] {
+  value: Choice | undefined,
+  fallback: Choice,
+): Choice {
   const choices: readonly string[] = CHOICES[name];
   const chosen = value ?? fallback;
   if (choices.includes(chosen)) return chosen;

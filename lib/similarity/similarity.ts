@@ -6,12 +6,13 @@ import type { SimilarityOptions, SimilarityResult, SliceSimilarity } from './typ
 
 /**
  * How similar two models are as functions, over all inputs of a Gaussian law, from their weights alone (MATH.md sections 2
- * and 3). Exact for chains with at most one bilinear block. The order of the two does not change the numbers by a bit.
+ * to 7). Exact for chains with at most two bilinear blocks or one attention block; by the method `closure`, when asked for, an
+ * approximation for any depth. The order of the two does not change the numbers by a bit.
  *
  *     const { similarity, distance } = await similarity(a, b, { measure: 'gaussian', input: { sigma: 2 } });
  *
- * @throws TensimError (rejects) `SHAPE_MISMATCH` for models of different sizes, `UNSUPPORTED_LAYER` for more than one block,
- * `ZERO_NORM` for a model that is zero, `NOT_FINITE` if an inner product leaves the range of numbers, `INVALID_COVARIANCE`,
+ * @throws TensimError (rejects) `SHAPE_MISMATCH` for models of different sizes, `UNSUPPORTED_LAYER` where no exact method
+ * applies and none was named, `ZERO_NORM` for a model that is zero, `NOT_FINITE` if an inner product leaves the range of numbers, `INVALID_COVARIANCE`,
  * `INVALID_ARGUMENT`, `BACKEND_UNAVAILABLE`; the signal's reason if it is aborted.
  */
 export async function similarity(a: Model, b: Model, options: SimilarityOptions = {}): Promise<SimilarityResult> {

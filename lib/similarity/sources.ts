@@ -1,7 +1,8 @@
-import type { ChainSource, FeatureSource, WhitenedLaw } from '../backend/backend.js';
+import type { ChainMethod, ChainSource, FeatureSource, WhitenedLaw } from '../backend/backend.js';
 import { TensimError } from '../errors.js';
 import { contiguous } from '../model/contiguous.js';
 import type { Model } from '../model/model.js';
+import { blocksOf } from './route.js';
 
 /** What is compared: one source per model (the same object for the same model), and the names of the slices. */
 export interface Sources {
@@ -21,29 +22,28 @@ export function checkModels(models: readonly Model[]): void {
 
 /**
  * Makes sure that models can be compared as functions, before anything is computed.
- * @throws TensimError `UNSUPPORTED_LAYER`, or `SHAPE_MISMATCH` if they differ in inputs or outputs, or under `tensor` in degree.
+ * @throws TensimError `UNSUPPORTED_LAYER`, also for models whose blocks are of different kinds; `SHAPE_MISMATCH` if they differ in
+ * positions, inputs or outputs, or under `tensor` in degree.
  */
 export function checkComparable(models: readonly Model[], measure: 'gaussian' | 'tensor'): void {
-  for (const model of models) checkSupported(model);
+  for (const model of models) checkSupported(model, measure);
   const [first, ...others] = models;
   for (const other of others) {
+    requireEqualSize(first, other, 'positions', (model) => model.inputShape[0]);
     requireEqualSize(first, other, 'inputs', (model) => model.inputShape[1]);
     requireEqualSize(first, other, 'outputs', (model) => model.outputShape[1]);
-    if (measure === 'tensor' && blocksOf(first) !== blocksOf(other)) {
-      const [linear, quadratic] = blocksOf(first) === 0 ? [first, other] : [other, first];
-      throw new TensimError(
-        'SHAPE_MISMATCH',
-        `"${linear.label}" is linear and "${quadratic.label}" has a bilinear block: their tensors differ in order`,
-        { hint: 'The measure "gaussian" compares them as functions' },
-      );
-    }
+    if (measure === 'tensor') requireEqualDegree(first, other);
   }
+  requireEqualKinds(models);
 }
 
-/** The chains of models that `checkComparable` has let through; the slices are the outputs. */
-export function chainSources(models: readonly Model[], law: WhitenedLaw): Sources {
+/** The chains of models that `checkComparable` has let through, for one method; the slices are the outputs. */
+export function chainSources(models: readonly Model[], method: ChainMethod, law: WhitenedLaw): Sources {
+  const source = ({ layers, inputShape: [positions, inputs] }: Model): ChainSource => {
+    return { kind: 'chain', layers, inputs, positions, method, law };
+  };
   return {
-    sources: oncePerModel(models, ({ layers, inputShape }) => ({ kind: 'chain', layers, inputs: inputShape[1], law })),
+    sources: oncePerModel(models, source),
     names: Array.from({ length: models[0].outputShape[1] }, (_, c) => String(c)),
   };
 }
@@ -70,27 +70,49 @@ function oncePerModel<Source>(models: readonly Model[], make: (model: Model) => 
   return models.map((model) => made.get(model)!);
 }
 
-function checkSupported(model: Model): void {
-  if (model.inputShape[0] !== 1 || model.outputShape[0] !== 1) {
-    throw new TensimError('UNSUPPORTED_LAYER', `"${model.label}" has more than one position`, {
-      hint: 'Only networks of plain vectors can be compared',
+const KINDS = ['linear', 'bilinear', 'attention'];
+
+function checkSupported(model: Model, measure: 'gaussian' | 'tensor'): void {
+  const unknown = model.layers.find(({ type }) => !KINDS.includes(type));
+  if (unknown !== undefined) {
+    throw new TensimError('UNSUPPORTED_LAYER', `"${model.label}" has a layer of type ${JSON.stringify(unknown.type)}`, {
+      hint: 'Chains of linear layers, bilinear blocks and quadratic attention can be compared',
     });
   }
-  for (const layer of model.layers as readonly { readonly type: string }[]) {
-    if (layer.type === 'linear' || layer.type === 'bilinear') continue;
-    throw new TensimError('UNSUPPORTED_LAYER', `"${model.label}" has a layer of type ${JSON.stringify(layer.type)}`, {
-      hint: 'Chains of linear layers and bilinear blocks can be compared',
-    });
-  }
-  if (blocksOf(model) > 1) {
-    throw new TensimError('UNSUPPORTED_LAYER', `"${model.label}" has ${blocksOf(model)} bilinear blocks`, {
-      hint: 'Chains with more than one block are not supported yet',
-    });
+  if (measure === 'tensor' && blocksOf(model).includes('attention')) {
+    throw new TensimError(
+      'UNSUPPORTED_LAYER',
+      `"${model.label}" has attention, for which the measure "tensor" is not defined`,
+      {
+        hint: 'Use the measure "gaussian"',
+      },
+    );
   }
 }
 
-function blocksOf(model: Model): number {
-  return model.layers.filter((layer) => layer.type === 'bilinear').length;
+function requireEqualDegree(a: Model, b: Model): void {
+  const [left, right] = [blocksOf(a).length, blocksOf(b).length];
+  if (left === right) return;
+  throw new TensimError(
+    'SHAPE_MISMATCH',
+    `"${a.label}" has ${left} bilinear ${left === 1 ? 'block' : 'blocks'} and "${b.label}" ${right}: their tensors differ in order`,
+    { hint: 'The measure "gaussian" compares them as functions' },
+  );
+}
+
+/** Chains are compared block by block, so a bilinear block can stand beside a bilinear block only, and attention beside attention. */
+function requireEqualKinds(models: readonly Model[]): void {
+  const longest = models.reduce((best, model) => (blocksOf(model).length > blocksOf(best).length ? model : best));
+  const kinds = blocksOf(longest);
+  for (const model of models) {
+    const place = blocksOf(model).findIndex((kind, i) => kind !== kinds[i]);
+    if (place === -1) continue;
+    throw new TensimError(
+      'UNSUPPORTED_LAYER',
+      `block ${place + 1} is ${blocksOf(model)[place]} in "${model.label}" and ${kinds[place]} in "${longest.label}"`,
+      { hint: 'Networks can be compared whose blocks are of the same kinds in the same order' },
+    );
+  }
 }
 
 function requireEqualSize(a: Model, b: Model, what: string, size: (model: Model) => number): void {

@@ -5,11 +5,14 @@ import type { DType, Tensor, TensorData } from '../tensor/tensor.js';
 export type Measure = 'gaussian' | 'tensor' | 'weights';
 
 /**
- * The law of the input x. `'standard'` is N(0, I); `{ sigma }` N(0, σ²I); `{ mean, cov }` N(μ, Σ) with either part left out
- * meaning 0 or I. `mean` has length d, `cov` shape (d, d), symmetric positive semi-definite, singular allowed.
+ * The law of the input x. `'standard'` is N(0, I); `'onehot'` the Gaussian with the mean and the (singular) covariance of a
+ * uniform one-hot vector; `{ sigma }` N(0, σ²I); `{ mean, cov }` N(μ, Σ) with either part left out meaning 0 or I. `mean` has length
+ * d, `cov` shape (d, d), symmetric positive semi-definite, singular allowed. Where there are positions, each has this law and they
+ * are independent.
  */
 export type InputLaw =
   | 'standard'
+  | 'onehot'
   | { readonly sigma: number }
   | {
       readonly mean?: TensorData | readonly number[];
@@ -17,19 +20,26 @@ export type InputLaw =
       readonly name?: string;
     };
 
-/** The method used. Later methods (closure, sampled) join here. */
-export type Method = 'exact';
+/**
+ * How inner products are computed. `exact` is exact, for at most two bilinear blocks or one attention block (`tensor`: any number of
+ * bilinear blocks). `closure` treats what comes out of every block as Gaussian (`gaussian` only, MATH.md section 6): exact up to one
+ * block, beyond that an approximation of unknown error.
+ */
+export type Method = 'exact' | 'closure';
 
 export interface SimilarityOptions {
   /** Default `'gaussian'`. */
   readonly measure?: Measure | undefined;
-  /** Default `'auto'`: exact where it applies. */
+  /** Default `'auto'`: exact, and an error where that does not apply. `closure` is used only when asked for by name. */
   readonly method?: 'auto' | Method | undefined;
   /** Default `'standard'`. Not used by `weights`. */
   readonly input?: InputLaw | undefined;
   /** Compute type, default `'float64'`. */
   readonly dtype?: DType | undefined;
-  /** Default `'auto'`: the environment variable TENSIM_BACKEND if set, else native if it loads, else fallback. */
+  /**
+   * Default `'auto'`: the environment variable TENSIM_BACKEND if set, else native if it loads and knows the method, else fallback;
+   * the result says which.
+   */
   readonly backend?: 'auto' | BackendName | undefined;
   /** Default: as many as the process may use. Results do not depend on it. */
   readonly threads?: number | undefined;
@@ -52,7 +62,7 @@ export interface ResultInfo {
   readonly exact: boolean;
   /** Standard error of the similarity where it was sampled, else null. */
   readonly standardError: number | null;
-  /** Name of the input law: `standard`, `sigma=2`, `custom` or the name given; null for `weights`. */
+  /** Name of the input law: `standard`, `onehot`, `sigma=2`, `custom` or the name given; null for `weights`. */
   readonly input: string | null;
   readonly dtype: DType;
   readonly backend: BackendName;

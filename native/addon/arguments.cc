@@ -10,28 +10,6 @@ bool present(const Napi::Value& value) {
   return !value.IsUndefined() && !value.IsNull();
 }
 
-double read_number(const Napi::Value& value, const std::string& what) {
-  if (!value.IsNumber()) fail(value.Env(), "INVALID_ARGUMENT", what + " must be a number");
-  return value.As<Napi::Number>().DoubleValue();
-}
-
-// A bias or mean of `size` elements, or an absent view.
-MatrixView read_optional_column(const Napi::Value& value, std::size_t size, const std::string& what, AsyncCall& call) {
-  if (!present(value)) return {};
-  const Napi::Value data = value.IsTypedArray() ? value : read_object(value, what).Get("data");
-  const MatrixView view = read_column(data, what, call);
-  if (view.rows != size) {
-    fail(value.Env(), "SHAPE_MISMATCH",
-         what + " has " + std::to_string(view.rows) + " elements instead of " + std::to_string(size));
-  }
-  return view;
-}
-
-void expect(Napi::Env env, std::size_t found, std::size_t wanted, const std::string& what) {
-  if (found != wanted)
-    fail(env, "SHAPE_MISMATCH", what + " is " + std::to_string(found) + " instead of " + std::to_string(wanted));
-}
-
 }  // namespace
 
 void fail(Napi::Env env, const char* code, const std::string& message) {
@@ -87,49 +65,25 @@ MatrixView read_matrix(const Napi::Value& value, const std::string& what, AsyncC
   return view;
 }
 
-std::vector<LayerView> read_layers(const Napi::Value& value, std::size_t inputs, AsyncCall& call) {
-  if (!value.IsArray()) fail(value.Env(), "INVALID_ARGUMENT", "layers must be an array");
-  const auto array = value.As<Napi::Array>();
-  const Napi::Env env = value.Env();
-  std::vector<LayerView> layers;
-  std::size_t width = inputs;
-  for (std::uint32_t i = 0; i < array.Length(); ++i) {
-    const std::string where = "layer " + std::to_string(i) + ": ";
-    const Napi::Object object = read_object(array.Get(i), where);
-    const std::string type = read_string(object.Get("type"), where + "type");
-    LayerView layer;
-    if (type == "linear") {
-      layer.weight = read_matrix(object.Get("weight"), where + "weight", call);
-      expect(env, layer.weight.columns, width, where + "the number of columns of weight");
-      width = layer.weight.rows;
-      layer.bias = read_optional_column(object.Get("bias"), width, where + "bias", call);
-    } else if (type == "bilinear") {
-      layer.bilinear = true;
-      layer.left = read_matrix(object.Get("left"), where + "left", call);
-      layer.right = read_matrix(object.Get("right"), where + "right", call);
-      const std::size_t units = layer.left.rows;
-      expect(env, layer.left.columns, width, where + "the number of columns of left");
-      expect(env, layer.right.columns, width, where + "the number of columns of right");
-      expect(env, layer.right.rows, units, where + "the number of rows of right");
-      std::size_t outputs = units;
-      if (present(object.Get("down"))) {
-        layer.down = read_matrix(object.Get("down"), where + "down", call);
-        expect(env, layer.down.columns, units, where + "the number of columns of down");
-        outputs = layer.down.rows;
-      }
-      layer.left_bias = read_optional_column(object.Get("leftBias"), units, where + "leftBias", call);
-      layer.right_bias = read_optional_column(object.Get("rightBias"), units, where + "rightBias", call);
-      layer.down_bias = read_optional_column(object.Get("downBias"), outputs, where + "downBias", call);
-      layer.alpha = read_number(object.Get("alpha"), where + "alpha");
-      layer.beta = read_number(object.Get("beta"), where + "beta");
-      if (layer.alpha != 0) expect(env, outputs, width, where + "the width of a block with a residual");
-      width = outputs;
-    } else {
-      fail(env, "UNSUPPORTED_LAYER", where + "type " + type + " is not known to this backend");
-    }
-    layers.push_back(layer);
+double read_number(const Napi::Value& value, const std::string& what) {
+  if (!value.IsNumber()) fail(value.Env(), "INVALID_ARGUMENT", what + " must be a number");
+  return value.As<Napi::Number>().DoubleValue();
+}
+
+MatrixView read_optional_column(const Napi::Value& value, std::size_t size, const std::string& what, AsyncCall& call) {
+  if (!present(value)) return {};
+  const Napi::Value data = value.IsTypedArray() ? value : read_object(value, what).Get("data");
+  const MatrixView view = read_column(data, what, call);
+  if (view.rows != size) {
+    fail(value.Env(), "SHAPE_MISMATCH",
+         what + " has " + std::to_string(view.rows) + " elements instead of " + std::to_string(size));
   }
-  return layers;
+  return view;
+}
+
+void expect(Napi::Env env, std::size_t found, std::size_t wanted, const std::string& what) {
+  if (found != wanted)
+    fail(env, "SHAPE_MISMATCH", what + " is " + std::to_string(found) + " instead of " + std::to_string(wanted));
 }
 
 WhitenedLaw read_law(const Napi::Value& value, std::size_t inputs, AsyncCall& call) {
@@ -161,6 +115,21 @@ std::size_t read_size(const Napi::Value& value, const std::string& what) {
     fail(value.Env(), "INVALID_ARGUMENT", what + " must be a non-negative integer");
   }
   return static_cast<std::size_t>(number);
+}
+
+std::size_t read_count(const Napi::Value& value, const std::string& what) {
+  const std::size_t count = read_size(value, what);
+  if (count == 0) fail(value.Env(), "INVALID_ARGUMENT", what + " must be at least 1");
+  return count;
+}
+
+Method read_method(const Napi::Value& value) {
+  const std::string text = read_string(value, "method");
+  if (text == "one-block") return Method::kOneBlock;
+  if (text == "two-block") return Method::kTwoBlock;
+  if (text == "closure") return Method::kClosure;
+  if (text == "tensor") return Method::kTensor;
+  fail(value.Env(), "INVALID_ARGUMENT", "method must be one-block, two-block, closure or tensor");
 }
 
 std::string read_string(const Napi::Value& value, const std::string& what) {

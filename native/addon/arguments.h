@@ -6,7 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "../gaussian/one_block.h"
+#include "../gaussian/layers.h"
+#include "../similarity/any_model.h"
 #include "async_call.h"
 
 namespace tensim::addon {
@@ -22,6 +23,20 @@ MatrixView read_column(const Napi::Value& value, const std::string& what, AsyncC
 
 // A tensor { data, shape } of two axes, contiguous and row-major.
 MatrixView read_matrix(const Napi::Value& value, const std::string& what, AsyncCall& call);
+
+// A non-negative integer, at least one, that fits a size.
+std::size_t read_count(const Napi::Value& value, const std::string& what);
+
+// `one-block`, `two-block`, `closure` or `tensor`.
+Method read_method(const Napi::Value& value);
+
+double read_number(const Napi::Value& value, const std::string& what);
+
+// A bias or mean of `size` elements, or an absent view.
+MatrixView read_optional_column(const Napi::Value& value, std::size_t size, const std::string& what, AsyncCall& call);
+
+// Fails with SHAPE_MISMATCH unless the two are equal.
+void expect(Napi::Env env, std::size_t found, std::size_t wanted, const std::string& what);
 
 // The layers of a ChainSource (lib/backend/backend.ts); their sizes fit from layer to layer.
 std::vector<LayerView> read_layers(const Napi::Value& value, std::size_t inputs, AsyncCall& call);

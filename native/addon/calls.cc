@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "../similarity/gram_tile.h"
+#include "../similarity/any_model.h"
 #include "arguments.h"
 #include "environment.h"
 #include "handles.h"
@@ -26,7 +26,9 @@ class PrepareCall final : public AsyncCall {
     dtype_ = dtype;
     const Napi::Object source = read_object(value, "source");
     if (read_string(source.Get("kind"), "kind") == "chain") {
+      method_ = read_method(source.Get("method"));
       inputs_ = read_size(source.Get("inputs"), "inputs");
+      positions_ = read_count(source.Get("positions"), "positions");
       law_ = read_law(source.Get("law"), inputs_, *this);
       layers_ = read_layers(source.Get("layers"), inputs_, *this);
       return;
@@ -39,24 +41,22 @@ class PrepareCall final : public AsyncCall {
   }
 
   void execute(const Context& context) override {
-    if (dtype_ == DType::kFloat64) {
-      model_ = std::make_shared<const AnyPrepared>(build<double>(context));
-    } else {
-      model_ = std::make_shared<const AnyPrepared>(build<float>(context));
-    }
+    model_ = std::make_shared<const AnyPrepared>(build(context));
   }
 
   Napi::Value result(Napi::Env env) override { return PreparedHandle::create(env, std::move(model_)); }
 
  private:
-  template <class T>
-  PreparedModel<T> build(const Context& context) const {
-    return features_ ? prepare_features<T>(segments_) : prepare<T>(context, fold(context, layers_, law_, inputs_));
+  AnyPrepared build(const Context& context) const {
+    if (!features_) return prepare_chain(context, method_, dtype_, layers_, law_, inputs_, positions_);
+    if (dtype_ == DType::kFloat64) return prepare_features<double>(segments_);
+    return prepare_features<float>(segments_);
   }
 
   DType dtype_ = DType::kFloat64;
   bool features_ = false;
-  std::size_t inputs_ = 0;
+  Method method_ = Method::kOneBlock;
+  std::size_t inputs_ = 0, positions_ = 1;
   WhitenedLaw law_;
   std::vector<LayerView> layers_;
   std::vector<MatrixView> segments_;
@@ -83,8 +83,7 @@ class GramTileCall final : public AsyncCall {
   }
 
   void execute(const Context& context) override {
-    const bool float64 = rows_.empty() || std::holds_alternative<PreparedModel<double>>(*rows_.front());
-    tile_ = float64 ? compute<double>(context) : compute<float>(context);
+    tile_ = any_tile(context, job_, pointers(rows_), pointers(columns_));
   }
 
   Napi::Value result(Napi::Env env) override {
@@ -103,21 +102,10 @@ class GramTileCall final : public AsyncCall {
     for (std::uint32_t i = 0; i < array.Length(); ++i) models.push_back(PreparedHandle::unwrap(array.Get(i)));
   }
 
-  template <class T>
-  static std::vector<const PreparedModel<T>*> of_type(const Models& models) {
-    std::vector<const PreparedModel<T>*> pointers;
-    for (const auto& model : models) {
-      const auto* pointer = std::get_if<PreparedModel<T>>(model.get());
-      if (pointer == nullptr)
-        throw Error("INVALID_ARGUMENT", "all models of a tile must be prepared with the same dtype");
-      pointers.push_back(pointer);
-    }
-    return pointers;
-  }
-
-  template <class T>
-  GramTile compute(const Context& context) const {
-    return gram_tile<T>(context, job_, of_type<T>(rows_), of_type<T>(columns_));
+  static std::vector<const AnyPrepared*> pointers(const Models& models) {
+    std::vector<const AnyPrepared*> result;
+    for (const auto& model : models) result.push_back(model.get());
+    return result;
   }
 
   GramJob job_;

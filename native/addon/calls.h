@@ -13,6 +13,13 @@ Napi::Value prepare_call(const Napi::CallbackInfo& info);
 // gramTile(job: GramJob, rows: PreparedModel[], columns: PreparedModel[], threads, control) → GramTile
 Napi::Value gram_tile_call(const Napi::CallbackInfo& info);
 
+// prepareForward(source: ForwardSource, dtype, threads, control) → ForwardPass
+Napi::Value prepare_forward_call(const Napi::CallbackInfo& info);
+
+// evaluate(pass: ForwardPass, inputs: Float64Array | Float32Array | Int32Array, threads, control) → Float64Array | Float32Array, of the
+// dtype that the pass was prepared with
+Napi::Value evaluate_call(const Napi::CallbackInfo& info);
+
 // contract(plan: Plan, operands: (Float64Array | Float32Array)[], threads, control) → { data, exponent }; operands are of the plan's
 // dtype and hold what its layouts ask for.
 Napi::Value contract_call(const Napi::CallbackInfo& info);

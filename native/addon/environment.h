@@ -31,7 +31,7 @@ class Environment {
   Napi::Promise start(Napi::Env env, std::unique_ptr<AsyncCall> call);
 
   const KernelSet& kernels() const { return kernels_; }
-  Napi::FunctionReference prepared_constructor;
+  Napi::FunctionReference prepared_constructor, forward_constructor;
 
  private:
   static void settle(Napi::Env env, Napi::Function, Environment* environment, AsyncCall* call);

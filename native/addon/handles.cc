@@ -13,6 +13,8 @@ constexpr napi_type_tag kPreparedTag{0x1d6b94f2a87c4e03u, 0xb25a7c91de604f38u};
 constexpr napi_type_tag kModelTag{0x6e3d80c1f94b4a27u, 0xa8175f2cb6d94e70u};
 
 constexpr napi_type_tag kPlanTag{0x3b8e52d7c0164fa9u, 0x8d2fe4165ba97c30u};
+constexpr napi_type_tag kPassTag{0xf2ed66ffdcc99396u, 0x21bade026a6ae768u};
+constexpr napi_type_tag kForwardTag{0x9dd8904f07489671u, 0x6102dd7063e8540eu};
 
 }  // namespace
 
@@ -102,6 +104,57 @@ Napi::Value PreparedHandle::bytes(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value PreparedHandle::dispose(const Napi::CallbackInfo& info) {
+  release(info.Env());
+  return info.Env().Undefined();
+}
+
+Napi::Function ForwardHandle::define(Napi::Env env) {
+  return DefineClass(
+      env, "ForwardPass",
+      {InstanceAccessor<&ForwardHandle::bytes>("bytes"), InstanceMethod<&ForwardHandle::dispose>("dispose")});
+}
+
+Napi::Object ForwardHandle::create(Napi::Env env, std::shared_ptr<const AnyForwardPass> pass) {
+  auto external = Napi::External<std::shared_ptr<const AnyForwardPass>>::New(env, &pass);
+  external.TypeTag(&kPassTag);
+  return Environment::of(env).forward_constructor.New({external});
+}
+
+ForwardHandle::ForwardHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  if (info.Length() != 1 || !info[0].IsExternal() ||
+      !info[0].As<Napi::External<std::shared_ptr<const AnyForwardPass>>>().CheckTypeTag(&kPassTag)) {
+    fail(info.Env(), "INVALID_ARGUMENT", "a forward pass is made by prepareForward()");
+  }
+  pass_ = std::move(*info[0].As<Napi::External<std::shared_ptr<const AnyForwardPass>>>().Data());
+  bytes_ = static_cast<std::int64_t>(std::visit([](const auto& pass) { return pass.bytes(); }, *pass_));
+  info.This().As<Napi::Object>().TypeTag(&kForwardTag);
+  Napi::MemoryManagement::AdjustExternalMemory(info.Env(), bytes_);
+}
+
+ForwardHandle::~ForwardHandle() {
+  release(Env());
+}
+
+void ForwardHandle::release(Napi::Env env) {
+  if (!pass_) return;
+  pass_.reset();
+  Napi::MemoryManagement::AdjustExternalMemory(env, -bytes_);
+}
+
+std::shared_ptr<const AnyForwardPass> ForwardHandle::unwrap(const Napi::Value& value) {
+  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kForwardTag)) {
+    fail(value.Env(), "INVALID_ARGUMENT", "evaluate takes a forward pass of this backend");
+  }
+  std::shared_ptr<const AnyForwardPass> pass = Unwrap(value.As<Napi::Object>())->pass_;
+  if (!pass) fail(value.Env(), "INVALID_ARGUMENT", "this forward pass has been disposed of");
+  return pass;
+}
+
+Napi::Value ForwardHandle::bytes(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), pass_ ? static_cast<double>(bytes_) : 0);
+}
+
+Napi::Value ForwardHandle::dispose(const Napi::CallbackInfo& info) {
   release(info.Env());
   return info.Env().Undefined();
 }

@@ -7,7 +7,8 @@
 
 #include "../contraction/plan.h"
 #include "../core/control.h"
-#include "../similarity/prepared_model.h"
+#include "../model/evaluate.h"
+#include "../similarity/any_model.h"
 
 namespace tensim::addon {
 
@@ -25,8 +26,6 @@ class ControlHandle : public Napi::ObjectWrap<ControlHandle> {
 
   std::shared_ptr<Control> control_ = std::make_shared<Control>();
 };
-
-using AnyPrepared = std::variant<PreparedModel<double>, PreparedModel<float>>;
 
 // The JavaScript face of a prepared model: `outputs`, `bytes`, `dispose()`. Calls under way hold the model itself, so
 // that disposing of it in the middle is harmless. Made by `prepare` only.
@@ -47,6 +46,27 @@ class PreparedHandle : public Napi::ObjectWrap<PreparedHandle> {
 
   std::shared_ptr<const AnyPrepared> model_;
   std::size_t outputs_ = 0;
+  std::int64_t bytes_ = 0;
+};
+
+using AnyForwardPass = std::variant<ForwardPass<double>, ForwardPass<float>>;
+
+// The JavaScript face of a forward pass: `bytes`, `dispose()`; otherwise as PreparedHandle. Made by `prepareForward` only.
+class ForwardHandle : public Napi::ObjectWrap<ForwardHandle> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  static Napi::Object create(Napi::Env env, std::shared_ptr<const AnyForwardPass> pass);
+  explicit ForwardHandle(const Napi::CallbackInfo& info);
+  ~ForwardHandle() override;
+  // Checks that the value is one and has not been disposed of.
+  static std::shared_ptr<const AnyForwardPass> unwrap(const Napi::Value& value);
+
+ private:
+  Napi::Value bytes(const Napi::CallbackInfo& info);
+  Napi::Value dispose(const Napi::CallbackInfo& info);
+  void release(Napi::Env env);
+
+  std::shared_ptr<const AnyForwardPass> pass_;
   std::int64_t bytes_ = 0;
 };
 

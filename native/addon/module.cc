@@ -63,13 +63,17 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
     fail(env, error.code(), error.what());
   }
   Environment& environment = Environment::of(env);
-  Napi::Function control = ControlHandle::define(env), prepared = PreparedHandle::define(env);
+  Napi::Function control = ControlHandle::define(env), prepared = PreparedHandle::define(env),
+                 forward = ForwardHandle::define(env);
   environment.prepared_constructor = Napi::Persistent(prepared);
+  environment.forward_constructor = Napi::Persistent(forward);
   exports.Set("Control", control);
   exports.Set("Plan", PlanHandle::define(env));
   exports.Set("info", Napi::Function::New<info>(env, "info"));
   exports.Set("prepare", Napi::Function::New<prepare_call>(env, "prepare"));
   exports.Set("gramTile", Napi::Function::New<gram_tile_call>(env, "gramTile"));
+  exports.Set("prepareForward", Napi::Function::New<prepare_forward_call>(env, "prepareForward"));
+  exports.Set("evaluate", Napi::Function::New<evaluate_call>(env, "evaluate"));
   exports.Set("contract", Napi::Function::New<contract_call>(env, "contract"));
   exports.Set("loopHafnian", Napi::Function::New<loop_hafnian_call>(env, "loopHafnian"));
   exports.Set("gemmWorkspace", Napi::Function::New<gemm_workspace_of>(env, "gemmWorkspace"));

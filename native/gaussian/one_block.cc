@@ -7,43 +7,7 @@
 namespace tensim {
 namespace {
 
-bool absent(const MatrixView& view) {
-  return view.data == nullptr;
-}
-
-double element(const MatrixView& view, std::size_t i, std::size_t j = 0) {
-  const std::ptrdiff_t at =
-      static_cast<std::ptrdiff_t>(i) * view.row_stride + static_cast<std::ptrdiff_t>(j) * view.column_stride;
-  return view.dtype == DType::kFloat64 ? static_cast<const double*>(view.data)[at]
-                                       : static_cast<double>(static_cast<const float*>(view.data)[at]);
-}
-
-std::vector<double> vector_of(const MatrixView& view, std::size_t size) {
-  std::vector<double> values(size, 0.0);
-  if (!absent(view)) {
-    for (std::size_t i = 0; i < size; ++i) values[i] = element(view, i);
-  }
-  return values;
-}
-
-bool any(const std::vector<double>& values) {
-  return std::any_of(values.begin(), values.end(), [](double x) { return x != 0; });
-}
-
-// W·x + b
-std::vector<double> affine(const Context& context, const MatrixView& w, const std::vector<double>& x,
-                           const MatrixView& b) {
-  std::vector<double> y = vector_of(b, w.rows);
-  if (!any(x)) return y;
-  context.parallel_for(w.rows, [&](std::size_t i) {
-    double sum = 0;
-    for (std::size_t j = 0; j < w.columns; ++j) sum += element(w, i, j) * x[j];
-    y[i] += sum;
-  });
-  return y;
-}
-
-FoldedMatrix product(const Context& context, const MatrixView& a, const MatrixView& b) {
+FoldedMatrix multiply(const Context& context, const MatrixView& a, const MatrixView& b) {
   FoldedMatrix c = FoldedMatrix::allocate(a.rows, b.columns);
   gemm<double>(context, a, b, c.data(), static_cast<std::ptrdiff_t>(b.columns));
   return c;
@@ -65,7 +29,7 @@ FoldedMatrix scaled_identity(std::size_t size, double factor) {
 }
 
 // The affine map z ↦ P z + p from the whitened input to where the chain has got. P = sigma · I is not stored.
-struct Front {
+struct FoldedFront {
   bool identity = true;
   double sigma = 1;
   FoldedMatrix matrix;
@@ -73,7 +37,7 @@ struct Front {
 
   // W·P, borrowing W itself where that is the same.
   FoldedMatrix after(const Context& context, const MatrixView& w) const {
-    if (!identity) return product(context, w, matrix.view);
+    if (!identity) return multiply(context, w, matrix.view);
     if (sigma != 1) return scaled(w, sigma);
     FoldedMatrix borrowed;
     borrowed.view = w;
@@ -93,7 +57,7 @@ FoldedMatrix FoldedMatrix::allocate(std::size_t rows, std::size_t columns) {
 
 QuadraticMap fold(const Context& context, const std::vector<LayerView>& layers, const WhitenedLaw& law,
                   std::size_t inputs) {
-  Front front;
+  FoldedFront front;
   front.sigma = law.sigma;
   front.offset = vector_of(law.mean, inputs);
   if (!absent(law.factor)) {
@@ -105,16 +69,17 @@ QuadraticMap fold(const Context& context, const std::vector<LayerView>& layers, 
   map.inputs = absent(law.factor) ? inputs : law.factor.columns;
   for (const LayerView& layer : layers) {
     context.control.throw_if_aborted();
-    if (!layer.bilinear && !map.block) {  // before the block
+    if (layer.type == LayerType::kLinear && !map.block) {  // before the block
       std::vector<double> offset = affine(context, layer.weight, front.offset, layer.bias);
       front.matrix = front.after(context, layer.weight);
       front.identity = false;
       front.offset = std::move(offset);
-    } else if (!layer.bilinear) {  // after the block
-      map.down = product(context, layer.weight, map.down.view);
-      if (!absent(map.linear.view)) map.linear = product(context, layer.weight, map.linear.view);
+    } else if (layer.type == LayerType::kLinear) {  // after the block
+      map.down = multiply(context, layer.weight, map.down.view);
+      if (!absent(map.linear.view)) map.linear = multiply(context, layer.weight, map.linear.view);
       map.constant = affine(context, layer.weight, map.constant, layer.bias);
     } else {
+      if (layer.type == LayerType::kAttention) throw Error("UNSUPPORTED_LAYER", "the method one-block does not know attention layers");
       if (map.block) throw Error("UNSUPPORTED_LAYER", "a chain with more than one block");
       map.block = true;
       map.left = front.after(context, layer.left);

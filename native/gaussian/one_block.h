@@ -5,27 +5,9 @@
 
 #include "../core/aligned_buffer.h"
 #include "../core/context.h"
-#include "../core/matrix_view.h"
+#include "layers.h"
 
 namespace tensim {
-
-// A layer over memory that somebody else owns; shapes as in lib/model/model.ts. A view without data is absent: no bias,
-// or D = I.
-struct LayerView {
-  bool bilinear = false;
-  MatrixView weight, bias;     // linear: x ↦ W x + b
-  MatrixView left, left_bias;  // bilinear: x ↦ α x + β (D((L x + l) ⊙ (R x + r)) + c)
-  MatrixView right, right_bias;
-  MatrixView down, down_bias;
-  double alpha = 0, beta = 1;
-};
-
-// x = μ + C z, z ~ N(0, I_k). Without a factor C = sigma · I.
-struct WhitenedLaw {
-  MatrixView mean;    // (d, 1) or absent
-  MatrixView factor;  // (d, k) or absent
-  double sigma = 1;
-};
 
 // A matrix that is either a view of somebody else's or its own.
 struct FoldedMatrix {

@@ -56,7 +56,8 @@ GramTile gram_tile(const Context& context, const GramJob& job, const std::vector
     for (const PreparedModel<T>* model : *list) {
       const bool features_fit = model->feature_offsets.empty() || first.feature_offsets.empty() ||
                                 model->feature_offsets == first.feature_offsets;
-      if (model->outputs != outputs || model->depth != first.depth || !features_fit) {
+      if (model->outputs != outputs || model->depth != first.depth || model->positions != first.positions ||
+          !features_fit) {
         throw Error("SHAPE_MISMATCH", "the models of a tile differ in their inputs or outputs");
       }
     }
@@ -139,7 +140,10 @@ GramTile gram_tile(const Context& context, const GramJob& job, const std::vector
       for (std::size_t c = 0; c < outputs; ++c) slices[c] += sums[u * outputs + c];
     }
     double total = 0;
-    for (double slice : slices) total += slice;
+    for (double& slice : slices) {
+      slice *= static_cast<double>(first.positions);
+      total += slice;
+    }
     const auto put = [&](std::size_t i, std::size_t j) {
       const std::size_t at = i * columns.size() + j;
       tile.total[at] = total;

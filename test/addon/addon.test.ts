@@ -23,7 +23,7 @@ function linear(weight: readonly number[], inputs: number): LinearLayer {
 }
 
 function chainOf(layers: ChainSource['layers'], inputs: number): ChainSource {
-  return { kind: 'chain', inputs, law: { sigma: 1 }, layers };
+  return { kind: 'chain', inputs, positions: 1, method: 'one-block', law: { sigma: 1 }, layers };
 }
 
 describe.skipIf(absent)('the addon', () => {

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { ChainMethod } from '../../lib/backend/backend.js';
 import { backends, selectBackend } from '../../lib/backend/select.js';
 
 afterEach(() => vi.unstubAllEnvs());
@@ -35,6 +36,22 @@ describe('selectBackend', () => {
     expect(() => selectBackend('gpu' as 'cuda')).toThrow(/option "backend" is "gpu".*auto, native, cuda, fallback/);
     vi.stubEnv('TENSIM_BACKEND', 'Native');
     expect(() => selectBackend()).toThrow(/TENSIM_BACKEND is "Native"/);
+  });
+});
+
+describe('selectBackend for a method', () => {
+  it('passes over a backend that lacks it, and refuses it by name, with the reason', () => {
+    vi.stubEnv('TENSIM_BACKEND', undefined);
+    // No backend has this method: the fallback is what is left, as it has them all.
+    const unknown = 'riddle' as ChainMethod;
+    expect(selectBackend('auto', unknown).name).toBe('fallback');
+    expect(() => selectBackend('fallback', unknown)).toThrow(expect.objectContaining({ code: 'BACKEND_UNAVAILABLE' }));
+    expect(() => selectBackend('fallback', unknown)).toThrow(/"fallback".*does not know the method "riddle"/);
+    vi.stubEnv('TENSIM_BACKEND', 'fallback');
+    expect(() => selectBackend('auto', unknown)).toThrow(/method "riddle".*TENSIM_BACKEND/);
+    for (const method of ['one-block', 'two-block', 'closure', 'tensor'] as const) {
+      expect(selectBackend('fallback', method).name).toBe('fallback');
+    }
   });
 });
 

@@ -147,6 +147,7 @@ describe('tensim inspect', () => {
       'family',
       'description',
       'layers',
+      'positions',
       'inputs',
       'outputs',
       'degree',

@@ -14,6 +14,7 @@ const json = (name: string, value: unknown) =>
 describe('--input', () => {
   test('takes the names of laws', async () => {
     expect(await readInput('standard')).toBe('standard');
+    expect(await readInput('onehot')).toBe('onehot');
     expect(await readInput('sigma=0.5')).toEqual({ sigma: 0.5 });
     expect(await readInput('sigma=2e3')).toEqual({ sigma: 2000 });
   });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Backend, ChainSource, GramJob } from '../../lib/backend/backend.js';
 import { createFallback } from '../../lib/fallback/backend.js';
-import { blockModel, modelOf, randomBlock, randomLinear } from '../support/models.js';
+import { blockModel, modelOf, randomAttention, randomBlock, randomLinear } from '../support/models.js';
 import { random } from '../support/random.js';
 
 const backend: Backend = createFallback();
@@ -9,7 +9,11 @@ const job: GramJob = { measure: 'gaussian', symmetric: false, perOutput: true };
 
 const chain = (inputs: number, hidden: number, outputs: number, seed = 1): ChainSource => {
   const { layers } = blockModel(random(seed), { inputs, hidden, outputs, biases: true });
-  return { kind: 'chain', layers, inputs, law: { sigma: 1 } };
+  return { kind: 'chain', layers, inputs, positions: 1, method: 'one-block', law: { sigma: 1 } };
+};
+const deepChain = (inputs: number, hidden: number): ChainSource => {
+  const block = (seed: number) => randomBlock(random(seed), { inputs, hidden, outputs: inputs, biases: true });
+  return { ...chain(inputs, 1, 1), layers: [block(1), block(2)] };
 };
 const prepare = (source: ChainSource) => backend.prepare(source, 'float64');
 
@@ -78,6 +82,48 @@ describe('the fallback', () => {
     expect(await refusal(await backend.prepare({ kind: 'features', segments }, 'float64'))).toMatch(/SHAPE|ARGUMENT/);
   });
 
+  it('refuses to mix models prepared for different methods', async () => {
+    const methods = ['one-block', 'two-block', 'closure', 'tensor'] as const;
+    const models = await Promise.all(methods.map((method) => prepare({ ...chain(3, 2, 2), method })));
+    for (const [i, a] of models.entries()) {
+      for (const [j, b] of models.entries()) {
+        const tile = backend.gramTile(job, [a], [b]);
+        if (i !== j) await expect(tile).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+        else expect((await tile).total[0]).toBeGreaterThan(0);
+      }
+    }
+  });
+
+  it.each(['two-block', 'tensor'] as const)(
+    'refuses attention for the method %s, and one-block for it',
+    async (method) => {
+      const layers = [randomAttention(random(1), { inputs: 3, heads: 1, size: 2 })];
+      for (const unable of [method, 'one-block'] as const) {
+        const source = { ...chain(3, 1, 1), layers, method: unable };
+        await expect(prepare(source)).rejects.toMatchObject({ code: 'UNSUPPORTED_LAYER' });
+      }
+      const blocks = [1, 2, 3].map((seed) => randomBlock(random(seed), { inputs: 3, hidden: 2, outputs: 3 }));
+      const deep = prepare({ ...chain(3, 1, 1), layers: blocks, method });
+      if (method === 'tensor') expect((await deep).outputs).toBe(3);
+      else await expect(deep).rejects.toMatchObject({ code: 'UNSUPPORTED_LAYER' });
+    },
+  );
+
+  it('refuses attention with rotary positions on heads of odd size', async () => {
+    const layers = [randomAttention(random(1), { inputs: 3, heads: 1, size: 3, rotaryBase: 10 })];
+    const source = { ...chain(3, 1, 1), layers, method: 'closure' } as const;
+    await expect(prepare(source)).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' });
+  });
+
+  it('gives a model with itself the numbers that a copy of it gives', async () => {
+    for (const method of ['two-block', 'closure', 'tensor'] as const) {
+      const source = { ...chain(3, 4, 2), method };
+      const [model, copy] = [await prepare(source), await prepare(source)];
+      const { total } = await backend.gramTile(job, [model, copy], [model, copy]);
+      expect(new Set(total).size).toBe(1);
+    }
+  });
+
   it('refuses to fold two blocks', async () => {
     const draw = random(1);
     const { layers } = modelOf([0, 1].map(() => randomBlock(draw, { inputs: 3, hidden: 2, outputs: 3 })));
@@ -86,12 +132,17 @@ describe('the fallback', () => {
 
   it('passes NaN and infinity on, to be refused by name above', async () => {
     const layers = [{ type: 'linear', weight: { data: Float64Array.from([1e300]), shape: [1, 1] } }] as const;
-    const model = await prepare({ kind: 'chain', layers, inputs: 1, law: { sigma: 1 } });
+    const model = await prepare({ ...chain(1, 1, 1), layers });
     expect((await backend.gramTile(job, [model], [model])).total[0]).toBe(Number.POSITIVE_INFINITY);
   });
 
-  it('settles an abort at the end of the slice, not of the tile', async () => {
-    const models = await Promise.all([1, 2, 3, 4, 5, 6].map((seed) => prepare(chain(1024, 96, 10, seed))));
+  it.each([
+    ['one-block', chain(1024, 96, 10)],
+    ['closure', { ...chain(300, 96, 10), method: 'closure' }],
+    ['two-block', { ...deepChain(24, 40), method: 'two-block' }],
+    ['tensor', { ...chain(300, 96, 10), method: 'tensor' }],
+  ] as [string, ChainSource][])('settles an abort at the end of the slice, not of the tile: %s', async (_, source) => {
+    const models = await Promise.all([1, 2, 3, 4, 5, 6].map(() => prepare(source)));
     const turnsOf = async (controller: AbortController, abortAt: number) => {
       let turns = 0;
       let running = true;

@@ -24,6 +24,7 @@ describe('inspect', () => {
       family: 'bilinear',
       description: null,
       layers: ['bilinear 4 → 3 hidden → 2'],
+      positions: 1,
       inputs: 4,
       outputs: 2,
       degree: 2,

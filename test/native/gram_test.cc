@@ -102,7 +102,7 @@ struct Plain {
 
   std::vector<LayerView> layers() const {
     LayerView layer;
-    layer.bilinear = true;
+    layer.type = LayerType::kBilinear;
     layer.left = view(left, units, inputs);
     layer.right = view(right, units, inputs);
     layer.left_bias = view(left_bias, units, 1);

@@ -2,9 +2,11 @@ import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadModel } from '../../lib/model/load.js';
+import type { Model } from '../../lib/model/model.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
 import { similarity } from '../../lib/similarity/similarity.js';
-import { availableBackends } from '../support/backends.js';
+import type { SimilarityOptions, SimilarityResult } from '../../lib/similarity/types.js';
+import { availableBackends, backendsWith } from '../support/backends.js';
 
 const here = import.meta.dirname;
 const readJson = (name: string) => JSON.parse(readFileSync(join(here, '../golden', `${name}.json`), 'utf8'));
@@ -31,10 +33,19 @@ interface SmallCase {
   readonly blocks?: number;
   readonly a: string;
   readonly b: string;
-  readonly gaussian_exact: Values;
-  readonly tensor: Values;
-  readonly input: { readonly mean: readonly number[]; readonly cov: readonly (readonly number[])[] };
-  readonly gaussian_exact_input: Values;
+  readonly layers?: number;
+  readonly gaussian_closure: Values;
+  readonly gaussian_exact?: Values | null;
+  readonly tensor?: Values;
+  readonly input?: { readonly mean: readonly number[]; readonly cov: readonly (readonly number[])[] };
+  readonly gaussian_closure_input?: Values;
+  readonly gaussian_exact_input?: Values;
+}
+interface SeedsCase {
+  readonly blocks: number;
+  readonly seeds: readonly [number, number];
+  readonly exact?: Values;
+  readonly closure: Values;
 }
 
 /** Steps of the grokking series that are shipped. */
@@ -87,26 +98,52 @@ describe.each(availableBackends)('golden values on %s', (backend) => {
       }
     });
   });
-
-  const cases: readonly SmallCase[] = readJson('small_models');
-  const depthOne = cases.filter(({ family, blocks }) => family === 'deep' && blocks === 1);
-
-  it.each(depthOne)('$a and $b agree with quadrature to 1e-9', async (golden) => {
-    const load = (file: string) => loadModel(join(here, '../golden/models', file));
-    const [a, b] = [await load(golden.a), await load(golden.b)];
-    const compared = async (options: object) => similarity(a, b, { backend, perOutput: true, ...options });
-    expectValues(await compared({ measure: 'gaussian' }), golden.gaussian_exact);
-    expectValues(await compared({ measure: 'tensor' }), golden.tensor);
-    const result = await compared({ measure: 'gaussian', input: { ...golden.input, name: basename(golden.a) } });
-    expectValues(result, golden.gaussian_exact_input);
-    expect(result.input).toBe(basename(golden.a));
-  });
 });
 
-function expectValues(result: Awaited<ReturnType<typeof similarity>>, golden: Values): void {
+describe.each(backendsWith('one-block', 'two-block', 'closure', 'tensor'))('small golden networks on %s', (backend) => {
+  const cases: readonly SmallCase[] = readJson('small_models');
+  const compare = (a: Model, b: Model, options: SimilarityOptions) =>
+    similarity(a, b, { backend, perOutput: true, ...options });
+
+  it.each(cases)('$a and $b: exact to 1e-9, closure and tensor to 1e-10', async (golden) => {
+    const load = (file: string) => loadModel(join(here, '../golden/models', file));
+    const [a, b] = [await load(golden.a), await load(golden.b)];
+    const depth = golden.blocks ?? golden.layers!;
+    const compared = (options: SimilarityOptions) => compare(a, b, options);
+    const closure = await compared({ method: 'closure' });
+    expectValues(closure, golden.gaussian_closure, 1e-10);
+    expect(closure).toMatchObject({ method: 'closure', exact: depth === 1 });
+    const hasExact = depth <= (golden.family === 'attention' ? 1 : 2);
+    if (hasExact) {
+      const exact = await compared({});
+      expectValues(exact, golden.gaussian_exact ?? golden.gaussian_closure, 1e-9);
+      expect(exact).toMatchObject({ method: 'exact', exact: true });
+    } else await expect(compared({})).rejects.toMatchObject({ code: 'UNSUPPORTED_LAYER' });
+    if (golden.tensor) expectValues(await compared({ measure: 'tensor' }), golden.tensor, 1e-10);
+    if (golden.input === undefined) return;
+    const input = { ...golden.input, name: basename(golden.a) };
+    expectValues(await compared({ method: 'closure', input }), golden.gaussian_closure_input!, 1e-10);
+    if (hasExact && golden.gaussian_exact_input)
+      expectValues(await compared({ input }), golden.gaussian_exact_input, 1e-9);
+  });
+
+  it.each(readJson('digits-seeds').cases as readonly SeedsCase[])(
+    'networks of $blocks blocks trained from seeds $seeds: exact to 1e-9, closure to 1e-10',
+    async ({ blocks, seeds, exact, closure }) => {
+      const load = (seed: number) =>
+        loadModel(join(here, `../golden/digits-seeds/deep${blocks}_seed${seed}.safetensors`));
+      const [a, b] = [await load(seeds[0]), await load(seeds[1])];
+      expectValues(await compare(a, b, { method: 'closure' }), closure, 1e-10);
+      if (exact) expectValues(await compare(a, b, {}), exact, 1e-9);
+      else await expect(compare(a, b, {})).rejects.toMatchObject({ code: 'UNSUPPORTED_LAYER' });
+    },
+  );
+});
+
+function expectValues(result: SimilarityResult, golden: Values, tolerance: number): void {
   const close = (value: number, expected: number) => {
     const scale = Math.max(Math.abs(expected), Math.sqrt(golden.aa) * Math.sqrt(golden.bb));
-    expect(Math.abs(value - expected)).toBeLessThanOrEqual(1e-9 * scale);
+    expect(Math.abs(value - expected)).toBeLessThanOrEqual(tolerance * scale);
   };
   close(result.innerProduct, golden.ab);
   close(result.normA ** 2, golden.aa);

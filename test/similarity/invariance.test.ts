@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { BilinearLayer, LinearLayer, Model } from '../../lib/model/model.js';
+import type { AttentionLayer, BilinearLayer, LinearLayer, Model } from '../../lib/model/model.js';
 import { similarity } from '../../lib/similarity/similarity.js';
-import type { Measure } from '../../lib/similarity/types.js';
+import type { Measure, SimilarityOptions } from '../../lib/similarity/types.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
-import { availableBackends } from '../support/backends.js';
-import { modelOf, randomBlock, randomLinear } from '../support/models.js';
+import { availableBackends, backendsWith } from '../support/backends.js';
+import { modelOf, randomAttention, randomBlock, randomLinear, sequenceModel } from '../support/models.js';
 import { identity, product, type Rows, rowsOf, tensorOf, transposed } from '../support/oracles.js';
 import { type Random, random } from '../support/random.js';
 
@@ -180,6 +180,108 @@ describe.each(availableBackends)('on %s', (backend) => {
     const network = randomNetwork(draw, 1);
     const turned = TRANSFORMATIONS['changing the basis after the block'](network, draw);
     expect(await cosine(network, turned, 'gaussian')).toBeLessThan(0.999);
+  });
+});
+
+/** The network among other blocks, the same for all networks of a test. */
+const lead = randomBlock(random(101), { inputs: 3, hidden: 4, outputs: 3, biases: true, residual: [0.5, 0.5] });
+const tail = randomBlock(random(102), { inputs: 2, hidden: 3, outputs: 2, biases: true, residual: [0.4, 0.6] });
+const layersOf = ({ first, block, last }: Network) => [first, block, last];
+
+const DEEP: Record<string, { options: SimilarityOptions; embed: (network: Network) => Model }> = {
+  'two blocks, exactly, the first': { options: {}, embed: (network) => modelOf([...layersOf(network), tail]) },
+  'two blocks, exactly, the second': { options: {}, embed: (network) => modelOf([lead, ...layersOf(network)]) },
+  'three blocks by the closure, the middle one': {
+    options: { method: 'closure' },
+    embed: (network) => modelOf([lead, ...layersOf(network), tail]),
+  },
+  'three blocks under tensor, the middle one': {
+    options: { measure: 'tensor' },
+    embed: (network) => modelOf([lead, ...layersOf(network), tail]),
+  },
+};
+
+describe.each(backendsWith('two-block', 'closure', 'tensor'))('deep networks on %s', (backend) => {
+  describe.each(Object.keys(DEEP))('the similarity of %s, does not change by', (name) => {
+    const { options, embed } = DEEP[name];
+    const cosine = async (a: Model, b: Model) => (await similarity(a, b, { ...options, backend })).similarity;
+
+    it.each(Object.keys(TRANSFORMATIONS))('%s', async (transformation) => {
+      await fc.assert(
+        fc.asyncProperty(seed, async (start) => {
+          const draw = random(start);
+          const [a, b] = [randomNetwork(draw), randomNetwork(draw)];
+          const changed = TRANSFORMATIONS[transformation](a, draw);
+          const [before, after] = [await cosine(embed(a), embed(b)), await cosine(embed(changed), embed(b))];
+          expect(Math.abs(after - before)).toBeLessThan(1e-10);
+          expect(1 - (await cosine(embed(changed), embed(a)))).toBeLessThan(1e-10);
+        }),
+        { numRuns: 5 },
+      );
+    });
+
+    it('scaling the whole output, but for the sign of the factor', async () => {
+      const draw = random(9);
+      const [a, b] = [randomNetwork(draw), randomNetwork(draw)].map(embed);
+      const scaled = (factor: number) =>
+        modelOf([
+          ...a.layers,
+          { type: 'linear', weight: tensorOf(identity(2).map((row) => row.map((x) => factor * x))) },
+        ]);
+      const before = await cosine(a, b);
+      for (const factor of [1e-3, 7, 1e3]) {
+        expect(Math.abs((await cosine(scaled(factor), b)) - before)).toBeLessThan(1e-10);
+        expect(Math.abs((await cosine(scaled(-factor), b)) + before)).toBeLessThan(1e-10);
+      }
+    });
+  });
+});
+
+describe.each(backendsWith('closure'))('attention on %s', (backend) => {
+  const shape = { inputs: 3, heads: 2, size: 2, biases: true, rotaryBase: 100, residual: [1, 0.5] } as const;
+  const ROLES = ['q1', 'k1', 'q2', 'k2', 'v', 'q1Bias', 'k1Bias', 'q2Bias', 'k2Bias', 'vBias'] as const;
+  /** Rows of a head of a weight, or entries of a bias, exchanged with those of the other. */
+  const swapHeads = (tensor: Tensor): Tensor => {
+    const half = tensor.data.length / 2;
+    return { ...tensor, data: Float64Array.of(...tensor.data.subarray(half), ...tensor.data.subarray(0, half)) };
+  };
+  const CHANGES: Record<string, (layer: AttentionLayer) => AttentionLayer> = {
+    'permuting heads': (layer) => ({
+      ...layer,
+      ...Object.fromEntries(ROLES.map((role) => [role, swapHeads(layer[role]!)])),
+      o: mapTensor(layer.o, (rows) => rows.map(([a, b, c, d]) => [c, d, a, b])),
+    }),
+    'swapping (q1, k1) with (q2, k2) in a head': (layer) => {
+      const first = (a: Tensor, b: Tensor): Tensor => {
+        const half = a.data.length / 2;
+        return { ...a, data: Float64Array.of(...b.data.subarray(0, half), ...a.data.subarray(half)) };
+      };
+      const { q1, k1, q2, k2, q1Bias, k1Bias, q2Bias, k2Bias } = layer;
+      return {
+        ...layer,
+        ...{ q1: first(q1, q2), q2: first(q2, q1), k1: first(k1, k2), k2: first(k2, k1) },
+        ...{ q1Bias: first(q1Bias!, q2Bias!), q2Bias: first(q2Bias!, q1Bias!) },
+        ...{ k1Bias: first(k1Bias!, k2Bias!), k2Bias: first(k2Bias!, k1Bias!) },
+      };
+    },
+  };
+
+  it.each(Object.keys(CHANGES))('at depth one and two does not change by %s', async (name) => {
+    const draw = random(14);
+    const layers = () =>
+      [randomAttention(draw, shape), randomAttention(draw, shape), randomLinear(draw, 2, 3)] as const;
+    const [a, b] = [layers(), layers()];
+    for (const depth of [1, 2]) {
+      const build = ([one, two, head]: ReturnType<typeof layers>) =>
+        sequenceModel(3, depth === 1 ? [one, head] : [two, one, head]);
+      const options = { backend, method: depth === 1 ? 'exact' : 'closure' } as const;
+      const changed = build([CHANGES[name](a[0]), a[1], a[2]]);
+      const before = (await similarity(build(a), build(b), options)).similarity;
+      const after = (await similarity(changed, build(b), options)).similarity;
+      expect(Math.abs(after - before)).toBeLessThan(1e-10);
+      expect(1 - (await similarity(changed, build(a), options)).similarity).toBeLessThan(1e-10);
+      expect((await similarity(changed, build(a), { measure: 'weights', backend })).similarity).toBeLessThan(0.999);
+    }
   });
 });
 

@@ -31,9 +31,23 @@ const refusal = (input: unknown, inputs = 2) =>
 describe('an input law', () => {
   it('has a name', async () => {
     expect((await whiten('standard', 2)).name).toBe('standard');
+    expect((await whiten('onehot', 2)).name).toBe('onehot');
     expect((await whiten({ sigma: 0.5 }, 2)).name).toBe('sigma=0.5');
     expect((await whiten({ mean: [0, 1] }, 2)).name).toBe('custom');
     expect((await whiten({ mean: [0, 1], name: 'mine' }, 2)).name).toBe('mine');
+  });
+
+  it('onehot has the mean and the covariance of a uniform one-hot vector', async () => {
+    for (const size of [1, 2, 7]) {
+      const { mean } = (await whiten('onehot', size)).law;
+      expect(Array.from(mean!)).toEqual(new Array(size).fill(1 / size));
+      const factor = await factorOf('onehot', size);
+      const cov = product(factor, transposed(factor));
+      for (const [i, row] of cov.entries()) {
+        // E x_i x_j − 1/d², x_i x_j being 1 where i = j is the token.
+        for (const [j, value] of row.entries()) expect(value).toBeCloseTo((i === j ? 1 / size : 0) - 1 / size ** 2, 14);
+      }
+    }
   });
 
   it('without a covariance has no factor, without a mean no mean', async () => {

@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { LayerDefinition } from '../../lib/model/create.js';
 import type { Model } from '../../lib/model/model.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
 import { similarity } from '../../lib/similarity/similarity.js';
 import type { Measure, SimilarityOptions } from '../../lib/similarity/types.js';
 import { availableBackends } from '../support/backends.js';
-import { blockModel, modelOf, randomBlock, randomLinear } from '../support/models.js';
+import { blockModel, modelOf, randomAttention, randomBlock, randomLinear, sequenceModel } from '../support/models.js';
 import { random } from '../support/random.js';
 
 const MEASURES: readonly Measure[] = ['gaussian', 'tensor', 'weights'];
@@ -127,7 +128,14 @@ describe.each(availableBackends)('similarity on %s', (backend) => {
     const model = (inputs: number, outputs: number, label: string) =>
       blockModel(draw, { inputs, hidden: 3, outputs }, label);
     const plain = model(4, 2, 'plain');
-    const deep = modelOf([0, 1].map(() => randomBlock(draw, { inputs: 4, hidden: 3, outputs: 4 })).concat(), 'deep');
+    const deepOf = (blocks: number) => [
+      ...Array.from({ length: blocks }, () => randomBlock(draw, { inputs: 4, hidden: 3, outputs: 4 })),
+      randomLinear(draw, 2, 4),
+    ];
+    const deep = modelOf(deepOf(3), 'deep');
+    const attention = () => randomAttention(draw, { inputs: 4, heads: 2, size: 2, residual: [1, 1] });
+    const sequence = (blocks: LayerDefinition[], label: string, positions = 1) =>
+      sequenceModel(positions, [...blocks, randomLinear(draw, 2, 4)], label);
     const linear = modelOf([randomLinear(draw, 2, 4)], 'linear');
     const zero = modelOf([{ type: 'linear', weight: { data: new Float64Array(8), shape: [2, 4] } }], 'nothing');
     const scaled = (factor: number) =>
@@ -147,14 +155,55 @@ describe.each(availableBackends)('similarity on %s', (backend) => {
     it.each([
       ['other inputs', plain, model(5, 2, 'wide'), {}, 'SHAPE_MISMATCH', /"plain" has 4 inputs, "wide" has 5/],
       ['other outputs', plain, model(4, 3, 'tall'), {}, 'SHAPE_MISMATCH', /"plain" has 2 outputs, "tall" has 3/],
-      ['deep models', plain, deep, {}, 'UNSUPPORTED_LAYER', /"deep" has 2 bilinear blocks.*not supported yet/],
+      ['deep models', plain, deep, {}, 'UNSUPPORTED_LAYER', /"deep" has 3 bilinear blocks.*"closure"/],
+      ['deep models', plain, deep, { method: 'exact' }, 'UNSUPPORTED_LAYER', /"closure".*unknown error.*by name/],
+      [
+        'deep attention',
+        sequence([attention()], 'shallow'),
+        sequence([attention(), attention()], 'attentive'),
+        {},
+        'UNSUPPORTED_LAYER',
+        /"attentive" has 2 blocks.*"closure"/,
+      ],
+      [
+        'blocks of other kinds',
+        plain,
+        sequence([attention()], 'attentive'),
+        { method: 'closure' },
+        'UNSUPPORTED_LAYER',
+        /block 1 is attention in "attentive" and bilinear in "plain"/,
+      ],
+      [
+        'tensors of attention',
+        sequence([attention()], 'attentive'),
+        sequence([attention()], 'attentive'),
+        { measure: 'tensor' },
+        'UNSUPPORTED_LAYER',
+        /"attentive" has attention.*gaussian/,
+      ],
+      [
+        'other positions',
+        sequence([attention()], 'short', 2),
+        sequence([attention()], 'long', 3),
+        {},
+        'SHAPE_MISMATCH',
+        /"short" has 2 positions, "long" has 3/,
+      ],
+      [
+        'the closure of tensors',
+        plain,
+        plain,
+        { measure: 'tensor', method: 'closure' },
+        'INVALID_ARGUMENT',
+        /"tensor" has no method "closure"/,
+      ],
       [
         'tensors of other order',
         plain,
         linear,
         { measure: 'tensor' },
         'SHAPE_MISMATCH',
-        /"linear" is linear.*gaussian/,
+        /"plain" has 1 bilinear block and "linear" 0.*gaussian/,
       ],
       ['zero models', plain, zero, {}, 'ZERO_NORM', /"nothing" is zero/],
       ['zero models, given first', zero, plain, {}, 'ZERO_NORM', /"nothing" is zero/],
@@ -242,14 +291,12 @@ describe.each(availableBackends)('similarity on %s', (backend) => {
       expect(error.message).toMatch(message);
     });
 
-    it('layers it does not know, and sequences of positions', async () => {
-      const attention = { ...plain, label: 'talker', layers: [{ type: 'attention' }] } as unknown as Model;
-      expect(await refusal(plain, attention)).toMatchObject({
+    it('layers it does not know', async () => {
+      const softmax = { ...plain, label: 'talker', layers: [{ type: 'softmax' }] } as unknown as Model;
+      expect(await refusal(plain, softmax)).toMatchObject({
         code: 'UNSUPPORTED_LAYER',
-        message: expect.stringContaining('"talker" has a layer of type "attention"'),
+        message: expect.stringContaining('"talker" has a layer of type "softmax"'),
       });
-      const sequence = { ...plain, inputShape: [7, 4] } as Model;
-      expect(await refusal(plain, sequence)).toMatchObject({ code: 'UNSUPPORTED_LAYER' });
     });
 
     it('a matrix of no models', async () => {

@@ -133,7 +133,7 @@ describe('prepared models', () => {
       onProgress: undefined,
     };
     const labels = list.map(({ label }) => label);
-    return { sources: chainSources(list, { sigma: 1 }), labels, settings };
+    return { sources: chainSources(list, 'one-block', { sigma: 1 }), labels, settings };
   };
 
   it('are prepared once each and disposed of at the end, over all tiles', async () => {
@@ -147,8 +147,8 @@ describe('prepared models', () => {
     const { backend, counts } = counting(() => {});
     const [a, b] = models(2);
     const { settings } = run(backend, 2);
-    await gramMatrix(chainSources([a, b, a, a], { sigma: 1 }), ['a', 'b', 'a', 'a'], settings);
-    await gramPair(chainSources([b, b], { sigma: 1 }), ['b', 'b'], settings);
+    await gramMatrix(chainSources([a, b, a, a], 'one-block', { sigma: 1 }), ['a', 'b', 'a', 'a'], settings);
+    await gramPair(chainSources([b, b], 'one-block', { sigma: 1 }), ['b', 'b'], settings);
     expect(counts).toMatchObject({ prepared: 3, disposed: 3 });
   });
 

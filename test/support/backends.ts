@@ -1,5 +1,5 @@
-import type { BackendName } from '../../lib/backend/backend.js';
-import { backends } from '../../lib/backend/select.js';
+import type { BackendName, ChainMethod } from '../../lib/backend/backend.js';
+import { backends, selectBackend } from '../../lib/backend/select.js';
 
 /**
  * The backends that a suite runs on: the one TENSIM_BACKEND names, else every one that is here.
@@ -9,3 +9,8 @@ import { backends } from '../../lib/backend/select.js';
 export const availableBackends: readonly BackendName[] = (await backends())
   .filter(({ available, selected }) => available && (selected || !process.env.TENSIM_BACKEND))
   .map(({ name }) => name);
+
+/** Those of `availableBackends` that know all of these methods. */
+export function backendsWith(...methods: readonly ChainMethod[]): BackendName[] {
+  return availableBackends.filter((name) => methods.every((method) => selectBackend(name).methods.has(method)));
+}

@@ -1,5 +1,5 @@
 import { createModel, type LayerDefinition } from '../../lib/model/create.js';
-import type { BilinearLayer, LinearLayer, Model } from '../../lib/model/model.js';
+import type { AttentionLayer, BilinearLayer, LinearLayer, Model } from '../../lib/model/model.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import type { Random } from './random.js';
 
@@ -41,8 +41,57 @@ export function randomBlock(draw: Random, shape: BlockShape): BilinearLayer {
   };
 }
 
+export interface AttentionShape {
+  readonly inputs: number;
+  /** Default: as many as inputs. */
+  readonly outputs?: number;
+  readonly heads: number;
+  /** d_head. */
+  readonly size: number;
+  readonly biases?: boolean;
+  readonly residual?: readonly [alpha: number, beta: number];
+  /** Default: causal. */
+  readonly mask?: 'causal' | 'none';
+  /** Default: none. */
+  readonly rotaryBase?: number | null;
+}
+
+export function randomAttention(draw: Random, shape: AttentionShape): AttentionLayer {
+  const { inputs, outputs = inputs, heads, size, biases = false, residual = [0, 1] } = shape;
+  const { mask = 'causal', rotaryBase = null } = shape;
+  const width = heads * size;
+  const projection = () => randomTensor(draw, width, inputs);
+  return {
+    type: 'attention',
+    heads,
+    q1: projection(),
+    k1: projection(),
+    q2: projection(),
+    k2: projection(),
+    v: projection(),
+    o: randomTensor(draw, outputs, width),
+    ...(biases && {
+      q1Bias: randomTensor(draw, width),
+      k1Bias: randomTensor(draw, width),
+      q2Bias: randomTensor(draw, width),
+      k2Bias: randomTensor(draw, width),
+      vBias: randomTensor(draw, width),
+      oBias: randomTensor(draw, outputs),
+    }),
+    mask,
+    rotaryBase,
+    alpha: residual[0],
+    beta: residual[1],
+  };
+}
+
 export function modelOf(layers: readonly LayerDefinition[], label = 'model'): Model {
   return createModel({ layers, label });
+}
+
+/** A network of several positions. */
+export function sequenceModel(positions: number, layers: readonly LayerDefinition[], label = 'model'): Model {
+  return createModel({ layers, positions, label });
 }
 
 /** A plain network of one block. */

@@ -1,4 +1,4 @@
-import type { BilinearLayer, Layer, Model } from '../../lib/model/model.js';
+import type { AttentionLayer, BilinearLayer, Layer, Model } from '../../lib/model/model.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 
 /** Slow, plain and independent of the library: matrices are arrays of rows. */
@@ -19,9 +19,57 @@ export function covarianceOf({ factor }: OracleLaw): Rows {
   return product(factor, transposed(factor));
 }
 
-/** f(x), layer after layer. */
+/** f(x) of a plain network. */
 export function evaluate(model: Model, x: readonly number[]): number[] {
-  return model.layers.reduce((vector: number[], layer) => applyLayer(layer, vector), [...x]);
+  return evaluateSequence(model, [[...x]])[0];
+}
+
+/** f(x), layer after layer; x has a row per position. */
+export function evaluateSequence(model: Model, x: Rows): Rows {
+  return model.layers.reduce(
+    (rows: Rows, layer) =>
+      layer.type === 'attention' ? attend(layer, rows) : rows.map((row) => applyLayer(layer, row)),
+    x,
+  );
+}
+
+/** Quadratic attention as MATH.md section 1 writes it, position by position. */
+function attend(layer: AttentionLayer, x: Rows): Rows {
+  const { heads, mask, rotaryBase, alpha, beta } = layer;
+  const size = layer.q1.shape[0] / heads;
+  const rotated = (weight: Tensor, bias: Tensor | undefined): Rows =>
+    x.map((row, s) => {
+      const projected = affine(weight, bias, row);
+      return rotaryBase === null ? projected : rotate(projected, s, size, rotaryBase);
+    });
+  const [q1, k1] = [rotated(layer.q1, layer.q1Bias), rotated(layer.k1, layer.k1Bias)];
+  const [q2, k2] = [rotated(layer.q2, layer.q2Bias), rotated(layer.k2, layer.k2Bias)];
+  const v = x.map((row) => affine(layer.v, layer.vBias, row));
+  return x.map((row, s) => {
+    const joined: number[] = [];
+    for (let head = 0; head < heads; head++) {
+      const part = (vector: readonly number[]) => vector.slice(head * size, (head + 1) * size);
+      const sum = new Array<number>(size).fill(0);
+      for (let t = 0; t < x.length; t++) {
+        if (mask === 'causal' && t > s) continue;
+        const pattern = (dot(part(q1[s]), part(k1[t])) * dot(part(q2[s]), part(k2[t]))) / size ** 2;
+        for (const [i, value] of part(v[t]).entries()) sum[i] += pattern * value;
+      }
+      joined.push(...sum);
+    }
+    return affine(layer.o, layer.oBias, joined).map((value, i) => beta * value + (alpha === 0 ? 0 : alpha * row[i]));
+  });
+}
+
+/** The half-split layout: coordinates j and j + size/2 of a head turn by the angle s·base^(−2j/size). */
+function rotate(vector: readonly number[], s: number, size: number, base: number): number[] {
+  return vector.map((value, i) => {
+    const [head, at] = [Math.floor(i / size), i % size];
+    const j = at % (size / 2);
+    const angle = s * base ** ((-2 * j) / size);
+    const partner = vector[head * size + (at < size / 2 ? at + size / 2 : at - size / 2)];
+    return value * Math.cos(angle) + (at < size / 2 ? -partner : partner) * Math.sin(angle);
+  });
 }
 
 /**
@@ -100,7 +148,7 @@ function padBlock(block: BilinearLayer): { left: Rows; right: Rows; down: Rows }
   };
 }
 
-function applyLayer(layer: Layer, x: readonly number[]): number[] {
+function applyLayer(layer: Exclude<Layer, AttentionLayer>, x: readonly number[]): number[] {
   if (layer.type === 'linear') return affine(layer.weight, layer.bias, x);
   const left = affine(layer.left, layer.leftBias, x);
   const right = affine(layer.right, layer.rightBias, x);

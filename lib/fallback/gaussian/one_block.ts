@@ -2,9 +2,10 @@ import type { ChainSource } from '../../backend/backend.js';
 import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { BilinearLayer, LinearLayer } from '../../model/model.js';
-import { multiplyChain } from '../gemm/chain.js';
 import { multiply, multiplyVector } from '../gemm/gemm.js';
 import { type MatrixView, matrixOf, rowMajor, vectorOf } from '../gemm/pack.js';
+import { copyRows, foldAfter, meanOf, throughInputs, throughLayers, unlessZero, weightsLastFirst } from './fold.js';
+import { requireBilinear, stagesOf } from './stages.js';
 
 /**
  * A chain with at most one block, every linear layer and the input law folded in (MATH.md section 3):
@@ -34,19 +35,16 @@ export interface OneBlock {
 
 /**
  * Folds a chain, multiplying in the cheapest order.
- * @throws TensimError `UNSUPPORTED_LAYER` for more than one block.
+ * @throws TensimError `UNSUPPORTED_LAYER` for more than one block, or one that is not bilinear.
  */
 export async function foldOneBlock(source: ChainSource, pacer: Pacer): Promise<OneBlock> {
-  const blocks = source.layers.filter((layer) => layer.type === 'bilinear');
-  if (blocks.length > 1) {
-    throw new TensimError('UNSUPPORTED_LAYER', `a chain of ${blocks.length} bilinear blocks cannot be folded into one`);
+  const { before, stages } = stagesOf(source.layers);
+  if (stages.length > 1) {
+    throw new TensimError('UNSUPPORTED_LAYER', `a chain of ${stages.length} blocks cannot be folded into one`);
   }
-  const [block] = blocks;
-  if (block === undefined) return foldLinear(source, pacer);
-  const position = source.layers.indexOf(block);
-  const before = source.layers.slice(0, position) as LinearLayer[];
-  const after = source.layers.slice(position + 1) as LinearLayer[];
-  return foldAround(source, before, block, after, pacer);
+  const [stage] = stages;
+  if (stage === undefined) return foldLinear(source, pacer);
+  return foldAround(source, before, requireBilinear(stage.block, 'one-block'), stage.after, pacer);
 }
 
 async function foldLinear(source: ChainSource, pacer: Pacer): Promise<OneBlock> {
@@ -112,24 +110,6 @@ async function foldAround(
   };
 }
 
-/** What follows the sum in the block: β·W·D for the units, and α·W for the residual (null without one), W the layers after. */
-async function foldAfter(
-  block: BilinearLayer,
-  width: number,
-  after: readonly MatrixView[],
-  pacer: Pacer,
-): Promise<{ down: MatrixView; skip: MatrixView | null }> {
-  const inner = block.down === undefined ? [] : [matrixOf(block.down)];
-  if (block.alpha === 0) {
-    return { down: await scaledProduct(block.beta, width, [...after, ...inner], pacer), skip: null };
-  }
-  const outer = after.length === 0 ? [] : [await multiplyChain(after, pacer)];
-  return {
-    down: await scaledProduct(block.beta, width, [...outer, ...inner], pacer),
-    skip: await scaledProduct(block.alpha, width, outer, pacer),
-  };
-}
-
 /** L_0, R_0, L_1, R_1, …, then the residual's rows, as one row-major matrix. */
 async function stackRows(block: BilinearLayer, skip: MatrixView | null, pacer: Pacer): Promise<MatrixView> {
   const left = matrixOf(block.left);
@@ -141,18 +121,6 @@ async function stackRows(block: BilinearLayer, skip: MatrixView | null, pacer: P
   await copyRows(right, 1, data, columns, 2 * columns, pacer);
   if (skip !== null) await copyRows(skip, 1, data, 2 * hidden * columns, columns, pacer);
   return rowMajor(data, rows, columns);
-}
-
-/** `outer`, then the weights in front of it (last layer first), then C: what acts on z. A row-major matrix of its own. */
-async function throughInputs(
-  outer: readonly MatrixView[],
-  before: readonly MatrixView[],
-  { law, inputs }: ChainSource,
-  pacer: Pacer,
-): Promise<MatrixView> {
-  if (law.factor === undefined) return scaledProduct(law.sigma, inputs, [...outer, ...before], pacer);
-  const factor = rowMajor(law.factor.data, inputs, law.factor.columns);
-  return scaledProduct(1, inputs, [...outer, ...before, factor], pacer);
 }
 
 /** w = D·(l ⊙ R + r ⊙ L) + A, (o, k), or null if both parts are zero. */
@@ -180,59 +148,6 @@ async function linearPart(
   return unlessZero(linear);
 }
 
-/** A vector sent through linear layers, biases included. */
-async function throughLayers(layers: readonly LinearLayer[], start: Float64Array, pacer: Pacer): Promise<Float64Array> {
-  let vector: Float64Array = start.slice();
-  for (const { weight, bias } of layers) {
-    vector = await multiplyVector(matrixOf(weight), vector, vectorOf(bias, weight.shape[0]), pacer);
-  }
-  return vector;
-}
-
-function weightsLastFirst(layers: readonly LinearLayer[]): MatrixView[] {
-  return layers.map((layer) => matrixOf(layer.weight)).reverse();
-}
-
-function meanOf({ law, inputs }: ChainSource): Float64Array {
-  return law.mean ?? new Float64Array(inputs);
-}
-
-/** A number times the product of a chain (for an empty one, the identity of the given size), as a matrix of its own. */
-async function scaledProduct(
-  factor: number,
-  size: number,
-  chain: readonly MatrixView[],
-  pacer: Pacer,
-): Promise<MatrixView> {
-  const product = chain.length === 0 ? identity(size) : await multiplyChain(chain, pacer);
-  const data = new Float64Array(product.rows * product.columns);
-  await copyRows(product, factor, data, 0, product.columns, pacer);
-  return rowMajor(data, product.rows, product.columns);
-}
-
-/** Writes factor · row i of a matrix from `target[at + i·stride]` on. */
-async function copyRows(
-  view: MatrixView,
-  factor: number,
-  target: Float64Array,
-  at: number,
-  stride: number,
-  pacer: Pacer,
-): Promise<void> {
-  for (let i = 0; i < view.rows; i++) {
-    let from = i * view.rowStride;
-    const start = at + i * stride;
-    for (let j = 0; j < view.columns; j++, from += view.columnStride) target[start + j] = factor * view.data[from];
-    if (pacer.due(view.columns)) await pacer.pause();
-  }
-}
-
-function identity(size: number): MatrixView {
-  const data = new Float64Array(size * size);
-  for (let i = 0; i < size; i++) data[i * size + i] = 1;
-  return rowMajor(data, size, size);
-}
-
 /** l_0, r_0, l_1, r_1, …, then zeros up to `length`. */
 function interleave(left: Float64Array, right: Float64Array, length: number): Float64Array {
   const mixed = new Float64Array(length);
@@ -247,8 +162,4 @@ function dotOf(data: Float64Array, a: number, b: number, length: number): number
   let sum = 0;
   for (let i = 0; i < length; i++) sum += data[a + i] * data[b + i];
   return sum;
-}
-
-function unlessZero(data: Float64Array): Float64Array | null {
-  return data.every((value) => value === 0) ? null : data;
 }

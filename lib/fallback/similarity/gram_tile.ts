@@ -2,8 +2,17 @@ import type { GramJob, GramTile } from '../../backend/backend.js';
 import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { TensorData } from '../../tensor/tensor.js';
+import { closureSlices } from '../gaussian/closure.js';
+import { tensorSlices } from '../gaussian/tensor.js';
+import { twoBlockSlices } from '../gaussian/two_block_pair.js';
 import { pairProducts, type QuadraticPart } from './pair_kernel.js';
-import { copyInto, type FallbackModel, type PreparedChain, type PreparedFeatures } from './prepared.js';
+import {
+  type Content,
+  copyInto,
+  type FallbackModel,
+  type PreparedFeatures,
+  type PreparedOneBlock,
+} from './prepared.js';
 
 /**
  * The inner products of rows with columns, pair after pair. A symmetric tile computes i ≤ j and mirrors.
@@ -44,20 +53,16 @@ export async function gramTile(
   return job.perOutput ? { total, perOutput: slices } : { total };
 }
 
-interface WidenedChain {
-  readonly kind: 'chain';
-  readonly chain: PreparedChain;
+interface WidenedOneBlock {
+  readonly kind: 'one-block';
+  readonly chain: PreparedOneBlock;
   readonly part: QuadraticPart;
 }
-type Widened = WidenedChain | PreparedFeatures;
+type Widened = WidenedOneBlock | Exclude<Content, PreparedOneBlock>;
 
 /** The panels in double precision, for the one kernel there is: single precision is widened into a buffer used again. */
-async function widen(
-  content: PreparedChain | PreparedFeatures,
-  buffer: { panels?: Float64Array },
-  pacer: Pacer,
-): Promise<Widened> {
-  if (content.kind === 'features') return content;
+async function widen(content: Content, buffer: { panels?: Float64Array }, pacer: Pacer): Promise<Widened> {
+  if (content.kind !== 'one-block') return content;
   let panels = content.factors;
   if (!(panels instanceof Float64Array)) {
     if (buffer.panels === undefined || buffer.panels.length < panels.length) {
@@ -68,7 +73,7 @@ async function widen(
   }
   const { units, inputs, down, constant } = content;
   const part = { units, depth: inputs, outputs: constant.length, factors: panels, down };
-  return { kind: 'chain', chain: content, part };
+  return { kind: 'one-block', chain: content, part };
 }
 
 /** The inner products of one pair, one per slice, into `result`. */
@@ -79,9 +84,13 @@ async function pairSlices(
   result: Float64Array,
   pacer: Pacer,
 ): Promise<void> {
-  if (row.kind === 'chain' && column.kind === 'chain') await chainSlices(measure, row, column, result, pacer);
+  if (row.kind === 'one-block' && column.kind === 'one-block') await chainSlices(measure, row, column, result, pacer);
   else if (row.kind === 'features' && column.kind === 'features') await featureSlices(row, column, result, pacer);
-  else throw new TensimError('INVALID_ARGUMENT', 'a chain cannot be compared with plain features');
+  else if (row === column && 'self' in row) result.set(row.self);
+  else if (row.kind === 'two-block' && column.kind === 'two-block') await twoBlockSlices(row, column, result, pacer);
+  else if (row.kind === 'closure' && column.kind === 'closure') await closureSlices(row, column, result, pacer);
+  else if (row.kind === 'tensor' && column.kind === 'tensor') await tensorSlices(row, column, result, pacer);
+  else throw new TensimError('INVALID_ARGUMENT', `models of a tile are prepared as ${row.kind} and ${column.kind}`);
 }
 
 /**
@@ -90,11 +99,13 @@ async function pairSlices(
  *     gaussian            P_c + w_c·w'_c + m_c m'_c
  *     tensor, one block   ½ (P_c + w_c·w'_c) + e_c e'_c     the linear part fills two legs of x̃ ⊗ x̃, half in each
  *     tensor, no block    w_c·w'_c + e_c e'_c
+ *
+ * Positions are independent and alike, so each adds the same.
  */
 async function chainSlices(
   measure: GramJob['measure'],
-  { chain: a, part: aPart }: WidenedChain,
-  { chain: b, part: bPart }: WidenedChain,
+  { chain: a, part: aPart }: WidenedOneBlock,
+  { chain: b, part: bPart }: WidenedOneBlock,
   result: Float64Array,
   pacer: Pacer,
 ): Promise<void> {
@@ -105,7 +116,7 @@ async function chainSlices(
     }
   }
   if (measure === 'gaussian') {
-    for (let c = 0; c < result.length; c++) result[c] += a.mean[c] * b.mean[c];
+    for (let c = 0; c < result.length; c++) result[c] = a.positions * (result[c] + a.mean[c] * b.mean[c]);
     return;
   }
   if (a.quadratic !== b.quadratic) {
@@ -114,7 +125,9 @@ async function chainSlices(
     });
   }
   const weight = a.quadratic ? 0.5 : 1;
-  for (let c = 0; c < result.length; c++) result[c] = weight * result[c] + a.constant[c] * b.constant[c];
+  for (let c = 0; c < result.length; c++) {
+    result[c] = a.positions * (weight * result[c] + a.constant[c] * b.constant[c]);
+  }
 }
 
 async function featureSlices(
@@ -177,7 +190,8 @@ function checkAgreement(models: readonly FallbackModel[]): number {
   return first.outputs;
 }
 
-/** What must agree: the sizes of input and output, or the lengths of all segments. */
+/** What must agree: the positions and the sizes of input and output, or the lengths of all segments. */
 function shapeOf({ content, outputs }: FallbackModel): readonly number[] {
-  return content.kind === 'chain' ? [content.inputs, outputs] : content.segments.map((segment) => segment.length);
+  if (content.kind === 'features') return content.segments.map((segment) => segment.length);
+  return [content.positions, content.inputs, outputs];
 }

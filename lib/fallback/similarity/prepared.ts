@@ -2,12 +2,16 @@ import type { ChainSource, FeatureSource, PreparedModel } from '../../backend/ba
 import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { DType, TensorData } from '../../tensor/tensor.js';
+import { type PreparedClosure, prepareClosure } from '../gaussian/closure.js';
 import { foldOneBlock } from '../gaussian/one_block.js';
+import { type PreparedTensor, prepareTensor } from '../gaussian/tensor.js';
+import { type PreparedTwoBlock, prepareTwoBlock } from '../gaussian/two_block.js';
 import { packQuadratic } from './pair_kernel.js';
 
-/** A chain ready for `gramTile`: the quadratic part packed, the parts of lower degree beside it. */
-export interface PreparedChain {
-  readonly kind: 'chain';
+/** A chain of at most one bilinear block: the quadratic part packed, the parts of lower degree beside it. */
+export interface PreparedOneBlock {
+  readonly kind: 'one-block';
+  readonly positions: number;
   /** Whether there is a block; chains with and without one have different degrees. */
   readonly quadratic: boolean;
   readonly units: number;
@@ -28,22 +32,25 @@ export interface PreparedFeatures {
   readonly segments: readonly TensorData[];
 }
 
+/** What a model is prepared as: for one of the methods, or as features. */
+export type Content = PreparedOneBlock | PreparedTwoBlock | PreparedClosure | PreparedTensor | PreparedFeatures;
+
 /** The fallback's prepared model: its content until it is disposed. */
 export class FallbackModel implements PreparedModel {
   readonly dtype: DType;
   readonly outputs: number;
   readonly bytes: number;
-  #content: PreparedChain | PreparedFeatures | null;
+  #content: Content | null;
 
-  constructor(dtype: DType, outputs: number, content: PreparedChain | PreparedFeatures) {
+  constructor(dtype: DType, outputs: number, content: Content) {
     this.dtype = dtype;
     this.outputs = outputs;
     this.#content = content;
-    this.bytes = arraysOf(content).reduce((bytes, array) => bytes + array.byteLength, 0);
+    this.bytes = [...arraysOf(content)].reduce((bytes, array) => bytes + array.byteLength, 0);
   }
 
   /** @throws TensimError `INVALID_ARGUMENT` after `dispose()`. */
-  get content(): PreparedChain | PreparedFeatures {
+  get content(): Content {
     if (this.#content === null) throw new TensimError('INVALID_ARGUMENT', 'this prepared model has been disposed of');
     return this.#content;
   }
@@ -54,15 +61,34 @@ export class FallbackModel implements PreparedModel {
 }
 
 /**
- * Folds and packs a chain. `float32` stores the rows of L and R, the bulk of a model, in single precision; all arithmetic,
- * the folding included, is in double precision, so that only this one rounding is lost.
+ * Prepares a chain for its method. `float32` rounds what a chain of one block mostly consists of, the rows of L and R, to single
+ * precision; all else, and all arithmetic, is in double precision.
  */
 export async function prepareChain(source: ChainSource, dtype: DType, pacer: Pacer): Promise<FallbackModel> {
+  const content = await prepareContent(source, dtype, pacer);
+  return new FallbackModel(dtype, content.kind === 'one-block' ? content.mean.length : content.outputs, content);
+}
+
+async function prepareContent(source: ChainSource, dtype: DType, pacer: Pacer) {
+  switch (source.method) {
+    case 'one-block':
+      return prepareOneBlock(source, dtype, pacer);
+    case 'two-block':
+      return prepareTwoBlock(source, pacer);
+    case 'closure':
+      return prepareClosure(source, pacer);
+    case 'tensor':
+      return prepareTensor(source, pacer);
+  }
+}
+
+async function prepareOneBlock(source: ChainSource, dtype: DType, pacer: Pacer): Promise<PreparedOneBlock> {
   const folded = await foldOneBlock(source, pacer);
   const { inputs, outputs, linear, constant, mean } = folded;
   const { units, factors, down } = await packQuadratic(folded.factors, folded.down, folded.hidden ?? 0, outputs, pacer);
-  return new FallbackModel(dtype, outputs, {
-    kind: 'chain',
+  return {
+    kind: 'one-block',
+    positions: source.positions,
     quadratic: folded.hidden !== null,
     units,
     inputs,
@@ -71,7 +97,7 @@ export async function prepareChain(source: ChainSource, dtype: DType, pacer: Pac
     linear,
     constant,
     mean,
-  });
+  };
 }
 
 export async function prepareFeatures(source: FeatureSource, dtype: DType, pacer: Pacer): Promise<FallbackModel> {
@@ -103,8 +129,13 @@ export async function copyInto(target: TensorData, source: TensorData, pacer: Pa
   }
 }
 
-function arraysOf(content: PreparedChain | PreparedFeatures): readonly TensorData[] {
-  if (content.kind === 'features') return content.segments;
-  const { factors, down, linear, constant, mean } = content;
-  return [factors, down, ...(linear === null ? [] : [linear]), constant, mean];
+/** Every array that a prepared model holds, however deep; one that is held twice only once. */
+function arraysOf(content: Content): ReadonlySet<TensorData> {
+  const arrays = new Set<TensorData>();
+  const visit = (value: unknown): void => {
+    if (value instanceof Float64Array || value instanceof Float32Array) arrays.add(value);
+    else if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) visit(inner);
+  };
+  visit(content);
+  return arrays;
 }

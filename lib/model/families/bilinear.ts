@@ -15,6 +15,7 @@ export const bilinear: Family = {
   match: (tensors) => matchNames(tensors, required, optional),
   blueprint: (tensors) => ({
     family: 'bilinear',
+    positions: 1,
     layers: [
       {
         type: 'bilinear',

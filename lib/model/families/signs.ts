@@ -1,6 +1,7 @@
 /** Names that give away a layer no family has, and what to say about it. The first that matches is told. */
 const SIGNS: readonly (readonly [pattern: RegExp, meaning: string])[] = [
-  [/(^|[._/])[qk][12]([._/]|$)/i, 'quadratic attention, which this version cannot compare yet'],
+  [/softmax/i, 'a softmax, which is no polynomial'],
+  [/(^|[._/])[qk][12]([._/]|$)/i, 'quadratic attention in a model of another make'],
   [
     /attn|attention|(^|[._/])(q|k|v|o|qkv)_?proj([._/]|$)|(^|[._/])(query|key)([._/]|$)/i,
     'attention, and a softmax in it is no polynomial',

@@ -1,0 +1,99 @@
+import type { ChainSource } from '../../backend/backend.js';
+import type { Pacer } from '../../cooperate.js';
+import type { BilinearLayer, LinearLayer } from '../../model/model.js';
+import { multiplyChain } from '../gemm/chain.js';
+import { multiplyVector } from '../gemm/gemm.js';
+import { type MatrixView, matrixOf, rowMajor, vectorOf } from '../gemm/pack.js';
+
+/* What every method does with linear layers and the input law: multiply them into their neighbours. */
+
+/** `outer`, then the weights in front of it (last layer first), then C: what acts on z. A row-major matrix of its own. */
+export async function throughInputs(
+  outer: readonly MatrixView[],
+  before: readonly MatrixView[],
+  { law, inputs }: ChainSource,
+  pacer: Pacer,
+): Promise<MatrixView> {
+  if (law.factor === undefined) return scaledProduct(law.sigma, inputs, [...outer, ...before], pacer);
+  const factor = rowMajor(law.factor.data, inputs, law.factor.columns);
+  return scaledProduct(1, inputs, [...outer, ...before, factor], pacer);
+}
+
+/** What follows the sum in the block: β·W·D for the units, and α·W for the residual (null without one), W the layers after. */
+export async function foldAfter(
+  block: BilinearLayer,
+  width: number,
+  after: readonly MatrixView[],
+  pacer: Pacer,
+): Promise<{ down: MatrixView; skip: MatrixView | null }> {
+  const inner = block.down === undefined ? [] : [matrixOf(block.down)];
+  if (block.alpha === 0) {
+    return { down: await scaledProduct(block.beta, width, [...after, ...inner], pacer), skip: null };
+  }
+  const outer = after.length === 0 ? [] : [await multiplyChain(after, pacer)];
+  return {
+    down: await scaledProduct(block.beta, width, [...outer, ...inner], pacer),
+    skip: await scaledProduct(block.alpha, width, outer, pacer),
+  };
+}
+
+/** A vector sent through linear layers, biases included. */
+export async function throughLayers(
+  layers: readonly LinearLayer[],
+  start: Float64Array,
+  pacer: Pacer,
+): Promise<Float64Array> {
+  let vector: Float64Array = start.slice();
+  for (const { weight, bias } of layers) {
+    vector = await multiplyVector(matrixOf(weight), vector, vectorOf(bias, weight.shape[0]), pacer);
+  }
+  return vector;
+}
+
+export function weightsLastFirst(layers: readonly LinearLayer[]): MatrixView[] {
+  return layers.map((layer) => matrixOf(layer.weight)).reverse();
+}
+
+export function meanOf({ law, inputs }: ChainSource): Float64Array {
+  return law.mean ?? new Float64Array(inputs);
+}
+
+/** A number times the product of a chain (for an empty one, the identity of the given size), as a matrix of its own. */
+export async function scaledProduct(
+  factor: number,
+  size: number,
+  chain: readonly MatrixView[],
+  pacer: Pacer,
+): Promise<MatrixView> {
+  const product = chain.length === 0 ? identity(size) : await multiplyChain(chain, pacer);
+  const data = new Float64Array(product.rows * product.columns);
+  await copyRows(product, factor, data, 0, product.columns, pacer);
+  return rowMajor(data, product.rows, product.columns);
+}
+
+/** Writes factor · row i of a matrix from `target[at + i·stride]` on. */
+export async function copyRows(
+  view: MatrixView,
+  factor: number,
+  target: Float64Array,
+  at: number,
+  stride: number,
+  pacer: Pacer,
+): Promise<void> {
+  for (let i = 0; i < view.rows; i++) {
+    let from = i * view.rowStride;
+    const start = at + i * stride;
+    for (let j = 0; j < view.columns; j++, from += view.columnStride) target[start + j] = factor * view.data[from];
+    if (pacer.due(view.columns)) await pacer.pause();
+  }
+}
+
+export function identity(size: number): MatrixView {
+  const data = new Float64Array(size * size);
+  for (let i = 0; i < size; i++) data[i * size + i] = 1;
+  return rowMajor(data, size, size);
+}
+
+export function unlessZero(data: Float64Array): Float64Array | null {
+  return data.every((value) => value === 0) ? null : data;
+}

@@ -1,0 +1,79 @@
+#include "any_model.h"
+
+#include <string>
+
+#include "pair_tile.h"
+
+namespace tensim {
+namespace {
+
+template <class T>
+AnyPrepared prepare_as(const Context& context, Method method, const std::vector<LayerView>& layers, const WhitenedLaw& law,
+                       std::size_t inputs, std::size_t positions) {
+  switch (method) {
+    case Method::kTwoBlock:
+      return prepare_two_block<T>(context, layers, law, inputs, positions);
+    case Method::kClosure:
+      return prepare_closure<T>(context, layers, law, inputs, positions);
+    case Method::kTensor:
+      return prepare_tensor<T>(context, layers, law, inputs, positions);
+    default: {
+      PreparedModel<T> model = prepare<T>(context, fold(context, layers, law, inputs));
+      model.positions = positions;
+      return model;
+    }
+  }
+}
+
+template <class T>
+GramTile tile_of(const Context& context, const GramJob& job, const std::vector<const PreparedModel<T>*>& rows,
+                 const std::vector<const PreparedModel<T>*>& columns) {
+  return gram_tile<T>(context, job, rows, columns);
+}
+template <class T>
+GramTile tile_of(const Context& context, const GramJob& job, const std::vector<const ClosureModel<T>*>& rows,
+                 const std::vector<const ClosureModel<T>*>& columns) {
+  return pair_tile(context, job, rows, columns, closure_pair<T>, closure_flops<T>);
+}
+template <class T>
+GramTile tile_of(const Context& context, const GramJob& job, const std::vector<const TwoBlockModel<T>*>& rows,
+                 const std::vector<const TwoBlockModel<T>*>& columns) {
+  return pair_tile(context, job, rows, columns, two_block_pair<T>, two_block_flops<T>);
+}
+template <class T>
+GramTile tile_of(const Context& context, const GramJob& job, const std::vector<const TensorModel<T>*>& rows,
+                 const std::vector<const TensorModel<T>*>& columns) {
+  return pair_tile(context, job, rows, columns, tensor_pair<T>, tensor_flops<T>);
+}
+
+}  // namespace
+
+AnyPrepared prepare_chain(const Context& context, Method method, DType dtype, const std::vector<LayerView>& layers,
+                          const WhitenedLaw& law, std::size_t inputs, std::size_t positions) {
+  return dtype == DType::kFloat64 ? prepare_as<double>(context, method, layers, law, inputs, positions)
+                                  : prepare_as<float>(context, method, layers, law, inputs, positions);
+}
+
+GramTile any_tile(const Context& context, const GramJob& job, const std::vector<const AnyPrepared*>& rows,
+                  const std::vector<const AnyPrepared*>& columns) {
+  if (rows.empty() || columns.empty()) return {};
+  return std::visit(
+      [&](const auto& first) {
+        using Model = std::decay_t<decltype(first)>;
+        const auto same = [](const std::vector<const AnyPrepared*>& models) {
+          std::vector<const Model*> pointers;
+          for (const AnyPrepared* model : models) {
+            const auto* pointer = std::get_if<Model>(model);
+            if (pointer == nullptr) {
+              throw Error("INVALID_ARGUMENT", "all models of a tile must be prepared by the same method with the same dtype");
+            }
+            pointers.push_back(pointer);
+          }
+          return pointers;
+        };
+        return tile_of(context, job, same(rows), same(columns));
+      },
+      *rows.front());
+}
+
+}  // namespace tensim
