@@ -40,9 +40,7 @@ class PrepareCall final : public AsyncCall {
     for (std::uint32_t i = 0; i < array.Length(); ++i) segments_.push_back(read_column(array.Get(i), "segment", *this));
   }
 
-  void execute(const Context& context) override {
-    model_ = std::make_shared<const AnyPrepared>(build(context));
-  }
+  void execute(const Context& context) override { model_ = std::make_shared<const AnyPrepared>(build(context)); }
 
   Napi::Value result(Napi::Env env) override { return PreparedHandle::create(env, std::move(model_)); }
 

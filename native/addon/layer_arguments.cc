@@ -86,7 +86,8 @@ std::size_t read_attention(const Reader& reader, std::size_t width, LayerView& l
   reader.read_residual(layer, layer.o.rows, width);
 
   const std::string mask = read_string(reader.object.Get("mask"), reader.where + "mask");
-  if (mask != "causal" && mask != "none") fail(reader.env, "INVALID_ARGUMENT", reader.where + "mask must be causal or none");
+  if (mask != "causal" && mask != "none")
+    fail(reader.env, "INVALID_ARGUMENT", reader.where + "mask must be causal or none");
   layer.causal = mask == "causal";
   const Napi::Value base = reader.object.Get("rotaryBase");
   if (present(base)) {

@@ -64,7 +64,9 @@ struct HeadSystem {
   const T* c(std::size_t x, std::size_t y) const { return block.own_block(h, position(x), position(y), x, y); }
   const T* m(std::size_t x) const { return block.mean(h, position(x), x); }
 
-  double dot(const T* a, const T* b, std::size_t length) const { return a == nullptr || b == nullptr ? 0 : kernels.dot(length, a, b); }
+  double dot(const T* a, const T* b, std::size_t length) const {
+    return a == nullptr || b == nullptr ? 0 : kernels.dot(length, a, b);
+  }
   // y += C[x][y]·… for a vector in double: out += C a
   void add_image(const T* matrix, const std::vector<double>& a, std::vector<double>& out) const {
     if (matrix == nullptr) return;
@@ -116,7 +118,8 @@ struct HeadSystem {
     const std::vector<double> by_first = end(kValue, 0), by_second = end(kValue, 1);
     for (std::size_t i = 0; i < size(); ++i) sum[i] += by_first[i] * second + by_second[i] * first;
     for (std::size_t i : {std::size_t{0}, std::size_t{1}}) {  // v → F_i → the other → a mean
-      for (std::size_t o : {std::size_t{0}, std::size_t{1}}) add_image(c(kValue, 2 * i + o), end(2 * i + 1 - o, 1 - i), sum);
+      for (std::size_t o : {std::size_t{0}, std::size_t{1}})
+        add_image(c(kValue, 2 * i + o), end(2 * i + 1 - o, 1 - i), sum);
     }
     return sum;
   }
@@ -125,7 +128,8 @@ struct HeadSystem {
     const std::size_t d = size();
     const double whole = item(i);
     if (const T* direct = c(kValue, w)) {
-      for (std::size_t r = 0; r < d; ++r) kernels.axpy(d, static_cast<T>(whole), direct + r * d, out + r * stride, true);
+      for (std::size_t r = 0; r < d; ++r)
+        kernels.axpy(d, static_cast<T>(whole), direct + r * d, out + r * stride, true);
     }
     for (std::size_t o : {std::size_t{0}, std::size_t{1}}) {
       const T *in = c(kValue, 2 * i + o), *to = c(2 * i + 1 - o, w);
@@ -186,8 +190,9 @@ Matrix<T> project_left(const Context& context, const AttentionBlock<T>& ours, co
   Matrix<T> left(ours.projection.rows, covariance.values.columns);
   for (std::size_t hs = 0; hs < ours.heads * n; ++hs) {
     const std::size_t s = hs % n;
-    const MatrixView from = covariance.alike ? covariance.values.view()
-                                             : covariance.values.block(s * covariance.rows, covariance.rows, 0, left.columns);
+    const MatrixView from = covariance.alike
+                                ? covariance.values.view()
+                                : covariance.values.block(s * covariance.rows, covariance.rows, 0, left.columns);
     gemm<T>(context, ours.projection.block(hs * rows, rows, 0, ours.width), from, left.row(hs * rows),
             static_cast<std::ptrdiff_t>(left.columns));
   }
@@ -211,15 +216,18 @@ void project_right(const Context& context, const AttentionBlock<T>& ours, std::s
     Offsets target_rows, their_rows;
     for (std::size_t i = 0; i < positions * rows; ++i) {
       const std::size_t s = first + i / rows, kind = i % rows / dh;
-      target_rows.push_back(static_cast<std::ptrdiff_t>(((s * n + t) * kKinds + kind) * kKinds * square + i % dh * dh2));
+      target_rows.push_back(
+          static_cast<std::ptrdiff_t>(((s * n + t) * kKinds + kind) * kKinds * square + i % dh * dh2));
     }
     for (std::size_t j = 0; j < count * columns; ++j) {
-      their_rows.push_back(static_cast<std::ptrdiff_t>((((h2 + j / columns) * n + t) * columns + j % columns) * theirs.width));
+      their_rows.push_back(
+          static_cast<std::ptrdiff_t>((((h2 + j / columns) * n + t) * columns + j % columns) * theirs.width));
     }
     const Offsets our_rows = strided_offsets(positions * rows, static_cast<std::ptrdiff_t>(left.columns));
     const T* from = left.row((h * n + first) * rows) + (alike ? 0 : t * theirs.width);
     gemm<T>(context, {from, DTypeOf<T>::value, our_rows, depth},
-            {theirs.projection.data(), DTypeOf<T>::value, depth, their_rows}, {target, target_rows, target_columns}, false);
+            {theirs.projection.data(), DTypeOf<T>::value, depth, their_rows}, {target, target_rows, target_columns},
+            false);
   }
 }
 
@@ -243,7 +251,8 @@ AttentionBlock<T> prepare_attention(const Context& context, const LayerView& lay
   for (std::size_t hs = 0; hs < block.heads * n; ++hs) {
     const double* mean = means.at(hs % n);
     for (std::size_t i = hs * rows; i < (hs + 1) * rows; ++i) {
-      for (std::size_t j = 0; j < block.width; ++j) projected[i] += static_cast<double>(block.projection.row(i)[j]) * mean[j];
+      for (std::size_t j = 0; j < block.width; ++j)
+        projected[i] += static_cast<double>(block.projection.row(i)[j]) * mean[j];
     }
   }
   if (any(projected)) {
@@ -281,11 +290,11 @@ AttentionBlock<T> prepare_attention(const Context& context, const LayerView& lay
   return block;
 }
 
-#define TENSIM_INSTANTIATE(T)                                                                                        \
-  template Matrix<T> project_left<T>(const Context&, const AttentionBlock<T>&, const Joint<T>&);                     \
-  template void project_right<T>(const Context&, const AttentionBlock<T>&, std::size_t, const Matrix<T>&,            \
-                                 const AttentionBlock<T>&, std::size_t, std::size_t, bool, T*);                                   \
-  template AttentionBlock<T> prepare_attention<T>(const Context&, const LayerView&, std::size_t, const Joint<T>&,    \
+#define TENSIM_INSTANTIATE(T)                                                                                     \
+  template Matrix<T> project_left<T>(const Context&, const AttentionBlock<T>&, const Joint<T>&);                  \
+  template void project_right<T>(const Context&, const AttentionBlock<T>&, std::size_t, const Matrix<T>&,         \
+                                 const AttentionBlock<T>&, std::size_t, std::size_t, bool, T*);                   \
+  template AttentionBlock<T> prepare_attention<T>(const Context&, const LayerView&, std::size_t, const Joint<T>&, \
                                                   Means&);
 TENSIM_INSTANTIATE(double)
 TENSIM_INSTANTIATE(float)

@@ -34,10 +34,13 @@ struct AttentionBlock {
   Matrix<T> jacobian;
 
   std::size_t inner() const { return heads * d_head; }
-  std::size_t visible(std::size_t s) const { return causal ? s + 1 : positions; }  // positions t that s sees: 0 … visible − 1
+  std::size_t visible(std::size_t s) const {
+    return causal ? s + 1 : positions;
+  }  // positions t that s sees: 0 … visible − 1
   const T* own_block(std::size_t h, std::size_t s, std::size_t t, std::size_t kind, std::size_t kind2) const {
     if (independent && s != t) return nullptr;
-    return own.data() + (((h * positions + s) * positions + t) * kKinds * kKinds + kind * kKinds + kind2) * d_head * d_head;
+    return own.data() +
+           (((h * positions + s) * positions + t) * kKinds * kKinds + kind * kKinds + kind2) * d_head * d_head;
   }
   const T* mean(std::size_t h, std::size_t s, std::size_t kind) const {
     return means.empty() ? nullptr : means.data() + ((h * positions + s) * kKinds + kind) * d_head;
@@ -49,8 +52,8 @@ struct AttentionBlock {
 
 // Reads a layer for inputs with the given moments, and sends the means through it.
 template <class T>
-AttentionBlock<T> prepare_attention(const Context& context, const LayerView& layer, std::size_t positions, const Joint<T>& covariance,
-                                    Means& means);
+AttentionBlock<T> prepare_attention(const Context& context, const LayerView& layer, std::size_t positions,
+                                    const Joint<T>& covariance, Means& means);
 
 // P·C, rows as in `projection`, all positions of the other model side by side.
 template <class T>
@@ -68,7 +71,7 @@ std::uint64_t attention_flops(const AttentionBlock<T>& a, const AttentionBlock<T
 
 // Covariances of the two outputs. With `last` only their sum over equal positions is computed, (outputs, outputs').
 template <class T>
-Joint<T> attention_pair(const Context& context, const AttentionBlock<T>& a, const AttentionBlock<T>& b, const Joint<T>& covariance,
-                        bool last);
+Joint<T> attention_pair(const Context& context, const AttentionBlock<T>& a, const AttentionBlock<T>& b,
+                        const Joint<T>& covariance, bool last);
 
 }  // namespace tensim

@@ -50,14 +50,16 @@ struct Cross {
   }
 
   // Puts what queries at s and keys and values at t of one model, and s2, t2 of the other, know of each other into the engine's table.
-  void fill(std::size_t h2, std::size_t s, std::size_t t, std::size_t s2, std::size_t t2, VectorSystem<T>& system) const {
+  void fill(std::size_t h2, std::size_t s, std::size_t t, std::size_t s2, std::size_t t2,
+            VectorSystem<T>& system) const {
     for (std::size_t kind = 0; kind < kKinds; ++kind) {
       const auto x = static_cast<std::size_t>(kOurVectors[kind]), x2 = static_cast<std::size_t>(kTheirVectors[kind]);
       const std::size_t at = is_query(kind) ? s : t, at2 = is_query(kind) ? s2 : t2;
       system.mean[x] = a.mean(h, at, kind);
       system.mean[x2] = b.mean(h2, at2, kind);
       for (std::size_t other = 0; other < kKinds; ++other) {
-        const auto y = static_cast<std::size_t>(kOurVectors[other]), y2 = static_cast<std::size_t>(kTheirVectors[other]);
+        const auto y = static_cast<std::size_t>(kOurVectors[other]),
+                   y2 = static_cast<std::size_t>(kTheirVectors[other]);
         const std::size_t to = is_query(other) ? s : t, to2 = is_query(other) ? s2 : t2;
         system.covariance[x][y] = a.own_block(h, at, to, kind, other);
         system.covariance[x2][y2] = b.own_block(h2, at2, to2, kind, other);
@@ -77,7 +79,8 @@ constexpr std::uint32_t bits(std::initializer_list<int> vectors) {
 // Cov(z, z') of the heads' sums before O, for position s of ours: all positions of theirs, or s alone with `last`.
 // `z` is (positions·inner, positions·inner') or, with `last`, one such block per s, below each other.
 template <class T>
-void add_head_pair(const Context& context, const Cross<T>& cross, std::size_t h2, std::size_t s, bool last, Matrix<T>& z) {
+void add_head_pair(const Context& context, const Cross<T>& cross, std::size_t h2, std::size_t s, bool last,
+                   Matrix<T>& z) {
   const AttentionBlock<T>&a = cross.a, &b = cross.b;
   ChainEngine<T> engine(context.kernels.of<T>(), a.d_head, b.d_head);
   VectorSystem<T> system;
@@ -123,10 +126,11 @@ Joint<T> attention_pair(const Context& context, const AttentionBlock<T>& a, cons
   const auto add_derivatives = [&](std::size_t s, std::size_t t, T* block) {
     for (std::size_t r = 0; a.alpha != 0 && r < b.visible(t); ++r) {
       if (covariance.zero(s, r)) continue;
-      const Matrix<T> part = product<T>(
-          context, covariance.block(s, r), b.jacobian.block(t * b.outputs, b.outputs, r * b.width, b.width).transposed());
+      const Matrix<T> part = product<T>(context, covariance.block(s, r),
+                                        b.jacobian.block(t * b.outputs, b.outputs, r * b.width, b.width).transposed());
       for (std::size_t i = 0; i < part.rows; ++i) {
-        context.kernels.of<T>().axpy(part.columns, static_cast<T>(a.alpha), part.row(i), block + i * out.values.columns, true);
+        context.kernels.of<T>().axpy(part.columns, static_cast<T>(a.alpha), part.row(i), block + i * out.values.columns,
+                                     true);
       }
     }
     for (std::size_t r = 0; b.alpha != 0 && r < a.visible(s); ++r) {
@@ -134,15 +138,17 @@ Joint<T> attention_pair(const Context& context, const AttentionBlock<T>& a, cons
       const Matrix<T> part =
           product<T>(context, a.jacobian.block(s * a.outputs, a.outputs, r * a.width, a.width), covariance.block(r, t));
       for (std::size_t i = 0; i < part.rows; ++i) {
-        context.kernels.of<T>().axpy(part.columns, static_cast<T>(b.alpha), part.row(i), block + i * out.values.columns, true);
+        context.kernels.of<T>().axpy(part.columns, static_cast<T>(b.alpha), part.row(i), block + i * out.values.columns,
+                                     true);
       }
     }
     if (a.alpha != 0 && b.alpha != 0 && !covariance.zero(s, t)) {
       const MatrixView from = covariance.block(s, t);
       for (std::size_t i = 0; i < from.rows; ++i) {
-        context.kernels.of<T>().axpy(from.columns, static_cast<T>(a.alpha * b.alpha),
-                                     static_cast<const T*>(from.data) + static_cast<std::ptrdiff_t>(i) * from.row_stride,
-                                     block + i * out.values.columns, true);
+        context.kernels.of<T>().axpy(
+            from.columns, static_cast<T>(a.alpha * b.alpha),
+            static_cast<const T*>(from.data) + static_cast<std::ptrdiff_t>(i) * from.row_stride,
+            block + i * out.values.columns, true);
       }
     }
   };
@@ -183,10 +189,11 @@ std::uint64_t attention_flops(const AttentionBlock<T>& a, const AttentionBlock<T
   return projections + chains + outputs;
 }
 
-template std::uint64_t attention_flops<double>(const AttentionBlock<double>&, const AttentionBlock<double>&, bool, bool);
+template std::uint64_t attention_flops<double>(const AttentionBlock<double>&, const AttentionBlock<double>&, bool,
+                                               bool);
 template std::uint64_t attention_flops<float>(const AttentionBlock<float>&, const AttentionBlock<float>&, bool, bool);
-template Joint<double> attention_pair<double>(const Context&, const AttentionBlock<double>&, const AttentionBlock<double>&,
-                                              const Joint<double>&, bool);
+template Joint<double> attention_pair<double>(const Context&, const AttentionBlock<double>&,
+                                              const AttentionBlock<double>&, const Joint<double>&, bool);
 template Joint<float> attention_pair<float>(const Context&, const AttentionBlock<float>&, const AttentionBlock<float>&,
                                             const Joint<float>&, bool);
 

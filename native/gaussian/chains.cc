@@ -115,7 +115,8 @@ double ChainEngine<T>::cycle(Subset items) {
       const T* block = c(half(i, 0), half(i, 1));
       double trace = 0;
       if (block != nullptr) {
-        for (std::size_t k = 0; k < size(half(i, 0)); ++k) trace += static_cast<double>(block[k * (size(half(i, 0)) + 1)]);
+        for (std::size_t k = 0; k < size(half(i, 0)); ++k)
+          trace += static_cast<double>(block[k * (size(half(i, 0)) + 1)]);
       }
       return trace;
     }

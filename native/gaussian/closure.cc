@@ -51,7 +51,8 @@ void differentiate(const Context& context, const LayerView& layer, const MatrixV
 }
 
 template <class T>
-BilinearBlock<T> prepare_bilinear(const Context& context, const LayerView& layer, const Joint<T>& covariance, Means& means) {
+BilinearBlock<T> prepare_bilinear(const Context& context, const LayerView& layer, const Joint<T>& covariance,
+                                  Means& means) {
   BilinearBlock<T> block;
   block.width = layer.left.columns;
   block.units = layer.left.rows;
@@ -71,7 +72,8 @@ BilinearBlock<T> prepare_bilinear(const Context& context, const LayerView& layer
     differentiate(context, layer, covariance.block(s, s), means.at(s), block, y);
     out.values.insert(out.values.end(), y.begin(), y.end());
   }
-  const bool none = std::all_of(block.jacobians.begin(), block.jacobians.end(), [](const auto& j) { return j.empty(); });
+  const bool none =
+      std::all_of(block.jacobians.begin(), block.jacobians.end(), [](const auto& j) { return j.empty(); });
   if (none) block.jacobians.clear();
   means = std::move(out);
   return block;
@@ -128,16 +130,17 @@ ClosureModel<T> prepare_closure(const Context& context, const std::vector<LayerV
       model.means = std::move(out);
     }
     model.stages.push_back(std::move(ready));
-    if (i + 1 < chain.stages.size()) covariance = advance(context, &model.stages.back(), &model.stages.back(), covariance);
+    if (i + 1 < chain.stages.size())
+      covariance = advance(context, &model.stages.back(), &model.stages.back(), covariance);
   }
   model.self = closure_pair(context, model, model);
   return model;
 }
 
-#define TENSIM_INSTANTIATE(T)                                                                                     \
-  template struct BilinearBlock<T>;                                                                               \
-  template struct ClosureModel<T>;                                                                                \
-  template ClosureModel<T> prepare_closure<T>(const Context&, const std::vector<LayerView>&, const WhitenedLaw&,  \
+#define TENSIM_INSTANTIATE(T)                                                                                    \
+  template struct BilinearBlock<T>;                                                                              \
+  template struct ClosureModel<T>;                                                                               \
+  template ClosureModel<T> prepare_closure<T>(const Context&, const std::vector<LayerView>&, const WhitenedLaw&, \
                                               std::size_t, std::size_t);
 TENSIM_INSTANTIATE(double)
 TENSIM_INSTANTIATE(float)

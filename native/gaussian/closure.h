@@ -52,7 +52,8 @@ ClosureModel<T> prepare_closure(const Context& context, const std::vector<LayerV
 // Covariances after one more stage of each; a chain that is at its end (null) waits. Throws UNSUPPORTED_LAYER if blocks of different kinds
 // meet.
 template <class T>
-Joint<T> advance(const Context& context, const ClosureStage<T>* a, const ClosureStage<T>* b, const Joint<T>& covariance);
+Joint<T> advance(const Context& context, const ClosureStage<T>* a, const ClosureStage<T>* b,
+                 const Joint<T>& covariance);
 
 // ⟨f_c, g_c⟩ for every output c, summed over positions. Chains pass their blocks in step, the first with the first: one schedule for all
 // models, so that every Gram matrix is that of random vectors and positive semi-definite.

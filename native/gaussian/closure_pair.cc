@@ -12,8 +12,8 @@ std::ptrdiff_t stride_of(std::size_t columns) {
 
 // One block of Cov(out, out') for a pair of positions, added to what lies there.
 template <class T>
-void add_bilinear(const Context& context, const BilinearBlock<T>& a, const BilinearBlock<T>& b, std::size_t s, std::size_t t,
-                  const MatrixView& covariance, T* out, std::ptrdiff_t stride) {
+void add_bilinear(const Context& context, const BilinearBlock<T>& a, const BilinearBlock<T>& b, std::size_t s,
+                  std::size_t t, const MatrixView& covariance, T* out, std::ptrdiff_t stride) {
   const MicroKernels<T>& kernels = context.kernels.of<T>();
   const std::size_t h = a.units, h2 = b.units;
   const Matrix<T> moved = product<T>(context, a.factors.view(), covariance);
@@ -32,7 +32,8 @@ void add_bilinear(const Context& context, const BilinearBlock<T>& a, const Bilin
       gemm<T>(context, half.view(), b.down.view().transposed(), out, stride, 1, true);
     } else {
       for (std::size_t i = 0; i < half.rows; ++i) {
-        kernels.axpy(half.columns, static_cast<T>(b.beta), half.row(i), out + static_cast<std::ptrdiff_t>(i) * stride, true);
+        kernels.axpy(half.columns, static_cast<T>(b.beta), half.row(i), out + static_cast<std::ptrdiff_t>(i) * stride,
+                     true);
       }
     }
   };
@@ -43,8 +44,8 @@ void add_bilinear(const Context& context, const BilinearBlock<T>& a, const Bilin
 }
 
 template <class T>
-Joint<T> bilinear_pair(const Context& context, const BilinearBlock<T>& a, const BilinearBlock<T>& b, const Joint<T>& covariance,
-                       bool last) {
+Joint<T> bilinear_pair(const Context& context, const BilinearBlock<T>& a, const BilinearBlock<T>& b,
+                       const Joint<T>& covariance, bool last) {
   const std::size_t n = covariance.positions;
   if (covariance.alike || last) {
     Joint<T> out{n, a.outputs, b.outputs, true, Matrix<T>::zeros(a.outputs, b.outputs)};
@@ -79,14 +80,15 @@ Joint<T> through_linear(const Context& context, const Matrix<T>* w, const Matrix
     return to;
   };
   if (w != nullptr) {
-    covariance = apply(covariance, w->rows, covariance.columns, [&](const MatrixView& block, T* to, std::ptrdiff_t stride) {
-      gemm<T>(context, w->view(), block, to, stride);
-    });
+    covariance = apply(
+        covariance, w->rows, covariance.columns,
+        [&](const MatrixView& block, T* to, std::ptrdiff_t stride) { gemm<T>(context, w->view(), block, to, stride); });
   }
   if (w2 != nullptr) {
-    covariance = apply(covariance, covariance.rows, w2->rows, [&](const MatrixView& block, T* to, std::ptrdiff_t stride) {
-      gemm<T>(context, block, w2->view().transposed(), to, stride);
-    });
+    covariance =
+        apply(covariance, covariance.rows, w2->rows, [&](const MatrixView& block, T* to, std::ptrdiff_t stride) {
+          gemm<T>(context, block, w2->view().transposed(), to, stride);
+        });
   }
   return covariance;
 }
@@ -111,8 +113,8 @@ bool jacobian(const AttentionBlock<T>& block, std::size_t s, std::size_t r, Matr
 
 // One block of Cov(out, x') where the other model waits: the mean Jacobian takes the covariance along. Added to what lies there.
 template <class T>
-void add_waiting(const Context& context, const ClosureStage<T>& stage, const Joint<T>& covariance, std::size_t s, std::size_t t, T* out,
-                 std::ptrdiff_t stride) {
+void add_waiting(const Context& context, const ClosureStage<T>& stage, const Joint<T>& covariance, std::size_t s,
+                 std::size_t t, T* out, std::ptrdiff_t stride) {
   std::visit(
       [&](const auto& block) {
         for (std::size_t r = 0; r < covariance.positions; ++r) {
@@ -147,7 +149,8 @@ Joint<T> waiting_pair(const Context& context, const ClosureStage<T>& stage, cons
   Joint<T> out = Joint<T>::dense(n, outputs, covariance.columns);
   out.values.values.clear();
   for (std::size_t s = 0; s < n; ++s) {
-    for (std::size_t t = 0; t < n; ++t) add_waiting(context, stage, covariance, s, t, out.at(s, t), stride_of(out.values.columns));
+    for (std::size_t t = 0; t < n; ++t)
+      add_waiting(context, stage, covariance, s, t, out.at(s, t), stride_of(out.values.columns));
   }
   return out;
 }
@@ -155,7 +158,8 @@ Joint<T> waiting_pair(const Context& context, const ClosureStage<T>& stage, cons
 // Covariances behind a block of each, in front of the linear layers; a chain that is at its end waits. With `last` their sum over equal
 // positions.
 template <class T>
-Joint<T> block_pair(const Context& context, const ClosureStage<T>* a, const ClosureStage<T>* b, const Joint<T>& covariance, bool last) {
+Joint<T> block_pair(const Context& context, const ClosureStage<T>* a, const ClosureStage<T>* b,
+                    const Joint<T>& covariance, bool last) {
   if (b == nullptr) return waiting_pair(context, *a, covariance, last);
   if (a == nullptr) return flipped(waiting_pair(context, *b, flipped(covariance), last));
   if (a->block.index() != b->block.index()) {
@@ -164,7 +168,8 @@ Joint<T> block_pair(const Context& context, const ClosureStage<T>* a, const Clos
   if (const auto* attention = std::get_if<AttentionBlock<T>>(&a->block)) {
     return attention_pair(context, *attention, std::get<AttentionBlock<T>>(b->block), covariance, last);
   }
-  return bilinear_pair(context, std::get<BilinearBlock<T>>(a->block), std::get<BilinearBlock<T>>(b->block), covariance, last);
+  return bilinear_pair(context, std::get<BilinearBlock<T>>(a->block), std::get<BilinearBlock<T>>(b->block), covariance,
+                       last);
 }
 
 template <class T>
@@ -191,7 +196,8 @@ std::vector<double> slices(const Context& context, const Matrix<T>& sum, const M
 }  // namespace
 
 template <class T>
-Joint<T> advance(const Context& context, const ClosureStage<T>* a, const ClosureStage<T>* b, const Joint<T>& covariance) {
+Joint<T> advance(const Context& context, const ClosureStage<T>* a, const ClosureStage<T>* b,
+                 const Joint<T>& covariance) {
   return through_linear(context, linear_after(a), linear_after(b), block_pair(context, a, b, covariance, false));
 }
 
@@ -202,13 +208,16 @@ std::vector<double> closure_pair(const Context& context, const ClosureModel<T>& 
     std::vector<double> result(a.outputs);
     for (std::size_t c = 0; c < a.outputs; ++c) {
       const double mean = a.means.at(0)[c] * b.means.at(0)[c];
-      result[c] = static_cast<double>(a.positions) * (context.kernels.of<T>().dot(a.inputs, a.front.row(c), b.front.row(c)) + mean);
+      result[c] = static_cast<double>(a.positions) *
+                  (context.kernels.of<T>().dot(a.inputs, a.front.row(c), b.front.row(c)) + mean);
     }
     return result;
   }
   Joint<T> covariance{a.positions, a.front.rows, b.front.rows, true,
                       product<T>(context, a.front.view(), b.front.view().transposed())};
-  const auto stage = [](const ClosureModel<T>& model, std::size_t i) { return i < model.stages.size() ? &model.stages[i] : nullptr; };
+  const auto stage = [](const ClosureModel<T>& model, std::size_t i) {
+    return i < model.stages.size() ? &model.stages[i] : nullptr;
+  };
   for (std::size_t i = 0; i + 1 < depth; ++i) covariance = advance(context, stage(a, i), stage(b, i), covariance);
   const ClosureStage<T>*ours = stage(a, depth - 1), *theirs = stage(b, depth - 1);
   covariance = block_pair(context, ours, theirs, covariance, true);
@@ -223,7 +232,8 @@ std::uint64_t closure_flops(const ClosureModel<T>& a, const ClosureModel<T>& b) 
   for (std::size_t i = 0; i < std::min(a.stages.size(), b.stages.size()); ++i) {
     const ClosureStage<T>&x = a.stages[i], &y = b.stages[i];
     const bool last = i + 1 == a.stages.size();
-    const auto *attention = std::get_if<AttentionBlock<T>>(&x.block), *attention2 = std::get_if<AttentionBlock<T>>(&y.block);
+    const auto *attention = std::get_if<AttentionBlock<T>>(&x.block),
+               *attention2 = std::get_if<AttentionBlock<T>>(&y.block);
     if (attention != nullptr && attention2 != nullptr) {
       sum += attention_flops(*attention, *attention2, alike, last);
       alike = false;
@@ -239,9 +249,9 @@ std::uint64_t closure_flops(const ClosureModel<T>& a, const ClosureModel<T>& b) 
   return sum;
 }
 
-#define TENSIM_INSTANTIATE(T)                                                                                          \
-  template Joint<T> advance<T>(const Context&, const ClosureStage<T>*, const ClosureStage<T>*, const Joint<T>&);       \
-  template std::vector<double> closure_pair<T>(const Context&, const ClosureModel<T>&, const ClosureModel<T>&);        \
+#define TENSIM_INSTANTIATE(T)                                                                                    \
+  template Joint<T> advance<T>(const Context&, const ClosureStage<T>*, const ClosureStage<T>*, const Joint<T>&); \
+  template std::vector<double> closure_pair<T>(const Context&, const ClosureModel<T>&, const ClosureModel<T>&);  \
   template std::uint64_t closure_flops<T>(const ClosureModel<T>&, const ClosureModel<T>&);
 TENSIM_INSTANTIATE(double)
 TENSIM_INSTANTIATE(float)

@@ -90,9 +90,9 @@ Stages<T> stages_of(const Context& context, const std::vector<LayerView>& layers
       chain.outputs = layer.outputs();
     } else if (chain.stages.empty()) {
       chain.front.offset = affine(context, layer.weight, chain.front.offset, layer.bias);
-      chain.front.matrix = whole                 ? product<T>(context, layer.weight, chain.front.matrix.view())
+      chain.front.matrix = whole                ? product<T>(context, layer.weight, chain.front.matrix.view())
                            : absent(law.factor) ? Matrix<T>::copy(layer.weight, law.sigma)
-                                                 : product<T>(context, layer.weight, law.factor);
+                                                : product<T>(context, layer.weight, law.factor);
       whole = true;
       chain.outputs = layer.weight.rows;
     } else {
@@ -114,11 +114,10 @@ Stages<T> stages_of(const Context& context, const std::vector<LayerView>& layers
   return chain;
 }
 
-#define TENSIM_INSTANTIATE(T)                                                                              \
-  template void add_product<T>(const Matrix<T>&, const double*, double, double*);                          \
-  template Matrix<T> product<T>(const Context&, const MatrixView&, const MatrixView&);                     \
-  template Stages<T> stages_of<T>(const Context&, const std::vector<LayerView>&, const WhitenedLaw&,       \
-                                  std::size_t);
+#define TENSIM_INSTANTIATE(T)                                                          \
+  template void add_product<T>(const Matrix<T>&, const double*, double, double*);      \
+  template Matrix<T> product<T>(const Context&, const MatrixView&, const MatrixView&); \
+  template Stages<T> stages_of<T>(const Context&, const std::vector<LayerView>&, const WhitenedLaw&, std::size_t);
 TENSIM_INSTANTIATE(double)
 TENSIM_INSTANTIATE(float)
 #undef TENSIM_INSTANTIATE

@@ -79,7 +79,8 @@ QuadraticMap fold(const Context& context, const std::vector<LayerView>& layers, 
       if (!absent(map.linear.view)) map.linear = multiply(context, layer.weight, map.linear.view);
       map.constant = affine(context, layer.weight, map.constant, layer.bias);
     } else {
-      if (layer.type == LayerType::kAttention) throw Error("UNSUPPORTED_LAYER", "the method one-block does not know attention layers");
+      if (layer.type == LayerType::kAttention)
+        throw Error("UNSUPPORTED_LAYER", "the method one-block does not know attention layers");
       if (map.block) throw Error("UNSUPPORTED_LAYER", "a chain with more than one block");
       map.block = true;
       map.left = front.after(context, layer.left);

@@ -115,7 +115,8 @@ TensorModel<T> prepare_tensor(const Context& context, const std::vector<LayerVie
 template <class T>
 std::vector<double> tensor_pair(const Context& context, const TensorModel<T>& a, const TensorModel<T>& b) {
   if (a.stages.size() != b.stages.size()) {
-    throw Error("SHAPE_MISMATCH", "the tensor measure compares chains of the same degree only: they differ in their number of blocks");
+    throw Error("SHAPE_MISMATCH",
+                "the tensor measure compares chains of the same degree only: they differ in their number of blocks");
   }
   const MicroKernels<T>& kernels = context.kernels.of<T>();
   const auto positions = static_cast<double>(a.positions);
@@ -147,11 +148,11 @@ std::uint64_t tensor_flops(const TensorModel<T>& a, const TensorModel<T>& b) {
   return sum;
 }
 
-#define TENSIM_INSTANTIATE(T)                                                                                        \
-  template struct TensorModel<T>;                                                                                    \
-  template TensorModel<T> prepare_tensor<T>(const Context&, const std::vector<LayerView>&, const WhitenedLaw&,       \
-                                            std::size_t, std::size_t);                                               \
-  template std::vector<double> tensor_pair<T>(const Context&, const TensorModel<T>&, const TensorModel<T>&);         \
+#define TENSIM_INSTANTIATE(T)                                                                                  \
+  template struct TensorModel<T>;                                                                              \
+  template TensorModel<T> prepare_tensor<T>(const Context&, const std::vector<LayerView>&, const WhitenedLaw&, \
+                                            std::size_t, std::size_t);                                         \
+  template std::vector<double> tensor_pair<T>(const Context&, const TensorModel<T>&, const TensorModel<T>&);   \
   template std::uint64_t tensor_flops<T>(const TensorModel<T>&, const TensorModel<T>&);
 TENSIM_INSTANTIATE(double)
 TENSIM_INSTANTIATE(float)

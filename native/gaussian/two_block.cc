@@ -27,7 +27,8 @@ Dense row_space(const Context& context, const Dense& matrix) {
     std::copy_n(matrix.row(i), k, row);
     const double whole = kernels.dot(k, row, row);
     for (int pass = 0; pass < 2; ++pass) {
-      for (std::size_t j = 0; j < rank; ++j) kernels.axpy(k, -kernels.dot(k, row, basis.row(j)), basis.row(j), row, true);
+      for (std::size_t j = 0; j < rank; ++j)
+        kernels.axpy(k, -kernels.dot(k, row, basis.row(j)), basis.row(j), row, true);
     }
     const double left = kernels.dot(k, row, row);
     constexpr double kNothing = 1e-28;  // of the squared length: no more than rounding
@@ -129,7 +130,8 @@ Combination after(const Context& context, const MatrixView& w, std::vector<doubl
   for (std::size_t i = 0; i < w.rows; ++i) {
     for (std::size_t j = 0; j < w.columns; ++j) b[i] += element(w, i, j) * inner.constant[j];
   }
-  return {product<double>(context, w, inner.of_units.view()), product<double>(context, w, inner.of_input.view()), std::move(b)};
+  return {product<double>(context, w, inner.of_units.view()), product<double>(context, w, inner.of_input.view()),
+          std::move(b)};
 }
 
 Quadratics evaluate(const Context& context, const Ground& ground, const Combination& f) {
@@ -151,7 +153,8 @@ Quadratics evaluate(const Context& context, const Ground& ground, const Combinat
 // Rows of `from` into `to` from row `first` on.
 template <class T>
 void place(const Dense& from, Matrix<T>& to, std::size_t first) {
-  std::transform(from.data(), from.data() + from.values.size(), to.row(first), [](double x) { return static_cast<T>(x); });
+  std::transform(from.data(), from.data() + from.values.size(), to.row(first),
+                 [](double x) { return static_cast<T>(x); });
 }
 
 // What is collected per output, starting from Y.
@@ -251,16 +254,17 @@ TwoBlockModel<T> prepare_two_block(const Context& context, const std::vector<Lay
   place(v.vectors, model.vectors, h);
   place(y.sum.vectors, model.vectors, 2 * h);
   model.mean = std::move(y.sum.means);
-  model.linear_parts = std::any_of(model.vectors.data(), model.vectors.data() + 2 * h * model.rank, [](T x) { return x != 0; });
+  model.linear_parts =
+      std::any_of(model.vectors.data(), model.vectors.data() + 2 * h * model.rank, [](T x) { return x != 0; });
   model.self = two_block_pair(context, model, model);
   return model;
 }
 
 template struct TwoBlockModel<double>;
 template struct TwoBlockModel<float>;
-template TwoBlockModel<double> prepare_two_block<double>(const Context&, const std::vector<LayerView>&, const WhitenedLaw&,
-                                                         std::size_t, std::size_t);
-template TwoBlockModel<float> prepare_two_block<float>(const Context&, const std::vector<LayerView>&, const WhitenedLaw&,
-                                                       std::size_t, std::size_t);
+template TwoBlockModel<double> prepare_two_block<double>(const Context&, const std::vector<LayerView>&,
+                                                         const WhitenedLaw&, std::size_t, std::size_t);
+template TwoBlockModel<float> prepare_two_block<float>(const Context&, const std::vector<LayerView>&,
+                                                       const WhitenedLaw&, std::size_t, std::size_t);
 
 }  // namespace tensim

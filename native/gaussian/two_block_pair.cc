@@ -16,7 +16,8 @@ template <class T>
 Carried<T> carry(const Context& context, const TwoBlockModel<T>& model, const Matrix<T>& t) {
   const MicroKernels<T>& kernels = context.kernels.of<T>();
   const std::size_t from = model.rank, to = t.rows;
-  Carried<T> carried{Matrix<T>(model.forms.rows, to * to), product<T>(context, model.vectors.view(), t.view().transposed())};
+  Carried<T> carried{Matrix<T>(model.forms.rows, to * to),
+                     product<T>(context, model.vectors.view(), t.view().transposed())};
   Matrix<T> half(model.forms.rows * from, to);
   gemm<T>(context, MatrixView::row_major(model.forms.data(), half.rows, from), t.view().transposed(), half.data(),
           static_cast<std::ptrdiff_t>(to));
@@ -82,8 +83,8 @@ struct Interleaved {
 
 // Σ_kj D_ck D'_cj E U°_k V°_k U'°_j V'°_j, without what `second` and `first` account for, added to result[c].
 template <class T>
-void add_products(const Context& context, const TwoBlockModel<T>& a, const TwoBlockModel<T>& theirs, const Carried<T>& b,
-                  std::vector<double>& result) {
+void add_products(const Context& context, const TwoBlockModel<T>& a, const TwoBlockModel<T>& theirs,
+                  const Carried<T>& b, std::vector<double>& result) {
   const std::size_t h = a.units, h2 = theirs.units, square = a.rank * a.rank;
   if (h == 0 || h2 == 0) return;
   Matrix<double> fourth(h, h2);
@@ -91,11 +92,12 @@ void add_products(const Context& context, const TwoBlockModel<T>& a, const TwoBl
   context.parallel_for(h, [&](std::size_t k) { interleaved.run(k, fourth.row(k)); });
 
   // κ(U, U') and so on, (2h, 2h').
-  Matrix<T> covariance = product<T>(context, a.forms.block(0, 2 * h, 0, square), b.forms.block(0, 2 * h2, 0, square).transposed());
+  Matrix<T> covariance =
+      product<T>(context, a.forms.block(0, 2 * h, 0, square), b.forms.block(0, 2 * h2, 0, square).transposed());
   for (std::size_t i = 0; i < covariance.values.size(); ++i) covariance.data()[i] *= T(2);
   if (interleaved.linear_parts) {
-    gemm<T>(context, a.vectors.block(0, 2 * h, 0, a.rank), b.vectors.block(0, 2 * h2, 0, a.rank).transposed(), covariance.data(),
-            static_cast<std::ptrdiff_t>(covariance.columns), 1, true);
+    gemm<T>(context, a.vectors.block(0, 2 * h, 0, a.rank), b.vectors.block(0, 2 * h2, 0, a.rank).transposed(),
+            covariance.data(), static_cast<std::ptrdiff_t>(covariance.columns), 1, true);
   }
   for (std::size_t k = 0; k < h; ++k) {
     const T *u = covariance.row(k), *v = covariance.row(h + k);
@@ -138,8 +140,8 @@ std::uint64_t two_block_flops(const TwoBlockModel<T>& a, const TwoBlockModel<T>&
          a.units * b.units * (4 * r * r * r + 10 * r * r);
 }
 
-#define TENSIM_INSTANTIATE(T)                                                                                           \
-  template std::vector<double> two_block_pair<T>(const Context&, const TwoBlockModel<T>&, const TwoBlockModel<T>&);     \
+#define TENSIM_INSTANTIATE(T)                                                                                       \
+  template std::vector<double> two_block_pair<T>(const Context&, const TwoBlockModel<T>&, const TwoBlockModel<T>&); \
   template std::uint64_t two_block_flops<T>(const TwoBlockModel<T>&, const TwoBlockModel<T>&);
 TENSIM_INSTANTIATE(double)
 TENSIM_INSTANTIATE(float)

@@ -8,8 +8,8 @@ namespace tensim {
 namespace {
 
 template <class T>
-AnyPrepared prepare_as(const Context& context, Method method, const std::vector<LayerView>& layers, const WhitenedLaw& law,
-                       std::size_t inputs, std::size_t positions) {
+AnyPrepared prepare_as(const Context& context, Method method, const std::vector<LayerView>& layers,
+                       const WhitenedLaw& law, std::size_t inputs, std::size_t positions) {
   switch (method) {
     case Method::kTwoBlock:
       return prepare_two_block<T>(context, layers, law, inputs, positions);
@@ -65,7 +65,8 @@ GramTile any_tile(const Context& context, const GramJob& job, const std::vector<
           for (const AnyPrepared* model : models) {
             const auto* pointer = std::get_if<Model>(model);
             if (pointer == nullptr) {
-              throw Error("INVALID_ARGUMENT", "all models of a tile must be prepared by the same method with the same dtype");
+              throw Error("INVALID_ARGUMENT",
+                          "all models of a tile must be prepared by the same method with the same dtype");
             }
             pointers.push_back(pointer);
           }

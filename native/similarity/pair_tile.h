@@ -53,7 +53,8 @@ GramTile pair_tile(const Context& context, const GramJob& job, const std::vector
       const std::size_t at = i * columns.size() + j;
       tile.total[at] = total;
       if (job.per_output) {
-        std::copy(slices.begin(), slices.end(), tile.per_output.begin() + static_cast<std::ptrdiff_t>(at * slices.size()));
+        std::copy(slices.begin(), slices.end(),
+                  tile.per_output.begin() + static_cast<std::ptrdiff_t>(at * slices.size()));
       }
     };
     put(place.row, place.column);

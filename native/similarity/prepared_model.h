@@ -17,10 +17,10 @@ namespace tensim {
 // zero.
 template <class T>
 struct PreparedModel {
-  std::size_t depth = 0;    // k; 0 for plain features
-  std::size_t outputs = 0;  // slices of the inner product
+  std::size_t depth = 0;      // k; 0 for plain features
+  std::size_t outputs = 0;    // slices of the inner product
   std::size_t positions = 1;  // independent and alike: each adds the same to an inner product
-  std::size_t units = 0;    // h
+  std::size_t units = 0;      // h
   bool block = false;
 
   std::size_t row_panel_count = 0, column_panel_count = 0;

@@ -13,7 +13,7 @@ function matrix(rows, columns, seed) {
 export function chain(seed = 1) {
   const [left, right, down] = [matrix(h, d, seed), matrix(h, d, seed + 0.3), matrix(o, h, seed + 0.7)];
   const layers = [{ type: 'bilinear', left, right, down, alpha: 0, beta: 1 }];
-  return { kind: 'chain', inputs: d, law: { sigma: 1 }, layers };
+  return { kind: 'chain', method: 'one-block', inputs: d, positions: 1, law: { sigma: 1 }, layers };
 }
 
 export const job = { measure: 'gaussian', symmetric: false, perOutput: false };

@@ -1,0 +1,381 @@
+#include <algorithm>
+#include <list>
+
+#include "check.h"
+#include "similarity/any_model.h"
+
+namespace tensim::test {
+namespace {
+
+// A chain that owns its weights and can be evaluated the plain way, position by position.
+class Chain {
+ public:
+  Chain(Random& random, std::size_t inputs, std::size_t positions)
+      : inputs(inputs), positions(positions), random_(random), width_(inputs) {}
+
+  Chain& linear(std::size_t outputs) {
+    LayerView layer;
+    layer.weight = matrix(outputs, width_);
+    layer.bias = matrix(outputs, 1);
+    return push(layer, outputs);
+  }
+  Chain& bilinear(std::size_t units, std::size_t outputs, double alpha, bool down = true) {
+    LayerView layer;
+    layer.type = LayerType::kBilinear;
+    layer.left = matrix(units, width_);
+    layer.right = matrix(units, width_);
+    layer.left_bias = matrix(units, 1);
+    if (down) layer.down = matrix(outputs, units);
+    layer.down_bias = matrix(outputs, 1);
+    layer.alpha = alpha;
+    layer.beta = 0.7;
+    return push(layer, outputs);
+  }
+  Chain& attention(std::size_t heads, std::size_t d_head, bool causal, double rotary_base, bool biases) {
+    LayerView layer;
+    layer.type = LayerType::kAttention;
+    layer.heads = heads;
+    const std::size_t inner = heads * d_head;
+    for (MatrixView* view : {&layer.q1, &layer.k1, &layer.q2, &layer.k2, &layer.v}) *view = matrix(inner, width_);
+    if (biases) {
+      for (MatrixView* view : {&layer.q1_bias, &layer.k1_bias, &layer.q2_bias, &layer.k2_bias, &layer.v_bias})
+        *view = matrix(inner, 1);
+      layer.o_bias = matrix(width_, 1);
+    }
+    layer.o = matrix(width_, inner);
+    layer.causal = causal;
+    layer.rotary_base = rotary_base;
+    layer.alpha = 0.8;
+    layer.beta = 1.3;
+    return push(layer, width_);
+  }
+
+  // x is (positions, inputs), the result (positions, outputs).
+  std::vector<double> evaluate(std::vector<double> x) const {
+    std::size_t width = inputs;
+    for (const LayerView& layer : layers) {
+      std::vector<double> y;
+      if (layer.type == LayerType::kAttention) {
+        y = attend(layer, x);
+      } else {
+        for (std::size_t s = 0; s < positions; ++s) {
+          const std::vector<double> in(x.begin() + static_cast<std::ptrdiff_t>(s * width),
+                                       x.begin() + static_cast<std::ptrdiff_t>((s + 1) * width));
+          const std::vector<double> out =
+              layer.type == LayerType::kLinear ? map(layer.weight, layer.bias, in) : multiply(layer, in);
+          y.insert(y.end(), out.begin(), out.end());
+        }
+      }
+      x = std::move(y);
+      width = layer.outputs();
+    }
+    return x;
+  }
+
+  AnyPrepared prepared(const Context& context, Method method, DType dtype = DType::kFloat64) const {
+    return prepare_chain(context, method, dtype, layers, {}, inputs, positions);
+  }
+
+  std::size_t inputs, positions;
+  std::vector<LayerView> layers;
+
+ private:
+  Chain& push(const LayerView& layer, std::size_t outputs) {
+    layers.push_back(layer);
+    width_ = outputs;
+    return *this;
+  }
+  MatrixView matrix(std::size_t rows, std::size_t columns) {
+    weights_.push_back(random_.vector<double>(rows * columns));
+    return MatrixView::row_major(weights_.back().data(), rows, columns);
+  }
+  static std::vector<double> map(const MatrixView& w, const MatrixView& b, const std::vector<double>& x) {
+    std::vector<double> y = vector_of(b, w.rows);
+    for (std::size_t i = 0; i < w.rows; ++i) {
+      for (std::size_t j = 0; j < w.columns; ++j) y[i] += element(w, i, j) * x[j];
+    }
+    return y;
+  }
+  static std::vector<double> multiply(const LayerView& layer, const std::vector<double>& x) {
+    std::vector<double> u = map(layer.left, layer.left_bias, x);
+    const std::vector<double> v = map(layer.right, layer.right_bias, x);
+    for (std::size_t i = 0; i < u.size(); ++i) u[i] *= v[i];
+    std::vector<double> y = u;
+    if (!absent(layer.down)) {
+      y = map(layer.down, layer.down_bias, u);
+    } else {
+      const std::vector<double> bias = vector_of(layer.down_bias, y.size());
+      for (std::size_t i = 0; i < y.size(); ++i) y[i] += bias[i];
+    }
+    for (std::size_t i = 0; i < y.size(); ++i) y[i] = layer.beta * y[i] + (layer.alpha != 0 ? layer.alpha * x[i] : 0);
+    return y;
+  }
+  std::vector<double> attend(const LayerView& layer, const std::vector<double>& x) const {
+    const std::size_t width = layer.o.rows, inner = layer.o.columns, d = inner / layer.heads;
+    const auto at = [&](std::size_t s) {
+      return std::vector<double>(x.begin() + static_cast<std::ptrdiff_t>(s * width),
+                                 x.begin() + static_cast<std::ptrdiff_t>((s + 1) * width));
+    };
+    const auto project = [&](const MatrixView& w, const MatrixView& b, std::size_t s, bool rotated) {
+      std::vector<double> y = map(w, b, at(s));
+      for (std::size_t h = 0; rotated && layer.rotary_base > 0 && h < layer.heads; ++h) {
+        for (std::size_t j = 0; j < d / 2; ++j) {
+          const double angle = static_cast<double>(s) *
+                               std::pow(layer.rotary_base, -2 * static_cast<double>(j) / static_cast<double>(d));
+          double &p = y[h * d + j], &q = y[h * d + j + d / 2];
+          const double first = p * std::cos(angle) - q * std::sin(angle);
+          q = q * std::cos(angle) + p * std::sin(angle);
+          p = first;
+        }
+      }
+      return y;
+    };
+    std::vector<double> result;
+    for (std::size_t s = 0; s < positions; ++s) {
+      const std::vector<double> q1 = project(layer.q1, layer.q1_bias, s, true),
+                                q2 = project(layer.q2, layer.q2_bias, s, true);
+      std::vector<double> z(inner, 0.0);
+      for (std::size_t t = 0; t < (layer.causal ? s + 1 : positions); ++t) {
+        const std::vector<double> k1 = project(layer.k1, layer.k1_bias, t, true),
+                                  k2 = project(layer.k2, layer.k2_bias, t, true),
+                                  v = project(layer.v, layer.v_bias, t, false);
+        for (std::size_t h = 0; h < layer.heads; ++h) {
+          double first = 0, second = 0;
+          for (std::size_t j = h * d; j < (h + 1) * d; ++j) {
+            first += q1[j] * k1[j];
+            second += q2[j] * k2[j];
+          }
+          for (std::size_t j = h * d; j < (h + 1) * d; ++j) z[j] += first * second * v[j] / static_cast<double>(d * d);
+        }
+      }
+      const std::vector<double> y = map(layer.o, layer.o_bias, z), in = at(s);
+      for (std::size_t i = 0; i < width; ++i) result.push_back(layer.alpha * in[i] + layer.beta * y[i]);
+    }
+    return result;
+  }
+
+  Random& random_;
+  std::size_t width_;
+  std::list<std::vector<double>> weights_;  // stays where it is as it grows
+};
+
+// Nodes and weights of Gauss–Hermite quadrature for N(0, 1), exact to degree 2·count − 1.
+struct Rule {
+  std::vector<double> nodes, weights;
+  explicit Rule(std::size_t count) {
+    const auto hermite = [](std::size_t n, double x) {
+      double before = 0, now = 1;
+      for (std::size_t k = 0; k < n; ++k) {
+        const double next = x * now - static_cast<double>(k) * before;
+        before = now;
+        now = next;
+      }
+      return now;
+    };
+    const double step = 1e-3;
+    double factorial = 1;
+    for (std::size_t k = 2; k <= count; ++k) factorial *= static_cast<double>(k);
+    for (double low = -10.0005; low < 10; low += step) {
+      double a = low, b = low + step;
+      if (hermite(count, a) * hermite(count, b) > 0) continue;
+      for (int k = 0; k < 80; ++k) (hermite(count, a) * hermite(count, (a + b) / 2) <= 0 ? b : a) = (a + b) / 2;
+      const double slope = static_cast<double>(count) * hermite(count - 1, a);
+      nodes.push_back(a);
+      weights.push_back(factorial / (slope * slope));
+    }
+  }
+};
+
+// E Σ_s f_c g_c for every output, for products of degree at most 2·nodes − 1 in every coordinate.
+std::vector<double> expected(const Chain& f, const Chain& g, std::size_t nodes) {
+  const Rule rule(nodes);
+  CHECK(rule.nodes.size() == nodes);
+  const std::size_t coordinates = f.inputs * f.positions;
+  std::size_t points = 1;
+  for (std::size_t k = 0; k < coordinates; ++k) points *= nodes;
+  std::vector<double> sum;
+  for (std::size_t point = 0; point < points; ++point) {
+    std::vector<double> x;
+    double weight = 1;
+    for (std::size_t k = 0, left = point; k < coordinates; ++k, left /= nodes) {
+      x.push_back(rule.nodes[left % nodes]);
+      weight *= rule.weights[left % nodes];
+    }
+    const std::vector<double> y = f.evaluate(x), y2 = g.evaluate(x);
+    const std::size_t outputs = y.size() / f.positions;
+    sum.resize(outputs);
+    for (std::size_t i = 0; i < y.size(); ++i) sum[i % outputs] += weight * y[i] * y2[i];
+  }
+  return sum;
+}
+
+GramTile tile(const Context& context, const AnyPrepared& a, const AnyPrepared& b) {
+  return any_tile(context, {Measure::kGaussian, true, true}, {&a, &b}, {&a, &b});
+}
+
+// A tile of both chains against quadrature, in float64 and float32.
+void check(const Chain& f, const Chain& g, Method method, std::size_t nodes) {
+  const std::vector<double> ff = expected(f, f, nodes), fg = expected(f, g, nodes), gg = expected(g, g, nodes);
+  on_every_kernel([&](const Context& context) {
+    for (const DType dtype : {DType::kFloat64, DType::kFloat32}) {
+      const double tolerance = dtype == DType::kFloat64 ? 1e-10 : 2e-4;
+      const AnyPrepared a = f.prepared(context, method, dtype), b = g.prepared(context, method, dtype);
+      const GramTile found = tile(context, a, b);
+      double total = 0, size = 0;
+      for (std::size_t c = 0; c < fg.size(); ++c) {
+        const double scale = std::sqrt(ff[c] * gg[c]);
+        CHECK_CLOSE(found.per_output[c], ff[c], tolerance, ff[c]);
+        CHECK_CLOSE(found.per_output[fg.size() + c], fg[c], tolerance, scale);
+        CHECK_CLOSE(found.per_output[3 * fg.size() + c], gg[c], tolerance, gg[c]);
+        total += fg[c];
+        size += scale;
+      }
+      CHECK_CLOSE(found.total[1], total, tolerance, size);
+      CHECK(found.total[1] == found.total[2]);
+    }
+  });
+}
+
+}  // namespace
+
+TEST(one_block_of_attention_agrees_with_quadrature) {
+  Random random(31);
+  for (const bool causal : {false, true}) {
+    for (const bool biases : {false, true}) {
+      Chain f(random, 2, 2), g(random, 2, 2);
+      f.linear(3).attention(2, 2, causal, 100, biases).linear(2);
+      g.linear(2).attention(1, 4, causal, 0, biases).linear(2);
+      check(f, g, Method::kClosure, 6);
+    }
+  }
+}
+
+TEST(two_bilinear_blocks_agree_with_quadrature) {
+  Random random(32);
+  Chain f(random, 2, 1), g(random, 2, 1), flat(random, 2, 1), straight(random, 2, 1);
+  f.linear(3).bilinear(4, 3, 0.4).linear(2).bilinear(5, 2, 0.6).linear(2);
+  g.bilinear(3, 3, 0, false).bilinear(2, 2, 0);
+  flat.bilinear(5, 3, 0).linear(2);
+  straight.linear(2);
+  check(f, g, Method::kTwoBlock, 5);
+  check(f, flat, Method::kTwoBlock, 5);
+  check(flat, straight, Method::kTwoBlock, 5);
+}
+
+TEST(two_blocks_in_a_smaller_space_than_the_input_agree_with_quadrature) {
+  Random random(33);
+  Chain f(random, 4, 1), g(random, 4, 1), h(random, 4, 1);
+  f.linear(2).bilinear(3, 2, 0.5).bilinear(3, 2, 0.5);
+  g.linear(3).bilinear(3, 2, 0).bilinear(4, 2, 0.3);
+  h.linear(4).bilinear(1, 2, 0).bilinear(2, 2, 0);  // its units see less than its input
+  check(f, g, Method::kTwoBlock, 5);
+  check(g, h, Method::kTwoBlock, 5);
+}
+
+TEST(the_closure_is_exact_for_one_block_at_several_positions) {
+  Random random(34);
+  Chain f(random, 2, 2), g(random, 2, 2), straight(random, 2, 2), attentive(random, 2, 2);
+  f.bilinear(3, 2, 0.5).linear(2);
+  g.linear(2).bilinear(2, 2, 0, false).linear(2);
+  straight.linear(2);
+  attentive.attention(1, 2, true, 100, true);
+  check(f, g, Method::kClosure, 3);
+  check(f, straight, Method::kClosure, 3);
+  check(straight, attentive, Method::kClosure, 6);
+}
+
+TEST(methods_give_the_same_bits_on_any_number_of_threads) {
+  Random random(35);
+  Chain f(random, 5, 3), g(random, 5, 3), deep(random, 5, 1), other(random, 5, 1);
+  f.linear(6).attention(2, 3, true, 0, true).attention(3, 2, false, 100, true).bilinear(7, 6, 1).linear(3);
+  g.linear(6).attention(3, 2, true, 0, true).attention(1, 4, false, 0, false).bilinear(7, 6, 1).linear(3);
+  deep.linear(6).bilinear(40, 6, 0.5).bilinear(40, 6, 0.5);
+  other.linear(6).bilinear(30, 6, 0.5).bilinear(20, 6, 0.5);
+  const auto run = [&](const Chain& x, const Chain& y, Method method) {
+    std::vector<double> first;
+    for (unsigned threads : {1u, 2u, 5u}) {
+      ThreadPool pool;
+      Control control;
+      const Context context{kernels_for(available_instruction_sets().back()), pool, threads, control};
+      const AnyPrepared a = x.prepared(context, method), b = y.prepared(context, method);
+      const GramTile found = tile(context, a, b);
+      if (first.empty()) first = found.per_output;
+      CHECK(first == found.per_output);
+      CHECK(control.done() == control.total());
+      CHECK(std::all_of(first.begin(), first.end(), [](double x) { return std::isfinite(x); }));
+    }
+  };
+  run(f, g, Method::kClosure);
+  run(deep, other, Method::kClosure);
+  run(deep, other, Method::kTwoBlock);
+  run(deep, other, Method::kTensor);
+}
+
+TEST(the_tensor_measure_of_one_block_is_that_of_the_pair_kernel) {
+  Random random(36);
+  Chain f(random, 4, 1), g(random, 4, 1);
+  f.linear(5).bilinear(6, 5, 0.5).linear(3);
+  g.bilinear(3, 4, 0).linear(3);
+  on_every_kernel([&](const Context& context) {
+    const AnyPrepared a = f.prepared(context, Method::kTensor), b = g.prepared(context, Method::kTensor);
+    const AnyPrepared a1 = f.prepared(context, Method::kOneBlock), b1 = g.prepared(context, Method::kOneBlock);
+    const GramTile found = any_tile(context, {Measure::kTensor, true, true}, {&a, &b}, {&a, &b});
+    const GramTile wanted = any_tile(context, {Measure::kTensor, true, true}, {&a1, &b1}, {&a1, &b1});
+    for (std::size_t i = 0; i < wanted.per_output.size(); ++i)
+      CHECK_CLOSE(found.per_output[i], wanted.per_output[i], 1e-12, 10.0);
+  });
+}
+
+TEST(an_aborted_method_ends_at_once) {
+  Random random(37);
+  Chain f(random, 5, 4);
+  f.attention(2, 4, false, 0, true).attention(2, 4, false, 0, true);
+  ThreadPool pool;
+  Control control;
+  const Context context{baseline_kernels(), pool, 2, control};
+  const AnyPrepared a = f.prepared(context, Method::kClosure), b = f.prepared(context, Method::kClosure);
+  control.abort();
+  bool aborted = false;
+  try {
+    tile(context, a, b);
+  } catch (const Aborted&) {
+    aborted = true;
+  }
+  CHECK(aborted);
+}
+
+TEST(what_a_method_cannot_take_is_an_error) {
+  Random random(38);
+  ThreadPool pool;
+  Control control;
+  const Context context{baseline_kernels(), pool, 1, control};
+  Chain attentive(random, 2, 2), bilinear(random, 2, 2), triple(random, 2, 2), wide(random, 3, 2);
+  attentive.attention(1, 2, true, 0, false);
+  bilinear.bilinear(3, 2, 0);
+  triple.bilinear(2, 2, 0).bilinear(2, 2, 0).bilinear(2, 2, 0);
+  wide.bilinear(2, 2, 0);
+  const auto code = [](const auto& body) -> std::string {
+    try {
+      body();
+    } catch (const Error& error) {
+      return error.code();
+    }
+    return "none";
+  };
+  const auto preparing = [&](const Chain& chain, Method method) {
+    return code([&] { chain.prepared(context, method); });
+  };
+  CHECK(preparing(attentive, Method::kTensor) == "UNSUPPORTED_LAYER");
+  CHECK(preparing(attentive, Method::kTwoBlock) == "UNSUPPORTED_LAYER");
+  CHECK(preparing(attentive, Method::kOneBlock) == "UNSUPPORTED_LAYER");
+  CHECK(preparing(triple, Method::kTwoBlock) == "UNSUPPORTED_LAYER");
+  const auto comparing = [&](const Chain& f, const Chain& g, Method method, Method method2) {
+    return code([&] { tile(context, f.prepared(context, method), g.prepared(context, method2)); });
+  };
+  CHECK(comparing(attentive, bilinear, Method::kClosure, Method::kClosure) == "UNSUPPORTED_LAYER");
+  CHECK(comparing(triple, bilinear, Method::kTensor, Method::kTensor) == "SHAPE_MISMATCH");
+  CHECK(comparing(wide, bilinear, Method::kClosure, Method::kClosure) == "SHAPE_MISMATCH");
+  CHECK(comparing(bilinear, bilinear, Method::kClosure, Method::kTensor) == "INVALID_ARGUMENT");
+}
+
+}  // namespace tensim::test
