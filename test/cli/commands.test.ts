@@ -68,6 +68,16 @@ describe('tensim compare', () => {
     expect({ code, similarity: JSON.parse(stdout).similarity }).toEqual({ code: 0, similarity: 1 });
   });
 
+  test('approximates deep networks when asked to, and says so', async () => {
+    const [a, b] = [await writeCheckpoint(root, 'deep_a.safetensors', deepShapes(3)), step(0)];
+    const { code, stdout } = await tensim(['compare', a, a, '--method', 'closure', '--input', 'onehot', ...FALLBACK]);
+    expect(code).toBe(0);
+    expect(stdout).toContain('closure, an approximation of unknown error · input law onehot');
+    const json = ['compare', b, b, '--method', 'closure', '--json', ...FALLBACK];
+    expect(JSON.parse((await tensim(json)).stdout)).toMatchObject({ method: 'closure', exact: true, similarity: 1 });
+    expect((await tensim(['compare', b, b, '--method', 'guess'])).code).toBe(2);
+  });
+
   test('prints text for people, in colour on a terminal only', async () => {
     const args = ['compare', step(6000), step(6200)];
     const plain = await tensim(args);
