@@ -2,12 +2,13 @@ import type { Backend } from '../backend/backend.js';
 import { selectBackend } from '../backend/select.js';
 import { TensimError } from '../errors.js';
 import type { DType } from '../tensor/tensor.js';
-import type { InputLaw, Measure, Progress, ResultInfo, SimilarityOptions } from './types.js';
+import type { DataInputs, InputLaw, Measure, Progress, ResultInfo, SimilarityOptions } from './types.js';
 
 /** The options of a call with every default filled in. */
 export interface Settings {
   readonly measure: Measure;
   readonly input: InputLaw;
+  readonly inputs: DataInputs | undefined;
   readonly dtype: DType;
   readonly backend: Backend;
   readonly threads: number | undefined;
@@ -17,12 +18,12 @@ export interface Settings {
 }
 
 const CHOICES = {
-  measure: ['gaussian', 'tensor', 'weights'],
+  measure: ['gaussian', 'tensor', 'weights', 'behavioural'],
   method: ['auto', 'exact'],
   dtype: ['float64', 'float32'],
 } as const;
 
-const KNOWN = [...Object.keys(CHOICES), 'input', 'backend', 'threads', 'perOutput', 'signal', 'onProgress'];
+const KNOWN = [...Object.keys(CHOICES), 'input', 'inputs', 'backend', 'threads', 'perOutput', 'signal', 'onProgress'];
 
 /**
  * Checks options and fills in the defaults.
@@ -36,7 +37,7 @@ export function settle(options: SimilarityOptions): Settings {
       hint: `Options are ${KNOWN.join(', ')}`,
     });
   }
-  const { threads, signal, onProgress, input = 'standard', perOutput = false } = options;
+  const { threads, signal, onProgress, input = 'standard', inputs, perOutput = false } = options;
   if (threads !== undefined && !(Number.isSafeInteger(threads) && threads >= 1)) {
     throw new TensimError('INVALID_ARGUMENT', `the option "threads" is ${String(threads)}`, {
       hint: 'It must be a whole number from 1',
@@ -44,9 +45,24 @@ export function settle(options: SimilarityOptions): Settings {
   }
   choose('method', options.method, 'auto');
   const measure = choose('measure', options.measure, 'gaussian');
+  if (inputs !== undefined && measure !== 'behavioural') {
+    throw new TensimError('INVALID_ARGUMENT', `the measure "${measure}" takes no inputs`, {
+      hint: 'It compares models on all inputs; "behavioural" compares them on given ones',
+    });
+  }
   const dtype = choose('dtype', options.dtype, 'float64');
   signal?.throwIfAborted();
-  return { measure, input, dtype, backend: selectBackend(options.backend), threads, perOutput, signal, onProgress };
+  return {
+    measure,
+    input,
+    inputs,
+    dtype,
+    backend: selectBackend(options.backend),
+    threads,
+    perOutput,
+    signal,
+    onProgress,
+  };
 }
 
 /** How a result was obtained; `input` is the name of the law, null where none is used. */

@@ -25,10 +25,9 @@ export function checkModels(models: readonly Model[]): void {
  */
 export function checkComparable(models: readonly Model[], measure: 'gaussian' | 'tensor'): void {
   for (const model of models) checkSupported(model);
+  checkSameSizes(models);
   const [first, ...others] = models;
   for (const other of others) {
-    requireEqualSize(first, other, 'inputs', (model) => model.inputShape[1]);
-    requireEqualSize(first, other, 'outputs', (model) => model.outputShape[1]);
     if (measure === 'tensor' && blocksOf(first) !== blocksOf(other)) {
       const [linear, quadratic] = blocksOf(first) === 0 ? [first, other] : [other, first];
       throw new TensimError(
@@ -37,6 +36,15 @@ export function checkComparable(models: readonly Model[], measure: 'gaussian' | 
         { hint: 'The measure "gaussian" compares them as functions' },
       );
     }
+  }
+}
+
+/** @throws TensimError `SHAPE_MISMATCH` if models differ in positions, inputs or outputs. */
+export function checkSameSizes([first, ...others]: readonly Model[]): void {
+  for (const other of others) {
+    requireEqualSize(first, other, 'positions', (model) => model.inputShape[0]);
+    requireEqualSize(first, other, 'inputs', (model) => model.inputShape[1]);
+    requireEqualSize(first, other, 'outputs', (model) => model.outputShape[1]);
   }
 }
 
