@@ -8,7 +8,8 @@ import type { SimilarityOptions, SimilarityResult, SliceSimilarity } from './typ
 /**
  * How similar two models are as functions, over all inputs of a Gaussian law, from their weights alone (MATH.md sections 2
  * to 7). Exact for chains with at most two bilinear blocks or one attention block; by the method `closure`, when asked for, an
- * approximation for any depth. The order of the two does not change the numbers by a bit.
+ * approximation for any depth. The order of the two does not change the numbers by a bit. The measure
+ * `behavioural` compares chains of any layers, on the inputs it is given.
  *
  *     const { similarity, distance } = await similarity(a, b, { measure: 'gaussian', input: { sigma: 2 } });
  *

@@ -192,7 +192,7 @@ describe.skipIf(absent)('the addon', () => {
     const embedding = { type: 'linear', weight: { data: Float64Array.of(1, 2, 3), shape: [1, 3] } };
 
     it.each([
-      ['no heads', { ...attention, heads: 0 }, 'SHAPE_MISMATCH'],
+      ['no heads', { ...attention, heads: 0 }, 'INVALID_ARGUMENT'],
       ['heads that do not divide', { ...attention, heads: 3 }, 'SHAPE_MISMATCH'],
       ['odd heads that are rotated', { ...attention, heads: 4 }, 'SHAPE_MISMATCH'],
       ['a negative rotary base', { ...attention, rotaryBase: -1 }, 'INVALID_ARGUMENT'],
