@@ -153,36 +153,43 @@ describe.skipIf(absent)('the native methods', () => {
     for (const [c, value] of (golden.perOutput_ab ?? []).entries()) close(found.perOutput_ab![c], value, scale);
   }
 
-  describe.each((readJson('small_models') as SmallCase[]).map((golden) => [golden.a.replace(/_a\..*/, ''), golden] as const))(
-    '%s',
-    (_, golden) => {
-      const chains = () =>
-        Promise.all([golden.a, golden.b].map((file) => readChain(join(here, '../golden/models', file))));
+  describe.each(
+    (readJson('small_models') as SmallCase[]).map((golden) => [golden.a.replace(/_a\..*/, ''), golden] as const),
+  )('%s', (_, golden) => {
+    const chains = () =>
+      Promise.all([golden.a, golden.b].map((file) => readChain(join(here, '../golden/models', file))));
 
-      it('closure to 1e-10', async () => {
-        expectValues(await compare(await chains(), 'closure'), golden.gaussian_closure, 1e-10);
-        if (golden.input && golden.gaussian_closure_input) {
-          expectValues(await compare(await chains(), 'closure', lawOf(golden.input)), golden.gaussian_closure_input, 1e-10);
-        }
+    it('closure to 1e-10', async () => {
+      expectValues(await compare(await chains(), 'closure'), golden.gaussian_closure, 1e-10);
+      if (golden.input && golden.gaussian_closure_input) {
+        expectValues(
+          await compare(await chains(), 'closure', lawOf(golden.input)),
+          golden.gaussian_closure_input,
+          1e-10,
+        );
+      }
+    });
+    if ((golden.blocks ?? golden.layers) === 1 && golden.gaussian_exact !== null) {
+      it('closure is exact with one block', async () => {
+        expectValues(await compare(await chains(), 'closure'), golden.gaussian_exact!, 1e-9);
       });
-      if ((golden.blocks ?? golden.layers) === 1 && golden.gaussian_exact !== null) {
-        it('closure is exact with one block', async () => {
-          expectValues(await compare(await chains(), 'closure'), golden.gaussian_exact!, 1e-9);
-        });
-      }
-      if (golden.family === 'deep') {
-        it('tensor to 1e-10', async () => {
-          expectValues(await compare(await chains(), 'tensor'), golden.tensor!, 1e-10);
-        });
-      }
-      if (golden.family === 'deep' && golden.blocks! <= 2) {
-        it('two-block to 1e-9', async () => {
-          expectValues(await compare(await chains(), 'two-block'), golden.gaussian_exact!, 1e-9);
-          expectValues(await compare(await chains(), 'two-block', lawOf(golden.input!)), golden.gaussian_exact_input!, 1e-9);
-        });
-      }
-    },
-  );
+    }
+    if (golden.family === 'deep') {
+      it('tensor to 1e-10', async () => {
+        expectValues(await compare(await chains(), 'tensor'), golden.tensor!, 1e-10);
+      });
+    }
+    if (golden.family === 'deep' && golden.blocks! <= 2) {
+      it('two-block to 1e-9', async () => {
+        expectValues(await compare(await chains(), 'two-block'), golden.gaussian_exact!, 1e-9);
+        expectValues(
+          await compare(await chains(), 'two-block', lawOf(golden.input!)),
+          golden.gaussian_exact_input!,
+          1e-9,
+        );
+      });
+    }
+  });
 
   interface SeedCase {
     readonly blocks: number;
@@ -193,7 +200,9 @@ describe.skipIf(absent)('the native methods', () => {
   it.each(readJson('digits-seeds').cases as SeedCase[])('digits, $blocks blocks, seeds $seeds', async (golden) => {
     const { blocks, seeds } = golden;
     const chains = await Promise.all(
-      seeds.map((seed) => readChain(join(here, '../../examples/digits-seeds', `deep${blocks}_seed${seed}.safetensors`))),
+      seeds.map((seed) =>
+        readChain(join(here, '../../examples/digits-seeds', `deep${blocks}_seed${seed}.safetensors`)),
+      ),
     );
     expectValues(await compare(chains, 'closure'), golden.closure, 1e-10);
     if (golden.exact) expectValues(await compare(chains, 'two-block'), golden.exact, 1e-9);
