@@ -8,7 +8,7 @@
  * | `FILE_NOT_FOUND` | a path that names nothing readable |
  * | `INVALID_FILE` | a file that is not what it claims to be: damaged, truncated, malformed, hostile |
  * | `UNSUPPORTED_DTYPE` | a tensor whose element type cannot be used as a weight |
- * | `UNSUPPORTED_LAYER` | a model that is not (or not yet) a chain tensim can compare exactly |
+ * | `UNSUPPORTED_LAYER` | a model that is not (or not yet) a chain tensim can compare, or not by the method asked for |
  * | `SHAPE_MISMATCH` | tensors, models or inputs whose sizes do not fit together |
  * | `NOT_FINITE` | NaN or infinity where a number is needed, or a result beyond the floating-point range |
  * | `ZERO_NORM` | a model that is zero under the measure, so that its similarity is undefined |

@@ -22,6 +22,7 @@ export { type NamedTensors, type WriteOptions, writeSafetensors } from './format
 export { createModel, type LayerDefinition, type ModelDefinition } from './model/create.js';
 export { type EvaluateOptions, evaluate } from './model/evaluate.js';
 export type { ModelInputs } from './model/inputs.js';
+export { loadInputs } from './model/inputs_file.js';
 export { type Inspection, inspect, type Problem, type TensorListing } from './model/inspect.js';
 export { type LoadOptions, loadModel } from './model/load.js';
 export type { AttentionLayer, BilinearLayer, Layer, LinearLayer, Model, Provenance } from './model/model.js';
@@ -30,6 +31,9 @@ export { writeReport } from './report/write.js';
 export { similarityMatrix } from './similarity/matrix.js';
 export { similarity } from './similarity/similarity.js';
 export type {
+  Behaviour,
+  BehaviourMatrix,
+  DataInputs,
   InputLaw,
   Matrix,
   Measure,
@@ -43,5 +47,6 @@ export type {
   Step,
 } from './similarity/types.js';
 export type { FloatFormat } from './tensor/convert.js';
+export type { IntegerTensor } from './tensor/integers.js';
 export { type DType, type ScaledTensor, type Tensor, type TensorData, tensor } from './tensor/tensor.js';
 export { version } from './version.js';

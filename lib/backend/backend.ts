@@ -79,8 +79,8 @@ export interface ForwardPass {
   readonly bytes: number;
   /**
    * f of every input of a batch, in the dtype it was prepared with: (batch, n, o) from (batch, n, d), or from (batch, n) ids below d;
-   * all row-major. `float32` computes products in float32 (the fallback in float64, rounding the result). Progress counts inputs
-   * or flops. Results do not depend on threads nor on what else is in the batch.
+   * all row-major. `float32` computes products in float32 (the fallback in float64, rounding the result). Progress counts work
+   * in a unit of the backend's own. Results do not depend on threads nor on what else is in the batch.
    */
   evaluate(inputs: TensorData | Int32Array, control?: Control): Promise<TensorData>;
   dispose(): void;

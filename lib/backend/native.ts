@@ -181,8 +181,13 @@ function createNative(addon: Addon): NativeBackend {
         get bytes() {
           return pass.bytes;
         },
-        evaluate: (inputs, evaluation = {}) =>
-          run(evaluation, (threads, nativeControl) => addon.evaluate(pass, ownedData(inputs), threads, nativeControl)),
+        async evaluate(inputs, evaluation = {}) {
+          const outputs = await run(evaluation, (threads, nativeControl) =>
+            addon.evaluate(pass, ownedData(inputs), threads, nativeControl),
+          );
+          evaluation.onProgress?.(inputs.length, inputs.length);
+          return outputs;
+        },
         dispose: () => pass.dispose(),
       };
     },

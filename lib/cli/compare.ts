@@ -39,11 +39,11 @@ async function compare(a: string, b: string, flags: ComparisonFlags, io: Io): Pr
     const options = await similarityOptions(flags, io, progress);
     const [labelA, labelB] = labelsOf([a, b]);
     const { signal } = io;
-    const { model } = flags;
+    const { model, config } = flags;
     progress.update('reading', 0, 2);
-    const first = await loadModel(a, { model, label: labelA, signal });
+    const first = await loadModel(a, { model, config, label: labelA, signal });
     progress.update('reading', 1, 2);
-    const second = await loadModel(b, { model, label: labelB, signal });
+    const second = await loadModel(b, { model, config, label: labelB, signal });
     const result = await similarity(first, second, options);
     progress.stop();
     await writeOutputs(result, flags.out, io);

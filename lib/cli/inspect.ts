@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { byteCount, count, quote } from '../formats/describe.js';
 import { type Inspection, inspect } from '../model/inspect.js';
 import { type Io, oneLine, print, table } from './io.js';
-import { modelOption } from './options.js';
+import { configOption, modelOption } from './options.js';
 
 const NOTES = `
 A model that cannot be compared is described all the same, with the reasons; the exit code is then still 0.
@@ -18,10 +18,11 @@ export function addInspect(program: Command, io: Io): void {
     .description('what a checkpoint holds, and why it cannot be compared if it cannot')
     .argument('<file>', 'a .safetensors file, the index of a sharded one, or a model.json with "weights"')
     .addOption(modelOption())
+    .addOption(configOption())
     .option('--json', 'print JSON')
     .addHelpText('after', NOTES)
-    .action(async (file: string, flags: { model?: string; json?: boolean }) => {
-      const inspection = await inspect(file, { model: flags.model, signal: io.signal });
+    .action(async (file: string, flags: { model?: string; config?: string; json?: boolean }) => {
+      const inspection = await inspect(file, { model: flags.model, config: flags.config, signal: io.signal });
       await print(io, [flags.json ? `${JSON.stringify(inspectJson(inspection))}\n` : inspectText(inspection)]);
     });
 }

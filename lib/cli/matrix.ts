@@ -45,7 +45,8 @@ async function matrix(patterns: string[], flags: ComparisonFlags, io: Io): Promi
     const models: Model[] = [];
     for (const [index, path] of paths.entries()) {
       progress.update('reading', index, paths.length);
-      models.push(await loadModel(path, { model: flags.model, label: labels[index], signal: io.signal }));
+      const { model, config } = flags;
+      models.push(await loadModel(path, { model, config, label: labels[index], signal: io.signal }));
     }
     const result = await similarityMatrix(models, options);
     progress.stop();

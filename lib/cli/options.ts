@@ -1,4 +1,6 @@
+import { basename } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { loadInputs } from '../model/inputs_file.js';
 import type { TextOptions } from '../report/text.js';
 import { checkReportFile, writeReport } from '../report/write.js';
 import type { Progress, SimilarityMatrix, SimilarityOptions, SimilarityResult } from '../similarity/types.js';
@@ -11,11 +13,13 @@ export interface ComparisonFlags {
   readonly measure: NonNullable<SimilarityOptions['measure']>;
   readonly method: NonNullable<SimilarityOptions['method']>;
   readonly input: string;
+  readonly inputs?: string;
   readonly dtype: NonNullable<SimilarityOptions['dtype']>;
   readonly backend: NonNullable<SimilarityOptions['backend']>;
   readonly threads?: number;
   readonly perOutput?: boolean;
   readonly model?: string;
+  readonly config?: string;
   readonly json?: boolean;
   readonly out: readonly string[];
 }
@@ -25,9 +29,9 @@ export function addComparisonOptions(command: Command): Command {
     .addOption(
       new Option(
         '--measure <measure>',
-        'what is compared: the functions under a Gaussian input, their tensors, or the bare weights',
+        'what is compared: the functions under a Gaussian input, their tensors, the bare weights, or what they do on given inputs',
       )
-        .choices(['gaussian', 'tensor', 'weights'])
+        .choices(['gaussian', 'tensor', 'weights', 'behavioural'])
         .default('gaussian'),
     )
     .addOption(
@@ -43,6 +47,10 @@ export function addComparisonOptions(command: Command): Command {
       'law of the input: "standard", "onehot", "sigma=S", or a .json or .safetensors file with "mean" and/or "cov"',
       'standard',
     )
+    .option(
+      '--inputs <file>',
+      'for the measure behavioural: an .npy or .safetensors file of vectors (floats) or token ids (integers)',
+    )
     .addOption(new Option('--dtype <type>', 'compute type').choices(['float64', 'float32']).default('float64'))
     .addOption(
       new Option('--backend <name>', 'who computes').choices(['auto', 'native', 'cuda', 'fallback']).default('auto'),
@@ -54,6 +62,7 @@ export function addComparisonOptions(command: Command): Command {
     )
     .option('--per-output', 'also compare every output by itself')
     .addOption(modelOption())
+    .addOption(configOption())
     .option('--json', 'print JSON')
     .option(
       '--out <file>',
@@ -67,17 +76,22 @@ export function modelOption(): Option {
   return new Option('--model <file>', 'a model.json that says which tensors make which layers');
 }
 
+export function configOption(): Option {
+  return new Option('--config <file>', 'a config.json with n_head, n_ctx, mask … where checkpoints do not say them');
+}
+
 /** The options of the computation, with the input law read. */
 export async function similarityOptions(
   flags: ComparisonFlags,
   io: Io,
   progress: ProgressLine,
 ): Promise<SimilarityOptions> {
-  const { measure, method, dtype, backend, threads, perOutput } = flags;
+  const { measure, method, inputs, dtype, backend, threads, perOutput } = flags;
   return {
     measure,
     method,
     input: await readInput(flags.input, io.signal),
+    ...(inputs !== undefined && { inputs: { values: await loadInputs(inputs, io.signal), name: basename(inputs) } }),
     dtype,
     backend,
     threads,
@@ -87,7 +101,11 @@ export async function similarityOptions(
   };
 }
 
-const PHASES: Readonly<Record<Progress['phase'], string>> = { prepare: 'preparing', compare: 'comparing' };
+const PHASES: Readonly<Record<Progress['phase'], string>> = {
+  evaluate: 'evaluating',
+  prepare: 'preparing',
+  compare: 'comparing',
+};
 
 /**
  * Makes sure before the work that its results can be written.

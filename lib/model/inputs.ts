@@ -1,14 +1,16 @@
 import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
-import type { Tensor, TensorData } from '../tensor/tensor.js';
+import type { IntegerTensor } from '../tensor/integers.js';
+import { sizeOf, type Tensor, type TensorData } from '../tensor/tensor.js';
 import { contiguous } from './contiguous.js';
 import type { Model } from './model.js';
 
 /**
  * Inputs for a model of n positions and d features: vectors as a tensor (batch, n, d), or (batch, d) where n is 1; or token ids
- * below d, which stand for one-hot vectors, as a list of sequences of n, or an Int32Array of them one after the other.
+ * below d, which stand for one-hot vectors, as (batch, n) integers, a list of sequences of n, or an Int32Array of them one after the
+ * other.
  */
-export type ModelInputs = Tensor | Int32Array | readonly (readonly number[])[];
+export type ModelInputs = Tensor | IntegerTensor | Int32Array | readonly (readonly number[])[];
 
 /** Inputs as backends take them. */
 export interface ReadInputs {
@@ -26,15 +28,13 @@ export interface ReadInputs {
  */
 export async function readInputs(model: Model, inputs: ModelInputs, signal?: AbortSignal): Promise<ReadInputs> {
   const [positions, features] = model.inputShape;
-  if (inputs instanceof Int32Array || Array.isArray(inputs)) {
+  if (isTokens(inputs)) {
     if (model.layers[0].type !== 'linear') {
       throw new TensimError('UNSUPPORTED_LAYER', `"${model.label}" takes no tokens: its first layer is not linear`, {
         hint: 'Token ids stand for one-hot vectors, of which an embedding picks its columns; give vectors',
       });
     }
-    const values = inputs instanceof Int32Array ? inputs : flatten(inputs, positions);
-    if (values.length % positions !== 0)
-      throw mismatch(model, `${values.length} token ids are no whole number of sequences of ${positions}`);
+    const values = tokensOf(model, inputs, positions);
     await checkTokens(values, features, signal);
     return { kind: 'tokens', values, leading: [values.length / positions, positions] };
   }
@@ -48,6 +48,28 @@ export async function readInputs(model: Model, inputs: ModelInputs, signal?: Abo
     );
   }
   return { kind: 'vectors', values: data, leading: plain ? [batch] : [batch, positions] };
+}
+
+type Tokens = Exclude<ModelInputs, Tensor>;
+
+function isTokens(inputs: ModelInputs): inputs is Tokens {
+  return (
+    inputs instanceof Int32Array ||
+    Array.isArray(inputs) ||
+    (inputs as Partial<IntegerTensor> | null)?.data instanceof Int32Array
+  );
+}
+
+function tokensOf(model: Model, inputs: Tokens, positions: number): Int32Array {
+  if (inputs instanceof Int32Array) {
+    if (inputs.length % positions === 0) return inputs;
+    throw mismatch(model, `${inputs.length} token ids are no whole number of sequences of ${positions}`);
+  }
+  if (!('data' in inputs)) return flatten(inputs, positions);
+  const { data, shape } = inputs;
+  const fits = Array.isArray(shape) && sizeOf(shape) === data.length;
+  if (fits && (shape[1] === positions ? shape.length === 2 : shape.length === 1 && positions === 1)) return data;
+  throw mismatch(model, `the token ids have shape [${String(shape)}] instead of [batch, ${positions}]`);
 }
 
 function mismatch(model: Model, problem: string): TensimError {

@@ -10,7 +10,7 @@ import { heatmapChart } from './heatmap.js';
 import { abbreviate, type ShortLabels, shortenLabels, stepName } from './labels.js';
 import { amountText, escapeMarkup, ratioText, similarityText } from './numbers.js';
 import { definitionTable, page } from './page.js';
-import { provenance, type Summary, sliceName, sliceNoun, summarize } from './summary.js';
+import { behaviourRows, provenance, type Summary, sliceName, sliceNoun, summarize } from './summary.js';
 
 /** Widths of the charts in pixels, on a desk and on a phone; the page shows one or the other. */
 const WIDTHS = { wide: 572, narrow: 340 } as const;
@@ -61,12 +61,13 @@ ${header(matrix, labels, summary)}
 
 /** A page about two models: the similarity, a bar per output, and all numbers in a table. */
 export async function compareHtml(result: SimilarityResult): Promise<string> {
-  const { a, b, similarity, distance, innerProduct, normA, normB, perOutput } = result;
+  const { a, b, similarity, distance, innerProduct, normA, normB, behaviour, perOutput } = result;
   const numbers = definitionTable([
     ['distance', amountText(distance)],
     ['inner product', amountText(innerProduct)],
     [`norm of ${a}`, amountText(normA)],
     [`norm of ${b}`, amountText(normB)],
+    ...(behaviour ? behaviourRows(behaviour) : []),
   ]);
   const bars = perOutput
     ? `<section><h2>Similarity per ${sliceNoun(result)}</h2>${await bothWidths('bars', (width) => barsChart(result, width, PAGE))}</section>`
@@ -116,8 +117,16 @@ interface Slice {
   readonly cosine: Matrix;
 }
 
-/** All outputs together and, where that stays small, each on its own. */
+/** What the heatmap can show: all outputs together and, where that stays small, each on its own; or the three measures of behaviour. */
 function embeddedSlices(matrix: SimilarityMatrix): Slice[] {
+  const { behaviour } = matrix;
+  if (behaviour !== undefined) {
+    return [
+      { name: 'mean cosine of the outputs', cosine: matrix.cosine },
+      { name: 'equal largest outputs', cosine: behaviour.agreement },
+      { name: 'linear CKA', cosine: behaviour.cka },
+    ];
+  }
   const all = { name: `all ${sliceNoun(matrix)}s`, cosine: matrix.cosine };
   const { names, cosine } = matrix.perOutput ?? { names: [], cosine: [] };
   if (names.length * matrix.labels.length ** 2 > MOST_CELLS) return [all];

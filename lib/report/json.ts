@@ -2,10 +2,10 @@ import type { Matrix, ResultInfo, SimilarityMatrix, SimilarityResult } from '../
 
 /**
  * The result of a comparison as plain data, the contract `tensim.compare/1`. `perOutput` is there only if it was asked
- * for; the similarity of a slice that is zero in one of the models is null.
+ * for, `behaviour` only for that measure; the similarity of a slice that is zero in one of the models is null.
  */
 export function compareJson(result: SimilarityResult): Record<string, unknown> {
-  const { a, b, similarity, distance, innerProduct, normA, normB, perOutput } = result;
+  const { a, b, similarity, distance, innerProduct, normA, normB, behaviour, perOutput } = result;
   return {
     schema: 'tensim.compare/1',
     a,
@@ -16,6 +16,7 @@ export function compareJson(result: SimilarityResult): Record<string, unknown> {
     innerProduct: numberOrNull(innerProduct),
     normA: numberOrNull(normA),
     normB: numberOrNull(normB),
+    ...(behaviour && { behaviour }),
     ...(perOutput && {
       perOutput: perOutput.map((slice) => ({
         name: slice.name,
@@ -31,13 +32,20 @@ export function compareJson(result: SimilarityResult): Record<string, unknown> {
 
 /** A similarity matrix as plain data, the contract `tensim.matrix/1`. Undefined similarities are null. */
 export function matrixJson(matrix: SimilarityMatrix): Record<string, unknown> {
-  const { labels, cosine, gram, perOutput } = matrix;
+  const { labels, cosine, gram, behaviour, perOutput } = matrix;
   return {
     schema: 'tensim.matrix/1',
     labels: [...labels],
     ...infoJson(matrix),
     cosine: rowsJson(cosine),
     gram: rowsJson(gram),
+    ...(behaviour && {
+      behaviour: {
+        inputs: behaviour.inputs,
+        agreement: rowsJson(behaviour.agreement),
+        cka: rowsJson(behaviour.cka),
+      },
+    }),
     ...(perOutput && {
       perOutput: {
         names: [...perOutput.names],
@@ -53,12 +61,19 @@ export function matrixJson(matrix: SimilarityMatrix): Record<string, unknown> {
  * two thousand models make text too long to build at once without stopping everything else.
  */
 export function* matrixJsonText(matrix: SimilarityMatrix): Generator<string> {
-  const { labels, cosine, gram, perOutput } = matrix;
+  const { labels, cosine, gram, behaviour, perOutput } = matrix;
   const head = JSON.stringify({ schema: 'tensim.matrix/1', labels, ...infoJson(matrix) });
   yield `${head.slice(0, -1)},"cosine":`;
   yield* rowsText(cosine);
   yield ',"gram":';
   yield* rowsText(gram);
+  if (behaviour) {
+    yield `,"behaviour":{"inputs":${behaviour.inputs},"agreement":`;
+    yield* rowsText(behaviour.agreement);
+    yield ',"cka":';
+    yield* rowsText(behaviour.cka);
+    yield '}';
+  }
   if (perOutput) {
     yield `,"perOutput":{"names":${JSON.stringify(perOutput.names)},"cosine":`;
     yield* listText(perOutput.cosine);

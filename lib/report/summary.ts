@@ -1,5 +1,6 @@
+import { count } from '../formats/describe.js';
 import { type Change, largestChange, type Onset, onset, outputOnsets } from '../similarity/onset.js';
-import type { ResultInfo, SimilarityMatrix } from '../similarity/types.js';
+import type { Behaviour, Matrix, ResultInfo, SimilarityMatrix } from '../similarity/types.js';
 import { type ShortLabels, shortenLabels, stepName } from './labels.js';
 import { ratioText, similarityText } from './numbers.js';
 
@@ -34,7 +35,10 @@ export function summarize(matrix: SimilarityMatrix): Summary {
   const name = stepName(labels, step.from, step.to);
   const most = step.output === undefined ? '' : `, ${sliceName(matrix, step.output.name)}`;
   const headline = `${start === null ? 'Largest change' : 'Onset'} at ${name}${most}`;
-  const sentences = start === null ? withoutOnset(matrix, labels, largest) : withOnset(matrix, labels, largest, start);
+  const sentences = [
+    ...(start === null ? withoutOnset(matrix, labels, largest) : withOnset(matrix, labels, largest, start)),
+    ...behaviourSentence(matrix),
+  ];
   return { headline, sentences, step, output: step.output?.name ?? null };
 }
 
@@ -92,6 +96,29 @@ function methodText({ method, exact }: ResultInfo): string {
   return method === 'closure' ? 'closure, an approximation of unknown error' : method;
 }
 
+/** What is measured on given inputs beside the cosine, in words. */
+export function behaviourRows({ agreement, cka }: Behaviour): [name: string, value: string][] {
+  return [
+    ['same largest output', agreement === null ? 'undefined (one output)' : similarityText(agreement, 6)],
+    ['linear CKA', cka === null ? 'undefined (constant outputs)' : similarityText(cka, 6)],
+  ];
+}
+
+/** The ranges of the same over all pairs of a matrix, as a sentence; none for fewer than two models or other measures. */
+function behaviourSentence({ labels, behaviour }: SimilarityMatrix): string[] {
+  if (behaviour === undefined || labels.length < 2) return [];
+  const range = (matrix: Matrix): string => {
+    const values = matrix.flatMap((row, i) => [...row.subarray(i + 1)]).filter((value) => !Number.isNaN(value));
+    if (values.length === 0) return 'is undefined';
+    const [least, most] = [Math.min(...values), Math.max(...values)].map((value) => similarityText(value));
+    return least === most ? `is ${least}` : `lies between ${least} and ${most}`;
+  };
+  const { inputs, agreement, cka } = behaviour;
+  return [
+    `On ${count(inputs)} ${inputs === 1 ? 'input' : 'inputs'} the share of equal largest outputs ${range(agreement)}, linear CKA ${range(cka)}.`,
+  ];
+}
+
 /** How a result was obtained, as rows of name and value. */
 export function provenance(info: ResultInfo): [name: string, value: string][] {
   const rows: [string, string][] = [
@@ -99,7 +126,12 @@ export function provenance(info: ResultInfo): [name: string, value: string][] {
     ['method', methodText(info)],
   ];
   if (info.standardError !== null) rows.push(['standard error', info.standardError.toExponential(1)]);
-  if (info.input !== null) rows.push(['input law', info.input === 'standard' ? 'standard, N(0, I)' : info.input]);
+  if (info.input !== null) rows.push(inputRow(info.measure, info.input));
   rows.push(['dtype', info.dtype], ['backend', info.backend]);
   return rows;
+}
+
+function inputRow(measure: ResultInfo['measure'], input: string): [name: string, value: string] {
+  if (measure === 'behavioural') return ['inputs', input];
+  return ['input law', input === 'standard' ? 'standard, N(0, I)' : input];
 }

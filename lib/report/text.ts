@@ -2,7 +2,7 @@ import { consecutive, type Onset, onset } from '../similarity/onset.js';
 import type { ResultInfo, SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
 import { abbreviate, shortenLabels } from './labels.js';
 import { amountText, similarityDecimals, similarityText } from './numbers.js';
-import { provenance, sliceNoun, summarize } from './summary.js';
+import { behaviourRows, provenance, sliceNoun, summarize } from './summary.js';
 
 export interface TextOptions {
   /** Set off what matters with ANSI codes. Default false. */
@@ -17,13 +17,14 @@ const BARS = '▁▂▃▄▅▆▇█';
 
 /** What `tensim compare` prints: the similarity and what is behind it, then a table per output if there is one. */
 export function compareText(result: SimilarityResult, { colour = false }: TextOptions = {}): string {
-  const { a, b, similarity, distance, innerProduct, normA, normB, perOutput } = result;
+  const { a, b, similarity, distance, innerProduct, normA, normB, behaviour, perOutput } = result;
   const facts = columns(
     [
       ['similarity', bold(similarityText(similarity, 6), colour)],
       ['distance', amountText(distance)],
       ['inner product', amountText(innerProduct)],
       ['norms', `${amountText(normA)} and ${amountText(normB)}`],
+      ...(behaviour ? behaviourRows(behaviour) : []),
     ],
     'll',
   );

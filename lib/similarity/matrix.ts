@@ -1,6 +1,7 @@
 import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import type { Model } from '../model/model.js';
+import { matrixBehaviour } from './behaviour.js';
 import { cosine } from './derived.js';
 import { direction } from './direction.js';
 import { gramMatrix } from './gram.js';
@@ -22,7 +23,7 @@ export async function similarityMatrix(
   if (!Array.isArray(models) || models.length === 0) {
     throw new TensimError('INVALID_ARGUMENT', 'similarityMatrix needs an array of at least one model');
   }
-  const { sources, labels, settings, info } = await planComparison(models, options);
+  const { sources, labels, settings, info, behaviours } = await planComparison(models, options);
   const { total, perOutput } = await gramMatrix(sources, labels, settings);
   const pacer = new Pacer(settings.signal);
   const count = models.length;
@@ -34,6 +35,7 @@ export async function similarityMatrix(
     gram,
     cosine: await cosinesOf(gram, pacer),
     ...(perOutput && { perOutput: await slicesOf(perOutput, count, names, pacer) }),
+    ...(behaviours && { behaviour: await matrixBehaviour(behaviours, settings) }),
     direction: (first, second) => direction(gram, first, second),
   };
 }

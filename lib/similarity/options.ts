@@ -1,13 +1,14 @@
-import type { BackendName } from '../backend/backend.js';
+import type { Backend, BackendName } from '../backend/backend.js';
 import { TensimError } from '../errors.js';
 import type { DType } from '../tensor/tensor.js';
-import type { InputLaw, Measure, Method, Progress, SimilarityOptions } from './types.js';
+import type { DataInputs, InputLaw, Measure, Method, Progress, SimilarityOptions } from './types.js';
 
 /** The options of a call with every default filled in. */
 export interface Settings {
   readonly measure: Measure;
   readonly method: 'auto' | Method;
   readonly input: InputLaw;
+  readonly inputs: DataInputs | undefined;
   readonly dtype: DType;
   /** As asked for: which one it will be depends on the method. */
   readonly backend: 'auto' | BackendName;
@@ -17,13 +18,16 @@ export interface Settings {
   readonly onProgress: ((progress: Progress) => void) | undefined;
 }
 
+/** Settings with the backend found that will compute. */
+export type ResolvedSettings = Omit<Settings, 'backend'> & { readonly backend: Backend };
+
 const CHOICES = {
-  measure: ['gaussian', 'tensor', 'weights'],
+  measure: ['gaussian', 'tensor', 'weights', 'behavioural'],
   method: ['auto', 'exact', 'closure'],
   dtype: ['float64', 'float32'],
 } as const;
 
-const KNOWN = [...Object.keys(CHOICES), 'input', 'backend', 'threads', 'perOutput', 'signal', 'onProgress'];
+const KNOWN = [...Object.keys(CHOICES), 'input', 'inputs', 'backend', 'threads', 'perOutput', 'signal', 'onProgress'];
 
 /**
  * Checks options and fills in the defaults.
@@ -37,7 +41,7 @@ export function settle(options: SimilarityOptions): Settings {
       hint: `Options are ${KNOWN.join(', ')}`,
     });
   }
-  const { threads, signal, onProgress, input = 'standard', perOutput = false } = options;
+  const { threads, signal, onProgress, input = 'standard', inputs, perOutput = false } = options;
   if (threads !== undefined && !(Number.isSafeInteger(threads) && threads >= 1)) {
     throw new TensimError('INVALID_ARGUMENT', `the option "threads" is ${String(threads)}`, {
       hint: 'It must be a whole number from 1',
@@ -50,10 +54,15 @@ export function settle(options: SimilarityOptions): Settings {
       hint: 'It is always exact',
     });
   }
+  if (inputs !== undefined && measure !== 'behavioural') {
+    throw new TensimError('INVALID_ARGUMENT', `the measure "${measure}" takes no inputs`, {
+      hint: 'It compares models on all inputs; "behavioural" compares them on given ones',
+    });
+  }
   const dtype = choose('dtype', options.dtype, 'float64');
   signal?.throwIfAborted();
   const { backend = 'auto' } = options;
-  return { measure, method, input, dtype, backend, threads, perOutput, signal, onProgress };
+  return { measure, method, input, inputs, dtype, backend, threads, perOutput, signal, onProgress };
 }
 
 function choose<Name extends keyof typeof CHOICES, Choice extends (typeof CHOICES)[Name][number]>(

@@ -30,7 +30,32 @@ export function chooseRoute(models: readonly Model[], measure: 'gaussian' | 'ten
     });
   }
   if (attends) return { chain: 'closure', method: 'exact', exact: true };
+  if (depth === 2) for (const model of models) checkTwoBlockMemory(model);
   return { chain: depth <= 1 ? 'one-block' : 'two-block', method: 'exact', exact: true };
+}
+
+/** What one model may take for the exact comparison of two blocks, in bytes. */
+const TWO_BLOCK_BYTES = 2 ** 31;
+
+/**
+ * Two blocks are expanded to quadratic forms of the input, two per hidden unit of the second block, over the r dimensions of it that the
+ * first block sees (MATH.md section 5).
+ * @throws TensimError `MEMORY_LIMIT`
+ */
+function checkTwoBlockMemory(model: Model): void {
+  const blocks = model.layers.filter((layer) => layer.type === 'bilinear');
+  const [first, second] = blocks;
+  if (second === undefined) return;
+  const [hidden, width] = first.left.shape;
+  const seen = first.alpha === 0 ? Math.min(width, 2 * hidden) : width;
+  const rank = Math.min(model.inputShape[1], seen);
+  const bytes = 8 * rank ** 2 * (2 * second.left.shape[0] + hidden);
+  if (bytes <= TWO_BLOCK_BYTES) return;
+  throw new TensimError(
+    'MEMORY_LIMIT',
+    `comparing "${model.label}" exactly would take ${(bytes / 2 ** 30).toFixed(1)} GiB: its first block sees ${rank} dimensions`,
+    { hint: 'The method "closure" approximates, with an unknown error: ask for it by name' },
+  );
 }
 
 /** The kinds of the layers of a model that are not linear, in order. */

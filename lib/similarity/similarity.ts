@@ -1,4 +1,5 @@
 import type { Model } from '../model/model.js';
+import { pairBehaviour } from './behaviour.js';
 import { cosine, distance, norm } from './derived.js';
 import { gramPair } from './gram.js';
 import { planComparison } from './measure.js';
@@ -16,7 +17,7 @@ import type { SimilarityOptions, SimilarityResult, SliceSimilarity } from './typ
  * `INVALID_ARGUMENT`, `BACKEND_UNAVAILABLE`; the signal's reason if it is aborted.
  */
 export async function similarity(a: Model, b: Model, options: SimilarityOptions = {}): Promise<SimilarityResult> {
-  const { sources, labels, settings, info } = await planComparison([a, b], options);
+  const { sources, labels, settings, info, behaviours } = await planComparison([a, b], options);
   const { total, perOutput } = await gramPair(sources, labels, settings);
   return {
     a: a.label,
@@ -27,6 +28,7 @@ export async function similarity(a: Model, b: Model, options: SimilarityOptions 
     ...(perOutput && {
       perOutput: sources.names.map((name, c) => compareSlice(name, perOutput, c, sources.names.length)),
     }),
+    ...(behaviours && { behaviour: await pairBehaviour(behaviours, settings) }),
   };
 }
 

@@ -27,14 +27,21 @@ export function checkModels(models: readonly Model[]): void {
  */
 export function checkComparable(models: readonly Model[], measure: 'gaussian' | 'tensor'): void {
   for (const model of models) checkSupported(model, measure);
+  checkSameSizes(models);
   const [first, ...others] = models;
+  for (const other of others) {
+    if (measure === 'tensor') requireEqualDegree(first, other);
+  }
+  requireEqualKinds(models);
+}
+
+/** @throws TensimError `SHAPE_MISMATCH` if models differ in positions, inputs or outputs. */
+export function checkSameSizes([first, ...others]: readonly Model[]): void {
   for (const other of others) {
     requireEqualSize(first, other, 'positions', (model) => model.inputShape[0]);
     requireEqualSize(first, other, 'inputs', (model) => model.inputShape[1]);
     requireEqualSize(first, other, 'outputs', (model) => model.outputShape[1]);
-    if (measure === 'tensor') requireEqualDegree(first, other);
   }
-  requireEqualKinds(models);
 }
 
 /** The chains of models that `checkComparable` has let through, for one method; the slices are the outputs. */

@@ -1,8 +1,15 @@
 import type { BackendName } from '../backend/backend.js';
+import type { ModelInputs } from '../model/inputs.js';
 import type { DType, Tensor, TensorData } from '../tensor/tensor.js';
 
-/** MATH.md section 2. `weights` is a baseline: it changes under reparametrisations that leave the function alone. */
-export type Measure = 'gaussian' | 'tensor' | 'weights';
+/**
+ * MATH.md section 2. Two are baselines: `weights` changes under reparametrisations that leave the function alone, and `behavioural`
+ * sees the given inputs only.
+ */
+export type Measure = 'gaussian' | 'tensor' | 'weights' | 'behavioural';
+
+/** Inputs for the measure `behavioural`, with or without the name that results give them. */
+export type DataInputs = ModelInputs | { readonly values: ModelInputs; readonly name: string };
 
 /**
  * The law of the input x. `'standard'` is N(0, I); `'onehot'` the Gaussian with the mean and the (singular) covariance of a
@@ -32,8 +39,10 @@ export interface SimilarityOptions {
   readonly measure?: Measure | undefined;
   /** Default `'auto'`: exact, and an error where that does not apply. `closure` is used only when asked for by name. */
   readonly method?: 'auto' | Method | undefined;
-  /** Default `'standard'`. Not used by `weights`. */
+  /** Default `'standard'`. Not used by `weights` and `behavioural`. */
   readonly input?: InputLaw | undefined;
+  /** The inputs that `behavioural` compares on; no other measure takes any. */
+  readonly inputs?: DataInputs | undefined;
   /** Compute type, default `'float64'`. */
   readonly dtype?: DType | undefined;
   /**
@@ -50,7 +59,8 @@ export interface SimilarityOptions {
 }
 
 export interface Progress {
-  readonly phase: 'prepare' | 'compare';
+  /** `evaluate`: models run on the inputs of `behavioural`. */
+  readonly phase: 'evaluate' | 'prepare' | 'compare';
   readonly done: number;
   readonly total: number;
 }
@@ -62,7 +72,10 @@ export interface ResultInfo {
   readonly exact: boolean;
   /** Standard error of the similarity where it was sampled, else null. */
   readonly standardError: number | null;
-  /** Name of the input law: `standard`, `onehot`, `sigma=2`, `custom` or the name given; null for `weights`. */
+  /**
+   * Name of the input law: `standard`, `onehot`, `sigma=2`, `custom` or the name given; of the inputs for `behavioural` (`1797 inputs`
+   * or the name given); null for `weights`.
+   */
   readonly input: string | null;
   readonly dtype: DType;
   readonly backend: BackendName;
@@ -79,6 +92,23 @@ export interface SliceSimilarity {
   readonly normB: number;
 }
 
+/** Two models on given inputs, beside the mean cosine of their outputs, which is the similarity. */
+export interface Behaviour {
+  /** How many inputs. */
+  readonly inputs: number;
+  /** Share of places (positions of all inputs) where both have the same largest output; null for models of one output. */
+  readonly agreement: number | null;
+  /** Linear centred kernel alignment of the outputs, in [0, 1]; null where the outputs of one model do not vary. */
+  readonly cka: number | null;
+}
+
+/** The same for every pair. NaN where it is null above (written as null in JSON). */
+export interface BehaviourMatrix {
+  readonly inputs: number;
+  readonly agreement: Matrix;
+  readonly cka: Matrix;
+}
+
 export interface SimilarityResult extends ResultInfo {
   readonly a: string;
   readonly b: string;
@@ -91,6 +121,8 @@ export interface SimilarityResult extends ResultInfo {
   readonly normA: number;
   readonly normB: number;
   readonly perOutput?: readonly SliceSimilarity[];
+  /** For the measure `behavioural`. */
+  readonly behaviour?: Behaviour;
 }
 
 /** Rows of a square matrix; row i is a Float64Array. Symmetric to the bit. */
@@ -116,6 +148,8 @@ export interface SimilarityMatrix extends ResultInfo {
     /** One similarity matrix per output; NaN where a slice is zero (written as null in JSON, empty elsewhere). */
     readonly cosine: readonly Matrix[];
   };
+  /** For the measure `behavioural`. */
+  readonly behaviour?: BehaviourMatrix;
   /**
    * Cosine between two differences of models, `first.to − first.from` and `second.to − second.from`, from the Gram matrix.
    * @throws TensimError `ZERO_NORM` if one of the differences is zero.

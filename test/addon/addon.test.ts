@@ -162,6 +162,79 @@ describe.skipIf(absent)('the addon', () => {
     });
   });
 
+  describe('checks what it evaluates', () => {
+    const side = { data: new Float64Array(12), shape: [4, 3] };
+    const attention = {
+      type: 'attention',
+      heads: 2,
+      ...{ q1: side, k1: side, q2: side, k2: side, v: side },
+      o: { data: new Float64Array(12), shape: [3, 4] },
+      mask: 'causal',
+      rotaryBase: 100,
+      alpha: 1,
+      beta: 1,
+    };
+    const source = (layer: object, others: object = {}) =>
+      ({ layers: [layer], positions: 2, features: 3, input: 'vectors', ...others }) as never;
+    const embedding = { type: 'linear', weight: { data: Float64Array.of(1, 2, 3), shape: [1, 3] } };
+
+    it.each([
+      ['no heads', { ...attention, heads: 0 }, 'SHAPE_MISMATCH'],
+      ['heads that do not divide', { ...attention, heads: 3 }, 'SHAPE_MISMATCH'],
+      ['odd heads that are rotated', { ...attention, heads: 4 }, 'SHAPE_MISMATCH'],
+      ['a negative rotary base', { ...attention, rotaryBase: -1 }, 'INVALID_ARGUMENT'],
+      ['a rotary base that is NaN', { ...attention, rotaryBase: Number.NaN }, 'INVALID_ARGUMENT'],
+      ['missing keys', { ...attention, k2: undefined }, 'INVALID_ARGUMENT'],
+      ['keys of another shape', { ...attention, k2: { data: new Float64Array(6), shape: [2, 3] } }, 'SHAPE_MISMATCH'],
+      ['an output of other heads', { ...attention, o: side }, 'SHAPE_MISMATCH'],
+      [
+        'a bias of another length',
+        { ...attention, vBias: { data: new Float64Array(3), shape: [3] } },
+        'SHAPE_MISMATCH',
+      ],
+    ])('%s', async (_, layer, code) => {
+      await expect(backend.prepareForward(source(layer), 'float64')).rejects.toMatchObject({ code });
+    });
+
+    it.each([
+      ['no positions', { positions: 0 }, 'INVALID_ARGUMENT'],
+      ['no layers', { layers: [] }, 'INVALID_ARGUMENT'],
+      ['tokens for attention', { input: 'tokens' }, 'UNSUPPORTED_LAYER'],
+    ])('%s', async (_, others, code) => {
+      await expect(backend.prepareForward(source(attention, others), 'float64')).rejects.toMatchObject({ code });
+    });
+
+    it('attention in a chain to be compared', async () => {
+      const chain = chainOf([attention] as never, 3);
+      await expect(backend.prepare(chain, 'float64')).rejects.toMatchObject({ code: 'UNSUPPORTED_LAYER' });
+    });
+
+    it('inputs of another length or type, and ids that are no tokens', async () => {
+      const vectors = await backend.prepareForward(source(embedding), 'float64');
+      const tokens = await backend.prepareForward(source(embedding, { input: 'tokens' }), 'float64');
+      expect(await tokens.evaluate(Int32Array.of(2, 0))).toEqual(Float64Array.of(3, 1));
+      for (const [pass, inputs, code] of [
+        [vectors, new Float64Array(7), 'SHAPE_MISMATCH'],
+        [vectors, Int32Array.of(1, 2), 'INVALID_ARGUMENT'],
+        [vectors, 'x', 'INVALID_ARGUMENT'],
+        [tokens, new Float64Array(2), 'INVALID_ARGUMENT'],
+        [tokens, Int32Array.of(1), 'SHAPE_MISMATCH'],
+        [tokens, Int32Array.of(1, 3), 'INVALID_ARGUMENT'],
+        [tokens, Int32Array.of(-1, 0), 'INVALID_ARGUMENT'],
+      ] as const)
+        await expect(async () => pass.evaluate(inputs as never)).rejects.toMatchObject({ code });
+    });
+
+    it('lets a forward pass be disposed of while a batch still needs it', async () => {
+      const pass = await backend.prepareForward(source(embedding), 'float32');
+      expect(pass.bytes).toBeGreaterThan(0);
+      const pending = pass.evaluate(Float64Array.of(1, 0, 0, 0, 1, 1));
+      pass.dispose();
+      expect(await pending).toEqual(Float32Array.of(1, 5));
+      expect(pass.bytes).toBe(0);
+    });
+  });
+
   describe('reads memory as JavaScript sees it', () => {
     const square = async (data: Float64Array | Float32Array) => {
       const source: FeatureSource = { kind: 'features', segments: [data] };

@@ -1,9 +1,10 @@
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { writeSafetensors } from '../../lib/formats/safetensors/write.js';
 import { version } from '../../lib/index.js';
 import { fileIn, temporaryFolder } from '../formats/safetensors/helpers.js';
-import { bilinearShapes, deepShapes, tensorsOf, writeCheckpoint } from '../model/helpers.js';
+import { attentionShapes, bilinearShapes, deepShapes, tensorsOf, writeCheckpoint } from '../model/helpers.js';
 import { BACKDOOR, step, tensim } from './run.js';
 
 const root = temporaryFolder();
@@ -68,6 +69,16 @@ describe('tensim compare', () => {
     expect({ code, similarity: JSON.parse(stdout).similarity }).toEqual({ code: 0, similarity: 1 });
   });
 
+  test('approximates deep networks when asked to, and says so', async () => {
+    const [a, b] = [await writeCheckpoint(root, 'deep_a.safetensors', deepShapes(3)), step(0)];
+    const { code, stdout } = await tensim(['compare', a, a, '--method', 'closure', '--input', 'onehot', ...FALLBACK]);
+    expect(code).toBe(0);
+    expect(stdout).toContain('closure, an approximation of unknown error · input law onehot');
+    const json = ['compare', b, b, '--method', 'closure', '--json', ...FALLBACK];
+    expect(JSON.parse((await tensim(json)).stdout)).toMatchObject({ method: 'closure', exact: true, similarity: 1 });
+    expect((await tensim(['compare', b, b, '--method', 'guess'])).code).toBe(2);
+  });
+
   test('prints text for people, in colour on a terminal only', async () => {
     const args = ['compare', step(6000), step(6200)];
     const plain = await tensim(args);
@@ -75,6 +86,72 @@ describe('tensim compare', () => {
     expect(plain.stdout).not.toContain('\u001b');
     expect((await tensim(args, { terminal: true })).stdout).toContain('\u001b[1m');
     expect((await tensim(args, { terminal: true, env: { NO_COLOR: '1' } })).stdout).toBe(plain.stdout);
+  });
+});
+
+describe('the measure behavioural', () => {
+  const DATA = join(root, 'digits.safetensors');
+  const behavioural = ['--measure', 'behavioural', '--inputs', DATA, ...FALLBACK];
+  beforeAll(async () => {
+    const data = Float32Array.from({ length: 20 * 64 }, (_, i) => Math.sin(i * i));
+    await writeSafetensors(DATA, new Map([['inputs', { data, shape: [20, 64] }]]));
+  });
+
+  test('compares two networks on the inputs of a file', async () => {
+    const { code, stdout } = await tensim(['compare', step(6000), step(6200), '--json', ...behavioural]);
+    expect(code).toBe(0);
+    const result = JSON.parse(stdout);
+    expect(result).toMatchObject({ measure: 'behavioural', input: 'digits.safetensors', behaviour: { inputs: 20 } });
+    expect(Object.keys(result.behaviour)).toEqual(['inputs', 'agreement', 'cka']);
+    const text = (await tensim(['compare', step(6000), step(6200), ...behavioural])).stdout;
+    expect(text).toMatch(/same largest output +\d/);
+    expect(text).toMatch(/linear CKA +\d/);
+    expect(text).toContain('inputs digits.safetensors');
+  });
+
+  test('compares many, and draws a page', async () => {
+    const page = join(root, 'behaviour.html');
+    const files = [0, 3000, 8000].map(step);
+    const { stdout } = await tensim(['matrix', ...files, '--json', '--out', page, ...behavioural]);
+    const result = JSON.parse(stdout);
+    expect(result.behaviour.cka.map((row: number[], i: number) => row[i])).toEqual([1, 1, 1]);
+    expect(result.behaviour.agreement).toHaveLength(3);
+    const html = readFileSync(page, 'utf8');
+    for (const text of ['<option>linear CKA</option>', '<option>equal largest outputs</option>', 'digits.safetensors'])
+      expect(html).toContain(text);
+  });
+
+  test('needs inputs, which no other measure takes', async () => {
+    const missing = await tensim(['compare', step(0), step(200), '--measure', 'behavioural']);
+    expect(missing).toMatchObject({ code: 2, stderr: expect.stringContaining('--inputs FILE') });
+    const superfluous = await tensim(['compare', step(0), step(200), '--inputs', DATA]);
+    expect(superfluous).toMatchObject({ code: 2, stderr: expect.stringContaining('"gaussian" takes no inputs') });
+  });
+
+  test('runs attention on token ids, with the settings of --config', async () => {
+    const net = await writeCheckpoint(root, 'attention.safetensors', attentionShapes(1));
+    const config = fileIn(
+      root,
+      'settings.json',
+      JSON.stringify({ n_head: 2, n_ctx: 3, attn_scale: 0.1, mask: 'none' }),
+    );
+    const header = "{'descr': '<i4', 'fortran_order': False, 'shape': (2, 3), }\n";
+    const tokens = fileIn(
+      root,
+      'tokens.npy',
+      Buffer.concat([
+        Buffer.from('\x93NUMPY\x01\x00', 'latin1'),
+        Buffer.of(header.length, 0),
+        Buffer.from(header),
+        Buffer.from(Int32Array.of(0, 1, 2, 4, 3, 0).buffer),
+      ]),
+    );
+    const args = ['compare', net, net, '--json', '--measure', 'behavioural', '--inputs', tokens, ...FALLBACK];
+    expect(await tensim(args)).toMatchObject({ code: 2, stderr: expect.stringContaining('"n_ctx"') });
+    const { stdout } = await tensim([...args, '--config', config]);
+    expect(JSON.parse(stdout)).toMatchObject({ similarity: 1, behaviour: { inputs: 2, agreement: 1, cka: 1 } });
+    const { stdout: found } = await tensim(['inspect', net, '--config', config]);
+    expect(found).toContain('3 positions of 5 inputs to 5 outputs, degree 5');
   });
 });
 

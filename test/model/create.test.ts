@@ -13,6 +13,16 @@ const bilinear = (takes: number, hidden: number, out: number): LayerDefinition =
   down: counting([out, hidden]),
 });
 
+const attention = () => {
+  const side = counting([6, 4]);
+  const parts = { q1: side, k1: side, q2: side, k2: side, v: side, o: counting([4, 6]) };
+  return { type: 'attention', heads: 3, ...parts, mask: 'causal', rotaryBase: null } as const;
+};
+const withoutRotary = () => {
+  const { rotaryBase: _, ...others } = attention();
+  return others;
+};
+
 describe('createModel', () => {
   test('works out sizes, degree and parameters of a chain', () => {
     const model = createModel({ layers: [linear(5, 3), bilinear(5, 7, 4), linear(2, 4)], label: 'net' });
@@ -37,6 +47,12 @@ describe('createModel', () => {
   test('has degree 1 without and 2^n with n blocks', () => {
     expect(createModel({ layers: [linear(2, 2)] }).degree).toBe(1);
     expect(createModel({ layers: [bilinear(3, 2, 3), bilinear(3, 2, 3), bilinear(3, 2, 3)] }).degree).toBe(8);
+  });
+
+  test('attention has degree 5, and the model the positions it is given', () => {
+    const model = createModel({ layers: [attention(), attention()], positions: 7 });
+    expect(model).toMatchObject({ degree: 25, inputShape: [7, 4], outputShape: [7, 4] });
+    expect(model.layers[0]).toMatchObject({ alpha: 0, beta: 1, heads: 3, mask: 'causal', rotaryBase: null });
   });
 
   test('a bilinear layer has no residual unless it says so', () => {
@@ -187,6 +203,58 @@ describe('createModel', () => {
         'INVALID_ARGUMENT',
         /alpha is Inf/,
       ],
+      [
+        'attention without its heads',
+        { layers: [{ ...attention(), heads: undefined }] },
+        'INVALID_ARGUMENT',
+        /heads is undefined/,
+      ],
+      [
+        'attention that does not say its rotary base',
+        { layers: [withoutRotary()] },
+        'INVALID_ARGUMENT',
+        /no "rotaryBase"/,
+      ],
+      ['another mask', { layers: [{ ...attention(), mask: 'window' }] }, 'INVALID_ARGUMENT', /mask is "window"/],
+      ['a rotary base of zero', { layers: [{ ...attention(), rotaryBase: 0 }] }, 'INVALID_ARGUMENT', /rotaryBase is 0/],
+      [
+        'heads that do not divide',
+        { layers: [{ ...attention(), heads: 4 }] },
+        'SHAPE_MISMATCH',
+        /do not divide into 4 heads/,
+      ],
+      [
+        'odd heads that are rotated',
+        { layers: [{ ...attention(), heads: 2, rotaryBase: 10 }] },
+        'SHAPE_MISMATCH',
+        /3 features/,
+      ],
+      [
+        'keys of another shape',
+        { layers: [{ ...attention(), k2: counting([6, 3]) }] },
+        'SHAPE_MISMATCH',
+        /"layers\.0\.k2".*\[6, 3\]/,
+      ],
+      [
+        'an output of other heads',
+        { layers: [{ ...attention(), o: counting([4, 5]) }] },
+        'SHAPE_MISMATCH',
+        /takes 5 features.*give 6/,
+      ],
+      ...(['q1Bias', 'k1Bias', 'q2Bias', 'k2Bias', 'vBias', 'oBias'] as const).map((role): (typeof cases)[number] => [
+        `a ${role} of the wrong length`,
+        { layers: [{ ...attention(), [role]: counting([7]) }] },
+        'SHAPE_MISMATCH',
+        new RegExp(`"layers\\.0\\.${role}".*must be \\[${role === 'oBias' ? 4 : 6}\\]`),
+      ]),
+      [
+        'attention with a residual around a change of size',
+        { layers: [{ ...attention(), o: counting([3, 6]), alpha: 1 }] },
+        'SHAPE_MISMATCH',
+        /takes 4 and gives 3/,
+      ],
+      ['no positions', { layers: [attention()], positions: 0 }, 'INVALID_ARGUMENT', /0 positions/],
+      ['half a position', { layers: [attention()], positions: 1.5 }, 'INVALID_ARGUMENT', /1.5 positions/],
       ['a beta that is NaN', { layers: [{ ...bilinear(4, 6, 4), beta: NaN }] }, 'INVALID_ARGUMENT', /beta is NaN/],
     ];
     test.each(cases)('%s', (_, definition, code, message) => {

@@ -199,21 +199,19 @@ describe.each(availableBackends)('evaluate on %s', (backend) => {
 
   test('stops with the reason of its signal and reports how far it is', async () => {
     const draw = random(5);
-    const model = createModel({
-      layers: [randomLinear(draw, 64, 64), randomBlock(draw, { inputs: 64, hidden: 256, outputs: 8 })],
-    });
+    const model = createModel({ layers: [randomBlock(draw, { inputs: 64, hidden: 2048, outputs: 8 })] });
     const inputs = randomTensor(draw, 40_000, 64);
     const reason = new Error('enough');
     await expect(evaluate(model, inputs, { backend, signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
     const controller = new AbortController();
-    setTimeout(() => controller.abort(reason), 5);
+    setTimeout(() => controller.abort(reason), 1);
     await expect(evaluate(model, inputs, { backend, signal: controller.signal })).rejects.toBe(reason);
     const reports: number[] = [];
-    await evaluate(model, tensor(inputs.data.subarray(0, 64 * 20_000), [20_000, 64]), {
+    await evaluate(model, tensor(inputs.data.subarray(0, 64 * 1000), [1000, 64]), {
       backend,
       onProgress: (done, total) => reports.push(done / total),
     });
-    expect(reports.length).toBeGreaterThan(0);
+    expect(reports.at(-1)).toBe(1);
     expect(reports.every((part, i) => part >= (reports[i - 1] ?? 0) && part <= 1)).toBe(true);
   });
 

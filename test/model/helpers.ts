@@ -60,3 +60,38 @@ export function deepShapes(blocks: number, biases = false, [d, m, h, o] = [3, 4,
   shapes['head.weight'] = [o, m];
   return shapes;
 }
+
+const QUERIES_AND_KEYS = ['q1', 'k1', 'q2', 'k2'];
+
+/** Shapes of quadratic attention under a prefix: `queries` are q1, k1, q2, k2, or q and k alone. */
+function attentionParts(prefix: string, width: number, queries: readonly string[], biases: boolean): Shapes {
+  const weights = [...queries, 'v', 'o'].map((part) => [`${prefix}.${part}.weight`, [width, width]] as const);
+  const constants = biases ? queries.map((part) => [`${prefix}.${part}.bias`, [width]] as const) : [];
+  return Object.fromEntries([...weights, ...constants]);
+}
+
+/** Shapes of an `attention` checkpoint: a vocabulary of v, width d. */
+export function attentionShapes(layers: number, biases = false, queries = QUERIES_AND_KEYS, [v, d] = [5, 4]): Shapes {
+  const parts = Array.from({ length: layers }, (_, index) => attentionParts(`layers.${index}`, d, queries, biases));
+  return Object.assign({ 'embed.weight': [v, d] }, ...parts, { 'unembed.weight': [v, d] });
+}
+
+/** Shapes of a `transformer` checkpoint. */
+export function transformerShapes(blocks: number, biases = false, [d, m, h, o] = [3, 4, 6, 2]): Shapes {
+  const parts = Array.from({ length: blocks }, (_, index) => ({
+    ...attentionParts(`body.${index}.attn`, m, QUERIES_AND_KEYS, biases),
+    [`body.${index}.mlp.l.weight`]: [h, m],
+    [`body.${index}.mlp.r.weight`]: [h, m],
+    [`body.${index}.mlp.d.weight`]: [m, h],
+  }));
+  return Object.assign({ 'embed.weight': [m, d] }, ...parts, { 'head.weight': [o, m] });
+}
+
+/** Shapes of an `image` checkpoint. */
+export function imageShapes(blocks: number, biases = false, [d, h, o] = [6, 4, 3]): Shapes {
+  const parts = Array.from({ length: blocks }, (_, index) => ({
+    [`blocks.${index}.weight`]: [2 * h, h],
+    ...(biases && { [`blocks.${index}.bias`]: [2 * h] }),
+  }));
+  return Object.assign({ 'embed.weight': [h, d] }, ...parts, { 'head.weight': [o, h] });
+}

@@ -5,6 +5,7 @@ import type { Model } from '../../lib/model/model.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
 import { similarity } from '../../lib/similarity/similarity.js';
 import type { Measure, SimilarityOptions } from '../../lib/similarity/types.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
 import { availableBackends } from '../support/backends.js';
 import { blockModel, modelOf, randomAttention, randomBlock, randomLinear, sequenceModel } from '../support/models.js';
 import { random } from '../support/random.js';
@@ -289,6 +290,18 @@ describe.each(availableBackends)('similarity on %s', (backend) => {
       const error = await refusal(a, b, options);
       expect(error).toMatchObject({ name: 'TensimError', code });
       expect(error.message).toMatch(message);
+    });
+
+    it('two blocks on an input too wide for quadratic forms', async () => {
+      const wide = { data: new Float64Array(600 * 2000), shape: [600, 2000] };
+      const block = (left: Tensor, down: Tensor) =>
+        ({ type: 'bilinear', left, right: left, down, alpha: 0, beta: 1 }) as const;
+      const square = { data: new Float64Array(600 * 600), shape: [600, 600] };
+      const model = modelOf([block(wide, square), block(square, square)], 'wide');
+      expect(await refusal(model, model)).toMatchObject({
+        code: 'MEMORY_LIMIT',
+        message: expect.stringMatching(/"wide".*GiB.*1200 dimensions.*"closure"/),
+      });
     });
 
     it('layers it does not know', async () => {

@@ -198,7 +198,13 @@ async function outputTerms(
       pairs.map(([s, t]) => [t, s] as const),
       pacer,
     );
-    return Promise.all(swapped.map((terms) => Promise.all(terms.map((term) => flipped(term, pacer)))));
+    const turned: Term[][] = [];
+    for (const terms of swapped) {
+      const back: Term[] = [];
+      for (const term of terms) back.push(await flipped(term, pacer));
+      turned.push(back);
+    }
+    return turned;
   }
   if (b === undefined) {
     return a.block.type === 'bilinear'

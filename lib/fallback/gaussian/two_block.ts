@@ -46,7 +46,8 @@ export async function prepareTwoBlock(source: ChainSource, pacer: Pacer): Promis
   const { rank, rows, basis } = await firstQuadratics(source, before, first?.block, first?.after ?? [], pacer);
   const width = rowLength(rank);
   const form = second && (await bilinearForm(second.block, second.after, pacer));
-  const parts = form === undefined ? withoutSecond(rows, rank) : await throughSecond(form, rows, rank, pacer);
+  const parts =
+    form === undefined ? await withoutSecond(rows, rank, pacer) : await throughSecond(form, rows, rank, pacer);
   const prepared: PreparedTwoBlock = {
     kind: 'two-block',
     inputs: basis.columns,
@@ -63,11 +64,11 @@ export async function prepareTwoBlock(source: ChainSource, pacer: Pacer): Promis
 
 type Parts = Pick<PreparedTwoBlock, 'mean' | 'low' | 'hidden' | 'sides' | 'down'>;
 
-function withoutSecond(rows: MatrixView, rank: number): Parts {
+async function withoutSecond(rows: MatrixView, rank: number, pacer: Pacer): Promise<Parts> {
   const outputs = rows.rows;
   return {
     mean: Float64Array.from({ length: outputs }, (_, c) => meanOfRow(rows, rank, c)),
-    low: withoutConstants(rows),
+    low: await withoutConstants(rows, pacer),
     hidden: 0,
     sides: rowMajor(new Float64Array(0), 0, rows.columns - 1),
     down: rowMajor(new Float64Array(0), outputs, 0),
@@ -87,7 +88,7 @@ async function throughSecond(
 ): Promise<Parts> {
   const full = await times(factors, y, pacer);
   const means = Float64Array.from({ length: 2 * hidden }, (_, i) => meanOfRow(full, rank, i) + biases[i]);
-  const sides = withoutConstants(full);
+  const sides = await withoutConstants(full, pacer);
   const width = sides.columns;
   const lower = new Float64Array(hidden * width);
   const constants = new Float64Array(hidden);
@@ -100,7 +101,7 @@ async function throughSecond(
   const low = await times(down, rowMajor(lower, hidden, width), pacer);
   let mean = await multiplyVector(down, constants, constant, pacer);
   if (skip !== null) {
-    const through = await times(skip, withoutConstants(y), pacer);
+    const through = await times(skip, await withoutConstants(y, pacer), pacer);
     for (let i = 0; i < low.data.length; i++) low.data[i] += through.data[i];
     const inner = Float64Array.from({ length: y.rows }, (_, i) => meanOfRow(y, rank, i));
     mean = await multiplyVector(skip, inner, mean, pacer);
@@ -150,10 +151,11 @@ function meanOfRow({ data, columns }: MatrixView, rank: number, row: number): nu
 }
 
 /** The rows [A | a | e] as [A | a], which stand for centred quadratics. */
-function withoutConstants({ data, rows, columns }: MatrixView): MatrixView {
+async function withoutConstants({ data, rows, columns }: MatrixView, pacer: Pacer): Promise<MatrixView> {
   const kept = new Float64Array(rows * (columns - 1));
   for (let i = 0; i < rows; i++) {
     kept.set((data as Float64Array).subarray(i * columns, (i + 1) * columns - 1), i * (columns - 1));
+    if (pacer.due(columns)) await pacer.pause();
   }
   return rowMajor(kept, rows, columns - 1);
 }

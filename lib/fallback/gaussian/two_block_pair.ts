@@ -116,7 +116,8 @@ async function interleaved(
   pacer: Pacer,
 ): Promise<Float64Array> {
   const square = rank * rank;
-  const [lefts, rights] = [stack(b, 0, j, rank), stack(b, j, j, rank)];
+  const lefts = await stack(b, 0, j, rank, pacer);
+  const rights = await stack(b, j, j, rank, pacer);
   const kernel = new Float64Array(h * j);
   for (let k = 0; k < h; k++) {
     const left = await multiply(lefts, matrixAt(a, k, rank), pacer);
@@ -146,8 +147,8 @@ async function addInterleavedLinear(
 ): Promise<void> {
   const square = rank * rank;
   // ((2h', r), 2h): A' of every side of b on every a of a; and the other way round.
-  const ofB = await multiply(stack(b, 0, 2 * j, rank), transpose(part(a, square, rank)), pacer);
-  const ofA = await multiply(stack(a, 0, 2 * h, rank), transpose(part(b, square, rank)), pacer);
+  const ofB = await multiply(await stack(b, 0, 2 * j, rank, pacer), transpose(part(a, square, rank)), pacer);
+  const ofA = await multiply(await stack(a, 0, 2 * h, rank, pacer), transpose(part(b, square, rank)), pacer);
   for (let k = 0; k < h; k++) {
     for (let i = 0; i < j; i++) {
       let sum = 0;
@@ -176,11 +177,18 @@ function matrixAt({ data, columns }: MatrixView, row: number, rank: number): Mat
 }
 
 /** The matrices A of `count` rows from `first` on, one below the other: (count·r, r). */
-function stack({ data, columns }: MatrixView, first: number, count: number, rank: number): MatrixView {
+async function stack(
+  { data, columns }: MatrixView,
+  first: number,
+  count: number,
+  rank: number,
+  pacer: Pacer,
+): Promise<MatrixView> {
   const stacked = new Float64Array(count * rank * rank);
   for (let i = 0; i < count; i++) {
     const start = (first + i) * columns;
     stacked.set((data as Float64Array).subarray(start, start + rank * rank), i * rank * rank);
+    if (pacer.due(rank * rank)) await pacer.pause();
   }
   return rowMajor(stacked, count * rank, rank);
 }

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { TensimError } from '../../errors.js';
 import { decodeFloats, FLOAT_BYTES, floatArray, isFloatFormat } from '../../tensor/convert.js';
-import type { Tensor, TensorData } from '../../tensor/tensor.js';
+import { decodeIntegers, INTEGER_BYTES, type IntegerTensor, isIntegerFormat } from '../../tensor/integers.js';
+import type { Tensor } from '../../tensor/tensor.js';
 import { byteCount } from '../describe.js';
 import type { SourceFile } from '../source-file.js';
 import { openSafetensorsFile, type SafetensorsFile } from './file.js';
@@ -26,6 +27,11 @@ export interface Checkpoint {
    * the checkpoint is closed, `INVALID_FILE` if the file has become shorter, `MEMORY_LIMIT` if the tensor fits no array
    */
   read(name: string, signal?: AbortSignal): Promise<Tensor>;
+  /**
+   * Reads a tensor of whole numbers, such as token ids.
+   * @throws TensimError as `read`, and `INVALID_FILE` for a number beyond 32 bits
+   */
+  readIntegers(name: string, signal?: AbortSignal): Promise<IntegerTensor>;
   /** SHA-256 over the bytes of `files`, one after the other, in hexadecimal. */
   sha256(signal?: AbortSignal): Promise<string>;
   /** Closing twice is no error. */
@@ -75,12 +81,7 @@ class OpenCheckpoint implements Checkpoint {
 
   async read(name: string, signal?: AbortSignal): Promise<Tensor> {
     signal?.throwIfAborted();
-    const entry = this.tensors.get(name);
-    if (entry === undefined)
-      throw new TensimError('INVALID_ARGUMENT', `there is no tensor "${name}"`, {
-        file: this.path,
-        hint: 'The tensors it has are listed by "tensim inspect"',
-      });
+    const entry = this.entry(name);
     const { dtype, shape, bytes, file, offset } = entry;
     if (!isFloatFormat(dtype))
       throw new TensimError('UNSUPPORTED_DTYPE', `elements of type ${dtype} cannot be weights`, {
@@ -93,6 +94,27 @@ class OpenCheckpoint implements Checkpoint {
     let at = 0;
     for await (const piece of this.source(file).chunks(offset, bytes, { signal, tensor: name })) {
       decodeFloats(piece, dtype, data, at);
+      at += piece.length / width;
+    }
+    return { data, shape: Object.freeze([...shape]) };
+  }
+
+  async readIntegers(name: string, signal?: AbortSignal): Promise<IntegerTensor> {
+    signal?.throwIfAborted();
+    const entry = this.entry(name);
+    const { dtype, shape, bytes, file, offset } = entry;
+    if (!isIntegerFormat(dtype))
+      throw new TensimError('UNSUPPORTED_DTYPE', `elements of type ${dtype} are no integers`, { file, tensor: name });
+    const width = INTEGER_BYTES[dtype];
+    const data = allocate(entry, () => new Int32Array(bytes / width));
+    let at = 0;
+    for await (const piece of this.source(file).chunks(offset, bytes, { signal, tensor: name })) {
+      const odd = decodeIntegers(piece, dtype, data, at);
+      if (odd >= 0)
+        throw new TensimError('INVALID_FILE', `element ${odd} is beyond the range of 32-bit integers`, {
+          file,
+          tensor: name,
+        });
       at += piece.length / width;
     }
     return { data, shape: Object.freeze([...shape]) };
@@ -114,12 +136,21 @@ class OpenCheckpoint implements Checkpoint {
     return this.close();
   }
 
+  private entry(name: string): TensorEntry {
+    const entry = this.tensors.get(name);
+    if (entry !== undefined) return entry;
+    throw new TensimError('INVALID_ARGUMENT', `there is no tensor "${name}"`, {
+      file: this.path,
+      hint: 'The tensors it has are listed by "tensim inspect"',
+    });
+  }
+
   private source(file: string): SourceFile {
     return this.sources.get(file) as SourceFile;
   }
 }
 
-function allocate(entry: TensorEntry, make: () => TensorData): TensorData {
+function allocate<Data>(entry: TensorEntry, make: () => Data): Data {
   try {
     return make();
   } catch (error) {

@@ -1,0 +1,125 @@
+import type { Backend, FeatureSource } from '../backend/backend.js';
+import { Pacer } from '../cooperate.js';
+import { TensimError } from '../errors.js';
+import { readInputs } from '../model/inputs.js';
+import type { Model } from '../model/model.js';
+import type { DType, TensorData } from '../tensor/tensor.js';
+import type { ResolvedSettings } from './options.js';
+import { checkSameSizes, type Sources } from './sources.js';
+import type { DataInputs } from './types.js';
+
+/** The outputs of a model on all inputs. */
+export interface Outputs {
+  /** (inputs, n·o), row-major. */
+  readonly values: TensorData;
+  readonly inputs: number;
+  /** n. */
+  readonly positions: number;
+  /** o. */
+  readonly outputs: number;
+}
+
+/** What models do on given inputs, ready to be compared. */
+export interface Behaviours {
+  /** One per model, the same object for the same model. */
+  readonly outputs: readonly Outputs[];
+  readonly sources: Sources;
+  /** Of the inputs, for results. */
+  readonly name: string;
+}
+
+/**
+ * Evaluates every model once on the inputs. As features, whose inner product is the mean cosine (MATH.md section 2), the output on
+ * every input is scaled to norm 1/√inputs; an output of zero, which has no direction, stays zero.
+ * @throws TensimError `SHAPE_MISMATCH` for models or inputs that do not fit each other, `NOT_FINITE` for an output that is not.
+ */
+export async function behaviours(models: readonly Model[], settings: ResolvedSettings): Promise<Behaviours> {
+  const { inputs: given, onProgress } = settings;
+  if (given === undefined) {
+    throw new TensimError('INVALID_ARGUMENT', 'the measure "behavioural" needs inputs', {
+      hint: 'Give the option "inputs" (--inputs FILE); every other measure needs no data',
+    });
+  }
+  if (settings.perOutput) {
+    throw new TensimError('INVALID_ARGUMENT', 'the measure "behavioural" compares outputs as whole vectors', {
+      hint: 'Leave "perOutput" out, or compare by another measure',
+    });
+  }
+  checkSameSizes(models);
+  const pacer = new Pacer(settings.signal);
+  const made = new Map<Model, { outputs: Outputs; source: FeatureSource }>();
+  for (const model of models) {
+    if (made.has(model)) continue;
+    onProgress?.({ phase: 'evaluate', done: made.size, total: models.length });
+    const outputs = await outputsOf(model, given, settings);
+    const directions = await directionsOf(outputs, model.label, settings.dtype, pacer);
+    made.set(model, { outputs, source: { kind: 'features', segments: [directions] } });
+  }
+  onProgress?.({ phase: 'evaluate', done: models.length, total: models.length });
+  const all = models.map((model) => made.get(model)!);
+  const { inputs } = all[0].outputs;
+  return {
+    outputs: all.map(({ outputs }) => outputs),
+    sources: { sources: all.map(({ source }) => source), names: ['all'] },
+    name: isNamed(given) ? given.name : `${inputs} ${inputs === 1 ? 'input' : 'inputs'}`,
+  };
+}
+
+function isNamed(given: DataInputs): given is Extract<DataInputs, { readonly name: string }> {
+  return typeof given === 'object' && given !== null && 'values' in given && 'name' in given;
+}
+
+async function outputsOf(
+  model: Model,
+  given: DataInputs,
+  {
+    backend,
+    dtype,
+    signal,
+    threads,
+  }: { backend: Backend; dtype: DType } & Pick<ResolvedSettings, 'signal' | 'threads'>,
+): Promise<Outputs> {
+  const { values, kind, leading } = await readInputs(model, isNamed(given) ? given.values : given, signal);
+  if (leading[0] === 0) throw new TensimError('INVALID_ARGUMENT', 'the measure "behavioural" needs at least one input');
+  const [positions, features] = model.inputShape;
+  const source = { layers: model.layers, positions, features, input: kind };
+  const pass = await backend.prepareForward(source, dtype, { signal, threads });
+  try {
+    const evaluated = await pass.evaluate(values, { signal, threads });
+    return { values: evaluated, inputs: leading[0], positions, outputs: model.outputShape[1] };
+  } finally {
+    pass.dispose();
+  }
+}
+
+async function directionsOf(
+  { values, inputs, positions, outputs }: Outputs,
+  label: string,
+  dtype: DType,
+  pacer: Pacer,
+): Promise<TensorData> {
+  const size = positions * outputs;
+  const directions = dtype === 'float64' ? new Float64Array(values.length) : new Float32Array(values.length);
+  const share = 1 / Math.sqrt(inputs);
+  for (let input = 0; input < inputs; input++) {
+    const start = input * size;
+    let largest = 0;
+    for (let i = start; i < start + size; i++) {
+      if (!Number.isFinite(values[i])) {
+        throw new TensimError('NOT_FINITE', `an output of "${label}" on input ${input} is ${values[i]}`, {
+          hint: 'The input or the weights are too large: use dtype "float64", or scale them down',
+        });
+      }
+      largest = Math.max(largest, Math.abs(values[i]));
+    }
+    if (largest > 0) {
+      // Divided by the largest first: the squares of the others could overflow.
+      let squares = 0;
+      for (let i = start; i < start + size; i++) squares += (values[i] / largest) ** 2;
+      const norm = Math.sqrt(squares);
+      for (let i = start; i < start + size; i++) directions[i] = (values[i] / largest / norm) * share;
+    }
+    if (pacer.due(3 * size)) await pacer.pause();
+  }
+  return directions;
+}
