@@ -132,7 +132,10 @@ function createNative(addon: Addon): NativeBackend {
     const timer =
       onProgress && setInterval(() => report(onProgress, nativeControl.progress()), PROGRESS_INTERVAL).unref();
     try {
-      return await call(control.threads ?? availableParallelism(), nativeControl);
+      const result = await call(control.threads ?? availableParallelism(), nativeControl);
+      const [, total] = nativeControl.progress();
+      if (onProgress) report(onProgress, [total, total]);
+      return result;
     } catch (error) {
       const { code, message } = error as { code?: string; message: string };
       if (code === 'ABORTED') throw signal?.reason ?? error;
@@ -167,7 +170,6 @@ function createNative(addon: Addon): NativeBackend {
           nativeControl,
         ),
       );
-      control.onProgress?.(plan.points, plan.points);
       const shape = Object.freeze([...plan.output.shape]);
       return plan.stripExponent ? { data, shape, exponent } : { data, shape };
     },

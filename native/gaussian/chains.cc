@@ -59,7 +59,6 @@ void ChainEngine<T>::multiply(int x, int y, int z, const T* a, const T* b, T* ou
   const std::size_t rows = size(x), depth = size(y), columns = size(z);
   kernels_.small(rows, columns, depth, a, static_cast<std::ptrdiff_t>(depth), 1, b,
                  static_cast<std::ptrdiff_t>(columns), out, static_cast<std::ptrdiff_t>(columns), overwrite);
-  flops_ += 2 * rows * depth * columns;
 }
 
 // D_item[x][y], null if it is zero.
@@ -211,7 +210,6 @@ void ChainEngine<T>::add_between(T* out, std::size_t row_stride) {
       const std::size_t rows = size(kV), depth = size(x), columns = size(kW);
       kernels_.small(rows, columns, depth, piece, static_cast<std::ptrdiff_t>(depth), 1, sum_.data(),
                      static_cast<std::ptrdiff_t>(columns), out, static_cast<std::ptrdiff_t>(row_stride), false);
-      flops_ += 2 * rows * depth * columns;
     }
   }
 }
@@ -227,7 +225,6 @@ void ChainEngine<T>::find_mean_chains() {
   }
   const auto extend = [this](const T* chain, int x, int y, const T* link, T* to, bool overwrite) {
     kernels_.small(1, size(y), size(x), chain, 0, 1, link, static_cast<std::ptrdiff_t>(size(y)), to, 0, overwrite);
-    flops_ += 2 * size(x) * size(y);
   };
   for (Subset items = 1; items <= kAll; ++items) {
     for (int h = 0; h < kHalves; ++h) {
@@ -286,17 +283,14 @@ void ChainEngine<T>::add_ends(T* out, std::size_t row_stride) {
   }
   kernels_.small(rows, columns, 16, v_ends_.data(), 1, static_cast<std::ptrdiff_t>(rows), weighted_.data(),
                  static_cast<std::ptrdiff_t>(columns), out, static_cast<std::ptrdiff_t>(row_stride), false);
-  flops_ += 2 * 16 * rows * columns;
 }
 
 template <class T>
-std::uint64_t ChainEngine<T>::add_covariance(T* out, std::size_t row_stride) {
-  flops_ = 0;
+void ChainEngine<T>::add_covariance(T* out, std::size_t row_stride) {
   if (means_) find_mean_chains();
   find_moments();
   add_between(out, row_stride);
   if (means_) add_ends(out, row_stride);
-  return flops_;
 }
 
 template class ChainEngine<double>;

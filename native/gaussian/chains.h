@@ -43,8 +43,8 @@ class ChainEngine {
   // Covariances and means of the `changed` vectors (a bit each) have been replaced; others are as in the system before.
   void set(const VectorSystem<T>& system, std::uint32_t changed);
 
-  // out += Cov(v F_1 F_2, w F'_1 F'_2), (ours, theirs) with `row_stride`. Returns the flops it took.
-  std::uint64_t add_covariance(T* out, std::size_t row_stride);
+  // out += Cov(v F_1 F_2, w F'_1 F'_2), (ours, theirs) with `row_stride`.
+  void add_covariance(T* out, std::size_t row_stride);
 
  private:
   using Subset = unsigned;
@@ -74,7 +74,6 @@ class ChainEngine {
   const std::size_t largest_;
   VectorSystem<T> system_;
   bool means_ = false;
-  std::uint64_t flops_ = 0;
 
   // D_i[x][y] is number (i·10 + x)·10 + y; a block gets its place the first time it is not zero.
   enum class State : std::uint8_t { kUnknown, kZero, kPresent };
