@@ -41,7 +41,7 @@ struct PlainAttention {
 
   LayerView view() const {
     LayerView layer;
-    layer.attention = true;
+    layer.type = LayerType::kAttention;
     layer.heads = heads;
     layer.causal = causal;
     layer.alpha = 1;
