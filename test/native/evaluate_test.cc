@@ -99,8 +99,8 @@ TEST(a_packed_matrix_multiplies_rows) {
         packed.multiply(kernels, x.data(), rows, y.data(), scratch);
         for (std::size_t row = 0; row < rows; ++row) {
           for (std::size_t c = 0; c < packed.outputs(); ++c) {
-            const double expected =
-                c < first ? row_times(a, c, &x[row * depth], depth) : row_times(b, c - first, &x[row * depth], depth);
+            const double expected = c < first ? row_times(a, c, x.data() + row * depth, depth)
+                                              : row_times(b, c - first, x.data() + row * depth, depth);
             CHECK_CLOSE(y[row * packed.outputs() + c], expected, 1e-15, static_cast<double>(depth) + 1e-300);
           }
         }
