@@ -96,6 +96,15 @@ export interface PreparedModel {
   dispose(): void;
 }
 
+/** A stream of random inputs: `dimension` independent standard normal numbers for every sample. */
+export interface NormalStream {
+  /** A whole number from 0 to 2⁵³ − 1. */
+  readonly seed: number;
+  /** Below 2¹¹; streams of one seed are independent. */
+  readonly stream: number;
+  readonly dimension: number;
+}
+
 export interface GramJob {
   /** `gaussian` or `tensor` for the method `one-block`; all others ignore it. MATH.md section 2. */
   readonly measure: 'gaussian' | 'tensor';
@@ -131,6 +140,11 @@ export interface Backend {
   ): Promise<GramTile>;
   /** The weights of a chain packed once, for any number of batches. */
   prepareForward(source: ForwardSource, dtype: DType, control?: Control): Promise<ForwardPass>;
+  /**
+   * Samples `first` to `first + count` − 1 of a stream, (count, dimension), row-major (MATH.md section 8). A number depends on the stream
+   * and its own place alone, and is the same on every backend to the bit; samples are counted below 2³².
+   */
+  normals(stream: NormalStream, first: number, count: number, control?: Control): Promise<Float64Array>;
   /** Its speed at contractions with `threads` as in `Control`: what the cost model chooses paths by. */
   machine(dtype: DType, threads?: number): Machine;
   /**

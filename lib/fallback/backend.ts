@@ -4,6 +4,7 @@ import { TensimError } from '../errors.js';
 import { executePlan } from './contraction/execute.js';
 import { MACHINE } from './contraction/machine.js';
 import { loopHafnian } from './gaussian/hafnian.js';
+import { normals } from './gaussian/normals.js';
 import { prepareForward } from './model/forward.js';
 import { gramTile } from './similarity/gram_tile.js';
 import { FallbackModel, prepareChain, prepareFeatures } from './similarity/prepared.js';
@@ -32,6 +33,7 @@ export function createFallback(): Backend {
       control.signal?.throwIfAborted();
       return prepareForward(source, dtype);
     },
+    normals: (stream, first, count, control = {}) => normals(stream, first, count, new Pacer(control.signal)),
     machine: () => MACHINE,
     contract: (plan, operands, control = {}) => executePlan(plan, operands, control),
     async loopHafnian(legs, control = {}) {

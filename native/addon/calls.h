@@ -27,6 +27,9 @@ Napi::Value contract_call(const Napi::CallbackInfo& info);
 // loopHafnian(legs: PairedLegs, threads, control) → number
 Napi::Value loop_hafnian_call(const Napi::CallbackInfo& info);
 
+// normals(key0, key1, dimension, first, count, threads, control) → Float64Array (count, dimension)
+Napi::Value normals_call(const Napi::CallbackInfo& info);
+
 // peak(dtype, seconds, threads = 1, control) → flops per second that one thread reaches on registers alone
 Napi::Value peak_call(const Napi::CallbackInfo& info);
 
