@@ -122,6 +122,21 @@ export interface GramTile {
   readonly perOutput?: Float64Array;
 }
 
+/** Symmetric matrices of one size, each row-major, one after the other. Lower triangles are read. */
+export interface SymmetricMatrices {
+  /** (count, size, size). */
+  readonly data: Float64Array;
+  readonly count: number;
+  readonly size: number;
+}
+
+export interface EigenPairs {
+  /** (count, size): all eigenvalues of every matrix, the largest in magnitude first. */
+  readonly values: Float64Array;
+  /** (count, wanted, size): a unit eigenvector for each of the first `wanted` (or `size`) of them. Its sign is arbitrary. */
+  readonly vectors: Float64Array;
+}
+
 /**
  * The seam between what is written once and what exists per backend. All models of a tile must have been prepared by the
  * same backend with the same dtype, the same method and the same law, and agree in the sizes of input and output.
@@ -154,4 +169,9 @@ export interface Backend {
   contract(plan: ContractionPlan, operands: readonly Tensor[], control?: Control): Promise<Tensor | ScaledTensor>;
   /** The loop hafnian over pairs of legs, by the sieve of MATH.md section 4: exponential in the number of pairs. */
   loopHafnian(legs: PairedLegs, control?: Control): Promise<number>;
+  /**
+   * Eigenvalues, and the eigenvectors of the `wanted` largest in magnitude, right to some ε‖A‖.
+   * @throws TensimError (rejects) `NOT_FINITE` for a matrix that holds anything but numbers.
+   */
+  symmetricEigen(matrices: SymmetricMatrices, wanted: number, control?: Control): Promise<EigenPairs>;
 }

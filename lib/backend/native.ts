@@ -11,11 +11,13 @@ import type {
   Backend,
   ChainSource,
   Control,
+  EigenPairs,
   FeatureSource,
   ForwardSource,
   GramJob,
   GramTile,
   PreparedModel,
+  SymmetricMatrices,
 } from './backend.js';
 import { packageRoot } from './locate.js';
 import { nativeMachine } from './native_machine.js';
@@ -73,6 +75,12 @@ interface Addon {
     threads: number,
     control: NativeControl,
   ): Promise<Float64Array>;
+  symmetricEigen(
+    matrices: SymmetricMatrices,
+    wanted: number,
+    threads: number,
+    control: NativeControl,
+  ): Promise<EigenPairs>;
   gemmWorkspace(m: number, n: number, k: number, dtype: DType): number;
   speed(dtype: DType): [flopsPerSecond: number, bytesPerSecond: number];
   peak(dtype: DType, seconds: number, threads: number, control: NativeControl): Promise<number>;
@@ -189,6 +197,10 @@ function createNative(addon: Addon): NativeBackend {
       run(control, (threads, nativeControl) => addon.gramTile(job, rows, columns, threads, nativeControl)),
     loopHafnian: (legs, control = {}) =>
       run(control, (threads, nativeControl) => addon.loopHafnian(legs, threads, nativeControl)),
+    symmetricEigen: (matrices, wanted, control = {}) =>
+      run(control, (threads, nativeControl) =>
+        addon.symmetricEigen({ ...matrices, data: ownedData(matrices.data) }, wanted, threads, nativeControl),
+      ),
     async prepareForward(source, dtype, control = {}) {
       const pass = await run(control, (threads, nativeControl) =>
         addon.prepareForward(ownedForward(source), dtype, threads, nativeControl),

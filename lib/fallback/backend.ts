@@ -5,6 +5,7 @@ import { executePlan } from './contraction/execute.js';
 import { MACHINE } from './contraction/machine.js';
 import { loopHafnian } from './gaussian/hafnian.js';
 import { normals } from './gaussian/normals.js';
+import { symmetricEigen } from './linalg/symmetric_eigen.js';
 import { prepareForward } from './model/forward.js';
 import { gramTile } from './similarity/gram_tile.js';
 import { FallbackModel, prepareChain, prepareFeatures } from './similarity/prepared.js';
@@ -38,6 +39,9 @@ export function createFallback(): Backend {
     contract: (plan, operands, control = {}) => executePlan(plan, operands, control),
     async loopHafnian(legs, control = {}) {
       return loopHafnian(legs, new Pacer(control.signal), reporter(control));
+    },
+    async symmetricEigen(matrices, wanted, control = {}) {
+      return symmetricEigen(matrices, wanted, new Pacer(control.signal), reporter(control));
     },
   };
 }
