@@ -10,7 +10,7 @@
  * it the first that has one. Environment variables reach it: OPENBLAS_CORETYPE chooses the kernels of its OpenBLAS.
  */
 import { writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, loadavg } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 
 import { loadNative } from '../lib/backend/native.js';
@@ -22,6 +22,7 @@ import { INSTANCES, type Instance } from './contraction/instances.js';
 import { type Field, measure } from './contraction/measure.js';
 import { INTERPRETERS, NumpyPeer } from './contraction/numpy.js';
 import { LEGEND, type Outcome, outcomesTable } from './contraction/results.js';
+import { conditions, readCount } from './support.js';
 
 interface Options {
   readonly instances: readonly Instance[];
@@ -56,19 +57,13 @@ function readOptions(): Options {
   return {
     instances,
     dtypes: dtype as DType[],
-    rounds: count(values.rounds, 'rounds'),
-    threads: count(values.threads, 'threads'),
+    rounds: readCount(values.rounds, 'rounds'),
+    threads: readCount(values.threads, 'threads'),
     costs,
     interpreters: python === undefined ? INTERPRETERS : [python],
     json,
     chart,
   };
-}
-
-function count(text: string, name: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new Error(`--${name} must be a positive integer, not ${text}`);
-  return value;
 }
 
 /** Calls `run` for every instance and dtype, saying on standard error how far it is. */
@@ -136,11 +131,8 @@ async function main(): Promise<void> {
   const native = 'reason' in loaded ? undefined : loaded.backend;
   const engines: Engine[] = native === undefined ? ['fallback'] : ['native', 'fallback'];
   const field: Field = { engines, native, numpy: undefined, threads, rounds };
-  const instructions = 'reason' in loaded ? 'fallback' : loaded.details['instruction set'];
-  const processor = cpus()[0]?.model ?? 'unknown processor';
-  // With more threads than idle cores, those of a BLAS wait for each other: figures are worth as much as the machine is quiet.
-  const load = `load average before: ${loadavg()[0]!.toFixed(1)}`;
-  const head = `${processor} (${instructions}), threads: ${threads}, medians of ${rounds} interleaved rounds, ${load}`;
+  const instructions = 'reason' in loaded ? 'fallback' : String(loaded.details['instruction set']);
+  const head = conditions(instructions, threads, rounds);
   await (options.costs ? compareCosts : compareAll)(options, field, head);
 }
 
