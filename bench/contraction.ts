@@ -10,7 +10,7 @@
  * it the first that has one. Environment variables reach it: OPENBLAS_CORETYPE chooses the kernels of its OpenBLAS.
  */
 import { writeFileSync } from 'node:fs';
-import { availableParallelism, cpus } from 'node:os';
+import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 
 import { loadNative } from '../lib/backend/native.js';
@@ -22,48 +22,32 @@ import { INSTANCES, type Instance } from './contraction/instances.js';
 import { type Field, measure } from './contraction/measure.js';
 import { INTERPRETERS, NumpyPeer } from './contraction/numpy.js';
 import { LEGEND, type Outcome, outcomesTable } from './contraction/results.js';
-import { conditions, readCount } from './support.js';
+import { COMMON_OPTIONS, type CommonOptions, readCommonOptions } from './options.js';
+import { conditions } from './support.js';
 
-interface Options {
+interface Options extends CommonOptions {
   readonly instances: readonly Instance[];
-  readonly dtypes: readonly DType[];
-  readonly rounds: number;
-  readonly threads: number;
   readonly costs: boolean;
   readonly interpreters: readonly string[];
-  readonly json: string | undefined;
   readonly chart: string | undefined;
 }
 
 function readOptions(): Options {
   const { values } = parseArgs({
     options: {
-      filter: { type: 'string', multiple: true, default: [] },
-      dtype: { type: 'string', multiple: true, default: ['float64', 'float32'] },
-      rounds: { type: 'string', default: '5' },
-      threads: { type: 'string', default: String(availableParallelism()) },
+      ...COMMON_OPTIONS,
       costs: { type: 'boolean', default: false },
       python: { type: 'string' },
-      json: { type: 'string' },
       chart: { type: 'string' },
     },
   });
-  const { filter, dtype, costs, python, json, chart } = values;
-  for (const name of dtype) if (name !== 'float64' && name !== 'float32') throw new Error(`there is no dtype ${name}`);
+  const { filter, costs, python, chart } = values;
   const instances = INSTANCES.filter(
     ({ name, group }) => filter.length === 0 || filter.some((part) => name.includes(part) || group === part),
   );
   if (instances.length === 0) throw new Error(`no instance is called ${filter.join(' or ')}`);
-  return {
-    instances,
-    dtypes: dtype as DType[],
-    rounds: readCount(values.rounds, 'rounds'),
-    threads: readCount(values.threads, 'threads'),
-    costs,
-    interpreters: python === undefined ? INTERPRETERS : [python],
-    json,
-    chart,
-  };
+  const interpreters = python === undefined ? INTERPRETERS : [python];
+  return { instances, costs, interpreters, chart, ...readCommonOptions(values) };
 }
 
 /** Calls `run` for every instance and dtype, saying on standard error how far it is. */

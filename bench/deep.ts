@@ -7,49 +7,30 @@
  * rounds, and medians are reported; a wrong result ends the benchmark.
  */
 import { writeFileSync } from 'node:fs';
-import { availableParallelism, cpus } from 'node:os';
+import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 
 import { loadNative } from '../lib/backend/native.js';
 import { createFallback } from '../lib/fallback/backend.js';
-import type { DType } from '../lib/tensor/tensor.js';
 import { INSTANCES } from './deep/instances.js';
 import { measure, type Outcome } from './deep/measure.js';
 import { forwardTable, LEGEND, leftOutLines, pairsTable } from './deep/results.js';
 import { type Task, tasksOf } from './deep/tasks.js';
-import { conditions, readCount } from './support.js';
+import { COMMON_OPTIONS, type CommonOptions, readCommonOptions } from './options.js';
+import { conditions } from './support.js';
 
-interface Options {
+interface Options extends CommonOptions {
   readonly tasks: readonly Task[];
-  readonly dtypes: readonly DType[];
-  readonly rounds: number;
-  readonly threads: number;
-  readonly json: string | undefined;
 }
 
 function readOptions(): Options {
-  const { values } = parseArgs({
-    options: {
-      filter: { type: 'string', multiple: true, default: [] },
-      dtype: { type: 'string', multiple: true, default: ['float64', 'float32'] },
-      rounds: { type: 'string', default: '5' },
-      threads: { type: 'string', default: String(availableParallelism()) },
-      json: { type: 'string' },
-    },
-  });
-  const { filter, dtype, json } = values;
-  for (const name of dtype) if (name !== 'float64' && name !== 'float32') throw new Error(`there is no dtype ${name}`);
+  const { values } = parseArgs({ options: COMMON_OPTIONS });
+  const { filter } = values;
   const tasks = INSTANCES.flatMap(tasksOf).filter(
     ({ instance, what }) => filter.length === 0 || filter.some((part) => `${instance} ${what}`.includes(part)),
   );
   if (tasks.length === 0) throw new Error(`no network and no method is called ${filter.join(' or ')}`);
-  return {
-    tasks,
-    dtypes: dtype as DType[],
-    rounds: readCount(values.rounds, 'rounds'),
-    threads: readCount(values.threads, 'threads'),
-    json,
-  };
+  return { tasks, ...readCommonOptions(values) };
 }
 
 async function main(): Promise<void> {

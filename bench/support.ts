@@ -53,13 +53,6 @@ export function relativeDifference(result: TensorData, expected: TensorData): nu
   return difference / (scale || 1);
 }
 
-/** A positive integer given on the command line as `--name`. */
-export function readCount(text: string, name: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new Error(`--${name} must be a positive integer, not ${text}`);
-  return value;
-}
-
 /** On what, how and in which company something is measured: the line above a table. */
 export function conditions(instructions: string, threads: number, rounds: number): string {
   const processor = cpus()[0]?.model ?? 'unknown processor';
