@@ -9,8 +9,9 @@ positions on queries and keys.
 Tensors: embed.weight (10, 20), its rows the tokens; layers.{0,1}.{q1,k1,q2,k2,v,o}.weight (20, 20);
 layers.{0,1}.{q1,k1,q2,k2}.bias (20); unembed.weight (10, 20). Metadata: n_head, n_ctx, attn_scale, rotary_base, mask.
 
-The checkpoints in ../induction are the 24 of a run with seed 0. Another version of PyTorch may draw other random
-numbers and so give other weights.
+The checkpoints in ../induction are the 24 of a run with seed 0. Another processor or version of PyTorch rounds
+otherwise, and training amplifies it: a run may start from the same weights and end with others, and the jolt before
+step 2,223 is not in every run.
 
 Needs: torch.
 """
