@@ -17,7 +17,7 @@ export type { EquationInput } from './contraction/parse.js';
 export type { Optimize } from './contraction/path/find.js';
 export type { PathInfo } from './contraction/path_info.js';
 export { TensimError, type TensimErrorCode, type TensimErrorDetails } from './errors.js';
-export { type Checkpoint, openCheckpoint, type TensorEntry } from './formats/safetensors/read.js';
+export { type Checkpoint, openCheckpoint, type TensorEntry } from './formats/checkpoint.js';
 export { type NamedTensors, type WriteOptions, writeSafetensors } from './formats/safetensors/write.js';
 export * as gaussian from './gaussian/index.js';
 export { createModel, type LayerDefinition, type ModelDefinition } from './model/create.js';

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { TensimError } from '../errors.js';
-import { openCheckpoint } from '../formats/safetensors/read.js';
+import { openCheckpoint } from '../formats/checkpoint.js';
 import { readText } from '../model/text_file.js';
 import { parseDecimal, quoted } from '../model/words.js';
 import type { InputLaw } from '../similarity/types.js';

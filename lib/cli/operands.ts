@@ -3,8 +3,8 @@ import { toDType } from '../contraction/compile.js';
 import { mulberry32 } from '../contraction/random.js';
 import { bytesText } from '../contraction/slicing.js';
 import { TensimError } from '../errors.js';
+import { type Checkpoint, openCheckpoint, type TensorEntry } from '../formats/checkpoint.js';
 import { quote } from '../formats/describe.js';
-import { type Checkpoint, openCheckpoint, type TensorEntry } from '../formats/safetensors/read.js';
 import { type DType, sizeOf, type Tensor, type TensorData } from '../tensor/tensor.js';
 
 /** The operands of `tensim contract`: their shapes are known at once, their data only when asked for. Close them. */

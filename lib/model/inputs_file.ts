@@ -1,6 +1,6 @@
 import { TensimError } from '../errors.js';
+import { openCheckpoint } from '../formats/checkpoint.js';
 import { readNpy } from '../formats/npy.js';
-import { openCheckpoint } from '../formats/safetensors/read.js';
 import { type IntegerTensor, isIntegerFormat } from '../tensor/integers.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { quoted } from './words.js';

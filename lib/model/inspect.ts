@@ -1,5 +1,5 @@
 import { TensimError, type TensimErrorCode } from '../errors.js';
-import { type Checkpoint, openCheckpoint } from '../formats/safetensors/read.js';
+import { type Checkpoint, openCheckpoint } from '../formats/checkpoint.js';
 import { sizeOf } from '../tensor/tensor.js';
 import { type Blueprint, type Place, shapeAt, usedTensors } from './blueprint.js';
 import { type LayerOf, partsOf } from './layer.js';

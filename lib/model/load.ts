@@ -1,4 +1,4 @@
-import { type Checkpoint, openCheckpoint } from '../formats/safetensors/read.js';
+import { type Checkpoint, openCheckpoint } from '../formats/checkpoint.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { type Blueprint, type Place, tensorAt, usedTensors } from './blueprint.js';
 import { assembleModel } from './create.js';

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { isAbsolute, resolve } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
 import { TensimError } from '../errors.js';
-import { openCheckpoint } from '../formats/safetensors/read.js';
+import { openCheckpoint } from '../formats/checkpoint.js';
 import { checkpointsIn, findSource, isCheckpoint, isFolder, isIndex, shardsOf } from './source.js';
 import { parseDecimal } from './words.js';
 

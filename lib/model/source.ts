@@ -1,8 +1,8 @@
 import { readdir, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { TensimError } from '../errors.js';
+import { type Checkpoint, openCheckpoint } from '../formats/checkpoint.js';
 import { count } from '../formats/describe.js';
-import { type Checkpoint, openCheckpoint } from '../formats/safetensors/read.js';
 import { type Blueprint, checkBlueprint } from './blueprint.js';
 import type { ChainInfo } from './chain.js';
 import { applyDescription, claimsToBeDescription, type Description, parseDescription } from './description.js';

@@ -2,10 +2,11 @@ import { basename, dirname, join } from 'node:path';
 import { unhurried } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { byteCount, count, quote } from '../describe.js';
+import { emptyMetadata, nameProblem } from '../entry.js';
 import { JsonReader } from '../json-reader.js';
 import { SourceFile } from '../source-file.js';
 import { openSafetensorsFile, type SafetensorsFile } from './file.js';
-import { emptyMetadata, HEADER_LIMITS, nameProblem } from './header.js';
+import { HEADER_LIMITS } from './header.js';
 
 /** What is accepted of an index, for the reasons given at `HEADER_LIMITS`. */
 export const INDEX_LIMITS = {

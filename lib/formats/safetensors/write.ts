@@ -4,7 +4,8 @@ import { TensimError } from '../../errors.js';
 import { encodeFloats, FLOAT_BYTES, FLOAT_MAX, type FloatFormat, isFloatFormat } from '../../tensor/convert.js';
 import { sizeOf, type Tensor, type TensorData } from '../../tensor/tensor.js';
 import { byteCount, count, quote } from '../describe.js';
-import { HEADER_LIMITS, nameProblem } from './header.js';
+import { nameProblem } from '../entry.js';
+import { HEADER_LIMITS } from './header.js';
 
 export interface WriteOptions {
   /** Element type of all tensors in the file. Default: F64 for a Float64Array, F32 for a Float32Array. */

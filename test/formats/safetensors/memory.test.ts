@@ -13,7 +13,7 @@ const MEBI = 2 ** 20;
 // A process knows only its highest memory ever, so each case is opened in a process of its own, once a good file was read.
 const reader = join(folder, 'read.mjs');
 buildSync({
-  entryPoints: ['lib/formats/safetensors/read.ts'],
+  entryPoints: ['lib/formats/checkpoint.ts'],
   outfile: reader,
   bundle: true,
   platform: 'node',

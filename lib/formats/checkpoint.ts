@@ -1,15 +1,13 @@
 import { createHash } from 'node:crypto';
-import { TensimError } from '../../errors.js';
-import { decodeFloats, FLOAT_BYTES, floatArray, isFloatFormat } from '../../tensor/convert.js';
-import { decodeIntegers, INTEGER_BYTES, type IntegerTensor, isIntegerFormat } from '../../tensor/integers.js';
-import type { Tensor } from '../../tensor/tensor.js';
-import { byteCount } from '../describe.js';
-import type { SourceFile } from '../source-file.js';
-import { openSafetensorsFile, type SafetensorsFile } from './file.js';
-import type { TensorEntry } from './header.js';
-import { openShards } from './shards.js';
+import { TensimError } from '../errors.js';
+import type { IntegerTensor } from '../tensor/integers.js';
+import type { Tensor } from '../tensor/tensor.js';
+import type { TensorEntry } from './entry.js';
+import { openSafetensors } from './safetensors/open.js';
+import type { SourceFile } from './source-file.js';
+import { readFloats, readIntegers } from './tensor-data.js';
 
-export type { TensorEntry } from './header.js';
+export type { TensorEntry } from './entry.js';
 
 /** An open checkpoint: named tensors in one file, or in several under one index. Close it. */
 export interface Checkpoint {
@@ -17,12 +15,12 @@ export interface Checkpoint {
   readonly path: string;
   /** All files it consists of: the file itself, or the index and then the shards in order of name. */
   readonly files: readonly string[];
-  /** The strings of `__metadata__`. A sharded checkpoint adds those of its index, numbers as they are written there. */
+  /** What the file says beside its tensors: the strings of `__metadata__`; a sharded checkpoint adds those of its index. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** In the order of the files and of the data in them. */
+  /** In the order of the files and of the tensors in them. */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   /**
-   * Reads a tensor as weights: F64 as float64; F32, F16 and BF16 as float32, all exactly.
+   * Reads a tensor as weights, row-major: F64 as float64; F32, F16 and BF16 as float32, all exactly.
    * @throws TensimError `UNSUPPORTED_DTYPE` for every other element type, `INVALID_ARGUMENT` if there is no such tensor or
    * the checkpoint is closed, `INVALID_FILE` if the file has become shorter, `MEMORY_LIMIT` if the tensor fits no array
    */
@@ -39,6 +37,13 @@ export interface Checkpoint {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** What a format makes of a path: open files and a listing of the tensors in them, checked against the files' true sizes. */
+export interface OpenedFiles {
+  readonly sources: readonly SourceFile[];
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensors: ReadonlyMap<string, TensorEntry>;
+}
+
 /**
  * Opens a safetensors file, or, if the path ends in `.json`, the index of a sharded checkpoint, and checks all headers. No weights are read yet.
  *
@@ -49,12 +54,7 @@ export interface Checkpoint {
  */
 export async function openCheckpoint(path: string, signal?: AbortSignal): Promise<Checkpoint> {
   signal?.throwIfAborted();
-  if (typeof path === 'string' && /\.json$/i.test(path)) {
-    const { index, shards, metadata } = await openShards(path, signal);
-    return new OpenCheckpoint(path, [index, ...shards.map((shard) => shard.source)], metadata, shards);
-  }
-  const file = await openSafetensorsFile(path, signal);
-  return new OpenCheckpoint(path, [file.source], file.metadata, [file]);
+  return new OpenCheckpoint(path, await openSafetensors(path, signal));
 }
 
 class OpenCheckpoint implements Checkpoint {
@@ -63,16 +63,11 @@ class OpenCheckpoint implements Checkpoint {
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   private readonly sources: ReadonlyMap<string, SourceFile>;
 
-  constructor(
-    path: string,
-    sources: readonly SourceFile[],
-    metadata: Readonly<Record<string, string>>,
-    files: readonly SafetensorsFile[],
-  ) {
+  constructor(path: string, { sources, metadata, tensors }: OpenedFiles) {
     this.path = path;
     this.metadata = Object.freeze(metadata);
+    this.tensors = tensors;
     this.sources = new Map(sources.map((source) => [source.path, source]));
-    this.tensors = files.length === 1 ? files[0].tensors : new Map(files.flatMap((file) => [...file.tensors]));
   }
 
   get files(): readonly string[] {
@@ -82,42 +77,13 @@ class OpenCheckpoint implements Checkpoint {
   async read(name: string, signal?: AbortSignal): Promise<Tensor> {
     signal?.throwIfAborted();
     const entry = this.entry(name);
-    const { dtype, shape, bytes, file, offset } = entry;
-    if (!isFloatFormat(dtype))
-      throw new TensimError('UNSUPPORTED_DTYPE', `elements of type ${dtype} cannot be weights`, {
-        file,
-        tensor: name,
-        hint: 'Convert the tensor to F64, F32, F16 or BF16',
-      });
-    const width = FLOAT_BYTES[dtype];
-    const data = allocate(entry, () => floatArray(dtype, bytes / width));
-    let at = 0;
-    for await (const piece of this.source(file).chunks(offset, bytes, { signal, tensor: name })) {
-      decodeFloats(piece, dtype, data, at);
-      at += piece.length / width;
-    }
-    return { data, shape: Object.freeze([...shape]) };
+    return readFloats(this.source(entry.file), entry, signal);
   }
 
   async readIntegers(name: string, signal?: AbortSignal): Promise<IntegerTensor> {
     signal?.throwIfAborted();
     const entry = this.entry(name);
-    const { dtype, shape, bytes, file, offset } = entry;
-    if (!isIntegerFormat(dtype))
-      throw new TensimError('UNSUPPORTED_DTYPE', `elements of type ${dtype} are no integers`, { file, tensor: name });
-    const width = INTEGER_BYTES[dtype];
-    const data = allocate(entry, () => new Int32Array(bytes / width));
-    let at = 0;
-    for await (const piece of this.source(file).chunks(offset, bytes, { signal, tensor: name })) {
-      const odd = decodeIntegers(piece, dtype, data, at);
-      if (odd >= 0)
-        throw new TensimError('INVALID_FILE', `element ${odd} is beyond the range of 32-bit integers`, {
-          file,
-          tensor: name,
-        });
-      at += piece.length / width;
-    }
-    return { data, shape: Object.freeze([...shape]) };
+    return readIntegers(this.source(entry.file), entry, signal);
   }
 
   async sha256(signal?: AbortSignal): Promise<string> {
@@ -147,18 +113,5 @@ class OpenCheckpoint implements Checkpoint {
 
   private source(file: string): SourceFile {
     return this.sources.get(file) as SourceFile;
-  }
-}
-
-function allocate<Data>(entry: TensorEntry, make: () => Data): Data {
-  try {
-    return make();
-  } catch (error) {
-    throw new TensimError('MEMORY_LIMIT', `there is no memory for its ${byteCount(entry.bytes)}`, {
-      file: entry.file,
-      tensor: entry.name,
-      hint: 'Close other models, or use a machine with more memory',
-      cause: error,
-    });
   }
 }

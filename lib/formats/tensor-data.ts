@@ -1,0 +1,105 @@
+import { TensimError } from '../errors.js';
+import { decodeFloats, FLOAT_BYTES, floatArray, isFloatFormat, reverseElements } from '../tensor/convert.js';
+import { decodeIntegers, INTEGER_BYTES, type IntegerTensor, isIntegerFormat } from '../tensor/integers.js';
+import { sizeOf, type Tensor } from '../tensor/tensor.js';
+import { byteCount } from './describe.js';
+import type { TensorEntry } from './entry.js';
+import type { SourceFile } from './source-file.js';
+import { StorageWalk, spanOf } from './strided.js';
+
+/**
+ * Reads a tensor as weights, row-major: F64 as float64; F32, F16 and BF16 as float32, all exactly.
+ * @throws TensimError `UNSUPPORTED_DTYPE` for every other element type, `INVALID_FILE` if the file has become shorter, `MEMORY_LIMIT`
+ * if the tensor fits no array
+ */
+export async function readFloats(source: SourceFile, entry: TensorEntry, signal?: AbortSignal): Promise<Tensor> {
+  const { dtype, shape, file, name } = entry;
+  if (!isFloatFormat(dtype))
+    throw new TensimError('UNSUPPORTED_DTYPE', `elements of type ${dtype} cannot be weights`, {
+      file,
+      tensor: name,
+      hint: 'Convert the tensor to F64, F32, F16 or BF16',
+    });
+  const data = await readElements(source, entry, signal, {
+    width: FLOAT_BYTES[dtype],
+    make: (length) => floatArray(dtype, length),
+    decode: (bytes, target, at) => decodeFloats(bytes, dtype, target, at),
+  });
+  return { data, shape: Object.freeze([...shape]) };
+}
+
+/**
+ * Reads a tensor of whole numbers, row-major.
+ * @throws TensimError as `readFloats`, and `INVALID_FILE` for a number beyond 32 bits
+ */
+export async function readIntegers(
+  source: SourceFile,
+  entry: TensorEntry,
+  signal?: AbortSignal,
+): Promise<IntegerTensor> {
+  const { dtype, shape, file, name } = entry;
+  if (!isIntegerFormat(dtype))
+    throw new TensimError('UNSUPPORTED_DTYPE', `elements of type ${dtype} are no integers`, { file, tensor: name });
+  const data = await readElements(source, entry, signal, {
+    width: INTEGER_BYTES[dtype],
+    make: (length) => new Int32Array(length),
+    decode: (bytes, target, at) => {
+      const odd = decodeIntegers(bytes, dtype, target, at);
+      if (odd >= 0)
+        throw new TensimError('INVALID_FILE', `element ${odd} is beyond the range of 32-bit integers`, {
+          file,
+          tensor: name,
+        });
+    },
+  });
+  return { data, shape: Object.freeze([...shape]) };
+}
+
+type Elements = Float64Array | Float32Array | Int32Array;
+
+/** How elements of a type are stored, and what they become. */
+interface Codec<Data extends Elements> {
+  readonly width: number;
+  make(length: number): Data;
+  /** Decodes little-endian elements into `target[at…]`. */
+  decode(bytes: Uint8Array, target: Data, at: number): void;
+}
+
+async function readElements<Data extends Elements>(
+  source: SourceFile,
+  entry: TensorEntry,
+  signal: AbortSignal | undefined,
+  { width, make, decode }: Codec<Data>,
+): Promise<Data> {
+  const { name, shape, strides, offset, bigEndian } = entry;
+  const elements = sizeOf(shape);
+  const data = allocate(entry, () => make(elements));
+  const span = strides === undefined ? elements : spanOf(shape, strides);
+  const walk = strides === undefined ? undefined : new StorageWalk(shape, strides);
+  let at = 0;
+  for await (const piece of source.chunks(offset, span * width, { signal, tensor: name })) {
+    if (bigEndian) reverseElements(piece, width);
+    const length = piece.length / width;
+    if (walk === undefined) decode(piece, data, at);
+    else {
+      const values = make(length);
+      decode(piece, values, 0);
+      walk.scatter(values, at, data);
+    }
+    at += length;
+  }
+  return data;
+}
+
+function allocate<Data>(entry: TensorEntry, make: () => Data): Data {
+  try {
+    return make();
+  } catch (error) {
+    throw new TensimError('MEMORY_LIMIT', `there is no memory for its ${byteCount(entry.bytes)}`, {
+      file: entry.file,
+      tensor: entry.name,
+      hint: 'Close other models, or use a machine with more memory',
+      cause: error,
+    });
+  }
+}
