@@ -16,7 +16,7 @@ export function addInspect(program: Command, io: Io): void {
   program
     .command('inspect')
     .description('what a checkpoint holds, and why it cannot be compared if it cannot')
-    .argument('<file>', 'a .safetensors file, the index of a sharded one, or a model.json with "weights"')
+    .argument('<file>', 'a checkpoint (.safetensors, the index of a sharded one, .pt), or a model.json with "weights"')
     .addOption(modelOption())
     .addOption(configOption())
     .option('--json', 'print JSON')

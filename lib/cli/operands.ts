@@ -29,11 +29,10 @@ interface Operand {
 }
 
 const SHAPE = /^(scalar|\d+(x\d+)*)$/i;
-const TENSOR = /^(.+?\.(?:safetensors|json)):(.+)$/is;
+const TENSOR = /^(.+?\.(?:safetensors|json|pt|pth|bin|npz)):(.+)$/is;
 
 /**
- * Opens operands as the command line names them: `512x256`, `5` or `scalar` for a shape, `FILE:TENSOR` for a tensor of a
- * .safetensors file or of the index of a sharded one.
+ * Opens operands as the command line names them: `512x256`, `5` or `scalar` for a shape, `FILE:TENSOR` for a tensor of a checkpoint.
  * @throws TensimError `INVALID_ARGUMENT` for anything else and for tensors that are not there; as `openCheckpoint`.
  */
 export async function openOperands(texts: readonly string[], signal: AbortSignal): Promise<Operands> {

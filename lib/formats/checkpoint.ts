@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import { TensimError } from '../errors.js';
 import type { IntegerTensor } from '../tensor/integers.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { type CheckpointFormat, formatOf } from './endings.js';
 import type { TensorEntry } from './entry.js';
+import { openPytorch } from './pytorch/open.js';
 import { openSafetensors } from './safetensors/open.js';
 import type { SourceFile } from './source-file.js';
 import { readFloats, readIntegers } from './tensor-data.js';
@@ -45,7 +47,8 @@ export interface OpenedFiles {
 }
 
 /**
- * Opens a safetensors file, or, if the path ends in `.json`, the index of a sharded checkpoint, and checks all headers. No weights are read yet.
+ * Opens a checkpoint by the ending of its path and checks what it lists: `.pt`, `.pth` or `.bin` as torch.save writes them, `.json` as the
+ * index of a sharded safetensors checkpoint, anything else as safetensors. No weights are read yet.
  *
  *     const checkpoint = await openCheckpoint('step_06000.safetensors');
  *     try { const weight = await checkpoint.read('projection.weight'); } finally { await checkpoint.close(); }
@@ -54,8 +57,14 @@ export interface OpenedFiles {
  */
 export async function openCheckpoint(path: string, signal?: AbortSignal): Promise<Checkpoint> {
   signal?.throwIfAborted();
-  return new OpenCheckpoint(path, await openSafetensors(path, signal));
+  const open = OPENERS[formatOf(path) ?? 'safetensors'];
+  return new OpenCheckpoint(path, await open(path, signal));
 }
+
+const OPENERS: Readonly<Record<CheckpointFormat, (path: string, signal?: AbortSignal) => Promise<OpenedFiles>>> = {
+  safetensors: openSafetensors,
+  pytorch: openPytorch,
+};
 
 class OpenCheckpoint implements Checkpoint {
   readonly path: string;

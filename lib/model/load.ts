@@ -25,8 +25,9 @@ export interface LoadOptions {
 }
 
 /**
- * Reads a model from a safetensors file, the `.safetensors.index.json` of a sharded one, a folder that holds exactly one of these,
- * or a model.json that names its `weights`. Types, names and shapes are checked before any weight is read.
+ * Reads a model from a safetensors file, the `.safetensors.index.json` of a sharded one, a PyTorch checkpoint (`.pt`, `.pth`, `.bin`), a
+ * folder that holds exactly one of these, or a model.json that names its `weights`. Types, names and shapes are checked before any
+ * weight is read.
  *
  *     const model = await loadModel('step_06000.safetensors');
  *

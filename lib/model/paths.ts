@@ -3,7 +3,8 @@ import { isAbsolute, resolve } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
 import { TensimError } from '../errors.js';
 import { openCheckpoint } from '../formats/checkpoint.js';
-import { checkpointsIn, findSource, isCheckpoint, isFolder, isIndex, shardsOf } from './source.js';
+import { formatOf, isIndex } from '../formats/endings.js';
+import { checkpointsIn, findSource, isFolder, shardsOf } from './source.js';
 import { parseDecimal } from './words.js';
 
 const natural = new Intl.Collator('en', { numeric: true });
@@ -41,7 +42,7 @@ async function expand(pattern: string, signal?: AbortSignal): Promise<string[]> 
   if (!isDynamicPattern(pattern)) {
     throw new TensimError('FILE_NOT_FOUND', 'there is no such file or folder', {
       file: pattern,
-      hint: 'Give files, folders or quoted patterns such as "runs/*.safetensors"',
+      hint: 'Give files, folders or quoted patterns such as "runs/*.safetensors" or "runs/*.pt"',
     });
   }
   const matches = await glob(process.platform === 'win32' ? pattern.replaceAll('\\', '/') : pattern, {
@@ -53,7 +54,7 @@ async function expand(pattern: string, signal?: AbortSignal): Promise<string[]> 
   const paths: string[] = [];
   for (const match of matches.sort(compareNaturally)) {
     if (match.endsWith('/')) paths.push(...(await checkpointsIn(match, signal).catch(noneIfEmpty)));
-    else if (isCheckpoint(match) || /\.json$/i.test(pattern)) paths.push(match);
+    else if (formatOf(match) !== undefined || /\.json$/i.test(pattern)) paths.push(match);
   }
   if (paths.length > 0) return paths;
   throw new TensimError('FILE_NOT_FOUND', 'no checkpoint matches this pattern', {

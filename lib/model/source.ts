@@ -3,6 +3,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { TensimError } from '../errors.js';
 import { type Checkpoint, openCheckpoint } from '../formats/checkpoint.js';
 import { count } from '../formats/describe.js';
+import { type CheckpointFormat, formatOf, isIndex } from '../formats/endings.js';
 import { type Blueprint, checkBlueprint } from './blueprint.js';
 import type { ChainInfo } from './chain.js';
 import { applyDescription, claimsToBeDescription, type Description, parseDescription } from './description.js';
@@ -42,12 +43,9 @@ export interface Recognised {
   readonly description: string | null;
 }
 
-export const isIndex = (path: string): boolean => /\.safetensors\.index\.json$/i.test(path);
-export const isCheckpoint = (path: string): boolean => /\.safetensors$/i.test(path) || isIndex(path);
-
 /**
- * Finds the checkpoint of a path: a safetensors file, the index of a sharded one, a folder with exactly one of these, or a model.json
- * with `weights`.
+ * Finds the checkpoint of a path: a file of any format that is read, the index of a sharded one, a folder with exactly one of these, or a
+ * model.json with `weights`.
  * @throws TensimError `FILE_NOT_FOUND`, `INVALID_FILE` or `INVALID_ARGUMENT` naming the path.
  */
 export async function findSource(path: string, options: ReadingOptions = {}): Promise<Source> {
@@ -106,21 +104,27 @@ export async function understand(checkpoint: Checkpoint, source: Source): Promis
   throw unrecognised(tensors, path);
 }
 
+/** The formats that a folder is looked through for, the first of which there are any: what lies beside is often the same model once more. */
+const SOUGHT: readonly CheckpointFormat[] = ['safetensors', 'pytorch'];
+
 /**
- * The checkpoints in a folder (not below it), a sharded one by its index and not by its shards.
+ * The checkpoints in a folder (not below it), a sharded one by its index and not by its shards: safetensors files, or, where there are none,
+ * those of PyTorch.
  * @throws TensimError `FILE_NOT_FOUND` if there is none; `INVALID_FILE` for an index that is damaged.
  */
 export async function checkpointsIn(folder: string, signal?: AbortSignal): Promise<string[]> {
   const names = (await readdir(folder).catch((cause: Error) => {
     throw new TensimError('FILE_NOT_FOUND', `the folder cannot be read: ${cause.message}`, { file: folder, cause });
   })) as string[];
-  const paths = names.filter((name) => isCheckpoint(name) && !name.startsWith('.')).map((name) => join(folder, name));
-  if (paths.length === 0) {
+  const visible = names.filter((name) => !name.startsWith('.'));
+  const format = SOUGHT.find((sought) => visible.some((name) => formatOf(name) === sought));
+  if (format === undefined) {
     throw new TensimError('FILE_NOT_FOUND', 'there is no checkpoint in this folder', {
       file: folder,
-      hint: 'Looked for *.safetensors and *.safetensors.index.json; folders inside it are not searched',
+      hint: 'Looked for *.safetensors, *.safetensors.index.json, *.pt, *.pth and *.bin; folders inside it are not searched',
     });
   }
+  const paths = visible.filter((name) => formatOf(name) === format).map((name) => join(folder, name));
   const shards = new Set<string>();
   for (const index of paths.filter(isIndex)) for (const shard of await shardsOf(index, signal)) shards.add(shard);
   return paths.filter((path) => !shards.has(resolve(path)));

@@ -256,7 +256,7 @@ describe('what cannot be contracted is exit code 2', () => {
     '1.5',
     '2x3x',
     'file',
-    'file.bin:w',
+    'file.txt:w',
     ':w',
     '.safetensors:w',
     'a.safetensors:',

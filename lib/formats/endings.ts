@@ -1,0 +1,21 @@
+/** The kinds of files that hold named tensors. */
+export type CheckpointFormat = 'safetensors' | 'pytorch';
+
+const ENDINGS: readonly (readonly [format: CheckpointFormat, ending: RegExp])[] = [
+  ['safetensors', /\.safetensors(\.index\.json)?$/i],
+  ['pytorch', /\.(pt|pth|bin)$/i],
+];
+
+/** What a path is by its ending alone; undefined for any other. */
+export function formatOf(path: string): CheckpointFormat | undefined {
+  return ENDINGS.find(([, ending]) => ending.test(path))?.[0];
+}
+
+/** Whether a path is the index of a sharded checkpoint. */
+export const isIndex = (path: string): boolean => /\.safetensors\.index\.json$/i.test(path);
+
+/** The name of a file without the ending that says what it is. */
+export function withoutEnding(name: string): string {
+  const ending = ENDINGS.map(([, pattern]) => pattern.exec(name)).find((match) => match !== null);
+  return ending ? name.slice(0, ending.index) : name.replace(/\.json$/i, '');
+}
