@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { version } from '../version.js';
 import { addCompare } from './compare.js';
 import { addContract } from './contract.js';
+import { addConvert } from './convert.js';
 import { addDoctor } from './doctor.js';
 import { EXIT, settle } from './exit.js';
 import { addInspect } from './inspect.js';
@@ -14,6 +15,7 @@ Examples:
   $ tensim matrix checkpoints/ --per-output --out report.html
   $ tensim inspect step_6000.safetensors
   $ tensim contract "ij,jk->ik" 512x256 256x512 --explain --time
+  $ tensim convert final.pt final.safetensors
   $ tensim doctor
 
 Exit codes: 0 done, 1 a check failed, 2 bad usage or input, 3 unsupported model, 130 interrupted.
@@ -40,6 +42,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   addMatrix(program, io);
   addInspect(program, io);
   addContract(program, io);
+  addConvert(program, io);
   addDoctor(program, io, exit);
   try {
     await program.parseAsync([...args], { from: 'user' });

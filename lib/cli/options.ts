@@ -64,12 +64,12 @@ export function addComparisonOptions(command: Command): Command {
     )
     .option(
       '--input <law>',
-      'law of the input: "standard", "onehot", "tokens" (by sampling), "sigma=S", or a .json or .safetensors file with "mean" and/or "cov"',
+      'law of the input: "standard", "onehot", "tokens" (by sampling), "sigma=S", or a .json, .npz or .safetensors file with "mean" and/or "cov"',
       'standard',
     )
     .option(
       '--inputs <file>',
-      'for the measure behavioural: an .npy or .safetensors file of vectors (floats) or token ids (integers)',
+      'for the measure behavioural: an .npy, .npz, .pt or .safetensors file of vectors (floats) or token ids (integers)',
     )
     .addOption(new Option('--dtype <type>', 'compute type').choices(['float64', 'float32']).default('float64'))
     .addOption(backendOption())

@@ -4,10 +4,11 @@ import type { IntegerTensor } from '../tensor/integers.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { type CheckpointFormat, formatOf } from './endings.js';
 import type { TensorEntry } from './entry.js';
+import { openNpy, openNpz } from './numpy/open.js';
 import { openPytorch } from './pytorch/open.js';
 import { openSafetensors } from './safetensors/open.js';
 import type { SourceFile } from './source-file.js';
-import { readFloats, readIntegers } from './tensor-data.js';
+import { readBytes, readFloats, readIntegers } from './tensor-data.js';
 
 export type { TensorEntry } from './entry.js';
 
@@ -32,6 +33,11 @@ export interface Checkpoint {
    * @throws TensimError as `read`, and `INVALID_FILE` for a number beyond 32 bits
    */
   readIntegers(name: string, signal?: AbortSignal): Promise<IntegerTensor>;
+  /**
+   * Reads the elements of a tensor of any type as they are stored, but row-major and little-endian.
+   * @throws TensimError as `read`; `UNSUPPORTED_DTYPE` only for elements whose size is unknown and for packed ones that are strided
+   */
+  readBytes(name: string, signal?: AbortSignal): Promise<Uint8Array>;
   /** SHA-256 over the bytes of `files`, one after the other, in hexadecimal. */
   sha256(signal?: AbortSignal): Promise<string>;
   /** Closing twice is no error. */
@@ -47,8 +53,8 @@ export interface OpenedFiles {
 }
 
 /**
- * Opens a checkpoint by the ending of its path and checks what it lists: `.pt`, `.pth` or `.bin` as torch.save writes them, `.json` as the
- * index of a sharded safetensors checkpoint, anything else as safetensors. No weights are read yet.
+ * Opens a checkpoint by the ending of its path and checks what it lists: `.pt`, `.pth` or `.bin` as torch.save writes them, `.npz` and
+ * `.npy` as NumPy does, `.json` as the index of a sharded safetensors checkpoint, anything else as safetensors. No weights are read yet.
  *
  *     const checkpoint = await openCheckpoint('step_06000.safetensors');
  *     try { const weight = await checkpoint.read('projection.weight'); } finally { await checkpoint.close(); }
@@ -64,6 +70,8 @@ export async function openCheckpoint(path: string, signal?: AbortSignal): Promis
 const OPENERS: Readonly<Record<CheckpointFormat, (path: string, signal?: AbortSignal) => Promise<OpenedFiles>>> = {
   safetensors: openSafetensors,
   pytorch: openPytorch,
+  npz: openNpz,
+  npy: openNpy,
 };
 
 class OpenCheckpoint implements Checkpoint {
@@ -93,6 +101,12 @@ class OpenCheckpoint implements Checkpoint {
     signal?.throwIfAborted();
     const entry = this.entry(name);
     return readIntegers(this.source(entry.file), entry, signal);
+  }
+
+  async readBytes(name: string, signal?: AbortSignal): Promise<Uint8Array> {
+    signal?.throwIfAborted();
+    const entry = this.entry(name);
+    return readBytes(this.source(entry.file), entry, signal);
   }
 
   async sha256(signal?: AbortSignal): Promise<string> {

@@ -1,9 +1,11 @@
 /** The kinds of files that hold named tensors. */
-export type CheckpointFormat = 'safetensors' | 'pytorch';
+export type CheckpointFormat = 'safetensors' | 'pytorch' | 'npz' | 'npy';
 
 const ENDINGS: readonly (readonly [format: CheckpointFormat, ending: RegExp])[] = [
   ['safetensors', /\.safetensors(\.index\.json)?$/i],
   ['pytorch', /\.(pt|pth|bin)$/i],
+  ['npz', /\.npz$/i],
+  ['npy', /\.npy$/i],
 ];
 
 /** What a path is by its ending alone; undefined for any other. */

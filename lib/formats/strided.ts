@@ -41,6 +41,11 @@ function storageOrder(shape: readonly number[], strides: readonly number[]): num
   return [...shape.keys()].filter((axis) => shape[axis] > 1).sort((a, b) => strides[b] - strides[a]);
 }
 
+/** A typed array of whatever elements. */
+interface Writable {
+  [index: number]: number | bigint;
+}
+
 /**
  * Walks through a walkable tensor in the order of its elements in the file, so that it can be read from front to back, and puts them
  * where they belong in row-major order.
@@ -67,7 +72,7 @@ export class StorageWalk {
   }
 
   /** Moves the elements among `values`, which are those of the places from `from` on, to `target`. */
-  scatter<Values extends Float64Array | Float32Array | Int32Array>(values: Values, from: number, target: Values): void {
+  scatter(values: ArrayLike<number | bigint>, from: number, target: Writable): void {
     const to = from + values.length;
     const [extents, places, indices, counters] = [this.#extents, this.#places, this.#indices, this.#counters];
     let [place, index, left] = [this.#place, this.#index, this.#left];

@@ -55,7 +55,42 @@ export async function readIntegers(
   return { data, shape: Object.freeze([...shape]) };
 }
 
-type Elements = Float64Array | Float32Array | Int32Array;
+/**
+ * Reads the elements of a tensor as they are stored, but row-major and little-endian.
+ * @throws TensimError as `readFloats`; `UNSUPPORTED_DTYPE` for elements that would have to be moved and have no common size
+ */
+export async function readBytes(source: SourceFile, entry: TensorEntry, signal?: AbortSignal): Promise<Uint8Array> {
+  const { dtype, shape, bytes, file, name } = entry;
+  const moved = entry.strides !== undefined || entry.bigEndian === true;
+  // Unmoved, elements of any kind are so many bytes.
+  const width = moved ? bytes / sizeOf(shape) : 1;
+  const Words = WORDS.get(width);
+  if (bytes === 0) return new Uint8Array(0);
+  if (Words === undefined)
+    throw new TensimError('UNSUPPORTED_DTYPE', `elements of type ${dtype} cannot be put in order`, {
+      file,
+      tensor: name,
+    });
+  const plain = moved ? entry : { ...entry, shape: [bytes] };
+  const words = await readElements<Words>(source, plain, signal, {
+    width,
+    make: (length) => new Words(length),
+    decode: (piece, target, at) => new Uint8Array(target.buffer, at * width, piece.length).set(piece),
+  });
+  return new Uint8Array(words.buffer);
+}
+
+type Words = Uint8Array | Uint16Array | Uint32Array | BigUint64Array;
+
+/** Arrays that hold elements of so many bytes without looking into them. */
+const WORDS: ReadonlyMap<number, new (length: number) => Words> = new Map<number, new (length: number) => Words>([
+  [1, Uint8Array],
+  [2, Uint16Array],
+  [4, Uint32Array],
+  [8, BigUint64Array],
+]);
+
+type Elements = Float64Array | Float32Array | Int32Array | Words;
 
 /** How elements of a type are stored, and what they become. */
 interface Codec<Data extends Elements> {

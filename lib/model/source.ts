@@ -105,11 +105,11 @@ export async function understand(checkpoint: Checkpoint, source: Source): Promis
 }
 
 /** The formats that a folder is looked through for, the first of which there are any: what lies beside is often the same model once more. */
-const SOUGHT: readonly CheckpointFormat[] = ['safetensors', 'pytorch'];
+const SOUGHT: readonly CheckpointFormat[] = ['safetensors', 'pytorch', 'npz'];
 
 /**
  * The checkpoints in a folder (not below it), a sharded one by its index and not by its shards: safetensors files, or, where there are none,
- * those of PyTorch.
+ * those of PyTorch, or else of NumPy.
  * @throws TensimError `FILE_NOT_FOUND` if there is none; `INVALID_FILE` for an index that is damaged.
  */
 export async function checkpointsIn(folder: string, signal?: AbortSignal): Promise<string[]> {
@@ -121,7 +121,7 @@ export async function checkpointsIn(folder: string, signal?: AbortSignal): Promi
   if (format === undefined) {
     throw new TensimError('FILE_NOT_FOUND', 'there is no checkpoint in this folder', {
       file: folder,
-      hint: 'Looked for *.safetensors, *.safetensors.index.json, *.pt, *.pth and *.bin; folders inside it are not searched',
+      hint: 'Looked for *.safetensors, *.safetensors.index.json, *.pt, *.pth, *.bin and *.npz; folders inside it are not searched',
     });
   }
   const paths = visible.filter((name) => formatOf(name) === format).map((name) => join(folder, name));
