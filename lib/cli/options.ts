@@ -104,7 +104,10 @@ export function modelOption(): Option {
 }
 
 export function configOption(): Option {
-  return new Option('--config <file>', 'a config.json with n_head, n_ctx, mask … where checkpoints do not say them');
+  return new Option(
+    '--config <file>',
+    'a config.json with n_head, n_ctx, mask … where checkpoints do not say them, or its text {…}',
+  );
 }
 
 /** The options of the computation, with the input law read. */

@@ -35,7 +35,7 @@ export interface Inspection {
   readonly tensors: readonly TensorListing[];
   /** Elements of the model's tensors; of all tensors, where no model was recognised. */
   readonly parameters: number;
-  /** `bilinear`, `deep`, `transformer`, `attention`, `image` or `custom`. */
+  /** `bilinear`, `deep`, … as the README lists them, or `custom`. */
   readonly family: string | null;
   /** The model.json that described it. */
   readonly description: string | null;

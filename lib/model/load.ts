@@ -14,7 +14,7 @@ export interface LoadOptions {
   /** Path of a model.json that describes the layers; see `Description`. Default: by the tensors' names, or a model.json beside. */
   readonly model?: string | undefined;
   /**
-   * What the tensors do not tell: heads, context length, scale, mask, rotary base; or the path of a config.json that says so.
+   * What the tensors do not tell: heads, context length, scale, mask, rotary base; or the path of a config.json that says so, or its text.
    * It goes before the checkpoint's metadata, and that before a config.json beside the checkpoint.
    */
   readonly config?: ModelConfig | string | undefined;

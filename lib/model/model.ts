@@ -67,7 +67,7 @@ export interface Provenance {
 export interface Model {
   /** A short name for tables and reports: the file name without its ending, or as given. */
   readonly label: string;
-  /** How the layers were recognised: `bilinear`, `deep`, `transformer`, `attention`, `image`, `custom` (model.json or made from arrays). */
+  /** How the layers were recognised: `bilinear`, `deep`, … as the README lists them, or `custom` (model.json or made from arrays). */
   readonly family: string;
   readonly layers: readonly Layer[];
   /** (positions, features); positions is 1 for a plain network. */

@@ -31,7 +31,7 @@ export interface Source {
 export interface ReadingOptions {
   /** Path of a model.json. */
   readonly model?: string | undefined;
-  /** Settings, or the path of a config.json. */
+  /** Settings, or the path of a config.json, or its text. */
   readonly config?: ModelConfig | string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -52,6 +52,7 @@ export async function findSource(path: string, options: ReadingOptions = {}): Pr
   const { config } = options;
   const found = await findCheckpoint(path, options);
   if (typeof config !== 'string') return config === undefined ? found : { ...found, config };
+  if (/^\s*\{/.test(config)) return { ...found, configFile: { path: 'the given settings', text: config } };
   return { ...found, configFile: { path: config, text: await readText(config, CONFIG_BYTES) } };
 }
 
