@@ -73,7 +73,7 @@ export function zip(members: readonly Member[], { zip64 = false, comment = '', e
     );
   }
   const start = at;
-  add(...directory);
+  add(Buffer.concat(directory));
   const bytes = at - start;
   const count = entries ?? members.length;
   if (zip64) {

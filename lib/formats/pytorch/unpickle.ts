@@ -15,7 +15,17 @@ const RUN = 256;
 const MOST_TEXT = 4096;
 
 /** What values cost in memory, in bytes, estimated on the high side. */
-const COST = { object: 64, call: 320, item: 16, entry: 112, number: 16, memo: 24, text: 48 } as const;
+const COST = {
+  object: 64,
+  tuple: 112,
+  list: 256,
+  call: 128,
+  item: 24,
+  entry: 112,
+  number: 16,
+  memo: 24,
+  text: 48,
+} as const;
 
 /**
  * Reads a pickle without carrying out anything it asks for: a machine of its own with an allow-list of instructions (opcodes.ts) and of
@@ -73,7 +83,7 @@ class Machine {
         if (this.#marks.push(this.#stack.length) > MOST_STACK) throw this.#fail('nests deeper than any checkpoint');
         return true;
       case OP.POP:
-        this.#popMany(1);
+        this.#pop();
         return true;
       case OP.POP_MARK:
         this.#popToMark();
@@ -114,7 +124,7 @@ class Machine {
       case OP.EMPTY_TUPLE:
         return this.#push(Sequence.empty);
       case OP.TUPLE1:
-        return this.#tuple(this.#popMany(1));
+        return this.#tuple([this.#pop()]);
       case OP.TUPLE2:
         return this.#tuple(this.#popMany(2));
       case OP.TUPLE3:
@@ -125,9 +135,9 @@ class Machine {
 
       case OP.EMPTY_LIST:
       case OP.EMPTY_SET:
-        return this.#push(new Sequence([], true), COST.object);
+        return this.#push(new Sequence([], true), COST.list);
       case OP.APPEND:
-        return this.#extend(this.#popMany(1));
+        return this.#append(this.#pop());
       case OP.APPENDS:
       case OP.ADDITEMS:
         return this.#extend(this.#popToMark());
@@ -164,11 +174,11 @@ class Machine {
       }
       case OP.BUILD:
         // Attributes of a dictionary or a parameter: of no use here.
-        this.#popMany(1);
+        this.#pop();
         this.#top();
         return true;
       case OP.BINPERSID:
-        return this.#push(storageOf(this.#popMany(1)[0], this.#fail), COST.object);
+        return this.#push(storageOf(this.#pop(), this.#fail), COST.object);
     }
     throw this.#fail(`has the instruction 0x${opcode.toString(16).padStart(2, '0')}, which no state dict needs`);
   }
@@ -186,16 +196,27 @@ class Machine {
   }
 
   #tuple(items: Value[]): true {
-    return this.#push(new Sequence(items, false), COST.object + items.length * COST.item);
+    return this.#push(new Sequence(items, false), COST.tuple + items.length * COST.item);
+  }
+
+  #append(item: Value): true {
+    this.#list()?.push(item);
+    return true;
   }
 
   #extend(items: readonly Value[]): true {
-    const target = this.#top();
-    if (target === OPAQUE) return true;
-    if (!(target instanceof Sequence) || !target.grows) throw this.#fail('appends to what is no list');
-    this.#budget.spend(items.length * COST.item);
-    for (const item of items) target.items.push(item);
+    const target = this.#list(items.length);
+    for (const item of items) target?.push(item);
     return true;
+  }
+
+  /** The items of the list on top of the stack, paid for so many more; nothing if it is of no use. */
+  #list(more = 1): Value[] | undefined {
+    const target = this.#top();
+    if (target === OPAQUE) return undefined;
+    if (!(target instanceof Sequence) || !target.grows) throw this.#fail('appends to what is no list');
+    this.#budget.spend(more * COST.item);
+    return target.items;
   }
 
   #setItems(items: readonly Value[]): true {
@@ -233,6 +254,12 @@ class Machine {
   #top(): Value {
     if (this.#stack.length <= this.#floor()) throw this.#fail('uses a value where there is none');
     return this.#stack[this.#stack.length - 1];
+  }
+
+  #pop(): Value {
+    const value = this.#top();
+    this.#stack.pop();
+    return value;
   }
 
   #popMany(values: number): Value[] {
