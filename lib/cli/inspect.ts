@@ -31,10 +31,11 @@ export function addInspect(program: Command, io: Io): void {
 function inspectJson(inspection: Inspection): Record<string, unknown> {
   const { file, files, sha256, family, description, layers, positions, inputs, outputs, degree, parameters } =
     inspection;
-  const { metadata, tensors, problems } = inspection;
+  const { revision, metadata, tensors, problems } = inspection;
   return {
     schema: 'tensim.inspect/1',
     file,
+    revision,
     files,
     sha256,
     family,
@@ -54,7 +55,7 @@ function inspectJson(inspection: Inspection): Record<string, unknown> {
 function inspectText(inspection: Inspection): string {
   const { file, files, sha256, family, description, layers, positions, inputs, outputs, degree, parameters } =
     inspection;
-  const { metadata, tensors, problems } = inspection;
+  const { revision, metadata, tensors, problems } = inspection;
   const facts = [
     ['family', family === null ? 'none known' : family + (description === null ? '' : ` (by ${oneLine(description)})`)],
     ...(family === null
@@ -66,6 +67,7 @@ function inspectText(inspection: Inspection): string {
           ],
         ]),
     ['parameters', count(parameters)],
+    ...(revision === null ? [] : [['commit', revision]]),
     ['sha256', sha256],
     ...(files.length > 1 ? [['shards', `${files.length - 1}`]] : []),
     ...Object.entries(metadata).map(([key, value]) => ['metadata', `${oneLine(key)} = ${quote(value)}`]),

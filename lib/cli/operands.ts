@@ -5,6 +5,7 @@ import { bytesText } from '../contraction/slicing.js';
 import { TensimError } from '../errors.js';
 import { type Checkpoint, openCheckpoint, type TensorEntry } from '../formats/checkpoint.js';
 import { quote } from '../formats/describe.js';
+import { localFile } from '../model/local_file.js';
 import { type DType, sizeOf, type Tensor, type TensorData } from '../tensor/tensor.js';
 
 /** The operands of `tensim contract`: their shapes are known at once, their data only when asked for. Close them. */
@@ -48,7 +49,7 @@ export async function openOperands(texts: readonly string[], signal: AbortSignal
         continue;
       }
       const [, file, name] = TENSOR.exec(text) ?? refuse(text, place);
-      const checkpoint = checkpoints.get(file) ?? (await openCheckpoint(file, signal));
+      const checkpoint = checkpoints.get(file) ?? (await openCheckpoint(await localFile(file, signal), signal));
       checkpoints.set(file, checkpoint);
       const entry = checkpoint.tensors.get(name) ?? missing(file, name);
       operands.push({ shape: entry.shape, stored: { checkpoint, entry } });

@@ -13,6 +13,15 @@ export function formatOf(path: string): CheckpointFormat | undefined {
   return ENDINGS.find(([, ending]) => ending.test(path))?.[0];
 }
 
+/** The formats that a folder is looked through for, the first of which there are any: what lies beside is often the same model once more. */
+const SOUGHT: readonly CheckpointFormat[] = ['safetensors', 'pytorch', 'npz'];
+
+/** Of the files in a folder, its checkpoints: safetensors files, or, where there are none, those of PyTorch, or else .npz archives. */
+export function preferredCheckpoints(names: readonly string[]): string[] {
+  const format = SOUGHT.find((sought) => names.some((name) => formatOf(name) === sought));
+  return format === undefined ? [] : names.filter((name) => formatOf(name) === format);
+}
+
 /** Whether a path is the index of a sharded checkpoint. */
 export const isIndex = (path: string): boolean => /\.safetensors\.index\.json$/i.test(path);
 

@@ -10,10 +10,10 @@ const ENTRY_COST = 512;
 const MOST_SHARED = { factor: 2, bytes: 32 * 1024 * 1024 } as const;
 
 /**
- * Checks the names of an archive's tensors before they are listed.
+ * Checks the names of an archive's tensors before they are listed, pausing after each.
  * @throws TensimError `INVALID_FILE` for names that cannot be, and for more of them than are read
  */
-export function checkNames(names: Iterable<string>, file: string, budget: MemoryBudget): void {
+export function* checkNames(names: Iterable<string>, file: string, budget: MemoryBudget): Generator<void, void> {
   const refused = (problem: string) =>
     new TensimError('INVALID_FILE', problem, { file, hint: 'Save the weights of the model alone, under plain names' });
   let [tensors, text] = [0, 0];
@@ -26,6 +26,7 @@ export function checkNames(names: Iterable<string>, file: string, budget: Memory
       throw refused(
         `lists more than ${count(LISTING_LIMITS.tensors)} tensors or ${byteCount(LISTING_LIMITS.textBytes)} of names`,
       );
+    yield;
   }
 }
 

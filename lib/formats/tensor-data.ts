@@ -1,3 +1,4 @@
+import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import { decodeFloats, FLOAT_BYTES, floatArray, isFloatFormat, reverseElements } from '../tensor/convert.js';
 import { decodeIntegers, INTEGER_BYTES, type IntegerTensor, isIntegerFormat } from '../tensor/integers.js';
@@ -100,6 +101,9 @@ interface Codec<Data extends Elements> {
   decode(bytes: Uint8Array, target: Data, at: number): void;
 }
 
+/** Elements put in their places between two looks at the clock: about a millisecond, far apart as the places may be. */
+const SCATTERED = 1 << 16;
+
 async function readElements<Data extends Elements>(
   source: SourceFile,
   entry: TensorEntry,
@@ -109,19 +113,28 @@ async function readElements<Data extends Elements>(
   const { name, shape, strides, offset, bigEndian } = entry;
   const elements = sizeOf(shape);
   const data = allocate(entry, () => make(elements));
-  const span = strides === undefined ? elements : spanOf(shape, strides);
-  const walk = strides === undefined ? undefined : new StorageWalk(shape, strides);
+  const pieces = (length: number) => source.chunks(offset, length * width, { signal, tensor: name });
   let at = 0;
-  for await (const piece of source.chunks(offset, span * width, { signal, tensor: name })) {
-    if (bigEndian) reverseElements(piece, width);
-    const length = piece.length / width;
-    if (walk === undefined) decode(piece, data, at);
-    else {
-      const values = make(length);
-      decode(piece, values, 0);
-      walk.scatter(values, at, data);
+  if (strides === undefined) {
+    for await (const piece of pieces(elements)) {
+      if (bigEndian) reverseElements(piece, width);
+      decode(piece, data, at);
+      at += piece.length / width;
     }
-    at += length;
+    return data;
+  }
+  const walk = new StorageWalk(shape, strides);
+  const pacer = new Pacer(signal);
+  for await (const piece of pieces(spanOf(shape, strides))) {
+    if (bigEndian) reverseElements(piece, width);
+    for (let from = 0; from < piece.length; from += SCATTERED * width) {
+      const part = piece.subarray(from, from + SCATTERED * width);
+      const values = make(part.length / width);
+      decode(part, values, 0);
+      walk.scatter(values, at, data);
+      at += values.length;
+      if (pacer.due(SCATTERED)) await pacer.pause();
+    }
   }
   return data;
 }

@@ -27,6 +27,8 @@ export interface Problem {
 export interface Inspection {
   /** As given by the caller. */
   readonly file: string;
+  /** The commit, for a file from the Hugging Face Hub; else null. */
+  readonly revision: string | null;
   /** All files read: the checkpoint, or the index and the shards of a sharded one. */
   readonly files: readonly string[];
   /** Hex digest over the bytes of `files`. */
@@ -64,6 +66,7 @@ export async function inspect(path: string, options: Omit<LoadOptions, 'label'> 
     const tensors = [...checkpoint.tensors.values()];
     return {
       file: path,
+      revision: source.revision ?? null,
       files: checkpoint.files,
       sha256: await checkpoint.sha256(signal),
       metadata: { ...checkpoint.metadata },

@@ -31,6 +31,9 @@ export interface LoadOptions {
  *
  *     const model = await loadModel('step_06000.safetensors');
  *
+ * A path can also be an address on the Hugging Face Hub, hf://OWNER/NAME[@REVISION]/PATH, or hf://datasets/… of a dataset: the file is then
+ * fetched into the cache that its programs share, with the token in HF_TOKEN if there is one, and `provenance.revision` is the commit.
+ *
  * @throws TensimError `FILE_NOT_FOUND`; `INVALID_FILE` for a damaged file or a description that does not fit; `UNSUPPORTED_LAYER` for
  * a model that is no known chain of layers; `UNSUPPORTED_DTYPE`, `SHAPE_MISMATCH`, `NOT_FINITE` naming the tensor.
  */
@@ -49,7 +52,12 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
       positions: blueprint.positions,
       layers: layersOf(blueprint, parameters),
       parameters,
-      provenance: { file: path, sha256: await checkpoint.sha256(signal), metadata: checkpoint.metadata },
+      provenance: {
+        file: path,
+        ...(source.revision !== undefined && { revision: source.revision }),
+        sha256: await checkpoint.sha256(signal),
+        metadata: checkpoint.metadata,
+      },
     });
   } finally {
     await checkpoint.close();

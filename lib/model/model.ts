@@ -57,6 +57,8 @@ export type Layer = LinearLayer | BilinearLayer | AttentionLayer;
 export interface Provenance {
   /** Path as given by the caller. */
   readonly file?: string;
+  /** The commit, for a file from the Hugging Face Hub. */
+  readonly revision?: string;
   /** Hex digest over the file's bytes (for a sharded checkpoint: over the index and every shard, in order of name). */
   readonly sha256?: string;
   /** The checkpoint's own metadata, strings as they stand in the file. */

@@ -4,6 +4,8 @@ import { glob, isDynamicPattern } from 'tinyglobby';
 import { TensimError } from '../errors.js';
 import { openCheckpoint } from '../formats/checkpoint.js';
 import { formatOf, isIndex } from '../formats/endings.js';
+import { isHubAddress } from '../hub/address.js';
+import { expandHubAddress } from '../hub/repository.js';
 import { checkpointsIn, findSource, isFolder, shardsOf } from './source.js';
 import { parseDecimal } from './words.js';
 
@@ -24,9 +26,12 @@ export async function expandPaths(patterns: readonly string[], signal?: AbortSig
   const found = new Map<string, string>();
   for (const pattern of patterns) {
     signal?.throwIfAborted();
-    for (const path of await expand(pattern, signal)) if (!found.has(resolve(path))) found.set(resolve(path), path);
+    for (const path of await expand(pattern, signal)) {
+      const place = isHubAddress(path) ? path : resolve(path);
+      if (!found.has(place)) found.set(place, path);
+    }
   }
-  for (const index of [...found.values()].filter(isIndex))
+  for (const index of [...found.values()].filter((path) => isIndex(path) && !isHubAddress(path)))
     for (const shard of await shardsOf(index, signal)) found.delete(shard);
   const entries: { path: string; step: number | undefined }[] = [];
   for (const path of found.values()) entries.push({ path, step: await stepOf(path, signal) });
@@ -37,6 +42,7 @@ export async function expandPaths(patterns: readonly string[], signal?: AbortSig
 
 /** A path that exists is what it says, even if it looks like a pattern. */
 async function expand(pattern: string, signal?: AbortSignal): Promise<string[]> {
+  if (isHubAddress(pattern)) return expandHubAddress(pattern, signal);
   if (await isFolder(pattern)) return checkpointsIn(pattern, signal);
   if (await exists(pattern)) return [pattern];
   if (!isDynamicPattern(pattern)) {

@@ -3,7 +3,9 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { TensimError } from '../errors.js';
 import { type Checkpoint, openCheckpoint } from '../formats/checkpoint.js';
 import { count } from '../formats/describe.js';
-import { type CheckpointFormat, formatOf, isIndex } from '../formats/endings.js';
+import { isIndex, preferredCheckpoints } from '../formats/endings.js';
+import { isHubAddress } from '../hub/address.js';
+import { fetchFromHub } from '../hub/repository.js';
 import { type Blueprint, checkBlueprint } from './blueprint.js';
 import type { ChainInfo } from './chain.js';
 import { applyDescription, claimsToBeDescription, type Description, parseDescription } from './description.js';
@@ -19,6 +21,8 @@ const CONFIG_BYTES = 1024 * 1024;
 /** What a path given as a model stands for. */
 export interface Source {
   readonly checkpoint: string;
+  /** The commit it is of, if it is from the Hugging Face Hub. */
+  readonly revision?: string;
   /** The model.json that the caller gave, as an option or as the path itself. */
   readonly description?: Description;
   /** Settings that the caller gave. */
@@ -45,7 +49,7 @@ export interface Recognised {
 
 /**
  * Finds the checkpoint of a path: a file of any format that is read, the index of a sharded one, a folder with exactly one of these, or a
- * model.json with `weights`.
+ * model.json with `weights`; or the address of one of them on the Hugging Face Hub, from where it is fetched.
  * @throws TensimError `FILE_NOT_FOUND`, `INVALID_FILE` or `INVALID_ARGUMENT` naming the path.
  */
 export async function findSource(path: string, options: ReadingOptions = {}): Promise<Source> {
@@ -56,7 +60,13 @@ export async function findSource(path: string, options: ReadingOptions = {}): Pr
   return { ...found, configFile: { path: config, text: await readText(config, CONFIG_BYTES) } };
 }
 
-async function findCheckpoint(path: string, { model, signal }: ReadingOptions): Promise<Source> {
+async function findCheckpoint(given: string, options: ReadingOptions): Promise<Source> {
+  if (!isHubAddress(given)) return findLocally(given, options);
+  const { path, revision } = await fetchFromHub(given, options.signal);
+  return { ...(await findLocally(path, options)), revision };
+}
+
+async function findLocally(path: string, { model, signal }: ReadingOptions): Promise<Source> {
   const given = model === undefined ? undefined : await readDescription(model);
   const checkpoint = (await isFolder(path)) ? await onlyCheckpointIn(path, signal) : path;
   const own = /\.json$/i.test(checkpoint) && !isIndex(checkpoint) ? await readOwnDescription(checkpoint) : undefined;
@@ -105,9 +115,6 @@ export async function understand(checkpoint: Checkpoint, source: Source): Promis
   throw unrecognised(tensors, path);
 }
 
-/** The formats that a folder is looked through for, the first of which there are any: what lies beside is often the same model once more. */
-const SOUGHT: readonly CheckpointFormat[] = ['safetensors', 'pytorch', 'npz'];
-
 /**
  * The checkpoints in a folder (not below it), a sharded one by its index and not by its shards: safetensors files, or, where there are none,
  * those of PyTorch, or else of NumPy.
@@ -117,15 +124,14 @@ export async function checkpointsIn(folder: string, signal?: AbortSignal): Promi
   const names = (await readdir(folder).catch((cause: Error) => {
     throw new TensimError('FILE_NOT_FOUND', `the folder cannot be read: ${cause.message}`, { file: folder, cause });
   })) as string[];
-  const visible = names.filter((name) => !name.startsWith('.'));
-  const format = SOUGHT.find((sought) => visible.some((name) => formatOf(name) === sought));
-  if (format === undefined) {
+  const found = preferredCheckpoints(names.filter((name) => !name.startsWith('.')));
+  if (found.length === 0) {
     throw new TensimError('FILE_NOT_FOUND', 'there is no checkpoint in this folder', {
       file: folder,
       hint: 'Looked for *.safetensors, *.safetensors.index.json, *.pt, *.pth, *.bin and *.npz; folders inside it are not searched',
     });
   }
-  const paths = visible.filter((name) => formatOf(name) === format).map((name) => join(folder, name));
+  const paths = found.map((name) => join(folder, name));
   const shards = new Set<string>();
   for (const index of paths.filter(isIndex)) for (const shard of await shardsOf(index, signal)) shards.add(shard);
   return paths.filter((path) => !shards.has(resolve(path)));

@@ -13,6 +13,7 @@ describe('inspect', () => {
     const file = await writeCheckpoint(root, 'net.safetensors', bilinearShapes(4, 3, 2), { step: '7' });
     expect(await inspect(file)).toEqual({
       file,
+      revision: null,
       files: [file],
       sha256: createHash('sha256').update(readFileSync(file)).digest('hex'),
       metadata: { step: '7' },

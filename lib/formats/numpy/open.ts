@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import { unhurried } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { MemoryBudget } from '../budget.js';
 import type { OpenedFiles } from '../checkpoint.js';
@@ -58,7 +59,7 @@ async function listArrays(source: SourceFile, signal?: AbortSignal): Promise<Rea
       hint: 'Write it with numpy.savez; a PyTorch checkpoint has the ending .pt, .pth or .bin',
     });
   const names = arrays.map(({ name }) => name.replace(ENDING, ''));
-  checkNames(names, file, budget);
+  await unhurried(checkNames(names, file, budget), signal);
   const entries = new Map<string, TensorEntry>();
   for (const [index, member] of arrays.entries()) {
     signal?.throwIfAborted();

@@ -1,4 +1,4 @@
-import { unhurried } from '../../cooperate.js';
+import { Pacer, unhurried } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { sizeOf } from '../../tensor/tensor.js';
 import { MemoryBudget } from '../budget.js';
@@ -21,6 +21,9 @@ import type { PickledTensor, Value } from './values.js';
 const MOST_PICKLE = 256 * 1024 * 1024;
 /** A tensor with strides of zero has more elements than the file: no more than this. */
 const MOST_EXPANDED = 1 << 20;
+
+/** What listing a tensor takes, in multiply-adds. */
+const ENTRY_WORK = 1 << 10;
 
 const ARCHIVE_START = Buffer.from('PK\x03\x04', 'latin1');
 
@@ -53,11 +56,12 @@ async function readArchive(source: SourceFile, signal?: AbortSignal): Promise<Om
     new TensimError('INVALID_FILE', `its pickle ${problem}`, { file, hint: archive.remedy() });
   const root: Value = await unhurried(unpickle(await archive.pickle(), budget, fail), signal);
   const { tensors, metadata } = findStateDict(root, fail);
-  checkNames(tensors.keys(), file, budget);
+  await unhurried(checkNames(tensors.keys(), file, budget), signal);
   const bigEndian = await archive.isBigEndian();
   const entries = new Map<string, TensorEntry>();
+  const pacer = new Pacer(signal);
   for (const [name, tensor] of tensors) {
-    signal?.throwIfAborted();
+    if (pacer.due(ENTRY_WORK)) await pacer.pause();
     const entry = await archive.entry(name, tensor);
     entries.set(name, bigEndian ? { ...entry, bigEndian } : entry);
   }

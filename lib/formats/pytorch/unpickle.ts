@@ -8,7 +8,7 @@ import { OP } from './opcodes.js';
 import { Dict, Global, OPAQUE, Sequence, type Value } from './values.js';
 
 /** Values on the stack, or open marks, at a time. Python's pickler puts a thousand there before it gathers them. */
-const MOST_STACK = 1 << 18;
+const MOST_STACK = 1 << 16;
 /** Instructions between two pauses. */
 const RUN = 256;
 /** Bytes of a text that is kept; a longer one can be no name and no setting. */

@@ -54,6 +54,19 @@ export async function openShards(path: string, signal?: AbortSignal): Promise<Sh
   }
 }
 
+/**
+ * The names of the shards that an index lists, whether they are there or not.
+ * @throws TensimError as `openShards` for the index
+ */
+export async function readShardNames(path: string, signal?: AbortSignal): Promise<readonly string[]> {
+  const index = await SourceFile.open(path);
+  try {
+    return (await readIndex(index, signal)).shardNames;
+  } finally {
+    await index.close();
+  }
+}
+
 async function openShard(path: string, index: string, signal?: AbortSignal): Promise<SafetensorsFile> {
   try {
     return await openSafetensorsFile(path, signal);
