@@ -231,6 +231,7 @@ describe('tensim inspect', () => {
     expect(Object.keys(result)).toEqual([
       'schema',
       'file',
+      'revision',
       'files',
       'sha256',
       'family',
