@@ -180,6 +180,8 @@ describe('a path', () => {
       ['step_1.bin', 'step_2.pt', 'step_10.pth'].map((name) => join(mixed, name)),
     );
     expect(await expandPaths([join(mixed, '*.p*')])).toHaveLength(2);
+    for (const name of ['optimizer.pt', 'rng_state_0.pth', 'training_args.bin']) fileIn(mixed, name, 'no model');
+    expect(await expandPaths([mixed])).toHaveLength(3);
     const converted = await writeCheckpoint(mixed, 'step_1.safetensors', bilinearShapes());
     expect(await expandPaths([mixed])).toEqual([converted]);
   });
