@@ -163,6 +163,13 @@ describe('what other versions write', () => {
       checkpoint(content, [{ name: 'a/data/0', data: Buffer.from(values.buffer) }]),
     );
     const { data } = await withCheckpoint(file, (opened) => opened.read('w'));
+    const reason = new Error('enough');
+    const controller = new AbortController();
+    await withCheckpoint(file, async (opened) => {
+      const reading = opened.read('w', controller.signal);
+      controller.abort(reason);
+      await expect(reading).rejects.toBe(reason);
+    });
     let wrong = 0;
     for (let i = 0; i < columns; i++)
       for (let j = 0; j < rows; j++) if (data[i * rows + j] !== j * columns + i) wrong++;
