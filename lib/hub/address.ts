@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { TensimError } from '../errors.js';
 import { quote } from '../formats/describe.js';
 
@@ -50,6 +51,11 @@ export function parseAddress(text: string): HubAddress {
 export function addressText({ type, repository, revision, path }: HubAddress): string {
   const at = revision === undefined ? '' : `@${revision.replaceAll('/', '%2F')}`;
   return `${SCHEME}${type === 'dataset' ? DATASETS : ''}${repository}${at}${path === '' ? '' : `/${path}`}`;
+}
+
+/** The address of a path relative to the folder of another address, at a commit. */
+export function addressBeside(address: HubAddress, revision: string, path: string): string {
+  return addressText({ ...address, revision, path: posix.join(posix.dirname(address.path), path) });
 }
 
 /** Whether a path leads from a folder to a place below it, on every system: paths come from servers and become paths of files. */

@@ -4,7 +4,7 @@ import { TensimError } from '../errors.js';
 import { type Checkpoint, openCheckpoint } from '../formats/checkpoint.js';
 import { count } from '../formats/describe.js';
 import { isIndex, preferredCheckpoints } from '../formats/endings.js';
-import { isHubAddress } from '../hub/address.js';
+import { addressBeside, isHubAddress, parseAddress } from '../hub/address.js';
 import { fetchFromHub } from '../hub/repository.js';
 import { type Blueprint, checkBlueprint } from './blueprint.js';
 import type { ChainInfo } from './chain.js';
@@ -63,7 +63,12 @@ export async function findSource(path: string, options: ReadingOptions = {}): Pr
 async function findCheckpoint(given: string, options: ReadingOptions): Promise<Source> {
   if (!isHubAddress(given)) return findLocally(given, options);
   const { path, revision } = await fetchFromHub(given, options.signal);
-  return { ...(await findLocally(path, options)), revision };
+  const source = await findLocally(path, options);
+  const weights = source.checkpoint === path ? undefined : source.description?.weights;
+  if (weights === undefined) return { ...source, revision };
+  // A model.json: its weights are in the same repository, at the same commit.
+  const beside = addressBeside(parseAddress(given), revision, weights);
+  return { ...source, checkpoint: (await fetchFromHub(beside, options.signal)).path, revision };
 }
 
 async function findLocally(path: string, { model, signal }: ReadingOptions): Promise<Source> {

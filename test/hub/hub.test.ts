@@ -50,6 +50,20 @@ beforeAll(async () => {
         ),
         'sharded/model-00001-of-00002.safetensors': await bytes('1.safetensors', new Map([[first, weight]])),
         'sharded/model-00002-of-00002.safetensors': await bytes('2.safetensors', new Map([[second, projection]])),
+        'described/model.json': Buffer.from(
+          JSON.stringify({
+            schema: 'tensim.model/1',
+            weights: '../one.safetensors',
+            layers: [{ type: 'bilinear', leftRight: 'bi_linear.weight', down: 'projection.weight' }],
+          }),
+        ),
+        'described/outside.json': Buffer.from(
+          JSON.stringify({
+            schema: 'tensim.model/1',
+            weights: '../../x.pt',
+            layers: [{ type: 'linear', weight: 'w' }],
+          }),
+        ),
         'one.safetensors': await bytes('o.safetensors', bilinearShapes()),
       },
     },
@@ -148,6 +162,17 @@ describe('a model on the Hub', () => {
     const whole = await loadModel('hf://me/runs/sharded/model.safetensors.index.json');
     expect(whole.parameterCount).toBe(20 * 40 + 20 * 20);
     expect((await loadModel('hf://me/runs/sharded')).provenance.sha256).toBe(whole.provenance.sha256);
+  });
+
+  test('may be described by a model.json that names its weights, in the repository and not outside', async () => {
+    const address = 'hf://me/runs@v1/described/model.json';
+    expect(await loadModel(address)).toMatchObject({
+      family: 'custom',
+      provenance: { file: address, revision: OLDER },
+    });
+    expect(await rejection(loadModel('hf://me/runs/described/outside.json'))).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
   });
 
   test('is inspected with its commit', async () => {

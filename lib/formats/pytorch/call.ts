@@ -1,5 +1,5 @@
 import { LISTING_LIMITS } from '../entry.js';
-import { Dict, Global, OPAQUE, PickledTensor, Sequence, Storage, type Value } from './values.js';
+import { ARRAY, Dict, Global, OPAQUE, PickledTensor, Sequence, Storage, type Value } from './values.js';
 
 /** Makes the error for a pickle that does what it may not. */
 export type Fail = (problem: string) => Error;
@@ -12,6 +12,8 @@ export function call(callable: Value, args: Value | undefined, fail: Fail): Valu
   switch (meaning.kind) {
     case 'opaque':
       return OPAQUE;
+    case 'array':
+      return ARRAY;
     case 'first':
       if (items.length === 0) throw fail(`calls ${name} with nothing`);
       return items[0];

@@ -29,6 +29,9 @@ export const ELEMENT_BYTES: ReadonlyMap<string, number> = new Map(
   ELEMENTS.map(([, , name]) => [name, name === 'BOOL' ? 1 : Number(/\d+/.exec(name)?.[0]) / 8]),
 );
 
+/** Where NumPy keeps the functions of its pickles, before and since version 2. */
+const NUMPY = ['numpy.core.multiarray', 'numpy._core.multiarray'];
+
 /** Data that stand beside the weights in checkpoints and are passed over. Nothing of theirs is made or called. */
 const PASSED_OVER = [
   '_codecs.encode',
@@ -46,7 +49,7 @@ const PASSED_OVER = [
   'types.SimpleNamespace',
   'numpy.dtype',
   'numpy.ndarray',
-  ...['scalar', '_reconstruct'].flatMap((name) => [`numpy.core.multiarray.${name}`, `numpy._core.multiarray.${name}`]),
+  ...NUMPY.map((core) => `${core}.scalar`),
   'torch.device',
   'torch.Tensor',
   'torch.nn.parameter.Parameter',
@@ -72,6 +75,7 @@ const MEANINGS: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
     ...(storage === null ? [] : [[`torch.${storage}`, { kind: 'storage', dtype }] as [string, Meaning]]),
     ...dtypes.map((name): [string, Meaning] => [`torch.${name}`, { kind: 'dtype', dtype }]),
   ]),
+  ...NUMPY.map((core): [string, Meaning] => [`${core}._reconstruct`, { kind: 'array' }]),
   ...PASSED_OVER.map((name): [string, Meaning] => [name, { kind: 'opaque' }]),
 ]);
 

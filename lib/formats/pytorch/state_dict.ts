@@ -1,6 +1,7 @@
+import { quote } from '../describe.js';
 import { emptyMetadata } from '../entry.js';
 import type { Fail } from './call.js';
-import { Dict, PickledTensor, type Value } from './values.js';
+import { ARRAY, Dict, PickledTensor, type Value } from './values.js';
 
 /** The names under which training scripts keep the model's state dict, in the order they are looked for. */
 export const PLACES = ['model_state_dict', 'state_dict', 'model'] as const;
@@ -25,7 +26,13 @@ export function findStateDict(root: Value, fail: Fail): StateDict {
     throw fail(`has no tensors at the top, and none under ${PLACES.map((name) => `"${name}"`).join(', ')}`);
   if (dict.hasNamelessTensors) throw fail('has a tensor in its state dict under a key that is no name');
   const tensors = new Map<string, PickledTensor>();
-  for (const [name, value] of dict.entries ?? []) if (value instanceof PickledTensor) tensors.set(name, value);
+  for (const [name, value] of dict.entries ?? []) {
+    if (value instanceof PickledTensor) tensors.set(name, value);
+    // What could be weights is never left out in silence. Beside a state dict at the top there may be anything.
+    else if (value === ARRAY) throw fail(`has ${quote(name)} in its state dict as a NumPy array, which is no tensor`);
+    else if (place !== undefined && holdsTensors(value))
+      throw fail(`has tensors in ${quote(name)} within its state dict`);
+  }
   return { tensors, metadata: scalarsOf(root) };
 }
 

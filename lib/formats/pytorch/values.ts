@@ -5,6 +5,7 @@ export type Value =
   | number
   | string
   | typeof OPAQUE
+  | typeof ARRAY
   | Sequence
   | Dict
   | Global
@@ -14,7 +15,10 @@ export type Value =
 /** Something that is there and does not matter: bytes, a long text, a huge number, a NumPy scalar. */
 export const OPAQUE: unique symbol = Symbol('opaque');
 
-/** A tuple, or a list or set, which may grow. */
+/** A NumPy array: of no use here either, but in a state dict it would be missed. */
+export const ARRAY: unique symbol = Symbol('array');
+
+/** A tuple; or a list or set, which may grow, and of which only items that are sequences themselves are kept. */
 export class Sequence {
   static readonly empty = new Sequence([], false);
 
@@ -54,7 +58,8 @@ export type Meaning =
   /** An element type. */
   | { readonly kind: 'dtype'; readonly dtype: string }
   /** Data of no use here; called or not, it stays so. */
-  | { readonly kind: 'opaque' };
+  | { readonly kind: 'opaque' }
+  | { readonly kind: 'array' };
 
 /** A storage: the member `data/{key}` of the archive. */
 export class Storage {

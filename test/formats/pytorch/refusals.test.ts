@@ -127,6 +127,16 @@ describe('a pickle is refused if', () => {
       pickle(dict([text('step'), int(3)])),
       'no tensors at the top, and none under "model_state_dict"',
     ],
+    [
+      'a weight is a NumPy array',
+      pickle(dict([text('w'), tensor()], [text('v'), reduce(global('numpy.core.multiarray', '_reconstruct'))])),
+      'has "v" in its state dict as a NumPy array',
+    ],
+    [
+      'a state dict nests another',
+      pickle(dict([text('model'), dict([text('w'), tensor()], [text('sub'), dict([text('v'), tensor()])])])),
+      'has tensors in "sub" within its state dict',
+    ],
     ['a tensor has no name', pickle(dict([text('w'), tensor()], [int(3), tensor()])), 'under a key that is no name'],
     ['the name of a tensor is a page', pickle(dict([text('w'.repeat(5000)), tensor()])), 'under a key that is no name'],
     [
