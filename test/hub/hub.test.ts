@@ -30,7 +30,7 @@ beforeAll(async () => {
   const steps = await Promise.all(
     [1, 20, 3].map(async (step) => [
       `runs/a/step_${step}.safetensors`,
-      await bytes('s.safetensors', bilinearShapes(4, 3, 2), { step: `${step}` }),
+      await bytes(`s${step}.safetensors`, bilinearShapes(4, 3, 2), { step: `${step}` }),
     ]),
   );
   const pytorch = readFileSync('test/formats/pytorch/fixtures/model.bin');
