@@ -101,8 +101,8 @@ interface Codec<Data extends Elements> {
   decode(bytes: Uint8Array, target: Data, at: number): void;
 }
 
-/** Elements put in their places between two looks at the clock: about a millisecond, far apart as the places may be. */
-const SCATTERED = 1 << 16;
+/** Elements put in their places between two looks at the clock: some milliseconds if each is the first in its page of memory. */
+const SCATTERED = 1 << 14;
 
 async function readElements<Data extends Elements>(
   source: SourceFile,

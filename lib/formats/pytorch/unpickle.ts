@@ -14,7 +14,7 @@ const RUN = 256;
 /** Bytes of a text that is kept; a longer one can be no name and no setting. */
 const MOST_TEXT = 4096;
 
-/** What values cost in memory, in bytes, estimated on the high side. */
+/** What values cost in memory, in bytes, estimated on the high side; numbers cost what holds them. */
 const COST = {
   object: 64,
   tuple: 112,
@@ -102,11 +102,11 @@ class Machine {
       case OP.BININT:
         return this.#push(reader.int32());
       case OP.BINFLOAT:
-        return this.#push(reader.float64(), COST.number);
+        return this.#push(reader.float64());
       case OP.LONG1:
-        return this.#push(integer(reader.bytes(reader.byte())), COST.number);
+        return this.#push(integer(reader.bytes(reader.byte())));
       case OP.LONG4:
-        return this.#push(integer(reader.bytes(reader.uint32())), COST.number);
+        return this.#push(integer(reader.bytes(reader.uint32())));
 
       case OP.SHORT_BINUNICODE:
       case OP.SHORT_BINSTRING:
@@ -200,23 +200,19 @@ class Machine {
   }
 
   #append(item: Value): true {
-    this.#list()?.push(item);
+    const target = this.#top();
+    if (target === OPAQUE) return true;
+    if (!(target instanceof Sequence) || !target.grows) throw this.#fail('appends to what is no list');
+    // Lists matter only as the pairs that dictionaries are made of; one of a million losses is passed over.
+    if (!(item instanceof Sequence)) return true;
+    this.#budget.spend(COST.item);
+    target.items.push(item);
     return true;
   }
 
   #extend(items: readonly Value[]): true {
-    const target = this.#list(items.length);
-    for (const item of items) target?.push(item);
+    for (const item of items) this.#append(item);
     return true;
-  }
-
-  /** The items of the list on top of the stack, paid for so many more; nothing if it is of no use. */
-  #list(more = 1): Value[] | undefined {
-    const target = this.#top();
-    if (target === OPAQUE) return undefined;
-    if (!(target instanceof Sequence) || !target.grows) throw this.#fail('appends to what is no list');
-    this.#budget.spend(more * COST.item);
-    return target.items;
   }
 
   #setItems(items: readonly Value[]): true {

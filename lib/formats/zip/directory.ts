@@ -19,6 +19,8 @@ import {
 /** One file in an archive, as the central directory has it. */
 export interface ZipMember {
   readonly name: string;
+  /** How its name is written. */
+  readonly encoding: NameEncoding;
   readonly method: number;
   readonly encrypted: boolean;
   /** Size of the data as stored. */
@@ -70,7 +72,7 @@ function* parseDirectory(
     if (next > directory.length || nameLength > MOST_NAME) throw damaged(source, 'a name in its directory has no end');
     budget.spend(MEMBER_COST + 2 * nameLength);
     const record = directory.subarray(at, next);
-    const name = memberName(record, nameLength);
+    const name = record.toString(encodingOf(record), CENTRAL.bytes, CENTRAL.bytes + nameLength);
     if (members.has(name)) throw damaged(source, `it has two members ${quote(name)}`);
     members.set(name, readMember(source, record, name, nameLength, extraLength));
     at = next;
@@ -84,19 +86,16 @@ function* parseDirectory(
  * @throws TensimError `INVALID_FILE` if its local header is not where or what the directory says, or the data end after the directory begins
  */
 export async function locate(source: SourceFile, { start }: ZipDirectory, member: ZipMember): Promise<number> {
-  const { name, header, size, method } = member;
+  const { name, encoding, header, size, method } = member;
   const wrong = () => damaged(source, `its member ${quote(name)} is not where the directory says`);
-  if (header + LOCAL.bytes > start) throw wrong();
-  const local = Buffer.alloc(LOCAL.bytes);
+  const expected = Buffer.from(name, encoding);
+  const local = Buffer.alloc(LOCAL.bytes + expected.length);
+  if (header + local.length > start) throw wrong();
   await source.read(local, header);
-  const [nameLength, extraLength] = [local.readUInt16LE(26), local.readUInt16LE(28)];
-  const data = header + LOCAL.bytes + nameLength + extraLength;
-  if (local.readUInt32LE(0) !== LOCAL.signature || local.readUInt16LE(8) !== method || nameLength > MOST_NAME)
-    throw wrong();
+  const data = header + local.length + local.readUInt16LE(28);
+  if (local.readUInt32LE(0) !== LOCAL.signature || local.readUInt16LE(8) !== method) throw wrong();
+  if (local.readUInt16LE(26) !== expected.length || !local.subarray(LOCAL.bytes).equals(expected)) throw wrong();
   if (data + size > start) throw damaged(source, `its member ${quote(name)} of ${byteCount(size)} has no end`);
-  const named = Buffer.alloc(nameLength);
-  await source.read(named, header + LOCAL.bytes);
-  if (decodeName(named, local.readUInt16LE(6)) !== name) throw wrong();
   return data;
 }
 
@@ -126,7 +125,7 @@ function readMember(
   if (method === STORED && unpacked !== size)
     throw damaged(source, `its member ${quote(name)} is stored as it is, and has two sizes`);
   const encrypted = (record.readUInt16LE(8) & ENCRYPTED) !== 0;
-  return { name, method, encrypted, size, header };
+  return { name, encoding: encodingOf(record), method, encrypted, size, header };
 }
 
 function findExtra(extra: Buffer): Buffer | undefined {
@@ -138,11 +137,9 @@ function findExtra(extra: Buffer): Buffer | undefined {
   return undefined;
 }
 
-function memberName(record: Buffer, length: number): string {
-  return decodeName(record.subarray(CENTRAL.bytes, CENTRAL.bytes + length), record.readUInt16LE(8));
-}
-
 /** Names without the UTF-8 flag are in a code page; byte by byte, they are at least told apart. */
-function decodeName(bytes: Buffer, flags: number): string {
-  return bytes.toString((flags & UTF8_NAME) !== 0 ? 'utf8' : 'latin1');
+type NameEncoding = 'utf8' | 'latin1';
+
+function encodingOf(record: Buffer): NameEncoding {
+  return (record.readUInt16LE(8) & UTF8_NAME) !== 0 ? 'utf8' : 'latin1';
 }
