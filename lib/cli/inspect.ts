@@ -31,7 +31,7 @@ export function addInspect(program: Command, io: Io): void {
 function inspectJson(inspection: Inspection): Record<string, unknown> {
   const { file, files, sha256, family, description, layers, positions, inputs, outputs, degree, parameters } =
     inspection;
-  const { revision, metadata, tensors, problems } = inspection;
+  const { revision, metadata, tensors, method, problems } = inspection;
   return {
     schema: 'tensim.inspect/1',
     file,
@@ -45,6 +45,7 @@ function inspectJson(inspection: Inspection): Record<string, unknown> {
     inputs,
     outputs,
     degree,
+    method,
     parameters,
     metadata,
     tensors,
@@ -55,7 +56,7 @@ function inspectJson(inspection: Inspection): Record<string, unknown> {
 function inspectText(inspection: Inspection): string {
   const { file, files, sha256, family, description, layers, positions, inputs, outputs, degree, parameters } =
     inspection;
-  const { revision, metadata, tensors, problems } = inspection;
+  const { revision, metadata, tensors, method, problems } = inspection;
   const facts = [
     ['family', family === null ? 'none known' : family + (description === null ? '' : ` (by ${oneLine(description)})`)],
     ...(family === null
@@ -65,6 +66,7 @@ function inspectText(inspection: Inspection): string {
             'maps',
             `${positions === 1 ? '' : `${positions} positions of `}${inputs} inputs to ${outputs} outputs, degree ${degree}`,
           ],
+          ['compared', method === 'exact' ? 'exactly' : 'by sampling, or by the closure'],
         ]),
     ['parameters', count(parameters)],
     ...(revision === null ? [] : [['commit', revision]]),

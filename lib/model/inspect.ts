@@ -48,6 +48,8 @@ export interface Inspection {
   readonly inputs: number | null;
   readonly outputs: number | null;
   readonly degree: number | null;
+  /** What `auto` would compare it by under `gaussian`, if it is affordable: exact methods end at two bilinear blocks or one of attention. */
+  readonly method: 'exact' | 'sampled' | null;
   /** Empty if the model can be loaded and compared by every measure. */
   readonly problems: readonly Problem[];
 }
@@ -84,7 +86,7 @@ interface Judgement {
   readonly problems: readonly Problem[];
 }
 
-/** Everything that loading the model would find wrong, and comparing it. */
+/** Everything that loading the model would find wrong. */
 async function judge(checkpoint: Checkpoint, source: Source, signal: AbortSignal | undefined): Promise<Judgement> {
   const problems: Problem[] = [];
   let recognised: Recognised | undefined;
@@ -95,15 +97,6 @@ async function judge(checkpoint: Checkpoint, source: Source, signal: AbortSignal
     if (!(error instanceof TensimError)) throw error;
     problems.push({ code: error.code, message: error.message });
   }
-  const blocks = recognised?.blueprint.layers.filter(({ type }) => type !== 'linear') ?? [];
-  const attends = blocks.some(({ type }) => type === 'attention');
-  if (blocks.length > (attends ? 1 : 2)) {
-    const kinds = attends ? 'blocks, with attention among them' : 'bilinear blocks';
-    problems.push({
-      code: 'UNSUPPORTED_LAYER',
-      message: `${blocks.length} ${kinds}: no method compares them exactly under "gaussian"; the method "closure" approximates`,
-    });
-  }
   return { recognised, problems };
 }
 
@@ -111,7 +104,15 @@ function describe(recognised: Recognised | undefined, { tensors }: Checkpoint) {
   const elements = (names: Iterable<string>) =>
     [...names].reduce((count, name) => count + sizeOf(tensors.get(name)?.shape ?? [0]), 0);
   if (recognised === undefined) {
-    const unknown = { family: null, description: null, positions: null, inputs: null, outputs: null, degree: null };
+    const unknown = {
+      family: null,
+      description: null,
+      positions: null,
+      inputs: null,
+      outputs: null,
+      degree: null,
+      method: null,
+    };
     return { parameters: elements(tensors.keys()), layers: [], ...unknown };
   }
   const { blueprint, chain, description } = recognised;
@@ -122,7 +123,14 @@ function describe(recognised: Recognised | undefined, { tensors }: Checkpoint) {
     positions: blueprint.positions,
     layers: layersInWords(blueprint, (place) => shapeAt(place, tensors)),
     ...chain,
+    method: methodFor(blueprint),
   };
+}
+
+function methodFor({ layers }: Blueprint): 'exact' | 'sampled' {
+  const blocks = layers.filter(({ type }) => type !== 'linear');
+  const attends = blocks.some(({ type }) => type === 'attention');
+  return blocks.length <= (attends ? 1 : 2) ? 'exact' : 'sampled';
 }
 
 type ShapeAt = (place: Place) => readonly number[];
