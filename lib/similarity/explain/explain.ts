@@ -87,7 +87,7 @@ async function explainForms(
   }
   const { similarity: value, normA, normB } = compared;
   const about = { kind: 'forms', a: a.label, b: b.label, similarity: value, normA, normB, inputs } as const;
-  const how = { input: name, dtype: 'float64', backend: engine.backend.name } as const;
+  const how = { ...EXACT, input: name, backend: engine.backend.name };
   if (distance <= ROUNDING * (normA + normB)) return { ...about, ...how, ...NOTHING, shares: new Float64Array(count) };
 
   const space = await InputSpace.of(difference.basis, law, inputs, engine);
@@ -103,6 +103,8 @@ async function explainForms(
     outputs: details.sort((one, other) => other.share - one.share),
   };
 }
+
+const EXACT = { measure: 'gaussian', method: 'exact', exact: true, standardError: null, dtype: 'float64' } as const;
 
 /** What is left of a difference that is rounding. */
 const NOTHING = {

@@ -1,7 +1,7 @@
 import type { ResultInfo, SimilarityOptions } from '../types.js';
 
 /** How two models are explained; the options of `similarity` and these. */
-export interface ExplainOptions extends Omit<SimilarityOptions, 'perOutput' | 'inputs'> {
+export interface ExplainOptions extends Omit<SimilarityOptions, 'perOutput'> {
   /** Directions per output and for all together, at most. Default 4. */
   readonly top?: number | undefined;
   /** Outputs to give directions for. Default: the 16 that differ most. Every output gets its share of the difference. */
@@ -52,7 +52,7 @@ export interface JointDifference {
 }
 
 /** Where two models of at most one bilinear block differ, exactly: the forms of the difference b − a. */
-export interface FormExplanation extends Omit<ResultInfo, 'measure' | 'method' | 'exact' | 'standardError'> {
+export interface FormExplanation extends ResultInfo {
   readonly kind: 'forms';
   readonly a: string;
   readonly b: string;
