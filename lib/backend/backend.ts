@@ -41,6 +41,18 @@ export interface WhitenedLaw {
  */
 export type ChainMethod = 'one-block' | 'two-block' | 'closure' | 'tensor';
 
+/**
+ * How the quadratic part of a chain of one block is multiplied (MATH.md section 3); every route gives the same numbers, at costs that
+ * lib/similarity/planner.ts knows.
+ *
+ * | route | a model is kept as | per pair |
+ * |---|---|---|
+ * | `factor` | L and R, every layer before them folded in | four h×h products over the whitened input |
+ * | `unfolded` | L and R, and the embedding E (m×k) before them | E E'ᵀ, then the h×h products over m |
+ * | `dense` | the packed symmetric matrix of every output | one product of vectors of length o·k(k+1)/2 |
+ */
+export type GramRoute = 'factor' | 'unfolded' | 'dense';
+
 /** What a backend prepares: a chain of layers under an input law, for one method. */
 export interface ChainSource {
   readonly kind: 'chain';
@@ -50,6 +62,8 @@ export interface ChainSource {
   /** n, 1 for a plain network. Inner products sum over the positions of the output. */
   readonly positions: number;
   readonly method: ChainMethod;
+  /** For the method `one-block`, which alone has routes; default `factor`. All models of a tile take the same. */
+  readonly route?: GramRoute | undefined;
   /** The law of one position; positions are independent and alike. */
   readonly law: WhitenedLaw;
 }
@@ -96,6 +110,15 @@ export interface PreparedModel {
   dispose(): void;
 }
 
+/** A stream of random inputs: `dimension` independent standard normal numbers for every sample. */
+export interface NormalStream {
+  /** A whole number from 0 to 2⁵³ − 1. */
+  readonly seed: number;
+  /** Below 2¹¹; streams of one seed are independent. */
+  readonly stream: number;
+  readonly dimension: number;
+}
+
 export interface GramJob {
   /** `gaussian` or `tensor` for the method `one-block`; all others ignore it. MATH.md section 2. */
   readonly measure: 'gaussian' | 'tensor';
@@ -130,7 +153,7 @@ export interface EigenPairs {
 
 /**
  * The seam between what is written once and what exists per backend. All models of a tile must have been prepared by the
- * same backend with the same dtype, the same method and the same law, and agree in the sizes of input and output.
+ * same backend with the same dtype, the same method, route and law, and agree in the sizes of input and output.
  */
 export interface Backend {
   readonly name: BackendName;
@@ -146,6 +169,11 @@ export interface Backend {
   ): Promise<GramTile>;
   /** The weights of a chain packed once, for any number of batches. */
   prepareForward(source: ForwardSource, dtype: DType, control?: Control): Promise<ForwardPass>;
+  /**
+   * Samples `first` to `first + count` − 1 of a stream, (count, dimension), row-major (MATH.md section 8). A number depends on the stream
+   * and its own place alone, and is the same on every backend to the bit; samples are counted below 2³².
+   */
+  normals(stream: NormalStream, first: number, count: number, control?: Control): Promise<Float64Array>;
   /** Its speed at contractions with `threads` as in `Control`: what the cost model chooses paths by. */
   machine(dtype: DType, threads?: number): Machine;
   /**

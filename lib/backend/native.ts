@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import type { ContractionPlan } from '../contraction/plan.js';
 import { TensimError, type TensimErrorCode } from '../errors.js';
 import type { PairedLegs } from '../gaussian/sieve.js';
+import { streamKey } from '../gaussian/threefry.js';
 import type { Layer } from '../model/model.js';
 import type { DType, Tensor, TensorData } from '../tensor/tensor.js';
 import type {
@@ -65,6 +66,15 @@ interface Addon {
     control: NativeControl,
   ): Promise<{ data: TensorData; exponent: number }>;
   loopHafnian(legs: PairedLegs, threads: number, control: NativeControl): Promise<number>;
+  normals(
+    key0: number,
+    key1: number,
+    dimension: number,
+    first: number,
+    count: number,
+    threads: number,
+    control: NativeControl,
+  ): Promise<Float64Array>;
   symmetricEigen(
     matrices: SymmetricMatrices,
     wanted: number,
@@ -208,6 +218,12 @@ function createNative(addon: Addon): NativeBackend {
         },
         dispose: () => pass.dispose(),
       };
+    },
+    normals({ seed, stream, dimension }, first, count, control = {}) {
+      const [key0, key1] = streamKey(seed, stream);
+      return run(control, (threads, nativeControl) =>
+        addon.normals(key0, key1, dimension, first, count, threads, nativeControl),
+      );
     },
     peak: (dtype, seconds) => run({}, (_, nativeControl) => addon.peak(dtype, seconds, 1, nativeControl)),
   };

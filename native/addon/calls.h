@@ -29,6 +29,8 @@ Napi::Value contract_call(const Napi::CallbackInfo& info);
 // loopHafnian(legs: PairedLegs, threads, control) → number
 Napi::Value loop_hafnian_call(const Napi::CallbackInfo& info);
 
+// normals(key0, key1, dimension, first, count, threads, control) → Float64Array (count, dimension)
+Napi::Value normals_call(const Napi::CallbackInfo& info);
 // symmetricEigen(matrices: SymmetricMatrices, wanted, threads, control) → EigenPairs
 Napi::Value symmetric_eigen_call(const Napi::CallbackInfo& info);
 
