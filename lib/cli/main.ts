@@ -4,6 +4,7 @@ import { addCompare } from './compare.js';
 import { addContract } from './contract.js';
 import { addDoctor } from './doctor.js';
 import { EXIT, settle } from './exit.js';
+import { addExplain } from './explain.js';
 import { addInspect } from './inspect.js';
 import type { Io } from './io.js';
 import { addMatrix } from './matrix.js';
@@ -12,6 +13,7 @@ const NOTES = `
 Examples:
   $ tensim compare step_6000.safetensors step_6200.safetensors
   $ tensim matrix checkpoints/ --per-output --out report.html
+  $ tensim explain step_6000.safetensors step_8000.safetensors --image 8x8
   $ tensim inspect step_6000.safetensors
   $ tensim contract "ij,jk->ik" 512x256 256x512 --explain --time
   $ tensim doctor
@@ -38,6 +40,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
     .addHelpText('after', NOTES);
   addCompare(program, io);
   addMatrix(program, io);
+  addExplain(program, io);
   addInspect(program, io);
   addContract(program, io);
   addDoctor(program, io, exit);

@@ -18,6 +18,7 @@ import { percent, signedText } from './words.js';
 const LABEL_WIDTH = 84;
 const GAP = 12;
 const CAPTION = 20;
+const LINE = 1.5 * FONT_SIZE;
 const ROW_GAP = 10;
 /** Pictures are not enlarged beyond this, in pixels. */
 const LARGEST = 220;
@@ -41,33 +42,55 @@ interface Row {
 
 interface Cell {
   readonly vector: Float64Array;
-  readonly caption: string;
+  /** One line, or a line each where they do not fit beside each other. */
+  readonly caption: readonly string[];
+}
+
+/**
+ * What stands out, large: the first direction of the output that differs most, that of all outputs together, and how much the
+ * difference depends on each input.
+ */
+export async function highlightsChart(found: FormExplanation, options: DirectionsOptions): Promise<Chart> {
+  const { outputs, joint } = found;
+  const [first] = outputs;
+  const cells = [
+    ...(first?.directions.slice(0, 1).map(({ vector }) => ({ vector, caption: [`output ${first.output}`] })) ?? []),
+    ...joint.directions.slice(0, 1).map(({ vector }) => ({ vector, caption: ['all outputs'] })),
+    { vector: joint.energy, caption: ['each input'] },
+  ];
+  return grid([{ title: '', note: '', cells }], 0, options);
 }
 
 /**
  * The directions of all outputs together, then those of each output shown: a row each, a picture per direction, or bars of its largest
  * entries where inputs are no picture.
  */
-export async function directionsChart(found: FormExplanation, options: DirectionsOptions): Promise<Chart> {
+export function directionsChart(found: FormExplanation, options: DirectionsOptions): Promise<Chart> {
+  return grid(rowsOf(found), LABEL_WIDTH, options);
+}
+
+/** Rows of cells, each with its caption below, behind titles that take so much width. */
+async function grid(rows: readonly Row[], labelWidth: number, options: DirectionsOptions): Promise<Chart> {
   const { width, theme, image } = options;
-  const rows = rowsOf(found);
   const most = Math.max(1, ...rows.map(({ cells }) => cells.length));
-  const room = (width - LABEL_WIDTH - GAP * (most - 1)) / most;
-  const cell = cellSize(image, room);
+  const cell = cellSize(image, (width - labelWidth - GAP * (most - 1)) / most);
+  const stacked = rows.some(({ cells }) => cells.some(({ caption }) => textWidth(caption.join(', ')) > cell.width));
   const marks: Mark[] = [];
   const titles: TextItem[] = [];
   const notes: TextItem[] = [];
   const captions: TextItem[] = [];
-  let y = 0;
+  let y = 1;
   for (const { title, note, cells } of rows) {
     titles.push({ x: 0, y: y + 2, text: title });
-    notes.push({ x: 0, y: y + 2 + 1.5 * FONT_SIZE, text: note });
+    notes.push({ x: 0, y: y + 2 + LINE, text: note });
     for (const [k, { vector, caption }] of cells.entries()) {
-      const place = { x: LABEL_WIDTH + k * (cell.width + GAP), y, ...cell };
+      const place = { x: labelWidth + k * (cell.width + GAP), y, ...cell };
       marks.push(...(image === null ? bars(vector, place, theme) : await picture(vector, place, image, options)));
-      captions.push({ x: place.x, y: y + cell.height + 5, text: caption });
+      const lines = stacked ? caption : [caption.join(', ')];
+      for (const [line, text] of lines.entries())
+        captions.push({ x: place.x, y: y + cell.height + 5 + line * LINE, text });
     }
-    y += cell.height + CAPTION + ROW_GAP;
+    y += cell.height + CAPTION + (stacked ? LINE : 0) + ROW_GAP;
   }
   const top = { baseline: { value: 'top' } } as const;
   const height = Math.max(0, y - ROW_GAP);
@@ -87,9 +110,9 @@ export async function directionsChart(found: FormExplanation, options: Direction
 function rowsOf({ joint, outputs }: FormExplanation): Row[] {
   const cellOf = ({ value, share, vector }: Direction): Cell => ({
     vector,
-    caption: `${signedText(value)}, ${percent(share)}`,
+    caption: [signedText(value), percent(share)],
   });
-  const together = joint.directions.map(({ share, vector }) => ({ vector, caption: percent(share) }));
+  const together = joint.directions.map(({ share, vector }) => ({ vector, caption: [percent(share)] }));
   return [
     ...(outputs.length > 1 ? [{ title: 'all outputs', note: 'together', cells: together }] : []),
     ...outputs.map(({ output, share, directions, linear, parts }) => ({
@@ -97,7 +120,7 @@ function rowsOf({ joint, outputs }: FormExplanation): Row[] {
       note: percent(share),
       cells: [
         ...directions.map(cellOf),
-        ...(linear === null ? [] : [{ vector: linear, caption: `linear, ${percent(parts.linear)}` }]),
+        ...(linear === null ? [] : [{ vector: linear, caption: ['linear', percent(parts.linear)] }]),
       ],
     })),
   ];
@@ -135,16 +158,16 @@ async function picture(
   return [imageMark(png, place, width >= pictureSize(image).width), frame];
 }
 
-/** The largest entries, named, as bars to either side of zero. */
+/** The largest entries, named, as bars to either side of zero, or to one where none is negative. */
 function bars(vector: Float64Array, { x, y, width }: Rect, theme: Theme): Mark[] {
   const shown = strongest(vector, BARS);
   const largest = Math.abs(vector[shown[0] ?? 0]);
   const names = shown.map((index) => inputName(index, null));
   const left = x + names.reduce((most, name) => Math.max(most, textWidth(name)), 0) + 6;
-  const middle = (left + x + width) / 2;
+  const middle = shown.some((index) => vector[index] < 0) ? (left + x + width) / 2 : left;
   const texts = names.map((text, i): TextItem => ({ x: left - 6, y: y + (i + 0.5) * BAR_HEIGHT, text }));
   const rects = shown.map((index, i): Mark => {
-    const end = middle + ((vector[index] / largest) * (x + width - left)) / 2;
+    const end = middle + (vector[index] / largest) * (x + width - middle);
     return {
       type: 'rect',
       encode: {

@@ -9,9 +9,9 @@ import { definitionTable, page } from '../page.js';
 import type { Rgb } from '../png.js';
 import { provenance } from '../summary.js';
 import { INNER_WIDTH, stack, textChart } from '../svg.js';
-import { directionsChart } from './chart.js';
+import { directionsChart, highlightsChart } from './chart.js';
 import type { ImageShape } from './image.js';
-import { byShare, explanationWords, pairName, percent } from './words.js';
+import { byShare, explanationWords, HYBRID_KEY, HYBRID_PAIRS, pairName, percent } from './words.js';
 
 /** Shares drawn, at most. */
 const MOST_SHARES = 24;
@@ -48,6 +48,7 @@ export async function explanationSvg(found: Explanation, image: ImageShape | nul
   if (found.kind === 'exchange') charts.push(changesChart(found, width, PAPER));
   else if (found.distance > 0) {
     charts.push(
+      await highlightsChart(found, { image, palette: await divergingPalette(), width, theme: PAPER }),
       textChart(['Part of each output in the squared difference'], width),
       sharesChart(found, width, PAPER),
       textChart([`Directions of the difference. ${READING} ${CAPTIONS}`], width),
@@ -61,11 +62,15 @@ async function formSections(found: FormExplanation, image: ImageShape | null): P
   if (found.distance === 0) return ['', ''];
   const palette = await divergingPalette();
   const shares = await bothWidths('bars', (width) => sharesChart(found, width, PAGE));
+  const highlights = await bothWidths('highlights', (width) =>
+    highlightsChart(found, { image, palette, width, theme: PAGE }),
+  );
   const directions = await bothWidths('directions', (width) =>
     directionsChart(found, { image, palette, width, theme: PAGE }),
   );
   return [
-    `<section><h2>Part of each output in the squared difference</h2>${shares}</section>`,
+    `<section><h2>What changed <small>first directions, and how much depends on each input</small></h2>${highlights}</section>
+<section><h2>Part of each output in the squared difference</h2>${shares}</section>`,
     `<section><h2>Directions of the difference</h2><p class="note">${READING} ${CAPTIONS}</p>${directions}</section>`,
   ];
 }
@@ -74,14 +79,13 @@ async function exchangeSections(found: ExchangeExplanation): Promise<[left: stri
   const changes = await bothWidths('bars', (width) => changesChart(found, width, PAGE));
   const rows = found.layers.map(
     ({ layer, type, intoA, intoB }) =>
-      `<tr><td>${layer}, ${type}</td>${[intoA.toA, intoA.toB, intoB.toB, intoB.toA].map((value) => `<td class="number">${similarityText(value)}</td>`).join('')}</tr>`,
+      `<tr><th>${layer}, ${type}</th>${[intoA.toA, intoA.toB, intoB.toB, intoB.toA].map((value) => `<td class="number">${similarityText(value)}</td>`).join('')}</tr>`,
   );
-  const [a, b] = [escapeMarkup(found.a), escapeMarkup(found.b)];
-  const head = ['layer', `${a} with it: to ${a}`, `to ${b}`, `${b} with it: to ${b}`, `to ${a}`];
+  const head = ['layer', ...HYBRID_PAIRS];
   const cells = head.map((text, i) => `<th${i > 0 ? ' class="number"' : ''}>${text}</th>`).join('');
   return [
     `<section><h2>What each model loses by the other's layer <small>1 − similarity to itself</small></h2>${changes}</section>`,
-    `<section><h2>Hybrids <small>one layer taken from the other</small></h2><div class="scroll"><table class="outputs"><thead><tr>${cells}</tr></thead><tbody>${rows.join('')}</tbody></table></div></section>`,
+    `<section><h2>Hybrids <small>${escapeMarkup(HYBRID_KEY)}</small></h2><div class="scroll"><table class="outputs"><thead><tr>${cells}</tr></thead><tbody>${rows.join('')}</tbody></table></div></section>`,
   ];
 }
 

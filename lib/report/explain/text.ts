@@ -2,10 +2,12 @@ import type { ExchangeExplanation, Explanation, FormExplanation } from '../../si
 import { similarityText } from '../numbers.js';
 import { bold, columns, footnote, type TextOptions } from '../text.js';
 import { type ImageShape, inputName, strongest } from './image.js';
-import { byShare, explanationWords, percent, signedText } from './words.js';
+import { byShare, explanationWords, HYBRID_KEY, HYBRID_PAIRS, percent, signedText } from './words.js';
 
 /** Inputs named per direction. */
 const NAMES = 6;
+/** With more outputs than these, all but the first are listed with their first direction only. */
+const FEW_OUTPUTS = 3;
 /** Pictures wider than this are not drawn on a terminal. */
 const WIDEST = 40;
 /** Shares of all outputs are listed up to this many. */
@@ -26,14 +28,16 @@ export function explanationText(
 }
 
 function formParts(found: FormExplanation, image: ImageShape | null): string[] {
-  const rows = found.outputs.flatMap(({ output, share, directions }) =>
-    directions.map(({ value, share: part, vector }, k) => [
-      k === 0 ? `${output}` : '',
-      k === 0 ? percent(share) : '',
-      signedText(value),
-      percent(part),
-      named(vector, image),
-    ]),
+  const rows = found.outputs.flatMap(({ output, share, directions }, place) =>
+    directions
+      .slice(0, place === 0 || found.outputs.length <= FEW_OUTPUTS ? undefined : 1)
+      .map(({ value, share: part, vector }, k) => [
+        k === 0 ? `${output}` : '',
+        k === 0 ? percent(share) : '',
+        signedText(value),
+        percent(part),
+        named(vector, image),
+      ]),
   );
   const joint = found.joint.directions.map(({ share, vector }, k) => [
     k === 0 ? 'all' : '',
@@ -99,6 +103,5 @@ function exchangeTable({ layers }: ExchangeExplanation): string {
     similarityText(intoB.toB),
     similarityText(intoB.toA),
   ]);
-  const head = ['layer', 'type', 'change', 'put into a: to a', 'to b', 'put into b: to b', 'to a'];
-  return columns([head, ...rows], 'llrrrrr');
+  return `${columns([['layer', 'type', 'change', ...HYBRID_PAIRS], ...rows], 'llrrrrr')}\n${HYBRID_KEY}`;
 }

@@ -8,6 +8,10 @@ const MOST_NAMES = 6;
 /** Shares below this are not worth a sentence. */
 const WORTH_NAMING = 0.005;
 
+/** How tables name the similarities of hybrids: `intoA.toA`, `intoA.toB`, `intoB.toB`, `intoB.toA`. */
+export const HYBRID_PAIRS = ['a′ and a', 'a′ and b', 'b′ and b', 'b′ and a'] as const;
+export const HYBRID_KEY = 'a′ is a (the first) with the layer of b (the second), b′ is b with that of a';
+
 /** What a report on an explanation says in words. */
 export interface ExplanationWords {
   readonly headline: string;
@@ -41,12 +45,12 @@ function formWords(found: FormExplanation, image: ImageShape | null): Explanatio
   if (direction !== undefined) {
     const side = direction.value > 0 ? 'larger' : 'smaller';
     sentences.push(
-      `Its first direction is ${percent(direction.share)} of its form and makes it ${side} in ${found.b}: ${focus(direction.vector, image)}.`,
+      `Its first direction is ${percent(direction.share)} of its form and makes it ${side} in ${found.b}; it has ${focus(direction.vector, image)}.`,
     );
   }
   const [common] = joint.directions;
   if (common !== undefined && outputs.length > 1) {
-    sentences.push(`All outputs together differ most along one with ${focus(common.vector, image)}.`);
+    sentences.push(`The direction that matters most to all outputs together has ${focus(common.vector, image)}.`);
   }
   return { headline: `Output ${largest} differs most: ${percent(found.shares[largest])} of the difference`, sentences };
 }
@@ -68,8 +72,8 @@ function exchangeWords(found: ExchangeExplanation): ExplanationWords {
 function focus(vector: Float64Array, image: ImageShape | null): string {
   const half = strongest(vector, MOST_NAMES, 0.5);
   const held = half.reduce((sum, index) => sum + vector[index] ** 2, 0);
-  const names = half.map((index) => inputName(index, image)).join(', ');
-  return held >= 0.5 ? `half of its energy on ${names}` : `its largest entries at ${names}`;
+  const names = `${image === null ? 'input' : 'pixel'}${half.length === 1 ? '' : 's'} ${half.map((index) => inputName(index, image)).join(', ')}`;
+  return held >= 0.5 ? `half of its energy on ${names}` : `its largest entries on ${names}`;
 }
 
 function partsText({ quadratic, linear, mean }: FormExplanation['parts']): string {

@@ -19,22 +19,13 @@ export async function explainByExchange(a: Model, b: Model, options: SimilarityO
     models.push(withLayers(a, exchanged(a, b, k), `"${a.label}" with layer ${k + 1} of "${b.label}"`));
     models.push(withLayers(b, exchanged(b, a, k), `"${b.label}" with layer ${k + 1} of "${a.label}"`));
   }
-  const { cosine, measure, method, exact, standardError, input, dtype, backend } = await similarityMatrix(
-    models,
-    options,
-  );
+  const { cosine, labels, gram, behaviour, direction, ...info } = await similarityMatrix(models, options);
   const hybrid = (index: number): Hybrid => ({ toA: cosine[index][0], toB: cosine[index][1] });
   return {
     kind: 'exchange',
     a: a.label,
     b: b.label,
-    measure,
-    method,
-    exact,
-    standardError,
-    input,
-    dtype,
-    backend,
+    ...info,
     similarity: cosine[0][1],
     layers: a.layers.map(({ type }, k) => {
       const [intoA, intoB] = [hybrid(2 + 2 * k), hybrid(3 + 2 * k)];

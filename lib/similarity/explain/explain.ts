@@ -104,7 +104,15 @@ async function explainForms(
   };
 }
 
-const EXACT = { measure: 'gaussian', method: 'exact', exact: true, standardError: null, dtype: 'float64' } as const;
+const EXACT = {
+  measure: 'gaussian',
+  method: 'exact',
+  exact: true,
+  route: null,
+  estimates: [],
+  standardError: null,
+  dtype: 'float64',
+} as const;
 
 /** What is left of a difference that is rounding. */
 const NOTHING = {
