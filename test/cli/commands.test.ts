@@ -311,14 +311,17 @@ describe('the program', () => {
     expect(await tensim(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
   });
 
-  test.each(['compare', 'matrix', 'inspect', 'contract', 'doctor'])('explains %s', async (command) => {
-    const { code, stdout, stderr } = await tensim([command, '--help']);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout).toContain(`Usage: tensim ${command}`);
-  });
+  test.each(['compare', 'matrix', 'explain', 'gate', 'inspect', 'contract', 'doctor'])(
+    'explains %s',
+    async (command) => {
+      const { code, stdout, stderr } = await tensim([command, '--help']);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(stdout).toContain(`Usage: tensim ${command}`);
+    },
+  );
 
   test('gives examples that name commands and options it has', async () => {
-    for (const command of [[], ['compare'], ['matrix'], ['inspect'], ['contract']]) {
+    for (const command of [[], ['compare'], ['matrix'], ['explain'], ['gate'], ['inspect'], ['contract']]) {
       const { stdout } = await tensim([...command, '--help']);
       const examples = [...stdout.matchAll(/\$ tensim (\w+)(.*)/g)];
       expect(examples.length).toBeGreaterThan(0);
