@@ -8,12 +8,7 @@ namespace tensim {
 // p = β A v, w = p − ½β(p·v) v, A ← A − v wᵀ − w vᵀ. Both triangles are kept up: a pass of one kernel over the whole square is
 // faster than two over rows of half a triangle (eleven matrices of 256 with all that follows: 128 ms → 84 ms).
 Tridiagonal::Tridiagonal(const Context& context, double* matrix, std::size_t size)
-    : diagonal(size),
-      off_diagonal(size),
-      kernels_(context.kernels.f64),
-      matrix_(matrix),
-      size_(size),
-      betas_(size) {
+    : diagonal(size), off_diagonal(size), kernels_(context.kernels.f64), matrix_(matrix), size_(size), betas_(size) {
   // The sides of the update as a product of depth two: [−v | −w] (i, 2), and w over v (2, i).
   std::vector<double> columns(2 * size), rows(2 * size);
   double* w = rows.data();

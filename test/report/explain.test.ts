@@ -132,9 +132,7 @@ describe('an explanation in words', () => {
 describe('an explanation as text', () => {
   it('draws small pictures, and lists directions with their largest entries', () => {
     const text = explanationText(forms(), image);
-    expect(text).toContain(
-      'output 1   all outputs\n    ▓▓         ▓▓\n    ██         ██\n',
-    );
+    expect(text).toContain('output 1   all outputs\n    ▓▓         ▓▓\n    ██         ██\n');
     expect(text).toMatch(/^1 +70 % +−4 +75 % +\+\(1, 2\) −\(0, 2\)$/m);
     expect(text).toMatch(/^shares of other outputs: 2 5\.0 %$/m);
     expect(explanationText(forms(), null)).not.toContain('█');
