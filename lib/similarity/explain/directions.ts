@@ -30,6 +30,7 @@ export async function outputDifferences(
   space: InputSpace,
   top: number,
   engine: Engine,
+  report: (done: number) => void,
 ): Promise<OutputDifference[]> {
   const whole = total(squaresOf(found));
   const differences: OutputDifference[] = [];
@@ -48,6 +49,7 @@ export async function outputDifferences(
         linear: linear && (await space.fromWhitened(linear)).data,
       });
     }
+    report(to);
   }
   return differences;
 }

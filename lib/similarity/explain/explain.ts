@@ -74,10 +74,11 @@ async function explainForms(
   const engine: Engine = { backend: selectBackend(options.backend, 'one-block'), signal, threads };
   const compared = await similarity(a, b, { ...options, dtype: 'float64', onProgress: undefined });
   const { name, law } = await whiten(input, inputs, signal);
-  const report = onProgress && throttle((done, all) => onProgress({ phase: 'compare', done, total: all }));
-
   const difference = await differenceOf([a, b], law, engine);
-  const found = await survey(difference, engine, report ?? (() => {}));
+  // Every output is gone through once, and those with directions a second time.
+  const steps = count + (outputs?.length ?? Math.min(count, DEFAULT_OUTPUTS));
+  const report = onProgress && throttle((done, total) => onProgress({ phase: 'compare', done, total }));
+  const found = await survey(difference, engine, (done) => report?.(done, steps));
   const squares = squaresOf(found);
   const distance = Math.sqrt(positions * total(squares));
   if (!Number.isFinite(distance)) {
@@ -92,14 +93,17 @@ async function explainForms(
 
   const space = await InputSpace.of(difference.basis, law, inputs, engine);
   const numbers = outputs ?? largest(squares, DEFAULT_OUTPUTS);
-  const details = await outputDifferences(numbers, difference, found, space, top, engine);
+  const joint = await jointDifference(difference, found, space, top, engine);
+  const details = await outputDifferences(numbers, difference, found, space, top, engine, (done) =>
+    report?.(count + done, steps),
+  );
   return {
     ...about,
     ...how,
     distance,
     shares: squares.map((square) => square / total(squares)),
     parts: partsOf(total(found.quadratic), total(found.linear), total(found.mean)),
-    joint: await jointDifference(difference, found, space, top, engine),
+    joint,
     outputs: details.sort((one, other) => other.share - one.share),
   };
 }

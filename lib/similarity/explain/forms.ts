@@ -18,11 +18,7 @@ export interface Survey {
 }
 
 /** Goes through the forms of all outputs, some at a time. */
-export async function survey(
-  difference: Difference,
-  engine: Engine,
-  report: (done: number, total: number) => void,
-): Promise<Survey> {
+export async function survey(difference: Difference, engine: Engine, report: (done: number) => void): Promise<Survey> {
   const { outputs, linear, mean, weights } = difference;
   const pacer = new Pacer(engine.signal);
   const rank = rankOf(difference);
@@ -36,7 +32,7 @@ export async function survey(
       const part = await einsum('cpq,cqr->pr', [forms, forms], engine);
       for (let i = 0; i < sum.length; i++) sum[i] += part.data[i];
     }
-    report(to, outputs);
+    report(to);
   }
   return {
     quadratic,
