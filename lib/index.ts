@@ -68,6 +68,7 @@ export type {
   Progress,
   ResultInfo,
   RouteEstimate,
+  Sampling,
   SimilarityMatrix,
   SimilarityOptions,
   SimilarityResult,

@@ -22,13 +22,21 @@ export async function readBaseline(file: string): Promise<Baseline> {
   if (!isObject(comparison) || comparison.schema !== 'tensim.compare/1') {
     throw invalid(file, isGate ? 'is of a gate that ended in an error' : 'is no comparison');
   }
-  const { similarity, standardError, perOutput, measure, input } = comparison;
+  const { similarity, standardError, sampling = null, perOutput, measure, input } = comparison;
   if (!isNumberOrNull(similarity) || !isNumberOrNull(standardError)) throw invalid(file, 'has no similarity');
+  if (!isSampling(sampling)) throw invalid(file, 'does not say how it was sampled');
   if (!Array.isArray(perOutput) || !perOutput.every(isSlice)) throw invalid(file, 'has no similarities per output');
   const reference = isObject(whole.reference) ? whole.reference.sha256 : null;
   // Only compared with what the gate measures: any other text is a mismatch.
   const kind = { measure, input } as Pick<Judged, 'measure' | 'input'>;
-  return { similarity, standardError, perOutput, ...kind, reference: typeof reference === 'string' ? reference : null };
+  return {
+    similarity,
+    standardError,
+    sampling,
+    perOutput,
+    ...kind,
+    reference: typeof reference === 'string' ? reference : null,
+  };
 }
 
 /**
@@ -67,6 +75,10 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 function isNumberOrNull(value: unknown): value is number | null {
   return value === null || typeof value === 'number';
+}
+
+function isSampling(value: unknown): value is Judged['sampling'] {
+  return value === null || (isObject(value) && typeof value.effectiveSamples === 'number');
 }
 
 function isSlice(value: unknown): value is JudgedSlice {

@@ -4,7 +4,7 @@ import type { GateCheck, GateResult } from '../similarity/gate.js';
 import type { ResultInfo } from '../similarity/types.js';
 import { compareJson } from './json.js';
 import { escapeMarkup, similarityText } from './numbers.js';
-import { provenance, sliceName, sliceNoun } from './summary.js';
+import { provenance, sliceName, sliceNoun, toleranceSentences } from './summary.js';
 import { bold, columns, footnote, type TextOptions } from './text.js';
 
 export const GATE_FORMATS = ['text', 'json', 'junit', 'markdown'] as const;
@@ -68,7 +68,8 @@ function gateText(subjects: GateSubjects, end: GateEnd, { colour = false }: Text
     PART[check.outcome],
   ]);
   const table = columns([['', 'similarity', 'at least', ''], ...rows], 'lrrl');
-  return `${title}\n\n${table}${left === 0 ? '' : `\n${left} more pass`}\n\n${footnote(comparison)}\n`;
+  const notes = [...toleranceSentences(comparison), footnote(comparison)].join('\n');
+  return `${title}\n\n${table}${left === 0 ? '' : `\n${left} more pass`}\n\n${notes}\n`;
 }
 
 /** For the summary of a CI step. */
@@ -88,7 +89,7 @@ function gateMarkdown(subjects: GateSubjects, end: GateEnd): string {
 |---|---|--:|--:|
 ${rows.join('\n')}
 ${left === 0 ? '' : `\n${left} more pass.\n`}
-${cell(how.join(' · '))}
+${[...toleranceSentences(comparison), how.join(' · ')].map(cell).join('\n\n')}
 `;
 }
 

@@ -1,13 +1,13 @@
 import { TensimError } from '../errors.js';
 import type { Model } from '../model/model.js';
+import { FEWEST_EFFECTIVE } from './sampled/estimate.js';
+import { INTERVAL } from './sampled/jackknife.js';
 import { similarity } from './similarity.js';
-import type { ResultInfo, SimilarityOptions, SimilarityResult } from './types.js';
+import type { ResultInfo, Sampling, SimilarityOptions, SimilarityResult } from './types.js';
 
 const DEFAULT_MIN = 0.98;
 const DEFAULT_MIN_OUTPUT = 0.9;
 const DEFAULT_MAX_DROP = 0.01;
-/** Standard errors to either side of a 95 % interval. */
-const INTERVAL = 1.96;
 
 export interface GateLimits {
   /** The least similarity in all. Default 0.98. */
@@ -25,6 +25,7 @@ export interface GateOptions extends Omit<SimilarityOptions, 'perOutput'>, GateL
 /** What is judged of a comparison; a `SimilarityResult` is one. Where a baseline says its measure and input law, they must be the same. */
 export interface Judged extends Pick<ResultInfo, 'standardError'>, Partial<Pick<ResultInfo, 'measure' | 'input'>> {
   readonly similarity: number | null;
+  readonly sampling?: Pick<Sampling, 'effectiveSamples'> | null | undefined;
   readonly perOutput?: readonly JudgedSlice[] | undefined;
 }
 
@@ -35,7 +36,7 @@ export interface JudgedSlice {
   readonly standardError?: number | null | undefined;
 }
 
-/** `undecided`: the 95 % interval of a sampled similarity has the limit in it. */
+/** `undecided`: the 95 % interval of a sampled similarity has the limit in it, or too few samples carry it to trust the interval. */
 export type GateOutcome = 'pass' | 'fail' | 'undecided';
 
 /** One similarity held against one limit. */
@@ -133,10 +134,9 @@ function limitsOf({ min, minOutput, maxDrop }: Required<GateLimits>): GateResult
 export function judge(comparison: Judged, given: GateLimits): Verdict {
   const { min, minOutput, baseline, maxDrop } = settleLimits(given);
   const slices = comparison.perOutput ?? [];
-  const whole = { similarity: comparison.similarity, standardError: comparison.standardError };
   const checks = [
-    check('minimum', null, whole, min!),
-    ...slices.map((slice) => check('minimum', slice.name, sampled(slice, comparison), minOutput!)),
+    check('minimum', null, estimateOf(comparison, comparison), min!),
+    ...slices.map((slice) => check('minimum', slice.name, estimateOf(slice, comparison), minOutput!)),
   ];
   // Outputs that were not compared cannot pass.
   if (slices.length === 0) checks.push(check('minimum', 'any', MISSING, minOutput!));
@@ -159,12 +159,15 @@ interface Estimate {
 
 const MISSING: Estimate = { similarity: null, standardError: null };
 
-function sampled(slice: JudgedSlice | undefined, { standardError }: Judged): Estimate {
-  if (slice === undefined) return MISSING;
-  return {
-    similarity: slice.similarity,
-    standardError: slice.standardError ?? (standardError === null ? null : Number.NaN),
-  };
+/** The similarity in all, or that of an output, of a comparison. Errors that too few samples carry say nothing. */
+function estimateOf(part: Judged | JudgedSlice | undefined, comparison: Judged): Estimate {
+  if (part === undefined) return MISSING;
+  const { similarity: value, standardError } = part;
+  const { sampling } = comparison;
+  const isExact = comparison.standardError === null && (sampling ?? null) === null;
+  const unreliable = sampling != null && !(sampling.effectiveSamples >= FEWEST_EFFECTIVE);
+  if (unreliable) return { similarity: value, standardError: Number.NaN };
+  return { similarity: value, standardError: standardError ?? (isExact ? null : Number.NaN) };
 }
 
 /** Every output that either of the two has is held against the other's. */
@@ -173,11 +176,11 @@ function dropChecks(comparison: Judged, baseline: Judged, maxDrop: number): Gate
     ({ perOutput = [] }) => new Map(perOutput.map((slice) => [slice.name, slice])),
   );
   const names = new Set([...now.keys(), ...before.keys()]);
-  const pairs = Array.from(
-    names,
-    (name) => [name, sampled(now.get(name), comparison), sampled(before.get(name), baseline)] as const,
-  );
-  return [[null, comparison, baseline] as const, ...pairs].map(([name, value, earlier]) => {
+  const pairs = Array.from(names, (name): [string | null, Estimate, Estimate] => {
+    return [name, estimateOf(now.get(name), comparison), estimateOf(before.get(name), baseline)];
+  });
+  pairs.unshift([null, estimateOf(comparison, comparison), estimateOf(baseline, baseline)]);
+  return pairs.map(([name, value, earlier]) => {
     const limit = isNumber(earlier.similarity) ? earlier.similarity - maxDrop : null;
     const errors = [value.standardError, earlier.standardError];
     const standardError = errors.every((error) => error === null)

@@ -88,7 +88,7 @@ describe('tensim explain', () => {
     await refused([...EXPLAIN, '--output', 'nine'], /--output/);
     await refused([...EXPLAIN, '--top', '0'], /--top/);
     await refused(['explain', narrow, step(0)], /inputs/);
-    await refused(['explain', deep, deep], /blocks/, 3);
+    await refused(['explain', deep, deep, '--method', 'exact'], /blocks/, 3);
     await refused(['explain', step(0), 'gone.safetensors'], /gone/);
     expect(readdirSync(root)).toEqual(before);
   });

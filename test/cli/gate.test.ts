@@ -33,6 +33,47 @@ describe('tensim gate', () => {
     expect((await tensim(AGAINST)).stdout).toMatch(/^all outputs +0\.9596\d+ +0\.98 +FAIL$/m);
   });
 
+  describe('on a sampled similarity', () => {
+    const SAMPLED = [...AGAINST, '--method', 'sampled', '--min-output', '0'];
+
+    test('is undecided, exit code 4, where its interval has the limit in it', async () => {
+      const { code, stdout } = await tensim([...SAMPLED, '--min', '0.99', '--format', 'json']);
+      expect(code).toBe(1);
+      const { comparison, checks } = JSON.parse(stdout);
+      expect(comparison).toMatchObject({ method: 'sampled', standardError: expect.any(Number) });
+      const [low, high] = checks[0].interval;
+      expect(low).toBeLessThan(comparison.similarity);
+      for (const [limit, expected] of [
+        [low - 0.001, 0],
+        [low + 0.001, 4],
+        [high - 0.001, 4],
+        [high + 0.001, 1],
+      ])
+        expect((await tensim([...SAMPLED, '--min', limit.toFixed(9)])).code).toBe(expected);
+    });
+
+    test.each([
+      ['text', /^UNDECIDED: [\s\S]*\(95 %: .* UNDECIDED$/m],
+      ['json', /"outcome":"undecided"/],
+      ['junit', /failures="1" errors="0"[\s\S]*<failure type="undecided"/],
+      ['markdown', /^### ⚠️ tensim gate: undecided\n[\s\S]*\| ⚠️ undecided \| all outputs/],
+    ])('and says so as %s', async (format, message) => {
+      const { comparison } = JSON.parse((await tensim([...SAMPLED, '--format', 'json'])).stdout);
+      const at = ['--min', comparison.similarity.toFixed(9)];
+      const { code, stdout } = await tensim([...SAMPLED, ...at, '--format', format]);
+      expect(code).toBe(4);
+      expect(stdout).toMatch(message);
+    });
+  });
+
+  test('is undecided where few samples carry the similarity, whatever its interval', async () => {
+    const seed = (number: number) => `examples/digits-seeds/deep3_seed${number}.safetensors`;
+    const args = ['gate', seed(1), '--against', seed(0), '--max-samples', '1024', '--min', '-1', '--min-output', '-1'];
+    const { code, stdout } = await tensim([...args, '--backend', 'fallback']);
+    expect(code).toBe(4);
+    expect(stdout).toContain('was not reached');
+  });
+
   test('prints tensim.gate/1, whose comparison is a baseline', async () => {
     const { code, stdout } = await tensim([...FAILING, '--format', 'json']);
     expect(code).toBe(1);
@@ -138,7 +179,7 @@ describe('tensim gate', () => {
 
     test('a network that is not supported', async () => {
       const file = await writeCheckpoint(root, `deep-${format}.safetensors`, deepShapes(3));
-      await ends([file, '--against', file], 3, 'blocks');
+      await ends([file, '--against', file, '--method', 'exact'], 3, 'blocks');
     });
 
     test('a baseline that is none', async () => {

@@ -14,6 +14,7 @@ const info = {
   route: null,
   estimates: [],
   standardError: null,
+  sampling: null,
   input: 'standard',
   dtype: 'float64',
   backend: 'native',

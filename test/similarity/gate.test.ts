@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { loadModel } from '../../lib/model/load.js';
 import { type GateLimits, gate, type Judged, type JudgedSlice, judge } from '../../lib/similarity/gate.js';
+import { INTERVAL } from '../../lib/similarity/sampled/jackknife.js';
 import { step } from '../cli/run.js';
 
 const { NaN: nan, POSITIVE_INFINITY: infinite } = Number;
@@ -30,10 +31,23 @@ describe('a gate', () => {
     ['fails an output that is not a number', exact(1, [nan]), { minOutput: -1 }, 'fail'],
     ['fails where no outputs were compared', exact(1, []), { minOutput: -1 }, 'fail'],
     ['fails where outputs were not asked for', { similarity: 1, standardError: null }, {}, 'fail'],
-    ['passes what is surely above', sampled(0.99, 0.005), {}, 'pass'],
-    ['fails what is surely below', sampled(0.97, 0.005), {}, 'fail'],
+    ['passes what is surely above', sampled(0.99, 0.004), {}, 'pass'],
+    ['fails what is surely below', sampled(0.97, 0.004), {}, 'fail'],
     ['does not decide what may be either, above', sampled(0.9895, 0.005), {}, 'undecided'],
     ['or below', sampled(0.9705, 0.005), {}, 'undecided'],
+    [
+      'does not decide by an error that a few samples carry',
+      { ...sampled(1, 0), sampling: { effectiveSamples: 12 } },
+      {},
+      'undecided',
+    ],
+    ['takes the error that many samples carry', { ...sampled(1, 0), sampling: { effectiveSamples: 5000 } }, {}, 'pass'],
+    [
+      'does not take a sampled similarity without an error for exact',
+      { ...exact(1), sampling: { effectiveSamples: 5000 } },
+      {},
+      'undecided',
+    ],
     ['does not decide by an error that is not a number', sampled(1, nan), {}, 'undecided'],
     ['nor by an infinite one', sampled(1, infinite), {}, 'undecided'],
     ['nor by a negative one', sampled(1, -1), {}, 'undecided'],
@@ -81,7 +95,7 @@ describe('a gate', () => {
       output: null,
       similarity: 0.985,
       limit: 0.98,
-      interval: [expect.closeTo(0.9752, 10), expect.closeTo(0.9948, 10)],
+      interval: [expect.closeTo(0.985 - INTERVAL * 0.005, 12), expect.closeTo(0.985 + INTERVAL * 0.005, 12)],
       outcome: 'undecided',
     });
     expect(checks[2]).toMatchObject({ kind: 'drop', output: null, limit: 0.97, outcome: 'pass' });

@@ -1,6 +1,7 @@
 import type { ExchangeExplanation, Explanation, FormExplanation } from '../../similarity/explain/types.js';
 import { shortenLabels, stepName } from '../labels.js';
 import { amountText, similarityText } from '../numbers.js';
+import { toleranceSentences } from '../summary.js';
 import { type ImageShape, inputName, strongest } from './image.js';
 
 /** Inputs named in a sentence, at most. */
@@ -63,6 +64,7 @@ function exchangeWords(found: ExchangeExplanation): ExplanationWords {
     sentences: [
       `${pairName(found)}: similarity ${similarityText(similarity)}.`,
       `With layer ${most.layer} of ${found.b}, ${found.a} is left with a similarity to itself of ${similarityText(most.intoA.toA)}, and comes to ${similarityText(most.intoA.toB)} of ${found.b}.`,
+      ...toleranceSentences(found),
       'This supposes that both write what goes between the layers in the same basis, as checkpoints of one run do.',
     ],
   };

@@ -2,10 +2,9 @@ import { selectBackend } from '../../backend/select.js';
 import { throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { Model } from '../../model/model.js';
-import { whiten } from '../law.js';
-import { blocksOf } from '../route.js';
+import { type GaussianLaw, whiten } from '../law.js';
 import { similarity } from '../similarity.js';
-import { checkComparable, checkModels } from '../sources.js';
+import { blocksOf, checkComparable, checkModels } from '../sources.js';
 import type { SimilarityOptions } from '../types.js';
 import type { Engine } from './algebra.js';
 import { differenceOf } from './difference.js';
@@ -27,7 +26,7 @@ const ROUNDING = 1e-12;
  * With at most one bilinear block each output is a quadratic form, and so is its difference b − a: its eigenvectors are the input
  * directions along which it acts (MATH.md section 3). Exact, in double precision, under the input law given.
  *
- * With more blocks, or with attention, every layer is exchanged between the two in turn, and the hybrids are compared with both by
+ * With more blocks, with attention, or where sampling is asked for, every layer is exchanged between the two in turn, and the hybrids are compared with both by
  * `similarity`; the options go on to it.
  *
  *     const found = await explain(before, after);
@@ -43,12 +42,14 @@ export async function explain(a: Model, b: Model, options: ExplainOptions = {}):
       hint: 'It must be a whole number from 1',
     });
   }
-  const blocks = [...blocksOf(a), ...blocksOf(b)];
-  const single = Math.max(blocksOf(a).length, blocksOf(b).length) <= 1;
-  if (single && blocks.every((kind) => kind === 'bilinear')) return explainForms(a, b, top, outputs, others);
+  const { input = 'standard' } = options;
+  const formal = [a, b].every((model) => blocksOf(model).length <= 1 && !blocksOf(model).includes('attention'));
+  if (formal && input !== 'tokens' && options.method !== 'sampled') {
+    return explainForms(a, b, input, top, outputs, others);
+  }
   if (outputs !== undefined || options.top !== undefined) {
     throw new TensimError('INVALID_ARGUMENT', `${outputs === undefined ? 'top' : 'outputs'} asks for directions`, {
-      hint: `Models of one bilinear block have such; "${a.label}" and "${b.label}" are explained layer by layer`,
+      hint: `Models of one bilinear block have such, under a Gaussian law; "${a.label}" and "${b.label}" are explained layer by layer`,
     });
   }
   return explainByExchange(a, b, others);
@@ -57,11 +58,12 @@ export async function explain(a: Model, b: Model, options: ExplainOptions = {}):
 async function explainForms(
   a: Model,
   b: Model,
+  input: GaussianLaw,
   top: number,
   outputs: readonly number[] | undefined,
   options: SimilarityOptions,
 ): Promise<FormExplanation> {
-  const { measure = 'gaussian', input = 'standard', signal, threads, onProgress } = options;
+  const { measure = 'gaussian', signal, threads, onProgress } = options;
   if (measure !== 'gaussian') {
     throw new TensimError('INVALID_ARGUMENT', `the measure "${measure}" does not explain networks of one block`, {
       hint: 'Their quadratic forms are those of the measure "gaussian", under the input law given',
@@ -115,6 +117,7 @@ const EXACT = {
   route: null,
   estimates: [],
   standardError: null,
+  sampling: null,
   dtype: 'float64',
 } as const;
 
