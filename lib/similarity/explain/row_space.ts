@@ -46,8 +46,7 @@ async function choosePivots(gram: Float64Array, count: number, most: number, pac
     if (chosen.length === 0) least = Math.max(least, ROUND ** 2 * left[pivot]);
     const column = gram.slice(pivot * count, (pivot + 1) * count);
     for (const other of columns) {
-      const part = other[pivot];
-      for (let i = 0; i < count; i++) column[i] -= part * other[i];
+      subtract(column, 0, other[pivot], other, 0, count);
       if (pacer.due(count)) await pacer.pause();
     }
     const root = Math.sqrt(left[pivot]);
@@ -74,23 +73,46 @@ async function inverseFactor(gram: Float64Array, size: number, pacer: Pacer): Pr
   const factor = new Float64Array(size * size);
   const inverse = new Float64Array(size * size);
   for (let i = 0; i < size; i++) {
-    const row = factor.subarray(i * size, i * size + i + 1);
-    const result = inverse.subarray(i * size, i * size + i + 1);
-    let square = gram[i * (size + 1)];
+    const row = i * size;
+    let square = gram[row + i];
     for (let j = 0; j < i; j++) {
       const other = j * size;
-      let value = gram[i * size + j];
-      for (let k = 0; k < j; k++) value -= row[k] * factor[other + k];
-      row[j] = value / factor[other + j];
-      square -= row[j] * row[j];
-      for (let k = 0; k <= j; k++) result[k] -= row[j] * inverse[other + k];
+      const part = (gram[row + j] - dot(factor, row, other, j)) / factor[other + j];
+      factor[row + j] = part;
+      square -= part * part;
+      subtract(inverse, row, part, inverse, other, j + 1);
       if (pacer.due(2 * j)) await pacer.pause();
     }
-    row[i] = Math.sqrt(square);
-    result[i] = 1;
-    for (let k = 0; k <= i; k++) result[k] /= row[i];
+    const root = Math.sqrt(square);
+    factor[row + i] = root;
+    inverse[row + i] = 1;
+    for (let k = row; k <= row + i; k++) inverse[k] /= root;
   }
   return inverse;
+}
+
+/*
+ * The innermost loops as functions of their own: an engine optimises such at their first hundred calls, but an asynchronous function that
+ * is called once, in the middle of its loops, only late.
+ */
+
+/** The dot product of two stretches of an array. */
+function dot(data: Float64Array, a: number, b: number, length: number): number {
+  let sum = 0;
+  for (let k = 0; k < length; k++) sum += data[a + k] * data[b + k];
+  return sum;
+}
+
+/** target −= factor · source, over stretches of two arrays. */
+function subtract(
+  target: Float64Array,
+  to: number,
+  factor: number,
+  source: Float64Array,
+  from: number,
+  length: number,
+): void {
+  for (let k = 0; k < length; k++) target[to + k] -= factor * source[from + k];
 }
 
 /** rows − (rows Bᵀ) B. */
