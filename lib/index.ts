@@ -30,7 +30,33 @@ export { type Inspection, inspect, type Problem, type TensorListing } from './mo
 export { type LoadOptions, loadModel } from './model/load.js';
 export type { AttentionLayer, BilinearLayer, Layer, LinearLayer, Model, Provenance } from './model/model.js';
 export type { ModelConfig } from './model/settings.js';
+export { type ExplanationReportOptions, writeExplanation } from './report/explain/write.js';
 export { writeReport } from './report/write.js';
+export { explain } from './similarity/explain/explain.js';
+export type {
+  DifferenceParts,
+  Direction,
+  ExchangeExplanation,
+  ExplainOptions,
+  Explanation,
+  FormExplanation,
+  Hybrid,
+  JointDifference,
+  LayerExchange,
+  OutputDifference,
+} from './similarity/explain/types.js';
+export {
+  type GateCheck,
+  type GateLimits,
+  type GateOptions,
+  type GateOutcome,
+  type GateResult,
+  gate,
+  type Judged,
+  type JudgedSlice,
+  judge,
+  type Verdict,
+} from './similarity/gate.js';
 export { similarityMatrix } from './similarity/matrix.js';
 export { similarity } from './similarity/similarity.js';
 export type {

@@ -1,6 +1,4 @@
 import type { Command } from 'commander';
-import { labelsOf } from '../model/labels.js';
-import { loadModel } from '../model/load.js';
 import { compareJson } from '../report/json.js';
 import { compareText } from '../report/text.js';
 import { similarity } from '../similarity/similarity.js';
@@ -10,6 +8,7 @@ import {
   type ComparisonFlags,
   checkOutputs,
   explainRoute,
+  loadPair,
   similarityOptions,
   textOptions,
   writeOutputs,
@@ -38,13 +37,7 @@ async function compare(a: string, b: string, flags: ComparisonFlags, io: Io): Pr
   const progress = createProgress(io);
   try {
     const options = await similarityOptions(flags, io, progress);
-    const [labelA, labelB] = labelsOf([a, b]);
-    const { signal } = io;
-    const { model, config } = flags;
-    progress.update('reading', 0, 2);
-    const first = await loadModel(a, { model, config, label: labelA, signal });
-    progress.update('reading', 1, 2);
-    const second = await loadModel(b, { model, config, label: labelB, signal });
+    const [first, second] = await loadPair([a, b], flags, io, progress);
     const result = await similarity(first, second, options);
     progress.stop();
     explainRoute(result, flags, io);

@@ -1,6 +1,9 @@
 import { basename } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { loadInputs } from '../model/inputs_file.js';
+import { labelsOf } from '../model/labels.js';
+import { loadModel } from '../model/load.js';
+import type { Model } from '../model/model.js';
 import { parseDecimal } from '../model/words.js';
 import { routeText, type TextOptions } from '../report/text.js';
 import { checkReportFile, writeReport } from '../report/write.js';
@@ -15,28 +18,45 @@ import { readInput } from './input_file.js';
 import { type Io, oneLine } from './io.js';
 import type { ProgressLine } from './progress.js';
 
-/** The options of `compare` and `matrix` as commander parses them. */
-export interface ComparisonFlags {
+/** The options that say what is compared and how, as commander parses them. */
+export interface MethodFlags {
   readonly measure: NonNullable<SimilarityOptions['measure']>;
   readonly method: NonNullable<SimilarityOptions['method']>;
   readonly route: NonNullable<SimilarityOptions['route']>;
-  readonly verbose?: boolean;
   readonly input: string;
   readonly inputs?: string;
   readonly dtype: NonNullable<SimilarityOptions['dtype']>;
   readonly backend: NonNullable<SimilarityOptions['backend']>;
   readonly threads?: number;
-  readonly perOutput?: boolean;
   readonly seed?: number;
   readonly tolerance?: number;
   readonly maxSamples?: number;
   readonly model?: string;
   readonly config?: string;
+}
+
+/** The options of `compare` and `matrix`. */
+export interface ComparisonFlags extends MethodFlags {
+  readonly perOutput?: boolean;
+  readonly verbose?: boolean;
   readonly json?: boolean;
   readonly out: readonly string[];
 }
 
 export function addComparisonOptions(command: Command): Command {
+  return addMethodOptions(command)
+    .option('--per-output', 'also compare every output by itself')
+    .option('--verbose', 'say on stderr what each route was expected to cost')
+    .option('--json', 'print JSON')
+    .option(
+      '--out <file>',
+      'also write a report; its ending says which: .json .csv .npy .svg .html (repeatable)',
+      collect,
+      [],
+    );
+}
+
+export function addMethodOptions(command: Command): Command {
   return command
     .addOption(
       new Option(
@@ -74,20 +94,11 @@ export function addComparisonOptions(command: Command): Command {
     .addOption(new Option('--dtype <type>', 'compute type').choices(['float64', 'float32']).default('float64'))
     .addOption(backendOption())
     .addOption(threadsOption())
-    .option('--per-output', 'also compare every output by itself')
     .option('--seed <number>', 'sampled: which random inputs (default: 0)', parseWhole)
     .option('--tolerance <width>', 'sampled: half the width of the 95 % intervals (default: 0.005)', parseTolerance)
     .option('--max-samples <count>', 'sampled: inputs to evaluate at most (default: 262144)', parseWhole)
     .addOption(modelOption())
-    .addOption(configOption())
-    .option('--verbose', 'say on stderr what each route was expected to cost')
-    .option('--json', 'print JSON')
-    .option(
-      '--out <file>',
-      'also write a report; its ending says which: .json .csv .npy .svg .html (repeatable)',
-      collect,
-      [],
-    );
+    .addOption(configOption());
 }
 
 export function backendOption(): Option {
@@ -112,7 +123,7 @@ export function configOption(): Option {
 
 /** The options of the computation, with the input law read. */
 export async function similarityOptions(
-  flags: ComparisonFlags,
+  flags: MethodFlags & Pick<ComparisonFlags, 'perOutput'>,
   io: Io,
   progress: ProgressLine,
 ): Promise<SimilarityOptions> {
@@ -133,6 +144,22 @@ export async function similarityOptions(
     signal: io.signal,
     onProgress: ({ phase, done, total }: Progress) => progress.update(PHASES[phase], done, total),
   };
+}
+
+/** Loads two models, labelled so that they can be told apart. */
+export async function loadPair(
+  paths: readonly [string, string],
+  { model, config }: MethodFlags,
+  { signal }: Io,
+  progress: ProgressLine,
+): Promise<[Model, Model]> {
+  const labels = labelsOf(paths);
+  const models: Model[] = [];
+  for (const [index, path] of paths.entries()) {
+    progress.update('reading', index, paths.length);
+    models.push(await loadModel(path, { model, config, label: labels[index], signal }));
+  }
+  return models as [Model, Model];
 }
 
 const PHASES: Readonly<Record<Progress['phase'], string>> = {
@@ -190,4 +217,4 @@ function parseTolerance(text: string): number {
   throw new InvalidArgumentError('It must be a number between 0 and 1.');
 }
 
-const collect = (file: string, files: readonly string[]): string[] => [...files, file];
+export const collect = (file: string, files: readonly string[]): string[] => [...files, file];

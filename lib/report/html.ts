@@ -101,9 +101,9 @@ function facts(matrix: SimilarityMatrix): [string, string][] {
 }
 
 /** The same chart at both widths, each in an element that the page's script can find its way in. */
-async function bothWidths(kind: string, make: (width: number) => Chart): Promise<string> {
+export async function bothWidths(kind: string, make: (width: number) => Chart | Promise<Chart>): Promise<string> {
   const parts = Object.entries(WIDTHS).map(async ([name, width]) => {
-    const chart = make(width);
+    const chart = await make(width);
     const svg = await drawSvg([{ chart, x: 0, y: 0 }], chart.width, chart.height);
     const { plot } = chart;
     const place = [plot.x, plot.y, plot.width, plot.height].join(' ');
