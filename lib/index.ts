@@ -42,6 +42,7 @@ export type {
   Progress,
   ResultInfo,
   RouteEstimate,
+  Sampling,
   SimilarityMatrix,
   SimilarityOptions,
   SimilarityResult,

@@ -21,6 +21,7 @@ export function compareJson(result: SimilarityResult): Record<string, unknown> {
       perOutput: perOutput.map((slice) => ({
         name: slice.name,
         similarity: slice.similarity === null ? null : numberOrNull(slice.similarity),
+        ...(slice.standardError !== undefined && { standardError: slice.standardError }),
         distance: numberOrNull(slice.distance),
         innerProduct: numberOrNull(slice.innerProduct),
         normA: numberOrNull(slice.normA),
@@ -32,12 +33,13 @@ export function compareJson(result: SimilarityResult): Record<string, unknown> {
 
 /** A similarity matrix as plain data, the contract `tensim.matrix/1`. Undefined similarities are null. */
 export function matrixJson(matrix: SimilarityMatrix): Record<string, unknown> {
-  const { labels, cosine, gram, behaviour, perOutput } = matrix;
+  const { labels, cosine, cosineError, gram, behaviour, perOutput } = matrix;
   return {
     schema: 'tensim.matrix/1',
     labels: [...labels],
     ...infoJson(matrix),
     cosine: rowsJson(cosine),
+    ...(cosineError && { cosineError: rowsJson(cosineError) }),
     gram: rowsJson(gram),
     ...(behaviour && {
       behaviour: {
@@ -50,6 +52,7 @@ export function matrixJson(matrix: SimilarityMatrix): Record<string, unknown> {
       perOutput: {
         names: [...perOutput.names],
         cosine: perOutput.cosine.map(rowsJson),
+        ...(perOutput.cosineError && { cosineError: perOutput.cosineError.map(rowsJson) }),
         gram: perOutput.gram.map(rowsJson),
       },
     }),
@@ -61,10 +64,14 @@ export function matrixJson(matrix: SimilarityMatrix): Record<string, unknown> {
  * two thousand models make text too long to build at once without stopping everything else.
  */
 export function* matrixJsonText(matrix: SimilarityMatrix): Generator<string> {
-  const { labels, cosine, gram, behaviour, perOutput } = matrix;
+  const { labels, cosine, cosineError, gram, behaviour, perOutput } = matrix;
   const head = JSON.stringify({ schema: 'tensim.matrix/1', labels, ...infoJson(matrix) });
   yield `${head.slice(0, -1)},"cosine":`;
   yield* rowsText(cosine);
+  if (cosineError) {
+    yield ',"cosineError":';
+    yield* rowsText(cosineError);
+  }
   yield ',"gram":';
   yield* rowsText(gram);
   if (behaviour) {
@@ -77,6 +84,10 @@ export function* matrixJsonText(matrix: SimilarityMatrix): Generator<string> {
   if (perOutput) {
     yield `,"perOutput":{"names":${JSON.stringify(perOutput.names)},"cosine":`;
     yield* listText(perOutput.cosine);
+    if (perOutput.cosineError) {
+      yield ',"cosineError":';
+      yield* listText(perOutput.cosineError);
+    }
     yield ',"gram":';
     yield* listText(perOutput.gram);
     yield '}';
@@ -85,8 +96,8 @@ export function* matrixJsonText(matrix: SimilarityMatrix): Generator<string> {
 }
 
 function infoJson(info: ResultInfo): ResultInfo {
-  const { measure, method, exact, route, estimates, standardError, input, dtype, backend } = info;
-  return { measure, method, exact, route, estimates, standardError, input, dtype, backend };
+  const { measure, method, exact, route, estimates, standardError, sampling, input, dtype, backend } = info;
+  return { measure, method, exact, route, estimates, standardError, sampling, input, dtype, backend };
 }
 
 function rowsJson(matrix: Matrix): (number | null)[][] {

@@ -23,7 +23,7 @@ export type GramSettings = Pick<Settings, 'dtype' | 'threads' | 'perOutput' | 's
 };
 
 /** Where a tile lies in the Gram matrix. */
-interface Place {
+export interface Place {
   readonly row: number;
   readonly column: number;
   readonly rows: number;
@@ -162,7 +162,7 @@ function tileControl(
 }
 
 /** Inner products must be numbers, and a model must have a norm. */
-function checkTile({ total }: GramTile, { row, column, rows, columns }: Place, labels: readonly string[]): void {
+export function checkTile({ total }: GramTile, { row, column, rows, columns }: Place, labels: readonly string[]): void {
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < columns; j++) {
       const value = total[i * columns + j];

@@ -7,8 +7,9 @@ import type { GramSettings } from './gram.js';
 import { whiten } from './law.js';
 import { type ResolvedSettings, type Settings, settle } from './options.js';
 import { chainShape, planRoute } from './planner.js';
-import { chooseRoute, type Route } from './route.js';
-import { chainSources, checkComparable, checkModels, type Sources, weightSources } from './sources.js';
+import { chooseRoute, type ExactRoute, type Route } from './route.js';
+import type { SampledLaw } from './sampled/sampled.js';
+import { chainSources, checkModels, outputNames, type Sources, weightSources } from './sources.js';
 import type { Measure, ResultInfo, RouteEstimate, SimilarityOptions } from './types.js';
 
 /** A comparison ready to be computed: everything checked; nothing multiplied yet but by the forward pass of `behavioural`. */
@@ -19,6 +20,8 @@ export interface Comparison {
   /** What the models do on given inputs, for the measure `behavioural`. */
   readonly behaviours?: Behaviours;
   readonly info: ResultInfo;
+  /** The law to sample from, where that is the method; the sources are then only names. */
+  readonly sampledLaw?: SampledLaw;
 }
 
 /**
@@ -62,19 +65,39 @@ async function planFunctions(
   settings: Settings,
   measure: 'gaussian' | 'tensor',
 ): Promise<Comparison> {
-  checkComparable(models, measure);
-  const route = chooseRoute(models, measure, settings.method);
+  const { method, input, signal } = settings;
+  const route = chooseRoute(models, measure, method, input);
+  if (input === 'tokens') return planSampling(models, labels, settings, { name: input, law: input });
+  const named = await whiten(input, models[0].inputShape[1], signal);
+  if (route.chain === null) return planSampling(models, labels, settings, named);
+  const { name, law } = named;
   const resolved = { ...settings, measure, backend: selectBackend(settings.backend, route.chain) };
-  const { name, law } = await whiten(settings.input, models[0].inputShape[1], settings.signal);
   const plan = planGram(models, route, law, resolved);
   const info = { ...resultInfo(resolved, route, name, measure), ...plan };
   return { sources: chainSources(models, route.chain, law, plan.route ?? undefined), labels, settings: resolved, info };
 }
 
+function planSampling(
+  models: readonly Model[],
+  labels: readonly string[],
+  settings: Settings,
+  { name, law }: { readonly name: string; readonly law: SampledLaw },
+): Comparison {
+  if (settings.route !== 'auto') throw noChoice(settings.route, 'the method "sampled" has');
+  const resolved = { ...settings, measure: 'gaussian', backend: selectBackend(settings.backend) } as const;
+  return {
+    sources: { sources: [], names: outputNames(models[0]) },
+    labels,
+    settings: resolved,
+    info: resultInfo(resolved, { method: 'sampled', exact: false }, name, 'gaussian'),
+    sampledLaw: law,
+  };
+}
+
 /** The route to the Gram matrix of models of one block: the cheapest, or the one that was asked for. */
 function planGram(
   models: readonly Model[],
-  { chain, method }: Route,
+  { chain, method }: ExactRoute,
   law: WhitenedLaw,
   { route, dtype, threads, backend }: ResolvedSettings,
 ): { route: GramRoute | null; estimates: readonly RouteEstimate[] } {
@@ -108,6 +131,7 @@ function resultInfo(
     route: null,
     estimates: [],
     standardError: null,
+    sampling: null,
     input,
     dtype,
     backend: backend.name,

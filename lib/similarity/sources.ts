@@ -2,7 +2,6 @@ import type { ChainMethod, ChainSource, FeatureSource, GramRoute, WhitenedLaw } 
 import { TensimError } from '../errors.js';
 import { contiguous } from '../model/contiguous.js';
 import type { Model } from '../model/model.js';
-import { blocksOf } from './route.js';
 
 /** What is compared: one source per model (the same object for the same model), and the names of the slices. */
 export interface Sources {
@@ -22,8 +21,7 @@ export function checkModels(models: readonly Model[]): void {
 
 /**
  * Makes sure that models can be compared as functions, before anything is computed.
- * @throws TensimError `UNSUPPORTED_LAYER`, also for models whose blocks are of different kinds; `SHAPE_MISMATCH` if they differ in
- * positions, inputs or outputs, or under `tensor` in degree.
+ * @throws TensimError `UNSUPPORTED_LAYER`; `SHAPE_MISMATCH` if they differ in positions, inputs or outputs, or under `tensor` in degree.
  */
 export function checkComparable(models: readonly Model[], measure: 'gaussian' | 'tensor'): void {
   for (const model of models) checkSupported(model, measure);
@@ -32,7 +30,6 @@ export function checkComparable(models: readonly Model[], measure: 'gaussian' | 
   for (const other of others) {
     if (measure === 'tensor') requireEqualDegree(first, other);
   }
-  requireEqualKinds(models);
 }
 
 /** @throws TensimError `SHAPE_MISMATCH` if models differ in positions, inputs or outputs. */
@@ -56,8 +53,13 @@ export function chainSources(
   };
   return {
     sources: oncePerModel(models, source),
-    names: Array.from({ length: models[0].outputShape[1] }, (_, c) => String(c)),
+    names: outputNames(models[0]),
   };
+}
+
+/** What the outputs of a model are called in results. */
+export function outputNames({ outputShape }: Model): readonly string[] {
+  return Array.from({ length: outputShape[1] }, (_, c) => String(c));
 }
 
 /**
@@ -112,19 +114,23 @@ function requireEqualDegree(a: Model, b: Model): void {
   );
 }
 
-/** Chains are compared block by block, so a bilinear block can stand beside a bilinear block only, and attention beside attention. */
-function requireEqualKinds(models: readonly Model[]): void {
+/**
+ * What keeps models from being compared block by block: there a bilinear block can stand beside a bilinear block only, and attention beside
+ * attention. Null: nothing.
+ */
+export function unequalKinds(models: readonly Model[]): TensimError | null {
   const longest = models.reduce((best, model) => (blocksOf(model).length > blocksOf(best).length ? model : best));
   const kinds = blocksOf(longest);
   for (const model of models) {
     const place = blocksOf(model).findIndex((kind, i) => kind !== kinds[i]);
     if (place === -1) continue;
-    throw new TensimError(
+    return new TensimError(
       'UNSUPPORTED_LAYER',
       `block ${place + 1} is ${blocksOf(model)[place]} in "${model.label}" and ${kinds[place]} in "${longest.label}"`,
-      { hint: 'Networks can be compared whose blocks are of the same kinds in the same order' },
+      { hint: 'The method "sampled" compares networks of any layers' },
     );
   }
+  return null;
 }
 
 function requireEqualSize(a: Model, b: Model, what: string, size: (model: Model) => number): void {
@@ -157,4 +163,9 @@ function missing(name: string, present: Model, absent: Model): TensimError {
     tensor: name,
     hint: WEIGHTS_HINT,
   });
+}
+
+/** The kinds of the layers of a model that are not linear, in order. */
+export function blocksOf({ layers }: Model): string[] {
+  return layers.map(({ type }) => type).filter((type) => type !== 'linear');
 }
