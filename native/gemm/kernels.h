@@ -56,6 +56,8 @@ struct MicroKernels {
   void (*axpy)(std::size_t length, T factor, const T* x, T* y, bool accumulate);
   // y = (a_factor·a) ⊙ (b_factor·b), or y += …
   void (*multiply)(std::size_t length, T a_factor, const T* a, T b_factor, const T* b, T* y, bool accumulate);
+  // out = a·x + b·y
+  void (*blend)(std::size_t length, T a, const T* x, T b, const T* y, T* out);
 };
 
 // Power series that are computed side by side: coefficient i of series s is at [i·kSeriesLanes + s].

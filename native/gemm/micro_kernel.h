@@ -167,7 +167,8 @@ struct MicroKernel {
             &Vectors::dot,
             &Vectors::sum,
             &Vectors::axpy,
-            &Vectors::multiply};
+            &Vectors::multiply,
+            &Vectors::blend};
   }
 };
 
