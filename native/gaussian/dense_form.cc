@@ -3,54 +3,22 @@
 #include <algorithm>
 #include <cmath>
 
-#include "../core/scratch.h"
-#include "../gemm/gemm.h"
+#include "../gemm/pack_rows.h"
 
 namespace tensim {
 namespace {
 
-// Part of one row of the upper triangle: coordinates (row, first) … (row, first + length − 1), packed from `at` on.
-struct Stretch {
-  std::size_t row, first, length, at;
-};
-
-// Units multiplied at a time, and elements of their forms: half a megabyte, which the second cache holds.
-constexpr std::size_t kUnits = 256;
-constexpr std::size_t kElements = std::size_t{1} << 16;
-
-// The upper triangle cut into stretches of at most `most` elements.
-std::vector<Stretch> stretches_of(std::size_t inputs, std::size_t most) {
-  std::vector<Stretch> stretches;
-  std::size_t at = 0;
-  for (std::size_t row = 0; row < inputs; ++row) {
-    for (std::size_t first = row; first < inputs; first += most) {
-      const std::size_t length = std::min(most, inputs - first);
-      stretches.push_back({row, first, length, at});
-      at += length;
-    }
-  }
-  return stretches;
-}
-
-// Where tasks of at least `least` elements begin, and the end.
-std::vector<std::size_t> task_bounds(const std::vector<Stretch>& stretches, std::size_t least) {
-  std::vector<std::size_t> bounds{0};
-  std::size_t elements = 0;
-  for (std::size_t s = 0; s < stretches.size(); ++s) {
-    elements += stretches[s].length;
-    if (elements < least && s + 1 < stretches.size()) continue;
-    bounds.push_back(s + 1);
-    elements = 0;
-  }
-  return bounds;
-}
+// Column panels in a task.
+constexpr std::size_t kPanels = 4;
+constexpr std::size_t kLargestTile = 1024;  // elements; no kernel's tile is larger
 
 }  // namespace
 
-// The forms of single units, S_h = L_h R_hᵀ + R_h L_hᵀ packed as above, are made a block at a time; D times such a block is the same block of
-// the result. That takes o·h·k² flops, half of what k×k products per output would, and no k×k matrix.
+// By summing the forms of single units, o·h·k² flops: half of what k×k products per output would take, and nothing is stored but the result.
 template <class T>
 AlignedBuffer<T> dense_form(const Context& context, const QuadraticMap& map) {
+  const MicroKernels<T>& kernels = context.kernels.of<T>();
+  const auto mr = static_cast<std::size_t>(kernels.mr), nr = static_cast<std::size_t>(kernels.nr);
   const std::size_t inputs = map.inputs, outputs = map.outputs, units = map.left.view.rows;
   const std::size_t size = dense_form_size(inputs);
   AlignedBuffer<T> forms(outputs * size);
@@ -58,32 +26,44 @@ AlignedBuffer<T> dense_form(const Context& context, const QuadraticMap& map) {
     forms.clear();
     return forms;
   }
-  const Matrix<T> left = Matrix<T>::copy(map.left.view), right = Matrix<T>::copy(map.right.view),
-                  down = Matrix<T>::copy(map.down.view);
-  const std::size_t block = std::max<std::size_t>(64, kElements / std::min(units, kUnits));
-  const std::vector<Stretch> stretches = stretches_of(inputs, block);
-  const std::vector<std::size_t> bounds = task_bounds(stretches, block);
-  const auto& kernels = context.kernels.of<T>();
+  const MatrixView by_input = map.left.view.transposed(), other = map.right.view.transposed();
+  const AlignedBuffer<T> left_panels = pack_rows<T>(context, by_input, nr),
+                         right_panels = pack_rows<T>(context, other, nr);
+  const Matrix<T> left = Matrix<T>::copy(by_input), right = Matrix<T>::copy(other),
+                  down = Matrix<T>::copy(map.down.view.transposed());
+  // Outputs at a time, in groups of nearly the same size.
+  const std::size_t groups = (outputs + mr - 1) / mr;
   const T diagonal = static_cast<T>(std::sqrt(0.5));
-  const Context alone{context.kernels, context.pool, 1, context.control};
 
-  context.parallel_for(bounds.size() - 1, [&](std::size_t task) {
-    const Stretch *begin = stretches.data() + bounds[task], *end = stretches.data() + bounds[task + 1];
-    const std::size_t length = (end - 1)->at + (end - 1)->length - begin->at;
-    Scratch<T> unit_forms(std::min(units, kUnits) * length);
-    for (std::size_t h0 = 0; h0 < units; h0 += kUnits) {
-      const std::size_t count = std::min(kUnits, units - h0);
-      for (std::size_t h = 0; h < count; ++h) {
-        const T *l = left.row(h0 + h), *r = right.row(h0 + h);
-        T* form = unit_forms.data() + h * length;
-        for (const Stretch* s = begin; s != end; ++s) {
-          T* to = form + (s->at - begin->at);
-          kernels.blend(s->length, l[s->row], r + s->first, r[s->row], l + s->first, to);
-          if (s->first == s->row) to[0] *= diagonal;
+  // A task is a block of columns of the upper triangle: what it reads of L and R stays in the second cache, and it writes long stretches.
+  const std::size_t width = kPanels * nr;
+  context.parallel_for((inputs + width - 1) / width, [&](std::size_t task) {
+    const std::size_t j0 = task * width, j1 = std::min(inputs, j0 + width);
+    for (std::size_t i = 0; i < j1; ++i) {
+      if (i % 64 == 0) context.control.throw_if_aborted();
+      T* const row = forms.data() + i * inputs - i * (i + 1) / 2;  // element (i, j) is row[j]
+      for (std::size_t g = 0; g < groups; ++g) {
+        const std::size_t c0 = outputs * g / groups, count = outputs * (g + 1) / groups - c0;
+        const auto form = [&](std::size_t j, T* out, std::size_t out_row) {
+          kernels.form(units, left.row(i), right.row(i), left_panels.data() + j * units,
+                       right_panels.data() + j * units, down.data() + c0, static_cast<std::ptrdiff_t>(outputs), out,
+                       static_cast<std::ptrdiff_t>(out_row), static_cast<int>(count),
+                       static_cast<int>(std::min(nr, j1 - j)));
+        };
+        std::size_t j = std::max(i / nr * nr, j0);
+        if (j <= i) {  // the panel that the diagonal crosses
+          T crossed[kLargestTile];
+          form(j, crossed, nr);
+          for (std::size_t c = 0; c < count; ++c) {
+            const T* from = crossed + c * nr;
+            T* to = row + (c0 + c) * size;
+            to[i] = diagonal * from[i - j];
+            std::copy(from + i - j + 1, from + std::min(nr, j1 - j), to + i + 1);
+          }
+          j += nr;
         }
+        for (; j < j1; j += nr) form(j, row + c0 * size + j, size);
       }
-      gemm<T>(alone, down.block(0, outputs, h0, count), MatrixView::row_major(unit_forms.data(), count, length),
-              forms.data() + begin->at, static_cast<std::ptrdiff_t>(size), 1, h0 > 0);
     }
   });
   return forms;

@@ -30,7 +30,7 @@ struct FoldedMatrix {
 struct QuadraticMap {
   std::size_t inputs = 0;  // k
   std::size_t outputs = 0;
-  bool block = false;  // whether there is a bilinear block at all, even one of no units
+  bool block = false;      // whether there is a bilinear block at all, even one of no units
   FoldedMatrix embedding;  // absent: P = I
   FoldedMatrix left, right;
   std::vector<double> left_bias, right_bias;

@@ -106,13 +106,6 @@ struct VectorKernel {
     });
   }
 
-  static void blend(std::size_t length, T a, const T* x, T b, const T* y, T* out) {
-    const Vector fa = V::splat(a), fb = V::splat(b);
-    for_vectors(length, [&](std::size_t at, std::size_t n) TENSIM_LAMBDA {
-      store(out + at, V::fma(fa, load(x + at, n), V::mul(fb, load(y + at, n))), n);
-    });
-  }
-
   // R rows by N vectors of columns, the last of which has `tail` lanes.
   template <int R, int N>
   static TENSIM_INLINE void small_block(std::size_t depth, const T* a, std::ptrdiff_t a_row, std::ptrdiff_t a_step,

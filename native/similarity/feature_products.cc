@@ -11,8 +11,8 @@ constexpr std::size_t ceil_div(std::size_t a, std::size_t b) {
   return (a + b - 1) / b;
 }
 
-// Models along the side of a block, a multiple of the micro-tiles' sides: packed panels of two sides and the sums stay in the second cache.
-constexpr std::size_t kSide = 192;
+// Models along the side of a block at most: the packed panels of two sides stay in the second cache.
+constexpr std::size_t kSide = 256;
 // Elements of a part, and of a vector packed at a time. Within the latter float32 sums in float32, beyond in double.
 constexpr std::size_t kPart = 4096;
 constexpr std::size_t kDepth = 256;
@@ -24,6 +24,11 @@ constexpr std::size_t kFewPairs = 4;
 // What a tile of these sides takes in whole micro-tiles.
 std::size_t padded(std::size_t rows, std::size_t columns, std::size_t mr, std::size_t nr) {
   return ceil_div(rows, mr) * mr * ceil_div(columns, nr) * nr;
+}
+
+// The side of blocks of nearly the same size that cut `count` models into few, in whole column panels.
+std::size_t side_of(std::size_t count, std::size_t nr) {
+  return ceil_div(ceil_div(count, std::max<std::size_t>(1, ceil_div(count, kSide))), nr) * nr;
 }
 
 template <class T>
@@ -84,9 +89,11 @@ FeatureProducts<T>::FeatureProducts(const Context& context, bool symmetric, std:
       parts_.push_back({c, begin, std::min(kPart, offsets[c + 1] - begin)});
     }
   }
-  for (std::size_t i0 = 0; i0 < rows_.size(); i0 += kSide) {
-    for (std::size_t j0 = symmetric ? i0 : 0; j0 < columns_.size(); j0 += kSide) {
-      const Block block{i0, std::min(rows_.size(), i0 + kSide), j0, std::min(columns_.size(), j0 + kSide), area_};
+  const auto nr = static_cast<std::size_t>(context.kernels.of<T>().nr);
+  const std::size_t height = side_of(rows_.size(), nr), width = side_of(columns_.size(), nr);
+  for (std::size_t i0 = 0; i0 < rows_.size(); i0 += height) {
+    for (std::size_t j0 = symmetric ? i0 : 0; j0 < columns_.size(); j0 += width) {
+      const Block block{i0, std::min(rows_.size(), i0 + height), j0, std::min(columns_.size(), j0 + width), area_};
       blocks_.push_back(block);
       area_ += (block.i1 - i0) * (block.j1 - j0);
     }

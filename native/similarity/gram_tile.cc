@@ -88,10 +88,12 @@ GramTile gram_tile(const Context& context, const GramJob& job, const Models<T>& 
 
   const std::size_t outputs = rows.front()->outputs, width = columns.size();
   const QuadraticProducts<T> quadratic(context, job.symmetric, rows, columns);
-  const FeatureProducts<T> forms = products_of<T>(context, job.symmetric, rows, columns, form_offsets<T>(rows),
-                                                  [](const auto& model) -> const auto& { return model.forms; });
-  const FeatureProducts<T> features = products_of<T>(context, job.symmetric, rows, columns, feature_offsets<T>(rows),
-                                                     [](const auto& model) -> const auto& { return model.features; });
+  const FeatureProducts<T> forms = products_of<T>(
+      context, job.symmetric, rows, columns, form_offsets<T>(rows),
+      [](const auto& model) -> const auto& { return model.forms; });
+  const FeatureProducts<T> features = products_of<T>(
+      context, job.symmetric, rows, columns, feature_offsets<T>(rows),
+      [](const auto& model) -> const auto& { return model.features; });
   context.control.expect(quadratic.flops() + forms.flops() + features.flops());
   std::vector<double> slices(tile.total.size() * outputs);
   quadratic.add(slices.data());

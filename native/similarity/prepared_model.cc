@@ -4,8 +4,7 @@
 #include <limits>
 
 #include "../gaussian/dense_form.h"
-#include "../gemm/gemm.h"
-#include "../gemm/pack.h"
+#include "../gemm/pack_rows.h"
 
 namespace tensim {
 namespace {
@@ -66,28 +65,13 @@ void pack_units(const Context& context, const QuadraticMap& map, PreparedModel<T
   });
 }
 
-// The rows of a matrix as panels of `width`, those that fill up the last one zero.
-template <class T>
-AlignedBuffer<T> pack_rows(const Context& context, const MatrixView& matrix, std::size_t width) {
-  const std::size_t panels = (matrix.rows + width - 1) / width, depth = matrix.columns;
-  AlignedBuffer<T> packed(panels * width * depth);
-  const std::vector<std::ptrdiff_t> rows = strided_offsets(matrix.rows, matrix.row_stride),
-                                    columns = strided_offsets(depth, matrix.column_stride);
-  context.parallel_for(panels, [&](std::size_t p) {
-    visit(matrix, [&](const auto* data) {
-      pack_panel(data, rows.data() + p * width, std::min(width, matrix.rows - p * width), columns.data(), depth, width,
-                 T(1), packed.data() + p * width * depth);
-    });
-  });
-  return packed;
-}
-
 }  // namespace
 
 template <class T>
 std::size_t PreparedModel<T>::bytes() const {
   return row_panels.bytes() + column_panels.bytes() + row_weights.bytes() + column_weights.bytes() + features.bytes() +
-         embedding_rows.bytes() + embedding_columns.bytes() + forms.bytes() + feature_offsets.size() * sizeof(std::size_t) + (constant.size() + mean.size()) * sizeof(double);
+         embedding_rows.bytes() + embedding_columns.bytes() + forms.bytes() +
+         feature_offsets.size() * sizeof(std::size_t) + (constant.size() + mean.size()) * sizeof(double);
 }
 
 template <class T>

@@ -111,11 +111,6 @@ void check_vector_kernels(const MicroKernels<T>& kernels, Random& random) {
       }
       CHECK(scaled[length] == before[length] && product[length] == before[length]);
     }
-    std::vector<T> blended(length + 1, T(7));
-    kernels.blend(length, T(3), a.data() + 1, T(-2), b.data(), blended.data());
-    for (std::size_t i = 0; i < length; ++i)
-      CHECK_CLOSE(blended[i], T(3) * a[i + 1] - T(2) * b[i], 4 * kEpsilon<T>, 5.0);
-    CHECK(blended[length] == T(7));
     double sum = 0;
     for (std::size_t i = 0; i < length; ++i) sum += static_cast<double>(a[i + 1]);
     CHECK_CLOSE(kernels.sum(length, a.data() + 1), sum, 1e-14, 70.0);
