@@ -39,13 +39,13 @@ export interface RoutePlan {
 export type RouteMachine = Pick<Machine, 'flopsPerSecond' | 'bytesPerSecond'>;
 
 /** What a model costs once, what a pair costs, and what a model takes in memory. */
-interface Costs {
+export interface RouteCosts {
   readonly prepare: Work;
   readonly pair: Work;
   readonly memory: number;
 }
 
-interface Work {
+export interface Work {
   readonly flops: number;
   /** Moved between main memory and the processor. */
   readonly bytes: number;
@@ -75,8 +75,7 @@ export function planRoute(job: RouteJob, machine: RouteMachine): RoutePlan {
   const pairs = job.pairs ?? (count * (count + 1)) / 2;
   const shape = meanShape(chains);
   const estimates = routesOf(shape).map((route) => {
-    const costs = COSTS[route](shape, job.dtype);
-    return estimate(route, costs, count, pairs, memoryLimit, machine);
+    return estimate(route, routeCosts(route, shape, job.dtype), count, pairs, memoryLimit, machine);
   });
   const possible = estimates.filter(({ memory }) => memory <= memoryLimit || (2 * memory) / count <= memoryLimit);
   if (possible.length === 0) {
@@ -138,7 +137,12 @@ function routesOf({ embedding, hidden }: ChainShape): GramRoute[] {
   return embedding === null ? ['factor', 'dense'] : ['factor', 'unfolded', 'dense'];
 }
 
-type CostsOf = (shape: ChainShape, dtype: DType) => Costs;
+/** What models of a shape cost by a route. */
+export function routeCosts(route: GramRoute, shape: ChainShape, dtype: DType): RouteCosts {
+  return COSTS[route](shape, dtype);
+}
+
+type CostsOf = (shape: ChainShape, dtype: DType) => RouteCosts;
 
 const itemBytes = (dtype: DType) => (dtype === 'float64' ? 8 : 4);
 const linearSize = ({ linear, outputs, inputs }: ChainShape) => (linear ? outputs * inputs : 0);
@@ -193,7 +197,7 @@ function pairFlops(shape: ChainShape, depth: number): number {
 
 function estimate(
   route: GramRoute,
-  { prepare, pair, memory }: Costs,
+  { prepare, pair, memory }: RouteCosts,
   count: number,
   pairs: number,
   memoryLimit: number,

@@ -18,8 +18,9 @@ constexpr std::size_t kPart = 4096;
 constexpr std::size_t kDepth = 256;
 // Partial products that are kept before they are added up.
 constexpr std::size_t kPartials = std::size_t{1} << 21;
-// A pair by itself is read once, which dot products do without packing.
-constexpr std::size_t kFewPairs = 4;
+// A pair of models by itself is read once, which dot products do without packing. They round otherwise, so that no part of a larger matrix may
+// be computed by them: there, rows and columns are the same models in symmetric tiles only.
+constexpr std::size_t kPair = 2;
 
 // What a tile of these sides takes in whole micro-tiles.
 std::size_t padded(std::size_t rows, std::size_t columns, std::size_t mr, std::size_t nr) {
@@ -140,7 +141,7 @@ void FeatureProducts<T>::add(double* slices) const {
 
 template <class T>
 void FeatureProducts<T>::multiply(const Part& part, const Block& block, double* sums) const {
-  if (symmetric_ || rows_.size() * columns_.size() > kFewPairs) return multiply_packed(part, block, sums);
+  if (symmetric_ || rows_ != columns_ || rows_.size() > kPair) return multiply_packed(part, block, sums);
   const std::size_t height = block.i1 - block.i0, width = block.j1 - block.j0;
   for (std::size_t i = 0; i < height; ++i) {
     for (std::size_t j = 0; j < width; ++j) {
