@@ -5,7 +5,7 @@
     {"do": "check", "method"}                        -> {"gram"}: of the first models, row by row
     {"do": "time", "method", "seconds"}              -> {"seconds", "pairs"}: taken by so many pairs, at least for so long or for all
 
-Before the first request it says what there is: {"numpy", "torch", "python", "threads"}; the number of threads is its argument. Inner products
+Before the first request it says what there is: {"numpy", "torch", "python"}; the number of threads is its argument. Inner products
 are those of the measure `gaussian` for one bilinear block under N(0, I).
 """
 
