@@ -100,7 +100,7 @@ async function compareAll({ counts, shapes, dtypes, ...options }: Options, field
 async function drawMap({ dtypes, map }: Options, field: Field, processor: string): Promise<void> {
   const [dtype] = dtypes;
   const crossings = await measureCrossings(dtype!, field, (text) => console.error(text));
-  const title = `Factor against dense route: ${field.backends[0]}, ${dtype}, ${field.threads} threads, ${processor}`;
+  const title = `Factor against dense route: ${field.backends[0]}, ${dtype}, ${field.threads === 1 ? 'one thread' : `${field.threads} threads`}, ${processor}`;
   writeFileSync(map!, await crossoverSvg(crossings, title));
 }
 
