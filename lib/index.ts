@@ -29,7 +29,23 @@ export { type LoadOptions, loadModel } from './model/load.js';
 export type { AttentionLayer, BilinearLayer, Layer, LinearLayer, Model, Provenance } from './model/model.js';
 export type { ModelConfig } from './model/settings.js';
 export { writeReport } from './report/write.js';
+export { blockScore } from './similarity/block_score.js';
+export { correlation } from './similarity/correlation.js';
+export { cosine, distance } from './similarity/derived.js';
+export { direction } from './similarity/direction.js';
 export { similarityMatrix } from './similarity/matrix.js';
+export { type Neighbour, nearestNeighbours } from './similarity/neighbours.js';
+export {
+  type Change,
+  consecutive,
+  largestChange,
+  type Onset,
+  type OutputChange,
+  type OutputOnset,
+  onset,
+  outputOnsets,
+} from './similarity/onset.js';
+export { type Phase, type Segmentation, type SegmentationOptions, segmentation } from './similarity/segmentation.js';
 export { similarity } from './similarity/similarity.js';
 export type {
   Behaviour,
