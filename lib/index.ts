@@ -7,7 +7,7 @@
  *     console.log((await similarity(a, b)).similarity);
  */
 
-export type { BackendName } from './backend/backend.js';
+export type { BackendName, GramRoute } from './backend/backend.js';
 export { type BackendReport, backends } from './backend/select.js';
 export type { CompiledContraction } from './contraction/compile.js';
 export { compileContraction, contract, contractionPath } from './contraction/contract.js';
@@ -57,6 +57,7 @@ export type {
   Method,
   Progress,
   ResultInfo,
+  RouteEstimate,
   SimilarityMatrix,
   SimilarityOptions,
   SimilarityResult,

@@ -41,6 +41,18 @@ export interface WhitenedLaw {
  */
 export type ChainMethod = 'one-block' | 'two-block' | 'closure' | 'tensor';
 
+/**
+ * How the quadratic part of a chain of one block is multiplied (MATH.md section 3); every route gives the same numbers, at costs that
+ * lib/similarity/planner.ts knows.
+ *
+ * | route | a model is kept as | per pair |
+ * |---|---|---|
+ * | `factor` | L and R, every layer before them folded in | four h×h products over the whitened input |
+ * | `unfolded` | L and R, and the embedding E (m×k) before them | E E'ᵀ, then the h×h products over m |
+ * | `dense` | the packed symmetric matrix of every output | one product of vectors of length o·k(k+1)/2 |
+ */
+export type GramRoute = 'factor' | 'unfolded' | 'dense';
+
 /** What a backend prepares: a chain of layers under an input law, for one method. */
 export interface ChainSource {
   readonly kind: 'chain';
@@ -50,6 +62,8 @@ export interface ChainSource {
   /** n, 1 for a plain network. Inner products sum over the positions of the output. */
   readonly positions: number;
   readonly method: ChainMethod;
+  /** For the method `one-block`, which alone has routes; default `factor`. All models of a tile take the same. */
+  readonly route?: GramRoute | undefined;
   /** The law of one position; positions are independent and alike. */
   readonly law: WhitenedLaw;
 }
@@ -115,7 +129,7 @@ export interface GramTile {
 
 /**
  * The seam between what is written once and what exists per backend. All models of a tile must have been prepared by the
- * same backend with the same dtype, the same method and the same law, and agree in the sizes of input and output.
+ * same backend with the same dtype, the same method, route and law, and agree in the sizes of input and output.
  */
 export interface Backend {
   readonly name: BackendName;

@@ -9,6 +9,7 @@ import {
   addComparisonOptions,
   type ComparisonFlags,
   checkOutputs,
+  explainRoute,
   similarityOptions,
   textOptions,
   writeOutputs,
@@ -46,6 +47,7 @@ async function compare(a: string, b: string, flags: ComparisonFlags, io: Io): Pr
     const second = await loadModel(b, { model, config, label: labelB, signal });
     const result = await similarity(first, second, options);
     progress.stop();
+    explainRoute(result, flags, io);
     await writeOutputs(result, flags.out, io);
     await print(io, [flags.json ? `${JSON.stringify(compareJson(result))}\n` : compareText(result, textOptions(io))]);
   } finally {

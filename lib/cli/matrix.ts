@@ -11,6 +11,7 @@ import {
   addComparisonOptions,
   type ComparisonFlags,
   checkOutputs,
+  explainRoute,
   similarityOptions,
   textOptions,
   writeOutputs,
@@ -50,6 +51,7 @@ async function matrix(patterns: string[], flags: ComparisonFlags, io: Io): Promi
     }
     const result = await similarityMatrix(models, options);
     progress.stop();
+    explainRoute(result, flags, io);
     await writeOutputs(result, flags.out, io);
     await print(io, flags.json ? matrixJsonText(result) : [matrixText(result, textOptions(io))]);
   } finally {

@@ -1,9 +1,15 @@
 import { basename } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { loadInputs } from '../model/inputs_file.js';
-import type { TextOptions } from '../report/text.js';
+import { routeText, type TextOptions } from '../report/text.js';
 import { checkReportFile, writeReport } from '../report/write.js';
-import type { Progress, SimilarityMatrix, SimilarityOptions, SimilarityResult } from '../similarity/types.js';
+import type {
+  Progress,
+  ResultInfo,
+  SimilarityMatrix,
+  SimilarityOptions,
+  SimilarityResult,
+} from '../similarity/types.js';
 import { readInput } from './input_file.js';
 import { type Io, oneLine } from './io.js';
 import type { ProgressLine } from './progress.js';
@@ -12,6 +18,8 @@ import type { ProgressLine } from './progress.js';
 export interface ComparisonFlags {
   readonly measure: NonNullable<SimilarityOptions['measure']>;
   readonly method: NonNullable<SimilarityOptions['method']>;
+  readonly route: NonNullable<SimilarityOptions['route']>;
+  readonly verbose?: boolean;
   readonly input: string;
   readonly inputs?: string;
   readonly dtype: NonNullable<SimilarityOptions['dtype']>;
@@ -42,6 +50,14 @@ export function addComparisonOptions(command: Command): Command {
         .choices(['auto', 'exact', 'closure'])
         .default('auto'),
     )
+    .addOption(
+      new Option(
+        '--route <route>',
+        'how models of one block are multiplied (auto: the route expected to be the quickest)',
+      )
+        .choices(['auto', 'factor', 'unfolded', 'dense'])
+        .default('auto'),
+    )
     .option(
       '--input <law>',
       'law of the input: "standard", "onehot", "sigma=S", or a .json or .safetensors file with "mean" and/or "cov"',
@@ -57,6 +73,7 @@ export function addComparisonOptions(command: Command): Command {
     .option('--per-output', 'also compare every output by itself')
     .addOption(modelOption())
     .addOption(configOption())
+    .option('--verbose', 'say on stderr what each route was expected to cost')
     .option('--json', 'print JSON')
     .option(
       '--out <file>',
@@ -89,10 +106,11 @@ export async function similarityOptions(
   io: Io,
   progress: ProgressLine,
 ): Promise<SimilarityOptions> {
-  const { measure, method, inputs, dtype, backend, threads, perOutput } = flags;
+  const { measure, method, route, inputs, dtype, backend, threads, perOutput } = flags;
   return {
     measure,
     method,
+    route,
     input: await readInput(flags.input, io.signal),
     ...(inputs !== undefined && { inputs: { values: await loadInputs(inputs, io.signal), name: basename(inputs) } }),
     dtype,
@@ -121,6 +139,11 @@ export async function checkOutputs(files: readonly string[]): Promise<void> {
 /** How results are printed: in colour on a terminal, unless NO_COLOR is set. */
 export function textOptions({ stdout, env }: Io): TextOptions {
   return { colour: stdout.isTTY === true && !env.NO_COLOR };
+}
+
+/** What `--verbose` says about the choice of the route. */
+export function explainRoute(result: ResultInfo, { verbose = false }: ComparisonFlags, io: Io): void {
+  if (verbose) io.stderr.write(routeText(result));
 }
 
 /** Writes the reports, one after the other, and says so on stderr. */

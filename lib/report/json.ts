@@ -84,8 +84,9 @@ export function* matrixJsonText(matrix: SimilarityMatrix): Generator<string> {
   yield '}\n';
 }
 
-function infoJson({ measure, method, exact, standardError, input, dtype, backend }: ResultInfo): ResultInfo {
-  return { measure, method, exact, standardError, input, dtype, backend };
+function infoJson(info: ResultInfo): ResultInfo {
+  const { measure, method, exact, route, estimates, standardError, input, dtype, backend } = info;
+  return { measure, method, exact, route, estimates, standardError, input, dtype, backend };
 }
 
 function rowsJson(matrix: Matrix): (number | null)[][] {

@@ -1,3 +1,5 @@
+import { timeText } from '../contraction/path_text.js';
+import { bytesText } from '../contraction/slicing.js';
 import { consecutive, type Onset, onset } from '../similarity/onset.js';
 import type { ResultInfo, SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
 import { abbreviate, shortenLabels } from './labels.js';
@@ -52,6 +54,20 @@ export function matrixText(matrix: SimilarityMatrix, { colour = false }: TextOpt
   const parts = [table(matrix) ?? curve(matrix)];
   if (headline !== null) parts.push([bold(headline, colour), ...sentences].join('\n'));
   return `${[...parts, footnote(matrix)].join('\n\n')}\n`;
+}
+
+/** What `--verbose` prints: the routes there were, what they were expected to take, and which was taken. */
+export function routeText({ route, estimates }: ResultInfo): string {
+  if (route === null) return 'route: the method has one way only\n';
+  const rows = estimates.map((estimate) => [
+    estimate.route,
+    timeText(estimate.seconds),
+    `${estimate.flops.toExponential(2)} flop`,
+    `${bytesText(estimate.bytes)} moved`,
+    `${bytesText(estimate.memory)} held`,
+    estimate.route === route ? 'taken' : '',
+  ]);
+  return `${columns([['route', 'predicted', '', '', '', ''], ...rows], 'lrrrrl')}\n`;
 }
 
 /** The matrix as a table, null if it would be wider than the terminal. */

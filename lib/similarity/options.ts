@@ -1,4 +1,4 @@
-import type { Backend, BackendName } from '../backend/backend.js';
+import type { Backend, BackendName, GramRoute } from '../backend/backend.js';
 import { TensimError } from '../errors.js';
 import type { DType } from '../tensor/tensor.js';
 import type { DataInputs, InputLaw, Measure, Method, Progress, SimilarityOptions } from './types.js';
@@ -7,6 +7,7 @@ import type { DataInputs, InputLaw, Measure, Method, Progress, SimilarityOptions
 export interface Settings {
   readonly measure: Measure;
   readonly method: 'auto' | Method;
+  readonly route: 'auto' | GramRoute;
   readonly input: InputLaw;
   readonly inputs: DataInputs | undefined;
   readonly dtype: DType;
@@ -24,6 +25,7 @@ export type ResolvedSettings = Omit<Settings, 'backend'> & { readonly backend: B
 const CHOICES = {
   measure: ['gaussian', 'tensor', 'weights', 'behavioural'],
   method: ['auto', 'exact', 'closure'],
+  route: ['auto', 'factor', 'unfolded', 'dense'],
   dtype: ['float64', 'float32'],
 } as const;
 
@@ -49,6 +51,7 @@ export function settle(options: SimilarityOptions): Settings {
   }
   const method = choose('method', options.method, 'auto');
   const measure = choose('measure', options.measure, 'gaussian');
+  const route = choose('route', options.route, 'auto');
   if (method === 'closure' && measure !== 'gaussian') {
     throw new TensimError('INVALID_ARGUMENT', `the measure "${measure}" has no method "closure"`, {
       hint: 'It is always exact',
@@ -62,7 +65,7 @@ export function settle(options: SimilarityOptions): Settings {
   const dtype = choose('dtype', options.dtype, 'float64');
   signal?.throwIfAborted();
   const { backend = 'auto' } = options;
-  return { measure, method, input, inputs, dtype, backend, threads, perOutput, signal, onProgress };
+  return { measure, method, route, input, inputs, dtype, backend, threads, perOutput, signal, onProgress };
 }
 
 function choose<Name extends keyof typeof CHOICES, Choice extends (typeof CHOICES)[Name][number]>(

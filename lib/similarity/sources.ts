@@ -1,4 +1,4 @@
-import type { ChainMethod, ChainSource, FeatureSource, WhitenedLaw } from '../backend/backend.js';
+import type { ChainMethod, ChainSource, FeatureSource, GramRoute, WhitenedLaw } from '../backend/backend.js';
 import { TensimError } from '../errors.js';
 import { contiguous } from '../model/contiguous.js';
 import type { Model } from '../model/model.js';
@@ -44,10 +44,15 @@ export function checkSameSizes([first, ...others]: readonly Model[]): void {
   }
 }
 
-/** The chains of models that `checkComparable` has let through, for one method; the slices are the outputs. */
-export function chainSources(models: readonly Model[], method: ChainMethod, law: WhitenedLaw): Sources {
+/** The chains of models that `checkComparable` has let through, for one method and route; the slices are the outputs. */
+export function chainSources(
+  models: readonly Model[],
+  method: ChainMethod,
+  law: WhitenedLaw,
+  route?: GramRoute,
+): Sources {
   const source = ({ layers, inputShape: [positions, inputs] }: Model): ChainSource => {
-    return { kind: 'chain', layers, inputs, positions, method, law };
+    return { kind: 'chain', layers, inputs, positions, method, route, law };
   };
   return {
     sources: oncePerModel(models, source),

@@ -1,4 +1,4 @@
-import type { BackendName } from '../backend/backend.js';
+import type { BackendName, GramRoute } from '../backend/backend.js';
 import type { ModelInputs } from '../model/inputs.js';
 import type { DType, Tensor, TensorData } from '../tensor/tensor.js';
 
@@ -34,11 +34,31 @@ export type InputLaw =
  */
 export type Method = 'exact' | 'closure';
 
+/**
+ * What one route to the Gram matrix was expected to take (see `GramRoute`); the cheapest that fits the memory is chosen. Only ratios of
+ * the seconds are meant to be relied on.
+ */
+export interface RouteEstimate {
+  readonly route: GramRoute;
+  /** Floating-point operations, preparation and pairs together. */
+  readonly flops: number;
+  /** Bytes moved between main memory and the processor. */
+  readonly bytes: number;
+  readonly seconds: number;
+  /** Bytes of all prepared models together. */
+  readonly memory: number;
+}
+
 export interface SimilarityOptions {
   /** Default `'gaussian'`. */
   readonly measure?: Measure | undefined;
   /** Default `'auto'`: exact, and an error where that does not apply. `closure` is used only when asked for by name. */
   readonly method?: 'auto' | Method | undefined;
+  /**
+   * How models of at most one bilinear block are multiplied; all routes give the same numbers. Default `'auto'`: the one that is expected
+   * to be the quickest. Other models have no choice, and naming a route for them is an error.
+   */
+  readonly route?: 'auto' | GramRoute | undefined;
   /** Default `'standard'`. Not used by `weights` and `behavioural`. */
   readonly input?: InputLaw | undefined;
   /** The inputs that `behavioural` compares on; no other measure takes any. */
@@ -70,6 +90,10 @@ export interface ResultInfo {
   readonly measure: Measure;
   readonly method: Method;
   readonly exact: boolean;
+  /** How the pairs were multiplied; null where the method has one way only. */
+  readonly route: GramRoute | null;
+  /** What the routes that could be taken were expected to cost; empty where there is no choice. */
+  readonly estimates: readonly RouteEstimate[];
   /** Standard error of the similarity where it was sampled, else null. */
   readonly standardError: number | null;
   /**

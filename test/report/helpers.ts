@@ -19,6 +19,8 @@ const info = {
   measure: 'gaussian',
   method: 'exact',
   exact: true,
+  route: 'factor',
+  estimates: [],
   standardError: null,
   input: 'standard',
   dtype: 'float64',
