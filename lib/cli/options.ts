@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { parseBytes } from '../bytes.js';
 import { loadInputs } from '../model/inputs_file.js';
 import { routeText, type TextOptions } from '../report/text.js';
 import { checkReportFile, writeReport } from '../report/write.js';
@@ -123,6 +124,7 @@ export async function similarityOptions(
 }
 
 const PHASES: Readonly<Record<Progress['phase'], string>> = {
+  open: 'reading',
   evaluate: 'evaluating',
   prepare: 'preparing',
   compare: 'comparing',
@@ -157,6 +159,13 @@ export async function writeOutputs(
     await writeReport(result, file);
     io.stderr.write(`wrote ${oneLine(file)}\n`);
   }
+}
+
+/** A size in bytes as an option takes it. */
+export function parseSize(text: string): number {
+  const bytes = parseBytes(text);
+  if (bytes !== undefined) return bytes;
+  throw new InvalidArgumentError('It must be a size such as 256MiB, 1.5GB or a number of bytes.');
 }
 
 function parseThreads(text: string): number {

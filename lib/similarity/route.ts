@@ -1,6 +1,6 @@
 import type { ChainMethod } from '../backend/backend.js';
 import { TensimError } from '../errors.js';
-import type { Model } from '../model/model.js';
+import type { Outline } from '../model/outline.js';
 import type { Method } from './types.js';
 
 /** How a comparison is computed, and what its result says about that. */
@@ -15,7 +15,11 @@ export interface Route {
  * not exact is never chosen in silence.
  * @throws TensimError `UNSUPPORTED_LAYER` where no exact method applies.
  */
-export function chooseRoute(models: readonly Model[], measure: 'gaussian' | 'tensor', method: 'auto' | Method): Route {
+export function chooseRoute(
+  models: readonly Outline[],
+  measure: 'gaussian' | 'tensor',
+  method: 'auto' | Method,
+): Route {
   const deepest = models.reduce((best, model) => (blocksOf(model).length > blocksOf(best).length ? model : best));
   const depth = blocksOf(deepest).length;
   if (measure === 'tensor') return { chain: depth <= 1 ? 'one-block' : 'tensor', method: 'exact', exact: true };
@@ -42,7 +46,7 @@ const TWO_BLOCK_BYTES = 2 ** 31;
  * first block sees (MATH.md section 5).
  * @throws TensimError `MEMORY_LIMIT`
  */
-function checkTwoBlockMemory(model: Model): void {
+function checkTwoBlockMemory(model: Outline): void {
   const blocks = model.layers.filter((layer) => layer.type === 'bilinear');
   const [first, second] = blocks;
   if (second === undefined) return;
@@ -59,6 +63,6 @@ function checkTwoBlockMemory(model: Model): void {
 }
 
 /** The kinds of the layers of a model that are not linear, in order. */
-export function blocksOf({ layers }: Model): string[] {
+export function blocksOf({ layers }: Outline): string[] {
   return layers.map(({ type }) => type).filter((type) => type !== 'linear');
 }

@@ -1,8 +1,10 @@
 import type { Model } from '../model/model.js';
 import { pairBehaviour } from './behaviour.js';
 import { cosine, distance, norm } from './derived.js';
-import { gramPair } from './gram.js';
+import { gramPair } from './gram/pair.js';
 import { planComparison } from './measure.js';
+import { memberOf } from './members.js';
+import { settle } from './options.js';
 import type { SimilarityOptions, SimilarityResult, SliceSimilarity } from './types.js';
 
 /**
@@ -18,8 +20,9 @@ import type { SimilarityOptions, SimilarityResult, SliceSimilarity } from './typ
  * `INVALID_ARGUMENT`, `BACKEND_UNAVAILABLE`; the signal's reason if it is aborted.
  */
 export async function similarity(a: Model, b: Model, options: SimilarityOptions = {}): Promise<SimilarityResult> {
-  const { sources, labels, settings, info, behaviours } = await planComparison([a, b], options);
-  const { total, perOutput } = await gramPair(sources, labels, settings);
+  const members = a === b ? both(memberOf(a)) : ([memberOf(a), memberOf(b)] as const);
+  const { sources, settings, info, behaviours } = await planComparison(members, settle(options));
+  const { total, perOutput } = await gramPair(members, sources, settings);
   return {
     a: a.label,
     b: b.label,
@@ -32,6 +35,8 @@ export async function similarity(a: Model, b: Model, options: SimilarityOptions 
     ...(behaviours && { behaviour: await pairBehaviour(behaviours, settings) }),
   };
 }
+
+const both = <T>(one: T): readonly [T, T] => [one, one];
 
 /** Distance, inner product and norms from slice `c` of a (2, 2, size) Gram matrix. */
 function compare(gram: Float64Array, c: number, size: number) {
