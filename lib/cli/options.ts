@@ -3,14 +3,8 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { parseBytes } from '../bytes.js';
 import { loadInputs } from '../model/inputs_file.js';
 import { routeText, type TextOptions } from '../report/text.js';
-import { checkReportFile, writeReport } from '../report/write.js';
-import type {
-  Progress,
-  ResultInfo,
-  SimilarityMatrix,
-  SimilarityOptions,
-  SimilarityResult,
-} from '../similarity/types.js';
+import { checkReportFile, type Report, writeReport } from '../report/write.js';
+import type { Measure, Progress, ResultInfo, SimilarityOptions } from '../similarity/types.js';
 import { readInput } from './input_file.js';
 import { type Io, oneLine } from './io.js';
 import type { ProgressLine } from './progress.js';
@@ -33,16 +27,39 @@ export interface ComparisonFlags {
   readonly out: readonly string[];
 }
 
-export function addComparisonOptions(command: Command): Command {
+const MEASURES: readonly Measure[] = ['gaussian', 'tensor', 'weights', 'behavioural'];
+
+/** The measure of a comparison. */
+export function measureOption(): Option {
+  return new Option(
+    '--measure <measure>',
+    'what is compared: the functions under a Gaussian input, their tensors, the bare weights, or what they do on given inputs',
+  )
+    .choices(MEASURES)
+    .default('gaussian');
+}
+
+/** Several measures of one run, a list with commas. */
+export function measuresOption(): Option {
+  return new Option(
+    '--measure <measures>',
+    `what is compared, one or more of ${MEASURES.join(', ')} with commas between: the functions under a Gaussian input, their tensors, the bare weights, or what they do on given inputs`,
+  )
+    .argParser(parseMeasures)
+    .default(['gaussian'], 'gaussian');
+}
+
+function parseMeasures(text: string): Measure[] {
+  const names = text.split(',');
+  const measures = MEASURES.filter((measure) => names.includes(measure));
+  const known = names.every((name) => measures.includes(name as Measure));
+  if (known && measures.length === names.length) return names as Measure[];
+  throw new InvalidArgumentError(`Allowed are ${MEASURES.join(', ')}, each once.`);
+}
+
+export function addComparisonOptions(command: Command, measure: Option): Command {
   return command
-    .addOption(
-      new Option(
-        '--measure <measure>',
-        'what is compared: the functions under a Gaussian input, their tensors, the bare weights, or what they do on given inputs',
-      )
-        .choices(['gaussian', 'tensor', 'weights', 'behavioural'])
-        .default('gaussian'),
-    )
+    .addOption(measure)
     .addOption(
       new Option(
         '--method <method>',
@@ -103,13 +120,12 @@ export function configOption(): Option {
 
 /** The options of the computation, with the input law read. */
 export async function similarityOptions(
-  flags: ComparisonFlags,
+  flags: Omit<ComparisonFlags, 'measure'>,
   io: Io,
   progress: ProgressLine,
 ): Promise<SimilarityOptions> {
-  const { measure, method, route, inputs, dtype, backend, threads, perOutput } = flags;
+  const { method, route, inputs, dtype, backend, threads, perOutput } = flags;
   return {
-    measure,
     method,
     route,
     input: await readInput(flags.input, io.signal),
@@ -144,16 +160,12 @@ export function textOptions({ stdout, env }: Io): TextOptions {
 }
 
 /** What `--verbose` says about the choice of the route. */
-export function explainRoute(result: ResultInfo, { verbose = false }: ComparisonFlags, io: Io): void {
+export function explainRoute(result: ResultInfo, { verbose = false }: Pick<ComparisonFlags, 'verbose'>, io: Io): void {
   if (verbose) io.stderr.write(routeText(result));
 }
 
 /** Writes the reports, one after the other, and says so on stderr. */
-export async function writeOutputs(
-  result: SimilarityResult | SimilarityMatrix,
-  files: readonly string[],
-  io: Io,
-): Promise<void> {
+export async function writeOutputs(result: Report, files: readonly string[], io: Io): Promise<void> {
   for (const file of files) {
     io.signal.throwIfAborted();
     await writeReport(result, file);

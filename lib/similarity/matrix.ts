@@ -1,3 +1,4 @@
+import type { GramRoute } from '../backend/backend.js';
 import { Pacer, throttle } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import type { Model } from '../model/model.js';
@@ -10,7 +11,9 @@ import { gramMatrix } from './gram/run.js';
 import { tileSize } from './gram/tile_size.js';
 import { type MatrixSettings, settleMatrix } from './matrix_options.js';
 import { type Comparison, planComparison } from './measure.js';
+import type { Member } from './members.js';
 import { type Selection, select } from './selection.js';
+import { openLedger, recordedRoute, type StateLedger } from './state/ledger.js';
 import type { CrossSimilarity, MatrixOptions, SimilarityMatrix, Work } from './types.js';
 
 /** Options that ask for models against others. */
@@ -122,15 +125,49 @@ async function compute(
   const { members } = models;
   const { memoryLimit, onTile, choice } = settings;
   const total = pairCount(pairs);
-  const extent = { pairs: total, ...(Number.isFinite(memoryLimit) && { memoryLimit }) };
-  const comparison = await planComparison(members, settings, extent);
+  const { comparison, discarded } = await plan(members, total, settings);
   const { sources, info } = comparison;
   const slices = settings.perOutput ? sources.names.length : 0;
   const cells = new Cells({ rows, columns, count: members.length, slices, window: choice.window });
   const estimate = info.estimates.find(({ route }) => route === info.route);
   const tile = tileSize(estimate === undefined ? null : estimate.flops / total, slices);
-  const run = { members, sources, pairs, cells, tile, memoryLimit, onTile };
-  const { reused, prepared } = await gramMatrix(run, comparison.settings);
-  const work = { pairs: total, reused, prepared, same: sameLabels(models, given), discarded: 0 };
-  return { cells, comparison, work };
+  const ledger = await ledgerFor(members, comparison, cells, settings);
+  try {
+    const run = { members, sources, pairs, cells, tile, memoryLimit, ledger, onTile };
+    const { reused, prepared } = await gramMatrix(run, comparison.settings);
+    const same = sameLabels(models, given);
+    const lost = discarded + (ledger?.discarded ?? 0);
+    return { cells, comparison, work: { pairs: total, reused, prepared, same, discarded: lost } };
+  } finally {
+    await ledger?.close();
+  }
+}
+
+/** Decides how to compute: where a choice of routes is left open, by that of the state file. */
+async function plan(
+  members: readonly Member[],
+  pairs: number,
+  settings: MatrixSettings,
+): Promise<{ comparison: Comparison; discarded: number }> {
+  const { memoryLimit, state, route } = settings;
+  const extent = { pairs, ...(Number.isFinite(memoryLimit) && { memoryLimit }) };
+  const comparison = await planComparison(members, settings, extent);
+  const { setting, info } = comparison;
+  if (state === undefined || setting === undefined || route !== 'auto') return { comparison, discarded: 0 };
+  const { recorded, discarded } = await recordedRoute(state, setting);
+  if (recorded === null || recorded === info.route) return { comparison, discarded };
+  const again = await planComparison(members, { ...settings, route: recorded as GramRoute }, extent);
+  return { comparison: again, discarded };
+}
+
+async function ledgerFor(
+  members: readonly Member[],
+  { setting, info: { route } }: Comparison,
+  cells: Cells,
+  { state, signal }: MatrixSettings,
+): Promise<StateLedger | undefined> {
+  if (state === undefined || setting === undefined) return undefined;
+  const identities: string[] = [];
+  for (const member of members) identities.push(await member.identity());
+  return openLedger(state, { common: setting, route }, identities, cells, signal);
 }

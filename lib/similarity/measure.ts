@@ -10,6 +10,7 @@ import type { ResolvedSettings, Settings } from './options.js';
 import { chainShape, planRoute, type RouteJob } from './planner.js';
 import { chooseRoute, type Route } from './route.js';
 import { chainSources, checkComparable, type Sources, weightSources } from './sources.js';
+import { settingOf } from './state/setting.js';
 import type { Measure, ResultInfo, RouteEstimate } from './types.js';
 
 /** A comparison ready to be computed: everything checked; nothing multiplied yet but by the forward pass of `behavioural`. */
@@ -19,6 +20,10 @@ export interface Comparison {
   /** What the models do on given inputs, for the measure `behavioural`. */
   readonly behaviours?: Behaviours;
   readonly info: ResultInfo;
+  /**
+   * What the inner products depend on beside the two models and the route, as JSON; absent where they are not worth keeping.
+   */
+  readonly setting?: string;
 }
 
 /** What the choice of a route depends on beside the models. */
@@ -37,11 +42,9 @@ export async function planComparison(
   const models = members.map(({ outline }) => outline);
   if (settings.measure === 'weights') {
     const resolved = asFeatures(settings, settings.measure);
-    return {
-      sources: weightSources(models),
-      settings: resolved,
-      info: resultInfo(resolved, EXACT, null, settings.measure),
-    };
+    const sources = weightSources(models);
+    const info = resultInfo(resolved, EXACT, null, settings.measure);
+    return { sources, settings: resolved, info, setting: settingOf(info, settings.perOutput, sources.names) };
   }
   if (settings.measure === 'behavioural') {
     const resolved = asFeatures(settings, settings.measure);
@@ -72,7 +75,9 @@ async function planFunctions(
   const { name, law } = await whiten(settings.input, models[0].inputShape[1], settings.signal);
   const plan = planGram(models, route, law, resolved, extent);
   const info = { ...resultInfo(resolved, route, name, measure), ...plan };
-  return { sources: chainSources(models, route.chain, law, plan.route ?? undefined), settings: resolved, info };
+  const sources = chainSources(models, route.chain, law, plan.route ?? undefined);
+  const setting = settingOf(info, settings.perOutput, sources.names, route.chain, law);
+  return { sources, settings: resolved, info, setting };
 }
 
 /** The route to the Gram matrix of models of one block: the cheapest, or the one that was asked for. */

@@ -41,16 +41,18 @@ export class Cells {
   }
 
   /** Puts the products of a job where they belong; ⟨b,a⟩ is ⟨a,b⟩. */
-  async put({ rows, columns, symmetric }: Job, { total, perOutput }: GramTile, pacer: Pacer): Promise<void> {
-    const size = this.#slices.length;
+  async put({ rows, columns, symmetric }: Job, tile: GramTile, pacer: Pacer): Promise<void> {
     for (const [r, i] of rows.entries()) {
-      for (let c = symmetric ? r : 0; c < columns.length; c++) {
-        const at = r * columns.length + c;
-        this.#set(this.#whole, i, columns[c], total[at]);
-        for (let s = 0; s < size; s++) this.#set(this.#slices[s], i, columns[c], perOutput![at * size + s]);
-      }
-      if (pacer.due(16 * (1 + size) * columns.length)) await pacer.pause();
+      for (let c = symmetric ? r : 0; c < columns.length; c++) this.set(i, columns[c], tile, r * columns.length + c);
+      if (pacer.due(16 * (1 + this.#slices.length) * columns.length)) await pacer.pause();
     }
+  }
+
+  /** Puts the products of models i and j, which stand at place `at` of a tile. */
+  set(i: number, j: number, { total, perOutput }: GramTile, at: number): void {
+    const size = this.#slices.length;
+    this.#set(this.#whole, i, j, total[at]);
+    for (let s = 0; s < size; s++) this.#set(this.#slices[s], i, j, perOutput![at * size + s]);
   }
 
   #set({ gram, own }: Slice, i: number, j: number, value: number): void {

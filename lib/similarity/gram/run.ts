@@ -90,6 +90,9 @@ async function outstanding(pairs: PairSet, ledger: Ledger | undefined, pacer: Pa
   return { needed: [...needed].sort((a, b) => a - b), missing };
 }
 
+/** The part of the memory that the results of a tile may take. */
+const RESULTS_PART = 1 / 8;
+
 /** Prepares all models, or finds out how many fit; and cuts tiles and blocks to that. */
 async function makeRoom(
   { tile, memoryLimit, pairs, sources }: GramRun,
@@ -98,15 +101,17 @@ async function makeRoom(
   { progress }: Progressing,
   { perOutput }: GramSettings,
 ): Promise<Extents> {
-  const results = 8 * tile * tile * (1 + (perOutput ? sources.names.length : 0));
-  const capacity = Number.isFinite(memoryLimit) ? await residents.measure(memoryLimit, results) : needed.length;
+  const cell = 8 * (1 + (perOutput ? sources.names.length : 0));
+  const side = Math.min(tile, Math.max(1, Math.floor(Math.sqrt((memoryLimit * RESULTS_PART) / cell))));
+  const limited = Number.isFinite(memoryLimit);
+  const capacity = limited ? await residents.measure(memoryLimit, cell * side * side) : needed.length;
   if (capacity >= needed.length) {
     let done = 0;
     const onPrepared = () => progress('prepare', ++done, needed.length);
     await residents.hold(needed, new Set(needed), onPrepared);
-    return { tile, block: pairs.count };
+    return { tile: side, block: pairs.count };
   }
-  return extentsFor(capacity, tile);
+  return extentsFor(capacity, side);
 }
 
 /** A block of rows that stays, and two tiles of columns: the one at work and the next. */
