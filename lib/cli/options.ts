@@ -54,7 +54,7 @@ function parseMeasures(text: string): Measure[] {
   const measures = MEASURES.filter((measure) => names.includes(measure));
   const known = names.every((name) => measures.includes(name as Measure));
   if (known && measures.length === names.length) return names as Measure[];
-  throw new InvalidArgumentError(`Allowed are ${MEASURES.join(', ')}, each once.`);
+  throw new InvalidArgumentError(`Allowed choices are ${MEASURES.join(', ')}, each once.`);
 }
 
 export function addComparisonOptions(command: Command, measure: Option): Command {
