@@ -44,6 +44,12 @@ struct MicroKernels {
   void (*pair_finish)(std::size_t depth, const T* a, const T* b, const double* partial, std::size_t outputs,
                       const double* da, const double* db, double* sums);
 
+  // Part of one row of Σ_h d_h (L_h R_hᵀ + R_h L_hᵀ), for several outputs at once (gaussian/dense_form.h):
+  //   out[c·out_row + j] = Σ_h d[h·d_step + c] (l[h] · right[h·nr + j] + r[h] · left[h·nr + j])
+  // for c < outputs ≤ mr, j < columns ≤ nr. `left` and `right` are column panels, l and r the row's own elements of all units.
+  void (*form)(std::size_t units, const T* l, const T* r, const T* left, const T* right, const T* d,
+               std::ptrdiff_t d_step, T* out, std::ptrdiff_t out_row, int outputs, int columns);
+
   // c[i·c_row + j] (+)= Σ_k a[i·a_row + k·a_step] b[k·b_step + j] for small products, read in place: nothing is packed, and the columns of b
   // and c are contiguous. No alignment is needed.
   void (*small)(std::size_t rows, std::size_t columns, std::size_t depth, const T* a, std::ptrdiff_t a_row,

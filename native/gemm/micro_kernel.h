@@ -2,6 +2,7 @@
 // kernels_*.cc files.
 #pragma once
 
+#include "form_kernel.h"
 #include "series_kernel.h"
 #include "vector_kernel.h"
 
@@ -163,6 +164,7 @@ struct MicroKernel {
             &gemm,
             &pair_partial,
             &pair_finish,
+            &FormKernel<V, MR, NV>::run,
             &Vectors::small,
             &Vectors::dot,
             &Vectors::sum,
