@@ -18,9 +18,6 @@ constexpr std::size_t kPart = 4096;
 constexpr std::size_t kDepth = 256;
 // Partial products that are kept before they are added up.
 constexpr std::size_t kPartials = std::size_t{1} << 21;
-// A pair by itself is read once, which dot products do without packing.
-constexpr std::size_t kFewPairs = 4;
-
 // What a tile of these sides takes in whole micro-tiles.
 std::size_t padded(std::size_t rows, std::size_t columns, std::size_t mr, std::size_t nr) {
   return ceil_div(rows, mr) * mr * ceil_div(columns, nr) * nr;
@@ -140,7 +137,9 @@ void FeatureProducts<T>::add(double* slices) const {
 
 template <class T>
 void FeatureProducts<T>::multiply(const Part& part, const Block& block, double* sums) const {
-  if (symmetric_ || rows_.size() * columns_.size() > kFewPairs) return multiply_packed(part, block, sums);
+  if (symmetric_ || rows_ != columns_) return multiply_packed(part, block, sums);
+  // Both orders of a pair by itself: dot products read it once, without packing. They round otherwise, so that no tile of a matrix, where
+  // results may not depend on the others in the tile, is computed so.
   const std::size_t height = block.i1 - block.i0, width = block.j1 - block.j0;
   for (std::size_t i = 0; i < height; ++i) {
     for (std::size_t j = 0; j < width; ++j) {

@@ -14,8 +14,6 @@ export interface Features {
 
 /** Elements of a vector multiplied at a time: parts of a fixed length, so that no result depends on what else is in the tile. */
 const DEPTH = 512;
-/** A pair by itself is read once, which dot products do without packing. */
-const FEW_PAIRS = 4;
 
 /**
  * Adds the product of row i and column j over output c to `slices[(i·columns + j)·outputs + c]`: a symmetric rank-k product over the
@@ -30,7 +28,9 @@ export async function addFeatureProducts(
 ): Promise<void> {
   const { rows, columns, offsets, symmetric } = features;
   const outputs = offsets.length - 1;
-  const packed = symmetric || rows.length * columns.length > FEW_PAIRS;
+  // Both orders of a pair by itself: dot products read it once, without packing. They round otherwise, so that no tile of a matrix,
+  // where results may not depend on the others in the tile, is computed so.
+  const packed = symmetric || rows.some((row, i) => row !== columns[i]) || rows.length !== columns.length;
   const sums = new Float64Array(rows.length * columns.length);
   for (let c = 0; c < outputs; c++) {
     sums.fill(0);

@@ -100,7 +100,12 @@ function* tileJobs(lacking: Lacking): Generator<Job> {
     if (group === undefined) groups.set(key, { rows: [i], columns, symmetric: false });
     else group.rows.push(i);
   }
-  yield* groups.values();
+  for (const job of groups.values()) yield { ...job, symmetric: isOne(job) };
+}
+
+/** Whether a job is of one model with itself. */
+function isOne({ rows, columns }: Job): boolean {
+  return rows.length === 1 && columns.length === 1 && rows[0] === columns[0];
 }
 
 /** How many inner products a job computes. */
