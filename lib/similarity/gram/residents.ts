@@ -1,8 +1,8 @@
-import type { Backend, PreparedModel } from '../../backend/backend.js';
+import type { PreparedModel } from '../../backend/backend.js';
 import { TensimError } from '../../errors.js';
 import { sizeOf } from '../../tensor/tensor.js';
 import type { Member } from '../members.js';
-import type { Sources } from '../sources.js';
+import type { Source, Sources } from '../sources.js';
 import type { GramSettings } from './control.js';
 
 /**
@@ -34,7 +34,7 @@ export class Residents {
   async measure(limit: number, spare: number): Promise<number> {
     const sizes = this.#members.map(({ outline }) => parametersOf(outline.parameters));
     const largest = sizes.reduce((best, size, i) => (size > sizes[best] ? i : best), 0);
-    await this.hold([largest], new Set());
+    await this.hold([largest], []);
     const { bytes } = this.get([largest])[0];
     // While it is read, a model takes its weights as they come from the file, and again as they are folded.
     const reading = 2 * 8 * sizes[largest];
@@ -51,54 +51,48 @@ export class Residents {
     return capacity;
   }
 
+  /** How many models fit. */
+  get capacity(): number {
+    return this.#capacity;
+  }
+
+  /** Whether all of these are prepared. */
+  has(numbers: Iterable<number>): boolean {
+    for (const number of numbers) if (!this.#models.has(number)) return false;
+    return true;
+  }
+
   /**
-   * Prepares those of the models that are not. One call at a time; what `pinned` names stays.
+   * Prepares those of the models that are not; one call at a time.
+   * @param pinned what must stay; the models themselves do.
    * @param onPrepared called after each.
    */
-  hold(numbers: Iterable<number>, pinned: ReadonlySet<number>, onPrepared: () => void = () => {}): Promise<void> {
-    this.#busy = this.#hold([...numbers], pinned, onPrepared);
+  hold(numbers: Iterable<number>, pinned: Iterable<number>, onPrepared: () => void = () => {}): Promise<void> {
+    this.#busy = this.#prepare([...numbers], new Set([...pinned, ...numbers]), onPrepared);
     return this.#busy;
   }
 
-  async #hold(numbers: readonly number[], pinned: ReadonlySet<number>, onPrepared: () => void): Promise<void> {
+  async #prepare(numbers: readonly number[], keep: ReadonlySet<number>, onPrepared: () => void): Promise<void> {
     const { backend, dtype, signal, threads } = this.#settings;
-    const lacking = numbers.filter((number) => !this.#touch(number));
-    const keep = new Set([...pinned, ...numbers]);
+    const lacking = numbers.filter((number) => !this.#models.has(number));
     let coming = this.#read(lacking[0]);
     for (const [place, number] of lacking.entries()) {
       const source = await coming;
       // The next file is read while this model is prepared.
       coming = this.#read(lacking[place + 1]);
       this.#makeRoom(keep);
-      this.#models.set(number, await this.#prepare(backend, source!, { dtype, signal, threads }));
+      this.prepared++;
+      this.#models.set(number, await backend.prepare(source!, dtype, { signal, threads }));
       onPrepared();
       signal?.throwIfAborted();
     }
   }
 
-  #prepare(
-    backend: Backend,
-    source: Awaited<ReturnType<Sources['of']>>,
-    { dtype, signal, threads }: Pick<GramSettings, 'dtype' | 'signal' | 'threads'>,
-  ): Promise<PreparedModel> {
-    this.prepared++;
-    return backend.prepare(source, dtype, { signal, threads });
-  }
-
   /** Starts to read a model. What goes wrong is known when it is waited for, if ever. */
-  #read(number: number | undefined): Promise<Awaited<ReturnType<Sources['of']>> | undefined> {
+  #read(number: number | undefined): Promise<Source | undefined> {
     const source = number === undefined ? Promise.resolve(undefined) : this.#sources.of(this.#members[number]);
     source.catch(() => {});
     return source;
-  }
-
-  /** Notes a use; false if the model is not here. */
-  #touch(number: number): boolean {
-    const model = this.#models.get(number);
-    if (model === undefined) return false;
-    this.#models.delete(number);
-    this.#models.set(number, model);
-    return true;
   }
 
   #makeRoom(keep: ReadonlySet<number>): void {
@@ -110,16 +104,14 @@ export class Residents {
     }
   }
 
-  /** Models that `hold` has prepared. */
+  /** Models that are prepared; they count as just used. */
   get(numbers: readonly number[]): PreparedModel[] {
-    return numbers.map((number) => this.#models.get(number)!);
-  }
-
-  /** Bytes of all that are prepared now. */
-  get bytes(): number {
-    let bytes = 0;
-    for (const model of this.#models.values()) bytes += model.bytes;
-    return bytes;
+    return numbers.map((number) => {
+      const model = this.#models.get(number)!;
+      this.#models.delete(number);
+      this.#models.set(number, model);
+      return model;
+    });
   }
 
   /** Waits for what is being prepared, and disposes of all. */

@@ -8,6 +8,7 @@ import { checkProduct, type GramSettings, jobControl, type Report, reporter } fr
 import { type PairSet, pairCount } from './pairs.js';
 import { Residents } from './residents.js';
 import { type Extents, type Job, jobPairs, jobs } from './schedule.js';
+import { Upcoming } from './upcoming.js';
 
 /** What is known already, and where finished jobs are kept. */
 export interface Ledger {
@@ -108,7 +109,7 @@ async function makeRoom(
   if (capacity >= needed.length) {
     let done = 0;
     const onPrepared = () => progress('prepare', ++done, needed.length);
-    await residents.hold(needed, new Set(needed), onPrepared);
+    await residents.hold(needed, [], onPrepared);
     return { tile: side, block: pairs.count };
   }
   return extentsFor(capacity, side);
@@ -116,7 +117,7 @@ async function makeRoom(
 
 /** A block of rows that stays, and two tiles of columns: the one at work and the next. */
 export function extentsFor(capacity: number, tile: number): Extents {
-  const side = Math.max(1, Math.min(tile, Math.floor(capacity / 4)));
+  const side = Math.max(1, Math.min(tile, Math.floor(capacity / 8)));
   const block = Math.max(1, Math.floor((capacity - 2 * side) / side)) * side;
   return { tile: side, block };
 }
@@ -130,23 +131,16 @@ async function compute(
 ): Promise<void> {
   const { backend, measure, perOutput, signal } = settings;
   const pacer = new Pacer(signal);
-  let job = order.next().value as Job | undefined;
-  if (job !== undefined) await residents.hold(modelsOf(job), new Set());
-  while (job !== undefined) {
-    const { rows, columns, symmetric } = job;
+  const upcoming = new Upcoming(order, residents);
+  for (let job = await upcoming.next(); job !== undefined; job = await upcoming.next()) {
     const inJob = jobPairs(job);
-    const following = order.next().value as Job | undefined;
-    const [models, others] = [residents.get(rows), residents.get(columns)];
-    const coming = following && residents.hold(modelsOf(following), modelsOf(job));
-    coming?.catch(() => {});
     const control = jobControl(settings, count.done, inJob, count.total, count.progress);
-    const tile = await backend.gramTile({ measure, symmetric, perOutput }, models, others, control);
+    const [rows, columns] = [residents.get(job.rows), residents.get(job.columns)];
+    const tile = await backend.gramTile({ measure, symmetric: job.symmetric, perOutput }, rows, columns, control);
     await finish(run, job, tile, pacer);
     count.done += inJob;
     count.progress('compare', count.done, count.total);
     signal?.throwIfAborted();
-    await coming;
-    job = following;
   }
 }
 
@@ -160,8 +154,4 @@ async function finish({ members, cells, ledger, onTile }: GramRun, job: Job, til
   await cells.put(job, tile, pacer);
   await ledger?.keep(job, tile);
   onTile?.({ rows: job.rows.map(label), columns: job.columns.map(label), gram: tile.total });
-}
-
-function modelsOf({ rows, columns }: Job): Set<number> {
-  return new Set([...rows, ...columns]);
 }
