@@ -135,7 +135,9 @@ export async function similarityOptions(
     threads,
     perOutput,
     signal: io.signal,
-    onProgress: ({ phase, done, total }: Progress) => progress.update(PHASES[phase], done, total),
+    onProgress: ({ phase, done, total }: Progress) => {
+      progress.update(PHASES[phase], done, total, phase === 'compare' ? 'pairs' : undefined);
+    },
   };
 }
 

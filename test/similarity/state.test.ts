@@ -2,13 +2,12 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
-import { RecordLog } from '../../lib/similarity/state/log.js';
-import { decodeRecord } from '../../lib/similarity/state/records.js';
 import type { MatrixOptions, SimilarityMatrix } from '../../lib/similarity/types.js';
 import { temporaryFolder } from '../formats/safetensors/helpers.js';
 import { availableBackends } from '../support/backends.js';
 import { blockModel } from '../support/models.js';
 import { random } from '../support/random.js';
+import { pairsIn } from '../support/state.js';
 
 const root = temporaryFolder();
 let files = 0;
@@ -20,19 +19,6 @@ const models = (count: number, seed = 1) => {
   return Array.from({ length: count }, (_, i) => blockModel(draw, shape, `model ${i}`));
 };
 type Options = Omit<MatrixOptions, 'rows' | 'columns' | 'reference'>;
-
-/** The pairs that a state file has, as often as they stand in it. */
-async function pairsIn(path: string): Promise<string[]> {
-  const pairs: string[] = [];
-  const log = await RecordLog.open(path, (payload) => {
-    const record = decodeRecord(payload);
-    if (record.kind !== 'tile') return;
-    const { rows, columns, symmetric } = record.job;
-    for (const i of rows) for (const j of columns) if (!symmetric || i <= j) pairs.push(`${record.setting}: ${i},${j}`);
-  });
-  await log.close();
-  return pairs;
-}
 
 const same = (a: SimilarityMatrix, b: SimilarityMatrix) => {
   expect(a.gram).toEqual(b.gram);
@@ -144,13 +130,18 @@ describe('a damaged state file', () => {
     await similarityMatrix(list.slice(0, 3), { ...options, state });
     const whole = await similarityMatrix(list, { ...options, state });
     const good = readFileSync(state);
-    for (const bytes of change(good)) {
+    for (const [place, bytes] of change(good).entries()) {
       writeFileSync(state, bytes);
       const result = await similarityMatrix(list, { ...options, state }).catch((error) => error);
       check(result, bytes);
       if ('gram' in result) {
         same(result, whole);
-        expect((await similarityMatrix(list, { ...options, state })).work).toMatchObject({ reused: 10, discarded: 0 });
+        // What was left behind is good again.
+        if (place % 16 === 0)
+          expect((await similarityMatrix(list, { ...options, state })).work).toMatchObject({
+            reused: 10,
+            discarded: 0,
+          });
       } else expect(readFileSync(state)).toEqual(bytes);
     }
   }
