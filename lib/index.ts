@@ -63,6 +63,7 @@ export type {
   Progress,
   ResultInfo,
   RouteEstimate,
+  Sampling,
   SimilarityMatrix,
   SimilarityOptions,
   SimilarityResult,

@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { parseBytes } from '../bytes.js';
 import { loadInputs } from '../model/inputs_file.js';
+import { parseDecimal } from '../model/words.js';
 import { routeText, type TextOptions } from '../report/text.js';
 import { checkReportFile, type Report, writeReport } from '../report/write.js';
 import type { Measure, Progress, ResultInfo, SimilarityOptions } from '../similarity/types.js';
@@ -21,6 +22,9 @@ export interface ComparisonFlags {
   readonly backend: NonNullable<SimilarityOptions['backend']>;
   readonly threads?: number;
   readonly perOutput?: boolean;
+  readonly seed?: number;
+  readonly tolerance?: number;
+  readonly maxSamples?: number;
   readonly model?: string;
   readonly config?: string;
   readonly json?: boolean;
@@ -63,9 +67,9 @@ export function addComparisonOptions(command: Command, measure: Option): Command
     .addOption(
       new Option(
         '--method <method>',
-        'how: exact (auto, where it applies), or closure, an approximation of unknown error for any depth',
+        'how: exact; sampled (auto: where exact does not apply); or closure, an approximation of unknown error for any depth',
       )
-        .choices(['auto', 'exact', 'closure'])
+        .choices(['auto', 'exact', 'closure', 'sampled'])
         .default('auto'),
     )
     .addOption(
@@ -78,7 +82,7 @@ export function addComparisonOptions(command: Command, measure: Option): Command
     )
     .option(
       '--input <law>',
-      'law of the input: "standard", "onehot", "sigma=S", or a .json or .safetensors file with "mean" and/or "cov"',
+      'law of the input: "standard", "onehot", "tokens" (by sampling), "sigma=S", or a .json or .safetensors file with "mean" and/or "cov"',
       'standard',
     )
     .option(
@@ -89,6 +93,9 @@ export function addComparisonOptions(command: Command, measure: Option): Command
     .addOption(backendOption())
     .addOption(threadsOption())
     .option('--per-output', 'also compare every output by itself')
+    .option('--seed <number>', 'sampled: which random inputs (default: 0)', parseWhole)
+    .option('--tolerance <width>', 'sampled: half the width of the 95 % intervals (default: 0.005)', parseTolerance)
+    .option('--max-samples <count>', 'sampled: inputs to evaluate at most (default: 262144)', parseWhole)
     .addOption(modelOption())
     .addOption(configOption())
     .option('--verbose', 'say on stderr what each route was expected to cost')
@@ -124,7 +131,7 @@ export async function similarityOptions(
   io: Io,
   progress: ProgressLine,
 ): Promise<SimilarityOptions> {
-  const { method, route, inputs, dtype, backend, threads, perOutput } = flags;
+  const { method, route, inputs, dtype, backend, threads, perOutput, seed, tolerance, maxSamples } = flags;
   return {
     method,
     route,
@@ -134,6 +141,9 @@ export async function similarityOptions(
     backend,
     threads,
     perOutput,
+    seed,
+    tolerance,
+    maxSamples,
     signal: io.signal,
     onProgress: ({ phase, done, total }: Progress) => {
       progress.update(PHASES[phase], done, total, phase === 'compare' ? 'pairs' : undefined);
@@ -144,6 +154,7 @@ export async function similarityOptions(
 const PHASES: Readonly<Record<Progress['phase'], string>> = {
   open: 'reading',
   evaluate: 'evaluating',
+  sample: 'sampling',
   prepare: 'preparing',
   compare: 'comparing',
 };
@@ -186,6 +197,17 @@ function parseThreads(text: string): number {
   const threads = /^\d+$/.test(text) ? Number(text) : 0;
   if (threads >= 1 && threads <= 4096) return threads;
   throw new InvalidArgumentError('It must be an integer between 1 and 4096.');
+}
+
+function parseWhole(text: string): number {
+  if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
+  throw new InvalidArgumentError('It must be a whole number.');
+}
+
+function parseTolerance(text: string): number {
+  const width = parseDecimal(text);
+  if (width !== undefined && width > 0 && width <= 1) return width;
+  throw new InvalidArgumentError('It must be a number between 0 and 1.');
 }
 
 const collect = (file: string, files: readonly string[]): string[] => [...files, file];

@@ -22,6 +22,7 @@ export function compareJson(result: SimilarityResult): Record<string, unknown> {
       perOutput: perOutput.map((slice) => ({
         name: slice.name,
         similarity: slice.similarity === null ? null : numberOrNull(slice.similarity),
+        ...(slice.standardError !== undefined && { standardError: slice.standardError }),
         distance: numberOrNull(slice.distance),
         innerProduct: numberOrNull(slice.innerProduct),
         normA: numberOrNull(slice.normA),
@@ -33,7 +34,7 @@ export function compareJson(result: SimilarityResult): Record<string, unknown> {
 
 /** A similarity matrix as plain data, the contract `tensim.matrix/1`. Undefined similarities are null. */
 export function matrixJson(matrix: SimilarityMatrix): Record<string, unknown> {
-  const { labels, window, cosine, gram, behaviour, perOutput } = matrix;
+  const { labels, window, cosine, cosineError, gram, behaviour, perOutput } = matrix;
   return {
     schema: 'tensim.matrix/1',
     labels: [...labels],
@@ -41,6 +42,7 @@ export function matrixJson(matrix: SimilarityMatrix): Record<string, unknown> {
     window,
     same: matrix.work.same,
     cosine: rowsJson(cosine),
+    ...(cosineError && { cosineError: rowsJson(cosineError) }),
     gram: rowsJson(gram),
     ...(behaviour && {
       behaviour: {
@@ -53,6 +55,7 @@ export function matrixJson(matrix: SimilarityMatrix): Record<string, unknown> {
       perOutput: {
         names: [...perOutput.names],
         cosine: perOutput.cosine.map(rowsJson),
+        ...(perOutput.cosineError && { cosineError: perOutput.cosineError.map(rowsJson) }),
         gram: perOutput.gram.map(rowsJson),
       },
     }),
@@ -69,10 +72,14 @@ export function* matrixJsonText(matrix: SimilarityMatrix): Generator<string> {
 }
 
 function* matrixBody(matrix: SimilarityMatrix): Generator<string> {
-  const { labels, window, cosine, gram, behaviour, perOutput, work } = matrix;
+  const { labels, window, cosine, cosineError, gram, behaviour, perOutput, work } = matrix;
   yield opened({ schema: 'tensim.matrix/1', labels, ...infoJson(matrix), window, same: work.same });
   yield ',"cosine":';
   yield* rowsText(cosine);
+  if (cosineError) {
+    yield ',"cosineError":';
+    yield* rowsText(cosineError);
+  }
   yield ',"gram":';
   yield* rowsText(gram);
   if (behaviour) {
@@ -90,6 +97,10 @@ function* outputsText(perOutput: SimilarityMatrix['perOutput']): Generator<strin
   if (perOutput === undefined) return;
   yield `,"perOutput":{"names":${JSON.stringify(perOutput.names)},"cosine":`;
   yield* listText(perOutput.cosine);
+  if (perOutput.cosineError) {
+    yield ',"cosineError":';
+    yield* listText(perOutput.cosineError);
+  }
   yield ',"gram":';
   yield* listText(perOutput.gram);
   yield '}';
@@ -97,11 +108,15 @@ function* outputsText(perOutput: SimilarityMatrix['perOutput']): Generator<strin
 
 /** Rows against columns as JSON in pieces, the contract `tensim.cross/1`. */
 export function* crossJsonText(cross: CrossSimilarity): Generator<string> {
-  const { rows, columns, rowNorms, columnNorms, cosine, gram, perOutput } = cross;
+  const { rows, columns, rowNorms, columnNorms, cosine, cosineError, gram, perOutput } = cross;
   const norms = { rowNorms: Array.from(rowNorms, numberOrNull), columnNorms: Array.from(columnNorms, numberOrNull) };
   yield opened({ schema: 'tensim.cross/1', rows, columns, ...infoJson(cross), ...norms });
   yield ',"cosine":';
   yield* rowsText(cosine);
+  if (cosineError) {
+    yield ',"cosineError":';
+    yield* rowsText(cosineError);
+  }
   yield ',"gram":';
   yield* rowsText(gram);
   yield* outputsText(perOutput);
@@ -127,8 +142,8 @@ function opened(fields: object): string {
 }
 
 function infoJson(info: ResultInfo): ResultInfo {
-  const { measure, method, exact, route, estimates, standardError, input, dtype, backend } = info;
-  return { measure, method, exact, route, estimates, standardError, input, dtype, backend };
+  const { measure, method, exact, route, estimates, standardError, sampling, input, dtype, backend } = info;
+  return { measure, method, exact, route, estimates, standardError, sampling, input, dtype, backend };
 }
 
 function rowsJson(matrix: Matrix): (number | null)[][] {

@@ -2,10 +2,19 @@ import { timeText } from '../contraction/path_text.js';
 import { bytesText } from '../contraction/slicing.js';
 import type { MeasureComparison } from '../similarity/measures.js';
 import { consecutive, type Onset, onset } from '../similarity/onset.js';
+import { INTERVAL } from '../similarity/sampled/jackknife.js';
 import type { CrossSimilarity, ResultInfo, SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
 import { abbreviate, shortenLabels } from './labels.js';
 import { amountText, similarityDecimals, similarityText } from './numbers.js';
-import { behaviourRows, measureSentences, provenance, sliceNoun, summarize } from './summary.js';
+import {
+  behaviourRows,
+  errorText,
+  measureSentences,
+  provenance,
+  sliceNoun,
+  summarize,
+  toleranceSentences,
+} from './summary.js';
 
 export interface TextOptions {
   /** Set off what matters with ANSI codes. Default false. */
@@ -23,7 +32,7 @@ export function compareText(result: SimilarityResult, { colour = false }: TextOp
   const { a, b, similarity, distance, innerProduct, normA, normB, behaviour, perOutput } = result;
   const facts = columns(
     [
-      ['similarity', bold(similarityText(similarity, 6), colour)],
+      ['similarity', bold(similarityText(similarity, 6), colour) + intervalText(result)],
       ['distance', amountText(distance)],
       ['inner product', amountText(innerProduct)],
       ['norms', `${amountText(normA)} and ${amountText(normB)}`],
@@ -31,7 +40,7 @@ export function compareText(result: SimilarityResult, { colour = false }: TextOp
     ],
     'll',
   );
-  const parts = [`${a}\n${b}`, facts, footnote(result)];
+  const parts = [`${a}\n${b}`, facts, ...wrapped(toleranceSentences(result)), footnote(result)];
   if (perOutput) {
     const decimals = similarityDecimals(
       perOutput.map((slice) => slice.similarity),
@@ -40,11 +49,14 @@ export function compareText(result: SimilarityResult, { colour = false }: TextOp
     const rows = perOutput.map((slice) => [
       abbreviate(slice.name, LONGEST_LABEL),
       slice.similarity === null ? 'undefined (zero output)' : slice.similarity.toFixed(decimals),
+      ...(slice.standardError === undefined ? [] : [`± ${errorText(INTERVAL * slice.standardError)}`]),
       amountText(slice.distance),
       amountText(slice.normA),
       amountText(slice.normB),
     ]);
-    parts.push(columns([[sliceNoun(result), 'similarity', 'distance', 'norm a', 'norm b'], ...rows], 'lrrrr'));
+    const sampled = result.sampling !== null;
+    const head = [sliceNoun(result), 'similarity', ...(sampled ? ['95 %'] : []), 'distance', 'norm a', 'norm b'];
+    parts.push(columns([head, ...rows], `lr${sampled ? 'l' : ''}rrr`));
   }
   return `${parts.join('\n\n')}\n`;
 }
@@ -54,6 +66,7 @@ export function matrixText(matrix: SimilarityMatrix, { colour = false }: TextOpt
   const { headline, sentences } = summarize(matrix);
   const parts = [table(matrix) ?? curve(matrix)];
   if (headline !== null) parts.push([bold(headline, colour), ...sentences].join('\n'));
+  else parts.push(...wrapped(sentences));
   return `${[...parts, footnote(matrix)].join('\n\n')}\n`;
 }
 
@@ -162,6 +175,14 @@ function largestSteps({ labels }: SimilarityMatrix, similarities: Float64Array, 
     ]);
   return columns([['largest changes', 'similarity', ''], ...rows], 'lrl');
 }
+
+/** " ± 0.0031", half the width of the 95 % interval; nothing for what is not sampled. */
+function intervalText({ standardError }: ResultInfo): string {
+  return standardError === null ? '' : ` ± ${errorText(INTERVAL * standardError)}`;
+}
+
+/** Sentences on lines of their own, as one part of a text; none, no part. */
+const wrapped = (sentences: readonly string[]) => (sentences.length === 0 ? [] : [sentences.join('\n')]);
 
 function footnote(info: ResultInfo): string {
   return provenance(info)

@@ -4,7 +4,7 @@ import { TensimError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import { matrixBehaviour } from './behaviour.js';
 import { direction } from './direction.js';
-import { Cells } from './gram/cells.js';
+import { Cells, type Layout } from './gram/cells.js';
 import { type Distinct, distinct, inOrder, sameLabels } from './gram/distinct.js';
 import { allPairs, bandPairs, crossPairs, type PairSet, pairCount } from './gram/pairs.js';
 import { gramMatrix } from './gram/run.js';
@@ -12,9 +12,10 @@ import { tileSize } from './gram/tile_size.js';
 import { type MatrixSettings, settleMatrix } from './matrix_options.js';
 import { type Comparison, planComparison } from './measure.js';
 import type { Member } from './members.js';
+import { type SampledGram, type SampledLaw, sampledGram } from './sampled/sampled.js';
 import { type Selection, select } from './selection.js';
 import { openLedger, recordedRoute, type StateLedger } from './state/ledger.js';
-import type { CrossSimilarity, MatrixOptions, SimilarityMatrix, Work } from './types.js';
+import type { CrossSimilarity, Matrix, MatrixOptions, ResultInfo, SimilarityMatrix, Work } from './types.js';
 
 /** Options that ask for models against others. */
 type CrossOptions = MatrixOptions & (Asks<'rows'> | Asks<'columns'> | Asks<'reference'>);
@@ -65,19 +66,16 @@ async function square({ rows: given }: Selection, settings: MatrixSettings): Pro
   const models = window === null ? inOrder(found) : found;
   const count = models.members.length;
   const pairs = window === null ? allPairs(count) : bandPairs(count, models.numbers, window);
-  const { cells, comparison, work } = await compute(models, models.numbers, models.numbers, pairs, settings, given);
-  const { behaviours, info } = comparison;
-  const pacer = new Pacer(settings.signal);
+  const places = { rows: models.numbers, columns: models.numbers };
+  const { comparison, cells, ...computed } = await compute(models, places, pairs, settings, given);
+  const { behaviours } = comparison;
   const { gram } = cells;
   return {
-    ...info,
+    ...comparison.info,
     labels: given.map(({ outline }) => outline.label),
     window,
-    gram,
-    cosine: await cells.cosines(pacer),
-    ...(await slicesOf(cells, comparison, pacer)),
+    ...computed,
     ...(behaviours && { behaviour: await matrixBehaviour(behaviours, models.numbers, window, comparison.settings) }),
-    work,
     direction: (first, second) => direction(gram, first, second),
   };
 }
@@ -92,55 +90,99 @@ async function cross({ rows, columns }: Selection, settings: MatrixSettings): Pr
   const groups = [...found.members.keys()].map(group);
   const [onlyRows, inRows] = [groups.filter((g) => g === 0).length, groups.filter((g) => g < 2).length];
   const pairs = crossPairs(onlyRows, inRows, groups.length);
-  const [rowNumbers, columnNumbers] = [models.numbers.slice(0, rows.length), models.numbers.slice(rows.length)];
-  const { cells, comparison, work } = await compute(models, rowNumbers, columnNumbers, pairs, settings, given);
-  const pacer = new Pacer(settings.signal);
+  const places = { rows: models.numbers.slice(0, rows.length), columns: models.numbers.slice(rows.length) };
+  const { comparison, cells, ...computed } = await compute(models, places, pairs, settings, given);
   return {
     ...comparison.info,
     rows: rows.map(({ outline }) => outline.label),
     columns: columns.map(({ outline }) => outline.label),
-    gram: cells.gram,
-    cosine: await cells.cosines(pacer),
     rowNorms: cells.norms('rows'),
     columnNorms: cells.norms('columns'),
-    ...(await slicesOf(cells, comparison, pacer)),
-    work,
+    ...computed,
   };
 }
 
-async function slicesOf(cells: Cells, { settings, sources: { names } }: Comparison, pacer: Pacer) {
-  if (!settings.perOutput) return {};
-  return { perOutput: { names, gram: cells.sliceGrams, cosine: await cells.sliceCosines(pacer) } };
-}
-
-/** The inner products of the wanted pairs, in the cells of rows and columns. */
+/** The inner products of the wanted pairs and what follows from them, for the models at the places of the result. */
 async function compute(
   models: Distinct,
-  rows: Int32Array,
-  columns: Int32Array,
+  places: Pick<Layout, 'rows' | 'columns'>,
   pairs: PairSet,
   settings: MatrixSettings,
   given: Selection['rows'],
-): Promise<{ cells: Cells; comparison: Comparison; work: Work }> {
+) {
   const { members } = models;
-  const { memoryLimit, onTile, choice } = settings;
   const total = pairCount(pairs);
   const { comparison, discarded } = await plan(members, total, settings);
-  const { sources, info } = comparison;
+  const { sources, sampledLaw } = comparison;
   const slices = settings.perOutput ? sources.names.length : 0;
-  const cells = new Cells({ rows, columns, count: members.length, slices, window: choice.window });
-  const estimate = info.estimates.find(({ route }) => route === info.route);
-  const tile = tileSize(estimate === undefined ? null : estimate.flops / total, slices);
+  const cells = new Cells({ ...places, count: members.length, slices, window: settings.choice.window });
+  const same = sameLabels(models, given);
+  if (sampledLaw !== undefined) {
+    const sampled = await sample(members, sampledLaw, cells, comparison);
+    const work: Work = { pairs: total, reused: 0, prepared: members.length, same, discarded };
+    return { comparison, cells, ...(await resultOf(cells, comparison, sampled)), work };
+  }
   const ledger = await ledgerFor(members, comparison, cells, settings);
   try {
+    const tile = tileSize(flopsOfPair(comparison.info, total), slices);
+    const { memoryLimit, onTile } = settings;
     const run = { members, sources, pairs, cells, tile, memoryLimit, ledger, onTile };
-    const { reused, prepared } = await gramMatrix(run, comparison.settings);
-    const same = sameLabels(models, given);
-    const lost = discarded + (ledger?.discarded ?? 0);
-    return { cells, comparison, work: { pairs: total, reused, prepared, same, discarded: lost } };
+    const count = await gramMatrix(run, comparison.settings);
+    const work: Work = { pairs: total, ...count, same, discarded: discarded + (ledger?.discarded ?? 0) };
+    return { comparison, cells, ...(await resultOf(cells, comparison)), work };
   } finally {
     await ledger?.close();
   }
+}
+
+function flopsOfPair({ estimates, route }: ResultInfo, pairs: number): number | null {
+  const estimate = estimates.find((one) => one.route === route);
+  return estimate === undefined ? null : estimate.flops / pairs;
+}
+
+/** Samples all models at once: whatever pairs are wanted, the work is in the evaluation of each. */
+async function sample(
+  members: readonly Member[],
+  law: SampledLaw,
+  cells: Cells,
+  { settings }: Comparison,
+): Promise<SampledGram> {
+  const models: Model[] = [];
+  for (const member of members) models.push(await member.load());
+  const labels = members.map(({ outline }) => outline.label);
+  const sampled = await sampledGram(models, labels, law, settings);
+  const all = [...members.keys()];
+  await cells.put({ rows: all, columns: all, symmetric: true }, sampled, new Pacer(settings.signal));
+  return sampled;
+}
+
+/** What the cells hold, with the errors of what was sampled. */
+async function resultOf(cells: Cells, { settings, sources: { names } }: Comparison, sampled?: SampledGram) {
+  const pacer = new Pacer(settings.signal);
+  const errors = sampled && (await cells.spread(sampled.standardError, 1, 0, pacer));
+  const sliceErrors: Matrix[] = [];
+  const { perOutputError } = sampled ?? {};
+  for (const s of perOutputError ? names.keys() : []) {
+    sliceErrors.push(await cells.spread(perOutputError!, names.length, s, pacer));
+  }
+  return {
+    ...(sampled && { standardError: largest(sampled.standardError), sampling: sampled.sampling }),
+    gram: cells.gram,
+    cosine: await cells.cosines(pacer),
+    ...(errors && { cosineError: errors }),
+    ...(settings.perOutput && {
+      perOutput: {
+        names,
+        gram: cells.sliceGrams,
+        cosine: await cells.sliceCosines(pacer),
+        ...(perOutputError && { cosineError: sliceErrors }),
+      },
+    }),
+  };
+}
+
+function largest(values: Float64Array): number {
+  return values.reduce((most, value) => Math.max(most, value), 0);
 }
 
 /** Decides how to compute: where a choice of routes is left open, by that of the state file. */

@@ -8,8 +8,9 @@ import { whiten } from './law.js';
 import type { Member } from './members.js';
 import type { ResolvedSettings, Settings } from './options.js';
 import { chainShape, planRoute, type RouteJob } from './planner.js';
-import { chooseRoute, type Route } from './route.js';
-import { chainSources, checkComparable, type Sources, weightSources } from './sources.js';
+import { chooseRoute, type ExactRoute, type Route } from './route.js';
+import type { SampledLaw } from './sampled/sampled.js';
+import { chainSources, outputNames, type Sources, weightSources } from './sources.js';
 import { settingOf } from './state/setting.js';
 import type { Measure, ResultInfo, RouteEstimate } from './types.js';
 
@@ -20,9 +21,9 @@ export interface Comparison {
   /** What the models do on given inputs, for the measure `behavioural`. */
   readonly behaviours?: Behaviours;
   readonly info: ResultInfo;
-  /**
-   * What the inner products depend on beside the two models and the route, as JSON; absent where they are not worth keeping.
-   */
+  /** The law to sample from, where that is the method; the sources are then only names. */
+  readonly sampledLaw?: SampledLaw;
+  /** What the inner products depend on beside the two models and the route, as JSON; absent where they are not kept. */
   readonly setting?: string;
 }
 
@@ -69,10 +70,13 @@ async function planFunctions(
   measure: 'gaussian' | 'tensor',
   extent: Extent,
 ): Promise<Comparison> {
-  checkComparable(models, measure);
-  const route = chooseRoute(models, measure, settings.method);
+  const { method, input, signal } = settings;
+  const route = chooseRoute(models, measure, method, input);
+  if (input === 'tokens') return planSampling(models, settings, { name: input, law: input });
+  const named = await whiten(input, models[0].inputShape[1], signal);
+  if (route.chain === null) return planSampling(models, settings, named);
+  const { name, law } = named;
   const resolved = { ...settings, measure, backend: selectBackend(settings.backend, route.chain) };
-  const { name, law } = await whiten(settings.input, models[0].inputShape[1], settings.signal);
   const plan = planGram(models, route, law, resolved, extent);
   const info = { ...resultInfo(resolved, route, name, measure), ...plan };
   const sources = chainSources(models, route.chain, law, plan.route ?? undefined);
@@ -80,10 +84,25 @@ async function planFunctions(
   return { sources, settings: resolved, info, setting };
 }
 
+function planSampling(
+  models: readonly Outline[],
+  settings: Settings,
+  { name, law }: { readonly name: string; readonly law: SampledLaw },
+): Comparison {
+  if (settings.route !== 'auto') throw noChoice(settings.route, 'the method "sampled" has');
+  const resolved = { ...settings, measure: 'gaussian', backend: selectBackend(settings.backend) } as const;
+  return {
+    sources: { names: outputNames(models[0]), of: () => Promise.reject(new Error('samples are not prepared')) },
+    settings: resolved,
+    info: resultInfo(resolved, { method: 'sampled', exact: false }, name, 'gaussian'),
+    sampledLaw: law,
+  };
+}
+
 /** The route to the Gram matrix of models of one block: the cheapest, or the one that was asked for. */
 function planGram(
   models: readonly Outline[],
-  { chain, method }: Route,
+  { chain, method }: ExactRoute,
   law: WhitenedLaw,
   { route, dtype, threads, backend }: ResolvedSettings,
   extent: Extent,
@@ -118,6 +137,7 @@ function resultInfo(
     route: null,
     estimates: [],
     standardError: null,
+    sampling: null,
     input,
     dtype,
     backend: backend.name,

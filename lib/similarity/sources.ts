@@ -3,7 +3,6 @@ import { TensimError } from '../errors.js';
 import { contiguous } from '../model/contiguous.js';
 import type { Outline } from '../model/outline.js';
 import type { Member } from './members.js';
-import { blocksOf } from './route.js';
 
 /** What backends prepare of a model. */
 export type Source = ChainSource | FeatureSource;
@@ -17,8 +16,7 @@ export interface Sources {
 
 /**
  * Makes sure that models can be compared as functions, before anything is computed.
- * @throws TensimError `UNSUPPORTED_LAYER`, also for models whose blocks are of different kinds; `SHAPE_MISMATCH` if they differ in
- * positions, inputs or outputs, or under `tensor` in degree.
+ * @throws TensimError `UNSUPPORTED_LAYER`; `SHAPE_MISMATCH` if they differ in positions, inputs or outputs, or under `tensor` in degree.
  */
 export function checkComparable(models: readonly Outline[], measure: 'gaussian' | 'tensor'): void {
   for (const model of models) checkSupported(model, measure);
@@ -27,7 +25,6 @@ export function checkComparable(models: readonly Outline[], measure: 'gaussian' 
   for (const other of others) {
     if (measure === 'tensor') requireEqualDegree(first, other);
   }
-  requireEqualKinds(models);
 }
 
 /** @throws TensimError `SHAPE_MISMATCH` if models differ in positions, inputs or outputs. */
@@ -48,12 +45,17 @@ export function chainSources(
 ): Sources {
   const [positions, inputs] = first.inputShape;
   return {
-    names: Array.from({ length: first.outputShape[1] }, (_, c) => String(c)),
+    names: outputNames(first),
     async of(member) {
       const { layers } = await member.load();
       return { kind: 'chain', layers, inputs, positions, method, route, law };
     },
   };
+}
+
+/** What the outputs of a model are called in results. */
+export function outputNames({ outputShape }: Outline): readonly string[] {
+  return Array.from({ length: outputShape[1] }, (_, c) => String(c));
 }
 
 /**
@@ -102,19 +104,23 @@ function requireEqualDegree(a: Outline, b: Outline): void {
   );
 }
 
-/** Chains are compared block by block, so a bilinear block can stand beside a bilinear block only, and attention beside attention. */
-function requireEqualKinds(models: readonly Outline[]): void {
+/**
+ * What keeps models from being compared block by block: there a bilinear block can stand beside a bilinear block only, and attention beside
+ * attention. Null: nothing.
+ */
+export function unequalKinds(models: readonly Outline[]): TensimError | null {
   const longest = models.reduce((best, model) => (blocksOf(model).length > blocksOf(best).length ? model : best));
   const kinds = blocksOf(longest);
   for (const model of models) {
     const place = blocksOf(model).findIndex((kind, i) => kind !== kinds[i]);
     if (place === -1) continue;
-    throw new TensimError(
+    return new TensimError(
       'UNSUPPORTED_LAYER',
       `block ${place + 1} is ${blocksOf(model)[place]} in "${model.label}" and ${kinds[place]} in "${longest.label}"`,
-      { hint: 'Networks can be compared whose blocks are of the same kinds in the same order' },
+      { hint: 'The method "sampled" compares networks of any layers' },
     );
   }
+  return null;
 }
 
 function requireEqualSize(a: Outline, b: Outline, what: string, size: (model: Outline) => number): void {
@@ -147,4 +153,9 @@ function missing(name: string, present: Outline, absent: Outline): TensimError {
     tensor: name,
     hint: WEIGHTS_HINT,
   });
+}
+
+/** The kinds of the layers of a model that are not linear, in order. */
+export function blocksOf({ layers }: Outline): string[] {
+  return layers.map(({ type }) => type).filter((type) => type !== 'linear');
 }

@@ -15,13 +15,15 @@ export type DataInputs = ModelInputs | { readonly values: ModelInputs; readonly 
 
 /**
  * The law of the input x. `'standard'` is N(0, I); `'onehot'` the Gaussian with the mean and the (singular) covariance of a
- * uniform one-hot vector; `{ sigma }` N(0, σ²I); `{ mean, cov }` N(μ, Σ) with either part left out meaning 0 or I. `mean` has length
+ * uniform one-hot vector; `'tokens'`, no Gaussian, uniform random token sequences, for models that begin with an embedding and by
+ * sampling only; `{ sigma }` N(0, σ²I); `{ mean, cov }` N(μ, Σ) with either part left out meaning 0 or I. `mean` has length
  * d, `cov` shape (d, d), symmetric positive semi-definite, singular allowed. Where there are positions, each has this law and they
  * are independent.
  */
 export type InputLaw =
   | 'standard'
   | 'onehot'
+  | 'tokens'
   | { readonly sigma: number }
   | {
       readonly mean?: TensorData | readonly number[];
@@ -32,9 +34,10 @@ export type InputLaw =
 /**
  * How inner products are computed. `exact` is exact, for at most two bilinear blocks or one attention block (`tensor`: any number of
  * bilinear blocks). `closure` treats what comes out of every block as Gaussian (`gaussian` only, MATH.md section 6): exact up to one
- * block, beyond that an approximation of unknown error.
+ * block, beyond that an approximation of unknown error. `sampled` estimates from outputs on common random inputs (`gaussian` only, section 8):
+ * any layers, any law, unbiased, with a standard error.
  */
-export type Method = 'exact' | 'closure';
+export type Method = 'exact' | 'closure' | 'sampled';
 
 /**
  * What one route to the Gram matrix was expected to take (see `GramRoute`); the cheapest that fits the memory is chosen. Only ratios of
@@ -54,7 +57,7 @@ export interface RouteEstimate {
 export interface SimilarityOptions {
   /** Default `'gaussian'`. */
   readonly measure?: Measure | undefined;
-  /** Default `'auto'`: exact, and an error where that does not apply. `closure` is used only when asked for by name. */
+  /** Default `'auto'`: exact where that applies and is affordable, else sampled. `closure` is used only when asked for by name. */
   readonly method?: 'auto' | Method | undefined;
   /**
    * How models of at most one bilinear block are multiplied; all routes give the same numbers. Default `'auto'`: the one that is expected
@@ -76,6 +79,12 @@ export interface SimilarityOptions {
   readonly threads?: number | undefined;
   /** Also compare every output slice. Default false. */
   readonly perOutput?: boolean | undefined;
+  /** For `sampled`: which random inputs, a whole number from 0 to 2⁵³ − 1. Default 0. The same seed gives the same inputs on every backend. */
+  readonly seed?: number | undefined;
+  /** For `sampled`: half the width that the 95 % interval of every similarity is to have, in (0, 1]. Default 0.005. */
+  readonly tolerance?: number | undefined;
+  /** For `sampled`: inputs to evaluate at most for the result, from 1024. Default 262,144. */
+  readonly maxSamples?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
@@ -127,10 +136,33 @@ export interface FinishedTile {
 }
 
 export interface Progress {
-  /** `open`: files read to learn what they hold; `evaluate`: models run on the inputs of `behavioural`; `compare` counts pairs. */
-  readonly phase: 'open' | 'evaluate' | 'prepare' | 'compare';
+  /**
+   * `open`: files read to learn what they hold; `evaluate`: models run on the inputs of `behavioural`; `sample`: random inputs evaluated,
+   * of as many as seem to be needed; `compare` counts pairs.
+   */
+  readonly phase: 'open' | 'evaluate' | 'sample' | 'prepare' | 'compare';
   readonly done: number;
   readonly total: number;
+}
+
+/** How a sampled result came about. */
+export interface Sampling {
+  /** Random inputs that every model was evaluated on for the result. */
+  readonly samples: number;
+  /**
+   * How many equal samples would carry the norm of a model as these do, the least of all models: where a few inputs carry it, the standard
+   * errors are not to be relied on.
+   */
+  readonly effectiveSamples: number;
+  readonly seed: number;
+  /** Half the width of the 95 % interval that was asked for. */
+  readonly tolerance: number;
+  /** Half the width of the widest 95 % interval of a similarity. */
+  readonly interval: number;
+  /** Whether the interval is within the tolerance, and carried by enough samples. */
+  readonly reached: boolean;
+  /** Whether these look like models of tokens, under a law of vectors: the law `tokens` may be what is wanted. */
+  readonly tokenModels: boolean;
 }
 
 /** What every result says about how it was obtained. */
@@ -142,8 +174,10 @@ export interface ResultInfo {
   readonly route: GramRoute | null;
   /** What the routes that could be taken were expected to cost; empty where there is no choice. */
   readonly estimates: readonly RouteEstimate[];
-  /** Standard error of the similarity where it was sampled, else null. */
+  /** Standard error of the similarity where it was sampled (of a matrix: the largest of all), else null. */
   readonly standardError: number | null;
+  /** How it was sampled, if it was. */
+  readonly sampling: Sampling | null;
   /**
    * Name of the input law: `standard`, `onehot`, `sigma=2`, `custom` or the name given; of the inputs for `behavioural` (`1797 inputs`
    * or the name given); null for `weights`.
@@ -158,6 +192,8 @@ export interface SliceSimilarity {
   /** Output number as text, or the tensor's name for the `weights` measure. */
   readonly name: string;
   readonly similarity: number | null;
+  /** Of the similarity, where it was sampled. */
+  readonly standardError?: number;
   readonly distance: number;
   readonly innerProduct: number;
   readonly normA: number;
@@ -228,6 +264,8 @@ export interface SimilarityMatrix extends ResultInfo {
   readonly gram: Matrix;
   /** Similarities; the diagonal is exactly 1. */
   readonly cosine: Matrix;
+  /** Standard errors of the similarities, where they were sampled; 0 on the diagonal. */
+  readonly cosineError?: Matrix;
   readonly perOutput?: {
     /** Output numbers as text, or tensor names for the `weights` measure. */
     readonly names: readonly string[];
@@ -235,6 +273,8 @@ export interface SimilarityMatrix extends ResultInfo {
     readonly gram: readonly Matrix[];
     /** One similarity matrix per output; NaN where a slice is zero (written as null in JSON, empty elsewhere). */
     readonly cosine: readonly Matrix[];
+    /** Standard errors per output, where it was sampled. */
+    readonly cosineError?: readonly Matrix[];
   };
   /** For the measure `behavioural`. */
   readonly behaviour?: BehaviourMatrix;
@@ -255,6 +295,8 @@ export interface CrossSimilarity extends ResultInfo {
   readonly gram: Matrix;
   /** Similarities, (rows, columns). */
   readonly cosine: Matrix;
+  /** Standard errors of the similarities, where they were sampled. */
+  readonly cosineError?: Matrix;
   /** ‖a‖ of every row and of every column. */
   readonly rowNorms: Float64Array;
   readonly columnNorms: Float64Array;
@@ -263,6 +305,7 @@ export interface CrossSimilarity extends ResultInfo {
     /** One matrix per output; NaN where a slice is zero. */
     readonly gram: readonly Matrix[];
     readonly cosine: readonly Matrix[];
+    readonly cosineError?: readonly Matrix[];
   };
   readonly work: Work;
 }

@@ -22,6 +22,7 @@ const info = {
   route: 'factor',
   estimates: [],
   standardError: null,
+  sampling: null,
   input: 'standard',
   dtype: 'float64',
   backend: 'native',

@@ -80,6 +80,20 @@ export class Cells {
     return Float64Array.from(this.#layout[side], (number) => Math.sqrt(this.#whole.own[number]));
   }
 
+  /**
+   * Slice `s` of a square array of numbers for all models, (count, count, size), as (rows, columns); NaN beyond the window.
+   */
+  async spread(values: Float64Array, size: number, s: number, pacer: Pacer): Promise<Matrix> {
+    const { rows, columns, count, window } = this.#layout;
+    const matrix: Float64Array[] = [];
+    for (const [r, i] of rows.entries()) {
+      const within = (c: number) => window === null || Math.abs(r - c) <= window;
+      matrix.push(Float64Array.from(columns, (j, c) => (within(c) ? values[(i * count + j) * size + s] : Number.NaN)));
+      if (pacer.due(32 * columns.length)) await pacer.pause();
+    }
+    return matrix;
+  }
+
   /** Similarities, (rows, columns). */
   cosines(pacer: Pacer): Promise<Matrix> {
     return this.#cosinesOf(this.#whole, pacer);
