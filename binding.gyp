@@ -37,9 +37,9 @@
       'sources': ['<!@(<(ask) sources)', '<!@(<(ask) addon)'],
       'include_dirs': ['<!@(<(ask) include-dirs)'],
       'defines': ['NAPI_VERSION=8', 'NAPI_CPP_EXCEPTIONS', 'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS'],
-      # Never fused outside the kernels, as in CMakeLists.txt.
-      'cflags': ['-ffp-contract=off'],
-      'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['-ffp-contract=off'] },
+      # As in CMakeLists.txt.
+      'cflags': ['-ffp-contract=off', '-fno-math-errno'],
+      'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['-ffp-contract=off', '-fno-math-errno'] },
       'conditions': [
         ['target_arch=="x64"', { 'dependencies': ['tensim_avx2', 'tensim_avx512'] }],
         ['target_arch=="arm64"', { 'dependencies': ['tensim_neon'] }],

@@ -10,7 +10,7 @@
  * it the first that has one. Environment variables reach it: OPENBLAS_CORETYPE chooses the kernels of its OpenBLAS.
  */
 import { writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, loadavg } from 'node:os';
+import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 
 import { loadNative } from '../lib/backend/native.js';
@@ -22,53 +22,32 @@ import { INSTANCES, type Instance } from './contraction/instances.js';
 import { type Field, measure } from './contraction/measure.js';
 import { INTERPRETERS, NumpyPeer } from './contraction/numpy.js';
 import { LEGEND, type Outcome, outcomesTable } from './contraction/results.js';
+import { COMMON_OPTIONS, type CommonOptions, readCommonOptions } from './options.js';
+import { conditions } from './support.js';
 
-interface Options {
+interface Options extends CommonOptions {
   readonly instances: readonly Instance[];
-  readonly dtypes: readonly DType[];
-  readonly rounds: number;
-  readonly threads: number;
   readonly costs: boolean;
   readonly interpreters: readonly string[];
-  readonly json: string | undefined;
   readonly chart: string | undefined;
 }
 
 function readOptions(): Options {
   const { values } = parseArgs({
     options: {
-      filter: { type: 'string', multiple: true, default: [] },
-      dtype: { type: 'string', multiple: true, default: ['float64', 'float32'] },
-      rounds: { type: 'string', default: '5' },
-      threads: { type: 'string', default: String(availableParallelism()) },
+      ...COMMON_OPTIONS,
       costs: { type: 'boolean', default: false },
       python: { type: 'string' },
-      json: { type: 'string' },
       chart: { type: 'string' },
     },
   });
-  const { filter, dtype, costs, python, json, chart } = values;
-  for (const name of dtype) if (name !== 'float64' && name !== 'float32') throw new Error(`there is no dtype ${name}`);
+  const { filter, costs, python, chart } = values;
   const instances = INSTANCES.filter(
     ({ name, group }) => filter.length === 0 || filter.some((part) => name.includes(part) || group === part),
   );
   if (instances.length === 0) throw new Error(`no instance is called ${filter.join(' or ')}`);
-  return {
-    instances,
-    dtypes: dtype as DType[],
-    rounds: count(values.rounds, 'rounds'),
-    threads: count(values.threads, 'threads'),
-    costs,
-    interpreters: python === undefined ? INTERPRETERS : [python],
-    json,
-    chart,
-  };
-}
-
-function count(text: string, name: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new Error(`--${name} must be a positive integer, not ${text}`);
-  return value;
+  const interpreters = python === undefined ? INTERPRETERS : [python];
+  return { instances, costs, interpreters, chart, ...readCommonOptions(values) };
 }
 
 /** Calls `run` for every instance and dtype, saying on standard error how far it is. */
@@ -136,11 +115,8 @@ async function main(): Promise<void> {
   const native = 'reason' in loaded ? undefined : loaded.backend;
   const engines: Engine[] = native === undefined ? ['fallback'] : ['native', 'fallback'];
   const field: Field = { engines, native, numpy: undefined, threads, rounds };
-  const instructions = 'reason' in loaded ? 'fallback' : loaded.details['instruction set'];
-  const processor = cpus()[0]?.model ?? 'unknown processor';
-  // With more threads than idle cores, those of a BLAS wait for each other: figures are worth as much as the machine is quiet.
-  const load = `load average before: ${loadavg()[0]!.toFixed(1)}`;
-  const head = `${processor} (${instructions}), threads: ${threads}, medians of ${rounds} interleaved rounds, ${load}`;
+  const instructions = 'reason' in loaded ? 'fallback' : String(loaded.details['instruction set']);
+  const head = conditions(instructions, threads, rounds);
   await (options.costs ? compareCosts : compareAll)(options, field, head);
 }
 

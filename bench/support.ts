@@ -1,3 +1,7 @@
+import { cpus, loadavg } from 'node:os';
+
+import type { TensorData } from '../lib/tensor/tensor.js';
+
 /** The middle value, or the mean of the middle two. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
@@ -32,4 +36,27 @@ export function cell(value: number | undefined): string {
 export function timeCell(seconds: number): string {
   if (seconds >= 1) return `${seconds.toPrecision(3)} s`;
   return seconds >= 1e-3 ? `${cell(seconds * 1e3)} ms` : `${cell(seconds * 1e6)} µs`;
+}
+
+/** Largest differences of right results: sums in other orders, some of them cancelling almost to nothing. */
+export const TOLERANCE = { float64: 1e-9, float32: 1e-3 } as const;
+
+/** The largest difference of two results, relative to the largest magnitude of the second. */
+export function relativeDifference(result: TensorData, expected: TensorData): number {
+  if (result.length !== expected.length) return Number.POSITIVE_INFINITY;
+  let scale = 0;
+  let difference = 0;
+  for (let i = 0; i < expected.length; i++) {
+    difference = Math.max(difference, Math.abs(result[i]! - expected[i]!)); // NaN stays
+    scale = Math.max(scale, Math.abs(expected[i]!));
+  }
+  return difference / (scale || 1);
+}
+
+/** On what, how and in which company something is measured: the line above a table. */
+export function conditions(instructions: string, threads: number, rounds: number): string {
+  const processor = cpus()[0]?.model ?? 'unknown processor';
+  // With more threads than idle cores, those of one product wait for each other: figures are worth as much as the machine is quiet.
+  const load = `load average before: ${loadavg()[0]!.toFixed(1)}`;
+  return `${processor} (${instructions}), threads: ${threads}, medians of ${rounds} interleaved rounds, ${load}`;
 }

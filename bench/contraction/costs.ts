@@ -1,9 +1,10 @@
 import { compileContraction, type PathInfo } from '../../lib/index.js';
 import type { DType } from '../../lib/tensor/tensor.js';
 import { cell, formatTable, median, timeCell } from '../support.js';
+import { takeTurns } from '../turns.js';
 import { type Engine, operandsOf, ownContestant } from './engines.js';
 import { type Instance, shapesOf } from './instances.js';
-import { type Field, takeTurns } from './measure.js';
+import { type Field, TURN } from './measure.js';
 
 /** An instance contracted by the path that the default cost chooses, and by that of the fewest flops. */
 export interface CostOutcome {
@@ -46,7 +47,7 @@ export async function measureCosts(
   const same = stepsText(time.path) === stepsText(flops.path);
   const contestants = same ? [time] : [time, flops];
   for (const contestant of contestants) await contestant.run();
-  const { turns } = await takeTurns(contestants, rounds);
+  const { turns } = await takeTurns(contestants, { rounds, turn: TURN });
   const result = ({ path }: typeof time, list: readonly number[]): CostResult => {
     return { flops: path.flops, bytes: path.bytes, predicted: path.seconds, seconds: median(list) };
   };

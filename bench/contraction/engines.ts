@@ -1,7 +1,8 @@
 import { type CompiledContraction, compileContraction, type PathInfo, type Strategy } from '../../lib/index.js';
 import type { DType, Tensor } from '../../lib/tensor/tensor.js';
-import { fillPseudoRandom } from '../support.js';
-import { type Contestant, relativeDifference } from './contestant.js';
+import { fillPseudoRandom, relativeDifference } from '../support.js';
+import { timeCalls } from '../turns.js';
+import type { Contestant } from './contestant.js';
 import { type Instance, shapesOf } from './instances.js';
 
 export type Engine = 'native' | 'fallback';
@@ -74,15 +75,6 @@ export function ownContestant(
     path: compiled.path,
     run,
     check: async (expected) => relativeDifference((await run()).data, expected),
-    async time(seconds) {
-      let calls = 0;
-      const start = performance.now();
-      for (;;) {
-        await run();
-        calls++;
-        const elapsed = (performance.now() - start) / 1e3;
-        if (elapsed >= seconds) return elapsed / calls;
-      }
-    },
+    time: (seconds) => timeCalls(run, seconds),
   };
 }

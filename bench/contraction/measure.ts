@@ -1,6 +1,7 @@
 import type { NativeBackend } from '../../lib/backend/native.js';
 import type { DType } from '../../lib/tensor/tensor.js';
-import { median } from '../support.js';
+import { median, TOLERANCE } from '../support.js';
+import { takeTurns } from '../turns.js';
 import type { Contestant } from './contestant.js';
 import { type Engine, operandsOf, ownContestants } from './engines.js';
 import type { Instance } from './instances.js';
@@ -17,12 +18,9 @@ export interface Field {
 }
 
 /** Seconds of each turn of a contestant. */
-const TURN = 0.05;
+export const TURN = 0.05;
 /** Seconds of each measurement of the peak. */
 const PEAK_TURN = 0.02;
-/** Largest differences of right results: sums in other orders, some of them cancelling almost to nothing. */
-const TOLERANCE = { float64: 1e-9, float32: 1e-3 } as const;
-
 /**
  * Measures all contestants of an instance in rounds, each taking its turn in every round: neighbours on the machine come and
  * go, and a median of rounds compares like with like.
@@ -45,7 +43,8 @@ export async function measure(instance: Instance, dtype: DType, field: Field): P
       throw new Error(`${instance.name}, ${dtype}: results of ${names} differ by ${difference.toExponential(2)}`);
     }
   }
-  const { turns, peaks } = await takeTurns(contestants, rounds, () => native?.peak(dtype, PEAK_TURN));
+  const peak = () => native?.peak(dtype, PEAK_TURN);
+  const { turns, peaks } = await takeTurns(contestants, { rounds, turn: TURN, peak });
   return outcomeOf(
     instance,
     first.path,
@@ -53,20 +52,4 @@ export async function measure(instance: Instance, dtype: DType, field: Field): P
     contestants.map(({ engine, method }, i) => ({ engine, method, turns: turns[i]! })),
     peer?.refusals ?? [],
   );
-}
-
-/** The seconds of a call of every contestant, one number per round; and what `peak` gives in the same rounds. */
-export async function takeTurns(
-  contestants: readonly Contestant[],
-  rounds: number,
-  peak: () => Promise<number> | undefined = () => undefined,
-): Promise<{ turns: number[][]; peaks: number[] }> {
-  const turns: number[][] = contestants.map(() => []);
-  const peaks: number[] = [];
-  for (let round = 0; round < rounds; round++) {
-    const measured = await peak();
-    if (measured !== undefined) peaks.push(measured);
-    for (const [i, contestant] of contestants.entries()) turns[i]!.push(await contestant.time(TURN));
-  }
-  return { turns, peaks };
 }

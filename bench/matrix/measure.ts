@@ -26,7 +26,7 @@ export interface Time {
   /** Models that were compared. */
   readonly measured: number;
   readonly seconds: number;
-  /** Of them, to prepare all models; 0 for peers, who prepare nothing. */
+  /** Of them, until the last model is prepared, which the first pairs need not wait for; 0 for peers, who prepare nothing. */
   readonly prepare: number;
   readonly pairsPerSecond: number;
   /** Of the pairs alone, by the flops of the route. */

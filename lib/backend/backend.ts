@@ -110,6 +110,15 @@ export interface PreparedModel {
   dispose(): void;
 }
 
+/** A stream of random inputs: `dimension` independent standard normal numbers for every sample. */
+export interface NormalStream {
+  /** A whole number from 0 to 2⁵³ − 1. */
+  readonly seed: number;
+  /** Below 2¹¹; streams of one seed are independent. */
+  readonly stream: number;
+  readonly dimension: number;
+}
+
 export interface GramJob {
   /** `gaussian` or `tensor` for the method `one-block`; all others ignore it. MATH.md section 2. */
   readonly measure: 'gaussian' | 'tensor';
@@ -125,6 +134,21 @@ export interface GramTile {
   readonly total: Float64Array;
   /** (rows, columns, outputs), row-major, if asked for. */
   readonly perOutput?: Float64Array;
+}
+
+/** Symmetric matrices of one size, each row-major, one after the other. Lower triangles are read. */
+export interface SymmetricMatrices {
+  /** (count, size, size). */
+  readonly data: Float64Array;
+  readonly count: number;
+  readonly size: number;
+}
+
+export interface EigenPairs {
+  /** (count, size): all eigenvalues of every matrix, the largest in magnitude first. */
+  readonly values: Float64Array;
+  /** (count, wanted, size): a unit eigenvector for each of the first `wanted` (or `size`) of them. Its sign is arbitrary. */
+  readonly vectors: Float64Array;
 }
 
 /**
@@ -145,6 +169,11 @@ export interface Backend {
   ): Promise<GramTile>;
   /** The weights of a chain packed once, for any number of batches. */
   prepareForward(source: ForwardSource, dtype: DType, control?: Control): Promise<ForwardPass>;
+  /**
+   * Samples `first` to `first + count` − 1 of a stream, (count, dimension), row-major (MATH.md section 8). A number depends on the stream
+   * and its own place alone, and is the same on every backend to the bit; samples are counted below 2³².
+   */
+  normals(stream: NormalStream, first: number, count: number, control?: Control): Promise<Float64Array>;
   /** Its speed at contractions with `threads` as in `Control`: what the cost model chooses paths by. */
   machine(dtype: DType, threads?: number): Machine;
   /**
@@ -154,4 +183,9 @@ export interface Backend {
   contract(plan: ContractionPlan, operands: readonly Tensor[], control?: Control): Promise<Tensor | ScaledTensor>;
   /** The loop hafnian over pairs of legs, by the sieve of MATH.md section 4: exponential in the number of pairs. */
   loopHafnian(legs: PairedLegs, control?: Control): Promise<number>;
+  /**
+   * Eigenvalues, and the eigenvectors of the `wanted` largest in magnitude, right to some ε‖A‖.
+   * @throws TensimError (rejects) `NOT_FINITE` for a matrix that holds anything but numbers.
+   */
+  symmetricEigen(matrices: SymmetricMatrices, wanted: number, control?: Control): Promise<EigenPairs>;
 }

@@ -4,17 +4,20 @@ import { availableParallelism } from 'node:os';
 import type { ContractionPlan } from '../contraction/plan.js';
 import { TensimError, type TensimErrorCode } from '../errors.js';
 import type { PairedLegs } from '../gaussian/sieve.js';
+import { streamKey } from '../gaussian/threefry.js';
 import type { Layer } from '../model/model.js';
 import type { DType, Tensor, TensorData } from '../tensor/tensor.js';
 import type {
   Backend,
   ChainSource,
   Control,
+  EigenPairs,
   FeatureSource,
   ForwardSource,
   GramJob,
   GramTile,
   PreparedModel,
+  SymmetricMatrices,
 } from './backend.js';
 import { packageRoot } from './locate.js';
 import { nativeMachine } from './native_machine.js';
@@ -63,6 +66,21 @@ interface Addon {
     control: NativeControl,
   ): Promise<{ data: TensorData; exponent: number }>;
   loopHafnian(legs: PairedLegs, threads: number, control: NativeControl): Promise<number>;
+  normals(
+    key0: number,
+    key1: number,
+    dimension: number,
+    first: number,
+    count: number,
+    threads: number,
+    control: NativeControl,
+  ): Promise<Float64Array>;
+  symmetricEigen(
+    matrices: SymmetricMatrices,
+    wanted: number,
+    threads: number,
+    control: NativeControl,
+  ): Promise<EigenPairs>;
   gemmWorkspace(m: number, n: number, k: number, dtype: DType): number;
   speed(dtype: DType): [flopsPerSecond: number, bytesPerSecond: number];
   peak(dtype: DType, seconds: number, threads: number, control: NativeControl): Promise<number>;
@@ -179,6 +197,10 @@ function createNative(addon: Addon): NativeBackend {
       run(control, (threads, nativeControl) => addon.gramTile(job, rows, columns, threads, nativeControl)),
     loopHafnian: (legs, control = {}) =>
       run(control, (threads, nativeControl) => addon.loopHafnian(legs, threads, nativeControl)),
+    symmetricEigen: (matrices, wanted, control = {}) =>
+      run(control, (threads, nativeControl) =>
+        addon.symmetricEigen({ ...matrices, data: ownedData(matrices.data) }, wanted, threads, nativeControl),
+      ),
     async prepareForward(source, dtype, control = {}) {
       const pass = await run(control, (threads, nativeControl) =>
         addon.prepareForward(ownedForward(source), dtype, threads, nativeControl),
@@ -196,6 +218,12 @@ function createNative(addon: Addon): NativeBackend {
         },
         dispose: () => pass.dispose(),
       };
+    },
+    normals({ seed, stream, dimension }, first, count, control = {}) {
+      const [key0, key1] = streamKey(seed, stream);
+      return run(control, (threads, nativeControl) =>
+        addon.normals(key0, key1, dimension, first, count, threads, nativeControl),
+      );
     },
     peak: (dtype, seconds) => run({}, (_, nativeControl) => addon.peak(dtype, seconds, 1, nativeControl)),
   };

@@ -10,6 +10,7 @@ import {
   type ComparisonFlags,
   checkOutputs,
   explainRoute,
+  measureOption,
   similarityOptions,
   textOptions,
   writeOutputs,
@@ -30,14 +31,16 @@ export function addCompare(program: Command, io: Io): void {
     .argument('<a>', 'a .safetensors file, the index of a sharded one, or a model.json with "weights"')
     .argument('<b>', 'the other')
     .addHelpText('after', EXAMPLES);
-  addComparisonOptions(command).action((a: string, b: string, flags: ComparisonFlags) => compare(a, b, flags, io));
+  addComparisonOptions(command, measureOption()).action((a: string, b: string, flags: ComparisonFlags) =>
+    compare(a, b, flags, io),
+  );
 }
 
 async function compare(a: string, b: string, flags: ComparisonFlags, io: Io): Promise<void> {
   await checkOutputs(flags.out);
   const progress = createProgress(io);
   try {
-    const options = await similarityOptions(flags, io, progress);
+    const options = { ...(await similarityOptions(flags, io, progress)), measure: flags.measure };
     const [labelA, labelB] = labelsOf([a, b]);
     const { signal } = io;
     const { model, config } = flags;

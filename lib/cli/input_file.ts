@@ -11,12 +11,12 @@ import { type Tensor, tensor } from '../tensor/tensor.js';
 const JSON_BYTES = 256 * 1024 * 1024;
 
 /**
- * The input law that `--input` names: `standard`, `onehot`, `sigma=S`, or a file with `mean` (d) and/or `cov` (d, d): JSON if its name ends in
+ * The input law that `--input` names: `standard`, `onehot`, `tokens`, `sigma=S`, or a file with `mean` (d) and/or `cov` (d, d): JSON if its name ends in
  * .json, else safetensors. A law from a file is named after the file.
  * @throws TensimError `INVALID_ARGUMENT`, `FILE_NOT_FOUND`, `INVALID_FILE`; sizes and definiteness are judged by the comparison.
  */
 export async function readInput(text: string, signal?: AbortSignal): Promise<InputLaw> {
-  if (text === 'standard' || text === 'onehot') return text;
+  if (text === 'standard' || text === 'onehot' || text === 'tokens') return text;
   if (text.startsWith('sigma=')) {
     const sigma = parseDecimal(text.slice('sigma='.length));
     if (sigma !== undefined && sigma > 0) return { sigma };
@@ -25,7 +25,7 @@ export async function readInput(text: string, signal?: AbortSignal): Promise<Inp
   await stat(text).catch((cause: unknown) => {
     throw new TensimError('FILE_NOT_FOUND', 'there is no such file', {
       file: text,
-      hint: '--input is "standard", "onehot", "sigma=S" or a file with "mean" and/or "cov"',
+      hint: '--input is "standard", "onehot", "tokens", "sigma=S" or a file with "mean" and/or "cov"',
       cause,
     });
   });

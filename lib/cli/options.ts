@@ -1,15 +1,11 @@
 import { basename } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { parseBytes } from '../bytes.js';
 import { loadInputs } from '../model/inputs_file.js';
+import { parseDecimal } from '../model/words.js';
 import { routeText, type TextOptions } from '../report/text.js';
-import { checkReportFile, writeReport } from '../report/write.js';
-import type {
-  Progress,
-  ResultInfo,
-  SimilarityMatrix,
-  SimilarityOptions,
-  SimilarityResult,
-} from '../similarity/types.js';
+import { checkReportFile, type Report, writeReport } from '../report/write.js';
+import type { Measure, Progress, ResultInfo, SimilarityOptions } from '../similarity/types.js';
 import { readInput } from './input_file.js';
 import { type Io, oneLine } from './io.js';
 import type { ProgressLine } from './progress.js';
@@ -26,28 +22,54 @@ export interface ComparisonFlags {
   readonly backend: NonNullable<SimilarityOptions['backend']>;
   readonly threads?: number;
   readonly perOutput?: boolean;
+  readonly seed?: number;
+  readonly tolerance?: number;
+  readonly maxSamples?: number;
   readonly model?: string;
   readonly config?: string;
   readonly json?: boolean;
   readonly out: readonly string[];
 }
 
-export function addComparisonOptions(command: Command): Command {
+const MEASURES: readonly Measure[] = ['gaussian', 'tensor', 'weights', 'behavioural'];
+
+/** The measure of a comparison. */
+export function measureOption(): Option {
+  return new Option(
+    '--measure <measure>',
+    'what is compared: the functions under a Gaussian input, their tensors, the bare weights, or what they do on given inputs',
+  )
+    .choices(MEASURES)
+    .default('gaussian');
+}
+
+/** Several measures of one run, a list with commas. */
+export function measuresOption(): Option {
+  return new Option(
+    '--measure <measures>',
+    `what is compared, one or more of ${MEASURES.join(', ')} with commas between: the functions under a Gaussian input, their tensors, the bare weights, or what they do on given inputs`,
+  )
+    .argParser(parseMeasures)
+    .default(['gaussian'], 'gaussian');
+}
+
+function parseMeasures(text: string): Measure[] {
+  const names = text.split(',');
+  const measures = MEASURES.filter((measure) => names.includes(measure));
+  const known = names.every((name) => measures.includes(name as Measure));
+  if (known && measures.length === names.length) return names as Measure[];
+  throw new InvalidArgumentError(`Allowed choices are ${MEASURES.join(', ')}, each once.`);
+}
+
+export function addComparisonOptions(command: Command, measure: Option): Command {
   return command
-    .addOption(
-      new Option(
-        '--measure <measure>',
-        'what is compared: the functions under a Gaussian input, their tensors, the bare weights, or what they do on given inputs',
-      )
-        .choices(['gaussian', 'tensor', 'weights', 'behavioural'])
-        .default('gaussian'),
-    )
+    .addOption(measure)
     .addOption(
       new Option(
         '--method <method>',
-        'how: exact (auto, where it applies), or closure, an approximation of unknown error for any depth',
+        'how: exact; sampled (auto: where exact does not apply); or closure, an approximation of unknown error for any depth',
       )
-        .choices(['auto', 'exact', 'closure'])
+        .choices(['auto', 'exact', 'closure', 'sampled'])
         .default('auto'),
     )
     .addOption(
@@ -60,7 +82,7 @@ export function addComparisonOptions(command: Command): Command {
     )
     .option(
       '--input <law>',
-      'law of the input: "standard", "onehot", "sigma=S", or a .json or .safetensors file with "mean" and/or "cov"',
+      'law of the input: "standard", "onehot", "tokens" (by sampling), "sigma=S", or a .json or .safetensors file with "mean" and/or "cov"',
       'standard',
     )
     .option(
@@ -71,6 +93,9 @@ export function addComparisonOptions(command: Command): Command {
     .addOption(backendOption())
     .addOption(threadsOption())
     .option('--per-output', 'also compare every output by itself')
+    .option('--seed <number>', 'sampled: which random inputs (default: 0)', parseWhole)
+    .option('--tolerance <width>', 'sampled: half the width of the 95 % intervals (default: 0.005)', parseTolerance)
+    .option('--max-samples <count>', 'sampled: inputs to evaluate at most (default: 262144)', parseWhole)
     .addOption(modelOption())
     .addOption(configOption())
     .option('--verbose', 'say on stderr what each route was expected to cost')
@@ -102,13 +127,12 @@ export function configOption(): Option {
 
 /** The options of the computation, with the input law read. */
 export async function similarityOptions(
-  flags: ComparisonFlags,
+  flags: Omit<ComparisonFlags, 'measure'>,
   io: Io,
   progress: ProgressLine,
 ): Promise<SimilarityOptions> {
-  const { measure, method, route, inputs, dtype, backend, threads, perOutput } = flags;
+  const { method, route, inputs, dtype, backend, threads, perOutput, seed, tolerance, maxSamples } = flags;
   return {
-    measure,
     method,
     route,
     input: await readInput(flags.input, io.signal),
@@ -117,13 +141,20 @@ export async function similarityOptions(
     backend,
     threads,
     perOutput,
+    seed,
+    tolerance,
+    maxSamples,
     signal: io.signal,
-    onProgress: ({ phase, done, total }: Progress) => progress.update(PHASES[phase], done, total),
+    onProgress: ({ phase, done, total }: Progress) => {
+      progress.update(PHASES[phase], done, total, phase === 'compare' ? 'pairs' : undefined);
+    },
   };
 }
 
 const PHASES: Readonly<Record<Progress['phase'], string>> = {
+  open: 'reading',
   evaluate: 'evaluating',
+  sample: 'sampling',
   prepare: 'preparing',
   compare: 'comparing',
 };
@@ -142,16 +173,12 @@ export function textOptions({ stdout, env }: Io): TextOptions {
 }
 
 /** What `--verbose` says about the choice of the route. */
-export function explainRoute(result: ResultInfo, { verbose = false }: ComparisonFlags, io: Io): void {
+export function explainRoute(result: ResultInfo, { verbose = false }: Pick<ComparisonFlags, 'verbose'>, io: Io): void {
   if (verbose) io.stderr.write(routeText(result));
 }
 
 /** Writes the reports, one after the other, and says so on stderr. */
-export async function writeOutputs(
-  result: SimilarityResult | SimilarityMatrix,
-  files: readonly string[],
-  io: Io,
-): Promise<void> {
+export async function writeOutputs(result: Report, files: readonly string[], io: Io): Promise<void> {
   for (const file of files) {
     io.signal.throwIfAborted();
     await writeReport(result, file);
@@ -159,10 +186,28 @@ export async function writeOutputs(
   }
 }
 
+/** A size in bytes as an option takes it. */
+export function parseSize(text: string): number {
+  const bytes = parseBytes(text);
+  if (bytes !== undefined) return bytes;
+  throw new InvalidArgumentError('It must be a size such as 256MiB, 1.5GB or a number of bytes.');
+}
+
 function parseThreads(text: string): number {
   const threads = /^\d+$/.test(text) ? Number(text) : 0;
   if (threads >= 1 && threads <= 4096) return threads;
   throw new InvalidArgumentError('It must be an integer between 1 and 4096.');
+}
+
+function parseWhole(text: string): number {
+  if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
+  throw new InvalidArgumentError('It must be a whole number.');
+}
+
+function parseTolerance(text: string): number {
+  const width = parseDecimal(text);
+  if (width !== undefined && width > 0 && width <= 1) return width;
+  throw new InvalidArgumentError('It must be a number between 0 and 1.');
 }
 
 const collect = (file: string, files: readonly string[]): string[] => [...files, file];

@@ -4,6 +4,8 @@ import { TensimError } from '../errors.js';
 import { executePlan } from './contraction/execute.js';
 import { MACHINE } from './contraction/machine.js';
 import { loopHafnian } from './gaussian/hafnian.js';
+import { normals } from './gaussian/normals.js';
+import { symmetricEigen } from './linalg/symmetric_eigen.js';
 import { prepareForward } from './model/forward.js';
 import { gramTile } from './similarity/gram_tile.js';
 import { FallbackModel, prepareChain, prepareFeatures } from './similarity/prepared.js';
@@ -32,10 +34,14 @@ export function createFallback(): Backend {
       control.signal?.throwIfAborted();
       return prepareForward(source, dtype);
     },
+    normals: (stream, first, count, control = {}) => normals(stream, first, count, new Pacer(control.signal)),
     machine: () => MACHINE,
     contract: (plan, operands, control = {}) => executePlan(plan, operands, control),
     async loopHafnian(legs, control = {}) {
       return loopHafnian(legs, new Pacer(control.signal), reporter(control));
+    },
+    async symmetricEigen(matrices, wanted, control = {}) {
+      return symmetricEigen(matrices, wanted, new Pacer(control.signal), reporter(control));
     },
   };
 }

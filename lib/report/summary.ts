@@ -1,8 +1,9 @@
 import { count } from '../formats/describe.js';
+import type { MeasureComparison } from '../similarity/measures.js';
 import { type Change, largestChange, type Onset, onset, outputOnsets } from '../similarity/onset.js';
 import type { Behaviour, Matrix, ResultInfo, SimilarityMatrix } from '../similarity/types.js';
 import { type ShortLabels, shortenLabels, stepName } from './labels.js';
-import { ratioText, similarityText } from './numbers.js';
+import { amountText, ratioText, similarityText } from './numbers.js';
 
 /** What a report on a series of checkpoints says in words. */
 export interface Summary {
@@ -28,7 +29,7 @@ export function sliceNoun({ measure }: Pick<ResultInfo, 'measure'>): 'output' | 
 /** Names the onset and the largest change between consecutive models, in all and per output (see similarity/onset.ts). */
 export function summarize(matrix: SimilarityMatrix): Summary {
   const largest = largestChange(matrix);
-  if (largest === null) return { headline: null, sentences: [], step: null, output: null };
+  if (largest === null) return { headline: null, sentences: toleranceSentences(matrix), step: null, output: null };
   const labels = shortenLabels(matrix.labels);
   const start = onset(matrix);
   const step = start ?? largest;
@@ -38,6 +39,8 @@ export function summarize(matrix: SimilarityMatrix): Summary {
   const sentences = [
     ...(start === null ? withoutOnset(matrix, labels, largest) : withOnset(matrix, labels, largest, start)),
     ...behaviourSentence(matrix),
+    ...toleranceSentences(matrix),
+    ...matrix.work.same.map((names) => `${listed(names)} hold the same weights.`),
   ];
   return { headline, sentences, step, output: step.output?.name ?? null };
 }
@@ -90,10 +93,54 @@ function describe(matrix: SimilarityMatrix, labels: ShortLabels, { from, to, sim
   return `${stepName(labels, from, to)} (similarity ${similarityText(similarity)}${most})`;
 }
 
+/** "a, b and c" */
+export function listed(names: readonly string[]): string {
+  return `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
+}
+
+/** How alike measures see a series, and how clearly each sees a step, in words. */
+export function measureSentences({ matrices, correlation, block }: MeasureComparison): string[] {
+  const sentences = matrices.flatMap(({ measure }, i) =>
+    matrices.slice(i + 1).map((other, j) => {
+      const value = similarityText(correlation[i]![i + 1 + j]!);
+      return `The correlation of ${measure} and ${other.measure} over all pairs is ${value}.`;
+    }),
+  );
+  if (block === null) return sentences;
+  const labels = shortenLabels(matrices[0]!.labels);
+  const name = stepName(labels, block.start - 1, block.start);
+  const scores = matrices.map(({ measure }, i) => `${measure} ${similarityText(block.scores[i]!)}`);
+  return [
+    ...sentences,
+    `Block score at ${name}, the mean similarity after it minus that across it: ${scores.join(', ')}.`,
+  ];
+}
+
 /** What is not exact says so, and how far it can be trusted. */
-function methodText({ method, exact }: ResultInfo): string {
+function methodText({ method, exact, sampling }: ResultInfo): string {
   if (exact) return method === 'exact' ? 'exact' : `${method}, exact here`;
-  return method === 'closure' ? 'closure, an approximation of unknown error' : method;
+  if (sampling !== null) return `sampled on ${count(sampling.samples)} inputs (seed ${sampling.seed})`;
+  return 'closure, an approximation of unknown error';
+}
+
+/** Half the width of an interval: two digits. */
+export function errorText(value: number): string {
+  return amountText(value, 2);
+}
+
+/** Where a sampled result is less certain than was asked for: that, why, and what would help. None otherwise. */
+export function toleranceSentences({ sampling }: ResultInfo): string[] {
+  if (sampling === null || sampling.reached) return [];
+  const { tolerance, interval, effectiveSamples, samples, tokenModels } = sampling;
+  const carried = `no more than ${count(effectiveSamples)} of ${count(samples)} inputs carry the norm of a model`;
+  const missed =
+    interval > tolerance
+      ? `The tolerance of ± ${errorText(tolerance)} was not reached: after ${count(samples)} inputs the widest 95 % interval is ± ${errorText(interval)}.`
+      : `The intervals may be too narrow: ${carried}.`;
+  const help = tokenModels
+    ? 'These look like models of tokens, whose outputs on Gaussian vectors have heavy tails: the input law "tokens" is the one to compare them under.'
+    : 'More samples (maxSamples, --max-samples) make them narrower, with their square root.';
+  return [missed, help];
 }
 
 /** What is measured on given inputs beside the cosine, in words. */
@@ -125,7 +172,7 @@ export function provenance(info: ResultInfo): [name: string, value: string][] {
     ['measure', info.measure],
     ['method', methodText(info)],
   ];
-  if (info.standardError !== null) rows.push(['standard error', info.standardError.toExponential(1)]);
+  if (info.sampling !== null) rows.push(['95 % interval', `± ${errorText(info.sampling.interval)}`]);
   if (info.input !== null) rows.push(inputRow(info.measure, info.input));
   rows.push(['dtype', info.dtype], ['backend', info.backend]);
   return rows;

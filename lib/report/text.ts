@@ -1,10 +1,20 @@
 import { timeText } from '../contraction/path_text.js';
 import { bytesText } from '../contraction/slicing.js';
+import type { MeasureComparison } from '../similarity/measures.js';
 import { consecutive, type Onset, onset } from '../similarity/onset.js';
-import type { ResultInfo, SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
+import { INTERVAL } from '../similarity/sampled/jackknife.js';
+import type { CrossSimilarity, ResultInfo, SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
 import { abbreviate, shortenLabels } from './labels.js';
 import { amountText, similarityDecimals, similarityText } from './numbers.js';
-import { behaviourRows, provenance, sliceNoun, summarize } from './summary.js';
+import {
+  behaviourRows,
+  errorText,
+  measureSentences,
+  provenance,
+  sliceNoun,
+  summarize,
+  toleranceSentences,
+} from './summary.js';
 
 export interface TextOptions {
   /** Set off what matters with ANSI codes. Default false. */
@@ -22,7 +32,7 @@ export function compareText(result: SimilarityResult, { colour = false }: TextOp
   const { a, b, similarity, distance, innerProduct, normA, normB, behaviour, perOutput } = result;
   const facts = columns(
     [
-      ['similarity', bold(similarityText(similarity, 6), colour)],
+      ['similarity', bold(similarityText(similarity, 6), colour) + intervalText(result)],
       ['distance', amountText(distance)],
       ['inner product', amountText(innerProduct)],
       ['norms', `${amountText(normA)} and ${amountText(normB)}`],
@@ -30,7 +40,7 @@ export function compareText(result: SimilarityResult, { colour = false }: TextOp
     ],
     'll',
   );
-  const parts = [`${a}\n${b}`, facts, footnote(result)];
+  const parts = [`${a}\n${b}`, facts, ...wrapped(toleranceSentences(result)), footnote(result)];
   if (perOutput) {
     const decimals = similarityDecimals(
       perOutput.map((slice) => slice.similarity),
@@ -39,11 +49,14 @@ export function compareText(result: SimilarityResult, { colour = false }: TextOp
     const rows = perOutput.map((slice) => [
       abbreviate(slice.name, LONGEST_LABEL),
       slice.similarity === null ? 'undefined (zero output)' : slice.similarity.toFixed(decimals),
+      ...(slice.standardError === undefined ? [] : [`± ${errorText(INTERVAL * slice.standardError)}`]),
       amountText(slice.distance),
       amountText(slice.normA),
       amountText(slice.normB),
     ]);
-    parts.push(columns([[sliceNoun(result), 'similarity', 'distance', 'norm a', 'norm b'], ...rows], 'lrrrr'));
+    const sampled = result.sampling !== null;
+    const head = [sliceNoun(result), 'similarity', ...(sampled ? ['95 %'] : []), 'distance', 'norm a', 'norm b'];
+    parts.push(columns([head, ...rows], `lr${sampled ? 'l' : ''}rrr`));
   }
   return `${parts.join('\n\n')}\n`;
 }
@@ -53,7 +66,40 @@ export function matrixText(matrix: SimilarityMatrix, { colour = false }: TextOpt
   const { headline, sentences } = summarize(matrix);
   const parts = [table(matrix) ?? curve(matrix)];
   if (headline !== null) parts.push([bold(headline, colour), ...sentences].join('\n'));
+  else parts.push(...wrapped(sentences));
   return `${[...parts, footnote(matrix)].join('\n\n')}\n`;
+}
+
+/** What it prints for rows against columns: the table where it fits, else the range. */
+export function crossText(cross: CrossSimilarity, { colour = false }: TextOptions = {}): string {
+  const { rows, columns: against, cosine } = cross;
+  const values = cosine.flatMap((row) => [...row]).filter((value) => !Number.isNaN(value));
+  const [least, most] = [values, values.map((value) => -value)].map((all) => all.reduce((a, b) => Math.min(a, b), 1));
+  const title = `${rows.length} models against ${against.length}: similarities from ${similarityText(least!)} to ${similarityText(-most!)}`;
+  return `${[bold(title, colour), ...(crossTable(cross) ?? []), footnote(cross)].join('\n\n')}\n`;
+}
+
+/** Rows of models, columns of models; null if that would be wider than the terminal. */
+function crossTable({ rows, columns: against, cosine }: CrossSimilarity): [string] | null {
+  if (against.length * 8 > COLUMNS) return null;
+  const decimals = similarityDecimals(
+    cosine.flatMap((row) => [...row]),
+    4,
+  );
+  const heads = against.map((label) => abbreviate(label, LONGEST_LABEL));
+  const lines = rows.map((label, i) => [
+    abbreviate(label, LONGEST_LABEL),
+    ...Array.from(cosine[i]!, (value) => (Number.isNaN(value) ? '' : value.toFixed(decimals))),
+  ]);
+  const text = columns([['', ...heads], ...lines], `l${'r'.repeat(against.length)}`);
+  return Math.max(...text.split('\n').map(displayWidth)) <= COLUMNS ? [text] : null;
+}
+
+/** What it prints for several measures: how they see each other, then each by itself. */
+export function measuresText(comparison: MeasureComparison, options: TextOptions = {}): string {
+  const { matrices } = comparison;
+  const each = matrices.map((matrix) => matrixText(matrix, options));
+  return [`${measureSentences(comparison).join('\n')}\n`, ...each].join('\n');
 }
 
 /** What `--verbose` prints: the routes there were, what they were expected to take, and which was taken. */
@@ -84,7 +130,7 @@ function table({ labels, cosine }: SimilarityMatrix): string | null {
   const numbered = head.includes('');
   const rows = labels.map((label, i) => [
     `${numbered ? `${i + 1}  ` : ''}${abbreviate(label, LONGEST_LABEL)}`,
-    ...Array.from(cosine[i]!, (value) => value.toFixed(decimals)),
+    ...Array.from(cosine[i]!, (value) => (Number.isNaN(value) ? '' : value.toFixed(decimals))),
   ]);
   const text = columns(
     [['', ...(numbered ? names.map((_, i) => `${i + 1}`) : head)], ...rows],
@@ -129,6 +175,14 @@ function largestSteps({ labels }: SimilarityMatrix, similarities: Float64Array, 
     ]);
   return columns([['largest changes', 'similarity', ''], ...rows], 'lrl');
 }
+
+/** " ± 0.0031", half the width of the 95 % interval; nothing for what is not sampled. */
+function intervalText({ standardError }: ResultInfo): string {
+  return standardError === null ? '' : ` ± ${errorText(INTERVAL * standardError)}`;
+}
+
+/** Sentences on lines of their own, as one part of a text; none, no part. */
+const wrapped = (sentences: readonly string[]) => (sentences.length === 0 ? [] : [sentences.join('\n')]);
 
 function footnote(info: ResultInfo): string {
   return provenance(info)

@@ -5,6 +5,9 @@ import type { Tensor } from '../tensor/tensor.js';
 import { pivotedCholesky } from './cholesky.js';
 import type { InputLaw } from './types.js';
 
+/** The laws that are Gaussians. */
+export type GaussianLaw = Exclude<InputLaw, 'tokens'>;
+
 /** An input law as backends take it, with the name that results carry. */
 export interface NamedLaw {
   readonly name: string;
@@ -12,7 +15,7 @@ export interface NamedLaw {
 }
 
 /** `{ mean, cov }` of the public options. */
-type MeanAndCovariance = Exclude<InputLaw, 'standard' | 'onehot' | { readonly sigma: number }>;
+type MeanAndCovariance = Exclude<InputLaw, string | { readonly sigma: number }>;
 
 /** Relative errors that are taken for rounding, by the type of the numbers given. */
 const NOISE = { float64: 1e-9, float32: 1e-5 };
@@ -23,7 +26,7 @@ const NOISE = { float64: 1e-9, float32: 1e-5 };
  * @throws TensimError `INVALID_ARGUMENT` for what is no law, `SHAPE_MISMATCH` for lengths other than d, `NOT_FINITE`, and
  * `INVALID_COVARIANCE` for a covariance that is not symmetric or not positive semi-definite.
  */
-export async function whiten(input: InputLaw, inputs: number, signal?: AbortSignal): Promise<NamedLaw> {
+export async function whiten(input: GaussianLaw, inputs: number, signal?: AbortSignal): Promise<NamedLaw> {
   if (input === 'standard') return { name: 'standard', law: { sigma: 1 } };
   if (input === 'onehot') return { name: 'onehot', law: await onehotLaw(inputs, new Pacer(signal)) };
   checkFields(input);
@@ -62,10 +65,10 @@ async function onehotLaw(inputs: number, pacer: Pacer): Promise<WhitenedLaw> {
 }
 
 /** Misspelt fields would silently mean 0 or I. */
-function checkFields(input: unknown): asserts input is Exclude<InputLaw, 'standard' | 'onehot'> {
+function checkFields(input: unknown): asserts input is Exclude<InputLaw, string> {
   if (typeof input !== 'object' || input === null) {
     throw new TensimError('INVALID_ARGUMENT', `the input law is ${JSON.stringify(input) ?? String(input)}`, {
-      hint: "It may be 'standard', 'onehot', { sigma } or { mean, cov }",
+      hint: "It may be 'standard', 'onehot', 'tokens', { sigma } or { mean, cov }",
     });
   }
   const allowed = 'sigma' in input ? ['sigma'] : ['mean', 'cov', 'name'];

@@ -1,7 +1,8 @@
 import type { GramRoute } from '../backend/backend.js';
 import type { Machine } from '../contraction/cost.js';
 import { TensimError } from '../errors.js';
-import type { Layer } from '../model/model.js';
+import type { LayerOf } from '../model/layer.js';
+import type { ShapeOnly } from '../model/outline.js';
 import type { DType } from '../tensor/tensor.js';
 import type { RouteEstimate } from './types.js';
 
@@ -95,7 +96,7 @@ export function planRoute(job: RouteJob, machine: RouteMachine): RoutePlan {
 }
 
 /** The shape of a chain of at most one bilinear block; `columns` is k of the law. */
-export function chainShape(layers: readonly Layer[], columns: number, hasMean: boolean): ChainShape {
+export function chainShape(layers: readonly LayerOf<ShapeOnly>[], columns: number, hasMean: boolean): ChainShape {
   const place = layers.findIndex(({ type }) => type === 'bilinear');
   const before = place === -1 ? layers : layers.slice(0, place);
   const last = layers.at(-1)!;
@@ -116,7 +117,7 @@ export function chainShape(layers: readonly Layer[], columns: number, hasMean: b
   };
 }
 
-function outputsOf(layer: Layer): number {
+function outputsOf(layer: LayerOf<ShapeOnly>): number {
   if (layer.type === 'linear') return layer.weight.shape[0]!;
   if (layer.type === 'attention') return layer.o.shape[0]!;
   return (layer.down ?? layer.left).shape[0]!;

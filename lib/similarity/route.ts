@@ -1,37 +1,74 @@
 import type { ChainMethod } from '../backend/backend.js';
 import { TensimError } from '../errors.js';
-import type { Model } from '../model/model.js';
-import type { Method } from './types.js';
+import type { Outline } from '../model/outline.js';
+import { blocksOf, checkComparable, unequalKinds } from './sources.js';
+import type { InputLaw, Method } from './types.js';
 
-/** How a comparison is computed, and what its result says about that. */
-export interface Route {
+/** A comparison computed by a method of the backends, and what its result says about that. */
+export interface ExactRoute {
   readonly chain: ChainMethod;
   readonly method: Method;
   readonly exact: boolean;
 }
 
+/** How a comparison is computed; without a chain it is sampled. */
+export type Route = ExactRoute | { readonly chain: null; readonly method: 'sampled'; readonly exact: false };
+
+const SAMPLED: Route = { chain: null, method: 'sampled', exact: false };
+
 /**
- * The method for models that `checkComparable` has let through: the cheapest exact one, or the closure where it was asked for. What is
- * not exact is never chosen in silence.
- * @throws TensimError `UNSUPPORTED_LAYER` where no exact method applies.
+ * The method for models: the cheapest exact one, sampling where there is none, or what was asked for. The closure, whose error is unknown,
+ * is never chosen in silence.
+ * @throws TensimError as `checkComparable`; `UNSUPPORTED_LAYER` or `MEMORY_LIMIT` where the method asked for does not apply,
+ * `INVALID_ARGUMENT` for one that the law has not.
  */
-export function chooseRoute(models: readonly Model[], measure: 'gaussian' | 'tensor', method: 'auto' | Method): Route {
-  const deepest = models.reduce((best, model) => (blocksOf(model).length > blocksOf(best).length ? model : best));
-  const depth = blocksOf(deepest).length;
-  if (measure === 'tensor') return { chain: depth <= 1 ? 'one-block' : 'tensor', method: 'exact', exact: true };
-  if (method === 'closure') return { chain: 'closure', method, exact: depth <= 1 };
-  const attends = models.some((model) => blocksOf(model).includes('attention'));
-  if (depth > (attends ? 1 : 2)) {
-    const blocks = attends
-      ? 'blocks, and attention is exact only at one'
-      : 'bilinear blocks, and two are the most for an exact method';
-    throw new TensimError('UNSUPPORTED_LAYER', `"${deepest.label}" has ${depth} ${blocks}`, {
-      hint: 'The method "closure" approximates any depth, with an unknown error: ask for it by name',
+export function chooseRoute(
+  models: readonly Outline[],
+  measure: 'gaussian' | 'tensor',
+  method: 'auto' | Method,
+  input: InputLaw,
+): Route {
+  checkComparable(models, measure);
+  if (input === 'tokens') {
+    if (measure === 'gaussian' && (method === 'auto' || method === 'sampled')) return SAMPLED;
+    throw new TensimError('INVALID_ARGUMENT', 'the input law "tokens" is no Gaussian: it can be sampled only', {
+      hint: 'Use the measure "gaussian" with the method "auto" or "sampled", or the law "onehot"',
     });
   }
-  if (attends) return { chain: 'closure', method: 'exact', exact: true };
-  if (depth === 2) for (const model of models) checkTwoBlockMemory(model);
-  return { chain: depth <= 1 ? 'one-block' : 'two-block', method: 'exact', exact: true };
+  if (measure === 'tensor') {
+    const kinds = unequalKinds(models);
+    if (kinds !== null) throw kinds;
+    return { chain: depthOf(models) <= 1 ? 'one-block' : 'tensor', method: 'exact', exact: true };
+  }
+  if (method === 'sampled') return SAMPLED;
+  if (method === 'closure') {
+    const kinds = unequalKinds(models);
+    if (kinds !== null) throw kinds;
+    return { chain: 'closure', method, exact: depthOf(models) <= 1 };
+  }
+  const obstacle = unequalKinds(models) ?? tooDeep(models) ?? tooLarge(models);
+  if (obstacle !== null) {
+    if (method === 'auto') return SAMPLED;
+    throw obstacle;
+  }
+  if (models.some(attends)) return { chain: 'closure', method: 'exact', exact: true };
+  return { chain: depthOf(models) <= 1 ? 'one-block' : 'two-block', method: 'exact', exact: true };
+}
+
+const depthOf = (models: readonly Outline[]) => Math.max(...models.map((model) => blocksOf(model).length));
+const attends = (model: Outline) => blocksOf(model).includes('attention');
+
+const REMEDY = 'The method "sampled" (or "auto") estimates at any depth; "closure" approximates, with an unknown error';
+
+function tooDeep(models: readonly Outline[]): TensimError | null {
+  const depth = depthOf(models);
+  const attending = models.some(attends);
+  if (depth <= (attending ? 1 : 2)) return null;
+  const deepest = models.find((model) => blocksOf(model).length === depth)!;
+  const blocks = attending
+    ? 'blocks, and attention is exact only at one'
+    : 'bilinear blocks, and two are the most for an exact method';
+  return new TensimError('UNSUPPORTED_LAYER', `"${deepest.label}" has ${depth} ${blocks}`, { hint: REMEDY });
 }
 
 /** What one model may take for the exact comparison of two blocks, in bytes. */
@@ -40,25 +77,21 @@ const TWO_BLOCK_BYTES = 2 ** 31;
 /**
  * Two blocks are expanded to quadratic forms of the input, two per hidden unit of the second block, over the r dimensions of it that the
  * first block sees (MATH.md section 5).
- * @throws TensimError `MEMORY_LIMIT`
  */
-function checkTwoBlockMemory(model: Model): void {
-  const blocks = model.layers.filter((layer) => layer.type === 'bilinear');
-  const [first, second] = blocks;
-  if (second === undefined) return;
-  const [hidden, width] = first.left.shape;
-  const seen = first.alpha === 0 ? Math.min(width, 2 * hidden) : width;
-  const rank = Math.min(model.inputShape[1], seen);
-  const bytes = 8 * rank ** 2 * (2 * second.left.shape[0] + hidden);
-  if (bytes <= TWO_BLOCK_BYTES) return;
-  throw new TensimError(
-    'MEMORY_LIMIT',
-    `comparing "${model.label}" exactly would take ${(bytes / 2 ** 30).toFixed(1)} GiB: its first block sees ${rank} dimensions`,
-    { hint: 'The method "closure" approximates, with an unknown error: ask for it by name' },
-  );
-}
-
-/** The kinds of the layers of a model that are not linear, in order. */
-export function blocksOf({ layers }: Model): string[] {
-  return layers.map(({ type }) => type).filter((type) => type !== 'linear');
+function tooLarge(models: readonly Outline[]): TensimError | null {
+  for (const model of models) {
+    const [first, second] = model.layers.filter((layer) => layer.type === 'bilinear');
+    if (second === undefined) continue;
+    const [hidden, width] = first.left.shape;
+    const seen = first.alpha === 0 ? Math.min(width, 2 * hidden) : width;
+    const rank = Math.min(model.inputShape[1], seen);
+    const bytes = 8 * rank ** 2 * (2 * second.left.shape[0] + hidden);
+    if (bytes <= TWO_BLOCK_BYTES) continue;
+    return new TensimError(
+      'MEMORY_LIMIT',
+      `comparing "${model.label}" exactly would take ${(bytes / 2 ** 30).toFixed(1)} GiB: its first block sees ${rank} dimensions`,
+      { hint: REMEDY },
+    );
+  }
+  return null;
 }

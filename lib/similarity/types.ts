@@ -1,5 +1,7 @@
 import type { BackendName, GramRoute } from '../backend/backend.js';
 import type { ModelInputs } from '../model/inputs.js';
+import type { LoadOptions } from '../model/load.js';
+import type { Model } from '../model/model.js';
 import type { DType, Tensor, TensorData } from '../tensor/tensor.js';
 
 /**
@@ -13,13 +15,15 @@ export type DataInputs = ModelInputs | { readonly values: ModelInputs; readonly 
 
 /**
  * The law of the input x. `'standard'` is N(0, I); `'onehot'` the Gaussian with the mean and the (singular) covariance of a
- * uniform one-hot vector; `{ sigma }` N(0, σ²I); `{ mean, cov }` N(μ, Σ) with either part left out meaning 0 or I. `mean` has length
+ * uniform one-hot vector; `'tokens'`, no Gaussian, uniform random token sequences, for models that begin with an embedding and by
+ * sampling only; `{ sigma }` N(0, σ²I); `{ mean, cov }` N(μ, Σ) with either part left out meaning 0 or I. `mean` has length
  * d, `cov` shape (d, d), symmetric positive semi-definite, singular allowed. Where there are positions, each has this law and they
  * are independent.
  */
 export type InputLaw =
   | 'standard'
   | 'onehot'
+  | 'tokens'
   | { readonly sigma: number }
   | {
       readonly mean?: TensorData | readonly number[];
@@ -30,9 +34,10 @@ export type InputLaw =
 /**
  * How inner products are computed. `exact` is exact, for at most two bilinear blocks or one attention block (`tensor`: any number of
  * bilinear blocks). `closure` treats what comes out of every block as Gaussian (`gaussian` only, MATH.md section 6): exact up to one
- * block, beyond that an approximation of unknown error.
+ * block, beyond that an approximation of unknown error. `sampled` estimates from outputs on common random inputs (`gaussian` only, section 8):
+ * any layers, any law, unbiased, with a standard error.
  */
-export type Method = 'exact' | 'closure';
+export type Method = 'exact' | 'closure' | 'sampled';
 
 /**
  * What one route to the Gram matrix was expected to take (see `GramRoute`); the cheapest that fits the memory is chosen. Only ratios of
@@ -52,7 +57,7 @@ export interface RouteEstimate {
 export interface SimilarityOptions {
   /** Default `'gaussian'`. */
   readonly measure?: Measure | undefined;
-  /** Default `'auto'`: exact, and an error where that does not apply. `closure` is used only when asked for by name. */
+  /** Default `'auto'`: exact where that applies and is affordable, else sampled. `closure` is used only when asked for by name. */
   readonly method?: 'auto' | Method | undefined;
   /**
    * How models of at most one bilinear block are multiplied; all routes give the same numbers. Default `'auto'`: the one that is expected
@@ -74,15 +79,90 @@ export interface SimilarityOptions {
   readonly threads?: number | undefined;
   /** Also compare every output slice. Default false. */
   readonly perOutput?: boolean | undefined;
+  /** For `sampled`: which random inputs, a whole number from 0 to 2⁵³ − 1. Default 0. The same seed gives the same inputs on every backend. */
+  readonly seed?: number | undefined;
+  /** For `sampled`: half the width that the 95 % interval of every similarity is to have, in (0, 1]. Default 0.005. */
+  readonly tolerance?: number | undefined;
+  /** For `sampled`: inputs to evaluate at most for the result, from 1024. Default 262,144. */
+  readonly maxSamples?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
 
+/** A model by its number in the list that was given, by its label or path, or itself. */
+export type ModelChoice = number | string | Model;
+
+export interface MatrixOptions extends SimilarityOptions {
+  /** Compare only these, as the rows, with the columns. Models and paths beside those of the list join it. Default: all of the list. */
+  readonly rows?: readonly ModelChoice[] | undefined;
+  /** Compare the rows with these instead of with each other. Default: all of the list. */
+  readonly columns?: readonly ModelChoice[] | undefined;
+  /** Compare the rows with this one: `columns` of one. */
+  readonly reference?: ModelChoice | undefined;
+  /** Compare every model with as many before and after it; what lies outside of this band is NaN. */
+  readonly window?: number | undefined;
+  /** Compare every model with the next: a `window` of 1. */
+  readonly consecutive?: boolean | undefined;
+  /** Take every n-th model of the list only, from the first. */
+  readonly every?: number | undefined;
+  /**
+   * Take the models of these training steps only, single ones or from … to: by the metadata `step` of the checkpoint, or else the last
+   * number in its label.
+   */
+  readonly steps?: readonly (number | readonly [from: number, to: number])[] | undefined;
+  /** How models in files are read. */
+  readonly load?: Pick<LoadOptions, 'model' | 'config'> | undefined;
+  /**
+   * What models prepared for the comparison may take at a time, in bytes or as '128MiB': others are read again when their turn comes.
+   * The result (8 bytes for every inner product and every similarity) is not counted. Default: no limit.
+   */
+  readonly memoryLimit?: number | string | undefined;
+  /**
+   * A file that keeps the inner products: those in it are not computed again, be it after an interruption, or because models were
+   * added. Made if it is not there. Not used by the measure `behavioural`, which compares quickly.
+   */
+  readonly state?: string | undefined;
+  /** Called with every finished part of the Gram matrix, in no particular order. */
+  readonly onTile?: ((tile: FinishedTile) => void) | undefined;
+}
+
+/** Inner products of some models with some others. */
+export interface FinishedTile {
+  /** Labels. */
+  readonly rows: readonly string[];
+  readonly columns: readonly string[];
+  /** (rows, columns), row-major. */
+  readonly gram: Float64Array;
+}
+
 export interface Progress {
-  /** `evaluate`: models run on the inputs of `behavioural`. */
-  readonly phase: 'evaluate' | 'prepare' | 'compare';
+  /**
+   * `open`: files read to learn what they hold; `evaluate`: models run on the inputs of `behavioural`; `sample`: random inputs evaluated,
+   * of as many as seem to be needed; `compare` counts pairs.
+   */
+  readonly phase: 'open' | 'evaluate' | 'sample' | 'prepare' | 'compare';
   readonly done: number;
   readonly total: number;
+}
+
+/** How a sampled result came about. */
+export interface Sampling {
+  /** Random inputs that every model was evaluated on for the result. */
+  readonly samples: number;
+  /**
+   * How many equal samples would carry the norm of a model as these do, the least of all models: where a few inputs carry it, the standard
+   * errors are not to be relied on.
+   */
+  readonly effectiveSamples: number;
+  readonly seed: number;
+  /** Half the width of the 95 % interval that was asked for. */
+  readonly tolerance: number;
+  /** Half the width of the widest 95 % interval of a similarity. */
+  readonly interval: number;
+  /** Whether the interval is within the tolerance, and carried by enough samples. */
+  readonly reached: boolean;
+  /** Whether these look like models of tokens, under a law of vectors: the law `tokens` may be what is wanted. */
+  readonly tokenModels: boolean;
 }
 
 /** What every result says about how it was obtained. */
@@ -94,8 +174,10 @@ export interface ResultInfo {
   readonly route: GramRoute | null;
   /** What the routes that could be taken were expected to cost; empty where there is no choice. */
   readonly estimates: readonly RouteEstimate[];
-  /** Standard error of the similarity where it was sampled, else null. */
+  /** Standard error of the similarity where it was sampled (of a matrix: the largest of all), else null. */
   readonly standardError: number | null;
+  /** How it was sampled, if it was. */
+  readonly sampling: Sampling | null;
   /**
    * Name of the input law: `standard`, `onehot`, `sigma=2`, `custom` or the name given; of the inputs for `behavioural` (`1797 inputs`
    * or the name given); null for `weights`.
@@ -110,6 +192,8 @@ export interface SliceSimilarity {
   /** Output number as text, or the tensor's name for the `weights` measure. */
   readonly name: string;
   readonly similarity: number | null;
+  /** Of the similarity, where it was sampled. */
+  readonly standardError?: number;
   readonly distance: number;
   readonly innerProduct: number;
   readonly normA: number;
@@ -149,8 +233,22 @@ export interface SimilarityResult extends ResultInfo {
   readonly behaviour?: Behaviour;
 }
 
-/** Rows of a square matrix; row i is a Float64Array. Symmetric to the bit. */
+/** Rows of a matrix; row i is a Float64Array. Square ones are symmetric to the bit. */
 export type Matrix = readonly Float64Array[];
+
+/** What there was to do for a matrix, and what was done. Two models that hold the same weights count as one. */
+export interface Work {
+  /** Pairs of different models, and every model with itself. */
+  readonly pairs: number;
+  /** Of these, found in the state file. */
+  readonly reused: number;
+  /** How often a model was prepared: once each, or more where the memory limit did not let all stay. */
+  readonly prepared: number;
+  /** Labels of models that are equal, one list per model. */
+  readonly same: readonly (readonly string[])[];
+  /** What had to be cut off a damaged state file, in bytes. */
+  readonly discarded: number;
+}
 
 /** A difference of two models of a matrix: `to` − `from`, by index. */
 export interface Step {
@@ -160,10 +258,14 @@ export interface Step {
 
 export interface SimilarityMatrix extends ResultInfo {
   readonly labels: readonly string[];
+  /** How far from the diagonal pairs were compared; null: all. Beyond it is NaN. */
+  readonly window: number | null;
   /** Inner products. */
   readonly gram: Matrix;
   /** Similarities; the diagonal is exactly 1. */
   readonly cosine: Matrix;
+  /** Standard errors of the similarities, where they were sampled; 0 on the diagonal. */
+  readonly cosineError?: Matrix;
   readonly perOutput?: {
     /** Output numbers as text, or tensor names for the `weights` measure. */
     readonly names: readonly string[];
@@ -171,12 +273,39 @@ export interface SimilarityMatrix extends ResultInfo {
     readonly gram: readonly Matrix[];
     /** One similarity matrix per output; NaN where a slice is zero (written as null in JSON, empty elsewhere). */
     readonly cosine: readonly Matrix[];
+    /** Standard errors per output, where it was sampled. */
+    readonly cosineError?: readonly Matrix[];
   };
   /** For the measure `behavioural`. */
   readonly behaviour?: BehaviourMatrix;
+  readonly work: Work;
   /**
    * Cosine between two differences of models, `first.to − first.from` and `second.to − second.from`, from the Gram matrix.
    * @throws TensimError `ZERO_NORM` if one of the differences is zero.
    */
   direction(first: Step, second: Step): number;
+}
+
+/** Models against others: what `rows`, `columns` and `reference` ask for. */
+export interface CrossSimilarity extends ResultInfo {
+  /** Labels. */
+  readonly rows: readonly string[];
+  readonly columns: readonly string[];
+  /** Inner products, (rows, columns). */
+  readonly gram: Matrix;
+  /** Similarities, (rows, columns). */
+  readonly cosine: Matrix;
+  /** Standard errors of the similarities, where they were sampled. */
+  readonly cosineError?: Matrix;
+  /** ‖a‖ of every row and of every column. */
+  readonly rowNorms: Float64Array;
+  readonly columnNorms: Float64Array;
+  readonly perOutput?: {
+    readonly names: readonly string[];
+    /** One matrix per output; NaN where a slice is zero. */
+    readonly gram: readonly Matrix[];
+    readonly cosine: readonly Matrix[];
+    readonly cosineError?: readonly Matrix[];
+  };
+  readonly work: Work;
 }

@@ -11,13 +11,6 @@
 namespace tensim::addon {
 namespace {
 
-// JavaScript owns every array it is given: some embedders refuse memory from outside.
-Napi::Float64Array to_array(Napi::Env env, const std::vector<double>& values) {
-  auto array = Napi::Float64Array::New(env, values.size());
-  std::copy(values.begin(), values.end(), array.Data());
-  return array;
-}
-
 class PrepareCall final : public AsyncCall {
  public:
   using AsyncCall::AsyncCall;
@@ -148,6 +141,12 @@ class PeakCall final : public AsyncCall {
 };
 
 }  // namespace
+
+Napi::Float64Array to_array(Napi::Env env, const std::vector<double>& values) {
+  auto array = Napi::Float64Array::New(env, values.size());
+  std::copy(values.begin(), values.end(), array.Data());
+  return array;
+}
 
 unsigned read_threads(const Napi::Value& value) {
   return static_cast<unsigned>(std::clamp<std::size_t>(read_size(value, "threads"), 1, 256));

@@ -2,6 +2,8 @@
 
 #include <napi.h>
 
+#include <vector>
+
 namespace tensim::addon {
 
 // The asynchronous functions of the addon; each returns a promise. `threads` and `control` are the last two arguments
@@ -27,8 +29,16 @@ Napi::Value contract_call(const Napi::CallbackInfo& info);
 // loopHafnian(legs: PairedLegs, threads, control) → number
 Napi::Value loop_hafnian_call(const Napi::CallbackInfo& info);
 
+// normals(key0, key1, dimension, first, count, threads, control) → Float64Array (count, dimension)
+Napi::Value normals_call(const Napi::CallbackInfo& info);
+// symmetricEigen(matrices: SymmetricMatrices, wanted, threads, control) → EigenPairs
+Napi::Value symmetric_eigen_call(const Napi::CallbackInfo& info);
+
 // peak(dtype, seconds, threads = 1, control) → flops per second that one thread reaches on registers alone
 Napi::Value peak_call(const Napi::CallbackInfo& info);
+
+// A copy: JavaScript owns every array it is given, since some embedders refuse memory from outside.
+Napi::Float64Array to_array(Napi::Env env, const std::vector<double>& values);
 
 // A thread count between 1 and 256.
 unsigned read_threads(const Napi::Value& value);

@@ -76,6 +76,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("evaluate", Napi::Function::New<evaluate_call>(env, "evaluate"));
   exports.Set("contract", Napi::Function::New<contract_call>(env, "contract"));
   exports.Set("loopHafnian", Napi::Function::New<loop_hafnian_call>(env, "loopHafnian"));
+  exports.Set("normals", Napi::Function::New<normals_call>(env, "normals"));
+  exports.Set("symmetricEigen", Napi::Function::New<symmetric_eigen_call>(env, "symmetricEigen"));
   exports.Set("gemmWorkspace", Napi::Function::New<gemm_workspace_of>(env, "gemmWorkspace"));
   exports.Set("speed", Napi::Function::New<speed>(env, "speed"));
   exports.Set("peak", Napi::Function::New<peak_call>(env, "peak"));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "../core/cpu_features.h"
 
@@ -87,6 +88,11 @@ struct KernelSet {
   // cache line, and out is none of the others.
   void (*series_products)(std::size_t length, const double* a0, const double* b0, const double* a1, const double* b1,
                           double* out);
+
+  // Pairs 0 … count−1 of independent standard normal numbers that belong to a sample of a stream: pair p is (x[p], y[p]), the same on every
+  // instruction set to the bit.
+  void (*normal_pairs)(std::size_t count, std::uint32_t sample, std::uint32_t key0, std::uint32_t key1, double* x,
+                       double* y);
 
   template <class T>
   const MicroKernels<T>& of() const;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "form_kernel.h"
+#include "normals_kernel.h"
 #include "product_kernel.h"
 #include "series_kernel.h"
 #include "vector_kernel.h"
@@ -178,7 +179,7 @@ struct MicroKernel {
 
 template <class F64, class F32>
 constexpr KernelSet kernel_set(InstructionSet set) {
-  return {set, F64::table(), F32::table(), &F64::peak, &F32::peak, &F64::Series::products};
+  return {set, F64::table(), F32::table(), &F64::peak, &F32::peak, &F64::Series::products, &NormalsKernel::run};
 }
 
 }  // namespace

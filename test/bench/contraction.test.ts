@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { outcomesSvg } from '../../bench/contraction/chart.js';
-import { relativeDifference } from '../../bench/contraction/contestant.js';
 import { hasChoice } from '../../bench/contraction/costs.js';
 import { operandsOf, ownContestants } from '../../bench/contraction/engines.js';
 import { INSTANCES, shapesOf } from '../../bench/contraction/instances.js';
 import { outcomeOf, outcomesTable } from '../../bench/contraction/results.js';
+import { relativeDifference } from '../../bench/support.js';
 import { contractionPath } from '../../lib/index.js';
 
 const path = contractionPath('ij,jk->ik', [

@@ -10,7 +10,18 @@ import { BACKDOOR, step, tensim } from './run.js';
 const root = temporaryFolder();
 /** What a terminal is told to empty the line of the cursor. */
 const CLEAR_LINE = '\u001b[2K';
-const INFO = ['measure', 'method', 'exact', 'route', 'estimates', 'standardError', 'input', 'dtype', 'backend'];
+const INFO = [
+  'measure',
+  'method',
+  'exact',
+  'route',
+  'estimates',
+  'standardError',
+  'sampling',
+  'input',
+  'dtype',
+  'backend',
+];
 const FALLBACK = ['--backend', 'fallback'];
 
 describe('tensim compare', () => {
@@ -29,6 +40,7 @@ describe('tensim compare', () => {
       method: 'exact',
       exact: true,
       standardError: null,
+      sampling: null,
       input: 'standard',
       dtype: 'float64',
       backend: 'fallback',
@@ -161,7 +173,7 @@ describe('tensim matrix', () => {
     const { code, stdout, stderr } = await tensim(args);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const result = JSON.parse(stdout);
-    expect(Object.keys(result)).toEqual(['schema', 'labels', ...INFO, 'cosine', 'gram', 'perOutput']);
+    expect(Object.keys(result)).toEqual(['schema', 'labels', ...INFO, 'window', 'same', 'cosine', 'gram', 'perOutput']);
     expect(result.schema).toBe('tensim.matrix/1');
     expect(result.labels).toEqual(['step_00000', 'step_00200', 'step_00400']);
     for (const matrix of [result.cosine, ...result.perOutput.cosine]) {

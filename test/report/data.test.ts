@@ -18,19 +18,21 @@ describe('JSON', () => {
   it('of a comparison follows the contract, in order', () => {
     const json = compareJson(comparison());
     expect(Object.keys(json).join()).toBe(
-      'schema,a,b,measure,method,exact,route,estimates,standardError,input,dtype,backend,similarity,distance,innerProduct,normA,normB',
+      'schema,a,b,measure,method,exact,route,estimates,standardError,sampling,input,dtype,backend,similarity,distance,innerProduct,normA,normB',
     );
     expect(json).toMatchObject({
       schema: 'tensim.compare/1',
       a: 'step_06000',
       standardError: null,
+      sampling: null,
       similarity: 0.9596,
     });
     expect(compareJson(comparison({ perOutput: SLICES })).perOutput).toEqual(SLICES);
   });
 
   it('of a matrix follows the contract, in order', () => {
-    const keys = 'schema,labels,measure,method,exact,route,estimates,standardError,input,dtype,backend,cosine,gram';
+    const keys =
+      'schema,labels,measure,method,exact,route,estimates,standardError,sampling,input,dtype,backend,window,same,cosine,gram';
     expect(Object.keys(matrixJson(matrixOf(['a'], [Float64Array.of(1)]))).join()).toBe(keys);
     expect(Object.keys(matrixJson(nasty)).join()).toBe(`${keys},perOutput`);
     expect(Object.keys(matrixJson(nasty).perOutput as object)).toEqual(['names', 'cosine', 'gram']);

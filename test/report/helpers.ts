@@ -22,6 +22,7 @@ const info = {
   route: 'factor',
   estimates: [],
   standardError: null,
+  sampling: null,
   input: 'standard',
   dtype: 'float64',
   backend: 'native',
@@ -45,8 +46,16 @@ export function matrixOf(
   return {
     ...info,
     labels,
+    window: null,
     cosine,
     gram: gramOf(cosine),
+    work: {
+      pairs: (labels.length * (labels.length + 1)) / 2,
+      reused: 0,
+      prepared: labels.length,
+      same: [],
+      discarded: 0,
+    },
     direction: () => 0,
     ...(outputs && {
       perOutput: {

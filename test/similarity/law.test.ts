@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { whiten } from '../../lib/similarity/law.js';
-import type { InputLaw } from '../../lib/similarity/types.js';
+import { type GaussianLaw, whiten } from '../../lib/similarity/law.js';
+
 import { eigenvalues } from '../support/eigenvalues.js';
 import { covarianceOf, product, type Rows, tensorOf, transposed } from '../support/oracles.js';
 import { random } from '../support/random.js';
 
 /** C as rows. */
-async function factorOf(input: InputLaw, inputs: number): Promise<Rows> {
+async function factorOf(input: GaussianLaw, inputs: number): Promise<Rows> {
   const { law } = await whiten(input, inputs);
   const { data, columns } = law.factor!;
   return Array.from({ length: inputs }, (_, i) => Array.from(data.subarray(i * columns, (i + 1) * columns)));
@@ -23,7 +23,7 @@ function expectClose(actual: Rows, expected: Rows, tolerance: number): void {
 }
 
 const refusal = (input: unknown, inputs = 2) =>
-  whiten(input as InputLaw, inputs).then(
+  whiten(input as GaussianLaw, inputs).then(
     () => null,
     (error) => error,
   );

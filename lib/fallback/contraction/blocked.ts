@@ -1,7 +1,7 @@
 import type { TensorData } from '../../tensor/tensor.js';
+import { microKernel, TILE } from '../gemm/kernel.js';
 import { fillOffsets, offsetAt } from './bundle.js';
 import { directBlock } from './direct.js';
-import { microKernel, PANEL } from './kernel.js';
 import { packPanels } from './pack.js';
 import type { Product, Work } from './product.js';
 
@@ -22,7 +22,7 @@ export function blockedWorkspace(m: number, n: number, k: number): number {
 
 /** Extents of the blocks, filled up to whole panels. */
 function blockExtents(m: number, n: number, k: number): [number, number, number] {
-  const whole = (extent: number) => Math.ceil(extent / PANEL) * PANEL;
+  const whole = (extent: number) => Math.ceil(extent / TILE) * TILE;
   return [whole(Math.min(m, ROWS)), whole(Math.min(n, COLUMNS)), Math.min(k, DEPTH)];
 }
 
@@ -127,8 +127,8 @@ function macroKernel(
   block: Float64Array,
   blockColumns: number,
 ): void {
-  for (let j = from; j < to; j += PANEL) {
-    for (let i = 0; i < rows; i += PANEL) {
+  for (let j = from; j < to; j += TILE) {
+    for (let i = 0; i < rows; i += TILE) {
       microKernel(depth, panelsA, i * depth, panelsB, j * depth, block, i * blockColumns + j, blockColumns);
     }
   }

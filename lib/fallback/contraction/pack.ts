@@ -1,8 +1,8 @@
 import type { TensorData } from '../../tensor/tensor.js';
-import { PANEL } from './kernel.js';
+import { TILE } from '../gemm/kernel.js';
 
 /** Rows read together where they are nearer to each other than the depth is: two cache lines of contiguous float64. */
-const GROUP = 4 * PANEL;
+const GROUP = 4 * TILE;
 
 /**
  * Packs a block of a strided tensor into panels of 4 rows: element (r, p) of the block is data[base + rows[r] + depth[p]]
@@ -20,11 +20,11 @@ export function packPanels(
   scale: number,
   panels: Float64Array,
 ): void {
-  const full = rowCount - (rowCount % PANEL);
+  const full = rowCount - (rowCount % TILE);
   const nearRows = rowCount > 1 && depthCount > 1 && Math.abs(rows[1]! - rows[0]!) < Math.abs(depth[1]! - depth[0]!);
   // Along contiguous rows a cache line holds several panels: were they packed one after the other, a depth stride of a
   // power of two would throw each line out before its second use (measured: 2.5 instead of 5 GFLOP/s at n = 512).
-  const group = nearRows ? GROUP : PANEL;
+  const group = nearRows ? GROUP : TILE;
   for (let r = 0; r < full; r += group) {
     packGroup(data, base, rows, r, Math.min(r + group, full), depth, depthCount, scale, panels);
   }
@@ -32,10 +32,10 @@ export function packPanels(
   let at = full * depthCount;
   for (let p = 0; p < depthCount; p++) {
     const d = base + depth[p]!;
-    for (let r = 0; r < PANEL; r++) {
+    for (let r = 0; r < TILE; r++) {
       panels[at + r] = full + r < rowCount ? data[d + rows[full + r]!]! * scale : 0;
     }
-    at += PANEL;
+    at += TILE;
   }
 }
 
@@ -53,8 +53,8 @@ function packGroup(
 ): void {
   for (let p = 0; p < depthCount; p++) {
     const d = base + depth[p]!;
-    for (let r = from; r < to; r += PANEL) {
-      const at = r * depthCount + p * PANEL;
+    for (let r = from; r < to; r += TILE) {
+      const at = r * depthCount + p * TILE;
       panels[at] = data[d + rows[r]!]! * scale;
       panels[at + 1] = data[d + rows[r + 1]!]! * scale;
       panels[at + 2] = data[d + rows[r + 2]!]! * scale;

@@ -11,7 +11,7 @@ const COLUMN_BLOCK = 256;
  * A · B for any strides, row-major (a.rows, b.columns), in double precision.
  *
  *     for every block of columns of B, for every block of the depth:   pack that block of B
- *       for every 4 rows of A:   pack them;   for every 4 columns of the block:   micro-kernel, add to C
+ *       for every 4 rows of A:   pack them;   for every 4 columns of the block:   micro-kernel
  */
 export async function multiply(a: MatrixView, b: MatrixView, pacer: Pacer): Promise<Float64Array> {
   const product = new Float64Array(a.rows * b.columns);
@@ -31,16 +31,21 @@ export async function multiply(a: MatrixView, b: MatrixView, pacer: Pacer): Prom
       for (let row = 0; row < a.rows; row += TILE) {
         packPanel(a, row, start, depth, aPanel, 0);
         for (let column = firstColumn, at = 0; column < endColumn; column += TILE, at += TILE * depth) {
-          microKernel(depth, aPanel, 0, bBlock, at, tile);
-          addTile(
-            tile,
-            product,
-            b.columns,
-            row,
-            Math.min(row + TILE, a.rows),
-            column,
-            Math.min(column + TILE, endColumn),
-          );
+          if (row + TILE <= a.rows && column + TILE <= endColumn) {
+            microKernel(depth, aPanel, 0, bBlock, at, product, row * b.columns + column, b.columns);
+          } else {
+            tile.fill(0);
+            microKernel(depth, aPanel, 0, bBlock, at, tile, 0, TILE);
+            addTile(
+              tile,
+              product,
+              b.columns,
+              row,
+              Math.min(row + TILE, a.rows),
+              column,
+              Math.min(column + TILE, endColumn),
+            );
+          }
         }
         if (pacer.due(TILE * depth * (endColumn - firstColumn))) await pacer.pause();
       }
@@ -49,6 +54,7 @@ export async function multiply(a: MatrixView, b: MatrixView, pacer: Pacer): Prom
   return product;
 }
 
+/** Adds what is inside the product of a tile that reaches beyond its edge. */
 function addTile(
   tile: Float64Array,
   product: Float64Array,

@@ -2,9 +2,9 @@
 export const TILE = 4;
 
 /**
- * The micro-kernel: the 4×4 products of the rows of two panels,
+ * The micro-kernel: adds the 4×4 products of the rows of two panels to a tile of a row-major matrix,
  *
- *     out[4·i + j] = Σ_p a[aOffset + 4p + i] · b[bOffset + 4p + j],    p < depth
+ *     c[cAt + i·columns + j] += Σ_p a[aAt + 4p + i] · b[bAt + 4p + j],    p < depth
  *
  * All sixteen sums stay in local variables, so that every step costs 8 loads for 16 multiply-adds; V8 keeps most of them in
  * registers. Always called with Float64Array: one more array type at these sites would make every load polymorphic.
@@ -14,10 +14,12 @@ export const TILE = 4;
 export function microKernel(
   depth: number,
   a: Float64Array,
-  aOffset: number,
+  aAt: number,
   b: Float64Array,
-  bOffset: number,
-  out: Float64Array,
+  bAt: number,
+  c: Float64Array,
+  cAt: number,
+  columns: number,
 ): void {
   let c00 = 0;
   let c01 = 0;
@@ -35,8 +37,8 @@ export function microKernel(
   let c31 = 0;
   let c32 = 0;
   let c33 = 0;
-  const end = aOffset + TILE * depth;
-  for (let p = aOffset, q = bOffset; p < end; p += 4, q += 4) {
+  const end = aAt + TILE * depth;
+  for (let p = aAt, q = bAt; p < end; p += 4, q += 4) {
     const a0 = a[p];
     const a1 = a[p + 1];
     const a2 = a[p + 2];
@@ -62,20 +64,23 @@ export function microKernel(
     c32 += a3 * b2;
     c33 += a3 * b3;
   }
-  out[0] = c00;
-  out[1] = c01;
-  out[2] = c02;
-  out[3] = c03;
-  out[4] = c10;
-  out[5] = c11;
-  out[6] = c12;
-  out[7] = c13;
-  out[8] = c20;
-  out[9] = c21;
-  out[10] = c22;
-  out[11] = c23;
-  out[12] = c30;
-  out[13] = c31;
-  out[14] = c32;
-  out[15] = c33;
+  c[cAt] += c00;
+  c[cAt + 1] += c01;
+  c[cAt + 2] += c02;
+  c[cAt + 3] += c03;
+  const row1 = cAt + columns;
+  c[row1] += c10;
+  c[row1 + 1] += c11;
+  c[row1 + 2] += c12;
+  c[row1 + 3] += c13;
+  const row2 = cAt + 2 * columns;
+  c[row2] += c20;
+  c[row2 + 1] += c21;
+  c[row2 + 2] += c22;
+  c[row2 + 3] += c23;
+  const row3 = cAt + 3 * columns;
+  c[row3] += c30;
+  c[row3 + 1] += c31;
+  c[row3 + 2] += c32;
+  c[row3 + 3] += c33;
 }

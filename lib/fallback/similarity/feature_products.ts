@@ -61,7 +61,7 @@ async function addPacked(
     if (!symmetric) await packVectors(columns, at, depth, right, pacer);
     for (let i = 0; i < rows.length; i += TILE) {
       for (let j = symmetric ? i : 0; j < columns.length; j += TILE) {
-        microKernel(depth, left, i * depth, right, j * depth, tile);
+        microKernel(depth, left, i * depth, right, j * depth, tile.fill(0), 0, TILE);
         addTile(tile, sums, columns.length, i, rows.length, j);
         if (pacer.due(TILE * TILE * depth)) await pacer.pause();
       }

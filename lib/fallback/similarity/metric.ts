@@ -27,7 +27,7 @@ export async function throughMetric(a: UnfoldedPart, b: UnfoldedPart, pacer: Pac
   const tile = new Float64Array(TILE * TILE);
   for (let p = 0; p < rows; p++) {
     for (let q = 0; q < columns; q++) {
-      microKernel(a.depth, a.factors, p * TILE * a.depth, metric, q * TILE * a.depth, tile);
+      microKernel(a.depth, a.factors, p * TILE * a.depth, metric, q * TILE * a.depth, tile.fill(0), 0, TILE);
       const width = Math.min(TILE, b.depth - q * TILE);
       for (let j = 0, at = (p * b.depth + q * TILE) * TILE; j < width; j++) {
         for (let i = 0; i < TILE; i++) factors[at++] = tile[TILE * i + j];
@@ -45,7 +45,7 @@ async function metricOf(a: UnfoldedPart, b: UnfoldedPart, pacer: Pacer): Promise
   const tile = new Float64Array(TILE * TILE);
   for (let q = 0; q < panelCount(b.depth); q++) {
     for (let p = 0; p < panelCount(a.depth); p++) {
-      microKernel(depth, a.embedding, p * TILE * depth, b.embedding, q * TILE * depth, tile);
+      microKernel(depth, a.embedding, p * TILE * depth, b.embedding, q * TILE * depth, tile.fill(0), 0, TILE);
       const rows = Math.min(TILE, a.depth - p * TILE);
       metric.set(tile.subarray(0, TILE * rows), (q * a.depth + p * TILE) * TILE);
       if (pacer.due(TILE * TILE * depth)) await pacer.pause();

@@ -117,7 +117,8 @@ function kernelStrip(
 ): void {
   const size = TILE * a.depth;
   for (let other = first; other < end; other++) {
-    microKernel(a.depth, a.factors, panel * size, b.factors, other * size, tile);
+    tile.fill(0);
+    microKernel(a.depth, a.factors, panel * size, b.factors, other * size, tile, 0, TILE);
     const at = other * UNITS * TILE + half;
     strip[at] = tile[0] * tile[5] + tile[1] * tile[4];
     strip[at + 1] = tile[8] * tile[13] + tile[9] * tile[12];
@@ -135,7 +136,8 @@ function reduceStrip(
   strip: Float64Array,
   result: Float64Array,
 ): void {
-  microKernel(b.units, strip, 0, b.down, output * b.units, tile);
+  tile.fill(0);
+  microKernel(b.units, strip, 0, b.down, output * b.units, tile, 0, TILE);
   const outputs = Math.min(TILE, a.outputs - output);
   const units = Math.min(TILE, a.units - unit);
   const down = output * a.units + unit * TILE;

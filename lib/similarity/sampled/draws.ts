@@ -1,0 +1,176 @@
+import type { Backend, Control, NormalStream, WhitenedLaw } from '../../backend/backend.js';
+import { Pacer } from '../../cooperate.js';
+import { streamKey, threefry } from '../../gaussian/threefry.js';
+import type { Mixture } from './mixture.js';
+
+/** Inputs that all models are evaluated on. */
+export interface Draw {
+  /** (count, n·d) numbers, or (count, n) token ids. */
+  readonly inputs: Float64Array | Int32Array;
+  readonly count: number;
+  /** p of every input under the law divided by that under which it was drawn; null: the same. */
+  readonly weights: Float64Array | null;
+}
+
+/** A source of inputs, a batch after the other; the same for the same seed on every backend. */
+export interface Draws {
+  readonly input: 'vectors' | 'tokens';
+  /** Every sample is one input, or two of opposite sign. */
+  readonly inputsPerSample: 1 | 2;
+  /** The next `samples` of the stream, an even number of them. */
+  next(samples: number, control: Control): Promise<Draw>;
+  dispose(): void;
+}
+
+/** What inputs look like. */
+export interface InputSize {
+  /** n. */
+  readonly positions: number;
+  /** d. */
+  readonly features: number;
+}
+
+/** Streams of one seed: the samples of a result are independent of those that it was prepared with. Every pilot round has its own. */
+export const STREAMS = { plain: 0, mixed: 1, tokens: 2, parity: 3, pilot: 8 } as const;
+
+/** Sequences of token ids, each uniform and independent of the others. */
+export function tokenDraws({ positions, features }: InputSize, seed: number): Draws {
+  const [key0, key1] = streamKey(seed, STREAMS.tokens);
+  const words = new Uint32Array(2);
+  let first = 0;
+  return {
+    input: 'tokens',
+    inputsPerSample: 1,
+    async next(samples, { signal }) {
+      const pacer = new Pacer(signal);
+      const inputs = new Int32Array(samples * positions);
+      for (let s = 0, at = 0; s < samples; s++) {
+        for (let position = 0; position < positions; position++, at++) {
+          threefry(position, first + s, key0, key1, words);
+          // 53 bits: no token is likelier than another by more than 2⁻⁵³ times their number.
+          inputs[at] = Math.floor((words[0] * 2 ** 21 + (words[1] >>> 11)) * 2 ** -53 * features);
+        }
+        if (pacer.due(64 * positions)) await pacer.pause();
+      }
+      first += samples;
+      return { inputs, count: samples, weights: null };
+    },
+    dispose: () => {},
+  };
+}
+
+/** How Gaussian inputs are drawn. */
+export interface GaussianOptions {
+  readonly size: InputSize;
+  readonly law: WhitenedLaw;
+  readonly seed: number;
+  readonly stream: number;
+  /** With every z also −z. */
+  readonly antithetic: boolean;
+  /** Where every second sample is drawn from N(0, S). */
+  readonly mixture: Mixture | null;
+}
+
+/** Gaussian inputs, also step by step. */
+export interface GaussianDraws extends Draws {
+  /** The next samples before they are whitened, (samples, n·k), and their weights as in `Draw`. */
+  white(samples: number, control: Control): Promise<{ z: Float64Array; weights: Float64Array | null }>;
+  /** x = μ + C z for rows of z, which are left as they are. */
+  inputsOf(z: Float64Array, control: Control): Promise<Float64Array>;
+}
+
+/** Inputs x = μ + C z of a law, positions independent. */
+export async function gaussianDraws(
+  options: GaussianOptions,
+  backend: Backend,
+  control: Control,
+): Promise<GaussianDraws> {
+  const { size, law, seed, stream, antithetic, mixture } = options;
+  const { inputsOf, dispose } = await whitening(size, law, backend, control);
+  const numbers: NormalStream = { seed, stream, dimension: whitenedSize(size, law) };
+  let first = 0;
+  const white: GaussianDraws['white'] = async (samples, batchControl) => {
+    const z = await backend.normals(numbers, first, samples, batchControl);
+    first += samples;
+    return { z, weights: mixture === null ? null : await mixture.stretch(z, samples, batchControl) };
+  };
+  return {
+    input: 'vectors',
+    inputsPerSample: antithetic ? 2 : 1,
+    white,
+    inputsOf,
+    async next(samples, batchControl) {
+      const { z, weights } = await white(samples, batchControl);
+      const signed = antithetic ? await withOpposites(z, new Pacer(batchControl.signal)) : z;
+      const count = antithetic ? 2 * samples : samples;
+      return {
+        inputs: await inputsOf(signed, batchControl),
+        count,
+        weights: weights === null ? null : repeated(weights, count / samples),
+      };
+    },
+    dispose,
+  };
+}
+
+/** n·k, how many normal numbers make one input. */
+export function whitenedSize({ positions, features }: InputSize, { factor }: WhitenedLaw): number {
+  return positions * (factor?.columns ?? features);
+}
+
+/** All z, then all −z. */
+async function withOpposites(z: Float64Array, pacer: Pacer): Promise<Float64Array> {
+  const both = new Float64Array(2 * z.length);
+  both.set(z);
+  for (let i = 0; i < z.length; i++) {
+    both[z.length + i] = -z[i];
+    if (pacer.due(1)) await pacer.pause();
+  }
+  return both;
+}
+
+function repeated(weights: Float64Array, times: number): Float64Array {
+  const all = new Float64Array(weights.length * times);
+  for (let t = 0; t < times; t++) all.set(weights, t * weights.length);
+  return all;
+}
+
+/** z ↦ μ + C z at every position. */
+async function whitening(
+  { features }: InputSize,
+  { mean, factor, sigma }: WhitenedLaw,
+  backend: Backend,
+  control: Control,
+): Promise<Pick<GaussianDraws, 'inputsOf' | 'dispose'>> {
+  if (factor !== undefined) {
+    const weight = { data: factor.data, shape: [features, factor.columns] };
+    const bias = mean && { data: mean, shape: [features] };
+    const pass = await backend.prepareForward(
+      {
+        layers: [{ type: 'linear', weight, ...(bias && { bias }) }],
+        positions: 1,
+        features: factor.columns,
+        input: 'vectors',
+      },
+      'float64',
+      control,
+    );
+    return {
+      inputsOf: async (z, applied) => (await pass.evaluate(z, applied)) as Float64Array,
+      dispose: () => pass.dispose(),
+    };
+  }
+  if (sigma === 1 && mean === undefined) return { inputsOf: async (z) => z, dispose: () => {} };
+  return {
+    async inputsOf(z, { signal }) {
+      const pacer = new Pacer(signal);
+      const x = new Float64Array(z.length);
+      for (let at = 0; at < z.length; at += features) {
+        for (let i = 0; i < features; i++) x[at + i] = (mean === undefined ? 0 : mean[i]) + sigma * z[at + i];
+        if (pacer.due(features)) await pacer.pause();
+      }
+      return x;
+    },
+    dispose: () => {},
+  };
+}

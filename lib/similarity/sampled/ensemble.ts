@@ -1,0 +1,163 @@
+import type { Backend, Control, ForwardPass } from '../../backend/backend.js';
+import type { Pacer } from '../../cooperate.js';
+import { TensimError } from '../../errors.js';
+import type { Model } from '../../model/model.js';
+import type { DType, TensorData } from '../../tensor/tensor.js';
+import type { Draw, Draws } from './draws.js';
+
+/** Models packed for the forward pass, all of the same sizes; one that stands twice is evaluated once. */
+export interface Ensemble {
+  /** Different models. */
+  readonly count: number;
+  /** For every model as given, its place among the different ones. */
+  readonly places: readonly number[];
+  /** Whether they are evaluated on vectors, but begin with an embedding and attend, as models of tokens do. */
+  readonly tokenModels: boolean;
+  /** Numbers or ids that make one input. */
+  readonly inputSize: number;
+  /** The output on one input is (n, o). */
+  readonly positions: number;
+  readonly outputs: number;
+  /** Outputs of different model m on inputs, (count, n, o). */
+  evaluate(m: number, inputs: Draw['inputs'], control: Control): Promise<TensorData>;
+  dispose(): void;
+}
+
+/** @throws TensimError `UNSUPPORTED_LAYER` for tokens where the first layer of a model is not linear. */
+export async function openEnsemble(
+  models: readonly Model[],
+  input: Draws['input'],
+  { backend, dtype, signal, threads }: { backend: Backend; dtype: DType } & Pick<Control, 'signal' | 'threads'>,
+): Promise<Ensemble> {
+  const different = [...new Set(models)];
+  const passes: ForwardPass[] = [];
+  const dispose = () => {
+    for (const pass of passes) pass.dispose();
+  };
+  try {
+    for (const model of different) {
+      const [positions, features] = model.inputShape;
+      if (input === 'tokens') checkTakesTokens(model);
+      const source = { layers: model.layers, positions, features, input };
+      passes.push(await backend.prepareForward(source, dtype, { signal, threads }));
+    }
+  } catch (error) {
+    dispose();
+    throw error;
+  }
+  const [positions, outputs] = models[0].outputShape;
+  return {
+    count: different.length,
+    places: models.map((model) => different.indexOf(model)),
+    tokenModels: input === 'vectors' && models.every(takesTokens),
+    inputSize: models[0].inputShape[0] * (input === 'tokens' ? 1 : models[0].inputShape[1]),
+    positions,
+    outputs,
+    evaluate: (m, inputs, control) => passes[m].evaluate(inputs, control),
+    dispose,
+  };
+}
+
+function takesTokens({ layers }: Model): boolean {
+  return layers[0].type === 'linear' && layers.some(({ type }) => type === 'attention');
+}
+
+function checkTakesTokens({ layers, label }: Model): void {
+  if (layers[0].type === 'linear') return;
+  throw new TensimError(
+    'UNSUPPORTED_LAYER',
+    `"${label}" begins with a ${layers[0].type} layer, not with an embedding`,
+    {
+      hint: 'The input law "tokens" is for models of tokens; "onehot" is its Gaussian counterpart',
+    },
+  );
+}
+
+/** How outputs lie: inputs, and what each has. */
+export interface OutputSize {
+  readonly count: number;
+  readonly positions: number;
+  readonly outputs: number;
+}
+
+/**
+ * Outputs as vectors whose inner products are sums over the inputs, each with its weight: one vector, or one per output.
+ */
+export async function weighted(
+  values: TensorData,
+  weights: Float64Array | null,
+  { count, positions, outputs }: OutputSize,
+  perOutput: boolean,
+  pacer: Pacer,
+): Promise<readonly TensorData[]> {
+  if (weights === null && !perOutput) return [values];
+  const width = positions * outputs;
+  const slices = perOutput ? outputs : 1;
+  const segments = Array.from({ length: slices }, () => new Float64Array(values.length / slices));
+  for (let s = 0, at = 0; s < count; s++) {
+    const root = weights === null ? 1 : Math.sqrt(weights[s]);
+    if (perOutput) {
+      for (let row = s * positions; row < (s + 1) * positions; row++) {
+        for (let c = 0; c < outputs; c++, at++) segments[c][row] = root * values[at];
+      }
+    } else {
+      for (const end = at + width; at < end; at++) segments[0][at] = root * values[at];
+    }
+    if (pacer.due(width)) await pacer.pause();
+  }
+  return segments;
+}
+
+/** Σ over positions and outputs of f² for every input: its share of the norm of a model, without the weight. */
+export async function powers(
+  values: TensorData,
+  { count, positions, outputs }: OutputSize,
+  pacer: Pacer,
+): Promise<Float64Array> {
+  const width = positions * outputs;
+  const result = new Float64Array(count);
+  for (let s = 0, at = 0; s < count; s++) {
+    let sum = 0;
+    for (const end = at + width; at < end; at++) sum += values[at] * values[at];
+    result[s] = sum;
+    if (pacer.due(width)) await pacer.pause();
+  }
+  return result;
+}
+
+/**
+ * Whether all models are even functions or all are odd, as chains without biases are: then products of outputs are the same at z and at −z,
+ * and evaluating both would be for nothing. Judged on some inputs, which is proof enough for polynomials.
+ */
+export async function haveParity(
+  ensemble: Ensemble,
+  z: Float64Array,
+  inputsOf: (z: Float64Array) => Promise<Float64Array>,
+  dtype: DType,
+  control: Control,
+): Promise<boolean> {
+  const [plus, minus] = [await inputsOf(z), await inputsOf(z.map((value) => -value))];
+  let parity = 0;
+  for (let m = 0; m < ensemble.count; m++) {
+    const f = await ensemble.evaluate(m, plus, control);
+    const g = await ensemble.evaluate(m, minus, control);
+    const own = parityOf(f, g, dtype);
+    if (own === 0 || (parity !== 0 && own !== parity)) return false;
+    parity = own;
+  }
+  return true;
+}
+
+/** Rounding that even and odd functions are allowed, relative to the largest output. */
+const ROUNDING = { float64: 1e-10, float32: 1e-4 };
+
+function parityOf(f: TensorData, g: TensorData, dtype: DType): -1 | 0 | 1 {
+  let [largest, difference, sum] = [0, 0, 0];
+  for (let i = 0; i < f.length; i++) {
+    largest = Math.max(largest, Math.abs(f[i]));
+    difference = Math.max(difference, Math.abs(f[i] - g[i]));
+    sum = Math.max(sum, Math.abs(f[i] + g[i]));
+  }
+  if (difference <= ROUNDING[dtype] * largest) return 1;
+  return sum <= ROUNDING[dtype] * largest ? -1 : 0;
+}

@@ -1,0 +1,115 @@
+import type { Pacer } from '../../cooperate.js';
+
+/** Groups of samples that the jackknife leaves out one by one (MATH.md section 8). */
+export const GROUPS = 32;
+
+/** Student's t at 97.5 % with 1, 2 … GROUPS − 1 degrees of freedom. */
+const STUDENT = [
+  12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131, 2.12, 2.11,
+  2.101, 2.093, 2.086, 2.08, 2.074, 2.069, 2.064, 2.06, 2.056, 2.052, 2.048, 2.045, 2.042, 2.04,
+] as const;
+
+/** Half the width of a 95 % interval in standard errors. */
+export const INTERVAL = STUDENT[GROUPS - 2];
+
+/** Sums over the samples of each group, of what they add to n × n cells of `size` numbers. */
+export class GroupSums {
+  readonly models: number;
+  readonly size: number;
+  readonly #groups: readonly Float64Array[];
+
+  constructor(models: number, size: number) {
+    this.models = models;
+    this.size = size;
+    this.#groups = Array.from({ length: GROUPS }, () => new Float64Array(models * models * size));
+  }
+
+  /** Memory that the sums of so many cells take, in bytes. */
+  static bytes(models: number, size: number): number {
+    return 8 * (GROUPS + 1) * models * models * size;
+  }
+
+  /** Adds a tile (models, models, `width`) to places `from` and on of every cell of a group. */
+  async add(group: number, tile: Float64Array, width: number, from: number, pacer: Pacer): Promise<void> {
+    const sums = this.#groups[group];
+    for (let cell = 0; cell < this.models * this.models; cell++) {
+      for (let c = 0; c < width; c++) sums[cell * this.size + from + c] += tile[cell * width + c];
+      if (pacer.due(width)) await pacer.pause();
+    }
+  }
+
+  /** Slice `from` to `from` + `width` − 1 of all groups together divided by `count`, (models, models, width). */
+  async mean(count: number, width: number, from: number, pacer: Pacer): Promise<Float64Array> {
+    const { models, size } = this;
+    const means = new Float64Array(models * models * width);
+    for (let cell = 0; cell < models * models; cell++) {
+      for (let c = 0; c < width; c++) {
+        const at = cell * size + from + c;
+        let sum = 0;
+        for (const group of this.#groups) sum += group[at];
+        means[cell * width + c] = sum / count;
+      }
+      if (pacer.due(GROUPS * width)) await pacer.pause();
+    }
+    return means;
+  }
+
+  /**
+   * The standard error of every similarity of slice c, (models, models), by the jackknife: the similarities without one group after the
+   * other vary by so much. Where few groups carry that variance it is not well known itself, and the error is widened as much as Student's t with
+   * as many degrees of freedom asks for. At most 1, and 1 where a model is zero outside of one group.
+   */
+  async standardErrors(c: number, pacer: Pacer): Promise<Float64Array> {
+    const { models } = this;
+    const totals = await this.mean(1, 1, c, pacer);
+    const errors = new Float64Array(models * models);
+    const norms = new Float64Array(models * GROUPS);
+    for (let i = 0; i < models; i++) {
+      for (let g = 0; g < GROUPS; g++) norms[i * GROUPS + g] = Math.sqrt(this.#without(totals, g, i, i, c));
+    }
+    const without = new Float64Array(GROUPS);
+    for (let i = 0; i < models; i++) {
+      for (let j = 0; j < i; j++) {
+        for (let g = 0; g < GROUPS; g++) {
+          without[g] = this.#without(totals, g, i, j, c) / (norms[i * GROUPS + g] * norms[j * GROUPS + g]);
+        }
+        const error = Math.min(1, jackknife(without));
+        errors[i * models + j] = error;
+        errors[j * models + i] = error;
+        if (pacer.due(16 * GROUPS)) await pacer.pause();
+      }
+    }
+    return errors;
+  }
+
+  #without(totals: Float64Array, group: number, i: number, j: number, c: number): number {
+    const cell = i * this.models + j;
+    return totals[cell] - this.#groups[group][cell * this.size + c];
+  }
+}
+
+/** The widened standard error from the values without one group after the other; 1 if one of them is undefined. */
+function jackknife(without: Float64Array): number {
+  let mean = 0;
+  for (const value of without) mean += value / GROUPS;
+  let squares = 0;
+  let fourths = 0;
+  for (const value of without) {
+    const square = (value - mean) ** 2;
+    squares += square;
+    fourths += square * square;
+  }
+  if (Number.isNaN(squares)) return 1;
+  if (fourths === 0) return 0; // also where the squares are too small for their own
+  // GROUPS − 2 on average where the groups are alike and normal, 1 where a single one makes all the variance.
+  const freedom = Math.min(GROUPS - 1, Math.max(1, (3 * squares * squares) / fourths - 2));
+  return (Math.sqrt(((GROUPS - 1) / GROUPS) * squares) * student(freedom)) / INTERVAL;
+}
+
+/** Between the whole numbers of STUDENT linearly. */
+function student(freedom: number): number {
+  const below = Math.floor(freedom);
+  const above = Math.min(below + 1, GROUPS - 1);
+  const share = freedom - below;
+  return (1 - share) * STUDENT[below - 1] + share * STUDENT[above - 1];
+}
