@@ -113,7 +113,8 @@ function planGram(
   }
   const columns = law.factor?.columns ?? models[0].inputShape[1];
   const chains = models.map(({ layers }) => chainShape(layers, columns, law.mean !== undefined));
-  const plan = planRoute({ chains, dtype, ...extent }, backend.machine(dtype, threads));
+  const memory = process.availableMemory() / 2;
+  const plan = planRoute({ chains, dtype, memory, ...extent }, backend.machine(dtype, threads));
   return route === 'auto' ? plan : { ...plan, route };
 }
 

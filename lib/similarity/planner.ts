@@ -28,6 +28,8 @@ export interface RouteJob {
   readonly dtype: DType;
   /** Bytes that prepared models may take together; default: no limit. */
   readonly memoryLimit?: number | undefined;
+  /** Bytes that can be had where there is no limit: a route that takes more is for when every route does. Default: any number. */
+  readonly memory?: number | undefined;
 }
 
 export interface RoutePlan {
@@ -75,14 +77,14 @@ const FORM_BLOCK = 96;
  * @throws TensimError `MEMORY_LIMIT` where no route fits.
  */
 export function planRoute(job: RouteJob, machine: RouteMachine): RoutePlan {
-  const { chains, memoryLimit = Number.POSITIVE_INFINITY } = job;
+  const { chains, memoryLimit = Number.POSITIVE_INFINITY, memory = Number.POSITIVE_INFINITY } = job;
   const count = chains.length;
   const pairs = job.pairs ?? (count * (count + 1)) / 2;
   const shape = meanShape(chains);
   const estimates = routesOf(shape).map((route) => {
     return estimate(route, routeCosts(route, shape, job.dtype), count, pairs, memoryLimit, machine);
   });
-  const possible = estimates.filter(({ memory }) => memory <= memoryLimit || (2 * memory) / count <= memoryLimit);
+  const possible = estimates.filter((each) => each.memory <= memoryLimit || (2 * each.memory) / count <= memoryLimit);
   if (possible.length === 0) {
     const least = estimates.reduce((best, next) => (next.memory < best.memory ? next : best));
     throw new TensimError(
@@ -91,7 +93,10 @@ export function planRoute(job: RouteJob, machine: RouteMachine): RoutePlan {
       { hint: 'Raise the limit, or use dtype "float32"' },
     );
   }
-  const best = possible.reduce((quickest, next) => (next.seconds < quickest.seconds ? next : quickest));
+  const held = possible.filter((each) => Math.min(each.memory, memoryLimit) <= memory);
+  const best = (held.length > 0 ? held : possible).reduce((quickest, next) =>
+    next.seconds < quickest.seconds ? next : quickest,
+  );
   return { route: best.route, estimates };
 }
 
