@@ -206,7 +206,8 @@ function plansOf(shape: Shape, count: number, dtype: DType, { backends, threads 
   return backends.flatMap((backend) => {
     const own = times.filter(({ contestant }) => contestant.startsWith(`${backend} `));
     const machine = selectBackend(backend).machine(dtype, threads);
-    const { route } = planRoute({ chains: Array(count).fill(chainOf(shape)), dtype }, machine);
+    const job = { chains: Array(count).fill(chainOf(shape)), dtype, memory: process.availableMemory() / 2 };
+    const { route } = planRoute(job, machine); // as similarityMatrix does
     const chosen = own.find(({ contestant }) => contestant === nameOf(backend, route));
     if (chosen === undefined) return [];
     return [{ backend, route, timesBest: chosen.seconds / Math.min(...own.map(({ seconds }) => seconds)) }];
