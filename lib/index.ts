@@ -31,7 +31,11 @@ export { type LoadOptions, loadModel } from './model/load.js';
 export type { AttentionLayer, BilinearLayer, Layer, LinearLayer, Model, Provenance } from './model/model.js';
 export type { ModelConfig } from './model/settings.js';
 export { type ExplanationReportOptions, writeExplanation } from './report/explain/write.js';
-export { writeReport } from './report/write.js';
+export { type Report, writeReport } from './report/write.js';
+export { blockScore } from './similarity/block_score.js';
+export { correlation } from './similarity/correlation.js';
+export { cosine, distance } from './similarity/derived.js';
+export { direction } from './similarity/direction.js';
 export { explain } from './similarity/explain/explain.js';
 export type {
   DifferenceParts,
@@ -58,15 +62,32 @@ export {
   type Verdict,
 } from './similarity/gate.js';
 export { similarityMatrix } from './similarity/matrix.js';
+export { compareMeasures, type MeasureComparison } from './similarity/measures.js';
+export { type Neighbour, nearestNeighbours } from './similarity/neighbours.js';
+export {
+  type Change,
+  consecutive,
+  largestChange,
+  type Onset,
+  type OutputChange,
+  type OutputOnset,
+  onset,
+  outputOnsets,
+} from './similarity/onset.js';
+export { type Phase, type Segmentation, type SegmentationOptions, segmentation } from './similarity/segmentation.js';
 export { similarity } from './similarity/similarity.js';
 export type {
   Behaviour,
   BehaviourMatrix,
+  CrossSimilarity,
   DataInputs,
+  FinishedTile,
   InputLaw,
   Matrix,
+  MatrixOptions,
   Measure,
   Method,
+  ModelChoice,
   Progress,
   ResultInfo,
   RouteEstimate,
@@ -76,6 +97,7 @@ export type {
   SimilarityResult,
   SliceSimilarity,
   Step,
+  Work,
 } from './similarity/types.js';
 export type { FloatFormat } from './tensor/convert.js';
 export type { IntegerTensor } from './tensor/integers.js';

@@ -9,6 +9,7 @@ import {
   checkOutputs,
   explainRoute,
   loadPair,
+  measureOption,
   similarityOptions,
   textOptions,
   writeOutputs,
@@ -29,14 +30,16 @@ export function addCompare(program: Command, io: Io): void {
     .argument('<a>', 'a checkpoint (.safetensors, the index of a sharded one, .pt), or a model.json with "weights"')
     .argument('<b>', 'the other')
     .addHelpText('after', EXAMPLES);
-  addComparisonOptions(command).action((a: string, b: string, flags: ComparisonFlags) => compare(a, b, flags, io));
+  addComparisonOptions(command, measureOption()).action((a: string, b: string, flags: ComparisonFlags) =>
+    compare(a, b, flags, io),
+  );
 }
 
 async function compare(a: string, b: string, flags: ComparisonFlags, io: Io): Promise<void> {
   await checkOutputs(flags.out);
   const progress = createProgress(io);
   try {
-    const options = await similarityOptions(flags, io, progress);
+    const options = { ...(await similarityOptions(flags, io, progress)), measure: flags.measure };
     const [first, second] = await loadPair([a, b], flags, io, progress);
     const result = await similarity(first, second, options);
     progress.stop();

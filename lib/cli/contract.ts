@@ -14,7 +14,7 @@ import type { ScaledTensor, Tensor } from '../tensor/tensor.js';
 import { type ResultSummary, resultRows, summarizeResult } from './contract_result.js';
 import { type Io, oneLine, print, table } from './io.js';
 import { type Operands, openOperands } from './operands.js';
-import { backendOption, threadsOption } from './options.js';
+import { backendOption, parseSize, threadsOption } from './options.js';
 import { createProgress, type ProgressLine } from './progress.js';
 import { type Candidate, type Timing, timeStrategies } from './timing.js';
 
@@ -68,7 +68,7 @@ export function addContract(program: Command, io: Io): void {
       'auto',
     )
     .addOption(new Option('--cost <what>', 'what the path minimises').choices(['time', 'flops']).default('time'))
-    .option('--memory-limit <size>', 'for intermediates, result and workspace: 256MiB, 1.5GB', parseBytes)
+    .option('--memory-limit <size>', 'for intermediates, result and workspace: 256MiB, 1.5GB', parseSize)
     .addOption(new Option('--strategy <name>', 'how products are executed (default: blocked)').choices(STRATEGIES))
     .option('--strip-exponent', 'keep everything in range by powers of two')
     .addOption(
@@ -209,15 +209,6 @@ function timingRow({ strategy, seconds, runs, flopsPerSecond, bytesPerSecond, re
   if (seconds === null) return [strategy, oneLine(reason ?? '')];
   const rates = [((flopsPerSecond ?? 0) / 1e9).toPrecision(3), bytesText(bytesPerSecond ?? 0)];
   return [strategy, timeText(seconds), `${runs}`, ...rates];
-}
-
-const UNITS = ['', 'k', 'm', 'g', 't'];
-
-function parseBytes(text: string): number {
-  const [, amount, unit = '', binary] = /^(\d+(?:\.\d+)?)\s*(?:([kmgt]?)(i?)b)?$/i.exec(text) ?? [];
-  const bytes = Math.floor(Number(amount) * (binary ? 1024 : 1000) ** UNITS.indexOf(unit.toLowerCase()));
-  if (bytes >= 1) return bytes;
-  throw new InvalidArgumentError('It must be a size such as 256MiB, 1.5GB or a number of bytes.');
 }
 
 function parseSeed(text: string): number {

@@ -3,8 +3,17 @@ import { explanationJson } from '../report/explain/json.js';
 import { explanationText } from '../report/explain/text.js';
 import { checkExplanationFile, imageOf, writeExplanation } from '../report/explain/write.js';
 import { explain } from '../similarity/explain/explain.js';
+import type { Measure } from '../similarity/types.js';
 import { type Io, oneLine, print } from './io.js';
-import { addMethodOptions, collect, loadPair, type MethodFlags, similarityOptions, textOptions } from './options.js';
+import {
+  addMethodOptions,
+  collect,
+  loadPair,
+  type MethodFlags,
+  measureOption,
+  similarityOptions,
+  textOptions,
+} from './options.js';
 import { createProgress } from './progress.js';
 
 const EXAMPLES = `
@@ -17,6 +26,7 @@ Examples:
   $ tensim explain a.safetensors b.safetensors --json > directions.json`;
 
 interface ExplainFlags extends MethodFlags {
+  readonly measure: Measure;
   readonly output?: readonly number[];
   readonly top?: number;
   readonly image?: string;
@@ -40,7 +50,7 @@ export function addExplain(program: Command, io: Io): void {
     .addOption(new Option('--top <count>', 'directions per output, at most (default: 4)').argParser(parseTop))
     .option('--image <shape>', 'show directions as pictures of this shape, such as 8x8 or 3x32x32')
     .addHelpText('after', EXAMPLES);
-  addMethodOptions(command)
+  addMethodOptions(command, measureOption())
     .option('--json', 'print JSON')
     .option('--out <file>', 'also write a report; its ending says which: .json .svg .html (repeatable)', collect, [])
     .action((a: string, b: string, flags: ExplainFlags) => explainFiles(a, b, flags, io));
@@ -50,7 +60,7 @@ async function explainFiles(a: string, b: string, flags: ExplainFlags, io: Io): 
   for (const file of flags.out) await checkExplanationFile(file);
   const progress = createProgress(io);
   try {
-    const options = await similarityOptions(flags, io, progress);
+    const options = { ...(await similarityOptions(flags, io, progress)), measure: flags.measure };
     const [first, second] = await loadPair([a, b], flags, io, progress);
     const { output: outputs, top, image } = flags;
     const found = await explain(first, second, { ...options, outputs, top });

@@ -10,10 +10,18 @@ import {
   subjectOf,
 } from '../report/gate.js';
 import { type GateOutcome, gate, settleLimits } from '../similarity/gate.js';
+import type { Measure } from '../similarity/types.js';
 import { checkReference, readBaseline } from './baseline.js';
 import { EXIT, isClosedPipe } from './exit.js';
 import { type Io, print } from './io.js';
-import { addMethodOptions, loadPair, type MethodFlags, similarityOptions, textOptions } from './options.js';
+import {
+  addMethodOptions,
+  loadPair,
+  type MethodFlags,
+  measureOption,
+  similarityOptions,
+  textOptions,
+} from './options.js';
 import { createProgress } from './progress.js';
 
 const EXAMPLES = `
@@ -26,6 +34,7 @@ Examples:
   $ tensim gate candidate.safetensors --against released.safetensors --baseline last.json --max-drop 0.005`;
 
 interface GateFlags extends MethodFlags {
+  readonly measure: Measure;
   readonly against: string;
   readonly min?: number;
   readonly minOutput?: number;
@@ -56,7 +65,9 @@ export function addGate(program: Command, io: Io, exit: { code: number }): void 
     )
     .addOption(new Option('--format <format>', 'what is printed').choices(GATE_FORMATS).default('text'))
     .addHelpText('after', EXAMPLES);
-  addMethodOptions(command).action((candidate: string, flags: GateFlags) => run(candidate, flags, io, exit));
+  addMethodOptions(command, measureOption()).action((candidate: string, flags: GateFlags) =>
+    run(candidate, flags, io, exit),
+  );
 }
 
 async function run(path: string, flags: GateFlags, io: Io, exit: { code: number }): Promise<void> {
@@ -78,7 +89,7 @@ async function judgeFiles(path: string, flags: GateFlags, io: Io, exit: { code: 
     const { min, minOutput, maxDrop, baseline: file } = flags;
     const baseline = file === undefined ? undefined : await readBaseline(file);
     settleLimits({ min, minOutput, maxDrop, baseline });
-    const options = await similarityOptions(flags, io, progress);
+    const options = { ...(await similarityOptions(flags, io, progress)), measure: flags.measure };
     const [candidate, reference] = await loadPair([path, flags.against], flags, io, progress);
     if (baseline !== undefined) checkReference(baseline, reference.provenance.sha256, file!);
     const result = await gate(candidate, reference, { ...options, min, minOutput, maxDrop, baseline });

@@ -1,26 +1,20 @@
 import { basename } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { parseBytes } from '../bytes.js';
 import { loadInputs } from '../model/inputs_file.js';
 import { labelsOf } from '../model/labels.js';
 import { loadModel } from '../model/load.js';
 import type { Model } from '../model/model.js';
 import { parseDecimal } from '../model/words.js';
 import { routeText, type TextOptions } from '../report/text.js';
-import { checkReportFile, writeReport } from '../report/write.js';
-import type {
-  Progress,
-  ResultInfo,
-  SimilarityMatrix,
-  SimilarityOptions,
-  SimilarityResult,
-} from '../similarity/types.js';
+import { checkReportFile, type Report, writeReport } from '../report/write.js';
+import type { Measure, Progress, ResultInfo, SimilarityOptions } from '../similarity/types.js';
 import { readInput } from './input_file.js';
 import { type Io, oneLine } from './io.js';
 import type { ProgressLine } from './progress.js';
 
-/** The options that say what is compared and how, as commander parses them. */
+/** The options that say how something is compared, as commander parses them. */
 export interface MethodFlags {
-  readonly measure: NonNullable<SimilarityOptions['measure']>;
   readonly method: NonNullable<SimilarityOptions['method']>;
   readonly route: NonNullable<SimilarityOptions['route']>;
   readonly input: string;
@@ -37,14 +31,45 @@ export interface MethodFlags {
 
 /** The options of `compare` and `matrix`. */
 export interface ComparisonFlags extends MethodFlags {
+  readonly measure: Measure;
   readonly perOutput?: boolean;
   readonly verbose?: boolean;
   readonly json?: boolean;
   readonly out: readonly string[];
 }
 
-export function addComparisonOptions(command: Command): Command {
-  return addMethodOptions(command)
+const MEASURES: readonly Measure[] = ['gaussian', 'tensor', 'weights', 'behavioural'];
+
+/** The measure of a comparison. */
+export function measureOption(): Option {
+  return new Option(
+    '--measure <measure>',
+    'what is compared: the functions under a Gaussian input, their tensors, the bare weights, or what they do on given inputs',
+  )
+    .choices(MEASURES)
+    .default('gaussian');
+}
+
+/** Several measures of one run, a list with commas. */
+export function measuresOption(): Option {
+  return new Option(
+    '--measure <measures>',
+    `what is compared, one or more of ${MEASURES.join(', ')} with commas between: the functions under a Gaussian input, their tensors, the bare weights, or what they do on given inputs`,
+  )
+    .argParser(parseMeasures)
+    .default(['gaussian'], 'gaussian');
+}
+
+function parseMeasures(text: string): Measure[] {
+  const names = text.split(',');
+  const measures = MEASURES.filter((measure) => names.includes(measure));
+  const known = names.every((name) => measures.includes(name as Measure));
+  if (known && measures.length === names.length) return names as Measure[];
+  throw new InvalidArgumentError(`Allowed choices are ${MEASURES.join(', ')}, each once.`);
+}
+
+export function addComparisonOptions(command: Command, measure: Option): Command {
+  return addMethodOptions(command, measure)
     .option('--per-output', 'also compare every output by itself')
     .option('--verbose', 'say on stderr what each route was expected to cost')
     .option('--json', 'print JSON')
@@ -56,16 +81,9 @@ export function addComparisonOptions(command: Command): Command {
     );
 }
 
-export function addMethodOptions(command: Command): Command {
+export function addMethodOptions(command: Command, measure: Option): Command {
   return command
-    .addOption(
-      new Option(
-        '--measure <measure>',
-        'what is compared: the functions under a Gaussian input, their tensors, the bare weights, or what they do on given inputs',
-      )
-        .choices(['gaussian', 'tensor', 'weights', 'behavioural'])
-        .default('gaussian'),
-    )
+    .addOption(measure)
     .addOption(
       new Option(
         '--method <method>',
@@ -127,9 +145,8 @@ export async function similarityOptions(
   io: Io,
   progress: ProgressLine,
 ): Promise<SimilarityOptions> {
-  const { measure, method, route, inputs, dtype, backend, threads, perOutput, seed, tolerance, maxSamples } = flags;
+  const { method, route, inputs, dtype, backend, threads, perOutput, seed, tolerance, maxSamples } = flags;
   return {
-    measure,
     method,
     route,
     input: await readInput(flags.input, io.signal),
@@ -142,7 +159,9 @@ export async function similarityOptions(
     tolerance,
     maxSamples,
     signal: io.signal,
-    onProgress: ({ phase, done, total }: Progress) => progress.update(PHASES[phase], done, total),
+    onProgress: ({ phase, done, total }: Progress) => {
+      progress.update(PHASES[phase], done, total, phase === 'compare' ? 'pairs' : undefined);
+    },
   };
 }
 
@@ -163,6 +182,7 @@ export async function loadPair(
 }
 
 const PHASES: Readonly<Record<Progress['phase'], string>> = {
+  open: 'reading',
   evaluate: 'evaluating',
   sample: 'sampling',
   prepare: 'preparing',
@@ -183,21 +203,24 @@ export function textOptions({ stdout, env }: Io): TextOptions {
 }
 
 /** What `--verbose` says about the choice of the route. */
-export function explainRoute(result: ResultInfo, { verbose = false }: ComparisonFlags, io: Io): void {
+export function explainRoute(result: ResultInfo, { verbose = false }: Pick<ComparisonFlags, 'verbose'>, io: Io): void {
   if (verbose) io.stderr.write(routeText(result));
 }
 
 /** Writes the reports, one after the other, and says so on stderr. */
-export async function writeOutputs(
-  result: SimilarityResult | SimilarityMatrix,
-  files: readonly string[],
-  io: Io,
-): Promise<void> {
+export async function writeOutputs(result: Report, files: readonly string[], io: Io): Promise<void> {
   for (const file of files) {
     io.signal.throwIfAborted();
     await writeReport(result, file);
     io.stderr.write(`wrote ${oneLine(file)}\n`);
   }
+}
+
+/** A size in bytes as an option takes it. */
+export function parseSize(text: string): number {
+  const bytes = parseBytes(text);
+  if (bytes !== undefined) return bytes;
+  throw new InvalidArgumentError('It must be a size such as 256MiB, 1.5GB or a number of bytes.');
 }
 
 function parseThreads(text: string): number {

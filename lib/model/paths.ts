@@ -76,7 +76,7 @@ function noneIfEmpty(error: unknown): [] {
 }
 
 /** The training step that a checkpoint's metadata states. A file that cannot be opened has none: loading it will say why. */
-async function stepOf(path: string, signal?: AbortSignal): Promise<number | undefined> {
+export async function stepOf(path: string, signal?: AbortSignal): Promise<number | undefined> {
   try {
     const { checkpoint } = await findSource(path, { signal });
     const opened = await openCheckpoint(checkpoint, signal);

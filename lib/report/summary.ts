@@ -1,4 +1,5 @@
 import { count } from '../formats/describe.js';
+import type { MeasureComparison } from '../similarity/measures.js';
 import { type Change, largestChange, type Onset, onset, outputOnsets } from '../similarity/onset.js';
 import { FEWEST_EFFECTIVE } from '../similarity/sampled/jackknife.js';
 import { strays } from '../similarity/stray.js';
@@ -45,6 +46,7 @@ export function summarize(matrix: SimilarityMatrix): Summary {
     ...behaviourSentence(matrix),
     ...straySentence(matrix, labels),
     ...toleranceSentences(matrix),
+    ...matrix.work.same.map((names) => `${listed(names)} hold the same weights.`),
   ];
   return { headline, sentences, step, output: step.output?.name ?? null };
 }
@@ -110,6 +112,29 @@ function straySentence({ cosine }: SimilarityMatrix, labels: ShortLabels): strin
     );
   const more = found.length > MOST_STRAYS ? ` and ${found.length - MOST_STRAYS} more` : '';
   return [`Out of place, nearest to others than their neighbours: ${named.join(', ')}${more}.`];
+}
+
+/** "a, b and c" */
+export function listed(names: readonly string[]): string {
+  return `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
+}
+
+/** How alike measures see a series, and how clearly each sees a step, in words. */
+export function measureSentences({ matrices, correlation, block }: MeasureComparison): string[] {
+  const sentences = matrices.flatMap(({ measure }, i) =>
+    matrices.slice(i + 1).map((other, j) => {
+      const value = similarityText(correlation[i]![i + 1 + j]!);
+      return `The correlation of ${measure} and ${other.measure} over all pairs is ${value}.`;
+    }),
+  );
+  if (block === null) return sentences;
+  const labels = shortenLabels(matrices[0]!.labels);
+  const name = stepName(labels, block.start - 1, block.start);
+  const scores = matrices.map(({ measure }, i) => `${measure} ${similarityText(block.scores[i]!)}`);
+  return [
+    ...sentences,
+    `Block score at ${name}, the mean similarity after it minus that across it: ${scores.join(', ')}.`,
+  ];
 }
 
 /** What is not exact says so, and how far it can be trusted. */

@@ -1,12 +1,13 @@
+import type { MeasureComparison } from '../similarity/measures.js';
 import { consecutive } from '../similarity/onset.js';
-import type { SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
+import type { CrossSimilarity, Matrix, SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
 import { barsChart } from './bars.js';
 import { type Chart, colourScheme, drawSvg, FONT_SIZE, PAPER, type TextItem, textMark, textWidth } from './chart.js';
 import { colourScale, heatmapPng, rampPng } from './colour.js';
 import { curveChart, LONGEST_CAPTION } from './curve.js';
 import { heatmapChart } from './heatmap.js';
-import { shortenLabels, stepName } from './labels.js';
-import { summarize } from './summary.js';
+import { type ShortLabels, shortenLabels, stepName } from './labels.js';
+import { measureSentences, summarize } from './summary.js';
 
 const WIDTH = 640;
 const MARGIN = 16;
@@ -49,6 +50,35 @@ export async function matrixSvg(matrix: SimilarityMatrix): Promise<string> {
     );
   }
   return stack(charts);
+}
+
+/** The heatmap of rows against columns, on white. */
+export async function crossSvg(cross: CrossSimilarity): Promise<string> {
+  const inner = WIDTH - 2 * MARGIN;
+  const title = `Similarity of ${cross.rows.length} models (rows) and ${cross.columns.length} (columns)`;
+  const [labels, columnLabels] = [shortenLabels(cross.rows), shortenLabels(cross.columns)];
+  return stack([textChart([title], inner), await plainHeatmap(cross.cosine, labels, columnLabels, inner)]);
+}
+
+/** The heatmaps of several measures, one below the other, each with what it says of the others. */
+export async function measuresSvg(comparison: MeasureComparison): Promise<string> {
+  const inner = WIDTH - 2 * MARGIN;
+  const charts: Chart[] = [textChart(measureSentences(comparison), inner)];
+  for (const { measure, labels, cosine } of comparison.matrices) {
+    charts.push(textChart([measure], inner), await plainHeatmap(cosine, shortenLabels(labels), undefined, inner));
+  }
+  return stack(charts);
+}
+
+async function plainHeatmap(
+  cosine: Matrix,
+  labels: ShortLabels,
+  columnLabels: ShortLabels | undefined,
+  width: number,
+): Promise<Chart> {
+  const scale = colourScale([cosine], await colourScheme('viridis'), await colourScheme('blueorange'));
+  const image = await heatmapPng(cosine, scale, IMAGE_LIMIT);
+  return heatmapChart({ labels, columnLabels, scale, image, ramp: await rampPng(scale), width, theme: PAPER });
 }
 
 /** The similarity of two models as a bar, and one for each output if there are such, on white. */

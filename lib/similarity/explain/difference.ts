@@ -2,7 +2,6 @@ import type { ChainSource, WhitenedLaw } from '../../backend/backend.js';
 import { Pacer } from '../../cooperate.js';
 import { foldOneBlock, type OneBlock } from '../../fallback/gaussian/one_block.js';
 import type { Model } from '../../model/model.js';
-import { chainSources } from '../sources.js';
 import { type Dense, dense, type Engine, einsum, rowsOf } from './algebra.js';
 import { rowSpace } from './row_space.js';
 
@@ -34,9 +33,11 @@ export async function differenceOf(
   engine: Engine,
 ): Promise<Difference> {
   const pacer = new Pacer(engine.signal);
-  const [a, b] = chainSources(models, 'one-block', law).sources as readonly ChainSource[];
+  const chain = ({ layers, inputShape: [positions, inputs] }: Model): ChainSource => {
+    return { kind: 'chain', layers, inputs, positions, method: 'one-block', law };
+  };
   // Folding is plain algebra on small matrices, the same for every backend.
-  const [from, to] = [await foldOneBlock(a, pacer), await foldOneBlock(b, pacer)];
+  const [from, to] = [await foldOneBlock(chain(models[0]), pacer), await foldOneBlock(chain(models[1]), pacer)];
   const { inputs, outputs } = to;
   const units = (from.hidden ?? 0) + (to.hidden ?? 0);
   const rows = new Float64Array(2 * units * inputs);

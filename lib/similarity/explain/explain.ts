@@ -3,8 +3,9 @@ import { throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { Model } from '../../model/model.js';
 import { type GaussianLaw, whiten } from '../law.js';
+import { checkModel } from '../members.js';
 import { similarity } from '../similarity.js';
-import { blocksOf, checkComparable, checkModels } from '../sources.js';
+import { blocksOf, checkComparable } from '../sources.js';
 import type { SimilarityOptions } from '../types.js';
 import type { Engine } from './algebra.js';
 import { differenceOf } from './difference.js';
@@ -35,7 +36,7 @@ const ROUNDING = 1e-12;
  * @throws TensimError (rejects) as `similarity`; `INVALID_ARGUMENT` for options that do not go with the models.
  */
 export async function explain(a: Model, b: Model, options: ExplainOptions = {}): Promise<Explanation> {
-  checkModels([a, b]);
+  for (const model of [a, b]) checkModel(model);
   const { top = DEFAULT_TOP, outputs, ...others } = options;
   if (!Number.isSafeInteger(top) || top < 1) {
     throw new TensimError('INVALID_ARGUMENT', `the option "top" is ${String(top)}`, {
