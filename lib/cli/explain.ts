@@ -4,7 +4,15 @@ import { explanationText } from '../report/explain/text.js';
 import { checkExplanationFile, imageOf, writeExplanation } from '../report/explain/write.js';
 import { explain } from '../similarity/explain/explain.js';
 import { type Io, oneLine, print } from './io.js';
-import { addMethodOptions, collect, loadPair, type MethodFlags, similarityOptions, textOptions } from './options.js';
+import {
+  addMethodOptions,
+  collect,
+  loadPair,
+  type MethodFlags,
+  MODEL_ARGUMENT,
+  similarityOptions,
+  textOptions,
+} from './options.js';
 import { createProgress } from './progress.js';
 
 const EXAMPLES = `
@@ -29,7 +37,7 @@ export function addExplain(program: Command, io: Io): void {
   const command = program
     .command('explain')
     .description('where two networks differ: in which outputs, along which directions of the input, or in which layer')
-    .argument('<a>', 'a .safetensors file, the index of a sharded one, or a model.json with "weights"')
+    .argument('<a>', MODEL_ARGUMENT)
     .argument('<b>', 'the other; the difference is that of b from a')
     .addOption(
       new Option(
