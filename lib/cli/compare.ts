@@ -9,6 +9,7 @@ import {
   checkOutputs,
   explainRoute,
   loadPair,
+  MODEL_ARGUMENT,
   measureOption,
   similarityOptions,
   textOptions,
@@ -27,7 +28,7 @@ export function addCompare(program: Command, io: Io): void {
   const command = program
     .command('compare')
     .description('how similar two networks are across all inputs')
-    .argument('<a>', 'a checkpoint (.safetensors, the index of a sharded one, .pt), or a model.json with "weights"')
+    .argument('<a>', MODEL_ARGUMENT)
     .argument('<b>', 'the other')
     .addHelpText('after', EXAMPLES);
   addComparisonOptions(command, measureOption()).action((a: string, b: string, flags: ComparisonFlags) =>

@@ -10,6 +10,7 @@ import {
   collect,
   loadPair,
   type MethodFlags,
+  MODEL_ARGUMENT,
   measureOption,
   similarityOptions,
   textOptions,
@@ -39,7 +40,7 @@ export function addExplain(program: Command, io: Io): void {
   const command = program
     .command('explain')
     .description('where two networks differ: in which outputs, along which directions of the input, or in which layer')
-    .argument('<a>', 'a .safetensors file, the index of a sharded one, or a model.json with "weights"')
+    .argument('<a>', MODEL_ARGUMENT)
     .argument('<b>', 'the other; the difference is that of b from a')
     .addOption(
       new Option(

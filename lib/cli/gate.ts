@@ -18,6 +18,7 @@ import {
   addMethodOptions,
   loadPair,
   type MethodFlags,
+  MODEL_ARGUMENT,
   measureOption,
   similarityOptions,
   textOptions,
@@ -55,7 +56,7 @@ export function addGate(program: Command, io: Io, exit: { code: number }): void 
   const command = program
     .command('gate')
     .description('whether a network may take the place of another: its exit code says')
-    .argument('<candidate>', 'a .safetensors file, the index of a sharded one, or a model.json with "weights"')
+    .argument('<candidate>', MODEL_ARGUMENT)
     .requiredOption('--against <reference>', 'the network it must be similar to')
     .addOption(limit('--min <similarity>', 'least similarity in all (default: 0.98)'))
     .addOption(limit('--min-output <similarity>', 'least similarity of every single output (default: 0.9)'))

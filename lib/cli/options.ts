@@ -29,6 +29,10 @@ export interface MethodFlags {
   readonly config?: string;
 }
 
+/** What stands for a model wherever one is asked for. */
+export const MODEL_ARGUMENT =
+  'a checkpoint (.safetensors, the index of a sharded one, .pt, .npz), a folder with one, its hf:// address, or a model.json with "weights"';
+
 /** The options of `compare` and `matrix`. */
 export interface ComparisonFlags extends MethodFlags {
   readonly measure: Measure;
