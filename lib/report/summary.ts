@@ -1,5 +1,6 @@
 import { count } from '../formats/describe.js';
 import { type Change, largestChange, type Onset, onset, outputOnsets } from '../similarity/onset.js';
+import { FEWEST_EFFECTIVE } from '../similarity/sampled/jackknife.js';
 import { strays } from '../similarity/stray.js';
 import type { Behaviour, Matrix, ResultInfo, SimilarityMatrix } from '../similarity/types.js';
 import { type ShortLabels, shortenLabels, stepName } from './labels.js';
@@ -127,15 +128,22 @@ export function errorText(value: number): string {
 export function toleranceSentences({ sampling }: ResultInfo): string[] {
   if (sampling === null || sampling.reached) return [];
   const { tolerance, interval, effectiveSamples, samples, tokenModels } = sampling;
-  const carried = `no more than ${count(effectiveSamples)} of ${count(samples)} inputs carry the norm of a model`;
   const missed =
     interval > tolerance
-      ? `The tolerance of ± ${errorText(tolerance)} was not reached: after ${count(samples)} inputs the widest 95 % interval is ± ${errorText(interval)}.`
-      : `The intervals may be too narrow: ${carried}.`;
+      ? [
+          `The tolerance of ± ${errorText(tolerance)} was not reached: after ${count(samples)} inputs the widest 95 % interval is ± ${errorText(interval)}.`,
+        ]
+      : [];
+  const carried =
+    effectiveSamples < FEWEST_EFFECTIVE
+      ? [
+          `As few as ${count(effectiveSamples)} of ${count(samples)} inputs carry the norm of a model: intervals may be too narrow.`,
+        ]
+      : [];
   const help = tokenModels
     ? 'These look like models of tokens, whose outputs on Gaussian vectors have heavy tails: the input law "tokens" is the one to compare them under.'
     : 'More samples (maxSamples, --max-samples) make them narrower, with their square root.';
-  return [missed, help];
+  return [...missed, ...carried, help];
 }
 
 /** What is measured on given inputs beside the cosine, in words. */
