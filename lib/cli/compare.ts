@@ -26,7 +26,7 @@ export function addCompare(program: Command, io: Io): void {
   const command = program
     .command('compare')
     .description('how similar two networks are across all inputs')
-    .argument('<a>', 'a .safetensors file, the index of a sharded one, or a model.json with "weights"')
+    .argument('<a>', 'a checkpoint (.safetensors, the index of a sharded one, .pt), or a model.json with "weights"')
     .argument('<b>', 'the other')
     .addHelpText('after', EXAMPLES);
   addComparisonOptions(command).action((a: string, b: string, flags: ComparisonFlags) => compare(a, b, flags, io));

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { version } from '../version.js';
 import { addCompare } from './compare.js';
 import { addContract } from './contract.js';
+import { addConvert } from './convert.js';
 import { addDoctor } from './doctor.js';
 import { EXIT, settle } from './exit.js';
 import { addExplain } from './explain.js';
@@ -18,6 +19,7 @@ Examples:
   $ tensim gate candidate.safetensors --against released.safetensors
   $ tensim inspect step_6000.safetensors
   $ tensim contract "ij,jk->ik" 512x256 256x512 --explain --time
+  $ tensim convert final.pt final.safetensors
   $ tensim doctor
 
 Exit codes: 0 done, 1 a check failed, 2 bad usage or input, 3 unsupported model, 4 undecided, 130 interrupted.
@@ -46,6 +48,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   addGate(program, io, exit);
   addInspect(program, io);
   addContract(program, io);
+  addConvert(program, io);
   addDoctor(program, io, exit);
   try {
     await program.parseAsync([...args], { from: 'user' });

@@ -84,12 +84,12 @@ export function addMethodOptions(command: Command): Command {
     )
     .option(
       '--input <law>',
-      'law of the input: "standard", "onehot", "tokens" (by sampling), "sigma=S", or a .json or .safetensors file with "mean" and/or "cov"',
+      'law of the input: "standard", "onehot", "tokens" (by sampling), "sigma=S", or a .json, .npz or .safetensors file with "mean" and/or "cov"',
       'standard',
     )
     .option(
       '--inputs <file>',
-      'for the measure behavioural: an .npy or .safetensors file of vectors (floats) or token ids (integers)',
+      'for the measure behavioural: an .npy, .npz, .pt or .safetensors file of vectors (floats) or token ids (integers)',
     )
     .addOption(new Option('--dtype <type>', 'compute type').choices(['float64', 'float32']).default('float64'))
     .addOption(backendOption())
@@ -115,7 +115,10 @@ export function modelOption(): Option {
 }
 
 export function configOption(): Option {
-  return new Option('--config <file>', 'a config.json with n_head, n_ctx, mask … where checkpoints do not say them');
+  return new Option(
+    '--config <file>',
+    'a config.json with n_head, n_ctx, mask … where checkpoints do not say them, or its text {…}',
+  );
 }
 
 /** The options of the computation, with the input law read. */

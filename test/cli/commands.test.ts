@@ -231,6 +231,7 @@ describe('tensim inspect', () => {
     expect(Object.keys(result)).toEqual([
       'schema',
       'file',
+      'revision',
       'files',
       'sha256',
       'family',
@@ -240,6 +241,7 @@ describe('tensim inspect', () => {
       'inputs',
       'outputs',
       'degree',
+      'method',
       'parameters',
       'metadata',
       'tensors',
@@ -257,7 +259,7 @@ describe('tensim inspect', () => {
 
   test('prints text for people', async () => {
     const { stdout } = await tensim(['inspect', step(6000)]);
-    expect(stdout).toMatch(/family +bilinear\n +maps +64 inputs to 10 outputs, degree 2\n +parameters +4,416\n/);
+    expect(stdout).toMatch(/family +bilinear\n +maps +64 inputs to 10 outputs, degree 2\n +compared +exactly\n +parameters +4,416\n/);
     expect(stdout).toMatch(/metadata +step = "6000"\n/);
     expect(stdout).toMatch(/bi_linear.weight +F32 +\[64, 64\] +16,384 bytes\n/);
     expect(stdout).not.toContain('problems');
