@@ -1,6 +1,5 @@
 import { TensimError } from '../errors.js';
 import type { Model } from '../model/model.js';
-
 import { FEWEST_EFFECTIVE, INTERVAL } from './sampled/jackknife.js';
 import { similarity } from './similarity.js';
 import type { ResultInfo, Sampling, SimilarityOptions, SimilarityResult } from './types.js';

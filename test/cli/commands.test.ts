@@ -259,7 +259,9 @@ describe('tensim inspect', () => {
 
   test('prints text for people', async () => {
     const { stdout } = await tensim(['inspect', step(6000)]);
-    expect(stdout).toMatch(/family +bilinear\n +maps +64 inputs to 10 outputs, degree 2\n +compared +exactly\n +parameters +4,416\n/);
+    expect(stdout).toMatch(
+      /family +bilinear\n +maps +64 inputs to 10 outputs, degree 2\n +compared +exactly\n +parameters +4,416\n/,
+    );
     expect(stdout).toMatch(/metadata +step = "6000"\n/);
     expect(stdout).toMatch(/bi_linear.weight +F32 +\[64, 64\] +16,384 bytes\n/);
     expect(stdout).not.toContain('problems');
