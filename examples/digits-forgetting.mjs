@@ -16,7 +16,9 @@ const at = (step) => matrix.labels.indexOf(`step_${String(step).padStart(5, '0')
 const { cosine, gram } = matrix.perOutput;
 const learning = { from: at(5000), to: at(6000) };
 
-console.log('Output 9, its similarity to itself at step 7000, when it knew its digit, and how far every stage moves it');
+console.log(
+  'Output 9, its similarity to itself at step 7000, when it knew its digit, and how far every stage moves it',
+);
 console.log('along "learning 9", the way from step 5000 to 6000 (the cosine between the two moves):\n');
 console.log('stage                     steps          similarity at the end   along "learning 9"');
 for (const [stage, from, to] of [

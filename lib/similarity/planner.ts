@@ -40,27 +40,31 @@ export interface RoutePlan {
 export type RouteMachine = Pick<Machine, 'flopsPerSecond' | 'bytesPerSecond'>;
 
 /** What a model costs once, what a pair costs, and what a model takes in memory. */
-interface Costs {
+export interface RouteCosts {
   readonly prepare: Work;
   readonly pair: Work;
   readonly memory: number;
 }
 
-interface Work {
+export interface Work {
   readonly flops: number;
-  /** Moved between main memory and the processor. */
+  /** Moved between main memory and the processor; new memory counts `NEW_MEMORY` times. */
   readonly bytes: number;
 }
 
-/** Shares of the rate of large products that the parts of each route reach. */
+/** Shares of the rate of large products that the parts of each route reach, measured with AVX-512 on one thread. */
 const EFFICIENCY: Readonly<Record<GramRoute, { readonly prepare: number; readonly pair: number }>> = {
-  factor: { prepare: 0.5, pair: 1 },
-  unfolded: { prepare: 0.5, pair: 0.9 },
-  dense: { prepare: 0.5, pair: 0.8 },
+  factor: { prepare: 0.3, pair: 0.75 },
+  unfolded: { prepare: 0.3, pair: 0.7 },
+  dense: { prepare: 0.45, pair: 0.5 },
 };
 
-/** Models along the side of a tile: what one of them brings from memory serves this many pairs. */
-const TILE = 32;
+/** What a byte of new memory costs, in bytes that are moved: the system hands it out page by page, and clears it. */
+const NEW_MEMORY = 16;
+/** Models whose factors are multiplied with each other while they are in a cache. */
+const FACTOR_BLOCK = 4;
+/** The same for forms, of which a little at a time is multiplied. */
+const FORM_BLOCK = 96;
 
 /**
  * What each route is expected to take for a job, and the quickest of them. Where not even two models fit the limit, a route is not
@@ -76,8 +80,7 @@ export function planRoute(job: RouteJob, machine: RouteMachine): RoutePlan {
   const pairs = job.pairs ?? (count * (count + 1)) / 2;
   const shape = meanShape(chains);
   const estimates = routesOf(shape).map((route) => {
-    const costs = COSTS[route](shape, job.dtype);
-    return estimate(route, costs, count, pairs, memoryLimit, machine);
+    return estimate(route, routeCosts(route, shape, job.dtype), count, pairs, memoryLimit, machine);
   });
   const possible = estimates.filter(({ memory }) => memory <= memoryLimit || (2 * memory) / count <= memoryLimit);
   if (possible.length === 0) {
@@ -139,7 +142,12 @@ function routesOf({ embedding, hidden }: ChainShape): GramRoute[] {
   return embedding === null ? ['factor', 'dense'] : ['factor', 'unfolded', 'dense'];
 }
 
-type CostsOf = (shape: ChainShape, dtype: DType) => Costs;
+/** What models of a shape cost by a route. */
+export function routeCosts(route: GramRoute, shape: ChainShape, dtype: DType): RouteCosts {
+  return COSTS[route](shape, dtype);
+}
+
+type CostsOf = (shape: ChainShape, dtype: DType) => RouteCosts;
 
 const itemBytes = (dtype: DType) => (dtype === 'float64' ? 8 : 4);
 const linearSize = ({ linear, outputs, inputs }: ChainShape) => (linear ? outputs * inputs : 0);
@@ -153,8 +161,8 @@ const COSTS: Readonly<Record<GramRoute, CostsOf>> = {
     const size = 2 * 2 * hidden * inputs + linearSize(shape); // packed once as rows and once as columns
     const memory = size * itemBytes(dtype) + 2 * 8 * hidden * outputs;
     return {
-      prepare: { flops: foldFlops(shape) + 2 * hidden * inputs, bytes: 2 * memory },
-      pair: { flops: pairFlops(shape, inputs), bytes: (2 * memory) / TILE },
+      prepare: { flops: foldFlops(shape) + 2 * hidden * inputs, bytes: NEW_MEMORY * memory },
+      pair: { flops: pairFlops(shape, inputs), bytes: (2 * memory) / FACTOR_BLOCK },
       memory,
     };
   },
@@ -167,8 +175,8 @@ const COSTS: Readonly<Record<GramRoute, CostsOf>> = {
     const metric = 2 * width * width * inputs;
     const through = 2 * 2 * hidden * width * width;
     return {
-      prepare: { flops: metric + through, bytes: 2 * memory },
-      pair: { flops: metric + through + pairFlops(shape, width), bytes: (2 * memory) / TILE },
+      prepare: { flops: metric + through, bytes: NEW_MEMORY * memory },
+      pair: { flops: metric + through + pairFlops(shape, width), bytes: (2 * memory) / FACTOR_BLOCK },
       memory,
     };
   },
@@ -179,8 +187,8 @@ const COSTS: Readonly<Record<GramRoute, CostsOf>> = {
     const size = outputs * packed + linearSize(shape);
     const memory = size * itemBytes(dtype);
     return {
-      prepare: { flops: foldFlops(shape) + (2 * outputs + 3) * hidden * packed, bytes: 2 * memory },
-      pair: { flops: 2 * size, bytes: (2 * memory) / TILE },
+      prepare: { flops: foldFlops(shape) + (2 * outputs + 3) * hidden * packed, bytes: NEW_MEMORY * memory },
+      pair: { flops: 2 * size, bytes: (2 * memory) / FORM_BLOCK },
       memory,
     };
   },
@@ -194,7 +202,7 @@ function pairFlops(shape: ChainShape, depth: number): number {
 
 function estimate(
   route: GramRoute,
-  { prepare, pair, memory }: Costs,
+  { prepare, pair, memory }: RouteCosts,
   count: number,
   pairs: number,
   memoryLimit: number,

@@ -47,7 +47,7 @@ export interface RouteEstimate {
   readonly route: GramRoute;
   /** Floating-point operations, preparation and pairs together. */
   readonly flops: number;
-  /** Bytes moved between main memory and the processor. */
+  /** Bytes moved between main memory and the processor, and the cost of new memory in such bytes. */
   readonly bytes: number;
   readonly seconds: number;
   /** Bytes of all prepared models together. */

@@ -4,6 +4,7 @@
 
 #include "form_kernel.h"
 #include "normals_kernel.h"
+#include "product_kernel.h"
 #include "series_kernel.h"
 #include "vector_kernel.h"
 
@@ -161,10 +162,12 @@ struct MicroKernel {
     using Vectors = VectorKernel<V>;
     return {MR,
             kColumns,
+            kWidth,
             kLanes,
             &gemm,
             &pair_partial,
             &pair_finish,
+            &ProductKernel<V, MR, NV>::run,
             &FormKernel<V, MR, NV>::run,
             &Vectors::small,
             &Vectors::dot,

@@ -11,7 +11,8 @@ namespace tensim {
 // Products of plain vectors, one per model and output: a symmetric rank-k product over the models where rows and columns are the same.
 //
 // The vectors are cut into parts of a fixed length that never cross an output, the models into blocks; a task is one part of one block, and the
-// parts are added up in order, in double. So a result depends neither on the threads nor on the other models of the tile.
+// parts are added up in order, in double. Within a part every product is summed by itself, lane by lane. So a result depends neither on the
+// threads nor on the other models of the tile.
 template <class T>
 class FeatureProducts {
  public:
@@ -35,13 +36,11 @@ class FeatureProducts {
   };
 
   void multiply(const Part& part, const Block& block, double* sums) const;
-  void multiply_packed(const Part& part, const Block& block, double* sums) const;
 
   const Context& context_;
   const bool symmetric_;
   std::vector<const T*> rows_, columns_;
   const std::size_t outputs_;
-  const bool swapped_;  // the micro-tile's rows are columns of the tile, which wastes less of it
   std::vector<Part> parts_;
   std::vector<Block> blocks_;
   std::size_t area_ = 0;  // of all blocks

@@ -120,6 +120,8 @@ describe.each(availableBackends)('routes on %s', (backend) => {
         for (const i of [0, 1]) {
           for (const j of [2, 3, 4, 5]) expect(part.total[i * 4 + j - 2]).toBe(whole.total[i * 6 + j]);
         }
+        const [one] = (await engine.gramTile({ ...job, symmetric: false }, [prepared[1]!], [prepared[4]!])).total;
+        expect(one).toBe(whole.total[10]);
         for (const model of prepared) model.dispose();
       }
     }

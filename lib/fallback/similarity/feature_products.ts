@@ -14,6 +14,11 @@ export interface Features {
 
 /** Elements of a vector multiplied at a time: parts of a fixed length, so that no result depends on what else is in the tile. */
 const DEPTH = 512;
+/**
+ * A pair of models by itself is read once, which dot products do without packing. They round otherwise, so that no part of a larger matrix
+ * may be computed by them: there, rows and columns are the same models in symmetric tiles only.
+ */
+const PAIR = 2;
 
 /**
  * Adds the product of row i and column j over output c to `slices[(i·columns + j)·outputs + c]`: a symmetric rank-k product over the
@@ -28,13 +33,12 @@ export async function addFeatureProducts(
 ): Promise<void> {
   const { rows, columns, offsets, symmetric } = features;
   const outputs = offsets.length - 1;
-  // Both orders of a pair by itself: dot products read it once, without packing. They round otherwise, so that no tile of a matrix,
-  // where results may not depend on the others in the tile, is computed so.
-  const packed = symmetric || rows.some((row, i) => row !== columns[i]) || rows.length !== columns.length;
+  const alone =
+    !symmetric && rows.length <= PAIR && rows.length === columns.length && rows.every((row, i) => row === columns[i]);
   const sums = new Float64Array(rows.length * columns.length);
   for (let c = 0; c < outputs; c++) {
     sums.fill(0);
-    await (packed ? addPacked : addDots)(features, offsets[c], offsets[c + 1], sums, pacer);
+    await (alone ? addDots : addPacked)(features, offsets[c], offsets[c + 1], sums, pacer);
     for (let cell = 0; cell < sums.length; cell++) slices[cell * outputs + c] += sums[cell];
     onOutput();
     if (pacer.due(sums.length)) await pacer.pause();
