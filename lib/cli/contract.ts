@@ -7,7 +7,8 @@ import { timeText } from '../contraction/path_text.js';
 import { bytesText } from '../contraction/slicing.js';
 import { unhurried } from '../cooperate.js';
 import { TensimError } from '../errors.js';
-import { writeSafetensors } from '../formats/safetensors/write.js';
+import { checkWritable, writeTensors } from '../formats/convert.js';
+import { fromMemory } from '../formats/outgoing.js';
 import { checkPlace } from '../report/write.js';
 import type { ScaledTensor, Tensor } from '../tensor/tensor.js';
 import { type ResultSummary, resultRows, summarizeResult } from './contract_result.js';
@@ -56,7 +57,10 @@ export function addContract(program: Command, io: Io): void {
     .argument('<operands...>', 'one per term: a shape such as 512x256, or FILE:TENSOR')
     .option('--explain', 'print the path: order of the products, flops, bytes, memory')
     .option('--time', 'measure every strategy, or the one given')
-    .option('--out <file>', `write the result as the tensor "${RESULT}" of a .safetensors file`)
+    .option(
+      '--out <file>',
+      `write the result as the tensor "${RESULT}" of a .safetensors or .npz file, or as an .npy file`,
+    )
     .option(
       '--optimize <search>',
       'auto, optimal, greedy, random-greedy, or a path such as [[0,1],[0,1]]',
@@ -83,7 +87,7 @@ export function addContract(program: Command, io: Io): void {
 
 async function contract(equation: string, texts: string[], flags: ContractFlags, io: Io): Promise<void> {
   const { explain = false, time = false, out, seed } = flags;
-  if (out !== undefined) await checkOut(out);
+  if (out !== undefined) await checkOut(out, flags.stripExponent === true);
   const progress = createProgress(io);
   const operands = await openOperands(texts, io.signal);
   try {
@@ -147,11 +151,11 @@ function candidate(
 }
 
 /** Refused before the work: what could not be written after it. */
-async function checkOut(file: string): Promise<void> {
-  if (!/\.safetensors$/i.test(file))
-    throw new TensimError('INVALID_ARGUMENT', 'a result is written as safetensors only', {
+async function checkOut(file: string, stripped: boolean): Promise<void> {
+  if (checkWritable(file) !== 'safetensors' && stripped)
+    throw new TensimError('INVALID_ARGUMENT', 'the exponent of a stripped result has no place in this format', {
       file,
-      hint: 'Give it the ending .safetensors',
+      hint: 'Write it as .safetensors, whose metadata has the exponent',
     });
   await checkPlace(file);
 }
@@ -159,7 +163,7 @@ async function checkOut(file: string): Promise<void> {
 async function write(result: Tensor | ScaledTensor, file: string, io: Io): Promise<void> {
   io.signal.throwIfAborted();
   const metadata: Record<string, string> = 'exponent' in result ? { exponent: `${result.exponent}` } : {};
-  await writeSafetensors(file, { [RESULT]: result }, metadata);
+  await writeTensors(file, fromMemory({ [RESULT]: result }), metadata);
   io.stderr.write(`wrote ${oneLine(file)}\n`);
 }
 

@@ -2,6 +2,9 @@ import { basename } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { parseBytes } from '../bytes.js';
 import { loadInputs } from '../model/inputs_file.js';
+import { labelsOf } from '../model/labels.js';
+import { loadModel } from '../model/load.js';
+import type { Model } from '../model/model.js';
 import { parseDecimal } from '../model/words.js';
 import { routeText, type TextOptions } from '../report/text.js';
 import { checkReportFile, type Report, writeReport } from '../report/write.js';
@@ -10,23 +13,27 @@ import { readInput } from './input_file.js';
 import { type Io, oneLine } from './io.js';
 import type { ProgressLine } from './progress.js';
 
-/** The options of `compare` and `matrix` as commander parses them. */
-export interface ComparisonFlags {
+/** The options that say what is compared and how, as commander parses them. */
+export interface MethodFlags {
   readonly measure: NonNullable<SimilarityOptions['measure']>;
   readonly method: NonNullable<SimilarityOptions['method']>;
   readonly route: NonNullable<SimilarityOptions['route']>;
-  readonly verbose?: boolean;
   readonly input: string;
   readonly inputs?: string;
   readonly dtype: NonNullable<SimilarityOptions['dtype']>;
   readonly backend: NonNullable<SimilarityOptions['backend']>;
   readonly threads?: number;
-  readonly perOutput?: boolean;
   readonly seed?: number;
   readonly tolerance?: number;
   readonly maxSamples?: number;
   readonly model?: string;
   readonly config?: string;
+}
+
+/** The options of `compare` and `matrix`. */
+export interface ComparisonFlags extends MethodFlags {
+  readonly perOutput?: boolean;
+  readonly verbose?: boolean;
   readonly json?: boolean;
   readonly out: readonly string[];
 }
@@ -61,7 +68,20 @@ function parseMeasures(text: string): Measure[] {
   throw new InvalidArgumentError(`Allowed choices are ${MEASURES.join(', ')}, each once.`);
 }
 
-export function addComparisonOptions(command: Command, measure: Option): Command {
+export function addComparisonOptions(command: Command, measure = measureOption()): Command {
+  return addMethodOptions(command, measure)
+    .option('--per-output', 'also compare every output by itself')
+    .option('--verbose', 'say on stderr what each route was expected to cost')
+    .option('--json', 'print JSON')
+    .option(
+      '--out <file>',
+      'also write a report; its ending says which: .json .csv .npy .svg .html (repeatable)',
+      collect,
+      [],
+    );
+}
+
+export function addMethodOptions(command: Command, measure = measureOption()): Command {
   return command
     .addOption(measure)
     .addOption(
@@ -82,30 +102,21 @@ export function addComparisonOptions(command: Command, measure: Option): Command
     )
     .option(
       '--input <law>',
-      'law of the input: "standard", "onehot", "tokens" (by sampling), "sigma=S", or a .json or .safetensors file with "mean" and/or "cov"',
+      'law of the input: "standard", "onehot", "tokens" (by sampling), "sigma=S", or a .json, .npz or .safetensors file with "mean" and/or "cov"',
       'standard',
     )
     .option(
       '--inputs <file>',
-      'for the measure behavioural: an .npy or .safetensors file of vectors (floats) or token ids (integers)',
+      'for the measure behavioural: an .npy, .npz, .pt or .safetensors file of vectors (floats) or token ids (integers)',
     )
     .addOption(new Option('--dtype <type>', 'compute type').choices(['float64', 'float32']).default('float64'))
     .addOption(backendOption())
     .addOption(threadsOption())
-    .option('--per-output', 'also compare every output by itself')
     .option('--seed <number>', 'sampled: which random inputs (default: 0)', parseWhole)
     .option('--tolerance <width>', 'sampled: half the width of the 95 % intervals (default: 0.005)', parseTolerance)
     .option('--max-samples <count>', 'sampled: inputs to evaluate at most (default: 262144)', parseWhole)
     .addOption(modelOption())
-    .addOption(configOption())
-    .option('--verbose', 'say on stderr what each route was expected to cost')
-    .option('--json', 'print JSON')
-    .option(
-      '--out <file>',
-      'also write a report; its ending says which: .json .csv .npy .svg .html (repeatable)',
-      collect,
-      [],
-    );
+    .addOption(configOption());
 }
 
 export function backendOption(): Option {
@@ -122,17 +133,22 @@ export function modelOption(): Option {
 }
 
 export function configOption(): Option {
-  return new Option('--config <file>', 'a config.json with n_head, n_ctx, mask … where checkpoints do not say them');
+  return new Option(
+    '--config <file>',
+    'a config.json with n_head, n_ctx, mask … where checkpoints do not say them, or its text {…}',
+  );
 }
 
-/** The options of the computation, with the input law read. */
+/** The options of the computation, with the input law read; without the measure where there are several. */
 export async function similarityOptions(
-  flags: Omit<ComparisonFlags, 'measure'>,
+  flags: Omit<MethodFlags, 'measure'> &
+    Pick<ComparisonFlags, 'perOutput'> & { readonly measure: Measure | readonly Measure[] },
   io: Io,
   progress: ProgressLine,
 ): Promise<SimilarityOptions> {
-  const { method, route, inputs, dtype, backend, threads, perOutput, seed, tolerance, maxSamples } = flags;
+  const { measure, method, route, inputs, dtype, backend, threads, perOutput, seed, tolerance, maxSamples } = flags;
   return {
+    ...(typeof measure === 'string' && { measure }),
     method,
     route,
     input: await readInput(flags.input, io.signal),
@@ -149,6 +165,22 @@ export async function similarityOptions(
       progress.update(PHASES[phase], done, total, phase === 'compare' ? 'pairs' : undefined);
     },
   };
+}
+
+/** Loads two models, labelled so that they can be told apart. */
+export async function loadPair(
+  paths: readonly [string, string],
+  { model, config }: MethodFlags,
+  { signal }: Io,
+  progress: ProgressLine,
+): Promise<[Model, Model]> {
+  const labels = labelsOf(paths);
+  const models: Model[] = [];
+  for (const [index, path] of paths.entries()) {
+    progress.update('reading', index, paths.length);
+    models.push(await loadModel(path, { model, config, label: labels[index], signal }));
+  }
+  return models as [Model, Model];
 }
 
 const PHASES: Readonly<Record<Progress['phase'], string>> = {
@@ -210,4 +242,4 @@ function parseTolerance(text: string): number {
   throw new InvalidArgumentError('It must be a number between 0 and 1.');
 }
 
-const collect = (file: string, files: readonly string[]): string[] => [...files, file];
+export const collect = (file: string, files: readonly string[]): string[] => [...files, file];

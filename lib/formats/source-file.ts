@@ -113,7 +113,7 @@ function requireRegular(path: string, stats: Stats): void {
         : 'a device';
   throw new TensimError('INVALID_FILE', `this is ${kind}, not a file`, {
     file: path,
-    hint: 'Give the path of a .safetensors file or of a .safetensors.index.json',
+    hint: 'Give the path of a file: .safetensors, .safetensors.index.json, .pt, …',
   });
 }
 

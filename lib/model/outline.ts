@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { openCheckpoint } from '../formats/safetensors/read.js';
+import { openCheckpoint } from '../formats/checkpoint.js';
 import { type Place, shapeAt, type TensorInfo, usedTensors } from './blueprint.js';
 import { labelOf } from './labels.js';
 import { type LayerOf, mapLayer } from './layer.js';
@@ -45,7 +45,7 @@ export async function loadOutline(path: string, options: LoadOptions = {}): Prom
       inputShape: [blueprint.positions, chain.inputs],
       outputShape: [blueprint.positions, chain.outputs],
       parameters: new Map(usedTensors(blueprint, tensors).map((name) => [name, tensors.get(name) as TensorInfo])),
-      provenance: { file: path, sha256, metadata },
+      provenance: { file: path, ...(source.revision !== undefined && { revision: source.revision }), sha256, metadata },
       identity: createHash('sha256').update(sha256).update(JSON.stringify(blueprint)).digest('hex'),
     };
   } finally {

@@ -44,8 +44,12 @@ export function colourScale(
   const span = Math.max(NARROWEST, angle(least));
   const position = (similarity: number) => 1 - Math.min(1, angle(similarity) / span);
   const colour = (p: number) => (least < OPPOSED ? diverging(((1 - p) * span) / Math.PI) : sequential(p));
-  const palette = Array.from({ length: LEVELS }, (_, i) => parseRgb(colour(i / (LEVELS - 1))));
-  return { least, position, palette };
+  return { least, position, palette: paletteOf(colour) };
+}
+
+/** The colours of a scheme as those of an image. */
+export function paletteOf(colour: (t: number) => string): Rgb[] {
+  return Array.from({ length: LEVELS }, (_, i) => parseRgb(colour(i / (LEVELS - 1))));
 }
 
 /** Similarities to write at a scale, at least `gap` (of its length) apart, the two ends always among them. */

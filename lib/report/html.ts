@@ -108,9 +108,13 @@ function facts(matrix: SimilarityMatrix): [string, string][] {
 }
 
 /** The same chart at both widths, each in an element that the page's script can find its way in. */
-export async function bothWidths(kind: string, make: (width: number) => Chart, widths = WIDTHS): Promise<string> {
+export async function bothWidths(
+  kind: string,
+  make: (width: number) => Chart | Promise<Chart>,
+  widths = WIDTHS,
+): Promise<string> {
   const parts = Object.entries(widths).map(async ([name, width]) => {
-    const chart = make(width);
+    const chart = await make(width);
     const svg = await drawSvg([{ chart, x: 0, y: 0 }], chart.width, chart.height);
     const { plot } = chart;
     const place = [plot.x, plot.y, plot.width, plot.height].join(' ');

@@ -75,6 +75,7 @@ td { padding: 2px 0; overflow-wrap: anywhere; }
 .outputs .number:last-child { padding-right: 0; }
 .outputs tr.most td { color: var(--highlight); font-weight: 600; }
 .facts { width: auto; }
+.note { margin: 0 0 10px; color: var(--muted); font-size: 12.5px; }
 .scroll { overflow-x: auto; }
 .big { font-size: 44px; font-weight: 650; letter-spacing: -0.02em; line-height: 1.1; }
 @media (max-width: 900px) { .columns { grid-template-columns: minmax(0, 1fr); }

@@ -1,10 +1,15 @@
 import { count } from '../formats/describe.js';
 import type { MeasureComparison } from '../similarity/measures.js';
 import { type Change, largestChange, type Onset, onset, outputOnsets } from '../similarity/onset.js';
+import { FEWEST_EFFECTIVE } from '../similarity/sampled/jackknife.js';
 import { type Phase, segmentation } from '../similarity/segmentation.js';
+import { strays } from '../similarity/stray.js';
 import type { Behaviour, Matrix, ResultInfo, SimilarityMatrix } from '../similarity/types.js';
 import { type ShortLabels, shortenLabels, stepName } from './labels.js';
 import { amountText, ratioText, similarityText } from './numbers.js';
+
+/** Checkpoints out of place that are named, at most. */
+const MOST_STRAYS = 4;
 
 /** What a report on a series of checkpoints says in words. */
 export interface Summary {
@@ -40,6 +45,7 @@ export function summarize(matrix: SimilarityMatrix): Summary {
   const sentences = [
     ...(start === null ? withoutOnset(matrix, labels, largest) : withOnset(matrix, labels, largest, start)),
     ...behaviourSentence(matrix),
+    ...straySentence(matrix, labels),
     ...toleranceSentences(matrix),
     ...matrix.work.same.map((names) => `${listed(names)} hold the same weights.`),
   ];
@@ -92,6 +98,21 @@ function describe(matrix: SimilarityMatrix, labels: ShortLabels, { from, to, sim
   const most =
     output === undefined ? '' : `; most in ${sliceName(matrix, output.name)}, ${similarityText(output.similarity)}`;
   return `${stepName(labels, from, to)} (similarity ${similarityText(similarity)}${most})`;
+}
+
+/** Checkpoints of a numbered series that are not where their number says (see similarity/stray.ts). */
+function straySentence({ cosine }: SimilarityMatrix, labels: ShortLabels): string[] {
+  const found = labels.numbered ? strays(cosine) : [];
+  if (found.length === 0) return [];
+  const name = (index: number) => `${labels.noun} ${labels.short[index]}`.trim();
+  const named = found
+    .slice(0, MOST_STRAYS)
+    .map(
+      ({ index, nearest, similarity, beside }) =>
+        `${name(index)} (to ${name(nearest)}, similarity ${similarityText(similarity)}; to its neighbours at most ${similarityText(beside)})`,
+    );
+  const more = found.length > MOST_STRAYS ? ` and ${found.length - MOST_STRAYS} more` : '';
+  return [`Out of place, nearest to others than their neighbours: ${named.join(', ')}${more}.`];
 }
 
 /** Beyond this, phases are steps of a gradual change. */
@@ -163,15 +184,22 @@ export function errorText(value: number): string {
 export function toleranceSentences({ sampling }: ResultInfo): string[] {
   if (sampling === null || sampling.reached) return [];
   const { tolerance, interval, effectiveSamples, samples, tokenModels } = sampling;
-  const carried = `no more than ${count(effectiveSamples)} of ${count(samples)} inputs carry the norm of a model`;
   const missed =
     interval > tolerance
-      ? `The tolerance of ± ${errorText(tolerance)} was not reached: after ${count(samples)} inputs the widest 95 % interval is ± ${errorText(interval)}.`
-      : `The intervals may be too narrow: ${carried}.`;
+      ? [
+          `The tolerance of ± ${errorText(tolerance)} was not reached: after ${count(samples)} inputs the widest 95 % interval is ± ${errorText(interval)}.`,
+        ]
+      : [];
+  const carried =
+    effectiveSamples < FEWEST_EFFECTIVE
+      ? [
+          `As few as ${count(effectiveSamples)} of ${count(samples)} inputs carry the norm of a model: intervals may be too narrow.`,
+        ]
+      : [];
   const help = tokenModels
     ? 'These look like models of tokens, whose outputs on Gaussian vectors have heavy tails: the input law "tokens" is the one to compare them under.'
     : 'More samples (maxSamples, --max-samples) make them narrower, with their square root.';
-  return [missed, help];
+  return [...missed, ...carried, help];
 }
 
 /** What is measured on given inputs beside the cosine, in words. */

@@ -11,6 +11,8 @@ import { measureSentences, summarize } from './summary.js';
 
 const WIDTH = 640;
 const MARGIN = 16;
+/** Width of the charts of a picture. */
+export const INNER_WIDTH = WIDTH - 2 * MARGIN;
 /** Between a chart and the text below it. */
 const GAP = 14;
 const CURVE_HEIGHT = 200;
@@ -22,26 +24,25 @@ export async function matrixSvg(matrix: SimilarityMatrix): Promise<string> {
   const { sentences, step } = summarize(matrix);
   const scale = colourScale([matrix.cosine], await colourScheme('viridis'), await colourScheme('blueorange'));
   const image = await heatmapPng(matrix.cosine, scale, IMAGE_LIMIT);
-  const inner = WIDTH - 2 * MARGIN;
   const charts = [
-    textChart(sentences, inner),
+    textChart(sentences, INNER_WIDTH),
     heatmapChart({
       labels,
       scale,
       image,
       ramp: await rampPng(scale),
-      width: inner,
+      width: INNER_WIDTH,
       theme: PAPER,
       marked: step ?? undefined,
     }),
   ];
   if (step !== null) {
     charts.push(
-      textChart(['Change from one model to the next (1 − similarity, logarithmic)'], inner),
+      textChart(['Change from one model to the next (1 − similarity, logarithmic)'], INNER_WIDTH),
       curveChart({
         labels,
         series: [{ name: 'all', similarities: consecutive(matrix.cosine) }],
-        width: inner,
+        width: INNER_WIDTH,
         height: CURVE_HEIGHT,
         theme: PAPER,
         marked: { from: step.from, to: step.to, caption: stepName(labels, step.from, step.to, LONGEST_CAPTION) },
@@ -82,12 +83,12 @@ async function plainHeatmap(
 
 /** The similarity of two models as a bar, and one for each output if there are such, on white. */
 export function compareSvg(result: SimilarityResult): Promise<string> {
-  const inner = WIDTH - 2 * MARGIN;
   const title = `Similarity of ${result.a} and ${result.b}`;
-  return stack([textChart([title], inner), barsChart(result, inner, PAPER)]);
+  return stack([textChart([title], INNER_WIDTH), barsChart(result, INNER_WIDTH, PAPER)]);
 }
 
-function stack(charts: readonly Chart[]): Promise<string> {
+/** Charts below each other on white. */
+export function stack(charts: readonly Chart[]): Promise<string> {
   let y = MARGIN;
   const placed = charts.map((chart) => {
     const place = { chart, x: MARGIN, y };
@@ -98,7 +99,7 @@ function stack(charts: readonly Chart[]): Promise<string> {
 }
 
 /** Paragraphs as wrapped lines: SVG does not wrap text. */
-function textChart(paragraphs: readonly string[], width: number): Chart {
+export function textChart(paragraphs: readonly string[], width: number): Chart {
   const lineHeight = FONT_SIZE * 1.4;
   const lines = paragraphs.flatMap((paragraph) => wrap(paragraph, width));
   const items = lines.map((text, i): TextItem => ({ x: 0, y: i * lineHeight, text }));

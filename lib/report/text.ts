@@ -184,14 +184,15 @@ function intervalText({ standardError }: ResultInfo): string {
 /** Sentences on lines of their own, as one part of a text; none, no part. */
 const wrapped = (sentences: readonly string[]) => (sentences.length === 0 ? [] : [sentences.join('\n')]);
 
-function footnote(info: ResultInfo): string {
+/** How a result was obtained, in one line. */
+export function footnote(info: ResultInfo): string {
   return provenance(info)
     .map(([name, value]) => (name === 'method' ? value : `${name} ${value}`))
     .join(' · ');
 }
 
 /** Rows of cells in aligned columns, two spaces apart; `alignment` has an l or an r per column. */
-function columns(rows: readonly (readonly string[])[], alignment: string): string {
+export function columns(rows: readonly (readonly string[])[], alignment: string): string {
   const widths = [...alignment].map((_, c) => Math.max(...rows.map((row) => displayWidth(row[c]!))));
   const lines = rows.map((row) =>
     row.map((cell, c) => {
@@ -208,6 +209,6 @@ function displayWidth(text: string): number {
   return [...text.replace(/\u001b\[\d+m/g, '')].length;
 }
 
-function bold(text: string, colour: boolean): string {
+export function bold(text: string, colour: boolean): string {
   return colour ? `\u001b[1m${text}\u001b[22m` : text;
 }

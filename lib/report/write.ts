@@ -64,14 +64,20 @@ export async function checkPlace(file: string): Promise<void> {
 }
 
 /**
- * Writes a result in the format that the file's ending names. The file appears complete or not at all: it is written
- * beside its place and renamed. NPY holds the similarities: the matrix, for two models that of both, for several measures one matrix
- * after the other.
+ * Writes a result in the format that the file's ending names. The file appears complete or not at all. NPY holds the similarities: the
+ * matrix, for two models that of both, for several measures one matrix after the other.
  * @throws TensimError as `checkReportFile`, and `INVALID_ARGUMENT` where the system refuses to write, with its reason.
  */
 export async function writeReport(result: Report, file: string): Promise<void> {
   const format = await checkReportFile(file);
-  const pieces = await piecesOf(result, format);
+  await writeWhole(file, await piecesOf(result, format));
+}
+
+/**
+ * Writes a file so that it appears complete or not at all: beside its place first, then renamed.
+ * @throws TensimError `INVALID_ARGUMENT` where the system refuses to write, with its reason.
+ */
+export async function writeWhole(file: string, pieces: Pieces): Promise<void> {
   const temporary = join(dirname(file), `.${basename(file)}.${randomBytes(6).toString('hex')}.tmp`);
   try {
     const handle = await open(temporary, 'wx');

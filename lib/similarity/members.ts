@@ -46,16 +46,20 @@ export async function openMembers(
   return models.map((model) => members.get(model)!);
 }
 
+/** @throws TensimError `INVALID_ARGUMENT` for what is no model, such as a path. */
+export function checkModel(model: Model): void {
+  if (typeof model === 'object' && model !== null && 'layers' in model && 'parameters' in model) return;
+  throw new TensimError('INVALID_ARGUMENT', `${JSON.stringify(model) ?? String(model)} is not a model`, {
+    hint: 'Use loadModel for a file and createModel for arrays',
+  });
+}
+
 /**
  * A model in memory.
- * @throws TensimError `INVALID_ARGUMENT` for what is none, such as a path.
+ * @throws TensimError as `checkModel`.
  */
 export function memberOf(model: Model): Member {
-  if (!(typeof model === 'object' && model !== null && 'layers' in model && 'parameters' in model)) {
-    throw new TensimError('INVALID_ARGUMENT', `${JSON.stringify(model) ?? String(model)} is not a model`, {
-      hint: 'Use loadModel for a file and createModel for arrays',
-    });
-  }
+  checkModel(model);
   let identity: Promise<string> | undefined;
   return {
     outline: model,

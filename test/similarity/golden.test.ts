@@ -131,7 +131,7 @@ describe.each(backendsWith('one-block', 'two-block', 'closure', 'tensor'))('smal
     'networks of $blocks blocks trained from seeds $seeds: exact to 1e-9, closure to 1e-10',
     async ({ blocks, seeds, exact, closure }) => {
       const load = (seed: number) =>
-        loadModel(join(here, `../golden/digits-seeds/deep${blocks}_seed${seed}.safetensors`));
+        loadModel(join(here, `../../examples/digits-seeds/deep${blocks}_seed${seed}.safetensors`));
       const [a, b] = [await load(seeds[0]), await load(seeds[1])];
       expectValues(await compare(a, b, { method: 'closure' }), closure, 1e-10);
       if (exact) expectValues(await compare(a, b, {}), exact, 1e-9);

@@ -6,16 +6,14 @@ import type { ResolvedSettings } from '../options.js';
 import type { Sampling } from '../types.js';
 import type { Draws } from './draws.js';
 import { type Ensemble, powers, weighted } from './ensemble.js';
-import { GROUPS, GroupSums, INTERVAL } from './jackknife.js';
+import { FEWEST_EFFECTIVE, GROUPS, GroupSums, INTERVAL } from './jackknife.js';
 
 /** Samples at a time: enough to occupy every thread. */
 const MOST_AT_ONCE = 2048;
 /** Bytes that the inputs of one batch, and the outputs of all models on it, may take. */
-const BATCH_BYTES = 2 ** 25;
+const BATCH_BYTES = 2 ** 27;
 /** Bytes that the sums of all groups may take. */
 const SUMS_BYTES = 2 ** 30;
-/** Samples that carry the norm of a model: of fewer, an error says little. */
-const FEWEST_EFFECTIVE = 1000;
 /** More than the errors ask for, so that one round is usually the last. */
 const MARGIN = 1.1;
 

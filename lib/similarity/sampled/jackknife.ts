@@ -12,6 +12,9 @@ const STUDENT = [
 /** Half the width of a 95 % interval in standard errors. */
 export const INTERVAL = STUDENT[GROUPS - 2];
 
+/** Samples that should carry the norm of a model: of fewer, an error says little. */
+export const FEWEST_EFFECTIVE = 1000;
+
 /** Sums over the samples of each group, of what they add to n × n cells of `size` numbers. */
 export class GroupSums {
   readonly models: number;

@@ -1,0 +1,72 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { loadModel } from '../../../lib/model/load.js';
+import { similarityMatrix } from '../../../lib/similarity/matrix.js';
+import { availableBackends } from '../../support/backends.js';
+
+const here = import.meta.dirname;
+const readJson = (name: string) => JSON.parse(readFileSync(join(here, '../../golden', `${name}.json`), 'utf8'));
+const example = (...path: string[]) => loadModel(join(here, '../../../examples', ...path));
+
+interface SeedsCase {
+  readonly blocks: number;
+  readonly seeds: readonly [number, number];
+  readonly exact?: { readonly cosine: number };
+  readonly monte_carlo: { readonly cosine: number; readonly standard_error: number };
+}
+interface Induction {
+  readonly files: readonly string[];
+  readonly laws: Readonly<
+    Record<
+      'tokens' | 'onehot' | 'standard',
+      Readonly<Record<'cosine' | 'standard_error', readonly (readonly number[])[]>>
+    >
+  >;
+}
+
+describe.each(availableBackends)('sampling real networks on %s', (backend) => {
+  test.each([1, 2, 3])('digits, %i blocks: the exact similarities, or those of millions of samples', async (blocks) => {
+    const cases = (readJson('digits-seeds').cases as readonly SeedsCase[]).filter((golden) => golden.blocks === blocks);
+    const models = await Promise.all(
+      [0, 1, 2].map((seed) => example('digits-seeds', `deep${blocks}_seed${seed}.safetensors`)),
+    );
+    const { cosine, cosineError } = await similarityMatrix(models, { backend, method: 'sampled', tolerance: 0.02 });
+    for (const {
+      seeds: [i, j],
+      exact,
+      monte_carlo,
+    } of cases) {
+      const error = exact ? cosineError![i][j] : Math.hypot(cosineError![i][j], monte_carlo.standard_error);
+      expect(Math.abs(cosine[i][j] - (exact ?? monte_carlo).cosine)).toBeLessThan(4 * error);
+    }
+  });
+
+  const { files, laws }: Induction = readJson('induction');
+
+  test.each(['tokens', 'onehot', 'standard'] as const)(
+    'induction under %s: all pairs within 4 combined errors',
+    async (input) => {
+      const models = await Promise.all(files.map((file) => example('induction', file)));
+      const maxSamples = backend === 'fallback' ? 2048 : 16_384;
+      const found = await similarityMatrix(models, { backend, input, maxSamples, dtype: 'float32' });
+      expect(found).toMatchObject({ method: 'sampled', input });
+      const golden = laws[input];
+      for (const [i, row] of found.cosine.entries()) {
+        for (let j = 0; j < i; j++) {
+          const error = Math.hypot(found.cosineError![i][j], golden.standard_error[i][j]);
+          expect(Math.abs(row[j] - golden.cosine[i][j])).toBeLessThan(4 * error);
+        }
+      }
+      // N(0, I) leaves nearly everything open here, and a result that hid that would be wrong.
+      const { interval, tokenModels, effectiveSamples } = found.sampling!;
+      if (input === 'tokens') expect(interval).toBeLessThan(0.1);
+      else
+        expect({ wide: interval > 0.1, tokenModels, few: effectiveSamples < 100 }).toEqual({
+          wide: true,
+          tokenModels: true,
+          few: true,
+        });
+    },
+  );
+});
