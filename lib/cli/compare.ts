@@ -10,7 +10,6 @@ import {
   explainRoute,
   loadPair,
   MODEL_ARGUMENT,
-  measureOption,
   similarityOptions,
   textOptions,
   writeOutputs,
@@ -31,16 +30,14 @@ export function addCompare(program: Command, io: Io): void {
     .argument('<a>', MODEL_ARGUMENT)
     .argument('<b>', 'the other')
     .addHelpText('after', EXAMPLES);
-  addComparisonOptions(command, measureOption()).action((a: string, b: string, flags: ComparisonFlags) =>
-    compare(a, b, flags, io),
-  );
+  addComparisonOptions(command).action((a: string, b: string, flags: ComparisonFlags) => compare(a, b, flags, io));
 }
 
 async function compare(a: string, b: string, flags: ComparisonFlags, io: Io): Promise<void> {
   await checkOutputs(flags.out);
   const progress = createProgress(io);
   try {
-    const options = { ...(await similarityOptions(flags, io, progress)), measure: flags.measure };
+    const options = await similarityOptions(flags, io, progress);
     const [first, second] = await loadPair([a, b], flags, io, progress);
     const result = await similarity(first, second, options);
     progress.stop();

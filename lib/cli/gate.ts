@@ -10,7 +10,6 @@ import {
   subjectOf,
 } from '../report/gate.js';
 import { type GateOutcome, gate, settleLimits } from '../similarity/gate.js';
-import type { Measure } from '../similarity/types.js';
 import { checkReference, readBaseline } from './baseline.js';
 import { EXIT, isClosedPipe } from './exit.js';
 import { type Io, print } from './io.js';
@@ -19,7 +18,6 @@ import {
   loadPair,
   type MethodFlags,
   MODEL_ARGUMENT,
-  measureOption,
   similarityOptions,
   textOptions,
 } from './options.js';
@@ -35,7 +33,6 @@ Examples:
   $ tensim gate candidate.safetensors --against released.safetensors --baseline last.json --max-drop 0.005`;
 
 interface GateFlags extends MethodFlags {
-  readonly measure: Measure;
   readonly against: string;
   readonly min?: number;
   readonly minOutput?: number;
@@ -66,9 +63,7 @@ export function addGate(program: Command, io: Io, exit: { code: number }): void 
     )
     .addOption(new Option('--format <format>', 'what is printed').choices(GATE_FORMATS).default('text'))
     .addHelpText('after', EXAMPLES);
-  addMethodOptions(command, measureOption()).action((candidate: string, flags: GateFlags) =>
-    run(candidate, flags, io, exit),
-  );
+  addMethodOptions(command).action((candidate: string, flags: GateFlags) => run(candidate, flags, io, exit));
 }
 
 async function run(path: string, flags: GateFlags, io: Io, exit: { code: number }): Promise<void> {
@@ -90,7 +85,7 @@ async function judgeFiles(path: string, flags: GateFlags, io: Io, exit: { code: 
     const { min, minOutput, maxDrop, baseline: file } = flags;
     const baseline = file === undefined ? undefined : await readBaseline(file);
     settleLimits({ min, minOutput, maxDrop, baseline });
-    const options = { ...(await similarityOptions(flags, io, progress)), measure: flags.measure };
+    const options = await similarityOptions(flags, io, progress);
     const [candidate, reference] = await loadPair([path, flags.against], flags, io, progress);
     if (baseline !== undefined) checkReference(baseline, reference.provenance.sha256, file!);
     const result = await gate(candidate, reference, { ...options, min, minOutput, maxDrop, baseline });
