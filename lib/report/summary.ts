@@ -1,6 +1,7 @@
 import { count } from '../formats/describe.js';
 import type { MeasureComparison } from '../similarity/measures.js';
 import { type Change, largestChange, type Onset, onset, outputOnsets } from '../similarity/onset.js';
+import { type Phase, segmentation } from '../similarity/segmentation.js';
 import type { Behaviour, Matrix, ResultInfo, SimilarityMatrix } from '../similarity/types.js';
 import { type ShortLabels, shortenLabels, stepName } from './labels.js';
 import { amountText, ratioText, similarityText } from './numbers.js';
@@ -92,6 +93,36 @@ function describe(matrix: SimilarityMatrix, labels: ShortLabels, { from, to, sim
     output === undefined ? '' : `; most in ${sliceName(matrix, output.name)}, ${similarityText(output.similarity)}`;
   return `${stepName(labels, from, to)} (similarity ${similarityText(similarity)}${most})`;
 }
+
+/** Beyond this, phases are steps of a gradual change. */
+const MOST_PHASES = 8;
+
+/**
+ * The phases of a series (see similarity/segmentation.ts) and a sentence about them; none for a series that is too short for any, changes
+ * gradually, or was not compared in full.
+ */
+export async function phasesOf({
+  labels,
+  cosine,
+}: SimilarityMatrix): Promise<{ phases: readonly Phase[]; sentences: string[] }> {
+  const none = { phases: [], sentences: [] };
+  if (labels.length < 2 * FEWEST_IN_PHASES || cosine.some((row) => row.some(Number.isNaN))) return none;
+  const { phases, explained } = await segmentation(cosine);
+  if (phases.length < 2 || phases.length > Math.min(MOST_PHASES, labels.length / FEWEST_IN_PHASES)) return none;
+  const { noun, short } = shortenLabels(labels);
+  const name = ({ first, last }: Phase) => (first === last ? short[first]! : `${short[first]} to ${short[last]}`);
+  const share = `${Math.round(100 * explained)} %`;
+  const list = listed(phases.map(name));
+  return {
+    phases,
+    sentences: [
+      `${phases.length} phases account for ${share} of the variation: ${noun === '' ? '' : `${noun} `}${list}.`,
+    ],
+  };
+}
+
+/** Models that a series must have for every phase it is cut into, on average. */
+const FEWEST_IN_PHASES = 3;
 
 /** "a, b and c" */
 export function listed(names: readonly string[]): string {
