@@ -184,10 +184,53 @@ TEST(inputs_longer_than_a_block_and_units_in_several_parts_agree_too) {
   on_every_kernel([](const Context& context) {
     check_route<double>(context, Route::kFactor, 9000, 3, 2, 1e-11);
     check_route<float>(context, Route::kFactor, 9000, 3, 2, 5e-5);
-    check_route<double>(context, Route::kUnfolded, 1100, 3, 2, 1e-11);
     check_route<double>(context, Route::kDense, 600, 3, 2, 1e-11);
     check_route<double>(context, Route::kDense, 4, 300, 2, 1e-11);
     check_tile<double>(context, 5, 130, 3, 1e-11);
+  });
+}
+
+TEST(an_embedding_of_inputs_longer_than_a_block_agrees_too) {
+  constexpr std::size_t kInputs = 1100, kWidth = 5, kUnits = 3, kOutputs = 2;
+  Random random(11);
+  std::vector<std::vector<double>> embeddings;
+  std::vector<Plain> behind, whole;  // the block by itself, and with its factors through the embedding
+  for (int i = 0; i < 2; ++i) {
+    embeddings.push_back(random.vector<double>(kWidth * kInputs));
+    behind.emplace_back(random, kWidth, kUnits, kOutputs);
+    whole.push_back(behind.back());
+    whole.back().inputs = kInputs;
+    for (auto side : {&Plain::left, &Plain::right}) {
+      std::vector<double> through(kUnits * kInputs);
+      for (std::size_t h = 0; h < kUnits; ++h)
+        for (std::size_t m = 0; m < kWidth; ++m)
+          for (std::size_t j = 0; j < kInputs; ++j)
+            through[h * kInputs + j] += (behind.back().*side)[h * kWidth + m] * embeddings.back()[m * kInputs + j];
+      whole.back().*side = through;
+    }
+  }
+  on_every_kernel([&](const Context& context) {
+    std::vector<PreparedModel<double>> prepared;
+    for (std::size_t i = 0; i < 2; ++i) {
+      LayerView embedding;
+      embedding.type = LayerType::kLinear;
+      embedding.weight = view(embeddings[i], kWidth, kInputs);
+      prepared.push_back(
+          prepare_by<double>(context, Route::kUnfolded, {embedding, behind[i].layers().front()}, kInputs));
+      CHECK(prepared.back().unfolded());
+    }
+    const std::vector<const PreparedModel<double>*> pointers{&prepared[0], &prepared[1]};
+    const GramTile tile = gram_tile<double>(context, {Measure::kGaussian, true, true}, pointers, pointers);
+    for (std::size_t i = 0; i < 2; ++i) {
+      for (std::size_t j = 0; j < 2; ++j) {
+        const std::vector<double> wanted = whole[i].inner(whole[j], Measure::kGaussian);
+        for (std::size_t c = 0; c < kOutputs; ++c) {
+          const double size = std::sqrt(whole[i].inner(whole[i], Measure::kGaussian)[c]) *
+                              std::sqrt(whole[j].inner(whole[j], Measure::kGaussian)[c]);
+          CHECK_CLOSE(tile.per_output[(i * 2 + j) * kOutputs + c], wanted[c], 1e-11, size);
+        }
+      }
+    }
   });
 }
 
