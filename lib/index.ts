@@ -17,8 +17,10 @@ export type { EquationInput } from './contraction/parse.js';
 export type { Optimize } from './contraction/path/find.js';
 export type { PathInfo } from './contraction/path_info.js';
 export { TensimError, type TensimErrorCode, type TensimErrorDetails } from './errors.js';
-export { type Checkpoint, openCheckpoint, type TensorEntry } from './formats/safetensors/read.js';
-export { type NamedTensors, type WriteOptions, writeSafetensors } from './formats/safetensors/write.js';
+export { type Checkpoint, openCheckpoint, type TensorEntry } from './formats/checkpoint.js';
+export { type Conversion, type ConvertOptions, convert } from './formats/convert.js';
+export type { NamedTensors } from './formats/outgoing.js';
+export { type WriteOptions, writeSafetensors } from './formats/safetensors/write.js';
 export * as gaussian from './gaussian/index.js';
 export { createModel, type LayerDefinition, type ModelDefinition } from './model/create.js';
 export { type EvaluateOptions, evaluate } from './model/evaluate.js';
@@ -28,17 +30,64 @@ export { type Inspection, inspect, type Problem, type TensorListing } from './mo
 export { type LoadOptions, loadModel } from './model/load.js';
 export type { AttentionLayer, BilinearLayer, Layer, LinearLayer, Model, Provenance } from './model/model.js';
 export type { ModelConfig } from './model/settings.js';
-export { writeReport } from './report/write.js';
+export { type ExplanationReportOptions, writeExplanation } from './report/explain/write.js';
+export { type Report, writeReport } from './report/write.js';
+export { blockScore } from './similarity/block_score.js';
+export { correlation } from './similarity/correlation.js';
+export { cosine, distance } from './similarity/derived.js';
+export { direction } from './similarity/direction.js';
+export { explain } from './similarity/explain/explain.js';
+export type {
+  DifferenceParts,
+  Direction,
+  ExchangeExplanation,
+  ExplainOptions,
+  Explanation,
+  FormExplanation,
+  Hybrid,
+  JointDifference,
+  LayerExchange,
+  OutputDifference,
+} from './similarity/explain/types.js';
+export {
+  type GateCheck,
+  type GateLimits,
+  type GateOptions,
+  type GateOutcome,
+  type GateResult,
+  gate,
+  type Judged,
+  type JudgedSlice,
+  judge,
+  type Verdict,
+} from './similarity/gate.js';
 export { similarityMatrix } from './similarity/matrix.js';
+export { compareMeasures, type MeasureComparison } from './similarity/measures.js';
+export { type Neighbour, nearestNeighbours } from './similarity/neighbours.js';
+export {
+  type Change,
+  consecutive,
+  largestChange,
+  type Onset,
+  type OutputChange,
+  type OutputOnset,
+  onset,
+  outputOnsets,
+} from './similarity/onset.js';
+export { type Phase, type Segmentation, type SegmentationOptions, segmentation } from './similarity/segmentation.js';
 export { similarity } from './similarity/similarity.js';
 export type {
   Behaviour,
   BehaviourMatrix,
+  CrossSimilarity,
   DataInputs,
+  FinishedTile,
   InputLaw,
   Matrix,
+  MatrixOptions,
   Measure,
   Method,
+  ModelChoice,
   Progress,
   ResultInfo,
   RouteEstimate,
@@ -48,6 +97,7 @@ export type {
   SimilarityResult,
   SliceSimilarity,
   Step,
+  Work,
 } from './similarity/types.js';
 export type { FloatFormat } from './tensor/convert.js';
 export type { IntegerTensor } from './tensor/integers.js';

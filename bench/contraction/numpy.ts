@@ -24,7 +24,7 @@ type Line = Record<string, unknown> & { readonly error?: string };
 
 export const INTERPRETERS: readonly string[] = ['python3', '/usr/bin/python3'];
 /** Every library that numpy may do its products with reads one of these. */
-const THREAD_VARIABLES = [
+export const THREAD_VARIABLES = [
   'OPENBLAS_NUM_THREADS',
   'OMP_NUM_THREADS',
   'MKL_NUM_THREADS',
@@ -32,7 +32,7 @@ const THREAD_VARIABLES = [
   'VECLIB_MAXIMUM_THREADS',
 ];
 /** Idle threads of OpenBLAS spin for some 2^26 cycles before they sleep, on cores that the next contestant wants. */
-const SPINNING_MS = 40;
+export const SPINNING_MS = 40;
 
 /** numpy in a process of its own (peer.py), asked one thing at a time. */
 export class NumpyPeer {

@@ -1,6 +1,4 @@
 import type { Command } from 'commander';
-import { labelsOf } from '../model/labels.js';
-import { loadModel } from '../model/load.js';
 import { compareJson } from '../report/json.js';
 import { compareText } from '../report/text.js';
 import { similarity } from '../similarity/similarity.js';
@@ -10,6 +8,8 @@ import {
   type ComparisonFlags,
   checkOutputs,
   explainRoute,
+  loadPair,
+  measureOption,
   similarityOptions,
   textOptions,
   writeOutputs,
@@ -27,24 +27,20 @@ export function addCompare(program: Command, io: Io): void {
   const command = program
     .command('compare')
     .description('how similar two networks are across all inputs')
-    .argument('<a>', 'a .safetensors file, the index of a sharded one, or a model.json with "weights"')
+    .argument('<a>', 'a checkpoint (.safetensors, the index of a sharded one, .pt), or a model.json with "weights"')
     .argument('<b>', 'the other')
     .addHelpText('after', EXAMPLES);
-  addComparisonOptions(command).action((a: string, b: string, flags: ComparisonFlags) => compare(a, b, flags, io));
+  addComparisonOptions(command, measureOption()).action((a: string, b: string, flags: ComparisonFlags) =>
+    compare(a, b, flags, io),
+  );
 }
 
 async function compare(a: string, b: string, flags: ComparisonFlags, io: Io): Promise<void> {
   await checkOutputs(flags.out);
   const progress = createProgress(io);
   try {
-    const options = await similarityOptions(flags, io, progress);
-    const [labelA, labelB] = labelsOf([a, b]);
-    const { signal } = io;
-    const { model, config } = flags;
-    progress.update('reading', 0, 2);
-    const first = await loadModel(a, { model, config, label: labelA, signal });
-    progress.update('reading', 1, 2);
-    const second = await loadModel(b, { model, config, label: labelB, signal });
+    const options = { ...(await similarityOptions(flags, io, progress)), measure: flags.measure };
+    const [first, second] = await loadPair([a, b], flags, io, progress);
     const result = await similarity(first, second, options);
     progress.stop();
     explainRoute(result, flags, io);

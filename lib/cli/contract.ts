@@ -7,13 +7,14 @@ import { timeText } from '../contraction/path_text.js';
 import { bytesText } from '../contraction/slicing.js';
 import { unhurried } from '../cooperate.js';
 import { TensimError } from '../errors.js';
-import { writeSafetensors } from '../formats/safetensors/write.js';
+import { checkWritable, writeTensors } from '../formats/convert.js';
+import { fromMemory } from '../formats/outgoing.js';
 import { checkPlace } from '../report/write.js';
 import type { ScaledTensor, Tensor } from '../tensor/tensor.js';
 import { type ResultSummary, resultRows, summarizeResult } from './contract_result.js';
 import { type Io, oneLine, print, table } from './io.js';
 import { type Operands, openOperands } from './operands.js';
-import { backendOption, threadsOption } from './options.js';
+import { backendOption, parseSize, threadsOption } from './options.js';
 import { createProgress, type ProgressLine } from './progress.js';
 import { type Candidate, type Timing, timeStrategies } from './timing.js';
 
@@ -56,7 +57,10 @@ export function addContract(program: Command, io: Io): void {
     .argument('<operands...>', 'one per term: a shape such as 512x256, or FILE:TENSOR')
     .option('--explain', 'print the path: order of the products, flops, bytes, memory')
     .option('--time', 'measure every strategy, or the one given')
-    .option('--out <file>', `write the result as the tensor "${RESULT}" of a .safetensors file`)
+    .option(
+      '--out <file>',
+      `write the result as the tensor "${RESULT}" of a .safetensors or .npz file, or as an .npy file`,
+    )
     .option(
       '--optimize <search>',
       'auto, optimal, greedy, random-greedy, or a path such as [[0,1],[0,1]]',
@@ -64,7 +68,7 @@ export function addContract(program: Command, io: Io): void {
       'auto',
     )
     .addOption(new Option('--cost <what>', 'what the path minimises').choices(['time', 'flops']).default('time'))
-    .option('--memory-limit <size>', 'for intermediates, result and workspace: 256MiB, 1.5GB', parseBytes)
+    .option('--memory-limit <size>', 'for intermediates, result and workspace: 256MiB, 1.5GB', parseSize)
     .addOption(new Option('--strategy <name>', 'how products are executed (default: blocked)').choices(STRATEGIES))
     .option('--strip-exponent', 'keep everything in range by powers of two')
     .addOption(
@@ -83,7 +87,7 @@ export function addContract(program: Command, io: Io): void {
 
 async function contract(equation: string, texts: string[], flags: ContractFlags, io: Io): Promise<void> {
   const { explain = false, time = false, out, seed } = flags;
-  if (out !== undefined) await checkOut(out);
+  if (out !== undefined) await checkOut(out, flags.stripExponent === true);
   const progress = createProgress(io);
   const operands = await openOperands(texts, io.signal);
   try {
@@ -147,11 +151,11 @@ function candidate(
 }
 
 /** Refused before the work: what could not be written after it. */
-async function checkOut(file: string): Promise<void> {
-  if (!/\.safetensors$/i.test(file))
-    throw new TensimError('INVALID_ARGUMENT', 'a result is written as safetensors only', {
+async function checkOut(file: string, stripped: boolean): Promise<void> {
+  if (checkWritable(file) !== 'safetensors' && stripped)
+    throw new TensimError('INVALID_ARGUMENT', 'the exponent of a stripped result has no place in this format', {
       file,
-      hint: 'Give it the ending .safetensors',
+      hint: 'Write it as .safetensors, whose metadata has the exponent',
     });
   await checkPlace(file);
 }
@@ -159,7 +163,7 @@ async function checkOut(file: string): Promise<void> {
 async function write(result: Tensor | ScaledTensor, file: string, io: Io): Promise<void> {
   io.signal.throwIfAborted();
   const metadata: Record<string, string> = 'exponent' in result ? { exponent: `${result.exponent}` } : {};
-  await writeSafetensors(file, { [RESULT]: result }, metadata);
+  await writeTensors(file, fromMemory({ [RESULT]: result }), metadata);
   io.stderr.write(`wrote ${oneLine(file)}\n`);
 }
 
@@ -205,15 +209,6 @@ function timingRow({ strategy, seconds, runs, flopsPerSecond, bytesPerSecond, re
   if (seconds === null) return [strategy, oneLine(reason ?? '')];
   const rates = [((flopsPerSecond ?? 0) / 1e9).toPrecision(3), bytesText(bytesPerSecond ?? 0)];
   return [strategy, timeText(seconds), `${runs}`, ...rates];
-}
-
-const UNITS = ['', 'k', 'm', 'g', 't'];
-
-function parseBytes(text: string): number {
-  const [, amount, unit = '', binary] = /^(\d+(?:\.\d+)?)\s*(?:([kmgt]?)(i?)b)?$/i.exec(text) ?? [];
-  const bytes = Math.floor(Number(amount) * (binary ? 1024 : 1000) ** UNITS.indexOf(unit.toLowerCase()));
-  if (bytes >= 1) return bytes;
-  throw new InvalidArgumentError('It must be a size such as 256MiB, 1.5GB or a number of bytes.');
 }
 
 function parseSeed(text: string): number {

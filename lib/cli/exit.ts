@@ -12,6 +12,8 @@ export const EXIT = {
   badInput: 2,
   /** A model that is not supported. */
   unsupportedModel: 3,
+  /** A gate that cannot tell: the interval of a sampled result has the limit in it. */
+  undecided: 4,
   /** Stopped by Ctrl-C, as shells count it: 128 + SIGINT. */
   interrupted: 130,
 } as const;
@@ -25,13 +27,18 @@ export function settle(error: unknown, io: Io): number {
   // Commander has already printed what it had to say, be it help or an error of usage.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.badInput;
   // The reader of stdout has seen enough: tensim matrix … | head
-  if ((error as NodeJS.ErrnoException)?.code === 'EPIPE') return EXIT.done;
+  if (isClosedPipe(error)) return EXIT.done;
   const message = messageOf(error);
   // Errors of an equation mark a place in it with a second and a third line; in others a line break is part of a name.
   const lines = error instanceof TensimError && quotesEquation(error) ? message.split('\n') : [message];
   io.stderr.write(`tensim: ${lines.map(oneLine).join('\n')}\n`);
   if (io.env.TENSIM_DEBUG && error instanceof Error) io.stderr.write(`${error.stack}\n`);
   return error instanceof TensimError && error.code === 'UNSUPPORTED_LAYER' ? EXIT.unsupportedModel : EXIT.badInput;
+}
+
+/** Whether a write failed because nobody reads any more. */
+export function isClosedPipe(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException)?.code === 'EPIPE';
 }
 
 function messageOf(error: unknown): string {

@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { TensimError } from '../errors.js';
-import { openCheckpoint } from '../formats/safetensors/read.js';
+import { openCheckpoint } from '../formats/checkpoint.js';
+import { localFile } from '../model/local_file.js';
 import { readText } from '../model/text_file.js';
 import { parseDecimal, quoted } from '../model/words.js';
 import type { InputLaw } from '../similarity/types.js';
@@ -22,16 +23,17 @@ export async function readInput(text: string, signal?: AbortSignal): Promise<Inp
     if (sigma !== undefined && sigma > 0) return { sigma };
     throw new TensimError('INVALID_ARGUMENT', `--input ${text}: sigma must be a positive number`);
   }
-  await stat(text).catch((cause: unknown) => {
+  const file = await localFile(text, signal);
+  await stat(file).catch((cause: unknown) => {
     throw new TensimError('FILE_NOT_FOUND', 'there is no such file', {
       file: text,
       hint: '--input is "standard", "onehot", "tokens", "sigma=S" or a file with "mean" and/or "cov"',
       cause,
     });
   });
-  const law = /\.json$/i.test(text)
-    ? parseLaw(await readText(text, JSON_BYTES), text)
-    : await readTensors(text, signal);
+  const law = /\.json$/i.test(file)
+    ? parseLaw(await readText(file, JSON_BYTES), file)
+    : await readTensors(file, signal);
   if (law.mean === undefined && law.cov === undefined)
     throw new TensimError('INVALID_FILE', 'has neither "mean" nor "cov"', { file: text });
   return { ...law, name: basename(text) };

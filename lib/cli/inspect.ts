@@ -16,7 +16,7 @@ export function addInspect(program: Command, io: Io): void {
   program
     .command('inspect')
     .description('what a checkpoint holds, and why it cannot be compared if it cannot')
-    .argument('<file>', 'a .safetensors file, the index of a sharded one, or a model.json with "weights"')
+    .argument('<file>', 'a checkpoint (.safetensors, the index of a sharded one, .pt), or a model.json with "weights"')
     .addOption(modelOption())
     .addOption(configOption())
     .option('--json', 'print JSON')
@@ -31,10 +31,11 @@ export function addInspect(program: Command, io: Io): void {
 function inspectJson(inspection: Inspection): Record<string, unknown> {
   const { file, files, sha256, family, description, layers, positions, inputs, outputs, degree, parameters } =
     inspection;
-  const { metadata, tensors, problems } = inspection;
+  const { revision, metadata, tensors, method, problems } = inspection;
   return {
     schema: 'tensim.inspect/1',
     file,
+    revision,
     files,
     sha256,
     family,
@@ -44,6 +45,7 @@ function inspectJson(inspection: Inspection): Record<string, unknown> {
     inputs,
     outputs,
     degree,
+    method,
     parameters,
     metadata,
     tensors,
@@ -54,7 +56,7 @@ function inspectJson(inspection: Inspection): Record<string, unknown> {
 function inspectText(inspection: Inspection): string {
   const { file, files, sha256, family, description, layers, positions, inputs, outputs, degree, parameters } =
     inspection;
-  const { metadata, tensors, problems } = inspection;
+  const { revision, metadata, tensors, method, problems } = inspection;
   const facts = [
     ['family', family === null ? 'none known' : family + (description === null ? '' : ` (by ${oneLine(description)})`)],
     ...(family === null
@@ -64,8 +66,10 @@ function inspectText(inspection: Inspection): string {
             'maps',
             `${positions === 1 ? '' : `${positions} positions of `}${inputs} inputs to ${outputs} outputs, degree ${degree}`,
           ],
+          ['compared', method === 'exact' ? 'exactly' : 'by sampling, or by the closure'],
         ]),
     ['parameters', count(parameters)],
+    ...(revision === null ? [] : [['commit', revision]]),
     ['sha256', sha256],
     ...(files.length > 1 ? [['shards', `${files.length - 1}`]] : []),
     ...Object.entries(metadata).map(([key, value]) => ['metadata', `${oneLine(key)} = ${quote(value)}`]),

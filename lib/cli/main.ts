@@ -2,8 +2,11 @@ import { Command } from 'commander';
 import { version } from '../version.js';
 import { addCompare } from './compare.js';
 import { addContract } from './contract.js';
+import { addConvert } from './convert.js';
 import { addDoctor } from './doctor.js';
 import { EXIT, settle } from './exit.js';
+import { addExplain } from './explain.js';
+import { addGate } from './gate.js';
 import { addInspect } from './inspect.js';
 import type { Io } from './io.js';
 import { addMatrix } from './matrix.js';
@@ -12,11 +15,14 @@ const NOTES = `
 Examples:
   $ tensim compare step_6000.safetensors step_6200.safetensors
   $ tensim matrix checkpoints/ --per-output --out report.html
+  $ tensim explain step_6000.safetensors step_8000.safetensors --image 8x8
+  $ tensim gate candidate.safetensors --against released.safetensors
   $ tensim inspect step_6000.safetensors
   $ tensim contract "ij,jk->ik" 512x256 256x512 --explain --time
+  $ tensim convert final.pt final.safetensors
   $ tensim doctor
 
-Exit codes: 0 done, 1 a check failed, 2 bad usage or input, 3 unsupported model, 130 interrupted.
+Exit codes: 0 done, 1 a check failed, 2 bad usage or input, 3 unsupported model, 4 undecided, 130 interrupted.
 Environment: TENSIM_BACKEND forces a backend, TENSIM_DEBUG=1 shows the stack of errors.`;
 
 /**
@@ -38,8 +44,11 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
     .addHelpText('after', NOTES);
   addCompare(program, io);
   addMatrix(program, io);
+  addExplain(program, io);
+  addGate(program, io, exit);
   addInspect(program, io);
   addContract(program, io);
+  addConvert(program, io);
   addDoctor(program, io, exit);
   try {
     await program.parseAsync([...args], { from: 'user' });

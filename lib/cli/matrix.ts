@@ -1,22 +1,27 @@
 import type { Command } from 'commander';
-import { labelsOf } from '../model/labels.js';
-import { loadModel } from '../model/load.js';
-import type { Model } from '../model/model.js';
+import { TensimError } from '../errors.js';
+import { count } from '../formats/describe.js';
 import { expandPaths } from '../model/paths.js';
-import { matrixJsonText } from '../report/json.js';
-import { matrixText } from '../report/text.js';
+import { crossJsonText, matrixJsonText, measuresJsonText } from '../report/json.js';
+import { shortenLabels } from '../report/labels.js';
+import { crossText, matrixText, measuresText } from '../report/text.js';
+import type { Report } from '../report/write.js';
 import { similarityMatrix } from '../similarity/matrix.js';
-import { type Io, print } from './io.js';
+import { compareMeasures } from '../similarity/measures.js';
+import { onset } from '../similarity/onset.js';
+import type { CrossSimilarity, MatrixOptions, SimilarityMatrix } from '../similarity/types.js';
+import { type Io, oneLine, print } from './io.js';
+import { addMatrixOptions, choiceOf, explainWork, type MatrixFlags, optionsFor } from './matrix_options.js';
 import {
   addComparisonOptions,
-  type ComparisonFlags,
   checkOutputs,
   explainRoute,
+  measuresOption,
   similarityOptions,
   textOptions,
   writeOutputs,
 } from './options.js';
-import { createProgress } from './progress.js';
+import { createProgress, type ProgressLine } from './progress.js';
 
 const EXAMPLES = `
 Files are put in order by their metadata "step", or else by the numbers in their names.
@@ -24,37 +29,109 @@ Files are put in order by their metadata "step", or else by the numbers in their
 Examples:
   $ tensim matrix checkpoints/ --per-output --out report.html
   $ tensim matrix "runs/*/final.safetensors" --measure tensor
+  $ tensim matrix checkpoints/ --measure gaussian,weights --block-at 6200 --out report.html
+  $ tensim matrix run/ --state run.state --memory-limit 2GB
+  $ tensim matrix run_a/ --against run_b/ --out gram.npy
   $ tensim matrix step_*.safetensors --json > matrix.json`;
 
 /** `tensim matrix FILES…` */
 export function addMatrix(program: Command, io: Io): void {
   const command = program
     .command('matrix')
-    .description('the similarities of every pair of many networks')
+    .description('the similarities of every pair of many networks, or of some of them')
     .argument('<files...>', 'files, folders and quoted patterns')
     .addHelpText('after', EXAMPLES);
-  addComparisonOptions(command).action((files: string[], flags: ComparisonFlags) => matrix(files, flags, io));
+  addMatrixOptions(addComparisonOptions(command, measuresOption())).action((files: string[], flags: MatrixFlags) =>
+    matrix(files, flags, io),
+  );
 }
 
-async function matrix(patterns: string[], flags: ComparisonFlags, io: Io): Promise<void> {
+async function matrix(patterns: string[], flags: MatrixFlags, io: Io): Promise<void> {
   await checkOutputs(flags.out);
   const progress = createProgress(io);
+  const reached = { done: 0, total: 0 };
   try {
-    const options = await similarityOptions(flags, io, progress);
-    const paths = await expandPaths(patterns, io.signal);
-    const labels = labelsOf(paths);
-    const models: Model[] = [];
-    for (const [index, path] of paths.entries()) {
-      progress.update('reading', index, paths.length);
-      const { model, config } = flags;
-      models.push(await loadModel(path, { model, config, label: labels[index], signal: io.signal }));
-    }
-    const result = await similarityMatrix(models, options);
+    const results = await compute(patterns, flags, reached, progress, io);
     progress.stop();
-    explainRoute(result, flags, io);
-    await writeOutputs(result, flags.out, io);
-    await print(io, flags.json ? matrixJsonText(result) : [matrixText(result, textOptions(io))]);
+    for (const result of results) explainRoute(result, flags, io);
+    for (const { work } of results) explainWork(work, flags, io);
+    const report = together(results, flags);
+    await writeOutputs(report, flags.out, io);
+    await print(io, flags.json ? jsonText(report) : [text(report, io)]);
+  } catch (error) {
+    progress.stop();
+    if (io.signal.aborted && flags.state !== undefined && reached.total > 0) {
+      const { done, total } = reached;
+      const share = `${count(done)} of ${count(total)} pairs are in ${oneLine(flags.state)}`;
+      io.stderr.write(`stopped: ${share}; the same command goes on from there\n`);
+    }
+    throw error;
   } finally {
     progress.stop();
   }
+}
+
+/** One result per measure. */
+async function compute(
+  patterns: readonly string[],
+  flags: MatrixFlags,
+  reached: { done: number; total: number },
+  progress: ProgressLine,
+  io: Io,
+): Promise<(SimilarityMatrix | CrossSimilarity)[]> {
+  const { onProgress, ...given } = await similarityOptions(flags, io, progress);
+  const paths = await expandPaths(patterns, io.signal);
+  const choice = await choiceOf(flags, paths, io);
+  const results: (SimilarityMatrix | CrossSimilarity)[] = [];
+  for (const measure of flags.measure) {
+    const options: MatrixOptions = {
+      ...choice,
+      ...optionsFor(measure, flags, given),
+      onProgress: (at) => {
+        if (at.phase === 'compare') Object.assign(reached, at);
+        onProgress?.(at);
+      },
+    };
+    results.push(await similarityMatrix(paths, options));
+  }
+  return results;
+}
+
+/** Several measures become one report. */
+function together(results: readonly (SimilarityMatrix | CrossSimilarity)[], { blockAt }: MatrixFlags): MatrixReport {
+  const [first, ...others] = results;
+  const matrices = results.filter((result) => 'labels' in result);
+  if (others.length === 0 && blockAt === undefined) return first;
+  if (matrices.length < results.length) {
+    throw new TensimError('INVALID_ARGUMENT', 'several measures are compared on the pairs of one list', {
+      hint: 'Leave out --rows, --against and --reference, or give one measure',
+    });
+  }
+  return compareMeasures(
+    matrices,
+    blockAt === undefined ? (onset(matrices[0])?.to ?? null) : blockStart(matrices[0], blockAt),
+  );
+}
+
+type MatrixReport = Exclude<Report, { readonly a: string }>;
+
+/** The model whose label, or number in it, the later block starts with. */
+function blockStart({ labels }: SimilarityMatrix, wanted: string): number {
+  const { short } = shortenLabels(labels);
+  const place = labels.findIndex((label, i) => label === wanted || short[i] === wanted);
+  if (place >= 0) return place;
+  throw new TensimError('INVALID_ARGUMENT', `no model is called "${wanted}" or is of that step`, {
+    hint: `There are ${labels[0]} to ${labels.at(-1)}`,
+  });
+}
+
+function jsonText(report: MatrixReport): Iterable<string> {
+  if ('matrices' in report) return measuresJsonText(report);
+  return 'labels' in report ? matrixJsonText(report) : crossJsonText(report);
+}
+
+function text(report: MatrixReport, io: Io): string {
+  const options = textOptions(io);
+  if ('matrices' in report) return measuresText(report, options);
+  return 'labels' in report ? matrixText(report, options) : crossText(report, options);
 }

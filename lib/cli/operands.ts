@@ -3,8 +3,9 @@ import { toDType } from '../contraction/compile.js';
 import { mulberry32 } from '../contraction/random.js';
 import { bytesText } from '../contraction/slicing.js';
 import { TensimError } from '../errors.js';
+import { type Checkpoint, openCheckpoint, type TensorEntry } from '../formats/checkpoint.js';
 import { quote } from '../formats/describe.js';
-import { type Checkpoint, openCheckpoint, type TensorEntry } from '../formats/safetensors/read.js';
+import { localFile } from '../model/local_file.js';
 import { type DType, sizeOf, type Tensor, type TensorData } from '../tensor/tensor.js';
 
 /** The operands of `tensim contract`: their shapes are known at once, their data only when asked for. Close them. */
@@ -29,11 +30,10 @@ interface Operand {
 }
 
 const SHAPE = /^(scalar|\d+(x\d+)*)$/i;
-const TENSOR = /^(.+?\.(?:safetensors|json)):(.+)$/is;
+const TENSOR = /^(.+?\.(?:safetensors|json|pt|pth|bin|npz)):(.+)$/is;
 
 /**
- * Opens operands as the command line names them: `512x256`, `5` or `scalar` for a shape, `FILE:TENSOR` for a tensor of a
- * .safetensors file or of the index of a sharded one.
+ * Opens operands as the command line names them: `512x256`, `5` or `scalar` for a shape, `FILE:TENSOR` for a tensor of a checkpoint.
  * @throws TensimError `INVALID_ARGUMENT` for anything else and for tensors that are not there; as `openCheckpoint`.
  */
 export async function openOperands(texts: readonly string[], signal: AbortSignal): Promise<Operands> {
@@ -49,7 +49,7 @@ export async function openOperands(texts: readonly string[], signal: AbortSignal
         continue;
       }
       const [, file, name] = TENSOR.exec(text) ?? refuse(text, place);
-      const checkpoint = checkpoints.get(file) ?? (await openCheckpoint(file, signal));
+      const checkpoint = checkpoints.get(file) ?? (await openCheckpoint(await localFile(file, signal), signal));
       checkpoints.set(file, checkpoint);
       const entry = checkpoint.tensors.get(name) ?? missing(file, name);
       operands.push({ shape: entry.shape, stored: { checkpoint, entry } });

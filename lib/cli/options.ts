@@ -1,51 +1,89 @@
 import { basename } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { parseBytes } from '../bytes.js';
 import { loadInputs } from '../model/inputs_file.js';
+import { labelsOf } from '../model/labels.js';
+import { loadModel } from '../model/load.js';
+import type { Model } from '../model/model.js';
 import { parseDecimal } from '../model/words.js';
 import { routeText, type TextOptions } from '../report/text.js';
-import { checkReportFile, writeReport } from '../report/write.js';
-import type {
-  Progress,
-  ResultInfo,
-  SimilarityMatrix,
-  SimilarityOptions,
-  SimilarityResult,
-} from '../similarity/types.js';
+import { checkReportFile, type Report, writeReport } from '../report/write.js';
+import type { Measure, Progress, ResultInfo, SimilarityOptions } from '../similarity/types.js';
 import { readInput } from './input_file.js';
 import { type Io, oneLine } from './io.js';
 import type { ProgressLine } from './progress.js';
 
-/** The options of `compare` and `matrix` as commander parses them. */
-export interface ComparisonFlags {
-  readonly measure: NonNullable<SimilarityOptions['measure']>;
+/** The options that say how something is compared, as commander parses them. */
+export interface MethodFlags {
   readonly method: NonNullable<SimilarityOptions['method']>;
   readonly route: NonNullable<SimilarityOptions['route']>;
-  readonly verbose?: boolean;
   readonly input: string;
   readonly inputs?: string;
   readonly dtype: NonNullable<SimilarityOptions['dtype']>;
   readonly backend: NonNullable<SimilarityOptions['backend']>;
   readonly threads?: number;
-  readonly perOutput?: boolean;
   readonly seed?: number;
   readonly tolerance?: number;
   readonly maxSamples?: number;
   readonly model?: string;
   readonly config?: string;
+}
+
+/** The options of `compare` and `matrix`. */
+export interface ComparisonFlags extends MethodFlags {
+  readonly measure: Measure;
+  readonly perOutput?: boolean;
+  readonly verbose?: boolean;
   readonly json?: boolean;
   readonly out: readonly string[];
 }
 
-export function addComparisonOptions(command: Command): Command {
+const MEASURES: readonly Measure[] = ['gaussian', 'tensor', 'weights', 'behavioural'];
+
+/** The measure of a comparison. */
+export function measureOption(): Option {
+  return new Option(
+    '--measure <measure>',
+    'what is compared: the functions under a Gaussian input, their tensors, the bare weights, or what they do on given inputs',
+  )
+    .choices(MEASURES)
+    .default('gaussian');
+}
+
+/** Several measures of one run, a list with commas. */
+export function measuresOption(): Option {
+  return new Option(
+    '--measure <measures>',
+    `what is compared, one or more of ${MEASURES.join(', ')} with commas between: the functions under a Gaussian input, their tensors, the bare weights, or what they do on given inputs`,
+  )
+    .argParser(parseMeasures)
+    .default(['gaussian'], 'gaussian');
+}
+
+function parseMeasures(text: string): Measure[] {
+  const names = text.split(',');
+  const measures = MEASURES.filter((measure) => names.includes(measure));
+  const known = names.every((name) => measures.includes(name as Measure));
+  if (known && measures.length === names.length) return names as Measure[];
+  throw new InvalidArgumentError(`Allowed choices are ${MEASURES.join(', ')}, each once.`);
+}
+
+export function addComparisonOptions(command: Command, measure: Option): Command {
+  return addMethodOptions(command, measure)
+    .option('--per-output', 'also compare every output by itself')
+    .option('--verbose', 'say on stderr what each route was expected to cost')
+    .option('--json', 'print JSON')
+    .option(
+      '--out <file>',
+      'also write a report; its ending says which: .json .csv .npy .svg .html (repeatable)',
+      collect,
+      [],
+    );
+}
+
+export function addMethodOptions(command: Command, measure: Option): Command {
   return command
-    .addOption(
-      new Option(
-        '--measure <measure>',
-        'what is compared: the functions under a Gaussian input, their tensors, the bare weights, or what they do on given inputs',
-      )
-        .choices(['gaussian', 'tensor', 'weights', 'behavioural'])
-        .default('gaussian'),
-    )
+    .addOption(measure)
     .addOption(
       new Option(
         '--method <method>',
@@ -64,30 +102,21 @@ export function addComparisonOptions(command: Command): Command {
     )
     .option(
       '--input <law>',
-      'law of the input: "standard", "onehot", "tokens" (by sampling), "sigma=S", or a .json or .safetensors file with "mean" and/or "cov"',
+      'law of the input: "standard", "onehot", "tokens" (by sampling), "sigma=S", or a .json, .npz or .safetensors file with "mean" and/or "cov"',
       'standard',
     )
     .option(
       '--inputs <file>',
-      'for the measure behavioural: an .npy or .safetensors file of vectors (floats) or token ids (integers)',
+      'for the measure behavioural: an .npy, .npz, .pt or .safetensors file of vectors (floats) or token ids (integers)',
     )
     .addOption(new Option('--dtype <type>', 'compute type').choices(['float64', 'float32']).default('float64'))
     .addOption(backendOption())
     .addOption(threadsOption())
-    .option('--per-output', 'also compare every output by itself')
     .option('--seed <number>', 'sampled: which random inputs (default: 0)', parseWhole)
     .option('--tolerance <width>', 'sampled: half the width of the 95 % intervals (default: 0.005)', parseTolerance)
     .option('--max-samples <count>', 'sampled: inputs to evaluate at most (default: 262144)', parseWhole)
     .addOption(modelOption())
-    .addOption(configOption())
-    .option('--verbose', 'say on stderr what each route was expected to cost')
-    .option('--json', 'print JSON')
-    .option(
-      '--out <file>',
-      'also write a report; its ending says which: .json .csv .npy .svg .html (repeatable)',
-      collect,
-      [],
-    );
+    .addOption(configOption());
 }
 
 export function backendOption(): Option {
@@ -104,18 +133,20 @@ export function modelOption(): Option {
 }
 
 export function configOption(): Option {
-  return new Option('--config <file>', 'a config.json with n_head, n_ctx, mask … where checkpoints do not say them');
+  return new Option(
+    '--config <file>',
+    'a config.json with n_head, n_ctx, mask … where checkpoints do not say them, or its text {…}',
+  );
 }
 
 /** The options of the computation, with the input law read. */
 export async function similarityOptions(
-  flags: ComparisonFlags,
+  flags: MethodFlags & Pick<ComparisonFlags, 'perOutput'>,
   io: Io,
   progress: ProgressLine,
 ): Promise<SimilarityOptions> {
-  const { measure, method, route, inputs, dtype, backend, threads, perOutput, seed, tolerance, maxSamples } = flags;
+  const { method, route, inputs, dtype, backend, threads, perOutput, seed, tolerance, maxSamples } = flags;
   return {
-    measure,
     method,
     route,
     input: await readInput(flags.input, io.signal),
@@ -128,11 +159,30 @@ export async function similarityOptions(
     tolerance,
     maxSamples,
     signal: io.signal,
-    onProgress: ({ phase, done, total }: Progress) => progress.update(PHASES[phase], done, total),
+    onProgress: ({ phase, done, total }: Progress) => {
+      progress.update(PHASES[phase], done, total, phase === 'compare' ? 'pairs' : undefined);
+    },
   };
 }
 
+/** Loads two models, labelled so that they can be told apart. */
+export async function loadPair(
+  paths: readonly [string, string],
+  { model, config }: MethodFlags,
+  { signal }: Io,
+  progress: ProgressLine,
+): Promise<[Model, Model]> {
+  const labels = labelsOf(paths);
+  const models: Model[] = [];
+  for (const [index, path] of paths.entries()) {
+    progress.update('reading', index, paths.length);
+    models.push(await loadModel(path, { model, config, label: labels[index], signal }));
+  }
+  return models as [Model, Model];
+}
+
 const PHASES: Readonly<Record<Progress['phase'], string>> = {
+  open: 'reading',
   evaluate: 'evaluating',
   sample: 'sampling',
   prepare: 'preparing',
@@ -153,21 +203,24 @@ export function textOptions({ stdout, env }: Io): TextOptions {
 }
 
 /** What `--verbose` says about the choice of the route. */
-export function explainRoute(result: ResultInfo, { verbose = false }: ComparisonFlags, io: Io): void {
+export function explainRoute(result: ResultInfo, { verbose = false }: Pick<ComparisonFlags, 'verbose'>, io: Io): void {
   if (verbose) io.stderr.write(routeText(result));
 }
 
 /** Writes the reports, one after the other, and says so on stderr. */
-export async function writeOutputs(
-  result: SimilarityResult | SimilarityMatrix,
-  files: readonly string[],
-  io: Io,
-): Promise<void> {
+export async function writeOutputs(result: Report, files: readonly string[], io: Io): Promise<void> {
   for (const file of files) {
     io.signal.throwIfAborted();
     await writeReport(result, file);
     io.stderr.write(`wrote ${oneLine(file)}\n`);
   }
+}
+
+/** A size in bytes as an option takes it. */
+export function parseSize(text: string): number {
+  const bytes = parseBytes(text);
+  if (bytes !== undefined) return bytes;
+  throw new InvalidArgumentError('It must be a size such as 256MiB, 1.5GB or a number of bytes.');
 }
 
 function parseThreads(text: string): number {
@@ -187,4 +240,4 @@ function parseTolerance(text: string): number {
   throw new InvalidArgumentError('It must be a number between 0 and 1.');
 }
 
-const collect = (file: string, files: readonly string[]): string[] => [...files, file];
+export const collect = (file: string, files: readonly string[]): string[] => [...files, file];

@@ -1,10 +1,14 @@
 import cliProgress from 'cli-progress';
+import { count } from '../formats/describe.js';
 import type { Io } from './io.js';
 
 /** A line on stderr that shows how far the work is. */
 export interface ProgressLine {
-  /** The bar starts anew, with its own estimate of the time left, when the phase changes. */
-  update(phase: string, done: number, total: number): void;
+  /**
+   * The bar starts anew, with its own estimate of the time left, when the phase changes.
+   * @param unit what is counted, for the rate; none is shown without it.
+   */
+  update(phase: string, done: number, total: number, unit?: string): void;
   /** Takes the line away. */
   stop(): void;
 }
@@ -17,7 +21,7 @@ export function createProgress({ stderr }: Io): ProgressLine {
   const bar = new cliProgress.SingleBar(
     {
       stream: stderr,
-      format: '{phase} [{bar}] {value}/{total} | {percentage}% | ETA {eta_formatted}',
+      format: '{phase} [{bar}] {value}/{total} | {percentage}%{rate} | ETA {eta_formatted}',
       barsize: 30,
       clearOnComplete: true,
       // Neither is changed, so that a killed process leaves the terminal as it was.
@@ -29,16 +33,20 @@ export function createProgress({ stderr }: Io): ProgressLine {
     cliProgress.Presets.legacy,
   );
   let current: string | undefined;
+  let begun = { done: 0, time: 0 };
   return {
-    update(phase, done, total) {
+    update(phase, done, total, unit) {
       if (phase !== current) {
         if (current !== undefined) bar.stop();
-        bar.start(total, done, { phase });
+        bar.start(total, done, { phase, rate: '' });
         current = phase;
+        begun = { done, time: performance.now() };
         return;
       }
       bar.setTotal(total);
-      bar.update(done);
+      const perSecond = (1000 * (done - begun.done)) / (performance.now() - begun.time);
+      const rate = unit === undefined || !(perSecond > 0) ? '' : ` | ${count(Math.round(perSecond))} ${unit}/s`;
+      bar.update(done, { rate });
     },
     stop() {
       if (current !== undefined) bar.stop();

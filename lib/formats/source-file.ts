@@ -6,6 +6,13 @@ import { byteCount } from './describe.js';
 /** Bytes per positioned read. A multiple of every element size, so that no element is split between two chunks. */
 const CHUNK_BYTES = 2 * 1024 * 1024;
 
+/**
+ * Buffers for pieces that are not in use: thousands of small files would leave as many behind, which takes memory until they are
+ * collected.
+ */
+const idleBuffers: Uint8Array[] = [];
+const MOST_IDLE = 2;
+
 /** For whom something is read. */
 export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
@@ -75,12 +82,16 @@ export class SourceFile {
 
   /** `length` bytes from `position` on, in pieces. Each piece is valid until the next is asked for. */
   async *chunks(position: number, length: number, options: ReadOptions = {}): AsyncGenerator<Uint8Array> {
-    const buffer = new Uint8Array(Math.min(length, CHUNK_BYTES));
-    for (let done = 0; done < length; done += buffer.length) {
-      options.signal?.throwIfAborted();
-      const piece = buffer.subarray(0, Math.min(buffer.length, length - done));
-      await this.read(piece, position + done, options);
-      yield piece;
+    const buffer = idleBuffers.pop() ?? new Uint8Array(CHUNK_BYTES);
+    try {
+      for (let done = 0; done < length; done += buffer.length) {
+        options.signal?.throwIfAborted();
+        const piece = buffer.subarray(0, Math.min(buffer.length, length - done));
+        await this.read(piece, position + done, options);
+        yield piece;
+      }
+    } finally {
+      if (idleBuffers.length < MOST_IDLE) idleBuffers.push(buffer);
     }
   }
 
@@ -102,7 +113,7 @@ function requireRegular(path: string, stats: Stats): void {
         : 'a device';
   throw new TensimError('INVALID_FILE', `this is ${kind}, not a file`, {
     file: path,
-    hint: 'Give the path of a .safetensors file or of a .safetensors.index.json',
+    hint: 'Give the path of a file: .safetensors, .safetensors.index.json, .pt, …',
   });
 }
 

@@ -26,7 +26,7 @@ export interface Place {
 
 /** A model as its layers' places in a checkpoint, before any weight is read. */
 export interface Blueprint {
-  /** `bilinear`, `deep`, `transformer`, `attention`, `image` or `custom`. */
+  /** `bilinear`, `deep`, … as the README lists them, or `custom`. */
   readonly family: string;
   /** Of an input; 1 for a plain network. */
   readonly positions: number;

@@ -5,12 +5,15 @@ import { bilinear } from './families/bilinear.js';
 import { deep } from './families/deep.js';
 import type { Family, Match } from './families/family.js';
 import { image } from './families/image.js';
+import { languageModel } from './families/language_model.js';
+import { sides } from './families/sides.js';
 import { tellingSign } from './families/signs.js';
+import { stack } from './families/stack.js';
 import { transformer } from './families/transformer.js';
 import type { Settings } from './settings.js';
 import { quoted } from './words.js';
 
-const FAMILIES: readonly Family[] = [bilinear, deep, transformer, attention, image];
+const FAMILIES: readonly Family[] = [bilinear, deep, transformer, attention, image, sides, stack, languageModel];
 
 /**
  * The blueprint of a checkpoint whose tensor names are those of a family, all of them and no others; else undefined.

@@ -45,6 +45,6 @@ function notFinite(name: string, { data, shape }: Tensor, index: number, file: s
   return new TensimError('NOT_FINITE', `element [${place.join(', ')}] is ${data[index]}`, {
     ...(file === undefined ? {} : { file }),
     tensor: name,
-    hint: 'A model with NaN or infinite weights has no similarity to anything: its training has diverged or the file is damaged',
+    hint: 'A model with NaN or infinite weights has no similarity to anything: its training has diverged or the file is damaged. Leave it out to compare the others',
   });
 }

@@ -1,24 +1,23 @@
 import { TensimError } from '../errors.js';
-import { readNpy } from '../formats/npy.js';
-import { openCheckpoint } from '../formats/safetensors/read.js';
+import { openCheckpoint } from '../formats/checkpoint.js';
 import { type IntegerTensor, isIntegerFormat } from '../tensor/integers.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { localFile } from './local_file.js';
 import { quoted } from './words.js';
 
-/** The tensor that holds the inputs in a safetensors file with more than one. */
+/** The tensor that holds the inputs in a file with more than one. */
 const NAME = 'inputs';
 
 /**
- * Reads inputs for models: an .npy file, or a safetensors file with one tensor or one that is called `inputs`. Floats are vectors,
- * (batch, n, d) or (batch, d); integers are token ids, (batch, n) or (batch).
+ * Reads inputs for models: an .npy file, or a file of another format that is read (.npz, .safetensors, .pt), or one on the Hugging Face Hub (hf://…), with one tensor or one that is called
+ * `inputs`. Floats are vectors, (batch, n, d) or (batch, d); integers are token ids, (batch, n) or (batch).
  *
  *     const { behaviour } = await similarity(a, b, { measure: 'behavioural', inputs: await loadInputs('digits.npy') });
  *
  * @throws TensimError `FILE_NOT_FOUND`, `INVALID_FILE`, `UNSUPPORTED_DTYPE`; whether they fit a model is judged where they are used.
  */
 export async function loadInputs(path: string, signal?: AbortSignal): Promise<Tensor | IntegerTensor> {
-  if (/\.npy$/i.test(path)) return readNpy(path, signal);
-  const checkpoint = await openCheckpoint(path, signal);
+  const checkpoint = await openCheckpoint(await localFile(path, signal), signal);
   try {
     const names = [...checkpoint.tensors.keys()];
     const name = names.length === 1 ? names[0] : names.find((candidate) => candidate === NAME);

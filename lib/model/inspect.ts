@@ -1,5 +1,5 @@
 import { TensimError, type TensimErrorCode } from '../errors.js';
-import { type Checkpoint, openCheckpoint } from '../formats/safetensors/read.js';
+import { type Checkpoint, openCheckpoint } from '../formats/checkpoint.js';
 import { sizeOf } from '../tensor/tensor.js';
 import { type Blueprint, type Place, shapeAt, usedTensors } from './blueprint.js';
 import { type LayerOf, partsOf } from './layer.js';
@@ -27,6 +27,8 @@ export interface Problem {
 export interface Inspection {
   /** As given by the caller. */
   readonly file: string;
+  /** The commit, for a file from the Hugging Face Hub; else null. */
+  readonly revision: string | null;
   /** All files read: the checkpoint, or the index and the shards of a sharded one. */
   readonly files: readonly string[];
   /** Hex digest over the bytes of `files`. */
@@ -35,7 +37,7 @@ export interface Inspection {
   readonly tensors: readonly TensorListing[];
   /** Elements of the model's tensors; of all tensors, where no model was recognised. */
   readonly parameters: number;
-  /** `bilinear`, `deep`, `transformer`, `attention`, `image` or `custom`. */
+  /** `bilinear`, `deep`, … as the README lists them, or `custom`. */
   readonly family: string | null;
   /** The model.json that described it. */
   readonly description: string | null;
@@ -46,6 +48,8 @@ export interface Inspection {
   readonly inputs: number | null;
   readonly outputs: number | null;
   readonly degree: number | null;
+  /** What `auto` would compare it by under `gaussian`, if it is affordable: exact methods end at two bilinear blocks or one of attention. */
+  readonly method: 'exact' | 'sampled' | null;
   /** Empty if the model can be loaded and compared by every measure. */
   readonly problems: readonly Problem[];
 }
@@ -64,6 +68,7 @@ export async function inspect(path: string, options: Omit<LoadOptions, 'label'> 
     const tensors = [...checkpoint.tensors.values()];
     return {
       file: path,
+      revision: source.revision ?? null,
       files: checkpoint.files,
       sha256: await checkpoint.sha256(signal),
       metadata: { ...checkpoint.metadata },
@@ -81,7 +86,7 @@ interface Judgement {
   readonly problems: readonly Problem[];
 }
 
-/** Everything that loading the model would find wrong, and comparing it. */
+/** Everything that loading the model would find wrong. */
 async function judge(checkpoint: Checkpoint, source: Source, signal: AbortSignal | undefined): Promise<Judgement> {
   const problems: Problem[] = [];
   let recognised: Recognised | undefined;
@@ -92,15 +97,6 @@ async function judge(checkpoint: Checkpoint, source: Source, signal: AbortSignal
     if (!(error instanceof TensimError)) throw error;
     problems.push({ code: error.code, message: error.message });
   }
-  const blocks = recognised?.blueprint.layers.filter(({ type }) => type !== 'linear') ?? [];
-  const attends = blocks.some(({ type }) => type === 'attention');
-  if (blocks.length > (attends ? 1 : 2)) {
-    const kinds = attends ? 'blocks, with attention among them' : 'bilinear blocks';
-    problems.push({
-      code: 'UNSUPPORTED_LAYER',
-      message: `${blocks.length} ${kinds}: no method compares them exactly under "gaussian"; the method "closure" approximates`,
-    });
-  }
   return { recognised, problems };
 }
 
@@ -108,7 +104,15 @@ function describe(recognised: Recognised | undefined, { tensors }: Checkpoint) {
   const elements = (names: Iterable<string>) =>
     [...names].reduce((count, name) => count + sizeOf(tensors.get(name)?.shape ?? [0]), 0);
   if (recognised === undefined) {
-    const unknown = { family: null, description: null, positions: null, inputs: null, outputs: null, degree: null };
+    const unknown = {
+      family: null,
+      description: null,
+      positions: null,
+      inputs: null,
+      outputs: null,
+      degree: null,
+      method: null,
+    };
     return { parameters: elements(tensors.keys()), layers: [], ...unknown };
   }
   const { blueprint, chain, description } = recognised;
@@ -119,7 +123,14 @@ function describe(recognised: Recognised | undefined, { tensors }: Checkpoint) {
     positions: blueprint.positions,
     layers: layersInWords(blueprint, (place) => shapeAt(place, tensors)),
     ...chain,
+    method: methodFor(blueprint),
   };
+}
+
+function methodFor({ layers }: Blueprint): 'exact' | 'sampled' {
+  const blocks = layers.filter(({ type }) => type !== 'linear');
+  const attends = blocks.some(({ type }) => type === 'attention');
+  return blocks.length <= (attends ? 1 : 2) ? 'exact' : 'sampled';
 }
 
 type ShapeAt = (place: Place) => readonly number[];

@@ -1,4 +1,5 @@
 import { resolve, sep } from 'node:path';
+import { withoutEnding } from '../formats/endings.js';
 
 /** The name of a file without folder and ending: `runs/a/step_10.safetensors` → `step_10`; of a folder its own name. */
 export function labelOf(path: string): string {
@@ -39,5 +40,5 @@ const folders = (path: string): string[] =>
 
 function shortened(path: string, depth: number): string {
   const name = folders(path).slice(-depth).join('/');
-  return name.replace(/\.safetensors(\.index\.json)?$|\.json$/i, '') || name;
+  return withoutEnding(name) || name;
 }

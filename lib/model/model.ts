@@ -57,6 +57,8 @@ export type Layer = LinearLayer | BilinearLayer | AttentionLayer;
 export interface Provenance {
   /** Path as given by the caller. */
   readonly file?: string;
+  /** The commit, for a file from the Hugging Face Hub. */
+  readonly revision?: string;
   /** Hex digest over the file's bytes (for a sharded checkpoint: over the index and every shard, in order of name). */
   readonly sha256?: string;
   /** The checkpoint's own metadata, strings as they stand in the file. */
@@ -67,7 +69,7 @@ export interface Provenance {
 export interface Model {
   /** A short name for tables and reports: the file name without its ending, or as given. */
   readonly label: string;
-  /** How the layers were recognised: `bilinear`, `deep`, `transformer`, `attention`, `image`, `custom` (model.json or made from arrays). */
+  /** How the layers were recognised: `bilinear`, `deep`, … as the README lists them, or `custom` (model.json or made from arrays). */
   readonly family: string;
   readonly layers: readonly Layer[];
   /** (positions, features); positions is 1 for a plain network. */

@@ -2,8 +2,11 @@ import { stat } from 'node:fs/promises';
 import { isAbsolute, resolve } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
 import { TensimError } from '../errors.js';
-import { openCheckpoint } from '../formats/safetensors/read.js';
-import { checkpointsIn, findSource, isCheckpoint, isFolder, isIndex, shardsOf } from './source.js';
+import { openCheckpoint } from '../formats/checkpoint.js';
+import { formatOf, isIndex } from '../formats/endings.js';
+import { isHubAddress } from '../hub/address.js';
+import { expandHubAddress } from '../hub/repository.js';
+import { checkpointsIn, findSource, isFolder, shardsOf } from './source.js';
 import { parseDecimal } from './words.js';
 
 const natural = new Intl.Collator('en', { numeric: true });
@@ -23,9 +26,12 @@ export async function expandPaths(patterns: readonly string[], signal?: AbortSig
   const found = new Map<string, string>();
   for (const pattern of patterns) {
     signal?.throwIfAborted();
-    for (const path of await expand(pattern, signal)) if (!found.has(resolve(path))) found.set(resolve(path), path);
+    for (const path of await expand(pattern, signal)) {
+      const place = isHubAddress(path) ? path : resolve(path);
+      if (!found.has(place)) found.set(place, path);
+    }
   }
-  for (const index of [...found.values()].filter(isIndex))
+  for (const index of [...found.values()].filter((path) => isIndex(path) && !isHubAddress(path)))
     for (const shard of await shardsOf(index, signal)) found.delete(shard);
   const entries: { path: string; step: number | undefined }[] = [];
   for (const path of found.values()) entries.push({ path, step: await stepOf(path, signal) });
@@ -36,12 +42,13 @@ export async function expandPaths(patterns: readonly string[], signal?: AbortSig
 
 /** A path that exists is what it says, even if it looks like a pattern. */
 async function expand(pattern: string, signal?: AbortSignal): Promise<string[]> {
+  if (isHubAddress(pattern)) return expandHubAddress(pattern, signal);
   if (await isFolder(pattern)) return checkpointsIn(pattern, signal);
   if (await exists(pattern)) return [pattern];
   if (!isDynamicPattern(pattern)) {
     throw new TensimError('FILE_NOT_FOUND', 'there is no such file or folder', {
       file: pattern,
-      hint: 'Give files, folders or quoted patterns such as "runs/*.safetensors"',
+      hint: 'Give files, folders or quoted patterns such as "runs/*.safetensors" or "runs/*.pt"',
     });
   }
   const matches = await glob(process.platform === 'win32' ? pattern.replaceAll('\\', '/') : pattern, {
@@ -53,7 +60,7 @@ async function expand(pattern: string, signal?: AbortSignal): Promise<string[]> 
   const paths: string[] = [];
   for (const match of matches.sort(compareNaturally)) {
     if (match.endsWith('/')) paths.push(...(await checkpointsIn(match, signal).catch(noneIfEmpty)));
-    else if (isCheckpoint(match) || /\.json$/i.test(pattern)) paths.push(match);
+    else if (formatOf(match) !== undefined || /\.json$/i.test(pattern)) paths.push(match);
   }
   if (paths.length > 0) return paths;
   throw new TensimError('FILE_NOT_FOUND', 'no checkpoint matches this pattern', {
@@ -69,7 +76,7 @@ function noneIfEmpty(error: unknown): [] {
 }
 
 /** The training step that a checkpoint's metadata states. A file that cannot be opened has none: loading it will say why. */
-async function stepOf(path: string, signal?: AbortSignal): Promise<number | undefined> {
+export async function stepOf(path: string, signal?: AbortSignal): Promise<number | undefined> {
   try {
     const { checkpoint } = await findSource(path, { signal });
     const opened = await openCheckpoint(checkpoint, signal);

@@ -14,8 +14,10 @@ export interface ModelConfig {
   readonly mask?: 'causal' | 'none' | undefined;
   /** Base of the rotary embedding, null for none: `rotary_base`, a number or "none"; 10 000 if it is nowhere. */
   readonly rotaryBase?: number | null | undefined;
-  /** Whether the blocks of an `image` model add to their input: `residual`; false if it is nowhere. */
+  /** Whether blocks add to their input: `residual`; of an `image` model false if it is nowhere. */
   readonly residual?: boolean | undefined;
+  /** Which MLP block of a language model is meant, from 0: `block`. */
+  readonly block?: number | undefined;
 }
 
 /** The text of a config.json; parsed only when it is asked for something, since most are for other programs. */
@@ -31,6 +33,7 @@ const SPELLED = {
   mask: 'mask',
   rotaryBase: 'rotary_base',
   residual: 'residual',
+  block: 'block',
 } as const;
 
 /** Where settings may be found beside the checkpoint's own metadata. */
@@ -48,13 +51,14 @@ export interface SettingSources {
  * has no default.
  */
 export class Settings {
-  readonly #file: string;
+  /** The checkpoint, for messages. */
+  readonly file: string;
   readonly #metadata: Readonly<Record<string, string>>;
   readonly #sources: SettingSources;
   readonly #parsedFiles = new Map<ConfigFile, Readonly<Record<string, unknown>>>();
 
   constructor(file: string, metadata: Readonly<Record<string, string>>, sources: SettingSources = {}) {
-    this.#file = file;
+    this.file = file;
     this.#metadata = metadata;
     this.#sources = sources;
   }
@@ -93,16 +97,31 @@ export class Settings {
       : (this.#find('scale', spelled, number) ?? missing);
   }
 
-  residual(): boolean {
-    const parse = (text: string) => (/^(true|1)$/i.test(text) ? true : /^(false|0)$/i.test(text) ? false : undefined);
-    return this.#find('residual', SPELLED.residual, { parse, kind: 'true or false' }) ?? false;
+  /** Whether blocks add to their input; `missing` if it is nowhere. */
+  residual(missing?: boolean): boolean {
+    return missing === undefined
+      ? this.#required('residual', SPELLED.residual, truth)
+      : (this.#find('residual', SPELLED.residual, truth) ?? missing);
+  }
+
+  /** The number of one block, if one is asked for. */
+  block(): number | undefined {
+    return this.#find('block', SPELLED.block, naturalNumber);
+  }
+
+  /** The activation function of gated blocks, where the file says that there is one. */
+  gate(): string | undefined {
+    const { given, beside } = this.#sources;
+    const anything: Type<{ name: string }> = { parse: (text) => ({ name: text }), kind: 'a name' };
+    const found = this.#inConfig(given, 'gate', anything) ?? this.#inConfig(beside, 'gate', anything);
+    return found === undefined || /^(null|none|false)$/i.test(found.name) ? undefined : found.name;
   }
 
   #required<T>(option: keyof ModelConfig, spelled: string, type: Type<T>): T {
     const found = this.#find(option, spelled, type);
     if (found !== undefined) return found;
     throw new TensimError('INVALID_FILE', `does not say "${spelled}", which this model needs`, {
-      file: this.#file,
+      file: this.file,
       hint: `It may stand in the checkpoint's metadata, in a config.json beside it or given as such (--config FILE), or be given as the option config.${option}`,
     });
   }
@@ -118,7 +137,7 @@ export class Settings {
     return (
       this.#inConfig(given, spelled, type) ??
       (Object.hasOwn(this.#metadata, spelled)
-        ? parsed(this.#metadata[spelled], `the metadata "${spelled}"`, type, this.#file)
+        ? parsed(this.#metadata[spelled], `the metadata "${spelled}"`, type, this.file)
         : this.#inConfig(beside, spelled, type))
     );
   }
@@ -146,6 +165,16 @@ interface Type<T> {
 }
 
 const number: Type<number> = { parse: parseDecimal, kind: 'a finite number' };
+
+const truth: Type<boolean> = {
+  parse: (text) => (/^(true|1)$/i.test(text) ? true : /^(false|0)$/i.test(text) ? false : undefined),
+  kind: 'true or false',
+};
+
+const naturalNumber: Type<number> = {
+  parse: (text) => (/^\d{1,9}$/.test(text) ? Number(text) : undefined),
+  kind: 'a whole number from 0',
+};
 
 const positiveInteger: Type<number> = {
   parse: (text) => {

@@ -1,8 +1,11 @@
 import { readdir, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { TensimError } from '../errors.js';
+import { type Checkpoint, openCheckpoint } from '../formats/checkpoint.js';
 import { count } from '../formats/describe.js';
-import { type Checkpoint, openCheckpoint } from '../formats/safetensors/read.js';
+import { isIndex, preferredCheckpoints } from '../formats/endings.js';
+import { addressBeside, isHubAddress, parseAddress } from '../hub/address.js';
+import { fetchFromHub } from '../hub/repository.js';
 import { type Blueprint, checkBlueprint } from './blueprint.js';
 import type { ChainInfo } from './chain.js';
 import { applyDescription, claimsToBeDescription, type Description, parseDescription } from './description.js';
@@ -18,6 +21,8 @@ const CONFIG_BYTES = 1024 * 1024;
 /** What a path given as a model stands for. */
 export interface Source {
   readonly checkpoint: string;
+  /** The commit it is of, if it is from the Hugging Face Hub. */
+  readonly revision?: string;
   /** The model.json that the caller gave, as an option or as the path itself. */
   readonly description?: Description;
   /** Settings that the caller gave. */
@@ -30,7 +35,7 @@ export interface Source {
 export interface ReadingOptions {
   /** Path of a model.json. */
   readonly model?: string | undefined;
-  /** Settings, or the path of a config.json. */
+  /** Settings, or the path of a config.json, or its text. */
   readonly config?: ModelConfig | string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -42,22 +47,31 @@ export interface Recognised {
   readonly description: string | null;
 }
 
-export const isIndex = (path: string): boolean => /\.safetensors\.index\.json$/i.test(path);
-export const isCheckpoint = (path: string): boolean => /\.safetensors$/i.test(path) || isIndex(path);
-
 /**
- * Finds the checkpoint of a path: a safetensors file, the index of a sharded one, a folder with exactly one of these, or a model.json
- * with `weights`.
+ * Finds the checkpoint of a path: a file of any format that is read, the index of a sharded one, a folder with exactly one of these, or a
+ * model.json with `weights`; or the address of one of them on the Hugging Face Hub, from where it is fetched.
  * @throws TensimError `FILE_NOT_FOUND`, `INVALID_FILE` or `INVALID_ARGUMENT` naming the path.
  */
 export async function findSource(path: string, options: ReadingOptions = {}): Promise<Source> {
   const { config } = options;
   const found = await findCheckpoint(path, options);
   if (typeof config !== 'string') return config === undefined ? found : { ...found, config };
+  if (/^\s*\{/.test(config)) return { ...found, configFile: { path: 'the given settings', text: config } };
   return { ...found, configFile: { path: config, text: await readText(config, CONFIG_BYTES) } };
 }
 
-async function findCheckpoint(path: string, { model, signal }: ReadingOptions): Promise<Source> {
+async function findCheckpoint(given: string, options: ReadingOptions): Promise<Source> {
+  if (!isHubAddress(given)) return findLocally(given, options);
+  const { path, revision } = await fetchFromHub(given, options.signal);
+  const source = await findLocally(path, options);
+  const weights = source.checkpoint === path ? undefined : source.description?.weights;
+  if (weights === undefined) return { ...source, revision };
+  // A model.json: its weights are in the same repository, at the same commit.
+  const beside = addressBeside(parseAddress(given), revision, weights);
+  return { ...source, checkpoint: (await fetchFromHub(beside, options.signal)).path, revision };
+}
+
+async function findLocally(path: string, { model, signal }: ReadingOptions): Promise<Source> {
   const given = model === undefined ? undefined : await readDescription(model);
   const checkpoint = (await isFolder(path)) ? await onlyCheckpointIn(path, signal) : path;
   const own = /\.json$/i.test(checkpoint) && !isIndex(checkpoint) ? await readOwnDescription(checkpoint) : undefined;
@@ -107,20 +121,22 @@ export async function understand(checkpoint: Checkpoint, source: Source): Promis
 }
 
 /**
- * The checkpoints in a folder (not below it), a sharded one by its index and not by its shards.
+ * The checkpoints in a folder (not below it), a sharded one by its index and not by its shards: safetensors files, or, where there are none,
+ * those of PyTorch, or else of NumPy.
  * @throws TensimError `FILE_NOT_FOUND` if there is none; `INVALID_FILE` for an index that is damaged.
  */
 export async function checkpointsIn(folder: string, signal?: AbortSignal): Promise<string[]> {
   const names = (await readdir(folder).catch((cause: Error) => {
     throw new TensimError('FILE_NOT_FOUND', `the folder cannot be read: ${cause.message}`, { file: folder, cause });
   })) as string[];
-  const paths = names.filter((name) => isCheckpoint(name) && !name.startsWith('.')).map((name) => join(folder, name));
-  if (paths.length === 0) {
+  const found = preferredCheckpoints(names.filter((name) => !name.startsWith('.')));
+  if (found.length === 0) {
     throw new TensimError('FILE_NOT_FOUND', 'there is no checkpoint in this folder', {
       file: folder,
-      hint: 'Looked for *.safetensors and *.safetensors.index.json; folders inside it are not searched',
+      hint: 'Looked for *.safetensors, *.safetensors.index.json, *.pt, *.pth, *.bin and *.npz; folders inside it are not searched',
     });
   }
+  const paths = found.map((name) => join(folder, name));
   const shards = new Set<string>();
   for (const index of paths.filter(isIndex)) for (const shard of await shardsOf(index, signal)) shards.add(shard);
   return paths.filter((path) => !shards.has(resolve(path)));

@@ -13,26 +13,43 @@ const RIGHT = 68;
 /** More slices than this are not drawn: the table of numbers has them all. */
 const MOST_ROWS = 200;
 
+/** A bar with its name before it and its value behind; no bar where there is no value. */
+export interface Bar {
+  readonly name: string;
+  readonly value: number | null;
+  readonly text: string;
+  readonly colour: string;
+}
+
 /** The similarity of two models as a bar, and one for each output if there are such. Undefined ones have no bar, but say so. */
 export function barsChart(result: SimilarityResult, width: number, theme: Theme): Chart {
   const slices = (result.perOutput ?? []).slice(0, MOST_ROWS);
-  const rows = [
-    { name: 'all', similarity: result.similarity as number | null, colour: theme.ink },
-    ...slices.map(({ name, similarity }) => ({ name: sliceName(result, name), similarity, colour: theme.accent })),
-  ].map((row) => ({ ...row, name: abbreviate(row.name, LONGEST_LABEL) }));
-  const left = rows.reduce((most, { name }) => Math.max(most, textWidth(name)), 0) + 12;
-  const least = rows.reduce((lowest, { similarity }) => Math.min(lowest, similarity ?? 0), 0);
+  const bar = (name: string, value: number | null, colour: string): Bar => {
+    return { name, value, text: similarityText(value), colour };
+  };
+  const bars = [
+    bar('all', result.similarity, theme.ink),
+    ...slices.map(({ name, similarity }) => bar(sliceName(result, name), similarity, theme.accent)),
+  ];
+  return barRows(bars, 1, width, theme);
+}
+
+/** Bars below each other, from zero (or the least value, where that is negative) to `most`. */
+export function barRows(rows: readonly Bar[], most: number, width: number, theme: Theme): Chart {
+  const labels = rows.map(({ name }) => abbreviate(name, LONGEST_LABEL));
+  const left = labels.reduce((widest, name) => Math.max(widest, textWidth(name)), 0) + 12;
+  const least = rows.reduce((lowest, { value }) => Math.min(lowest, value ?? 0), 0);
   const plot = { x: left, y: TOP, width: width - left - RIGHT, height: rows.length * ROW };
-  const x = (similarity: number) => left + (plot.width * (similarity - least)) / (1 - least);
+  const x = (value: number) => left + (plot.width * (value - least)) / (most - least);
   const middle = (i: number) => TOP + (i + 0.5) * ROW;
-  const names = rows.map(({ name }, i): TextItem => ({ x: left - 8, y: middle(i), text: name }));
-  const values = rows.map(({ similarity }, i): TextItem => {
-    return { x: x(Math.max(0, similarity ?? 0)) + 6, y: middle(i), text: similarityText(similarity) };
+  const names = labels.map((text, i): TextItem => ({ x: left - 8, y: middle(i), text }));
+  const values = rows.map(({ value, text }, i): TextItem => {
+    return { x: x(Math.max(0, value ?? 0)) + 6, y: middle(i), text };
   });
-  const bars = rows.map(({ similarity, colour }, i): Mark => {
+  const bars = rows.map(({ value, colour }, i): Mark => {
     const place = {
       x: { value: x(0) },
-      x2: { value: x(similarity ?? 0) },
+      x2: { value: x(value ?? 0) },
       y: { value: middle(i) - 6 },
       height: { value: 12 },
     };

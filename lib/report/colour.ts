@@ -44,8 +44,12 @@ export function colourScale(
   const span = Math.max(NARROWEST, angle(least));
   const position = (similarity: number) => 1 - Math.min(1, angle(similarity) / span);
   const colour = (p: number) => (least < OPPOSED ? diverging(((1 - p) * span) / Math.PI) : sequential(p));
-  const palette = Array.from({ length: LEVELS }, (_, i) => parseRgb(colour(i / (LEVELS - 1))));
-  return { least, position, palette };
+  return { least, position, palette: paletteOf(colour) };
+}
+
+/** The colours of a scheme as those of an image. */
+export function paletteOf(colour: (t: number) => string): Rgb[] {
+  return Array.from({ length: LEVELS }, (_, i) => parseRgb(colour(i / (LEVELS - 1))));
 }
 
 /** Similarities to write at a scale, at least `gap` (of its length) apart, the two ends always among them. */
@@ -65,18 +69,19 @@ export function scaleTicks(scale: ColourScale, gap: number): number[] {
  * blocks of cells. Undefined cells are transparent.
  */
 export async function heatmapPng(matrix: Matrix, scale: ColourScale, limit: number): Promise<Buffer> {
-  const block = Math.max(1, Math.ceil(matrix.length / limit));
-  const side = Math.ceil(matrix.length / block);
-  const pixels = new Uint8Array(side * side);
-  for (let y = 0, cells = 0; y < side; y++) {
-    for (let x = 0; x < side; x++) pixels[y * side + x] = pixel(matrix, scale, y * block, x * block, block);
-    cells += side * block * block;
+  const columns = matrix[0]?.length ?? 0;
+  const block = Math.max(1, Math.ceil(Math.max(matrix.length, columns) / limit));
+  const [height, width] = [Math.ceil(matrix.length / block), Math.ceil(columns / block)];
+  const pixels = new Uint8Array(height * width);
+  for (let y = 0, cells = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) pixels[y * width + x] = pixel(matrix, scale, y * block, x * block, block);
+    cells += width * block * block;
     if (cells > CELLS_PER_TURN) {
       cells = 0;
       await setImmediate();
     }
   }
-  return encodePng(pixels, side, side, scale.palette);
+  return encodePng(pixels, width, height, scale.palette);
 }
 
 /** The scale itself as an image one pixel high. */
@@ -88,7 +93,7 @@ function pixel(matrix: Matrix, scale: ColourScale, top: number, left: number, bl
   let sum = 0;
   let count = 0;
   for (let i = top; i < Math.min(top + block, matrix.length); i++) {
-    for (let j = left; j < Math.min(left + block, matrix.length); j++) {
+    for (let j = left; j < Math.min(left + block, matrix[i]!.length); j++) {
       const similarity = matrix[i]![j]!;
       if (Number.isNaN(similarity)) continue;
       sum += scale.position(similarity);

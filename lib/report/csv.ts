@@ -1,17 +1,35 @@
-import type { SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
+import type { MeasureComparison } from '../similarity/measures.js';
+import type { CrossSimilarity, SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
 
 /**
  * The similarities as one table: a header `model,<labels>`, then one row per model. With per-output results a first column
  * `output` holds `all` and then the name of each output, so that the table can be filtered by it. Undefined is empty.
  */
-export function* matrixCsv(matrix: SimilarityMatrix): Generator<string> {
-  const { labels, cosine, perOutput } = matrix;
-  yield csvLine([...(perOutput ? ['output'] : []), 'model', ...labels]);
-  for (let i = 0; i < labels.length; i++)
-    yield csvLine([...(perOutput ? ['all'] : []), labels[i]!, ...Array.from(cosine[i]!, csvNumber)]);
+export function* matrixCsv({ labels, ...matrix }: SimilarityMatrix): Generator<string> {
+  yield* crossCsv({ ...matrix, rows: labels, columns: labels });
+}
+
+/** The same for rows against columns. */
+export function* crossCsv({
+  rows,
+  columns,
+  cosine,
+  perOutput,
+}: Pick<CrossSimilarity, 'rows' | 'columns' | 'cosine' | 'perOutput'>): Generator<string> {
+  yield csvLine([...(perOutput ? ['output'] : []), 'model', ...columns]);
+  for (const [i, row] of rows.entries())
+    yield csvLine([...(perOutput ? ['all'] : []), row, ...Array.from(cosine[i]!, csvNumber)]);
   for (const [output, slice] of perOutput?.cosine.entries() ?? []) {
-    for (let i = 0; i < labels.length; i++)
-      yield csvLine([perOutput!.names[output]!, labels[i]!, ...Array.from(slice[i]!, csvNumber)]);
+    for (const [i, row] of rows.entries())
+      yield csvLine([perOutput!.names[output]!, row, ...Array.from(slice[i]!, csvNumber)]);
+  }
+}
+
+/** Several measures as one table, with a first column `measure`. */
+export function* measuresCsv({ matrices }: MeasureComparison): Generator<string> {
+  yield csvLine(['measure', 'model', ...matrices[0]!.labels]);
+  for (const { measure, labels, cosine } of matrices) {
+    for (const [i, label] of labels.entries()) yield csvLine([measure, label, ...Array.from(cosine[i]!, csvNumber)]);
   }
 }
 

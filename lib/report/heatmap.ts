@@ -10,9 +10,13 @@ const LONGEST_LABEL = 18;
 const TOP = 10;
 const RIGHT = 14;
 const LEGEND_HEIGHT = 10;
+/** Pixels that few rows over many columns take at least. */
+const SHORTEST = 24;
 
 export interface HeatmapOptions {
   readonly labels: ShortLabels;
+  /** Where the columns are other models than the rows. */
+  readonly columnLabels?: ShortLabels | undefined;
   readonly scale: ColourScale;
   /** The matrix as an image, and the colours of the scale as one. */
   readonly image: Buffer;
@@ -29,37 +33,54 @@ export interface HeatmapOptions {
  * and small triangles on the edges at the marked step.
  */
 export function heatmapChart(options: HeatmapOptions): Chart {
-  const { labels, scale, image, ramp, width, theme, marked } = options;
-  const count = labels.short.length;
-  const names = labels.short.map((label) => abbreviate(label, LONGEST_LABEL));
-  const longest = names.reduce((most, name) => Math.max(most, textWidth(name)), 0);
-  const left = longest + 10;
-  const side = width - left - RIGHT;
-  const plot: Rect = { x: left, y: TOP, width: side, height: side };
-  const bottom = TOP + side;
+  const { labels, columnLabels = labels, scale, image, ramp, width, theme, marked } = options;
+  const [rows, columns] = [axisOf(labels), axisOf(columnLabels)];
+  const left = rows.longest + 10;
+  const across = width - left - RIGHT;
+  const cells = rows.names.length / columns.names.length;
+  const down = Math.min(2 * across, Math.max(SHORTEST, across * cells));
+  const plot: Rect = { x: left, y: TOP, width: across, height: down };
+  const bottom = TOP + down;
+  const rowCentre = (i: number) => ((i + 0.5) * down) / rows.names.length;
+  const columnCentre = (i: number) => ((i + 0.5) * across) / columns.names.length;
   // Numbers are written level and need room for their width; names stand upright and need that of a line.
-  const stride = labelStride(count, Math.floor(side / (labels.numbered ? longest + 14 : 15)));
-  const shown = [...names.keys()].filter((i) => i % stride === 0);
-  const centre = (i: number) => ((i + 0.5) * side) / count;
-  const rows = shown.map((i): TextItem => ({ x: left - 6, y: TOP + centre(i), text: names[i]! }));
-  const columns = shown.map((i): TextItem => ({ x: left + centre(i), y: bottom + 6, text: names[i]! }));
+  const columnRoom = across / (columnLabels.numbered ? columns.longest + 14 : 15);
+  const rowRoom = columnLabels === labels ? columnRoom : down / 15;
+  const rowItems = shown(rows.names, rowRoom).map(
+    (i): TextItem => ({ x: left - 6, y: TOP + rowCentre(i), text: rows.names[i]! }),
+  );
+  const columnItems = shown(columns.names, columnRoom).map(
+    (i): TextItem => ({ x: left + columnCentre(i), y: bottom + 6, text: columns.names[i]! }),
+  );
   const upright = { angle: { value: -90 }, align: { value: 'right' }, baseline: { value: 'middle' } } as const;
   const level = { align: { value: 'center' }, baseline: { value: 'top' } } as const;
-  const legendTop = bottom + 6 + (labels.numbered ? 16 : longest) + 12;
-  const legend: Rect = { x: left, y: legendTop, width: side, height: LEGEND_HEIGHT };
+  const legendTop = bottom + 6 + (columnLabels.numbered ? 16 : columns.longest) + 12;
+  const legend: Rect = { x: left, y: legendTop, width: across, height: LEGEND_HEIGHT };
   return {
     width,
     height: legendTop + LEGEND_HEIGHT + 22,
     plot,
     marks: [
-      imageMark(image, plot, side >= count),
-      textMark(rows, theme.muted, { align: { value: 'right' }, baseline: { value: 'middle' } }),
-      textMark(columns, theme.muted, labels.numbered ? level : upright),
-      ...(marked ? pointers(plot, marked, count, theme) : []),
+      imageMark(image, plot, across >= columns.names.length && down >= rows.names.length),
+      textMark(rowItems, theme.muted, { align: { value: 'right' }, baseline: { value: 'middle' } }),
+      textMark(columnItems, theme.muted, columnLabels.numbered ? level : upright),
+      ...(marked ? pointers(plot, marked, rows.names.length, theme) : []),
       imageMark(ramp, legend, false),
       ...legendMarks(scale, legend, theme),
     ],
   };
+}
+
+/** The names along an axis, and the width of the longest in pixels. */
+function axisOf({ short }: ShortLabels): { names: string[]; longest: number } {
+  const names = short.map((label) => abbreviate(label, LONGEST_LABEL));
+  return { names, longest: names.reduce((most, name) => Math.max(most, textWidth(name)), 0) };
+}
+
+/** Those of the names that there is room for. */
+function shown(names: readonly string[], room: number): number[] {
+  const stride = labelStride(names.length, Math.floor(room));
+  return [...names.keys()].filter((i) => i % stride === 0);
 }
 
 /** Triangles on the upper and the right edge where the marked step lies. */

@@ -13,9 +13,9 @@ import { definitionTable, page } from './page.js';
 import { behaviourRows, provenance, type Summary, sliceName, sliceNoun, summarize } from './summary.js';
 
 /** Widths of the charts in pixels, on a desk and on a phone; the page shows one or the other. */
-const WIDTHS = { wide: 572, narrow: 340 } as const;
+const WIDTHS: { readonly wide: number; readonly narrow: number } = { wide: 572, narrow: 340 };
 /** Pixels a side of a heatmap image; larger matrices are averaged down to it. */
-const IMAGE_LIMIT = 1024;
+export const IMAGE_LIMIT = 1024;
 /** Heatmaps per output come along up to this many cells in all. */
 const MOST_CELLS = 2_000_000;
 /** Curves drawn per output: beyond this the ones that change most at some step. */
@@ -101,9 +101,13 @@ function facts(matrix: SimilarityMatrix): [string, string][] {
 }
 
 /** The same chart at both widths, each in an element that the page's script can find its way in. */
-async function bothWidths(kind: string, make: (width: number) => Chart): Promise<string> {
-  const parts = Object.entries(WIDTHS).map(async ([name, width]) => {
-    const chart = make(width);
+export async function bothWidths(
+  kind: string,
+  make: (width: number) => Chart | Promise<Chart>,
+  widths = WIDTHS,
+): Promise<string> {
+  const parts = Object.entries(widths).map(async ([name, width]) => {
+    const chart = await make(width);
     const svg = await drawSvg([{ chart, x: 0, y: 0 }], chart.width, chart.height);
     const { plot } = chart;
     const place = [plot.x, plot.y, plot.width, plot.height].join(' ');
@@ -139,15 +143,17 @@ function chooser(slices: readonly Slice[]): string {
   return `<select id="slice" aria-label="What the heatmap shows" autocomplete="off">${options.join('')}</select>`;
 }
 
-/** The cells on and above the diagonal as 16-bit angles (65535: undefined), and the image, both in base64. */
-async function embedded(cosine: Matrix, scale: ColourScale): Promise<object> {
-  const count = cosine.length;
+/**
+ * The cells as 16-bit angles (65535: undefined) and the image, both in base64. Of a matrix of models with each other the cells on and
+ * above the diagonal are enough.
+ */
+export async function embedded(cosine: Matrix, scale: ColourScale, symmetric = true): Promise<object> {
   const span = Math.max(angle(scale.least), 1e-6);
-  const cells = Buffer.alloc(count * (count + 1));
+  const count = cosine.length;
+  const cells = Buffer.alloc(symmetric ? count * (count + 1) : 2 * count * (cosine[0]?.length ?? 0));
   let offset = 0;
-  for (let i = 0; i < count; i++) {
-    for (let j = i; j < count; j++) {
-      const similarity = cosine[i]![j]!;
+  for (const [i, row] of cosine.entries()) {
+    for (const similarity of symmetric ? row.subarray(i) : row) {
       const cell = Number.isNaN(similarity) ? 65535 : Math.round((angle(similarity) / span) * 65534);
       offset = cells.writeUInt16LE(cell, offset);
     }
@@ -205,7 +211,7 @@ function curveOptions(
   };
 }
 
-function seriesData({ name, similarities }: Series): object {
+export function seriesData({ name, similarities }: Series): object {
   const values = Array.from(similarities, (value) => (Number.isNaN(value) ? null : Number(value.toPrecision(12))));
   return { name, similarities: values };
 }

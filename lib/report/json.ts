@@ -1,4 +1,5 @@
-import type { Matrix, ResultInfo, SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
+import type { MeasureComparison } from '../similarity/measures.js';
+import type { CrossSimilarity, Matrix, ResultInfo, SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
 
 /**
  * The result of a comparison as plain data, the contract `tensim.compare/1`. `perOutput` is there only if it was asked
@@ -33,11 +34,13 @@ export function compareJson(result: SimilarityResult): Record<string, unknown> {
 
 /** A similarity matrix as plain data, the contract `tensim.matrix/1`. Undefined similarities are null. */
 export function matrixJson(matrix: SimilarityMatrix): Record<string, unknown> {
-  const { labels, cosine, cosineError, gram, behaviour, perOutput } = matrix;
+  const { labels, window, cosine, cosineError, gram, behaviour, perOutput } = matrix;
   return {
     schema: 'tensim.matrix/1',
     labels: [...labels],
     ...infoJson(matrix),
+    window,
+    same: matrix.work.same,
     cosine: rowsJson(cosine),
     ...(cosineError && { cosineError: rowsJson(cosineError) }),
     gram: rowsJson(gram),
@@ -64,9 +67,14 @@ export function matrixJson(matrix: SimilarityMatrix): Record<string, unknown> {
  * two thousand models make text too long to build at once without stopping everything else.
  */
 export function* matrixJsonText(matrix: SimilarityMatrix): Generator<string> {
-  const { labels, cosine, cosineError, gram, behaviour, perOutput } = matrix;
-  const head = JSON.stringify({ schema: 'tensim.matrix/1', labels, ...infoJson(matrix) });
-  yield `${head.slice(0, -1)},"cosine":`;
+  yield* matrixBody(matrix);
+  yield '\n';
+}
+
+function* matrixBody(matrix: SimilarityMatrix): Generator<string> {
+  const { labels, window, cosine, cosineError, gram, behaviour, perOutput, work } = matrix;
+  yield opened({ schema: 'tensim.matrix/1', labels, ...infoJson(matrix), window, same: work.same });
+  yield ',"cosine":';
   yield* rowsText(cosine);
   if (cosineError) {
     yield ',"cosineError":';
@@ -81,18 +89,56 @@ export function* matrixJsonText(matrix: SimilarityMatrix): Generator<string> {
     yield* rowsText(behaviour.cka);
     yield '}';
   }
-  if (perOutput) {
-    yield `,"perOutput":{"names":${JSON.stringify(perOutput.names)},"cosine":`;
-    yield* listText(perOutput.cosine);
-    if (perOutput.cosineError) {
-      yield ',"cosineError":';
-      yield* listText(perOutput.cosineError);
-    }
-    yield ',"gram":';
-    yield* listText(perOutput.gram);
-    yield '}';
+  yield* outputsText(perOutput);
+  yield '}';
+}
+
+function* outputsText(perOutput: SimilarityMatrix['perOutput']): Generator<string> {
+  if (perOutput === undefined) return;
+  yield `,"perOutput":{"names":${JSON.stringify(perOutput.names)},"cosine":`;
+  yield* listText(perOutput.cosine);
+  if (perOutput.cosineError) {
+    yield ',"cosineError":';
+    yield* listText(perOutput.cosineError);
   }
+  yield ',"gram":';
+  yield* listText(perOutput.gram);
+  yield '}';
+}
+
+/** Rows against columns as JSON in pieces, the contract `tensim.cross/1`. */
+export function* crossJsonText(cross: CrossSimilarity): Generator<string> {
+  const { rows, columns, rowNorms, columnNorms, cosine, cosineError, gram, perOutput } = cross;
+  const norms = { rowNorms: Array.from(rowNorms, numberOrNull), columnNorms: Array.from(columnNorms, numberOrNull) };
+  yield opened({ schema: 'tensim.cross/1', rows, columns, ...infoJson(cross), ...norms });
+  yield ',"cosine":';
+  yield* rowsText(cosine);
+  if (cosineError) {
+    yield ',"cosineError":';
+    yield* rowsText(cosineError);
+  }
+  yield ',"gram":';
+  yield* rowsText(gram);
+  yield* outputsText(perOutput);
   yield '}\n';
+}
+
+/** Matrices by several measures as JSON in pieces, the contract `tensim.measures/1`; each is a `tensim.matrix/1`. */
+export function* measuresJsonText({ matrices, correlation, block }: MeasureComparison): Generator<string> {
+  const scores = block && { start: matrices[0].labels[block.start], scores: block.scores.map(numberOrNull) };
+  const measures = matrices.map(({ measure }) => measure);
+  yield opened({ schema: 'tensim.measures/1', measures, correlation: rowsJson(correlation), block: scores });
+  yield ',"matrices":[';
+  for (const [i, matrix] of matrices.entries()) {
+    if (i > 0) yield ',';
+    yield* matrixBody(matrix);
+  }
+  yield ']}\n';
+}
+
+/** An object without its closing brace, to which fields are added. */
+function opened(fields: object): string {
+  return JSON.stringify(fields).slice(0, -1);
 }
 
 function infoJson(info: ResultInfo): ResultInfo {

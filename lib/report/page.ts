@@ -54,6 +54,7 @@ h2 { margin: 0 0 6px; font-size: 14px; font-weight: 600; }
 h2 small { color: var(--muted); font-size: 12.5px; font-weight: 400; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 12px 14px; min-width: 0; }
 .columns { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 14px; align-items: start; }
+.measures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(330px, 100%), 1fr)); gap: 14px; margin-bottom: 14px; }
 .column { display: grid; gap: 14px; min-width: 0; }
 .bar { display: flex; flex-wrap: wrap; gap: 4px 12px; justify-content: space-between; align-items: baseline; }
 select { font: inherit; font-size: 13px; max-width: 100%; color: inherit; background: var(--card); border: 1px solid var(--line);
@@ -74,6 +75,7 @@ td { padding: 2px 0; overflow-wrap: anywhere; }
 .outputs .number:last-child { padding-right: 0; }
 .outputs tr.most td { color: var(--highlight); font-weight: 600; }
 .facts { width: auto; }
+.note { margin: 0 0 10px; color: var(--muted); font-size: 12.5px; }
 .scroll { overflow-x: auto; }
 .big { font-size: 44px; font-weight: 650; letter-spacing: -0.02em; line-height: 1.1; }
 @media (max-width: 900px) { .columns { grid-template-columns: minmax(0, 1fr); }
@@ -86,31 +88,33 @@ td { padding: 2px 0; overflow-wrap: anywhere; }
 /**
  * Hover, touch and arrow keys for the charts. The geometry comes with each chart (`data-plot`: x, y, width, height in the
  * coordinates of its SVG), the values from the embedded data: the cells of a matrix are the angles between models, 16 bits
- * each, above the diagonal and row by row.
+ * each, above the diagonal (or all, where columns are other models than rows) and row by row.
  */
 const SCRIPT = `
 (() => {
   const data = JSON.parse(document.getElementById('data').textContent);
-  const labels = data.labels, count = labels.length;
+  // Rows against columns have labels of their own for these.
+  const labels = data.labels, columnLabels = data.columnLabels || labels, count = columnLabels.length;
   const tip = document.body.appendChild(Object.assign(document.createElement('div'), { className: 'tip', hidden: true }));
   const unpacked = new Map();
   let slice = 0;
 
-  function similarity(i, j) {
-    if (i > j) [i, j] = [j, i];
-    const { cells, span } = data.matrices[slice];
-    if (!unpacked.has(slice)) {
+  function similarity(matrix, i, j) {
+    const square = columnLabels === labels;
+    if (square && i > j) [i, j] = [j, i];
+    const { cells, span } = data.matrices[matrix];
+    if (!unpacked.has(matrix)) {
       const bytes = Uint8Array.from(atob(cells), (c) => c.charCodeAt(0));
-      unpacked.set(slice, new DataView(bytes.buffer));
+      unpacked.set(matrix, new DataView(bytes.buffer));
     }
-    const view = unpacked.get(slice);
+    const view = unpacked.get(matrix);
     // The diagonal is stored too: a zero output is not even like itself.
-    const cell = view.getUint16(2 * (i * count - (i * (i - 1)) / 2 + j - i), true);
+    const cell = view.getUint16(2 * (square ? i * count - (i * (i - 1)) / 2 + j - i : i * count + j), true);
     return cell === 65535 ? null : Math.cos((cell / 65534) * span);
   }
 
   function text(value) {
-    if (value === null) return 'undefined (zero output)';
+    if (value === null) return 'undefined (zero output) or not compared';
     const rest = 1 - Math.abs(value);
     if (rest < 1e-12) return String(Math.sign(value));
     return value.toFixed(Math.min(12, Math.max(4, rest < 1e-3 ? Math.ceil(-Math.log10(rest)) + 1 : 4)));
@@ -152,13 +156,14 @@ const SCRIPT = `
       const box = chart.getBoundingClientRect(), zoom = box.width / viewWidth;
       let words, shapes;
       if (curve === null) {
-        const size = width / count;
-        const row = within((y - top) / size, count), column = within((x - left) / size, count);
-        at = { x: left + (column + 0.5) * size, y: top + (row + 0.5) * size, dx: size, dy: size };
-        words = labels[row] + '\\n' + labels[column] + '\\nsimilarity ' + text(similarity(row, column));
+        const dx = width / count, dy = height / labels.length;
+        const row = within((y - top) / dy, labels.length), column = within((x - left) / dx, count);
+        const matrix = chart.dataset.matrix === undefined ? slice : Number(chart.dataset.matrix);
+        at = { x: left + (column + 0.5) * dx, y: top + (row + 0.5) * dy, dx, dy };
+        words = labels[row] + '\\n' + columnLabels[column] + '\\nsimilarity ' + text(similarity(matrix, row, column));
         shapes = [
           ['path', { d: 'M' + left + ' ' + at.y + 'H' + (left + width) + 'M' + at.x + ' ' + top + 'V' + (top + height), opacity: 0.45 }],
-          ['rect', { x: at.x - size / 2, y: at.y - size / 2, width: size, height: size }],
+          ['rect', { x: at.x - dx / 2, y: at.y - dy / 2, width: dx, height: dy }],
         ];
       } else {
         const size = width / count;

@@ -1,9 +1,14 @@
 import { count } from '../formats/describe.js';
+import type { MeasureComparison } from '../similarity/measures.js';
 import { type Change, largestChange, type Onset, onset, outputOnsets } from '../similarity/onset.js';
 import { FEWEST_EFFECTIVE } from '../similarity/sampled/jackknife.js';
+import { strays } from '../similarity/stray.js';
 import type { Behaviour, Matrix, ResultInfo, SimilarityMatrix } from '../similarity/types.js';
 import { type ShortLabels, shortenLabels, stepName } from './labels.js';
 import { amountText, ratioText, similarityText } from './numbers.js';
+
+/** Checkpoints out of place that are named, at most. */
+const MOST_STRAYS = 4;
 
 /** What a report on a series of checkpoints says in words. */
 export interface Summary {
@@ -39,7 +44,9 @@ export function summarize(matrix: SimilarityMatrix): Summary {
   const sentences = [
     ...(start === null ? withoutOnset(matrix, labels, largest) : withOnset(matrix, labels, largest, start)),
     ...behaviourSentence(matrix),
+    ...straySentence(matrix, labels),
     ...toleranceSentences(matrix),
+    ...matrix.work.same.map((names) => `${listed(names)} hold the same weights.`),
   ];
   return { headline, sentences, step, output: step.output?.name ?? null };
 }
@@ -90,6 +97,44 @@ function describe(matrix: SimilarityMatrix, labels: ShortLabels, { from, to, sim
   const most =
     output === undefined ? '' : `; most in ${sliceName(matrix, output.name)}, ${similarityText(output.similarity)}`;
   return `${stepName(labels, from, to)} (similarity ${similarityText(similarity)}${most})`;
+}
+
+/** Checkpoints of a numbered series that are not where their number says (see similarity/stray.ts). */
+function straySentence({ cosine }: SimilarityMatrix, labels: ShortLabels): string[] {
+  const found = labels.numbered ? strays(cosine) : [];
+  if (found.length === 0) return [];
+  const name = (index: number) => `${labels.noun} ${labels.short[index]}`.trim();
+  const named = found
+    .slice(0, MOST_STRAYS)
+    .map(
+      ({ index, nearest, similarity, beside }) =>
+        `${name(index)} (to ${name(nearest)}, similarity ${similarityText(similarity)}; to its neighbours at most ${similarityText(beside)})`,
+    );
+  const more = found.length > MOST_STRAYS ? ` and ${found.length - MOST_STRAYS} more` : '';
+  return [`Out of place, nearest to others than their neighbours: ${named.join(', ')}${more}.`];
+}
+
+/** "a, b and c" */
+export function listed(names: readonly string[]): string {
+  return `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
+}
+
+/** How alike measures see a series, and how clearly each sees a step, in words. */
+export function measureSentences({ matrices, correlation, block }: MeasureComparison): string[] {
+  const sentences = matrices.flatMap(({ measure }, i) =>
+    matrices.slice(i + 1).map((other, j) => {
+      const value = similarityText(correlation[i]![i + 1 + j]!);
+      return `The correlation of ${measure} and ${other.measure} over all pairs is ${value}.`;
+    }),
+  );
+  if (block === null) return sentences;
+  const labels = shortenLabels(matrices[0]!.labels);
+  const name = stepName(labels, block.start - 1, block.start);
+  const scores = matrices.map(({ measure }, i) => `${measure} ${similarityText(block.scores[i]!)}`);
+  return [
+    ...sentences,
+    `Block score at ${name}, the mean similarity after it minus that across it: ${scores.join(', ')}.`,
+  ];
 }
 
 /** What is not exact says so, and how far it can be trusted. */

@@ -1,15 +1,18 @@
+import type { MeasureComparison } from '../similarity/measures.js';
 import { consecutive } from '../similarity/onset.js';
-import type { SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
+import type { CrossSimilarity, Matrix, SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
 import { barsChart } from './bars.js';
 import { type Chart, colourScheme, drawSvg, FONT_SIZE, PAPER, type TextItem, textMark, textWidth } from './chart.js';
 import { colourScale, heatmapPng, rampPng } from './colour.js';
 import { curveChart, LONGEST_CAPTION } from './curve.js';
 import { heatmapChart } from './heatmap.js';
-import { shortenLabels, stepName } from './labels.js';
-import { summarize } from './summary.js';
+import { type ShortLabels, shortenLabels, stepName } from './labels.js';
+import { measureSentences, summarize } from './summary.js';
 
 const WIDTH = 640;
 const MARGIN = 16;
+/** Width of the charts of a picture. */
+export const INNER_WIDTH = WIDTH - 2 * MARGIN;
 /** Between a chart and the text below it. */
 const GAP = 14;
 const CURVE_HEIGHT = 200;
@@ -21,26 +24,25 @@ export async function matrixSvg(matrix: SimilarityMatrix): Promise<string> {
   const { sentences, step } = summarize(matrix);
   const scale = colourScale([matrix.cosine], await colourScheme('viridis'), await colourScheme('blueorange'));
   const image = await heatmapPng(matrix.cosine, scale, IMAGE_LIMIT);
-  const inner = WIDTH - 2 * MARGIN;
   const charts = [
-    textChart(sentences, inner),
+    textChart(sentences, INNER_WIDTH),
     heatmapChart({
       labels,
       scale,
       image,
       ramp: await rampPng(scale),
-      width: inner,
+      width: INNER_WIDTH,
       theme: PAPER,
       marked: step ?? undefined,
     }),
   ];
   if (step !== null) {
     charts.push(
-      textChart(['Change from one model to the next (1 − similarity, logarithmic)'], inner),
+      textChart(['Change from one model to the next (1 − similarity, logarithmic)'], INNER_WIDTH),
       curveChart({
         labels,
         series: [{ name: 'all', similarities: consecutive(matrix.cosine) }],
-        width: inner,
+        width: INNER_WIDTH,
         height: CURVE_HEIGHT,
         theme: PAPER,
         marked: { from: step.from, to: step.to, caption: stepName(labels, step.from, step.to, LONGEST_CAPTION) },
@@ -50,14 +52,43 @@ export async function matrixSvg(matrix: SimilarityMatrix): Promise<string> {
   return stack(charts);
 }
 
-/** The similarity of two models as a bar, and one for each output if there are such, on white. */
-export function compareSvg(result: SimilarityResult): Promise<string> {
+/** The heatmap of rows against columns, on white. */
+export async function crossSvg(cross: CrossSimilarity): Promise<string> {
   const inner = WIDTH - 2 * MARGIN;
-  const title = `Similarity of ${result.a} and ${result.b}`;
-  return stack([textChart([title], inner), barsChart(result, inner, PAPER)]);
+  const title = `Similarity of ${cross.rows.length} models (rows) and ${cross.columns.length} (columns)`;
+  const [labels, columnLabels] = [shortenLabels(cross.rows), shortenLabels(cross.columns)];
+  return stack([textChart([title], inner), await plainHeatmap(cross.cosine, labels, columnLabels, inner)]);
 }
 
-function stack(charts: readonly Chart[]): Promise<string> {
+/** The heatmaps of several measures, one below the other, each with what it says of the others. */
+export async function measuresSvg(comparison: MeasureComparison): Promise<string> {
+  const inner = WIDTH - 2 * MARGIN;
+  const charts: Chart[] = [textChart(measureSentences(comparison), inner)];
+  for (const { measure, labels, cosine } of comparison.matrices) {
+    charts.push(textChart([measure], inner), await plainHeatmap(cosine, shortenLabels(labels), undefined, inner));
+  }
+  return stack(charts);
+}
+
+async function plainHeatmap(
+  cosine: Matrix,
+  labels: ShortLabels,
+  columnLabels: ShortLabels | undefined,
+  width: number,
+): Promise<Chart> {
+  const scale = colourScale([cosine], await colourScheme('viridis'), await colourScheme('blueorange'));
+  const image = await heatmapPng(cosine, scale, IMAGE_LIMIT);
+  return heatmapChart({ labels, columnLabels, scale, image, ramp: await rampPng(scale), width, theme: PAPER });
+}
+
+/** The similarity of two models as a bar, and one for each output if there are such, on white. */
+export function compareSvg(result: SimilarityResult): Promise<string> {
+  const title = `Similarity of ${result.a} and ${result.b}`;
+  return stack([textChart([title], INNER_WIDTH), barsChart(result, INNER_WIDTH, PAPER)]);
+}
+
+/** Charts below each other on white. */
+export function stack(charts: readonly Chart[]): Promise<string> {
   let y = MARGIN;
   const placed = charts.map((chart) => {
     const place = { chart, x: MARGIN, y };
@@ -68,7 +99,7 @@ function stack(charts: readonly Chart[]): Promise<string> {
 }
 
 /** Paragraphs as wrapped lines: SVG does not wrap text. */
-function textChart(paragraphs: readonly string[], width: number): Chart {
+export function textChart(paragraphs: readonly string[], width: number): Chart {
   const lineHeight = FONT_SIZE * 1.4;
   const lines = paragraphs.flatMap((paragraph) => wrap(paragraph, width));
   const items = lines.map((text, i): TextItem => ({ x: 0, y: i * lineHeight, text }));

@@ -1,11 +1,20 @@
 import { timeText } from '../contraction/path_text.js';
 import { bytesText } from '../contraction/slicing.js';
+import type { MeasureComparison } from '../similarity/measures.js';
 import { consecutive, type Onset, onset } from '../similarity/onset.js';
 import { INTERVAL } from '../similarity/sampled/jackknife.js';
-import type { ResultInfo, SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
+import type { CrossSimilarity, ResultInfo, SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
 import { abbreviate, shortenLabels } from './labels.js';
 import { amountText, similarityDecimals, similarityText } from './numbers.js';
-import { behaviourRows, errorText, provenance, sliceNoun, summarize, toleranceSentences } from './summary.js';
+import {
+  behaviourRows,
+  errorText,
+  measureSentences,
+  provenance,
+  sliceNoun,
+  summarize,
+  toleranceSentences,
+} from './summary.js';
 
 export interface TextOptions {
   /** Set off what matters with ANSI codes. Default false. */
@@ -61,6 +70,38 @@ export function matrixText(matrix: SimilarityMatrix, { colour = false }: TextOpt
   return `${[...parts, footnote(matrix)].join('\n\n')}\n`;
 }
 
+/** What it prints for rows against columns: the table where it fits, else the range. */
+export function crossText(cross: CrossSimilarity, { colour = false }: TextOptions = {}): string {
+  const { rows, columns: against, cosine } = cross;
+  const values = cosine.flatMap((row) => [...row]).filter((value) => !Number.isNaN(value));
+  const [least, most] = [values, values.map((value) => -value)].map((all) => all.reduce((a, b) => Math.min(a, b), 1));
+  const title = `${rows.length} models against ${against.length}: similarities from ${similarityText(least!)} to ${similarityText(-most!)}`;
+  return `${[bold(title, colour), ...(crossTable(cross) ?? []), footnote(cross)].join('\n\n')}\n`;
+}
+
+/** Rows of models, columns of models; null if that would be wider than the terminal. */
+function crossTable({ rows, columns: against, cosine }: CrossSimilarity): [string] | null {
+  if (against.length * 8 > COLUMNS) return null;
+  const decimals = similarityDecimals(
+    cosine.flatMap((row) => [...row]),
+    4,
+  );
+  const heads = against.map((label) => abbreviate(label, LONGEST_LABEL));
+  const lines = rows.map((label, i) => [
+    abbreviate(label, LONGEST_LABEL),
+    ...Array.from(cosine[i]!, (value) => (Number.isNaN(value) ? '' : value.toFixed(decimals))),
+  ]);
+  const text = columns([['', ...heads], ...lines], `l${'r'.repeat(against.length)}`);
+  return Math.max(...text.split('\n').map(displayWidth)) <= COLUMNS ? [text] : null;
+}
+
+/** What it prints for several measures: how they see each other, then each by itself. */
+export function measuresText(comparison: MeasureComparison, options: TextOptions = {}): string {
+  const { matrices } = comparison;
+  const each = matrices.map((matrix) => matrixText(matrix, options));
+  return [`${measureSentences(comparison).join('\n')}\n`, ...each].join('\n');
+}
+
 /** What `--verbose` prints: the routes there were, what they were expected to take, and which was taken. */
 export function routeText({ route, estimates }: ResultInfo): string {
   if (route === null) return 'route: the method has one way only\n';
@@ -89,7 +130,7 @@ function table({ labels, cosine }: SimilarityMatrix): string | null {
   const numbered = head.includes('');
   const rows = labels.map((label, i) => [
     `${numbered ? `${i + 1}  ` : ''}${abbreviate(label, LONGEST_LABEL)}`,
-    ...Array.from(cosine[i]!, (value) => value.toFixed(decimals)),
+    ...Array.from(cosine[i]!, (value) => (Number.isNaN(value) ? '' : value.toFixed(decimals))),
   ]);
   const text = columns(
     [['', ...(numbered ? names.map((_, i) => `${i + 1}`) : head)], ...rows],
@@ -143,14 +184,15 @@ function intervalText({ standardError }: ResultInfo): string {
 /** Sentences on lines of their own, as one part of a text; none, no part. */
 const wrapped = (sentences: readonly string[]) => (sentences.length === 0 ? [] : [sentences.join('\n')]);
 
-function footnote(info: ResultInfo): string {
+/** How a result was obtained, in one line. */
+export function footnote(info: ResultInfo): string {
   return provenance(info)
     .map(([name, value]) => (name === 'method' ? value : `${name} ${value}`))
     .join(' · ');
 }
 
 /** Rows of cells in aligned columns, two spaces apart; `alignment` has an l or an r per column. */
-function columns(rows: readonly (readonly string[])[], alignment: string): string {
+export function columns(rows: readonly (readonly string[])[], alignment: string): string {
   const widths = [...alignment].map((_, c) => Math.max(...rows.map((row) => displayWidth(row[c]!))));
   const lines = rows.map((row) =>
     row.map((cell, c) => {
@@ -167,6 +209,6 @@ function displayWidth(text: string): number {
   return [...text.replace(/\u001b\[\d+m/g, '')].length;
 }
 
-function bold(text: string, colour: boolean): string {
+export function bold(text: string, colour: boolean): string {
   return colour ? `\u001b[1m${text}\u001b[22m` : text;
 }

@@ -3,12 +3,17 @@ import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { TensimError } from '../errors.js';
-import type { SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
-import { compareCsv, matrixCsv } from './csv.js';
+import type { MeasureComparison } from '../similarity/measures.js';
+import type { CrossSimilarity, SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
+import { compareCsv, crossCsv, matrixCsv, measuresCsv } from './csv.js';
 import { compareHtml, matrixHtml } from './html.js';
-import { compareJson, matrixJsonText } from './json.js';
-import { matrixNpy } from './npy.js';
-import { compareSvg, matrixSvg } from './svg.js';
+import { compareJson, crossJsonText, matrixJsonText, measuresJsonText } from './json.js';
+import { matricesNpy, matrixNpy } from './npy.js';
+import { crossHtml, measuresHtml } from './several.js';
+import { compareSvg, crossSvg, matrixSvg, measuresSvg } from './svg.js';
+
+/** What a report can be about. */
+export type Report = SimilarityResult | SimilarityMatrix | CrossSimilarity | MeasureComparison;
 
 export type ReportFormat = 'json' | 'csv' | 'npy' | 'svg' | 'html';
 
@@ -59,13 +64,20 @@ export async function checkPlace(file: string): Promise<void> {
 }
 
 /**
- * Writes a result in the format that the file's ending names. The file appears complete or not at all: it is written
- * beside its place and renamed. NPY holds the similarity matrix, for a comparison the 2×2 matrix of its two models.
+ * Writes a result in the format that the file's ending names. The file appears complete or not at all. NPY holds the similarities: the
+ * matrix, for two models that of both, for several measures one matrix after the other.
  * @throws TensimError as `checkReportFile`, and `INVALID_ARGUMENT` where the system refuses to write, with its reason.
  */
-export async function writeReport(result: SimilarityResult | SimilarityMatrix, file: string): Promise<void> {
+export async function writeReport(result: Report, file: string): Promise<void> {
   const format = await checkReportFile(file);
-  const pieces = 'labels' in result ? await matrixPieces(result, format) : await comparePieces(result, format);
+  await writeWhole(file, await piecesOf(result, format));
+}
+
+/**
+ * Writes a file so that it appears complete or not at all: beside its place first, then renamed.
+ * @throws TensimError `INVALID_ARGUMENT` where the system refuses to write, with its reason.
+ */
+export async function writeWhole(file: string, pieces: Pieces): Promise<void> {
   const temporary = join(dirname(file), `.${basename(file)}.${randomBytes(6).toString('hex')}.tmp`);
   try {
     const handle = await open(temporary, 'wx');
@@ -79,6 +91,42 @@ export async function writeReport(result: SimilarityResult | SimilarityMatrix, f
     await rm(temporary, { force: true });
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new TensimError('INVALID_ARGUMENT', `the report cannot be written: ${reason}`, { file, cause });
+  }
+}
+
+async function piecesOf(result: Report, format: ReportFormat): Promise<Pieces> {
+  if ('matrices' in result) return measuresPieces(result, format);
+  if ('labels' in result) return matrixPieces(result, format);
+  return 'rows' in result ? crossPieces(result, format) : comparePieces(result, format);
+}
+
+async function crossPieces(cross: CrossSimilarity, format: ReportFormat): Promise<Pieces> {
+  switch (format) {
+    case 'json':
+      return crossJsonText(cross);
+    case 'csv':
+      return crossCsv(cross);
+    case 'npy':
+      return matrixNpy(cross.cosine);
+    case 'svg':
+      return [await crossSvg(cross)];
+    case 'html':
+      return [await crossHtml(cross)];
+  }
+}
+
+async function measuresPieces(comparison: MeasureComparison, format: ReportFormat): Promise<Pieces> {
+  switch (format) {
+    case 'json':
+      return measuresJsonText(comparison);
+    case 'csv':
+      return measuresCsv(comparison);
+    case 'npy':
+      return matricesNpy(comparison.matrices.map(({ cosine }) => cosine));
+    case 'svg':
+      return [await measuresSvg(comparison)];
+    case 'html':
+      return [await measuresHtml(comparison)];
   }
 }
 

@@ -4,6 +4,7 @@ import { TensimError } from '../errors.js';
 import { readInputs } from '../model/inputs.js';
 import type { Model } from '../model/model.js';
 import type { DType, TensorData } from '../tensor/tensor.js';
+import type { Member } from './members.js';
 import type { ResolvedSettings } from './options.js';
 import { checkSameSizes, type Sources } from './sources.js';
 import type { DataInputs } from './types.js';
@@ -21,7 +22,7 @@ export interface Outputs {
 
 /** What models do on given inputs, ready to be compared. */
 export interface Behaviours {
-  /** One per model, the same object for the same model. */
+  /** One per model, the same object for the same member. */
   readonly outputs: readonly Outputs[];
   readonly sources: Sources;
   /** Of the inputs, for results. */
@@ -33,7 +34,7 @@ export interface Behaviours {
  * every input is scaled to norm 1/√inputs; an output of zero, which has no direction, stays zero.
  * @throws TensimError `SHAPE_MISMATCH` for models or inputs that do not fit each other, `NOT_FINITE` for an output that is not.
  */
-export async function behaviours(models: readonly Model[], settings: ResolvedSettings): Promise<Behaviours> {
+export async function behaviours(members: readonly Member[], settings: ResolvedSettings): Promise<Behaviours> {
   const { inputs: given, onProgress } = settings;
   if (given === undefined) {
     throw new TensimError('INVALID_ARGUMENT', 'the measure "behavioural" needs inputs', {
@@ -45,22 +46,23 @@ export async function behaviours(models: readonly Model[], settings: ResolvedSet
       hint: 'Leave "perOutput" out, or compare by another measure',
     });
   }
-  checkSameSizes(models);
+  checkSameSizes(members.map(({ outline }) => outline));
   const pacer = new Pacer(settings.signal);
-  const made = new Map<Model, { outputs: Outputs; source: FeatureSource }>();
-  for (const model of models) {
-    if (made.has(model)) continue;
-    onProgress?.({ phase: 'evaluate', done: made.size, total: models.length });
+  const made = new Map<Member, { outputs: Outputs; source: FeatureSource }>();
+  for (const member of members) {
+    if (made.has(member)) continue;
+    onProgress?.({ phase: 'evaluate', done: made.size, total: members.length });
+    const model = await member.load();
     const outputs = await outputsOf(model, given, settings);
     const directions = await directionsOf(outputs, model.label, settings.dtype, pacer);
-    made.set(model, { outputs, source: { kind: 'features', segments: [directions] } });
+    made.set(member, { outputs, source: { kind: 'features', segments: [directions] } });
   }
-  onProgress?.({ phase: 'evaluate', done: models.length, total: models.length });
-  const all = models.map((model) => made.get(model)!);
+  onProgress?.({ phase: 'evaluate', done: members.length, total: members.length });
+  const all = members.map((member) => made.get(member)!);
   const { inputs } = all[0].outputs;
   return {
     outputs: all.map(({ outputs }) => outputs),
-    sources: { sources: all.map(({ source }) => source), names: ['all'] },
+    sources: { names: ['all'], of: async (member) => made.get(member)!.source },
     name: isNamed(given) ? given.name : `${inputs} ${inputs === 1 ? 'input' : 'inputs'}`,
   };
 }

@@ -1,88 +1,215 @@
-import { Pacer } from '../cooperate.js';
+import type { GramRoute } from '../backend/backend.js';
+import { Pacer, throttle } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import { matrixBehaviour } from './behaviour.js';
-import { cosine } from './derived.js';
 import { direction } from './direction.js';
-import { type Gram, gramMatrix } from './gram.js';
-import { planComparison } from './measure.js';
-import { type SampledGram, sampledGram } from './sampled/sampled.js';
-import type { Matrix, SimilarityMatrix, SimilarityOptions } from './types.js';
+import { Cells, type Layout } from './gram/cells.js';
+import { type Distinct, distinct, inOrder, sameLabels } from './gram/distinct.js';
+import { allPairs, bandPairs, crossPairs, type PairSet, pairCount } from './gram/pairs.js';
+import { gramMatrix } from './gram/run.js';
+import { tileSize } from './gram/tile_size.js';
+import { type MatrixSettings, settleMatrix } from './matrix_options.js';
+import { type Comparison, planComparison } from './measure.js';
+import type { Member } from './members.js';
+import { type SampledGram, type SampledLaw, sampledGram } from './sampled/sampled.js';
+import { type Selection, select } from './selection.js';
+import { openLedger, recordedRoute, type StateLedger } from './state/ledger.js';
+import type { CrossSimilarity, Matrix, MatrixOptions, ResultInfo, SimilarityMatrix, Work } from './types.js';
+
+/** Options that ask for models against others. */
+type CrossOptions = MatrixOptions & (Asks<'rows'> | Asks<'columns'> | Asks<'reference'>);
+type Asks<Name extends keyof MatrixOptions> = { readonly [name in Name]: NonNullable<MatrixOptions[Name]> };
+type SquareOptions = Omit<MatrixOptions, 'rows' | 'columns' | 'reference'>;
 
 /**
- * The similarities of every model with every other, symmetric to the bit and exactly 1 on the diagonal; each model is prepared
- * once, each pair computed once.
+ * The similarities of every model with every other, symmetric to the bit and exactly 1 on the diagonal; or, with `rows`, `columns` or
+ * `reference`, of models with others. Models may be given as paths: their files are read when their turn comes. Each pair is computed
+ * once, models that hold the same weights count as one.
  *
  *     const { cosine, direction } = await similarityMatrix(checkpoints, { perOutput: true });
+ *     const { cosine } = await similarityMatrix(paths, { reference: 'step_00000', memoryLimit: '512MiB' });
  *
- * @throws TensimError (rejects) as `similarity`; `INVALID_ARGUMENT` without models.
+ * @throws TensimError (rejects) as `similarity` and `loadModel`; `INVALID_ARGUMENT` without models, and for options that exclude each
+ * other; `MEMORY_LIMIT` if not even two models fit; `INVALID_FILE` for a state file that is none.
  */
+export function similarityMatrix(models: readonly (Model | string)[], options: CrossOptions): Promise<CrossSimilarity>;
+export function similarityMatrix(
+  models: readonly (Model | string)[],
+  options?: SquareOptions,
+): Promise<SimilarityMatrix>;
+export function similarityMatrix(
+  models: readonly (Model | string)[],
+  options: MatrixOptions,
+): Promise<SimilarityMatrix | CrossSimilarity>;
 export async function similarityMatrix(
-  models: readonly Model[],
-  options: SimilarityOptions = {},
-): Promise<SimilarityMatrix> {
+  models: readonly (Model | string)[],
+  options: MatrixOptions = {},
+): Promise<SimilarityMatrix | CrossSimilarity> {
   if (!Array.isArray(models) || models.length === 0) {
     throw new TensimError('INVALID_ARGUMENT', 'similarityMatrix needs an array of at least one model');
   }
-  const { sources, labels, settings, info, behaviours, sampledLaw } = await planComparison(models, options);
-  const found: Gram & Partial<SampledGram> =
-    sampledLaw === undefined
-      ? await gramMatrix(sources, labels, settings)
-      : await sampledGram(models, labels, sampledLaw, settings);
-  const { total, perOutput, standardError, perOutputError, sampling } = found;
-  const pacer = new Pacer(settings.signal);
-  const count = models.length;
-  const gram = await rowsOf(total, count, 0, 1, pacer);
-  const { names } = sources;
+  const settings = settleMatrix(options);
+  const { signal, onProgress } = settings;
+  const selection = await select(models, settings.choice, {
+    ...settings.load,
+    signal,
+    onOpen: onProgress && throttle((done, total) => onProgress({ phase: 'open', done, total })),
+  });
+  return selection.rows === selection.columns ? square(selection, settings) : cross(selection, settings);
+}
+
+async function square({ rows: given }: Selection, settings: MatrixSettings): Promise<SimilarityMatrix> {
+  const { window } = settings.choice;
+  const found = await distinct(given);
+  // In a band the order of the series keeps neighbours together.
+  const models = window === null ? inOrder(found) : found;
+  const count = models.members.length;
+  const pairs = window === null ? allPairs(count) : bandPairs(count, models.numbers, window);
+  const places = { rows: models.numbers, columns: models.numbers };
+  const { comparison, cells, ...computed } = await compute(models, places, pairs, settings, given);
+  const { behaviours } = comparison;
+  const { gram } = cells;
   return {
-    ...info,
-    ...(standardError && { standardError: standardError.reduce((most, error) => Math.max(most, error), 0), sampling }),
-    labels,
-    gram,
-    cosine: await cosinesOf(gram, pacer),
-    ...(standardError && { cosineError: await rowsOf(standardError, count, 0, 1, pacer) }),
-    ...(perOutput && { perOutput: await slicesOf(perOutput, perOutputError, count, names, pacer) }),
-    ...(behaviours && { behaviour: await matrixBehaviour(behaviours, settings) }),
+    ...comparison.info,
+    labels: given.map(({ outline }) => outline.label),
+    window,
+    ...computed,
+    ...(behaviours && { behaviour: await matrixBehaviour(behaviours, models.numbers, window, comparison.settings) }),
     direction: (first, second) => direction(gram, first, second),
   };
 }
 
-async function slicesOf(
-  values: Float64Array,
-  errors: Float64Array | undefined,
-  count: number,
-  names: readonly string[],
-  pacer: Pacer,
+async function cross({ rows, columns }: Selection, settings: MatrixSettings): Promise<CrossSimilarity> {
+  const given = [...rows, ...columns];
+  const found = await distinct(given);
+  const isRow = new Set(found.numbers.subarray(0, rows.length));
+  const isColumn = new Set(found.numbers.subarray(rows.length));
+  const group = (number: number) => (isColumn.has(number) ? (isRow.has(number) ? 1 : 2) : 0);
+  const models = inOrder(found, group);
+  const groups = [...found.members.keys()].map(group);
+  const [onlyRows, inRows] = [groups.filter((g) => g === 0).length, groups.filter((g) => g < 2).length];
+  const pairs = crossPairs(onlyRows, inRows, groups.length);
+  const places = { rows: models.numbers.slice(0, rows.length), columns: models.numbers.slice(rows.length) };
+  const { comparison, cells, ...computed } = await compute(models, places, pairs, settings, given);
+  return {
+    ...comparison.info,
+    rows: rows.map(({ outline }) => outline.label),
+    columns: columns.map(({ outline }) => outline.label),
+    rowNorms: cells.norms('rows'),
+    columnNorms: cells.norms('columns'),
+    ...computed,
+  };
+}
+
+/** The inner products of the wanted pairs and what follows from them, for the models at the places of the result. */
+async function compute(
+  models: Distinct,
+  places: Pick<Layout, 'rows' | 'columns'>,
+  pairs: PairSet,
+  settings: MatrixSettings,
+  given: Selection['rows'],
 ) {
-  const cosineError: Matrix[] = [];
-  const gram: Matrix[] = [];
-  const cosine: Matrix[] = [];
-  for (let c = 0; c < names.length; c++) {
-    const slice = await rowsOf(values, count, c, names.length, pacer);
-    gram.push(slice);
-    cosine.push(await cosinesOf(slice, pacer));
-    if (errors) cosineError.push(await rowsOf(errors, count, c, names.length, pacer));
+  const { members } = models;
+  const total = pairCount(pairs);
+  const { comparison, discarded } = await plan(members, total, settings);
+  const { sources, sampledLaw } = comparison;
+  const slices = settings.perOutput ? sources.names.length : 0;
+  const cells = new Cells({ ...places, count: members.length, slices, window: settings.choice.window });
+  const same = sameLabels(models, given);
+  if (sampledLaw !== undefined) {
+    const sampled = await sample(members, sampledLaw, cells, comparison);
+    const work: Work = { pairs: total, reused: 0, prepared: members.length, same, discarded };
+    return { comparison, cells, ...(await resultOf(cells, comparison, sampled)), work };
   }
-  return { names, gram, cosine, ...(errors && { cosineError }) };
+  const ledger = await ledgerFor(members, comparison, cells, settings);
+  try {
+    const tile = tileSize(flopsOfPair(comparison.info, total), slices);
+    const { memoryLimit, onTile } = settings;
+    const run = { members, sources, pairs, cells, tile, memoryLimit, ledger, onTile };
+    const count = await gramMatrix(run, comparison.settings);
+    const work: Work = { pairs: total, ...count, same, discarded: discarded + (ledger?.discarded ?? 0) };
+    return { comparison, cells, ...(await resultOf(cells, comparison)), work };
+  } finally {
+    await ledger?.close();
+  }
 }
 
-/** Slice `c` of a (count, count, size) array as rows. */
-async function rowsOf(values: Float64Array, count: number, c: number, size: number, pacer: Pacer): Promise<Matrix> {
-  const rows: Float64Array[] = [];
-  for (let i = 0; i < count; i++) {
-    const row = new Float64Array(count);
-    for (let j = 0, at = i * count * size + c; j < count; j++, at += size) row[j] = values[at];
-    rows.push(row);
-    if (pacer.due(size === 1 ? count : 8 * count)) await pacer.pause();
-  }
-  return rows;
+function flopsOfPair({ estimates, route }: ResultInfo, pairs: number): number | null {
+  const estimate = estimates.find((one) => one.route === route);
+  return estimate === undefined ? null : estimate.flops / pairs;
 }
 
-async function cosinesOf(gram: Matrix, pacer: Pacer): Promise<Matrix> {
-  const rows: Float64Array[] = [];
-  for (let i = 0; i < gram.length; i++) {
-    rows.push(gram[i].map((value, j) => cosine(value, gram[i][i], gram[j][j])));
-    if (pacer.due(32 * gram.length)) await pacer.pause();
+/** Samples all models at once: whatever pairs are wanted, the work is in the evaluation of each. */
+async function sample(
+  members: readonly Member[],
+  law: SampledLaw,
+  cells: Cells,
+  { settings }: Comparison,
+): Promise<SampledGram> {
+  const models: Model[] = [];
+  for (const member of members) models.push(await member.load());
+  const labels = members.map(({ outline }) => outline.label);
+  const sampled = await sampledGram(models, labels, law, settings);
+  const all = [...members.keys()];
+  await cells.put({ rows: all, columns: all, symmetric: true }, sampled, new Pacer(settings.signal));
+  return sampled;
+}
+
+/** What the cells hold, with the errors of what was sampled. */
+async function resultOf(cells: Cells, { settings, sources: { names } }: Comparison, sampled?: SampledGram) {
+  const pacer = new Pacer(settings.signal);
+  const errors = sampled && (await cells.spread(sampled.standardError, 1, 0, pacer));
+  const sliceErrors: Matrix[] = [];
+  const { perOutputError } = sampled ?? {};
+  for (const s of perOutputError ? names.keys() : []) {
+    sliceErrors.push(await cells.spread(perOutputError!, names.length, s, pacer));
   }
-  return rows;
+  return {
+    ...(sampled && { standardError: largest(sampled.standardError), sampling: sampled.sampling }),
+    gram: cells.gram,
+    cosine: await cells.cosines(pacer),
+    ...(errors && { cosineError: errors }),
+    ...(settings.perOutput && {
+      perOutput: {
+        names,
+        gram: cells.sliceGrams,
+        cosine: await cells.sliceCosines(pacer),
+        ...(perOutputError && { cosineError: sliceErrors }),
+      },
+    }),
+  };
+}
+
+function largest(values: Float64Array): number {
+  return values.reduce((most, value) => Math.max(most, value), 0);
+}
+
+/** Decides how to compute: where a choice of routes is left open, by that of the state file. */
+async function plan(
+  members: readonly Member[],
+  pairs: number,
+  settings: MatrixSettings,
+): Promise<{ comparison: Comparison; discarded: number }> {
+  const { memoryLimit, state, route } = settings;
+  const extent = { pairs, ...(Number.isFinite(memoryLimit) && { memoryLimit }) };
+  const comparison = await planComparison(members, settings, extent);
+  const { setting, info } = comparison;
+  if (state === undefined || setting === undefined || route !== 'auto') return { comparison, discarded: 0 };
+  const { recorded, discarded } = await recordedRoute(state, setting);
+  if (recorded === null || recorded === info.route) return { comparison, discarded };
+  const again = await planComparison(members, { ...settings, route: recorded as GramRoute }, extent);
+  return { comparison: again, discarded };
+}
+
+async function ledgerFor(
+  members: readonly Member[],
+  { setting, info: { route } }: Comparison,
+  cells: Cells,
+  { state, signal }: MatrixSettings,
+): Promise<StateLedger | undefined> {
+  if (state === undefined || setting === undefined) return undefined;
+  const identities: string[] = [];
+  for (const member of members) identities.push(await member.identity());
+  return openLedger(state, { common: setting, route }, identities, cells, signal);
 }

@@ -1,54 +1,59 @@
 import type { GramRoute, WhitenedLaw } from '../backend/backend.js';
 import { selectBackend } from '../backend/select.js';
 import { TensimError } from '../errors.js';
-import type { Model } from '../model/model.js';
+import type { Outline } from '../model/outline.js';
 import { type Behaviours, behaviours } from './behavioural.js';
-import type { GramSettings } from './gram.js';
+import type { GramSettings } from './gram/control.js';
 import { whiten } from './law.js';
-import { type ResolvedSettings, type Settings, settle } from './options.js';
-import { chainShape, planRoute } from './planner.js';
+import type { Member } from './members.js';
+import type { ResolvedSettings, Settings } from './options.js';
+import { chainShape, planRoute, type RouteJob } from './planner.js';
 import { chooseRoute, type ExactRoute, type Route } from './route.js';
 import type { SampledLaw } from './sampled/sampled.js';
-import { chainSources, checkModels, outputNames, type Sources, weightSources } from './sources.js';
-import type { Measure, ResultInfo, RouteEstimate, SimilarityOptions } from './types.js';
+import { chainSources, outputNames, type Sources, weightSources } from './sources.js';
+import { settingOf } from './state/setting.js';
+import type { Measure, ResultInfo, RouteEstimate } from './types.js';
 
 /** A comparison ready to be computed: everything checked; nothing multiplied yet but by the forward pass of `behavioural`. */
 export interface Comparison {
   readonly sources: Sources;
-  readonly labels: readonly string[];
   readonly settings: ResolvedSettings & GramSettings;
   /** What the models do on given inputs, for the measure `behavioural`. */
   readonly behaviours?: Behaviours;
   readonly info: ResultInfo;
   /** The law to sample from, where that is the method; the sources are then only names. */
   readonly sampledLaw?: SampledLaw;
+  /** What the inner products depend on beside the two models and the route, as JSON; absent where they are not kept. */
+  readonly setting?: string;
 }
 
+/** What the choice of a route depends on beside the models. */
+export type Extent = Pick<RouteJob, 'pairs' | 'memoryLimit'>;
+
 /**
- * Checks options and models, and decides what is compared and how: `gaussian` and `tensor` the chains under the input law, by the
+ * Checks models, and decides what is compared and how: `gaussian` and `tensor` the chains under the input law, by the
  * method that fits them; `weights` the parameters and `behavioural` the outputs on given inputs as plain vectors.
- * @throws TensimError as `settle`, `checkComparable`, `chooseRoute`, `whiten`, `weightSources`, `behaviours` and `selectBackend` do.
+ * @throws TensimError as `checkComparable`, `chooseRoute`, `whiten`, `weightSources`, `behaviours` and `selectBackend` do.
  */
-export async function planComparison(models: readonly Model[], options: SimilarityOptions): Promise<Comparison> {
-  checkModels(models);
-  const settings = settle(options);
-  const labels = models.map((model) => model.label);
+export async function planComparison(
+  members: readonly Member[],
+  settings: Settings,
+  extent: Extent = {},
+): Promise<Comparison> {
+  const models = members.map(({ outline }) => outline);
   if (settings.measure === 'weights') {
     const resolved = asFeatures(settings, settings.measure);
-    return {
-      sources: weightSources(models),
-      labels,
-      settings: resolved,
-      info: resultInfo(resolved, EXACT, null, settings.measure),
-    };
+    const sources = weightSources(models);
+    const info = resultInfo(resolved, EXACT, null, settings.measure);
+    return { sources, settings: resolved, info, setting: settingOf(info, settings.perOutput, sources.names) };
   }
   if (settings.measure === 'behavioural') {
     const resolved = asFeatures(settings, settings.measure);
-    const found = await behaviours(models, resolved);
+    const found = await behaviours(members, resolved);
     const info = resultInfo(resolved, EXACT, found.name, settings.measure);
-    return { sources: found.sources, labels, settings: resolved, info, behaviours: found };
+    return { sources: found.sources, settings: resolved, info, behaviours: found };
   }
-  return planFunctions(models, labels, settings, settings.measure);
+  return planFunctions(models, settings, settings.measure, extent);
 }
 
 const EXACT = { method: 'exact', exact: true } as const;
@@ -60,34 +65,34 @@ function asFeatures(settings: Settings, measure: Measure): ResolvedSettings & Gr
 }
 
 async function planFunctions(
-  models: readonly Model[],
-  labels: readonly string[],
+  models: readonly Outline[],
   settings: Settings,
   measure: 'gaussian' | 'tensor',
+  extent: Extent,
 ): Promise<Comparison> {
   const { method, input, signal } = settings;
   const route = chooseRoute(models, measure, method, input);
-  if (input === 'tokens') return planSampling(models, labels, settings, { name: input, law: input });
+  if (input === 'tokens') return planSampling(models, settings, { name: input, law: input });
   const named = await whiten(input, models[0].inputShape[1], signal);
-  if (route.chain === null) return planSampling(models, labels, settings, named);
+  if (route.chain === null) return planSampling(models, settings, named);
   const { name, law } = named;
   const resolved = { ...settings, measure, backend: selectBackend(settings.backend, route.chain) };
-  const plan = planGram(models, route, law, resolved);
+  const plan = planGram(models, route, law, resolved, extent);
   const info = { ...resultInfo(resolved, route, name, measure), ...plan };
-  return { sources: chainSources(models, route.chain, law, plan.route ?? undefined), labels, settings: resolved, info };
+  const sources = chainSources(models, route.chain, law, plan.route ?? undefined);
+  const setting = settingOf(info, settings.perOutput, sources.names, route.chain, law);
+  return { sources, settings: resolved, info, setting };
 }
 
 function planSampling(
-  models: readonly Model[],
-  labels: readonly string[],
+  models: readonly Outline[],
   settings: Settings,
   { name, law }: { readonly name: string; readonly law: SampledLaw },
 ): Comparison {
   if (settings.route !== 'auto') throw noChoice(settings.route, 'the method "sampled" has');
   const resolved = { ...settings, measure: 'gaussian', backend: selectBackend(settings.backend) } as const;
   return {
-    sources: { sources: [], names: outputNames(models[0]) },
-    labels,
+    sources: { names: outputNames(models[0]), of: () => Promise.reject(new Error('samples are not prepared')) },
     settings: resolved,
     info: resultInfo(resolved, { method: 'sampled', exact: false }, name, 'gaussian'),
     sampledLaw: law,
@@ -96,10 +101,11 @@ function planSampling(
 
 /** The route to the Gram matrix of models of one block: the cheapest, or the one that was asked for. */
 function planGram(
-  models: readonly Model[],
+  models: readonly Outline[],
   { chain, method }: ExactRoute,
   law: WhitenedLaw,
   { route, dtype, threads, backend }: ResolvedSettings,
+  extent: Extent,
 ): { route: GramRoute | null; estimates: readonly RouteEstimate[] } {
   if (chain !== 'one-block') {
     if (route !== 'auto') throw noChoice(route, `the method "${method}" has for these models`);
@@ -107,7 +113,8 @@ function planGram(
   }
   const columns = law.factor?.columns ?? models[0].inputShape[1];
   const chains = models.map(({ layers }) => chainShape(layers, columns, law.mean !== undefined));
-  const plan = planRoute({ chains, dtype }, backend.machine(dtype, threads));
+  const memory = process.availableMemory() / 2;
+  const plan = planRoute({ chains, dtype, memory, ...extent }, backend.machine(dtype, threads));
   return route === 'auto' ? plan : { ...plan, route };
 }
 

@@ -32,7 +32,8 @@ const CHOICES = {
   dtype: ['float64', 'float32'],
 } as const;
 
-const KNOWN = [
+/** The names of the options of every comparison. */
+export const KNOWN: readonly string[] = [
   ...Object.keys(CHOICES),
   'input',
   'inputs',
@@ -54,14 +55,15 @@ const FEWEST_SAMPLES = 1024;
 
 /**
  * Checks options and fills in the defaults.
+ * @param known the names that an error for an unknown option lists.
  * @throws TensimError `INVALID_ARGUMENT` for an unknown option or value, or a method that the measure has not; the signal's reason if
  * it is aborted already.
  */
-export function settle(options: SimilarityOptions): Settings {
+export function settle(options: SimilarityOptions, known = KNOWN): Settings {
   const unknown = Object.keys(options).find((name) => !KNOWN.includes(name));
   if (unknown !== undefined) {
     throw new TensimError('INVALID_ARGUMENT', `there is no option "${unknown}"`, {
-      hint: `Options are ${KNOWN.join(', ')}`,
+      hint: `Options are ${known.join(', ')}`,
     });
   }
   const { threads, signal, onProgress, input = 'standard', inputs, perOutput = false } = options;

@@ -1,7 +1,8 @@
 import type { GramRoute } from '../backend/backend.js';
 import type { Machine } from '../contraction/cost.js';
 import { TensimError } from '../errors.js';
-import type { Layer } from '../model/model.js';
+import type { LayerOf } from '../model/layer.js';
+import type { ShapeOnly } from '../model/outline.js';
 import type { DType } from '../tensor/tensor.js';
 import type { RouteEstimate } from './types.js';
 
@@ -27,6 +28,8 @@ export interface RouteJob {
   readonly dtype: DType;
   /** Bytes that prepared models may take together; default: no limit. */
   readonly memoryLimit?: number | undefined;
+  /** Bytes that can be had where there is no limit: a route that takes more is for when every route does. Default: any number. */
+  readonly memory?: number | undefined;
 }
 
 export interface RoutePlan {
@@ -39,27 +42,31 @@ export interface RoutePlan {
 export type RouteMachine = Pick<Machine, 'flopsPerSecond' | 'bytesPerSecond'>;
 
 /** What a model costs once, what a pair costs, and what a model takes in memory. */
-interface Costs {
+export interface RouteCosts {
   readonly prepare: Work;
   readonly pair: Work;
   readonly memory: number;
 }
 
-interface Work {
+export interface Work {
   readonly flops: number;
-  /** Moved between main memory and the processor. */
+  /** Moved between main memory and the processor; new memory counts `NEW_MEMORY` times. */
   readonly bytes: number;
 }
 
-/** Shares of the rate of large products that the parts of each route reach. */
+/** Shares of the rate of large products that the parts of each route reach, measured with AVX-512 on one thread. */
 const EFFICIENCY: Readonly<Record<GramRoute, { readonly prepare: number; readonly pair: number }>> = {
-  factor: { prepare: 0.5, pair: 1 },
-  unfolded: { prepare: 0.5, pair: 0.9 },
-  dense: { prepare: 0.5, pair: 0.8 },
+  factor: { prepare: 0.3, pair: 0.75 },
+  unfolded: { prepare: 0.3, pair: 0.7 },
+  dense: { prepare: 0.45, pair: 0.5 },
 };
 
-/** Models along the side of a tile: what one of them brings from memory serves this many pairs. */
-const TILE = 32;
+/** What a byte of new memory costs, in bytes that are moved: the system hands it out page by page, and clears it. */
+const NEW_MEMORY = 16;
+/** Models whose factors are multiplied with each other while they are in a cache. */
+const FACTOR_BLOCK = 4;
+/** The same for forms, of which a little at a time is multiplied. */
+const FORM_BLOCK = 96;
 
 /**
  * What each route is expected to take for a job, and the quickest of them. Where not even two models fit the limit, a route is not
@@ -70,15 +77,14 @@ const TILE = 32;
  * @throws TensimError `MEMORY_LIMIT` where no route fits.
  */
 export function planRoute(job: RouteJob, machine: RouteMachine): RoutePlan {
-  const { chains, memoryLimit = Number.POSITIVE_INFINITY } = job;
+  const { chains, memoryLimit = Number.POSITIVE_INFINITY, memory = Number.POSITIVE_INFINITY } = job;
   const count = chains.length;
   const pairs = job.pairs ?? (count * (count + 1)) / 2;
   const shape = meanShape(chains);
   const estimates = routesOf(shape).map((route) => {
-    const costs = COSTS[route](shape, job.dtype);
-    return estimate(route, costs, count, pairs, memoryLimit, machine);
+    return estimate(route, routeCosts(route, shape, job.dtype), count, pairs, memoryLimit, machine);
   });
-  const possible = estimates.filter(({ memory }) => memory <= memoryLimit || (2 * memory) / count <= memoryLimit);
+  const possible = estimates.filter((each) => each.memory <= memoryLimit || (2 * each.memory) / count <= memoryLimit);
   if (possible.length === 0) {
     const least = estimates.reduce((best, next) => (next.memory < best.memory ? next : best));
     throw new TensimError(
@@ -87,12 +93,15 @@ export function planRoute(job: RouteJob, machine: RouteMachine): RoutePlan {
       { hint: 'Raise the limit, or use dtype "float32"' },
     );
   }
-  const best = possible.reduce((quickest, next) => (next.seconds < quickest.seconds ? next : quickest));
+  const held = possible.filter((each) => Math.min(each.memory, memoryLimit) <= memory);
+  const best = (held.length > 0 ? held : possible).reduce((quickest, next) =>
+    next.seconds < quickest.seconds ? next : quickest,
+  );
   return { route: best.route, estimates };
 }
 
 /** The shape of a chain of at most one bilinear block; `columns` is k of the law. */
-export function chainShape(layers: readonly Layer[], columns: number, hasMean: boolean): ChainShape {
+export function chainShape(layers: readonly LayerOf<ShapeOnly>[], columns: number, hasMean: boolean): ChainShape {
   const place = layers.findIndex(({ type }) => type === 'bilinear');
   const before = place === -1 ? layers : layers.slice(0, place);
   const last = layers.at(-1)!;
@@ -113,7 +122,7 @@ export function chainShape(layers: readonly Layer[], columns: number, hasMean: b
   };
 }
 
-function outputsOf(layer: Layer): number {
+function outputsOf(layer: LayerOf<ShapeOnly>): number {
   if (layer.type === 'linear') return layer.weight.shape[0]!;
   if (layer.type === 'attention') return layer.o.shape[0]!;
   return (layer.down ?? layer.left).shape[0]!;
@@ -138,7 +147,12 @@ function routesOf({ embedding, hidden }: ChainShape): GramRoute[] {
   return embedding === null ? ['factor', 'dense'] : ['factor', 'unfolded', 'dense'];
 }
 
-type CostsOf = (shape: ChainShape, dtype: DType) => Costs;
+/** What models of a shape cost by a route. */
+export function routeCosts(route: GramRoute, shape: ChainShape, dtype: DType): RouteCosts {
+  return COSTS[route](shape, dtype);
+}
+
+type CostsOf = (shape: ChainShape, dtype: DType) => RouteCosts;
 
 const itemBytes = (dtype: DType) => (dtype === 'float64' ? 8 : 4);
 const linearSize = ({ linear, outputs, inputs }: ChainShape) => (linear ? outputs * inputs : 0);
@@ -152,8 +166,8 @@ const COSTS: Readonly<Record<GramRoute, CostsOf>> = {
     const size = 2 * 2 * hidden * inputs + linearSize(shape); // packed once as rows and once as columns
     const memory = size * itemBytes(dtype) + 2 * 8 * hidden * outputs;
     return {
-      prepare: { flops: foldFlops(shape) + 2 * hidden * inputs, bytes: 2 * memory },
-      pair: { flops: pairFlops(shape, inputs), bytes: (2 * memory) / TILE },
+      prepare: { flops: foldFlops(shape) + 2 * hidden * inputs, bytes: NEW_MEMORY * memory },
+      pair: { flops: pairFlops(shape, inputs), bytes: (2 * memory) / FACTOR_BLOCK },
       memory,
     };
   },
@@ -166,8 +180,8 @@ const COSTS: Readonly<Record<GramRoute, CostsOf>> = {
     const metric = 2 * width * width * inputs;
     const through = 2 * 2 * hidden * width * width;
     return {
-      prepare: { flops: metric + through, bytes: 2 * memory },
-      pair: { flops: metric + through + pairFlops(shape, width), bytes: (2 * memory) / TILE },
+      prepare: { flops: metric + through, bytes: NEW_MEMORY * memory },
+      pair: { flops: metric + through + pairFlops(shape, width), bytes: (2 * memory) / FACTOR_BLOCK },
       memory,
     };
   },
@@ -178,8 +192,8 @@ const COSTS: Readonly<Record<GramRoute, CostsOf>> = {
     const size = outputs * packed + linearSize(shape);
     const memory = size * itemBytes(dtype);
     return {
-      prepare: { flops: foldFlops(shape) + (2 * outputs + 3) * hidden * packed, bytes: 2 * memory },
-      pair: { flops: 2 * size, bytes: (2 * memory) / TILE },
+      prepare: { flops: foldFlops(shape) + (2 * outputs + 3) * hidden * packed, bytes: NEW_MEMORY * memory },
+      pair: { flops: 2 * size, bytes: (2 * memory) / FORM_BLOCK },
       memory,
     };
   },
@@ -193,7 +207,7 @@ function pairFlops(shape: ChainShape, depth: number): number {
 
 function estimate(
   route: GramRoute,
-  { prepare, pair, memory }: Costs,
+  { prepare, pair, memory }: RouteCosts,
   count: number,
   pairs: number,
   memoryLimit: number,

@@ -1,6 +1,6 @@
 import type { ChainMethod } from '../backend/backend.js';
 import { TensimError } from '../errors.js';
-import type { Model } from '../model/model.js';
+import type { Outline } from '../model/outline.js';
 import { blocksOf, checkComparable, unequalKinds } from './sources.js';
 import type { InputLaw, Method } from './types.js';
 
@@ -23,7 +23,7 @@ const SAMPLED: Route = { chain: null, method: 'sampled', exact: false };
  * `INVALID_ARGUMENT` for one that the law has not.
  */
 export function chooseRoute(
-  models: readonly Model[],
+  models: readonly Outline[],
   measure: 'gaussian' | 'tensor',
   method: 'auto' | Method,
   input: InputLaw,
@@ -55,12 +55,12 @@ export function chooseRoute(
   return { chain: depthOf(models) <= 1 ? 'one-block' : 'two-block', method: 'exact', exact: true };
 }
 
-const depthOf = (models: readonly Model[]) => Math.max(...models.map((model) => blocksOf(model).length));
-const attends = (model: Model) => blocksOf(model).includes('attention');
+const depthOf = (models: readonly Outline[]) => Math.max(...models.map((model) => blocksOf(model).length));
+const attends = (model: Outline) => blocksOf(model).includes('attention');
 
 const REMEDY = 'The method "sampled" (or "auto") estimates at any depth; "closure" approximates, with an unknown error';
 
-function tooDeep(models: readonly Model[]): TensimError | null {
+function tooDeep(models: readonly Outline[]): TensimError | null {
   const depth = depthOf(models);
   const attending = models.some(attends);
   if (depth <= (attending ? 1 : 2)) return null;
@@ -78,7 +78,7 @@ const TWO_BLOCK_BYTES = 2 ** 31;
  * Two blocks are expanded to quadratic forms of the input, two per hidden unit of the second block, over the r dimensions of it that the
  * first block sees (MATH.md section 5).
  */
-function tooLarge(models: readonly Model[]): TensimError | null {
+function tooLarge(models: readonly Outline[]): TensimError | null {
   for (const model of models) {
     const [first, second] = model.layers.filter((layer) => layer.type === 'bilinear');
     if (second === undefined) continue;

@@ -1,8 +1,11 @@
+import type { GramTile } from '../backend/backend.js';
 import type { Model } from '../model/model.js';
 import { pairBehaviour } from './behaviour.js';
 import { cosine, distance, norm } from './derived.js';
-import { type Gram, gramPair } from './gram.js';
+import { gramPair } from './gram/pair.js';
 import { planComparison } from './measure.js';
+import { memberOf } from './members.js';
+import { settle } from './options.js';
 import { type SampledGram, sampledGram } from './sampled/sampled.js';
 import type { SimilarityOptions, SimilarityResult, SliceSimilarity } from './types.js';
 
@@ -19,11 +22,12 @@ import type { SimilarityOptions, SimilarityResult, SliceSimilarity } from './typ
  * `INVALID_ARGUMENT`, `BACKEND_UNAVAILABLE`; the signal's reason if it is aborted.
  */
 export async function similarity(a: Model, b: Model, options: SimilarityOptions = {}): Promise<SimilarityResult> {
-  const { sources, labels, settings, info, behaviours, sampledLaw } = await planComparison([a, b], options);
-  const gram: Gram & Partial<SampledGram> =
+  const members = a === b ? both(memberOf(a)) : ([memberOf(a), memberOf(b)] as const);
+  const { sources, settings, info, behaviours, sampledLaw } = await planComparison(members, settle(options));
+  const gram: GramTile & Partial<SampledGram> =
     sampledLaw === undefined
-      ? await gramPair(sources, labels, settings)
-      : await sampledGram([a, b], labels, sampledLaw, settings);
+      ? await gramPair(members, sources, settings)
+      : await sampledGram([a, b], [a.label, b.label], sampledLaw, settings);
   const { total, perOutput, standardError, perOutputError, sampling } = gram;
   return {
     a: a.label,
@@ -41,6 +45,8 @@ export async function similarity(a: Model, b: Model, options: SimilarityOptions 
     ...(behaviours && { behaviour: await pairBehaviour(behaviours, settings) }),
   };
 }
+
+const both = <T>(one: T): readonly [T, T] => [one, one];
 
 /** Distance, inner product and norms from slice `c` of a (2, 2, size) Gram matrix. */
 function compare(gram: Float64Array, c: number, size: number) {

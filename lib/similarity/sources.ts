@@ -1,29 +1,24 @@
 import type { ChainMethod, ChainSource, FeatureSource, GramRoute, WhitenedLaw } from '../backend/backend.js';
 import { TensimError } from '../errors.js';
 import { contiguous } from '../model/contiguous.js';
-import type { Model } from '../model/model.js';
+import type { Outline } from '../model/outline.js';
+import type { Member } from './members.js';
 
-/** What is compared: one source per model (the same object for the same model), and the names of the slices. */
+/** What backends prepare of a model. */
+export type Source = ChainSource | FeatureSource;
+
+/** What is compared: a source per model, and the names of the slices. */
 export interface Sources {
-  readonly sources: readonly (ChainSource | FeatureSource)[];
   readonly names: readonly string[];
-}
-
-/** @throws TensimError `INVALID_ARGUMENT` for what is no model, such as a path. */
-export function checkModels(models: readonly Model[]): void {
-  for (const model of models as readonly unknown[]) {
-    if (typeof model === 'object' && model !== null && 'layers' in model && 'parameters' in model) continue;
-    throw new TensimError('INVALID_ARGUMENT', `${JSON.stringify(model) ?? String(model)} is not a model`, {
-      hint: 'Use loadModel for a file and createModel for arrays',
-    });
-  }
+  /** Made when the model is about to be prepared, from its file if it lies in one. */
+  of(member: Member): Promise<Source>;
 }
 
 /**
  * Makes sure that models can be compared as functions, before anything is computed.
  * @throws TensimError `UNSUPPORTED_LAYER`; `SHAPE_MISMATCH` if they differ in positions, inputs or outputs, or under `tensor` in degree.
  */
-export function checkComparable(models: readonly Model[], measure: 'gaussian' | 'tensor'): void {
+export function checkComparable(models: readonly Outline[], measure: 'gaussian' | 'tensor'): void {
   for (const model of models) checkSupported(model, measure);
   checkSameSizes(models);
   const [first, ...others] = models;
@@ -33,7 +28,7 @@ export function checkComparable(models: readonly Model[], measure: 'gaussian' | 
 }
 
 /** @throws TensimError `SHAPE_MISMATCH` if models differ in positions, inputs or outputs. */
-export function checkSameSizes([first, ...others]: readonly Model[]): void {
+export function checkSameSizes([first, ...others]: readonly Outline[]): void {
   for (const other of others) {
     requireEqualSize(first, other, 'positions', (model) => model.inputShape[0]);
     requireEqualSize(first, other, 'inputs', (model) => model.inputShape[1]);
@@ -43,22 +38,23 @@ export function checkSameSizes([first, ...others]: readonly Model[]): void {
 
 /** The chains of models that `checkComparable` has let through, for one method and route; the slices are the outputs. */
 export function chainSources(
-  models: readonly Model[],
+  [first]: readonly Outline[],
   method: ChainMethod,
   law: WhitenedLaw,
   route?: GramRoute,
 ): Sources {
-  const source = ({ layers, inputShape: [positions, inputs] }: Model): ChainSource => {
-    return { kind: 'chain', layers, inputs, positions, method, route, law };
-  };
+  const [positions, inputs] = first.inputShape;
   return {
-    sources: oncePerModel(models, source),
-    names: outputNames(models[0]),
+    names: outputNames(first),
+    async of(member) {
+      const { layers } = await member.load();
+      return { kind: 'chain', layers, inputs, positions, method, route, law };
+    },
   };
 }
 
 /** What the outputs of a model are called in results. */
-export function outputNames({ outputShape }: Model): readonly string[] {
+export function outputNames({ outputShape }: Outline): readonly string[] {
   return Array.from({ length: outputShape[1] }, (_, c) => String(c));
 }
 
@@ -66,27 +62,21 @@ export function outputNames({ outputShape }: Model): readonly string[] {
  * The parameters of models as plain vectors, in the order of the first model; the slices are the tensors.
  * @throws TensimError `SHAPE_MISMATCH` naming a tensor that another model has not, or has in another shape.
  */
-export function weightSources(models: readonly Model[]): Sources {
-  const [first, ...others] = models;
+export function weightSources([first, ...others]: readonly Outline[]): Sources {
   for (const other of others) requireEqualParameters(first, other);
   const names = [...first.parameters.keys()];
   return {
-    sources: oncePerModel(models, ({ parameters }) => ({
-      kind: 'features',
-      segments: names.map((name) => contiguous(parameters.get(name)!, name).data),
-    })),
     names,
+    async of(member) {
+      const { parameters } = await member.load();
+      return { kind: 'features', segments: names.map((name) => contiguous(parameters.get(name)!, name).data) };
+    },
   };
-}
-
-function oncePerModel<Source>(models: readonly Model[], make: (model: Model) => Source): readonly Source[] {
-  const made = new Map(models.map((model) => [model, make(model)]));
-  return models.map((model) => made.get(model)!);
 }
 
 const KINDS = ['linear', 'bilinear', 'attention'];
 
-function checkSupported(model: Model, measure: 'gaussian' | 'tensor'): void {
+function checkSupported(model: Outline, measure: 'gaussian' | 'tensor'): void {
   const unknown = model.layers.find(({ type }) => !KINDS.includes(type));
   if (unknown !== undefined) {
     throw new TensimError('UNSUPPORTED_LAYER', `"${model.label}" has a layer of type ${JSON.stringify(unknown.type)}`, {
@@ -104,7 +94,7 @@ function checkSupported(model: Model, measure: 'gaussian' | 'tensor'): void {
   }
 }
 
-function requireEqualDegree(a: Model, b: Model): void {
+function requireEqualDegree(a: Outline, b: Outline): void {
   const [left, right] = [blocksOf(a).length, blocksOf(b).length];
   if (left === right) return;
   throw new TensimError(
@@ -118,7 +108,7 @@ function requireEqualDegree(a: Model, b: Model): void {
  * What keeps models from being compared block by block: there a bilinear block can stand beside a bilinear block only, and attention beside
  * attention. Null: nothing.
  */
-export function unequalKinds(models: readonly Model[]): TensimError | null {
+export function unequalKinds(models: readonly Outline[]): TensimError | null {
   const longest = models.reduce((best, model) => (blocksOf(model).length > blocksOf(best).length ? model : best));
   const kinds = blocksOf(longest);
   for (const model of models) {
@@ -133,7 +123,7 @@ export function unequalKinds(models: readonly Model[]): TensimError | null {
   return null;
 }
 
-function requireEqualSize(a: Model, b: Model, what: string, size: (model: Model) => number): void {
+function requireEqualSize(a: Outline, b: Outline, what: string, size: (model: Outline) => number): void {
   if (size(a) === size(b)) return;
   throw new TensimError(
     'SHAPE_MISMATCH',
@@ -141,7 +131,7 @@ function requireEqualSize(a: Model, b: Model, what: string, size: (model: Model)
   );
 }
 
-function requireEqualParameters(a: Model, b: Model): void {
+function requireEqualParameters(a: Outline, b: Outline): void {
   for (const [name, tensor] of a.parameters) {
     const other = b.parameters.get(name);
     if (other === undefined) throw missing(name, a, b);
@@ -158,7 +148,7 @@ function requireEqualParameters(a: Model, b: Model): void {
 
 const WEIGHTS_HINT = 'The measure "weights" needs equal architectures; "gaussian" compares functions';
 
-function missing(name: string, present: Model, absent: Model): TensimError {
+function missing(name: string, present: Outline, absent: Outline): TensimError {
   return new TensimError('SHAPE_MISMATCH', `it is in "${present.label}" but not in "${absent.label}"`, {
     tensor: name,
     hint: WEIGHTS_HINT,
@@ -166,6 +156,6 @@ function missing(name: string, present: Model, absent: Model): TensimError {
 }
 
 /** The kinds of the layers of a model that are not linear, in order. */
-export function blocksOf({ layers }: Model): string[] {
+export function blocksOf({ layers }: Outline): string[] {
   return layers.map(({ type }) => type).filter((type) => type !== 'linear');
 }

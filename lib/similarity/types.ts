@@ -1,5 +1,7 @@
 import type { BackendName, GramRoute } from '../backend/backend.js';
 import type { ModelInputs } from '../model/inputs.js';
+import type { LoadOptions } from '../model/load.js';
+import type { Model } from '../model/model.js';
 import type { DType, Tensor, TensorData } from '../tensor/tensor.js';
 
 /**
@@ -45,7 +47,7 @@ export interface RouteEstimate {
   readonly route: GramRoute;
   /** Floating-point operations, preparation and pairs together. */
   readonly flops: number;
-  /** Bytes moved between main memory and the processor. */
+  /** Bytes moved between main memory and the processor, and the cost of new memory in such bytes. */
   readonly bytes: number;
   readonly seconds: number;
   /** Bytes of all prepared models together. */
@@ -87,9 +89,58 @@ export interface SimilarityOptions {
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
 
+/** A model by its number in the list that was given, by its label or path, or itself. */
+export type ModelChoice = number | string | Model;
+
+export interface MatrixOptions extends SimilarityOptions {
+  /** Compare only these, as the rows, with the columns. Models and paths beside those of the list join it. Default: all of the list. */
+  readonly rows?: readonly ModelChoice[] | undefined;
+  /** Compare the rows with these instead of with each other. Default: all of the list. */
+  readonly columns?: readonly ModelChoice[] | undefined;
+  /** Compare the rows with this one: `columns` of one. */
+  readonly reference?: ModelChoice | undefined;
+  /** Compare every model with as many before and after it; what lies outside of this band is NaN. */
+  readonly window?: number | undefined;
+  /** Compare every model with the next: a `window` of 1. */
+  readonly consecutive?: boolean | undefined;
+  /** Take every n-th model of the list only, from the first. */
+  readonly every?: number | undefined;
+  /**
+   * Take the models of these training steps only, single ones or from … to: by the metadata `step` of the checkpoint, or else the last
+   * number in its label.
+   */
+  readonly steps?: readonly (number | readonly [from: number, to: number])[] | undefined;
+  /** How models in files are read. */
+  readonly load?: Pick<LoadOptions, 'model' | 'config'> | undefined;
+  /**
+   * What models prepared for the comparison may take at a time, in bytes or as '128MiB': others are read again when their turn comes.
+   * The result (8 bytes for every inner product and every similarity) is not counted. Default: no limit.
+   */
+  readonly memoryLimit?: number | string | undefined;
+  /**
+   * A file that keeps the inner products: those in it are not computed again, be it after an interruption, or because models were
+   * added. Made if it is not there. Not used by the measure `behavioural`, which compares quickly.
+   */
+  readonly state?: string | undefined;
+  /** Called with every finished part of the Gram matrix, in no particular order. */
+  readonly onTile?: ((tile: FinishedTile) => void) | undefined;
+}
+
+/** Inner products of some models with some others. */
+export interface FinishedTile {
+  /** Labels. */
+  readonly rows: readonly string[];
+  readonly columns: readonly string[];
+  /** (rows, columns), row-major. */
+  readonly gram: Float64Array;
+}
+
 export interface Progress {
-  /** `evaluate`: models run on the inputs of `behavioural`; `sample`: random inputs evaluated, of as many as seem to be needed. */
-  readonly phase: 'evaluate' | 'sample' | 'prepare' | 'compare';
+  /**
+   * `open`: files read to learn what they hold; `evaluate`: models run on the inputs of `behavioural`; `sample`: random inputs evaluated,
+   * of as many as seem to be needed; `compare` counts pairs.
+   */
+  readonly phase: 'open' | 'evaluate' | 'sample' | 'prepare' | 'compare';
   readonly done: number;
   readonly total: number;
 }
@@ -182,8 +233,22 @@ export interface SimilarityResult extends ResultInfo {
   readonly behaviour?: Behaviour;
 }
 
-/** Rows of a square matrix; row i is a Float64Array. Symmetric to the bit. */
+/** Rows of a matrix; row i is a Float64Array. Square ones are symmetric to the bit. */
 export type Matrix = readonly Float64Array[];
+
+/** What there was to do for a matrix, and what was done. Two models that hold the same weights count as one. */
+export interface Work {
+  /** Pairs of different models, and every model with itself. */
+  readonly pairs: number;
+  /** Of these, found in the state file. */
+  readonly reused: number;
+  /** How often a model was prepared: once each, or more where the memory limit did not let all stay. */
+  readonly prepared: number;
+  /** Labels of models that are equal, one list per model. */
+  readonly same: readonly (readonly string[])[];
+  /** What had to be cut off a damaged state file, in bytes. */
+  readonly discarded: number;
+}
 
 /** A difference of two models of a matrix: `to` − `from`, by index. */
 export interface Step {
@@ -193,6 +258,8 @@ export interface Step {
 
 export interface SimilarityMatrix extends ResultInfo {
   readonly labels: readonly string[];
+  /** How far from the diagonal pairs were compared; null: all. Beyond it is NaN. */
+  readonly window: number | null;
   /** Inner products. */
   readonly gram: Matrix;
   /** Similarities; the diagonal is exactly 1. */
@@ -211,9 +278,34 @@ export interface SimilarityMatrix extends ResultInfo {
   };
   /** For the measure `behavioural`. */
   readonly behaviour?: BehaviourMatrix;
+  readonly work: Work;
   /**
    * Cosine between two differences of models, `first.to − first.from` and `second.to − second.from`, from the Gram matrix.
    * @throws TensimError `ZERO_NORM` if one of the differences is zero.
    */
   direction(first: Step, second: Step): number;
+}
+
+/** Models against others: what `rows`, `columns` and `reference` ask for. */
+export interface CrossSimilarity extends ResultInfo {
+  /** Labels. */
+  readonly rows: readonly string[];
+  readonly columns: readonly string[];
+  /** Inner products, (rows, columns). */
+  readonly gram: Matrix;
+  /** Similarities, (rows, columns). */
+  readonly cosine: Matrix;
+  /** Standard errors of the similarities, where they were sampled. */
+  readonly cosineError?: Matrix;
+  /** ‖a‖ of every row and of every column. */
+  readonly rowNorms: Float64Array;
+  readonly columnNorms: Float64Array;
+  readonly perOutput?: {
+    readonly names: readonly string[];
+    /** One matrix per output; NaN where a slice is zero. */
+    readonly gram: readonly Matrix[];
+    readonly cosine: readonly Matrix[];
+    readonly cosineError?: readonly Matrix[];
+  };
+  readonly work: Work;
 }

@@ -69,9 +69,12 @@ export function encodeFloats(values: TensorData, format: FloatFormat): Uint8Arra
   return bytes;
 }
 
-/** Reverses the bytes of every element in place: between little-endian files and big-endian hosts. */
+/** Reverses the bytes of every element, of 1, 2, 4 or 8, in place: between files and hosts of different byte order. */
 export function reverseElements(bytes: Uint8Array, width: number): void {
-  for (let start = 0; start < bytes.length; start += width) bytes.subarray(start, start + width).reverse();
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (width === 2) buffer.swap16();
+  else if (width === 4) buffer.swap32();
+  else if (width === 8) buffer.swap64();
 }
 
 let float16Widened: Uint32Array | undefined;

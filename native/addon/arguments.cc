@@ -132,6 +132,15 @@ Method read_method(const Napi::Value& value) {
   fail(value.Env(), "INVALID_ARGUMENT", "method must be one-block, two-block, closure or tensor");
 }
 
+Route read_route(const Napi::Value& value) {
+  if (!present(value)) return Route::kFactor;
+  const std::string text = read_string(value, "route");
+  if (text == "factor") return Route::kFactor;
+  if (text == "unfolded") return Route::kUnfolded;
+  if (text == "dense") return Route::kDense;
+  fail(value.Env(), "INVALID_ARGUMENT", "route must be factor, unfolded or dense");
+}
+
 std::string read_string(const Napi::Value& value, const std::string& what) {
   if (!value.IsString()) fail(value.Env(), "INVALID_ARGUMENT", what + " must be a string");
   return value.As<Napi::String>().Utf8Value();

@@ -29,6 +29,7 @@ std::size_t read_count(const Napi::Value& value, const std::string& what);
 
 // `one-block`, `two-block`, `closure` or `tensor`.
 Method read_method(const Napi::Value& value);
+Route read_route(const Napi::Value& value);
 
 double read_number(const Napi::Value& value, const std::string& what);
 

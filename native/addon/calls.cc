@@ -20,6 +20,7 @@ class PrepareCall final : public AsyncCall {
     const Napi::Object source = read_object(value, "source");
     if (read_string(source.Get("kind"), "kind") == "chain") {
       method_ = read_method(source.Get("method"));
+      route_ = read_route(source.Get("route"));
       inputs_ = read_size(source.Get("inputs"), "inputs");
       positions_ = read_count(source.Get("positions"), "positions");
       law_ = read_law(source.Get("law"), inputs_, *this);
@@ -39,7 +40,7 @@ class PrepareCall final : public AsyncCall {
 
  private:
   AnyPrepared build(const Context& context) const {
-    if (!features_) return prepare_chain(context, method_, dtype_, layers_, law_, inputs_, positions_);
+    if (!features_) return prepare_chain(context, method_, route_, dtype_, layers_, law_, inputs_, positions_);
     if (dtype_ == DType::kFloat64) return prepare_features<double>(segments_);
     return prepare_features<float>(segments_);
   }
@@ -47,6 +48,7 @@ class PrepareCall final : public AsyncCall {
   DType dtype_ = DType::kFloat64;
   bool features_ = false;
   Method method_ = Method::kOneBlock;
+  Route route_ = Route::kFactor;
   std::size_t inputs_ = 0, positions_ = 1;
   WhitenedLaw law_;
   std::vector<LayerView> layers_;

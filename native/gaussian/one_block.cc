@@ -43,7 +43,25 @@ struct FoldedFront {
     borrowed.view = w;
     return borrowed;
   }
+
+  // P itself, leaving the identity.
+  FoldedMatrix take(std::size_t inputs) {
+    FoldedMatrix taken = identity ? scaled_identity(inputs, sigma) : std::move(matrix);
+    identity = true;
+    sigma = 1;
+    matrix = {};
+    return taken;
+  }
 };
+
+// How many layers make up the embedding: up to the narrowest one before the block.
+std::size_t embedding_layers(const std::vector<LayerView>& layers) {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < layers.size() && layers[i].type == LayerType::kLinear; ++i) {
+    if (count == 0 || layers[i].weight.rows < layers[count - 1].weight.rows) count = i + 1;
+  }
+  return count;
+}
 
 }  // namespace
 
@@ -56,7 +74,7 @@ FoldedMatrix FoldedMatrix::allocate(std::size_t rows, std::size_t columns) {
 }
 
 QuadraticMap fold(const Context& context, const std::vector<LayerView>& layers, const WhitenedLaw& law,
-                  std::size_t inputs) {
+                  std::size_t inputs, bool unfold) {
   FoldedFront front;
   front.sigma = law.sigma;
   front.offset = vector_of(law.mean, inputs);
@@ -67,8 +85,13 @@ QuadraticMap fold(const Context& context, const std::vector<LayerView>& layers, 
 
   QuadraticMap map;
   map.inputs = absent(law.factor) ? inputs : law.factor.columns;
-  for (const LayerView& layer : layers) {
+  const bool has_block = std::any_of(layers.begin(), layers.end(),
+                                     [](const LayerView& layer) { return layer.type != LayerType::kLinear; });
+  const std::size_t embedded = unfold && has_block ? embedding_layers(layers) : layers.size();
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const LayerView& layer = layers[i];
     context.control.throw_if_aborted();
+    if (i == embedded) map.embedding = front.take(inputs);
     if (layer.type == LayerType::kLinear && !map.block) {  // before the block
       std::vector<double> offset = affine(context, layer.weight, front.offset, layer.bias);
       front.matrix = front.after(context, layer.weight);
@@ -91,9 +114,9 @@ QuadraticMap fold(const Context& context, const std::vector<LayerView>& layers, 
       map.constant = vector_of(layer.down_bias, map.down.view.rows);
       for (double& c : map.constant) c *= layer.beta;
       if (layer.alpha != 0) {
-        map.linear = front.identity ? scaled_identity(inputs, layer.alpha * front.sigma)
+        map.linear = front.identity ? scaled_identity(layer.left.columns, layer.alpha * front.sigma)
                                     : scaled(front.matrix.view, layer.alpha);
-        for (std::size_t i = 0; i < map.constant.size(); ++i) map.constant[i] += layer.alpha * front.offset[i];
+        for (std::size_t c = 0; c < map.constant.size(); ++c) map.constant[c] += layer.alpha * front.offset[c];
       }
     }
   }
@@ -109,33 +132,45 @@ Moments moments(const Context& context, const QuadraticMap& map) {
   Moments result;
   result.constant = map.constant;
   result.mean = map.constant;
-  const std::size_t outputs = map.outputs, inputs = map.inputs, units = map.block ? map.left.view.rows : 0;
+  const std::size_t outputs = map.outputs, units = map.block ? map.left.view.rows : 0;
+  const std::size_t width = map.block ? map.left.view.columns : map.inputs;
 
   if (!absent(map.linear.view)) {
-    result.linear = AlignedBuffer<double>(outputs * inputs);
+    result.linear = AlignedBuffer<double>(outputs * width);
     for (std::size_t c = 0; c < outputs; ++c) {
-      for (std::size_t j = 0; j < inputs; ++j) result.linear[c * inputs + j] = element(map.linear.view, c, j);
+      for (std::size_t j = 0; j < width; ++j) result.linear[c * width + j] = element(map.linear.view, c, j);
     }
   }
-  if (units == 0) return result;
 
   // Σ_h D_ch l_h R_h and its mirror image, as products of D with scaled columns.
   const auto add_biased = [&](const std::vector<double>& bias, const MatrixView& other) {
-    if (!any(bias)) return;
+    if (units == 0 || !any(bias)) return;
     FoldedMatrix weighted = scaled(map.down.view, 1);
     for (std::size_t c = 0; c < outputs; ++c) {
       for (std::size_t h = 0; h < units; ++h) weighted.own[c * units + h] *= bias[h];
     }
-    if (result.linear.empty()) result.linear = AlignedBuffer<double>::zeros(outputs * inputs);
-    gemm<double>(context, weighted.view, other, result.linear.data(), static_cast<std::ptrdiff_t>(inputs), 1, true);
+    if (result.linear.empty()) result.linear = AlignedBuffer<double>::zeros(outputs * width);
+    gemm<double>(context, weighted.view, other, result.linear.data(), static_cast<std::ptrdiff_t>(width), 1, true);
   };
   add_biased(map.left_bias, map.right.view);
   add_biased(map.right_bias, map.left.view);
+  const bool embedded = !absent(map.embedding.view);
+  if (embedded && !result.linear.empty()) {
+    const MatrixView through = MatrixView::row_major(result.linear.data(), outputs, width);
+    result.linear = std::move(multiply(context, through, map.embedding.view).own);
+  }
+
+  FoldedMatrix metric_left;  // L P Pᵀ
+  if (embedded) {
+    const FoldedMatrix metric = multiply(context, map.embedding.view, map.embedding.view.transposed());
+    metric_left = multiply(context, map.left.view, metric.view);
+  }
+  const MatrixView& left = embedded ? metric_left.view : map.left.view;
 
   std::vector<double> traces(units);
   context.parallel_for(units, [&](std::size_t h) {
     double sum = 0;
-    for (std::size_t j = 0; j < inputs; ++j) sum += element(map.left.view, h, j) * element(map.right.view, h, j);
+    for (std::size_t j = 0; j < width; ++j) sum += element(left, h, j) * element(map.right.view, h, j);
     traces[h] = sum;
   });
   for (std::size_t c = 0; c < outputs; ++c) {

@@ -27,6 +27,7 @@ template <class T>
 struct MicroKernels {
   int mr;     // rows of a micro-tile, even
   int nr;     // columns, even
+  int width;  // elements in one vector
   int lanes;  // doubles in one vector: the slots of an output's running sum in `sums` below
 
   // c[i·row_stride + j·column_stride] += Σ_k a[k,i] b[k,j] for i < rows ≤ mr, j < columns ≤ nr. Strides are in
@@ -44,6 +45,17 @@ struct MicroKernels {
   //   output c
   void (*pair_finish)(std::size_t depth, const T* a, const T* b, const double* partial, std::size_t outputs,
                       const double* da, const double* db, double* sums);
+
+  // Products of each of mr vectors with each of nr / width others, lane by lane: with `width` elements to a register,
+  //   sums[(i·(nr / width) + j)·width + lane] += Σ_k a_i[k·width + lane] b_j[k·width + lane]
+  // over `length` elements; a last part of a register counts too. The sums are aligned, the vectors need not be.
+  void (*products)(std::size_t length, const T* const* a, const T* const* b, T* sums);
+
+  // Part of one row of Σ_h d_h (L_h R_hᵀ + R_h L_hᵀ), for several outputs at once (gaussian/dense_form.h):
+  //   out[c·out_row + j] = Σ_h d[h·d_step + c] (l[h] · right[h·nr + j] + r[h] · left[h·nr + j])
+  // for c < outputs ≤ mr, j < columns ≤ nr. `left` and `right` are column panels, l and r the row's own elements of all units.
+  void (*form)(std::size_t units, const T* l, const T* r, const T* left, const T* right, const T* d,
+               std::ptrdiff_t d_step, T* out, std::ptrdiff_t out_row, int outputs, int columns);
 
   // c[i·c_row + j] (+)= Σ_k a[i·a_row + k·a_step] b[k·b_step + j] for small products, read in place: nothing is packed, and the columns of b
   // and c are contiguous. No alignment is needed.

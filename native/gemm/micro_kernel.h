@@ -2,7 +2,9 @@
 // kernels_*.cc files.
 #pragma once
 
+#include "form_kernel.h"
 #include "normals_kernel.h"
+#include "product_kernel.h"
 #include "series_kernel.h"
 #include "vector_kernel.h"
 
@@ -160,10 +162,13 @@ struct MicroKernel {
     using Vectors = VectorKernel<V>;
     return {MR,
             kColumns,
+            kWidth,
             kLanes,
             &gemm,
             &pair_partial,
             &pair_finish,
+            &ProductKernel<V, MR, NV>::run,
+            &FormKernel<V, MR, NV>::run,
             &Vectors::small,
             &Vectors::dot,
             &Vectors::sum,

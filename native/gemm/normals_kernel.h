@@ -116,8 +116,7 @@ struct NormalsKernel {
     threefry(key0, key1, words0, words1);
     for (int i = 0; i < kLanes; ++i) {
       const std::uint64_t high = words0[i], low = words1[i];
-      const double radius =
-          sqrt(-2 * logarithm((to_double(high << 12 | low >> 20) + 0.5) * (1.0 / 17592186044416.0)));
+      const double radius = sqrt(-2 * logarithm((to_double(high << 12 | low >> 20) + 0.5) * (1.0 / 17592186044416.0)));
       const std::uint64_t turn = low & 0xfffff, quadrant = (turn + 0x20000) >> 18;
       constexpr double kStep = 2 * 3.141592653589793 / 1048576;
       const double angle = (to_double(turn) - to_double(quadrant << 18)) * kStep, square = angle * angle;

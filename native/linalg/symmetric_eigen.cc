@@ -68,17 +68,20 @@ std::vector<Rotation> diagonalise(const Context& context, std::vector<double>& d
   return rotations;
 }
 
-// The matrix divided by a power of two near its largest entry, which is returned: squares neither overflow nor vanish.
-double scale_into(const double* matrix, std::size_t length, double* target) {
+// The matrix of a lower triangle divided by a power of two near its largest entry, which is returned: squares neither overflow nor
+// vanish.
+double scale_into(const double* matrix, std::size_t size, double* target) {
   double largest = 0;
-  for (std::size_t i = 0; i < length; ++i) {
+  for (std::size_t i = 0; i < size * size; ++i) {
     if (!std::isfinite(matrix[i])) {
       throw Error("NOT_FINITE", "an entry of a symmetric matrix is not finite: it has no eigenvalues");
     }
     largest = std::max(largest, std::abs(matrix[i]));
   }
   const double scale = largest == 0 ? 1 : std::ldexp(1.0, std::clamp(std::ilogb(largest), -1000, 1000));
-  for (std::size_t i = 0; i < length; ++i) target[i] = matrix[i] / scale;
+  for (std::size_t i = 0; i < size; ++i) {
+    for (std::size_t j = 0; j <= i; ++j) target[i * size + j] = target[j * size + i] = matrix[i * size + j] / scale;
+  }
   return scale;
 }
 
@@ -88,11 +91,11 @@ EigenPairs symmetric_eigen(const Context& context, const double* matrices, std::
                            std::size_t wanted) {
   const std::size_t square = size * size;
   EigenPairs pairs{std::vector<double>(count * size), std::vector<double>(count * wanted * size)};
-  // The flops of the reduction, Σ 4i²; all else is small beside it.
-  context.control.expect(count * (2 * size * (size + 1) * (2 * size + 1) / 3));
+  // The flops of the reduction, Σ 6i²; all else is small beside it.
+  context.control.expect(count * (size == 0 ? 0 : (size - 1) * size * (2 * size - 1)));
   context.parallel_for(count, [&](std::size_t m) {
     AlignedBuffer<double> work(square);
-    const double scale = scale_into(matrices + m * square, square, work.data());
+    const double scale = scale_into(matrices + m * square, size, work.data());
     Tridiagonal reduced(context, work.data(), size);
     const std::vector<Rotation> rotations = diagonalise(context, reduced.diagonal, reduced.off_diagonal);
     const std::vector<double>& d = reduced.diagonal;

@@ -1,35 +1,35 @@
 #include "tridiagonal.h"
 
-#include <algorithm>
 #include <cmath>
 
 namespace tensim {
 
 // H = 1 − β v vᵀ empties row i left of its off-diagonal and acts on the leading i×i part:
-// p = β A v, w = p − ½β(p·v) v, A ← A − v wᵀ − w vᵀ.
+// p = β A v, w = p − ½β(p·v) v, A ← A − v wᵀ − w vᵀ. Both triangles are kept up: a pass of one kernel over the whole square is
+// faster than two over rows of half a triangle (eleven matrices of 256 with all that follows: 128 ms → 84 ms).
 Tridiagonal::Tridiagonal(const Context& context, double* matrix, std::size_t size)
-    : diagonal(size),
-      off_diagonal(size),
-      kernels_(context.kernels.f64),
-      matrix_(matrix),
-      size_(size),
-      betas_(size) {
-  std::vector<double> w(size);
+    : diagonal(size), off_diagonal(size), kernels_(context.kernels.f64), matrix_(matrix), size_(size), betas_(size) {
+  // The sides of the update as a product of depth two: [−v | −w] (i, 2), and w over v (2, i).
+  std::vector<double> columns(2 * size), rows(2 * size);
+  double* w = rows.data();
+  const auto stride = static_cast<std::ptrdiff_t>(size);
   for (std::size_t i = size; i-- > 1;) {
     context.control.throw_if_aborted();
     double* v = row(i);
     off_diagonal[i - 1] = reflection(v, i, betas_[i]);
     const double beta = betas_[i];
     if (beta != 0) {
-      multiply_lower(v, i, w.data());
-      const double overlap = beta * kernels_.dot(i, w.data(), v);
-      for (std::size_t k = 0; k < i; ++k) w[k] = beta * (w[k] - overlap / 2 * v[k]);
-      for (std::size_t j = 0; j < i; ++j) {
-        kernels_.axpy(j + 1, -v[j], w.data(), row(j), true);
-        kernels_.axpy(j + 1, -w[j], v, row(j), true);
+      kernels_.small(1, i, i, v, 0, 1, matrix_, stride, w, 0, true);
+      const double overlap = beta * kernels_.dot(i, w, v);
+      for (std::size_t k = 0; k < i; ++k) {
+        w[k] = beta * (w[k] - overlap / 2 * v[k]);
+        rows[size + k] = v[k];
+        columns[2 * k] = -v[k];
+        columns[2 * k + 1] = -w[k];
       }
+      kernels_.small(i, i, 2, columns.data(), 2, 1, w, stride, matrix_, stride, false);
     }
-    context.control.advance(4 * i * i);
+    context.control.advance(6 * i * i);
   }
   for (std::size_t i = 0; i < size; ++i) diagonal[i] = row(i)[i];
 }
@@ -45,16 +45,6 @@ double Tridiagonal::reflection(double* row, std::size_t length, double& beta) co
   row[last] = end - value;
   beta = 2 / (rest + row[last] * row[last]);
   return value;
-}
-
-// A v for the leading part, each entry of the lower triangle read once.
-void Tridiagonal::multiply_lower(const double* v, std::size_t length, double* product) const {
-  std::fill_n(product, length, 0.0);
-  for (std::size_t j = 0; j < length; ++j) {
-    const double* a = row(j);
-    kernels_.axpy(j, v[j], a, product, true);
-    product[j] += kernels_.dot(j + 1, a, v);
-  }
 }
 
 void Tridiagonal::reflect_back(double* x) const {

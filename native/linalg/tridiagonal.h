@@ -7,8 +7,8 @@
 
 namespace tensim {
 
-// A symmetric matrix as Q T Qᵀ, T tridiagonal: the twin of lib/fallback/linalg/tridiagonal.ts. The matrix, row-major, is overwritten
-// below its diagonal by the vectors of the reflections, and must outlive this.
+// A symmetric matrix as Q T Qᵀ, T tridiagonal: the twin of lib/fallback/linalg/tridiagonal.ts. The matrix, row-major and whole, is
+// overwritten, below its diagonal by the vectors of the reflections, and must outlive this.
 class Tridiagonal {
  public:
   Tridiagonal(const Context& context, double* matrix, std::size_t size);
@@ -21,7 +21,6 @@ class Tridiagonal {
 
  private:
   double reflection(double* row, std::size_t length, double& beta) const;
-  void multiply_lower(const double* v, std::size_t length, double* product) const;
   double* row(std::size_t i) const { return matrix_ + i * size_; }
 
   const MicroKernels<double>& kernels_;

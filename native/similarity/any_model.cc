@@ -8,7 +8,7 @@ namespace tensim {
 namespace {
 
 template <class T>
-AnyPrepared prepare_as(const Context& context, Method method, const std::vector<LayerView>& layers,
+AnyPrepared prepare_as(const Context& context, Method method, Route route, const std::vector<LayerView>& layers,
                        const WhitenedLaw& law, std::size_t inputs, std::size_t positions) {
   switch (method) {
     case Method::kTwoBlock:
@@ -18,7 +18,8 @@ AnyPrepared prepare_as(const Context& context, Method method, const std::vector<
     case Method::kTensor:
       return prepare_tensor<T>(context, layers, law, inputs, positions);
     default: {
-      PreparedModel<T> model = prepare<T>(context, fold(context, layers, law, inputs));
+      PreparedModel<T> model =
+          prepare<T>(context, fold(context, layers, law, inputs, route == Route::kUnfolded), route);
       model.positions = positions;
       return model;
     }
@@ -48,10 +49,11 @@ GramTile tile_of(const Context& context, const GramJob& job, const std::vector<c
 
 }  // namespace
 
-AnyPrepared prepare_chain(const Context& context, Method method, DType dtype, const std::vector<LayerView>& layers,
-                          const WhitenedLaw& law, std::size_t inputs, std::size_t positions) {
-  return dtype == DType::kFloat64 ? prepare_as<double>(context, method, layers, law, inputs, positions)
-                                  : prepare_as<float>(context, method, layers, law, inputs, positions);
+AnyPrepared prepare_chain(const Context& context, Method method, Route route, DType dtype,
+                          const std::vector<LayerView>& layers, const WhitenedLaw& law, std::size_t inputs,
+                          std::size_t positions) {
+  return dtype == DType::kFloat64 ? prepare_as<double>(context, method, route, layers, law, inputs, positions)
+                                  : prepare_as<float>(context, method, route, layers, law, inputs, positions);
 }
 
 GramTile any_tile(const Context& context, const GramJob& job, const std::vector<const AnyPrepared*>& rows,

@@ -18,8 +18,10 @@ enum class Method { kOneBlock, kTwoBlock, kClosure, kTensor };
 using AnyPrepared = std::variant<PreparedModel<double>, PreparedModel<float>, ClosureModel<double>, ClosureModel<float>,
                                  TwoBlockModel<double>, TwoBlockModel<float>, TensorModel<double>, TensorModel<float>>;
 
-AnyPrepared prepare_chain(const Context& context, Method method, DType dtype, const std::vector<LayerView>& layers,
-                          const WhitenedLaw& law, std::size_t inputs, std::size_t positions);
+// `route` is for kOneBlock alone.
+AnyPrepared prepare_chain(const Context& context, Method method, Route route, DType dtype,
+                          const std::vector<LayerView>& layers, const WhitenedLaw& law, std::size_t inputs,
+                          std::size_t positions);
 
 // The tile of models of whatever method. Throws INVALID_ARGUMENT unless all were prepared by the same one with the same element type.
 GramTile any_tile(const Context& context, const GramJob& job, const std::vector<const AnyPrepared*>& rows,

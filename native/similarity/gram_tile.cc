@@ -2,163 +2,127 @@
 
 #include <algorithm>
 
-#include "pair_kernel.h"
+#include "../gaussian/dense_form.h"
+#include "feature_products.h"
+#include "quadratic_products.h"
 
 namespace tensim {
 namespace {
 
-// Flops in one task: some tenths of a millisecond, so that handing tasks out costs nothing beside doing them.
-constexpr std::size_t kFlopsPerTask = std::size_t{1} << 24;
-
-// Pairs are taken in squares of this many models by as many, which then stay in the last cache while they are needed.
-constexpr std::size_t kNeighbours = 4;
-
-struct Pair {
-  std::size_t row, column;
-};
-
-// One part of one pair, and where its sums go.
-struct Unit {
-  std::size_t pair;
-  std::size_t part;
-  bool quadratic;  // else the pair's features and constants
-};
-
-// Weights of the three orthogonal components: ⟨f, g⟩ = quadratic · P + linear · w·w' + constant · (m m' or e e').
-struct Weights {
-  double quadratic, linear;
-  bool means;
-};
+template <class T>
+using Models = std::vector<const PreparedModel<T>*>;
 
 template <class T>
-Weights weights_of(Measure measure, const PreparedModel<T>& a, const PreparedModel<T>& b) {
-  if (measure == Measure::kGaussian) return {1, 1, true};
-  // The legs of a block are symmetrised on (1, z), which halves what one leg carries alone; a linear chain has a single
-  // leg.
-  if (a.block != b.block) {
-    throw Error("SHAPE_MISMATCH",
-                "the tensor measure compares chains of the same degree only: one has a block, the other has none");
-  }
-  return a.block ? Weights{0.5, 0.5, false} : Weights{0, 1, false};
-}
-
-}  // namespace
-
-template <class T>
-GramTile gram_tile(const Context& context, const GramJob& job, const std::vector<const PreparedModel<T>*>& rows,
-                   const std::vector<const PreparedModel<T>*>& columns) {
-  GramTile tile;
-  tile.total.assign(rows.size() * columns.size(), 0.0);
-  if (rows.empty() || columns.empty()) return tile;
+void check(const Models<T>& rows, const Models<T>& columns) {
   const PreparedModel<T>& first = *rows.front();
-  const std::size_t outputs = first.outputs;
+  const std::vector<std::size_t>* offsets = nullptr;
   for (const auto* list : {&rows, &columns}) {
     for (const PreparedModel<T>* model : *list) {
-      const bool features_fit = model->feature_offsets.empty() || first.feature_offsets.empty() ||
-                                model->feature_offsets == first.feature_offsets;
-      if (model->outputs != outputs || model->depth != first.depth || model->positions != first.positions ||
+      if (model->route != first.route) throw Error("INVALID_ARGUMENT", "the models of a tile take different routes");
+      if (!model->feature_offsets.empty() && offsets == nullptr) offsets = &model->feature_offsets;
+      const bool features_fit = model->feature_offsets.empty() || model->feature_offsets == *offsets;
+      if (model->outputs != first.outputs || model->inputs != first.inputs || model->positions != first.positions ||
           !features_fit) {
         throw Error("SHAPE_MISMATCH", "the models of a tile differ in their inputs or outputs");
       }
     }
   }
+}
 
-  const PairKernel<T> kernel(context, first.depth);
-  std::vector<Pair> pairs;
-  std::vector<Unit> units;
-  std::vector<std::size_t> task_ends;  // in units
-  std::size_t in_task = 0;
-  std::uint64_t total_flops = 0;
-  const auto add = [&](Unit unit, std::size_t flops) {
-    units.push_back(unit);
-    in_task += flops;
-    total_flops += flops;
-    if (in_task >= kFlopsPerTask) {
-      task_ends.push_back(units.size());
-      in_task = 0;
-    }
+// The legs of a block are symmetrised on (1, z), which halves what one leg carries alone; a linear chain has a single leg.
+template <class T>
+double weight_of(Measure measure, const PreparedModel<T>& a, const PreparedModel<T>& b) {
+  if (measure == Measure::kGaussian) return 1;
+  if (a.block != b.block) {
+    throw Error("SHAPE_MISMATCH",
+                "the tensor measure compares chains of the same degree only: one has a block, the other has none");
+  }
+  return a.block ? 0.5 : 1;
+}
+
+// The products of the vectors that `part` gives for each model, one of length offsets[c + 1] − offsets[c] per output.
+template <class T, class Part>
+FeatureProducts<T> products_of(const Context& context, bool symmetric, const Models<T>& rows, const Models<T>& columns,
+                               const std::vector<std::size_t>& offsets, const Part& part) {
+  const auto vectors = [&](const Models<T>& models) {
+    std::vector<const T*> result;
+    for (const PreparedModel<T>* model : models) result.push_back(part(*model).empty() ? nullptr : part(*model).data());
+    return result;
   };
-  const auto unit_flops = [&](const Unit& unit) -> std::size_t {
-    const PreparedModel<T>&a = *rows[pairs[unit.pair].row], &b = *columns[pairs[unit.pair].column];
-    return unit.quadratic ? kernel.flops(a, b, unit.part) : 2 * a.features.size() + 2 * outputs;
-  };
-  const auto add_pair = [&](std::size_t i, std::size_t j) {
-    weights_of(job.measure, *rows[i], *columns[j]);  // refuse before computing anything
-    pairs.push_back({i, j});
-    const std::size_t pair = pairs.size() - 1, parts = kernel.parts(*rows[i], *columns[j]);
-    for (std::size_t part = 0; part < parts; ++part) {
-      const Unit unit{pair, part, true};
-      add(unit, unit_flops(unit));
-    }
-    const Unit unit{pair, 0, false};
-    add(unit, unit_flops(unit));
-  };
-  for (std::size_t i0 = 0; i0 < rows.size(); i0 += kNeighbours) {
-    for (std::size_t j0 = 0; j0 < columns.size(); j0 += kNeighbours) {
-      for (std::size_t i = i0; i < std::min(rows.size(), i0 + kNeighbours); ++i) {
-        for (std::size_t j = j0; j < std::min(columns.size(), j0 + kNeighbours); ++j) {
-          if (!job.symmetric || i <= j) add_pair(i, j);
-        }
+  return {context, symmetric, vectors(rows), vectors(columns), offsets};
+}
+
+template <class T>
+std::vector<std::size_t> form_offsets(const Models<T>& models) {
+  std::vector<std::size_t> offsets;
+  const PreparedModel<T>& first = *models.front();
+  if (first.route != Route::kDense) return offsets;
+  for (std::size_t c = 0; c <= first.outputs; ++c) offsets.push_back(c * dense_form_size(first.inputs));
+  return offsets;
+}
+
+template <class T>
+std::vector<std::size_t> feature_offsets(const Models<T>& models) {
+  for (const PreparedModel<T>* model : models) {
+    if (!model->feature_offsets.empty()) return model->feature_offsets;
+  }
+  return {};
+}
+
+}  // namespace
+
+// With P_c = 2⟨B_c, B'_c⟩, from factors or from forms:
+//
+//   gaussian            P_c + w_c·w'_c + m_c m'_c
+//   tensor, one block   ½ (P_c + w_c·w'_c) + e_c e'_c
+//   tensor, no block    w_c·w'_c + e_c e'_c
+template <class T>
+GramTile gram_tile(const Context& context, const GramJob& job, const Models<T>& rows, const Models<T>& columns) {
+  GramTile tile;
+  tile.total.assign(rows.size() * columns.size(), 0.0);
+  if (rows.empty() || columns.empty()) return tile;
+  check<T>(rows, columns);
+  for (const PreparedModel<T>* a : rows) {
+    for (const PreparedModel<T>* b : columns) weight_of(job.measure, *a, *b);  // refuse before computing anything
+  }
+
+  const std::size_t outputs = rows.front()->outputs, width = columns.size();
+  const QuadraticProducts<T> quadratic(context, job.symmetric, rows, columns);
+  const FeatureProducts<T> forms = products_of<T>(
+      context, job.symmetric, rows, columns, form_offsets<T>(rows),
+      [](const auto& model) -> const auto& { return model.forms; });
+  const FeatureProducts<T> features = products_of<T>(
+      context, job.symmetric, rows, columns, feature_offsets<T>(rows),
+      [](const auto& model) -> const auto& { return model.features; });
+  context.control.expect(quadratic.flops() + forms.flops() + features.flops());
+  std::vector<double> slices(tile.total.size() * outputs);
+  quadratic.add(slices.data());
+  forms.add(slices.data());
+  features.add(slices.data());
+
+  const bool means = job.measure == Measure::kGaussian;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    for (std::size_t j = job.symmetric ? i : 0; j < width; ++j) {
+      const PreparedModel<T>&a = *rows[i], &b = *columns[j];
+      const double weight = weight_of(job.measure, a, b), positions = static_cast<double>(a.positions);
+      const std::vector<double>&x = means ? a.mean : a.constant, &y = means ? b.mean : b.constant;
+      double* slice = slices.data() + (i * width + j) * outputs;
+      double total = 0;
+      for (std::size_t c = 0; c < outputs; ++c) {
+        slice[c] = positions * (weight * slice[c] + x[c] * y[c]);
+        total += slice[c];
       }
+      tile.total[i * width + j] = total;
+      if (!job.symmetric) continue;
+      tile.total[j * width + i] = total;
+      std::copy(slice, slice + outputs, slices.data() + (j * width + i) * outputs);
     }
   }
-  if (in_task > 0 || task_ends.empty()) task_ends.push_back(units.size());
-  context.control.expect(total_flops);
-
-  std::vector<double> sums(units.size() * outputs);
-  context.parallel_for(task_ends.size(), [&](std::size_t task) {
-    for (std::size_t u = task == 0 ? 0 : task_ends[task - 1]; u < task_ends[task]; ++u) {
-      const Unit& unit = units[u];
-      const PreparedModel<T>&a = *rows[pairs[unit.pair].row], &b = *columns[pairs[unit.pair].column];
-      double* out = sums.data() + u * outputs;
-      const Weights weights = weights_of(job.measure, a, b);
-      if (unit.quadratic) {
-        kernel.run(a, b, unit.part, out);
-        for (std::size_t c = 0; c < outputs; ++c) out[c] *= weights.quadratic;
-      } else {
-        const bool linear = !a.features.empty() && !b.features.empty();
-        const std::vector<double>&x = weights.means ? a.mean : a.constant, &y = weights.means ? b.mean : b.constant;
-        for (std::size_t c = 0; c < outputs; ++c) {
-          out[c] = x[c] * y[c];
-          if (!linear) continue;
-          const std::size_t begin = a.feature_offsets[c], length = a.feature_offsets[c + 1] - begin;
-          out[c] += weights.linear *
-                    context.kernels.of<T>().dot(length, a.features.data() + begin, b.features.data() + begin);
-        }
-      }
-      context.control.advance(unit_flops(unit));
-    }
-  });
-
-  // Add the parts of every pair up, in order.
-  if (job.per_output) tile.per_output.assign(tile.total.size() * outputs, 0.0);
-  std::vector<double> slices(outputs);
-  for (std::size_t u = 0; u < units.size();) {
-    const std::size_t pair = units[u].pair;
-    std::fill(slices.begin(), slices.end(), 0.0);
-    for (; u < units.size() && units[u].pair == pair; ++u) {
-      for (std::size_t c = 0; c < outputs; ++c) slices[c] += sums[u * outputs + c];
-    }
-    double total = 0;
-    for (double& slice : slices) {
-      slice *= static_cast<double>(first.positions);
-      total += slice;
-    }
-    const auto put = [&](std::size_t i, std::size_t j) {
-      const std::size_t at = i * columns.size() + j;
-      tile.total[at] = total;
-      if (job.per_output)
-        std::copy(slices.begin(), slices.end(), tile.per_output.begin() + static_cast<std::ptrdiff_t>(at * outputs));
-    };
-    put(pairs[pair].row, pairs[pair].column);
-    if (job.symmetric) put(pairs[pair].column, pairs[pair].row);
-  }
+  if (job.per_output) tile.per_output = std::move(slices);
   return tile;
 }
 
-template GramTile gram_tile<double>(const Context&, const GramJob&, const std::vector<const PreparedModel<double>*>&,
-                                    const std::vector<const PreparedModel<double>*>&);
-template GramTile gram_tile<float>(const Context&, const GramJob&, const std::vector<const PreparedModel<float>*>&,
-                                   const std::vector<const PreparedModel<float>*>&);
+template GramTile gram_tile<double>(const Context&, const GramJob&, const Models<double>&, const Models<double>&);
+template GramTile gram_tile<float>(const Context&, const GramJob&, const Models<float>&, const Models<float>&);
 
 }  // namespace tensim

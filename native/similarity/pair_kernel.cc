@@ -18,13 +18,10 @@ constexpr std::size_t kPanelsPerPart = 16;
 }  // namespace
 
 template <class T>
-PairKernel<T>::PairKernel(const Context& context, std::size_t depth)
-    : context_(context), kernels_(context.kernels.of<T>()), kc_(std::max<std::size_t>(depth, 1)) {
+PairKernel<T>::PairKernel(const Context& context) : context_(context), kernels_(context.kernels.of<T>()) {
   // A column panel is read once per row panel, so it should stay in the second cache: at most a quarter of it.
   static const CacheSizes caches = cache_sizes();
-  const std::size_t most =
-      std::max<std::size_t>(256, caches.l2 / (4 * static_cast<std::size_t>(kernels_.nr) * sizeof(T)));
-  kc_ = ceil_div(kc_, ceil_div(kc_, most));
+  most_ = std::max<std::size_t>(256, caches.l2 / (4 * static_cast<std::size_t>(kernels_.nr) * sizeof(T)));
 }
 
 template <class T>
@@ -36,34 +33,46 @@ template <class T>
 std::size_t PairKernel<T>::flops(const PreparedModel<T>& a, const PreparedModel<T>& b, std::size_t part) const {
   const std::size_t row_units = static_cast<std::size_t>(kernels_.mr) / 2, first = part * kPanelsPerPart * row_units;
   const std::size_t units = std::min(kPanelsPerPart * row_units, a.units - first);
-  return 2 * units * b.units * (4 * a.depth + a.outputs);
+  return 2 * units * b.units * (4 * b.depth + a.outputs);
 }
 
 template <class T>
-void PairKernel<T>::run(const PreparedModel<T>& a, const PreparedModel<T>& b, std::size_t part, double* sums) const {
+const T* PairKernel<T>::panels(const PreparedModel<T>& a, std::size_t part) const {
+  return a.row_panels.data() + part * kPanelsPerPart * static_cast<std::size_t>(kernels_.mr) * a.depth;
+}
+
+template <class T>
+std::size_t PairKernel<T>::panel_count(const PreparedModel<T>& a, std::size_t part) const {
+  return std::min(a.row_panel_count - part * kPanelsPerPart, kPanelsPerPart);
+}
+
+template <class T>
+void PairKernel<T>::run(const PreparedModel<T>& a, const PreparedModel<T>& b, std::size_t part, const T* row_panels,
+                        double* sums) const {
   const auto mr = static_cast<std::size_t>(kernels_.mr), nr = static_cast<std::size_t>(kernels_.nr);
   const auto lanes = static_cast<std::size_t>(kernels_.lanes);
-  const std::size_t depth = a.depth, outputs = a.outputs;
-  const std::size_t p0 = part * kPanelsPerPart, p1 = std::min(a.row_panel_count, p0 + kPanelsPerPart);
-  const bool blocked = kc_ < depth;
+  const std::size_t depth = b.depth, outputs = a.outputs;
+  const std::size_t kc = depth == 0 ? 1 : ceil_div(depth, ceil_div(depth, most_));
+  const std::size_t p0 = part * kPanelsPerPart, count = panel_count(a, part);
+  const bool blocked = kc < depth;
 
   AlignedBuffer<double> lane_sums = AlignedBuffer<double>::zeros(outputs * lanes);
-  AlignedBuffer<double> partial(blocked ? (p1 - p0) * mr * nr : 0);
+  AlignedBuffer<double> partial(blocked ? count * mr * nr : 0);
   for (std::size_t q = 0; q < b.column_panel_count; ++q) {
     context_.control.throw_if_aborted();
     const T* column_panel = b.column_panels.data() + q * nr * depth;
     const double* column_weights = b.column_weights.data() + q * nr / 2 * outputs;
-    for (std::size_t k0 = 0; k0 < depth || k0 == 0; k0 += kc_) {
-      const std::size_t steps = std::min(kc_, depth - k0);
+    for (std::size_t k0 = 0; k0 < depth || k0 == 0; k0 += kc) {
+      const std::size_t steps = std::min(kc, depth - k0);
       const bool last = k0 + steps >= depth;
-      for (std::size_t p = p0; p < p1; ++p) {
-        const T* row_panel = a.row_panels.data() + p * mr * depth + k0 * mr;
-        double* products = blocked ? partial.data() + (p - p0) * mr * nr : nullptr;
+      for (std::size_t p = 0; p < count; ++p) {
+        const T* row_panel = row_panels + p * mr * depth + k0 * mr;
+        double* products = blocked ? partial.data() + p * mr * nr : nullptr;
         if (!last) {
           kernels_.pair_partial(steps, row_panel, column_panel + k0 * nr, products, k0 == 0);
         } else {
           kernels_.pair_finish(steps, row_panel, column_panel + k0 * nr, products, outputs,
-                               a.row_weights.data() + p * mr / 2 * outputs, column_weights, lane_sums.data());
+                               a.row_weights.data() + (p0 + p) * mr / 2 * outputs, column_weights, lane_sums.data());
         }
       }
     }

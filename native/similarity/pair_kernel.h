@@ -17,7 +17,7 @@ namespace tensim {
 template <class T>
 class PairKernel {
  public:
-  PairKernel(const Context& context, std::size_t depth);
+  explicit PairKernel(const Context& context);
 
   // Parts of a pair; 0 when one of the two has no units. It depends on the models alone, never on threads.
   std::size_t parts(const PreparedModel<T>& a, const PreparedModel<T>& b) const;
@@ -25,13 +25,19 @@ class PairKernel {
   // Flops of part `part`: four products per pair of units, and the reduction.
   std::size_t flops(const PreparedModel<T>& a, const PreparedModel<T>& b, std::size_t part) const;
 
-  // Writes part `part` of P_c to sums[c] for every output c.
-  void run(const PreparedModel<T>& a, const PreparedModel<T>& b, std::size_t part, double* sums) const;
+  // The row panels of a part of `a`, and how many there are.
+  const T* panels(const PreparedModel<T>& a, std::size_t part) const;
+  std::size_t panel_count(const PreparedModel<T>& a, std::size_t part) const;
+
+  // Writes part `part` of P_c to sums[c] for every output c. `row_panels` are those of the part, or, for unfolded models, the same multiplied
+  // by the metric (similarity/metric.h); they are as deep as `b`.
+  void run(const PreparedModel<T>& a, const PreparedModel<T>& b, std::size_t part, const T* row_panels,
+           double* sums) const;
 
  private:
   const Context& context_;
   const MicroKernels<T>& kernels_;
-  std::size_t kc_;  // steps per block, all of them where the panels fit
+  std::size_t most_;  // steps per block
 };
 
 }  // namespace tensim

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <limits>
 
-#include "../gemm/pack.h"
+#include "../gaussian/dense_form.h"
+#include "../gemm/pack_rows.h"
 
 namespace tensim {
 namespace {
@@ -23,7 +24,7 @@ template <class T>
 void pack_units(const Context& context, const QuadraticMap& map, PreparedModel<T>& model) {
   const MicroKernels<T>& kernels = context.kernels.of<T>();
   const auto mr = static_cast<std::size_t>(kernels.mr), nr = static_cast<std::size_t>(kernels.nr);
-  const std::size_t row_units = mr / 2, column_units = nr / 2, depth = map.inputs, outputs = map.outputs;
+  const std::size_t row_units = mr / 2, column_units = nr / 2, depth = model.depth, outputs = map.outputs;
   model.row_panel_count = (model.units + row_units - 1) / row_units;
   model.column_panel_count = (model.units + column_units - 1) / column_units;
   model.row_panels = AlignedBuffer<T>(model.row_panel_count * mr * depth);
@@ -69,13 +70,16 @@ void pack_units(const Context& context, const QuadraticMap& map, PreparedModel<T
 template <class T>
 std::size_t PreparedModel<T>::bytes() const {
   return row_panels.bytes() + column_panels.bytes() + row_weights.bytes() + column_weights.bytes() + features.bytes() +
+         embedding_rows.bytes() + embedding_columns.bytes() + forms.bytes() +
          feature_offsets.size() * sizeof(std::size_t) + (constant.size() + mean.size()) * sizeof(double);
 }
 
 template <class T>
-PreparedModel<T> prepare(const Context& context, const QuadraticMap& map) {
+PreparedModel<T> prepare(const Context& context, const QuadraticMap& map, Route route) {
   PreparedModel<T> model;
-  model.depth = map.inputs;
+  model.route = route;
+  model.inputs = map.inputs;
+  model.depth = map.block ? map.left.view.columns : map.inputs;
   model.outputs = map.outputs;
   model.block = map.block;
   model.units = map.block ? map.left.view.rows : 0;
@@ -86,9 +90,19 @@ PreparedModel<T> prepare(const Context& context, const QuadraticMap& map) {
     model.features = AlignedBuffer<T>(parts.linear.size());
     std::transform(parts.linear.data(), parts.linear.data() + parts.linear.size(), model.features.data(),
                    [](double x) { return static_cast<T>(x); });
-    for (std::size_t c = 0; c <= model.outputs; ++c) model.feature_offsets.push_back(c * model.depth);
+    for (std::size_t c = 0; c <= model.outputs; ++c) model.feature_offsets.push_back(c * model.inputs);
   }
-  if (model.units > 0) pack_units(context, map, model);
+  if (model.units == 0) return model;
+  if (route == Route::kDense) {
+    model.forms = dense_form<T>(context, map);
+    return model;
+  }
+  pack_units(context, map, model);
+  if (route == Route::kUnfolded) {
+    const MicroKernels<T>& kernels = context.kernels.of<T>();
+    model.embedding_rows = pack_rows<T>(context, map.embedding.view, static_cast<std::size_t>(kernels.mr));
+    model.embedding_columns = pack_rows<T>(context, map.embedding.view, static_cast<std::size_t>(kernels.nr));
+  }
   return model;
 }
 
@@ -113,8 +127,8 @@ PreparedModel<T> prepare_features(const std::vector<MatrixView>& segments) {
 
 template struct PreparedModel<double>;
 template struct PreparedModel<float>;
-template PreparedModel<double> prepare<double>(const Context&, const QuadraticMap&);
-template PreparedModel<float> prepare<float>(const Context&, const QuadraticMap&);
+template PreparedModel<double> prepare<double>(const Context&, const QuadraticMap&, Route);
+template PreparedModel<float> prepare<float>(const Context&, const QuadraticMap&, Route);
 template PreparedModel<double> prepare_features<double>(const std::vector<MatrixView>&);
 template PreparedModel<float> prepare_features<float>(const std::vector<MatrixView>&);
 

@@ -9,15 +9,20 @@
 
 namespace tensim {
 
-// A model as the pair kernel reads it, made once and used for all of its pairs. It owns everything it needs.
+// How quadratic parts are multiplied: lib/backend/backend.ts, GramRoute.
+enum class Route { kFactor, kUnfolded, kDense };
+
+// A model as the kernels read it, made once and used for all of its pairs. It owns everything it needs.
 //
-// Hidden units are packed twice, because a pair needs one model as rows and the other as columns of a micro-tile
-// (gemm/kernels.h): with `depth` whitened inputs, row panel p is row_panels[p·mr·depth …] and its share of D is
+// By the routes kFactor and kUnfolded, hidden units are packed twice, because a pair needs one model as rows and the other as columns of a micro-tile
+// (gemm/kernels.h): with `depth` columns in L and R, row panel p is row_panels[p·mr·depth …] and its share of D is
 // row_weights[p·(mr/2)·outputs …], laid out [output][unit]; the same for columns. Units that fill up the last panel are
-// zero.
+// zero. By the route kDense there are no panels but the packed forms.
 template <class T>
 struct PreparedModel {
-  std::size_t depth = 0;      // k; 0 for plain features
+  Route route = Route::kFactor;
+  std::size_t inputs = 0;     // k; 0 for plain features
+  std::size_t depth = 0;      // k, or m where there is an embedding
   std::size_t outputs = 0;    // slices of the inner product
   std::size_t positions = 1;  // independent and alike: each adds the same to an inner product
   std::size_t units = 0;      // h
@@ -26,6 +31,13 @@ struct PreparedModel {
   std::size_t row_panel_count = 0, column_panel_count = 0;
   AlignedBuffer<T> row_panels, column_panels;
   AlignedBuffer<double> row_weights, column_weights;
+
+  // The embedding (m, k) packed as rows and as columns of micro-tiles; by the route kUnfolded only.
+  AlignedBuffer<T> embedding_rows, embedding_columns;
+  bool unfolded() const { return route == Route::kUnfolded; }
+
+  // gaussian/dense_form.h; by the route kDense only.
+  AlignedBuffer<T> forms;
 
   // One vector per output, whose inner products are plain dot products: w_c, or a slice of the features. Output c is
   // [offsets[c], offsets[c + 1]); no vectors at all when they would all be zero.
@@ -36,9 +48,9 @@ struct PreparedModel {
   std::size_t bytes() const;
 };
 
-// Packs a chain folded by gaussian/one_block.
+// Packs a chain folded by gaussian/one_block; one with an embedding takes the route kUnfolded, any other may take kFactor or kDense.
 template <class T>
-PreparedModel<T> prepare(const Context& context, const QuadraticMap& map);
+PreparedModel<T> prepare(const Context& context, const QuadraticMap& map, Route route = Route::kFactor);
 
 // Plain vectors, one per output; `segments` are columns of any element type.
 template <class T>

@@ -173,7 +173,7 @@ describe('tensim matrix', () => {
     const { code, stdout, stderr } = await tensim(args);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const result = JSON.parse(stdout);
-    expect(Object.keys(result)).toEqual(['schema', 'labels', ...INFO, 'cosine', 'gram', 'perOutput']);
+    expect(Object.keys(result)).toEqual(['schema', 'labels', ...INFO, 'window', 'same', 'cosine', 'gram', 'perOutput']);
     expect(result.schema).toBe('tensim.matrix/1');
     expect(result.labels).toEqual(['step_00000', 'step_00200', 'step_00400']);
     for (const matrix of [result.cosine, ...result.perOutput.cosine]) {
@@ -231,6 +231,7 @@ describe('tensim inspect', () => {
     expect(Object.keys(result)).toEqual([
       'schema',
       'file',
+      'revision',
       'files',
       'sha256',
       'family',
@@ -240,6 +241,7 @@ describe('tensim inspect', () => {
       'inputs',
       'outputs',
       'degree',
+      'method',
       'parameters',
       'metadata',
       'tensors',
@@ -257,7 +259,9 @@ describe('tensim inspect', () => {
 
   test('prints text for people', async () => {
     const { stdout } = await tensim(['inspect', step(6000)]);
-    expect(stdout).toMatch(/family +bilinear\n +maps +64 inputs to 10 outputs, degree 2\n +parameters +4,416\n/);
+    expect(stdout).toMatch(
+      /family +bilinear\n +maps +64 inputs to 10 outputs, degree 2\n +compared +exactly\n +parameters +4,416\n/,
+    );
     expect(stdout).toMatch(/metadata +step = "6000"\n/);
     expect(stdout).toMatch(/bi_linear.weight +F32 +\[64, 64\] +16,384 bytes\n/);
     expect(stdout).not.toContain('problems');
@@ -323,14 +327,17 @@ describe('the program', () => {
     expect(await tensim(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
   });
 
-  test.each(['compare', 'matrix', 'inspect', 'contract', 'doctor'])('explains %s', async (command) => {
-    const { code, stdout, stderr } = await tensim([command, '--help']);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout).toContain(`Usage: tensim ${command}`);
-  });
+  test.each(['compare', 'matrix', 'explain', 'gate', 'inspect', 'contract', 'doctor'])(
+    'explains %s',
+    async (command) => {
+      const { code, stdout, stderr } = await tensim([command, '--help']);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(stdout).toContain(`Usage: tensim ${command}`);
+    },
+  );
 
   test('gives examples that name commands and options it has', async () => {
-    for (const command of [[], ['compare'], ['matrix'], ['inspect'], ['contract']]) {
+    for (const command of [[], ['compare'], ['matrix'], ['explain'], ['gate'], ['inspect'], ['contract']]) {
       const { stdout } = await tensim([...command, '--help']);
       const examples = [...stdout.matchAll(/\$ tensim (\w+)(.*)/g)];
       expect(examples.length).toBeGreaterThan(0);

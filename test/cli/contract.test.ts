@@ -256,7 +256,7 @@ describe('what cannot be contracted is exit code 2', () => {
     '1.5',
     '2x3x',
     'file',
-    'file.bin:w',
+    'file.txt:w',
     ':w',
     '.safetensors:w',
     'a.safetensors:',
@@ -310,7 +310,7 @@ describe('what cannot be contracted is exit code 2', () => {
   test('a place for the result that cannot be written to, before anything is read', async () => {
     mkdirSync(join(root, 'folder.safetensors'));
     for (const [out, message] of [
-      ['result.npy', 'safetensors only'],
+      ['result.csv', 'Endings are'],
       [join(root, 'gone', 'result.safetensors'), 'there is no folder'],
       [join(root, 'folder.safetensors'), 'this is a folder'],
     ])

@@ -13,6 +13,7 @@ describe('inspect', () => {
     const file = await writeCheckpoint(root, 'net.safetensors', bilinearShapes(4, 3, 2), { step: '7' });
     expect(await inspect(file)).toEqual({
       file,
+      revision: null,
       files: [file],
       sha256: createHash('sha256').update(readFileSync(file)).digest('hex'),
       metadata: { step: '7' },
@@ -28,6 +29,7 @@ describe('inspect', () => {
       inputs: 4,
       outputs: 2,
       degree: 2,
+      method: 'exact',
       problems: [],
     });
   });
@@ -42,11 +44,15 @@ describe('inspect', () => {
     ]);
   });
 
-  test('describes a deeper model and says that it cannot be compared exactly', async () => {
+  test('describes a deeper model and says that it is compared by sampling', async () => {
     const file = await writeCheckpoint(root, 'deep3.safetensors', deepShapes(3));
-    const { family, degree, problems } = await inspect(file);
-    expect({ family, degree }).toEqual({ family: 'deep', degree: 8 });
-    expect(problems).toEqual([{ code: 'UNSUPPORTED_LAYER', message: expect.stringContaining('3 bilinear blocks') }]);
+    const { family, degree, method, problems } = await inspect(file);
+    expect({ family, degree, method, problems }).toEqual({
+      family: 'deep',
+      degree: 8,
+      method: 'sampled',
+      problems: [],
+    });
   });
 
   test('lists the tensors of a model it does not know, of whatever type, and why it does not', async () => {

@@ -114,12 +114,21 @@ struct Plain {
 };
 
 template <class T>
-void check_tile(const Context& context, std::size_t inputs, std::size_t units, std::size_t outputs, double tolerance) {
+PreparedModel<T> prepare_by(const Context& context, Route route, const std::vector<LayerView>& layers,
+                            std::size_t inputs) {
+  return prepare<T>(context, fold(context, layers, {}, inputs, route == Route::kUnfolded), route);
+}
+
+constexpr Route kRoutes[] = {Route::kFactor, Route::kUnfolded, Route::kDense};
+
+template <class T>
+void check_route(const Context& context, Route route, std::size_t inputs, std::size_t units, std::size_t outputs,
+                 double tolerance) {
   Random random(static_cast<unsigned>(inputs + 31 * units));
   std::vector<Plain> models;
   for (int i = 0; i < 3; ++i) models.emplace_back(random, inputs, units + static_cast<std::size_t>(i), outputs);
   std::vector<PreparedModel<T>> prepared;
-  for (const Plain& model : models) prepared.push_back(prepare<T>(context, fold(context, model.layers(), {}, inputs)));
+  for (const Plain& model : models) prepared.push_back(prepare_by<T>(context, route, model.layers(), inputs));
   const std::vector<const PreparedModel<T>*> pointers{&prepared[0], &prepared[1], &prepared[2]};
   for (Measure measure : {Measure::kGaussian, Measure::kTensor}) {
     const GramTile tile = gram_tile<T>(context, {measure, true, true}, pointers, pointers);
@@ -142,6 +151,11 @@ void check_tile(const Context& context, std::size_t inputs, std::size_t units, s
       }
     }
   }
+}
+
+template <class T>
+void check_tile(const Context& context, std::size_t inputs, std::size_t units, std::size_t outputs, double tolerance) {
+  for (Route route : kRoutes) check_route<T>(context, route, inputs, units, outputs, tolerance);
 }
 
 }  // namespace
@@ -168,8 +182,11 @@ TEST(tiles_agree_with_the_definition_on_every_instruction_set) {
 
 TEST(inputs_longer_than_a_block_and_units_in_several_parts_agree_too) {
   on_every_kernel([](const Context& context) {
-    check_tile<double>(context, 9000, 3, 2, 1e-11);
-    check_tile<float>(context, 9000, 3, 2, 5e-5);
+    check_route<double>(context, Route::kFactor, 9000, 3, 2, 1e-11);
+    check_route<float>(context, Route::kFactor, 9000, 3, 2, 5e-5);
+    check_route<double>(context, Route::kUnfolded, 1100, 3, 2, 1e-11);
+    check_route<double>(context, Route::kDense, 600, 3, 2, 1e-11);
+    check_route<double>(context, Route::kDense, 4, 300, 2, 1e-11);
     check_tile<double>(context, 5, 130, 3, 1e-11);
   });
 }
@@ -182,24 +199,30 @@ TEST(models_of_no_units_no_inputs_or_no_outputs_are_handled) {
   });
 }
 
-TEST(tiles_give_the_same_bits_on_any_number_of_threads) {
+TEST(tiles_give_the_same_bits_on_any_number_of_threads_and_in_any_tile) {
   Random random(9);
   std::vector<Plain> models;
   for (int i = 0; i < 7; ++i) models.emplace_back(random, 70, 60, 5);
-  std::vector<double> first;
-  for (unsigned threads : {1u, 2u, 5u}) {
-    ThreadPool pool;
-    Control control;
-    const Context context{kernels_for(available_instruction_sets().back()), pool, threads, control};
-    std::vector<PreparedModel<double>> prepared;
-    std::vector<const PreparedModel<double>*> pointers;
-    for (const Plain& model : models)
-      prepared.push_back(prepare<double>(context, fold(context, model.layers(), {}, 70)));
-    for (const auto& model : prepared) pointers.push_back(&model);
-    const GramTile tile = gram_tile<double>(context, {Measure::kGaussian, true, true}, pointers, pointers);
-    if (first.empty()) first = tile.per_output;
-    CHECK(first == tile.per_output);
-    CHECK(control.done() == control.total());
+  for (Route route : kRoutes) {
+    std::vector<double> first;
+    for (unsigned threads : {1u, 2u, 5u}) {
+      ThreadPool pool;
+      Control control;
+      const Context context{kernels_for(available_instruction_sets().back()), pool, threads, control};
+      std::vector<PreparedModel<double>> prepared;
+      std::vector<const PreparedModel<double>*> pointers;
+      for (const Plain& model : models) prepared.push_back(prepare_by<double>(context, route, model.layers(), 70));
+      for (const auto& model : prepared) pointers.push_back(&model);
+      const GramTile tile = gram_tile<double>(context, {Measure::kGaussian, true, true}, pointers, pointers);
+      if (first.empty()) first = tile.per_output;
+      CHECK(first == tile.per_output);
+      CHECK(control.done() == control.total());
+      for (std::size_t i = 0; i < 2; ++i) {
+        const GramTile row = gram_tile<double>(context, {Measure::kGaussian, false, false}, {pointers[i]},
+                                               {pointers.begin() + 2, pointers.end()});
+        for (std::size_t j = 2; j < 7; ++j) CHECK(row.total[j - 2] == tile.total[i * 7 + j]);
+      }
+    }
   }
 }
 
@@ -252,6 +275,40 @@ TEST(features_are_compared_by_dot_products_per_segment) {
   });
 }
 
+TEST(many_models_fill_several_blocks_of_features) {
+  on_every_kernel([](const Context& context) {
+    Random random(15);
+    constexpr std::size_t kModels = 200, kLength = 5000;  // both longer than what is multiplied at a time
+    std::vector<std::vector<double>> vectors;
+    std::vector<PreparedModel<double>> prepared;
+    std::vector<PreparedModel<float>> rounded;
+    for (std::size_t i = 0; i < kModels; ++i) vectors.push_back(random.vector<double>(kLength));
+    for (const auto& vector : vectors) {
+      const std::vector<MatrixView> segments{MatrixView::row_major(vector.data(), 4500, 1),
+                                             MatrixView::row_major(vector.data() + 4500, 500, 1)};
+      prepared.push_back(prepare_features<double>(segments));
+      rounded.push_back(prepare_features<float>(segments));
+    }
+    const auto tile_of = [&](const auto& models) {
+      std::vector<const std::decay_t<decltype(models[0])>*> pointers;
+      for (const auto& model : models) pointers.push_back(&model);
+      return gram_tile(context, {Measure::kGaussian, true, true}, pointers, pointers);
+    };
+    const GramTile tile = tile_of(prepared), coarse = tile_of(rounded);
+    for (std::size_t i = 0; i < kModels; i += 7) {
+      for (std::size_t j = 0; j < kModels; j += 3) {
+        double slices[2] = {0, 0};
+        for (std::size_t k = 0; k < kLength; ++k) slices[k < 4500 ? 0 : 1] += vectors[i][k] * vectors[j][k];
+        for (std::size_t c = 0; c < 2; ++c) {
+          CHECK_CLOSE(tile.per_output[(i * kModels + j) * 2 + c], slices[c], 1e-13, kLength);
+          CHECK_CLOSE(coarse.per_output[(i * kModels + j) * 2 + c], slices[c], 1e-6, kLength);
+        }
+        CHECK(tile.total[i * kModels + j] == tile.total[j * kModels + i]);
+      }
+    }
+  });
+}
+
 TEST(what_cannot_be_compared_is_an_error) {
   ThreadPool pool;
   Control control;
@@ -275,6 +332,8 @@ TEST(what_cannot_be_compared_is_an_error) {
   CHECK(code({Measure::kGaussian, false, false}, block, wide) == "SHAPE_MISMATCH");
   CHECK(code({Measure::kTensor, false, false}, block, linear) == "SHAPE_MISMATCH");
   CHECK(code({Measure::kGaussian, false, false}, block, linear) == "none");
+  const auto dense = prepare_by<double>(context, Route::kDense, small.layers(), 3);
+  CHECK(code({Measure::kGaussian, false, false}, block, dense) == "INVALID_ARGUMENT");
   std::vector<LayerView> twice = small.layers();
   twice[0].down = MatrixView::row_major(flat.left.data(), 3, 4);
   twice[0].down_bias = {};

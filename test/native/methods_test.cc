@@ -73,7 +73,7 @@ class Chain {
   }
 
   AnyPrepared prepared(const Context& context, Method method, DType dtype = DType::kFloat64) const {
-    return prepare_chain(context, method, dtype, layers, {}, inputs, positions);
+    return prepare_chain(context, method, Route::kFactor, dtype, layers, {}, inputs, positions);
   }
 
   std::size_t inputs, positions;

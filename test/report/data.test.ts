@@ -32,7 +32,7 @@ describe('JSON', () => {
 
   it('of a matrix follows the contract, in order', () => {
     const keys =
-      'schema,labels,measure,method,exact,route,estimates,standardError,sampling,input,dtype,backend,cosine,gram';
+      'schema,labels,measure,method,exact,route,estimates,standardError,sampling,input,dtype,backend,window,same,cosine,gram';
     expect(Object.keys(matrixJson(matrixOf(['a'], [Float64Array.of(1)]))).join()).toBe(keys);
     expect(Object.keys(matrixJson(nasty)).join()).toBe(`${keys},perOutput`);
     expect(Object.keys(matrixJson(nasty).perOutput as object)).toEqual(['names', 'cosine', 'gram']);

@@ -46,8 +46,16 @@ export function matrixOf(
   return {
     ...info,
     labels,
+    window: null,
     cosine,
     gram: gramOf(cosine),
+    work: {
+      pairs: (labels.length * (labels.length + 1)) / 2,
+      reused: 0,
+      prepared: labels.length,
+      same: [],
+      discarded: 0,
+    },
     direction: () => 0,
     ...(outputs && {
       perOutput: {

@@ -1,8 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import type { Backend, PreparedModel } from '../../lib/backend/backend.js';
 import { selectBackend } from '../../lib/backend/select.js';
-import { type GramSettings, gramMatrix, gramPair } from '../../lib/similarity/gram.js';
+import type { Model } from '../../lib/model/model.js';
+import { Cells } from '../../lib/similarity/gram/cells.js';
+import type { GramSettings } from '../../lib/similarity/gram/control.js';
+import { distinct } from '../../lib/similarity/gram/distinct.js';
+import { gramPair } from '../../lib/similarity/gram/pair.js';
+import { allPairs } from '../../lib/similarity/gram/pairs.js';
+import { type GramRun, gramMatrix } from '../../lib/similarity/gram/run.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
+import { memberOf } from '../../lib/similarity/members.js';
 import { similarity } from '../../lib/similarity/similarity.js';
 import { chainSources } from '../../lib/similarity/sources.js';
 import type { Progress } from '../../lib/similarity/types.js';
@@ -121,34 +128,52 @@ describe('prepared models', () => {
     return { backend, counts };
   }
 
-  const run = (backend: Backend, count: number, signal?: AbortSignal) => {
-    const list = models(count);
-    const settings: GramSettings = {
-      backend,
-      measure: 'gaussian',
-      dtype: 'float64',
-      perOutput: false,
-      threads: undefined,
-      signal,
-      onProgress: undefined,
+  const settingsFor = (backend: Backend, signal?: AbortSignal): GramSettings => ({
+    backend,
+    measure: 'gaussian',
+    dtype: 'float64',
+    perOutput: false,
+    threads: undefined,
+    signal,
+    onProgress: undefined,
+  });
+
+  async function runOf(list: readonly Model[]): Promise<GramRun> {
+    const { members, numbers } = await distinct(list.map(memberOf));
+    const count = members.length;
+    return {
+      members,
+      sources: chainSources(list, 'one-block', { sigma: 1 }),
+      pairs: allPairs(count),
+      cells: new Cells({ rows: numbers, columns: numbers, count, slices: 0, window: null }),
+      tile: 32,
+      memoryLimit: Number.POSITIVE_INFINITY,
     };
-    const labels = list.map(({ label }) => label);
-    return { sources: chainSources(list, 'one-block', { sigma: 1 }), labels, settings };
-  };
+  }
 
   it('are prepared once each and disposed of at the end, over all tiles', async () => {
     const { backend, counts } = counting(() => {});
-    const { sources, labels, settings } = run(backend, 70);
-    await gramMatrix(sources, labels, settings);
+    await gramMatrix(await runOf(models(70)), settingsFor(backend));
     expect(counts).toEqual({ prepared: 70, disposed: 70, tiles: 6 });
   });
 
   it('are prepared once if they stand twice', async () => {
     const { backend, counts } = counting(() => {});
-    const [a, b] = models(2);
-    const { settings } = run(backend, 2);
-    await gramMatrix(chainSources([a, b, a, a], 'one-block', { sigma: 1 }), ['a', 'b', 'a', 'a'], settings);
-    await gramPair(chainSources([b, b], 'one-block', { sigma: 1 }), ['b', 'b'], settings);
+    const [a, b] = models(2).map(memberOf);
+    const sources = chainSources([b.outline], 'one-block', { sigma: 1 });
+    const { members } = await distinct([a, b, a, a]);
+    const cells = new Cells({
+      rows: Int32Array.of(0, 1, 0, 0),
+      columns: Int32Array.of(0),
+      count: 2,
+      slices: 0,
+      window: null,
+    });
+    await gramMatrix(
+      { ...(await runOf(models(1))), members, sources, cells, pairs: allPairs(2) },
+      settingsFor(backend),
+    );
+    await gramPair([b, b], sources, settingsFor(backend));
     expect(counts).toMatchObject({ prepared: 3, disposed: 3 });
   });
 
@@ -156,8 +181,7 @@ describe('prepared models', () => {
     const { backend, counts } = counting((tile) => {
       if (tile === 2) throw new Error('tile failed');
     });
-    const { sources, labels, settings } = run(backend, 70);
-    await expect(gramMatrix(sources, labels, settings)).rejects.toThrow('tile failed');
+    await expect(gramMatrix(await runOf(models(70)), settingsFor(backend))).rejects.toThrow('tile failed');
     expect(counts).toEqual({ prepared: 70, disposed: 70, tiles: 3 });
   });
 
@@ -166,17 +190,18 @@ describe('prepared models', () => {
     const { backend, counts } = counting((tile) => {
       if (tile === 1) controller.abort('stop');
     });
-    const { sources, labels, settings } = run(backend, 70, controller.signal);
-    await expect(gramMatrix(sources, labels, settings)).rejects.toBe('stop');
+    const settings = settingsFor(backend, controller.signal);
+    await expect(gramMatrix(await runOf(models(70)), settings)).rejects.toBe('stop');
     expect(counts).toEqual({ prepared: 70, disposed: 70, tiles: 2 });
   });
 
   it('are disposed of when one cannot be prepared', async () => {
     const { backend, counts } = counting(() => {});
-    const { sources, labels, settings } = run(backend, 3);
-    const lying = { ...sources.sources[0], layers: [null] } as unknown as (typeof sources.sources)[number];
-    const broken = { ...sources, sources: [...sources.sources, lying] };
-    await expect(gramMatrix(broken, [...labels, 'broken'], settings)).rejects.toThrow();
+    const list = models(4);
+    const run = await runOf(list);
+    const broken = { ...list[3], layers: [null] } as unknown as Model;
+    const members = [...run.members.slice(0, 3), memberOf(broken)];
+    await expect(gramMatrix({ ...run, members }, settingsFor(backend))).rejects.toThrow();
     expect(counts).toEqual({ prepared: 3, disposed: 3, tiles: 0 });
   });
 });

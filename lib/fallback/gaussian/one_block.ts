@@ -3,8 +3,17 @@ import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { BilinearLayer, LinearLayer } from '../../model/model.js';
 import { multiply, multiplyVector } from '../gemm/gemm.js';
-import { type MatrixView, matrixOf, rowMajor, vectorOf } from '../gemm/pack.js';
-import { copyRows, foldAfter, meanOf, throughInputs, throughLayers, unlessZero, weightsLastFirst } from './fold.js';
+import { type MatrixView, matrixOf, rowMajor, transpose, vectorOf } from '../gemm/pack.js';
+import {
+  copyRows,
+  foldAfter,
+  meanOf,
+  scaledProduct,
+  throughInputs,
+  throughLayers,
+  unlessZero,
+  weightsLastFirst,
+} from './fold.js';
 import { requireBilinear, stagesOf } from './stages.js';
 
 /**
@@ -14,6 +23,9 @@ import { requireBilinear, stagesOf } from './stages.js';
  *
  * sorted by degree. The form has the quadratic part D, L, R; `linear` holds w_c = Σ_h D_ch (l_h R_h + r_h L_h) + A_c,
  * `constant` e_c = Σ_h D_ch l_h r_h + b_c and `mean` m_c = E f_c = e_c + Σ_h D_ch L_h·R_h.
+ *
+ * By the route `unfolded`, the narrowest of the layers before the block is kept as an embedding P (m, k): L and R have m columns and act on
+ * P z, and L_h·R_h becomes L_hᵀ P Pᵀ R_h.
  */
 export interface OneBlock {
   /** k, the size of z. */
@@ -21,7 +33,11 @@ export interface OneBlock {
   readonly outputs: number;
   /** h; null for a chain without a block, which differs from a block without units in its degree. */
   readonly hidden: number | null;
-  /** (2h, k): the rows L_0, R_0, L_1, R_1, … */
+  /** Columns of L and R: k, or m beside an embedding. */
+  readonly width: number;
+  /** P, (m, k); null where it is folded into L and R. */
+  readonly embedding: Float64Array | null;
+  /** (2h, width): the rows L_0, R_0, L_1, R_1, … */
   readonly factors: Float64Array;
   /** D, (o, h). */
   readonly down: Float64Array;
@@ -55,6 +71,8 @@ async function foldLinear(source: ChainSource, pacer: Pacer): Promise<OneBlock> 
     inputs: columns,
     outputs: constant.length,
     hidden: null,
+    width: columns,
+    embedding: null,
     factors: new Float64Array(0),
     down: new Float64Array(0),
     linear: unlessZero(data as Float64Array),
@@ -71,8 +89,8 @@ async function foldAround(
   pacer: Pacer,
 ): Promise<OneBlock> {
   const hidden = block.left.shape[0];
-  const width = block.down?.shape[0] ?? hidden;
-  const { down, skip } = await foldAfter(block, width, weightsLastFirst(after), pacer);
+  const blockOutputs = block.down?.shape[0] ?? hidden;
+  const { down, skip } = await foldAfter(block, blockOutputs, weightsLastFirst(after), pacer);
   const outputs = down.rows;
 
   // The rows of L, R and of the residual's path to the outputs take the same way back to the input: one matrix for all.
@@ -80,34 +98,81 @@ async function foldAround(
   const offset = await throughLayers(before, meanOf(source), pacer);
   const biases = interleave(vectorOf(block.leftBias, hidden), vectorOf(block.rightBias, hidden), stack.rows);
   const constants = await multiplyVector(stack, offset, biases, pacer);
-  const folded = await throughInputs([stack], weightsLastFirst(before), source, pacer);
-  const inputs = folded.columns;
+  const { folded, embedding } = await foldBefore(stack, before, source, pacer);
+  const width = folded.columns;
   const rows = folded.data as Float64Array;
-  const factors = rows.subarray(0, 2 * hidden * inputs);
+  const factors = rows.subarray(0, 2 * hidden * width);
 
-  const outerBias = vectorOf(block.downBias, width).map((c) => block.beta * c);
+  const outerBias = vectorOf(block.downBias, blockOutputs).map((c) => block.beta * c);
   const constant = await throughLayers(after, outerBias, pacer);
   if (skip !== null) for (let c = 0; c < outputs; c++) constant[c] += constants[2 * hidden + c];
-  const traces = new Float64Array(hidden);
-  for (let h = 0; h < hidden; h++) {
-    traces[h] = dotOf(factors, 2 * h * inputs, (2 * h + 1) * inputs, inputs);
-    if (pacer.due(inputs)) await pacer.pause();
-  }
+  const traces = await tracesOf(factors, hidden, width, embedding, pacer);
   const products = Float64Array.from({ length: hidden }, (_, h) => constants[2 * h] * constants[2 * h + 1]);
   const withProducts = await multiplyVector(down, products, constant, pacer);
   const mean = await multiplyVector(down, traces, withProducts, pacer);
 
-  const linear = skip === null ? null : rows.subarray(2 * hidden * inputs);
+  const skipped = skip === null ? null : rows.subarray(2 * hidden * width);
+  const linear = await linearPart(factors, constants, down, skipped, width, pacer);
   return {
-    inputs,
+    inputs: embedding?.columns ?? width,
     outputs,
     hidden,
+    width,
+    embedding: embedding && (embedding.data as Float64Array),
     factors,
     down: down.data as Float64Array,
-    linear: await linearPart(factors, constants, down, linear, inputs, pacer),
+    linear:
+      linear === null || embedding === null
+        ? linear
+        : await multiply(rowMajor(linear, outputs, width), embedding, pacer),
     constant: withProducts,
     mean,
   };
+}
+
+/** What acts on the whitened input: all layers before the block, or those after the narrowest, which is the embedding with C. */
+async function foldBefore(
+  stack: MatrixView,
+  before: readonly LinearLayer[],
+  source: ChainSource,
+  pacer: Pacer,
+): Promise<{ folded: MatrixView; embedding: MatrixView | null }> {
+  if (source.route !== 'unfolded') {
+    return { folded: await throughInputs([stack], weightsLastFirst(before), source, pacer), embedding: null };
+  }
+  const widths = before.map(({ weight }) => weight.shape[0]);
+  const embedded = widths.indexOf(Math.min(...widths)) + 1;
+  const inner = weightsLastFirst(before.slice(embedded));
+  return {
+    folded: await scaledProduct(1, stack.columns, [stack, ...inner], pacer),
+    embedding: await throughInputs([], weightsLastFirst(before.slice(0, embedded)), source, pacer),
+  };
+}
+
+/** L_h·R_h, or L_hᵀ P Pᵀ R_h. */
+async function tracesOf(
+  factors: Float64Array,
+  hidden: number,
+  width: number,
+  embedding: MatrixView | null,
+  pacer: Pacer,
+): Promise<Float64Array> {
+  const through =
+    embedding === null
+      ? factors
+      : await multiply(
+          rowMajor(factors, 2 * hidden, width),
+          rowMajor(await multiply(embedding, transpose(embedding), pacer), width, width),
+          pacer,
+        );
+  const traces = new Float64Array(hidden);
+  for (let h = 0; h < hidden; h++) {
+    let sum = 0;
+    for (let i = 0, l = 2 * h * width, r = l + width; i < width; i++) sum += through[l + i] * factors[r + i];
+    traces[h] = sum;
+    if (pacer.due(width)) await pacer.pause();
+  }
+  return traces;
 }
 
 /** L_0, R_0, L_1, R_1, …, then the residual's rows, as one row-major matrix. */
@@ -156,10 +221,4 @@ function interleave(left: Float64Array, right: Float64Array, length: number): Fl
     mixed[2 * h + 1] = right[h];
   }
   return mixed;
-}
-
-function dotOf(data: Float64Array, a: number, b: number, length: number): number {
-  let sum = 0;
-  for (let i = 0; i < length; i++) sum += data[a + i] * data[b + i];
-  return sum;
 }

@@ -60,16 +60,37 @@ function scaled(matrix: Float64Array, target: Float64Array): number {
   return scale;
 }
 
-/** The rotations of the QL sweeps in the order they were made: each turns the columns (i, i + 1) by (c, s). */
-interface Rotations {
-  readonly index: number[];
-  readonly cosine: number[];
-  readonly sine: number[];
+/**
+ * The rotations of the QL sweeps in the order they were made: each turns the columns (i, i + 1) by (c, s). In typed arrays that grow:
+ * arrays of numbers would be a burden on the garbage collector, which holds up everything.
+ */
+class Rotations {
+  length = 0;
+  index = new Int32Array(1024);
+  cosine = new Float64Array(1024);
+  sine = new Float64Array(1024);
+
+  add(i: number, c: number, s: number): void {
+    if (this.length === this.index.length) this.#grow();
+    this.index[this.length] = i;
+    this.cosine[this.length] = c;
+    this.sine[this.length++] = s;
+  }
+
+  #grow(): void {
+    const { index, cosine, sine } = this;
+    this.index = new Int32Array(2 * index.length);
+    this.cosine = new Float64Array(2 * index.length);
+    this.sine = new Float64Array(2 * index.length);
+    this.index.set(index);
+    this.cosine.set(cosine);
+    this.sine.set(sine);
+  }
 }
 
 /** Makes `diagonal` the eigenvalues of T (QL with Wilkinson's shift) and returns the rotations G. */
 async function diagonalise({ diagonal: d, offDiagonal: e }: Tridiagonal, pacer: Pacer): Promise<Rotations> {
-  const rotations: Rotations = { index: [], cosine: [], sine: [] };
+  const rotations = new Rotations();
   const size = d.length;
   let norm = 0;
   for (let i = 0; i < size; i++) norm = Math.max(norm, Math.abs(d[i]) + Math.abs(e[i]));
@@ -88,7 +109,7 @@ async function diagonalise({ diagonal: d, offDiagonal: e }: Tridiagonal, pacer: 
 }
 
 /** One QL sweep over the block low … high: a rotation that brings in the shift, and others that chase the bulge upwards. */
-function sweep(d: Float64Array, e: Float64Array, low: number, high: number, { index, cosine, sine }: Rotations): void {
+function sweep(d: Float64Array, e: Float64Array, low: number, high: number, rotations: Rotations): void {
   // The shift is the eigenvalue nearest to d[low] of the 2×2 block there.
   const half = (d[low + 1] - d[low]) / (2 * e[low]);
   const root = Math.sqrt(half * half + 1);
@@ -114,9 +135,7 @@ function sweep(d: Float64Array, e: Float64Array, low: number, high: number, { in
     shift = s * turned;
     d[i + 1] = next + shift;
     g = c * turned - b;
-    index.push(i);
-    cosine.push(c);
-    sine.push(s);
+    rotations.add(i, c, s);
   }
   d[low] -= shift;
   e[low] = g;
@@ -124,8 +143,9 @@ function sweep(d: Float64Array, e: Float64Array, low: number, high: number, { in
 }
 
 /** G x, the last rotation first. */
-async function turnBack(x: Float64Array, { index, cosine, sine }: Rotations, pacer: Pacer): Promise<void> {
-  for (let k = index.length - 1; k >= 0; k--) {
+async function turnBack(x: Float64Array, rotations: Rotations, pacer: Pacer): Promise<void> {
+  const { index, cosine, sine } = rotations;
+  for (let k = rotations.length - 1; k >= 0; k--) {
     const i = index[k];
     const upper = x[i];
     const lower = x[i + 1];

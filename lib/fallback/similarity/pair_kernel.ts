@@ -45,7 +45,7 @@ export async function packQuadratic(
 }
 
 /** Every four rows of a row-major matrix as one panel of the given depth, padded with zeros. */
-async function packRows(
+export async function packRows(
   data: Float64Array,
   rows: number,
   columns: number,

@@ -1,6 +1,7 @@
 import { unhurried } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { byteCount } from '../describe.js';
+import { lookAlike } from '../look_alike.js';
 import { SourceFile } from '../source-file.js';
 import { DAMAGED_HINT, HEADER_LIMITS, type Header, parseHeader } from './header.js';
 
@@ -8,18 +9,6 @@ import { DAMAGED_HINT, HEADER_LIMITS, type Header, parseHeader } from './header.
 export interface SafetensorsFile extends Header {
   readonly source: SourceFile;
 }
-
-/** First bytes of what is often mistaken for a safetensors file, and what to do with it. */
-const LOOK_ALIKES: readonly (readonly [magic: string, hint: string])[] = [
-  ['version ', 'This is a Git LFS pointer, not the file itself: run "git lfs pull"'],
-  ['PK\x03\x04', 'This looks like a PyTorch or NumPy archive: save it with safetensors first'],
-  ['\x80\x02', 'This looks like a pickled PyTorch checkpoint: save it with safetensors first'],
-  ['\x93NUMPY', 'This looks like a NumPy array: save it with safetensors first'],
-  ['\x89HDF', 'This looks like an HDF5 file: save it with safetensors first'],
-  ['GGUF', 'This looks like a GGUF file: use the safetensors checkpoint it was made from'],
-  ['{', 'This looks like JSON: the index of a sharded checkpoint must have a name that ends in .json'],
-  ['<', 'This looks like a web page: the download probably brought an error page or a login form instead'],
-];
 
 /**
  * Opens a safetensors file and parses its header. Memory is claimed only after the claim was compared with the file's size.
@@ -40,8 +29,7 @@ async function readHeader(source: SourceFile): Promise<Buffer> {
   const { path: file, size } = source;
   const first = Buffer.alloc(Math.min(8, size));
   await source.read(first, 0);
-  const start = first.toString('latin1');
-  const hint = LOOK_ALIKES.find(([magic]) => start.startsWith(magic))?.[1] ?? DAMAGED_HINT;
+  const hint = lookAlike(first) ?? DAMAGED_HINT;
   if (size < 8)
     throw new TensimError(
       'INVALID_FILE',

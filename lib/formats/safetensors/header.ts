@@ -1,41 +1,14 @@
 import { byteCount, count, quote } from '../describe.js';
+import { emptyMetadata, LISTING_LIMITS, nameProblem, type TensorEntry } from '../entry.js';
 import { JsonReader } from '../json-reader.js';
 import { DTYPE_NAMES, type Dtype, findDtype } from './dtypes.js';
 
-/**
- * What is accepted of a header. The first is the format's own limit; the others are far above what
- * models need that can be compared, and keep the memory that a hostile header can claim below the size of its file plus 64 MiB.
- */
+/** What is accepted of a header: of its listing as everywhere, and of its size as the format has it. */
 export const HEADER_LIMITS = {
   /** Bytes of the JSON. */
   bytes: 100_000_000,
-  /** Tensors in one checkpoint. */
-  tensors: 65_536,
-  /** Axes of one tensor. */
-  rank: 32,
-  /** Axes of all tensors together. */
-  axes: 262_144,
-  /** UTF-8 bytes of a tensor's name. */
-  nameBytes: 1024,
-  /** Entries of `__metadata__`. */
-  metadataEntries: 65_536,
-  /** Bytes of all names and all metadata together. */
-  textBytes: 8 * 1024 * 1024,
+  ...LISTING_LIMITS,
 } as const;
-
-/** One tensor of a checkpoint. */
-export interface TensorEntry {
-  readonly name: string;
-  /** Element type as the format names it: `F32`, `BF16`, `I64`, … */
-  readonly dtype: string;
-  readonly shape: readonly number[];
-  /** Size of the data. */
-  readonly bytes: number;
-  /** Path of the file that holds it. */
-  readonly file: string;
-  /** Where the data begins in that file, in bytes. */
-  readonly offset: number;
-}
 
 export interface Header {
   readonly metadata: Readonly<Record<string, string>>;
@@ -45,15 +18,6 @@ export interface Header {
 
 /** What helps against a damaged file. */
 export const DAMAGED_HINT = 'The file is damaged or was not written as safetensors: download or export it again';
-
-/** Why a tensor cannot have this name, or undefined. Invisible characters are refused: names are printed in terminals. */
-export function nameProblem(name: string): string | undefined {
-  if (name === '__metadata__' || name === '__proto__') return 'is reserved';
-  if (Buffer.byteLength(name) > HEADER_LIMITS.nameBytes) return `is longer than ${byteCount(HEADER_LIMITS.nameBytes)}`;
-  if (/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/u.test(name)) return 'contains control characters';
-  if (/\p{Surrogate}/u.test(name)) return 'contains half a surrogate pair';
-  return undefined;
-}
 
 /**
  * Parses the JSON header of a safetensors file, pausing after every tensor. Nothing is believed: offsets must tile the data section from its
@@ -95,11 +59,6 @@ export function* parseHeader(bytes: Buffer, file: string, fileBytes: number): Ge
   const sorted = sortByPlace(tensors);
   checkTiling(reader, sorted, dataStart, fileBytes);
   return { metadata: metadata ?? emptyMetadata(), tensors: sorted };
-}
-
-/** A record that inherits nothing, so that a look-up finds only what the file said. */
-export function emptyMetadata(): Record<string, string> {
-  return Object.create(null);
 }
 
 function* parseMetadata(reader: JsonReader): Generator<void, Readonly<Record<string, string>>> {

@@ -2,10 +2,11 @@ import { basename, dirname, join } from 'node:path';
 import { unhurried } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { byteCount, count, quote } from '../describe.js';
+import { emptyMetadata, nameProblem } from '../entry.js';
 import { JsonReader } from '../json-reader.js';
 import { SourceFile } from '../source-file.js';
 import { openSafetensorsFile, type SafetensorsFile } from './file.js';
-import { emptyMetadata, HEADER_LIMITS, nameProblem } from './header.js';
+import { HEADER_LIMITS } from './header.js';
 
 /** What is accepted of an index, for the reasons given at `HEADER_LIMITS`. */
 export const INDEX_LIMITS = {
@@ -50,6 +51,19 @@ export async function openShards(path: string, signal?: AbortSignal): Promise<Sh
   } catch (error) {
     await Promise.all([index.close(), ...shards.map((shard) => shard.source.close())]);
     throw error;
+  }
+}
+
+/**
+ * The names of the shards that an index lists, whether they are there or not.
+ * @throws TensimError as `openShards` for the index
+ */
+export async function readShardNames(path: string, signal?: AbortSignal): Promise<readonly string[]> {
+  const index = await SourceFile.open(path);
+  try {
+    return (await readIndex(index, signal)).shardNames;
+  } finally {
+    await index.close();
   }
 }
 

@@ -17,7 +17,7 @@ export const image: Family = {
     return matchNames(tensors, weights, weights.map(biasOf));
   },
   blueprint(tensors, settings) {
-    const residual = settings.residual() ? additive(1) : { alpha: 0, beta: 1 };
+    const residual = settings.residual(false) ? additive(1) : { alpha: 0, beta: 1 };
     const block = (index: number): BilinearOf<Place> => {
       const [weight, bias] = [`blocks.${index}.weight`, `blocks.${index}.bias`];
       return {

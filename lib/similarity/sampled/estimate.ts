@@ -1,7 +1,7 @@
-import type { Control } from '../../backend/backend.js';
+import type { Control, GramTile } from '../../backend/backend.js';
 import { Pacer, throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
-import { checkTile, type Gram } from '../gram.js';
+import { checkProduct } from '../gram/control.js';
 import type { ResolvedSettings } from '../options.js';
 import type { Sampling } from '../types.js';
 import type { Draws } from './draws.js';
@@ -11,14 +11,14 @@ import { FEWEST_EFFECTIVE, GROUPS, GroupSums, INTERVAL } from './jackknife.js';
 /** Samples at a time: enough to occupy every thread. */
 const MOST_AT_ONCE = 2048;
 /** Bytes that the inputs of one batch, and the outputs of all models on it, may take. */
-const BATCH_BYTES = 2 ** 25;
+const BATCH_BYTES = 2 ** 27;
 /** Bytes that the sums of all groups may take. */
 const SUMS_BYTES = 2 ** 30;
 /** More than the errors ask for, so that one round is usually the last. */
 const MARGIN = 1.1;
 
 /** A Gram matrix estimated from samples. */
-export interface SampledGram extends Gram {
+export interface SampledGram extends GramTile {
   /** (n, n): of every similarity. */
   readonly standardError: Float64Array;
   /** (n, n, slices), if asked for. */
@@ -102,11 +102,10 @@ export class Estimate {
       left -= samples;
     }
     const { count } = this.#ensemble;
-    checkTile(
-      { total: await this.#sums.mean(this.#samples, 1, 0, this.#pacer) },
-      { row: 0, column: 0, rows: count, columns: count },
-      this.#labels,
-    );
+    const gram = await this.#sums.mean(this.#samples, 1, 0, this.#pacer);
+    for (const [i, a] of this.#labels.entries()) {
+      for (const [j, b] of this.#labels.entries()) checkProduct(gram[i * count + j], a, b, i === j);
+    }
     this.#errors = await this.#sums.standardErrors(0, this.#pacer);
     this.#interval = INTERVAL * this.#errors.reduce((largest, error) => Math.max(largest, error), 0);
   }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import { TensimError } from '../../../lib/errors.js';
-import { type Checkpoint, openCheckpoint } from '../../../lib/formats/safetensors/read.js';
+import { type Checkpoint, openCheckpoint } from '../../../lib/formats/checkpoint.js';
 import type { Tensor } from '../../../lib/tensor/tensor.js';
 
 /** A folder that is removed when the tests of the file are done. */

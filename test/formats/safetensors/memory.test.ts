@@ -1,36 +1,14 @@
-import { execFileSync } from 'node:child_process';
 import { closeSync, ftruncateSync, openSync, truncateSync, writeSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { buildSync } from 'esbuild';
 import { expect, it } from 'vitest';
 import { HEADER_LIMITS } from '../../../lib/formats/safetensors/header.js';
 import { INDEX_LIMITS } from '../../../lib/formats/safetensors/shards.js';
+import { MEBI, memoryProbe } from '../memory_probe.js';
 import { fileIn, rawFile, temporaryFolder } from './helpers.js';
 
 const folder = temporaryFolder();
-const MEBI = 2 ** 20;
-
-// A process knows only its highest memory ever, so each case is opened in a process of its own, once a good file was read.
-const reader = join(folder, 'read.mjs');
-buildSync({
-  entryPoints: ['lib/formats/safetensors/read.ts'],
-  outfile: reader,
-  bundle: true,
-  platform: 'node',
-  format: 'esm',
-  target: 'node20',
-});
-const probe = fileIn(
-  folder,
-  'probe.mjs',
-  `import { openCheckpoint } from './read.mjs';
-   await (await openCheckpoint(process.argv[2])).close();
-   const before = process.memoryUsage.rss();
-   const error = await openCheckpoint(process.argv[3]).catch((error) => error);
-   const growth = process.resourceUsage().maxRSS * 1024 - before;
-   console.log(JSON.stringify({ growth, code: error.code, message: error.message }));`,
-);
 const good = fileIn(folder, 'good.safetensors', rawFile('{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}', 8));
+const open = memoryProbe(folder, good);
 
 /** Writes text piece by piece, so that the test itself needs little memory; then bytes of zero up to `size`. */
 function hostile(name: string, pieces: Iterable<string>, size?: number): { path: string; size: number } {
@@ -126,11 +104,6 @@ const cases: [string, string, () => Iterable<string>, number?][] = [
     () => repeated('{', () => ' '.repeat(1000), 99_999),
   ],
 ];
-
-/** Opens a file in a fresh process; the growth is in bytes. */
-function open(path: string): { growth: number; code: string; message: string } {
-  return JSON.parse(execFileSync(process.execPath, [probe, good, path], { encoding: 'utf8' }));
-}
 
 it.each(cases)('%s costs no more than the size of the file and 64 MiB', (_, name, pieces, size) => {
   const file = hostile(name, pieces(), size);

@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { chmodSync, closeSync, ftruncateSync, mkdirSync, openSync, truncateSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { openCheckpoint } from '../../../lib/formats/checkpoint.js';
 import { DTYPE_NAMES } from '../../../lib/formats/safetensors/dtypes.js';
-import { openCheckpoint } from '../../../lib/formats/safetensors/read.js';
 import { fileIn, rawFile, readAll, rejection, temporaryFolder, withCheckpoint } from './helpers.js';
 
 const folder = temporaryFolder();

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { openCheckpoint } from '../../../lib/formats/checkpoint.js';
 import { HEADER_LIMITS } from '../../../lib/formats/safetensors/header.js';
-import { openCheckpoint } from '../../../lib/formats/safetensors/read.js';
 import { fileIn, rawFile, rejection, temporaryFolder } from './helpers.js';
 
 const folder = temporaryFolder();

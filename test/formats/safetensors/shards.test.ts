@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { openCheckpoint } from '../../../lib/formats/safetensors/read.js';
+import { openCheckpoint } from '../../../lib/formats/checkpoint.js';
 import { INDEX_LIMITS } from '../../../lib/formats/safetensors/shards.js';
 import { encodeSafetensors } from '../../../lib/formats/safetensors/write.js';
 import { tensor } from '../../../lib/tensor/tensor.js';

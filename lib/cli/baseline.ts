@@ -1,0 +1,87 @@
+import { TensimError } from '../errors.js';
+import { readText } from '../model/text_file.js';
+import type { Judged, JudgedSlice } from '../similarity/gate.js';
+
+/** Some hundred thousand outputs. */
+const JSON_BYTES = 64 * 1024 * 1024;
+
+/** An earlier comparison as a file holds it. */
+export interface Baseline extends Judged {
+  /** Digest of the reference it was made with, where the file says it. */
+  readonly reference: string | null;
+}
+
+/**
+ * Reads a baseline: the JSON of `tensim gate --format json`, or of `tensim compare --json --per-output`.
+ * @throws TensimError `FILE_NOT_FOUND`, `INVALID_FILE` naming what is wrong with it.
+ */
+export async function readBaseline(file: string): Promise<Baseline> {
+  const whole = parse(await readText(file, JSON_BYTES), file);
+  const isGate = whole.schema === 'tensim.gate/1';
+  const comparison = isGate ? whole.comparison : whole;
+  if (!isObject(comparison) || comparison.schema !== 'tensim.compare/1') {
+    throw invalid(file, isGate ? 'is of a gate that ended in an error' : 'is no comparison');
+  }
+  const { similarity, standardError, sampling = null, perOutput, measure, input } = comparison;
+  if (!isNumberOrNull(similarity) || !isNumberOrNull(standardError)) throw invalid(file, 'has no similarity');
+  if (!isSampling(sampling)) throw invalid(file, 'does not say how it was sampled');
+  if (!Array.isArray(perOutput) || !perOutput.every(isSlice)) throw invalid(file, 'has no similarities per output');
+  const reference = isObject(whole.reference) ? whole.reference.sha256 : null;
+  // Only compared with what the gate measures: any other text is a mismatch.
+  const kind = { measure, input } as Pick<Judged, 'measure' | 'input'>;
+  return {
+    similarity,
+    standardError,
+    sampling,
+    perOutput,
+    ...kind,
+    reference: typeof reference === 'string' ? reference : null,
+  };
+}
+
+/**
+ * Makes sure that a baseline was made against the same reference, where both are known.
+ * @throws TensimError `INVALID_ARGUMENT`
+ */
+export function checkReference(baseline: Baseline, sha256: string | undefined, file: string): void {
+  if (baseline.reference === null || sha256 === undefined || baseline.reference === sha256) return;
+  throw new TensimError('INVALID_ARGUMENT', 'the baseline was made against another reference, by its checksum', {
+    file,
+    hint: 'Make it anew: tensim gate … --format json > baseline.json',
+  });
+}
+
+function parse(text: string, file: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (isObject(value)) return value;
+  } catch (cause) {
+    throw invalid(file, 'is not JSON', cause);
+  }
+  throw invalid(file, 'is no comparison');
+}
+
+function invalid(file: string, what: string, cause?: unknown): TensimError {
+  return new TensimError('INVALID_FILE', `the baseline ${what}`, {
+    file,
+    hint: 'It is what "tensim gate … --format json" or "tensim compare … --json --per-output" prints',
+    cause,
+  });
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isNumberOrNull(value: unknown): value is number | null {
+  return value === null || typeof value === 'number';
+}
+
+function isSampling(value: unknown): value is Judged['sampling'] {
+  return value === null || (isObject(value) && typeof value.effectiveSamples === 'number');
+}
+
+function isSlice(value: unknown): value is JudgedSlice {
+  if (!isObject(value) || typeof value.name !== 'string') return false;
+  return isNumberOrNull(value.similarity) && isNumberOrNull(value.standardError ?? null);
+}

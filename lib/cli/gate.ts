@@ -1,0 +1,116 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { TensimError } from '../errors.js';
+import { labelOf } from '../model/labels.js';
+import {
+  GATE_FORMATS,
+  type GateEnd,
+  type GateFormat,
+  type GateSubjects,
+  gateReport,
+  subjectOf,
+} from '../report/gate.js';
+import { type GateOutcome, gate, settleLimits } from '../similarity/gate.js';
+import type { Measure } from '../similarity/types.js';
+import { checkReference, readBaseline } from './baseline.js';
+import { EXIT, isClosedPipe } from './exit.js';
+import { type Io, print } from './io.js';
+import {
+  addMethodOptions,
+  loadPair,
+  type MethodFlags,
+  measureOption,
+  similarityOptions,
+  textOptions,
+} from './options.js';
+import { createProgress } from './progress.js';
+
+const EXAMPLES = `
+Nothing that is undefined, missing or not supported passes. Exit codes: 0 pass, 1 fail, 2 bad usage or input, 3 unsupported model,
+4 undecided (the 95 % interval of a sampled similarity has the limit in it).
+
+Examples:
+  $ tensim gate candidate.safetensors --against released.safetensors
+  $ tensim gate candidate.safetensors --against released.safetensors --min 0.99 --min-output 0.95 --format markdown
+  $ tensim gate candidate.safetensors --against released.safetensors --baseline last.json --max-drop 0.005`;
+
+interface GateFlags extends MethodFlags {
+  readonly measure: Measure;
+  readonly against: string;
+  readonly min?: number;
+  readonly minOutput?: number;
+  readonly baseline?: string;
+  readonly maxDrop?: number;
+  readonly format: GateFormat;
+}
+
+const CODES: Readonly<Record<GateOutcome, number>> = {
+  pass: EXIT.done,
+  fail: EXIT.checkFailed,
+  undecided: EXIT.undecided,
+};
+
+/** `tensim gate CANDIDATE --against REFERENCE` */
+export function addGate(program: Command, io: Io, exit: { code: number }): void {
+  const limit = (flags: string, description: string) => new Option(flags, description).argParser(parseNumber);
+  const command = program
+    .command('gate')
+    .description('whether a network may take the place of another: its exit code says')
+    .argument('<candidate>', 'a .safetensors file, the index of a sharded one, or a model.json with "weights"')
+    .requiredOption('--against <reference>', 'the network it must be similar to')
+    .addOption(limit('--min <similarity>', 'least similarity in all (default: 0.98)'))
+    .addOption(limit('--min-output <similarity>', 'least similarity of every single output (default: 0.9)'))
+    .option('--baseline <file>', 'an earlier result (--format json) that nothing may drop from')
+    .addOption(
+      limit('--max-drop <difference>', 'how far a similarity may lie below that of the baseline (default: 0.01)'),
+    )
+    .addOption(new Option('--format <format>', 'what is printed').choices(GATE_FORMATS).default('text'))
+    .addHelpText('after', EXAMPLES);
+  addMethodOptions(command, measureOption()).action((candidate: string, flags: GateFlags) =>
+    run(candidate, flags, io, exit),
+  );
+}
+
+async function run(path: string, flags: GateFlags, io: Io, exit: { code: number }): Promise<void> {
+  // Until there is a verdict there is no pass, whatever ends this.
+  exit.code = EXIT.badInput;
+  const subjects = { candidate: { label: labelOf(path) }, reference: { label: labelOf(flags.against) } };
+  try {
+    await judgeFiles(path, flags, io, exit);
+  } catch (error) {
+    // Those who read a report find the error in it too; it says on stderr what it is in any case.
+    if (error instanceof TensimError) await show(flags.format, subjects, { error }, io);
+    throw error;
+  }
+}
+
+async function judgeFiles(path: string, flags: GateFlags, io: Io, exit: { code: number }): Promise<void> {
+  const progress = createProgress(io);
+  try {
+    const { min, minOutput, maxDrop, baseline: file } = flags;
+    const baseline = file === undefined ? undefined : await readBaseline(file);
+    settleLimits({ min, minOutput, maxDrop, baseline });
+    const options = { ...(await similarityOptions(flags, io, progress)), measure: flags.measure };
+    const [candidate, reference] = await loadPair([path, flags.against], flags, io, progress);
+    if (baseline !== undefined) checkReference(baseline, reference.provenance.sha256, file!);
+    const result = await gate(candidate, reference, { ...options, min, minOutput, maxDrop, baseline });
+    progress.stop();
+    exit.code = CODES[result.outcome];
+    await show(flags.format, { candidate: subjectOf(candidate), reference: subjectOf(reference) }, { result }, io);
+  } finally {
+    progress.stop();
+  }
+}
+
+/** Prints the report. That nobody reads it to its end changes nothing about the verdict. */
+async function show(format: GateFormat, subjects: GateSubjects, end: GateEnd, io: Io): Promise<void> {
+  try {
+    await print(io, [gateReport(format, subjects, end, textOptions(io))]);
+  } catch (error) {
+    if (!isClosedPipe(error)) throw error;
+  }
+}
+
+function parseNumber(text: string): number {
+  if (/^[-+]?(\d+\.?\d*|\.\d+)$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It must be a number.');
+}

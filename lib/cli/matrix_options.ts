@@ -1,0 +1,117 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { bytesText } from '../contraction/slicing.js';
+import { count } from '../formats/describe.js';
+import { labelsOf } from '../model/labels.js';
+import { expandPaths } from '../model/paths.js';
+import { listed } from '../report/summary.js';
+import type { MatrixOptions, Measure, SimilarityOptions, Work } from '../similarity/types.js';
+import { type Io, oneLine } from './io.js';
+import { type ComparisonFlags, parseSize } from './options.js';
+
+/** The options of `matrix` as commander parses them. */
+export interface MatrixFlags extends Omit<ComparisonFlags, 'measure'> {
+  readonly measure: readonly Measure[];
+  readonly rows?: readonly string[];
+  readonly against?: readonly string[];
+  readonly reference?: string;
+  readonly window?: number;
+  readonly consecutive?: boolean;
+  readonly every?: number;
+  readonly steps?: NonNullable<MatrixOptions['steps']>;
+  readonly memoryLimit?: number;
+  readonly state?: string;
+  readonly blockAt?: string;
+}
+
+export function addMatrixOptions(command: Command): Command {
+  return command
+    .option('--rows <models...>', 'compare only these with the others: labels or files')
+    .option('--against <models...>', 'compare with these instead of with each other: labels, files, folders, patterns')
+    .option('--reference <model>', 'compare with this one only: a label or a file')
+    .option('--window <count>', 'compare each with so many before and after it only', parseCount)
+    .option('--consecutive', 'compare each with the next only')
+    .option('--every <count>', 'take every n-th file only', parseCount)
+    .option('--steps <list>', 'take the files of these training steps only: 0,200,1000-4000', parseSteps)
+    .option('--memory-limit <size>', 'for prepared models: 512MiB, 2GB; others are read again', parseSize)
+    .option('--state <file>', 'keep what is finished in this file, and compute only what is not in it')
+    .option('--block-at <step>', 'score how clearly each measure changes where this model begins: its label or step');
+}
+
+function parseCount(text: string): number {
+  const value = /^\d+$/.test(text) ? Number(text) : 0;
+  if (value >= 1 && Number.isSafeInteger(value)) return value;
+  throw new InvalidArgumentError('It must be a whole number from 1.');
+}
+
+function parseSteps(text: string): NonNullable<MatrixOptions['steps']> {
+  return text.split(',').map((part) => {
+    const [, from, to] = /^(\d+)(?:-(\d+))?$/.exec(part.trim()) ?? [];
+    if (from === undefined) throw new InvalidArgumentError('It must be numbers and ranges such as 0,200,1000-4000.');
+    return to === undefined ? Number(from) : ([Number(from), Number(to)] as const);
+  });
+}
+
+/** What is compared with what, of the files of the command. */
+export async function choiceOf(
+  { rows, against, reference, window, consecutive, every, steps, memoryLimit, state, model, config }: MatrixFlags,
+  paths: readonly string[],
+  io: Io,
+): Promise<MatrixOptions> {
+  const named = (models: readonly string[]) => modelsNamed(models, paths, io);
+  return {
+    ...(rows && { rows: await named(rows) }),
+    ...(against && { columns: await named(against) }),
+    ...(reference !== undefined && { columns: await named([reference]) }),
+    window,
+    consecutive,
+    every,
+    steps,
+    memoryLimit,
+    state,
+    load: { model, config },
+  };
+}
+
+/** Files of the command by their labels, and any others by their paths. */
+async function modelsNamed(names: readonly string[], paths: readonly string[], io: Io): Promise<string[]> {
+  const byLabel = new Map(labelsOf(paths).map((label, i) => [label, paths[i]]));
+  const found: string[] = [];
+  for (const name of names) {
+    const listed = byLabel.get(name);
+    found.push(...(listed === undefined ? await expandPaths([name], io.signal) : [listed]));
+  }
+  return found;
+}
+
+/** The options that a measure has, of those given for several at once. A measure alone gets all of them, and says which it has not. */
+export function optionsFor(
+  measure: Measure,
+  { measure: measures }: MatrixFlags,
+  options: SimilarityOptions,
+): SimilarityOptions {
+  if (measures.length === 1) return { ...options, measure };
+  const { inputs, method, route, perOutput, ...common } = options;
+  const hasInputs = measures.includes('behavioural') ? measure === 'behavioural' : true;
+  return {
+    ...common,
+    measure,
+    ...(hasInputs && inputs !== undefined && { inputs }),
+    ...(measure === 'gaussian' && { method }),
+    ...((measure === 'gaussian' || measure === 'tensor') && { route }),
+    ...(measure !== 'behavioural' && { perOutput }),
+  };
+}
+
+/** What is worth saying about the work that was done, on stderr. */
+export function explainWork(work: Work, { state, verbose }: MatrixFlags, io: Io): void {
+  const { pairs, reused, prepared, same, discarded } = work;
+  for (const labels of same) io.stderr.write(`${oneLine(listed(labels))} hold the same weights\n`);
+  if (discarded > 0) {
+    io.stderr.write(
+      `${oneLine(state ?? '')}: the last ${bytesText(discarded)} were damaged or incomplete, and what was in them was computed again\n`,
+    );
+  }
+  if (!verbose) return;
+  const kept = state === undefined ? '' : `, ${count(reused)} of them found in the state file`;
+  io.stderr.write(`${count(pairs)} pairs${kept}; models prepared ${count(prepared)} times\n`);
+}

@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto';
+import { TensimError } from '../errors.js';
+import type { IntegerTensor } from '../tensor/integers.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { type CheckpointFormat, formatOf } from './endings.js';
+import type { TensorEntry } from './entry.js';
+import { openNpy, openNpz } from './numpy/open.js';
+import { openPytorch } from './pytorch/open.js';
+import { openSafetensors } from './safetensors/open.js';
+import type { SourceFile } from './source-file.js';
+import { readBytes, readFloats, readIntegers } from './tensor_data.js';
+
+export type { TensorEntry } from './entry.js';
+
+/** An open checkpoint: named tensors in one file, or in several under one index. Close it. */
+export interface Checkpoint {
+  /** As given by the caller. */
+  readonly path: string;
+  /** All files it consists of: the file itself, or the index and then the shards in order of name. */
+  readonly files: readonly string[];
+  /** What the file says beside its tensors: the strings of `__metadata__`; a sharded checkpoint adds those of its index. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** In the order of the files and of the tensors in them. */
+  readonly tensors: ReadonlyMap<string, TensorEntry>;
+  /**
+   * Reads a tensor as weights, row-major: F64 as float64; F32, F16 and BF16 as float32, all exactly.
+   * @throws TensimError `UNSUPPORTED_DTYPE` for every other element type, `INVALID_ARGUMENT` if there is no such tensor or
+   * the checkpoint is closed, `INVALID_FILE` if the file has become shorter, `MEMORY_LIMIT` if the tensor fits no array
+   */
+  read(name: string, signal?: AbortSignal): Promise<Tensor>;
+  /**
+   * Reads a tensor of whole numbers, such as token ids.
+   * @throws TensimError as `read`, and `INVALID_FILE` for a number beyond 32 bits
+   */
+  readIntegers(name: string, signal?: AbortSignal): Promise<IntegerTensor>;
+  /**
+   * Reads the elements of a tensor of any type as they are stored, but row-major and little-endian.
+   * @throws TensimError as `read`; `UNSUPPORTED_DTYPE` only for elements whose size is unknown and for packed ones that are strided
+   */
+  readBytes(name: string, signal?: AbortSignal): Promise<Uint8Array>;
+  /** SHA-256 over the bytes of `files`, one after the other, in hexadecimal. */
+  sha256(signal?: AbortSignal): Promise<string>;
+  /** Closing twice is no error. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** What a format makes of a path: open files and a listing of the tensors in them, checked against the files' true sizes. */
+export interface OpenedFiles {
+  readonly sources: readonly SourceFile[];
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensors: ReadonlyMap<string, TensorEntry>;
+}
+
+/**
+ * Opens a checkpoint by the ending of its path and checks what it lists: `.pt`, `.pth` or `.bin` as torch.save writes them, `.npz` and
+ * `.npy` as NumPy does, `.json` as the index of a sharded safetensors checkpoint, anything else as safetensors. No weights are read yet.
+ *
+ *     const checkpoint = await openCheckpoint('step_06000.safetensors');
+ *     try { const weight = await checkpoint.read('projection.weight'); } finally { await checkpoint.close(); }
+ *
+ * @throws TensimError `FILE_NOT_FOUND`, or `INVALID_FILE` for every violation of the format
+ */
+export async function openCheckpoint(path: string, signal?: AbortSignal): Promise<Checkpoint> {
+  signal?.throwIfAborted();
+  const open = OPENERS[formatOf(path) ?? 'safetensors'];
+  return new OpenCheckpoint(path, await open(path, signal));
+}
+
+const OPENERS: Readonly<Record<CheckpointFormat, (path: string, signal?: AbortSignal) => Promise<OpenedFiles>>> = {
+  safetensors: openSafetensors,
+  pytorch: openPytorch,
+  npz: openNpz,
+  npy: openNpy,
+};
+
+class OpenCheckpoint implements Checkpoint {
+  readonly path: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensors: ReadonlyMap<string, TensorEntry>;
+  private readonly sources: ReadonlyMap<string, SourceFile>;
+
+  constructor(path: string, { sources, metadata, tensors }: OpenedFiles) {
+    this.path = path;
+    this.metadata = Object.freeze(metadata);
+    this.tensors = tensors;
+    this.sources = new Map(sources.map((source) => [source.path, source]));
+  }
+
+  get files(): readonly string[] {
+    return [...this.sources.keys()];
+  }
+
+  async read(name: string, signal?: AbortSignal): Promise<Tensor> {
+    signal?.throwIfAborted();
+    const entry = this.entry(name);
+    return readFloats(this.source(entry.file), entry, signal);
+  }
+
+  async readIntegers(name: string, signal?: AbortSignal): Promise<IntegerTensor> {
+    signal?.throwIfAborted();
+    const entry = this.entry(name);
+    return readIntegers(this.source(entry.file), entry, signal);
+  }
+
+  async readBytes(name: string, signal?: AbortSignal): Promise<Uint8Array> {
+    signal?.throwIfAborted();
+    const entry = this.entry(name);
+    return readBytes(this.source(entry.file), entry, signal);
+  }
+
+  async sha256(signal?: AbortSignal): Promise<string> {
+    signal?.throwIfAborted();
+    const hash = createHash('sha256');
+    for (const source of this.sources.values())
+      for await (const piece of source.chunks(0, source.size, { signal })) hash.update(piece);
+    return hash.digest('hex');
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.sources.values()].map((source) => source.close()));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private entry(name: string): TensorEntry {
+    const entry = this.tensors.get(name);
+    if (entry !== undefined) return entry;
+    throw new TensimError('INVALID_ARGUMENT', `there is no tensor "${name}"`, {
+      file: this.path,
+      hint: 'The tensors it has are listed by "tensim inspect"',
+    });
+  }
+
+  private source(file: string): SourceFile {
+    return this.sources.get(file) as SourceFile;
+  }
+}

@@ -1,0 +1,36 @@
+/** The kinds of files that hold named tensors. */
+export type CheckpointFormat = 'safetensors' | 'pytorch' | 'npz' | 'npy';
+
+const ENDINGS: readonly (readonly [format: CheckpointFormat, ending: RegExp])[] = [
+  ['safetensors', /\.safetensors(\.index\.json)?$/i],
+  ['pytorch', /\.(pt|pth|bin)$/i],
+  ['npz', /\.npz$/i],
+  ['npy', /\.npy$/i],
+];
+
+/** What a path is by its ending alone; undefined for any other. */
+export function formatOf(path: string): CheckpointFormat | undefined {
+  return ENDINGS.find(([, ending]) => ending.test(path))?.[0];
+}
+
+/** The formats that a folder is looked through for, the first of which there are any: what lies beside is often the same model once more. */
+const SOUGHT: readonly CheckpointFormat[] = ['safetensors', 'pytorch', 'npz'];
+
+/** What training programs put beside a model under the endings of one. */
+const BESIDE = /(?:^|\/)(?:optimizer|scheduler|scaler|training_args|rng_state\w*)\.(?:pt|pth|bin)$/i;
+
+/** Of the files in a folder, its checkpoints: safetensors files, or, where there are none, those of PyTorch, or else .npz archives. */
+export function preferredCheckpoints(names: readonly string[]): string[] {
+  const models = names.filter((name) => !BESIDE.test(name));
+  const format = SOUGHT.find((sought) => models.some((name) => formatOf(name) === sought));
+  return format === undefined ? [] : models.filter((name) => formatOf(name) === format);
+}
+
+/** Whether a path is the index of a sharded checkpoint. */
+export const isIndex = (path: string): boolean => /\.safetensors\.index\.json$/i.test(path);
+
+/** The name of a file without the ending that says what it is. */
+export function withoutEnding(name: string): string {
+  const ending = ENDINGS.map(([, pattern]) => pattern.exec(name)).find((match) => match !== null);
+  return ending ? name.slice(0, ending.index) : name.replace(/\.json$/i, '');
+}

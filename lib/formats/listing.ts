@@ -1,0 +1,45 @@
+import { TensimError } from '../errors.js';
+import type { MemoryBudget } from './budget.js';
+import { byteCount, count, quote } from './describe.js';
+import { LISTING_LIMITS, nameProblem, type TensorEntry } from './entry.js';
+import type { SourceFile } from './source-file.js';
+
+/** What an entry of a listing costs in memory. */
+const ENTRY_COST = 512;
+/** All tensors together may be larger than the file by this factor, because some share their elements, and by so many bytes. */
+const MOST_SHARED = { factor: 2, bytes: 32 * 1024 * 1024 } as const;
+
+/**
+ * Checks the names of an archive's tensors before they are listed, pausing after each.
+ * @throws TensimError `INVALID_FILE` for names that cannot be, and for more of them than are read
+ */
+export function* checkNames(names: Iterable<string>, file: string, budget: MemoryBudget): Generator<void, void> {
+  const refused = (problem: string) =>
+    new TensimError('INVALID_FILE', problem, { file, hint: 'Save the weights of the model alone, under plain names' });
+  let [tensors, text] = [0, 0];
+  for (const name of names) {
+    budget.spend(ENTRY_COST);
+    const problem = nameProblem(name);
+    if (problem !== undefined) throw refused(`the tensor name ${quote(name)} ${problem}`);
+    text += Buffer.byteLength(name);
+    if (++tensors > LISTING_LIMITS.tensors || text > LISTING_LIMITS.textBytes)
+      throw refused(
+        `lists more than ${count(LISTING_LIMITS.tensors)} tensors or ${byteCount(LISTING_LIMITS.textBytes)} of names`,
+      );
+    yield;
+  }
+}
+
+/**
+ * Tensors may share their elements, but not so that reading all of them takes many times the size of the file.
+ * @throws TensimError `INVALID_FILE`
+ */
+export function checkTotal(entries: Iterable<TensorEntry>, { path: file, size }: SourceFile): void {
+  let total = 0;
+  for (const { bytes } of entries) total += bytes;
+  if (total <= MOST_SHARED.factor * size + MOST_SHARED.bytes) return;
+  throw new TensimError('INVALID_FILE', `its tensors have ${byteCount(total)} in a file of ${byteCount(size)}`, {
+    file,
+    hint: 'Too many of them share storages: save a clone() of each',
+  });
+}

@@ -1,0 +1,53 @@
+import { basename } from 'node:path';
+import { TensimError } from '../../errors.js';
+import { lookAlike } from '../look_alike.js';
+import type { SourceFile } from '../source-file.js';
+import type { ZipDirectory } from '../zip/directory.js';
+
+/** The first instructions of every file of torch.save before version 1.6: a pickle of the number 0x1950a86a20f9469cfc6c. */
+const LEGACY_START = Buffer.from('80028a0a6cfc9c46f9206aa85019', 'hex');
+/** Where a tar archive says that it is one. */
+const TAR_MAGIC = { text: 'ustar', at: 257 } as const;
+const LOOKED_AT = TAR_MAGIC.at + TAR_MAGIC.text.length;
+
+/** Two lines of Python that save a file anew, as the archive that is read here. */
+export function saveAnew(path: string, load = 'torch.load("FILE", map_location="cpu", weights_only=True)'): string {
+  const file = JSON.stringify(basename(path)).slice(1, -1);
+  return `Convert it with: import torch; torch.save(${load.replace('FILE', file)}, "${file.replace(/\.\w+$/, '')}.new.pt")`;
+}
+
+/** Why a file with the name of a PyTorch checkpoint is not the archive that torch.save has written since version 1.6. */
+export async function notAnArchive(source: SourceFile): Promise<TensimError> {
+  const { path: file, size } = source;
+  const start = Buffer.alloc(Math.min(size, LOOKED_AT));
+  await source.read(start, 0);
+  const refused = (problem: string, hint: string) => new TensimError('INVALID_FILE', problem, { file, hint });
+  if (start.subarray(0, LEGACY_START.length).equals(LEGACY_START))
+    return refused('was written by torch.save in its format of before version 1.6, without an archive', saveAnew(file));
+  if (start.toString('latin1', TAR_MAGIC.at, LOOKED_AT) === TAR_MAGIC.text)
+    return refused(
+      'is a tar archive, as torch.save wrote them before version 0.1.10',
+      `${saveAnew(file, 'torch.load("FILE", map_location="cpu", weights_only=False)')}, if you trust the file: loading such a one can run code in it`,
+    );
+  if (start[0] === 0x80 && start[1] >= 2 && start[1] <= 5)
+    return refused(
+      'is a plain pickle, not an archive of torch.save',
+      `${saveAnew(file, '__import__("pickle").load(open("FILE", "rb"))')}, if you trust the file: loading a pickle can run code in it`,
+    );
+  return refused(
+    size === 0 ? 'is empty' : 'is no PyTorch checkpoint: it does not begin as an archive',
+    lookAlike(start) ?? 'The file is damaged or of another kind: download or export it again',
+  );
+}
+
+/** Why an archive without a state dict's pickle, or with more beside it, is none. */
+export function notACheckpoint(source: SourceFile, { members }: ZipDirectory): TensimError {
+  const names = [...members.keys()];
+  const { path: file } = source;
+  if (names.some((name) => name.endsWith('.npy')))
+    return new TensimError('INVALID_FILE', 'is a NumPy archive', { file, hint: 'Give it the ending .npz' });
+  return new TensimError('INVALID_FILE', 'is an archive without the one data.pkl of a PyTorch checkpoint', {
+    file,
+    hint: 'Save the state dict with torch.save(model.state_dict(), "file.pt")',
+  });
+}

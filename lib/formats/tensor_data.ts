@@ -1,0 +1,153 @@
+import { Pacer } from '../cooperate.js';
+import { TensimError } from '../errors.js';
+import { decodeFloats, FLOAT_BYTES, floatArray, isFloatFormat, reverseElements } from '../tensor/convert.js';
+import { decodeIntegers, INTEGER_BYTES, type IntegerTensor, isIntegerFormat } from '../tensor/integers.js';
+import { sizeOf, type Tensor } from '../tensor/tensor.js';
+import { byteCount } from './describe.js';
+import type { TensorEntry } from './entry.js';
+import type { SourceFile } from './source-file.js';
+import { StorageWalk, spanOf } from './strided.js';
+
+/**
+ * Reads a tensor as weights, row-major: F64 as float64; F32, F16 and BF16 as float32, all exactly.
+ * @throws TensimError `UNSUPPORTED_DTYPE` for every other element type, `INVALID_FILE` if the file has become shorter, `MEMORY_LIMIT`
+ * if the tensor fits no array
+ */
+export async function readFloats(source: SourceFile, entry: TensorEntry, signal?: AbortSignal): Promise<Tensor> {
+  const { dtype, shape, file, name } = entry;
+  if (!isFloatFormat(dtype))
+    throw new TensimError('UNSUPPORTED_DTYPE', `elements of type ${dtype} cannot be weights`, {
+      file,
+      tensor: name,
+      hint: 'Convert the tensor to F64, F32, F16 or BF16',
+    });
+  const data = await readElements(source, entry, signal, {
+    width: FLOAT_BYTES[dtype],
+    make: (length) => floatArray(dtype, length),
+    decode: (bytes, target, at) => decodeFloats(bytes, dtype, target, at),
+  });
+  return { data, shape: Object.freeze([...shape]) };
+}
+
+/**
+ * Reads a tensor of whole numbers, row-major.
+ * @throws TensimError as `readFloats`, and `INVALID_FILE` for a number beyond 32 bits
+ */
+export async function readIntegers(
+  source: SourceFile,
+  entry: TensorEntry,
+  signal?: AbortSignal,
+): Promise<IntegerTensor> {
+  const { dtype, shape, file, name } = entry;
+  if (!isIntegerFormat(dtype))
+    throw new TensimError('UNSUPPORTED_DTYPE', `elements of type ${dtype} are no integers`, { file, tensor: name });
+  const data = await readElements(source, entry, signal, {
+    width: INTEGER_BYTES[dtype],
+    make: (length) => new Int32Array(length),
+    decode: (bytes, target, at) => {
+      const odd = decodeIntegers(bytes, dtype, target, at);
+      if (odd >= 0)
+        throw new TensimError('INVALID_FILE', `element ${odd} is beyond the range of 32-bit integers`, {
+          file,
+          tensor: name,
+        });
+    },
+  });
+  return { data, shape: Object.freeze([...shape]) };
+}
+
+/**
+ * Reads the elements of a tensor as they are stored, but row-major and little-endian.
+ * @throws TensimError as `readFloats`; `UNSUPPORTED_DTYPE` for elements that would have to be moved and have no common size
+ */
+export async function readBytes(source: SourceFile, entry: TensorEntry, signal?: AbortSignal): Promise<Uint8Array> {
+  const { dtype, shape, bytes, file, name } = entry;
+  const moved = entry.strides !== undefined || entry.bigEndian === true;
+  // Unmoved, elements of any kind are so many bytes.
+  const width = moved ? bytes / sizeOf(shape) : 1;
+  const Words = WORDS.get(width);
+  if (bytes === 0) return new Uint8Array(0);
+  if (Words === undefined)
+    throw new TensimError('UNSUPPORTED_DTYPE', `elements of type ${dtype} cannot be put in order`, {
+      file,
+      tensor: name,
+    });
+  const plain = moved ? entry : { ...entry, shape: [bytes] };
+  const words = await readElements<Words>(source, plain, signal, {
+    width,
+    make: (length) => new Words(length),
+    decode: (piece, target, at) => new Uint8Array(target.buffer, at * width, piece.length).set(piece),
+  });
+  return new Uint8Array(words.buffer);
+}
+
+type Words = Uint8Array | Uint16Array | Uint32Array | BigUint64Array;
+
+/** Arrays that hold elements of so many bytes without looking into them. */
+const WORDS: ReadonlyMap<number, new (length: number) => Words> = new Map<number, new (length: number) => Words>([
+  [1, Uint8Array],
+  [2, Uint16Array],
+  [4, Uint32Array],
+  [8, BigUint64Array],
+]);
+
+type Elements = Float64Array | Float32Array | Int32Array | Words;
+
+/** How elements of a type are stored, and what they become. */
+interface Codec<Data extends Elements> {
+  readonly width: number;
+  make(length: number): Data;
+  /** Decodes little-endian elements into `target[at…]`. */
+  decode(bytes: Uint8Array, target: Data, at: number): void;
+}
+
+/** Elements put in their places between two looks at the clock: some milliseconds if each is the first in its page of memory. */
+const SCATTERED = 1 << 14;
+
+async function readElements<Data extends Elements>(
+  source: SourceFile,
+  entry: TensorEntry,
+  signal: AbortSignal | undefined,
+  { width, make, decode }: Codec<Data>,
+): Promise<Data> {
+  const { name, shape, strides, offset, bigEndian } = entry;
+  const elements = sizeOf(shape);
+  const data = allocate(entry, () => make(elements));
+  const pieces = (length: number) => source.chunks(offset, length * width, { signal, tensor: name });
+  let at = 0;
+  if (strides === undefined) {
+    for await (const piece of pieces(elements)) {
+      if (bigEndian) reverseElements(piece, width);
+      decode(piece, data, at);
+      at += piece.length / width;
+    }
+    return data;
+  }
+  const walk = new StorageWalk(shape, strides);
+  const pacer = new Pacer(signal);
+  for await (const piece of pieces(spanOf(shape, strides))) {
+    if (bigEndian) reverseElements(piece, width);
+    for (let from = 0; from < piece.length; from += SCATTERED * width) {
+      const part = piece.subarray(from, from + SCATTERED * width);
+      const values = make(part.length / width);
+      decode(part, values, 0);
+      walk.scatter(values, at, data);
+      at += values.length;
+      if (pacer.due(SCATTERED)) await pacer.pause();
+    }
+  }
+  return data;
+}
+
+function allocate<Data>(entry: TensorEntry, make: () => Data): Data {
+  try {
+    return make();
+  } catch (error) {
+    throw new TensimError('MEMORY_LIMIT', `there is no memory for its ${byteCount(entry.bytes)}`, {
+      file: entry.file,
+      tensor: entry.name,
+      hint: 'Close other models, or use a machine with more memory',
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,10 @@
+import { TensimError } from '../../errors.js';
+import type { SourceFile } from '../source-file.js';
+
+/** An error about an archive as such. */
+export function damaged(source: SourceFile, problem: string): TensimError {
+  return new TensimError('INVALID_FILE', problem, {
+    file: source.path,
+    hint: 'The file is damaged or was cut short: copy or download it again',
+  });
+}

@@ -1,0 +1,78 @@
+import { TensimError } from '../../errors.js';
+import { encodePng, type Rgb } from '../png.js';
+
+/** How inputs are laid out as a picture, row-major, channel after channel. */
+export interface ImageShape {
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+/**
+ * Reads `8x8` or, with channels, `3x32x32`.
+ * @throws TensimError `INVALID_ARGUMENT` for what is no such shape, or one of another size than the inputs.
+ */
+export function imageShape(text: string, inputs: number): ImageShape {
+  const sizes = /^(?:(\d{1,6})x)?(\d{1,6})x(\d{1,6})$/i.exec(text);
+  if (sizes === null) {
+    throw new TensimError('INVALID_ARGUMENT', `${JSON.stringify(text)} is not the shape of an image`, {
+      hint: 'Write HEIGHTxWIDTH or CHANNELSxHEIGHTxWIDTH, such as 28x28 or 3x32x32',
+    });
+  }
+  const [channels, height, width] = sizes.slice(1).map((size) => (size === undefined ? 1 : Number(size)));
+  if (channels * height * width !== inputs) {
+    throw new TensimError(
+      'INVALID_ARGUMENT',
+      `an image of ${text} has ${channels * height * width} pixels, the models ${inputs} inputs`,
+    );
+  }
+  return { channels, height, width };
+}
+
+/** What an input is called: its number, or in an image "(row, column)", after its channel if there are several; all from 0. */
+export function inputName(index: number, shape: ImageShape | null): string {
+  if (shape === null) return `${index}`;
+  const { channels, height, width } = shape;
+  const place = [Math.floor(index / width) % height, index % width];
+  return `(${(channels > 1 ? [Math.floor(index / (width * height)), ...place] : place).join(', ')})`;
+}
+
+/** The numbers of the entries that together hold `part` of the squares of a vector of length 1, the largest first; at most `most`. */
+export function strongest(vector: Float64Array, most: number, part = 1): number[] {
+  const order = [...vector.keys()].sort((i, j) => Math.abs(vector[j]) - Math.abs(vector[i]) || i - j);
+  const chosen: number[] = [];
+  let held = 0;
+  for (const index of order.slice(0, most)) {
+    if (held >= part || vector[index] === 0) break;
+    held += vector[index] ** 2;
+    chosen.push(index);
+  }
+  return chosen;
+}
+
+/** Size of the picture that `picturePng` makes: the channels side by side, a clear column between them. */
+export function pictureSize({ channels, height, width }: ImageShape): { width: number; height: number } {
+  return { width: channels * (width + 1) - 1, height };
+}
+
+/**
+ * A vector over the inputs as a picture.
+ * @param position where an entry lies on the palette, from 0 to 1.
+ */
+export function picturePng(
+  vector: Float64Array,
+  shape: ImageShape,
+  palette: readonly Rgb[],
+  position: (entry: number) => number,
+): Promise<Buffer> {
+  const size = pictureSize(shape);
+  const pixels = new Uint8Array(size.width * size.height).fill(palette.length);
+  for (const [index, entry] of vector.entries()) {
+    const channel = Math.floor(index / (shape.width * shape.height));
+    const [row, column] = [Math.floor(index / shape.width) % shape.height, index % shape.width];
+    pixels[row * size.width + channel * (shape.width + 1) + column] = Math.round(
+      position(entry) * (palette.length - 1),
+    );
+  }
+  return encodePng(pixels, size.width, size.height, palette);
+}

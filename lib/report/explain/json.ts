@@ -1,0 +1,23 @@
+import type { Direction, Explanation, FormExplanation } from '../../similarity/explain/types.js';
+
+/** An explanation as plain data, the contract `tensim.explain/1`; vectors are lists of numbers over the inputs. */
+export function explanationJson(found: Explanation): Record<string, unknown> {
+  return { schema: 'tensim.explain/1', ...(found.kind === 'forms' ? formsJson(found) : found) };
+}
+
+function formsJson({ shares, joint, outputs, ...about }: FormExplanation): Record<string, unknown> {
+  return {
+    ...about,
+    shares: [...shares],
+    joint: { directions: joint.directions.map(directionJson), energy: [...joint.energy] },
+    outputs: outputs.map(({ directions, linear, ...output }) => ({
+      ...output,
+      directions: directions.map(directionJson),
+      linear: linear && [...linear],
+    })),
+  };
+}
+
+function directionJson({ value, share, vector }: Direction): Record<string, unknown> {
+  return { value, share, vector: [...vector] };
+}

@@ -1,0 +1,113 @@
+import type { ExchangeExplanation, Explanation, FormExplanation } from '../../similarity/explain/types.js';
+import { version } from '../../version.js';
+import { type Bar, barRows } from '../bars.js';
+import { type Chart, colourScheme, PAGE, PAPER, type Theme } from '../chart.js';
+import { paletteOf } from '../colour.js';
+import { bothWidths } from '../html.js';
+import { amountText, escapeMarkup, similarityText } from '../numbers.js';
+import { definitionTable, page } from '../page.js';
+import type { Rgb } from '../png.js';
+import { provenance } from '../summary.js';
+import { INNER_WIDTH, stack, textChart } from '../svg.js';
+import { directionsChart, highlightsChart } from './chart.js';
+import type { ImageShape } from './image.js';
+import { byShare, explanationWords, HYBRID_KEY, HYBRID_PAIRS, pairName, percent } from './words.js';
+
+/** Shares drawn, at most. */
+const MOST_SHARES = 24;
+const READING = 'Orange entries act together, against blue ones: the two signs of a direction mean the same.';
+const CAPTIONS =
+  'Below each: its eigenvalue, positive where the output is larger in the second model, and its part of the form.';
+
+/** A page about where two models differ. One file, loads nothing; every label in it is escaped. */
+export async function explanationHtml(found: Explanation, image: ImageShape | null): Promise<string> {
+  const { headline, sentences } = explanationWords(found, image);
+  const facts = definitionTable([
+    ['similarity', similarityText(found.similarity, 6)],
+    ...(found.kind === 'forms' ? [['distance', amountText(found.distance)] as const] : []),
+    ...provenance(found),
+    ['tensim', version],
+  ]);
+  const obtained = `<section class="last"><h2>How this was obtained</h2>${facts}</section>`;
+  const [left, right] = found.kind === 'forms' ? await formSections(found, image) : await exchangeSections(found);
+  const body = `<main>
+<header><p class="over">tensim: where two models differ, ${escapeMarkup(pairName(found))}</p><h1>${escapeMarkup(headline)}</h1><p>${sentences.map(escapeMarkup).join(' ')}</p></header>
+<div class="columns">
+<div class="column">${left}${obtained}</div>
+<div class="column">${right}</div>
+</div>
+</main>`;
+  return page(`tensim: ${headline}`, body);
+}
+
+/** The same as one picture on white. */
+export async function explanationSvg(found: Explanation, image: ImageShape | null): Promise<string> {
+  const { headline, sentences } = explanationWords(found, image);
+  const width = INNER_WIDTH;
+  const charts = [textChart([headline, ...sentences], width)];
+  if (found.kind === 'exchange') charts.push(changesChart(found, width, PAPER));
+  else if (found.distance > 0) {
+    charts.push(
+      await highlightsChart(found, { image, palette: await divergingPalette(), width, theme: PAPER }),
+      textChart(['Part of each output in the squared difference'], width),
+      sharesChart(found, width, PAPER),
+      textChart([`Directions of the difference. ${READING} ${CAPTIONS}`], width),
+      await directionsChart(found, { image, palette: await divergingPalette(), width, theme: PAPER }),
+    );
+  }
+  return stack(charts);
+}
+
+async function formSections(found: FormExplanation, image: ImageShape | null): Promise<[left: string, right: string]> {
+  if (found.distance === 0) return ['', ''];
+  const palette = await divergingPalette();
+  const shares = await bothWidths('bars', (width) => sharesChart(found, width, PAGE));
+  const highlights = await bothWidths('highlights', (width) =>
+    highlightsChart(found, { image, palette, width, theme: PAGE }),
+  );
+  const directions = await bothWidths('directions', (width) =>
+    directionsChart(found, { image, palette, width, theme: PAGE }),
+  );
+  return [
+    `<section><h2>What changed <small>first directions, and how much depends on each input</small></h2>${highlights}</section>
+<section><h2>Part of each output in the squared difference</h2>${shares}</section>`,
+    `<section><h2>Directions of the difference</h2><p class="note">${READING} ${CAPTIONS}</p>${directions}</section>`,
+  ];
+}
+
+async function exchangeSections(found: ExchangeExplanation): Promise<[left: string, right: string]> {
+  const changes = await bothWidths('bars', (width) => changesChart(found, width, PAGE));
+  const rows = found.layers.map(
+    ({ layer, type, intoA, intoB }) =>
+      `<tr><th>${layer}, ${type}</th>${[intoA.toA, intoA.toB, intoB.toB, intoB.toA].map((value) => `<td class="number">${similarityText(value)}</td>`).join('')}</tr>`,
+  );
+  const head = ['layer', ...HYBRID_PAIRS];
+  const cells = head.map((text, i) => `<th${i > 0 ? ' class="number"' : ''}>${text}</th>`).join('');
+  return [
+    `<section><h2>What each model loses by the other's layer <small>1 − similarity to itself</small></h2>${changes}</section>`,
+    `<section><h2>Hybrids <small>${escapeMarkup(HYBRID_KEY)}</small></h2><div class="scroll"><table class="outputs"><thead><tr>${cells}</tr></thead><tbody>${rows.join('')}</tbody></table></div></section>`,
+  ];
+}
+
+function sharesChart({ shares }: FormExplanation, width: number, theme: Theme): Chart {
+  const order = byShare(shares).slice(0, MOST_SHARES);
+  const bars = order.map((output, i): Bar => {
+    const value = shares[output];
+    return { name: `output ${output}`, value, text: percent(value), colour: i === 0 ? theme.highlight : theme.accent };
+  });
+  return barRows(bars, shares[order[0]], width, theme);
+}
+
+function changesChart({ layers }: ExchangeExplanation, width: number, theme: Theme): Chart {
+  const most = Math.max(...layers.map(({ change }) => change));
+  const bars = layers.map(({ layer, type, change }): Bar => {
+    const colour = change === most ? theme.highlight : theme.accent;
+    return { name: `layer ${layer}, ${type}`, value: change, text: amountText(change, 3), colour };
+  });
+  return barRows(bars, most > 0 ? most : 1, width, theme);
+}
+
+/** From blue over white to orange. */
+async function divergingPalette(): Promise<Rgb[]> {
+  return paletteOf(await colourScheme('blueorange'));
+}

@@ -1,0 +1,105 @@
+import type { ExchangeExplanation, Explanation, FormExplanation } from '../../similarity/explain/types.js';
+import { shortenLabels, stepName } from '../labels.js';
+import { amountText, similarityText } from '../numbers.js';
+import { toleranceSentences } from '../summary.js';
+import { type ImageShape, inputName, strongest } from './image.js';
+
+/** Inputs named in a sentence, at most. */
+const MOST_NAMES = 6;
+/** Shares below this are not worth a sentence. */
+const WORTH_NAMING = 0.005;
+
+/** How tables name the similarities of hybrids: `intoA.toA`, `intoA.toB`, `intoB.toB`, `intoB.toA`. */
+export const HYBRID_PAIRS = ['a′ and a', 'a′ and b', 'b′ and b', 'b′ and a'] as const;
+export const HYBRID_KEY = 'a′ is a (the first) with the layer of b (the second), b′ is b with that of a';
+
+/** What a report on an explanation says in words. */
+export interface ExplanationWords {
+  readonly headline: string;
+  readonly sentences: readonly string[];
+}
+
+/** "step 6000 → 8000", or "alpha → beta". */
+export function pairName({ a, b }: Pick<Explanation, 'a' | 'b'>): string {
+  return stepName(shortenLabels([a, b]), 0, 1);
+}
+
+export function explanationWords(found: Explanation, image: ImageShape | null): ExplanationWords {
+  return found.kind === 'forms' ? formWords(found, image) : exchangeWords(found);
+}
+
+function formWords(found: FormExplanation, image: ImageShape | null): ExplanationWords {
+  const { similarity, distance, outputs, joint, parts } = found;
+  const [largest] = byShare(found.shares);
+  if (distance === 0) {
+    return {
+      headline: 'The two compute the same function',
+      sentences: [`${pairName(found)}: what differs between the weights is rounding.`],
+    };
+  }
+  const [, next] = byShare(found.shares);
+  const sentences = [
+    `${pairName(found)}: similarity ${similarityText(similarity)}, distance ${amountText(distance, 3)}, of which ${partsText(parts)}.`,
+    `Output ${largest} carries ${percent(found.shares[largest])} of the squared difference${next === undefined ? '' : `, the next, output ${next}, ${percent(found.shares[next])}`}.`,
+  ];
+  const [direction] = outputs.find(({ output }) => output === largest)?.directions ?? [];
+  if (direction !== undefined) {
+    const side = direction.value > 0 ? 'larger' : 'smaller';
+    sentences.push(
+      `Its first direction is ${percent(direction.share)} of its form and makes it ${side} in ${found.b}; it has ${focus(direction.vector, image)}.`,
+    );
+  }
+  const [common] = joint.directions;
+  if (common !== undefined && outputs.length > 1) {
+    sentences.push(`The direction that matters most to all outputs together has ${focus(common.vector, image)}.`);
+  }
+  return { headline: `Output ${largest} differs most: ${percent(found.shares[largest])} of the difference`, sentences };
+}
+
+function exchangeWords(found: ExchangeExplanation): ExplanationWords {
+  const { similarity, layers } = found;
+  const most = layers.reduce((best, layer) => (layer.change > best.change ? layer : best));
+  return {
+    headline: `Layer ${most.layer}, ${most.type}, changed most`,
+    sentences: [
+      `${pairName(found)}: similarity ${similarityText(similarity)}.`,
+      `With layer ${most.layer} of ${found.b}, ${found.a} is left with a similarity to itself of ${similarityText(most.intoA.toA)}, and comes to ${similarityText(most.intoA.toB)} of ${found.b}.`,
+      ...toleranceSentences(found),
+      'This supposes that both write what goes between the layers in the same basis, as checkpoints of one run do.',
+    ],
+  };
+}
+
+/** "half of its energy on (6, 7), (7, 7)", or the inputs it is strongest at, where half takes more than can be named. */
+function focus(vector: Float64Array, image: ImageShape | null): string {
+  const half = strongest(vector, MOST_NAMES, 0.5);
+  const held = half.reduce((sum, index) => sum + vector[index] ** 2, 0);
+  const names = `${image === null ? 'input' : 'pixel'}${half.length === 1 ? '' : 's'} ${half.map((index) => inputName(index, image)).join(', ')}`;
+  return held >= 0.5 ? `half of its energy on ${names}` : `its largest entries on ${names}`;
+}
+
+function partsText({ quadratic, linear, mean }: FormExplanation['parts']): string {
+  const named = [
+    [quadratic, 'in the quadratic forms'],
+    [linear, 'in the linear parts'],
+    [mean, 'in the means'],
+  ] as const;
+  const worth = named.filter(([share]) => share >= WORTH_NAMING);
+  return worth.map(([share, name]) => `${percent(share)} ${name}`).join(', ');
+}
+
+/** Numbers of outputs, the largest share first. */
+export function byShare(shares: Float64Array): number[] {
+  return [...shares.keys()].sort((i, j) => shares[j] - shares[i] || i - j);
+}
+
+/** "66 %", with a decimal below 10. */
+export function percent(share: number): string {
+  const hundredths = 100 * share;
+  return `${hundredths > 0 && hundredths < 9.95 ? hundredths.toFixed(1) : hundredths.toFixed(0)} %`;
+}
+
+/** "+4.83", with a real minus. */
+export function signedText(value: number): string {
+  return `${value < 0 ? '−' : '+'}${amountText(Math.abs(value), 3)}`;
+}

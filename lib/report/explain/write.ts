@@ -1,0 +1,55 @@
+import { extname } from 'node:path';
+import { TensimError } from '../../errors.js';
+import type { Explanation } from '../../similarity/explain/types.js';
+import { checkPlace, writeWhole } from '../write.js';
+import { type ImageShape, imageShape } from './image.js';
+import { explanationJson } from './json.js';
+import { explanationHtml, explanationSvg } from './page.js';
+
+/** How an explanation is shown. */
+export interface ExplanationReportOptions {
+  /** Inputs as a picture, `8x8` or `3x32x32`: directions are drawn. Without, their largest entries are named. */
+  readonly image?: string | undefined;
+}
+
+const WRITERS: Readonly<Record<string, (found: Explanation, image: ImageShape | null) => Promise<string>>> = {
+  '.json': async (found) => `${JSON.stringify(explanationJson(found))}\n`,
+  '.svg': explanationSvg,
+  '.html': explanationHtml,
+};
+
+/**
+ * Checks before a long computation that a report on an explanation can be written.
+ * @throws TensimError `INVALID_ARGUMENT` (ending; the file is a folder), `FILE_NOT_FOUND` (no such folder).
+ */
+export async function checkExplanationFile(file: string): Promise<void> {
+  writerOf(file);
+  await checkPlace(file);
+}
+
+/**
+ * Writes an explanation in the format that the file's ending names: .json, .svg or .html. The file appears complete or not at all.
+ * @throws TensimError as `checkExplanationFile`; `INVALID_ARGUMENT` for an image that does not hold the inputs, and where the system
+ * refuses to write.
+ */
+export async function writeExplanation(
+  found: Explanation,
+  file: string,
+  { image }: ExplanationReportOptions = {},
+): Promise<void> {
+  await checkExplanationFile(file);
+  await writeWhole(file, [await writerOf(file)(found, imageOf(found, image))]);
+}
+
+/** The shape of the pictures of an explanation; null where none are wanted. */
+export function imageOf(found: Explanation, image: string | undefined): ImageShape | null {
+  return image === undefined || found.kind !== 'forms' ? null : imageShape(image, found.inputs);
+}
+
+function writerOf(file: string) {
+  const writer = WRITERS[extname(file).toLowerCase()];
+  if (writer !== undefined) return writer;
+  throw new TensimError('INVALID_ARGUMENT', `"${file}" does not say which kind of report to write`, {
+    hint: `Endings are ${Object.keys(WRITERS).join(', ')}`,
+  });
+}

@@ -1,0 +1,160 @@
+import type { TensimError } from '../errors.js';
+import type { Model } from '../model/model.js';
+import type { GateCheck, GateResult } from '../similarity/gate.js';
+import type { ResultInfo } from '../similarity/types.js';
+import { compareJson } from './json.js';
+import { escapeMarkup, similarityText } from './numbers.js';
+import { provenance, sliceName, sliceNoun, toleranceSentences } from './summary.js';
+import { bold, columns, footnote, type TextOptions } from './text.js';
+
+export const GATE_FORMATS = ['text', 'json', 'junit', 'markdown'] as const;
+export type GateFormat = (typeof GATE_FORMATS)[number];
+
+/** The two sides of a gate as reports name them. */
+export interface GateSubjects {
+  readonly candidate: GateSubject;
+  readonly reference: GateSubject;
+}
+
+export interface GateSubject {
+  readonly label: string;
+  readonly file?: string | undefined;
+  readonly sha256?: string | undefined;
+}
+
+/** What became of a gate: judged, or stopped by an error, which is no pass either. */
+export type GateEnd = { readonly result: GateResult } | { readonly error: TensimError };
+
+/** Checks listed in text and markdown, at most; those that do not pass come first. */
+const MOST_CHECKS = 40;
+const PART = { pass: 'pass', fail: 'FAIL', undecided: 'UNDECIDED' } as const;
+const MARK = { pass: '✅', fail: '❌', undecided: '⚠️', error: '❌' } as const;
+
+export function subjectOf({ label, provenance: { file, sha256 } }: Model): GateSubject {
+  return { label, file, sha256 };
+}
+
+export function gateReport(format: GateFormat, subjects: GateSubjects, end: GateEnd, options?: TextOptions): string {
+  switch (format) {
+    case 'text':
+      return gateText(subjects, end, options);
+    case 'json':
+      return `${JSON.stringify(gateJson(subjects, end))}\n`;
+    case 'junit':
+      return gateJunit(subjects, end);
+    case 'markdown':
+      return gateMarkdown(subjects, end);
+  }
+}
+
+/** Plain data, the contract `tensim.gate/1`. `outcome` is `pass`, `fail`, `undecided` or `error`; `comparison` is a `tensim.compare/1`. */
+export function gateJson(subjects: GateSubjects, end: GateEnd): Record<string, unknown> {
+  const head = { schema: 'tensim.gate/1', outcome: outcomeOf(end), ...subjects };
+  if ('error' in end) return { ...head, error: { code: end.error.code, message: end.error.message } };
+  const { limits, worst, checks, comparison } = end.result;
+  return { ...head, limits, worst, checks, comparison: compareJson(comparison) };
+}
+
+function gateText(subjects: GateSubjects, end: GateEnd, { colour = false }: TextOptions = {}): string {
+  // Errors go to stderr, as those of all commands do.
+  if ('error' in end) return '';
+  const title = bold(`${end.result.outcome.toUpperCase()}: ${titleOf(subjects)}`, colour);
+  const { checks, comparison } = end.result;
+  const { shown, left } = listed(checks);
+  const rows = shown.map((check) => [
+    checkName(check, comparison),
+    valueText(check),
+    limitText(check),
+    PART[check.outcome],
+  ]);
+  const table = columns([['', 'similarity', 'at least', ''], ...rows], 'lrrl');
+  const notes = [...toleranceSentences(comparison), footnote(comparison)].join('\n');
+  return `${title}\n\n${table}${left === 0 ? '' : `\n${left} more pass`}\n\n${notes}\n`;
+}
+
+/** For the summary of a CI step. */
+function gateMarkdown(subjects: GateSubjects, end: GateEnd): string {
+  const outcome = outcomeOf(end);
+  const title = `### ${MARK[outcome]} tensim gate: ${outcome}\n\n${cell(titleOf(subjects))}\n`;
+  if ('error' in end) return `${title}\n${cell(end.error.message)}\n`;
+  const { checks, comparison } = end.result;
+  const { shown, left } = listed(checks);
+  const rows = shown.map(
+    (check) =>
+      `| ${MARK[check.outcome]} ${check.outcome} | ${cell(checkName(check, comparison))} | ${valueText(check)} | ${limitText(check)} |`,
+  );
+  const how = provenance(comparison).map(([name, value]) => `${name} ${value}`);
+  return `${title}
+| | | similarity | at least |
+|---|---|--:|--:|
+${rows.join('\n')}
+${left === 0 ? '' : `\n${left} more pass.\n`}
+${[...toleranceSentences(comparison), how.join(' · ')].map(cell).join('\n\n')}
+`;
+}
+
+/** A test case per check. What is undecided counts as a failure: most readers of these files take anything else for a pass. */
+function gateJunit(subjects: GateSubjects, end: GateEnd): string {
+  const suite = escapeMarkup(titleOf(subjects));
+  const counts = (tests: number, failures: number, errors: number) =>
+    `tests="${tests}" failures="${failures}" errors="${errors}"`;
+  const wrap = (numbers: string, cases: readonly string[]) => `<?xml version="1.0" encoding="UTF-8"?>
+<testsuites name="tensim gate" ${numbers}>
+<testsuite name="${suite}" ${numbers}>
+${cases.join('\n')}
+</testsuite>
+</testsuites>
+`;
+  if ('error' in end) {
+    const { code, message } = end.error;
+    return wrap(counts(1, 0, 1), [
+      `<testcase classname="tensim.gate" name="comparison"><error type="${code}" message="${escapeMarkup(message)}"/></testcase>`,
+    ]);
+  }
+  const { checks, comparison } = end.result;
+  const cases = checks.map((check) => {
+    const open = `<testcase classname="tensim.gate" name="${escapeMarkup(`${checkName(check, comparison)}, at least ${limitText(check)}`)}"`;
+    if (check.outcome === 'pass') return `${open}/>`;
+    return `${open}><failure type="${check.outcome}" message="${escapeMarkup(`similarity ${valueText(check)}`)}"/></testcase>`;
+  });
+  const failures = checks.filter(({ outcome }) => outcome !== 'pass').length;
+  return wrap(counts(checks.length, failures, 0), cases);
+}
+
+function outcomeOf(end: GateEnd): keyof typeof MARK {
+  return 'error' in end ? 'error' : end.result.outcome;
+}
+
+function titleOf({ candidate, reference }: GateSubjects): string {
+  return `${candidate.label} against ${reference.label}`;
+}
+
+/** "all outputs", "output 9", and what they are held against where that is the baseline. */
+function checkName({ kind, output }: GateCheck, comparison: ResultInfo): string {
+  const name = output === null ? `all ${sliceNoun(comparison)}s` : sliceName(comparison, output);
+  return kind === 'drop' ? `${name}, from the baseline` : name;
+}
+
+function valueText({ similarity, interval }: GateCheck): string {
+  if (similarity === null) return 'undefined';
+  if (interval === null) return similarityText(similarity, 6);
+  return `${similarityText(similarity)} (95 %: ${interval.map((end) => end.toFixed(4)).join(' to ')})`;
+}
+
+function limitText({ limit }: GateCheck): string {
+  return limit === null ? 'undefined' : `${Number(limit.toFixed(6))}`;
+}
+
+/** The checks that are shown, in their order; those that pass are left out first. */
+function listed(checks: readonly GateCheck[]): { shown: readonly GateCheck[]; left: number } {
+  if (checks.length <= MOST_CHECKS) return { shown: checks, left: 0 };
+  const shown = checks.filter(({ outcome, output }) => outcome !== 'pass' || output === null);
+  return { shown, left: checks.length - shown.length };
+}
+
+/** Text that markdown leaves alone, on one line. */
+function cell(text: string): string {
+  return escapeMarkup(text)
+    .replace(/\s+/g, ' ')
+    .replace(/[\\`*_[\]|~]/g, '\\$&');
+}

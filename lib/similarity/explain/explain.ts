@@ -1,0 +1,146 @@
+import { selectBackend } from '../../backend/select.js';
+import { throttle } from '../../cooperate.js';
+import { TensimError } from '../../errors.js';
+import type { Model } from '../../model/model.js';
+import { type GaussianLaw, whiten } from '../law.js';
+import { checkModel } from '../members.js';
+import { similarity } from '../similarity.js';
+import { blocksOf, checkComparable } from '../sources.js';
+import type { SimilarityOptions } from '../types.js';
+import type { Engine } from './algebra.js';
+import { differenceOf } from './difference.js';
+import { jointDifference, outputDifferences, partsOf, squaresOf, total } from './directions.js';
+import { explainByExchange } from './exchange.js';
+import { survey } from './forms.js';
+import { InputSpace } from './input_space.js';
+import type { ExplainOptions, Explanation, FormExplanation } from './types.js';
+
+const DEFAULT_TOP = 4;
+/** Outputs that are given directions unless some are asked for. */
+const DEFAULT_OUTPUTS = 16;
+/** Differences below this part of the norms are rounding: two ways to write one function. */
+const ROUNDING = 1e-12;
+
+/**
+ * Where two models differ, from their weights alone.
+ *
+ * With at most one bilinear block each output is a quadratic form, and so is its difference b − a: its eigenvectors are the input
+ * directions along which it acts (MATH.md section 3). Exact, in double precision, under the input law given.
+ *
+ * With more blocks, with attention, or where sampling is asked for, every layer is exchanged between the two in turn, and the hybrids are compared with both by
+ * `similarity`; the options go on to it.
+ *
+ *     const found = await explain(before, after);
+ *     if (found.kind === 'forms') found.outputs[0].directions[0].vector; // what the output that changed most has learned
+ *
+ * @throws TensimError (rejects) as `similarity`; `INVALID_ARGUMENT` for options that do not go with the models.
+ */
+export async function explain(a: Model, b: Model, options: ExplainOptions = {}): Promise<Explanation> {
+  for (const model of [a, b]) checkModel(model);
+  const { top = DEFAULT_TOP, outputs, ...others } = options;
+  if (!Number.isSafeInteger(top) || top < 1) {
+    throw new TensimError('INVALID_ARGUMENT', `the option "top" is ${String(top)}`, {
+      hint: 'It must be a whole number from 1',
+    });
+  }
+  const { input = 'standard' } = options;
+  const formal = [a, b].every((model) => blocksOf(model).length <= 1 && !blocksOf(model).includes('attention'));
+  if (formal && input !== 'tokens' && options.method !== 'sampled') {
+    return explainForms(a, b, input, top, outputs, others);
+  }
+  if (outputs !== undefined || options.top !== undefined) {
+    throw new TensimError('INVALID_ARGUMENT', `${outputs === undefined ? 'top' : 'outputs'} asks for directions`, {
+      hint: `Models of one bilinear block have such, under a Gaussian law; "${a.label}" and "${b.label}" are explained layer by layer`,
+    });
+  }
+  return explainByExchange(a, b, others);
+}
+
+async function explainForms(
+  a: Model,
+  b: Model,
+  input: GaussianLaw,
+  top: number,
+  outputs: readonly number[] | undefined,
+  options: SimilarityOptions,
+): Promise<FormExplanation> {
+  const { measure = 'gaussian', signal, threads, onProgress } = options;
+  if (measure !== 'gaussian') {
+    throw new TensimError('INVALID_ARGUMENT', `the measure "${measure}" does not explain networks of one block`, {
+      hint: 'Their quadratic forms are those of the measure "gaussian", under the input law given',
+    });
+  }
+  checkComparable([a, b], measure);
+  const [positions, inputs] = a.inputShape;
+  const count = a.outputShape[1];
+  checkOutputs(outputs, count);
+  const engine: Engine = { backend: selectBackend(options.backend, 'one-block'), signal, threads };
+  const compared = await similarity(a, b, { ...options, dtype: 'float64', onProgress: undefined });
+  const { name, law } = await whiten(input, inputs, signal);
+  const difference = await differenceOf([a, b], law, engine);
+  // Every output is gone through once, and those with directions a second time.
+  const steps = count + (outputs?.length ?? Math.min(count, DEFAULT_OUTPUTS));
+  const report = onProgress && throttle((done, total) => onProgress({ phase: 'compare', done, total }));
+  const found = await survey(difference, engine, (done) => report?.(done, steps));
+  const squares = squaresOf(found);
+  const distance = Math.sqrt(positions * total(squares));
+  if (!Number.isFinite(distance)) {
+    throw new TensimError('NOT_FINITE', `the difference of "${a.label}" and "${b.label}" leaves the range of numbers`, {
+      hint: 'The weights are too large: scale the models down',
+    });
+  }
+  const { similarity: value, normA, normB } = compared;
+  const about = { kind: 'forms', a: a.label, b: b.label, similarity: value, normA, normB, inputs } as const;
+  const how = { ...EXACT, input: name, backend: engine.backend.name };
+  if (distance <= ROUNDING * (normA + normB)) return { ...about, ...how, ...NOTHING, shares: new Float64Array(count) };
+
+  const space = await InputSpace.of(difference.basis, law, inputs, engine);
+  const numbers = outputs ?? largest(squares, DEFAULT_OUTPUTS);
+  const joint = await jointDifference(difference, found, space, top, engine);
+  const details = await outputDifferences(numbers, difference, found, space, top, engine, (done) =>
+    report?.(count + done, steps),
+  );
+  return {
+    ...about,
+    ...how,
+    distance,
+    shares: squares.map((square) => square / total(squares)),
+    parts: partsOf(total(found.quadratic), total(found.linear), total(found.mean)),
+    joint,
+    outputs: details.sort((one, other) => other.share - one.share),
+  };
+}
+
+const EXACT = {
+  measure: 'gaussian',
+  method: 'exact',
+  exact: true,
+  route: null,
+  estimates: [],
+  standardError: null,
+  sampling: null,
+  dtype: 'float64',
+} as const;
+
+/** What is left of a difference that is rounding. */
+const NOTHING = {
+  distance: 0,
+  parts: { quadratic: 0, linear: 0, mean: 0 },
+  joint: { directions: [], energy: new Float64Array(0) },
+  outputs: [],
+} as const;
+
+function checkOutputs(outputs: readonly number[] | undefined, count: number): void {
+  const bad = outputs?.find((output) => !(Number.isSafeInteger(output) && output >= 0 && output < count));
+  if (bad === undefined && new Set(outputs).size === (outputs?.length ?? 0)) return;
+  throw new TensimError(
+    'INVALID_ARGUMENT',
+    bad === undefined ? 'the option "outputs" names an output twice' : `there is no output ${String(bad)}`,
+    { hint: `Outputs are numbers from 0 to ${count - 1}` },
+  );
+}
+
+/** The numbers of the largest, at most so many. */
+function largest(squares: Float64Array, most: number): number[] {
+  return [...squares.keys()].sort((i, j) => squares[j] - squares[i] || i - j).slice(0, most);
+}

@@ -1,0 +1,106 @@
+import type { ResultInfo, SimilarityOptions } from '../types.js';
+
+/** How two models are explained; the options of `similarity` and these. */
+export interface ExplainOptions extends Omit<SimilarityOptions, 'perOutput'> {
+  /** Directions per output and for all together, at most. Default 4. */
+  readonly top?: number | undefined;
+  /** Outputs to give directions for. Default: the 16 that differ most. Every output gets its share of the difference. */
+  readonly outputs?: readonly number[] | undefined;
+}
+
+/** An input direction along which a quadratic form acts: v of λ (v·z)². */
+export interface Direction {
+  /** λ. Positive: along the direction, either way, the output is larger in `b`. Of the joint direction, that of Σ_c ΔB_c². */
+  readonly value: number;
+  /** λ² / ‖ΔB_c‖²; of the joint direction, its part of Σ_c ‖ΔB_c‖². */
+  readonly share: number;
+  /** What the input does as z moves along v: C v (v itself for N(0, I)), of length 1, the largest entry positive. Length d. */
+  readonly vector: Float64Array;
+}
+
+/**
+ * What a difference is made of, as shares of its squared norm E (f_b − f_a)² (MATH.md section 3), which add up to 1: 2‖ΔB‖² of the
+ * quadratic forms, ‖Δw‖² of the linear parts (biases and residuals), (Δ E f)² of the means (constants and traces).
+ */
+export interface DifferenceParts {
+  readonly quadratic: number;
+  readonly linear: number;
+  readonly mean: number;
+}
+
+/** One output: f_c of `b` minus that of `a`, = zᵀΔB z + Δw·z + Δe in the whitened input z, x = μ + C z. */
+export interface OutputDifference {
+  readonly output: number;
+  /** Its part of the whole squared difference. */
+  readonly share: number;
+  readonly parts: DifferenceParts;
+  /** Eigenvectors of ΔB_c, those of the largest |λ| first; fewer than asked for where its rank is smaller. */
+  readonly directions: readonly Direction[];
+  /** C Δw_c of length 1; null where the linear parts do not differ. Along it the output differs in proportion. */
+  readonly linear: Float64Array | null;
+}
+
+/** All outputs together. */
+export interface JointDifference {
+  /** Eigenvectors of Σ_c ΔB_c², which see every difference whatever its sign; their values are those of that sum. */
+  readonly directions: readonly Direction[];
+  /**
+   * How much the difference depends on each input, length d, summing to 1: the diagonal of C E[∇Δf ∇Δfᵀ] Cᵀ = C (4 ΔB² + Δw Δwᵀ) Cᵀ,
+   * summed over the outputs. For N(0, I) the mean square of ∂Δf/∂x_i.
+   */
+  readonly energy: Float64Array;
+}
+
+/** Where two models of at most one bilinear block differ, exactly: the forms of the difference b − a. */
+export interface FormExplanation extends ResultInfo {
+  readonly kind: 'forms';
+  readonly a: string;
+  readonly b: string;
+  readonly similarity: number;
+  /** ‖b − a‖; zero where the two are the same function but for rounding, and then there is nothing below to explain. */
+  readonly distance: number;
+  readonly normA: number;
+  readonly normB: number;
+  /** d, the length of an input. */
+  readonly inputs: number;
+  /** The part of every output in the squared difference, by number; they add up to 1. */
+  readonly shares: Float64Array;
+  readonly parts: DifferenceParts;
+  readonly joint: JointDifference;
+  /** The outputs that were asked for, by their share. */
+  readonly outputs: readonly OutputDifference[];
+}
+
+/** The similarities of a hybrid to the two models it is made of. */
+export interface Hybrid {
+  readonly toA: number;
+  readonly toB: number;
+}
+
+/** One layer exchanged between two models. */
+export interface LayerExchange {
+  /** Its place in the chain, from 1. */
+  readonly layer: number;
+  readonly type: 'linear' | 'bilinear' | 'attention';
+  /** `a` with this layer of `b`. */
+  readonly intoA: Hybrid;
+  /** `b` with this layer of `a`. */
+  readonly intoB: Hybrid;
+  /** How much one loses by the other's layer: 1 − the mean of `intoA.toA` and `intoB.toB`. */
+  readonly change: number;
+}
+
+/**
+ * Where two models of several blocks, or with attention, differ: what happens when they exchange a layer. It means something where
+ * both write the space between layers in the same basis, as checkpoints of one run do.
+ */
+export interface ExchangeExplanation extends ResultInfo {
+  readonly kind: 'exchange';
+  readonly a: string;
+  readonly b: string;
+  readonly similarity: number;
+  /** In the order of the chain. */
+  readonly layers: readonly LayerExchange[];
+}
+
+export type Explanation = FormExplanation | ExchangeExplanation;

@@ -1,0 +1,60 @@
+import type { Backend, Control, GramJob } from '../../backend/backend.js';
+import { throttle } from '../../cooperate.js';
+import { TensimError } from '../../errors.js';
+import type { Settings } from '../options.js';
+import type { Progress } from '../types.js';
+
+/** What the work on a Gram matrix needs to know of the settings. */
+export type GramSettings = Pick<Settings, 'dtype' | 'threads' | 'perOutput' | 'signal' | 'onProgress'> & {
+  readonly backend: Backend;
+  readonly measure: GramJob['measure'];
+};
+
+export type Report = (phase: Progress['phase'], done: number, total: number) => void;
+
+/** One limit on the rate for all phases; the end of each gets through. */
+export function reporter(onProgress: GramSettings['onProgress']): Report {
+  if (onProgress === undefined) return () => {};
+  let phase: Progress['phase'] = 'prepare';
+  const report = throttle((done, total) => onProgress({ phase, done, total }));
+  return (nextPhase, done, total) => {
+    phase = nextPhase;
+    report(done, total);
+  };
+}
+
+/** Backends count a job in units of their own; they become pairs here. The end of a job is reported by its owner. */
+export function jobControl(
+  { signal, threads, onProgress }: GramSettings,
+  before: number,
+  inJob: number,
+  pairs: number,
+  progress: Report,
+): Control {
+  if (onProgress === undefined) return { signal, threads };
+  return {
+    signal,
+    threads,
+    onProgress: (done, total) => {
+      if (done < total) progress('compare', before + Math.floor((done / total) * inJob), pairs);
+    },
+  };
+}
+
+/**
+ * Inner products must be numbers, and a model must have a norm.
+ * @param same whether a and b are the same model.
+ * @throws TensimError `NOT_FINITE` or `ZERO_NORM` naming the models.
+ */
+export function checkProduct(value: number, a: string, b: string, same: boolean): void {
+  if (!Number.isFinite(value)) {
+    throw new TensimError('NOT_FINITE', `the inner product of "${a}" and "${b}" is ${value}`, {
+      hint: 'The weights are too large or not finite: use dtype "float64", or scale the models down',
+    });
+  }
+  if (same && value <= 0) {
+    throw new TensimError('ZERO_NORM', `"${a}" is zero under this measure, so that its similarity is undefined`, {
+      hint: 'Leave it out, or check that its weights were saved',
+    });
+  }
+}

@@ -1,0 +1,69 @@
+import type { Member } from '../members.js';
+
+/** Models numbered: two that are equal have one number. */
+export interface Distinct {
+  /** By number. */
+  readonly members: readonly Member[];
+  /** The number of every model given. */
+  readonly numbers: Int32Array;
+}
+
+/**
+ * Numbers models by their first appearance. Files are equal by their digest; models in memory if they are the same object or come
+ * from equal files and still hold equal weights.
+ */
+export async function distinct(given: readonly Member[]): Promise<Distinct> {
+  const members: Member[] = [];
+  const numbers = new Map<Member, number>();
+  const byDigest = new Map<string, Member[]>();
+  for (const member of given) {
+    if (numbers.has(member)) continue;
+    const alike = byDigest.get(digestOf(member) ?? '') ?? [];
+    const equal = await firstEqual(member, alike);
+    numbers.set(member, equal === undefined ? members.push(member) - 1 : numbers.get(equal)!);
+    const digest = digestOf(member);
+    if (equal === undefined && digest !== undefined) byDigest.set(digest, [...alike, member]);
+  }
+  return { members, numbers: Int32Array.from(given, (member) => numbers.get(member)!) };
+}
+
+const digestOf = ({ outline }: Member) => outline.provenance.sha256;
+
+async function firstEqual(member: Member, alike: readonly Member[]): Promise<Member | undefined> {
+  for (const other of alike) {
+    if (await sameIdentity(member, other)) return other;
+  }
+  return undefined;
+}
+
+/** Digests of files and of weights in memory are not comparable: a file beside a model loaded from it counts as another. */
+async function sameIdentity(a: Member, b: Member): Promise<boolean> {
+  return (a.known ?? (await a.identity())) === (b.known ?? (await b.identity()));
+}
+
+/**
+ * Numbers the same models anew: by group, and within a group by the digest of the file, if all have one. So the numbers, and with
+ * them which of two models is the row, do not depend on the order of the files.
+ */
+export function inOrder({ members, numbers }: Distinct, group: (number: number) => number = () => 0): Distinct {
+  const digests = members.map(digestOf);
+  const sorted = digests.every((digest) => digest !== undefined);
+  const order = [...members.keys()].sort((a, b) => {
+    const byGroup = group(a) - group(b);
+    if (byGroup !== 0 || !sorted || digests[a] === digests[b]) return byGroup || a - b;
+    return digests[a]! < digests[b]! ? -1 : 1;
+  });
+  const places = new Int32Array(order.length);
+  for (const [place, number] of order.entries()) places[number] = place;
+  return { members: order.map((number) => members[number]), numbers: numbers.map((number) => places[number]) };
+}
+
+/** The labels of models that are equal, a list for each model that was given more than once under different labels. */
+export function sameLabels({ members, numbers }: Distinct, given: readonly Member[]): string[][] {
+  const labels: string[][] = members.map(() => []);
+  for (const [place, { outline }] of given.entries()) {
+    const list = labels[numbers[place]];
+    if (!list.includes(outline.label)) list.push(outline.label);
+  }
+  return labels.filter(({ length }) => length > 1);
+}

@@ -1,0 +1,17 @@
+/** Work of a tile: some milliseconds to tenths of a second on any machine, so that an interruption loses little. */
+const TILE_FLOPS = 2e9;
+const SMALLEST = 16;
+const LARGEST = 256;
+/** What the results of a tile may take. */
+const TILE_BYTES = 8 * 2 ** 20;
+
+/**
+ * Models along the side of a tile: enough pairs to occupy every thread and to use each model often while it is in a cache, few enough
+ * that the next look at the clock, the state file and the signal is near.
+ * @param flops of a pair; null where they are not known.
+ */
+export function tileSize(flops: number | null, slices: number): number {
+  const byWork = flops === null ? 32 : Math.floor(Math.sqrt(TILE_FLOPS / flops));
+  const byMemory = Math.floor(Math.sqrt(TILE_BYTES / 8 / (1 + slices)));
+  return Math.max(1, Math.min(byMemory, LARGEST, Math.max(SMALLEST, byWork)));
+}

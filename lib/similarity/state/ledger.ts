@@ -1,0 +1,153 @@
+import type { GramTile } from '../../backend/backend.js';
+import { Pacer } from '../../cooperate.js';
+import type { Cells } from '../gram/cells.js';
+import type { Ledger } from '../gram/run.js';
+import { type Job, jobPairs } from '../gram/schedule.js';
+import { RecordLog } from './log.js';
+import { decodeRecord, encodeRecord } from './records.js';
+
+/** What inner products depend on beside the two models, as JSON; the route apart, because `auto` follows what is there. */
+export interface Setting {
+  readonly common: string;
+  readonly route: string | null;
+}
+
+const settingText = ({ common, route }: Setting): string => JSON.stringify([common, route]);
+
+/** The file that keeps the inner products of models under many settings, open for one of them. */
+export class StateFile {
+  readonly #log: RecordLog;
+  readonly #settings: string[];
+  readonly #models: Map<string, number>;
+
+  private constructor(log: RecordLog, settings: string[], models: Map<string, number>) {
+    this.#log = log;
+    this.#settings = settings;
+    this.#models = models;
+  }
+
+  /**
+   * Opens or makes a state file and hands over its tiles. Damaged ones never are: see `RecordLog`.
+   * @param onTile takes the models of a tile by their identities.
+   * @throws TensimError as `RecordLog.open`.
+   */
+  static async open(
+    path: string,
+    onTile: (setting: string, job: Job, tile: GramTile, identities: readonly string[]) => Promise<void>,
+  ): Promise<StateFile> {
+    const settings: string[] = [];
+    const models = new Map<string, number>();
+    const identities: string[] = [];
+    const log = await RecordLog.open(path, async (payload) => {
+      const record = decodeRecord(payload);
+      if (record.kind === 'setting') settings.push(record.setting);
+      else if (record.kind === 'tile') await onTile(settings[record.setting], record.job, record.tile, identities);
+      else {
+        for (const identity of record.identities) {
+          models.set(identity, identities.length);
+          identities.push(identity);
+        }
+      }
+    });
+    return new StateFile(log, settings, models);
+  }
+
+  /** Bytes cut off because they were damaged, or not written to the end. */
+  get discarded(): number {
+    return this.#log.discarded;
+  }
+
+  /** Keeps a finished job of models given by their identities. */
+  async keep(setting: Setting, identities: readonly string[], job: Job, tile: GramTile): Promise<void> {
+    const number = await this.#numberOf(settingText(setting));
+    const added = identities.filter((identity) => !this.#models.has(identity));
+    if (added.length > 0) {
+      await this.#log.append(encodeRecord({ kind: 'models', identities: added }));
+      for (const identity of added) this.#models.set(identity, this.#models.size);
+    }
+    const own = (i: number) => this.#models.get(identities[i])!;
+    const recorded = { rows: job.rows.map(own), columns: job.columns.map(own), symmetric: job.symmetric };
+    await this.#log.append(encodeRecord({ kind: 'tile', setting: number, job: recorded, tile }));
+  }
+
+  async #numberOf(setting: string): Promise<number> {
+    const number = this.#settings.indexOf(setting);
+    if (number >= 0) return number;
+    await this.#log.append(encodeRecord({ kind: 'setting', setting }));
+    return this.#settings.push(setting) - 1;
+  }
+
+  close(): Promise<void> {
+    return this.#log.close();
+  }
+}
+
+/** The route under which a state file has most pairs of this setting, null if it has none; and the bytes that had to be cut off. */
+export async function recordedRoute(
+  path: string,
+  common: string,
+): Promise<{ readonly recorded: string | null; readonly discarded: number }> {
+  const pairs = new Map<string, number>();
+  const file = await StateFile.open(path, async (setting, job) => {
+    const [found, route] = JSON.parse(setting) as [string, string | null];
+    if (found === common && route !== null) pairs.set(route, (pairs.get(route) ?? 0) + jobPairs(job));
+  });
+  await file.close();
+  const most = Math.max(0, ...pairs.values());
+  return { recorded: [...pairs].find(([, count]) => count === most)?.[0] ?? null, discarded: file.discarded };
+}
+
+/** A ledger on a state file. */
+export interface StateLedger extends Ledger {
+  /** Bytes cut off a damaged file. */
+  readonly discarded: number;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a state file for a run, and puts what it has into the cells. A product counts only for the same setting, and if the same of
+ * the two models was the row: so the result is, to the bit, what it would have been without the file.
+ *
+ * @param identities of the models by number.
+ */
+export async function openLedger(
+  path: string,
+  setting: Setting,
+  identities: readonly string[],
+  cells: Cells,
+  signal: AbortSignal | undefined,
+): Promise<StateLedger> {
+  const pacer = new Pacer(signal);
+  const count = identities.length;
+  const numbers = new Map(identities.map((identity, number) => [identity, number]));
+  const known = new Uint8Array(Math.ceil(count ** 2 / 8));
+  const note = (i: number, j: number) => {
+    const bit = i * count + j;
+    known[bit >> 3] |= 1 << (bit & 7);
+  };
+  const text = settingText(setting);
+  const file = await StateFile.open(path, async (found, job, tile, recorded) => {
+    if (found !== text) return;
+    const own = (model: number) => numbers.get(recorded[model]);
+    for (const [r, row] of job.rows.entries()) {
+      const i = own(row);
+      if (i === undefined) continue;
+      for (let c = job.symmetric ? r : 0; c < job.columns.length; c++) {
+        const j = own(job.columns[c]);
+        if (j === undefined || i > j) continue;
+        cells.set(i, j, tile, r * job.columns.length + c);
+        note(i, j);
+      }
+      if (pacer.due(64 * job.columns.length)) await pacer.pause();
+    }
+  });
+  return {
+    discarded: file.discarded,
+    knows: (i, j) => {
+      const bit = i * count + j;
+      return (known[bit >> 3] & (1 << (bit & 7))) !== 0;
+    },
+    keep: (job, tile) => file.keep(setting, identities, job, tile),
+    close: () => file.close(),
+  };
+}

@@ -1,0 +1,29 @@
+import { createHash } from 'node:crypto';
+import type { ChainMethod, WhitenedLaw } from '../../backend/backend.js';
+import { version } from '../../version.js';
+import type { ResultInfo } from '../types.js';
+
+/**
+ * What inner products depend on beside the two models and the route, as JSON: two runs of the same text give the same bits. The law goes
+ * in by its numbers, whatever its name; the slices by their names, which tell their order.
+ */
+export function settingOf(
+  { measure, method, dtype, backend }: ResultInfo,
+  perOutput: boolean,
+  names: readonly string[],
+  chain?: ChainMethod,
+  law?: WhitenedLaw,
+): string {
+  const slices = { perOutput, names };
+  return JSON.stringify({ version, measure, method, chain, law: law && lawDigest(law), dtype, backend, ...slices });
+}
+
+function lawDigest({ mean, factor, sigma }: WhitenedLaw): string {
+  const hash = createHash('sha256').update(
+    JSON.stringify({ sigma, mean: mean?.length ?? null, columns: factor?.columns ?? null }),
+  );
+  for (const numbers of [mean, factor?.data]) {
+    if (numbers !== undefined) hash.update(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength));
+  }
+  return hash.digest('hex');
+}

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstddef>
+
+#include "../core/aligned_buffer.h"
+#include "../core/context.h"
+#include "../core/matrix_view.h"
+#include "gemm.h"
+#include "pack.h"
+
+namespace tensim {
+
+// All rows of a matrix as panels of `width` rows each (gemm/kernels.h), those that fill up the last one zero: row i at step k is
+// packed[(i / width · columns + k)·width + i % width].
+template <class T>
+AlignedBuffer<T> pack_rows(const Context& context, const MatrixView& matrix, std::size_t width) {
+  const std::size_t panels = (matrix.rows + width - 1) / width, depth = matrix.columns;
+  AlignedBuffer<T> packed(panels * width * depth);
+  const std::vector<std::ptrdiff_t> rows = strided_offsets(matrix.rows, matrix.row_stride),
+                                    columns = strided_offsets(depth, matrix.column_stride);
+  context.parallel_for(panels, [&](std::size_t p) {
+    visit(matrix, [&](const auto* data) {
+      pack_panel(data, rows.data() + p * width, std::min(width, matrix.rows - p * width), columns.data(), depth, width,
+                 T(1), packed.data() + p * width * depth);
+    });
+  });
+  return packed;
+}
+
+}  // namespace tensim

@@ -1,0 +1,248 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { describe, expect, test } from 'vitest';
+import { run } from '../../lib/cli/main.js';
+import { fileIn, temporaryFolder } from '../formats/safetensors/helpers.js';
+import { deepShapes, writeCheckpoint } from '../model/helpers.js';
+import { checkXml } from '../report/helpers.js';
+import { Sink, step, tensim } from './run.js';
+
+const root = temporaryFolder();
+const AGAINST = ['gate', step(6200), '--against', step(6000), '--backend', 'fallback'];
+const PASSING = [...AGAINST, '--min', '0.9', '--min-output', '0.8'];
+const FAILING = [...AGAINST, '--min', '0.9'];
+const FORMATS = ['text', 'json', 'junit', 'markdown'] as const;
+
+describe('tensim gate', () => {
+  test('passes with exit code 0', async () => {
+    const { code, stdout, stderr } = await tensim(PASSING);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/^PASS: step_06200 against step_06000\n/);
+    expect(stdout).toMatch(/^output 9 +0\.860\d+ +0\.8 +pass$/m);
+  });
+
+  test('fails by its worst output with exit code 1, though it passes on the mean', async () => {
+    const { code, stdout } = await tensim(FAILING);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^FAIL: /);
+    expect(stdout).toMatch(/^all outputs +0\.9596\d+ +0\.9 +pass$/m);
+    expect(stdout.match(/FAIL$/gm)).toHaveLength(1);
+    expect(stdout).toMatch(/^output 9 .* FAIL$/m);
+    // The limits when none are given: 0.98 and 0.9.
+    expect((await tensim(AGAINST)).stdout).toMatch(/^all outputs +0\.9596\d+ +0\.98 +FAIL$/m);
+  });
+
+  describe('on a sampled similarity', () => {
+    const SAMPLED = [...AGAINST, '--method', 'sampled', '--min-output', '0'];
+
+    test('is undecided, exit code 4, where its interval has the limit in it', async () => {
+      const { code, stdout } = await tensim([...SAMPLED, '--min', '0.99', '--format', 'json']);
+      expect(code).toBe(1);
+      const { comparison, checks } = JSON.parse(stdout);
+      expect(comparison).toMatchObject({ method: 'sampled', standardError: expect.any(Number) });
+      const [low, high] = checks[0].interval;
+      expect(low).toBeLessThan(comparison.similarity);
+      for (const [limit, expected] of [
+        [low - 0.001, 0],
+        [low + 0.001, 4],
+        [high - 0.001, 4],
+        [high + 0.001, 1],
+      ])
+        expect((await tensim([...SAMPLED, '--min', limit.toFixed(9)])).code).toBe(expected);
+    });
+
+    test.each([
+      ['text', /^UNDECIDED: [\s\S]*\(95 %: .* UNDECIDED$/m],
+      ['json', /"outcome":"undecided"/],
+      ['junit', /failures="1" errors="0"[\s\S]*<failure type="undecided"/],
+      ['markdown', /^### ⚠️ tensim gate: undecided\n[\s\S]*\| ⚠️ undecided \| all outputs/],
+    ])('and says so as %s', async (format, message) => {
+      const { comparison } = JSON.parse((await tensim([...SAMPLED, '--format', 'json'])).stdout);
+      const at = ['--min', comparison.similarity.toFixed(9)];
+      const { code, stdout } = await tensim([...SAMPLED, ...at, '--format', format]);
+      expect(code).toBe(4);
+      expect(stdout).toMatch(message);
+    });
+  });
+
+  test('is undecided where few samples carry the similarity, whatever its interval', async () => {
+    const seed = (number: number) => `examples/digits-seeds/deep3_seed${number}.safetensors`;
+    const args = ['gate', seed(1), '--against', seed(0), '--max-samples', '1024', '--min', '-1', '--min-output', '-1'];
+    const { code, stdout } = await tensim([...args, '--backend', 'fallback']);
+    expect(code).toBe(4);
+    expect(stdout).toContain('was not reached');
+  });
+
+  test('prints tensim.gate/1, whose comparison is a baseline', async () => {
+    const { code, stdout } = await tensim([...FAILING, '--format', 'json']);
+    expect(code).toBe(1);
+    const result = JSON.parse(stdout);
+    expect(Object.keys(result)).toEqual([
+      'schema',
+      'outcome',
+      'candidate',
+      'reference',
+      'limits',
+      'worst',
+      'checks',
+      'comparison',
+    ]);
+    expect(result).toMatchObject({
+      schema: 'tensim.gate/1',
+      outcome: 'fail',
+      candidate: { label: 'step_06200', file: step(6200), sha256: expect.stringMatching(/^[0-9a-f]{64}$/) },
+      limits: { min: 0.9, minOutput: 0.9, maxDrop: null },
+      worst: { name: '9' },
+      comparison: { schema: 'tensim.compare/1', a: 'step_06200', b: 'step_06000' },
+    });
+    expect(result.checks).toHaveLength(11);
+    const baseline = fileIn(root, 'baseline.json', stdout);
+    const same = await tensim([...PASSING, '--baseline', baseline]);
+    expect(same.code).toBe(0);
+    expect(same.stdout).toContain('output 9, from the baseline');
+    const later = [
+      'gate',
+      step(7000),
+      '--against',
+      step(6000),
+      '--min',
+      '0',
+      '--min-output',
+      '0',
+      '--backend',
+      'fallback',
+    ];
+    expect((await tensim([...later, '--baseline', baseline])).code).toBe(1);
+    expect((await tensim([...later, '--baseline', baseline, '--max-drop', '0.5'])).code).toBe(0);
+    const compared = await tensim([
+      'compare',
+      step(6200),
+      step(6000),
+      '--per-output',
+      '--json',
+      '--backend',
+      'fallback',
+    ]);
+    expect((await tensim([...PASSING, '--baseline', fileIn(root, 'compared.json', compared.stdout)])).code).toBe(0);
+  });
+
+  test('prints JUnit, a case per check', async () => {
+    const { code, stdout } = await tensim([...FAILING, '--format', 'junit']);
+    expect(code).toBe(1);
+    checkXml(stdout.replace(/^<\?xml.*\?>\n/, ''));
+    expect(stdout).toContain('tests="11" failures="1" errors="0"');
+    expect(stdout.match(/<testcase /g)).toHaveLength(11);
+    expect(stdout).toMatch(/name="output 9, at least 0\.9"><failure type="fail" message="similarity 0\.860\d+"\/>/);
+  });
+
+  test('prints markdown, a row per check', async () => {
+    const { code, stdout } = await tensim([...FAILING, '--format', 'markdown']);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^### ❌ tensim gate: fail\n/);
+    expect(stdout).toMatch(/^\| ❌ fail \| output 9 \| 0\.860\d+ \| 0\.9 \|$/m);
+    expect(stdout.match(/^\| ✅/gm)).toHaveLength(10);
+  });
+
+  describe.each(FORMATS)('as %s never passes', (format) => {
+    const ends = async (args: readonly string[], code: number, named: string) => {
+      const outcome = await tensim(['gate', ...args, '--format', format, '--backend', 'fallback']);
+      expect(outcome.code).toBe(code);
+      expect(outcome.stderr).toMatch(/^tensim: [^\n]+\n$/);
+      expect(outcome.stderr).toContain(named);
+      if (format === 'text') expect(outcome.stdout).toBe('');
+      if (format === 'json')
+        expect(JSON.parse(outcome.stdout)).toMatchObject({ schema: 'tensim.gate/1', outcome: 'error' });
+      if (format === 'junit')
+        expect(outcome.stdout).toMatch(/tests="1" failures="0" errors="1"[\s\S]*<error type="[A-Z_]+" message="/);
+      if (format === 'markdown') expect(outcome.stdout).toMatch(/^### ❌ tensim gate: error\n/);
+    };
+
+    test('a file that is missing', async () => {
+      await ends(['gone.safetensors', '--against', step(0)], 2, 'gone.safetensors');
+      await ends([step(0), '--against', 'gone.safetensors'], 2, 'gone.safetensors');
+    });
+
+    test('weights that are not numbers', async () => {
+      const bytes = Buffer.from(readFileSync(step(6000)));
+      bytes.writeFloatLE(Number.NaN, bytes.length - 4);
+      const file = fileIn(root, `nan-${format}.safetensors`, bytes);
+      await ends([file, '--against', step(6000), '--min', '-1', '--min-output', '-1'], 2, 'NaN');
+    });
+
+    test('a network that is zero', async () => {
+      const bytes = Buffer.from(readFileSync(step(6000)));
+      const head = 8 + Number(bytes.readBigUInt64LE(0));
+      const file = fileIn(root, `zero-${format}.safetensors`, bytes.fill(0, head));
+      await ends([file, '--against', step(6000), '--min', '-1', '--min-output', '-1'], 2, 'zero');
+    });
+
+    test('a network that is not supported', async () => {
+      const file = await writeCheckpoint(root, `deep-${format}.safetensors`, deepShapes(3));
+      await ends([file, '--against', file, '--method', 'exact'], 3, 'blocks');
+    });
+
+    test('a baseline that is none', async () => {
+      const baseline = fileIn(
+        root,
+        `bad-${format}.json`,
+        '{"schema":"tensim.compare/1","similarity":1,"standardError":null}',
+      );
+      await ends([step(0), '--against', step(0), '--baseline', baseline], 2, 'per output');
+      await ends([step(0), '--against', step(0), '--baseline', 'gone.json'], 2, 'gone.json');
+      await ends([step(0), '--against', step(0), '--max-drop', '0.1'], 2, 'baseline');
+    });
+  });
+
+  test('refuses a baseline of another kind', async () => {
+    const { stdout } = await tensim([...FAILING, '--format', 'json']);
+    const baseline = JSON.parse(stdout);
+    const refused = async (changes: object, message: RegExp, ...args: string[]) => {
+      const file = join(root, 'changed.json');
+      writeFileSync(file, JSON.stringify({ ...baseline, ...changes }));
+      const { code, stderr } = await tensim([...PASSING, '--baseline', file, ...args]);
+      expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(message) });
+    };
+    await refused({ reference: { sha256: '0'.repeat(64) } }, /another reference/);
+    await refused({ outcome: 'error', comparison: undefined }, /ended in an error/);
+    await refused({ comparison: { ...baseline.comparison, similarity: '1' } }, /no similarity/);
+    await refused(
+      { comparison: { ...baseline.comparison, perOutput: [{ name: '0', similarity: 1, standardError: 'x' }] } },
+      /per output/,
+    );
+    await refused({}, /measure gaussian, this gate tensor/, '--measure', 'tensor');
+    await refused({}, /input law standard, this gate sigma=2/, '--input', 'sigma=2');
+  });
+
+  test('refuses bad usage', async () => {
+    const refused = async (args: string[], message: RegExp) => {
+      const { code, stdout, stderr } = await tensim(args);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+      expect(stderr).toMatch(message);
+    };
+    await refused(['gate', step(0)], /--against/);
+    await refused([...AGAINST, '--min', 'high'], /--min/);
+    await refused([...AGAINST, '--min', ''], /--min/);
+    await refused([...AGAINST, '--min', '2'], /"min" is 2/);
+    await refused([...AGAINST, '--format', 'xml'], /text, json, junit, markdown/);
+  });
+
+  test('keeps its verdict when nobody reads the report', async () => {
+    const closed = Object.assign(
+      new Writable({
+        write(_chunk, _encoding, done) {
+          done(Object.assign(new Error('closed'), { code: 'EPIPE' }));
+        },
+      }),
+      { isTTY: false },
+    );
+    closed.on('error', () => {});
+    const io = { stdout: closed, stderr: new Sink(), signal: new AbortController().signal, env: {} };
+    expect(await run(FAILING, io)).toBe(1);
+  });
+
+  test('is 130 when interrupted', async () => {
+    const { code } = await tensim(PASSING, { signal: AbortSignal.abort() });
+    expect(code).toBe(130);
+  });
+});

@@ -1,0 +1,183 @@
+import { describe, expect, it } from 'vitest';
+import { imageShape, inputName, picturePng, strongest } from '../../lib/report/explain/image.js';
+import { explanationJson } from '../../lib/report/explain/json.js';
+import { explanationHtml, explanationSvg } from '../../lib/report/explain/page.js';
+import { explanationText } from '../../lib/report/explain/text.js';
+import { explanationWords } from '../../lib/report/explain/words.js';
+import type { ExchangeExplanation, FormExplanation } from '../../lib/similarity/explain/types.js';
+import { checkXml, NASTY } from './helpers.js';
+
+const info = {
+  measure: 'gaussian',
+  method: 'exact',
+  exact: true,
+  route: null,
+  estimates: [],
+  standardError: null,
+  sampling: null,
+  input: 'standard',
+  dtype: 'float64',
+  backend: 'native',
+} as const;
+
+const along = (...entries: readonly [index: number, value: number][]) => {
+  const vector = new Float64Array(6);
+  for (const [index, value] of entries) vector[index] = value;
+  return vector;
+};
+
+const forms = (changes: Partial<FormExplanation> = {}): FormExplanation => ({
+  ...info,
+  kind: 'forms',
+  a: 'step_100',
+  b: 'step_200',
+  similarity: 0.9,
+  distance: 2.5,
+  normA: 5,
+  normB: 6,
+  inputs: 6,
+  shares: Float64Array.of(0.25, 0.7, 0.05),
+  parts: { quadratic: 0.9, linear: 0.1, mean: 0 },
+  joint: {
+    directions: [{ value: 3, share: 0.8, vector: along([5, 0.8], [2, -0.6]) }],
+    energy: along([5, 0.64], [2, 0.36]),
+  },
+  outputs: [
+    {
+      output: 1,
+      share: 0.7,
+      parts: { quadratic: 0.8, linear: 0.2, mean: 0 },
+      directions: [
+        { value: -4, share: 0.75, vector: along([5, 0.8], [2, -0.6]) },
+        { value: 2, share: 0.25, vector: along([0, 1]) },
+      ],
+      linear: along([3, 1]),
+    },
+    { output: 0, share: 0.25, parts: { quadratic: 1, linear: 0, mean: 0 }, directions: [], linear: null },
+  ],
+  ...changes,
+});
+
+const exchange: ExchangeExplanation = {
+  ...info,
+  kind: 'exchange',
+  a: 'a',
+  b: 'b',
+  similarity: 0.5,
+  layers: [
+    { layer: 1, type: 'linear', intoA: { toA: 1, toB: 0.5 }, intoB: { toA: 0.5, toB: 1 }, change: 0 },
+    { layer: 2, type: 'bilinear', intoA: { toA: 0.6, toB: 0.9 }, intoB: { toA: 0.8, toB: 0.4 }, change: 0.5 },
+  ],
+};
+
+const image = { channels: 1, height: 2, width: 3 };
+
+describe('the shape of an image', () => {
+  it('is height and width, after channels', () => {
+    expect(imageShape('2x3', 6)).toEqual(image);
+    expect(imageShape('3x1X2', 6)).toEqual({ channels: 3, height: 1, width: 2 });
+  });
+
+  it.each(['', '6', 'x', '2x', '2x3x1x1', '-2x-3', '2.0x3', '2x3 ', '4x4', '0x0', '1e3x1'])('is not %j', (text) => {
+    expect(() => imageShape(text, 6)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+  });
+
+  it('names inputs by their place', () => {
+    expect(inputName(5, null)).toBe('5');
+    expect(inputName(5, image)).toBe('(1, 2)');
+    expect(inputName(5, { channels: 3, height: 1, width: 2 })).toBe('(2, 0, 1)');
+  });
+});
+
+describe('the strongest entries', () => {
+  it('come first by size, and stop where they hold enough', () => {
+    const vector = along([1, -0.8], [4, 0.6]);
+    expect(strongest(vector, 6)).toEqual([1, 4]);
+    expect(strongest(vector, 1)).toEqual([1]);
+    expect(strongest(vector, 6, 0.5)).toEqual([1]);
+  });
+});
+
+it('pictures lay channels side by side', async () => {
+  const png = await picturePng(along([0, 1]), { channels: 3, height: 1, width: 2 }, [[0, 0, 0]], () => 0);
+  expect([png.readUInt32BE(16), png.readUInt32BE(20)]).toEqual([8, 1]);
+});
+
+describe('an explanation in words', () => {
+  it('names the output, the direction and what it is made of', () => {
+    const { headline, sentences } = explanationWords(forms(), image);
+    expect(headline).toBe('Output 1 differs most: 70 % of the difference');
+    expect(sentences).toEqual([
+      'step 100 → 200: similarity 0.9000, distance 2.5, of which 90 % in the quadratic forms, 10 % in the linear parts.',
+      'Output 1 carries 70 % of the squared difference, the next, output 0, 25 %.',
+      'Its first direction is 75 % of its form and makes it smaller in step_200; it has half of its energy on pixel (1, 2).',
+      'The direction that matters most to all outputs together has half of its energy on pixel (1, 2).',
+    ]);
+    expect(explanationWords(forms(), null).sentences[2]).toContain('on input 5.');
+  });
+
+  it('says that there is nothing to explain', () => {
+    const { headline } = explanationWords(forms({ distance: 0, outputs: [], shares: new Float64Array(3) }), null);
+    expect(headline).toBe('The two compute the same function');
+  });
+
+  it('names the layer that changed', () => {
+    const { headline, sentences } = explanationWords(exchange, null);
+    expect(headline).toBe('Layer 2, bilinear, changed most');
+    expect(sentences[1]).toBe(
+      'With layer 2 of b, a is left with a similarity to itself of 0.6000, and comes to 0.9000 of b.',
+    );
+  });
+});
+
+describe('an explanation as text', () => {
+  it('draws small pictures, and lists directions with their largest entries', () => {
+    const text = explanationText(forms(), image);
+    expect(text).toContain('output 1   all outputs\n    ▓▓         ▓▓\n    ██         ██\n');
+    expect(text).toMatch(/^1 +70 % +−4 +75 % +\+\(1, 2\) −\(0, 2\)$/m);
+    expect(text).toMatch(/^shares of other outputs: 2 5\.0 %$/m);
+    expect(explanationText(forms(), null)).not.toContain('█');
+  });
+
+  it('tables the hybrids', () => {
+    expect(explanationText(exchange, null)).toMatch(/^2 +bilinear +0\.500 +0\.6000 +0\.9000 +0\.4000 +0\.8000$/m);
+  });
+});
+
+describe('pictures of an explanation', () => {
+  it.each([null, image])('are whole with %j', async (shape) => {
+    for (const found of [forms(), exchange, forms({ distance: 0, outputs: [], shares: new Float64Array(3) })]) {
+      const svg = await explanationSvg(found, shape);
+      checkXml(svg);
+      const html = await explanationHtml(found, shape);
+      expect(html).toContain('<!doctype html>');
+      expect(html).not.toMatch(/NaN|undefined|(?:src|href)="(?!data:)/);
+    }
+    const svg = await explanationSvg(forms(), shape);
+    // Three large ones, one joint, three of output 1; the linear part is the last of these.
+    expect(svg.match(/<image /g) ?? []).toHaveLength(shape === null ? 0 : 7);
+    expect(svg).toContain('linear, 20 %');
+  });
+
+  it.each(NASTY)('let no label out: %j', async (label) => {
+    for (const found of [forms({ a: label, b: label }), { ...exchange, a: label, b: `${label}!` }]) {
+      checkXml(await explanationSvg(found, null));
+      const html = await explanationHtml(found, null);
+      expect(html).not.toMatch(/<script|<b>bold|<!-- /);
+    }
+  });
+});
+
+it('as JSON it is tensim.explain/1, with plain lists', () => {
+  const found = JSON.parse(JSON.stringify(explanationJson(forms())));
+  expect(found).toMatchObject({
+    schema: 'tensim.explain/1',
+    kind: 'forms',
+    measure: 'gaussian',
+    shares: [0.25, 0.7, 0.05],
+  });
+  expect(found.outputs[0].directions[0]).toEqual({ value: -4, share: 0.75, vector: [0, 0, -0.6, 0, 0, 0.8] });
+  expect(found.outputs[0].linear).toEqual([0, 0, 0, 1, 0, 0]);
+  expect(found.joint.energy).toEqual([0, 0, 0.36, 0, 0, 0.64]);
+  expect(JSON.parse(JSON.stringify(explanationJson(exchange)))).toEqual({ schema: 'tensim.explain/1', ...exchange });
+});
