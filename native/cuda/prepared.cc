@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "../core/matrix.h"
+#include "../gaussian/dense_form.h"
 #include "library.h"
 
 namespace tensim {
@@ -19,15 +20,33 @@ TensimCudaSource vector_source(std::size_t outputs, const std::vector<T>& vector
   return source;
 }
 
+// The vector of every output of a chain, one after the other: w_c, or nothing at all where all are zero; by the route kDense the packed form
+// of the output (gaussian/dense_form.h) and then w_c, so that one product gives both.
+template <class T>
+std::vector<T> chain_vector(const Context& context, const QuadraticMap& map, Route route,
+                            const AlignedBuffer<double>& linear) {
+  if (route != Route::kDense) return {linear.data(), linear.data() + linear.size()};
+  const AlignedBuffer<T> forms = dense_form<T>(context, map);
+  const std::size_t size = dense_form_size(map.inputs), stride = size + map.inputs;
+  std::vector<T> vector(map.outputs * stride, T(0));
+  for (std::size_t c = 0; c < map.outputs; ++c) {
+    std::copy_n(forms.data() + c * size, size, vector.data() + c * stride);
+    if (linear.empty()) continue;
+    std::transform(linear.data() + c * map.inputs, linear.data() + (c + 1) * map.inputs,
+                   vector.data() + c * stride + size, [](double x) { return static_cast<T>(x); });
+  }
+  return vector;
+}
+
 template <class T>
 std::shared_ptr<CudaModel> prepare_as(const Context& context, const TensimCudaApi& api, int device,
-                                      const QuadraticMap& map) {
+                                      const QuadraticMap& map, Route route) {
   Moments parts = moments(context, map);
-  const std::vector<T> vector(parts.linear.data(), parts.linear.data() + parts.linear.size());
+  const std::vector<T> vector = chain_vector<T>(context, map, route, parts.linear);
   TensimCudaSource source = vector_source(map.outputs, vector);
-  source.depth = map.inputs;
+  if (route == Route::kFactor) source.depth = map.inputs;
   Matrix<double> left, right, down;
-  if (map.block) {
+  if (map.block && route == Route::kFactor) {
     left = Matrix<double>::copy(map.left.view);
     right = Matrix<double>::copy(map.right.view);
     down = Matrix<double>::copy(map.down.view);
@@ -36,8 +55,13 @@ std::shared_ptr<CudaModel> prepare_as(const Context& context, const TensimCudaAp
     source.right = right.data();
     source.down = down.data();
   }
+  context.control.throw_if_aborted();
   auto model = std::make_shared<CudaModel>(api, device, source);
-  for (std::size_t c = 0; !vector.empty() && c <= map.outputs; ++c) model->offsets.push_back(c * map.inputs);
+  const std::size_t stride = vector.empty() ? 0 : vector.size() / map.outputs;
+  for (std::size_t c = 0; stride > 0 && c <= map.outputs; ++c) model->offsets.push_back(c * stride);
+  model->route = route;
+  model->inputs = map.inputs;
+  model->block = map.block;
   model->constant = std::move(parts.constant);
   model->mean = std::move(parts.mean);
   return model;
@@ -71,6 +95,7 @@ std::vector<std::uint64_t> check_models(const std::vector<const CudaModel*>& row
       if (model->dtype != first.dtype) {
         throw Error("INVALID_ARGUMENT", "all models of a tile must be prepared with the same dtype");
       }
+      if (model->route != first.route) throw Error("INVALID_ARGUMENT", "the models of a tile take different routes");
       if (offsets.empty()) offsets = model->offsets;
       const bool vectors_fit = model->offsets.empty() || model->offsets == offsets;
       if (model->outputs != first.outputs || model->inputs != first.inputs || model->positions != first.positions ||
@@ -109,20 +134,16 @@ int report(void* context, std::uint64_t done, std::uint64_t total) {
 }  // namespace
 
 CudaModel::CudaModel(const TensimCudaApi& api, int device, const TensimCudaSource& source)
-    : dtype(source.single != 0 ? DType::kFloat32 : DType::kFloat64),
-      inputs(source.depth),
-      outputs(source.outputs),
-      block(source.left != nullptr),
-      api_(api) {
+    : dtype(source.single != 0 ? DType::kFloat32 : DType::kFloat64), outputs(source.outputs), api_(api) {
   TensimCudaError error{};
   check_cuda(api.model_create(device, &source, &model_, &error), error);
 }
 
 CudaModelPointer prepare_cuda(const Context& context, const TensimCudaApi& api, int device, DType dtype,
-                              const QuadraticMap& map, std::size_t positions) {
-  auto model = dtype == DType::kFloat64 ? prepare_as<double>(context, api, device, map)
-                                        : prepare_as<float>(context, api, device, map);
-  model->block = map.block;
+                              const QuadraticMap& map, Route route, std::size_t positions) {
+  if (route == Route::kUnfolded) throw Error("INVALID_ARGUMENT", "the CUDA backend has no route \"unfolded\"");
+  auto model = dtype == DType::kFloat64 ? prepare_as<double>(context, api, device, map, route)
+                                        : prepare_as<float>(context, api, device, map, route);
   model->positions = positions;
   return model;
 }

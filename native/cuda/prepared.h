@@ -27,6 +27,7 @@ class CudaModel {
   std::size_t bytes() const { return model_->bytes; }
 
   DType dtype = DType::kFloat64;
+  Route route = Route::kFactor;
   std::size_t inputs = 0;  // k; 0 for plain features
   std::size_t outputs = 0, positions = 1;
   bool block = false;
@@ -41,9 +42,9 @@ class CudaModel {
 
 using CudaModelPointer = std::shared_ptr<const CudaModel>;
 
-// A chain folded by gaussian/one_block, without an embedding. Throws MEMORY_LIMIT.
+// A chain folded by gaussian/one_block, without an embedding, by the route kFactor or kDense. Throws MEMORY_LIMIT.
 CudaModelPointer prepare_cuda(const Context& context, const TensimCudaApi& api, int device, DType dtype,
-                              const QuadraticMap& map, std::size_t positions);
+                              const QuadraticMap& map, Route route, std::size_t positions);
 
 // Plain vectors, one per output.
 CudaModelPointer prepare_cuda_features(const TensimCudaApi& api, int device, DType dtype,
