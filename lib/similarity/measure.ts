@@ -111,10 +111,16 @@ function planGram(
     if (route !== 'auto') throw noChoice(route, `the method "${method}" has for these models`);
     return { route: null, estimates: [] };
   }
+  const { routes } = backend;
+  if (route !== 'auto' && !routes.has(route)) {
+    throw new TensimError('BACKEND_UNAVAILABLE', `the backend "${backend.name}" does not know the route "${route}"`, {
+      hint: `It knows ${[...routes].join(' and ')}`,
+    });
+  }
   const columns = law.factor?.columns ?? models[0].inputShape[1];
   const chains = models.map(({ layers }) => chainShape(layers, columns, law.mean !== undefined));
   const memory = process.availableMemory() / 2;
-  const plan = planRoute({ chains, dtype, memory, ...extent }, backend.machine(dtype, threads));
+  const plan = planRoute({ chains, dtype, memory, routes, ...extent }, backend.machine(dtype, threads));
   return route === 'auto' ? plan : { ...plan, route };
 }
 

@@ -34,7 +34,10 @@ inline void check(cudaError_t status, const char* what) {
 class CudaDevice {
  public:
   static int count() {
-    int count = 0;
+    int driver = 0, count = 0;
+    if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0) {
+      throw DeviceError(TENSIM_CUDA_UNAVAILABLE, "there is no NVIDIA driver");
+    }
     check(cudaGetDeviceCount(&count), "looking for devices");
     return count;
   }

@@ -79,6 +79,8 @@ void check_cuda(TensimCudaStatus status, const TensimCudaError& error) {
       throw Error("MEMORY_LIMIT", std::string("the CUDA backend is out of memory: ") + error.message);
     case TENSIM_CUDA_INVALID:
       throw Error("INVALID_ARGUMENT", error.message);
+    case TENSIM_CUDA_UNAVAILABLE:
+      throw Error("BACKEND_UNAVAILABLE", error.message);
     default:
       throw Error("BACKEND_UNAVAILABLE", std::string("the CUDA backend failed: ") + error.message);
   }
