@@ -17,7 +17,7 @@ import { type CudaProbe, probeCuda } from './cuda_probe.js';
 
 /** Names the library where it does not lie beside the addon. */
 const VARIABLE = 'TENSIM_CUDA_LIBRARY';
-const FILE = { win32: 'tensim_cuda.dll', darwin: 'tensim_cuda.dylib' }[process.platform as string] ?? 'tensim_cuda.so';
+const FILE = process.platform === 'win32' ? 'tensim_cuda.dll' : 'tensim_cuda.so';
 /** The first that the environment variable CUDA_VISIBLE_DEVICES lets the runtime see. */
 const DEVICE = 0;
 

@@ -1,8 +1,9 @@
 #pragma once
 
+#include <atomic>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <set>
 
 #include "device.h"
 #include "grid.h"
@@ -56,7 +57,7 @@ class HostDevice {
 
  private:
   static constexpr std::size_t kHeader = 64;
-  std::size_t used_ = 0;
+  std::atomic<std::size_t> used_{0};  // models are given back by any thread
 };
 
 }  // namespace tensim::cuda

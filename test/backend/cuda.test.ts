@@ -7,6 +7,7 @@ import { loadAddon } from '../../lib/backend/addon.js';
 import { probeCuda } from '../../lib/backend/cuda_probe.js';
 import { backends, selectBackend } from '../../lib/backend/select.js';
 import { createModel, type Model, similarity, similarityMatrix, tensor } from '../../lib/index.js';
+import { tensim } from '../cli/run.js';
 import { buildEmulatedLibrary } from '../support/emulated_library.js';
 
 const addon = loadAddon();
@@ -51,6 +52,12 @@ describe('a library that cannot be used', () => {
     else expect(cuda!.reason).toMatch(/^it needs the native addon: /);
     expect(() => selectBackend('cuda')).toThrow(expect.objectContaining({ code: 'BACKEND_UNAVAILABLE' }));
     expect(selectBackend('auto').name).not.toBe('cuda');
+  });
+
+  it('is a line of tensim doctor', async () => {
+    vi.stubEnv('TENSIM_CUDA_LIBRARY', '/nowhere/tensim_cuda.so');
+    const { stdout } = await tensim(['doctor']);
+    expect(stdout).toMatch(/^cuda: not available: (there is no library|it needs the native addon).*$/m);
   });
 
   it.skipIf(emulated === undefined)('is told of where it is no library', async () => {
