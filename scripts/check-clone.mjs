@@ -24,6 +24,14 @@ check('npm run demo names the onset and the output', demo.status === 0 && named,
 const report = join(clone, 'report', 'backdoor.html');
 check('npm run demo writes the report', existsSync(report) && readFileSync(report, 'utf8').includes('</html>'));
 
+for (const [example, words] of [
+  ['grokking', '5 phases account for'],
+  ['digits-forgetting', 'digit 9 is taken out'],
+]) {
+  const { status, output } = run('node', [`examples/${example}.mjs`], { cwd: clone, env });
+  check(`the example ${example} tells its story`, status === 0 && output.includes(words), output);
+}
+
 const test = run('npm', ['test'], { cwd: clone, env });
 check('npm test passes without a compiler', test.status === 0, test.output);
 conclude();

@@ -9,7 +9,7 @@ import {
   checkOutputs,
   explainRoute,
   loadPair,
-  measureOption,
+  MODEL_ARGUMENT,
   similarityOptions,
   textOptions,
   writeOutputs,
@@ -27,19 +27,17 @@ export function addCompare(program: Command, io: Io): void {
   const command = program
     .command('compare')
     .description('how similar two networks are across all inputs')
-    .argument('<a>', 'a checkpoint (.safetensors, the index of a sharded one, .pt), or a model.json with "weights"')
+    .argument('<a>', MODEL_ARGUMENT)
     .argument('<b>', 'the other')
     .addHelpText('after', EXAMPLES);
-  addComparisonOptions(command, measureOption()).action((a: string, b: string, flags: ComparisonFlags) =>
-    compare(a, b, flags, io),
-  );
+  addComparisonOptions(command).action((a: string, b: string, flags: ComparisonFlags) => compare(a, b, flags, io));
 }
 
 async function compare(a: string, b: string, flags: ComparisonFlags, io: Io): Promise<void> {
   await checkOutputs(flags.out);
   const progress = createProgress(io);
   try {
-    const options = { ...(await similarityOptions(flags, io, progress)), measure: flags.measure };
+    const options = await similarityOptions(flags, io, progress);
     const [first, second] = await loadPair([a, b], flags, io, progress);
     const result = await similarity(first, second, options);
     progress.stop();

@@ -3,14 +3,13 @@ import { explanationJson } from '../report/explain/json.js';
 import { explanationText } from '../report/explain/text.js';
 import { checkExplanationFile, imageOf, writeExplanation } from '../report/explain/write.js';
 import { explain } from '../similarity/explain/explain.js';
-import type { Measure } from '../similarity/types.js';
 import { type Io, oneLine, print } from './io.js';
 import {
   addMethodOptions,
   collect,
   loadPair,
   type MethodFlags,
-  measureOption,
+  MODEL_ARGUMENT,
   similarityOptions,
   textOptions,
 } from './options.js';
@@ -26,7 +25,6 @@ Examples:
   $ tensim explain a.safetensors b.safetensors --json > directions.json`;
 
 interface ExplainFlags extends MethodFlags {
-  readonly measure: Measure;
   readonly output?: readonly number[];
   readonly top?: number;
   readonly image?: string;
@@ -39,7 +37,7 @@ export function addExplain(program: Command, io: Io): void {
   const command = program
     .command('explain')
     .description('where two networks differ: in which outputs, along which directions of the input, or in which layer')
-    .argument('<a>', 'a .safetensors file, the index of a sharded one, or a model.json with "weights"')
+    .argument('<a>', MODEL_ARGUMENT)
     .argument('<b>', 'the other; the difference is that of b from a')
     .addOption(
       new Option(
@@ -50,7 +48,7 @@ export function addExplain(program: Command, io: Io): void {
     .addOption(new Option('--top <count>', 'directions per output, at most (default: 4)').argParser(parseTop))
     .option('--image <shape>', 'show directions as pictures of this shape, such as 8x8 or 3x32x32')
     .addHelpText('after', EXAMPLES);
-  addMethodOptions(command, measureOption())
+  addMethodOptions(command)
     .option('--json', 'print JSON')
     .option('--out <file>', 'also write a report; its ending says which: .json .svg .html (repeatable)', collect, [])
     .action((a: string, b: string, flags: ExplainFlags) => explainFiles(a, b, flags, io));
@@ -60,7 +58,7 @@ async function explainFiles(a: string, b: string, flags: ExplainFlags, io: Io): 
   for (const file of flags.out) await checkExplanationFile(file);
   const progress = createProgress(io);
   try {
-    const options = { ...(await similarityOptions(flags, io, progress)), measure: flags.measure };
+    const options = await similarityOptions(flags, io, progress);
     const [first, second] = await loadPair([a, b], flags, io, progress);
     const { output: outputs, top, image } = flags;
     const found = await explain(first, second, { ...options, outputs, top });

@@ -10,7 +10,6 @@ import {
   subjectOf,
 } from '../report/gate.js';
 import { type GateOutcome, gate, settleLimits } from '../similarity/gate.js';
-import type { Measure } from '../similarity/types.js';
 import { checkReference, readBaseline } from './baseline.js';
 import { EXIT, isClosedPipe } from './exit.js';
 import { type Io, print } from './io.js';
@@ -18,7 +17,7 @@ import {
   addMethodOptions,
   loadPair,
   type MethodFlags,
-  measureOption,
+  MODEL_ARGUMENT,
   similarityOptions,
   textOptions,
 } from './options.js';
@@ -34,7 +33,6 @@ Examples:
   $ tensim gate candidate.safetensors --against released.safetensors --baseline last.json --max-drop 0.005`;
 
 interface GateFlags extends MethodFlags {
-  readonly measure: Measure;
   readonly against: string;
   readonly min?: number;
   readonly minOutput?: number;
@@ -55,7 +53,7 @@ export function addGate(program: Command, io: Io, exit: { code: number }): void 
   const command = program
     .command('gate')
     .description('whether a network may take the place of another: its exit code says')
-    .argument('<candidate>', 'a .safetensors file, the index of a sharded one, or a model.json with "weights"')
+    .argument('<candidate>', MODEL_ARGUMENT)
     .requiredOption('--against <reference>', 'the network it must be similar to')
     .addOption(limit('--min <similarity>', 'least similarity in all (default: 0.98)'))
     .addOption(limit('--min-output <similarity>', 'least similarity of every single output (default: 0.9)'))
@@ -65,9 +63,7 @@ export function addGate(program: Command, io: Io, exit: { code: number }): void 
     )
     .addOption(new Option('--format <format>', 'what is printed').choices(GATE_FORMATS).default('text'))
     .addHelpText('after', EXAMPLES);
-  addMethodOptions(command, measureOption()).action((candidate: string, flags: GateFlags) =>
-    run(candidate, flags, io, exit),
-  );
+  addMethodOptions(command).action((candidate: string, flags: GateFlags) => run(candidate, flags, io, exit));
 }
 
 async function run(path: string, flags: GateFlags, io: Io, exit: { code: number }): Promise<void> {
@@ -89,7 +85,7 @@ async function judgeFiles(path: string, flags: GateFlags, io: Io, exit: { code: 
     const { min, minOutput, maxDrop, baseline: file } = flags;
     const baseline = file === undefined ? undefined : await readBaseline(file);
     settleLimits({ min, minOutput, maxDrop, baseline });
-    const options = { ...(await similarityOptions(flags, io, progress)), measure: flags.measure };
+    const options = await similarityOptions(flags, io, progress);
     const [candidate, reference] = await loadPair([path, flags.against], flags, io, progress);
     if (baseline !== undefined) checkReference(baseline, reference.provenance.sha256, file!);
     const result = await gate(candidate, reference, { ...options, min, minOutput, maxDrop, baseline });

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { byteCount, count, quote } from '../formats/describe.js';
 import { type Inspection, inspect } from '../model/inspect.js';
 import { type Io, oneLine, print, table } from './io.js';
-import { configOption, modelOption } from './options.js';
+import { configOption, MODEL_ARGUMENT, modelOption } from './options.js';
 
 const NOTES = `
 A model that cannot be compared is described all the same, with the reasons; the exit code is then still 0.
@@ -16,7 +16,7 @@ export function addInspect(program: Command, io: Io): void {
   program
     .command('inspect')
     .description('what a checkpoint holds, and why it cannot be compared if it cannot')
-    .argument('<file>', 'a checkpoint (.safetensors, the index of a sharded one, .pt), or a model.json with "weights"')
+    .argument('<file>', MODEL_ARGUMENT)
     .addOption(modelOption())
     .addOption(configOption())
     .option('--json', 'print JSON')

@@ -13,8 +13,9 @@ import { readInput } from './input_file.js';
 import { type Io, oneLine } from './io.js';
 import type { ProgressLine } from './progress.js';
 
-/** The options that say how something is compared, as commander parses them. */
+/** The options that say what is compared and how, as commander parses them. */
 export interface MethodFlags {
+  readonly measure: Measure;
   readonly method: NonNullable<SimilarityOptions['method']>;
   readonly route: NonNullable<SimilarityOptions['route']>;
   readonly input: string;
@@ -29,9 +30,12 @@ export interface MethodFlags {
   readonly config?: string;
 }
 
+/** What stands for a model wherever one is asked for. */
+export const MODEL_ARGUMENT =
+  'a checkpoint (.safetensors, the index of a sharded one, .pt, .npz), a folder with one, its hf:// address, or a model.json with "weights"';
+
 /** The options of `compare` and `matrix`. */
 export interface ComparisonFlags extends MethodFlags {
-  readonly measure: Measure;
   readonly perOutput?: boolean;
   readonly verbose?: boolean;
   readonly json?: boolean;
@@ -68,7 +72,7 @@ function parseMeasures(text: string): Measure[] {
   throw new InvalidArgumentError(`Allowed choices are ${MEASURES.join(', ')}, each once.`);
 }
 
-export function addComparisonOptions(command: Command, measure: Option): Command {
+export function addComparisonOptions(command: Command, measure = measureOption()): Command {
   return addMethodOptions(command, measure)
     .option('--per-output', 'also compare every output by itself')
     .option('--verbose', 'say on stderr what each route was expected to cost')
@@ -81,7 +85,7 @@ export function addComparisonOptions(command: Command, measure: Option): Command
     );
 }
 
-export function addMethodOptions(command: Command, measure: Option): Command {
+export function addMethodOptions(command: Command, measure = measureOption()): Command {
   return command
     .addOption(measure)
     .addOption(
@@ -139,14 +143,16 @@ export function configOption(): Option {
   );
 }
 
-/** The options of the computation, with the input law read. */
+/** The options of the computation, with the input law read; without the measure where there are several. */
 export async function similarityOptions(
-  flags: MethodFlags & Pick<ComparisonFlags, 'perOutput'>,
+  flags: Omit<MethodFlags, 'measure'> &
+    Pick<ComparisonFlags, 'perOutput'> & { readonly measure: Measure | readonly Measure[] },
   io: Io,
   progress: ProgressLine,
 ): Promise<SimilarityOptions> {
-  const { method, route, inputs, dtype, backend, threads, perOutput, seed, tolerance, maxSamples } = flags;
+  const { measure, method, route, inputs, dtype, backend, threads, perOutput, seed, tolerance, maxSamples } = flags;
   return {
+    ...(typeof measure === 'string' && { measure }),
     method,
     route,
     input: await readInput(flags.input, io.signal),

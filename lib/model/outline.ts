@@ -45,12 +45,7 @@ export async function loadOutline(path: string, options: LoadOptions = {}): Prom
       inputShape: [blueprint.positions, chain.inputs],
       outputShape: [blueprint.positions, chain.outputs],
       parameters: new Map(usedTensors(blueprint, tensors).map((name) => [name, tensors.get(name) as TensorInfo])),
-      provenance: {
-        file: path,
-        ...(source.revision !== undefined && { revision: source.revision }),
-        sha256,
-        metadata,
-      },
+      provenance: { file: path, ...(source.revision !== undefined && { revision: source.revision }), sha256, metadata },
       identity: createHash('sha256').update(sha256).update(JSON.stringify(blueprint)).digest('hex'),
     };
   } finally {

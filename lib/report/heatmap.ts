@@ -1,4 +1,5 @@
 import type { Mark } from 'vega';
+import type { Phase } from '../similarity/segmentation.js';
 import type { Step } from '../similarity/types.js';
 import { type Chart, imageMark, lineMark, type Rect, type TextItem, type Theme, textMark, textWidth } from './chart.js';
 import { type ColourScale, scaleTicks } from './colour.js';
@@ -26,6 +27,8 @@ export interface HeatmapOptions {
   readonly theme: Theme;
   /** A step to point at from the edges. */
   readonly marked?: Step | undefined;
+  /** Phases of the series, framed on the diagonal. */
+  readonly phases?: readonly Phase[] | undefined;
 }
 
 /**
@@ -33,12 +36,12 @@ export interface HeatmapOptions {
  * and small triangles on the edges at the marked step.
  */
 export function heatmapChart(options: HeatmapOptions): Chart {
-  const { labels, columnLabels = labels, scale, image, ramp, width, theme, marked } = options;
+  const { labels, columnLabels = labels, scale, image, ramp, width, theme, marked, phases = [] } = options;
   const [rows, columns] = [axisOf(labels), axisOf(columnLabels)];
   const left = rows.longest + 10;
   const across = width - left - RIGHT;
   const cells = rows.names.length / columns.names.length;
-  const down = Math.min(2 * across, Math.max(SHORTEST, across * cells));
+  const down = Math.min(1.25 * across, Math.max(SHORTEST, across * cells));
   const plot: Rect = { x: left, y: TOP, width: across, height: down };
   const bottom = TOP + down;
   const rowCentre = (i: number) => ((i + 0.5) * down) / rows.names.length;
@@ -65,6 +68,7 @@ export function heatmapChart(options: HeatmapOptions): Chart {
       textMark(rowItems, theme.muted, { align: { value: 'right' }, baseline: { value: 'middle' } }),
       textMark(columnItems, theme.muted, columnLabels.numbered ? level : upright),
       ...(marked ? pointers(plot, marked, rows.names.length, theme) : []),
+      ...frames(plot, phases, rows.names.length, theme),
       imageMark(ramp, legend, false),
       ...legendMarks(scale, legend, theme),
     ],
@@ -81,6 +85,25 @@ function axisOf({ short }: ShortLabels): { names: string[]; longest: number } {
 function shown(names: readonly string[], room: number): number[] {
   const stride = labelStride(names.length, Math.floor(room));
   return [...names.keys()].filter((i) => i % stride === 0);
+}
+
+/** A frame around the pairs of each phase. */
+function frames({ x, y, width }: Rect, phases: readonly Phase[], count: number, theme: Theme): Mark[] {
+  const cell = width / count;
+  return phases.map(({ first, last }) => ({
+    type: 'rect',
+    encode: {
+      update: {
+        x: { value: x + first * cell },
+        y: { value: y + first * cell },
+        width: { value: (last - first + 1) * cell },
+        height: { value: (last - first + 1) * cell },
+        fill: { value: 'transparent' },
+        stroke: { value: theme.highlight },
+        strokeWidth: { value: 1.2 },
+      },
+    },
+  }));
 }
 
 /** Triangles on the upper and the right edge where the marked step lies. */

@@ -10,7 +10,7 @@ import { heatmapChart } from './heatmap.js';
 import { abbreviate, type ShortLabels, shortenLabels, stepName } from './labels.js';
 import { amountText, escapeMarkup, ratioText, similarityText } from './numbers.js';
 import { definitionTable, page } from './page.js';
-import { behaviourRows, provenance, type Summary, sliceName, sliceNoun, summarize } from './summary.js';
+import { behaviourRows, phasesOf, provenance, type Summary, sliceName, sliceNoun, summarize } from './summary.js';
 
 /** Widths of the charts in pixels, on a desk and on a phone; the page shows one or the other. */
 const WIDTHS: { readonly wide: number; readonly narrow: number } = { wide: 572, narrow: 340 };
@@ -24,7 +24,9 @@ const MOST_CURVES = 64;
 /** A page about a series of models. One file, loads nothing; every label in it is escaped. */
 export async function matrixHtml(matrix: SimilarityMatrix): Promise<string> {
   const labels = shortenLabels(matrix.labels);
-  const summary = summarize(matrix);
+  const words = summarize(matrix);
+  const { phases, sentences } = await phasesOf(matrix);
+  const summary = { ...words, sentences: [...words.sentences, ...sentences] };
   const slices = embeddedSlices(matrix);
   const matrices = slices.map(({ cosine }) => cosine);
   const scale = colourScale(matrices, await colourScheme('viridis'), await colourScheme('blueorange'));
@@ -32,7 +34,7 @@ export async function matrixHtml(matrix: SimilarityMatrix): Promise<string> {
   const ramp = await rampPng(scale);
   const marked = summary.step ?? undefined;
   const heatmap = await bothWidths('heatmap', (width) =>
-    heatmapChart({ labels, scale, image, ramp, width, theme: PAGE, marked }),
+    heatmapChart({ labels, scale, image, ramp, width, theme: PAGE, marked, phases }),
   );
   const curves = curvesOf(matrix);
   const figures = await Promise.all(
@@ -46,7 +48,7 @@ export async function matrixHtml(matrix: SimilarityMatrix): Promise<string> {
   const body = `<main>
 ${header(matrix, labels, summary)}
 <div class="columns">
-<div class="column"><section><div class="bar"><h2>Similarity of every pair <small>colour by angle</small></h2>${chooser(slices)}</div>${heatmap}</section>
+<div class="column"><section><div class="bar"><h2>${heatmapTitle(matrix, phases.length)} <small>colour by angle</small></h2>${chooser(slices)}</div>${heatmap}</section>
 <section class="last"><h2>How this was obtained</h2>${definitionTable(facts(matrix))}</section></div>
 <div class="column">${right.join('\n')}${outputsTable(matrix, labels, summary)}</div>
 </div>
@@ -57,6 +59,11 @@ ${header(matrix, labels, summary)}
     curves: curves.map(({ series }) => ({ series: series.map(seriesData), ...changeRange(series) })),
   };
   return page(`tensim: ${summary.headline ?? matrix.labels.join(', ')}`, body, data);
+}
+
+function heatmapTitle({ window }: SimilarityMatrix, phases: number): string {
+  if (window !== null) return `Similarity of models up to ${window} apart`;
+  return phases === 0 ? 'Similarity of every pair' : 'Similarity of every pair, and the phases';
 }
 
 /** A page about two models: the similarity, a bar per output, and all numbers in a table. */

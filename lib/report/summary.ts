@@ -2,6 +2,7 @@ import { count } from '../formats/describe.js';
 import type { MeasureComparison } from '../similarity/measures.js';
 import { type Change, largestChange, type Onset, onset, outputOnsets } from '../similarity/onset.js';
 import { FEWEST_EFFECTIVE } from '../similarity/sampled/jackknife.js';
+import { type Phase, segmentation } from '../similarity/segmentation.js';
 import { strays } from '../similarity/stray.js';
 import type { Behaviour, Matrix, ResultInfo, SimilarityMatrix } from '../similarity/types.js';
 import { type ShortLabels, shortenLabels, stepName } from './labels.js';
@@ -113,6 +114,36 @@ function straySentence({ cosine }: SimilarityMatrix, labels: ShortLabels): strin
   const more = found.length > MOST_STRAYS ? ` and ${found.length - MOST_STRAYS} more` : '';
   return [`Out of place, nearest to others than their neighbours: ${named.join(', ')}${more}.`];
 }
+
+/** Beyond this, phases are steps of a gradual change. */
+const MOST_PHASES = 8;
+
+/**
+ * The phases of a series (see similarity/segmentation.ts) and a sentence about them; none for a series that is too short for any, changes
+ * gradually, or was not compared in full.
+ */
+export async function phasesOf({
+  labels,
+  cosine,
+}: SimilarityMatrix): Promise<{ phases: readonly Phase[]; sentences: string[] }> {
+  const none = { phases: [], sentences: [] };
+  if (labels.length < 2 * FEWEST_IN_PHASES || cosine.some((row) => row.some(Number.isNaN))) return none;
+  const { phases, explained } = await segmentation(cosine);
+  if (phases.length < 2 || phases.length > Math.min(MOST_PHASES, labels.length / FEWEST_IN_PHASES)) return none;
+  const { noun, short } = shortenLabels(labels);
+  const name = ({ first, last }: Phase) => (first === last ? short[first]! : `${short[first]} to ${short[last]}`);
+  const share = `${Math.round(100 * explained)} %`;
+  const list = listed(phases.map(name));
+  return {
+    phases,
+    sentences: [
+      `${phases.length} phases account for ${share} of the variation: ${noun === '' ? '' : `${noun} `}${list}.`,
+    ],
+  };
+}
+
+/** Models that a series must have for every phase it is cut into, on average. */
+const FEWEST_IN_PHASES = 3;
 
 /** "a, b and c" */
 export function listed(names: readonly string[]): string {

@@ -119,9 +119,16 @@ function planGram(
   }
   const columns = law.factor?.columns ?? models[0].inputShape[1];
   const chains = models.map(({ layers }) => chainShape(layers, columns, law.mean !== undefined));
-  const memory = process.availableMemory() / 2;
-  const plan = planRoute({ chains, dtype, memory, routes, ...extent }, backend.machine(dtype, threads));
-  return route === 'auto' ? plan : { ...plan, route };
+  const available = process.availableMemory();
+  const plan = planRoute({ chains, dtype, memory: available / 2, routes, ...extent }, backend.machine(dtype, threads));
+  if (route === 'auto') return plan;
+  const wanted = plan.estimates.find((estimate) => estimate.route === route);
+  const each = (wanted?.memory ?? 0) / models.length;
+  if (each > available) {
+    const message = `a model takes ${(each / 2 ** 30).toFixed(1)} GiB by the route "${route}", more than there is`;
+    throw new TensimError('MEMORY_LIMIT', message, { hint: 'The route "auto" takes one that fits' });
+  }
+  return { ...plan, route };
 }
 
 function noChoice(route: GramRoute, where: string): TensimError {

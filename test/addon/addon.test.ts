@@ -137,6 +137,22 @@ describe.skipIf(absent)('the addon', () => {
       }
     });
 
+    it('symmetric matrices that are not there', async () => {
+      const refused = async (matrices: object, wanted: unknown, code: string) => {
+        await expect(backend.symmetricEigen(matrices as never, wanted as never)).rejects.toMatchObject({ code });
+      };
+      const data = new Float64Array(8);
+      await refused({ data, count: 2, size: 3 }, 1, 'SHAPE_MISMATCH');
+      await refused({ data, count: 0, size: 2 }, 1, 'SHAPE_MISMATCH');
+      await refused({ data, count: 2 ** 40, size: 2 ** 40 }, 1, 'SHAPE_MISMATCH');
+      await refused({ data, count: -1, size: 2 }, 1, 'INVALID_ARGUMENT');
+      await refused({ data, count: 2, size: 2 }, 0.5, 'INVALID_ARGUMENT');
+      await refused({ data: new Float32Array(8), count: 2, size: 2 }, 1, 'INVALID_ARGUMENT');
+      const view = new Float64Array(9).fill(3).subarray(1, 5).fill(1);
+      const { values } = await backend.symmetricEigen({ data: view, count: 1, size: 2 }, 1);
+      expect(values[0]).toBeCloseTo(2, 14);
+    });
+
     it('pairs of legs that do not fit, descend or repeat nothing', async () => {
       const legs = (repeats: number[], edges: number, loops: unknown = null) =>
         ({ repeats: Uint32Array.from(repeats), edges: new Float64Array(edges), loops }) as never;

@@ -166,6 +166,13 @@ describe.each(availableBackends)('routes on %s', (backend) => {
     }
   });
 
+  it('are refused where memory cannot hold the forms of a model', async () => {
+    const size = 1_000_000;
+    const side = () => ({ data: new Float32Array(size).fill(0.01), shape: [1, size] });
+    const wide = modelOf([{ type: 'bilinear', left: side(), right: side(), alpha: 0, beta: 1 }]);
+    await expect(matrix([wide], { route: 'dense' })).rejects.toMatchObject({ code: 'MEMORY_LIMIT' });
+  });
+
   it('are for models of at most one block', async () => {
     const draw = random(2);
     const block = () => randomBlock(draw, { inputs: 3, hidden: 2, outputs: 3 });

@@ -6,6 +6,12 @@ import type { Source, Sources } from '../sources.js';
 import type { GramSettings } from './control.js';
 
 /**
+ * The part of the memory that is left to what no account sees: weights that were read and are not collected yet, and what the allocator keeps
+ * of models that have left.
+ */
+const UNSEEN_PART = 3 / 8;
+
+/**
  * The models that are prepared at the moment, as many as the memory allows: when room is needed, the one that was used longest ago
  * leaves. With the order of jobs in schedule.ts that is one whose turn has passed.
  */
@@ -38,12 +44,12 @@ export class Residents {
     const { bytes } = this.get([largest])[0];
     // While it is read, a model takes its weights as they come from the file, and again as they are folded.
     const reading = 2 * 8 * sizes[largest];
-    const capacity = Math.floor((limit - spare - reading) / bytes);
+    const capacity = Math.floor(((1 - UNSEEN_PART) * limit - spare - reading) / bytes);
     if (capacity < 2) {
       const { label } = this.#members[largest].outline;
       throw new TensimError(
         'MEMORY_LIMIT',
-        `two models like "${label}" take ${2 * bytes + spare + reading} bytes, more than the limit of ${limit}`,
+        `two models like "${label}" take ${Math.ceil((2 * bytes + spare + reading) / (1 - UNSEEN_PART))} bytes, more than the limit of ${limit}`,
         { hint: 'Raise memoryLimit, or use dtype "float32"' },
       );
     }
