@@ -33,6 +33,8 @@ inline void check(cudaError_t status, const char* what) {
 // A GPU (device.h). Everything goes through its default stream, so that calls are carried out one after the other.
 class CudaDevice {
  public:
+  const LaunchLimits limits;
+
   static int count() {
     int driver = 0, count = 0;
     if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0) {

@@ -14,6 +14,7 @@ namespace tensim::cuda {
 // What the host side of the library needs of a device; cuda_device.h is the GPU, host_device.h the host in its place.
 //
 //   class Device {
+//     LaunchLimits limits;
 //     void* allocate(std::size_t bytes);                                     // throws kOutOfMemory
 //     void release(void* memory) noexcept;
 //     void upload(void* to, const void* from, std::size_t bytes);
@@ -21,6 +22,13 @@ namespace tensim::cuda {
 //     template <class Kernel>
 //     void launch(std::uint64_t blocks, const typename Kernel::Arguments&);  // in the order of the calls
 //   };
+
+// What one launch may do at most, unless a single pair takes more: it ends within some hundredths of a second on a device of 10¹³ flops a
+// second, which is how soon an abort is noticed, and its blocks take no more working memory than this.
+struct LaunchLimits {
+  double flops = 2e11;
+  std::uint64_t workspace_bytes = std::uint64_t{256} << 20;
+};
 
 // Becomes the status and the message of a call.
 class DeviceError : public std::runtime_error {

@@ -14,6 +14,7 @@ namespace tensim::cuda {
 // memory that was not given back is counted.
 class HostDevice {
  public:
+  LaunchLimits limits;
   ThreadOrder order = ThreadOrder::kForward;
   std::size_t limit = SIZE_MAX;  // bytes that may be allocated at a time
   std::size_t used() const { return used_; }

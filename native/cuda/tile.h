@@ -9,13 +9,8 @@
 
 namespace tensim::cuda {
 
-// One launch ends within some hundredths of a second on a device of 10¹³ flops a second, which is how soon an abort is noticed, and its blocks
-// take no more working memory than this.
-constexpr double kFlopsPerLaunch = 2e11;
-constexpr std::uint64_t kWorkspaceBytes = std::uint64_t{256} << 20;
-
 // The products of a tile (interface.h, TensimCudaTile), launch after launch: every launch is one grid over as many pairs, or blocks of
-// vectors, as the two limits allow, and at least one. Which share a launch does not change a result.
+// vectors, as the limits of the device allow, and at least one. Which share a launch does not change a result.
 template <class Device, class T>
 class TileRun {
  public:
@@ -100,9 +95,9 @@ class TileRun {
     std::vector<PairWork> work;
     double flops = 0;
 
-    bool takes(std::uint64_t panels, double more, std::uint64_t outputs) const {
+    bool takes(const LaunchLimits& limits, std::uint64_t panels, double more, std::uint64_t outputs) const {
       const std::uint64_t bytes = (work.size() + panels) * outputs * (kPanelUnits + 1) * sizeof(double);
-      return places.empty() || (flops + more <= kFlopsPerLaunch && bytes <= kWorkspaceBytes);
+      return places.empty() || (flops + more <= limits.flops && bytes <= limits.workspace_bytes);
     }
   };
 
@@ -114,7 +109,7 @@ class TileRun {
     for (std::uint64_t i = 0; i < rows_.size(); ++i) {
       for (std::uint64_t j = first_column(i); j < columns_.size(); ++j) {
         const std::uint32_t panels = columns_[j]->units == 0 ? 0 : rows_[i]->panel_count;
-        if (!launch.takes(panels, pair_flops(i, j), outputs_)) {
+        if (!launch.takes(device_.limits, panels, pair_flops(i, j), outputs_)) {
           finish(launch, rows, columns);
           launch = {};
         }
@@ -179,6 +174,7 @@ class TileRun {
     std::fill(tile_.linear, tile_.linear + rows_.size() * columns_.size() * tile_.segments, 0.0);
     const Buffer<const T*> rows(device_, vectors(rows_)), columns(device_, vectors(columns_));
     constexpr std::uint64_t kArea = kVectorSide * kVectorSide;
+    const LaunchLimits& limits = device_.limits;
     VectorLaunch launch;
     for (std::uint64_t segment = 0; segment < tile_.segments; ++segment) {
       const std::uint64_t parts = (length_of(segment) + kVectorPart - 1) / kVectorPart;
@@ -187,7 +183,7 @@ class TileRun {
         for (std::uint64_t j = first_column(i); j < columns_.size(); j += kVectorSide) {
           const double flops = 2.0 * kArea * static_cast<double>(length_of(segment));
           const std::uint64_t bytes = (launch.work.size() + parts) * kArea * sizeof(double);
-          if (!launch.groups.empty() && (launch.flops + flops > kFlopsPerLaunch || bytes > kWorkspaceBytes)) {
+          if (!launch.groups.empty() && (launch.flops + flops > limits.flops || bytes > limits.workspace_bytes)) {
             finish(launch, rows, columns);
             launch = {};
           }

@@ -11,6 +11,7 @@ namespace tensim::test {
 namespace {
 
 using cuda::HostDevice;
+using cuda::LaunchLimits;
 using cuda::ThreadOrder;
 
 const TensimCudaApi& api() {
@@ -193,7 +194,7 @@ TEST(cuda_products_of_vectors_agree_with_those_of_the_cpu) {
   }
 }
 
-TEST(cuda_tiles_do_not_depend_on_the_order_of_threads_nor_on_other_models) {
+TEST(cuda_tiles_do_not_depend_on_the_order_of_threads_nor_on_other_models_nor_on_what_shares_a_launch) {
   Alone alone;
   Random random(8);
   std::vector<CudaModelPointer> models;
@@ -208,6 +209,12 @@ TEST(cuda_tiles_do_not_depend_on_the_order_of_threads_nor_on_other_models) {
   const GramTile backward = cuda_gram_tile(alone.context, api(), job, pointers(models), pointers(models));
   HostDevice::at(0).order = ThreadOrder::kForward;
   CHECK(forward.per_output == backward.per_output);
+  for (const LaunchLimits& limits : {LaunchLimits{0, SIZE_MAX}, LaunchLimits{1e300, 20000}}) {
+    HostDevice::at(0).limits = limits;
+    const GramTile divided = cuda_gram_tile(alone.context, api(), job, pointers(models), pointers(models));
+    CHECK(forward.per_output == divided.per_output);
+  }
+  HostDevice::at(0).limits = {};
   const GramTile one = cuda_gram_tile(alone.context, api(), job, {models[2].get()}, {models[1].get()});
   CHECK(one.total[0] == forward.total[7]);
 }
