@@ -86,12 +86,13 @@ std::shared_ptr<CudaModel> prepare_features_as(const TensimCudaApi& api, int dev
 }
 
 // The offsets of the first model that has a vector; all others have the same or none.
-std::vector<std::uint64_t> check_models(const std::vector<const CudaModel*>& rows,
+std::vector<std::uint64_t> check_models(const TensimCudaApi& api, const std::vector<const CudaModel*>& rows,
                                         const std::vector<const CudaModel*>& columns) {
   std::vector<std::uint64_t> offsets;
   const CudaModel& first = *rows.front();
   for (const auto* list : {&rows, &columns}) {
     for (const CudaModel* model : *list) {
+      if (!model->is_from(api)) throw Error("INVALID_ARGUMENT", "a model was prepared by another library");
       if (model->dtype != first.dtype) {
         throw Error("INVALID_ARGUMENT", "all models of a tile must be prepared with the same dtype");
       }
@@ -159,7 +160,7 @@ GramTile cuda_gram_tile(const Context& context, const TensimCudaApi& api, const 
   GramTile tile;
   tile.total.assign(rows.size() * columns.size(), 0.0);
   if (rows.empty() || columns.empty()) return tile;
-  const std::vector<std::uint64_t> offsets = check_models(rows, columns);
+  const std::vector<std::uint64_t> offsets = check_models(api, rows, columns);
   for (const CudaModel* a : rows) {
     for (const CudaModel* b : columns) weight_of(job.measure, *a, *b);  // refuse before computing anything
   }

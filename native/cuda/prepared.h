@@ -23,6 +23,7 @@ class CudaModel {
   CudaModel& operator=(const CudaModel&) = delete;
 
   const TensimCudaModel* on_device() const { return model_; }
+  bool is_from(const TensimCudaApi& api) const { return &api_ == &api; }
   // On the device.
   std::size_t bytes() const { return model_->bytes; }
 

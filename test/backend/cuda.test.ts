@@ -187,6 +187,9 @@ describe.skipIf(emulated === undefined)('the backend on an emulated device', () 
     expect((await cuda.gramTile(job, [own], [own])).total).toEqual(Float64Array.of(5));
     expect(own.bytes).toBe(16);
     await expect(cuda.gramTile(job, [foreign], [foreign])).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
+    const elsewhere = await selectBackend('cuda').prepare(source, 'float64');
+    await expect(cuda.gramTile(job, [elsewhere], [elsewhere])).rejects.toThrow(/another library/);
     own.dispose();
     own.dispose();
     expect(own.bytes).toBe(0);
