@@ -20,9 +20,10 @@ import { type CostOutcome, costsTable, hasChoice, measureCosts } from './contrac
 import type { Engine } from './contraction/engines.js';
 import { INSTANCES, type Instance } from './contraction/instances.js';
 import { type Field, measure } from './contraction/measure.js';
-import { INTERPRETERS, NumpyPeer } from './contraction/numpy.js';
+import { NumpyPeer } from './contraction/numpy.js';
 import { LEGEND, type Outcome, outcomesTable } from './contraction/results.js';
 import { COMMON_OPTIONS, type CommonOptions, readCommonOptions } from './options.js';
+import { INTERPRETERS } from './python.js';
 import { conditions } from './support.js';
 
 interface Options extends CommonOptions {

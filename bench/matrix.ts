@@ -16,12 +16,12 @@ import { parseArgs } from 'node:util';
 import type { BackendName } from '../lib/backend/backend.js';
 import { loadNative } from '../lib/backend/native.js';
 import type { DType } from '../lib/tensor/tensor.js';
-import { INTERPRETERS } from './contraction/numpy.js';
 import { crossoverSvg, measureCrossings } from './matrix/crossover.js';
 import { COUNTS, SHAPES, type Shape, shapeName } from './matrix/grid.js';
 import { type Field, measure, type Outcome } from './matrix/measure.js';
 import { MatrixPeer } from './matrix/peer.js';
 import { LEGEND, outcomesTable, plannerSentence } from './matrix/results.js';
+import { INTERPRETERS } from './python.js';
 
 interface Options {
   readonly counts: readonly number[];

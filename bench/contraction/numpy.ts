@@ -1,10 +1,8 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { setTimeout as rest } from 'node:timers/promises';
 
 import { packageRoot } from '../../lib/backend/locate.js';
-import type { DType, Tensor, TensorData } from '../../lib/tensor/tensor.js';
+import type { DType, Tensor } from '../../lib/tensor/tensor.js';
+import { PythonPeer } from '../python.js';
 import type { Contestant } from './contestant.js';
 import { type Instance, shapesOf } from './instances.js';
 
@@ -20,52 +18,21 @@ export interface Refusal {
   readonly reason: string;
 }
 
-type Line = Record<string, unknown> & { readonly error?: string };
-
-export const INTERPRETERS: readonly string[] = ['python3', '/usr/bin/python3'];
-/** Every library that numpy may do its products with reads one of these. */
-export const THREAD_VARIABLES = [
-  'OPENBLAS_NUM_THREADS',
-  'OMP_NUM_THREADS',
-  'MKL_NUM_THREADS',
-  'BLIS_NUM_THREADS',
-  'VECLIB_MAXIMUM_THREADS',
-];
-/** Idle threads of OpenBLAS spin for some 2^26 cycles before they sleep, on cores that the next contestant wants. */
-export const SPINNING_MS = 40;
-
-/** numpy in a process of its own (peer.py), asked one thing at a time. */
+/** numpy's ways to contract (peer.py). */
 export class NumpyPeer {
   readonly info: NumpyInfo;
-  readonly #child: ChildProcessWithoutNullStreams;
-  readonly #lines: AsyncIterator<string>;
-  readonly #threads: number;
+  readonly #peer: PythonPeer;
 
-  private constructor(
-    info: NumpyInfo,
-    child: ChildProcessWithoutNullStreams,
-    lines: AsyncIterator<string>,
-    threads: number,
-  ) {
-    this.info = info;
-    this.#child = child;
-    this.#lines = lines;
-    this.#threads = threads;
+  private constructor(peer: PythonPeer) {
+    this.info = peer.greeting as NumpyInfo;
+    this.#peer = peer;
   }
 
   /** Starts the first interpreter that has numpy, with `threads` threads; undefined if none has. */
-  static async start(threads: number, interpreters = INTERPRETERS): Promise<NumpyPeer | undefined> {
-    const env = { ...process.env, ...Object.fromEntries(THREAD_VARIABLES.map((name) => [name, String(threads)])) };
-    for (const interpreter of interpreters) {
-      const child = spawn(interpreter, [join(packageRoot(), 'bench', 'contraction', 'peer.py')], { env });
-      child.on('error', () => {}); // No such interpreter: the stream of lines ends.
-      child.stdin.on('error', () => {}); // It went away: so does the answer that is waited for.
-      child.stderr.resume();
-      const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-      const { done, value } = await lines.next();
-      if (!done) return new NumpyPeer(JSON.parse(value) as NumpyInfo, child, lines, threads);
-    }
-    return undefined;
+  static async start(threads: number, interpreters?: readonly string[]): Promise<NumpyPeer | undefined> {
+    const script = join(packageRoot(), 'bench', 'contraction', 'peer.py');
+    const peer = await PythonPeer.start(script, threads, interpreters);
+    return peer && new NumpyPeer(peer);
   }
 
   /** Hands over an instance with its result. The contestants are valid until the next is loaded. */
@@ -77,7 +44,7 @@ export class NumpyPeer {
   ): Promise<{ contestants: Contestant[]; refusals: Refusal[] }> {
     const { equation } = instance;
     const request = { do: 'load', equation, shapes: shapesOf(instance), result: expected.shape, dtype };
-    const answer = await this.#ask(request, [...operands.map(({ data }) => data), expected.data]);
+    const answer = await this.#peer.ask(request, [...operands.map(({ data }) => data), expected.data]);
     const methods = answer.methods as { name: string; reason: string | null }[];
     const refusals = methods.flatMap(({ name, reason }) => (reason === null ? [] : [{ name, reason }]));
     const contestants = methods
@@ -86,30 +53,14 @@ export class NumpyPeer {
         ({ name }): Contestant => ({
           engine: 'numpy',
           method: name,
-          check: async () => (await this.#ask({ do: 'check', method: name })).difference as number,
-          time: async (seconds) => {
-            const taken = (await this.#ask({ do: 'time', method: name, seconds })).seconds as number;
-            if (this.#threads > 1) await rest(SPINNING_MS);
-            return taken;
-          },
+          check: async () => (await this.#peer.ask({ do: 'check', method: name })).difference as number,
+          time: async (seconds) => (await this.#peer.work({ do: 'time', method: name, seconds })).seconds as number,
         }),
       );
     return { contestants, refusals };
   }
 
   stop(): void {
-    this.#child.stdin.end();
-  }
-
-  async #ask(request: object, arrays: readonly TensorData[] = []): Promise<Line> {
-    this.#child.stdin.write(`${JSON.stringify(request)}\n`);
-    for (const { buffer, byteOffset, byteLength } of arrays) {
-      this.#child.stdin.write(new Uint8Array(buffer, byteOffset, byteLength));
-    }
-    const { done, value } = await this.#lines.next();
-    if (done) throw new Error('numpy has ended unexpectedly');
-    const answer = JSON.parse(value) as Line;
-    if (answer.error !== undefined) throw new Error(`numpy: ${answer.error}`);
-    return answer;
+    this.#peer.stop();
   }
 }
