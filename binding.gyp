@@ -41,6 +41,7 @@
       'cflags': ['-ffp-contract=off', '-fno-math-errno'],
       'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['-ffp-contract=off', '-fno-math-errno'] },
       'conditions': [
+        ['OS=="linux"', { 'libraries': ['-ldl'] }],
         ['target_arch=="x64"', { 'dependencies': ['tensim_avx2', 'tensim_avx512'] }],
         ['target_arch=="arm64"', { 'dependencies': ['tensim_neon'] }],
       ],

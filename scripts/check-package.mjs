@@ -47,7 +47,7 @@ function pack() {
   const packed = run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', project], { cwd: root });
   if (!check('npm pack', packed.status === 0, packed.output)) conclude();
   const listing = JSON.parse(packed.stdout);
-  const [{ filename, files }] = Array.isArray(listing) ? listing : Object.values(listing);
+  const [{ filename, files, size }] = Array.isArray(listing) ? listing : Object.values(listing);
   const paths = files.map(({ path }) => path);
   const unwanted = paths.filter((path) =>
     /^(lib|test|examples|bench|build|report|\.)|(?<!^prebuilds\/.*)\.node$/.test(path),
@@ -55,6 +55,10 @@ function pack() {
   check('the tarball holds no sources, tests or examples', unwanted.length === 0, unwanted.join('\n'));
   const binaries = paths.filter((path) => path.endsWith('.node'));
   check('the tarball holds one addon per platform', new Set(binaries.map(dirname)).size === binaries.length, binaries);
+
+  const cuda = paths.filter((path) => /tensim_cuda\.(so|dylib|dll|lib)$/.test(path));
+  check('the tarball holds no CUDA library', cuda.length === 0, cuda.join('\n'));
+  check('the tarball is smaller than 5 MB', size < 5e6, `${size} bytes`);
 
   writeFileSync(join(project, 'package.json'), '{ "name": "consumer", "private": true }\n');
   const install = run('npm', ['install', '--prefer-offline', `./${filename}`], { cwd: project, env: environment });

@@ -16,7 +16,8 @@ const buildFolder = join(root, 'build');
 
 /**
  * The ways to build here, best first: each a name and the commands to run one after the other.
- * node-gyp only where the headers of Node are on the disk already: otherwise it would download them.
+ * node-gyp only where the headers of Node are on the disk already: otherwise it would download them. The library of the CUDA backend is
+ * left out: nothing may fail for want of it.
  */
 function recipes() {
   const found = [];
@@ -26,11 +27,20 @@ function recipes() {
   if (cmake && cmakeJs) {
     found.push({
       name: 'cmake-js',
-      commands: [[process.execPath, join(cmakeJs, 'bin', 'cmake-js'), 'build', '-p', jobs]],
+      commands: [[process.execPath, join(cmakeJs, 'bin', 'cmake-js'), 'build', '--target', 'tensim', '-p', jobs]],
     });
   } else if (cmake && process.platform !== 'win32') {
     const generator = onPath('ninja') ? ['-G', 'Ninja'] : [];
-    const configure = [cmake, '-S', root, '-B', buildFolder, '-DTENSIM_WARNINGS_AS_ERRORS=OFF', ...generator];
+    const configure = [
+      cmake,
+      '-S',
+      root,
+      '-B',
+      buildFolder,
+      '-DTENSIM_WARNINGS_AS_ERRORS=OFF',
+      '-DTENSIM_CUDA=OFF',
+      ...generator,
+    ];
     found.push({ name: 'cmake', commands: [configure, [cmake, '--build', buildFolder, '--parallel', jobs]] });
   }
   const nodeGyp = process.env.npm_config_node_gyp;

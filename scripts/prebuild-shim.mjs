@@ -11,6 +11,15 @@ import { packageFolder, root } from './toolchain.mjs';
 const arch = process.argv.find((word) => word.startsWith('--arch='))?.slice('--arch='.length) ?? process.arch;
 const cmakeJs = join(packageFolder('cmake-js'), 'bin', 'cmake-js');
 const folders = ['--directory', root, '--out', join(process.cwd(), 'build')];
-const args = [cmakeJs, 'build', ...folders, '--arch', arch, '--parallel', String(availableParallelism())];
+const args = [
+  cmakeJs,
+  'build',
+  '--CDTENSIM_CUDA=OFF',
+  ...folders,
+  '--arch',
+  arch,
+  '--parallel',
+  String(availableParallelism()),
+];
 const { status } = spawnSync(process.execPath, args, { stdio: 'inherit' });
 process.exit(status ?? 1);

@@ -159,6 +159,8 @@ export interface Backend {
   readonly name: BackendName;
   /** The methods it can prepare chains for. */
   readonly methods: ReadonlySet<ChainMethod>;
+  /** The routes it can take for the method `one-block`. */
+  readonly routes: ReadonlySet<GramRoute>;
   /** Weights folded and packed once, per-model moments cached. */
   prepare(source: ChainSource | FeatureSource, dtype: DType, control?: Control): Promise<PreparedModel>;
   gramTile(

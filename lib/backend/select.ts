@@ -1,6 +1,7 @@
 import { TensimError } from '../errors.js';
 import { createFallback } from '../fallback/backend.js';
 import type { Backend, BackendName, ChainMethod } from './backend.js';
+import { cudaDetails, loadCuda } from './cuda.js';
 import { loadNative } from './native.js';
 
 /** One line of `tensim doctor`. */
@@ -26,7 +27,8 @@ const fallback = createFallback();
 
 /**
  * The backend to compute with. `'auto'` follows the environment variable TENSIM_BACKEND if it is set to a name, else takes
- * native if it loads, else the fallback; a name given here goes before the variable.
+ * native if it loads, else the fallback; a name given here goes before the variable. The CUDA backend must be named: it is tried out at its
+ * first use, and refuses then with the reason if that fails.
  * @param method what it must be able to prepare chains for: `'auto'` passes over a backend that lacks it.
  * @throws TensimError `BACKEND_UNAVAILABLE` with the reason for a backend asked for by name that is not there or lacks the method;
  * `INVALID_ARGUMENT` for what names no backend.
@@ -56,11 +58,20 @@ export async function backends(): Promise<readonly BackendReport[]> {
   const wanted = fromEnvironment();
   const automatic = 'backend' in candidate('native') ? 'native' : 'fallback';
   const chosen = wanted === 'auto' ? automatic : wanted;
-  return NAMES.map((name) => {
-    const found = candidate(name);
-    if ('reason' in found) return { name, available: false, reason: found.reason, selected: false, details: {} };
-    return { name, available: true, reason: null, selected: name === chosen, details: found.details };
-  });
+  return Promise.all(
+    NAMES.map(async (name) => {
+      const found = name === 'cuda' ? await triedCuda() : candidate(name);
+      if ('reason' in found) return { name, available: false, reason: found.reason, selected: false, details: {} };
+      return { name, available: true, reason: null, selected: name === chosen, details: found.details };
+    }),
+  );
+}
+
+async function triedCuda(): Promise<Candidate> {
+  const found = loadCuda();
+  if ('reason' in found) return found;
+  const result = await found.probe();
+  return 'reason' in result ? result : { backend: found.backend, details: cudaDetails(result.devices) };
 }
 
 function candidate(name: BackendName, method?: ChainMethod): Candidate {
@@ -71,7 +82,10 @@ function candidate(name: BackendName, method?: ChainMethod): Candidate {
 
 function load(name: BackendName): Candidate {
   if (name === 'native') return loadNative();
-  if (name === 'cuda') return { reason: 'this version of tensim has no CUDA backend' };
+  if (name === 'cuda') {
+    const found = loadCuda();
+    return 'reason' in found ? found : { backend: found.backend, details: {} };
+  }
   return { backend: fallback, details: { engine: `V8 ${process.versions.v8}`, threads: 1 } };
 }
 

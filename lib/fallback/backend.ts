@@ -18,6 +18,7 @@ export function createFallback(): Backend {
   return {
     name: 'fallback',
     methods: new Set(['one-block', 'two-block', 'closure', 'tensor']),
+    routes: new Set(['factor', 'unfolded', 'dense']),
     async prepare(source, dtype, control = {}) {
       const pacer = new Pacer(control.signal);
       const prepared = await (source.kind === 'chain'

@@ -111,10 +111,16 @@ function planGram(
     if (route !== 'auto') throw noChoice(route, `the method "${method}" has for these models`);
     return { route: null, estimates: [] };
   }
+  const { routes } = backend;
+  if (route !== 'auto' && !routes.has(route)) {
+    throw new TensimError('BACKEND_UNAVAILABLE', `the backend "${backend.name}" does not know the route "${route}"`, {
+      hint: `It knows ${[...routes].join(' and ')}`,
+    });
+  }
   const columns = law.factor?.columns ?? models[0].inputShape[1];
   const chains = models.map(({ layers }) => chainShape(layers, columns, law.mean !== undefined));
   const available = process.availableMemory();
-  const plan = planRoute({ chains, dtype, memory: available / 2, ...extent }, backend.machine(dtype, threads));
+  const plan = planRoute({ chains, dtype, memory: available / 2, routes, ...extent }, backend.machine(dtype, threads));
   if (route === 'auto') return plan;
   const wanted = plan.estimates.find((estimate) => estimate.route === route);
   const each = (wanted?.memory ?? 0) / models.length;

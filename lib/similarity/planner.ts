@@ -30,6 +30,8 @@ export interface RouteJob {
   readonly memoryLimit?: number | undefined;
   /** Bytes that can be had where there is no limit: a route that takes more is for when every route does. Default: any number. */
   readonly memory?: number | undefined;
+  /** Those that the backend knows, `factor` among them; default: all. */
+  readonly routes?: ReadonlySet<GramRoute> | undefined;
 }
 
 export interface RoutePlan {
@@ -77,11 +79,12 @@ const FORM_BLOCK = 96;
  * @throws TensimError `MEMORY_LIMIT` where no route fits.
  */
 export function planRoute(job: RouteJob, machine: RouteMachine): RoutePlan {
-  const { chains, memoryLimit = Number.POSITIVE_INFINITY, memory = Number.POSITIVE_INFINITY } = job;
+  const { chains, memoryLimit = Number.POSITIVE_INFINITY, memory = Number.POSITIVE_INFINITY, routes } = job;
   const count = chains.length;
   const pairs = job.pairs ?? (count * (count + 1)) / 2;
   const shape = meanShape(chains);
-  const estimates = routesOf(shape).map((route) => {
+  const known = routesOf(shape).filter((route) => routes?.has(route) ?? true);
+  const estimates = known.map((route) => {
     return estimate(route, routeCosts(route, shape, job.dtype), count, pairs, memoryLimit, machine);
   });
   const possible = estimates.filter((each) => each.memory <= memoryLimit || (2 * each.memory) / count <= memoryLimit);

@@ -31,6 +31,21 @@ std::size_t read_count(const Napi::Value& value, const std::string& what);
 Method read_method(const Napi::Value& value);
 Route read_route(const Napi::Value& value);
 
+// A ChainSource or FeatureSource (lib/backend/backend.ts).
+struct SourceArguments {
+  DType dtype = DType::kFloat64;
+  bool features = false;  // then only the segments count
+  Method method = Method::kOneBlock;
+  Route route = Route::kFactor;
+  std::size_t inputs = 0, positions = 1;
+  WhitenedLaw law;
+  std::vector<LayerView> layers;
+  std::vector<MatrixView> segments;
+};
+SourceArguments read_source(const Napi::Value& value, DType dtype, AsyncCall& call);
+
+GramJob read_job(const Napi::Value& value);
+
 double read_number(const Napi::Value& value, const std::string& what);
 
 // A bias or mean of `size` elements, or an absent view.

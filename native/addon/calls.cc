@@ -15,24 +15,7 @@ class PrepareCall final : public AsyncCall {
  public:
   using AsyncCall::AsyncCall;
 
-  void read(const Napi::Value& value, DType dtype) {
-    dtype_ = dtype;
-    const Napi::Object source = read_object(value, "source");
-    if (read_string(source.Get("kind"), "kind") == "chain") {
-      method_ = read_method(source.Get("method"));
-      route_ = read_route(source.Get("route"));
-      inputs_ = read_size(source.Get("inputs"), "inputs");
-      positions_ = read_count(source.Get("positions"), "positions");
-      law_ = read_law(source.Get("law"), inputs_, *this);
-      layers_ = read_layers(source.Get("layers"), inputs_, *this);
-      return;
-    }
-    features_ = true;
-    const Napi::Value segments = source.Get("segments");
-    if (!segments.IsArray()) fail(value.Env(), "INVALID_ARGUMENT", "segments must be an array");
-    const auto array = segments.As<Napi::Array>();
-    for (std::uint32_t i = 0; i < array.Length(); ++i) segments_.push_back(read_column(array.Get(i), "segment", *this));
-  }
+  SourceArguments source;
 
   void execute(const Context& context) override { model_ = std::make_shared<const AnyPrepared>(build(context)); }
 
@@ -40,19 +23,12 @@ class PrepareCall final : public AsyncCall {
 
  private:
   AnyPrepared build(const Context& context) const {
-    if (!features_) return prepare_chain(context, method_, route_, dtype_, layers_, law_, inputs_, positions_);
-    if (dtype_ == DType::kFloat64) return prepare_features<double>(segments_);
-    return prepare_features<float>(segments_);
+    const auto& [dtype, features, method, route, inputs, positions, law, layers, segments] = source;
+    if (!features) return prepare_chain(context, method, route, dtype, layers, law, inputs, positions);
+    if (dtype == DType::kFloat64) return prepare_features<double>(segments);
+    return prepare_features<float>(segments);
   }
 
-  DType dtype_ = DType::kFloat64;
-  bool features_ = false;
-  Method method_ = Method::kOneBlock;
-  Route route_ = Route::kFactor;
-  std::size_t inputs_ = 0, positions_ = 1;
-  WhitenedLaw law_;
-  std::vector<LayerView> layers_;
-  std::vector<MatrixView> segments_;
   std::shared_ptr<const AnyPrepared> model_;
 };
 
@@ -61,13 +37,7 @@ class GramTileCall final : public AsyncCall {
   using AsyncCall::AsyncCall;
 
   void read(const Napi::Value& job, const Napi::Value& rows, const Napi::Value& columns) {
-    const Napi::Object object = read_object(job, "job");
-    const std::string measure = read_string(object.Get("measure"), "measure");
-    if (measure != "gaussian" && measure != "tensor")
-      fail(job.Env(), "INVALID_ARGUMENT", "measure must be gaussian or tensor");
-    job_.measure = measure == "gaussian" ? Measure::kGaussian : Measure::kTensor;
-    job_.symmetric = object.Get("symmetric").ToBoolean();
-    job_.per_output = object.Get("perOutput").ToBoolean();
+    job_ = read_job(job);
     read_models(rows, rows_);
     read_models(columns, columns_);
     if (job_.symmetric && rows_ != columns_) {
@@ -79,12 +49,7 @@ class GramTileCall final : public AsyncCall {
     tile_ = any_tile(context, job_, pointers(rows_), pointers(columns_));
   }
 
-  Napi::Value result(Napi::Env env) override {
-    Napi::Object object = Napi::Object::New(env);
-    object.Set("total", to_array(env, tile_.total));
-    if (job_.per_output) object.Set("perOutput", to_array(env, tile_.per_output));
-    return object;
-  }
+  Napi::Value result(Napi::Env env) override { return to_object(env, tile_, job_.per_output); }
 
  private:
   using Models = std::vector<std::shared_ptr<const AnyPrepared>>;
@@ -148,13 +113,20 @@ Napi::Float64Array to_array(Napi::Env env, const std::vector<double>& values) {
   return array;
 }
 
+Napi::Object to_object(Napi::Env env, const GramTile& tile, bool per_output) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("total", to_array(env, tile.total));
+  if (per_output) object.Set("perOutput", to_array(env, tile.per_output));
+  return object;
+}
+
 unsigned read_threads(const Napi::Value& value) {
   return static_cast<unsigned>(std::clamp<std::size_t>(read_size(value, "threads"), 1, 256));
 }
 
 Napi::Value prepare_call(const Napi::CallbackInfo& info) {
   auto call = std::make_unique<PrepareCall>(ControlHandle::unwrap(info[3]), read_threads(info[2]));
-  call->read(info[0], read_dtype(info[1]));
+  call->source = read_source(info[0], read_dtype(info[1]), *call);
   return Environment::of(info.Env()).start(info.Env(), std::move(call));
 }
 

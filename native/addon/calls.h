@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "../similarity/gram_tile.h"
+
 namespace tensim::addon {
 
 // The asynchronous functions of the addon; each returns a promise. `threads` and `control` are the last two arguments
@@ -34,11 +36,28 @@ Napi::Value normals_call(const Napi::CallbackInfo& info);
 // symmetricEigen(matrices: SymmetricMatrices, wanted, threads, control) → EigenPairs
 Napi::Value symmetric_eigen_call(const Napi::CallbackInfo& info);
 
+// The CUDA backend, in a library of its own, which `library` is the path of; lib/backend/cuda.ts is their only user.
+
+// cudaDevices(library) → [{ name, driver, runtime, capability, freeMemory, totalMemory }]; blocks, and a broken driver may crash it
+Napi::Value cuda_devices(const Napi::CallbackInfo& info);
+
+// cudaPrepare(library, device, source: ChainSource | FeatureSource, dtype, threads, control) → { model, outputs, bytes }
+Napi::Value cuda_prepare_call(const Napi::CallbackInfo& info);
+
+// cudaDispose(model): a second time does nothing.
+Napi::Value cuda_dispose(const Napi::CallbackInfo& info);
+
+// cudaGramTile(library, job: GramJob, rows: model[], columns: model[], threads, control) → GramTile
+Napi::Value cuda_gram_tile_call(const Napi::CallbackInfo& info);
+
 // peak(dtype, seconds, threads = 1, control) → flops per second that one thread reaches on registers alone
 Napi::Value peak_call(const Napi::CallbackInfo& info);
 
 // A copy: JavaScript owns every array it is given, since some embedders refuse memory from outside.
 Napi::Float64Array to_array(Napi::Env env, const std::vector<double>& values);
+
+// A GramTile of lib/backend/backend.ts.
+Napi::Object to_object(Napi::Env env, const GramTile& tile, bool per_output);
 
 // A thread count between 1 and 256.
 unsigned read_threads(const Napi::Value& value);

@@ -78,6 +78,10 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("loopHafnian", Napi::Function::New<loop_hafnian_call>(env, "loopHafnian"));
   exports.Set("normals", Napi::Function::New<normals_call>(env, "normals"));
   exports.Set("symmetricEigen", Napi::Function::New<symmetric_eigen_call>(env, "symmetricEigen"));
+  exports.Set("cudaDevices", Napi::Function::New<cuda_devices>(env, "cudaDevices"));
+  exports.Set("cudaPrepare", Napi::Function::New<cuda_prepare_call>(env, "cudaPrepare"));
+  exports.Set("cudaDispose", Napi::Function::New<cuda_dispose>(env, "cudaDispose"));
+  exports.Set("cudaGramTile", Napi::Function::New<cuda_gram_tile_call>(env, "cudaGramTile"));
   exports.Set("gemmWorkspace", Napi::Function::New<gemm_workspace_of>(env, "gemmWorkspace"));
   exports.Set("speed", Napi::Function::New<speed>(env, "speed"));
   exports.Set("peak", Napi::Function::New<peak_call>(env, "peak"));

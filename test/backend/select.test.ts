@@ -25,10 +25,11 @@ describe('selectBackend', () => {
   });
 
   it('refuses a backend asked for by name that is not there, with the reason and the remedy', () => {
+    vi.stubEnv('TENSIM_CUDA_LIBRARY', '/nowhere/tensim_cuda.so');
     expect(() => selectBackend('cuda')).toThrow(expect.objectContaining({ code: 'BACKEND_UNAVAILABLE' }));
-    expect(() => selectBackend('cuda')).toThrow(/"cuda".*no CUDA backend.*"auto"/);
+    expect(() => selectBackend('cuda')).toThrow(/"cuda".*(no library|native addon).*"auto"/);
     vi.stubEnv('TENSIM_BACKEND', 'cuda');
-    expect(() => selectBackend()).toThrow(/no CUDA backend.*unset/);
+    expect(() => selectBackend()).toThrow(/"cuda".*(no library|native addon).*unset/);
   });
 
   it('refuses names that are no backend, saying where they come from', () => {

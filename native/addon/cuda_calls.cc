@@ -1,0 +1,155 @@
+#include "../core/error.h"
+#include "../cuda/library.h"
+#include "../cuda/prepared.h"
+#include "arguments.h"
+#include "calls.h"
+#include "environment.h"
+#include "handles.h"
+
+namespace tensim::addon {
+namespace {
+
+// A model as JavaScript holds it: empty when it has been disposed of.
+using ModelExternal = Napi::External<CudaModelPointer>;
+constexpr napi_type_tag kCudaModelTag{0x4f1d9a6be2c84735u, 0x87b3e05c1f9d4a62u};
+
+CudaModelPointer& pointer_of(const Napi::Value& value) {
+  if (!value.IsExternal() || !value.As<ModelExternal>().CheckTypeTag(&kCudaModelTag)) {
+    fail(value.Env(), "INVALID_ARGUMENT", "a tile takes models prepared by this backend");
+  }
+  return *value.As<ModelExternal>().Data();
+}
+
+class PrepareCall final : public AsyncCall {
+ public:
+  using AsyncCall::AsyncCall;
+
+  std::string library;
+  int device = 0;
+  SourceArguments source;
+
+  void execute(const Context& context) override {
+    const TensimCudaApi& api = CudaLibrary::open(library).api();
+    if (source.features) {
+      model_ = prepare_cuda_features(api, device, source.dtype, source.segments);
+      return;
+    }
+    if (source.method != Method::kOneBlock) throw Error("INVALID_ARGUMENT", "the CUDA backend knows one-block only");
+    const QuadraticMap map = fold(context, source.layers, source.law, source.inputs);
+    model_ = prepare_cuda(context, api, device, source.dtype, map, source.route, source.positions);
+  }
+
+  Napi::Value result(Napi::Env env) override {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("outputs", static_cast<double>(model_->outputs));
+    object.Set("bytes", static_cast<double>(model_->bytes()));
+    auto owned = std::make_unique<CudaModelPointer>(std::move(model_));
+    auto external = ModelExternal::New(env, owned.get(), [](Napi::Env, CudaModelPointer* held) { delete held; });
+    owned.release();  // the finalizer's from here on
+    external.TypeTag(&kCudaModelTag);
+    object.Set("model", external);
+    return object;
+  }
+
+ private:
+  CudaModelPointer model_;
+};
+
+class GramTileCall final : public AsyncCall {
+ public:
+  using AsyncCall::AsyncCall;
+
+  std::string library;
+
+  void read(const Napi::Value& job, const Napi::Value& rows, const Napi::Value& columns) {
+    job_ = read_job(job);
+    rows_ = read_models(rows);
+    columns_ = read_models(columns);
+    if (job_.symmetric && rows_ != columns_) {
+      fail(job.Env(), "INVALID_ARGUMENT", "a symmetric tile needs the same models as rows and as columns");
+    }
+  }
+
+  void execute(const Context& context) override {
+    tile_ = cuda_gram_tile(context, CudaLibrary::open(library).api(), job_, pointers(rows_), pointers(columns_));
+  }
+
+  Napi::Value result(Napi::Env env) override { return to_object(env, tile_, job_.per_output); }
+
+ private:
+  static std::vector<CudaModelPointer> read_models(const Napi::Value& value) {
+    if (!value.IsArray()) fail(value.Env(), "INVALID_ARGUMENT", "rows and columns must be arrays of prepared models");
+    const auto array = value.As<Napi::Array>();
+    std::vector<CudaModelPointer> models;
+    for (std::uint32_t i = 0; i < array.Length(); ++i) {
+      models.push_back(pointer_of(array.Get(i)));
+      if (!models.back()) fail(value.Env(), "INVALID_ARGUMENT", "the prepared model has been disposed of");
+    }
+    return models;
+  }
+
+  static std::vector<const CudaModel*> pointers(const std::vector<CudaModelPointer>& models) {
+    std::vector<const CudaModel*> result;
+    for (const CudaModelPointer& model : models) result.push_back(model.get());
+    return result;
+  }
+
+  GramJob job_;
+  std::vector<CudaModelPointer> rows_, columns_;
+  GramTile tile_;
+};
+
+Napi::Array describe_devices(Napi::Env env, const TensimCudaApi& api) {
+  TensimCudaError error{};
+  std::int32_t count = 0;
+  check_cuda(api.device_count(&count, &error), error);
+  Napi::Array devices = Napi::Array::New(env);
+  for (std::int32_t device = 0; device < count; ++device) {
+    TensimCudaDevice found{};
+    check_cuda(api.device_info(device, &found, &error), error);
+    Napi::Object object = Napi::Object::New(env);
+    const auto version = [](int number) {
+      return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
+    };
+    object.Set("name", found.name);
+    object.Set("driver", version(found.driver));
+    object.Set("runtime", version(found.runtime));
+    object.Set("capability", std::to_string(found.major) + "." + std::to_string(found.minor));
+    object.Set("freeMemory", static_cast<double>(found.free_memory));
+    object.Set("totalMemory", static_cast<double>(found.total_memory));
+    devices.Set(static_cast<std::uint32_t>(device), object);
+  }
+  return devices;
+}
+
+}  // namespace
+
+Napi::Value cuda_devices(const Napi::CallbackInfo& info) {
+  try {
+    return describe_devices(info.Env(), CudaLibrary::open(read_string(info[0], "library")).api());
+  } catch (const Error& error) {
+    fail(info.Env(), error.code(), error.what());
+  }
+}
+
+Napi::Value cuda_prepare_call(const Napi::CallbackInfo& info) {
+  auto call = std::make_unique<PrepareCall>(ControlHandle::unwrap(info[5]), read_threads(info[4]));
+  call->library = read_string(info[0], "library");
+  call->device = static_cast<int>(read_size(info[1], "device"));
+  call->source = read_source(info[2], read_dtype(info[3]), *call);
+  return Environment::of(info.Env()).start(info.Env(), std::move(call));
+}
+
+Napi::Value cuda_dispose(const Napi::CallbackInfo& info) {
+  pointer_of(info[0]).reset();
+  return info.Env().Undefined();
+}
+
+Napi::Value cuda_gram_tile_call(const Napi::CallbackInfo& info) {
+  auto call = std::make_unique<GramTileCall>(ControlHandle::unwrap(info[5]), read_threads(info[4]));
+  call->library = read_string(info[0], "library");
+  call->read(info[1], info[2], info[3]);
+  return Environment::of(info.Env()).start(info.Env(), std::move(call));
+}
+
+}  // namespace tensim::addon

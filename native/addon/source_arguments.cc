@@ -1,0 +1,41 @@
+#include "arguments.h"
+
+namespace tensim::addon {
+
+SourceArguments read_source(const Napi::Value& value, DType dtype, AsyncCall& call) {
+  SourceArguments result;
+  result.dtype = dtype;
+  const Napi::Object source = read_object(value, "source");
+  if (read_string(source.Get("kind"), "kind") == "chain") {
+    result.method = read_method(source.Get("method"));
+    result.route = read_route(source.Get("route"));
+    result.inputs = read_size(source.Get("inputs"), "inputs");
+    result.positions = read_count(source.Get("positions"), "positions");
+    result.law = read_law(source.Get("law"), result.inputs, call);
+    result.layers = read_layers(source.Get("layers"), result.inputs, call);
+    return result;
+  }
+  result.features = true;
+  const Napi::Value segments = source.Get("segments");
+  if (!segments.IsArray()) fail(value.Env(), "INVALID_ARGUMENT", "segments must be an array");
+  const auto array = segments.As<Napi::Array>();
+  for (std::uint32_t i = 0; i < array.Length(); ++i) {
+    result.segments.push_back(read_column(array.Get(i), "segment", call));
+  }
+  return result;
+}
+
+GramJob read_job(const Napi::Value& value) {
+  const Napi::Object object = read_object(value, "job");
+  const std::string measure = read_string(object.Get("measure"), "measure");
+  if (measure != "gaussian" && measure != "tensor") {
+    fail(value.Env(), "INVALID_ARGUMENT", "measure must be gaussian or tensor");
+  }
+  GramJob job;
+  job.measure = measure == "gaussian" ? Measure::kGaussian : Measure::kTensor;
+  job.symmetric = object.Get("symmetric").ToBoolean();
+  job.per_output = object.Get("perOutput").ToBoolean();
+  return job;
+}
+
+}  // namespace tensim::addon

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <cstdio>
+#include <new>
+
+#include "interface.h"
+#include "tile.h"
+
+namespace tensim::cuda {
+
+// The table of interface.h for a kind of device. No exception leaves it. `Device` also has
+//
+//   static int count();
+//   static Device& at(int device);                        // throws kInvalid, kUnavailable
+//   void describe(TensimCudaDevice& info);
+//   void use();                                           // makes it the calling thread's device
+template <class Device>
+struct Api {
+  template <class Body>
+  static TensimCudaStatus guard(TensimCudaError* error, const Body& body) noexcept {
+    const auto fail = [error](TensimCudaStatus status, const char* message) {
+      if (error != nullptr) std::snprintf(error->message, sizeof error->message, "%s", message);
+      return status;
+    };
+    try {
+      body();
+      return TENSIM_CUDA_OK;
+    } catch (const DeviceError& failure) {
+      return fail(failure.status, failure.what());
+    } catch (const std::bad_alloc&) {
+      return fail(TENSIM_CUDA_OUT_OF_MEMORY, "out of memory");
+    } catch (const std::exception& failure) {
+      return fail(TENSIM_CUDA_FAILED, failure.what());
+    }
+  }
+
+  static TensimCudaStatus device_count(int32_t* count, TensimCudaError* error) {
+    return guard(error, [&] { *count = Device::count(); });
+  }
+
+  static TensimCudaStatus device_info(int32_t device, TensimCudaDevice* info, TensimCudaError* error) {
+    return guard(error, [&] {
+      Device::at(device).use();
+      Device::at(device).describe(*info);
+    });
+  }
+
+  static TensimCudaStatus model_create(int32_t device, const TensimCudaSource* source, TensimCudaModel** model,
+                                       TensimCudaError* error) {
+    return guard(error, [&] {
+      Device::at(device).use();
+      *model = make_model(Device::at(device), *source).release();
+    });
+  }
+
+  static void model_destroy(TensimCudaModel* model) {
+    auto* const own = static_cast<Model<Device>*>(model);
+    guard(nullptr, [&] { own->device->use(); });
+    delete own;
+  }
+
+  static TensimCudaStatus gram_products(const TensimCudaTile* tile, TensimCudaError* error) {
+    return guard(error, [&] {
+      if (tile->row_count == 0 || tile->column_count == 0) return;
+      const auto& first = static_cast<const Model<Device>&>(*tile->rows[0]);
+      first.device->use();
+      if (first.single) {
+        TileRun<Device, float>(*first.device, *tile).run();
+      } else {
+        TileRun<Device, double>(*first.device, *tile).run();
+      }
+    });
+  }
+
+  static const TensimCudaApi* table() {
+    static const TensimCudaApi api = {TENSIM_CUDA_VERSION, sizeof(TensimCudaApi), device_count, device_info,
+                                      model_create,        model_destroy,         gram_products};
+    return &api;
+  }
+};
+
+}  // namespace tensim::cuda

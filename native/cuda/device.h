@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "interface.h"
+
+namespace tensim::cuda {
+
+// What the host side of the library needs of a device; cuda_device.h is the GPU, host_device.h the host in its place.
+//
+//   class Device {
+//     LaunchLimits limits;
+//     void* allocate(std::size_t bytes);                                     // throws kOutOfMemory
+//     void release(void* memory) noexcept;
+//     void upload(void* to, const void* from, std::size_t bytes);
+//     void download(void* to, const void* from, std::size_t bytes);          // after all that was launched
+//     template <class Kernel>
+//     void launch(std::uint64_t blocks, const typename Kernel::Arguments&);  // in the order of the calls
+//   };
+
+// What one launch may do at most, unless a single pair takes more: it ends within some hundredths of a second on a device of 10¹³ flops a
+// second, which is how soon an abort is noticed, and its blocks take no more working memory than this.
+struct LaunchLimits {
+  double flops = 2e11;
+  std::uint64_t workspace_bytes = std::uint64_t{256} << 20;
+};
+
+// Becomes the status and the message of a call.
+class DeviceError : public std::runtime_error {
+ public:
+  DeviceError(TensimCudaStatus status, const std::string& message) : std::runtime_error(message), status(status) {}
+  const TensimCudaStatus status;
+};
+
+// Elements in the device's memory.
+template <class Device, class Element>
+class DeviceBuffer {
+ public:
+  DeviceBuffer() = default;
+  DeviceBuffer(Device& device, std::size_t size) : memory_(nullptr, Release{&device}), size_(size) {
+    if (size > 0) memory_.reset(static_cast<Element*>(device.allocate(size * sizeof(Element))));
+  }
+  DeviceBuffer(Device& device, const std::vector<Element>& values) : DeviceBuffer(device, values.size()) {
+    if (size_ > 0) device.upload(memory_.get(), values.data(), bytes());
+  }
+
+  Element* data() const { return memory_.get(); }
+  std::size_t bytes() const { return size_ * sizeof(Element); }
+  std::vector<Element> download(Device& device) const {
+    std::vector<Element> values(size_);
+    if (size_ > 0) device.download(values.data(), memory_.get(), bytes());
+    return values;
+  }
+
+ private:
+  struct Release {
+    Device* device = nullptr;
+    void operator()(Element* memory) const { device->release(memory); }
+  };
+  std::unique_ptr<Element, Release> memory_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace tensim::cuda

@@ -1,0 +1,88 @@
+/* The one thing that the addon and the library tensim_cuda share: a table of functions in C, so that each can be built by a compiler and
+   against a C++ library of its own. The library exports a single symbol, tensim_cuda_api, which gives the table. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Raised by one with every change below. */
+#define TENSIM_CUDA_VERSION 1u
+#define TENSIM_CUDA_SYMBOL "tensim_cuda_api"
+#define TENSIM_CUDA_TEXT 256
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum TensimCudaStatus {
+  TENSIM_CUDA_OK = 0,
+  TENSIM_CUDA_UNAVAILABLE = 1,   /* no driver, no device, or a driver too old */
+  TENSIM_CUDA_OUT_OF_MEMORY = 2, /* of the device or of the host */
+  TENSIM_CUDA_ABORTED = 3,       /* `report` asked for it */
+  TENSIM_CUDA_INVALID = 4,       /* arguments that do not fit each other */
+  TENSIM_CUDA_FAILED = 5         /* anything else the runtime reports; the device may be unusable afterwards */
+} TensimCudaStatus;
+
+/* Why a call did not succeed, in one line; untouched when it did. */
+typedef struct TensimCudaError {
+  char message[TENSIM_CUDA_TEXT];
+} TensimCudaError;
+
+/* Versions are 1000·major + 10·minor, as CUDA gives them; memory is in bytes. */
+typedef struct TensimCudaDevice {
+  char name[TENSIM_CUDA_TEXT];
+  int32_t driver, runtime;
+  int32_t major, minor; /* compute capability */
+  uint64_t free_memory, total_memory;
+} TensimCudaDevice;
+
+/* A model as it is handed over; everything is copied. Matrices are row-major and contiguous. */
+typedef struct TensimCudaSource {
+  int32_t single; /* elements are kept and multiplied as float, else as double */
+  uint64_t depth, units, outputs;
+  const double *left, *right; /* (units, depth) */
+  const double* down;         /* (outputs, units) */
+  uint64_t length;            /* of the vector; 0: none, which counts as zero */
+  const void* vector;         /* `length` floats if `single`, else doubles */
+} TensimCudaSource;
+
+/* A model on a device, with what it takes there. */
+typedef struct TensimCudaModel {
+  uint64_t bytes;
+} TensimCudaModel;
+
+/* Products of every row model with every column model; all on one device, of one element type, depth and number of outputs.
+   Where `symmetric`, rows and columns are the same, and only those with row ≤ column are written. */
+typedef struct TensimCudaTile {
+  const TensimCudaModel *const *rows, *const *columns;
+  uint64_t row_count, column_count;
+  int32_t symmetric;
+
+  /* (rows, columns, outputs): Σ_hk D_ch D'_ck [(L_h·L'_k)(R_h·R'_k) + (L_h·R'_k)(R_h·L'_k)] */
+  double* quadratic;
+
+  /* (rows, columns, segments): products of the elements [offsets[s], offsets[s + 1]) of the vectors. Null: not wanted. */
+  double* linear;
+  const uint64_t* offsets; /* segments + 1 of them */
+  uint64_t segments;
+
+  /* Called from time to time, and at the end, with the flops done and in all; a value other than zero aborts. May be null. */
+  int (*report)(void* context, uint64_t done, uint64_t total);
+  void* context;
+} TensimCudaTile;
+
+typedef struct TensimCudaApi {
+  uint32_t version, size; /* TENSIM_CUDA_VERSION, sizeof(TensimCudaApi) */
+  TensimCudaStatus (*device_count)(int32_t* count, TensimCudaError* error);
+  TensimCudaStatus (*device_info)(int32_t device, TensimCudaDevice* info, TensimCudaError* error);
+  TensimCudaStatus (*model_create)(int32_t device, const TensimCudaSource* source, TensimCudaModel** model,
+                                   TensimCudaError* error);
+  void (*model_destroy)(TensimCudaModel* model);
+  TensimCudaStatus (*gram_products)(const TensimCudaTile* tile, TensimCudaError* error);
+} TensimCudaApi;
+
+typedef const TensimCudaApi* (*TensimCudaEntry)(void);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,211 @@
+#include "prepared.h"
+
+#include <algorithm>
+
+#include "../core/matrix.h"
+#include "../gaussian/dense_form.h"
+#include "library.h"
+
+namespace tensim {
+namespace {
+
+// A source of vectors alone, of which only the type and the length are told here.
+template <class T>
+TensimCudaSource vector_source(std::size_t outputs, const std::vector<T>& vector) {
+  TensimCudaSource source{};
+  source.single = sizeof(T) == sizeof(float) ? 1 : 0;
+  source.outputs = outputs;
+  source.length = vector.size();
+  source.vector = vector.data();
+  return source;
+}
+
+// The vector of every output of a chain, one after the other: w_c, or nothing at all where all are zero; by the route kDense the packed form
+// of the output (gaussian/dense_form.h) and then w_c, so that one product gives both.
+template <class T>
+std::vector<T> chain_vector(const Context& context, const QuadraticMap& map, Route route,
+                            const AlignedBuffer<double>& linear) {
+  if (route != Route::kDense) return {linear.data(), linear.data() + linear.size()};
+  const AlignedBuffer<T> forms = dense_form<T>(context, map);
+  const std::size_t size = dense_form_size(map.inputs), stride = size + map.inputs;
+  std::vector<T> vector(map.outputs * stride, T(0));
+  for (std::size_t c = 0; c < map.outputs; ++c) {
+    std::copy_n(forms.data() + c * size, size, vector.data() + c * stride);
+    if (linear.empty()) continue;
+    std::transform(linear.data() + c * map.inputs, linear.data() + (c + 1) * map.inputs,
+                   vector.data() + c * stride + size, [](double x) { return static_cast<T>(x); });
+  }
+  return vector;
+}
+
+template <class T>
+std::shared_ptr<CudaModel> prepare_as(const Context& context, const TensimCudaApi& api, int device,
+                                      const QuadraticMap& map, Route route) {
+  Moments parts = moments(context, map);
+  const std::vector<T> vector = chain_vector<T>(context, map, route, parts.linear);
+  TensimCudaSource source = vector_source(map.outputs, vector);
+  if (route == Route::kFactor) source.depth = map.inputs;
+  Matrix<double> left, right, down;
+  if (map.block && route == Route::kFactor) {
+    left = Matrix<double>::copy(map.left.view);
+    right = Matrix<double>::copy(map.right.view);
+    down = Matrix<double>::copy(map.down.view);
+    source.units = left.rows;
+    source.left = left.data();
+    source.right = right.data();
+    source.down = down.data();
+  }
+  context.control.throw_if_aborted();
+  auto model = std::make_shared<CudaModel>(api, device, source);
+  const std::size_t stride = vector.empty() ? 0 : vector.size() / map.outputs;
+  for (std::size_t c = 0; stride > 0 && c <= map.outputs; ++c) model->offsets.push_back(c * stride);
+  model->route = route;
+  model->inputs = map.inputs;
+  model->block = map.block;
+  model->constant = std::move(parts.constant);
+  model->mean = std::move(parts.mean);
+  return model;
+}
+
+template <class T>
+std::shared_ptr<CudaModel> prepare_features_as(const TensimCudaApi& api, int device,
+                                               const std::vector<MatrixView>& segments) {
+  std::vector<T> vector;
+  std::vector<std::uint64_t> offsets{0};
+  for (const MatrixView& segment : segments) {
+    visit(segment, [&](const auto* data) {
+      std::transform(data, data + segment.rows, std::back_inserter(vector), [](auto x) { return static_cast<T>(x); });
+    });
+    offsets.push_back(vector.size());
+  }
+  auto model = std::make_shared<CudaModel>(api, device, vector_source(segments.size(), vector));
+  model->offsets = std::move(offsets);
+  model->constant.assign(segments.size(), 0.0);
+  model->mean.assign(segments.size(), 0.0);
+  return model;
+}
+
+// The offsets of the first model that has a vector; all others have the same or none.
+std::vector<std::uint64_t> check_models(const TensimCudaApi& api, const std::vector<const CudaModel*>& rows,
+                                        const std::vector<const CudaModel*>& columns) {
+  std::vector<std::uint64_t> offsets;
+  const CudaModel& first = *rows.front();
+  for (const auto* list : {&rows, &columns}) {
+    for (const CudaModel* model : *list) {
+      if (!model->is_from(api)) throw Error("INVALID_ARGUMENT", "a model was prepared by another library");
+      if (model->dtype != first.dtype) {
+        throw Error("INVALID_ARGUMENT", "all models of a tile must be prepared with the same dtype");
+      }
+      if (model->route != first.route) throw Error("INVALID_ARGUMENT", "the models of a tile take different routes");
+      if (offsets.empty()) offsets = model->offsets;
+      const bool vectors_fit = model->offsets.empty() || model->offsets == offsets;
+      if (model->outputs != first.outputs || model->inputs != first.inputs || model->positions != first.positions ||
+          !vectors_fit) {
+        throw Error("SHAPE_MISMATCH", "the models of a tile differ in their inputs or outputs");
+      }
+    }
+  }
+  return offsets;
+}
+
+// As in similarity/gram_tile.
+double weight_of(Measure measure, const CudaModel& a, const CudaModel& b) {
+  if (measure == Measure::kGaussian) return 1;
+  if (a.block != b.block) {
+    throw Error("SHAPE_MISMATCH",
+                "the tensor measure compares chains of the same degree only: one has a block, the other has none");
+  }
+  return a.block ? 0.5 : 1;
+}
+
+std::vector<const TensimCudaModel*> on_device(const std::vector<const CudaModel*>& models) {
+  std::vector<const TensimCudaModel*> result;
+  for (const CudaModel* model : models) result.push_back(model->on_device());
+  return result;
+}
+
+// TensimCudaTile::report
+int report(void* context, std::uint64_t done, std::uint64_t total) {
+  auto& control = *static_cast<Control*>(context);
+  control.expect(total);
+  control.advance(done - control.done());
+  return control.aborted() ? 1 : 0;
+}
+
+}  // namespace
+
+CudaModel::CudaModel(const TensimCudaApi& api, int device, const TensimCudaSource& source)
+    : dtype(source.single != 0 ? DType::kFloat32 : DType::kFloat64), outputs(source.outputs), api_(api) {
+  TensimCudaError error{};
+  check_cuda(api.model_create(device, &source, &model_, &error), error);
+}
+
+CudaModelPointer prepare_cuda(const Context& context, const TensimCudaApi& api, int device, DType dtype,
+                              const QuadraticMap& map, Route route, std::size_t positions) {
+  if (route == Route::kUnfolded) throw Error("INVALID_ARGUMENT", "the CUDA backend has no route \"unfolded\"");
+  auto model = dtype == DType::kFloat64 ? prepare_as<double>(context, api, device, map, route)
+                                        : prepare_as<float>(context, api, device, map, route);
+  model->positions = positions;
+  return model;
+}
+
+CudaModelPointer prepare_cuda_features(const TensimCudaApi& api, int device, DType dtype,
+                                       const std::vector<MatrixView>& segments) {
+  return dtype == DType::kFloat64 ? prepare_features_as<double>(api, device, segments)
+                                  : prepare_features_as<float>(api, device, segments);
+}
+
+GramTile cuda_gram_tile(const Context& context, const TensimCudaApi& api, const GramJob& job,
+                        const std::vector<const CudaModel*>& rows, const std::vector<const CudaModel*>& columns) {
+  GramTile tile;
+  tile.total.assign(rows.size() * columns.size(), 0.0);
+  if (rows.empty() || columns.empty()) return tile;
+  const std::vector<std::uint64_t> offsets = check_models(api, rows, columns);
+  for (const CudaModel* a : rows) {
+    for (const CudaModel* b : columns) weight_of(job.measure, *a, *b);  // refuse before computing anything
+  }
+
+  const std::size_t outputs = rows.front()->outputs, width = columns.size();
+  std::vector<double> slices(tile.total.size() * outputs), linear(offsets.empty() ? 0 : slices.size());
+  const std::vector<const TensimCudaModel*> row_models = on_device(rows), column_models = on_device(columns);
+  TensimCudaTile call{};
+  call.rows = row_models.data();
+  call.columns = column_models.data();
+  call.row_count = rows.size();
+  call.column_count = columns.size();
+  call.symmetric = job.symmetric ? 1 : 0;
+  call.quadratic = slices.data();
+  if (!linear.empty()) {
+    call.linear = linear.data();
+    call.offsets = offsets.data();
+    call.segments = outputs;
+  }
+  call.report = report;
+  call.context = &context.control;
+  TensimCudaError error{};
+  check_cuda(api.gram_products(&call, &error), error);
+
+  const bool means = job.measure == Measure::kGaussian;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    for (std::size_t j = job.symmetric ? i : 0; j < width; ++j) {
+      const CudaModel &a = *rows[i], &b = *columns[j];
+      const double weight = weight_of(job.measure, a, b), positions = static_cast<double>(a.positions);
+      const std::vector<double>&x = means ? a.mean : a.constant, &y = means ? b.mean : b.constant;
+      const std::size_t at = (i * width + j) * outputs, mirrored = (j * width + i) * outputs;
+      double total = 0;
+      for (std::size_t c = 0; c < outputs; ++c) {
+        const double products = slices[at + c] + (linear.empty() ? 0 : linear[at + c]);
+        slices[at + c] = positions * (weight * products + x[c] * y[c]);
+        total += slices[at + c];
+      }
+      tile.total[i * width + j] = total;
+      if (!job.symmetric) continue;
+      tile.total[j * width + i] = total;
+      std::copy_n(slices.data() + at, outputs, slices.data() + mirrored);
+    }
+  }
+  if (job.per_output) tile.per_output = std::move(slices);
+  return tile;
+}
+
+}  // namespace tensim

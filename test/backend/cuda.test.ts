@@ -1,0 +1,198 @@
+// The CUDA backend above its kernels: a library of the same interface stands in, whose device is the host. Nothing here runs on a GPU.
+import { writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+
+import { loadAddon } from '../../lib/backend/addon.js';
+import { probeCuda } from '../../lib/backend/cuda_probe.js';
+import { backends, selectBackend } from '../../lib/backend/select.js';
+import { createModel, type Model, similarity, similarityMatrix, tensor } from '../../lib/index.js';
+import { tensim } from '../cli/run.js';
+import { buildEmulatedLibrary } from '../support/emulated_library.js';
+
+const addon = loadAddon();
+const emulated = 'addon' in addon && process.platform === 'linux' ? buildEmulatedLibrary() : undefined;
+
+/** A network of one block on 6 inputs, with biases, `units` hidden units and 3 outputs; different for every seed. */
+function network(seed: number, units = 9): Model {
+  let state = seed;
+  const numbers = (count: number) =>
+    Float64Array.from({ length: count }, () => {
+      state = (state * 48271) % 2147483647;
+      return state / 2147483647 - 0.5;
+    });
+  const matrix = (rows: number, columns: number) => tensor(numbers(rows * columns), [rows, columns]);
+  return createModel({
+    label: `network ${seed}`,
+    layers: [
+      { type: 'linear', weight: matrix(5, 6) },
+      {
+        type: 'bilinear',
+        left: matrix(units, 5),
+        right: matrix(units, 5),
+        leftBias: tensor(numbers(units), [units]),
+        down: matrix(3, units),
+      },
+    ],
+  });
+}
+
+const reasonOf = async () => (await backends()).find(({ name }) => name === 'cuda')!.reason;
+
+beforeEach(() => vi.stubEnv('TENSIM_BACKEND', undefined));
+afterEach(() => vi.unstubAllEnvs());
+afterAll(() => emulated?.dispose());
+
+describe('a library that cannot be used', () => {
+  it('is told of in one line where there is none', async () => {
+    vi.stubEnv('TENSIM_CUDA_LIBRARY', '/nowhere/tensim_cuda.so');
+    const [native, cuda] = await backends();
+    expect(cuda).toMatchObject({ name: 'cuda', available: false, selected: false, details: {} });
+    if (native!.available) expect(cuda!.reason).toBe('there is no library /nowhere/tensim_cuda.so');
+    else expect(cuda!.reason).toMatch(/^it needs the native addon: /);
+    expect(() => selectBackend('cuda')).toThrow(expect.objectContaining({ code: 'BACKEND_UNAVAILABLE' }));
+    expect(selectBackend('auto').name).not.toBe('cuda');
+  });
+
+  it('is a line of tensim doctor', async () => {
+    vi.stubEnv('TENSIM_CUDA_LIBRARY', '/nowhere/tensim_cuda.so');
+    const { stdout } = await tensim(['doctor']);
+    expect(stdout).toMatch(/^cuda: not available: (there is no library|it needs the native addon).*$/m);
+  });
+
+  it.skipIf(emulated === undefined)('is told of where it is no library', async () => {
+    const path = join(dirname(emulated!.copy()), 'text.so');
+    writeFileSync(path, 'not a library\n');
+    vi.stubEnv('TENSIM_CUDA_LIBRARY', path);
+    expect(await reasonOf()).toMatch(/text\.so: (file too short|invalid ELF header)/);
+    await expect(similarity(network(1), network(2), { backend: 'cuda' })).rejects.toMatchObject({
+      code: 'BACKEND_UNAVAILABLE',
+      message: expect.stringMatching(/"cuda" is not available: .*text\.so.*"auto"/),
+    });
+  });
+
+  it.skipIf(emulated === undefined).each([
+    ['version', /has version 2 of the interface, and version 1 is needed$/],
+    ['functions', /does not have the functions of the version that it says it has$/],
+    ['no devices', /^there is no CUDA device$/],
+    ['crash', /^trying it out ended with SIGSEGV$/],
+    ['wrong', /^the device takes 3² \+ 4² for 26$/],
+  ])('is told of, and harms nobody, with the fault "%s"', async (fault, reason) => {
+    vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
+    vi.stubEnv('TENSIM_TEST_FAULT', fault);
+    expect(await reasonOf()).toMatch(reason);
+    await expect(similarity(network(1), network(2), { backend: 'cuda' })).rejects.toMatchObject({
+      code: 'BACKEND_UNAVAILABLE',
+    });
+  });
+
+  it.skipIf(emulated === undefined)('is given up when it does not answer', async () => {
+    vi.stubEnv('TENSIM_TEST_FAULT', 'hang');
+    const path = 'path' in addon ? addon.path : '';
+    expect(await probeCuda(path, emulated!.copy(), 500)).toEqual({ reason: 'trying it out took more than 0.5 s' });
+  });
+
+  it('is told of when the addon itself does not load in the child', async () => {
+    const result = await probeCuda('/nowhere/tensim.node', '/nowhere/tensim_cuda.so');
+    expect(result).toEqual({ reason: expect.stringContaining('/nowhere/tensim.node') });
+  });
+});
+
+describe.skipIf(emulated === undefined)('the backend on an emulated device', () => {
+  const unequal = [network(1), network(2, 40), network(3, 33)];
+  const [first, second] = unequal as [Model, Model, Model];
+
+  beforeEach(() => vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy()));
+
+  it('is available, described, and never chosen unasked', async () => {
+    const report = (await backends()).find(({ name }) => name === 'cuda')!;
+    expect(report).toMatchObject({ available: true, reason: null, selected: false });
+    expect(report.details).toMatchObject({ device: 'host emulation', status: expect.stringContaining('by name') });
+    expect(selectBackend('auto', 'one-block').name).toBe('native');
+    vi.stubEnv('TENSIM_BACKEND', 'cuda');
+    expect((await backends()).find(({ selected }) => selected)!.name).toBe('cuda');
+  });
+
+  it.each([
+    ['gaussian', 'factor', 'float64', 1e-12],
+    ['gaussian', 'factor', 'float32', 1e-5],
+    ['gaussian', 'dense', 'float64', 1e-12],
+    ['gaussian', 'dense', 'float32', 1e-5],
+    ['tensor', 'factor', 'float64', 1e-12],
+    ['tensor', 'dense', 'float64', 1e-12],
+    ['weights', 'auto', 'float64', 1e-12],
+    ['weights', 'auto', 'float32', 1e-5],
+  ] as const)('gives the numbers of the native backend: %s, route %s, %s', async (measure, route, dtype, tolerance) => {
+    const models = measure === 'weights' ? [network(1), network(2), network(3)] : unequal;
+    const options = { measure, dtype, route, perOutput: true };
+    const wanted = await similarityMatrix(models, { ...options, backend: 'native' });
+    const found = await similarityMatrix(models, { ...options, backend: 'cuda' });
+    expect(found.backend).toBe('cuda');
+    expect(found.route).toBe(measure === 'weights' ? null : route);
+    const norm = (i: number) => Math.sqrt(wanted.gram[i]![i]!);
+    for (const i of models.keys()) {
+      for (const j of models.keys()) {
+        const differences = [
+          found.gram[i]![j]! - wanted.gram[i]![j]!,
+          ...wanted.perOutput!.gram.map((slice, c) => found.perOutput!.gram[c]![i]![j]! - slice[i]![j]!),
+        ];
+        for (const difference of differences) expect(Math.abs(difference)).toBeLessThan(tolerance * norm(i) * norm(j));
+      }
+    }
+  });
+
+  it('plans no route that it does not know', async () => {
+    const { estimates } = await similarity(first, second, { backend: 'cuda' });
+    expect(estimates.map(({ route }) => route)).toEqual(['factor', 'dense']);
+    await expect(similarity(first, second, { backend: 'cuda', route: 'unfolded' })).rejects.toMatchObject({
+      code: 'BACKEND_UNAVAILABLE',
+      message: expect.stringContaining('does not know the route "unfolded"'),
+    });
+  });
+
+  it('refuses what it does not know, with the backend that does', async () => {
+    const refusal = { code: 'BACKEND_UNAVAILABLE', message: expect.stringMatching(/"cuda".*(know|method)/) };
+    const options = { backend: 'cuda' } as const;
+    await expect(similarity(first, second, { ...options, method: 'sampled' })).rejects.toMatchObject(refusal);
+    await expect(similarity(first, second, { ...options, method: 'closure' })).rejects.toMatchObject(refusal);
+  });
+
+  it('says MEMORY_LIMIT when the device has too little', async () => {
+    vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
+    vi.stubEnv('TENSIM_TEST_FAULT', 'small memory');
+    await expect(similarityMatrix(unequal, { backend: 'cuda', route: 'factor' })).rejects.toMatchObject({
+      code: 'MEMORY_LIMIT',
+      message: expect.stringMatching(/out of device memory.*memoryLimit/),
+    });
+  });
+
+  it('rejects with the reason of an abort, before and while it is at work', async () => {
+    const reason = new Error('enough');
+    const aborted = similarity(first, second, { backend: 'cuda', signal: AbortSignal.abort(reason) });
+    await expect(aborted).rejects.toBe(reason);
+    const controller = new AbortController();
+    const running = similarityMatrix(unequal, { backend: 'cuda', signal: controller.signal });
+    controller.abort(reason);
+    await expect(running).rejects.toBe(reason);
+  });
+
+  it('refuses models of other backends and models that are gone', async () => {
+    const cuda = selectBackend('cuda');
+    const source = { kind: 'features', segments: [Float64Array.of(1, 2)] } as const;
+    const job = { measure: 'gaussian', symmetric: true, perOutput: false } as const;
+    const [own, foreign] = [
+      await cuda.prepare(source, 'float64'),
+      await selectBackend('native').prepare(source, 'float64'),
+    ];
+    expect((await cuda.gramTile(job, [own], [own])).total).toEqual(Float64Array.of(5));
+    expect(own.bytes).toBe(16);
+    await expect(cuda.gramTile(job, [foreign], [foreign])).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
+    const elsewhere = await selectBackend('cuda').prepare(source, 'float64');
+    await expect(cuda.gramTile(job, [elsewhere], [elsewhere])).rejects.toThrow(/another library/);
+    own.dispose();
+    own.dispose();
+    expect(own.bytes).toBe(0);
+    await expect(cuda.gramTile(job, [own], [own])).rejects.toThrow(/disposed/);
+  });
+});
