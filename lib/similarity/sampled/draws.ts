@@ -19,7 +19,6 @@ export interface Draws {
   readonly inputsPerSample: 1 | 2;
   /** The next `samples` of the stream, an even number of them. */
   next(samples: number, control: Control): Promise<Draw>;
-  dispose(): void;
 }
 
 /** What inputs look like. */
@@ -55,14 +54,12 @@ export function tokenDraws({ positions, features }: InputSize, seed: number): Dr
       first += samples;
       return { inputs, count: samples, weights: null };
     },
-    dispose: () => {},
   };
 }
 
 /** How Gaussian inputs are drawn. */
 export interface GaussianOptions {
-  readonly size: InputSize;
-  readonly law: WhitenedLaw;
+  readonly whitening: Whitening;
   readonly seed: number;
   readonly stream: number;
   /** With every z also −z. */
@@ -71,23 +68,16 @@ export interface GaussianOptions {
   readonly mixture: Mixture | null;
 }
 
-/** Gaussian inputs, also step by step. */
+/** Gaussian inputs, also before they are whitened. */
 export interface GaussianDraws extends Draws {
-  /** The next samples before they are whitened, (samples, n·k), and their weights as in `Draw`. */
+  /** The next samples of z, (samples, n·k), and their weights as in `Draw`. */
   white(samples: number, control: Control): Promise<{ z: Float64Array; weights: Float64Array | null }>;
-  /** x = μ + C z for rows of z, which are left as they are. */
-  inputsOf(z: Float64Array, control: Control): Promise<Float64Array>;
 }
 
 /** Inputs x = μ + C z of a law, positions independent. */
-export async function gaussianDraws(
-  options: GaussianOptions,
-  backend: Backend,
-  control: Control,
-): Promise<GaussianDraws> {
-  const { size, law, seed, stream, antithetic, mixture } = options;
-  const { inputsOf, dispose } = await whitening(size, law, backend, control);
-  const numbers: NormalStream = { seed, stream, dimension: whitenedSize(size, law) };
+export function gaussianDraws(options: GaussianOptions, backend: Backend): GaussianDraws {
+  const { whitening, seed, stream, antithetic, mixture } = options;
+  const numbers: NormalStream = { seed, stream, dimension: whitening.dimension };
   let first = 0;
   const white: GaussianDraws['white'] = async (samples, batchControl) => {
     const z = await backend.normals(numbers, first, samples, batchControl);
@@ -98,24 +88,17 @@ export async function gaussianDraws(
     input: 'vectors',
     inputsPerSample: antithetic ? 2 : 1,
     white,
-    inputsOf,
     async next(samples, batchControl) {
       const { z, weights } = await white(samples, batchControl);
       const signed = antithetic ? await withOpposites(z, new Pacer(batchControl.signal)) : z;
       const count = antithetic ? 2 * samples : samples;
       return {
-        inputs: await inputsOf(signed, batchControl),
+        inputs: await whitening.inputsOf(signed, batchControl),
         count,
         weights: weights === null ? null : repeated(weights, count / samples),
       };
     },
-    dispose,
   };
-}
-
-/** n·k, how many normal numbers make one input. */
-export function whitenedSize({ positions, features }: InputSize, { factor }: WhitenedLaw): number {
-  return positions * (factor?.columns ?? features);
 }
 
 /** All z, then all −z. */
@@ -135,13 +118,22 @@ function repeated(weights: Float64Array, times: number): Float64Array {
   return all;
 }
 
-/** z ↦ μ + C z at every position. */
-async function whitening(
-  { features }: InputSize,
+/** z ↦ μ + C z at every position: one for all draws under a law. */
+export interface Whitening {
+  /** n·k, how many normal numbers make one input. */
+  readonly dimension: number;
+  /** x = μ + C z for rows of z, which are left as they are. */
+  inputsOf(z: Float64Array, control: Control): Promise<Float64Array>;
+  dispose(): void;
+}
+
+export async function openWhitening(
+  { positions, features }: InputSize,
   { mean, factor, sigma }: WhitenedLaw,
   backend: Backend,
   control: Control,
-): Promise<Pick<GaussianDraws, 'inputsOf' | 'dispose'>> {
+): Promise<Whitening> {
+  const dimension = positions * (factor?.columns ?? features);
   if (factor !== undefined) {
     const weight = { data: factor.data, shape: [features, factor.columns] };
     const bias = mean && { data: mean, shape: [features] };
@@ -156,12 +148,14 @@ async function whitening(
       control,
     );
     return {
+      dimension,
       inputsOf: async (z, applied) => (await pass.evaluate(z, applied)) as Float64Array,
       dispose: () => pass.dispose(),
     };
   }
-  if (sigma === 1 && mean === undefined) return { inputsOf: async (z) => z, dispose: () => {} };
+  if (sigma === 1 && mean === undefined) return { dimension, inputsOf: async (z) => z, dispose: () => {} };
   return {
+    dimension,
     async inputsOf(z, { signal }) {
       const pacer = new Pacer(signal);
       const x = new Float64Array(z.length);

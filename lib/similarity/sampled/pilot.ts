@@ -1,7 +1,7 @@
-import type { Control, WhitenedLaw } from '../../backend/backend.js';
+import type { Control } from '../../backend/backend.js';
 import { Pacer } from '../../cooperate.js';
 import type { ResolvedSettings } from '../options.js';
-import { gaussianDraws, type InputSize, STREAMS, whitenedSize } from './draws.js';
+import { gaussianDraws, STREAMS, type Whitening } from './draws.js';
 import { type Ensemble, powers } from './ensemble.js';
 import { type Mixture, SecondMoment } from './mixture.js';
 
@@ -28,44 +28,39 @@ export const MOST_DIMENSIONS = 2048;
  */
 export async function fitMixture(
   ensemble: Ensemble,
-  size: InputSize,
-  law: WhitenedLaw,
+  whitening: Whitening,
   settings: Pick<ResolvedSettings, 'backend' | 'threads' | 'seed'>,
   control: Control,
 ): Promise<Mixture | null> {
   const { backend, threads, seed } = settings;
-  const dimension = whitenedSize(size, law);
+  const { dimension } = whitening;
   const pacer = new Pacer(control.signal);
   const chosen = spread(ensemble.count, MODELS);
   let mixture: Mixture | null = null;
   for (const [round, samples] of ROUNDS.entries()) {
     const stream = STREAMS.pilot + round;
-    const draws = await gaussianDraws({ size, law, seed, stream, antithetic: false, mixture }, backend, control);
+    const draws = gaussianDraws({ whitening, seed, stream, antithetic: false, mixture }, backend);
     const moment = new SecondMoment({ backend, threads, dimension });
-    try {
-      const means: number[] = [];
-      for (let done = 0; done < samples; done += BATCH) {
-        const { z, weights } = await draws.white(BATCH, control);
-        const inputs = await draws.inputsOf(z, control);
-        const mass = new Float64Array(BATCH);
-        for (const [i, m] of chosen.entries()) {
-          const { positions, outputs } = ensemble;
-          const values = await ensemble.evaluate(m, inputs, control);
-          const power = await powers(values, { count: BATCH, positions, outputs }, pacer);
-          if (weights !== null) for (let s = 0; s < BATCH; s++) power[s] *= weights[s];
-          // Of the first batch: all later ones must be measured alike.
-          means[i] ??= meanOf(power);
-          if (means[i] > 0) for (let s = 0; s < BATCH; s++) mass[s] += power[s] / means[i];
-        }
-        const most = CLIP * meanOf(mass);
-        await moment.add(
-          z,
-          mass.map((value) => Math.min(value, most)),
-          control,
-        );
+    const means: number[] = [];
+    for (let done = 0; done < samples; done += BATCH) {
+      const { z, weights } = await draws.white(BATCH, control);
+      const inputs = await whitening.inputsOf(z, control);
+      const mass = new Float64Array(BATCH);
+      for (const [i, m] of chosen.entries()) {
+        const { positions, outputs } = ensemble;
+        const values = await ensemble.evaluate(m, inputs, control);
+        const power = await powers(values, { count: BATCH, positions, outputs }, pacer);
+        if (weights !== null) for (let s = 0; s < BATCH; s++) power[s] *= weights[s];
+        // Of the first batch: all later ones must be measured alike.
+        means[i] ??= meanOf(power);
+        if (means[i] > 0) for (let s = 0; s < BATCH; s++) mass[s] += power[s] / means[i];
       }
-    } finally {
-      draws.dispose();
+      const most = CLIP * meanOf(mass);
+      await moment.add(
+        z,
+        mass.map((value) => Math.min(value, most)),
+        control,
+      );
     }
     mixture = await moment.mixture(control);
   }

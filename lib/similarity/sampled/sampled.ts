@@ -1,6 +1,6 @@
 import type { WhitenedLaw } from '../../backend/backend.js';
 import type { Model } from '../../model/model.js';
-import { type Draws, gaussianDraws, type InputSize, STREAMS, tokenDraws, whitenedSize } from './draws.js';
+import { type Draws, gaussianDraws, openWhitening, STREAMS, tokenDraws, type Whitening } from './draws.js';
 import { type Ensemble, haveParity, openEnsemble } from './ensemble.js';
 import { controlOf, Estimate, type SampledGram, type SampleSettings } from './estimate.js';
 import { GROUPS } from './jackknife.js';
@@ -36,13 +36,17 @@ export async function sampledGram(
   const size = { positions, features };
   const ensemble = await openEnsemble(models, law === 'tokens' ? 'tokens' : 'vectors', settings);
   try {
-    const names = ensemble.places.map((place, i) => ({ place, label: labels[i] }));
-    const own = Array.from({ length: ensemble.count }, (_, m) => names.find(({ place }) => place === m)!.label);
-    const estimate =
-      law === 'tokens'
-        ? await refine(new Estimate(ensemble, own, settings), tokenDraws(size, settings.seed), settings)
-        : await gaussianEstimate(ensemble, own, size, law, settings);
-    return await estimate.gram();
+    const own = Array.from({ length: ensemble.count }, (_, m) => labels[ensemble.places.indexOf(m)]);
+    if (law === 'tokens') {
+      const draws = tokenDraws(size, settings.seed);
+      return await (await refine(new Estimate(ensemble, own, settings), draws, settings)).gram();
+    }
+    const whitening = await openWhitening(size, law, settings.backend, controlOf(settings));
+    try {
+      return await (await gaussianEstimate(ensemble, own, whitening, settings)).gram();
+    } finally {
+      whitening.dispose();
+    }
   } finally {
     ensemble.dispose();
   }
@@ -51,58 +55,39 @@ export async function sampledGram(
 async function gaussianEstimate(
   ensemble: Ensemble,
   labels: readonly string[],
-  size: InputSize,
-  law: WhitenedLaw,
+  whitening: Whitening,
   settings: SampleSettings,
 ): Promise<Estimate> {
   const { backend, seed, maxSamples } = settings;
   const control = controlOf(settings);
-  const antithetic = !(await allHaveParity(ensemble, size, law, settings));
+  const antithetic = !(await allHaveParity(ensemble, whitening, settings));
   const draw = (stream: number, mixture: Mixture | null) =>
-    gaussianDraws({ size, law, seed, stream, antithetic, mixture }, backend, control);
-  const plain = await draw(STREAMS.plain, null);
+    gaussianDraws({ whitening, seed, stream, antithetic, mixture }, backend);
+  const plain = draw(STREAMS.plain, null);
   const estimate = new Estimate(ensemble, labels, settings);
-  try {
-    await estimate.extend(plain, Math.min(maxSamples, FIRST * GROUPS), FIRST * GROUPS);
-    const worthIt = estimate.wanted() > PILOT_SAMPLES && maxSamples > 2 * PILOT_SAMPLES;
-    if (!worthIt || whitenedSize(size, law) > MOST_DIMENSIONS) return await refine(estimate, plain, settings);
-  } finally {
-    plain.dispose();
-  }
-  const mixture = await fitMixture(ensemble, size, law, settings, control);
-  const draws = await draw(STREAMS.mixed, mixture);
-  return refine(new Estimate(ensemble, labels, settings), draws, settings);
+  await estimate.extend(plain, Math.min(maxSamples, FIRST * GROUPS), FIRST * GROUPS);
+  const worthIt = estimate.wanted() > PILOT_SAMPLES && maxSamples > 2 * PILOT_SAMPLES;
+  if (!worthIt || whitening.dimension > MOST_DIMENSIONS) return refine(estimate, plain, settings);
+  const mixture = await fitMixture(ensemble, whitening, settings, control);
+  return refine(new Estimate(ensemble, labels, settings), draw(STREAMS.mixed, mixture), settings);
 }
 
 /** Adds samples until the tolerance is met or there are enough of them. */
 async function refine(estimate: Estimate, draws: Draws, { maxSamples }: SampleSettings): Promise<Estimate> {
-  try {
-    for (;;) {
-      const next = Math.min(maxSamples, Math.max(FIRST * GROUPS, estimate.wanted()));
-      if (next - estimate.samples < GROUPS) return estimate;
-      const goal = Math.min(next, Math.max(FIRST * GROUPS, GROWTH * estimate.samples));
-      const before = estimate.samples;
-      await estimate.extend(draws, goal - before, next);
-      if (estimate.samples === before || estimate.reached()) return estimate;
-    }
-  } finally {
-    draws.dispose();
+  for (;;) {
+    const next = Math.min(maxSamples, Math.max(FIRST * GROUPS, estimate.wanted()));
+    if (next - estimate.samples < GROUPS) return estimate;
+    const goal = Math.min(next, Math.max(FIRST * GROUPS, GROWTH * estimate.samples));
+    const before = estimate.samples;
+    await estimate.extend(draws, goal - before, next);
+    if (estimate.samples === before || estimate.reached()) return estimate;
   }
 }
 
-async function allHaveParity(
-  ensemble: Ensemble,
-  size: InputSize,
-  law: WhitenedLaw,
-  settings: SampleSettings,
-): Promise<boolean> {
+async function allHaveParity(ensemble: Ensemble, whitening: Whitening, settings: SampleSettings): Promise<boolean> {
+  const { backend, dtype, seed } = settings;
   const control = controlOf(settings);
-  const options = { size, law, seed: settings.seed, stream: STREAMS.parity, antithetic: false, mixture: null };
-  const draws = await gaussianDraws(options, settings.backend, control);
-  try {
-    const { z } = await draws.white(4, control);
-    return await haveParity(ensemble, z, (values) => draws.inputsOf(values, control), settings.dtype, control);
-  } finally {
-    draws.dispose();
-  }
+  const options = { whitening, seed, stream: STREAMS.parity, antithetic: false, mixture: null };
+  const { z } = await gaussianDraws(options, backend).white(4, control);
+  return haveParity(ensemble, z, (values) => whitening.inputsOf(values, control), dtype, control);
 }
