@@ -84,8 +84,8 @@ describe('writing', () => {
 
   it('names the folder that is not there, before and while writing', async () => {
     const file = join(folder, 'missing', 'report.html');
-    for (const attempt of [checkReportFile(file), writeReport(seriesOf([0.5]), file)]) {
-      const error = await attempt.catch((reason) => reason);
+    for (const attempt of [() => checkReportFile(file), () => writeReport(seriesOf([0.5]), file)]) {
+      const error = await attempt().catch((reason) => reason);
       expect(error).toBeInstanceOf(TensimError);
       expect(error).toMatchObject({ code: 'FILE_NOT_FOUND', file });
       expect(error.message).toContain(join(folder, 'missing'));

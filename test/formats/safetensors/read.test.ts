@@ -158,8 +158,8 @@ describe('reading stops', () => {
     const path = fileIn(folder, 'shrinking.safetensors', rawFile(header, 4000));
     await withCheckpoint(path, async (checkpoint) => {
       truncateSync(path, 1000);
-      for (const reading of [checkpoint.read('w'), checkpoint.sha256()]) {
-        const error = await rejection(reading);
+      for (const reading of [() => checkpoint.read('w'), () => checkpoint.sha256()]) {
+        const error = await rejection(reading());
         expect(error.code).toBe('INVALID_FILE');
         expect(error.message).toContain('had 4,068 bytes when it was opened and now ends after 1,000 bytes');
       }
