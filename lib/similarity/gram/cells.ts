@@ -1,6 +1,6 @@
 import type { GramTile } from '../../backend/backend.js';
 import type { Pacer } from '../../cooperate.js';
-import { cosine } from '../derived.js';
+import { cosineByRoots } from '../derived.js';
 import type { Matrix } from '../types.js';
 import type { Job } from './schedule.js';
 
@@ -31,6 +31,8 @@ export class Cells {
   /** The rows and columns of the result that a model stands for. */
   readonly #rowsOf: readonly (readonly number[])[];
   readonly #columnsOf: readonly (readonly number[])[];
+  /** Where every model stands, in a square result in which each stands once and all cells are wanted; null for others. */
+  readonly #place: Int32Array | null;
 
   constructor(layout: Layout) {
     this.#layout = layout;
@@ -38,13 +40,32 @@ export class Cells {
     this.#slices = Array.from({ length: layout.slices }, () => emptySlice(layout));
     this.#rowsOf = placesOf(layout.rows, layout.count);
     this.#columnsOf = layout.rows === layout.columns ? this.#rowsOf : placesOf(layout.columns, layout.count);
+    const plain = layout.rows === layout.columns && layout.window === null && layout.rows.length === layout.count;
+    this.#place = plain ? Int32Array.from(this.#rowsOf, ([place]) => place) : null;
   }
 
   /** Puts the products of a job where they belong; ⟨b,a⟩ is ⟨a,b⟩. */
-  async put({ rows, columns, symmetric }: Job, tile: GramTile, pacer: Pacer): Promise<void> {
-    for (const [r, i] of rows.entries()) {
-      for (let c = symmetric ? r : 0; c < columns.length; c++) this.set(i, columns[c], tile, r * columns.length + c);
-      if (pacer.due(16 * (1 + this.#slices.length) * columns.length)) await pacer.pause();
+  async put(job: Job, { total, perOutput }: GramTile, pacer: Pacer): Promise<void> {
+    const size = this.#slices.length;
+    for (const r of job.rows.keys()) {
+      this.#putRow(this.#whole, job, r, total, 1, 0);
+      for (let s = 0; s < size; s++) this.#putRow(this.#slices[s], job, r, perOutput!, size, s);
+      if (pacer.due(8 * (1 + size) * job.columns.length)) await pacer.pause();
+    }
+  }
+
+  /** Row `r` of a job, whose products are every `step`th of `values` from `first` on. */
+  #putRow(
+    slice: Slice,
+    { rows, columns, symmetric }: Job,
+    r: number,
+    values: Float64Array,
+    step: number,
+    first: number,
+  ) {
+    const width = columns.length;
+    for (let c = symmetric ? r : 0; c < width; c++) {
+      this.#set(slice, rows[r], columns[c], values[(r * width + c) * step + first]);
     }
   }
 
@@ -57,6 +78,11 @@ export class Cells {
 
   #set({ gram, own }: Slice, i: number, j: number, value: number): void {
     if (i === j) own[i] = value;
+    if (this.#place !== null) {
+      gram[this.#place[i]][this.#place[j]] = value;
+      gram[this.#place[j]][this.#place[i]] = value;
+      return;
+    }
     for (const row of this.#rowsOf[i]) for (const column of this.#columnsOf[j]) this.#cell(gram, row, column, value);
     for (const row of this.#rowsOf[j]) for (const column of this.#columnsOf[i]) this.#cell(gram, row, column, value);
   }
@@ -107,10 +133,17 @@ export class Cells {
 
   async #cosinesOf({ gram, own }: Slice, pacer: Pacer): Promise<Matrix> {
     const { rows, columns } = this.#layout;
+    const roots = own.map(Math.sqrt);
     const matrix: Float64Array[] = [];
-    for (const [r, row] of gram.entries()) {
-      matrix.push(row.map((value, c) => cosine(value, own[rows[r]], own[columns[c]])));
-      if (pacer.due(32 * row.length)) await pacer.pause();
+    for (const [r, products] of gram.entries()) {
+      const i = rows[r];
+      const row = new Float64Array(columns.length);
+      for (let c = 0; c < row.length; c++) {
+        const j = columns[c];
+        row[c] = cosineByRoots(products[c], own[i], own[j], roots[i], roots[j]);
+      }
+      matrix.push(row);
+      if (pacer.due(16 * row.length)) await pacer.pause();
     }
     return matrix;
   }

@@ -41,20 +41,23 @@ export function jobControl(
   };
 }
 
+/** Whether a value can be an inner product, of a model with itself or not: products must be numbers, and a model must have a norm. */
+export function isProduct(value: number, same: boolean): boolean {
+  return Number.isFinite(value) && (value > 0 || !same);
+}
+
 /**
- * Inner products must be numbers, and a model must have a norm.
  * @param same whether a and b are the same model.
  * @throws TensimError `NOT_FINITE` or `ZERO_NORM` naming the models.
  */
 export function checkProduct(value: number, a: string, b: string, same: boolean): void {
+  if (isProduct(value, same)) return;
   if (!Number.isFinite(value)) {
     throw new TensimError('NOT_FINITE', `the inner product of "${a}" and "${b}" is ${value}`, {
       hint: 'The weights are too large or not finite: use dtype "float64", or scale the models down',
     });
   }
-  if (same && value <= 0) {
-    throw new TensimError('ZERO_NORM', `"${a}" is zero under this measure, so that its similarity is undefined`, {
-      hint: 'Leave it out, or check that its weights were saved',
-    });
-  }
+  throw new TensimError('ZERO_NORM', `"${a}" is zero under this measure, so that its similarity is undefined`, {
+    hint: 'Leave it out, or check that its weights were saved',
+  });
 }

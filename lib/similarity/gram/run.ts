@@ -4,7 +4,7 @@ import type { Member } from '../members.js';
 import type { Sources } from '../sources.js';
 import type { FinishedTile } from '../types.js';
 import type { Cells } from './cells.js';
-import { checkProduct, type GramSettings, jobControl, type Report, reporter } from './control.js';
+import { checkProduct, type GramSettings, isProduct, jobControl, type Report, reporter } from './control.js';
 import { type PairSet, pairCount } from './pairs.js';
 import { Residents } from './residents.js';
 import { type Extents, type Job, jobPairs, jobs } from './schedule.js';
@@ -146,12 +146,15 @@ async function compute(
 
 async function finish({ members, cells, ledger, onTile }: GramRun, job: Job, tile: GramTile, pacer: Pacer) {
   const label = (number: number) => members[number].outline.label;
-  for (const [r, i] of job.rows.entries()) {
-    for (const [c, j] of job.columns.entries()) {
-      checkProduct(tile.total[r * job.columns.length + c], label(i), label(j), i === j);
+  const { rows, columns } = job;
+  for (const [r, i] of rows.entries()) {
+    for (let c = 0; c < columns.length; c++) {
+      const value = tile.total[r * columns.length + c];
+      const same = i === columns[c];
+      if (!isProduct(value, same)) checkProduct(value, label(i), label(columns[c]), same);
     }
   }
   await cells.put(job, tile, pacer);
   await ledger?.keep(job, tile);
-  onTile?.({ rows: job.rows.map(label), columns: job.columns.map(label), gram: tile.total });
+  onTile?.({ rows: rows.map(label), columns: columns.map(label), gram: tile.total });
 }

@@ -30,7 +30,7 @@ export interface Extents {
 export function* jobs(
   pairs: PairSet,
   { tile, block }: Extents,
-  known: (i: number, j: number) => boolean = () => false,
+  known?: (i: number, j: number) => boolean,
 ): Generator<Job> {
   const { count } = pairs;
   for (let start = 0, turn = 0; start < count; start += block, turn++) {
@@ -39,7 +39,9 @@ export function* jobs(
     for (let passed = 0; passed < tiles; passed++) {
       const column = start + tile * (turn % 2 === 0 ? passed : tiles - 1 - passed);
       for (let row = start; row < end && row <= column; row += tile) {
-        yield* tileJobs(missing(pairs, known, row, Math.min(row + tile, end), column, Math.min(column + tile, count)));
+        const place = { row, rowEnd: Math.min(row + tile, end), column, columnEnd: Math.min(column + tile, count) };
+        if (known === undefined && wholeWanted(pairs, place)) yield wholeTile(place);
+        else yield* tileJobs(missing(pairs, known, place));
       }
     }
   }
@@ -52,22 +54,47 @@ function lastWanted({ spans }: PairSet, start: number, end: number): number {
   return last;
 }
 
+/** Where a tile lies: rows and columns from the first to the one before the end. */
+interface Place {
+  readonly row: number;
+  readonly rowEnd: number;
+  readonly column: number;
+  readonly columnEnd: number;
+}
+
+/** Whether every pair of a tile is wanted, as it is in most. */
+function wholeWanted({ spans }: PairSet, { row, rowEnd, column, columnEnd }: Place): boolean {
+  for (let i = row; i < rowEnd; i++) {
+    const first = Math.max(i, column);
+    if (!spans(i).some(([from, to]) => from <= first && columnEnd <= to)) return false;
+  }
+  return true;
+}
+
+function wholeTile({ row, rowEnd, column, columnEnd }: Place): Job {
+  const rows = range(row, rowEnd);
+  return row === column
+    ? { rows, columns: rows, symmetric: true }
+    : { rows, columns: range(column, columnEnd), symmetric: false };
+}
+
+function range(from: number, to: number): number[] {
+  return Array.from({ length: to - from }, (_, i) => from + i);
+}
+
 /** The rows of a tile that lack anything, each with the columns it lacks. */
 type Lacking = Map<number, number[]>;
 
 function missing(
   { spans }: PairSet,
-  known: (i: number, j: number) => boolean,
-  row: number,
-  rowEnd: number,
-  column: number,
-  columnEnd: number,
+  known: ((i: number, j: number) => boolean) | undefined,
+  { row, rowEnd, column, columnEnd }: Place,
 ): Lacking {
   const lacking: Lacking = new Map();
   for (let i = row; i < rowEnd; i++) {
     const columns: number[] = [];
     for (const [from, to] of spans(i)) {
-      for (let j = Math.max(from, column); j < Math.min(to, columnEnd); j++) if (!known(i, j)) columns.push(j);
+      for (let j = Math.max(from, column); j < Math.min(to, columnEnd); j++) if (!known?.(i, j)) columns.push(j);
     }
     if (columns.length > 0) lacking.set(i, columns);
   }

@@ -1,7 +1,7 @@
 /** Work of a tile: some milliseconds to tenths of a second on any machine, so that an interruption loses little. */
-const TILE_FLOPS = 2e9;
+const TILE_FLOPS = 8e9;
 const SMALLEST = 16;
-const LARGEST = 256;
+const LARGEST = 512;
 /** What the results of a tile may take. */
 const TILE_BYTES = 8 * 2 ** 20;
 
