@@ -40,7 +40,7 @@ export interface AddonInfo {
 export interface Addon {
   readonly Control: new () => NativeControl;
   info(): AddonInfo;
-  prepare(source: object, dtype: DType, threads: number, control: NativeControl): Promise<PreparedModel>;
+  prepare(sources: readonly object[], dtype: DType, threads: number, control: NativeControl): Promise<PreparedModel[]>;
   gramTile(
     job: GramJob,
     rows: readonly PreparedModel[],

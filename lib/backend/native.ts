@@ -4,7 +4,7 @@ import type { ContractionPlan } from '../contraction/plan.js';
 import { streamKey } from '../gaussian/threefry.js';
 import type { DType } from '../tensor/tensor.js';
 import { type Addon, loadAddon, type NativeCall, ownedData, ownedForward, ownedSource, runNative } from './addon.js';
-import type { Backend, Control } from './backend.js';
+import type { Backend, ChainSource, Control, FeatureSource, PreparedModel } from './backend.js';
 import { nativeMachine } from './native_machine.js';
 
 /** The native backend can also measure the ceiling that its rates are compared with. */
@@ -58,6 +58,16 @@ function createNative(addon: Addon): NativeBackend {
     return known;
   }
 
+  function prepareAll(
+    sources: readonly (ChainSource | FeatureSource)[],
+    dtype: DType,
+    control: Control = {},
+  ): Promise<PreparedModel[]> {
+    return run(control, (threads, nativeControl) =>
+      addon.prepare(sources.map(ownedSource), dtype, threads, nativeControl),
+    );
+  }
+
   return {
     name: 'native',
     methods: new Set(['one-block', 'two-block', 'closure', 'tensor']),
@@ -75,8 +85,8 @@ function createNative(addon: Addon): NativeBackend {
       const shape = Object.freeze([...plan.output.shape]);
       return plan.stripExponent ? { data, shape, exponent } : { data, shape };
     },
-    prepare: (source, dtype, control = {}) =>
-      run(control, (threads, nativeControl) => addon.prepare(ownedSource(source), dtype, threads, nativeControl)),
+    prepare: async (source, dtype, control) => (await prepareAll([source], dtype, control))[0]!,
+    prepareAll,
     gramTile: (job, rows, columns, control = {}) =>
       run(control, (threads, nativeControl) => addon.gramTile(job, rows, columns, threads, nativeControl)),
     loopHafnian: (legs, control = {}) =>

@@ -15,21 +15,35 @@ class PrepareCall final : public AsyncCall {
  public:
   using AsyncCall::AsyncCall;
 
-  SourceArguments source;
+  std::vector<SourceArguments> sources;
 
-  void execute(const Context& context) override { model_ = std::make_shared<const AnyPrepared>(build(context)); }
+  // Several models are shared out among the threads, each on one; a single one has them all.
+  void execute(const Context& context) override {
+    models_.resize(sources.size());
+    const Context alone{context.kernels, context.pool, 1, context.control};
+    context.parallel_for(sources.size(), [&](std::size_t i) {
+      models_[i] = std::make_shared<const AnyPrepared>(build(sources.size() == 1 ? context : alone, sources[i]));
+    });
+  }
 
-  Napi::Value result(Napi::Env env) override { return PreparedHandle::create(env, std::move(model_)); }
+  Napi::Value result(Napi::Env env) override {
+    Napi::Array array = Napi::Array::New(env, models_.size());
+    for (std::uint32_t i = 0; i < models_.size(); ++i) {
+      Napi::HandleScope scope(env);
+      array.Set(i, PreparedHandle::create(env, std::move(models_[i])));
+    }
+    return array;
+  }
 
  private:
-  AnyPrepared build(const Context& context) const {
+  static AnyPrepared build(const Context& context, const SourceArguments& source) {
     const auto& [dtype, features, method, route, inputs, positions, law, layers, segments] = source;
     if (!features) return prepare_chain(context, method, route, dtype, layers, law, inputs, positions);
     if (dtype == DType::kFloat64) return prepare_features<double>(segments);
     return prepare_features<float>(segments);
   }
 
-  std::shared_ptr<const AnyPrepared> model_;
+  std::vector<std::shared_ptr<const AnyPrepared>> models_;
 };
 
 class GramTileCall final : public AsyncCall {
@@ -126,7 +140,13 @@ unsigned read_threads(const Napi::Value& value) {
 
 Napi::Value prepare_call(const Napi::CallbackInfo& info) {
   auto call = std::make_unique<PrepareCall>(ControlHandle::unwrap(info[3]), read_threads(info[2]));
-  call->source = read_source(info[0], read_dtype(info[1]), *call);
+  const DType dtype = read_dtype(info[1]);
+  if (!info[0].IsArray()) fail(info.Env(), "INVALID_ARGUMENT", "sources must be an array");
+  const auto sources = info[0].As<Napi::Array>();
+  for (std::uint32_t i = 0; i < sources.Length(); ++i) {
+    Napi::HandleScope scope(info.Env());
+    call->sources.push_back(read_source(sources.Get(i), dtype, *call));
+  }
   return Environment::of(info.Env()).start(info.Env(), std::move(call));
 }
 

@@ -11,7 +11,7 @@ namespace tensim::addon {
 // The asynchronous functions of the addon; each returns a promise. `threads` and `control` are the last two arguments
 // of all.
 
-// prepare(source: ChainSource | FeatureSource, dtype, threads, control) → PreparedModel
+// prepare(sources: (ChainSource | FeatureSource)[], dtype, threads, control) → PreparedModel[]
 Napi::Value prepare_call(const Napi::CallbackInfo& info);
 
 // gramTile(job: GramJob, rows: PreparedModel[], columns: PreparedModel[], threads, control) → GramTile

@@ -8,6 +8,7 @@
 
 #include "error.h"
 #include "huge_pages.h"
+#include "slab.h"
 
 namespace tensim {
 
@@ -20,21 +21,22 @@ class AlignedBuffer {
 
   AlignedBuffer() = default;
   // Leaves the elements uninitialised.
-  explicit AlignedBuffer(std::size_t size) : size_(size) {
-    if (size == 0) return;
-    if (size > std::numeric_limits<std::size_t>::max() / sizeof(T)) throw std::bad_alloc();
-    data_ = static_cast<T*>(::operator new(size * sizeof(T), alignment()));
-    if (bytes() >= kWorthHugePages) advise_huge_pages(data_, bytes());
-  }
+  explicit AlignedBuffer(std::size_t size) : AlignedBuffer(size, false) {}
   ~AlignedBuffer() { release(); }
 
+  // The same, for what a prepared model keeps (core/slab.h).
+  static AlignedBuffer lasting(std::size_t size) {
+    return AlignedBuffer(size, slab::kInUse && slab::takes(size * sizeof(T)));
+  }
+
   AlignedBuffer(AlignedBuffer&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)), in_slab_(other.in_slab_) {}
   AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
     if (this != &other) {
       release();
       data_ = std::exchange(other.data_, nullptr);
       size_ = std::exchange(other.size_, 0);
+      in_slab_ = other.in_slab_;
     }
     return *this;
   }
@@ -59,14 +61,27 @@ class AlignedBuffer {
   const T& operator[](std::size_t i) const { return data_[i]; }
 
  private:
+  AlignedBuffer(std::size_t size, bool in_slab) : size_(size), in_slab_(in_slab) {
+    if (size == 0) return;
+    if (size > std::numeric_limits<std::size_t>::max() / sizeof(T)) throw std::bad_alloc();
+    data_ = static_cast<T*>(in_slab ? slab::allocate(bytes()) : ::operator new(bytes(), alignment()));
+    if (!in_slab && bytes() >= kWorthHugePages) advise_huge_pages(data_, bytes());
+  }
+
   std::align_val_t alignment() const { return std::align_val_t(bytes() >= kWorthHugePages ? kHugePage : kAlignment); }
 
   void release() {
-    if (data_ != nullptr) ::operator delete(data_, alignment());
+    if (data_ == nullptr) return;
+    if (in_slab_) {
+      slab::release(data_, bytes());
+    } else {
+      ::operator delete(data_, alignment());
+    }
   }
 
   T* data_ = nullptr;
   std::size_t size_ = 0;
+  bool in_slab_ = false;
 };
 
 }  // namespace tensim

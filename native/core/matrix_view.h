@@ -34,6 +34,12 @@ struct MatrixView {
   MatrixView transposed() const { return {data, dtype, columns, rows, column_stride, row_stride}; }
 };
 
+// Whether the elements follow each other row by row.
+inline bool contiguous(const MatrixView& view) {
+  return (view.column_stride == 1 || view.columns <= 1) &&
+         (view.row_stride == static_cast<std::ptrdiff_t>(view.columns) || view.rows <= 1);
+}
+
 // Calls f with the view's data as `const double*` or `const float*`.
 template <class F>
 void visit(const MatrixView& view, const F& f) {

@@ -1,6 +1,7 @@
 #include "one_block.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "../gemm/gemm.h"
 
@@ -53,6 +54,23 @@ struct FoldedFront {
     return taken;
   }
 };
+
+// Of row h of two matrices of the same width.
+double row_product(const Context& context, const MatrixView& a, const MatrixView& b, std::size_t h) {
+  if (a.dtype == b.dtype && a.column_stride == 1 && b.column_stride == 1) {
+    double result = 0;
+    visit(a, [&](const auto* data) {
+      using T = std::remove_cv_t<std::remove_pointer_t<decltype(data)>>;
+      const auto row = static_cast<std::ptrdiff_t>(h);
+      result = context.kernels.of<T>().dot(a.columns, data + row * a.row_stride,
+                                           static_cast<const T*>(b.data) + row * b.row_stride);
+    });
+    return result;
+  }
+  double sum = 0;
+  for (std::size_t j = 0; j < a.columns; ++j) sum += element(a, h, j) * element(b, h, j);
+  return sum;
+}
 
 // How many layers make up the embedding: up to the narrowest one before the block.
 std::size_t embedding_layers(const std::vector<LayerView>& layers) {
@@ -168,11 +186,7 @@ Moments moments(const Context& context, const QuadraticMap& map) {
   const MatrixView& left = embedded ? metric_left.view : map.left.view;
 
   std::vector<double> traces(units);
-  context.parallel_for(units, [&](std::size_t h) {
-    double sum = 0;
-    for (std::size_t j = 0; j < width; ++j) sum += element(left, h, j) * element(map.right.view, h, j);
-    traces[h] = sum;
-  });
+  context.parallel_for(units, width, [&](std::size_t h) { traces[h] = row_product(context, left, map.right.view, h); });
   for (std::size_t c = 0; c < outputs; ++c) {
     double constant = 0, trace = 0;
     for (std::size_t h = 0; h < units; ++h) {

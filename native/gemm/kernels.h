@@ -46,16 +46,17 @@ struct MicroKernels {
   void (*pair_finish)(std::size_t depth, const T* a, const T* b, const double* partial, std::size_t outputs,
                       const double* da, const double* db, double* sums);
 
-  // Products of each of mr vectors with each of nr / width others, lane by lane: with `width` elements to a register,
-  //   sums[(i·(nr / width) + j)·width + lane] += Σ_k a_i[k·width + lane] b_j[k·width + lane]
-  // over `length` elements; a last part of a register counts too. The sums are aligned, the vectors need not be.
-  void (*products)(std::size_t length, const T* const* a, const T* const* b, T* sums);
+  // Products of mr vectors, read where they lie, with some of nr others, packed in a panel:
+  //   sums[i·nr + j] += Σ_k rows[i][k] panel[k·pitch + j]        for j < registers·width ≤ nr, written if `overwrite`
+  // Each is summed by itself, element after element, and then added in double.
+  void (*products)(std::size_t length, const T* const* rows, const T* panel, std::size_t pitch, int registers,
+                   double* sums, bool overwrite);
 
   // Part of one row of Σ_h d_h (L_h R_hᵀ + R_h L_hᵀ), for several outputs at once (gaussian/dense_form.h):
-  //   out[c·out_row + j] = Σ_h d[h·d_step + c] (l[h] · right[h·nr + j] + r[h] · left[h·nr + j])
-  // for c < outputs ≤ mr, j < columns ≤ nr. `left` and `right` are column panels, l and r the row's own elements of all units.
-  void (*form)(std::size_t units, const T* l, const T* r, const T* left, const T* right, const T* d,
-               std::ptrdiff_t d_step, T* out, std::ptrdiff_t out_row, int outputs, int columns);
+  //   out[c·out_row + j] = Σ_h d[h·d_step + c] (l[h·step] · right[h·(nr/2) + j] + r[h·step] · left[h·(nr/2) + j])
+  // for c < outputs ≤ 2·mr, j < columns ≤ nr/2. `left` and `right` are column panels of half the width, l and r the row's own elements.
+  void (*form)(std::size_t units, const T* l, const T* r, std::ptrdiff_t step, const T* left, const T* right,
+               const T* d, std::ptrdiff_t d_step, T* out, std::ptrdiff_t out_row, int outputs, int columns);
 
   // c[i·c_row + j] (+)= Σ_k a[i·a_row + k·a_step] b[k·b_step + j] for small products, read in place: nothing is packed, and the columns of b
   // and c are contiguous. No alignment is needed.

@@ -168,7 +168,7 @@ struct MicroKernel {
             &pair_partial,
             &pair_finish,
             &ProductKernel<V, MR, NV>::run,
-            &FormKernel<V, MR, NV>::run,
+            &FormKernel<V, 2 * MR, NV / 2>::run,
             &Vectors::small,
             &Vectors::dot,
             &Vectors::sum,

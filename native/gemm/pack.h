@@ -80,4 +80,26 @@ void pack_panel(const S* source, const std::ptrdiff_t* lane_offsets, std::size_t
   }
 }
 
+// Elements [0, length) of N arrays side by side: panel[k·pitch + i] = arrays[i][k].
+template <std::size_t N, class T, class S>
+void interleave_some(const S* const* arrays, std::size_t length, std::size_t pitch, T* panel) {
+  const S* from[N];
+  std::copy(arrays, arrays + N, from);
+  for (std::size_t k = 0; k < length; ++k) {
+    for (std::size_t i = 0; i < N; ++i) panel[k * pitch + i] = static_cast<T>(from[i][k]);
+  }
+}
+
+// The same for `count` arrays, a cache line of them at a time: so each is read along its length, and the panel is written line by line.
+template <class T, class S>
+void interleave(const S* const* arrays, std::size_t count, std::size_t length, std::size_t pitch, T* panel) {
+  constexpr std::size_t kLine = 64 / sizeof(T);
+  for (; count >= kLine; count -= kLine, arrays += kLine, panel += kLine) {
+    interleave_some<kLine>(arrays, length, pitch, panel);
+  }
+  for (; count >= 4; count -= 4, arrays += 4, panel += 4) interleave_some<4>(arrays, length, pitch, panel);
+  for (; count >= 2; count -= 2, arrays += 2, panel += 2) interleave_some<2>(arrays, length, pitch, panel);
+  if (count == 1) interleave_some<1>(arrays, length, pitch, panel);
+}
+
 }  // namespace tensim

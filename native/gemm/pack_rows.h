@@ -18,7 +18,7 @@ AlignedBuffer<T> pack_rows(const Context& context, const MatrixView& matrix, std
   AlignedBuffer<T> packed(panels * width * depth);
   const std::vector<std::ptrdiff_t> rows = strided_offsets(matrix.rows, matrix.row_stride),
                                     columns = strided_offsets(depth, matrix.column_stride);
-  context.parallel_for(panels, [&](std::size_t p) {
+  context.parallel_for(panels, width * depth, [&](std::size_t p) {
     visit(matrix, [&](const auto* data) {
       pack_panel(data, rows.data() + p * width, std::min(width, matrix.rows - p * width), columns.data(), depth, width,
                  T(1), packed.data() + p * width * depth);

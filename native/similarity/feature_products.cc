@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "../core/scratch.h"
+#include "../gemm/pack.h"
 
 namespace tensim {
 namespace {
@@ -11,12 +12,12 @@ constexpr std::size_t ceil_div(std::size_t a, std::size_t b) {
   return (a + b - 1) / b;
 }
 
-// Models along the side of a block at most: their sums, a register each, and the elements multiplied at a time stay in the second cache.
-constexpr std::size_t kSide = 96;
-// Bytes of a vector that are multiplied at a time: those of the models of a kernel's tile fit the first cache together.
-constexpr std::size_t kStepBytes = 4096;
-// Elements of a part. Within it float32 sums in float32, beyond in double.
-constexpr std::size_t kPart = 8192;
+// Models along the side of a block at most. What packing costs is shared by as many products of an element, and the sums stay in a cache.
+constexpr std::size_t kSide = 384;
+// Bytes of a vector that are multiplied at a time: those of the rows of a kernel's tile fit the first cache, a panel of columns the second.
+constexpr std::size_t kStepBytes = 2048;
+// Elements of a part: few enough for a long vector to feed many threads.
+constexpr std::size_t kPart = std::size_t{1} << 16;
 // Partial products that are kept before they are added up.
 constexpr std::size_t kPartials = std::size_t{1} << 21;
 
@@ -25,32 +26,11 @@ std::size_t side_of(std::size_t count) {
   return ceil_div(std::max<std::size_t>(1, count), std::max<std::size_t>(1, ceil_div(count, kSide)));
 }
 
-// The lanes of a register added up in double.
+// Element `at` of a model and those after it; zeros stand for a model that is absent.
 template <class T>
-double add_lanes(const T* lanes, std::size_t width) {
-  double even = 0, odd = 0;
-  for (std::size_t lane = 0; lane < width; lane += 2) {
-    even += static_cast<double>(lanes[lane]);
-    odd += static_cast<double>(lanes[lane + 1]);
-  }
-  return even + odd;
-}
-
-// The models of a block side, as many as whole tiles take; absent ones are null.
-template <class T>
-std::vector<const T*> padded(const std::vector<const T*>& models, std::size_t first, std::size_t last,
-                             std::size_t unit) {
-  std::vector<const T*> result(models.begin() + static_cast<std::ptrdiff_t>(first),
-                               models.begin() + static_cast<std::ptrdiff_t>(last));
-  result.resize(ceil_div(last - first, unit) * unit, nullptr);
-  return result;
-}
-
-// Where element `at` of each of `count` models is; zeros stand for the absent.
-template <class T>
-void point(const T* const* models, std::size_t count, std::size_t at, const T** pointers) {
+const T* elements(const T* model, std::size_t at) {
   static const T zeros[kStepBytes / sizeof(T)] = {};
-  for (std::size_t i = 0; i < count; ++i) pointers[i] = models[i] == nullptr ? zeros : models[i] + at;
+  return model == nullptr ? zeros : model + at;
 }
 
 }  // namespace
@@ -65,7 +45,7 @@ FeatureProducts<T>::FeatureProducts(const Context& context, bool symmetric, std:
       outputs_(offsets.empty() ? 0 : offsets.size() - 1) {
   for (std::size_t c = 0; c < outputs_; ++c) {
     for (std::size_t begin = offsets[c]; begin < offsets[c + 1]; begin += kPart) {
-      parts_.push_back({c, begin, std::min(kPart, offsets[c + 1] - begin)});
+      parts_.push_back({c, begin, std::min(kPart, offsets[c + 1] - begin), begin == offsets[c]});
     }
   }
   const std::size_t height = side_of(rows_.size()), width = side_of(columns_.size());
@@ -88,66 +68,97 @@ std::uint64_t FeatureProducts<T>::flops() const {
 template <class T>
 void FeatureProducts<T>::add(double* slices) const {
   if (parts_.empty() || area_ == 0) return;
+  const auto place_of = [&](const Part& part, const Block& block) {
+    return slices + (part.output * rows_.size() + block.i0) * columns_.size() + block.j0;
+  };
   const std::size_t at_once = std::clamp<std::size_t>(kPartials / area_, 1, parts_.size());
-  Scratch<double> partials(at_once * area_);
   for (std::size_t p0 = 0; p0 < parts_.size(); p0 += at_once) {
     const std::size_t count = std::min(at_once, parts_.size() - p0);
+    std::vector<const Part*> waiting;  // the first part of an output is added to its place at once
+    for (std::size_t p = p0; p < p0 + count; ++p) {
+      if (!parts_[p].first) waiting.push_back(&parts_[p]);
+    }
+    Scratch<double> partials(waiting.size() * area_);
+    const auto partial_of = [&](std::size_t w, const Block& block) { return partials.data() + w * area_ + block.at; };
     // All blocks of a part follow each other: they read the same elements.
     context_.parallel_for(count * blocks_.size(), [&](std::size_t task) {
       const Part& part = parts_[p0 + task / blocks_.size()];
       const Block& block = blocks_[task % blocks_.size()];
-      const std::size_t area = (block.i1 - block.i0) * (block.j1 - block.j0);
-      multiply(part, block, partials.data() + task / blocks_.size() * area_ + block.at);
-      context_.control.advance(2 * part.length * area);
+      if (part.first) {
+        multiply(part, block, place_of(part, block), columns_.size(), true);
+      } else {
+        const auto w = static_cast<std::size_t>(std::find(waiting.begin(), waiting.end(), &part) - waiting.begin());
+        multiply(part, block, partial_of(w, block), block.width(), false);
+      }
     });
+    if (waiting.empty()) continue;
     context_.parallel_for(blocks_.size(), [&](std::size_t b) {
       const Block& block = blocks_[b];
-      const std::size_t height = block.i1 - block.i0, width = block.j1 - block.j0;
-      for (std::size_t p = 0; p < count; ++p) {
-        const double* sums = partials.data() + p * area_ + block.at;
-        for (std::size_t i = 0; i < height; ++i) {
-          const std::size_t first = symmetric_ && block.i0 + i > block.j0 ? block.i0 + i - block.j0 : 0;
-          double* to = slices + ((block.i0 + i) * columns_.size() + block.j0) * outputs_ + parts_[p0 + p].output;
-          for (std::size_t j = first; j < width; ++j) to[j * outputs_] += sums[i * width + j];
-        }
+      for (std::size_t w = 0; w < waiting.size(); ++w) {
+        add_rows(block, partial_of(w, block), block.width(), place_of(*waiting[w], block), columns_.size());
       }
     });
   }
 }
 
 template <class T>
-void FeatureProducts<T>::multiply(const Part& part, const Block& block, double* sums) const {
+void FeatureProducts<T>::add_rows(const Block& block, const double* from, std::size_t from_row, double* to,
+                                  std::size_t to_row) const {
+  for (std::size_t i = 0; i < block.height(); ++i) {
+    for (std::size_t j = below_diagonal(block, i, 0); j < block.width(); ++j)
+      to[i * to_row + j] += from[i * from_row + j];
+  }
+}
+
+template <class T>
+void FeatureProducts<T>::multiply(const Part& part, const Block& block, double* to, std::size_t to_row,
+                                  bool accumulate) const {
   const MicroKernels<T>& kernels = context_.kernels.of<T>();
   const auto width = static_cast<std::size_t>(kernels.width), mr = static_cast<std::size_t>(kernels.mr),
-             nv = static_cast<std::size_t>(kernels.nr) / width;
-  const std::size_t height = block.i1 - block.i0, across = block.j1 - block.j0;
-  const std::vector<const T*> a = padded(rows_, block.i0, block.i1, mr), b = padded(columns_, block.j0, block.j1, nv);
-  const std::size_t tile = mr * nv * width, tiles_across = b.size() / nv;
-  Scratch<T> lanes(a.size() / mr * tiles_across * tile);
-  std::fill(lanes.data(), lanes.data() + lanes.size(), T(0));
-  // Below the diagonal nothing is needed.
-  const auto wanted = [&](std::size_t p, std::size_t q) {
-    return !symmetric_ || block.i0 + p < std::min(block.j1, block.j0 + q + nv);
-  };
+             nr = static_cast<std::size_t>(kernels.nr);
+  const std::size_t row_tiles = ceil_div(block.height(), mr), panels = ceil_div(block.width(), nr), tile = mr * nr;
   constexpr std::size_t kStep = kStepBytes / sizeof(T);
-  std::vector<const T*> left(mr), right(nv);
+  Scratch<T> panel(nr * std::min(kStep, part.length));
+  Scratch<double> tiles(row_tiles * panels * tile);
+  std::vector<const T*> rows(row_tiles * mr), columns(panels * nr);
   for (std::size_t k = 0; k < part.length; k += kStep) {
-    const std::size_t count = std::min(kStep, part.length - k);
-    for (std::size_t p = 0; p < a.size(); p += mr) {
-      point(a.data() + p, mr, part.begin + k, left.data());
-      for (std::size_t q = 0; q < b.size(); q += nv) {
-        if (!wanted(p, q)) continue;
-        point(b.data() + q, nv, part.begin + k, right.data());
-        kernels.products(count, left.data(), right.data(), lanes.data() + (p / mr * tiles_across + q / nv) * tile);
+    context_.control.throw_if_aborted();
+    const std::size_t at = part.begin + k, length = std::min(kStep, part.length - k);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      rows[i] = elements(i < block.height() ? rows_[block.i0 + i] : nullptr, at);
+    }
+    for (std::size_t j = 0; j < columns.size(); ++j) {
+      columns[j] = elements(j < block.width() ? columns_[block.j0 + j] : nullptr, at);
+    }
+    for (std::size_t q = 0; q < panels; ++q) {
+      const std::size_t first = q * nr, count = std::min(nr, block.width() - first), registers = ceil_div(count, width);
+      const std::size_t pitch = registers * width;
+      interleave(columns.data() + first, pitch, length, pitch, panel.data());
+      for (std::size_t p = 0; p < row_tiles; ++p) {
+        const std::size_t skipped = below_diagonal(block, p * mr, first) / width;
+        if (skipped >= registers) break;
+        kernels.products(length, rows.data() + p * mr, panel.data() + skipped * width, pitch,
+                         static_cast<int>(registers - skipped),
+                         tiles.data() + (p * panels + q) * tile + skipped * width, k == 0);
       }
     }
+    context_.control.advance(2 * length * block.area());
   }
-  for (std::size_t i = 0; i < height; ++i) {
-    for (std::size_t j = 0; j < across; ++j) {
-      const std::size_t in_tile = i % mr * nv + j % nv;
-      sums[i * across + j] = add_lanes(lanes.data() + (i / mr * tiles_across + j / nv) * tile + in_tile * width, width);
+  for (std::size_t i = 0; i < block.height(); ++i) {
+    for (std::size_t j0 = 0; j0 < block.width(); j0 += nr) {
+      const double* from = tiles.data() + (i / mr * panels + j0 / nr) * tile + i % mr * nr;
+      const std::size_t first = below_diagonal(block, i, j0), last = std::min(nr, block.width() - j0);
+      double* row = to + i * to_row + j0;
+      for (std::size_t j = first; j < last; ++j) row[j] = accumulate ? row[j] + from[j] : from[j];
     }
   }
+}
+
+// How many of the columns from `column` on are of no use to the rows from `row` on, both counted within a block.
+template <class T>
+std::size_t FeatureProducts<T>::below_diagonal(const Block& block, std::size_t row, std::size_t column) const {
+  const std::size_t i = block.i0 + row, j = block.j0 + column;
+  return symmetric_ && i > j ? i - j : 0;
 }
 
 template class FeatureProducts<double>;

@@ -11,8 +11,8 @@ namespace tensim {
 // Products of plain vectors, one per model and output: a symmetric rank-k product over the models where rows and columns are the same.
 //
 // The vectors are cut into parts of a fixed length that never cross an output, the models into blocks; a task is one part of one block, and the
-// parts are added up in order, in double. Within a part every product is summed by itself, lane by lane. So a result depends neither on the
-// threads nor on the other models of the tile.
+// parts are added up in order, in double. Within a part every product is summed by itself, in steps of a fixed length. So a result depends
+// neither on the threads nor on the other models of the tile.
 template <class T>
 class FeatureProducts {
  public:
@@ -22,20 +22,27 @@ class FeatureProducts {
 
   std::uint64_t flops() const;
 
-  // Adds the product of row i and column j over output c to slices[(i·columns + j)·outputs + c], for i ≤ j only where symmetric.
+  // Adds the product of row i and column j over output c to slices[(c·rows + i)·columns + j], for i ≤ j only where symmetric.
   void add(double* slices) const;
 
  private:
   // Of a model's vector.
   struct Part {
     std::size_t output, begin, length;
+    bool first;  // of its output
   };
   // Rows [i0, i1) by columns [j0, j1), whose partial products lie from `at` on.
   struct Block {
     std::size_t i0, i1, j0, j1, at;
+
+    std::size_t height() const { return i1 - i0; }
+    std::size_t width() const { return j1 - j0; }
+    std::size_t area() const { return height() * width(); }
   };
 
-  void multiply(const Part& part, const Block& block, double* sums) const;
+  void multiply(const Part& part, const Block& block, double* to, std::size_t to_row, bool accumulate) const;
+  void add_rows(const Block& block, const double* from, std::size_t from_row, double* to, std::size_t to_row) const;
+  std::size_t below_diagonal(const Block& block, std::size_t row, std::size_t column) const;
 
   const Context& context_;
   const bool symmetric_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "../core/scratch.h"
 #include "../gaussian/dense_form.h"
 #include "feature_products.h"
 #include "quadratic_products.h"
@@ -61,6 +62,13 @@ std::vector<std::size_t> form_offsets(const Models<T>& models) {
   return offsets;
 }
 
+// Copies what lies above the diagonal of a square matrix to its place below.
+void mirror(double* matrix, std::size_t size) {
+  for (std::size_t i = 0; i < size; ++i) {
+    for (std::size_t j = 0; j < i; ++j) matrix[i * size + j] = matrix[j * size + i];
+  }
+}
+
 template <class T>
 std::vector<std::size_t> feature_offsets(const Models<T>& models) {
   for (const PreparedModel<T>* model : models) {
@@ -95,30 +103,39 @@ GramTile gram_tile(const Context& context, const GramJob& job, const Models<T>& 
       context, job.symmetric, rows, columns, feature_offsets<T>(rows),
       [](const auto& model) -> const auto& { return model.features; });
   context.control.expect(quadratic.flops() + forms.flops() + features.flops());
-  std::vector<double> slices(tile.total.size() * outputs);
+  Scratch<double> slices(tile.total.size() * outputs);  // (outputs, rows, columns)
+  std::fill(slices.data(), slices.data() + slices.size(), 0.0);
   quadratic.add(slices.data());
   forms.add(slices.data());
   features.add(slices.data());
 
+  // Output by output, so that memory is read in order; a total is the sum of its slices in theirs.
   const bool means = job.measure == Measure::kGaussian;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    for (std::size_t j = job.symmetric ? i : 0; j < width; ++j) {
-      const PreparedModel<T>&a = *rows[i], &b = *columns[j];
-      const double weight = weight_of(job.measure, a, b), positions = static_cast<double>(a.positions);
-      const std::vector<double>&x = means ? a.mean : a.constant, &y = means ? b.mean : b.constant;
-      double* slice = slices.data() + (i * width + j) * outputs;
-      double total = 0;
-      for (std::size_t c = 0; c < outputs; ++c) {
-        slice[c] = positions * (weight * slice[c] + x[c] * y[c]);
-        total += slice[c];
+  context.parallel_for(rows.size(), outputs * width, [&](std::size_t i) {
+    const PreparedModel<T>& a = *rows[i];
+    const std::vector<double>& x = means ? a.mean : a.constant;
+    const double positions = static_cast<double>(a.positions);
+    double* total = tile.total.data() + i * width;
+    for (std::size_t c = 0; c < outputs; ++c) {
+      double* slice = slices.data() + (c * rows.size() + i) * width;
+      for (std::size_t j = job.symmetric ? i : 0; j < width; ++j) {
+        const PreparedModel<T>& b = *columns[j];
+        slice[j] = positions * (weight_of(job.measure, a, b) * slice[j] + x[c] * (means ? b.mean : b.constant)[c]);
+        total[j] += slice[j];
       }
-      tile.total[i * width + j] = total;
-      if (!job.symmetric) continue;
-      tile.total[j * width + i] = total;
-      std::copy(slice, slice + outputs, slices.data() + (j * width + i) * outputs);
+    }
+  });
+  if (job.symmetric) mirror(tile.total.data(), width);
+  if (!job.per_output) return tile;
+  if (job.symmetric) {
+    for (std::size_t c = 0; c < outputs; ++c) mirror(slices.data() + c * tile.total.size(), width);
+  }
+  tile.per_output.resize(slices.size());
+  for (std::size_t at = 0; at < tile.total.size(); ++at) {
+    for (std::size_t c = 0; c < outputs; ++c) {
+      tile.per_output[at * outputs + c] = slices.data()[c * tile.total.size() + at];
     }
   }
-  if (job.per_output) tile.per_output = std::move(slices);
   return tile;
 }
 

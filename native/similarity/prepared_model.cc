@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <limits>
 
+#include "../core/matrix.h"
 #include "../gaussian/dense_form.h"
 #include "../gemm/pack_rows.h"
 
 namespace tensim {
 namespace {
+
+constexpr std::size_t kMostLanes = 64;  // of a panel; no kernel's is wider
 
 // D of the units of one panel, [output][unit in panel].
 void pack_weights(const MatrixView& down, std::size_t panel, std::size_t width, double* weights) {
@@ -20,6 +23,38 @@ void pack_weights(const MatrixView& down, std::size_t panel, std::size_t width, 
   }
 }
 
+// The rows of L and R as panels of the pair kernel.
+template <class T, class S>
+void pack_units(const Context& context, const S* left, const S* right, const MatrixView& down,
+                PreparedModel<T>& model) {
+  const MicroKernels<T>& kernels = context.kernels.of<T>();
+  const auto mr = static_cast<std::size_t>(kernels.mr), nr = static_cast<std::size_t>(kernels.nr);
+  const std::size_t row_units = mr / 2, column_units = nr / 2, depth = model.depth, outputs = model.outputs;
+  const std::vector<S> zeros(model.units % row_units + model.units % column_units == 0 ? 0 : depth, S(0));
+  // Units that fill up a panel are zero.
+  const auto row_of = [&](const S* side, std::size_t unit) {
+    return unit < model.units ? side + unit * depth : zeros.data();
+  };
+  context.parallel_for(model.row_panel_count, mr * depth, [&](std::size_t p) {
+    const S* lanes[kMostLanes];
+    for (std::size_t u = 0; u < row_units; ++u) {
+      lanes[2 * u] = row_of(left, p * row_units + u);
+      lanes[2 * u + 1] = row_of(right, p * row_units + u);
+    }
+    interleave(lanes, mr, depth, mr, model.row_panels.data() + p * mr * depth);
+    pack_weights(down, p, row_units, model.row_weights.data() + p * row_units * outputs);
+  });
+  context.parallel_for(model.column_panel_count, nr * depth, [&](std::size_t p) {
+    const S* lanes[kMostLanes];
+    for (std::size_t u = 0; u < column_units; ++u) {
+      lanes[u] = row_of(left, p * column_units + u);
+      lanes[column_units + u] = row_of(right, p * column_units + u);
+    }
+    interleave(lanes, nr, depth, nr, model.column_panels.data() + p * nr * depth);
+    pack_weights(down, p, column_units, model.column_weights.data() + p * column_units * outputs);
+  });
+}
+
 template <class T>
 void pack_units(const Context& context, const QuadraticMap& map, PreparedModel<T>& model) {
   const MicroKernels<T>& kernels = context.kernels.of<T>();
@@ -27,42 +62,18 @@ void pack_units(const Context& context, const QuadraticMap& map, PreparedModel<T
   const std::size_t row_units = mr / 2, column_units = nr / 2, depth = model.depth, outputs = map.outputs;
   model.row_panel_count = (model.units + row_units - 1) / row_units;
   model.column_panel_count = (model.units + column_units - 1) / column_units;
-  model.row_panels = AlignedBuffer<T>(model.row_panel_count * mr * depth);
-  model.column_panels = AlignedBuffer<T>(model.column_panel_count * nr * depth);
-  model.row_weights = AlignedBuffer<double>(model.row_panel_count * row_units * outputs);
-  model.column_weights = AlignedBuffer<double>(model.column_panel_count * column_units * outputs);
-
-  // A panel is two interleaved half-panels: L at `offset` 0 and R at `second`, each unit `step` lanes after the one
-  // before.
-  const auto pack_half = [&](const MatrixView& side, std::size_t first, std::size_t units, std::size_t step,
-                             std::size_t offset, std::size_t width, T* panel) {
-    const std::size_t present = std::min(units, side.rows - first);
-    visit(side, [&](const auto* data) {
-      for (std::size_t u = 0; u < units; ++u) {
-        T* to = panel + offset + u * step;
-        if (u >= present) {
-          for (std::size_t k = 0; k < depth; ++k) to[k * width] = T(0);
-          continue;
-        }
-        const auto* from = data + static_cast<std::ptrdiff_t>(first + u) * side.row_stride;
-        for (std::size_t k = 0; k < depth; ++k) {
-          to[k * width] = static_cast<T>(from[static_cast<std::ptrdiff_t>(k) * side.column_stride]);
-        }
-      }
-    });
-  };
-  context.parallel_for(model.row_panel_count, [&](std::size_t p) {
-    T* panel = model.row_panels.data() + p * mr * depth;
-    pack_half(map.left.view, p * row_units, row_units, 2, 0, mr, panel);
-    pack_half(map.right.view, p * row_units, row_units, 2, 1, mr, panel);
-    pack_weights(map.down.view, p, row_units, model.row_weights.data() + p * row_units * outputs);
-  });
-  context.parallel_for(model.column_panel_count, [&](std::size_t p) {
-    T* panel = model.column_panels.data() + p * nr * depth;
-    pack_half(map.left.view, p * column_units, column_units, 1, 0, nr, panel);
-    pack_half(map.right.view, p * column_units, column_units, 1, column_units, nr, panel);
-    pack_weights(map.down.view, p, column_units, model.column_weights.data() + p * column_units * outputs);
-  });
+  model.row_panels = AlignedBuffer<T>::lasting(model.row_panel_count * mr * depth);
+  model.column_panels = AlignedBuffer<T>::lasting(model.column_panel_count * nr * depth);
+  model.row_weights = AlignedBuffer<double>::lasting(model.row_panel_count * row_units * outputs);
+  model.column_weights = AlignedBuffer<double>::lasting(model.column_panel_count * column_units * outputs);
+  const MatrixView &left = map.left.view, &right = map.right.view, &down = map.down.view;
+  if (left.dtype == right.dtype && contiguous(left) && contiguous(right)) {
+    visit(left,
+          [&](const auto* data) { pack_units(context, data, static_cast<decltype(data)>(right.data), down, model); });
+  } else {
+    const auto own_left = Matrix<double>::copy(left), own_right = Matrix<double>::copy(right);
+    pack_units(context, own_left.data(), own_right.data(), down, model);
+  }
 }
 
 }  // namespace
@@ -87,7 +98,7 @@ PreparedModel<T> prepare(const Context& context, const QuadraticMap& map, Route 
   model.constant = std::move(parts.constant);
   model.mean = std::move(parts.mean);
   if (!parts.linear.empty()) {
-    model.features = AlignedBuffer<T>(parts.linear.size());
+    model.features = AlignedBuffer<T>::lasting(parts.linear.size());
     std::transform(parts.linear.data(), parts.linear.data() + parts.linear.size(), model.features.data(),
                    [](double x) { return static_cast<T>(x); });
     for (std::size_t c = 0; c <= model.outputs; ++c) model.feature_offsets.push_back(c * model.inputs);
@@ -115,7 +126,7 @@ PreparedModel<T> prepare_features(const std::vector<MatrixView>& segments) {
   model.feature_offsets.push_back(0);
   for (const MatrixView& segment : segments)
     model.feature_offsets.push_back(model.feature_offsets.back() + segment.rows);
-  model.features = AlignedBuffer<T>(model.feature_offsets.back());
+  model.features = AlignedBuffer<T>::lasting(model.feature_offsets.back());
   for (std::size_t s = 0; s < segments.size(); ++s) {
     visit(segments[s], [&](const auto* data) {
       std::transform(data, data + segments[s].rows, model.features.data() + model.feature_offsets[s],

@@ -112,8 +112,8 @@ void QuadraticProducts<T>::add_group(std::size_t first, std::size_t last, double
   });
   for (std::size_t u = 0; u < units.size(); ++u) {
     const Pair& pair = pairs_[units[u].pair];
-    double* to = slices + (pair.row * columns_.size() + pair.column) * outputs_;
-    for (std::size_t c = 0; c < outputs_; ++c) to[c] += sums[u * outputs_ + c];
+    double* to = slices + pair.row * columns_.size() + pair.column;
+    for (std::size_t c = 0; c < outputs_; ++c) to[c * rows_.size() * columns_.size()] += sums[u * outputs_ + c];
   }
 }
 

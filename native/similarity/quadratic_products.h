@@ -21,7 +21,7 @@ class QuadraticProducts {
 
   std::uint64_t flops() const { return flops_; }
 
-  // Adds P_c of row i and column j to slices[(i·columns + j)·outputs + c], for i ≤ j only where symmetric.
+  // Adds P_c of row i and column j to slices[(c·rows + i)·columns + j], for i ≤ j only where symmetric.
   void add(double* slices) const;
 
  private:

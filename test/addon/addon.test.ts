@@ -287,6 +287,20 @@ describe.skipIf(absent)('the addon', () => {
       const pending = Array.from({ length: 50 }, (_, i) => square(new Float64Array(20_000).fill(i)));
       expect(await Promise.all(pending)).toEqual(Array.from({ length: 50 }, (_, i) => 20_000 * i * i));
     });
+    it('prepares many models at once as it does one by one, and none where one is refused', async () => {
+      const sources = Array.from({ length: 40 }, (_, i) => chainOf([linear([i + 1, 4, 2, i], 2)], 2));
+      const together = await backend.prepareAll!(sources, 'float64', { threads: 2 });
+      const apart = await Promise.all(sources.map((source) => backend.prepare(source, 'float64')));
+      expect(await backend.gramTile({ ...gaussian, symmetric: true }, together, together)).toEqual(
+        await backend.gramTile({ ...gaussian, symmetric: true }, apart, apart),
+      );
+      expect(together.map(({ bytes }) => bytes)).toEqual(apart.map(({ bytes }) => bytes));
+      expect(await backend.prepareAll!([], 'float64')).toEqual([]);
+      const wrong = chainOf([linear([1, 2, 3], 3)], 2);
+      await expect(backend.prepareAll!([...sources, wrong], 'float64')).rejects.toMatchObject({
+        code: 'SHAPE_MISMATCH',
+      });
+    });
     it('lets a model be disposed of while a tile still needs it', async () => {
       const model = await backend.prepare(chainOf([linear([3, 4], 2)], 2), 'float64');
       const tile = backend.gramTile(gaussian, [model], [model]);

@@ -20,13 +20,13 @@ export const job = { measure: 'gaussian', symmetric: false, perOutput: false };
 
 /** Some seconds of work, were nobody to stop it. */
 export async function longTile(control = new addon.Control()) {
-  const model = await addon.prepare(chain(), 'float64', 2, new addon.Control());
+  const [model] = await addon.prepare([chain()], 'float64', 2, new addon.Control());
   const models = Array(300).fill(model);
   return addon.gramTile(job, models, models, 2, control);
 }
 
 /** Some milliseconds of work. */
 export async function shortTile() {
-  const model = await addon.prepare(chain(), 'float64', 2, new addon.Control());
+  const [model] = await addon.prepare([chain()], 'float64', 2, new addon.Control());
   return addon.gramTile(job, [model, model], [model], 2, new addon.Control());
 }

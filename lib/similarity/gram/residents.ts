@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 import type { PreparedModel } from '../../backend/backend.js';
 import { TensimError } from '../../errors.js';
 import { sizeOf } from '../../tensor/tensor.js';
@@ -10,6 +12,12 @@ import type { GramSettings } from './control.js';
  * of models that have left.
  */
 const UNSEEN_PART = 3 / 8;
+
+/** Models prepared at a time, enough that handing them over takes little beside it. */
+const MOST_AT_ONCE = 16;
+/** Bytes that a batch may take while it is prepared: with no limit on the memory, and as a part of one. */
+const MOST_READING = 32 * 2 ** 20;
+const READING_PART = 1 / 32;
 
 /**
  * The models that are prepared at the moment, as many as the memory allows: when room is needed, the one that was used longest ago
@@ -24,12 +32,20 @@ export class Residents {
   /** By number; the one used longest ago first. */
   readonly #models = new Map<number, PreparedModel>();
   #capacity = Number.POSITIVE_INFINITY;
+  /** Models that are being prepared. */
+  #arriving = 0;
+  /** How many are prepared at a time, and how many such batches may be on their way. */
+  #batch: number;
+  readonly #lanes: number;
   #busy: Promise<void> = Promise.resolve();
 
   constructor(members: readonly Member[], sources: Sources, settings: GramSettings) {
     this.#members = members;
     this.#sources = sources;
     this.#settings = settings;
+    this.#batch = this.#batchWithin(MOST_READING);
+    // One is handed over while the other is prepared, if there are threads for both.
+    this.#lanes = settings.backend.prepareAll !== undefined && (settings.threads ?? availableParallelism()) > 1 ? 2 : 1;
   }
 
   /**
@@ -38,12 +54,11 @@ export class Residents {
    * @throws TensimError `MEMORY_LIMIT` if two do not fit.
    */
   async measure(limit: number, spare: number): Promise<number> {
-    const sizes = this.#members.map(({ outline }) => parametersOf(outline.parameters));
-    const largest = sizes.reduce((best, size, i) => (size > sizes[best] ? i : best), 0);
+    this.#batch = this.#batchWithin(READING_PART * limit);
+    const { number: largest, bytes: weights } = this.#largest();
+    const reading = this.#lanes * this.#batch * weights;
     await this.hold([largest], []);
     const { bytes } = this.get([largest])[0];
-    // While it is read, a model takes its weights as they come from the file, and again as they are folded.
-    const reading = 2 * 8 * sizes[largest];
     const capacity = Math.floor(((1 - UNSEEN_PART) * limit - spare - reading) / bytes);
     if (capacity < 2) {
       const { label } = this.#members[largest].outline;
@@ -55,6 +70,19 @@ export class Residents {
     }
     this.#capacity = capacity;
     return capacity;
+  }
+
+  /** The model with the most parameters, and what it takes while it is prepared: its weights as they come from the file, and as they are folded. */
+  #largest(): { number: number; bytes: number } {
+    const sizes = this.#members.map(({ outline }) => parametersOf(outline.parameters));
+    const number = sizes.reduce((best, size, i) => (size > sizes[best] ? i : best), 0);
+    return { number, bytes: 2 * 8 * sizes[number] };
+  }
+
+  /** How many models can be prepared at a time in so many bytes; one can always. */
+  #batchWithin(bytes: number): number {
+    if (this.#settings.backend.prepareAll === undefined) return 1;
+    return Math.max(1, Math.min(MOST_AT_ONCE, Math.floor(bytes / this.#largest().bytes)));
   }
 
   /** How many models fit. */
@@ -79,31 +107,62 @@ export class Residents {
   }
 
   async #prepare(numbers: readonly number[], keep: ReadonlySet<number>, onPrepared: () => void): Promise<void> {
+    const batches = this.#batches(numbers.filter((number) => !this.#models.has(number)));
+    // Of a lane that fails, or is aborted, the other hears at its next turn.
+    let failed = false;
+    const lane = async () => {
+      try {
+        let coming = this.#readNext(batches);
+        while (coming !== undefined && !failed) {
+          const { batch, reading } = coming;
+          const sources = await reading;
+          // The next files are read while these models are prepared.
+          coming = this.#readNext(batches);
+          await this.#prepareBatch(batch, sources, keep);
+          for (const _ of batch) onPrepared();
+          this.#settings.signal?.throwIfAborted();
+        }
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
+    };
+    const lanes = await Promise.allSettled(Array.from({ length: this.#lanes }, lane));
+    for (const outcome of lanes) if (outcome.status === 'rejected') throw outcome.reason;
+  }
+
+  *#batches(numbers: readonly number[]): Generator<readonly number[]> {
+    for (let at = 0; at < numbers.length; at += this.#batch) yield numbers.slice(at, at + this.#batch);
+  }
+
+  /** Starts to read the next batch, if there is one. What goes wrong is known when it is waited for, if ever. */
+  #readNext(
+    batches: Iterator<readonly number[]>,
+  ): { batch: readonly number[]; reading: Promise<Source[]> } | undefined {
+    const { value: batch, done } = batches.next();
+    if (done) return undefined;
+    const reading = Promise.all(batch.map((number) => this.#sources.of(this.#members[number])));
+    reading.catch(() => {});
+    return { batch, reading };
+  }
+
+  async #prepareBatch(batch: readonly number[], sources: readonly Source[], keep: ReadonlySet<number>): Promise<void> {
     const { backend, dtype, signal, threads } = this.#settings;
-    const lacking = numbers.filter((number) => !this.#models.has(number));
-    let coming = this.#read(lacking[0]);
-    for (const [place, number] of lacking.entries()) {
-      const source = await coming;
-      // The next file is read while this model is prepared.
-      coming = this.#read(lacking[place + 1]);
-      this.#makeRoom(keep);
-      this.prepared++;
-      this.#models.set(number, await backend.prepare(source!, dtype, { signal, threads }));
-      onPrepared();
-      signal?.throwIfAborted();
+    this.#makeRoom(keep, batch.length);
+    this.prepared += batch.length;
+    this.#arriving += batch.length;
+    try {
+      const models = await (backend.prepareAll?.(sources, dtype, { signal, threads }) ??
+        Promise.all(sources.map((source) => backend.prepare(source, dtype, { signal, threads }))));
+      for (const [place, number] of batch.entries()) this.#models.set(number, models[place]);
+    } finally {
+      this.#arriving -= batch.length;
     }
   }
 
-  /** Starts to read a model. What goes wrong is known when it is waited for, if ever. */
-  #read(number: number | undefined): Promise<Source | undefined> {
-    const source = number === undefined ? Promise.resolve(undefined) : this.#sources.of(this.#members[number]);
-    source.catch(() => {});
-    return source;
-  }
-
-  #makeRoom(keep: ReadonlySet<number>): void {
+  #makeRoom(keep: ReadonlySet<number>, room: number): void {
     for (const [number, model] of this.#models) {
-      if (this.#models.size < this.#capacity) return;
+      if (this.#models.size + this.#arriving + room <= this.#capacity) return;
       if (keep.has(number)) continue;
       this.#models.delete(number);
       model.dispose();

@@ -1,0 +1,105 @@
+#include "slab.h"
+
+#include <iterator>
+#include <map>
+#include <mutex>
+#include <new>
+#include <unordered_map>
+#include <vector>
+
+#include "huge_pages.h"
+
+namespace tensim {
+namespace slab {
+namespace {
+
+constexpr std::size_t kLine = 64;
+
+constexpr std::size_t whole_lines(std::size_t bytes) {
+  return (bytes + kLine - 1) / kLine * kLine;
+}
+
+class Slab {
+ public:
+  void* allocate(std::size_t bytes) {
+    const std::size_t size = whole_lines(bytes);
+    std::lock_guard<std::mutex> lock(mutex_);
+    const auto idle = idle_.find(size);
+    unsigned char* place;
+    if (idle != idle_.end()) {
+      place = idle->second.back();
+      idle->second.pop_back();
+      if (idle->second.empty()) idle_.erase(idle);
+    } else {
+      if (next_ == nullptr || size > static_cast<std::size_t>(end_ - next_)) open();
+      place = next_;
+      next_ += size;
+    }
+    ++chunk_of(place)->second;
+    return place;
+  }
+
+  void release(void* memory, std::size_t bytes) {
+    auto* const place = static_cast<unsigned char*>(memory);
+    std::lock_guard<std::mutex> lock(mutex_);
+    const auto chunk = chunk_of(place);
+    if (--chunk->second == 0) {
+      close(chunk->first);
+      chunks_.erase(chunk);
+    } else {
+      idle_[whole_lines(bytes)].push_back(place);
+    }
+  }
+
+ private:
+  // By where they begin: how many buffers are in use.
+  using Chunks = std::map<unsigned char*, std::size_t>;
+
+  Chunks::iterator chunk_of(unsigned char* place) { return std::prev(chunks_.upper_bound(place)); }
+
+  void open() {
+    auto* const begin = static_cast<unsigned char*>(::operator new(kChunk, std::align_val_t(kHugePage)));
+    advise_huge_pages(begin, kChunk);
+    chunks_.emplace(begin, 0);
+    next_ = begin;
+    end_ = begin + kChunk;
+  }
+
+  void close(unsigned char* begin) {
+    for (auto idle = idle_.begin(); idle != idle_.end();) {
+      std::vector<unsigned char*>& places = idle->second;
+      std::size_t kept = 0;
+      for (unsigned char* place : places) {
+        if (place < begin || place >= begin + kChunk) places[kept++] = place;
+      }
+      places.resize(kept);
+      idle = kept == 0 ? idle_.erase(idle) : std::next(idle);
+    }
+    if (end_ == begin + kChunk) next_ = end_ = nullptr;
+    ::operator delete(begin, std::align_val_t(kHugePage));
+  }
+
+  std::mutex mutex_;
+  Chunks chunks_;
+  std::unordered_map<std::size_t, std::vector<unsigned char*>> idle_;  // by size
+  unsigned char *next_ = nullptr, *end_ = nullptr;                     // what is left of the chunk opened last
+};
+
+// Never destroyed: models may be given back while static variables are going already.
+Slab& instance() {
+  static Slab& slab = *new Slab;
+  return slab;
+}
+
+}  // namespace
+
+void* allocate(std::size_t bytes) {
+  return instance().allocate(bytes);
+}
+
+void release(void* memory, std::size_t bytes) noexcept {
+  instance().release(memory, bytes);
+}
+
+}  // namespace slab
+}  // namespace tensim
