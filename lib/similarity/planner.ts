@@ -58,13 +58,13 @@ export interface Work {
 
 /** Shares of the rate of large products that the parts of each route reach, measured with AVX-512 on one thread. */
 const EFFICIENCY: Readonly<Record<GramRoute, { readonly prepare: number; readonly pair: number }>> = {
-  factor: { prepare: 0.3, pair: 0.75 },
-  unfolded: { prepare: 0.3, pair: 0.7 },
-  dense: { prepare: 0.45, pair: 0.5 },
+  factor: { prepare: 0.3, pair: 0.8 },
+  unfolded: { prepare: 0.3, pair: 0.75 },
+  dense: { prepare: 0.5, pair: 0.6 },
 };
 
 /** What a byte of new memory costs, in bytes that are moved: the system hands it out page by page, and clears it. */
-const NEW_MEMORY = 16;
+const NEW_MEMORY = 8;
 /** Models whose factors are multiplied with each other while they are in a cache. */
 const FACTOR_BLOCK = 4;
 /** The same for forms, of which a little at a time is multiplied. */
