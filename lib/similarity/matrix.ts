@@ -118,7 +118,7 @@ async function compute(
   const cells = new Cells({ ...places, count: members.length, slices, window: settings.choice.window });
   const same = sameLabels(models, given);
   if (sampledLaw !== undefined) {
-    const sampled = await sample(members, sampledLaw, cells, comparison);
+    const sampled = await sample(members, sampledLaw, cells, comparison, settings.memoryLimit);
     const work: Work = { pairs: total, reused: 0, prepared: members.length, same, discarded };
     return { comparison, cells, ...(await resultOf(cells, comparison, sampled)), work };
   }
@@ -146,11 +146,9 @@ async function sample(
   law: SampledLaw,
   cells: Cells,
   { settings }: Comparison,
+  memoryLimit: number,
 ): Promise<SampledGram> {
-  const models: Model[] = [];
-  for (const member of members) models.push(await member.load());
-  const labels = members.map(({ outline }) => outline.label);
-  const sampled = await sampledGram(models, labels, law, settings);
+  const sampled = await sampledGram(members, law, { ...settings, memoryLimit });
   const all = [...members.keys()];
   await cells.put({ rows: all, columns: all, symmetric: true }, sampled, new Pacer(settings.signal));
   return sampled;

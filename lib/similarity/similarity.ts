@@ -27,7 +27,7 @@ export async function similarity(a: Model, b: Model, options: SimilarityOptions 
   const gram: GramTile & Partial<SampledGram> =
     sampledLaw === undefined
       ? await gramPair(members, sources, settings)
-      : await sampledGram([a, b], [a.label, b.label], sampledLaw, settings);
+      : await sampledGram(members, sampledLaw, settings);
   const { total, perOutput, standardError, perOutputError, sampling } = gram;
   return {
     a: a.label,

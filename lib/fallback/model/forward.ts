@@ -1,6 +1,7 @@
 import type { Control, ForwardPass, ForwardSource } from '../../backend/backend.js';
 import { Pacer, throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
+import { partsOf } from '../../model/layer.js';
 import type { AttentionLayer, BilinearLayer, Layer, LinearLayer } from '../../model/model.js';
 import type { DType, TensorData } from '../../tensor/tensor.js';
 import { multiply } from '../gemm/gemm.js';
@@ -15,7 +16,10 @@ const CHUNK_ROWS = 256;
 export function prepareForward(source: ForwardSource, dtype: DType): ForwardPass {
   let layers: readonly Layer[] | null = source.layers;
   return {
-    bytes: 0, // the weights stay where they are
+    // The weights stay where they are, and as long as this does.
+    get bytes() {
+      return layers === null ? 0 : weightBytes(layers);
+    },
     async evaluate(inputs, control = {}) {
       if (layers === null) throw new TensimError('INVALID_ARGUMENT', 'this forward pass has been disposed of');
       return evaluateBatch(source, inputs, dtype, control);
@@ -24,6 +28,10 @@ export function prepareForward(source: ForwardSource, dtype: DType): ForwardPass
       layers = null;
     },
   };
+}
+
+function weightBytes(layers: readonly Layer[]): number {
+  return layers.flatMap((layer) => partsOf(layer)).reduce((sum, [, { data }]) => sum + data.byteLength, 0);
 }
 
 async function evaluateBatch(

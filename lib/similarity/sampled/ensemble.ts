@@ -1,16 +1,20 @@
-import type { Backend, Control, ForwardPass } from '../../backend/backend.js';
+import type { Control } from '../../backend/backend.js';
 import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
-import type { Model } from '../../model/model.js';
+import type { Outline } from '../../model/outline.js';
 import type { DType, TensorData } from '../../tensor/tensor.js';
+import type { Member } from '../members.js';
 import type { Draw, Draws } from './draws.js';
+import { Passes, type PassSettings } from './passes.js';
 
-/** Models packed for the forward pass, all of the same sizes; one that stands twice is evaluated once. */
+/** Models that are evaluated on the same inputs, all of the same sizes; one that stands twice is evaluated once. */
 export interface Ensemble {
   /** Different models. */
   readonly count: number;
   /** For every model as given, its place among the different ones. */
   readonly places: readonly number[];
+  /** What the different ones are called. */
+  readonly labels: readonly string[];
   /** Whether they are evaluated on vectors, but begin with an embedding and attend, as models of tokens do. */
   readonly tokenModels: boolean;
   /** Numbers or ids that make one input. */
@@ -24,45 +28,30 @@ export interface Ensemble {
 }
 
 /** @throws TensimError `UNSUPPORTED_LAYER` for tokens where the first layer of a model is not linear. */
-export async function openEnsemble(
-  models: readonly Model[],
-  input: Draws['input'],
-  { backend, dtype, signal, threads }: { backend: Backend; dtype: DType } & Pick<Control, 'signal' | 'threads'>,
-): Promise<Ensemble> {
-  const different = [...new Set(models)];
-  const passes: ForwardPass[] = [];
-  const dispose = () => {
-    for (const pass of passes) pass.dispose();
-  };
-  try {
-    for (const model of different) {
-      const [positions, features] = model.inputShape;
-      if (input === 'tokens') checkTakesTokens(model);
-      const source = { layers: model.layers, positions, features, input };
-      passes.push(await backend.prepareForward(source, dtype, { signal, threads }));
-    }
-  } catch (error) {
-    dispose();
-    throw error;
-  }
-  const [positions, outputs] = models[0].outputShape;
+export function openEnsemble(members: readonly Member[], input: Draws['input'], settings: PassSettings): Ensemble {
+  const different = [...new Set(members)];
+  const outlines = different.map(({ outline }) => outline);
+  if (input === 'tokens') for (const outline of outlines) checkTakesTokens(outline);
+  const passes = new Passes(different, input, settings);
+  const [{ inputShape, outputShape }] = outlines;
   return {
     count: different.length,
-    places: models.map((model) => different.indexOf(model)),
-    tokenModels: input === 'vectors' && models.every(takesTokens),
-    inputSize: models[0].inputShape[0] * (input === 'tokens' ? 1 : models[0].inputShape[1]),
-    positions,
-    outputs,
-    evaluate: (m, inputs, control) => passes[m].evaluate(inputs, control),
-    dispose,
+    places: members.map((member) => different.indexOf(member)),
+    labels: outlines.map(({ label }) => label),
+    tokenModels: input === 'vectors' && outlines.every(takesTokens),
+    inputSize: inputShape[0] * (input === 'tokens' ? 1 : inputShape[1]),
+    positions: outputShape[0],
+    outputs: outputShape[1],
+    evaluate: (m, inputs, control) => passes.evaluate(m, inputs, control),
+    dispose: () => passes.dispose(),
   };
 }
 
-function takesTokens({ layers }: Model): boolean {
+function takesTokens({ layers }: Outline): boolean {
   return layers[0].type === 'linear' && layers.some(({ type }) => type === 'attention');
 }
 
-function checkTakesTokens({ layers, label }: Model): void {
+function checkTakesTokens({ layers, label }: Outline): void {
   if (layers[0].type === 'linear') return;
   throw new TensimError(
     'UNSUPPORTED_LAYER',

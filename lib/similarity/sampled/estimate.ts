@@ -30,14 +30,16 @@ export interface SampledGram extends GramTile {
 export type SampleSettings = Pick<
   ResolvedSettings,
   'backend' | 'dtype' | 'threads' | 'signal' | 'onProgress' | 'perOutput' | 'seed' | 'tolerance' | 'maxSamples'
->;
+> & {
+  /** Bytes that models packed for the forward pass may take at a time; default: any number. */
+  readonly memoryLimit?: number | undefined;
+};
 
 export const controlOf = ({ signal, threads }: SampleSettings): Control => ({ signal, threads });
 
 /** A Gram matrix of different models that becomes better with every batch. */
 export class Estimate {
   readonly #ensemble: Ensemble;
-  readonly #labels: readonly string[];
   readonly #settings: SampleSettings;
   readonly #sums: GroupSums;
   readonly #pacer: Pacer;
@@ -49,7 +51,7 @@ export class Estimate {
   #errors: Float64Array = new Float64Array(1);
   #interval = 1;
 
-  constructor(ensemble: Ensemble, labels: readonly string[], settings: SampleSettings) {
+  constructor(ensemble: Ensemble, settings: SampleSettings) {
     const { perOutput, onProgress, signal } = settings;
     const size = perOutput ? 1 + ensemble.outputs : 1;
     const bytes = GroupSums.bytes(ensemble.count, size);
@@ -61,7 +63,6 @@ export class Estimate {
       );
     }
     this.#ensemble = ensemble;
-    this.#labels = labels;
     this.#settings = settings;
     this.#sums = new GroupSums(ensemble.count, size);
     this.#pacer = new Pacer(signal);
@@ -101,10 +102,10 @@ export class Estimate {
       }
       left -= samples;
     }
-    const { count } = this.#ensemble;
+    const { count, labels } = this.#ensemble;
     const gram = await this.#sums.mean(this.#samples, 1, 0, this.#pacer);
-    for (const [i, a] of this.#labels.entries()) {
-      for (const [j, b] of this.#labels.entries()) checkProduct(gram[i * count + j], a, b, i === j);
+    for (const [i, a] of labels.entries()) {
+      for (const [j, b] of labels.entries()) checkProduct(gram[i * count + j], a, b, i === j);
     }
     this.#errors = await this.#sums.standardErrors(0, this.#pacer);
     this.#interval = INTERVAL * this.#errors.reduce((largest, error) => Math.max(largest, error), 0);

@@ -1,5 +1,5 @@
 import type { WhitenedLaw } from '../../backend/backend.js';
-import type { Model } from '../../model/model.js';
+import type { Member } from '../members.js';
 import { type Draws, gaussianDraws, openWhitening, STREAMS, tokenDraws, type Whitening } from './draws.js';
 import { type Ensemble, haveParity, openEnsemble } from './ensemble.js';
 import { controlOf, Estimate, type SampledGram, type SampleSettings } from './estimate.js';
@@ -22,28 +22,25 @@ export type SampledLaw = WhitenedLaw | 'tokens';
  * cost n forward passes. Samples are added until every similarity is known to the tolerance, or there are `maxSamples` of them. Where plain
  * samples would not do, a mixture fitted to the models takes their place.
  *
- * @param labels of the models, for errors.
  * @throws TensimError `NOT_FINITE` or `ZERO_NORM` naming the models, `UNSUPPORTED_LAYER` for tokens without an embedding, `MEMORY_LIMIT`;
  * the signal's reason.
  */
 export async function sampledGram(
-  models: readonly Model[],
-  labels: readonly string[],
+  members: readonly Member[],
   law: SampledLaw,
   settings: SampleSettings,
 ): Promise<SampledGram> {
-  const [positions, features] = models[0].inputShape;
+  const [positions, features] = members[0].outline.inputShape;
   const size = { positions, features };
-  const ensemble = await openEnsemble(models, law === 'tokens' ? 'tokens' : 'vectors', settings);
+  const ensemble = openEnsemble(members, law === 'tokens' ? 'tokens' : 'vectors', settings);
   try {
-    const own = Array.from({ length: ensemble.count }, (_, m) => labels[ensemble.places.indexOf(m)]);
     if (law === 'tokens') {
       const draws = tokenDraws(size, settings.seed);
-      return await (await refine(new Estimate(ensemble, own, settings), draws, settings)).gram();
+      return await (await refine(new Estimate(ensemble, settings), draws, settings)).gram();
     }
     const whitening = await openWhitening(size, law, settings.backend, controlOf(settings));
     try {
-      return await (await gaussianEstimate(ensemble, own, whitening, settings)).gram();
+      return await (await gaussianEstimate(ensemble, whitening, settings)).gram();
     } finally {
       whitening.dispose();
     }
@@ -52,24 +49,19 @@ export async function sampledGram(
   }
 }
 
-async function gaussianEstimate(
-  ensemble: Ensemble,
-  labels: readonly string[],
-  whitening: Whitening,
-  settings: SampleSettings,
-): Promise<Estimate> {
+async function gaussianEstimate(ensemble: Ensemble, whitening: Whitening, settings: SampleSettings): Promise<Estimate> {
   const { backend, seed, maxSamples } = settings;
   const control = controlOf(settings);
   const antithetic = !(await allHaveParity(ensemble, whitening, settings));
   const draw = (stream: number, mixture: Mixture | null) =>
     gaussianDraws({ whitening, seed, stream, antithetic, mixture }, backend);
   const plain = draw(STREAMS.plain, null);
-  const estimate = new Estimate(ensemble, labels, settings);
+  const estimate = new Estimate(ensemble, settings);
   await estimate.extend(plain, Math.min(maxSamples, FIRST * GROUPS), FIRST * GROUPS);
   const worthIt = estimate.wanted() > PILOT_SAMPLES && maxSamples > 2 * PILOT_SAMPLES;
   if (!worthIt || whitening.dimension > MOST_DIMENSIONS) return refine(estimate, plain, settings);
   const mixture = await fitMixture(ensemble, whitening, settings, control);
-  return refine(new Estimate(ensemble, labels, settings), draw(STREAMS.mixed, mixture), settings);
+  return refine(new Estimate(ensemble, settings), draw(STREAMS.mixed, mixture), settings);
 }
 
 /** Adds samples until the tolerance is met or there are enough of them. */

@@ -1,0 +1,89 @@
+import type { Backend, Control, ForwardPass } from '../../backend/backend.js';
+import { TensimError } from '../../errors.js';
+import type { Outline } from '../../model/outline.js';
+import type { DType, TensorData } from '../../tensor/tensor.js';
+import type { Member } from '../members.js';
+import type { Draw, Draws } from './draws.js';
+
+/** How models are packed for the forward pass. */
+export interface PassSettings {
+  readonly backend: Backend;
+  readonly dtype: DType;
+  readonly signal?: AbortSignal | undefined;
+  readonly threads?: number | undefined;
+  /** Bytes that packed models may take together; default: any number. */
+  readonly memoryLimit?: number | undefined;
+}
+
+/**
+ * Models packed for the forward pass, each when it is first evaluated, and as many as the memory allows. Where not all fit, the ones used
+ * last make room: models are evaluated in turns, one after the other, and those packed first are then there again at every turn.
+ */
+export class Passes {
+  readonly #members: readonly Member[];
+  readonly #input: Draws['input'];
+  readonly #settings: PassSettings;
+  /** By number; the one used last at the end. */
+  readonly #passes = new Map<number, ForwardPass>();
+  /** Bytes of the largest one so far. */
+  #largest = 0;
+
+  constructor(members: readonly Member[], input: Draws['input'], settings: PassSettings) {
+    this.#members = members;
+    this.#input = input;
+    this.#settings = settings;
+  }
+
+  /**
+   * Outputs of model m on inputs, one call at a time.
+   * @throws TensimError `MEMORY_LIMIT` where the model alone takes more than the limit; as reading a file.
+   */
+  async evaluate(m: number, inputs: Draw['inputs'], control: Control): Promise<TensorData> {
+    const pass = this.#passes.get(m) ?? (await this.#pack(m));
+    this.#passes.delete(m);
+    this.#passes.set(m, pass);
+    return pass.evaluate(inputs, control);
+  }
+
+  dispose(): void {
+    for (const pass of this.#passes.values()) pass.dispose();
+    this.#passes.clear();
+  }
+
+  async #pack(m: number): Promise<ForwardPass> {
+    const { backend, dtype, signal, threads, memoryLimit = Number.POSITIVE_INFINITY } = this.#settings;
+    const { outline } = this.#members[m];
+    const { layers } = await this.#members[m].load();
+    // Models are of like sizes: this one will hardly take more than the largest so far.
+    this.#makeRoom(this.#largest, memoryLimit);
+    const [positions, features] = outline.inputShape;
+    const source = { layers, positions, features, input: this.#input };
+    const pass = await backend.prepareForward(source, dtype, { signal, threads });
+    const { bytes } = pass;
+    this.#largest = Math.max(this.#largest, bytes);
+    if (bytes > memoryLimit) {
+      pass.dispose();
+      throw tooLarge(outline, bytes, memoryLimit);
+    }
+    this.#makeRoom(bytes, memoryLimit);
+    return pass;
+  }
+
+  /** Disposes of models until `bytes` more fit. */
+  #makeRoom(bytes: number, memoryLimit: number): void {
+    const latestFirst = [...this.#passes].reverse();
+    let total = latestFirst.reduce((sum, [, pass]) => sum + pass.bytes, bytes);
+    for (const [number, pass] of latestFirst) {
+      if (total <= memoryLimit) return;
+      total -= pass.bytes;
+      this.#passes.delete(number);
+      pass.dispose();
+    }
+  }
+}
+
+function tooLarge({ label }: Outline, bytes: number, limit: number): TensimError {
+  return new TensimError('MEMORY_LIMIT', `"${label}" takes ${bytes} bytes, more than the limit of ${limit}`, {
+    hint: 'Raise memoryLimit, or use dtype "float32"',
+  });
+}
