@@ -15,18 +15,21 @@ namespace tensim::cuda {
 //
 //   class Device {
 //     LaunchLimits limits;
+//     std::uint64_t processors() const;                                      // blocks that run at a time, if they take all there is
 //     void* allocate(std::size_t bytes);                                     // throws kOutOfMemory
-//     void release(void* memory) noexcept;
-//     void upload(void* to, const void* from, std::size_t bytes);
-//     void download(void* to, const void* from, std::size_t bytes);          // after all that was launched
+//     void release(void* memory) noexcept;                                   // after all that was launched
+//     void upload(void* to, const void* from, std::size_t bytes);            // at once: beside what was launched before
+//     class Moment;                                                          // movable; made of nothing it is none
+//     Moment moment();                                                       // when all has ended that was launched before
+//     void download(void* to, const void* from, std::size_t bytes, const Moment& after);
 //     template <class Kernel>
 //     void launch(std::uint64_t blocks, const typename Kernel::Arguments&);  // in the order of the calls
 //   };
 
-// What one launch may do at most, unless a single pair takes more: it ends within some hundredths of a second on a device of 10¹³ flops a
+// What one launch may do at most, unless a single pair takes more: it ends within some hundredths of a second on a device of 5·10¹³ flops a
 // second, which is how soon an abort is noticed, and its blocks take no more working memory than this.
 struct LaunchLimits {
-  double flops = 2e11;
+  double flops = 1e12;
   std::uint64_t workspace_bytes = std::uint64_t{256} << 20;
 };
 
@@ -45,15 +48,18 @@ class DeviceBuffer {
   DeviceBuffer(Device& device, std::size_t size) : memory_(nullptr, Release{&device}), size_(size) {
     if (size > 0) memory_.reset(static_cast<Element*>(device.allocate(size * sizeof(Element))));
   }
-  DeviceBuffer(Device& device, const std::vector<Element>& values) : DeviceBuffer(device, values.size()) {
-    if (size_ > 0) device.upload(memory_.get(), values.data(), bytes());
+  DeviceBuffer(Device& device, const Element* values, std::size_t size) : DeviceBuffer(device, size) {
+    if (size > 0) device.upload(memory_.get(), values, bytes());
   }
+  DeviceBuffer(Device& device, const std::vector<Element>& values)
+      : DeviceBuffer(device, values.data(), values.size()) {}
 
   Element* data() const { return memory_.get(); }
   std::size_t bytes() const { return size_ * sizeof(Element); }
-  std::vector<Element> download(Device& device) const {
+  template <class Moment>
+  std::vector<Element> download(Device& device, const Moment& after) const {
     std::vector<Element> values(size_);
-    if (size_ > 0) device.download(values.data(), memory_.get(), bytes());
+    if (size_ > 0) device.download(values.data(), memory_.get(), bytes(), after);
     return values;
   }
 

@@ -17,6 +17,7 @@ class HostDevice {
   LaunchLimits limits;
   ThreadOrder order = ThreadOrder::kForward;
   std::size_t limit = SIZE_MAX;  // bytes that may be allocated at a time
+  static std::uint64_t processors() { return 3; }
   std::size_t used() const { return used_; }
 
   static int count() { return 1; }
@@ -50,7 +51,9 @@ class HostDevice {
     std::free(block);
   }
   void upload(void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); }
-  void download(void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); }
+  struct Moment {};
+  static Moment moment() { return {}; }
+  void download(void* to, const void* from, std::size_t bytes, const Moment&) { std::memcpy(to, from, bytes); }
   template <class Kernel>
   void launch(std::uint64_t blocks, const typename Kernel::Arguments& arguments) {
     run_on_host<Kernel>(blocks, arguments, order);

@@ -6,9 +6,11 @@
 #include <stdint.h>
 
 /* Raised by one with every change below. */
-#define TENSIM_CUDA_VERSION 1u
+#define TENSIM_CUDA_VERSION 2u
 #define TENSIM_CUDA_SYMBOL "tensim_cuda_api"
 #define TENSIM_CUDA_TEXT 256
+/* Segments of vectors begin and end at multiples of so many elements; zeros fill them up. */
+#define TENSIM_CUDA_ALIGN 4
 
 #ifdef __cplusplus
 extern "C" {
@@ -61,7 +63,8 @@ typedef struct TensimCudaTile {
   /* (rows, columns, outputs): Σ_hk D_ch D'_ck [(L_h·L'_k)(R_h·R'_k) + (L_h·R'_k)(R_h·L'_k)] */
   double* quadratic;
 
-  /* (rows, columns, segments): products of the elements [offsets[s], offsets[s + 1]) of the vectors. Null: not wanted. */
+  /* (rows, columns, segments): products of the elements [offsets[s], offsets[s + 1]) of the vectors, which are multiples of
+     TENSIM_CUDA_ALIGN. Null: not wanted. */
   double* linear;
   const uint64_t* offsets; /* segments + 1 of them */
   uint64_t segments;

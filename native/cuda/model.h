@@ -4,14 +4,14 @@
 #include <vector>
 
 #include "device.h"
-#include "pair_kernel.h"
+#include "pack_kernel.h"
 
 namespace tensim::cuda {
 
 // The elements of one type of a model, on its device.
 template <class Device, class T>
 struct ModelData {
-  DeviceBuffer<Device, T> panels;
+  DeviceBuffer<Device, typename TileProduct<T>::Chunk> panels;
   DeviceBuffer<Device, double> weights;
   DeviceBuffer<Device, T> vector;
 };
@@ -20,8 +20,8 @@ template <class Device>
 struct Model : TensimCudaModel {
   Device* device = nullptr;
   bool single = false;
-  std::uint64_t depth = 0;         // as given
-  std::uint64_t padded_depth = 0;  // a multiple of kSteps
+  std::uint64_t depth = 0;
+  std::uint64_t stages = 0;  // that the depth takes (tile_product.h)
   std::uint64_t outputs = 0, units = 0, length = 0;
   std::uint32_t panel_count = 0;
   ModelData<Device, double> f64;  // the one that `single` says is filled
@@ -41,36 +41,33 @@ struct Model : TensimCudaModel {
   }
 };
 
-// L and R in panels (pair_kernel.h).
-template <class T>
-std::vector<T> pack_panels(const TensimCudaSource& source, std::uint64_t panel_count, std::uint64_t padded_depth) {
-  std::vector<T> panels(panel_count * padded_depth * kPanelRows, T(0));
-  for (std::uint64_t unit = 0; unit < source.units; ++unit) {
-    T* const panel = panels.data() + unit / kPanelUnits * padded_depth * kPanelRows + 2 * (unit % kPanelUnits);
-    for (std::uint64_t k = 0; k < source.depth; ++k) {
-      panel[k * kPanelRows] = static_cast<T>(source.left[unit * source.depth + k]);
-      panel[k * kPanelRows + 1] = static_cast<T>(source.right[unit * source.depth + k]);
-    }
-  }
-  return panels;
-}
-
-inline std::vector<double> pack_weights(const TensimCudaSource& source, std::uint64_t panel_count) {
-  std::vector<double> weights(panel_count * source.outputs * kPanelUnits, 0.0);
-  for (std::uint64_t unit = 0; unit < source.units; ++unit) {
-    double* const panel = weights.data() + unit / kPanelUnits * source.outputs * kPanelUnits + unit % kPanelUnits;
-    for (std::uint64_t c = 0; c < source.outputs; ++c) panel[c * kPanelUnits] = source.down[c * source.units + unit];
-  }
-  return weights;
+inline std::uint64_t octets_of(std::uint64_t outputs) {
+  return (outputs + kOctet - 1) / kOctet;
 }
 
 template <class T, class Device>
 void fill(Device& device, const TensimCudaSource& source, Model<Device>& model) {
   ModelData<Device, T>& data = model.template of<T>();
-  data.panels = {device, pack_panels<T>(source, model.panel_count, model.padded_depth)};
-  data.weights = {device, pack_weights(source, model.panel_count)};
-  const T* const vector = static_cast<const T*>(source.vector);
-  data.vector = {device, std::vector<T>(vector, vector + source.length)};
+  model.stages = std::max<std::uint64_t>(1, (model.depth + kStage<T> - 1) / kStage<T>);
+  if (model.units > 0) {
+    // As they come, and put into panels there: packing them here would take longer than the way.
+    const std::size_t elements = model.units * model.depth;
+    const DeviceBuffer<Device, double> left(device, source.left, elements), right(device, source.right, elements),
+        down(device, source.down, model.outputs * model.units);
+    const std::uint64_t steps = model.stages * kStageSteps, chunks = model.panel_count * steps * kStepChunks;
+    data.panels = {device, chunks};
+    device.template launch<PackRowsKernel<T>>(
+        (chunks + PackRowsKernel<T>::kThreads - 1) / PackRowsKernel<T>::kThreads,
+        {left.data(), right.data(), model.units, model.depth, steps, chunks, data.panels.data()});
+    const std::uint64_t octets = octets_of(model.outputs), size = model.panel_count * octets * kOctet * kPanelUnits;
+    data.weights = {device, size};
+    if (size > 0) {
+      device.template launch<PackWeightsKernel>(
+          (size + PackWeightsKernel::kThreads - 1) / PackWeightsKernel::kThreads,
+          {down.data(), model.units, model.outputs, octets, size, data.weights.data()});
+    }
+  }
+  data.vector = {device, static_cast<const T*>(source.vector), source.length};
   model.bytes = data.panels.bytes() + data.weights.bytes() + data.vector.bytes();
 }
 
@@ -80,7 +77,6 @@ std::unique_ptr<Model<Device>> make_model(Device& device, const TensimCudaSource
   model->device = &device;
   model->single = source.single != 0;
   model->depth = source.depth;
-  model->padded_depth = (source.depth + kSteps - 1) / kSteps * kSteps;
   model->outputs = source.outputs;
   model->units = source.units;
   model->length = source.length;

@@ -20,14 +20,19 @@ TensimCudaSource vector_source(std::size_t outputs, const std::vector<T>& vector
   return source;
 }
 
+std::size_t aligned(std::size_t size) {
+  return (size + TENSIM_CUDA_ALIGN - 1) / TENSIM_CUDA_ALIGN * TENSIM_CUDA_ALIGN;
+}
+
 // The vector of every output of a chain, one after the other: w_c, or nothing at all where all are zero; by the route kDense the packed form
 // of the output (gaussian/dense_form.h) and then w_c, so that one product gives both.
 template <class T>
 std::vector<T> chain_vector(const Context& context, const QuadraticMap& map, Route route,
                             const AlignedBuffer<double>& linear) {
-  if (route != Route::kDense) return {linear.data(), linear.data() + linear.size()};
-  const AlignedBuffer<T> forms = dense_form<T>(context, map);
-  const std::size_t size = dense_form_size(map.inputs), stride = size + map.inputs;
+  if (route != Route::kDense && linear.empty()) return {};
+  AlignedBuffer<T> forms;
+  if (route == Route::kDense) forms = dense_form<T>(context, map);
+  const std::size_t size = map.outputs == 0 ? 0 : forms.size() / map.outputs, stride = aligned(size + map.inputs);
   std::vector<T> vector(map.outputs * stride, T(0));
   for (std::size_t c = 0; c < map.outputs; ++c) {
     std::copy_n(forms.data() + c * size, size, vector.data() + c * stride);
@@ -76,6 +81,7 @@ std::shared_ptr<CudaModel> prepare_features_as(const TensimCudaApi& api, int dev
     visit(segment, [&](const auto* data) {
       std::transform(data, data + segment.rows, std::back_inserter(vector), [](auto x) { return static_cast<T>(x); });
     });
+    vector.resize(aligned(vector.size()), T(0));
     offsets.push_back(vector.size());
   }
   auto model = std::make_shared<CudaModel>(api, device, vector_source(segments.size(), vector));
