@@ -176,6 +176,10 @@ export interface Backend {
    * and its own place alone, and is the same on every backend to the bit; samples are counted below 2³².
    */
   normals(stream: NormalStream, first: number, count: number, control?: Control): Promise<Float64Array>;
+  /** How many models it prepares best at a time, where one does not occupy it; one, unless it says so. */
+  readonly preparesAtOnce?: number;
+  /** Likewise how many tiles. */
+  readonly tilesAtOnce?: number;
   /** Its speed at contractions with `threads` as in `Control`: what the cost model chooses paths by. */
   machine(dtype: DType, threads?: number): Machine;
   /**

@@ -81,16 +81,28 @@ export class Residents {
   async #prepare(numbers: readonly number[], keep: ReadonlySet<number>, onPrepared: () => void): Promise<void> {
     const { backend, dtype, signal, threads } = this.#settings;
     const lacking = numbers.filter((number) => !this.#models.has(number));
+    const atWork = new Set<Promise<void>>();
     let coming = this.#read(lacking[0]);
-    for (const [place, number] of lacking.entries()) {
-      const source = await coming;
-      // The next file is read while this model is prepared.
-      coming = this.#read(lacking[place + 1]);
-      this.#makeRoom(keep);
-      this.prepared++;
-      this.#models.set(number, await backend.prepare(source!, dtype, { signal, threads }));
-      onPrepared();
-      signal?.throwIfAborted();
+    try {
+      for (const [place, number] of lacking.entries()) {
+        const source = await coming;
+        // The next file is read while this model is prepared.
+        coming = this.#read(lacking[place + 1]);
+        this.#makeRoom(keep, atWork.size);
+        this.prepared++;
+        const work = backend.prepare(source!, dtype, { signal, threads }).then((model) => {
+          this.#models.set(number, model);
+          atWork.delete(work);
+          onPrepared();
+        });
+        work.catch(() => {}); // told when it is waited for
+        atWork.add(work);
+        if (atWork.size >= (backend.preparesAtOnce ?? 1)) await Promise.race(atWork);
+        signal?.throwIfAborted();
+      }
+      await Promise.all(atWork);
+    } finally {
+      await Promise.allSettled(atWork);
     }
   }
 
@@ -101,9 +113,10 @@ export class Residents {
     return source;
   }
 
-  #makeRoom(keep: ReadonlySet<number>): void {
+  /** @param coming models that are being prepared. */
+  #makeRoom(keep: ReadonlySet<number>, coming: number): void {
     for (const [number, model] of this.#models) {
-      if (this.#models.size < this.#capacity) return;
+      if (this.#models.size + coming < this.#capacity) return;
       if (keep.has(number)) continue;
       this.#models.delete(number);
       model.dispose();
