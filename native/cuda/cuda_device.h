@@ -2,6 +2,8 @@
 
 #include <cuda_runtime.h>
 
+#include <cstdio>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -10,26 +12,9 @@
 
 #include "device.h"
 #include "grid.h"
+#include "pinned_memory.h"
 
 namespace tensim::cuda {
-
-inline void check(cudaError_t status, const char* what) {
-  if (status == cudaSuccess) return;
-  cudaGetLastError();  // forgets it, unless the device is lost for good
-  const std::string message = std::string(what) + ": " + cudaGetErrorString(status);
-  switch (status) {
-    case cudaErrorMemoryAllocation:
-      throw DeviceError(TENSIM_CUDA_OUT_OF_MEMORY, message);
-    case cudaErrorNoDevice:
-    case cudaErrorInsufficientDriver:
-    case cudaErrorInitializationError:
-    case cudaErrorDevicesUnavailable:
-    case cudaErrorNoKernelImageForDevice:
-      throw DeviceError(TENSIM_CUDA_UNAVAILABLE, message);
-    default:
-      throw DeviceError(TENSIM_CUDA_FAILED, message);
-  }
-}
 
 // A GPU (device.h), with a stream for kernels and one for copies, so that models come while others are multiplied. Neither is ever destroyed.
 class CudaDevice {
@@ -85,8 +70,11 @@ class CudaDevice {
     return memory;
   }
   void release(void* memory) noexcept { cudaFreeAsync(memory, work_); }
+  using HostMemory = PinnedMemory::Block;
   void upload(void* to, const void* from, std::size_t bytes) {
-    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, copies_), "copying to the device");
+    const HostMemory block = pinned_.take(bytes);
+    std::memcpy(block.data(), from, bytes);
+    check(cudaMemcpyAsync(to, block.data(), bytes, cudaMemcpyHostToDevice, copies_), "copying to the device");
     check(cudaStreamSynchronize(copies_), "copying to the device");
   }
 
@@ -99,6 +87,7 @@ class CudaDevice {
       event_.reset(event);
       check(cudaEventRecord(event, stream), "marking a moment");
     }
+    void wait() const { check(cudaEventSynchronize(event_.get()), "waiting for the device"); }
     void hold(cudaStream_t stream) const { check(cudaStreamWaitEvent(stream, event_.get()), "waiting for a moment"); }
 
    private:
@@ -108,11 +97,14 @@ class CudaDevice {
     std::unique_ptr<std::remove_pointer_t<cudaEvent_t>, Destroy> event_;
   };
 
+  static constexpr std::uint64_t kPeakRounds = 40000;
   Moment moment() { return Moment(work_); }
-  void download(void* to, const void* from, std::size_t bytes, const Moment& after) {
+  HostMemory download(const void* from, std::size_t bytes, const Moment& after) {
+    HostMemory block = pinned_.take(bytes);
     after.hold(copies_);
-    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, copies_), "copying from the device");
+    check(cudaMemcpyAsync(block.data(), from, bytes, cudaMemcpyDeviceToHost, copies_), "copying from the device");
     check(cudaStreamSynchronize(copies_), "copying from the device");
+    return block;
   }
   template <class Kernel>
   void launch(std::uint64_t blocks, const typename Kernel::Arguments& arguments) {
@@ -147,6 +139,7 @@ class CudaDevice {
   const int number_;
   std::uint64_t processors_ = 0;
   cudaStream_t work_, copies_;
+  PinnedMemory pinned_;
 };
 
 }  // namespace tensim::cuda

@@ -5,6 +5,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "interface.h"
@@ -19,9 +20,11 @@ namespace tensim::cuda {
 //     void* allocate(std::size_t bytes);                                     // throws kOutOfMemory
 //     void release(void* memory) noexcept;                                   // after all that was launched
 //     void upload(void* to, const void* from, std::size_t bytes);            // at once: beside what was launched before
-//     class Moment;                                                          // movable; made of nothing it is none
+//     static constexpr std::uint64_t kPeakRounds;                            // of the peak kernel: some milliseconds
+//     class Moment;                                                          // movable; made of nothing it is none; wait() is until then
 //     Moment moment();                                                       // when all has ended that was launched before
-//     void download(void* to, const void* from, std::size_t bytes, const Moment& after);
+//     class HostMemory;                                                      // movable; data() are its bytes
+//     HostMemory download(const void* from, std::size_t bytes, const Moment& after);
 //     template <class Kernel>
 //     void launch(std::uint64_t blocks, const typename Kernel::Arguments&);  // in the order of the calls
 //   };
@@ -30,7 +33,7 @@ namespace tensim::cuda {
 // second, which is how soon an abort is noticed, and its blocks take no more working memory than this.
 struct LaunchLimits {
   double flops = 1e12;
-  std::uint64_t workspace_bytes = std::uint64_t{256} << 20;
+  std::uint64_t workspace_bytes = std::uint64_t{128} << 20;
 };
 
 // Becomes the status and the message of a call.
@@ -38,6 +41,17 @@ class DeviceError : public std::runtime_error {
  public:
   DeviceError(TensimCudaStatus status, const std::string& message) : std::runtime_error(message), status(status) {}
   const TensimCudaStatus status;
+};
+
+// Elements that came from the device.
+template <class Device, class Element>
+class HostBuffer {
+ public:
+  explicit HostBuffer(typename Device::HostMemory memory) : memory_(std::move(memory)) {}
+  const Element* data() const { return static_cast<const Element*>(memory_.data()); }
+
+ private:
+  typename Device::HostMemory memory_;
 };
 
 // Elements in the device's memory.
@@ -57,10 +71,8 @@ class DeviceBuffer {
   Element* data() const { return memory_.get(); }
   std::size_t bytes() const { return size_ * sizeof(Element); }
   template <class Moment>
-  std::vector<Element> download(Device& device, const Moment& after) const {
-    std::vector<Element> values(size_);
-    if (size_ > 0) device.download(values.data(), memory_.get(), bytes(), after);
-    return values;
+  HostBuffer<Device, Element> download(Device& device, const Moment& after) const {
+    return HostBuffer<Device, Element>(device.download(memory_.get(), bytes(), after));
   }
 
  private:

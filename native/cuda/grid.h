@@ -31,7 +31,7 @@ namespace tensim::cuda {
 //   alone(phase)           without a barrier: a thread reads only what it wrote itself, or what was there before the last barrier
 //   multiply(operands)     a product by every warp, of fragments in the registers of its threads (warp.h)
 //   add_lanes(values)      values added up over the lanes of a warp that have the same lane % 4
-//   copies                 16 bytes each from the device's memory into shared memory, begun by a thread in a phase; `commit` ends a group of
+//   copies                 of 8 or 16 bytes from the device's memory into shared memory, begun by a thread in a phase; `commit` ends a group of
 //                          them, `wait<n>` is over when all but the last n groups have arrived, and is a barrier
 //
 // On the GPU every thread calls `run`, and a phase is its own part. On the host `run` is called once per block, and a phase is a loop over the
@@ -66,9 +66,14 @@ struct DeviceBlock {
     TENSIM_UNROLL
     for (unsigned mask = 4; mask < kWarp; mask *= 2) value += __shfl_xor_sync(0xffffffffu, value, mask);
   }
+  template <unsigned kBytes>
   TENSIM_KERNEL void copy(void* to, const void* from, bool zero = false) {
-    const unsigned shared = static_cast<unsigned>(__cvta_generic_to_shared(to));
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(from), "r"(zero ? 0 : 16));
+    const unsigned shared = static_cast<unsigned>(__cvta_generic_to_shared(to)), read = zero ? 0 : kBytes;
+    if constexpr (kBytes == 16) {
+      asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(from), "r"(read));
+    } else {
+      asm volatile("cp.async.ca.shared.global [%0], [%1], %3, %2;" ::"r"(shared), "l"(from), "r"(read), "n"(kBytes));
+    }
   }
   TENSIM_KERNEL void commit() { asm volatile("cp.async.commit_group;"); }
   template <unsigned kPending>
@@ -127,9 +132,11 @@ struct HostBlock {
     }
   }
   // Forwards a copy arrives as early as it can, backwards as late as it may: what is read too early or overwritten too early shows.
+  template <unsigned kBytes>
   void copy(void* to, const void* from, bool zero = false) {
-    if (order == ThreadOrder::kForward) return arrive({to, from, zero});
-    groups_.back().push_back({to, from, zero});
+    const Copy copy{to, from, zero ? 0 : kBytes, kBytes};
+    if (order == ThreadOrder::kForward) return arrive(copy);
+    groups_.back().push_back(copy);
   }
   void commit() {
     if (++commits_ % Kernel::kThreads == 0) groups_.emplace_back();
@@ -142,18 +149,14 @@ struct HostBlock {
   }
 
  private:
-  static constexpr std::size_t kCopied = 16;
   struct Copy {
     void* to;
     const void* from;
-    bool zero;
+    std::size_t read, bytes;  // zeros follow what is read
   };
   static void arrive(const Copy& copy) {
-    if (copy.zero) {
-      std::memset(copy.to, 0, kCopied);
-    } else {
-      std::memcpy(copy.to, copy.from, kCopied);
-    }
+    std::memset(copy.to, 0, copy.bytes);
+    if (copy.read > 0) std::memcpy(copy.to, copy.from, copy.read);
   }
   std::vector<std::vector<Copy>> groups_ = std::vector<std::vector<Copy>>(1);
   std::uint64_t commits_ = 0;

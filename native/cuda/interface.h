@@ -46,6 +46,10 @@ typedef struct TensimCudaSource {
   const double* down;         /* (outputs, units) */
   uint64_t length;            /* of the vector; 0: none, which counts as zero */
   const void* vector;         /* `length` floats if `single`, else doubles */
+
+  /* Not 0: the quadratic part is to be expanded. Then what is kept is one vector, of so many elements per output: its packed form
+     (native/gaussian/dense_form.h), the `depth` elements that `vector` has of it, if any, and zeros. */
+  uint64_t form_stride;
 } TensimCudaSource;
 
 /* A model on a device, with what it takes there. */
@@ -82,6 +86,8 @@ typedef struct TensimCudaApi {
                                    TensimCudaError* error);
   void (*model_destroy)(TensimCudaModel* model);
   TensimCudaStatus (*gram_products)(const TensimCudaTile* tile, TensimCudaError* error);
+  /* What products of floats, if `single`, or of doubles reach on registers alone, in flops per second. */
+  TensimCudaStatus (*peak)(int32_t device, int32_t single, double* rate, TensimCudaError* error);
 } TensimCudaApi;
 
 typedef const TensimCudaApi* (*TensimCudaEntry)(void);

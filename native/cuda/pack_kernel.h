@@ -4,17 +4,16 @@
 
 namespace tensim::cuda {
 
-// Puts L and R (units, depth) into panels (tile_product.h), a chunk per thread.
+// Puts L and R (units, depth) into panels (tile_product.h), a pair of pieces per thread.
 template <class T>
 struct PackRowsKernel {
   static constexpr unsigned kThreads = 256;
-  using Chunk = typename TileProduct<T>::Chunk;
 
   struct Arguments {
     const double *left, *right;
     std::uint64_t units, depth;
-    std::uint64_t steps, chunks;  // of a panel, and in all
-    Chunk* panels;
+    std::uint64_t steps, pairs;  // of a panel, and in all
+    PiecePair<T>* panels;
   };
   struct Shared {};
   struct Registers {};
@@ -22,18 +21,19 @@ struct PackRowsKernel {
   template <class Block>
   TENSIM_KERNEL static void run(Block& block, Shared&, const Arguments& arguments) {
     block.each_thread([&](unsigned thread, Registers&) {
-      const std::uint64_t chunk = block.index * kThreads + thread;
-      if (chunk >= arguments.chunks) return;
-      const unsigned place = static_cast<unsigned>(chunk % kStepChunks), in_panel = place / 8;
-      const std::uint64_t step = chunk / kStepChunks % arguments.steps;
-      const std::uint64_t unit = chunk / kStepChunks / arguments.steps * kPanelUnits + in_panel;
-      const bool right = ((place / 4 ^ in_panel) & 1) != 0;
-      const double* const row = (right ? arguments.right : arguments.left) + unit * arguments.depth;
-      const std::uint64_t k = step * kStep<T> + place % 4 * kChunk<T>;
+      const std::uint64_t pair = block.index * kThreads + thread;
+      if (pair >= arguments.pairs) return;
+      const unsigned place = static_cast<unsigned>(pair % kStepPairs<T>);
+      const std::uint64_t step = pair / kStepPairs<T> % arguments.steps;
+      const std::uint64_t unit = pair / kStepPairs<T> / arguments.steps * kPanelUnits + place / 4 % kPanelUnits;
+      const unsigned p = place / (4 * kPanelUnits) * 4 + place % 4;
       TENSIM_UNROLL
-      for (unsigned n = 0; n < kChunk<T>; ++n) {
-        const bool there = unit < arguments.units && k + n < arguments.depth;
-        arguments.panels[chunk].elements[n] = there ? static_cast<T>(row[k + n]) : T(0);
+      for (unsigned n = 0; n < 2 * kPiece<T>; ++n) {
+        const unsigned s = n / kPiece<T>, e = n % kPiece<T>;
+        const std::uint64_t k = step * kStep + p * kPiece<T> + e;
+        const bool there = unit < arguments.units && k < arguments.depth;
+        const double* const rows = s == 0 ? arguments.left : arguments.right;
+        arguments.panels[pair].elements[s][e] = there ? static_cast<T>(rows[unit * arguments.depth + k]) : T(0);
       }
     });
   }

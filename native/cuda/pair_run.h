@@ -62,7 +62,7 @@ class PairRun {
         const ModelData<Device, T>& data = model->template of<T>();
         const std::uint64_t octets = octets_of(model->outputs);
         for (std::uint64_t panel = 0; panel < model->panel_count; ++panel) {
-          panels.push_back({&data.panels.data()[panel * model->stages * kStageChunks].elements[0],
+          panels.push_back({data.panels.data() + panel * model->stages * kStagePairs<T>,
                             data.weights.data() + panel * octets * kOctet * kPanelUnits});
         }
         if (panels.size() > UINT32_MAX) throw DeviceError(TENSIM_CUDA_INVALID, "too many hidden units");
@@ -149,7 +149,7 @@ class PairRun {
             octets_of(outputs_), parts};
       };
       running_.emplace(
-          Running{{device_, pending_.work, pending_.parts, part_size(), pending_.groups, outputs_, arguments},
+          Running{{device_, pending_.work, pending_.parts, part_size(), pending_.groups, outputs_, 1, arguments},
                   std::move(pending_.places),
                   pending_.flops});
     }
@@ -158,7 +158,7 @@ class PairRun {
   }
 
   void finish(const Running& ended) {
-    const std::vector<double> sums = ended.launch.sums(device_);
+    const HostBuffer<Device, double> sums = ended.launch.sums(device_);
     for (std::size_t p = 0; p < ended.places.size(); ++p) {
       std::copy_n(sums.data() + p * outputs_, outputs_, tile_.quadratic + ended.places[p] * outputs_);
     }

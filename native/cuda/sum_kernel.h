@@ -19,7 +19,8 @@ struct SumKernel {
     std::uint64_t part_size;
     const Group* groups;
     std::uint64_t group_count, width;
-    double* sums;  // (groups, width)
+    std::uint64_t together;  // groups whose values lie side by side; divides their number
+    double* sums;            // (groups / together, width, together)
   };
 
   struct Shared {};
@@ -35,14 +36,16 @@ struct SumKernel {
     block.each_thread([&](unsigned thread, Registers&) {
       const std::uint64_t place = block.index * kThreads + thread, width = arguments.width;
       if (place >= arguments.group_count * width) return;
-      const Group group = arguments.groups[place / width];
+      // Read side by side.
+      const std::uint64_t set = place / (width * arguments.together), member = place / width % arguments.together;
+      const Group group = arguments.groups[set * arguments.together + member];
       double sum = 0;
       for (std::uint32_t row = 0; row < group.rows; ++row) {
         const double* const parts =
             arguments.parts + (group.first + row * group.stride) * arguments.part_size + place % width;
         for (std::uint32_t column = 0; column < group.columns; ++column) sum += parts[column * arguments.part_size];
       }
-      arguments.sums[place] = sum;
+      arguments.sums[(set * width + place % width) * arguments.together + member] = sum;
     });
   }
 };

@@ -34,6 +34,36 @@ struct Fragments {
   const T *a, *b;
 };
 
+TENSIM_KERNEL std::uint32_t bits_of(float x) {
+#if defined(__CUDACC__)
+  return __float_as_uint(x);
+#else
+  std::uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  return bits;
+#endif
+}
+
+TENSIM_KERNEL float float_of(std::uint32_t bits) {
+#if defined(__CUDACC__)
+  return __uint_as_float(bits);
+#else
+  float x;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+#endif
+}
+
+// The 11 bits that tensor cores read of a float; they ignore the others.
+TENSIM_KERNEL float read_by_tensor_cores(float x) {
+  return float_of(bits_of(x) & ~std::uint32_t{0x1fff});
+}
+
+// x to 11 bits, to the nearest.
+TENSIM_KERNEL float shortened(float x) {
+  return read_by_tensor_cores(float_of(bits_of(x) + 0x1000));
+}
+
 #if defined(__CUDACC__)
 
 TENSIM_KERNEL void multiply_fragments(double* c, const double* a, const double* b) {
@@ -51,10 +81,6 @@ TENSIM_KERNEL void multiply_fragments(double* c, const double* a, const double* 
 #endif
 }
 
-TENSIM_KERNEL std::uint32_t bits_of(float x) {
-  return __float_as_uint(x);
-}
-
 TENSIM_KERNEL void multiply_fragments(float* c, const float* a, const float* b) {
   asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, "
       "%3};"
@@ -63,32 +89,10 @@ TENSIM_KERNEL void multiply_fragments(float* c, const float* a, const float* b) 
         "r"(bits_of(b[1])));
 }
 
-// x to 11 bits of the significand, ties away from zero.
-TENSIM_KERNEL float shortened(float x) {
-  std::uint32_t bits;
-  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
-  return __uint_as_float(bits);
-}
-
 #else
 
-inline float read_by_tensor_cores(float x) {
-  std::uint32_t bits;
-  std::memcpy(&bits, &x, sizeof bits);
-  bits &= ~std::uint32_t{0x1fff};
-  std::memcpy(&x, &bits, sizeof bits);
-  return x;
-}
 inline double read_by_tensor_cores(double x) {
   return x;
-}
-
-inline float shortened(float x) {
-  std::uint32_t bits;
-  std::memcpy(&bits, &x, sizeof bits);
-  bits += 0x1000;
-  std::memcpy(&x, &bits, sizeof bits);
-  return read_by_tensor_cores(x);
 }
 
 // The fragments of a warp by lane. In which order a GPU adds up is its own affair, but it is the same for every element.

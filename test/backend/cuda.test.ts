@@ -5,17 +5,28 @@ import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { loadAddon } from '../../lib/backend/addon.js';
+import { loadCuda } from '../../lib/backend/cuda.js';
 import { probeCuda } from '../../lib/backend/cuda_probe.js';
 import { backends, selectBackend } from '../../lib/backend/select.js';
-import { createModel, type Model, similarity, similarityMatrix, tensor } from '../../lib/index.js';
+import { createModel, type MatrixOptions, type Model, similarity, similarityMatrix, tensor } from '../../lib/index.js';
 import { tensim } from '../cli/run.js';
 import { buildEmulatedLibrary } from '../support/emulated_library.js';
 
 const addon = loadAddon();
 const emulated = 'addon' in addon && process.platform === 'linux' ? buildEmulatedLibrary() : undefined;
 
-/** A network of one block on 6 inputs, with biases, `units` hidden units and 3 outputs; different for every seed. */
-function network(seed: number, units = 9): Model {
+const SMALL = { inputs: 6, width: 5, outputs: 3 };
+/** Of several stages of the kernels, panels and octets of outputs. */
+const LARGE = { inputs: 131, width: 140, outputs: 19 };
+
+interface Sizes {
+  readonly inputs: number;
+  readonly width: number;
+  readonly outputs: number;
+}
+
+/** A network of one block behind a linear layer, with biases and `units` hidden units; different for every seed. */
+function network(seed: number, units = 9, { inputs, width, outputs }: Sizes = SMALL): Model {
   let state = seed;
   const numbers = (count: number) =>
     Float64Array.from({ length: count }, () => {
@@ -26,13 +37,13 @@ function network(seed: number, units = 9): Model {
   return createModel({
     label: `network ${seed}`,
     layers: [
-      { type: 'linear', weight: matrix(5, 6) },
+      { type: 'linear', weight: matrix(width, inputs) },
       {
         type: 'bilinear',
-        left: matrix(units, 5),
-        right: matrix(units, 5),
+        left: matrix(units, width),
+        right: matrix(units, width),
         leftBias: tensor(numbers(units), [units]),
-        down: matrix(3, units),
+        down: matrix(outputs, units),
       },
     ],
   });
@@ -120,6 +131,23 @@ describe.each(places)('the backend on %s', (place) => {
     expect((await backends()).find(({ selected }) => selected)!.name).toBe('cuda');
   });
 
+  const checkAgainstNative = async (models: Model[], options: MatrixOptions, tolerance: number) => {
+    const wanted = await similarityMatrix(models, { ...options, perOutput: true, backend: 'native' });
+    const found = await similarityMatrix(models, { ...options, perOutput: true, backend: 'cuda' });
+    expect(found.backend).toBe('cuda');
+    expect(found.route).toBe(options.measure === 'weights' ? null : options.route);
+    const norm = (i: number) => Math.sqrt(wanted.gram[i]![i]!);
+    for (const i of models.keys()) {
+      for (const j of models.keys()) {
+        const differences = [
+          found.gram[i]![j]! - wanted.gram[i]![j]!,
+          ...wanted.perOutput!.gram.map((slice, c) => found.perOutput!.gram[c]![i]![j]! - slice[i]![j]!),
+        ];
+        for (const difference of differences) expect(Math.abs(difference)).toBeLessThan(tolerance * norm(i) * norm(j));
+      }
+    }
+  };
+
   it.each([
     ['gaussian', 'factor', 'float64', 1e-12],
     ['gaussian', 'factor', 'float32', 1e-5],
@@ -131,21 +159,17 @@ describe.each(places)('the backend on %s', (place) => {
     ['weights', 'auto', 'float32', 1e-5],
   ] as const)('gives the numbers of the native backend: %s, route %s, %s', async (measure, route, dtype, tolerance) => {
     const models = measure === 'weights' ? [network(1), network(2), network(3)] : unequal;
-    const options = { measure, dtype, route, perOutput: true };
-    const wanted = await similarityMatrix(models, { ...options, backend: 'native' });
-    const found = await similarityMatrix(models, { ...options, backend: 'cuda' });
-    expect(found.backend).toBe('cuda');
-    expect(found.route).toBe(measure === 'weights' ? null : route);
-    const norm = (i: number) => Math.sqrt(wanted.gram[i]![i]!);
-    for (const i of models.keys()) {
-      for (const j of models.keys()) {
-        const differences = [
-          found.gram[i]![j]! - wanted.gram[i]![j]!,
-          ...wanted.perOutput!.gram.map((slice, c) => found.perOutput!.gram[c]![i]![j]! - slice[i]![j]!),
-        ];
-        for (const difference of differences) expect(Math.abs(difference)).toBeLessThan(tolerance * norm(i) * norm(j));
-      }
-    }
+    await checkAgainstNative(models, { measure, dtype, route }, tolerance);
+  });
+
+  it.each([
+    ['factor', 'float64', 1e-12],
+    ['factor', 'float32', 1e-5],
+    ['dense', 'float64', 1e-12],
+    ['dense', 'float32', 1e-5],
+  ] as const)('gives them for large models too: route %s, %s', async (route, dtype, tolerance) => {
+    const models = [20, 37, 70].map((units, i) => network(i + 1, units, LARGE));
+    await checkAgainstNative(models, { dtype, route }, tolerance);
   });
 
   it('plans no route that it does not know', async () => {
@@ -180,6 +204,11 @@ describe.each(places)('the backend on %s', (place) => {
     const running = similarityMatrix(unequal, { backend: 'cuda', signal: controller.signal });
     controller.abort(reason);
     await expect(running).rejects.toBe(reason);
+  });
+
+  it.each(['float64', 'float32'] as const)('measures the rate of the device in %s', async (dtype) => {
+    const load = loadCuda();
+    expect('backend' in load && (await load.backend.peak(dtype))).toBeGreaterThan(0);
   });
 
   it('refuses models of other backends and models that are gone', async () => {
