@@ -3,18 +3,21 @@
  *
  *     npm run bench:matrix -- [--models N]… [--shape PART]… [--dtype float64|float32]… [--backend NAME]… [--rounds N] [--seconds S]
  *                             [--threads N] [--python COMMAND] [--json FILE]
+ *
  *     npm run bench:matrix -- --map FILE.svg      which route is quicker, by models and inputs (the first backend and dtype)
  *
  * All contestants get the same models and the same number of threads, take turns in rounds, and medians are reported; a wrong result ends the
  * benchmark. Where a contestant would take longer than S seconds it compares fewer models, and its time for all follows from what a model and
- * a pair took. PART is a part of what a shape is called, such as "784".
+ * a pair took. PART is a part of what a shape is called, such as "784". The CUDA backend takes part only where NAME names it.
  */
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 
 import type { BackendName } from '../lib/backend/backend.js';
+import { loadCuda } from '../lib/backend/cuda.js';
 import { loadNative } from '../lib/backend/native.js';
+import { backends as report } from '../lib/backend/select.js';
 import type { DType } from '../lib/tensor/tensor.js';
 import { crossoverSvg, measureCrossings } from './matrix/crossover.js';
 import { COUNTS, SHAPES, type Shape, shapeName } from './matrix/grid.js';
@@ -36,7 +39,7 @@ interface Options {
   readonly map: string | undefined;
 }
 
-function readOptions(present: readonly BackendName[]): Options {
+function readOptions(present: readonly BackendName[], asked: readonly BackendName[]): Options {
   const { values } = parseArgs({
     options: {
       models: { type: 'string', multiple: true, default: COUNTS.map(String) },
@@ -54,7 +57,7 @@ function readOptions(present: readonly BackendName[]): Options {
   const { models, shape, dtype, backend, rounds, seconds, threads, python, json, map } = values;
   for (const name of dtype) if (name !== 'float64' && name !== 'float32') throw new Error(`there is no dtype ${name}`);
   for (const name of backend)
-    if (!present.some((known) => known === name)) throw new Error(`the backend ${name} is not there`);
+    if (![...present, ...asked].some((known) => known === name)) throw new Error(`the backend ${name} is not there`);
   const shapes = SHAPES.filter((known) => shape.length === 0 || shape.some((part) => shapeName(known).includes(part)));
   if (shapes.length === 0) throw new Error(`no shape is called ${shape.join(' or ')}`);
   return {
@@ -108,17 +111,24 @@ async function main(): Promise<void> {
   const loaded = loadNative();
   if ('reason' in loaded) console.error(`native: not available (${loaded.reason}); measuring the fallback alone`);
   const native = 'reason' in loaded ? undefined : loaded.backend;
-  const options = readOptions(native === undefined ? ['fallback'] : ['native', 'fallback']);
+  const device = (await report()).find(({ name }) => name === 'cuda')!;
+  const options = readOptions(
+    native === undefined ? ['fallback'] : ['native', 'fallback'],
+    device.available ? ['cuda'] : [],
+  );
   const { threads, rounds, seconds, backends } = options;
   const processor = cpus()[0]?.model ?? 'unknown processor';
   const peer = options.map === undefined ? await MatrixPeer.start(threads, options.interpreters) : undefined;
-  const field: Field = { backends, native, peer, threads, rounds, seconds };
+  const loadedCuda = backends.includes('cuda') ? loadCuda() : undefined;
+  const cuda = loadedCuda && 'backend' in loadedCuda ? loadedCuda.backend : undefined;
+  const field: Field = { backends, native, cuda, peer, threads, rounds, seconds };
   const peers = peer
     ? `numpy ${peer.info.numpy}, torch ${peer.info.torch ?? 'not available'} (Python ${peer.info.python})`
     : 'numpy: not available';
   // With more threads than idle cores, those of a BLAS wait for each other: figures are worth as much as the machine is quiet.
   const load = `load average before: ${loadavg()[0]!.toFixed(1)}`;
-  const head = `${processor}, threads: ${threads}, medians of ${rounds} interleaved rounds, ${load}\n${peers}`;
+  const gpu = cuda === undefined ? '' : `${device.details.device}, `;
+  const head = `${gpu}${processor}, threads: ${threads}, medians of ${rounds} interleaved rounds, ${load}\n${peers}`;
   try {
     await (options.map === undefined ? compareAll(options, field, head) : drawMap(options, field, processor));
   } finally {

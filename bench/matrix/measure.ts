@@ -1,4 +1,5 @@
 import type { BackendName, GramRoute } from '../../lib/backend/backend.js';
+import type { CudaBackend } from '../../lib/backend/cuda.js';
 import type { NativeBackend } from '../../lib/backend/native.js';
 import { selectBackend } from '../../lib/backend/select.js';
 import type { Model } from '../../lib/model/model.js';
@@ -13,6 +14,7 @@ import type { MatrixPeer } from './peer.js';
 export interface Field {
   readonly backends: readonly BackendName[];
   readonly native: NativeBackend | undefined;
+  readonly cuda?: CudaBackend | undefined;
   readonly peer: MatrixPeer | undefined;
   readonly threads: number;
   readonly rounds: number;
@@ -40,6 +42,7 @@ export interface Outcome {
   readonly count: number;
   readonly dtype: DType;
   readonly peak: number | undefined;
+  readonly devicePeak: number | undefined;
   readonly times: readonly Time[];
   /** Per backend: the route that the planner takes, and how its time compares with that of the best. */
   readonly plans: readonly { backend: BackendName; route: GramRoute; timesBest: number }[];
@@ -49,6 +52,7 @@ export interface Outcome {
 
 interface Contestant {
   readonly name: string;
+  readonly backend?: BackendName;
   readonly measured: number;
   /** One turn: seconds per model that is prepared, and per pair. */
   turn(): Promise<{ prepare: number; pair: number }>;
@@ -67,13 +71,14 @@ const nameOf = (backend: BackendName, route: GramRoute) => `${backend} ${route}`
  * @throws Error if the results of two contestants differ.
  */
 export async function measure(shape: Shape, count: number, dtype: DType, field: Field): Promise<Outcome> {
-  const { native, threads, rounds } = field;
+  const { native, cuda, threads, rounds } = field;
   const refusals: string[] = [];
   const own = ownContestants(shape, count, dtype, field, refusals);
   const most = Math.max(0, ...own.map(({ measured }) => measured));
   const models = modelsOf(shape, weightsOf(shape, most, dtype));
   const contestants: Contestant[] = own.map(({ backend, route, measured }) => ({
     name: nameOf(backend, route),
+    backend,
     measured,
     turn: () => ownTurn(models.slice(0, measured), { backend, route, dtype, threads }),
     pairFlops: routeCosts(route, chainOf(shape), dtype).pair.flops,
@@ -82,13 +87,18 @@ export async function measure(shape: Shape, count: number, dtype: DType, field: 
   contestants.push(...(await peerContestants(shape, count, dtype, field)));
   const turns: { prepare: number; pair: number }[][] = contestants.map(() => []);
   const peaks: number[] = [];
+  const devicePeaks: number[] = [];
   for (let round = 0; round < rounds; round++) {
     if (native) peaks.push(await native.peak(dtype, PEAK_TURN));
+    if (cuda) devicePeaks.push(await cuda.peak(dtype));
     for (const [i, contestant] of contestants.entries()) turns[i]!.push(await contestant.turn());
   }
   const peak = peaks.length > 0 ? threads * median(peaks) : undefined;
-  const times = contestants.map((contestant, i) => timeOf(contestant, turns[i]!, count, peak));
-  return { shape, count, dtype, peak, times, plans: plansOf(shape, count, dtype, field, times), refusals };
+  const devicePeak = devicePeaks.length > 0 ? median(devicePeaks) : undefined;
+  const times = contestants.map((contestant, i) =>
+    timeOf(contestant, turns[i]!, count, contestant.backend === 'cuda' ? devicePeak : peak),
+  );
+  return { shape, count, dtype, peak, devicePeak, times, plans: plansOf(shape, count, dtype, field, times), refusals };
 }
 
 function timeOf(
@@ -127,8 +137,9 @@ function ownContestants(
 ): Own[] {
   const found: Own[] = [];
   for (const backend of backends) {
-    const machine = selectBackend(backend).machine(dtype, threads);
-    for (const route of routesOf(shape)) {
+    const own = selectBackend(backend);
+    const machine = own.machine(dtype, threads);
+    for (const route of routesOf(shape).filter((known) => own.routes.has(known))) {
       const measured = affordable(shape, count, route, dtype, machine, seconds);
       if (measured > 0) found.push({ backend, route, measured });
       else refusals.push(`${nameOf(backend, route)}: two models take too long, or too much memory`);
@@ -205,8 +216,9 @@ async function peerContestants(shape: Shape, count: number, dtype: DType, field:
 function plansOf(shape: Shape, count: number, dtype: DType, { backends, threads }: Field, times: readonly Time[]) {
   return backends.flatMap((backend) => {
     const own = times.filter(({ contestant }) => contestant.startsWith(`${backend} `));
+    const { routes } = selectBackend(backend);
     const machine = selectBackend(backend).machine(dtype, threads);
-    const job = { chains: Array(count).fill(chainOf(shape)), dtype, memory: process.availableMemory() / 2 };
+    const job = { chains: Array(count).fill(chainOf(shape)), dtype, memory: process.availableMemory() / 2, routes };
     const { route } = planRoute(job, machine); // as similarityMatrix does
     const chosen = own.find(({ contestant }) => contestant === nameOf(backend, route));
     if (chosen === undefined) return [];

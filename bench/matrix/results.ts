@@ -61,7 +61,8 @@ export function plannerSentence(outcomes: readonly Outcome[]): string {
 
 /** What the columns of the table mean. */
 export const LEGEND = `time: of the whole matrix of N models, all pairs i ≤ j, with preparation; *: from the measured rates with fewer models
-GFLOP/s, % of peak: of the pairs alone, by the flops of the route; peak: of multiply-adds on registers by all threads, in the same rounds
+GFLOP/s, % of peak: of the pairs alone, by the flops of the route; peak: of multiply-adds on registers by all threads, or of
+  the tensor cores of the GPU, in the same rounds
 planner: the route that "auto" takes, and how its time compares with the best route of the same backend
 loop: every similarity by itself, three inner products of four h×h products each, in numpy or torch, whichever is quicker
 stacked: one model against all later ones stacked, in numpy`;

@@ -88,6 +88,7 @@ export interface Addon {
     control: NativeControl,
   ): Promise<CudaModel>;
   cudaDispose(model: object): void;
+  cudaPeak(library: string, device: number, dtype: DType, control: NativeControl): Promise<number>;
   cudaGramTile(
     library: string,
     job: GramJob,

@@ -161,6 +161,10 @@ export interface Backend {
   readonly methods: ReadonlySet<ChainMethod>;
   /** The routes it can take for the method `one-block`. */
   readonly routes: ReadonlySet<GramRoute>;
+  /** How many models it prepares best at a time, where one does not occupy it; one, unless it says so. */
+  readonly preparesAtOnce?: number;
+  /** Likewise how many tiles. */
+  readonly tilesAtOnce?: number;
   /** Weights folded and packed once, per-model moments cached. */
   prepare(source: ChainSource | FeatureSource, dtype: DType, control?: Control): Promise<PreparedModel>;
   /** Several models, shared out among the threads; where it is there it is quicker than one by one, and gives the same. */

@@ -72,6 +72,7 @@ function createNative(addon: Addon): NativeBackend {
     name: 'native',
     methods: new Set(['one-block', 'two-block', 'closure', 'tensor']),
     routes: new Set(['factor', 'unfolded', 'dense']),
+    preparesAtOnce: 16, // small ones take less time than handing them over one by one
     machine: nativeMachine(addon),
     async contract(plan, operands, control = {}) {
       const { data, exponent } = await run(control, (threads, nativeControl) =>

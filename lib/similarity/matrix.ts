@@ -124,7 +124,9 @@ async function compute(
   }
   const ledger = await ledgerFor(members, comparison, cells, settings);
   try {
-    const tile = tileSize(flopsOfPair(comparison.info, total), slices);
+    const flops = flopsOfPair(comparison.info, total);
+    const { backend, dtype, threads } = comparison.settings;
+    const tile = tileSize(flops, slices, flops === null ? 0 : backend.machine(dtype, threads).flopsPerSecond);
     const { memoryLimit, onTile } = settings;
     const run = { members, sources, pairs, cells, tile, memoryLimit, ledger, onTile };
     const count = await gramMatrix(run, comparison.settings);

@@ -47,6 +47,9 @@ Napi::Value cuda_prepare_call(const Napi::CallbackInfo& info);
 // cudaDispose(model): a second time does nothing.
 Napi::Value cuda_dispose(const Napi::CallbackInfo& info);
 
+// cudaPeak(library, device, dtype, control) → flops per second that the tensor cores reach on registers alone
+Napi::Value cuda_peak_call(const Napi::CallbackInfo& info);
+
 // cudaGramTile(library, job: GramJob, rows: model[], columns: model[], threads, control) → GramTile
 Napi::Value cuda_gram_tile_call(const Napi::CallbackInfo& info);
 

@@ -99,6 +99,26 @@ class GramTileCall final : public AsyncCall {
   GramTile tile_;
 };
 
+class PeakCall final : public AsyncCall {
+ public:
+  using AsyncCall::AsyncCall;
+
+  std::string library;
+  int device = 0;
+  DType dtype = DType::kFloat64;
+
+  void execute(const Context&) override {
+    TensimCudaError error{};
+    const int32_t single = dtype == DType::kFloat32 ? 1 : 0;
+    check_cuda(CudaLibrary::open(library).api().peak(device, single, &rate_, &error), error);
+  }
+
+  Napi::Value result(Napi::Env env) override { return Napi::Number::New(env, rate_); }
+
+ private:
+  double rate_ = 0;
+};
+
 Napi::Array describe_devices(Napi::Env env, const TensimCudaApi& api) {
   TensimCudaError error{};
   std::int32_t count = 0;
@@ -143,6 +163,14 @@ Napi::Value cuda_prepare_call(const Napi::CallbackInfo& info) {
 Napi::Value cuda_dispose(const Napi::CallbackInfo& info) {
   pointer_of(info[0]).reset();
   return info.Env().Undefined();
+}
+
+Napi::Value cuda_peak_call(const Napi::CallbackInfo& info) {
+  auto call = std::make_unique<PeakCall>(ControlHandle::unwrap(info[3]), 1);
+  call->library = read_string(info[0], "library");
+  call->device = static_cast<int>(read_size(info[1], "device"));
+  call->dtype = read_dtype(info[2]);
+  return Environment::of(info.Env()).start(info.Env(), std::move(call));
 }
 
 Napi::Value cuda_gram_tile_call(const Napi::CallbackInfo& info) {

@@ -81,6 +81,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("cudaDevices", Napi::Function::New<cuda_devices>(env, "cudaDevices"));
   exports.Set("cudaPrepare", Napi::Function::New<cuda_prepare_call>(env, "cudaPrepare"));
   exports.Set("cudaDispose", Napi::Function::New<cuda_dispose>(env, "cudaDispose"));
+  exports.Set("cudaPeak", Napi::Function::New<cuda_peak_call>(env, "cudaPeak"));
   exports.Set("cudaGramTile", Napi::Function::New<cuda_gram_tile_call>(env, "cudaGramTile"));
   exports.Set("gemmWorkspace", Napi::Function::New<gemm_workspace_of>(env, "gemmWorkspace"));
   exports.Set("speed", Napi::Function::New<speed>(env, "speed"));

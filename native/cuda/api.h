@@ -4,6 +4,7 @@
 #include <new>
 
 #include "interface.h"
+#include "peak_kernel.h"
 #include "tile.h"
 
 namespace tensim::cuda {
@@ -72,9 +73,17 @@ struct Api {
     });
   }
 
+  static TensimCudaStatus peak(int32_t device, int32_t single, double* rate, TensimCudaError* error) {
+    return guard(error, [&] {
+      Device& own = Device::at(device);
+      own.use();
+      *rate = single != 0 ? measure_peak<float>(own) : measure_peak<double>(own);
+    });
+  }
+
   static const TensimCudaApi* table() {
-    static const TensimCudaApi api = {TENSIM_CUDA_VERSION, sizeof(TensimCudaApi), device_count, device_info,
-                                      model_create,        model_destroy,         gram_products};
+    static const TensimCudaApi api = {TENSIM_CUDA_VERSION, sizeof(TensimCudaApi), device_count,  device_info,
+                                      model_create,        model_destroy,         gram_products, peak};
     return &api;
   }
 };

@@ -2,35 +2,21 @@
 
 #include <cuda_runtime.h>
 
+#include <cstdio>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "device.h"
 #include "grid.h"
+#include "pinned_memory.h"
 
 namespace tensim::cuda {
 
-inline void check(cudaError_t status, const char* what) {
-  if (status == cudaSuccess) return;
-  cudaGetLastError();  // forgets it, unless the device is lost for good
-  const std::string message = std::string(what) + ": " + cudaGetErrorString(status);
-  switch (status) {
-    case cudaErrorMemoryAllocation:
-      throw DeviceError(TENSIM_CUDA_OUT_OF_MEMORY, message);
-    case cudaErrorNoDevice:
-    case cudaErrorInsufficientDriver:
-    case cudaErrorInitializationError:
-    case cudaErrorDevicesUnavailable:
-    case cudaErrorNoKernelImageForDevice:
-      throw DeviceError(TENSIM_CUDA_UNAVAILABLE, message);
-    default:
-      throw DeviceError(TENSIM_CUDA_FAILED, message);
-  }
-}
-
-// A GPU (device.h). Everything goes through its default stream, so that calls are carried out one after the other.
+// A GPU (device.h), with a stream for kernels and one for copies, so that models come while others are multiplied. Neither is ever destroyed.
 class CudaDevice {
  public:
   const LaunchLimits limits;
@@ -75,28 +61,85 @@ class CudaDevice {
     info.total_memory = total_memory;
   }
 
+  std::uint64_t processors() const { return processors_; }
+
+  // Memory comes from the device's pool and is kept there for the next launch, up to kKept of it.
   void* allocate(std::size_t bytes) {
     void* memory = nullptr;
-    check(cudaMalloc(&memory, bytes), "allocating device memory");
+    check(cudaMallocAsync(&memory, bytes, copies_), "allocating device memory");
     return memory;
   }
-  void release(void* memory) noexcept { cudaFree(memory); }
+  void release(void* memory) noexcept { cudaFreeAsync(memory, work_); }
+  using HostMemory = PinnedMemory::Block;
   void upload(void* to, const void* from, std::size_t bytes) {
-    check(cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice), "copying to the device");
+    const HostMemory block = pinned_.take(bytes);
+    std::memcpy(block.data(), from, bytes);
+    check(cudaMemcpyAsync(to, block.data(), bytes, cudaMemcpyHostToDevice, copies_), "copying to the device");
+    check(cudaStreamSynchronize(copies_), "copying to the device");
   }
-  void download(void* to, const void* from, std::size_t bytes) {
-    check(cudaMemcpy(to, from, bytes, cudaMemcpyDeviceToHost), "copying from the device");
+
+  class Moment {
+   public:
+    Moment() = default;
+    explicit Moment(cudaStream_t stream) {
+      cudaEvent_t event;
+      check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "marking a moment");
+      event_.reset(event);
+      check(cudaEventRecord(event, stream), "marking a moment");
+    }
+    void wait() const { check(cudaEventSynchronize(event_.get()), "waiting for the device"); }
+    void hold(cudaStream_t stream) const { check(cudaStreamWaitEvent(stream, event_.get()), "waiting for a moment"); }
+
+   private:
+    struct Destroy {
+      void operator()(cudaEvent_t event) const { cudaEventDestroy(event); }
+    };
+    std::unique_ptr<std::remove_pointer_t<cudaEvent_t>, Destroy> event_;
+  };
+
+  static constexpr std::uint64_t kPeakRounds = 40000;
+  Moment moment() { return Moment(work_); }
+  HostMemory download(const void* from, std::size_t bytes, const Moment& after) {
+    HostMemory block = pinned_.take(bytes);
+    after.hold(copies_);
+    check(cudaMemcpyAsync(block.data(), from, bytes, cudaMemcpyDeviceToHost, copies_), "copying from the device");
+    check(cudaStreamSynchronize(copies_), "copying from the device");
+    return block;
   }
   template <class Kernel>
   void launch(std::uint64_t blocks, const typename Kernel::Arguments& arguments) {
     if (blocks > INT32_MAX) throw DeviceError(TENSIM_CUDA_INVALID, "too many blocks for one launch");
-    run_on_device<Kernel><<<static_cast<unsigned>(blocks), Kernel::kThreads>>>(arguments);
+    constexpr std::size_t kShared = sizeof(typename Kernel::Shared), kAlways = std::size_t{48} << 10;
+    if (kShared > kAlways) {
+      check(cudaFuncSetAttribute(run_on_device<Kernel>, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared),
+            "asking for shared memory");
+    }
+    Moment(copies_).hold(work_);  // what was allocated there is there
+    run_on_device<Kernel><<<static_cast<unsigned>(blocks), Kernel::kThreads, kShared, work_>>>(arguments);
     check(cudaGetLastError(), "launching a kernel");
   }
 
  private:
-  explicit CudaDevice(int number) : number_(number) {}
+  // Freed memory that stays with this process.
+  static constexpr std::uint64_t kKept = std::uint64_t{1} << 30;
+
+  explicit CudaDevice(int number) : number_(number) {
+    use();
+    int processors = 0;
+    check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, number), "asking for multiprocessors");
+    processors_ = static_cast<std::uint64_t>(processors);
+    check(cudaStreamCreateWithFlags(&work_, cudaStreamNonBlocking), "making a stream");
+    check(cudaStreamCreateWithFlags(&copies_, cudaStreamNonBlocking), "making a stream");
+    cudaMemPool_t pool;
+    std::uint64_t kept = kKept;
+    check(cudaDeviceGetDefaultMemPool(&pool, number), "asking for the memory pool");
+    check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &kept), "setting up the memory pool");
+  }
+
   const int number_;
+  std::uint64_t processors_ = 0;
+  cudaStream_t work_, copies_;
+  PinnedMemory pinned_;
 };
 
 }  // namespace tensim::cuda

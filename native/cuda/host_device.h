@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 #include "device.h"
 #include "grid.h"
@@ -17,6 +18,7 @@ class HostDevice {
   LaunchLimits limits;
   ThreadOrder order = ThreadOrder::kForward;
   std::size_t limit = SIZE_MAX;  // bytes that may be allocated at a time
+  static std::uint64_t processors() { return 3; }
   std::size_t used() const { return used_; }
 
   static int count() { return 1; }
@@ -50,7 +52,25 @@ class HostDevice {
     std::free(block);
   }
   void upload(void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); }
-  void download(void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); }
+  static constexpr std::uint64_t kPeakRounds = 10;
+  struct Moment {
+    static void wait() {}
+  };
+  static Moment moment() { return {}; }
+  class HostMemory {
+   public:
+    explicit HostMemory(std::size_t bytes) : bytes_(bytes) {}
+    void* data() { return bytes_.data(); }
+    const void* data() const { return bytes_.data(); }
+
+   private:
+    std::vector<unsigned char> bytes_;
+  };
+  HostMemory download(const void* from, std::size_t bytes, const Moment&) {
+    HostMemory memory(bytes);
+    if (bytes > 0) std::memcpy(memory.data(), from, bytes);
+    return memory;
+  }
   template <class Kernel>
   void launch(std::uint64_t blocks, const typename Kernel::Arguments& arguments) {
     run_on_host<Kernel>(blocks, arguments, order);

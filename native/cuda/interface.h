@@ -6,9 +6,11 @@
 #include <stdint.h>
 
 /* Raised by one with every change below. */
-#define TENSIM_CUDA_VERSION 1u
+#define TENSIM_CUDA_VERSION 2u
 #define TENSIM_CUDA_SYMBOL "tensim_cuda_api"
 #define TENSIM_CUDA_TEXT 256
+/* Segments of vectors begin and end at multiples of so many elements; zeros fill them up. */
+#define TENSIM_CUDA_ALIGN 4
 
 #ifdef __cplusplus
 extern "C" {
@@ -44,6 +46,10 @@ typedef struct TensimCudaSource {
   const double* down;         /* (outputs, units) */
   uint64_t length;            /* of the vector; 0: none, which counts as zero */
   const void* vector;         /* `length` floats if `single`, else doubles */
+
+  /* Not 0: the quadratic part is to be expanded. Then what is kept is one vector, of so many elements per output: its packed form
+     (native/gaussian/dense_form.h), the `depth` elements that `vector` has of it, if any, and zeros. */
+  uint64_t form_stride;
 } TensimCudaSource;
 
 /* A model on a device, with what it takes there. */
@@ -61,7 +67,8 @@ typedef struct TensimCudaTile {
   /* (rows, columns, outputs): Σ_hk D_ch D'_ck [(L_h·L'_k)(R_h·R'_k) + (L_h·R'_k)(R_h·L'_k)] */
   double* quadratic;
 
-  /* (rows, columns, segments): products of the elements [offsets[s], offsets[s + 1]) of the vectors. Null: not wanted. */
+  /* (rows, columns, segments): products of the elements [offsets[s], offsets[s + 1]) of the vectors, which are multiples of
+     TENSIM_CUDA_ALIGN. Null: not wanted. */
   double* linear;
   const uint64_t* offsets; /* segments + 1 of them */
   uint64_t segments;
@@ -79,6 +86,8 @@ typedef struct TensimCudaApi {
                                    TensimCudaError* error);
   void (*model_destroy)(TensimCudaModel* model);
   TensimCudaStatus (*gram_products)(const TensimCudaTile* tile, TensimCudaError* error);
+  /* What products of floats, if `single`, or of doubles reach on registers alone, in flops per second. */
+  TensimCudaStatus (*peak)(int32_t device, int32_t single, double* rate, TensimCudaError* error);
 } TensimCudaApi;
 
 typedef const TensimCudaApi* (*TensimCudaEntry)(void);

@@ -20,45 +20,54 @@ TensimCudaSource vector_source(std::size_t outputs, const std::vector<T>& vector
   return source;
 }
 
-// The vector of every output of a chain, one after the other: w_c, or nothing at all where all are zero; by the route kDense the packed form
-// of the output (gaussian/dense_form.h) and then w_c, so that one product gives both.
+std::size_t aligned(std::size_t size) {
+  return (size + TENSIM_CUDA_ALIGN - 1) / TENSIM_CUDA_ALIGN * TENSIM_CUDA_ALIGN;
+}
+
+// w_c of every output, one after the other and filled up to `stride`; nothing at all where all are zero.
 template <class T>
-std::vector<T> chain_vector(const Context& context, const QuadraticMap& map, Route route,
-                            const AlignedBuffer<double>& linear) {
-  if (route != Route::kDense) return {linear.data(), linear.data() + linear.size()};
-  const AlignedBuffer<T> forms = dense_form<T>(context, map);
-  const std::size_t size = dense_form_size(map.inputs), stride = size + map.inputs;
+std::vector<T> linear_vector(const QuadraticMap& map, const AlignedBuffer<double>& linear, std::size_t stride) {
+  if (linear.empty()) return {};
   std::vector<T> vector(map.outputs * stride, T(0));
   for (std::size_t c = 0; c < map.outputs; ++c) {
-    std::copy_n(forms.data() + c * size, size, vector.data() + c * stride);
-    if (linear.empty()) continue;
-    std::transform(linear.data() + c * map.inputs, linear.data() + (c + 1) * map.inputs,
-                   vector.data() + c * stride + size, [](double x) { return static_cast<T>(x); });
+    std::transform(linear.data() + c * map.inputs, linear.data() + (c + 1) * map.inputs, vector.data() + c * stride,
+                   [](double x) { return static_cast<T>(x); });
   }
   return vector;
+}
+
+// The elements as the library wants them, row after row, copied only if they are not so already.
+const double* contiguous(const MatrixView& view, Matrix<double>& copy) {
+  const auto columns = static_cast<std::ptrdiff_t>(view.columns);
+  if (view.dtype == DType::kFloat64 && view.column_stride == 1 && view.row_stride == columns) {
+    return static_cast<const double*>(view.data);
+  }
+  copy = Matrix<double>::copy(view);
+  return copy.data();
 }
 
 template <class T>
 std::shared_ptr<CudaModel> prepare_as(const Context& context, const TensimCudaApi& api, int device,
                                       const QuadraticMap& map, Route route) {
   Moments parts = moments(context, map);
-  const std::vector<T> vector = chain_vector<T>(context, map, route, parts.linear);
+  // By the route kDense the library keeps the form and w_c of an output beside each other, so that one product gives both.
+  const bool dense = route == Route::kDense;
+  const std::size_t form = dense ? dense_form_size(map.inputs) : 0, stride = aligned(form + map.inputs);
+  const std::vector<T> vector = linear_vector<T>(map, parts.linear, dense ? map.inputs : stride);
   TensimCudaSource source = vector_source(map.outputs, vector);
-  if (route == Route::kFactor) source.depth = map.inputs;
-  Matrix<double> left, right, down;
-  if (map.block && route == Route::kFactor) {
-    left = Matrix<double>::copy(map.left.view);
-    right = Matrix<double>::copy(map.right.view);
-    down = Matrix<double>::copy(map.down.view);
-    source.units = left.rows;
-    source.left = left.data();
-    source.right = right.data();
-    source.down = down.data();
+  source.depth = map.inputs;
+  source.form_stride = dense ? stride : 0;
+  Matrix<double> copies[3];
+  if (map.block) {
+    source.units = map.left.view.rows;
+    source.left = contiguous(map.left.view, copies[0]);
+    source.right = contiguous(map.right.view, copies[1]);
+    source.down = contiguous(map.down.view, copies[2]);
   }
   context.control.throw_if_aborted();
   auto model = std::make_shared<CudaModel>(api, device, source);
-  const std::size_t stride = vector.empty() ? 0 : vector.size() / map.outputs;
-  for (std::size_t c = 0; stride > 0 && c <= map.outputs; ++c) model->offsets.push_back(c * stride);
+  const bool vectors = (dense || !vector.empty()) && stride > 0;
+  for (std::size_t c = 0; vectors && c <= map.outputs; ++c) model->offsets.push_back(c * stride);
   model->route = route;
   model->inputs = map.inputs;
   model->block = map.block;
@@ -76,6 +85,7 @@ std::shared_ptr<CudaModel> prepare_features_as(const TensimCudaApi& api, int dev
     visit(segment, [&](const auto* data) {
       std::transform(data, data + segment.rows, std::back_inserter(vector), [](auto x) { return static_cast<T>(x); });
     });
+    vector.resize(aligned(vector.size()), T(0));
     offsets.push_back(vector.size());
   }
   auto model = std::make_shared<CudaModel>(api, device, vector_source(segments.size(), vector));

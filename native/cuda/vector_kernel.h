@@ -1,100 +1,106 @@
 #pragma once
 
-#include "grid.h"
+#include "interface.h"
+#include "tile_product.h"
 
 namespace tensim::cuda {
 
-// Models along the side of a block of products, elements staged at a time, stages that float32 sums in float32, and elements of a part.
-constexpr unsigned kVectorSide = 32;
-constexpr unsigned kVectorStage = 32;
-constexpr unsigned kVectorStagesInSingle = 8;
-constexpr std::uint64_t kVectorPart = 8192;
+// Models along the side of a block of products. Vectors are cut at multiples of kVectorAlign elements, where 16 bytes
+// begin in either type.
+constexpr unsigned kVectorSide = kTileRows;
+constexpr std::uint64_t kVectorAlign = TENSIM_CUDA_ALIGN;
 
-// Products of plain vectors, or of packed symmetric forms, of up to 32 row models with up to 32 column models: a tile of a symmetric rank-k
-// product. A block takes one part of at most kVectorPart elements, so that few models with long vectors occupy the device as well; the parts
-// are added up in order by the sum kernel. 16×16 threads have the models {y, y + 16} × {x, x + 16} each.
+// Products of plain vectors, or of packed symmetric forms, of up to 128 row models with up to 128 column models: a tile of a symmetric rank-k
+// product. A piece of work is one part of the vectors, so that few models with long ones occupy the device as well; the
+// parts are added up in order by the sum kernel. A model is a row of tile_product.h: its vector is brought into chunks on its way into shared
+// memory.
 template <class T>
 struct VectorKernel {
-  static constexpr unsigned kSide = 16;
-  static constexpr unsigned kThreads = kSide * kSide;
+  using Product = TileProduct<T>;
+  static constexpr unsigned kThreads = Product::kThreads;
+  using Shared = typename Product::Shared;
 
   struct Work {
     std::uint32_t row, column;  // the first of each
-    std::uint64_t begin, end;   // elements
+    std::uint64_t begin, end;   // elements, multiples of kVectorAlign
   };
 
   struct Arguments {
     const T *const *rows, *const *columns;  // null: a vector of zeros
     std::uint32_t row_count, column_count;
-    const Work* work;  // one per block
-    double* sums;      // (blocks, kVectorSide, kVectorSide)
-  };
-
-  struct Shared {
-    T a[kVectorSide][kVectorStage + 1], b[kVectorSide][kVectorStage + 1];  // one more: a column lies in different banks
+    const Work* work;
+    std::uint64_t work_count;
+    double* sums;  // (work, kVectorSide, kVectorSide)
   };
 
   struct Registers {
-    T products[2][2];
-    double wide[2][2];
+    typename Product::Registers product;
   };
-
-  TENSIM_KERNEL static void widen(Registers& own) {
-    TENSIM_UNROLL
-    for (unsigned n = 0; n < 4; ++n) {
-      own.wide[n / 2][n % 2] += static_cast<double>(own.products[n / 2][n % 2]);
-      own.products[n / 2][n % 2] = T(0);
-    }
-  }
-
-  // Element k of a model, where there is one.
-  TENSIM_KERNEL static T element(const T* const* models, std::uint32_t count, std::uint32_t model, std::uint64_t k,
-                                 std::uint64_t end) {
-    if (model >= count || k >= end) return T(0);
-    const T* const vector = models[model];
-    return vector == nullptr ? T(0) : vector[k];
-  }
 
   template <class Block>
   TENSIM_KERNEL static void run(Block& block, Shared& shared, const Arguments& arguments) {
-    const Work work = arguments.work[block.index];
-    block.each_thread([&](unsigned, Registers& own) {
-      for (unsigned n = 0; n < 4; ++n) {
-        own.products[n / 2][n % 2] = T(0);
-        own.wide[n / 2][n % 2] = 0;
-      }
-    });
-    for (std::uint64_t k = work.begin; k < work.end; k += kVectorStage) {
-      block.each_thread([&](unsigned thread, Registers&) {
-        const unsigned step = thread % kVectorStage;
-        for (unsigned model = thread / kVectorStage; model < kVectorSide; model += kThreads / kVectorStage) {
-          shared.a[model][step] = element(arguments.rows, arguments.row_count, work.row + model, k + step, work.end);
-          shared.b[model][step] =
-              element(arguments.columns, arguments.column_count, work.column + model, k + step, work.end);
-        }
-      });
-      const bool full =
-          sizeof(T) < sizeof(double) && ((k - work.begin) / kVectorStage + 1) % kVectorStagesInSingle == 0;
-      block.each_thread([&](unsigned thread, Registers& own) {
-        const unsigned x = thread % kSide, y = thread / kSide;
-        TENSIM_UNROLL
-        for (unsigned step = 0; step < kVectorStage; ++step) {
-          const T a[2] = {shared.a[y][step], shared.a[y + kSide][step]};
-          const T b[2] = {shared.b[x][step], shared.b[x + kSide][step]};
-          TENSIM_UNROLL
-          for (unsigned n = 0; n < 4; ++n) own.products[n / 2][n % 2] += a[n / 2] * b[n % 2];
-        }
-        if (full) widen(own);
-      });
-    }
-    block.each_thread([&](unsigned thread, Registers& own) {
-      widen(own);
-      double* const sums = arguments.sums + block.index * kVectorSide * kVectorSide;
+    for (std::uint64_t w = block.index; w < arguments.work_count; w += block.count) {
+      const Work work = arguments.work[w];
+      const std::uint64_t stages = (work.end - work.begin + kStage<T> - 1) / kStage<T>;
+      Product::clear(block);
       TENSIM_UNROLL
-      for (unsigned n = 0; n < 4; ++n) {
-        sums[(thread / kSide + n / 2 * kSide) * kVectorSide + thread % kSide + n % 2 * kSide] = own.wide[n / 2][n % 2];
+      for (unsigned n = 0; n < kStages; ++n) fetch(block, shared, arguments, work, stages, n, n);
+      block.template wait<kStages - 1>();
+      Product::begin(block, shared, 0);
+      unsigned slot = 0;
+      for (std::uint64_t stage = 0; stage < stages; ++stage) {
+        Product::add(block, shared, slot, [&] {
+          block.template wait<kStages - 2>();
+          fetch(block, shared, arguments, work, stages, stage + kStages, slot);
+        });
+        slot = slot + 1 == kStages ? 0 : slot + 1;
       }
+      block.each_thread([&](unsigned thread, Registers& own) { store(arguments, w, thread, own.product); });
+    }
+  }
+
+ private:
+  // Begins to copy a stage, with zeros where there is no model or its part has ended.
+  template <class Block>
+  TENSIM_KERNEL static void fetch(Block& block, Shared& shared, const Arguments& arguments, const Work& work,
+                                  std::uint64_t stages, std::uint64_t stage, unsigned slot) {
+    block.alone([&](unsigned thread, Registers&) {
+      if (stage < stages) {
+        const unsigned panel = thread / kWarp, g = thread % kWarp / 4, t = thread % 4;
+        const bool row_side = panel < kTilePanels;
+        const T* const* const vectors = row_side ? arguments.rows : arguments.columns;
+        const std::uint32_t count = row_side ? arguments.row_count : arguments.column_count;
+        const std::uint32_t first = (row_side ? work.row : work.column) + panel % kTilePanels * kPanelRows;
+        TENSIM_UNROLL
+        for (unsigned n = 0; n < kPanelRows / 8; ++n) {
+          const unsigned row = 8 * n + g;
+          const T* const vector = first + row < count ? vectors[first + row] : nullptr;
+          TENSIM_UNROLL
+          for (unsigned m = 0; m < kStage<T> / kPiece<T> / 4; ++m) {
+            const unsigned step = m / Product::kPieces, p = m % Product::kPieces * 4 + t;
+            const std::uint64_t k = work.begin + stage * kStage<T> + step * kStep + p * kPiece<T>;
+            const bool zero = vector == nullptr || k >= work.end;
+            const void* const from = zero ? static_cast<const void*>(arguments.work) : vector + k;
+            auto& pair = shared.stages[slot][panel][step * kStepPairs<T> + place_of(row / 2, p)];
+            block.template copy<kPieceBytes>(pair.elements[row % 2], from, zero);
+          }
+        }
+      }
+      block.commit();
     });
+  }
+
+  TENSIM_KERNEL static void store(const Arguments& arguments, std::uint64_t w, unsigned thread,
+                                  typename Product::Registers& own) {
+    double* const sums = arguments.sums + w * kVectorSide * kVectorSide;
+    const unsigned g = thread % kWarp / 4, t = thread % 4;
+    TENSIM_UNROLL
+    for (unsigned n = 0; n < Product::kRowTiles * Product::kColumnTiles * 4; ++n) {
+      const unsigned i = n / (Product::kColumnTiles * 4), j = n / 4 % Product::kColumnTiles, s = n % 4 / 2;
+      const unsigned row = 2 * Product::warp_y(thread) * kPanelRows + 2 * (8 * i + g) + s;
+      const unsigned column = Product::warp_x(thread) * kPanelRows + 2 * (4 * j + t) + n % 2;
+      sums[row * kVectorSide + column] = static_cast<double>(Product::products(own, i, j)[n % 4]);
+    }
   }
 };
 

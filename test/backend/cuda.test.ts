@@ -1,20 +1,32 @@
-// The CUDA backend above its kernels: a library of the same interface stands in, whose device is the host. Nothing here runs on a GPU.
+// The CUDA backend above its kernels: everywhere with a library of the same interface whose device is the host, and where there is a GPU with it
+// as well.
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { loadAddon } from '../../lib/backend/addon.js';
+import { loadCuda } from '../../lib/backend/cuda.js';
 import { probeCuda } from '../../lib/backend/cuda_probe.js';
 import { backends, selectBackend } from '../../lib/backend/select.js';
-import { createModel, type Model, similarity, similarityMatrix, tensor } from '../../lib/index.js';
+import { createModel, type MatrixOptions, type Model, similarity, similarityMatrix, tensor } from '../../lib/index.js';
 import { tensim } from '../cli/run.js';
 import { buildEmulatedLibrary } from '../support/emulated_library.js';
 
 const addon = loadAddon();
 const emulated = 'addon' in addon && process.platform === 'linux' ? buildEmulatedLibrary() : undefined;
 
-/** A network of one block on 6 inputs, with biases, `units` hidden units and 3 outputs; different for every seed. */
-function network(seed: number, units = 9): Model {
+const SMALL = { inputs: 6, width: 5, outputs: 3 };
+/** Of several stages of the kernels, panels and octets of outputs. */
+const LARGE = { inputs: 131, width: 140, outputs: 19 };
+
+interface Sizes {
+  readonly inputs: number;
+  readonly width: number;
+  readonly outputs: number;
+}
+
+/** A network of one block behind a linear layer, with biases and `units` hidden units; different for every seed. */
+function network(seed: number, units = 9, { inputs, width, outputs }: Sizes = SMALL): Model {
   let state = seed;
   const numbers = (count: number) =>
     Float64Array.from({ length: count }, () => {
@@ -25,17 +37,20 @@ function network(seed: number, units = 9): Model {
   return createModel({
     label: `network ${seed}`,
     layers: [
-      { type: 'linear', weight: matrix(5, 6) },
+      { type: 'linear', weight: matrix(width, inputs) },
       {
         type: 'bilinear',
-        left: matrix(units, 5),
-        right: matrix(units, 5),
+        left: matrix(units, width),
+        right: matrix(units, width),
         leftBias: tensor(numbers(units), [units]),
-        down: matrix(3, units),
+        down: matrix(outputs, units),
       },
     ],
   });
 }
+
+const gpu = (await backends()).some(({ name, available }) => name === 'cuda' && available);
+const places = [...(emulated === undefined ? [] : ['an emulated device']), ...(gpu ? ['a GPU'] : [])];
 
 const reasonOf = async () => (await backends()).find(({ name }) => name === 'cuda')!.reason;
 
@@ -72,7 +87,7 @@ describe('a library that cannot be used', () => {
   });
 
   it.skipIf(emulated === undefined).each([
-    ['version', /has version 2 of the interface, and version 1 is needed$/],
+    ['version', /has version 3 of the interface, and version 2 is needed$/],
     ['functions', /does not have the functions of the version that it says it has$/],
     ['no devices', /^there is no CUDA device$/],
     ['crash', /^trying it out ended with SIGSEGV$/],
@@ -98,20 +113,40 @@ describe('a library that cannot be used', () => {
   });
 });
 
-describe.skipIf(emulated === undefined)('the backend on an emulated device', () => {
+describe.each(places)('the backend on %s', (place) => {
   const unequal = [network(1), network(2, 40), network(3, 33)];
   const [first, second] = unequal as [Model, Model, Model];
 
-  beforeEach(() => vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy()));
+  beforeEach(() => {
+    if (place === 'an emulated device') vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
+  });
 
   it('is available, described, and never chosen unasked', async () => {
     const report = (await backends()).find(({ name }) => name === 'cuda')!;
     expect(report).toMatchObject({ available: true, reason: null, selected: false });
-    expect(report.details).toMatchObject({ device: 'host emulation', status: expect.stringContaining('by name') });
+    expect(report.details).toMatchObject({ device: expect.any(String), status: expect.stringContaining('by name') });
+    expect(report.details.device === 'host emulation').toBe(place === 'an emulated device');
     expect(selectBackend('auto', 'one-block').name).toBe('native');
     vi.stubEnv('TENSIM_BACKEND', 'cuda');
     expect((await backends()).find(({ selected }) => selected)!.name).toBe('cuda');
   });
+
+  const checkAgainstNative = async (models: Model[], options: MatrixOptions, tolerance: number) => {
+    const wanted = await similarityMatrix(models, { ...options, perOutput: true, backend: 'native' });
+    const found = await similarityMatrix(models, { ...options, perOutput: true, backend: 'cuda' });
+    expect(found.backend).toBe('cuda');
+    expect(found.route).toBe(options.measure === 'weights' ? null : options.route);
+    const norm = (i: number) => Math.sqrt(wanted.gram[i]![i]!);
+    for (const i of models.keys()) {
+      for (const j of models.keys()) {
+        const differences = [
+          found.gram[i]![j]! - wanted.gram[i]![j]!,
+          ...wanted.perOutput!.gram.map((slice, c) => found.perOutput!.gram[c]![i]![j]! - slice[i]![j]!),
+        ];
+        for (const difference of differences) expect(Math.abs(difference)).toBeLessThan(tolerance * norm(i) * norm(j));
+      }
+    }
+  };
 
   it.each([
     ['gaussian', 'factor', 'float64', 1e-12],
@@ -124,21 +159,17 @@ describe.skipIf(emulated === undefined)('the backend on an emulated device', () 
     ['weights', 'auto', 'float32', 1e-5],
   ] as const)('gives the numbers of the native backend: %s, route %s, %s', async (measure, route, dtype, tolerance) => {
     const models = measure === 'weights' ? [network(1), network(2), network(3)] : unequal;
-    const options = { measure, dtype, route, perOutput: true };
-    const wanted = await similarityMatrix(models, { ...options, backend: 'native' });
-    const found = await similarityMatrix(models, { ...options, backend: 'cuda' });
-    expect(found.backend).toBe('cuda');
-    expect(found.route).toBe(measure === 'weights' ? null : route);
-    const norm = (i: number) => Math.sqrt(wanted.gram[i]![i]!);
-    for (const i of models.keys()) {
-      for (const j of models.keys()) {
-        const differences = [
-          found.gram[i]![j]! - wanted.gram[i]![j]!,
-          ...wanted.perOutput!.gram.map((slice, c) => found.perOutput!.gram[c]![i]![j]! - slice[i]![j]!),
-        ];
-        for (const difference of differences) expect(Math.abs(difference)).toBeLessThan(tolerance * norm(i) * norm(j));
-      }
-    }
+    await checkAgainstNative(models, { measure, dtype, route }, tolerance);
+  });
+
+  it.each([
+    ['factor', 'float64', 1e-12],
+    ['factor', 'float32', 1e-5],
+    ['dense', 'float64', 1e-12],
+    ['dense', 'float32', 1e-5],
+  ] as const)('gives them for large models too: route %s, %s', async (route, dtype, tolerance) => {
+    const models = [20, 37, 70].map((units, i) => network(i + 1, units, LARGE));
+    await checkAgainstNative(models, { dtype, route }, tolerance);
   });
 
   it('plans no route that it does not know', async () => {
@@ -157,8 +188,7 @@ describe.skipIf(emulated === undefined)('the backend on an emulated device', () 
     await expect(similarity(first, second, { ...options, method: 'closure' })).rejects.toMatchObject(refusal);
   });
 
-  it('says MEMORY_LIMIT when the device has too little', async () => {
-    vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
+  it.runIf(place === 'an emulated device')('says MEMORY_LIMIT when the device has too little', async () => {
     vi.stubEnv('TENSIM_TEST_FAULT', 'small memory');
     await expect(similarityMatrix(unequal, { backend: 'cuda', route: 'factor' })).rejects.toMatchObject({
       code: 'MEMORY_LIMIT',
@@ -176,6 +206,11 @@ describe.skipIf(emulated === undefined)('the backend on an emulated device', () 
     await expect(running).rejects.toBe(reason);
   });
 
+  it.each(['float64', 'float32'] as const)('measures the rate of the device in %s', async (dtype) => {
+    const load = loadCuda();
+    expect('backend' in load && (await load.backend.peak(dtype))).toBeGreaterThan(0);
+  });
+
   it('refuses models of other backends and models that are gone', async () => {
     const cuda = selectBackend('cuda');
     const source = { kind: 'features', segments: [Float64Array.of(1, 2)] } as const;
@@ -185,11 +220,14 @@ describe.skipIf(emulated === undefined)('the backend on an emulated device', () 
       await selectBackend('native').prepare(source, 'float64'),
     ];
     expect((await cuda.gramTile(job, [own], [own])).total).toEqual(Float64Array.of(5));
-    expect(own.bytes).toBe(16);
+    expect(own.bytes).toBe(32); // filled up to four elements
     await expect(cuda.gramTile(job, [foreign], [foreign])).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
-    vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
-    const elsewhere = await selectBackend('cuda').prepare(source, 'float64');
-    await expect(cuda.gramTile(job, [elsewhere], [elsewhere])).rejects.toThrow(/another library/);
+    if (place === 'an emulated device') {
+      vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
+      const elsewhere = await selectBackend('cuda').prepare(source, 'float64');
+      await expect(cuda.gramTile(job, [elsewhere], [elsewhere])).rejects.toThrow(/another library/);
+      elsewhere.dispose();
+    }
     own.dispose();
     own.dispose();
     expect(own.bytes).toBe(0);

@@ -194,14 +194,15 @@ TEST(cuda_products_of_vectors_agree_with_those_of_the_cpu) {
   }
 }
 
-TEST(cuda_tiles_do_not_depend_on_the_order_of_threads_nor_on_other_models_nor_on_what_shares_a_launch) {
+template <class T>
+void check_bits(Route route) {
   Alone alone;
   Random random(8);
   std::vector<CudaModelPointer> models;
   for (std::size_t i = 0; i < 3; ++i) {
     const Chain chain(random, 70, 40 + 10 * i, 5, true);
-    models.push_back(prepare_cuda(alone.context, api(), 0, DType::kFloat32, fold(alone.context, chain.layers(), {}, 70),
-                                  Route::kFactor, 1));
+    models.push_back(prepare_cuda(alone.context, api(), 0, DTypeOf<T>::value,
+                                  fold(alone.context, chain.layers(), {}, 70), route, 1));
   }
   const GramJob job{Measure::kGaussian, false, true};
   const GramTile forward = cuda_gram_tile(alone.context, api(), job, pointers(models), pointers(models));
@@ -217,6 +218,47 @@ TEST(cuda_tiles_do_not_depend_on_the_order_of_threads_nor_on_other_models_nor_on
   HostDevice::at(0).limits = {};
   const GramTile one = cuda_gram_tile(alone.context, api(), job, {models[2].get()}, {models[1].get()});
   CHECK(one.total[0] == forward.total[7]);
+}
+
+TEST(cuda_tiles_do_not_depend_on_the_order_of_threads_nor_on_other_models_nor_on_what_shares_a_launch) {
+  for (Route route : {Route::kFactor, Route::kDense}) {
+    check_bits<double>(route);
+    check_bits<float>(route);
+  }
+}
+
+TEST(cuda_tiles_of_many_models_agree_whatever_their_panels_share) {
+  Alone alone;
+  Random random(33);
+  constexpr std::size_t kModels = 40;  // more than one square has
+  std::vector<std::unique_ptr<PreparedModel<double>>> on_cpu;
+  std::vector<CudaModelPointer> on_device;
+  for (std::size_t i = 0; i < kModels; ++i) {
+    const Chain chain(random, 20, i % 7 == 3 ? 0 : 5 + 11 * (i % 6), 3, i % 2 == 0);
+    const QuadraticMap map = fold(alone.context, chain.layers(), {}, 20);
+    on_cpu.push_back(std::make_unique<PreparedModel<double>>(prepare<double>(alone.context, map)));
+    on_device.push_back(prepare_cuda(alone.context, api(), 0, DType::kFloat64, map, Route::kFactor, 1));
+  }
+  for (bool symmetric : {true, false}) {
+    const GramJob job{Measure::kGaussian, symmetric, true};
+    const GramTile wanted = gram_tile<double>(alone.context, job, pointers(on_cpu), pointers(on_cpu));
+    const GramTile found = cuda_gram_tile(alone.context, api(), job, pointers(on_device), pointers(on_device));
+    for (std::size_t i = 0; i < kModels; ++i) {
+      for (std::size_t j = 0; j < kModels; ++j) {
+        const double norms = std::sqrt(wanted.total[i * (kModels + 1)] * wanted.total[j * (kModels + 1)]);
+        CHECK_CLOSE(found.total[i * kModels + j], wanted.total[i * kModels + j], 1e-13, norms);
+      }
+    }
+  }
+}
+
+TEST(cuda_peaks_are_rates) {
+  for (int single : {0, 1}) {
+    double rate = 0;
+    TensimCudaError error{};
+    check_cuda(api().peak(0, single, &rate, &error), error);
+    CHECK(rate > 0);
+  }
 }
 
 TEST(cuda_work_that_is_aborted_or_out_of_memory_ends_with_that_and_gives_everything_back) {

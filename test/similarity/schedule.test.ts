@@ -129,6 +129,9 @@ describe('the size of tiles', () => {
     expect(tileSize(4e8, 0)).toBe(16);
     expect(tileSize(1, 0)).toBe(512);
     expect(tileSize(1e5, 0)).toBe(282);
+    expect(tileSize(4e8, 0, 1e9)).toBe(16);
+    expect(tileSize(4e8, 0, 2e13)).toBe(50);
+    expect(tileSize(4e8, 0, 1e18)).toBe(512);
     for (const slices of [0, 10, 1000, 1e6])
       expect(8 * tileSize(1, slices) ** 2 * (1 + slices)).toBeLessThanOrEqual(Math.max(8 * 2 ** 20, 8 * (1 + slices)));
   });

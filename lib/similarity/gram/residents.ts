@@ -13,8 +13,6 @@ import type { GramSettings } from './control.js';
  */
 const UNSEEN_PART = 3 / 8;
 
-/** Models prepared at a time, enough that handing them over takes little beside it. */
-const MOST_AT_ONCE = 16;
 /** Bytes that a batch may take while it is prepared: with no limit on the memory, and as a part of one. */
 const MOST_READING = 32 * 2 ** 20;
 const READING_PART = 1 / 32;
@@ -45,7 +43,7 @@ export class Residents {
     this.#settings = settings;
     this.#batch = this.#batchWithin(MOST_READING);
     // One is handed over while the other is prepared, if there are threads for both.
-    this.#lanes = settings.backend.prepareAll !== undefined && (settings.threads ?? availableParallelism()) > 1 ? 2 : 1;
+    this.#lanes = this.#batch > 1 && (settings.threads ?? availableParallelism()) > 1 ? 2 : 1;
   }
 
   /**
@@ -81,8 +79,7 @@ export class Residents {
 
   /** How many models can be prepared at a time in so many bytes; one can always. */
   #batchWithin(bytes: number): number {
-    if (this.#settings.backend.prepareAll === undefined) return 1;
-    return Math.max(1, Math.min(MOST_AT_ONCE, Math.floor(bytes / this.#largest().bytes)));
+    return Math.max(1, Math.min(this.#settings.backend.preparesAtOnce ?? 1, Math.floor(bytes / this.#largest().bytes)));
   }
 
   /** How many models fit. */
@@ -152,8 +149,9 @@ export class Residents {
     this.prepared += batch.length;
     this.#arriving += batch.length;
     try {
-      const models = await (backend.prepareAll?.(sources, dtype, { signal, threads }) ??
-        Promise.all(sources.map((source) => backend.prepare(source, dtype, { signal, threads }))));
+      const control = { signal, threads };
+      const models = await (backend.prepareAll?.(sources, dtype, control) ??
+        allPrepared(sources.map((source) => backend.prepare(source, dtype, control))));
       for (const [place, number] of batch.entries()) this.#models.set(number, models[place]);
     } finally {
       this.#arriving -= batch.length;
@@ -185,6 +183,16 @@ export class Residents {
     for (const model of this.#models.values()) model.dispose();
     this.#models.clear();
   }
+}
+
+/** All of them, or none: where one fails, the others are disposed of. */
+async function allPrepared(preparing: readonly Promise<PreparedModel>[]): Promise<PreparedModel[]> {
+  const outcomes = await Promise.allSettled(preparing);
+  const failed = outcomes.find(({ status }) => status === 'rejected');
+  const models = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+  if (failed === undefined) return models;
+  for (const model of models) model.dispose();
+  throw (failed as PromiseRejectedResult).reason;
 }
 
 function parametersOf(parameters: ReadonlyMap<string, { readonly shape: readonly number[] }>): number {

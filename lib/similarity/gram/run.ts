@@ -122,6 +122,11 @@ export function extentsFor(capacity: number, tile: number): Extents {
   return { tile: side, block };
 }
 
+interface Running {
+  readonly job: Job;
+  readonly tile: Promise<GramTile>;
+}
+
 async function compute(
   run: GramRun,
   order: Iterator<Job>,
@@ -132,16 +137,58 @@ async function compute(
   const { backend, measure, perOutput, signal } = settings;
   const pacer = new Pacer(signal);
   const upcoming = new Upcoming(order, residents);
-  for (let job = await upcoming.next(); job !== undefined; job = await upcoming.next()) {
-    const inJob = jobPairs(job);
-    const control = jobControl(settings, count.done, inJob, count.total, count.progress);
+  const progress = forward(count.progress);
+  let begun = count.done;
+  const start = async (): Promise<Running | undefined> => {
+    const job = await upcoming.next();
+    if (job === undefined) return undefined;
+    const control = jobControl(settings, begun, jobPairs(job), count.total, progress);
+    begun += jobPairs(job);
     const [rows, columns] = [residents.get(job.rows), residents.get(job.columns)];
-    const tile = await backend.gramTile({ measure, symmetric: job.symmetric, perOutput }, rows, columns, control);
-    await finish(run, job, tile, pacer);
-    count.done += inJob;
-    count.progress('compare', count.done, count.total);
-    signal?.throwIfAborted();
+    const tile = backend.gramTile({ measure, symmetric: job.symmetric, perOutput }, rows, columns, control);
+    tile.catch(() => {}); // told when it is waited for
+    return { job, tile };
+  };
+  // One job's models are sure to be there. All are, where nothing limits the memory.
+  const atOnce = residents.capacity === Number.POSITIVE_INFINITY ? (backend.tilesAtOnce ?? 1) : 1;
+  const queue: Promise<Running | undefined>[] = [];
+  const fill = () => {
+    while (queue.length < atOnce) {
+      const last = queue.at(-1);
+      const next = last === undefined ? start() : last.then(start);
+      next.catch(() => {});
+      queue.push(next);
+    }
+  };
+  try {
+    for (fill(); ; ) {
+      const current = await queue[0];
+      if (current === undefined) return;
+      const tile = await current.tile;
+      count.done += jobPairs(current.job);
+      // The backend has the next job while this one's results are put in place.
+      queue.shift();
+      fill();
+      await goneOn();
+      await finish(run, current.job, tile, pacer);
+      progress('compare', count.done, count.total);
+      signal?.throwIfAborted();
+    }
+  } finally {
+    await Promise.allSettled(queue.map((running) => running.then((left) => left?.tile)));
   }
+}
+
+/** What was started, and can go on at once, has gone on. */
+const goneOn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** Jobs at work at the same time tell of their progress in any order: it never goes back. */
+function forward(report: Report): Report {
+  let highest = 0;
+  return (phase, done, total) => {
+    highest = Math.max(highest, done);
+    report(phase, highest, total);
+  };
 }
 
 async function finish({ members, cells, ledger, onTile }: GramRun, job: Job, tile: GramTile, pacer: Pacer) {

@@ -44,6 +44,6 @@ extern "C" __attribute__((visibility("default"))) const TensimCudaApi* tensim_cu
   if (fault == "crash") api.device_count = crash;
   if (fault == "hang") api.device_count = hang;
   if (fault == "wrong") api.gram_products = wrong;
-  if (fault == "small memory") tensim::cuda::HostDevice::at(0).limit = 20000;
+  if (fault == "small memory") tensim::cuda::HostDevice::at(0).limit = 270000;
   return &api;
 }
