@@ -1,17 +1,17 @@
-import type { WhitenedLaw } from '../backend/backend.js';
 import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { pivotedCholesky } from './cholesky.js';
+import type { LawOfInputs } from './onehot.js';
 import type { InputLaw } from './types.js';
 
 /** The laws that are Gaussians. */
 export type GaussianLaw = Exclude<InputLaw, 'tokens'>;
 
-/** An input law as backends take it, with the name that results carry. */
+/** An input law, whitened, with the name that results carry. */
 export interface NamedLaw {
   readonly name: string;
-  readonly law: WhitenedLaw;
+  readonly law: LawOfInputs;
 }
 
 /** `{ mean, cov }` of the public options. */
@@ -28,7 +28,7 @@ const NOISE = { float64: 1e-9, float32: 1e-5 };
  */
 export async function whiten(input: GaussianLaw, inputs: number, signal?: AbortSignal): Promise<NamedLaw> {
   if (input === 'standard') return { name: 'standard', law: { sigma: 1 } };
-  if (input === 'onehot') return { name: 'onehot', law: await onehotLaw(inputs, new Pacer(signal)) };
+  if (input === 'onehot') return { name: 'onehot', law: { onehot: inputs } };
   checkFields(input);
   if ('sigma' in input) {
     const { sigma } = input;
@@ -47,21 +47,6 @@ export async function whiten(input: GaussianLaw, inputs: number, signal?: AbortS
       ...(cov === undefined ? {} : { factor: await factorOf(cov, inputs, pacer) }),
     },
   };
-}
-
-/**
- * A uniform one-hot vector of length d has the mean 1/d and the covariance (I − 11ᵀ/d)/d, a multiple of a projection: C is that
- * projection times 1/√d.
- */
-async function onehotLaw(inputs: number, pacer: Pacer): Promise<WhitenedLaw> {
-  const data = new Float64Array(inputs * inputs);
-  const scale = 1 / Math.sqrt(inputs);
-  for (let i = 0; i < inputs; i++) {
-    data.fill(-scale / inputs, i * inputs, (i + 1) * inputs);
-    data[i * (inputs + 1)] += scale;
-    if (pacer.due(inputs)) await pacer.pause();
-  }
-  return { sigma: 1, mean: new Float64Array(inputs).fill(1 / inputs), factor: { data, columns: inputs } };
 }
 
 /** Misspelt fields would silently mean 0 or I. */

@@ -1,4 +1,4 @@
-import type { GramRoute, WhitenedLaw } from '../backend/backend.js';
+import type { GramRoute } from '../backend/backend.js';
 import { selectBackend } from '../backend/select.js';
 import { TensimError } from '../errors.js';
 import type { Outline } from '../model/outline.js';
@@ -6,6 +6,7 @@ import { type Behaviours, behaviours } from './behavioural.js';
 import type { GramSettings } from './gram/control.js';
 import { whiten } from './law.js';
 import type { Member } from './members.js';
+import { isOnehot, type LawOfInputs } from './onehot.js';
 import type { ResolvedSettings, Settings } from './options.js';
 import { chainShape, planRoute, type RouteJob } from './planner.js';
 import { chooseRoute, type ExactRoute, type Route } from './route.js';
@@ -103,7 +104,7 @@ function planSampling(
 function planGram(
   models: readonly Outline[],
   { chain, method }: ExactRoute,
-  law: WhitenedLaw,
+  law: LawOfInputs,
   { route, dtype, threads, backend }: ResolvedSettings,
   extent: Extent,
 ): { route: GramRoute | null; estimates: readonly RouteEstimate[] } {
@@ -117,8 +118,10 @@ function planGram(
       hint: `It knows ${[...routes].join(' and ')}`,
     });
   }
-  const columns = law.factor?.columns ?? models[0].inputShape[1];
-  const chains = models.map(({ layers }) => chainShape(layers, columns, law.mean !== undefined));
+  const [columns, hasMean] = isOnehot(law)
+    ? [law.onehot, true]
+    : [law.factor?.columns ?? models[0].inputShape[1], law.mean !== undefined];
+  const chains = models.map(({ layers }) => chainShape(layers, columns, hasMean));
   const available = process.availableMemory();
   const plan = planRoute({ chains, dtype, memory: available / 2, routes, ...extent }, backend.machine(dtype, threads));
   if (route === 'auto') return plan;

@@ -1,8 +1,10 @@
-import type { ChainMethod, ChainSource, FeatureSource, GramRoute, WhitenedLaw } from '../backend/backend.js';
+import type { ChainMethod, ChainSource, FeatureSource, GramRoute } from '../backend/backend.js';
+import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import { contiguous } from '../model/contiguous.js';
 import type { Outline } from '../model/outline.js';
 import type { Member } from './members.js';
+import { type LawOfInputs, underLaw } from './onehot.js';
 
 /** What backends prepare of a model. */
 export type Source = ChainSource | FeatureSource;
@@ -40,7 +42,7 @@ export function checkSameSizes([first, ...others]: readonly Outline[]): void {
 export function chainSources(
   [first]: readonly Outline[],
   method: ChainMethod,
-  law: WhitenedLaw,
+  law: LawOfInputs,
   route?: GramRoute,
 ): Sources {
   const [positions, inputs] = first.inputShape;
@@ -48,7 +50,8 @@ export function chainSources(
     names: outputNames(first),
     async of(member) {
       const { layers } = await member.load();
-      return { kind: 'chain', layers, inputs, positions, method, route, law };
+      const chain = await underLaw(layers, law, new Pacer());
+      return { kind: 'chain', ...chain, inputs, positions, method, route };
     },
   };
 }

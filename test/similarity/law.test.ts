@@ -1,14 +1,19 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Pacer } from '../../lib/cooperate.js';
 import { type GaussianLaw, whiten } from '../../lib/similarity/law.js';
+import { asWhitened } from '../../lib/similarity/onehot.js';
 
 import { eigenvalues } from '../support/eigenvalues.js';
 import { covarianceOf, product, type Rows, tensorOf, transposed } from '../support/oracles.js';
 import { random } from '../support/random.js';
 
+const whitened = async (input: GaussianLaw, inputs: number) =>
+  asWhitened((await whiten(input, inputs)).law, new Pacer());
+
 /** C as rows. */
 async function factorOf(input: GaussianLaw, inputs: number): Promise<Rows> {
-  const { law } = await whiten(input, inputs);
+  const law = await whitened(input, inputs);
   const { data, columns } = law.factor!;
   return Array.from({ length: inputs }, (_, i) => Array.from(data.subarray(i * columns, (i + 1) * columns)));
 }
@@ -39,7 +44,7 @@ describe('an input law', () => {
 
   it('onehot has the mean and the covariance of a uniform one-hot vector', async () => {
     for (const size of [1, 2, 7]) {
-      const { mean } = (await whiten('onehot', size)).law;
+      const { mean } = await whitened('onehot', size);
       expect(Array.from(mean!)).toEqual(new Array(size).fill(1 / size));
       const factor = await factorOf('onehot', size);
       const cov = product(factor, transposed(factor));

@@ -1,9 +1,10 @@
 import { selectBackend } from '../../backend/select.js';
-import { throttle } from '../../cooperate.js';
+import { Pacer, throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { Model } from '../../model/model.js';
 import { type GaussianLaw, whiten } from '../law.js';
 import { checkModel } from '../members.js';
+import { asWhitened } from '../onehot.js';
 import { similarity } from '../similarity.js';
 import { blocksOf, checkComparable } from '../sources.js';
 import type { SimilarityOptions } from '../types.js';
@@ -76,7 +77,8 @@ async function explainForms(
   checkOutputs(outputs, count);
   const engine: Engine = { backend: selectBackend(options.backend, 'one-block'), signal, threads };
   const compared = await similarity(a, b, { ...options, dtype: 'float64', onProgress: undefined });
-  const { name, law } = await whiten(input, inputs, signal);
+  const { name, law: asked } = await whiten(input, inputs, signal);
+  const law = await asWhitened(asked, new Pacer(signal));
   const difference = await differenceOf([a, b], law, engine);
   // Every output is gone through once, and those with directions a second time.
   const steps = count + (outputs?.length ?? Math.min(count, DEFAULT_OUTPUTS));

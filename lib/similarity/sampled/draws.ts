@@ -1,6 +1,7 @@
-import type { Backend, Control, NormalStream, WhitenedLaw } from '../../backend/backend.js';
+import type { Backend, Control, NormalStream } from '../../backend/backend.js';
 import { Pacer } from '../../cooperate.js';
 import { streamKey, threefry } from '../../gaussian/threefry.js';
+import { isOnehot, type LawOfInputs, onehotInputs } from '../onehot.js';
 import type { Mixture } from './mixture.js';
 
 /** Inputs that all models are evaluated on. */
@@ -129,10 +130,18 @@ export interface Whitening {
 
 export async function openWhitening(
   { positions, features }: InputSize,
-  { mean, factor, sigma }: WhitenedLaw,
+  law: LawOfInputs,
   backend: Backend,
   control: Control,
 ): Promise<Whitening> {
+  if (isOnehot(law)) {
+    return {
+      dimension: positions * features,
+      inputsOf: (z, { signal }) => onehotInputs(z, law, new Pacer(signal)),
+      dispose: () => {},
+    };
+  }
+  const { mean, factor, sigma } = law;
   const dimension = positions * (factor?.columns ?? features);
   if (factor !== undefined) {
     const weight = { data: factor.data, shape: [features, factor.columns] };

@@ -1,5 +1,5 @@
-import type { WhitenedLaw } from '../../backend/backend.js';
 import type { Member } from '../members.js';
+import type { LawOfInputs } from '../onehot.js';
 import { type Draws, gaussianDraws, openWhitening, STREAMS, tokenDraws, type Whitening } from './draws.js';
 import { type Ensemble, haveParity, openEnsemble } from './ensemble.js';
 import { controlOf, Estimate, type SampledGram, type SampleSettings } from './estimate.js';
@@ -15,7 +15,7 @@ const GROWTH = 4;
 export type { SampledGram } from './estimate.js';
 
 /** Random inputs: a Gaussian law, or uniform token sequences. */
-export type SampledLaw = WhitenedLaw | 'tokens';
+export type SampledLaw = LawOfInputs | 'tokens';
 
 /**
  * The Gram matrix of models from their outputs on common random inputs (MATH.md section 8): unbiased, for any layers, and n models

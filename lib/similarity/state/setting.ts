@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { ChainMethod, WhitenedLaw } from '../../backend/backend.js';
+import type { ChainMethod } from '../../backend/backend.js';
 import { version } from '../../version.js';
+import { isOnehot, type LawOfInputs } from '../onehot.js';
 import type { ResultInfo } from '../types.js';
 
 /**
@@ -12,13 +13,15 @@ export function settingOf(
   perOutput: boolean,
   names: readonly string[],
   chain?: ChainMethod,
-  law?: WhitenedLaw,
+  law?: LawOfInputs,
 ): string {
   const slices = { perOutput, names };
   return JSON.stringify({ version, measure, method, chain, law: law && lawDigest(law), dtype, backend, ...slices });
 }
 
-function lawDigest({ mean, factor, sigma }: WhitenedLaw): string {
+function lawDigest(law: LawOfInputs): string {
+  if (isOnehot(law)) return createHash('sha256').update(JSON.stringify(law)).digest('hex');
+  const { mean, factor, sigma } = law;
   const hash = createHash('sha256').update(
     JSON.stringify({ sigma, mean: mean?.length ?? null, columns: factor?.columns ?? null }),
   );
