@@ -2,6 +2,7 @@
 
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -72,10 +73,14 @@ class CudaDevice {
   void release(void* memory) noexcept { cudaFreeAsync(memory, work_); }
   using HostMemory = PinnedMemory::Block;
   void upload(void* to, const void* from, std::size_t bytes) {
-    const HostMemory block = pinned_.take(bytes);
-    std::memcpy(block.data(), from, bytes);
-    check(cudaMemcpyAsync(to, block.data(), bytes, cudaMemcpyHostToDevice, copies_), "copying to the device");
-    check(cudaStreamSynchronize(copies_), "copying to the device");
+    const HostMemory block = pinned_.take(std::min(bytes, kUploaded));
+    for (std::size_t done = 0; done < bytes; done += kUploaded) {
+      const std::size_t size = std::min(bytes - done, kUploaded);
+      std::memcpy(block.data(), static_cast<const char*>(from) + done, size);
+      check(cudaMemcpyAsync(static_cast<char*>(to) + done, block.data(), size, cudaMemcpyHostToDevice, copies_),
+            "copying to the device");
+      check(cudaStreamSynchronize(copies_), "copying to the device");
+    }
   }
 
   class Moment {
@@ -120,6 +125,8 @@ class CudaDevice {
   }
 
  private:
+  // Bytes that go to the device at a time: more pinned memory would take longer to claim than the copy.
+  static constexpr std::size_t kUploaded = std::size_t{32} << 20;
   // Freed memory that stays with this process.
   static constexpr std::uint64_t kKept = std::uint64_t{1} << 30;
 
