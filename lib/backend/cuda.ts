@@ -127,7 +127,7 @@ function createCuda(addon: Addon, library: string, probe: () => Promise<CudaProb
 
   return {
     name: 'cuda',
-    methods: new Set(['one-block']),
+    methods: new Set(['one-block', 'closure']),
     routes: new Set(['factor', 'dense']),
     machine: (dtype) => MACHINE[dtype],
     async prepare(source, dtype, control = {}) {

@@ -3,7 +3,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#if !defined(__CUDACC__)
+#if defined(__CUDACC__)
+#include <type_traits>
+#else
 #include <cstring>
 #include <memory>
 #include <vector>
@@ -32,6 +34,7 @@ namespace tensim::cuda {
 #if defined(__CUDACC__)
 
 #define TENSIM_KERNEL __device__ __forceinline__
+#define TENSIM_BOTH __host__ __device__
 #define TENSIM_UNROLL _Pragma("unroll")
 
 template <class Kernel>
@@ -46,8 +49,15 @@ struct DeviceBlock {
   }
 };
 
+// Blocks that are to have room on a multiprocessor at a time: kResident of a kernel that says so.
+template <class Kernel, class = void>
+constexpr unsigned kResidentBlocks = 0;
 template <class Kernel>
-__global__ void __launch_bounds__(Kernel::kThreads) run_on_device(const typename Kernel::Arguments arguments) {
+constexpr unsigned kResidentBlocks<Kernel, std::void_t<decltype(Kernel::kResident)>> = Kernel::kResident;
+
+template <class Kernel>
+__global__ void __launch_bounds__(Kernel::kThreads, kResidentBlocks<Kernel>)
+    run_on_device(const typename Kernel::Arguments arguments) {
   __shared__ typename Kernel::Shared shared;
   DeviceBlock<Kernel> block;
   block.index = blockIdx.x;
@@ -57,6 +67,7 @@ __global__ void __launch_bounds__(Kernel::kThreads) run_on_device(const typename
 #else
 
 #define TENSIM_KERNEL inline
+#define TENSIM_BOTH
 #define TENSIM_UNROLL
 
 // In which order the host goes through the threads of a phase. A result that depends on it has a race in it.

@@ -6,9 +6,18 @@ import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vites
 import { loadAddon } from '../../lib/backend/addon.js';
 import { probeCuda } from '../../lib/backend/cuda_probe.js';
 import { backends, selectBackend } from '../../lib/backend/select.js';
-import { createModel, type Model, similarity, similarityMatrix, tensor } from '../../lib/index.js';
+import {
+  createModel,
+  type Model,
+  type SimilarityMatrix,
+  similarity,
+  similarityMatrix,
+  tensor,
+} from '../../lib/index.js';
 import { tensim } from '../cli/run.js';
 import { buildEmulatedLibrary } from '../support/emulated_library.js';
+import { modelOf, randomAttention, randomBlock, randomLinear, sequenceModel } from '../support/models.js';
+import { random } from '../support/random.js';
 
 const addon = loadAddon();
 const emulated = 'addon' in addon && process.platform === 'linux' ? buildEmulatedLibrary() : undefined;
@@ -35,6 +44,20 @@ function network(seed: number, units = 9): Model {
       },
     ],
   });
+}
+
+/** All products, in all and per output, relative to the norms. */
+function expectClose(found: SimilarityMatrix, wanted: SimilarityMatrix, tolerance: number): void {
+  const norm = (i: number) => Math.sqrt(wanted.gram[i]![i]!);
+  for (const i of wanted.gram.keys()) {
+    for (const j of wanted.gram.keys()) {
+      const differences = [
+        found.gram[i]![j]! - wanted.gram[i]![j]!,
+        ...wanted.perOutput!.gram.map((slice, c) => found.perOutput!.gram[c]![i]![j]! - slice[i]![j]!),
+      ];
+      for (const difference of differences) expect(Math.abs(difference)).toBeLessThan(tolerance * norm(i) * norm(j));
+    }
+  }
 }
 
 const reasonOf = async () => (await backends()).find(({ name }) => name === 'cuda')!.reason;
@@ -72,7 +95,7 @@ describe('a library that cannot be used', () => {
   });
 
   it.skipIf(emulated === undefined).each([
-    ['version', /has version 2 of the interface, and version 1 is needed$/],
+    ['version', /has version 3 of the interface, and version 2 is needed$/],
     ['functions', /does not have the functions of the version that it says it has$/],
     ['no devices', /^there is no CUDA device$/],
     ['crash', /^trying it out ended with SIGSEGV$/],
@@ -129,16 +152,7 @@ describe.skipIf(emulated === undefined)('the backend on an emulated device', () 
     const found = await similarityMatrix(models, { ...options, backend: 'cuda' });
     expect(found.backend).toBe('cuda');
     expect(found.route).toBe(measure === 'weights' ? null : route);
-    const norm = (i: number) => Math.sqrt(wanted.gram[i]![i]!);
-    for (const i of models.keys()) {
-      for (const j of models.keys()) {
-        const differences = [
-          found.gram[i]![j]! - wanted.gram[i]![j]!,
-          ...wanted.perOutput!.gram.map((slice, c) => found.perOutput!.gram[c]![i]![j]! - slice[i]![j]!),
-        ];
-        for (const difference of differences) expect(Math.abs(difference)).toBeLessThan(tolerance * norm(i) * norm(j));
-      }
-    }
+    expectClose(found, wanted, tolerance);
   });
 
   it('plans no route that it does not know', async () => {
@@ -150,11 +164,35 @@ describe.skipIf(emulated === undefined)('the backend on an emulated device', () 
     });
   });
 
+  it.each([
+    ['float64', 1e-12],
+    ['float32', 1e-5],
+  ] as const)('gives the numbers of the native backend by the closure, in %s', async (dtype, tolerance) => {
+    const draw = random(9);
+    const attention = { inputs: 4, heads: 2, size: 2, biases: true, rotaryBase: 50, residual: [1, 0.5] } as const;
+    const block = { inputs: 4, hidden: 5, outputs: 4, biases: true, residual: [0.5, 0.5] } as const;
+    const models = [0, 1, 2].map((blocks) =>
+      sequenceModel(3, [
+        randomAttention(draw, attention),
+        ...Array.from({ length: blocks }, () => randomBlock(draw, block)),
+        randomLinear(draw, 2, 4),
+      ]),
+    );
+    const options = { method: 'closure', dtype, perOutput: true } as const;
+    const wanted = await similarityMatrix(models, { ...options, backend: 'native' });
+    const found = await similarityMatrix(models, { ...options, backend: 'cuda' });
+    expect(found).toMatchObject({ backend: 'cuda', method: 'closure', exact: false });
+    expectClose(found, wanted, tolerance);
+  });
+
   it('refuses what it does not know, with the backend that does', async () => {
     const refusal = { code: 'BACKEND_UNAVAILABLE', message: expect.stringMatching(/"cuda".*(know|method)/) };
     const options = { backend: 'cuda' } as const;
+    const draw = random(10);
+    const block = { inputs: 2, hidden: 3, outputs: 2, biases: true } as const;
+    const deep = modelOf([randomBlock(draw, block), randomBlock(draw, block)]);
     await expect(similarity(first, second, { ...options, method: 'sampled' })).rejects.toMatchObject(refusal);
-    await expect(similarity(first, second, { ...options, method: 'closure' })).rejects.toMatchObject(refusal);
+    await expect(similarity(deep, deep, { ...options, method: 'exact' })).rejects.toMatchObject(refusal);
   });
 
   it('says MEMORY_LIMIT when the device has too little', async () => {
