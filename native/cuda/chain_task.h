@@ -147,82 +147,121 @@ struct ChainTable {
 template <class T>
 struct ChainSteps {
   using Tile = StagedTile<T, kTile, kTile>;
-  static constexpr unsigned kTogether =
-      8;  // reads of a thread that are on their way at a time, where it reads one by one
+  using Micro = MicroTile<T, 1, 8>;
 
   TENSIM_KERNEL static unsigned remaining(std::uint32_t size, unsigned begin) {
     return size - begin < kTile ? size - begin : kTile;
   }
 
-  // to[k][i] = from[k·step + i·place], k < depth ≤ 32 and i < width ≤ 32; one of the strides is 1. What lies beyond is not to be used, or zero.
-  TENSIM_KERNEL static void stage(Tile& to, const T* from, std::uint32_t step, std::uint32_t place, unsigned depth,
-                                  unsigned width, unsigned thread) {
-    const bool along_places = place == 1;
-    if ((along_places ? width : depth) % kQuad == 0 && in_quads(from, along_places ? step : place)) {
-      if (along_places) {
-        stage_rows(to, from, step, depth, width, thread);
-      } else {
-        stage_columns(to, from, place, depth, width, thread);
+  // An operand's part of a step: element i of row or column, of step k of the depth, is data[k·step + i·place], k < depth ≤ 32 and
+  // i < width ≤ 32. One of the strides is 1. Beyond lie zeros.
+  struct Operand {
+    const T* data;
+    std::uint32_t step, place;
+    unsigned depth, width;
+
+    // Eight threads read a row in quads, and write it as it is.
+    TENSIM_KERNEL bool by_rows() const { return place == 1 && width % kQuad == 0 && in_quads(data, step); }
+    // Where neighbours in memory are neighbours in k, two threads read eight of a place at a time, so that all 32 write to different banks.
+    TENSIM_KERNEL bool by_columns() const { return step == 1 && depth % kQuad == 0 && in_quads(data, place); }
+  };
+
+  static constexpr unsigned kRun = 8, kPair = 2, kQuads = kTile / kQuad;
+  TENSIM_KERNEL static unsigned k_by_columns(unsigned thread, unsigned n) {
+    return (n % kQuad * kPair + thread % kPair) * kQuad;
+  }
+  TENSIM_KERNEL static unsigned i_by_columns(unsigned thread, unsigned n) {
+    return n / kQuad * (kLanes / kPair) + thread / kPair;
+  }
+
+  // A thread's 32 elements of an operand.
+  TENSIM_KERNEL static void fetch(const Operand& from, unsigned thread, Quad<T>* to) {
+    if (from.by_rows()) {
+      const T* own = from.data + thread / kRun * from.step + thread % kRun * kQuad;
+      TENSIM_UNROLL
+      for (unsigned n = 0; n < kQuads; ++n, own += kLanes / kRun * from.step) {
+        to[n] = Quad<T>{};
+        if (n * (kLanes / kRun) + thread / kRun < from.depth && thread % kRun * kQuad < from.width)
+          to[n] = quad_at(own);
       }
-      return;
+    } else if (from.by_columns()) {
+      TENSIM_UNROLL
+      for (unsigned n = 0; n < kQuads; ++n) {
+        const unsigned k = k_by_columns(thread, n), i = i_by_columns(thread, n);
+        to[n] = Quad<T>{};
+        if (k < from.depth && i < from.width) to[n] = quad_at(from.data + k + i * from.place);
+      }
+    } else {
+      TENSIM_UNROLL
+      for (unsigned k = 0; k < kTile; ++k) {
+        const bool inside = k < from.depth && thread < from.width;
+        to[k / kQuad].x[k % kQuad] = inside ? from.data[k * from.step + thread * from.place] : T(0);
+      }
     }
-    TENSIM_UNROLL
-    for (unsigned begin = 0; begin < kTile; begin += kTogether) {
-      T values[kTogether];
+  }
+  // What `fetch` gave for the same operand.
+  TENSIM_KERNEL static void put(const Operand& operand, unsigned thread, const Quad<T>* from, Tile& to) {
+    if (operand.by_rows()) {
       TENSIM_UNROLL
-      for (unsigned n = 0; n < kTogether; ++n) {
-        const unsigned k = begin + n;
-        values[n] = k < depth && thread < width ? from[k * step + thread * place] : T(0);
+      for (unsigned n = 0; n < kQuads; ++n) to.quads[n * (kLanes / kRun) + thread / kRun][thread % kRun] = from[n];
+    } else if (operand.by_columns()) {
+      TENSIM_UNROLL
+      for (unsigned n = 0; n < kQuads; ++n) {
+        TENSIM_UNROLL
+        for (unsigned e = 0; e < kQuad; ++e) to.at(k_by_columns(thread, n) + e, i_by_columns(thread, n)) = from[n].x[e];
       }
+    } else {
       TENSIM_UNROLL
-      for (unsigned n = 0; n < kTogether; ++n) to.at(begin + n, thread) = values[n];
+      for (unsigned k = 0; k < kTile; ++k) to.at(k, thread) = from[k / kQuad].x[k % kQuad];
+    }
+  }
+  // In float both are on their way at a time; in double they would take too many registers.
+  TENSIM_KERNEL static void stage(const Operand& a, const Operand& b, unsigned thread, Tile& to_a, Tile& to_b) {
+    if constexpr (sizeof(T) < sizeof(double)) {
+      Quad<T> own_a[kQuads], own_b[kQuads];
+      fetch(a, thread, own_a);
+      fetch(b, thread, own_b);
+      put(a, thread, own_a, to_a);
+      put(b, thread, own_b, to_b);
+    } else {
+      Quad<T> own[kQuads];
+      fetch(a, thread, own);
+      put(a, thread, own, to_a);
+      fetch(b, thread, own);
+      put(b, thread, own, to_b);
     }
   }
 
-  // Whether rows that are `stride` apart can be read in quads.
-  TENSIM_KERNEL static bool in_quads(const T* from, std::uint32_t stride) {
-    return stride % kQuad == 0 && reinterpret_cast<std::uintptr_t>(from) % alignof(Quad<T>) == 0;
-  }
-  TENSIM_KERNEL static Quad<T> quad_at(const T* from, bool inside) {
-    Quad<T> quad{};
-    if (inside) quad = *reinterpret_cast<const Quad<T>*>(from);
-    return quad;
-  }
-  // Eight threads read a row, and write it as it is.
-  TENSIM_KERNEL static void stage_rows(Tile& to, const T* from, std::uint32_t step, unsigned depth, unsigned width,
-                                       unsigned thread) {
-    constexpr unsigned kAcross = kTile / kQuad, kDown = kLanes / kAcross, kOwn = kTile / kDown;
-    const unsigned k = thread / kAcross, i = thread % kAcross;
-    const T* own = from + k * step + i * kQuad;
-    Quad<T> quads[kOwn];
-    TENSIM_UNROLL
-    for (unsigned n = 0; n < kOwn; ++n, own += kDown * step) {
-      quads[n] = quad_at(own, k + n * kDown < depth && i * kQuad < width);
-    }
-    TENSIM_UNROLL
-    for (unsigned n = 0; n < kOwn; ++n) to.quads[k + n * kDown][i] = quads[n];
-  }
-  // Where neighbours in memory are neighbours in k, two threads read eight of a place at a time, so that all 32 write to different banks.
-  TENSIM_KERNEL static void stage_columns(Tile& to, const T* from, std::uint32_t place, unsigned depth, unsigned width,
-                                          unsigned thread) {
-    constexpr unsigned kAcross = 2, kDown = kLanes / kAcross, kOwn = kTile / kQuad / kAcross;
-    const unsigned k = thread % kAcross * kQuad;
-    TENSIM_UNROLL
-    for (unsigned half = 0; half < kTile / kDown; ++half) {
-      const unsigned i = half * kDown + thread / kAcross;
-      const T* const own = from + i * place + k;
-      Quad<T> quads[kOwn];
+  // A thread's elements of the tile at (row, column) of a block, zero outside.
+  TENSIM_KERNEL static Micro load(const ChainBlock<T>& from, unsigned row, unsigned rows, unsigned column,
+                                  unsigned columns, unsigned thread) {
+    const T* const data = from.data + row * from.row + column * from.column;
+    Micro own;
+    own.clear();
+    if (from.column == 1 && columns % kQuad == 0 && in_quads(data, from.row)) {
       TENSIM_UNROLL
-      for (unsigned n = 0; n < kOwn; ++n) {
-        const unsigned more = n * kAcross * kQuad;
-        quads[n] = quad_at(own + more, k + more < depth && i < width);
-      }
-      TENSIM_UNROLL
-      for (unsigned n = 0; n < kOwn; ++n) {
+      for (unsigned n = 0; n < Micro::kOwnRows * Micro::kOwnColumns / kQuad; ++n) {
+        const unsigned y = Micro::row(thread, n / 2), x = Micro::column(thread, n % 2 * kQuad);
+        if (y >= rows || x >= columns) continue;
+        const Quad<T> quad = quad_at(data + y * from.row + x);
         TENSIM_UNROLL
-        for (unsigned e = 0; e < kQuad; ++e) to.at(k + n * kAcross * kQuad + e, i) = quads[n].x[e];
+        for (unsigned e = 0; e < kQuad; ++e) own.values[n / 2][n % 2 * kQuad + e] = quad.x[e];
       }
+    } else if (from.row == 1 && rows % kQuad == 0 && in_quads(data, from.column)) {
+      TENSIM_UNROLL
+      for (unsigned j = 0; j < Micro::kOwnColumns; ++j) {
+        const unsigned y = Micro::row(thread, 0), x = Micro::column(thread, j);
+        if (y >= rows || x >= columns) continue;
+        const Quad<T> quad = quad_at(data + y + x * from.column);
+        TENSIM_UNROLL
+        for (unsigned e = 0; e < kQuad; ++e) own.values[e][j] = quad.x[e];
+      }
+    } else {
+      own.each(thread, [&](unsigned y, unsigned x, T& value) {
+        if (y < rows && x < columns) value = data[y * from.row + x * from.column];
+      });
     }
+    return own;
   }
 
   // The tile at (row, column) of A·B, added to what `pick` gives of a thread's registers. A is (·, depth), `rows` of it from `row` on.
@@ -232,10 +271,9 @@ struct ChainSteps {
                                         unsigned columns, const Pick& pick) {
     for (unsigned k = 0; k < depth; k += kTile) {
       const unsigned steps = remaining(depth, k);
-      block.each_thread([&](unsigned thread, auto&) {
-        stage(shared.a, a.data + k * a.column + row * a.row, a.column, a.row, steps, rows, thread);
-        stage(shared.b, b.data + k * b.row + column * b.column, b.row, b.column, steps, columns, thread);
-      });
+      const Operand left{a.data + k * a.column + row * a.row, a.column, a.row, steps, rows},
+          right{b.data + k * b.row + column * b.column, b.row, b.column, steps, columns};
+      block.each_thread([&](unsigned thread, auto&) { stage(left, right, thread, shared.a, shared.b); });
       block.each_thread([&](unsigned thread, auto& own) { pick(own).multiply(shared.a, shared.b, steps, thread); });
     }
   }

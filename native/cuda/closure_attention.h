@@ -146,10 +146,11 @@ class AttentionSteps : protected ClosureSteps<T> {
     }
     plan_.step().moments.add(task, MomentKernel<T>::blocks(task));
     plan_.next();
-    // As many blocks in a launch as the limits let have pieces; launches that follow take the same memory.
+    // Blocks in equal launches that follow each other in the same memory, as few as the limits let have their pieces.
     const std::uint64_t blocks = task.chain_blocks(), bytes = task.pieces_size() * sizeof(T);
-    const std::uint64_t together =
-        std::clamp<std::uint64_t>(limits_.workspace_bytes / bytes, 1, std::max<std::uint64_t>(blocks, 1));
+    const std::uint64_t most = std::max<std::uint64_t>(limits_.workspace_bytes / bytes, 1);
+    const std::uint64_t launches = std::max<std::uint64_t>((blocks + most - 1) / most, 1);
+    const std::uint64_t together = (blocks + launches - 1) / launches;
     task.pieces = plan_.template allocate<T>(together * task.pieces_size());
     for (task.first_block = 0; task.first_block < blocks; task.first_block += together) {
       plan_.step().chains.add(task, std::min(together, blocks - task.first_block));

@@ -56,7 +56,14 @@ class ClosurePlan {
     flops = 0;
     step_ = 0;
   }
-  void next() { ++step_; }
+  // The step after this one; what products cut along the depth have to add up is done in between.
+  void next() {
+    ++step_;
+    if (pending_.empty()) return;
+    for (const GemmTask<T>& task : pending_) step().gemms.add(task, task.blocks());
+    pending_.clear();
+    ++step_;
+  }
   ClosureStep<T>& step() {
     if (step_ >= steps.size()) steps.resize(step_ + 1);
     return steps[step_];
@@ -74,16 +81,51 @@ class ClosurePlan {
   // Gives back what came after the mark, for the steps that follow.
   void release(std::uint64_t mark) { used_ = mark; }
 
+  // The sum over a great depth is cut into parts, which occupy more of the device and keep float32 as exact as it is over a short one; `next`
+  // adds them up.
   void gemm(const GemmTask<T>& task) {
-    step().gemms.add(task, task.blocks());
     flops += 2.0 * static_cast<double>(task.rows) * static_cast<double>(task.columns) *
              static_cast<double>(task.depth) * static_cast<double>(task.segments);
+    if (task.depth * task.segments <= kGreatDepth || task.plus != nullptr) {
+      step().gemms.add(task, task.blocks());
+      return;
+    }
+    const std::uint64_t length = task.blocks() <= kFewBlocks ? kGreatDepth / 4 : kGreatDepth;
+    const std::uint64_t each = (task.depth + length - 1) / length, parts = each * task.segments;
+    T* const sums = allocate<T>(parts * task.rows * task.columns);
+    for (std::uint64_t p = 0; p < parts; ++p) {
+      const std::uint64_t segment = p / each, k = p % each * length;
+      GemmTask<T> part = task;
+      part.a += segment * task.a_segment + k * task.a_step;
+      part.b += segment * task.b_segment + k * task.b_step;
+      part.c = sums + p * task.rows * task.columns;
+      part.c_row = task.columns;
+      part.depth = std::min(length, task.depth - k);
+      part.segments = 1;
+      part.add = 0;
+      step().gemms.add(part, part.blocks());
+    }
+    GemmTask<T> total{};
+    total.c = task.c;
+    total.c_row = task.c_row;
+    total.rows = task.rows;
+    total.columns = task.columns;
+    total.segments = parts;
+    total.add = task.add;
+    total.plus = sums;
+    total.plus_row = task.columns;
+    total.plus_segment = task.rows * task.columns;
+    total.plus_factor = 1;
+    pending_.push_back(total);
   }
 
  private:
+  static constexpr std::uint64_t kGreatDepth = 1024, kFewBlocks = 64;
+
   unsigned char* base_ = nullptr;
   std::uint64_t used_ = 0;
   std::size_t step_ = 0;
+  std::vector<GemmTask<T>> pending_;
 };
 
 // Matrices as gemm tasks take them.

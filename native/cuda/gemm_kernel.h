@@ -19,40 +19,39 @@ struct GemmTask {
   std::uint64_t plus_row, plus_segment;
   T plus_factor;
 
-  static constexpr unsigned kSide = 2 * kTile;
-  std::uint64_t blocks() const { return (rows + kSide - 1) / kSide * ((columns + kSide - 1) / kSide); }
+  static constexpr unsigned kRows = 64, kColumns = 128;  // of a block
+  std::uint64_t blocks() const { return (rows + kRows - 1) / kRows * ((columns + kColumns - 1) / kColumns); }
 };
 
-// Many products of matrices of any sizes in one grid: a block of four times 32 threads takes 64×64 elements of one, and reads the next steps
+// Many products of matrices of any sizes in one grid: a block of four times 32 threads takes 64×128 elements of one, and reads the next steps
 // while it multiplies those that are staged. An element is summed over the depth in one fixed order.
 template <class T>
 struct GemmKernel {
   static constexpr unsigned kThreads = 4 * kLanes;
-  static constexpr unsigned kResident = sizeof(T) < sizeof(double) ? 3 : 2;
-  static constexpr unsigned kSide = GemmTask<T>::kSide;
-  static constexpr unsigned kSteps = 16;
-  static constexpr unsigned kOwn = kSteps * kSide / kThreads;  // elements of a stage that a thread reads
-  static constexpr unsigned kStagesTogether = 8;  // float32 adds up so many before it adds them to the rest
+  static constexpr unsigned kResident = 2;
+  static constexpr unsigned kRows = GemmTask<T>::kRows, kColumns = GemmTask<T>::kColumns;
+  static constexpr unsigned kSteps = sizeof(T) < sizeof(double) ? 16 : 8;
 
   using Arguments = TaskList<GemmTask<T>>;
-  using Tile = StagedTile<T, kSteps, kSide>;
+  using Micro = MicroTile<T, 2, 4>;
   struct Shared {
-    Tile a[2], b[2];
+    StagedTile<T, kSteps, kRows> a[2];
+    StagedTile<T, kSteps, kColumns> b[2];
   };
   struct Registers {
-    T a[kOwn], b[kOwn];
-    MicroTile<T> sum, total;
+    T a[kSteps * kRows / kThreads], b[kSteps * kColumns / kThreads];
+    Micro sum;
   };
 
-  // Which elements of a stage a thread reads: `kTimes` runs of as many as it takes at a time, in a row along the depth or along the places
-  // (rows of A, columns of B), so that neighbours read what lies side by side.
-  template <unsigned kRun>
+  // Which elements of a stage of an operand with kWidth places (rows of A, columns of B) a thread reads: `kTimes` runs of kRun in a row, along
+  // the depth or along the places, so that neighbours read what lies side by side.
+  template <unsigned kWidth, unsigned kRun>
   struct Share {
-    static constexpr unsigned kTimes = kOwn / kRun;
+    static constexpr unsigned kTimes = kSteps * kWidth / kThreads / kRun;
     unsigned k, i, more_k, more_i;
 
     TENSIM_KERNEL Share(bool along_depth, unsigned thread) {
-      const unsigned across = (along_depth ? kSteps : kSide) / kRun;
+      const unsigned across = (along_depth ? kSteps : kWidth) / kRun;
       const unsigned near = thread % across * kRun, far = thread / across, more = kThreads / across;
       k = along_depth ? near : far;
       i = along_depth ? far : near;
@@ -61,44 +60,51 @@ struct GemmKernel {
     }
   };
 
-  // `from` is an operand's first element of the stage. Elements that lie outside are zero.
-  TENSIM_KERNEL static void fetch(const T* from, std::uint64_t step, std::uint64_t place, std::uint64_t depth,
-                                  std::uint64_t width, unsigned thread, T* to) {
-    const bool along_depth = step == 1;
-    if (depth >= kSteps && width >= kSide && in_quads(from, along_depth ? place : step)) {
-      const Share<kQuad> share(along_depth, thread);
-      const T* own = from + share.k * step + share.i * place;
-      const std::uint64_t more = share.more_k * step + share.more_i * place;
+  // A stage of an operand: its first element, strides, and what is left of it from there on.
+  struct Stage {
+    const T* data;
+    std::uint64_t step, place, depth, width;
+
+    TENSIM_KERNEL bool along_depth() const { return step == 1; }
+    template <unsigned kWidth>
+    TENSIM_KERNEL bool whole() const {
+      return depth >= kSteps && width >= kWidth && in_quads(data, along_depth() ? place : step);
+    }
+  };
+
+  // Elements that lie outside are zero.
+  template <unsigned kWidth>
+  TENSIM_KERNEL static void fetch(const Stage& stage, unsigned thread, T* to) {
+    if (stage.template whole<kWidth>()) {
+      const Share<kWidth, kQuad> share(stage.along_depth(), thread);
+      const T* own = stage.data + share.k * stage.step + share.i * stage.place;
+      const std::uint64_t more = share.more_k * stage.step + share.more_i * stage.place;
       TENSIM_UNROLL
       for (unsigned n = 0; n < share.kTimes; ++n, own += more) {
-        const Quad<T> quad = *reinterpret_cast<const Quad<T>*>(own);
+        const Quad<T> quad = quad_at(own);
         TENSIM_UNROLL
         for (unsigned e = 0; e < kQuad; ++e) to[n * kQuad + e] = quad.x[e];
       }
       return;
     }
-    const Share<1> share(along_depth, thread);
-    const T* own = from + share.k * step + share.i * place;
-    const std::uint64_t more = share.more_k * step + share.more_i * place;
+    const Share<kWidth, 1> share(stage.along_depth(), thread);
+    const T* own = stage.data + share.k * stage.step + share.i * stage.place;
+    const std::uint64_t more = share.more_k * stage.step + share.more_i * stage.place;
     TENSIM_UNROLL
     for (unsigned n = 0; n < share.kTimes; ++n, own += more) {
-      const bool inside = share.k + n * share.more_k < depth && share.i + n * share.more_i < width;
+      const bool inside = share.k + n * share.more_k < stage.depth && share.i + n * share.more_i < stage.width;
       to[n] = inside ? *own : T(0);
     }
   }
-  TENSIM_KERNEL static bool in_quads(const T* from, std::uint64_t stride) {
-    return stride % kQuad == 0 && reinterpret_cast<std::uintptr_t>(from) % alignof(Quad<T>) == 0;
-  }
-  // What `fetch` with the same operand gave, into shared memory.
-  TENSIM_KERNEL static void put(const T* from, const T* operand, std::uint64_t step, std::uint64_t place,
-                                std::uint64_t depth, std::uint64_t width, unsigned thread, Tile& to) {
-    const bool along_depth = step == 1;
-    if (depth >= kSteps && width >= kSide && in_quads(operand, along_depth ? place : step)) {
-      const Share<kQuad> share(along_depth, thread);
+  // What `fetch` gave for the same stage, into shared memory.
+  template <unsigned kWidth>
+  TENSIM_KERNEL static void put(const Stage& stage, unsigned thread, const T* from, StagedTile<T, kSteps, kWidth>& to) {
+    if (stage.template whole<kWidth>()) {
+      const Share<kWidth, kQuad> share(stage.along_depth(), thread);
       TENSIM_UNROLL
       for (unsigned n = 0; n < share.kTimes; ++n) {
         const unsigned k = share.k + n * share.more_k, i = share.i + n * share.more_i;
-        if (along_depth) {
+        if (stage.along_depth()) {
           TENSIM_UNROLL
           for (unsigned e = 0; e < kQuad; ++e) to.at(k + e, i) = from[n * kQuad + e];
         } else {
@@ -110,51 +116,70 @@ struct GemmKernel {
       }
       return;
     }
-    const Share<1> share(along_depth, thread);
+    const Share<kWidth, 1> share(stage.along_depth(), thread);
     TENSIM_UNROLL
     for (unsigned n = 0; n < share.kTimes; ++n) to.at(share.k + n * share.more_k, share.i + n * share.more_i) = from[n];
   }
 
-  TENSIM_KERNEL static void gather(Registers& own) {
+  // Four elements of C from (i, j) on, of which `sum` is A·B.
+  TENSIM_KERNEL static void store(const GemmTask<T>& task, bool quads, std::uint64_t i, std::uint64_t j, Quad<T> sum) {
+    if (i >= task.rows) return;
+    T* const c = task.c + i * task.c_row + j;
+    const T* const plus = task.plus == nullptr ? nullptr : task.plus + i * task.plus_row + j;
+    const std::uint64_t segments = plus == nullptr ? 0 : task.segments;
     TENSIM_UNROLL
-    for (unsigned i = 0; i < kQuad; ++i) {
-      TENSIM_UNROLL
-      for (unsigned j = 0; j < 2 * kQuad; ++j) own.total.values[i][j] += own.sum.values[i][j];
+    for (unsigned e = 0; e < kQuad; ++e) sum.x[e] *= task.factor;
+    if (quads && j + kQuad <= task.columns) {
+      for (std::uint64_t g = 0; g < segments; ++g) {
+        const Quad<T> more = quad_at(plus + g * task.plus_segment);
+        TENSIM_UNROLL
+        for (unsigned e = 0; e < kQuad; ++e) sum.x[e] += task.plus_factor * more.x[e];
+      }
+      if (task.add != 0) {
+        const Quad<T> before = quad_at(c);
+        TENSIM_UNROLL
+        for (unsigned e = 0; e < kQuad; ++e) sum.x[e] += before.x[e];
+      }
+      *reinterpret_cast<Quad<T>*>(c) = sum;
+      return;
     }
-    own.sum.clear();
+    TENSIM_UNROLL
+    for (unsigned e = 0; e < kQuad; ++e) {
+      if (j + e >= task.columns) continue;
+      for (std::uint64_t g = 0; g < segments; ++g) sum.x[e] += task.plus_factor * plus[g * task.plus_segment + e];
+      c[e] = task.add != 0 ? c[e] + sum.x[e] : sum.x[e];
+    }
   }
 
   template <class Block>
   TENSIM_KERNEL static void run(Block& block, Shared& shared, const Arguments& list) {
     const std::uint32_t number = task_of(list.first, list.count, block.index);
     const GemmTask<T> task = list.tasks[number];
-    const std::uint64_t tile = block.index - list.first[number], across = (task.columns + kSide - 1) / kSide;
-    const std::uint64_t row = tile / across * kSide, column = tile % across * kSide;
+    const std::uint64_t tile = block.index - list.first[number], across = (task.columns + kColumns - 1) / kColumns;
+    const std::uint64_t row = tile / across * kRows, column = tile % across * kColumns;
     const std::uint64_t per_segment = (task.depth + kSteps - 1) / kSteps, stages = per_segment * task.segments;
 
-    struct Operand {
-      const T* data;
-      std::uint64_t step, place, segment, width;
+    const auto stage_of_a = [&](std::uint64_t stage) {
+      const std::uint64_t segment = stage / per_segment, k = stage % per_segment * kSteps;
+      return Stage{task.a + segment * task.a_segment + row * task.a_row + k * task.a_step, task.a_step, task.a_row,
+                   task.depth - k, task.rows - row};
     };
-    const Operand a{task.a + row * task.a_row, task.a_step, task.a_row, task.a_segment, task.rows - row},
-        b{task.b + column * task.b_column, task.b_step, task.b_column, task.b_segment, task.columns - column};
-    const auto first_of = [&](const Operand& operand, std::uint64_t segment, std::uint64_t k) {
-      return operand.data + segment * operand.segment + k * operand.step;
+    const auto stage_of_b = [&](std::uint64_t stage) {
+      const std::uint64_t segment = stage / per_segment, k = stage % per_segment * kSteps;
+      return Stage{task.b + segment * task.b_segment + column * task.b_column + k * task.b_step, task.b_step,
+                   task.b_column, task.depth - k, task.columns - column};
     };
     const auto fetch_stage = [&](std::uint64_t stage, unsigned thread, Registers& own) {
-      const std::uint64_t segment = stage / per_segment, k = stage % per_segment * kSteps;
-      fetch(first_of(a, segment, k), a.step, a.place, task.depth - k, a.width, thread, own.a);
-      fetch(first_of(b, segment, k), b.step, b.place, task.depth - k, b.width, thread, own.b);
+      fetch<kRows>(stage_of_a(stage), thread, own.a);
+      fetch<kColumns>(stage_of_b(stage), thread, own.b);
     };
     const auto put_stage = [&](std::uint64_t stage, unsigned thread, const Registers& own) {
-      const std::uint64_t segment = stage / per_segment, k = stage % per_segment * kSteps;
-      put(own.a, first_of(a, segment, k), a.step, a.place, task.depth - k, a.width, thread, shared.a[stage % 2]);
-      put(own.b, first_of(b, segment, k), b.step, b.place, task.depth - k, b.width, thread, shared.b[stage % 2]);
+      put<kRows>(stage_of_a(stage), thread, own.a, shared.a[stage % 2]);
+      put<kColumns>(stage_of_b(stage), thread, own.b, shared.b[stage % 2]);
     };
 
     block.each_thread([&](unsigned thread, Registers& own) {
       own.sum.clear();
-      own.total.clear();
       if (stages == 0) return;
       fetch_stage(0, thread, own);
       put_stage(0, thread, own);
@@ -164,26 +189,21 @@ struct GemmKernel {
       block.each_thread([&](unsigned thread, Registers& own) {
         if (more) fetch_stage(stage + 1, thread, own);
         const unsigned quarter = thread / kLanes, lane = thread % kLanes;
-        const unsigned rows = quarter / 2 * (kTile / kQuad) + lane / kQuad,
-                       columns = quarter % 2 * (kTile / kQuad) + lane % kQuad;
+        const unsigned rows = quarter / 2 * (Micro::kRows / kQuad) + lane / Micro::kColumnLanes,
+                       columns = quarter % 2 * (Micro::kColumns / kQuad) + lane % Micro::kColumnLanes;
         TENSIM_UNROLL
         for (unsigned k = 0; k < kSteps; ++k) own.sum.step(shared.a[stage % 2], shared.b[stage % 2], k, rows, columns);
-        if (sizeof(T) < sizeof(double) && (stage + 1) % kStagesTogether == 0) gather(own);
         if (more) put_stage(stage + 1, thread, own);
       });
     }
     block.each_thread([&](unsigned thread, Registers& own) {
-      gather(own);
       const unsigned quarter = thread / kLanes;
-      const std::uint64_t top = row + quarter / 2 * kTile, left = column + quarter % 2 * kTile;
-      own.total.each(thread % kLanes, [&](unsigned i, unsigned j, T value) {
-        if (top + i >= task.rows || left + j >= task.columns) return;
-        T& c = task.c[(top + i) * task.c_row + left + j];
-        T sum = task.factor * value;
-        for (std::uint64_t g = 0; task.plus != nullptr && g < task.segments; ++g) {
-          sum += task.plus_factor * task.plus[g * task.plus_segment + (top + i) * task.plus_row + left + j];
-        }
-        c = task.add != 0 ? c + sum : sum;
+      const std::uint64_t top = row + quarter / 2 * Micro::kRows, left = column + quarter % 2 * Micro::kColumns;
+      const bool quads =
+          in_quads<T>(task.c, task.c_row) &&
+          (task.plus == nullptr || (in_quads<T>(task.plus, task.plus_row) && task.plus_segment % kQuad == 0));
+      own.sum.each_quad(thread % kLanes, [&](unsigned i, unsigned j, const Quad<T>& quad) {
+        store(task, quads, top + i, left + j, quad);
       });
     });
   }

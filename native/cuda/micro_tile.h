@@ -4,16 +4,9 @@
 
 namespace tensim::cuda {
 
-// The inner loop that the kernels of the closure share: 32 threads multiply a 32×32 tile of a product. A thread has four rows and eight
-// columns of it,
-//
-//        columns   4x … 4x+3      16+4x … 16+4x+3        x = thread % 4
-//   rows 4y … 4y+3                                       y = thread / 4
-//
-// so that a step of the depth takes three reads of four elements for 32 multiply-adds, and threads that read at the same time read
-// different banks or the same place.
+// The inner loop that the kernels of the closure share: 32 threads multiply a tile of a product whose operands are staged in shared memory.
 
-constexpr unsigned kTile = 32;
+constexpr unsigned kTile = 32;  // side of what the kernels of chains take at a time
 constexpr unsigned kQuad = 4;
 constexpr unsigned kLanes = 32;
 
@@ -34,45 +27,52 @@ struct StagedTile {
   TENSIM_KERNEL const T& at(unsigned k, unsigned i) const { return quads[k][i / kQuad].x[i % kQuad]; }
 };
 
-// A thread's part of a 32×32 tile.
-template <class T>
+// A thread's part of such a tile: kRowQuads times four rows and twice four columns. With y = thread / kColumnLanes, x = thread % kColumnLanes,
+//
+//        columns   4x … 4x+3     4·kColumnLanes + 4x …
+//   rows 4y … 4y+3
+//   4·kRowLanes + 4y …
+//
+// so that threads that read at the same time read neighbouring quads or the same one, and a step of the depth takes few reads for many
+// multiply-adds: 3 for 32 in a tile of 32×32, 4 for 64 in one of 32×64.
+template <class T, unsigned kRowQuads, unsigned kRowLanes>
 struct MicroTile {
-  T values[kQuad][2 * kQuad];
+  static constexpr unsigned kColumnLanes = kLanes / kRowLanes;
+  static constexpr unsigned kOwnRows = kRowQuads * kQuad, kOwnColumns = 2 * kQuad;
+  static constexpr unsigned kRows = kOwnRows * kRowLanes, kColumns = kOwnColumns * kColumnLanes;
+  T values[kOwnRows][kOwnColumns];
 
-  TENSIM_KERNEL static unsigned row(unsigned thread, unsigned i) { return thread / kQuad * kQuad + i; }
-  TENSIM_KERNEL static unsigned column(unsigned thread, unsigned j) {
-    return thread % kQuad * kQuad + j % kQuad + j / kQuad * (kTile / 2);
+  TENSIM_KERNEL static unsigned row(unsigned thread, unsigned i) {
+    return thread / kColumnLanes * kQuad + i % kQuad + i / kQuad * (kQuad * kRowLanes);
   }
-
-  TENSIM_KERNEL void clear() {
-    TENSIM_UNROLL
-    for (unsigned i = 0; i < kQuad; ++i) {
-      TENSIM_UNROLL
-      for (unsigned j = 0; j < 2 * kQuad; ++j) values[i][j] = T(0);
-    }
+  TENSIM_KERNEL static unsigned column(unsigned thread, unsigned j) {
+    return thread % kColumnLanes * kQuad + j % kQuad + j / kQuad * (kQuad * kColumnLanes);
   }
 
   // f(row, column, value) for every element.
   template <class F>
   TENSIM_KERNEL void each(unsigned thread, const F& f) {
     TENSIM_UNROLL
-    for (unsigned i = 0; i < kQuad; ++i) {
+    for (unsigned i = 0; i < kOwnRows; ++i) {
       TENSIM_UNROLL
-      for (unsigned j = 0; j < 2 * kQuad; ++j) f(row(thread, i), column(thread, j), values[i][j]);
+      for (unsigned j = 0; j < kOwnColumns; ++j) f(row(thread, i), column(thread, j), values[i][j]);
     }
+  }
+  TENSIM_KERNEL void clear() {
+    each(0, [](unsigned, unsigned, T& value) { value = T(0); });
   }
 
   // f(row, column, four elements of the row) for every quad.
   template <class F>
   TENSIM_KERNEL void each_quad(unsigned thread, const F& f) {
     TENSIM_UNROLL
-    for (unsigned i = 0; i < kQuad; ++i) {
+    for (unsigned i = 0; i < kOwnRows; ++i) {
       TENSIM_UNROLL
-      for (unsigned half = 0; half < 2; ++half) {
+      for (unsigned j = 0; j < kOwnColumns; j += kQuad) {
         Quad<T> quad;
         TENSIM_UNROLL
-        for (unsigned j = 0; j < kQuad; ++j) quad.x[j] = values[i][half * kQuad + j];
-        f(row(thread, i), column(thread, half * kQuad), quad);
+        for (unsigned e = 0; e < kQuad; ++e) quad.x[e] = values[i][j + e];
+        f(row(thread, i), column(thread, j), quad);
       }
     }
   }
@@ -80,12 +80,16 @@ struct MicroTile {
   // += one step, from row quad `rows` of A and column quad `columns` of B on.
   template <class A, class B>
   TENSIM_KERNEL void step(const A& a, const B& b, unsigned k, unsigned rows, unsigned columns) {
-    const Quad<T> left = a.quads[k][rows];
-    const Quad<T> right[2] = {b.quads[k][columns], b.quads[k][columns + kTile / 2 / kQuad]};
+    Quad<T> left[kRowQuads];
     TENSIM_UNROLL
-    for (unsigned i = 0; i < kQuad; ++i) {
+    for (unsigned i = 0; i < kRowQuads; ++i) left[i] = a.quads[k][rows + i * kRowLanes];
+    const Quad<T> right[2] = {b.quads[k][columns], b.quads[k][columns + kColumnLanes]};
+    TENSIM_UNROLL
+    for (unsigned i = 0; i < kOwnRows; ++i) {
       TENSIM_UNROLL
-      for (unsigned j = 0; j < 2 * kQuad; ++j) values[i][j] += left.x[i] * right[j / kQuad].x[j % kQuad];
+      for (unsigned j = 0; j < kOwnColumns; ++j) {
+        values[i][j] += left[i / kQuad].x[i % kQuad] * right[j / kQuad].x[j % kQuad];
+      }
     }
   }
 
@@ -96,11 +100,23 @@ struct MicroTile {
     unsigned k = 0;
     for (; k + kTogether <= depth; k += kTogether) {
       TENSIM_UNROLL
-      for (unsigned next = 0; next < kTogether; ++next) step(a, b, k + next, thread / kQuad, thread % kQuad);
+      for (unsigned next = 0; next < kTogether; ++next) {
+        step(a, b, k + next, thread / kColumnLanes, thread % kColumnLanes);
+      }
     }
-    for (; k < depth; ++k) step(a, b, k, thread / kQuad, thread % kQuad);
+    for (; k < depth; ++k) step(a, b, k, thread / kColumnLanes, thread % kColumnLanes);
   }
 };
+
+// Whether rows that are `stride` elements apart can be read in quads.
+template <class T>
+TENSIM_KERNEL bool in_quads(const T* from, std::uint64_t stride) {
+  return stride % kQuad == 0 && reinterpret_cast<std::uintptr_t>(from) % alignof(Quad<T>) == 0;
+}
+template <class T>
+TENSIM_KERNEL Quad<T> quad_at(const T* from) {
+  return *reinterpret_cast<const Quad<T>*>(from);
+}
 
 // Which of `count` tasks a block belongs to: those of task i begin at first[i], with first[0] = 0.
 TENSIM_KERNEL std::uint32_t task_of(const std::uint64_t* first, std::uint32_t count, std::uint64_t block) {

@@ -9,7 +9,7 @@ namespace tensim::cuda {
 template <class T>
 struct MomentKernel {
   static constexpr unsigned kThreads = kLanes;
-  static constexpr unsigned kResident = sizeof(T) < sizeof(double) ? 12 : 8;  // as shared memory has room for
+  static constexpr unsigned kResident = 8;
   using Arguments = TaskList<ChainTask<T>>;
   using Steps = ChainSteps<T>;
   struct Shared {
@@ -18,7 +18,7 @@ struct MomentKernel {
     double cumulants[kSubsets][kLanes + 1];
   };
   struct Registers {
-    MicroTile<T> upper, lower;
+    typename Steps::Micro upper, lower;
     double cumulants[kSubsets];
   };
 
@@ -31,18 +31,14 @@ struct MomentKernel {
     unsigned with_above, with_below;     // the subsets of the rings of three; 0: not here
   };
 
-  // Thread's own elements of C[x][y], times those of `tile`.
-  TENSIM_KERNEL static double inner(const MicroTile<T>& tile, const ChainBlock<T>& c, unsigned row, unsigned rows,
-                                    unsigned column, unsigned columns, unsigned thread) {
+  // Σ over a thread's elements.
+  TENSIM_KERNEL static double inner(const typename Steps::Micro& a, const typename Steps::Micro& b) {
     double sum = 0;
     TENSIM_UNROLL
-    for (unsigned i = 0; i < kQuad; ++i) {
+    for (unsigned i = 0; i < Steps::Micro::kOwnRows; ++i) {
       TENSIM_UNROLL
-      for (unsigned j = 0; j < 2 * kQuad; ++j) {
-        const unsigned y = MicroTile<T>::row(thread, i), x = MicroTile<T>::column(thread, j);
-        if (y >= rows || x >= columns) continue;
-        sum += static_cast<double>(tile.values[i][j]) *
-               static_cast<double>(c.data[(row + y) * c.row + (column + x) * c.column]);
+      for (unsigned j = 0; j < Steps::Micro::kOwnColumns; ++j) {
+        sum += static_cast<double>(a.values[i][j]) * static_cast<double>(b.values[i][j]);
       }
     }
     return sum;
@@ -69,30 +65,21 @@ struct MomentKernel {
             });
             if (upper) {
               Steps::add_through(block, shared, ring.above, x, y, row, column,
-                                 [](Registers& own) -> MicroTile<T>& { return own.upper; });
+                                 [](Registers& own) -> typename Steps::Micro& { return own.upper; });
             }
             if (lower) {
               Steps::add_through(block, shared, ring.below, x2, y2, row, column,
-                                 [](Registers& own) -> MicroTile<T>& { return own.lower; });
+                                 [](Registers& own) -> typename Steps::Micro& { return own.lower; });
             }
             block.each_thread([&](unsigned thread, Registers& own) {
-              double both = 0;
-              TENSIM_UNROLL
-              for (unsigned i = 0; i < kQuad; ++i) {
-                TENSIM_UNROLL
-                for (unsigned j = 0; j < 2 * kQuad; ++j) {
-                  if (MicroTile<T>::row(thread, i) >= rows || MicroTile<T>::column(thread, j) >= columns) continue;
-                  both += static_cast<double>(own.upper.values[i][j]) * static_cast<double>(own.lower.values[i][j]);
-                }
-              }
-              own.cumulants[kSubsets - 1] += both;
+              own.cumulants[kSubsets - 1] += inner(own.upper, own.lower);
               if (above) {
                 shared.cumulants[ring.with_above][thread] +=
-                    inner(own.upper, table.c[x2][y2], row, rows, column, columns, thread);
+                    inner(own.upper, Steps::load(table.c[x2][y2], row, rows, column, columns, thread));
               }
               if (below) {
                 shared.cumulants[ring.with_below][thread] +=
-                    inner(own.lower, table.c[x][y], row, rows, column, columns, thread);
+                    inner(own.lower, Steps::load(table.c[x][y], row, rows, column, columns, thread));
               }
             });
           }

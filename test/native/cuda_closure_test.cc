@@ -117,17 +117,15 @@ TEST(cuda_closure_of_attention_without_a_residual_agrees_with_the_cpu) {
 
 TEST(cuda_closure_of_large_heads_agrees_with_the_cpu) {
   Random random(13);
-  for (bool biases : {false, true}) {
-    Chain large(random, 3, 2, 0.25), small(random, 3, 2, 0.4);  // float32 would overflow
-    large.linear(40).attention(1, 36, true, 100, biases).attention(1, 33, false, 0, biases).linear(2);
-    small.linear(6).attention(2, 5, true, 100, biases).attention(2, 34, true, 0, biases).linear(2);
-    check_against_cpu({&large, &small});
-    // Whole tiles.
-    Chain even(random, 8, 2, 0.25), same(random, 8, 2, 0.25);
-    even.attention(2, 32, true, 100, biases).attention(1, 32, true, 0, biases).linear(2);
-    same.attention(1, 32, true, 100, biases).attention(1, 64, true, 0, biases).linear(2);
-    check_against_cpu({&even, &same});
-  }
+  Chain large(random, 3, 2, 0.25), small(random, 3, 2, 0.4);  // float32 would overflow
+  large.linear(40).attention(1, 36, true, 100, true).attention(1, 33, false, 0, true).linear(2);
+  small.linear(6).attention(1, 5, true, 100, true).attention(1, 34, true, 0, true).linear(2);
+  check_against_cpu({&large, &small});
+  // Whole tiles.
+  Chain even(random, 8, 2, 0.25), same(random, 8, 2, 0.25);
+  even.attention(2, 32, true, 100, false).attention(1, 32, true, 0, false).linear(2);
+  same.attention(1, 32, true, 100, false).attention(1, 64, true, 0, false).linear(2);
+  check_against_cpu({&even, &same});
 }
 
 TEST(cuda_closure_of_large_bilinear_blocks_agrees_with_the_cpu) {
@@ -136,6 +134,19 @@ TEST(cuda_closure_of_large_bilinear_blocks_agrees_with_the_cpu) {
   even.linear(64).bilinear(128, 64, 0).bilinear(64, 32, 0).linear(3);
   odd.linear(67).bilinear(130, 65, 0).bilinear(66, 33, 0).linear(3);
   check_against_cpu({&even, &odd});
+}
+
+TEST(cuda_closure_of_sums_over_a_great_depth_agrees_with_the_cpu) {
+  Random random(19);
+  // Of the input, and of the Jacobians of all positions.
+  Chain bilinear(random, 1100, 1, 0.1), linear(random, 1100, 1, 0.1);
+  bilinear.linear(3).bilinear(4, 2, 0);
+  linear.linear(2);
+  check_against_cpu({&bilinear, &linear});
+  Chain attention(random, 3, 5, 0.3), waiting(random, 3, 5, 0.3);
+  attention.linear(48).attention(1, 2, true, 100, true).attention(1, 2, false, 0, true).linear(2);
+  waiting.linear(47).attention(1, 2, true, 100, true).linear(2);
+  check_against_cpu({&attention, &waiting});
 }
 
 TEST(cuda_closure_of_attention_among_bilinear_blocks_agrees_with_the_cpu) {
