@@ -133,7 +133,7 @@ function createCuda(addon: Addon, library: string, probe: () => Promise<CudaProb
 
   return {
     name: 'cuda',
-    methods: new Set(['one-block']),
+    methods: new Set(['one-block', 'closure']),
     routes: new Set(['factor', 'dense']),
     preparesAtOnce: 4,
     tilesAtOnce: 2,

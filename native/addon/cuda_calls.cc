@@ -1,4 +1,7 @@
+#include <variant>
+
 #include "../core/error.h"
+#include "../cuda/closure.h"
 #include "../cuda/library.h"
 #include "../cuda/prepared.h"
 #include "arguments.h"
@@ -9,11 +12,12 @@
 namespace tensim::addon {
 namespace {
 
-// A model as JavaScript holds it: empty when it has been disposed of.
-using ModelExternal = Napi::External<CudaModelPointer>;
+// A model as JavaScript holds it, by its method: empty when it has been disposed of.
+using AnyCudaModel = std::variant<CudaModelPointer, CudaClosurePointer>;
+using ModelExternal = Napi::External<AnyCudaModel>;
 constexpr napi_type_tag kCudaModelTag{0x4f1d9a6be2c84735u, 0x87b3e05c1f9d4a62u};
 
-CudaModelPointer& pointer_of(const Napi::Value& value) {
+AnyCudaModel& pointer_of(const Napi::Value& value) {
   if (!value.IsExternal() || !value.As<ModelExternal>().CheckTypeTag(&kCudaModelTag)) {
     fail(value.Env(), "INVALID_ARGUMENT", "a tile takes models prepared by this backend");
   }
@@ -34,17 +38,28 @@ class PrepareCall final : public AsyncCall {
       model_ = prepare_cuda_features(api, device, source.dtype, source.segments);
       return;
     }
-    if (source.method != Method::kOneBlock) throw Error("INVALID_ARGUMENT", "the CUDA backend knows one-block only");
+    if (source.method == Method::kClosure) {
+      model_ = prepare_cuda_closure(context, api, device, source.dtype, source.layers, source.law, source.inputs,
+                                    source.positions);
+      return;
+    }
+    if (source.method != Method::kOneBlock) {
+      throw Error("INVALID_ARGUMENT", "the CUDA backend knows the methods one-block and closure only");
+    }
     const QuadraticMap map = fold(context, source.layers, source.law, source.inputs);
     model_ = prepare_cuda(context, api, device, source.dtype, map, source.route, source.positions);
   }
 
   Napi::Value result(Napi::Env env) override {
     Napi::Object object = Napi::Object::New(env);
-    object.Set("outputs", static_cast<double>(model_->outputs));
-    object.Set("bytes", static_cast<double>(model_->bytes()));
-    auto owned = std::make_unique<CudaModelPointer>(std::move(model_));
-    auto external = ModelExternal::New(env, owned.get(), [](Napi::Env, CudaModelPointer* held) { delete held; });
+    std::visit(
+        [&](const auto& model) {
+          object.Set("outputs", static_cast<double>(model->outputs));
+          object.Set("bytes", static_cast<double>(model->bytes()));
+        },
+        model_);
+    auto owned = std::make_unique<AnyCudaModel>(std::move(model_));
+    auto external = ModelExternal::New(env, owned.get(), [](Napi::Env, AnyCudaModel* held) { delete held; });
     owned.release();  // the finalizer's from here on
     external.TypeTag(&kCudaModelTag);
     object.Set("model", external);
@@ -52,7 +67,7 @@ class PrepareCall final : public AsyncCall {
   }
 
  private:
-  CudaModelPointer model_;
+  AnyCudaModel model_;
 };
 
 class GramTileCall final : public AsyncCall {
@@ -71,31 +86,45 @@ class GramTileCall final : public AsyncCall {
   }
 
   void execute(const Context& context) override {
-    tile_ = cuda_gram_tile(context, CudaLibrary::open(library).api(), job_, pointers(rows_), pointers(columns_));
+    if (rows_.empty() || columns_.empty()) return;
+    const TensimCudaApi& api = CudaLibrary::open(library).api();
+    if (std::holds_alternative<CudaModelPointer>(rows_.front())) {
+      tile_ = cuda_gram_tile(context, api, job_, pointers<CudaModel>(rows_), pointers<CudaModel>(columns_));
+    } else {
+      tile_ = cuda_closure_tile(context, api, job_, pointers<CudaClosure>(rows_), pointers<CudaClosure>(columns_));
+    }
   }
 
   Napi::Value result(Napi::Env env) override { return to_object(env, tile_, job_.per_output); }
 
  private:
-  static std::vector<CudaModelPointer> read_models(const Napi::Value& value) {
+  static std::vector<AnyCudaModel> read_models(const Napi::Value& value) {
     if (!value.IsArray()) fail(value.Env(), "INVALID_ARGUMENT", "rows and columns must be arrays of prepared models");
     const auto array = value.As<Napi::Array>();
-    std::vector<CudaModelPointer> models;
+    std::vector<AnyCudaModel> models;
     for (std::uint32_t i = 0; i < array.Length(); ++i) {
       models.push_back(pointer_of(array.Get(i)));
-      if (!models.back()) fail(value.Env(), "INVALID_ARGUMENT", "the prepared model has been disposed of");
+      if (std::visit([](const auto& model) { return model == nullptr; }, models.back())) {
+        fail(value.Env(), "INVALID_ARGUMENT", "the prepared model has been disposed of");
+      }
     }
     return models;
   }
 
-  static std::vector<const CudaModel*> pointers(const std::vector<CudaModelPointer>& models) {
-    std::vector<const CudaModel*> result;
-    for (const CudaModelPointer& model : models) result.push_back(model.get());
+  template <class Model>
+  static std::vector<const Model*> pointers(const std::vector<AnyCudaModel>& models) {
+    std::vector<const Model*> result;
+    for (const AnyCudaModel& model : models) {
+      const auto* const pointer = std::get_if<std::shared_ptr<const Model>>(&model);
+      if (pointer == nullptr)
+        throw Error("INVALID_ARGUMENT", "all models of a tile must be prepared by the same method");
+      result.push_back(pointer->get());
+    }
     return result;
   }
 
   GramJob job_;
-  std::vector<CudaModelPointer> rows_, columns_;
+  std::vector<AnyCudaModel> rows_, columns_;
   GramTile tile_;
 };
 
@@ -161,7 +190,7 @@ Napi::Value cuda_prepare_call(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value cuda_dispose(const Napi::CallbackInfo& info) {
-  pointer_of(info[0]).reset();
+  std::visit([](auto& model) { model.reset(); }, pointer_of(info[0]));
   return info.Env().Undefined();
 }
 

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <new>
 
+#include "closure_run.h"
 #include "interface.h"
 #include "peak_kernel.h"
 #include "tile.h"
@@ -81,9 +82,37 @@ struct Api {
     });
   }
 
+  static TensimCudaStatus closure_create(int32_t device, const TensimCudaChain* chain, TensimCudaClosure** closure,
+                                         TensimCudaError* error) {
+    return guard(error, [&] {
+      Device::at(device).use();
+      *closure = make_chain(Device::at(device), *chain).release();
+    });
+  }
+
+  static void closure_destroy(TensimCudaClosure* closure) {
+    auto* const own = static_cast<Chain<Device>*>(closure);
+    guard(nullptr, [&] { own->device->use(); });
+    delete own;
+  }
+
+  static TensimCudaStatus closure_products(const TensimCudaClosureTile* tile, TensimCudaError* error) {
+    return guard(error, [&] {
+      if (tile->row_count == 0 || tile->column_count == 0) return;
+      const auto& first = static_cast<const Chain<Device>&>(*tile->rows[0]);
+      first.device->use();
+      if (first.single) {
+        ClosureRun<Device, float>(*first.device, *tile).run();
+      } else {
+        ClosureRun<Device, double>(*first.device, *tile).run();
+      }
+    });
+  }
+
   static const TensimCudaApi* table() {
-    static const TensimCudaApi api = {TENSIM_CUDA_VERSION, sizeof(TensimCudaApi), device_count,  device_info,
-                                      model_create,        model_destroy,         gram_products, peak};
+    static const TensimCudaApi api = {TENSIM_CUDA_VERSION, sizeof(TensimCudaApi), device_count,    device_info,
+                                      model_create,        model_destroy,         gram_products,   peak,
+                                      closure_create,      closure_destroy,       closure_products};
     return &api;
   }
 };

@@ -3,7 +3,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#if !defined(__CUDACC__)
+#if defined(__CUDACC__)
+#include <type_traits>
+#else
 #include <cstring>
 #include <memory>
 #include <vector>
@@ -83,9 +85,16 @@ struct DeviceBlock {
   }
 };
 
+// Blocks that are to have room on a multiprocessor at a time: kResident of a kernel that says so.
+template <class Kernel, class = void>
+constexpr unsigned kResidentBlocks = 0;
+template <class Kernel>
+constexpr unsigned kResidentBlocks<Kernel, std::void_t<decltype(Kernel::kResident)>> = Kernel::kResident;
+
 // One block per multiprocessor may be all that fits: shared memory is dynamic, so that it can be more than 48 KiB.
 template <class Kernel>
-__global__ void __launch_bounds__(Kernel::kThreads) run_on_device(const typename Kernel::Arguments arguments) {
+__global__ void __launch_bounds__(Kernel::kThreads, kResidentBlocks<Kernel>)
+    run_on_device(const typename Kernel::Arguments arguments) {
   extern __shared__ __align__(128) unsigned char memory[];
   DeviceBlock<Kernel> block;
   block.index = blockIdx.x;

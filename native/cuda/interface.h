@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* Raised by one with every change below. */
-#define TENSIM_CUDA_VERSION 2u
+#define TENSIM_CUDA_VERSION 3u
 #define TENSIM_CUDA_SYMBOL "tensim_cuda_api"
 #define TENSIM_CUDA_TEXT 256
 /* Segments of vectors begin and end at multiples of so many elements; zeros fill them up. */
@@ -78,6 +78,58 @@ typedef struct TensimCudaTile {
   void* context;
 } TensimCudaTile;
 
+/* A block of a chain as the closure of MATH.md section 6 takes it, and the linear layers behind it (native/gaussian/closure.h, attention.h).
+   Elements are floats or doubles as the source says; matrices are row-major. */
+typedef struct TensimCudaStage {
+  int32_t attention; /* else bilinear */
+  uint64_t width, outputs;
+  double alpha; /* of the residual, of attention */
+  double beta;  /* bilinear: what stands for D without one */
+
+  uint64_t units;
+  const void* factors; /* L over R, (2·units, width) */
+  int32_t has_down;
+  const void* down; /* (outputs, units) */
+  uint64_t slopes;  /* Jacobians: one for all positions, one per position, or none */
+
+  uint64_t heads, size; /* of a head */
+  int32_t causal, independent;
+  const void* projection; /* (positions, heads, 5, size, width) */
+  const void* output;     /* (outputs, heads·size) */
+  const void* own;        /* (heads, positions, positions or, if independent, 1, 5, 5, size, size) */
+  const void* means;      /* (heads, positions, 5, size), or null */
+
+  const void* jacobian; /* bilinear: (outputs, slopes·width); attention: (positions·outputs, positions·width) */
+  uint64_t after_rows;
+  const void* after; /* (after_rows, outputs), or null */
+} TensimCudaStage;
+
+/* A chain for the closure; everything is copied. */
+typedef struct TensimCudaChain {
+  int32_t single; /* elements are floats, else doubles */
+  uint64_t positions, inputs, width, outputs;
+  const void* front; /* (width, inputs) */
+  uint64_t stage_count;
+  const TensimCudaStage* stages;
+} TensimCudaChain;
+
+/* A chain on a device, with what it takes there. */
+typedef struct TensimCudaClosure {
+  uint64_t bytes;
+} TensimCudaClosure;
+
+/* Traces of the covariances of every row chain with every column chain, summed over positions: inner products but for the means. All chains are
+   of one device, element type, number of positions, of inputs and of outputs, and where two both have a block, it is of the same kind. */
+typedef struct TensimCudaClosureTile {
+  const TensimCudaClosure *const *rows, *const *columns;
+  uint64_t row_count, column_count;
+  int32_t symmetric; /* as in TensimCudaTile */
+  double* total;     /* (rows, columns) */
+  double* slices;    /* (rows, columns, outputs), or null */
+  int (*report)(void* context, uint64_t done, uint64_t total_work);
+  void* context;
+} TensimCudaClosureTile;
+
 typedef struct TensimCudaApi {
   uint32_t version, size; /* TENSIM_CUDA_VERSION, sizeof(TensimCudaApi) */
   TensimCudaStatus (*device_count)(int32_t* count, TensimCudaError* error);
@@ -88,6 +140,10 @@ typedef struct TensimCudaApi {
   TensimCudaStatus (*gram_products)(const TensimCudaTile* tile, TensimCudaError* error);
   /* What products of floats, if `single`, or of doubles reach on registers alone, in flops per second. */
   TensimCudaStatus (*peak)(int32_t device, int32_t single, double* rate, TensimCudaError* error);
+  TensimCudaStatus (*closure_create)(int32_t device, const TensimCudaChain* chain, TensimCudaClosure** closure,
+                                     TensimCudaError* error);
+  void (*closure_destroy)(TensimCudaClosure* closure);
+  TensimCudaStatus (*closure_products)(const TensimCudaClosureTile* tile, TensimCudaError* error);
 } TensimCudaApi;
 
 typedef const TensimCudaApi* (*TensimCudaEntry)(void);

@@ -52,7 +52,8 @@ const TensimCudaApi& checked_api(const TensimCudaApi* api, const std::string& pa
   }
   const bool whole = api->size == sizeof(TensimCudaApi) && api->device_count != nullptr &&
                      api->device_info != nullptr && api->model_create != nullptr && api->model_destroy != nullptr &&
-                     api->gram_products != nullptr && api->peak != nullptr;
+                     api->gram_products != nullptr && api->peak != nullptr && api->closure_create != nullptr &&
+                     api->closure_destroy != nullptr && api->closure_products != nullptr;
   if (!whole) refuse(path + " does not have the functions of the version that it says it has");
   return *api;
 }

@@ -12,9 +12,11 @@ namespace tensim::cuda {
 
 #if defined(__CUDACC__)
 #define TENSIM_KERNEL __device__ __forceinline__
+#define TENSIM_BOTH __host__ __device__
 #define TENSIM_UNROLL _Pragma("unroll")
 #else
 #define TENSIM_KERNEL inline
+#define TENSIM_BOTH
 #define TENSIM_UNROLL
 #endif
 

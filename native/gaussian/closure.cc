@@ -98,8 +98,8 @@ std::size_t ClosureModel<T>::bytes() const {
 }
 
 template <class T>
-ClosureModel<T> prepare_closure(const Context& context, const std::vector<LayerView>& layers, const WhitenedLaw& law,
-                                std::size_t inputs, std::size_t positions) {
+ClosureModel<T> fold_closure(const Context& context, const std::vector<LayerView>& layers, const WhitenedLaw& law,
+                             std::size_t inputs, std::size_t positions) {
   Stages<T> chain = stages_of<T>(context, layers, law, inputs);
   ClosureModel<T> model;
   model.positions = positions;
@@ -133,6 +133,13 @@ ClosureModel<T> prepare_closure(const Context& context, const std::vector<LayerV
     if (i + 1 < chain.stages.size())
       covariance = advance(context, &model.stages.back(), &model.stages.back(), covariance);
   }
+  return model;
+}
+
+template <class T>
+ClosureModel<T> prepare_closure(const Context& context, const std::vector<LayerView>& layers, const WhitenedLaw& law,
+                                std::size_t inputs, std::size_t positions) {
+  ClosureModel<T> model = fold_closure<T>(context, layers, law, inputs, positions);
   model.self = closure_pair(context, model, model);
   return model;
 }
@@ -140,6 +147,8 @@ ClosureModel<T> prepare_closure(const Context& context, const std::vector<LayerV
 #define TENSIM_INSTANTIATE(T)                                                                                    \
   template struct BilinearBlock<T>;                                                                              \
   template struct ClosureModel<T>;                                                                               \
+  template ClosureModel<T> fold_closure<T>(const Context&, const std::vector<LayerView>&, const WhitenedLaw&,    \
+                                           std::size_t, std::size_t);                                            \
   template ClosureModel<T> prepare_closure<T>(const Context&, const std::vector<LayerView>&, const WhitenedLaw&, \
                                               std::size_t, std::size_t);
 TENSIM_INSTANTIATE(double)

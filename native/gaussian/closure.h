@@ -45,6 +45,11 @@ struct ClosureModel {
   std::size_t bytes() const;
 };
 
+// Without `self`, for who computes that elsewhere.
+template <class T>
+ClosureModel<T> fold_closure(const Context& context, const std::vector<LayerView>& layers, const WhitenedLaw& law,
+                             std::size_t inputs, std::size_t positions);
+
 template <class T>
 ClosureModel<T> prepare_closure(const Context& context, const std::vector<LayerView>& layers, const WhitenedLaw& law,
                                 std::size_t inputs, std::size_t positions);

@@ -11,6 +11,8 @@ import { backends, selectBackend } from '../../lib/backend/select.js';
 import { createModel, type MatrixOptions, type Model, similarity, similarityMatrix, tensor } from '../../lib/index.js';
 import { tensim } from '../cli/run.js';
 import { buildEmulatedLibrary } from '../support/emulated_library.js';
+import { modelOf, randomAttention, randomBlock, randomLinear, sequenceModel } from '../support/models.js';
+import { random } from '../support/random.js';
 
 const addon = loadAddon();
 const emulated = 'addon' in addon && process.platform === 'linux' ? buildEmulatedLibrary() : undefined;
@@ -87,7 +89,7 @@ describe('a library that cannot be used', () => {
   });
 
   it.skipIf(emulated === undefined).each([
-    ['version', /has version 3 of the interface, and version 2 is needed$/],
+    ['version', /has version 4 of the interface, and version 3 is needed$/],
     ['functions', /does not have the functions of the version that it says it has$/],
     ['no devices', /^there is no CUDA device$/],
     ['crash', /^trying it out ended with SIGSEGV$/],
@@ -135,7 +137,6 @@ describe.each(places)('the backend on %s', (place) => {
     const wanted = await similarityMatrix(models, { ...options, perOutput: true, backend: 'native' });
     const found = await similarityMatrix(models, { ...options, perOutput: true, backend: 'cuda' });
     expect(found.backend).toBe('cuda');
-    expect(found.route).toBe(options.measure === 'weights' ? null : options.route);
     const norm = (i: number) => Math.sqrt(wanted.gram[i]![i]!);
     for (const i of models.keys()) {
       for (const j of models.keys()) {
@@ -146,6 +147,7 @@ describe.each(places)('the backend on %s', (place) => {
         for (const difference of differences) expect(Math.abs(difference)).toBeLessThan(tolerance * norm(i) * norm(j));
       }
     }
+    return found;
   };
 
   it.each([
@@ -159,7 +161,8 @@ describe.each(places)('the backend on %s', (place) => {
     ['weights', 'auto', 'float32', 1e-5],
   ] as const)('gives the numbers of the native backend: %s, route %s, %s', async (measure, route, dtype, tolerance) => {
     const models = measure === 'weights' ? [network(1), network(2), network(3)] : unequal;
-    await checkAgainstNative(models, { measure, dtype, route }, tolerance);
+    const found = await checkAgainstNative(models, { measure, dtype, route }, tolerance);
+    expect(found.route).toBe(measure === 'weights' ? null : route);
   });
 
   it.each([
@@ -169,7 +172,8 @@ describe.each(places)('the backend on %s', (place) => {
     ['dense', 'float32', 1e-5],
   ] as const)('gives them for large models too: route %s, %s', async (route, dtype, tolerance) => {
     const models = [20, 37, 70].map((units, i) => network(i + 1, units, LARGE));
-    await checkAgainstNative(models, { dtype, route }, tolerance);
+    const found = await checkAgainstNative(models, { dtype, route }, tolerance);
+    expect(found.route).toBe(route);
   });
 
   it('plans no route that it does not know', async () => {
@@ -181,11 +185,32 @@ describe.each(places)('the backend on %s', (place) => {
     });
   });
 
+  it.each([
+    ['float64', 1e-12],
+    ['float32', 1e-5],
+  ] as const)('gives the numbers of the native backend by the closure, in %s', async (dtype, tolerance) => {
+    const draw = random(9);
+    const attention = { inputs: 4, heads: 2, size: 2, biases: true, rotaryBase: 50, residual: [1, 0.5] } as const;
+    const block = { inputs: 4, hidden: 5, outputs: 4, biases: true, residual: [0.5, 0.5] } as const;
+    const models = [0, 1, 2].map((blocks) =>
+      sequenceModel(3, [
+        randomAttention(draw, attention),
+        ...Array.from({ length: blocks }, () => randomBlock(draw, block)),
+        randomLinear(draw, 2, 4),
+      ]),
+    );
+    const found = await checkAgainstNative(models, { method: 'closure', dtype }, tolerance);
+    expect(found).toMatchObject({ method: 'closure', exact: false });
+  });
+
   it('refuses what it does not know, with the backend that does', async () => {
     const refusal = { code: 'BACKEND_UNAVAILABLE', message: expect.stringMatching(/"cuda".*(know|method)/) };
     const options = { backend: 'cuda' } as const;
+    const draw = random(10);
+    const block = { inputs: 2, hidden: 3, outputs: 2, biases: true } as const;
+    const deep = modelOf([randomBlock(draw, block), randomBlock(draw, block)]);
     await expect(similarity(first, second, { ...options, method: 'sampled' })).rejects.toMatchObject(refusal);
-    await expect(similarity(first, second, { ...options, method: 'closure' })).rejects.toMatchObject(refusal);
+    await expect(similarity(deep, deep, { ...options, method: 'exact' })).rejects.toMatchObject(refusal);
   });
 
   it.runIf(place === 'an emulated device')('says MEMORY_LIMIT when the device has too little', async () => {

@@ -1,0 +1,213 @@
+#include "closure.h"
+
+#include <algorithm>
+#include <list>
+
+#include "library.h"
+
+namespace tensim {
+namespace {
+
+// A chain as the interface takes it, and the copies it points to.
+template <class T>
+struct ChainSource {
+  TensimCudaChain chain{};
+  std::vector<TensimCudaStage> stages;
+  std::list<std::vector<T>> copies;
+
+  explicit ChainSource(const ClosureModel<T>& model) {
+    for (const ClosureStage<T>& from : model.stages) {
+      TensimCudaStage stage{};
+      std::visit([&](const auto& block) { read(block, model.positions, stage); }, from.block);
+      if (from.linear_after) {
+        stage.after_rows = from.after.rows;
+        stage.after = from.after.data();
+      }
+      stages.push_back(stage);
+    }
+    chain.single = sizeof(T) == sizeof(float) ? 1 : 0;
+    chain.positions = model.positions;
+    chain.inputs = model.inputs;
+    chain.width = model.front.rows;
+    chain.outputs = model.outputs;
+    chain.front = model.front.data();
+    chain.stage_count = stages.size();
+    chain.stages = stages.data();
+  }
+  ChainSource(const ChainSource&) = delete;
+  ChainSource& operator=(const ChainSource&) = delete;
+
+ private:
+  std::vector<T>& copy(std::size_t size) {
+    copies.emplace_back(size, T(0));
+    return copies.back();
+  }
+
+  void read(const BilinearBlock<T>& block, std::size_t, TensimCudaStage& stage) {
+    stage.width = block.width;
+    stage.units = block.units;
+    stage.outputs = block.outputs;
+    stage.beta = block.beta;
+    stage.factors = block.factors.data();
+    stage.has_down = block.has_down ? 1 : 0;
+    stage.down = block.down.data();
+    if (block.jacobians.empty()) return;
+    // Side by side; one that is all zeros is empty among the others.
+    stage.slopes = block.jacobians.size();
+    std::vector<T>& jacobian = copy(block.outputs * stage.slopes * block.width);
+    for (std::size_t s = 0; s < stage.slopes; ++s) {
+      const Matrix<T>& from = block.jacobians[s];
+      for (std::size_t i = 0; i < from.rows; ++i) {
+        std::copy_n(from.row(i), block.width, jacobian.data() + (i * stage.slopes + s) * block.width);
+      }
+    }
+    stage.jacobian = jacobian.data();
+  }
+
+  void read(const AttentionBlock<T>& block, std::size_t positions, TensimCudaStage& stage) {
+    stage.attention = 1;
+    stage.width = block.width;
+    stage.outputs = block.outputs;
+    stage.alpha = block.alpha;
+    stage.heads = block.heads;
+    stage.size = block.d_head;
+    stage.causal = block.causal ? 1 : 0;
+    stage.independent = block.independent ? 1 : 0;
+    stage.output = block.output.data();
+    stage.jacobian = block.jacobian.data();
+    if (!block.means.empty()) stage.means = block.means.data();
+    // By positions first: what one position needs of all heads is then one matrix.
+    const std::size_t head = kKinds * block.d_head * block.width;
+    std::vector<T>& projection = copy(block.projection.values.size());
+    for (std::size_t s = 0; s < positions; ++s) {
+      for (std::size_t h = 0; h < block.heads; ++h) {
+        std::copy_n(block.projection.data() + (h * positions + s) * head, head,
+                    projection.data() + (s * block.heads + h) * head);
+      }
+    }
+    stage.projection = projection.data();
+    stage.own = block.own.data();
+    if (!block.independent) return;
+    const std::size_t blocks = kKinds * kKinds * block.d_head * block.d_head;
+    std::vector<T>& own = copy(block.heads * positions * blocks);
+    for (std::size_t hs = 0; hs < block.heads * positions; ++hs) {
+      std::copy_n(block.own_block(hs / positions, hs % positions, hs % positions, 0, 0), blocks,
+                  own.data() + hs * blocks);
+    }
+    stage.own = own.data();
+  }
+};
+
+template <class T>
+CudaClosurePointer prepare_as(const Context& context, const TensimCudaApi& api, int device,
+                              const std::vector<LayerView>& layers, const WhitenedLaw& law, std::size_t inputs,
+                              std::size_t positions) {
+  const ClosureModel<T> model = fold_closure<T>(context, layers, law, inputs, positions);
+  const ChainSource<T> source(model);
+  context.control.throw_if_aborted();
+  return std::make_shared<CudaClosure>(api, device, source.chain, model);
+}
+
+void check(const TensimCudaApi& api, const CudaClosure& first, const CudaClosure& model) {
+  if (!model.is_from(api)) throw Error("INVALID_ARGUMENT", "a model was prepared by another library");
+  if (model.dtype != first.dtype) {
+    throw Error("INVALID_ARGUMENT", "all models of a tile must be prepared with the same dtype");
+  }
+  if (model.outputs != first.outputs || model.inputs != first.inputs || model.positions != first.positions) {
+    throw Error("SHAPE_MISMATCH", "the models of a tile differ in their inputs or outputs");
+  }
+  if (!std::equal(model.attention.begin(),
+                  model.attention.begin() +
+                      static_cast<std::ptrdiff_t>(std::min(model.attention.size(), first.attention.size())),
+                  first.attention.begin())) {
+    throw Error("UNSUPPORTED_LAYER", "a bilinear block stands where the other model has attention");
+  }
+}
+
+// TensimCudaClosureTile::report
+int report(void* context, std::uint64_t done, std::uint64_t total) {
+  auto& control = *static_cast<Control*>(context);
+  control.expect(total);
+  control.advance(done - control.done());
+  return control.aborted() ? 1 : 0;
+}
+
+std::vector<const TensimCudaClosure*> on_device(const std::vector<const CudaClosure*>& models) {
+  std::vector<const TensimCudaClosure*> result;
+  for (const CudaClosure* model : models) result.push_back(model->on_device());
+  return result;
+}
+
+}  // namespace
+
+template <class T>
+CudaClosure::CudaClosure(const TensimCudaApi& api, int device, const TensimCudaChain& source,
+                         const ClosureModel<T>& model)
+    : dtype(DTypeOf<T>::value),
+      inputs(model.inputs),
+      outputs(model.outputs),
+      positions(model.positions),
+      means(model.means),
+      api_(api) {
+  for (const ClosureStage<T>& stage : model.stages) {
+    attention.push_back(std::holds_alternative<AttentionBlock<T>>(stage.block));
+  }
+  TensimCudaError error{};
+  check_cuda(api.closure_create(device, &source, &closure_, &error), error);
+}
+
+CudaClosurePointer prepare_cuda_closure(const Context& context, const TensimCudaApi& api, int device, DType dtype,
+                                        const std::vector<LayerView>& layers, const WhitenedLaw& law,
+                                        std::size_t inputs, std::size_t positions) {
+  return dtype == DType::kFloat64 ? prepare_as<double>(context, api, device, layers, law, inputs, positions)
+                                  : prepare_as<float>(context, api, device, layers, law, inputs, positions);
+}
+
+GramTile cuda_closure_tile(const Context& context, const TensimCudaApi& api, const GramJob& job,
+                           const std::vector<const CudaClosure*>& rows,
+                           const std::vector<const CudaClosure*>& columns) {
+  GramTile tile;
+  tile.total.assign(rows.size() * columns.size(), 0.0);
+  if (rows.empty() || columns.empty()) return tile;
+  for (const CudaClosure* row : rows) {
+    for (const CudaClosure* column : columns) check(api, *row, *column);
+  }
+  for (const CudaClosure* row : rows) check(api, *rows.front(), *row);
+
+  const std::size_t outputs = rows.front()->outputs, width = columns.size();
+  if (job.per_output) tile.per_output.assign(tile.total.size() * outputs, 0.0);
+  const std::vector<const TensimCudaClosure*> row_models = on_device(rows), column_models = on_device(columns);
+  TensimCudaClosureTile call{};
+  call.rows = row_models.data();
+  call.columns = column_models.data();
+  call.row_count = rows.size();
+  call.column_count = columns.size();
+  call.symmetric = job.symmetric ? 1 : 0;
+  call.total = tile.total.data();
+  call.slices = job.per_output ? tile.per_output.data() : nullptr;
+  call.report = report;
+  call.context = &context.control;
+  TensimCudaError error{};
+  check_cuda(api.closure_products(&call, &error), error);
+
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    for (std::size_t j = job.symmetric ? i : 0; j < width; ++j) {
+      const CudaClosure &a = *rows[i], &b = *columns[j];
+      const std::size_t at = i * width + j, mirrored = j * width + i;
+      for (std::size_t c = 0; c < outputs; ++c) {
+        double mean = 0;
+        for (std::size_t s = 0; s < a.positions; ++s) mean += a.means.at(s)[c] * b.means.at(s)[c];
+        tile.total[at] += mean;
+        if (job.per_output) tile.per_output[at * outputs + c] += mean;
+      }
+      if (!job.symmetric || i == j) continue;
+      tile.total[mirrored] = tile.total[at];
+      if (job.per_output) {
+        std::copy_n(tile.per_output.data() + at * outputs, outputs, tile.per_output.data() + mirrored * outputs);
+      }
+    }
+  }
+  return tile;
+}
+
+}  // namespace tensim

@@ -1,0 +1,115 @@
+#pragma once
+
+#include <vector>
+
+#include "device.h"
+
+namespace tensim::cuda {
+
+// A chain for the closure on its device, as TensimCudaStage describes it; what a stage does not have is null.
+template <class T>
+struct ChainStage {
+  bool attention = false, causal = false, independent = false, has_down = false;
+  std::uint64_t width = 0, outputs = 0, units = 0, slopes = 0, heads = 0, size = 0, after_rows = 0;
+  T alpha = 0, beta = 1;
+  const T *factors = nullptr, *down = nullptr, *projection = nullptr, *output = nullptr, *own = nullptr,
+          *means = nullptr, *jacobian = nullptr, *after = nullptr;
+
+  std::uint64_t inner() const { return heads * size; }
+  std::uint64_t visible(std::uint64_t s, std::uint64_t positions) const { return causal ? s + 1 : positions; }
+  // Columns of a matrix of Jacobians, and where that of a position begins.
+  std::uint64_t jacobian_row() const { return slopes * width; }
+  const T* jacobian_at(std::uint64_t s) const { return jacobian + (slopes == 1 ? 0 : s * width); }
+};
+
+template <class T>
+struct ChainFactors {
+  const T* front = nullptr;
+  std::vector<ChainStage<T>> stages;
+};
+
+template <class Device>
+struct Chain : TensimCudaClosure {
+  Device* device = nullptr;
+  bool single = false;
+  std::uint64_t positions = 1, inputs = 0, width = 0, outputs = 0;
+  ChainFactors<double> f64;  // the one that `single` says is filled
+  ChainFactors<float> f32;
+  std::vector<DeviceBuffer<Device, unsigned char>> memory;
+
+  template <class T>
+  ChainFactors<T>& of() {
+    if constexpr (sizeof(T) == sizeof(double)) {
+      return f64;
+    } else {
+      return f32;
+    }
+  }
+  template <class T>
+  const ChainFactors<T>& of() const {
+    return const_cast<Chain*>(this)->template of<T>();
+  }
+};
+
+template <class T, class Device>
+void copy_factors(const TensimCudaChain& source, Chain<Device>& chain) {
+  // `count` elements, or null.
+  const auto copy = [&](const void* from, std::uint64_t count) -> const T* {
+    if (from == nullptr || count == 0) return nullptr;
+    DeviceBuffer<Device, unsigned char> buffer(*chain.device, count * sizeof(T));
+    chain.device->upload(buffer.data(), from, buffer.bytes());
+    chain.bytes += buffer.bytes();
+    chain.memory.push_back(std::move(buffer));
+    return reinterpret_cast<const T*>(chain.memory.back().data());
+  };
+  ChainFactors<T>& factors = chain.template of<T>();
+  factors.front = copy(source.front, source.width * source.inputs);
+  for (std::uint64_t i = 0; i < source.stage_count; ++i) {
+    const TensimCudaStage& from = source.stages[i];
+    ChainStage<T> stage;
+    stage.attention = from.attention != 0;
+    stage.causal = from.causal != 0;
+    stage.independent = from.independent != 0;
+    stage.has_down = from.has_down != 0;
+    stage.width = from.width;
+    stage.outputs = from.outputs;
+    stage.units = from.units;
+    stage.slopes = from.slopes;
+    stage.heads = from.heads;
+    stage.size = from.size;
+    stage.after_rows = from.after_rows;
+    stage.alpha = static_cast<T>(from.alpha);
+    stage.beta = static_cast<T>(from.beta);
+    const std::uint64_t n = source.positions, inner = stage.inner(), kinds = 5;
+    stage.factors = copy(from.factors, 2 * stage.units * stage.width);
+    stage.down = copy(from.down, stage.outputs * stage.units);
+    stage.projection = copy(from.projection, n * kinds * inner * stage.width);
+    stage.output = copy(from.output, stage.outputs * inner);
+    stage.own = copy(from.own, n * (stage.independent ? 1 : n) * kinds * kinds * inner * stage.size);
+    stage.means = copy(from.means, n * kinds * inner);
+    stage.jacobian = copy(from.jacobian,
+                          stage.attention ? n * stage.outputs * n * stage.width : stage.outputs * stage.jacobian_row());
+    stage.after = copy(from.after, stage.after_rows * stage.outputs);
+    factors.stages.push_back(stage);
+  }
+}
+
+template <class Device>
+std::unique_ptr<Chain<Device>> make_chain(Device& device, const TensimCudaChain& source) {
+  auto chain = std::make_unique<Chain<Device>>();
+  chain->bytes = 0;
+  chain->device = &device;
+  chain->single = source.single != 0;
+  chain->positions = source.positions;
+  chain->inputs = source.inputs;
+  chain->width = source.width;
+  chain->outputs = source.outputs;
+  if (chain->single) {
+    copy_factors<float>(source, *chain);
+  } else {
+    copy_factors<double>(source, *chain);
+  }
+  return chain;
+}
+
+}  // namespace tensim::cuda

@@ -1,0 +1,240 @@
+// The closure of the CUDA backend on the host: its kernels under the emulation of native/cuda/grid.h, against the CPU's closure.
+// Nothing here runs on a GPU.
+#include "chain.h"
+#include "check.h"
+#include "cuda/api.h"
+#include "cuda/closure.h"
+#include "cuda/host_device.h"
+
+namespace tensim::test {
+namespace {
+
+using cuda::HostDevice;
+using cuda::LaunchLimits;
+using cuda::ThreadOrder;
+
+const TensimCudaApi& api() {
+  return *cuda::Api<HostDevice>::table();
+}
+
+struct Alone {
+  ThreadPool pool;
+  Control control;
+  Context context{kernels_for(available_instruction_sets().back()), pool, 2, control};
+};
+
+std::vector<CudaClosurePointer> prepared(const Context& context, const std::vector<const Chain*>& chains, DType dtype) {
+  std::vector<CudaClosurePointer> models;
+  for (const Chain* chain : chains) {
+    models.push_back(
+        prepare_cuda_closure(context, api(), 0, dtype, chain->layers, {}, chain->inputs, chain->positions));
+  }
+  return models;
+}
+
+std::vector<const CudaClosure*> pointers(const std::vector<CudaClosurePointer>& models) {
+  std::vector<const CudaClosure*> result;
+  for (const CudaClosurePointer& model : models) result.push_back(model.get());
+  return result;
+}
+
+// Tiles of all chains, symmetric or not, against those of the CPU.
+void check_against_cpu(const std::vector<const Chain*>& chains) {
+  Alone alone;
+  const std::size_t count = chains.size();
+  for (DType dtype : {DType::kFloat64, DType::kFloat32}) {
+    const double tolerance = dtype == DType::kFloat64 ? 1e-12 : 1e-5;
+    std::list<AnyPrepared> on_cpu;
+    std::vector<const AnyPrepared*> cpu;
+    for (const Chain* chain : chains) {
+      on_cpu.push_back(chain->prepared(alone.context, Method::kClosure, dtype));
+      cpu.push_back(&on_cpu.back());
+    }
+    const std::vector<CudaClosurePointer> models = prepared(alone.context, chains, dtype);
+    const GramTile wanted = any_tile(alone.context, {Measure::kGaussian, true, true}, cpu, cpu);
+    for (bool symmetric : {true, false}) {
+      const GramTile found = cuda_closure_tile(alone.context, api(), {Measure::kGaussian, symmetric, true},
+                                               pointers(models), pointers(models));
+      const std::size_t outputs = models.front()->outputs;
+      for (std::size_t i = 0; i < count; ++i) {
+        for (std::size_t j = 0; j < count; ++j) {
+          const std::size_t at = i * count + j;
+          const double norms = std::sqrt(wanted.total[i * count + i] * wanted.total[j * count + j]);
+          CHECK_CLOSE(found.total[at], wanted.total[at], tolerance, norms);
+          if (symmetric) CHECK(found.total[at] == found.total[j * count + i]);
+          for (std::size_t c = 0; c < outputs; ++c) {
+            CHECK_CLOSE(found.per_output[at * outputs + c], wanted.per_output[at * outputs + c], tolerance, norms);
+          }
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+TEST(cuda_closure_of_bilinear_blocks_agrees_with_the_cpu) {
+  Random random(11);
+  for (std::size_t positions : {1u, 3u}) {
+    // With and without residuals and D, of different depths, sizes beyond a tile and below; the last two have no block.
+    Chain deep(random, 5, positions), wide(random, 5, positions), bare(random, 5, positions),
+        none(random, 5, positions), same(random, 5, positions);
+    deep.linear(6).bilinear(7, 6, 0.5).linear(4).bilinear(3, 4, 0.3).bilinear(5, 4, 0).linear(3);
+    wide.bilinear(70, 33, 0).bilinear(9, 3, 0);
+    bare.bilinear(5, 5, 0.4, false).linear(3);
+    none.linear(3);
+    check_against_cpu({&deep, &wide, &bare, &none});
+    check_against_cpu({&same});
+  }
+}
+
+TEST(cuda_closure_of_attention_agrees_with_the_cpu) {
+  Random random(12);
+  for (bool biases : {false, true}) {
+    for (bool causal : {false, true}) {
+      // Heads of several sizes, beyond a tile and below; a chain that waits, and one without a block.
+      Chain two(random, 4, 3), other(random, 4, 3), one(random, 4, 3), none(random, 4, 3);
+      two.attention(2, 3, causal, 100, biases).attention(1, 2, true, 0, biases).linear(5);
+      other.attention(1, 4, true, 0, false).attention(3, 1, causal, 10, biases).linear(5);
+      one.attention(2, 2, causal, 50, biases).linear(5);
+      none.linear(5);
+      check_against_cpu({&two, &other, &one, &none});
+    }
+  }
+}
+
+TEST(cuda_closure_of_attention_without_a_residual_agrees_with_the_cpu) {
+  Random random(17);
+  for (bool biases : {false, true}) {
+    Chain two(random, 2, 3), other(random, 2, 3), one(random, 2, 3), none(random, 2, 3);
+    two.attention(1, 3, true, 100, biases, 3).attention(2, 2, false, 0, biases, 2);
+    other.attention(2, 1, true, 0, biases, 1).attention(1, 4, true, 5, biases, 2);
+    one.attention(1, 1, true, 50, biases, 2);
+    none.linear(2);
+    check_against_cpu({&two, &other, &one, &none});
+  }
+}
+
+TEST(cuda_closure_of_large_heads_agrees_with_the_cpu) {
+  Random random(13);
+  Chain large(random, 3, 2, 0.25), small(random, 3, 2, 0.4);  // float32 would overflow
+  large.linear(40).attention(1, 36, true, 100, true).attention(1, 33, false, 0, true).linear(2);
+  small.linear(6).attention(1, 5, true, 100, true).attention(1, 34, true, 0, true).linear(2);
+  check_against_cpu({&large, &small});
+  // Whole tiles.
+  Chain even(random, 8, 2, 0.25), same(random, 8, 2, 0.25);
+  even.attention(2, 32, true, 100, false).attention(1, 32, true, 0, false).linear(2);
+  same.attention(1, 32, true, 100, false).attention(1, 64, true, 0, false).linear(2);
+  check_against_cpu({&even, &same});
+}
+
+TEST(cuda_closure_of_large_bilinear_blocks_agrees_with_the_cpu) {
+  Random random(18);
+  Chain even(random, 64, 1, 0.1), odd(random, 64, 1, 0.1);
+  even.linear(64).bilinear(128, 64, 0).bilinear(64, 32, 0).linear(3);
+  odd.linear(67).bilinear(130, 65, 0).bilinear(66, 33, 0).linear(3);
+  check_against_cpu({&even, &odd});
+}
+
+TEST(cuda_closure_of_sums_over_a_great_depth_agrees_with_the_cpu) {
+  Random random(19);
+  // Of the input, and of the Jacobians of all positions.
+  Chain bilinear(random, 1100, 1, 0.1), linear(random, 1100, 1, 0.1);
+  bilinear.linear(3).bilinear(4, 2, 0);
+  linear.linear(2);
+  check_against_cpu({&bilinear, &linear});
+  Chain attention(random, 3, 5, 0.3), waiting(random, 3, 5, 0.3);
+  attention.linear(48).attention(1, 2, true, 100, true).attention(1, 2, false, 0, true).linear(2);
+  waiting.linear(47).attention(1, 2, true, 100, true).linear(2);
+  check_against_cpu({&attention, &waiting});
+}
+
+TEST(cuda_closure_of_attention_among_bilinear_blocks_agrees_with_the_cpu) {
+  Random random(14);
+  Chain first(random, 3, 3, 0.5), second(random, 3, 3, 0.5), shorter(random, 3, 3, 0.5), longer(random, 3, 3, 0.5);
+  first.attention(2, 2, true, 10, true).linear(4).bilinear(6, 4, 0.5).linear(2);
+  second.attention(1, 3, false, 0, true).bilinear(5, 3, 0).bilinear(4, 2, 0);
+  shorter.attention(1, 2, true, 0, false).linear(2);
+  longer.attention(1, 2, false, 0, false)
+      .bilinear(4, 4, 0)
+      .attention(2, 2, true, 7, true)
+      .attention(1, 2, true, 0, true)
+      .linear(2);
+  check_against_cpu({&first, &second, &shorter});
+  Chain alternate(random, 3, 3, 0.5);
+  alternate.attention(1, 2, true, 0, true).bilinear(3, 3, 0.2).attention(1, 4, true, 9, false).linear(2);
+  check_against_cpu({&longer, &alternate, &shorter});
+}
+
+TEST(cuda_closures_do_not_depend_on_the_order_of_threads_nor_on_other_models_nor_on_what_shares_a_launch) {
+  Alone alone;
+  Random random(15);
+  Chain first(random, 4, 3), second(random, 4, 3), third(random, 4, 3);
+  first.attention(2, 3, true, 100, true).attention(1, 4, true, 0, true).linear(5);
+  second.attention(1, 35, true, 100, true).attention(2, 2, true, 0, true).linear(5);
+  third.attention(3, 2, true, 100, true).bilinear(40, 5, 0);
+  const std::vector<CudaClosurePointer> models = prepared(alone.context, {&first, &second}, DType::kFloat32),
+                                        short_ones = prepared(alone.context, {&first, &third}, DType::kFloat32);
+  HostDevice& device = HostDevice::at(0);
+  const GramJob job{Measure::kGaussian, false, true};
+  const GramTile forward = cuda_closure_tile(alone.context, api(), job, pointers(models), pointers(models));
+  device.order = ThreadOrder::kBackward;
+  const GramTile backward = cuda_closure_tile(alone.context, api(), job, pointers(models), pointers(models));
+  device.order = ThreadOrder::kForward;
+  CHECK(forward.per_output == backward.per_output);
+  // Pairs alone in their groups, and chains cut into many launches.
+  for (const LaunchLimits& limits : {LaunchLimits{0, SIZE_MAX / 8}, LaunchLimits{1e300, 20000}}) {
+    device.limits = limits;
+    const GramTile divided = cuda_closure_tile(alone.context, api(), job, pointers(models), pointers(models));
+    CHECK(forward.per_output == divided.per_output);
+  }
+  device.limits = {};
+  const GramTile one = cuda_closure_tile(alone.context, api(), job, {models[0].get()}, {models[1].get()});
+  CHECK(one.total[0] == forward.total[1]);
+}
+
+TEST(cuda_closures_that_are_aborted_or_out_of_memory_end_with_that_and_give_everything_back) {
+  HostDevice& device = HostDevice::at(0);
+  const std::size_t before = device.used();
+  {
+    Alone alone;
+    Random random(16);
+    Chain chain(random, 4, 2), other(random, 4, 2), wide(random, 3, 2);
+    chain.attention(2, 3, true, 100, true).linear(3);
+    other.bilinear(3, 3, 0);
+    wide.linear(3);
+    const std::vector<CudaClosurePointer> models = prepared(alone.context, {&chain, &other, &wide}, DType::kFloat64);
+    const std::size_t used = device.used();
+    CHECK(models[0]->bytes() > 0 && used > before);
+    const auto code_of = [](const auto& work) -> std::string {
+      try {
+        work();
+      } catch (const Error& error) {
+        return error.code();
+      } catch (const Aborted&) {
+        return "aborted";
+      }
+      return "";
+    };
+    const auto tile = [&](std::size_t i, std::size_t j) {
+      return code_of([&] {
+        cuda_closure_tile(alone.context, api(), {Measure::kGaussian, false, false}, {models[i].get()},
+                          {models[j].get()});
+      });
+    };
+    device.limit = device.used() + 5000;
+    CHECK(tile(0, 0) == "MEMORY_LIMIT");
+    CHECK(code_of([&] { prepared(alone.context, {&chain}, DType::kFloat64); }) == "MEMORY_LIMIT");
+    device.limit = SIZE_MAX;
+    CHECK(tile(0, 1) == "UNSUPPORTED_LAYER");
+    CHECK(tile(0, 2) == "SHAPE_MISMATCH");
+    CHECK(tile(0, 0).empty());
+    CHECK(alone.control.total() > 0 && alone.control.done() == alone.control.total());
+    alone.control.abort();
+    CHECK(tile(0, 0) == "aborted");
+    CHECK(device.used() == used);
+  }
+  CHECK(device.used() == before);
+}
+
+}  // namespace tensim::test
