@@ -125,8 +125,11 @@ TEST(cuda_tiles_agree_with_those_of_the_cpu) {
 }
 
 TEST(cuda_tiles_of_long_inputs_and_many_outputs_agree_too) {
-  check_against_cpu<double>(300, 3, 2, true, 1e-13);
-  check_against_cpu<float>(300, 3, 2, true, 1e-5);
+  check_route<double>(Route::kFactor, 300, 3, 2, true, 1e-13);
+  check_route<float>(Route::kFactor, 300, 3, 2, true, 1e-5);
+  // Forms of more than one part.
+  check_route<double>(Route::kDense, 130, 3, 1, true, 1e-13);
+  check_route<float>(Route::kDense, 130, 3, 1, true, 1e-5);
   check_against_cpu<double>(5, 40, 40, true, 1e-13);
 }
 
