@@ -13,7 +13,7 @@ constexpr std::size_t ceil_div(std::size_t a, std::size_t b) {
 }
 
 // Models along the side of a block at most. What packing costs is shared by as many products of an element, and the sums stay in a cache.
-constexpr std::size_t kSide = 384;
+constexpr std::size_t kSide = 512;
 // Bytes of a vector that are multiplied at a time: those of the rows of a kernel's tile fit the first cache, a panel of columns the second.
 constexpr std::size_t kStepBytes = 2048;
 // Elements of a part: few enough for a long vector to feed many threads.

@@ -104,7 +104,10 @@ GramTile gram_tile(const Context& context, const GramJob& job, const Models<T>& 
       [](const auto& model) -> const auto& { return model.features; });
   context.control.expect(quadratic.flops() + forms.flops() + features.flops());
   Scratch<double> slices(tile.total.size() * outputs);  // (outputs, rows, columns)
-  std::fill(slices.data(), slices.data() + slices.size(), 0.0);
+  context.parallel_for(outputs, tile.total.size(), [&](std::size_t c) {
+    double* slice = slices.data() + c * tile.total.size();
+    std::fill(slice, slice + tile.total.size(), 0.0);
+  });
   quadratic.add(slices.data());
   forms.add(slices.data());
   features.add(slices.data());

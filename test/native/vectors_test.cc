@@ -119,7 +119,7 @@ TEST(feature_products_agree_with_plain_sums) {
 
 TEST(feature_products_of_many_models_are_those_of_few) {
   // More than the side of a block.
-  constexpr std::size_t kModels = 450, kLength = 37;
+  constexpr std::size_t kModels = 600, kLength = 37;
   Random random(5);
   std::vector<std::vector<float>> data;
   std::vector<const float*> all;
@@ -128,8 +128,8 @@ TEST(feature_products_of_many_models_are_those_of_few) {
   on_every_kernel([&](const Context& context) {
     std::vector<double> whole(kModels * kModels), one(1);
     FeatureProducts<float>(context, true, all, all, {0, kLength}).add(whole.data());
-    for (std::size_t i : {0u, 5u, 224u, 225u, 449u}) {
-      for (std::size_t j : {224u, 225u, 226u, 449u}) {
+    for (std::size_t i : {0u, 5u, 299u, 300u, 599u}) {
+      for (std::size_t j : {299u, 300u, 301u, 599u}) {
         if (i > j) continue;
         one[0] = 0;
         FeatureProducts<float>(context, false, {all[i]}, {all[j]}, {0, kLength}).add(one.data());
