@@ -46,8 +46,12 @@ class Slab {
     if (--chunk->second == 0) {
       close(chunk->first);
       chunks_.erase(chunk);
-    } else {
+      return;
+    }
+    try {
       idle_[whole_lines(bytes)].push_back(place);
+    } catch (const std::bad_alloc&) {
+      // Nobody gets it again before the chunk goes.
     }
   }
 
@@ -87,8 +91,8 @@ class Slab {
 
 // Never destroyed: models may be given back while static variables are going already.
 Slab& instance() {
-  static Slab& slab = *new Slab;
-  return slab;
+  static Slab& only = *new Slab;
+  return only;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "closure_pair.h"
+#include "progress.h"
 
 namespace tensim::cuda {
 
@@ -16,6 +17,7 @@ class ClosureRun {
       : device_(device),
         limits_{device.limits.flops / 5, 2 * device.limits.workspace_bytes},
         tile_(tile),
+        progress_{tile.report, tile.context},
         rows_(chains(tile.rows, tile.row_count)),
         columns_(chains(tile.columns, tile.column_count)),
         outputs_(rows_.front()->outputs),
@@ -29,13 +31,13 @@ class ClosureRun {
         plan.begin(nullptr);
         ClosurePair<Device, T>(plan, systems_, limits_, *rows_[i], *columns_[j]).plan(nullptr);
         places_.push_back({i, j, plan.flops, plan.bytes});
-        total_ += plan.flops;
+        progress_.total += plan.flops;
       }
     }
   }
 
   void run() {
-    report();
+    progress_.report();
     for (std::size_t begin = 0; begin < places_.size();) {
       std::size_t end = begin;
       double flops = 0;
@@ -47,12 +49,11 @@ class ClosureRun {
       } while (end < places_.size() && flops + places_[end].flops <= limits_.flops &&
                bytes + places_[end].bytes <= kGroupPerLaunch * limits_.workspace_bytes);
       compute(begin, end, bytes);
-      done_ += flops;
-      report();
+      progress_.advance(flops);
       begin = end;
     }
-    done_ = total_;
-    report();
+    progress_.done = progress_.total;
+    progress_.report();
   }
 
  private:
@@ -80,13 +81,6 @@ class ClosureRun {
     }
     if (!fits) {
       throw DeviceError(TENSIM_CUDA_INVALID, "the chains of a tile differ in device, element type, sizes or blocks");
-    }
-  }
-
-  void report() const {
-    if (tile_.report == nullptr) return;
-    if (tile_.report(tile_.context, static_cast<std::uint64_t>(done_), static_cast<std::uint64_t>(total_)) != 0) {
-      throw DeviceError(TENSIM_CUDA_ABORTED, "aborted");
     }
   }
 
@@ -177,15 +171,15 @@ class ClosureRun {
   }
 
   Device& device_;
-  const LaunchLimits
-      limits_;  // plain multiply-adds and chains are slower than what the device's limits are made for, and take more memory
+  // Plain multiply-adds and chains are slower than what the device's limits are made for, and take more memory.
+  const LaunchLimits limits_;
   const TensimCudaClosureTile& tile_;
+  Progress progress_;
   const std::vector<const Chain<Device>*> rows_, columns_;
   const std::uint64_t outputs_;
   DeviceSystems<Device> systems_;
   std::vector<Place> places_;
   DeviceBuffer<Device, unsigned char> memory_;
-  double total_ = 0, done_ = 0;
 };
 
 }  // namespace tensim::cuda

@@ -6,30 +6,13 @@
 
 #include "device.h"
 #include "model.h"
+#include "progress.h"
 #include "sum_kernel.h"
 
 namespace tensim::cuda {
 
 template <class Device>
 using Models = std::vector<const Model<Device>*>;
-
-// How far a tile is, in flops.
-struct Progress {
-  int (*callback)(void* context, std::uint64_t done, std::uint64_t total);
-  void* context;
-  double done = 0, total = 0;
-
-  void advance(double flops) {
-    done = std::min(total, done + flops);
-    report();
-  }
-  void report() const {
-    if (callback == nullptr) return;
-    if (callback(context, static_cast<std::uint64_t>(done), static_cast<std::uint64_t>(total)) != 0) {
-      throw DeviceError(TENSIM_CUDA_ABORTED, "aborted");
-    }
-  }
-};
 
 // A launch that may still be at work: a kernel that goes through pieces of work and leaves parts, and the sum kernel that adds them up by groups.
 // Which pieces share a launch does not change a result.
