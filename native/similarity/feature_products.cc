@@ -17,7 +17,7 @@ constexpr std::size_t kSide = 512;
 // Bytes of a vector that are multiplied at a time: those of the rows of a kernel's tile fit the first cache, a panel of columns the second.
 constexpr std::size_t kStepBytes = 2048;
 // Elements of a part: few enough for a long vector to feed many threads.
-constexpr std::size_t kPart = std::size_t{1} << 16;
+constexpr std::size_t kPart = std::size_t{1} << 14;
 // Partial products that are kept before they are added up.
 constexpr std::size_t kPartials = std::size_t{1} << 21;
 
