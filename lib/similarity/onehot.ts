@@ -32,15 +32,23 @@ export async function asWhitened(law: LawOfInputs, pacer: Pacer): Promise<Whiten
   return { sigma: 1, mean: new Float64Array(size).fill(1 / size), factor: { data, columns: size } };
 }
 
-/** A chain and the law of its input as backends take them: behind the law of tokens an embedding takes it in. */
-export async function underLaw(
-  layers: readonly Layer[],
-  law: LawOfInputs,
-  pacer: Pacer,
-): Promise<{ readonly layers: readonly Layer[]; readonly law: WhitenedLaw }> {
-  const [first, ...others] = layers;
-  if (!isOnehot(law) || first?.type !== 'linear') return { layers, law: await asWhitened(law, pacer) };
-  return { layers: [await centred(first, pacer), ...others], law: { sigma: 1 } };
+/** A chain and the law of its input as backends take them. */
+export interface ChainUnderLaw {
+  readonly layers: readonly Layer[];
+  readonly law: WhitenedLaw;
+}
+
+/** How chains are put under a law: that of tokens goes into an embedding, and the matrix for those without one is made once, when it is needed. */
+export function underLaw(law: LawOfInputs): (layers: readonly Layer[], pacer: Pacer) => Promise<ChainUnderLaw> {
+  let whitened: Promise<WhitenedLaw> | undefined;
+  return async (layers, pacer) => {
+    const [first, ...others] = layers;
+    if (isOnehot(law) && first?.type === 'linear') {
+      return { layers: [await centred(first, pacer), ...others], law: { sigma: 1 } };
+    }
+    whitened ??= asWhitened(law, pacer);
+    return { layers, law: await whitened };
+  };
 }
 
 /** x ↦ W x + b as a function of z: W C and b + W μ. */

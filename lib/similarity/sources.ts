@@ -46,11 +46,12 @@ export function chainSources(
   route?: GramRoute,
 ): Sources {
   const [positions, inputs] = first.inputShape;
+  const chainOf = underLaw(law);
   return {
     names: outputNames(first),
     async of(member) {
       const { layers } = await member.load();
-      const chain = await underLaw(layers, law, new Pacer());
+      const chain = await chainOf(layers, new Pacer());
       return { kind: 'chain', ...chain, inputs, positions, method, route };
     },
   };

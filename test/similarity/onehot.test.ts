@@ -78,9 +78,19 @@ describe('inputs of the law of tokens', () => {
   it('leave other laws and the layers of a model as they are', async () => {
     const { layers } = bilinear(1, true);
     const law = { sigma: 2 };
-    expect(await underLaw(layers, law, new Pacer())).toEqual({ layers, law });
+    expect(await underLaw(law)(layers, new Pacer())).toEqual({ layers, law });
     const weights = structuredClone(layers);
-    await underLaw(layers, { onehot: TOKENS }, new Pacer());
+    await underLaw({ onehot: TOKENS })(layers, new Pacer());
     expect(layers).toEqual(weights);
+  });
+
+  it('have one matrix for all models without an embedding', async () => {
+    const chainOf = underLaw({ onehot: TOKENS });
+    const [a, b] = [
+      await chainOf(bilinear(3, false).layers, new Pacer()),
+      await chainOf(bilinear(4, false).layers, new Pacer()),
+    ];
+    expect(a.law.factor!.columns).toBe(TOKENS);
+    expect(b.law).toBe(a.law);
   });
 });
