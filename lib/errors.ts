@@ -14,6 +14,7 @@
  * | `ZERO_NORM` | a model that is zero under the measure, so that its similarity is undefined |
  * | `INVALID_COVARIANCE` | a covariance that is not symmetric or not positive semi-definite |
  * | `MEMORY_LIMIT` | the work cannot be done within the memory allowed |
+ * | `PRECISION` | a result that numbers of this type are too coarse for |
  * | `BACKEND_UNAVAILABLE` | a backend was asked for by name and is not there |
  */
 export type TensimErrorCode =
@@ -28,6 +29,7 @@ export type TensimErrorCode =
   | 'ZERO_NORM'
   | 'INVALID_COVARIANCE'
   | 'MEMORY_LIMIT'
+  | 'PRECISION'
   | 'BACKEND_UNAVAILABLE';
 
 /** Where an error was found, and what would help. Every field is optional; the message already names them. */

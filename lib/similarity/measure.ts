@@ -44,7 +44,7 @@ export async function planComparison(
   const models = members.map(({ outline }) => outline);
   if (settings.measure === 'weights') {
     const resolved = asFeatures(settings, settings.measure);
-    const sources = weightSources(models);
+    const sources = weightSources(models, settings);
     const info = resultInfo(resolved, EXACT, null, settings.measure);
     return { sources, settings: resolved, info, setting: settingOf(info, settings.perOutput, sources.names) };
   }
@@ -80,7 +80,7 @@ async function planFunctions(
   const resolved = { ...settings, measure, backend: selectBackend(settings.backend, route.chain) };
   const plan = planGram(models, route, law, resolved, extent);
   const info = { ...resultInfo(resolved, route, name, measure), ...plan };
-  const sources = chainSources(models, route.chain, law, plan.route ?? undefined);
+  const sources = chainSources(models, route.chain, law, plan.route ?? undefined, settings);
   const setting = settingOf(info, settings.perOutput, sources.names, route.chain, law);
   return { sources, settings: resolved, info, setting };
 }

@@ -1,12 +1,13 @@
 import type { GramTile } from '../backend/backend.js';
 import type { Model } from '../model/model.js';
 import { pairBehaviour } from './behaviour.js';
-import { cosine, distance, norm } from './derived.js';
+import { type PairNumbers, pairNumbers } from './derived.js';
 import { gramPair } from './gram/pair.js';
 import { planComparison } from './measure.js';
 import { memberOf } from './members.js';
 import { settle } from './options.js';
 import { type SampledGram, sampledGram } from './sampled/sampled.js';
+import type { ScaledTile } from './scale/model_scale.js';
 import type { SimilarityOptions, SimilarityResult, SliceSimilarity } from './types.js';
 
 /**
@@ -24,22 +25,22 @@ import type { SimilarityOptions, SimilarityResult, SliceSimilarity } from './typ
 export async function similarity(a: Model, b: Model, options: SimilarityOptions = {}): Promise<SimilarityResult> {
   const members = a === b ? both(memberOf(a)) : ([memberOf(a), memberOf(b)] as const);
   const { sources, settings, info, behaviours, sampledLaw } = await planComparison(members, settle(options));
-  const gram: GramTile & Partial<SampledGram> =
+  const gram: GramTile & Partial<SampledGram> & Partial<ScaledTile> =
     sampledLaw === undefined
       ? await gramPair(members, sources, settings)
       : await sampledGram(members, sampledLaw, settings);
-  const { total, perOutput, standardError, perOutputError, sampling } = gram;
+  const { total, exponents, perOutput, sliceExponents, standardError, perOutputError, sampling } = gram;
+  const size = sources.names.length;
   return {
     a: a.label,
     b: b.label,
     ...info,
     ...(standardError && { standardError: standardError[1], sampling }),
-    ...compare(total, 0, 1),
-    similarity: cosine(total[1], total[0], total[3]),
+    ...compare(total, exponents, 0, 1),
     ...(perOutput && {
       perOutput: sources.names.map((name, c) => ({
-        ...compareSlice(name, perOutput, c, sources.names.length),
-        ...(perOutputError && { standardError: perOutputError[sources.names.length + c] }),
+        ...compareSlice(name, compare(perOutput, sliceExponents, c, size)),
+        ...(perOutputError && { standardError: perOutputError[size + c] }),
       })),
     }),
     ...(behaviours && { behaviour: await pairBehaviour(behaviours, settings) }),
@@ -48,13 +49,12 @@ export async function similarity(a: Model, b: Model, options: SimilarityOptions 
 
 const both = <T>(one: T): readonly [T, T] => [one, one];
 
-/** Distance, inner product and norms from slice `c` of a (2, 2, size) Gram matrix. */
-function compare(gram: Float64Array, c: number, size: number) {
-  const [aa, ab, bb] = [gram[c], gram[size + c], gram[3 * size + c]];
-  return { distance: distance(ab, aa, bb), innerProduct: ab, normA: norm(aa), normB: norm(bb) };
+/** Slice `c` of a (2, 2, size) Gram matrix; exponents are those of its cells. */
+function compare(gram: Float64Array, exponents: Int32Array | undefined, c: number, size: number): PairNumbers {
+  const [u, v] = [exponents?.[c] ?? 0, exponents?.[3 * size + c] ?? 0];
+  return pairNumbers(gram[size + c], gram[c], gram[3 * size + c], u / 2, v / 2);
 }
 
-function compareSlice(name: string, gram: Float64Array, c: number, size: number): SliceSimilarity {
-  const value = cosine(gram[size + c], gram[c], gram[3 * size + c]);
-  return { name, similarity: Number.isNaN(value) ? null : value, ...compare(gram, c, size) };
+function compareSlice(name: string, numbers: PairNumbers): SliceSimilarity {
+  return { name, ...numbers, similarity: Number.isNaN(numbers.similarity) ? null : numbers.similarity };
 }

@@ -1,13 +1,11 @@
-import type { ChainMethod, ChainSource, FeatureSource, GramRoute } from '../backend/backend.js';
+import type { ChainMethod, GramRoute } from '../backend/backend.js';
 import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import { contiguous } from '../model/contiguous.js';
 import type { Outline } from '../model/outline.js';
 import type { Member } from './members.js';
 import { type LawOfInputs, underLaw } from './onehot.js';
-
-/** What backends prepare of a model. */
-export type Source = ChainSource | FeatureSource;
+import { chainSource, featureSource, type ScaleSettings, type Source } from './scale/source.js';
 
 /** What is compared: a source per model, and the names of the slices. */
 export interface Sources {
@@ -43,7 +41,8 @@ export function chainSources(
   [first]: readonly Outline[],
   method: ChainMethod,
   law: LawOfInputs,
-  route?: GramRoute,
+  route: GramRoute | undefined,
+  settings: ScaleSettings,
 ): Sources {
   const [positions, inputs] = first.inputShape;
   const chainOf = underLaw(law);
@@ -51,8 +50,9 @@ export function chainSources(
     names: outputNames(first),
     async of(member) {
       const { layers } = await member.load();
-      const chain = await chainOf(layers, new Pacer());
-      return { kind: 'chain', ...chain, inputs, positions, method, route };
+      const pacer = new Pacer();
+      const chain = { ...(await chainOf(layers, pacer)), inputs, positions };
+      return chainSource(chain, { method, route }, settings, pacer);
     },
   };
 }
@@ -66,14 +66,15 @@ export function outputNames({ outputShape }: Outline): readonly string[] {
  * The parameters of models as plain vectors, in the order of the first model; the slices are the tensors.
  * @throws TensimError `SHAPE_MISMATCH` naming a tensor that another model has not, or has in another shape.
  */
-export function weightSources([first, ...others]: readonly Outline[]): Sources {
+export function weightSources([first, ...others]: readonly Outline[], settings: ScaleSettings): Sources {
   for (const other of others) requireEqualParameters(first, other);
   const names = [...first.parameters.keys()];
   return {
     names,
     async of(member) {
       const { parameters } = await member.load();
-      return { kind: 'features', segments: names.map((name) => contiguous(parameters.get(name)!, name).data) };
+      const segments = names.map((name) => contiguous(parameters.get(name)!, name).data);
+      return featureSource(segments, settings, new Pacer());
     },
   };
 }

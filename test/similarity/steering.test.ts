@@ -143,7 +143,7 @@ describe('prepared models', () => {
     const count = members.length;
     return {
       members,
-      sources: chainSources(list, 'one-block', { sigma: 1 }),
+      sources: chainSources(list, 'one-block', { sigma: 1 }, 'factor', { dtype: 'float64', perOutput: false }),
       pairs: allPairs(count),
       cells: new Cells({ rows: numbers, columns: numbers, count, slices: 0, window: null }),
       tile: 32,
@@ -160,7 +160,10 @@ describe('prepared models', () => {
   it('are prepared once if they stand twice', async () => {
     const { backend, counts } = counting(() => {});
     const [a, b] = models(2).map(memberOf);
-    const sources = chainSources([b.outline], 'one-block', { sigma: 1 });
+    const sources = chainSources([b.outline], 'one-block', { sigma: 1 }, 'factor', {
+      dtype: 'float64',
+      perOutput: false,
+    });
     const { members } = await distinct([a, b, a, a]);
     const cells = new Cells({
       rows: Int32Array.of(0, 1, 0, 0),

@@ -1,6 +1,8 @@
 import type { GramTile } from '../../backend/backend.js';
 import type { Pacer } from '../../cooperate.js';
 import { cosineByRoots } from '../derived.js';
+import { isInRange, type ScaledTile } from '../scale/model_scale.js';
+import { timesPower } from '../scale/power.js';
 import type { Matrix } from '../types.js';
 import type { Job } from './schedule.js';
 
@@ -16,11 +18,14 @@ export interface Layout {
   readonly window: number | null;
 }
 
-/** One matrix of inner products, filled in any order. */
+/** One matrix of inner products, filled in any order. What is out of the range of numbers has an exponent beside its value. */
 interface Slice {
   readonly gram: Float64Array[];
+  /** By row of the result; made where one is needed. */
+  readonly exponents: (Int32Array | undefined)[];
   /** ⟨a,a⟩ of every model by number. */
   readonly own: Float64Array;
+  readonly ownExponents: Int32Array;
 }
 
 /** The inner products of a result: the whole and its slices. What belongs to one pair of models may stand in several cells. */
@@ -45,11 +50,13 @@ export class Cells {
   }
 
   /** Puts the products of a job where they belong; ⟨b,a⟩ is ⟨a,b⟩. */
-  async put(job: Job, { total, perOutput }: GramTile, pacer: Pacer): Promise<void> {
+  async put(job: Job, tile: GramTile | ScaledTile, pacer: Pacer): Promise<void> {
+    const { total, perOutput } = tile;
+    const { exponents, sliceExponents } = 'exponents' in tile ? tile : NO_EXPONENTS;
     const size = this.#slices.length;
     for (const r of job.rows.keys()) {
-      this.#putRow(this.#whole, job, r, total, 1, 0);
-      for (let s = 0; s < size; s++) this.#putRow(this.#slices[s], job, r, perOutput!, size, s);
+      this.#putRow(this.#whole, job, r, total, exponents, 1, 0);
+      for (let s = 0; s < size; s++) this.#putRow(this.#slices[s], job, r, perOutput!, sliceExponents, size, s);
       if (pacer.due(8 * (1 + size) * job.columns.length)) await pacer.pause();
     }
   }
@@ -60,50 +67,66 @@ export class Cells {
     { rows, columns, symmetric }: Job,
     r: number,
     values: Float64Array,
+    exponents: Int32Array | undefined,
     step: number,
     first: number,
   ) {
     const width = columns.length;
     for (let c = symmetric ? r : 0; c < width; c++) {
-      this.#set(slice, rows[r], columns[c], values[(r * width + c) * step + first]);
+      const at = (r * width + c) * step + first;
+      this.#set(slice, rows[r], columns[c], values[at], exponents === undefined ? 0 : exponents[at]);
     }
   }
 
   /** Puts the products of models i and j, which stand at place `at` of a tile. */
   set(i: number, j: number, { total, perOutput }: GramTile, at: number): void {
     const size = this.#slices.length;
-    this.#set(this.#whole, i, j, total[at]);
-    for (let s = 0; s < size; s++) this.#set(this.#slices[s], i, j, perOutput![at * size + s]);
+    this.#set(this.#whole, i, j, total[at], 0);
+    for (let s = 0; s < size; s++) this.#set(this.#slices[s], i, j, perOutput![at * size + s], 0);
   }
 
-  #set({ gram, own }: Slice, i: number, j: number, value: number): void {
-    if (i === j) own[i] = value;
+  /** Puts mantissa · 2^exponent. */
+  #set(slice: Slice, i: number, j: number, mantissa: number, exponent: number): void {
+    const inRange = exponent !== 0 && isInRange(mantissa, exponent);
+    const value = inRange ? timesPower(mantissa, exponent) : mantissa;
+    const left = inRange ? 0 : exponent;
+    if (i === j) {
+      slice.own[i] = value;
+      slice.ownExponents[i] = left;
+    }
     if (this.#place !== null) {
-      gram[this.#place[i]][this.#place[j]] = value;
-      gram[this.#place[j]][this.#place[i]] = value;
+      this.#cell(slice, this.#place[i], this.#place[j], value, left);
+      this.#cell(slice, this.#place[j], this.#place[i], value, left);
       return;
     }
-    for (const row of this.#rowsOf[i]) for (const column of this.#columnsOf[j]) this.#cell(gram, row, column, value);
-    for (const row of this.#rowsOf[j]) for (const column of this.#columnsOf[i]) this.#cell(gram, row, column, value);
+    for (const row of this.#rowsOf[i])
+      for (const column of this.#columnsOf[j]) this.#cell(slice, row, column, value, left);
+    for (const row of this.#rowsOf[j])
+      for (const column of this.#columnsOf[i]) this.#cell(slice, row, column, value, left);
   }
 
-  #cell(gram: Float64Array[], row: number, column: number, value: number): void {
-    const { window } = this.#layout;
-    if (window === null || Math.abs(row - column) <= window) gram[row][column] = value;
+  #cell({ gram, exponents }: Slice, row: number, column: number, value: number, exponent: number): void {
+    const { window, columns } = this.#layout;
+    if (window !== null && Math.abs(row - column) > window) return;
+    gram[row][column] = value;
+    if (exponent === 0 && exponents[row] === undefined) return;
+    exponents[row] ??= new Int32Array(columns.length);
+    exponents[row][column] = exponent;
   }
 
   /** Inner products, (rows, columns). */
   get gram(): Matrix {
-    return this.#whole.gram;
+    return numbersOf(this.#whole);
   }
 
   get sliceGrams(): Matrix[] {
-    return this.#slices.map(({ gram }) => gram);
+    return this.#slices.map(numbersOf);
   }
 
   /** Norms of the models that rows, or columns, stand for. */
   norms(side: 'rows' | 'columns'): Float64Array {
-    return Float64Array.from(this.#layout[side], (number) => Math.sqrt(this.#whole.own[number]));
+    const { own, ownExponents } = this.#whole;
+    return Float64Array.from(this.#layout[side], (i) => timesPower(Math.sqrt(own[i]), ownExponents[i] / 2));
   }
 
   /**
@@ -131,7 +154,7 @@ export class Cells {
     return matrices;
   }
 
-  async #cosinesOf({ gram, own }: Slice, pacer: Pacer): Promise<Matrix> {
+  async #cosinesOf({ gram, exponents, own, ownExponents }: Slice, pacer: Pacer): Promise<Matrix> {
     const { rows, columns } = this.#layout;
     const roots = own.map(Math.sqrt);
     const matrix: Float64Array[] = [];
@@ -140,7 +163,9 @@ export class Cells {
       const row = new Float64Array(columns.length);
       for (let c = 0; c < row.length; c++) {
         const j = columns[c];
-        row[c] = cosineByRoots(products[c], own[i], own[j], roots[i], roots[j]);
+        const exponent = (exponents[r]?.[c] ?? 0) - (ownExponents[i] + ownExponents[j]) / 2;
+        const product = exponent === 0 ? products[c] : timesPower(products[c], exponent);
+        row[c] = cosineByRoots(product, own[i], own[j], roots[i], roots[j]);
       }
       matrix.push(row);
       if (pacer.due(16 * row.length)) await pacer.pause();
@@ -154,7 +179,17 @@ function emptySlice({ rows, columns, count, window }: Layout): Slice {
     const row = new Float64Array(columns.length);
     return window === null ? row : row.fill(Number.NaN);
   });
-  return { gram, own: new Float64Array(count) };
+  return { gram, exponents: [], own: new Float64Array(count), ownExponents: new Int32Array(count) };
+}
+
+const NO_EXPONENTS = { exponents: undefined, sliceExponents: undefined };
+
+/** Inner products as numbers: ∞, or less than a normal number, where they are out of range. */
+function numbersOf({ gram, exponents }: Slice): Matrix {
+  return gram.map((row, r) => {
+    const own = exponents[r];
+    return own === undefined ? row : row.map((value, c) => timesPower(value, own[c]));
+  });
 }
 
 function placesOf(numbers: Int32Array, count: number): number[][] {

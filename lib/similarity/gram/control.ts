@@ -1,7 +1,9 @@
 import type { Backend, Control, GramJob } from '../../backend/backend.js';
 import { throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
+import type { DType } from '../../tensor/tensor.js';
 import type { Settings } from '../options.js';
+import { isRounding, type ModelScale } from '../scale/model_scale.js';
 import type { Progress } from '../types.js';
 
 /** What the work on a Gram matrix needs to know of the settings. */
@@ -41,6 +43,9 @@ export function jobControl(
   };
 }
 
+/** The spacing of numbers near 1. */
+const EPSILON: Readonly<Record<DType, number>> = { float64: 2 ** -52, float32: 2 ** -23 };
+
 /** Whether a value can be an inner product, of a model with itself or not: products must be numbers, and a model must have a norm. */
 export function isProduct(value: number, same: boolean): boolean {
   return Number.isFinite(value) && (value > 0 || !same);
@@ -60,4 +65,22 @@ export function checkProduct(value: number, a: string, b: string, same: boolean)
   throw new TensimError('ZERO_NORM', `"${a}" is zero under this measure, so that its similarity is undefined`, {
     hint: 'Leave it out, or check that its weights were saved',
   });
+}
+
+/**
+ * @param square ⟨f,f⟩ in the units of the model.
+ * @throws TensimError `ZERO_NORM` for a norm that is only what rounding left.
+ */
+export function checkNorm(square: number, scale: ModelScale, label: string, dtype: DType): void {
+  if (!isRounding(square, scale, EPSILON[dtype])) return;
+  throw new TensimError(
+    'ZERO_NORM',
+    `"${label}" is zero under this input law, but for rounding: its similarity would be noise`,
+    {
+      hint:
+        dtype === 'float32'
+          ? 'Its terms cancel. Use dtype "float64", which tells smaller norms from zero, or another input law'
+          : 'Its terms cancel. Leave it out, or use another input law',
+    },
+  );
 }

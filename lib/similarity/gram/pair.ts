@@ -1,7 +1,9 @@
-import type { GramTile, PreparedModel } from '../../backend/backend.js';
+import type { GramTile } from '../../backend/backend.js';
 import type { Member } from '../members.js';
+import { inUnits, type ScaledTile } from '../scale/model_scale.js';
+import { type Prepared, prepareInUnits } from '../scale/prepare.js';
 import type { Sources } from '../sources.js';
-import { checkProduct, type GramSettings, jobControl, reporter } from './control.js';
+import { checkNorm, checkProduct, type GramSettings, jobControl, reporter } from './control.js';
 
 /**
  * The 2 × 2 Gram matrix of a pair. Both ⟨a,b⟩ and ⟨b,a⟩ are computed, which may round differently, and their mean taken: the
@@ -12,32 +14,36 @@ export async function gramPair(
   members: readonly [Member, Member],
   sources: Sources,
   settings: GramSettings,
-): Promise<GramTile> {
-  const { backend, measure, perOutput, dtype, threads, signal } = settings;
+): Promise<GramTile | ScaledTile> {
+  const { backend, measure, perOutput, signal, dtype } = settings;
   const progress = reporter(settings.onProgress);
-  const prepared = new Map<Member, PreparedModel>();
+  const prepared = new Map<Member, Prepared>();
   try {
-    const models: PreparedModel[] = [];
+    const both: Prepared[] = [];
     for (const member of members) {
-      const model =
-        prepared.get(member) ?? (await backend.prepare(await sources.of(member), dtype, { signal, threads }));
-      prepared.set(member, model);
-      models.push(model);
-      progress('prepare', models.length, 2);
+      const own = prepared.get(member) ?? (await prepareInUnits([await sources.of(member)], settings))[0];
+      prepared.set(member, own);
+      both.push(own);
+      progress('prepare', both.length, 2);
       signal?.throwIfAborted();
     }
     const control = jobControl(settings, 0, 4, 4, progress);
+    const models = both.map(({ model }) => model);
     const tile = await backend.gramTile({ measure, symmetric: false, perOutput }, models, models, control);
     equaliseSides(tile.total, 1);
     if (tile.perOutput) equaliseSides(tile.perOutput, sources.names.length);
-    const [a, b] = members.map(({ outline }) => outline.label);
-    checkProduct(tile.total[0], a, a, true);
-    checkProduct(tile.total[1], a, b, false);
-    checkProduct(tile.total[3], b, b, true);
+    const scales = both.map(({ scale }) => scale);
+    const result = inUnits(tile, scales, scales) ?? tile;
+    const labels = members.map(({ outline }) => outline.label);
+    for (const [i, label] of labels.entries()) {
+      checkProduct(result.total[3 * i], label, label, true);
+      checkNorm(result.total[3 * i], scales[i], label, dtype);
+    }
+    checkProduct(result.total[1], labels[0], labels[1], false);
     progress('compare', 4, 4);
-    return tile;
+    return result;
   } finally {
-    for (const model of prepared.values()) model.dispose();
+    for (const { model } of prepared.values()) model.dispose();
   }
 }
 

@@ -4,7 +4,10 @@ import type { PreparedModel } from '../../backend/backend.js';
 import { TensimError } from '../../errors.js';
 import { sizeOf } from '../../tensor/tensor.js';
 import type { Member } from '../members.js';
-import type { Source, Sources } from '../sources.js';
+import { type ModelScale, PLAIN } from '../scale/model_scale.js';
+import { type Prepared, prepareInUnits } from '../scale/prepare.js';
+import type { Source } from '../scale/source.js';
+import type { Sources } from '../sources.js';
 import type { GramSettings } from './control.js';
 
 /**
@@ -29,6 +32,7 @@ export class Residents {
   readonly #settings: GramSettings;
   /** By number; the one used longest ago first. */
   readonly #models = new Map<number, PreparedModel>();
+  readonly #scales = new Map<number, ModelScale>();
   #capacity = Number.POSITIVE_INFINITY;
   /** Models that are being prepared. */
   #arriving = 0;
@@ -144,15 +148,15 @@ export class Residents {
   }
 
   async #prepareBatch(batch: readonly number[], sources: readonly Source[], keep: ReadonlySet<number>): Promise<void> {
-    const { backend, dtype, signal, threads } = this.#settings;
     this.#makeRoom(keep, batch.length);
     this.prepared += batch.length;
     this.#arriving += batch.length;
     try {
-      const control = { signal, threads };
-      const models = await (backend.prepareAll?.(sources, dtype, control) ??
-        allPrepared(sources.map((source) => backend.prepare(source, dtype, control))));
-      for (const [place, number] of batch.entries()) this.#models.set(number, models[place]);
+      const prepared: readonly Prepared[] = await prepareInUnits(sources, this.#settings);
+      for (const [place, number] of batch.entries()) {
+        this.#models.set(number, prepared[place].model);
+        this.#scales.set(number, prepared[place].scale);
+      }
     } finally {
       this.#arriving -= batch.length;
     }
@@ -177,22 +181,17 @@ export class Residents {
     });
   }
 
+  /** The units of models that have been prepared. */
+  scalesOf(numbers: readonly number[]): ModelScale[] {
+    return numbers.map((number) => this.#scales.get(number) ?? PLAIN);
+  }
+
   /** Waits for what is being prepared, and disposes of all. */
   async dispose(): Promise<void> {
     await this.#busy.catch(() => {});
     for (const model of this.#models.values()) model.dispose();
     this.#models.clear();
   }
-}
-
-/** All of them, or none: where one fails, the others are disposed of. */
-async function allPrepared(preparing: readonly Promise<PreparedModel>[]): Promise<PreparedModel[]> {
-  const outcomes = await Promise.allSettled(preparing);
-  const failed = outcomes.find(({ status }) => status === 'rejected');
-  const models = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
-  if (failed === undefined) return models;
-  for (const model of models) model.dispose();
-  throw (failed as PromiseRejectedResult).reason;
 }
 
 function parametersOf(parameters: ReadonlyMap<string, { readonly shape: readonly number[] }>): number {

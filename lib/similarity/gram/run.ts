@@ -1,10 +1,12 @@
 import type { GramTile } from '../../backend/backend.js';
 import { Pacer } from '../../cooperate.js';
+import type { DType } from '../../tensor/tensor.js';
 import type { Member } from '../members.js';
+import { asNumbers, inUnits, totalsOf } from '../scale/model_scale.js';
 import type { Sources } from '../sources.js';
 import type { FinishedTile } from '../types.js';
 import type { Cells } from './cells.js';
-import { checkProduct, type GramSettings, isProduct, jobControl, type Report, reporter } from './control.js';
+import { checkNorm, checkProduct, type GramSettings, isProduct, jobControl, type Report, reporter } from './control.js';
 import { type PairSet, pairCount } from './pairs.js';
 import { Residents } from './residents.js';
 import { type Extents, type Job, jobPairs, jobs } from './schedule.js';
@@ -134,7 +136,7 @@ async function compute(
   count: Progressing,
   settings: GramSettings,
 ): Promise<void> {
-  const { backend, measure, perOutput, signal } = settings;
+  const { backend, measure, perOutput, dtype, signal } = settings;
   const pacer = new Pacer(signal);
   const upcoming = new Upcoming(order, residents);
   const progress = forward(count.progress);
@@ -170,7 +172,7 @@ async function compute(
       queue.shift();
       fill();
       await goneOn();
-      await finish(run, current.job, tile, pacer);
+      await finish(run, current.job, tile, residents, dtype, pacer);
       progress('compare', count.done, count.total);
       signal?.throwIfAborted();
     }
@@ -191,17 +193,24 @@ function forward(report: Report): Report {
   };
 }
 
-async function finish({ members, cells, ledger, onTile }: GramRun, job: Job, tile: GramTile, pacer: Pacer) {
+async function finish(run: GramRun, job: Job, tile: GramTile, residents: Residents, dtype: DType, pacer: Pacer) {
+  const { members, cells, ledger, onTile } = run;
   const label = (number: number) => members[number].outline.label;
   const { rows, columns } = job;
+  const [rowScales, columnScales] = [residents.scalesOf(rows), residents.scalesOf(columns)];
+  const scaled = inUnits(tile, rowScales, columnScales);
+  const { total } = scaled ?? tile;
   for (const [r, i] of rows.entries()) {
     for (let c = 0; c < columns.length; c++) {
-      const value = tile.total[r * columns.length + c];
+      const value = total[r * columns.length + c];
       const same = i === columns[c];
       if (!isProduct(value, same)) checkProduct(value, label(i), label(columns[c]), same);
+      if (same) checkNorm(value, rowScales[r], label(i), dtype);
     }
   }
-  await cells.put(job, tile, pacer);
-  await ledger?.keep(job, tile);
-  onTile?.({ rows: rows.map(label), columns: columns.map(label), gram: tile.total });
+  await cells.put(job, scaled ?? tile, pacer);
+  // The file keeps numbers as they are: products beyond the range of numbers are computed anew every time.
+  const kept = scaled === null ? tile : asNumbers(scaled);
+  if (kept !== null) await ledger?.keep(job, kept);
+  onTile?.({ rows: rows.map(label), columns: columns.map(label), gram: totalsOf(scaled ?? tile) });
 }

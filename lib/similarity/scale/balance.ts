@@ -1,0 +1,128 @@
+import type { WhitenedLaw } from '../../backend/backend.js';
+import type { Pacer } from '../../cooperate.js';
+import type { Layer } from '../../model/model.js';
+import { timesPower } from './power.js';
+import { type Choose, rescaleLaw, rescaleLayer } from './rescale.js';
+import { inputLevels, type LayerLevels, layerLevels } from './stream.js';
+
+/** A chain under a law. */
+export interface Chain {
+  readonly layers: readonly Layer[];
+  readonly law: WhitenedLaw;
+  /** d. */
+  readonly inputs: number;
+  /** n. */
+  readonly positions: number;
+}
+
+/** A chain whose numbers are all near 1: the function of the one that it was made from, output c divided by 2^exponents_c. */
+export interface Balanced extends Chain {
+  readonly exponents: Int32Array;
+  /**
+   * log₂ of the root mean square that every output would have if nothing in it cancelled, in its own units: rounding leaves some ε of it.
+   */
+  readonly levels: Float64Array;
+}
+
+export interface BalanceOptions {
+  /** Numbers this many bits from 1 are left as they are. The bits of a result do not depend on it. */
+  readonly window: number;
+  /** Every output by itself, so that none is lost beside the others; else all by the same power of two, so that they can be added up. */
+  readonly apart: boolean;
+  /** The input is not to be scaled: it comes from elsewhere. */
+  readonly fixedInput?: boolean;
+  /** What is known of the levels after each layer: in all, over features and positions. By index of the layer. */
+  readonly measured?: ReadonlyMap<number, number>;
+}
+
+/**
+ * Moves the powers of two in the weights of a chain to where they do no harm (MATH.md section 6): moments are products of up to ten numbers,
+ * which leave the range of float32, or of doubles, although the function is an ordinary one. Weights, hidden units, heads and the features
+ * between layers are scaled so that their root mean squares are near 1. Only exponents change, so a result keeps its bits, unless it was
+ * out of range.
+ */
+export async function balance(chain: Chain, options: BalanceOptions, pacer: Pacer): Promise<Balanced> {
+  const { layers, law, inputs, positions } = chain;
+  const { window, apart, measured } = options;
+  const choose: Choose = (level) => (Math.abs(level) <= window || !Number.isFinite(level) ? 0 : Math.round(level));
+  const streams = [await inputLevels(law, inputs, pacer)];
+  const inner: LayerLevels[] = [];
+  for (const [i, layer] of layers.entries()) {
+    const levels = await layerLevels(layer, streams[i], positions, pacer);
+    const known = measured?.get(i);
+    streams.push(known === undefined ? levels.out : raised(levels.out, known, positions));
+    inner.push(levels);
+  }
+  const units = unitsOf(chain, streams, choose, options.fixedInput === true);
+  const last = streams[layers.length];
+  const wanted = apart ? Int32Array.from(last, choose) : uniform(last, choose);
+  const own = hasResidual(layers.at(-1)) || layers.length === 0;
+  if (!own) units[layers.length] = wanted;
+  const balanced: Layer[] = [];
+  for (const [i, layer] of layers.entries()) {
+    const between = { from: units[i], to: units[i + 1] };
+    balanced.push(await rescaleLayer(layer, inner[i], between, choose, pacer));
+  }
+  const reached = units[layers.length];
+  const even = wanted.every((exponent, c) => exponent === reached[c]);
+  if (!even) balanced.push(diagonal(reached, wanted));
+  return {
+    inputs,
+    positions,
+    law: options.fixedInput ? law : await rescaleLaw(law, units[0], pacer),
+    layers: balanced,
+    exponents: wanted,
+    levels: last.map((level, c) => level - wanted[c]),
+  };
+}
+
+/** Levels moved together until their squares add up to what was measured, over all features and positions. */
+function raised(levels: Float64Array, measured: number, positions: number): Float64Array {
+  const most = levels.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  if (most === Number.NEGATIVE_INFINITY || !Number.isFinite(measured)) return levels;
+  const sum = levels.reduce((total, level) => total + 4 ** (level - most), 0);
+  const move = measured - (most + Math.log2(sum * positions) / 2);
+  return levels.map((level) => level + move);
+}
+
+/** Exponents of the features at every place of the chain: along residuals they stay the same, the largest that is needed on the way. */
+function unitsOf(
+  { layers, law }: Chain,
+  streams: readonly Float64Array[],
+  choose: Choose,
+  fixedInput: boolean,
+): Int32Array[] {
+  const units: Int32Array[] = [];
+  for (let first = 0; first < streams.length; ) {
+    let end = first + 1;
+    while (end < streams.length && hasResidual(layers[end - 1])) end++;
+    const most = streams[first].map((_, j) => {
+      let level = Number.NEGATIVE_INFINITY;
+      for (let s = first; s < end; s++) level = Math.max(level, streams[s][j]);
+      return level;
+    });
+    const fixed = first === 0 && fixedInput;
+    const alike = first === 0 && law.factor === undefined;
+    const shared = fixed ? new Int32Array(most.length) : alike ? uniform(most, choose) : Int32Array.from(most, choose);
+    for (; first < end; first++) units.push(shared);
+  }
+  return units;
+}
+
+/** The exponent that the largest needs, for all. */
+function uniform(levels: Float64Array, choose: Choose): Int32Array {
+  const most = levels.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  return new Int32Array(levels.length).fill(choose(most));
+}
+
+function hasResidual(layer: Layer | undefined): boolean {
+  return layer !== undefined && layer.type !== 'linear' && layer.alpha !== 0;
+}
+
+/** From units `from` to units `to`, feature by feature. */
+function diagonal(from: Int32Array, to: Int32Array): Layer {
+  const size = from.length;
+  const data = new Float64Array(size * size);
+  for (let c = 0; c < size; c++) data[c * (size + 1)] = timesPower(1, from[c] - to[c]);
+  return { type: 'linear', weight: { data, shape: [size, size] } };
+}

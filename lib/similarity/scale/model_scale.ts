@@ -1,0 +1,90 @@
+import type { GramTile } from '../../backend/backend.js';
+import { levelOf, timesPower } from './power.js';
+
+/** The units in which a backend has a model: its slice s is 2^slices_s times that of the backend, and the whole 2^exponent times it. */
+export interface ModelScale {
+  readonly exponent: number;
+  /** Where slices have units of their own; null: all have that of the whole. */
+  readonly slices: Int32Array | null;
+  /**
+   * log₂ of the norm that the model would have, in its units, if nothing in it cancelled; null where that is not known. A norm far below
+   * is what rounding left of a function that is zero.
+   */
+  readonly level: number | null;
+}
+
+/** Of what a backend has as it is. */
+export const PLAIN: ModelScale = { exponent: 0, slices: null, level: null };
+
+/** Norms below this many ε of the terms that they are made of are rounding. */
+const ROUNDING = 32;
+
+/** Whether ⟨f,f⟩ is no more than rounding leaves of zero. */
+export function isRounding(square: number, { level }: ModelScale, epsilon: number): boolean {
+  return level !== null && square > 0 && levelOf(square) < level + Math.log2(ROUNDING * epsilon);
+}
+
+/** Inner products with an exponent each: the value of cell i is values_i · 2^exponents_i. */
+export interface ScaledTile extends GramTile {
+  /** Of every cell of the whole. */
+  readonly exponents: Int32Array;
+  /** (cells, slices) */
+  readonly sliceExponents: Int32Array | undefined;
+}
+
+const isPlain = ({ exponent, slices }: ModelScale) => exponent === 0 && slices === null;
+
+/** A tile of models in the units of a backend, with exponents; null where they are all zero. */
+export function inUnits(
+  { total, perOutput }: GramTile,
+  rows: readonly ModelScale[],
+  columns: readonly ModelScale[],
+): ScaledTile | null {
+  if (rows.every(isPlain) && columns.every(isPlain)) return null;
+  const width = columns.length;
+  const slices = perOutput === undefined ? 0 : perOutput.length / total.length;
+  const exponents = new Int32Array(total.length);
+  const sliceExponents = perOutput && new Int32Array(perOutput.length);
+  const totals = Float64Array.from(total);
+  for (const [r, row] of rows.entries()) {
+    for (const [c, column] of columns.entries()) {
+      const cell = r * width + c;
+      exponents[cell] = row.exponent + column.exponent;
+      for (let s = 0; s < slices; s++) {
+        sliceExponents![cell * slices + s] =
+          (row.slices?.[s] ?? row.exponent) + (column.slices?.[s] ?? column.exponent);
+      }
+      // Slices in different units were added up as if they were alike.
+      if (perOutput === undefined || (row.slices === null && column.slices === null)) continue;
+      totals[cell] = 0;
+      for (let s = cell * slices; s < (cell + 1) * slices; s++) {
+        totals[cell] += timesPower(perOutput[s], sliceExponents![s] - exponents[cell]);
+      }
+    }
+  }
+  return { total: totals, exponents, sliceExponents, ...(perOutput && { perOutput }) };
+}
+
+/** The whole of a tile as numbers: ∞, or less than a normal number, where they are out of range. */
+export function totalsOf(tile: GramTile | ScaledTile): Float64Array {
+  return 'exponents' in tile ? valuesOf(tile.total, tile.exponents) : tile.total;
+}
+
+/** A tile as numbers; null where one of them is out of the range of normal numbers. */
+export function asNumbers({ total, exponents, perOutput, sliceExponents }: ScaledTile): GramTile | null {
+  const all = (values: Float64Array, powers: Int32Array) => values.every((value, i) => isInRange(value, powers[i]));
+  if (!all(total, exponents)) return null;
+  if (perOutput === undefined) return { total: valuesOf(total, exponents) };
+  if (!all(perOutput, sliceExponents!)) return null;
+  return { total: valuesOf(total, exponents), perOutput: valuesOf(perOutput, sliceExponents!) };
+}
+
+function valuesOf(values: Float64Array, exponents: Int32Array): Float64Array {
+  return values.map((value, i) => timesPower(value, exponents[i]));
+}
+
+/** Whether value · 2^exponent is a normal number, or zero. */
+export function isInRange(value: number, exponent: number): boolean {
+  const size = Math.abs(timesPower(value, exponent));
+  return value === 0 || (size >= 2 ** -1022 && size < Number.POSITIVE_INFINITY);
+}

@@ -1,0 +1,106 @@
+import type { Backend, Control, PreparedModel } from '../../backend/backend.js';
+import { Pacer } from '../../cooperate.js';
+import type { DType } from '../../tensor/tensor.js';
+import type { GramSettings } from '../gram/control.js';
+import { type ModelScale, PLAIN } from './model_scale.js';
+import { levelOf } from './power.js';
+import { chainSource, type Source } from './source.js';
+
+/** A model in the units of `scale`. */
+export interface Prepared {
+  readonly model: PreparedModel;
+  readonly scale: ModelScale;
+}
+
+type PrepareSettings = Pick<GramSettings, 'backend' | 'measure' | 'dtype' | 'signal' | 'threads'>;
+
+/** Chains of fewer blocks cannot be far from what is estimated of them. */
+const DEEP = 3;
+/** How far, in bits, the norm of a deep chain may be from the estimate, which is then good enough all the way. */
+const CLOSE = 16;
+
+/**
+ * Prepares models, and makes sure of their units. Those come from estimates of how large numbers are behind every layer, whose errors double
+ * at every block: where the norm shows that they are far off, the levels are measured instead.
+ */
+export async function prepareInUnits(sources: readonly Source[], settings: PrepareSettings): Promise<Prepared[]> {
+  const { backend, dtype, signal, threads } = settings;
+  const models = await prepareAll(backend, sources, dtype, { signal, threads });
+  const prepared: Prepared[] = models.map((model, i) => ({ model, scale: sources[i].scale ?? PLAIN }));
+  try {
+    for (const [i, source] of sources.entries()) {
+      if (!isDeep(source) || (await isClose(prepared[i], settings))) continue;
+      const better = await source.again!(await measuredLevels(source, settings), new Pacer(signal));
+      const model = await backend.prepare(better, dtype, { signal, threads });
+      prepared[i].model.dispose();
+      prepared[i] = { model, scale: better.scale ?? PLAIN };
+    }
+  } catch (error) {
+    for (const { model } of prepared) model.dispose();
+    throw error;
+  }
+  return prepared;
+}
+
+function isDeep(source: Source): boolean {
+  if (source.kind !== 'chain' || source.again === undefined || source.method === 'one-block') return false;
+  return source.layers.filter(({ type }) => type !== 'linear').length >= DEEP;
+}
+
+async function isClose(prepared: Prepared, settings: PrepareSettings): Promise<boolean> {
+  const { level } = prepared.scale;
+  return level === Number.NEGATIVE_INFINITY || Math.abs((await normLevel(prepared, settings)) - level!) <= CLOSE;
+}
+
+/** log₂ ‖f̂‖; not finite where that is zero or out of range. */
+async function normLevel({ model }: Prepared, settings: PrepareSettings): Promise<number> {
+  const { backend, measure, signal, threads } = settings;
+  const job = { measure, symmetric: true, perOutput: false };
+  const { total } = await backend.gramTile(job, [model], [model], { signal, threads });
+  return levelOf(total[0]);
+}
+
+/** The levels behind every block but the last: norms of the chain up to there, in float64, each in units that the ones before it gave. */
+async function measuredLevels(source: Source, settings: PrepareSettings): Promise<ReadonlyMap<number, number>> {
+  const { backend, signal, threads } = settings;
+  const pacer = new Pacer(signal);
+  const measured = new Map<number, number>();
+  if (source.kind !== 'chain' || source.chain === undefined) return measured;
+  const { chain, method } = source;
+  const last = chain.layers.findLastIndex(({ type }) => type !== 'linear');
+  for (const [i, layer] of chain.layers.slice(0, last).entries()) {
+    if (layer.type === 'linear') continue;
+    const start = { ...chain, layers: chain.layers.slice(0, i + 1) };
+    const own = await chainSource(start, { method }, { dtype: 'float64', perOutput: false }, pacer, measured);
+    const model = await backend.prepare(own, 'float64', { signal, threads });
+    try {
+      const scale = own.scale ?? PLAIN;
+      measured.set(i, scale.exponent + (await normLevel({ model, scale }, settings)));
+    } finally {
+      model.dispose();
+    }
+  }
+  return measured;
+}
+
+function prepareAll(
+  backend: Backend,
+  sources: readonly Source[],
+  dtype: DType,
+  control: Control,
+): Promise<PreparedModel[]> {
+  return (
+    backend.prepareAll?.(sources, dtype, control) ??
+    allPrepared(sources.map((source) => backend.prepare(source, dtype, control)))
+  );
+}
+
+/** All of them, or none: where one fails, the others are disposed of. */
+async function allPrepared(preparing: readonly Promise<PreparedModel>[]): Promise<PreparedModel[]> {
+  const outcomes = await Promise.allSettled(preparing);
+  const failed = outcomes.find(({ status }) => status === 'rejected');
+  const models = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+  if (failed === undefined) return models;
+  for (const model of models) model.dispose();
+  throw (failed as PromiseRejectedResult).reason;
+}

@@ -1,0 +1,78 @@
+import type { ChainSource, FeatureSource } from '../../backend/backend.js';
+import type { Pacer } from '../../cooperate.js';
+import type { DType } from '../../tensor/tensor.js';
+import { type Balanced, balance, type Chain } from './balance.js';
+import type { ModelScale } from './model_scale.js';
+import { addLevels, exponentOf, levelOf, timesPower } from './power.js';
+
+/** How large numbers may get before they are scaled, in bits from 1: products of ten of them stay far within the range. */
+const WINDOW: Readonly<Record<DType, number>> = { float32: 8, float64: 30 };
+
+/** What a backend prepares of a model, in its units. */
+export type Source = (ChainSource | FeatureSource) & {
+  readonly scale?: ModelScale;
+  /** The same with units from what was measured of the levels behind each layer (see `BalanceOptions.measured`). */
+  readonly again?: (measured: ReadonlyMap<number, number>, pacer: Pacer) => Promise<Source>;
+  /** The chain that it was made from. */
+  readonly chain?: Chain;
+};
+
+export interface ScaleSettings {
+  readonly dtype: DType;
+  /** Every slice is wanted, and none may be lost beside the others. */
+  readonly perOutput: boolean;
+}
+
+/** A chain for a backend. */
+export async function chainSource(
+  chain: Chain,
+  how: Pick<ChainSource, 'method' | 'route'>,
+  { dtype, perOutput }: ScaleSettings,
+  pacer: Pacer,
+  measured?: ReadonlyMap<number, number>,
+): Promise<Source> {
+  const options = { window: WINDOW[dtype], apart: perOutput, ...(measured && { measured }) };
+  const balanced = await balance(chain, options, pacer);
+  const { layers, law, inputs, positions } = balanced;
+  return {
+    ...{ kind: 'chain', layers, law, inputs, positions, ...how },
+    scale: scaleOf(balanced),
+    again: (found, own) => chainSource(chain, how, { dtype, perOutput }, own, found),
+    chain,
+  };
+}
+
+function scaleOf({ exponents, levels, positions }: Balanced): ModelScale {
+  const exponent = exponents.reduce((most, one) => Math.max(most, one), exponents[0] ?? 0);
+  const slices = exponents.some((one) => one !== exponent) ? exponents : null;
+  const level = levels.reduce((sum, one, c) => addLevels(sum, one + exponents[c] - exponent), Number.NEGATIVE_INFINITY);
+  return { exponent, slices, level: level + levelOf(positions) };
+}
+
+/** Plain vectors for a backend: the parameters of a model, a slice each. Their products are sums of squares, which leave the range first. */
+export async function featureSource(
+  segments: FeatureSource['segments'],
+  { dtype, perOutput }: ScaleSettings,
+  pacer: Pacer,
+): Promise<Source> {
+  const own: number[] = [];
+  for (const segment of segments) {
+    let most = 0;
+    for (let i = 0; i < segment.length; i++) {
+      most = Math.max(most, Math.abs(segment[i]));
+      if (pacer.due(1)) await pacer.pause();
+    }
+    own.push(exponentOf(most));
+  }
+  const choose = (level: number) => (Math.abs(level) <= WINDOW[dtype] || !Number.isFinite(level) ? 0 : level);
+  const all = choose(Math.max(...own));
+  const exponents = own.map((level) => (perOutput ? choose(level) : all));
+  if (exponents.every((exponent) => exponent === 0)) return { kind: 'features', segments };
+  const scaled = segments.map((segment, s) => {
+    if (exponents[s] === 0) return segment;
+    return Float64Array.from(segment, (value) => timesPower(value, -exponents[s]));
+  });
+  const exponent = Math.max(...exponents);
+  const slices = exponents.some((one) => one !== exponent) ? Int32Array.from(exponents) : null;
+  return { kind: 'features', segments: scaled, scale: { exponent, slices, level: null } };
+}
