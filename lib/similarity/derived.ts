@@ -1,4 +1,4 @@
-import { timesPower } from './scale/power.js';
+import { timesPower } from '../tensor/power.js';
 
 /** What follows from inner products (MATH.md section 2). */
 

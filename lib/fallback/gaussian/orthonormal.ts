@@ -1,4 +1,5 @@
 import type { Pacer } from '../../cooperate.js';
+import { exponentOf } from '../../tensor/power.js';
 import { type MatrixView, rowMajor } from '../gemm/pack.js';
 
 /** Rows whose rest is this much shorter than the longest row lie in the span of the others, but for rounding. */
@@ -12,7 +13,15 @@ export async function rowSpace({ data, rows, columns }: MatrixView, pacer: Pacer
   const rest = new Float64Array(data);
   const basis: Float64Array[] = [];
   const row = (i: number) => rest.subarray(i * columns, (i + 1) * columns);
-  const lengths = Float64Array.from({ length: rows }, (_, i) => norm(row(i)));
+  const lengths = new Float64Array(rows);
+  for (let i = 0; i < rows; i++) {
+    // Units may be scaled by any power of two: which row is the longest must not depend on it.
+    const length = norm(row(i));
+    const scale = length > 0 ? 2 ** -exponentOf(length) : 0;
+    for (let k = i * columns; k < (i + 1) * columns; k++) rest[k] *= scale;
+    lengths[i] = scale * length;
+    if (pacer.due(2 * columns)) await pacer.pause();
+  }
   const negligible = NEGLIGIBLE * lengths.reduce((most, length) => Math.max(most, length), 0);
   while (basis.length < Math.min(rows, columns)) {
     const longest = lengths.reduce((best, length, i) => (length > lengths[best] ? i : best), 0);

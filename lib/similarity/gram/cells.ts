@@ -1,8 +1,8 @@
 import type { GramTile } from '../../backend/backend.js';
 import type { Pacer } from '../../cooperate.js';
+import { timesPower } from '../../tensor/power.js';
 import { cosineByRoots } from '../derived.js';
 import { isInRange, type ScaledTile } from '../scale/model_scale.js';
-import { timesPower } from '../scale/power.js';
 import type { Matrix } from '../types.js';
 import type { Job } from './schedule.js';
 

@@ -30,10 +30,10 @@ export async function gramPair(
     const control = jobControl(settings, 0, 4, 4, progress);
     const models = both.map(({ model }) => model);
     const tile = await backend.gramTile({ measure, symmetric: false, perOutput }, models, models, control);
-    equaliseSides(tile.total, 1);
-    if (tile.perOutput) equaliseSides(tile.perOutput, sources.names.length);
     const scales = both.map(({ scale }) => scale);
     const result = inUnits(tile, scales, scales) ?? tile;
+    equaliseSides(result.total, 1);
+    if (result.perOutput) equaliseSides(result.perOutput, sources.names.length);
     const labels = members.map(({ outline }) => outline.label);
     for (const [i, label] of labels.entries()) {
       checkProduct(result.total[3 * i], label, label, true);

@@ -1,7 +1,7 @@
 import type { WhitenedLaw } from '../../backend/backend.js';
 import type { Pacer } from '../../cooperate.js';
 import type { Layer } from '../../model/model.js';
-import { timesPower } from './power.js';
+import { timesPower } from '../../tensor/power.js';
 import { type Choose, rescaleLaw, rescaleLayer } from './rescale.js';
 import { inputLevels, type LayerLevels, layerLevels } from './stream.js';
 

@@ -1,5 +1,5 @@
 import type { GramTile } from '../../backend/backend.js';
-import { levelOf, timesPower } from './power.js';
+import { levelOf, timesPower } from '../../tensor/power.js';
 
 /** The units in which a backend has a model: its slice s is 2^slices_s times that of the backend, and the whole 2^exponent times it. */
 export interface ModelScale {

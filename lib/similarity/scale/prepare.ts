@@ -1,9 +1,9 @@
 import type { Backend, Control, PreparedModel } from '../../backend/backend.js';
 import { Pacer } from '../../cooperate.js';
+import { levelOf } from '../../tensor/power.js';
 import type { DType } from '../../tensor/tensor.js';
 import type { GramSettings } from '../gram/control.js';
 import { type ModelScale, PLAIN } from './model_scale.js';
-import { levelOf } from './power.js';
 import { chainSource, type Source } from './source.js';
 
 /** A model in the units of `scale`. */

@@ -1,8 +1,8 @@
 import type { WhitenedLaw } from '../../backend/backend.js';
 import type { Pacer } from '../../cooperate.js';
 import type { AttentionLayer, BilinearLayer, Layer, LinearLayer } from '../../model/model.js';
+import { timesPower } from '../../tensor/power.js';
 import type { Tensor } from '../../tensor/tensor.js';
-import { timesPower } from './power.js';
 import { shifted } from './rows.js';
 import type { LayerLevels } from './stream.js';
 

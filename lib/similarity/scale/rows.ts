@@ -1,6 +1,6 @@
 import type { Pacer } from '../../cooperate.js';
+import { addLevels, exponentOf, levelOf, timesPower } from '../../tensor/power.js';
 import type { Tensor, TensorData } from '../../tensor/tensor.js';
-import { addLevels, exponentOf, levelOf, timesPower } from './power.js';
 
 /* Matrices (rows, columns), row-major, as layers have them. */
 

@@ -1,9 +1,9 @@
 import type { ChainSource, FeatureSource } from '../../backend/backend.js';
 import type { Pacer } from '../../cooperate.js';
+import { addLevels, exponentOf, levelOf, timesPower } from '../../tensor/power.js';
 import type { DType } from '../../tensor/tensor.js';
 import { type Balanced, balance, type Chain } from './balance.js';
 import type { ModelScale } from './model_scale.js';
-import { addLevels, exponentOf, levelOf, timesPower } from './power.js';
 
 /** How large numbers may get before they are scaled, in bits from 1: products of ten of them stay far within the range. */
 const WINDOW: Readonly<Record<DType, number>> = { float32: 8, float64: 30 };

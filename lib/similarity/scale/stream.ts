@@ -1,8 +1,8 @@
 import type { WhitenedLaw } from '../../backend/backend.js';
 import type { Pacer } from '../../cooperate.js';
 import type { AttentionLayer, BilinearLayer, Layer, LinearLayer } from '../../model/model.js';
+import { addLevels, levelOf } from '../../tensor/power.js';
 import type { Tensor } from '../../tensor/tensor.js';
-import { addLevels, levelOf } from './power.js';
 import { rowLevels } from './rows.js';
 
 /*
