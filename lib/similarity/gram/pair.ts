@@ -1,6 +1,7 @@
 import type { GramTile } from '../../backend/backend.js';
 import type { Member } from '../members.js';
 import { inUnits, type ScaledTile } from '../scale/model_scale.js';
+import { checkPrecision } from '../scale/precision.js';
 import { type Prepared, prepareInUnits } from '../scale/prepare.js';
 import type { Sources } from '../sources.js';
 import { checkNorm, checkProduct, type GramSettings, jobControl, reporter } from './control.js';
@@ -35,9 +36,11 @@ export async function gramPair(
     equaliseSides(result.total, 1);
     if (result.perOutput) equaliseSides(result.perOutput, sources.names.length);
     const labels = members.map(({ outline }) => outline.label);
-    for (const [i, label] of labels.entries()) {
-      checkProduct(result.total[3 * i], label, label, true);
-      checkNorm(result.total[3 * i], scales[i], label, dtype);
+    for (const [i, member] of members.entries()) {
+      const square = result.total[3 * i];
+      checkNorm(square, scales[i], labels[i], dtype);
+      checkProduct(square, labels[i], labels[i], true);
+      await checkPrecision(square, scales[i], member, sources, settings);
     }
     checkProduct(result.total[1], labels[0], labels[1], false);
     progress('compare', 4, 4);

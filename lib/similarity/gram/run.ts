@@ -1,8 +1,8 @@
 import type { GramTile } from '../../backend/backend.js';
 import { Pacer } from '../../cooperate.js';
-import type { DType } from '../../tensor/tensor.js';
 import type { Member } from '../members.js';
 import { asNumbers, inUnits, totalsOf } from '../scale/model_scale.js';
+import { checkPrecision } from '../scale/precision.js';
 import type { Sources } from '../sources.js';
 import type { FinishedTile } from '../types.js';
 import type { Cells } from './cells.js';
@@ -136,7 +136,7 @@ async function compute(
   count: Progressing,
   settings: GramSettings,
 ): Promise<void> {
-  const { backend, measure, perOutput, dtype, signal } = settings;
+  const { backend, measure, perOutput, signal } = settings;
   const pacer = new Pacer(signal);
   const upcoming = new Upcoming(order, residents);
   const progress = forward(count.progress);
@@ -172,7 +172,7 @@ async function compute(
       queue.shift();
       fill();
       await goneOn();
-      await finish(run, current.job, tile, residents, dtype, pacer);
+      await finish(run, current.job, tile, residents, settings, pacer);
       progress('compare', count.done, count.total);
       signal?.throwIfAborted();
     }
@@ -193,8 +193,15 @@ function forward(report: Report): Report {
   };
 }
 
-async function finish(run: GramRun, job: Job, tile: GramTile, residents: Residents, dtype: DType, pacer: Pacer) {
-  const { members, cells, ledger, onTile } = run;
+async function finish(
+  run: GramRun,
+  job: Job,
+  tile: GramTile,
+  residents: Residents,
+  settings: GramSettings,
+  pacer: Pacer,
+): Promise<void> {
+  const { members, sources, cells, ledger, onTile } = run;
   const label = (number: number) => members[number].outline.label;
   const { rows, columns } = job;
   const [rowScales, columnScales] = [residents.scalesOf(rows), residents.scalesOf(columns)];
@@ -204,8 +211,10 @@ async function finish(run: GramRun, job: Job, tile: GramTile, residents: Residen
     for (let c = 0; c < columns.length; c++) {
       const value = total[r * columns.length + c];
       const same = i === columns[c];
+      if (same) checkNorm(value, rowScales[r], label(i), settings.dtype);
       if (!isProduct(value, same)) checkProduct(value, label(i), label(columns[c]), same);
-      if (same) checkNorm(value, rowScales[r], label(i), dtype);
+      if (!same) continue;
+      await checkPrecision(value, rowScales[r], members[i], sources, settings);
     }
   }
   await cells.put(job, scaled ?? tile, pacer);

@@ -21,7 +21,8 @@ const ROUNDING = 32;
 
 /** Whether ⟨f,f⟩ is no more than rounding leaves of zero. */
 export function isRounding(square: number, { level }: ModelScale, epsilon: number): boolean {
-  return level !== null && square > 0 && levelOf(square) < level + Math.log2(ROUNDING * epsilon);
+  if (level === null || !Number.isFinite(level) || Number.isNaN(square)) return false;
+  return square <= 0 || levelOf(square) < level + Math.log2(ROUNDING * epsilon);
 }
 
 /** Inner products with an exponent each: the value of cell i is values_i · 2^exponents_i. */

@@ -53,7 +53,7 @@ async function isClose(prepared: Prepared, settings: PrepareSettings): Promise<b
 }
 
 /** log₂ ‖f̂‖; not finite where that is zero or out of range. */
-async function normLevel({ model }: Prepared, settings: PrepareSettings): Promise<number> {
+export async function normLevel({ model }: Prepared, settings: PrepareSettings): Promise<number> {
   const { backend, measure, signal, threads } = settings;
   const job = { measure, symmetric: true, perOutput: false };
   const { total } = await backend.gramTile(job, [model], [model], { signal, threads });

@@ -13,6 +13,8 @@ export type Source = (ChainSource | FeatureSource) & {
   readonly scale?: ModelScale;
   /** The same with units from what was measured of the levels behind each layer (see `BalanceOptions.measured`). */
   readonly again?: (measured: ReadonlyMap<number, number>, pacer: Pacer) => Promise<Source>;
+  /** The same for numbers of double precision. */
+  readonly inFloat64?: () => Promise<Source>;
   /** The chain that it was made from. */
   readonly chain?: Chain;
 };
@@ -37,6 +39,7 @@ export async function chainSource(
   return {
     ...{ kind: 'chain', layers, law, inputs, positions, ...how },
     scale: scaleOf(balanced),
+    inFloat64: () => chainSource(chain, how, { dtype: 'float64', perOutput: false }, pacer),
     again: (found, own) => chainSource(chain, how, { dtype, perOutput }, own, found),
     chain,
   };
