@@ -117,9 +117,10 @@ export class Residents {
         while (coming !== undefined && !failed) {
           const { batch, reading } = coming;
           const sources = await reading;
-          // The next files are read while these models are prepared.
+          const preparing = this.#prepareBatch(batch, sources, keep);
+          // The next models are read and balanced while the backend has these.
           coming = this.#readNext(batches);
-          await this.#prepareBatch(batch, sources, keep);
+          await preparing;
           for (const _ of batch) onPrepared();
           this.#settings.signal?.throwIfAborted();
         }

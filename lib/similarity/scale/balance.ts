@@ -53,8 +53,11 @@ export async function balance(chain: Chain, options: BalanceOptions, pacer: Pace
     streams.push(known === undefined ? levels.out : raised(levels.out, known, positions));
     inner.push(levels);
   }
-  const units = unitsOf(chain, streams, choose, options.fixedInput === true);
   const last = streams[layers.length];
+  if (isCalm(layers, streams, inner, choose)) {
+    return { ...chain, exponents: new Int32Array(last.length), levels: last };
+  }
+  const units = unitsOf(chain, streams, choose, options.fixedInput === true);
   const wanted = apart ? Int32Array.from(last, choose) : uniform(last, choose);
   const own = hasResidual(layers.at(-1)) || layers.length === 0;
   if (!own) units[layers.length] = wanted;
@@ -74,6 +77,24 @@ export async function balance(chain: Chain, options: BalanceOptions, pacer: Pace
     exponents: wanted,
     levels: last.map((level, c) => level - wanted[c]),
   };
+}
+
+/** Whether nothing is to be scaled, as in most networks. */
+function isCalm(
+  layers: readonly Layer[],
+  streams: readonly Float64Array[],
+  inner: readonly LayerLevels[],
+  choose: Choose,
+): boolean {
+  const calm = (levels: Float64Array) => {
+    for (let i = 0; i < levels.length; i++) if (choose(levels[i]) !== 0) return false;
+    return true;
+  };
+  return (
+    streams.every(calm) &&
+    inner.every((levels) => Object.values(levels.inner).every(calm)) &&
+    layers.every((layer) => layer.type === 'linear' || choose(Math.log2(Math.abs(layer.beta))) === 0)
+  );
 }
 
 /** Levels moved together until their squares add up to what was measured, over all features and positions. */

@@ -9,23 +9,38 @@ const SAFE = 2 ** 400;
 /** The squares of inputs whose level is at most so far from zero are safe to multiply. */
 const SAFE_LEVEL = 150;
 
+/** How large the features are that a matrix is applied to: independent ones of mean 0, for all that is said of them. */
+export interface Features {
+  /** log₂ of the root mean square of each; −∞ for zero. */
+  readonly levels: Float64Array;
+  /** The mean squares; null where they are too far from 1 for sums of squares. */
+  readonly squares: Float64Array | null;
+}
+
+export function featuresOf(levels: Float64Array): Features {
+  const squares = new Float64Array(levels.length);
+  for (let j = 0; j < levels.length; j++) {
+    const level = levels[j];
+    if (!(Math.abs(level) <= SAFE_LEVEL) && level !== Number.NEGATIVE_INFINITY) return { levels, squares: null };
+    squares[j] = level === 0 ? 1 : 4 ** level;
+  }
+  return { levels, squares };
+}
+
 /**
- * The levels of W x + b, row by row: log₂ of √E (Σ_j W_ij x_j + b_i)² for independent x_j of the given levels, whatever the exponents of the
- * numbers are. −∞ stands for zero.
+ * The levels of W x + b, row by row: log₂ of √E (Σ_j W_ij x_j + b_i)², whatever the exponents of the numbers are. −∞ stands for zero.
  */
 export async function rowLevels(
-  weight: Tensor,
+  { data, shape }: Tensor,
   bias: Tensor | undefined,
-  levels: Float64Array,
+  { levels, squares }: Features,
   pacer: Pacer,
 ): Promise<Float64Array> {
-  const [rows, columns] = weight.shape as [number, number];
+  const [rows, columns] = shape as [number, number];
   const result = new Float64Array(rows);
-  const safe = levels.every((level) => Math.abs(level) <= SAFE_LEVEL || level === Number.NEGATIVE_INFINITY);
-  const squares = levels.map((level) => 4 ** level);
   for (let i = 0; i < rows; i++) {
-    const sum = safe ? rowSquare(weight.data, i * columns, squares) : 0;
-    const level = sum > 1 / SAFE && sum < SAFE ? levelOf(sum) : farRowLevel(weight.data, i * columns, levels);
+    const sum = squares === null ? 0 : rowSquare(data, i * columns, squares);
+    const level = sum > 1 / SAFE && sum < SAFE ? levelOf(sum) : farRowLevel(data, i * columns, levels);
     result[i] = bias === undefined ? level : addLevels(level, Math.log2(Math.abs(bias.data[i])));
     if (pacer.due(columns)) await pacer.pause();
   }
@@ -35,13 +50,20 @@ export async function rowLevels(
 /** Σ_j W_ij² E x_j², four sums side by side. */
 function rowSquare(data: TensorData, start: number, squares: Float64Array): number {
   const columns = squares.length;
-  let [s0, s1, s2, s3] = [0, 0, 0, 0];
+  let s0 = 0;
+  let s1 = 0;
+  let s2 = 0;
+  let s3 = 0;
   let j = 0;
   for (let at = start; j + 3 < columns; j += 4, at += 4) {
-    s0 += data[at] * data[at] * squares[j];
-    s1 += data[at + 1] * data[at + 1] * squares[j + 1];
-    s2 += data[at + 2] * data[at + 2] * squares[j + 2];
-    s3 += data[at + 3] * data[at + 3] * squares[j + 3];
+    const a = data[at];
+    const b = data[at + 1];
+    const c = data[at + 2];
+    const d = data[at + 3];
+    s0 += a * a * squares[j];
+    s1 += b * b * squares[j + 1];
+    s2 += c * c * squares[j + 2];
+    s3 += d * d * squares[j + 3];
   }
   for (; j < columns; j++) s0 += data[start + j] * data[start + j] * squares[j];
   return s0 + s1 + (s2 + s3);

@@ -3,7 +3,7 @@ import type { Pacer } from '../../cooperate.js';
 import type { AttentionLayer, BilinearLayer, Layer, LinearLayer } from '../../model/model.js';
 import { addLevels, levelOf } from '../../tensor/power.js';
 import type { Tensor } from '../../tensor/tensor.js';
-import { rowLevels } from './rows.js';
+import { featuresOf, rowLevels } from './rows.js';
 
 /*
  * How large numbers are on their way through a chain. A level is log₂ of a root mean square, −∞ for zero; levels are right to a few bits, as
@@ -25,7 +25,7 @@ export async function inputLevels(
   const bias = mean && { data: mean, shape: [inputs] };
   if (factor !== undefined) {
     const weight = { data: factor.data, shape: [inputs, factor.columns] };
-    return rowLevels(weight, bias, new Float64Array(factor.columns), pacer);
+    return rowLevels(weight, bias, featuresOf(new Float64Array(factor.columns)), pacer);
   }
   return Float64Array.from({ length: inputs }, (_, i) =>
     addLevels(Math.log2(sigma), Math.log2(Math.abs(mean?.[i] ?? 0))),
@@ -45,15 +45,17 @@ export function layerLevels(layer: Layer, input: Float64Array, positions: number
 }
 
 async function linearLevels({ weight, bias }: LinearLayer, input: Float64Array, pacer: Pacer): Promise<LayerLevels> {
-  return { inner: {}, out: await rowLevels(weight, bias, input, pacer) };
+  return { inner: {}, out: await rowLevels(weight, bias, featuresOf(input), pacer) };
 }
 
 async function bilinearLevels(layer: BilinearLayer, input: Float64Array, pacer: Pacer): Promise<LayerLevels> {
   const { left, right, leftBias, rightBias, down, downBias, alpha, beta } = layer;
-  const u = await rowLevels(left, leftBias, input, pacer);
-  const v = await rowLevels(right, rightBias, input, pacer);
+  const features = featuresOf(input);
+  const u = await rowLevels(left, leftBias, features, pacer);
+  const v = await rowLevels(right, rightBias, features, pacer);
   const products = u.map((level, h) => level + v[h]);
-  const block = down === undefined ? withBias(products, downBias) : await rowLevels(down, downBias, products, pacer);
+  const block =
+    down === undefined ? withBias(products, downBias) : await rowLevels(down, downBias, featuresOf(products), pacer);
   return { inner: { u, v }, out: withResidual(block, input, alpha, beta) };
 }
 
@@ -64,18 +66,19 @@ async function attentionLevels(
   pacer: Pacer,
 ): Promise<LayerLevels> {
   const { heads, alpha, beta } = layer;
-  const q1 = await rowLevels(layer.q1, layer.q1Bias, input, pacer);
-  const k1 = await rowLevels(layer.k1, layer.k1Bias, input, pacer);
-  const q2 = await rowLevels(layer.q2, layer.q2Bias, input, pacer);
-  const k2 = await rowLevels(layer.k2, layer.k2Bias, input, pacer);
-  const v = await rowLevels(layer.v, layer.vBias, input, pacer);
+  const features = featuresOf(input);
+  const q1 = await rowLevels(layer.q1, layer.q1Bias, features, pacer);
+  const k1 = await rowLevels(layer.k1, layer.k1Bias, features, pacer);
+  const q2 = await rowLevels(layer.q2, layer.q2Bias, features, pacer);
+  const k2 = await rowLevels(layer.k2, layer.k2Bias, features, pacer);
+  const v = await rowLevels(layer.v, layer.vBias, features, pacer);
   const size = v.length / heads;
   const over = levelOf(positions) - 2 * Math.log2(size);
   const mixed = v.map((level, row) => {
     const head = row - (row % size);
     return over + level + scoreLevel(q1, k1, head, size) + scoreLevel(q2, k2, head, size);
   });
-  const block = await rowLevels(layer.o, layer.oBias, mixed, pacer);
+  const block = await rowLevels(layer.o, layer.oBias, featuresOf(mixed), pacer);
   return { inner: { q1, k1, q2, k2, v }, out: withResidual(block, input, alpha, beta) };
 }
 
@@ -91,6 +94,7 @@ function scoreLevel(q: Float64Array, k: Float64Array, first: number, size: numbe
 }
 
 function withResidual(block: Float64Array, input: Float64Array, alpha: number, beta: number): Float64Array {
+  if (alpha === 0 && beta === 1) return block;
   const factor = Math.log2(Math.abs(beta));
   const kept = Math.log2(Math.abs(alpha));
   return block.map((level, i) => (alpha === 0 ? factor + level : addLevels(factor + level, kept + input[i])));
