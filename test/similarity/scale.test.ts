@@ -109,3 +109,116 @@ describe.each(availableBackends)('powers of two in the weights on %s', (backend)
     });
   });
 });
+
+/** A chain of blocks of normal numbers, the same for all but for some noise. */
+const plainBlocks = (noise: number, count: number, spread: number): Layer[] => {
+  const [draw, other] = [random(1), random(2)];
+  const value = () => spread * (draw.normal() + noise * other.normal());
+  const matrix = () => ({ data: Float64Array.from({ length: 256 }, value), shape: [16, 16] });
+  return Array.from({ length: count }, () => ({
+    type: 'bilinear',
+    left: matrix(),
+    right: matrix(),
+    down: matrix(),
+    alpha: 0,
+    beta: 1,
+  }));
+};
+
+describe.each(availableBackends)('the range of numbers on %s', (backend) => {
+  const compare = (count: number, spread: number, options: SimilarityOptions) =>
+    similarity(sequenceModel(1, plainBlocks(0, count, spread)), sequenceModel(1, plainBlocks(0.01, count, spread)), {
+      backend,
+      ...options,
+    });
+
+  it.each([
+    [3, 'float64'],
+    [4, 'float32'],
+    [12, 'float64'],
+    [12, 'float32'],
+  ] as const)('holds %s blocks whose norms are far below it, in %s', async (count, dtype) => {
+    for (const options of [{ method: 'closure' }, { measure: 'tensor' }] as const) {
+      // Near 0.4 the closure keeps its size from block to block; 2⁻⁶ of that is far below the range after twelve.
+      const ordinary = await compare(count, 2 ** -2, { ...options, dtype });
+      const small = await compare(count, 2 ** -8, { ...options, dtype });
+      expect(small.similarity).toBe(ordinary.similarity);
+      const wide = await compare(count, 2 ** -8, { ...options, dtype: 'float64' });
+      expect(Math.abs(small.similarity - wide.similarity)).toBeLessThan(1e-5);
+      expect(small.similarity).toBeGreaterThan(0.01);
+      expect(small.similarity).toBeLessThan(0.9999);
+    }
+  });
+
+  const pair = (left: number[], right: number[], down: number[]): Layer => ({
+    type: 'bilinear',
+    left: { data: Float64Array.from(left), shape: [down.length, 2] },
+    right: { data: Float64Array.from(right), shape: [down.length, 2] },
+    down: { data: Float64Array.from(down), shape: [1, down.length] },
+    alpha: 0,
+    beta: 1,
+  });
+
+  it('tells a function that is zero under its law from rounding', async () => {
+    // The law lives on a line, and the models see only what is orthogonal to it.
+    const input = {
+      cov: [
+        [0.09, 0.21],
+        [0.21, 0.49],
+      ],
+    };
+    const model = (down: number[]) => sequenceModel(1, [pair([0.7, -0.3, 0.7, -0.3], [1, 0, 0, 1], down)]);
+    for (const down of [
+      [0, 1],
+      [1, 5],
+      [0, -1],
+    ]) {
+      for (const method of ['exact', 'closure'] as const) {
+        const refused = similarity(model([1, 0]), model(down), { backend, input, method });
+        await expect(refused).rejects.toMatchObject({
+          code: 'ZERO_NORM',
+          message: expect.stringMatching(/under this input law/),
+        });
+        await expect(similarityMatrix([model([1, 0]), model(down)], { backend, input, method })).rejects.toMatchObject({
+          code: 'ZERO_NORM',
+        });
+      }
+    }
+  });
+
+  it('refuses float32 where terms cancel too far for it, and doubles where they do so for them', async () => {
+    // (x + δy)·x − x·x is δxy.
+    const model = (delta: number, more: number) =>
+      sequenceModel(1, [pair([1, delta, 1, 0, delta, 0], [1, more, 1, more, 0, more], [1, -1, 1])]);
+    const run = (delta: number, dtype: 'float64' | 'float32') =>
+      similarity(model(delta, 0.5), model(delta, 0.75), { backend, dtype, method: 'closure' });
+    const right = (await run(1, 'float64')).similarity;
+    for (const delta of [1, 1e-2, 1e-4, 1e-6, 1e-8]) {
+      expect(Math.abs((await run(delta, 'float64')).similarity - right)).toBeLessThan(1);
+      const single = await run(delta, 'float32').catch((error) => error);
+      if (single instanceof Error) expect(single).toMatchObject({ code: expect.stringMatching(/PRECISION|ZERO_NORM/) });
+      else expect(Math.abs(single.similarity - (await run(delta, 'float64')).similarity)).toBeLessThan(1e-5);
+    }
+    await expect(run(1e-12, 'float64')).rejects.toMatchObject({ code: 'PRECISION' });
+    await expect(run(1e-8, 'float32')).rejects.toMatchObject({ code: expect.stringMatching(/PRECISION|ZERO_NORM/) });
+  });
+
+  it('keeps outputs apart that differ by more than float32 can hold', async () => {
+    const draw = random(5);
+    const models = [1, 2].map(() => {
+      const block = randomBlock(draw, { inputs: 3, hidden: 4, outputs: 2 });
+      const data = block.down!.data.map((value, i) => (i < 4 ? value : value * 2 ** -100));
+      return [sequenceModel(1, [block]), sequenceModel(1, [{ ...block, down: { data, shape: [2, 4] } }])];
+    });
+    for (const dtype of ['float32', 'float64'] as const) {
+      for (const route of ['factor', 'dense'] as const) {
+        const options = { backend, dtype, route, perOutput: true } as const;
+        const plain = await similarity(models[0][0], models[1][0], options);
+        const faded = await similarity(models[0][1], models[1][1], options);
+        expect(faded.perOutput!.map((slice) => slice.similarity)).toEqual(plain.perOutput!.map((s) => s.similarity));
+        expect(faded.perOutput![1].normA).toBe(plain.perOutput![1].normA * 2 ** -100);
+        expect(faded.similarity).toBeCloseTo(plain.perOutput![0].similarity!, 6);
+      }
+    }
+  });
+});

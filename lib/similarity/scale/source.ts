@@ -1,4 +1,4 @@
-import type { ChainSource, FeatureSource } from '../../backend/backend.js';
+import type { ChainSource, FeatureSource, ForwardSource } from '../../backend/backend.js';
 import type { Pacer } from '../../cooperate.js';
 import { addLevels, exponentOf, levelOf, timesPower } from '../../tensor/power.js';
 import type { DType } from '../../tensor/tensor.js';
@@ -78,4 +78,19 @@ export async function featureSource(
   const exponent = Math.max(...exponents);
   const slices = exponents.some((one) => one !== exponent) ? Int32Array.from(exponents) : null;
   return { kind: 'features', segments: scaled, scale: { exponent, slices, level: null } };
+}
+
+/**
+ * A chain to be run on inputs that are drawn from its law, or look like it: in units, which cost the outputs no digit.
+ * @param input how inputs come, as in `ForwardSource`.
+ */
+export async function forwardSource(
+  chain: Chain,
+  input: ForwardSource['input'],
+  { dtype, perOutput }: ScaleSettings,
+  pacer: Pacer,
+): Promise<{ readonly source: ForwardSource; readonly scale: ModelScale }> {
+  const balanced = await balance(chain, { window: WINDOW[dtype], apart: perOutput, fixedInput: true }, pacer);
+  const { layers, inputs: features, positions } = balanced;
+  return { source: { layers, positions, features, input }, scale: scaleOf(balanced) };
 }
