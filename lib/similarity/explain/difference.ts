@@ -28,12 +28,12 @@ export interface Difference {
 
 /** Folds both chains and writes their difference over the fewest coordinates: min(k, 2(h + h')) of them, or less. */
 export async function differenceOf(
-  models: readonly [Model, Model],
+  models: readonly Pick<Model, 'layers' | 'inputShape'>[],
   law: WhitenedLaw,
   engine: Engine,
 ): Promise<Difference> {
   const pacer = new Pacer(engine.signal);
-  const chain = ({ layers, inputShape: [positions, inputs] }: Model): ChainSource => {
+  const chain = ({ layers, inputShape: [positions, inputs] }: Pick<Model, 'layers' | 'inputShape'>): ChainSource => {
     return { kind: 'chain', layers, inputs, positions, method: 'one-block', law };
   };
   // Folding is plain algebra on small matrices, the same for every backend.

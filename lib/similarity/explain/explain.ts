@@ -2,9 +2,11 @@ import { selectBackend } from '../../backend/select.js';
 import { Pacer, throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { Model } from '../../model/model.js';
+import { timesPower } from '../../tensor/power.js';
 import { type GaussianLaw, whiten } from '../law.js';
 import { checkModel } from '../members.js';
 import { asWhitened } from '../onehot.js';
+import { inCommonUnits } from '../scale/source.js';
 import { similarity } from '../similarity.js';
 import { blocksOf, checkComparable } from '../sources.js';
 import type { SimilarityOptions } from '../types.js';
@@ -14,7 +16,7 @@ import { jointDifference, outputDifferences, partsOf, squaresOf, total } from '.
 import { explainByExchange } from './exchange.js';
 import { survey } from './forms.js';
 import { InputSpace } from './input_space.js';
-import type { ExplainOptions, Explanation, FormExplanation } from './types.js';
+import type { Direction, ExplainOptions, Explanation, FormExplanation } from './types.js';
 
 const DEFAULT_TOP = 4;
 /** Outputs that are given directions unless some are asked for. */
@@ -79,22 +81,25 @@ async function explainForms(
   const compared = await similarity(a, b, { ...options, dtype: 'float64', onProgress: undefined });
   const { name, law: asked } = await whiten(input, inputs, signal);
   const law = await asWhitened(asked, new Pacer(signal));
-  const difference = await differenceOf([a, b], law, engine);
+  const chains = [a, b].map(({ layers }) => ({ layers, law, inputs, positions }));
+  const { layers, exponent } = await inCommonUnits(chains, new Pacer(signal));
+  const { inputShape } = a;
+  const models = layers.map((own) => ({ layers: own, inputShape }));
+  const difference = await differenceOf(models, law, engine);
   // Every output is gone through once, and those with directions a second time.
   const steps = count + (outputs?.length ?? Math.min(count, DEFAULT_OUTPUTS));
   const report = onProgress && throttle((done, total) => onProgress({ phase: 'compare', done, total }));
   const found = await survey(difference, engine, (done) => report?.(done, steps));
   const squares = squaresOf(found);
-  const distance = Math.sqrt(positions * total(squares));
-  if (!Number.isFinite(distance)) {
-    throw new TensimError('NOT_FINITE', `the difference of "${a.label}" and "${b.label}" leaves the range of numbers`, {
-      hint: 'The weights are too large: scale the models down',
-    });
-  }
+  const inUnit = Math.sqrt(positions * total(squares));
+  const distance = timesPower(inUnit, exponent);
   const { similarity: value, normA, normB } = compared;
   const about = { kind: 'forms', a: a.label, b: b.label, similarity: value, normA, normB, inputs } as const;
   const how = { ...EXACT, input: name, backend: engine.backend.name };
-  if (distance <= ROUNDING * (normA + normB)) return { ...about, ...how, ...NOTHING, shares: new Float64Array(count) };
+  // Norms beyond the range of numbers are ∞ or 0, and say nothing of that.
+  const norms = timesPower(normA, -exponent) + timesPower(normB, -exponent);
+  if (inUnit <= ROUNDING * (Number.isFinite(norms) ? norms : 0))
+    return { ...about, ...how, ...NOTHING, shares: new Float64Array(count) };
 
   const space = await InputSpace.of(difference.basis, law, inputs, engine);
   const numbers = outputs ?? largest(squares, DEFAULT_OUTPUTS);
@@ -108,9 +113,17 @@ async function explainForms(
     distance,
     shares: squares.map((square) => square / total(squares)),
     parts: partsOf(total(found.quadratic), total(found.linear), total(found.mean)),
-    joint,
-    outputs: details.sort((one, other) => other.share - one.share),
+    joint: { ...joint, directions: inUnits(joint.directions, 2 * exponent) },
+    outputs: details
+      .sort((one, other) => other.share - one.share)
+      .map((output) => ({ ...output, directions: inUnits(output.directions, exponent) })),
   };
+}
+
+/** Directions whose values are those of forms divided by 2^exponent. */
+function inUnits(directions: readonly Direction[], exponent: number): readonly Direction[] {
+  if (exponent === 0) return directions;
+  return directions.map((direction) => ({ ...direction, value: timesPower(direction.value, exponent) }));
 }
 
 const EXACT = {

@@ -31,6 +31,8 @@ export interface BalanceOptions {
   readonly apart: boolean;
   /** The input is not to be scaled: it comes from elsewhere. */
   readonly fixedInput?: boolean;
+  /** For all outputs, instead of what they need. */
+  readonly exponent?: number;
   /** What is known of the levels after each layer: in all, over features and positions. By index of the layer. */
   readonly measured?: ReadonlyMap<number, number>;
 }
@@ -54,11 +56,12 @@ export async function balance(chain: Chain, options: BalanceOptions, pacer: Pace
     inner.push(levels);
   }
   const last = streams[layers.length];
-  if (isCalm(layers, streams, inner, choose)) {
+  if (!options.exponent && isCalm(layers, streams, inner, choose)) {
     return { ...chain, exponents: new Int32Array(last.length), levels: last };
   }
   const units = unitsOf(chain, streams, choose, options.fixedInput === true);
   const wanted = apart ? Int32Array.from(last, choose) : uniform(last, choose);
+  if (options.exponent !== undefined) wanted.fill(options.exponent);
   const own = hasResidual(layers.at(-1)) || layers.length === 0;
   if (!own) units[layers.length] = wanted;
   const balanced: Layer[] = [];

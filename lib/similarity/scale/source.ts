@@ -1,5 +1,6 @@
 import type { ChainSource, FeatureSource, ForwardSource } from '../../backend/backend.js';
 import type { Pacer } from '../../cooperate.js';
+import type { Layer } from '../../model/model.js';
 import { addLevels, exponentOf, levelOf, timesPower } from '../../tensor/power.js';
 import type { DType } from '../../tensor/tensor.js';
 import { type Balanced, balance, type Chain } from './balance.js';
@@ -93,4 +94,18 @@ export async function forwardSource(
   const balanced = await balance(chain, { window: WINDOW[dtype], apart: perOutput, fixedInput: true }, pacer);
   const { layers, inputs: features, positions } = balanced;
   return { source: { layers, positions, features, input }, scale: scaleOf(balanced) };
+}
+
+/** Chains in the same units: the functions divided by 2^exponent, under a law that stays as it is. */
+export async function inCommonUnits(
+  chains: readonly Chain[],
+  pacer: Pacer,
+): Promise<{ readonly layers: (readonly Layer[])[]; readonly exponent: number }> {
+  const options = { window: WINDOW.float64, apart: false, fixedInput: true };
+  const exponents: number[] = [];
+  for (const chain of chains) exponents.push((await balance(chain, options, pacer)).exponents[0] ?? 0);
+  const exponent = Math.max(...exponents);
+  const layers: (readonly Layer[])[] = [];
+  for (const chain of chains) layers.push((await balance(chain, { ...options, exponent }, pacer)).layers);
+  return { layers, exponent };
 }
