@@ -1,13 +1,14 @@
 import type { GramTile } from '../backend/backend.js';
 import type { Model } from '../model/model.js';
 import { pairBehaviour } from './behaviour.js';
-import { cosine, distance, norm } from './derived.js';
+import { cosine, norm } from './derived.js';
+import { pairDifferences } from './difference/pair.js';
 import { gramPair } from './gram/pair.js';
 import { planComparison } from './measure.js';
 import { memberOf } from './members.js';
 import { settle } from './options.js';
 import { type SampledGram, sampledGram } from './sampled/sampled.js';
-import type { SimilarityOptions, SimilarityResult, SliceSimilarity } from './types.js';
+import type { PairDifference, SimilarityOptions, SimilarityResult } from './types.js';
 
 /**
  * How similar two models are as functions, over all inputs of a Gaussian law, from their weights alone (MATH.md sections 2
@@ -23,22 +24,26 @@ import type { SimilarityOptions, SimilarityResult, SliceSimilarity } from './typ
  */
 export async function similarity(a: Model, b: Model, options: SimilarityOptions = {}): Promise<SimilarityResult> {
   const members = a === b ? both(memberOf(a)) : ([memberOf(a), memberOf(b)] as const);
-  const { sources, settings, info, behaviours, sampledLaw } = await planComparison(members, settle(options));
+  const comparison = await planComparison(members, settle(options));
+  const { sources, settings, info, behaviours, sampledLaw } = comparison;
   const gram: GramTile & Partial<SampledGram> =
     sampledLaw === undefined
       ? await gramPair(members, sources, settings)
       : await sampledGram(members, sampledLaw, settings);
+  const [difference, ...sliceDifferences] = await pairDifferences(members, comparison, gram);
   const { total, perOutput, standardError, perOutputError, sampling } = gram;
   return {
     a: a.label,
     b: b.label,
     ...info,
     ...(standardError && { standardError: standardError[1], sampling }),
-    ...compare(total, 0, 1),
     similarity: cosine(total[1], total[0], total[3]),
+    ...(difference as NumbersOf<PairDifference>),
+    ...compare(total, 0, 1),
     ...(perOutput && {
       perOutput: sources.names.map((name, c) => ({
         ...compareSlice(name, perOutput, c, sources.names.length),
+        ...sliceDifferences[c],
         ...(perOutputError && { standardError: perOutputError[sources.names.length + c] }),
       })),
     }),
@@ -48,13 +53,16 @@ export async function similarity(a: Model, b: Model, options: SimilarityOptions 
 
 const both = <T>(one: T): readonly [T, T] => [one, one];
 
-/** Distance, inner product and norms from slice `c` of a (2, 2, size) Gram matrix. */
+/** Nothing of the whole is undefined, as neither of the two is zero. */
+type NumbersOf<T> = { readonly [name in keyof T]: NonNullable<T[name]> };
+
+/** Inner product and norms from slice `c` of a (2, 2, size) Gram matrix. */
 function compare(gram: Float64Array, c: number, size: number) {
   const [aa, ab, bb] = [gram[c], gram[size + c], gram[3 * size + c]];
-  return { distance: distance(ab, aa, bb), innerProduct: ab, normA: norm(aa), normB: norm(bb) };
+  return { innerProduct: ab, normA: norm(aa), normB: norm(bb) };
 }
 
-function compareSlice(name: string, gram: Float64Array, c: number, size: number): SliceSimilarity {
+function compareSlice(name: string, gram: Float64Array, c: number, size: number) {
   const value = cosine(gram[size + c], gram[c], gram[3 * size + c]);
   return { name, similarity: Number.isNaN(value) ? null : value, ...compare(gram, c, size) };
 }

@@ -4,8 +4,8 @@ import { partsOf } from '../../model/layer.js';
 import type { Layer, LinearLayer } from '../../model/model.js';
 import { alignLayers, inputsOf, type LayerPair, outputsOf } from './align.js';
 import { blockChanges, differenceBlock } from './block.js';
-import { type Change, changeOf, largest, viewOf } from './weights.js';
 import { differenceLinear, linearChanges, type Place, type Stream } from './linear.js';
+import { type Change, changeOf, largest, viewOf } from './weights.js';
 
 /** f − g = scale · (the chain). */
 export interface DifferenceChain {
