@@ -183,9 +183,15 @@ export interface SimilarityMatrix extends ResultInfo {
   readonly work: Work;
   /**
    * Cosine between two differences of models, `first.to − first.from` and `second.to − second.from`, from the Gram matrix.
-   * @throws TensimError `ZERO_NORM` if one of the differences is zero.
+   * @throws TensimError `ZERO_NORM` if one of the differences is zero, or so small that its direction would be rounding.
    */
   direction(first: Step, second: Step): number;
+  /**
+   * What a model differs by from a reference, by index, from the Gram matrix: its `fidelityError` is that of the model as a stand-in for the
+   * reference. Models nearer than its `distanceResolution` are told apart by `similarity`. NaN beyond the window.
+   * @throws TensimError `INVALID_ARGUMENT` for an index that is not in the matrix.
+   */
+  difference(reference: number, model: number): PairDifference;
 }
 
 /** Models against others: what `rows`, `columns` and `reference` ask for. */
@@ -210,4 +216,9 @@ export interface CrossSimilarity extends ResultInfo {
     readonly cosineError?: readonly Matrix[];
   };
   readonly work: Work;
+  /**
+   * What the model of a row differs by from that of a column, which is the reference, from their inner products.
+   * @throws TensimError `INVALID_ARGUMENT` for an index that is not in the matrix.
+   */
+  difference(row: number, column: number): PairDifference;
 }

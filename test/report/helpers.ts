@@ -57,6 +57,9 @@ export function matrixOf(
       discarded: 0,
     },
     direction: () => 0,
+    difference: () => ({
+      ...{ distance: 1, distanceResolution: 1e-6, dissimilarity: 0.125, fidelityError: 0.25, relativeDistance: 0.5 },
+    }),
     ...(outputs && {
       perOutput: {
         names: Object.keys(outputs),

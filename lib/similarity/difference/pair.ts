@@ -1,12 +1,10 @@
 import type { GramTile } from '../../backend/backend.js';
-import type { DType } from '../../tensor/tensor.js';
-import { cosine, distance } from '../derived.js';
 import { gramPair } from '../gram/pair.js';
 import type { Comparison } from '../measure.js';
 import type { Member } from '../members.js';
 import type { PairDifference } from '../results.js';
+import { expanded, type GramEntry, relativeTo } from './expanded.js';
 import { type DifferenceProducts, differenceProducts } from './products.js';
-import { gramResolution } from './resolution.js';
 
 /**
  * Squared distances below this part of ‖a‖² + ‖b‖² come from the difference itself: expanded in a Gram matrix in double precision they lose
@@ -39,9 +37,6 @@ export async function pairDifferences(
   });
 }
 
-/** ⟨a,a⟩, ⟨a,b⟩ and ⟨b,b⟩. */
-type GramEntry = readonly [aa: number, ab: number, bb: number];
-
 function entriesOf({ total, perOutput }: GramTile): GramEntry[] {
   const size = perOutput === undefined ? 0 : perOutput.length / 4;
   const slices = Array.from({ length: size }, (_, c): GramEntry => {
@@ -52,17 +47,6 @@ function entriesOf({ total, perOutput }: GramTile): GramEntry[] {
 
 function isNear([aa, ab, bb]: GramEntry): boolean {
   return aa + bb > 0 && aa - ab + (bb - ab) <= NEAR * (aa + bb);
-}
-
-function expanded([aa, ab, bb]: GramEntry, dtype: DType): PairDifference {
-  const away = distance(ab, aa, bb);
-  const similarity = cosine(ab, aa, bb);
-  return {
-    distance: away,
-    distanceResolution: gramResolution(aa, bb, dtype),
-    dissimilarity: Number.isNaN(similarity) ? null : 1 - similarity,
-    ...relativeTo(Math.sqrt(aa), away),
-  };
 }
 
 function equal([aa]: GramEntry): PairDifference {
@@ -95,10 +79,4 @@ function computed({ reference, scale, own, mixed, change, resolution }: Differen
     dissimilarity: Math.max(0, (q - p) * (q + p)) / (w + (1 + p) * Math.sqrt(w)),
     ...relativeTo(reference === 'first' ? 1 : Math.sqrt(w), q),
   };
-}
-
-function relativeTo(norm: number, away: number): Pick<PairDifference, 'fidelityError' | 'relativeDistance'> {
-  if (!(norm > 0)) return { fidelityError: null, relativeDistance: null };
-  const relativeDistance = away / norm;
-  return { fidelityError: relativeDistance ** 2, relativeDistance };
 }

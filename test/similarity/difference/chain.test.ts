@@ -23,7 +23,10 @@ const CASES: Record<string, (draw: Random, second: boolean) => LayerDefinition[]
     const { down, downBias, ...rest } = block(draw, 5);
     return [rest, randomLinear(draw, 3, 5)];
   },
-  'blocks of other β': (draw, second) => [block(draw, 3, { residual: [1, second ? 0.5 : 2] }), randomLinear(draw, 3, 4)],
+  'blocks of other β': (draw, second) => [
+    block(draw, 3, { residual: [1, second ? 0.5 : 2] }),
+    randomLinear(draw, 3, 4),
+  ],
   'other numbers of units': (draw, second) => [block(draw, second ? 3 : 5), randomLinear(draw, 3, 4)],
   'other widths between layers': (draw, second) => [
     randomLinear(draw, second ? 3 : 6, 4),
@@ -78,8 +81,12 @@ describe('the chain of a difference', () => {
 
   it('is zero for equal chains, be their numbers of one type or the other', async () => {
     const layers = CASES['two blocks'](random(5), false) as Layer[];
-    const singles = layers.map((layer) => mapLayer(layer, ({ data, shape }) => ({ data: Float32Array.from(data), shape })));
-    const doubles = singles.map((layer) => mapLayer(layer, ({ data, shape }) => ({ data: Float64Array.from(data), shape })));
+    const singles = layers.map((layer) =>
+      mapLayer(layer, ({ data, shape }) => ({ data: Float32Array.from(data), shape })),
+    );
+    const doubles = singles.map((layer) =>
+      mapLayer(layer, ({ data, shape }) => ({ data: Float64Array.from(data), shape })),
+    );
     expect((await differenceChain(doubles, singles, new Pacer()))?.layers).toBeNull();
   });
 
@@ -112,7 +119,10 @@ function nudged(layer: Layer, draw: Random, size: number): Layer {
 async function expectDifference(f: Model, g: Model, draw: Random): Promise<void> {
   const found = await differenceChain(f.layers, g.layers, new Pacer());
   const [positions, inputs] = g.inputShape;
-  const x = tensor(Float64Array.from({ length: 5 * positions * inputs }, () => draw.normal()), [5, positions, inputs]);
+  const x = tensor(
+    Float64Array.from({ length: 5 * positions * inputs }, () => draw.normal()),
+    [5, positions, inputs],
+  );
   const chain = sequenceModel(positions, found!.layers!);
   const [delta, one, two] = await Promise.all([chain, f, g].map((model) => evaluate(model, x)));
   expect(delta.shape).toEqual(one.shape);
