@@ -5,6 +5,7 @@ import type { Layer, LinearLayer } from '../../model/model.js';
 import { alignLayers, inputsOf, type LayerPair, outputsOf } from './align.js';
 import { blockChanges, differenceBlock } from './block.js';
 import { differenceLinear, linearChanges, type Place, type Stream } from './linear.js';
+import { matchUnits } from './units.js';
 import { type Change, changeOf, largest, viewOf } from './weights.js';
 
 /** f − g = scale · (the chain). */
@@ -33,8 +34,14 @@ export async function differenceChain(
   g: readonly Layer[],
   pacer: Pacer,
 ): Promise<DifferenceChain | null> {
-  const pairs = alignLayers(f, g);
-  if (pairs === null) return null;
+  const aligned = alignLayers(f, g);
+  if (aligned === null) return null;
+  const pairs: LayerPair[] = [];
+  for (const pair of aligned) {
+    const { f, g } = pair;
+    const matched = f.type === 'bilinear' && g.type === 'bilinear' ? await matchUnits(f, g, pacer) : f;
+    pairs.push({ ...pair, f: matched });
+  }
   const scale = await scaleOf(pairs, pacer);
   if (scale === 0) return { layers: null, scale };
   const layers: Layer[] = [];
