@@ -88,6 +88,7 @@ export type {
   Measure,
   Method,
   ModelChoice,
+  PairDifference,
   Progress,
   ResultInfo,
   RouteEstimate,

@@ -35,11 +35,12 @@ export function* measuresCsv({ matrices }: MeasureComparison): Generator<string>
 
 /** One row for the whole comparison (`output` is `all`) and one per output. Undefined is empty. */
 export function* compareCsv(result: SimilarityResult): Generator<string> {
-  yield csvLine(['a', 'b', 'output', 'similarity', 'distance', 'innerProduct', 'normA', 'normB']);
+  const differences = ['distanceResolution', 'dissimilarity', 'fidelityError', 'relativeDistance'] as const;
+  yield csvLine(['a', 'b', 'output', 'similarity', 'distance', 'innerProduct', 'normA', 'normB', ...differences]);
   for (const slice of [{ ...result, name: 'all' }, ...(result.perOutput ?? [])]) {
     const { name, similarity, distance, innerProduct, normA, normB } = slice;
-    const numbers = [similarity ?? Number.NaN, distance, innerProduct, normA, normB];
-    yield csvLine([result.a, result.b, name, ...numbers.map(csvNumber)]);
+    const numbers = [similarity, distance, innerProduct, normA, normB, ...differences.map((field) => slice[field])];
+    yield csvLine([result.a, result.b, name, ...numbers.map((value) => csvNumber(value ?? Number.NaN))]);
   }
 }
 

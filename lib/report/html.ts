@@ -6,6 +6,7 @@ import { barsChart } from './bars.js';
 import { type Chart, colourScheme, drawSvg, PAGE } from './chart.js';
 import { angle, type ColourScale, colourScale, heatmapPng, rampPng } from './colour.js';
 import { type CurveOptions, changeRange, curveChart, LONGEST_CAPTION, type Series } from './curve.js';
+import { differenceRows } from './difference.js';
 import { heatmapChart } from './heatmap.js';
 import { abbreviate, type ShortLabels, shortenLabels, stepName } from './labels.js';
 import { amountText, escapeMarkup, ratioText, similarityText } from './numbers.js';
@@ -68,9 +69,9 @@ function heatmapTitle({ window }: SimilarityMatrix, phases: number): string {
 
 /** A page about two models: the similarity, a bar per output, and all numbers in a table. */
 export async function compareHtml(result: SimilarityResult): Promise<string> {
-  const { a, b, similarity, distance, innerProduct, normA, normB, behaviour, perOutput } = result;
+  const { a, b, similarity, innerProduct, normA, normB, behaviour, perOutput } = result;
   const numbers = definitionTable([
-    ['distance', amountText(distance)],
+    ...differenceRows(result),
     ['inner product', amountText(innerProduct)],
     [`norm of ${a}`, amountText(normA)],
     [`norm of ${b}`, amountText(normB)],

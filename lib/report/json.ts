@@ -1,19 +1,26 @@
 import type { MeasureComparison } from '../similarity/measures.js';
-import type { CrossSimilarity, Matrix, ResultInfo, SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
+import type {
+  CrossSimilarity,
+  Matrix,
+  PairDifference,
+  ResultInfo,
+  SimilarityMatrix,
+  SimilarityResult,
+} from '../similarity/types.js';
 
 /**
  * The result of a comparison as plain data, the contract `tensim.compare/1`. `perOutput` is there only if it was asked
  * for, `behaviour` only for that measure; the similarity of a slice that is zero in one of the models is null.
  */
 export function compareJson(result: SimilarityResult): Record<string, unknown> {
-  const { a, b, similarity, distance, innerProduct, normA, normB, behaviour, perOutput } = result;
+  const { a, b, similarity, innerProduct, normA, normB, behaviour, perOutput } = result;
   return {
     schema: 'tensim.compare/1',
     a,
     b,
     ...infoJson(result),
     similarity: numberOrNull(similarity),
-    distance: numberOrNull(distance),
+    ...differenceJson(result),
     innerProduct: numberOrNull(innerProduct),
     normA: numberOrNull(normA),
     normB: numberOrNull(normB),
@@ -23,12 +30,23 @@ export function compareJson(result: SimilarityResult): Record<string, unknown> {
         name: slice.name,
         similarity: slice.similarity === null ? null : numberOrNull(slice.similarity),
         ...(slice.standardError !== undefined && { standardError: slice.standardError }),
-        distance: numberOrNull(slice.distance),
+        ...differenceJson(slice),
         innerProduct: numberOrNull(slice.innerProduct),
         normA: numberOrNull(slice.normA),
         normB: numberOrNull(slice.normB),
       })),
     }),
+  };
+}
+
+function differenceJson(difference: PairDifference): Record<keyof PairDifference, number | null> {
+  const { distance, distanceResolution, dissimilarity, fidelityError, relativeDistance } = difference;
+  return {
+    distance: numberOrNull(distance),
+    distanceResolution: numberOrNull(distanceResolution),
+    dissimilarity: numberOrNull(dissimilarity),
+    fidelityError: numberOrNull(fidelityError),
+    relativeDistance: numberOrNull(relativeDistance),
   };
 }
 
@@ -165,6 +183,6 @@ function* listText(matrices: readonly Matrix[]): Generator<string> {
   yield ']';
 }
 
-function numberOrNull(value: number): number | null {
+function numberOrNull(value: number | null): number | null {
   return Number.isFinite(value) ? value : null;
 }

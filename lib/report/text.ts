@@ -4,6 +4,7 @@ import type { MeasureComparison } from '../similarity/measures.js';
 import { consecutive, type Onset, onset } from '../similarity/onset.js';
 import { INTERVAL } from '../similarity/sampled/jackknife.js';
 import type { CrossSimilarity, ResultInfo, SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
+import { differenceRows, distanceText } from './difference.js';
 import { abbreviate, shortenLabels } from './labels.js';
 import { amountText, similarityDecimals, similarityText } from './numbers.js';
 import {
@@ -29,11 +30,11 @@ const BARS = '▁▂▃▄▅▆▇█';
 
 /** What `tensim compare` prints: the similarity and what is behind it, then a table per output if there is one. */
 export function compareText(result: SimilarityResult, { colour = false }: TextOptions = {}): string {
-  const { a, b, similarity, distance, innerProduct, normA, normB, behaviour, perOutput } = result;
+  const { a, b, similarity, innerProduct, normA, normB, behaviour, perOutput } = result;
   const facts = columns(
     [
       ['similarity', bold(similarityText(similarity, 6), colour) + intervalText(result)],
-      ['distance', amountText(distance)],
+      ...differenceRows(result),
       ['inner product', amountText(innerProduct)],
       ['norms', `${amountText(normA)} and ${amountText(normB)}`],
       ...(behaviour ? behaviourRows(behaviour) : []),
@@ -50,7 +51,7 @@ export function compareText(result: SimilarityResult, { colour = false }: TextOp
       abbreviate(slice.name, LONGEST_LABEL),
       slice.similarity === null ? 'undefined (zero output)' : slice.similarity.toFixed(decimals),
       ...(slice.standardError === undefined ? [] : [`± ${errorText(INTERVAL * slice.standardError)}`]),
-      amountText(slice.distance),
+      distanceText(slice),
       amountText(slice.normA),
       amountText(slice.normB),
     ]);

@@ -27,27 +27,28 @@ export function norm(aa: number): number {
   return Math.sqrt(Math.max(0, aa));
 }
 
-/** What two models have in common, from their inner products. */
-export interface PairNumbers {
-  /** NaN where one of the norms is zero. */
-  readonly similarity: number;
-  readonly distance: number;
-  readonly innerProduct: number;
-  readonly normA: number;
-  readonly normB: number;
+/** ⟨a,a⟩, ⟨a,b⟩ and ⟨b,b⟩ of models in units: 2^2u, 2^(u+v) and 2^2v times these. */
+export interface GramEntry {
+  readonly aa: number;
+  readonly ab: number;
+  readonly bb: number;
+  readonly u: number;
+  readonly v: number;
+}
+
+/** Slice `c` of a (2, 2, size) Gram matrix; exponents are those of its cells. */
+export function entryOf(gram: Float64Array, exponents: Int32Array | undefined, c: number, size: number): GramEntry {
+  const [u, v] = [(exponents?.[c] ?? 0) / 2, (exponents?.[3 * size + c] ?? 0) / 2];
+  return { aa: gram[c], ab: gram[size + c], bb: gram[3 * size + c], u, v };
 }
 
 /**
- * The same in units: with ⟨a,a⟩ · 2^2u, ⟨a,b⟩ · 2^(u+v) and ⟨b,b⟩ · 2^2v. The similarity is right wherever those are; a number that is out of
- * the range of doubles is ∞, or smaller than a normal one.
+ * What two models have in common. The similarity, NaN where one of the norms is zero, is right in any units; a number out of the range of doubles is
+ * ∞, or smaller than a normal one.
  */
-export function pairNumbers(ab: number, aa: number, bb: number, u: number, v: number): PairNumbers {
-  const most = Math.max(u, v);
-  const [x, y] = [u - most, v - most];
-  const apart = distance(timesPower(ab, x + y), timesPower(aa, 2 * x), timesPower(bb, 2 * y));
+export function pairNumbers({ aa, ab, bb, u, v }: GramEntry) {
   return {
     similarity: cosine(ab, aa, bb),
-    distance: timesPower(apart, most),
     innerProduct: timesPower(ab, u + v),
     normA: timesPower(norm(aa), u),
     normB: timesPower(norm(bb), v),

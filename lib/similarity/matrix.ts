@@ -3,6 +3,7 @@ import { Pacer, throttle } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import { matrixBehaviour } from './behaviour.js';
+import { expanded } from './difference/expanded.js';
 import { direction } from './direction.js';
 import { Cells, type Layout } from './gram/cells.js';
 import { type Distinct, distinct, inOrder, sameLabels } from './gram/distinct.js';
@@ -12,6 +13,7 @@ import { tileSize } from './gram/tile_size.js';
 import { type MatrixSettings, settleMatrix } from './matrix_options.js';
 import { type Comparison, planComparison } from './measure.js';
 import type { Member } from './members.js';
+import { checkPlace } from './place.js';
 import { type SampledGram, type SampledLaw, sampledGram } from './sampled/sampled.js';
 import { type Selection, select } from './selection.js';
 import { openLedger, recordedRoute, type StateLedger } from './state/ledger.js';
@@ -70,13 +72,19 @@ async function square({ rows: given }: Selection, settings: MatrixSettings): Pro
   const { comparison, cells, ...computed } = await compute(models, places, pairs, settings, given);
   const { behaviours } = comparison;
   const { gram } = cells;
+  const { dtype } = comparison.info;
   return {
     ...comparison.info,
     labels: given.map(({ outline }) => outline.label),
     window,
     ...computed,
     ...(behaviours && { behaviour: await matrixBehaviour(behaviours, models.numbers, window, comparison.settings) }),
-    direction: (first, second) => direction(gram, first, second),
+    direction: (first, second) => direction(gram, first, second, dtype),
+    difference: (reference, model) => {
+      checkPlace(reference, gram.length);
+      checkPlace(model, gram.length);
+      return expanded(cells.entry(reference, model), dtype);
+    },
   };
 }
 
@@ -92,13 +100,21 @@ async function cross({ rows, columns }: Selection, settings: MatrixSettings): Pr
   const pairs = crossPairs(onlyRows, inRows, groups.length);
   const places = { rows: models.numbers.slice(0, rows.length), columns: models.numbers.slice(rows.length) };
   const { comparison, cells, ...computed } = await compute(models, places, pairs, settings, given);
+  const { dtype } = comparison.info;
+  const [rowNorms, columnNorms] = [cells.norms('rows'), cells.norms('columns')];
   return {
     ...comparison.info,
     rows: rows.map(({ outline }) => outline.label),
     columns: columns.map(({ outline }) => outline.label),
-    rowNorms: cells.norms('rows'),
-    columnNorms: cells.norms('columns'),
+    rowNorms,
+    columnNorms,
     ...computed,
+    difference: (row, column) => {
+      checkPlace(row, rowNorms.length);
+      checkPlace(column, columnNorms.length);
+      const { aa, ab, bb, u, v } = cells.entry(row, column);
+      return expanded({ aa: bb, ab, bb: aa, u: v, v: u }, dtype);
+    },
   };
 }
 

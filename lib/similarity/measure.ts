@@ -1,4 +1,4 @@
-import type { GramRoute } from '../backend/backend.js';
+import type { ChainMethod, GramRoute } from '../backend/backend.js';
 import { selectBackend } from '../backend/select.js';
 import { TensimError } from '../errors.js';
 import type { Outline } from '../model/outline.js';
@@ -22,6 +22,8 @@ export interface Comparison {
   /** What the models do on given inputs, for the measure `behavioural`. */
   readonly behaviours?: Behaviours;
   readonly info: ResultInfo;
+  /** How chains are multiplied, where that is what is done. */
+  readonly chains?: { readonly method: ChainMethod; readonly law: LawOfInputs };
   /** The law to sample from, where that is the method; the sources are then only names. */
   readonly sampledLaw?: SampledLaw;
   /** What the inner products depend on beside the two models and the route, as JSON; absent where they are not kept. */
@@ -82,7 +84,7 @@ async function planFunctions(
   const info = { ...resultInfo(resolved, route, name, measure), ...plan };
   const sources = chainSources(models, route.chain, law, plan.route ?? undefined, settings);
   const setting = settingOf(info, settings.perOutput, sources.names, route.chain, law);
-  return { sources, settings: resolved, info, setting };
+  return { sources, settings: resolved, info, setting, chains: { method: route.chain, law } };
 }
 
 function planSampling(

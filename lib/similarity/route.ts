@@ -1,6 +1,7 @@
 import type { ChainMethod } from '../backend/backend.js';
 import { TensimError } from '../errors.js';
-import type { Outline } from '../model/outline.js';
+import type { LayerOf } from '../model/layer.js';
+import type { Outline, ShapeOnly } from '../model/outline.js';
 import { blocksOf, checkComparable, unequalKinds } from './sources.js';
 import type { InputLaw, Method } from './types.js';
 
@@ -72,20 +73,24 @@ function tooDeep(models: readonly Outline[]): TensimError | null {
 }
 
 /** What one model may take for the exact comparison of two blocks, in bytes. */
-const TWO_BLOCK_BYTES = 2 ** 31;
+export const TWO_BLOCK_BYTES = 2 ** 31;
 
 /**
  * Two blocks are expanded to quadratic forms of the input, two per hidden unit of the second block, over the r dimensions of it that the
- * first block sees (MATH.md section 5).
+ * first block sees (MATH.md section 5). Nothing, where there are not two.
  */
+export function twoBlockSize(layers: readonly LayerOf<ShapeOnly>[], inputs: number): { rank: number; bytes: number } {
+  const [first, second] = layers.filter((layer) => layer.type === 'bilinear');
+  if (second === undefined) return { rank: 0, bytes: 0 };
+  const [hidden, width] = first.left.shape;
+  const seen = first.alpha === 0 ? Math.min(width, 2 * hidden) : width;
+  const rank = Math.min(inputs, seen);
+  return { rank, bytes: 8 * rank ** 2 * (2 * second.left.shape[0] + hidden) };
+}
+
 function tooLarge(models: readonly Outline[]): TensimError | null {
   for (const model of models) {
-    const [first, second] = model.layers.filter((layer) => layer.type === 'bilinear');
-    if (second === undefined) continue;
-    const [hidden, width] = first.left.shape;
-    const seen = first.alpha === 0 ? Math.min(width, 2 * hidden) : width;
-    const rank = Math.min(model.inputShape[1], seen);
-    const bytes = 8 * rank ** 2 * (2 * second.left.shape[0] + hidden);
+    const { rank, bytes } = twoBlockSize(model.layers, model.inputShape[1]);
     if (bytes <= TWO_BLOCK_BYTES) continue;
     return new TensimError(
       'MEMORY_LIMIT',

@@ -1,14 +1,15 @@
 import type { GramTile } from '../backend/backend.js';
 import type { Model } from '../model/model.js';
 import { pairBehaviour } from './behaviour.js';
-import { type PairNumbers, pairNumbers } from './derived.js';
+import { entryOf, type GramEntry, pairNumbers } from './derived.js';
+import { pairDifferences } from './difference/pair.js';
 import { gramPair } from './gram/pair.js';
 import { planComparison } from './measure.js';
 import { memberOf } from './members.js';
 import { settle } from './options.js';
 import { type SampledGram, sampledGram } from './sampled/sampled.js';
 import type { ScaledTile } from './scale/model_scale.js';
-import type { SimilarityOptions, SimilarityResult, SliceSimilarity } from './types.js';
+import type { PairDifference, SimilarityOptions, SimilarityResult } from './types.js';
 
 /**
  * How similar two models are as functions, over all inputs of a Gaussian law, from their weights alone (MATH.md sections 2
@@ -24,11 +25,13 @@ import type { SimilarityOptions, SimilarityResult, SliceSimilarity } from './typ
  */
 export async function similarity(a: Model, b: Model, options: SimilarityOptions = {}): Promise<SimilarityResult> {
   const members = a === b ? both(memberOf(a)) : ([memberOf(a), memberOf(b)] as const);
-  const { sources, settings, info, behaviours, sampledLaw } = await planComparison(members, settle(options));
+  const comparison = await planComparison(members, settle(options));
+  const { sources, settings, info, behaviours, sampledLaw } = comparison;
   const gram: GramTile & Partial<SampledGram> & Partial<ScaledTile> =
     sampledLaw === undefined
       ? await gramPair(members, sources, settings)
       : await sampledGram(members, sampledLaw, settings);
+  const [difference, ...sliceDifferences] = await pairDifferences(members, comparison, gram);
   const { total, exponents, perOutput, sliceExponents, standardError, perOutputError, sampling } = gram;
   const size = sources.names.length;
   return {
@@ -36,10 +39,12 @@ export async function similarity(a: Model, b: Model, options: SimilarityOptions 
     b: b.label,
     ...info,
     ...(standardError && { standardError: standardError[1], sampling }),
-    ...compare(total, exponents, 0, 1),
+    ...(difference as NumbersOf<PairDifference>),
+    ...pairNumbers(entryOf(total, exponents, 0, 1)),
     ...(perOutput && {
       perOutput: sources.names.map((name, c) => ({
-        ...compareSlice(name, compare(perOutput, sliceExponents, c, size)),
+        ...compareSlice(name, entryOf(perOutput, sliceExponents, c, size)),
+        ...sliceDifferences[c],
         ...(perOutputError && { standardError: perOutputError[size + c] }),
       })),
     }),
@@ -49,12 +54,10 @@ export async function similarity(a: Model, b: Model, options: SimilarityOptions 
 
 const both = <T>(one: T): readonly [T, T] => [one, one];
 
-/** Slice `c` of a (2, 2, size) Gram matrix; exponents are those of its cells. */
-function compare(gram: Float64Array, exponents: Int32Array | undefined, c: number, size: number): PairNumbers {
-  const [u, v] = [exponents?.[c] ?? 0, exponents?.[3 * size + c] ?? 0];
-  return pairNumbers(gram[size + c], gram[c], gram[3 * size + c], u / 2, v / 2);
-}
+/** Nothing of the whole is undefined, as neither of the two is zero. */
+type NumbersOf<T> = { readonly [name in keyof T]: NonNullable<T[name]> };
 
-function compareSlice(name: string, numbers: PairNumbers): SliceSimilarity {
+function compareSlice(name: string, entry: GramEntry) {
+  const numbers = pairNumbers(entry);
   return { name, ...numbers, similarity: Number.isNaN(numbers.similarity) ? null : numbers.similarity };
 }

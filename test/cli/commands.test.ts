@@ -25,7 +25,8 @@ const INFO = [
 const FALLBACK = ['--backend', 'fallback'];
 
 describe('tensim compare', () => {
-  const FIELDS = ['schema', 'a', 'b', ...INFO, 'similarity', 'distance', 'innerProduct', 'normA', 'normB'];
+  const DIFFERENCE = ['distance', 'distanceResolution', 'dissimilarity', 'fidelityError', 'relativeDistance'];
+  const FIELDS = ['schema', 'a', 'b', ...INFO, 'similarity', ...DIFFERENCE, 'innerProduct', 'normA', 'normB'];
 
   test('prints the fields of tensim.compare/1 in their order, and nothing on stderr', async () => {
     const { code, stdout, stderr } = await tensim(['compare', step(6000), step(6200), '--json', ...FALLBACK]);
@@ -55,7 +56,7 @@ describe('tensim compare', () => {
     expect(Object.keys(result)).toEqual([...FIELDS, 'perOutput']);
     expect(result.perOutput).toHaveLength(10);
     for (const slice of result.perOutput)
-      expect(Object.keys(slice)).toEqual(['name', 'similarity', 'distance', 'innerProduct', 'normA', 'normB']);
+      expect(Object.keys(slice)).toEqual(['name', 'similarity', ...DIFFERENCE, 'innerProduct', 'normA', 'normB']);
   });
 
   test('passes every option on', async () => {

@@ -18,7 +18,7 @@ describe('JSON', () => {
   it('of a comparison follows the contract, in order', () => {
     const json = compareJson(comparison());
     expect(Object.keys(json).join()).toBe(
-      'schema,a,b,measure,method,exact,route,estimates,standardError,sampling,input,dtype,backend,similarity,distance,innerProduct,normA,normB',
+      'schema,a,b,measure,method,exact,route,estimates,standardError,sampling,input,dtype,backend,similarity,distance,distanceResolution,dissimilarity,fidelityError,relativeDistance,innerProduct,normA,normB',
     );
     expect(json).toMatchObject({
       schema: 'tensim.compare/1',
@@ -106,8 +106,9 @@ describe('CSV', () => {
   it('of a comparison has a row for all and one per output', () => {
     const rows = parseCsv([...compareCsv(comparison({ b: NASTY[2]!, perOutput: SLICES }))].join(''));
     expect(rows.map((row) => row[2])).toEqual(['output', 'all', '0', '1']);
-    expect(rows[1]).toEqual(['step_06000', NASTY[2], 'all', '0.9596', '13.7', '2012.56', '48.0486', '43.6477']);
-    expect(rows[3]!.slice(3)).toEqual(['', '3', '0', '3', '0']);
+    const numbers = ['0.9596', '13.7', '2012.56', '48.0486', '43.6477'];
+    expect(rows[1]).toEqual(['step_06000', NASTY[2], 'all', ...numbers, '0.00001', '0.0404', '0.0813', '0.285']);
+    expect(rows[3]!.slice(3)).toEqual(['', '3', '0', '3', '0', '0.000001', '', '1', '1']);
   });
 });
 

@@ -57,6 +57,9 @@ export function matrixOf(
       discarded: 0,
     },
     direction: () => 0,
+    difference: () => ({
+      ...{ distance: 1, distanceResolution: 1e-6, dissimilarity: 0.125, fidelityError: 0.25, relativeDistance: 0.5 },
+    }),
     ...(outputs && {
       perOutput: {
         names: Object.keys(outputs),
@@ -106,6 +109,10 @@ export function comparison(changes: Partial<SimilarityResult> = {}): SimilarityR
     b: 'step_06200',
     similarity: 0.9596,
     distance: 13.7,
+    distanceResolution: 1e-5,
+    dissimilarity: 0.0404,
+    fidelityError: 0.0813,
+    relativeDistance: 0.285,
     innerProduct: 2012.56,
     normA: 48.0486,
     normB: 43.6477,
@@ -114,8 +121,18 @@ export function comparison(changes: Partial<SimilarityResult> = {}): SimilarityR
 }
 
 export const SLICES: NonNullable<SimilarityResult['perOutput']> = [
-  { name: '0', similarity: 0.97, distance: 1, innerProduct: 2, normA: 3, normB: 4 },
-  { name: '1', similarity: null, distance: 3, innerProduct: 0, normA: 3, normB: 0 },
+  {
+    name: '0',
+    similarity: 0.97,
+    ...{ distance: 1, distanceResolution: 1e-6, dissimilarity: 0.03, fidelityError: 0.111, relativeDistance: 0.333 },
+    ...{ innerProduct: 2, normA: 3, normB: 4 },
+  },
+  {
+    name: '1',
+    similarity: null,
+    ...{ distance: 3, distanceResolution: 1e-6, dissimilarity: null, fidelityError: 1, relativeDistance: 1 },
+    ...{ innerProduct: 0, normA: 3, normB: 0 },
+  },
 ];
 
 /** Splits CSV text into rows of fields by the rules of RFC 4180. */

@@ -134,10 +134,11 @@ describe('text', () => {
     expect(compareText(comparison({ perOutput: SLICES }))).toBe(`step_06000
 step_06200
 
-similarity     0.959600
-distance       13.7
-inner product  2012.56
-norms          48.0486 and 43.6477
+similarity      0.959600
+distance        13.7
+fidelity error  0.0813 (relative distance 0.285)
+inner product   2012.56
+norms           48.0486 and 43.6477
 
 measure gaussian · exact · input law standard, N(0, I) · dtype float64 · backend native
 
@@ -145,6 +146,24 @@ output               similarity  distance  norm a  norm b
 0                      0.970000         1       3       4
 1       undefined (zero output)         3       3       0
 `);
+  });
+
+  it('of near models tells 1 − similarity, and of what is less than could be told from zero that it is', () => {
+    const near = { similarity: 1, dissimilarity: 2e-9, fidelityError: 4e-9, relativeDistance: 6.3e-5, distance: 0.003 };
+    expect(compareText(comparison(near)).split('\n').slice(3, 7)).toEqual([
+      'similarity      1',
+      '1 − similarity  2e-9',
+      'distance        0.003',
+      'fidelity error  4e-9 (relative distance 0.000063)',
+    ]);
+    const slice = { ...SLICES[0]!, distance: 1e-5, distanceResolution: 2e-5 };
+    const lines = compareText(comparison({ ...near, distanceResolution: 0.0048, perOutput: [slice] })).split('\n');
+    expect(lines.slice(4, 7)).toEqual([
+      '1 − similarity  < 5.5e-9',
+      'distance        < 0.0048',
+      'fidelity error  < 1e-8 (relative distance < 0.0001)',
+    ]);
+    expect(lines).toContain('0         0.970000  < 0.00002       3       4');
   });
 
   it('of a few models is a table', () => {

@@ -22,10 +22,13 @@ describe.each(availableBackends)('similarity on %s', (backend) => {
         const [a, b] = [blockModel(draw, shape, 'a'), blockModel(draw, shape, 'b')];
         const ab = await similarity(a, b, { measure, backend, perOutput: true });
         const ba = await similarity(b, a, { measure, backend, perOutput: true });
-        const exchanged = <T extends { normA: number; normB: number }>(result: T) => ({
+        // The error of fidelity is relative to the first of the two.
+        const exchanged = <T extends { distance: number; normA: number; normB: number }>(result: T) => ({
           ...result,
           normA: result.normB,
           normB: result.normA,
+          relativeDistance: result.distance / result.normB,
+          fidelityError: (result.distance / result.normB) ** 2,
         });
         const turned = { ...exchanged(ba), a: ba.b, b: ba.a, perOutput: ba.perOutput!.map(exchanged) };
         expect(turned).toEqual(ab);

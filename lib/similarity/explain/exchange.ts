@@ -19,7 +19,10 @@ export async function explainByExchange(a: Model, b: Model, options: SimilarityO
     models.push(withLayers(a, exchanged(a, b, k), `"${a.label}" with layer ${k + 1} of "${b.label}"`));
     models.push(withLayers(b, exchanged(b, a, k), `"${b.label}" with layer ${k + 1} of "${a.label}"`));
   }
-  const { cosine, cosineError, labels, gram, behaviour, direction, ...info } = await similarityMatrix(models, options);
+  const { cosine, cosineError, labels, gram, behaviour, direction, difference, ...info } = await similarityMatrix(
+    models,
+    options,
+  );
   const hybrid = (index: number): Hybrid => ({ toA: cosine[index][0], toB: cosine[index][1] });
   return {
     kind: 'exchange',

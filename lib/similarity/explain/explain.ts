@@ -81,8 +81,8 @@ async function explainForms(
   const compared = await similarity(a, b, { ...options, dtype: 'float64', onProgress: undefined });
   const { name, law: asked } = await whiten(input, inputs, signal);
   const law = await asWhitened(asked, new Pacer(signal));
-  const chains = [a, b].map(({ layers }) => ({ layers, law, inputs, positions }));
-  const { layers, exponent } = await inCommonUnits(chains, new Pacer(signal));
+  const chain = ({ layers }: Model) => ({ layers, law, inputs, positions });
+  const { layers, exponent } = await inCommonUnits([chain(a), chain(b)], new Pacer(signal));
   const { inputShape } = a;
   const models = layers.map((own) => ({ layers: own, inputShape }));
   const difference = await differenceOf(models, law, engine);

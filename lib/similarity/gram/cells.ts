@@ -1,7 +1,7 @@
 import type { GramTile } from '../../backend/backend.js';
 import type { Pacer } from '../../cooperate.js';
 import { timesPower } from '../../tensor/power.js';
-import { cosineByRoots } from '../derived.js';
+import { cosineByRoots, type GramEntry } from '../derived.js';
 import { isInRange, type ScaledTile } from '../scale/model_scale.js';
 import type { Matrix } from '../types.js';
 import type { Job } from './schedule.js';
@@ -121,6 +121,15 @@ export class Cells {
 
   get sliceGrams(): Matrix[] {
     return this.#slices.map(numbersOf);
+  }
+
+  /** The inner products of the models of a row and of a column, in their units. */
+  entry(row: number, column: number): GramEntry {
+    const { gram, exponents, own, ownExponents } = this.#whole;
+    const [i, j] = [this.#layout.rows[row], this.#layout.columns[column]];
+    const [u, v] = [ownExponents[i] / 2, ownExponents[j] / 2];
+    const ab = timesPower(gram[row][column], (exponents[row]?.[column] ?? 0) - u - v);
+    return { aa: own[i], ab, bb: own[j], u, v };
   }
 
   /** Norms of the models that rows, or columns, stand for. */

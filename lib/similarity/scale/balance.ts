@@ -33,6 +33,8 @@ export interface BalanceOptions {
   readonly fixedInput?: boolean;
   /** For all outputs, instead of what they need. */
   readonly exponent?: number;
+  /** Those of another chain of the same shape, so that both get the same units. */
+  readonly levels?: ChainLevels;
   /** What is known of the levels after each layer: in all, over features and positions. By index of the layer. */
   readonly measured?: ReadonlyMap<number, number>;
 }
@@ -45,16 +47,9 @@ export interface BalanceOptions {
  */
 export async function balance(chain: Chain, options: BalanceOptions, pacer: Pacer): Promise<Balanced> {
   const { layers, law, inputs, positions } = chain;
-  const { window, apart, measured } = options;
+  const { window, apart } = options;
+  const { streams, inner } = options.levels ?? (await chainLevels(chain, pacer, options.measured));
   const choose: Choose = (level) => (Math.abs(level) <= window || !Number.isFinite(level) ? 0 : Math.round(level));
-  const streams = [await inputLevels(law, inputs, pacer)];
-  const inner: LayerLevels[] = [];
-  for (const [i, layer] of layers.entries()) {
-    const levels = await layerLevels(layer, streams[i], positions, pacer);
-    const known = measured?.get(i);
-    streams.push(known === undefined ? levels.out : raised(levels.out, known, positions));
-    inner.push(levels);
-  }
   const last = streams[layers.length];
   if (!options.exponent && isCalm(layers, streams, inner, choose)) {
     return { ...chain, exponents: new Int32Array(last.length), levels: last };
@@ -80,6 +75,29 @@ export async function balance(chain: Chain, options: BalanceOptions, pacer: Pace
     exponents: wanted,
     levels: last.map((level, c) => level - wanted[c]),
   };
+}
+
+/** How large numbers are at every place between the layers, and in them. */
+export interface ChainLevels {
+  readonly streams: readonly Float64Array[];
+  readonly inner: readonly LayerLevels[];
+}
+
+/** @param measured as in `BalanceOptions`. */
+export async function chainLevels(
+  { layers, law, inputs, positions }: Chain,
+  pacer: Pacer,
+  measured?: ReadonlyMap<number, number>,
+): Promise<ChainLevels> {
+  const streams = [await inputLevels(law, inputs, pacer)];
+  const inner: LayerLevels[] = [];
+  for (const [i, layer] of layers.entries()) {
+    const levels = await layerLevels(layer, streams[i], positions, pacer);
+    const known = measured?.get(i);
+    streams.push(known === undefined ? levels.out : raised(levels.out, known, positions));
+    inner.push(levels);
+  }
+  return { streams, inner };
 }
 
 /** Whether nothing is to be scaled, as in most networks. */

@@ -3,7 +3,7 @@ import type { Pacer } from '../../cooperate.js';
 import type { Layer } from '../../model/model.js';
 import { addLevels, exponentOf, levelOf, timesPower } from '../../tensor/power.js';
 import type { DType } from '../../tensor/tensor.js';
-import { type Balanced, balance, type Chain } from './balance.js';
+import { type Balanced, balance, type Chain, type ChainLevels, chainLevels } from './balance.js';
 import type { ModelScale } from './model_scale.js';
 
 /** How large numbers may get before they are scaled, in bits from 1: products of ten of them stay far within the range. */
@@ -96,16 +96,33 @@ export async function forwardSource(
   return { source: { layers, positions, features, input }, scale: scaleOf(balanced) };
 }
 
-/** Chains in the same units: the functions divided by 2^exponent, under a law that stays as it is. */
+/** Features of networks that are nearly the same are this near in size, in bits. */
+const ALIKE = 2;
+
+/**
+ * Two chains in the same units: the functions divided by 2^exponent, under a law that stays as it is. What is nearly the same in both stays so,
+ * inside of them too.
+ */
 export async function inCommonUnits(
-  chains: readonly Chain[],
+  chains: readonly [Chain, Chain],
   pacer: Pacer,
-): Promise<{ readonly layers: (readonly Layer[])[]; readonly exponent: number }> {
+): Promise<{ readonly layers: readonly [readonly Layer[], readonly Layer[]]; readonly exponent: number }> {
   const options = { window: WINDOW.float64, apart: false, fixedInput: true };
-  const exponents: number[] = [];
-  for (const chain of chains) exponents.push((await balance(chain, options, pacer)).exponents[0] ?? 0);
-  const exponent = Math.max(...exponents);
-  const layers: (readonly Layer[])[] = [];
-  for (const chain of chains) layers.push((await balance(chain, { ...options, exponent }, pacer)).layers);
-  return { layers, exponent };
+  const levels = [await chainLevels(chains[0], pacer), await chainLevels(chains[1], pacer)];
+  const shared = areAlike(levels[0], levels[1]);
+  const own = (i: number) => ({ ...options, levels: levels[shared ? 0 : i] });
+  const exponents = [0, 1].map(async (i) => (await balance(chains[i], own(i), pacer)).exponents[0] ?? 0);
+  const exponent = Math.max(...(await Promise.all(exponents)));
+  const layers = async (i: number) => (await balance(chains[i], { ...own(i), exponent }, pacer)).layers;
+  return { layers: [await layers(0), await layers(1)], exponent };
+}
+
+function areAlike(one: ChainLevels, other: ChainLevels): boolean {
+  const near = (a: Float64Array, b: Float64Array | undefined) =>
+    a.length === b?.length && a.every((level, i) => level === b[i] || Math.abs(level - b[i]) <= ALIKE);
+  return (
+    one.streams.length === other.streams.length &&
+    one.streams.every((levels, i) => near(levels, other.streams[i])) &&
+    one.inner.every(({ inner }, i) => Object.entries(inner).every(([name, of]) => near(of, other.inner[i].inner[name])))
+  );
 }

@@ -1,0 +1,24 @@
+import type { PairDifference, SimilarityResult } from '../similarity/types.js';
+import { amountText } from './numbers.js';
+
+/** 1 − similarity is told by itself where a similarity shows little of it. */
+const ALIKE = 0.01;
+
+/** A distance, "< 1.2e-8" where it is less than could be told from zero. */
+export function distanceText({ distance, distanceResolution }: PairDifference): string {
+  return distance < distanceResolution ? `< ${amountText(distanceResolution, 2)}` : amountText(distance);
+}
+
+/** What two models differ by, as rows of a name and a value. */
+export function differenceRows(result: SimilarityResult): [string, string][] {
+  const { dissimilarity, distance, distanceResolution, fidelityError, relativeDistance, normA, normB } = result;
+  const told = distance >= distanceResolution;
+  const least = distanceResolution / normA;
+  const amount = (value: number, bound: number) => (told ? amountText(value) : `< ${amountText(bound, 2)}`);
+  const rest: [string, string] = ['1 − similarity', amount(dissimilarity, (least * (distanceResolution / normB)) / 2)];
+  return [
+    ...(dissimilarity < ALIKE && distance > 0 ? [rest] : []),
+    ['distance', distanceText(result)],
+    ['fidelity error', `${amount(fidelityError, least ** 2)} (relative distance ${amount(relativeDistance, least)})`],
+  ];
+}

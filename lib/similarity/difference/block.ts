@@ -1,0 +1,109 @@
+import type { Pacer } from '../../cooperate.js';
+import { identity } from '../../fallback/gaussian/fold.js';
+import type { AttentionLayer, BilinearLayer, Layer } from '../../model/model.js';
+import { type FunctionOf, type LinearChange, type Place, stacked } from './linear.js';
+import { assemble, changeOf, type Piece, scaledChange, viewOf } from './weights.js';
+
+type Block = BilinearLayer | AttentionLayer;
+
+/** The linear functions that a block multiplies, and the one that takes the products to the stream, by their roles. */
+const ROLES = {
+  bilinear: { factors: ['left', 'right'], mixer: 'down' },
+  attention: { factors: ['q1', 'k1', 'q2', 'k2', 'v'], mixer: 'o' },
+} as const;
+
+/** How the functions of a block change: its factors, and at the end β times what takes their products to the stream. */
+export async function blockChanges(
+  f: Block,
+  g: Block,
+  takes: number,
+  gives: number,
+  pacer: Pacer,
+): Promise<LinearChange[]> {
+  const rows = Math.max(productsOf(f), productsOf(g));
+  const { factors, mixer } = ROLES[g.type];
+  const changes: LinearChange[] = [];
+  for (const role of factors) {
+    const [one, two] = [partOf(f, role), partOf(g, role)];
+    changes.push({
+      weight: await changeOf(one.weight, two.weight, rows, takes, pacer),
+      bias: await changeOf(one.bias, two.bias, rows, 1, pacer),
+    });
+  }
+  const [one, two] = [partOf(f, mixer), partOf(g, mixer)];
+  const weight = await changeOf(one.weight, two.weight, gives, rows, pacer);
+  const bias = await changeOf(one.bias, two.bias, gives, 1, pacer);
+  changes.push({
+    weight: await scaledChange(weight, f.beta, g.beta, pacer),
+    bias: await scaledChange(bias, f.beta, g.beta, pacer),
+  });
+  return changes;
+}
+
+/** Hidden units, or the features of all heads. */
+function productsOf(block: Block): number {
+  return (block.type === 'bilinear' ? block.left : block.q1).shape[0];
+}
+
+function partOf(block: Block, role: string) {
+  const parts = block as unknown as Readonly<Record<string, BilinearLayer['down']>>;
+  const missing = role === 'down' && parts.down === undefined;
+  return {
+    weight: missing ? identity(productsOf(block)) : viewOf(parts[role]),
+    bias: viewOf(parts[`${role}Bias`]),
+  };
+}
+
+/**
+ * The block of the difference: a group of units (or heads) for the products of g, and one for every factor in which f and g differ, with
+ * the factors before it those of g and the factors behind it those of f.
+ */
+export async function differenceBlock(f: Block, g: Block, place: Place, pacer: Pacer): Promise<Layer> {
+  const { from, gives, last, scale } = place;
+  const changes = await blockChanges(f, g, from.width, gives, pacer);
+  const [factors, { weight: mixer, bias: constant }] = [changes.slice(0, -1), changes.at(-1)!];
+  const differs = ({ weight, bias }: LinearChange) => from.moved || weight.delta !== null || bias.delta !== null;
+  const differing = [...factors.keys()].filter((i) => differs(factors[i]));
+  const own = !last || mixer.delta !== null || differing.length === 0;
+  const groups = [...(own ? [factors.length] : []), ...differing];
+  const kindAt = (group: number, factor: number): FunctionOf => {
+    if (factor === group) return 'change';
+    return factor < group ? 'g' : 'f';
+  };
+  const roles = ROLES[g.type];
+  const parts: Record<string, { data: Float64Array; shape: number[] }> = {};
+  for (const [i, role] of roles.factors.entries()) {
+    const kinds = groups.map((group) => kindAt(group, i));
+    const { weight, bias } = await stacked(factors[i], kinds, place, pacer);
+    parts[role] = weight;
+    if (bias !== null) parts[`${role}Bias`] = bias;
+  }
+  const products = mixer.columns;
+  const below = last ? 0 : gives;
+  const pieces: Piece[] = groups.map((group, k) => {
+    const fromOwn = group === factors.length;
+    const view = fromOwn ? mixer.delta : mixer.f;
+    return { view, row: below, column: k * products, factor: fromOwn ? 1 / scale : 1 };
+  });
+  if (!last) pieces.push({ view: mixer.g, row: 0, column: 0 });
+  const rows = below + gives;
+  const columns = groups.length * products;
+  parts[roles.mixer] = { data: await assemble(rows, columns, pieces, pacer), shape: [rows, columns] };
+  const constants: Piece[] = [{ view: constant.delta, row: below, column: 0, factor: 1 / scale }];
+  if (!last) constants.push({ view: constant.g, row: 0, column: 0 });
+  if (constant.f !== null || constant.g !== null) {
+    parts[`${roles.mixer}Bias`] = { data: await assemble(rows, 1, constants, pacer), shape: [rows] };
+  }
+  const shared =
+    g.type === 'bilinear'
+      ? { type: g.type, alpha: g.alpha, beta: 1 }
+      : {
+          type: g.type,
+          heads: (groups.length * products * g.heads) / g.q1.shape[0],
+          mask: g.mask,
+          rotaryBase: g.rotaryBase,
+          alpha: g.alpha,
+          beta: 1,
+        };
+  return { ...shared, ...parts } as unknown as Layer;
+}

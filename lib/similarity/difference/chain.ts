@@ -1,0 +1,128 @@
+import type { Pacer } from '../../cooperate.js';
+import { identity } from '../../fallback/gaussian/fold.js';
+import { partsOf } from '../../model/layer.js';
+import type { Layer, LinearLayer } from '../../model/model.js';
+import { alignLayers, inputsOf, type LayerPair, outputsOf } from './align.js';
+import { blockChanges, differenceBlock } from './block.js';
+import { differenceLinear, linearChanges, type Place, type Stream } from './linear.js';
+import { matchUnits } from './units.js';
+import { type Change, changeOf, largest, viewOf } from './weights.js';
+
+/** f − g = scale · (the chain). */
+export interface DifferenceChain {
+  /** Null where f and g are the same by their numbers, and the difference is zero. */
+  readonly layers: readonly Layer[] | null;
+  /** A power of two, such that what the chain computes is of the size of f and g. */
+  readonly scale: number;
+}
+
+/**
+ * The difference of two chains as a chain of the same kinds of layers, in which nothing large cancels. Beside the stream x_g of g it carries
+ * Δ = (x_f − x_g)/scale; with δW = W_f − W_g (exact for doubles close to each other),
+ *
+ *     linear     Δ' = W_f Δ + δW x_g + δb
+ *     a block    p_f − p_g = Σ_i p⁽¹⁾_g … p⁽ⁱ⁻¹⁾_g · δp⁽ⁱ⁾ · p⁽ⁱ⁺¹⁾_f … p⁽ᵐ⁾_f           for its products p = p⁽¹⁾ … p⁽ᵐ⁾ of linear functions,
+ *
+ * two for a bilinear unit, five for a head: units or heads of the same kind, on (x_g, Δ). So its inner products come by the methods that those of
+ * f and g come by, and ‖f − g‖² has a rounding error of its own size, where ⟨f,f⟩ − 2⟨f,g⟩ + ⟨g,g⟩ has one of the size of ‖f‖². Layers in front of
+ * the first that differs are those of g.
+ *
+ * @returns null where the chains do not go beside each other: blocks of other kinds, heads of other sizes, residuals of other factors.
+ */
+export async function differenceChain(
+  f: readonly Layer[],
+  g: readonly Layer[],
+  pacer: Pacer,
+): Promise<DifferenceChain | null> {
+  const aligned = alignLayers(f, g);
+  if (aligned === null) return null;
+  const pairs: LayerPair[] = [];
+  for (const pair of aligned) {
+    const { f, g } = pair;
+    const matched = f.type === 'bilinear' && g.type === 'bilinear' ? await matchUnits(f, g, pacer) : f;
+    pairs.push({ ...pair, f: matched });
+  }
+  const scale = await scaleOf(pairs, pacer);
+  if (scale === 0) return { layers: null, scale };
+  const layers: Layer[] = [];
+  let from: Stream = { width: inputsOf(g[0]), split: false, moved: false };
+  for (const [index, pair] of pairs.entries()) {
+    const { gives } = pair;
+    if (!from.split && (await same(pair, pacer))) {
+      layers.push(pair.g);
+      from = { ...from, width: gives };
+      continue;
+    }
+    const residual = pair.g.type !== 'linear' && pair.g.alpha !== 0;
+    if (residual && !from.split) {
+      layers.push(beginning(from.width));
+      from = { ...from, split: true };
+    }
+    const last = index === pairs.length - 1;
+    const place: Place = { from, gives, last: last && !residual, scale };
+    layers.push(
+      pair.g.type === 'linear'
+        ? await differenceLinear(pair.f as LinearLayer, pair.g, place, pacer)
+        : await differenceBlock(pair.f as typeof pair.g, pair.g, place, pacer),
+    );
+    if (last && residual) layers.push(ending(gives));
+    from = { width: gives, split: true, moved: true };
+  }
+  return { layers, scale };
+}
+
+/** x ↦ (x, 0). */
+function beginning(width: number): LinearLayer {
+  const data = new Float64Array(2 * width * width);
+  data.set(identity(width).data);
+  return { type: 'linear', weight: { data, shape: [2 * width, width] } };
+}
+
+/** (x_g, Δ) ↦ Δ. */
+function ending(width: number): LinearLayer {
+  const data = new Float64Array(2 * width * width);
+  for (let i = 0; i < width; i++) data[i * 2 * width + width + i] = 1;
+  return { type: 'linear', weight: { data, shape: [width, 2 * width] } };
+}
+
+/** Whether both layers are the same by their numbers. */
+async function same({ f, g, takes, gives }: LayerPair, pacer: Pacer): Promise<boolean> {
+  if ([takes, gives].join() !== [inputsOf(g), outputsOf(g)].join()) return false;
+  if ([takes, gives].join() !== [inputsOf(f), outputsOf(f)].join()) return false;
+  if (f.type !== 'linear' && g.type !== 'linear' && f.beta !== g.beta) return false;
+  const [parts, others] = [new Map(partsOf(f)), new Map(partsOf(g))];
+  for (const role of new Set([...parts.keys(), ...others.keys()])) {
+    const [one, two] = [viewOf(parts.get(role)), viewOf(others.get(role))];
+    const { rows, columns } = one ?? two!;
+    if (one !== null && two !== null && (one.rows !== two.rows || one.columns !== two.columns)) return false;
+    if ((await changeOf(one, two, rows, columns, pacer)).delta !== null) return false;
+  }
+  return true;
+}
+
+/** The largest part by which any matrix changes, as a power of two; 0 where nothing changes. */
+async function scaleOf(pairs: readonly LayerPair[], pacer: Pacer): Promise<number> {
+  let most = 0;
+  for (const { f, g, takes, gives } of pairs) {
+    const changes =
+      g.type === 'linear'
+        ? await linearChanges(f as LinearLayer, g, takes, gives, pacer)
+        : await blockChanges(f as typeof g, g, takes, gives, pacer);
+    for (const { weight, bias } of changes) {
+      const size = await sizeOf([weight], pacer);
+      const both = await sizeOf([weight, bias], pacer);
+      most = Math.max(most, await shareOf(weight, size, pacer), await shareOf(bias, both, pacer));
+    }
+  }
+  return most === 0 ? 0 : 2 ** Math.round(Math.log2(most));
+}
+
+async function sizeOf(changes: readonly Change[], pacer: Pacer): Promise<number> {
+  let size = 0;
+  for (const { f, g } of changes) size = Math.max(size, await largest(f, pacer), await largest(g, pacer));
+  return size;
+}
+
+async function shareOf({ delta }: Change, size: number, pacer: Pacer): Promise<number> {
+  return delta === null ? 0 : (await largest(delta, pacer)) / size;
+}

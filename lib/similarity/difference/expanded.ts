@@ -1,0 +1,37 @@
+import { timesPower } from '../../tensor/power.js';
+import type { DType } from '../../tensor/tensor.js';
+import { cosine, distance, type GramEntry } from '../derived.js';
+import type { PairDifference } from '../results.js';
+import { gramResolution } from './resolution.js';
+
+/** Both models of an entry in the same units: u = v. What is beyond them is zero beside the other. */
+export function inOneUnit({ aa, ab, bb, u, v }: GramEntry): GramEntry {
+  if (u === v) return { aa, ab, bb, u, v };
+  const most = Math.max(u, v);
+  const [x, y] = [u - most, v - most];
+  return { aa: timesPower(aa, 2 * x), ab: timesPower(ab, x + y), bb: timesPower(bb, 2 * y), u: most, v: most };
+}
+
+/** What two models differ by, from inner products of the dtype they were computed in; NaN and null where these are NaN. */
+export function expanded(entry: GramEntry, dtype: DType): PairDifference {
+  const { aa, ab, bb, u } = inOneUnit(entry);
+  const away = distance(ab, aa, bb);
+  const similarity = cosine(entry.ab, entry.aa, entry.bb);
+  return {
+    distance: timesPower(away, u),
+    distanceResolution: timesPower(gramResolution(aa, bb, dtype), u),
+    dissimilarity: Number.isNaN(similarity) ? null : 1 - similarity,
+    ...relativeTo(Math.sqrt(entry.aa), away, u - entry.u),
+  };
+}
+
+/** A distance, in units of 2^exponent, in the measure of the norm of the reference. */
+export function relativeTo(
+  norm: number,
+  away: number,
+  exponent = 0,
+): Pick<PairDifference, 'fidelityError' | 'relativeDistance'> {
+  if (!(norm > 0)) return { fidelityError: null, relativeDistance: null };
+  const relativeDistance = timesPower(away / norm, exponent);
+  return { fidelityError: relativeDistance ** 2, relativeDistance };
+}

@@ -1,0 +1,88 @@
+import type { GramTile } from '../../backend/backend.js';
+import { timesPower } from '../../tensor/power.js';
+import { entryOf, type GramEntry } from '../derived.js';
+import { gramPair } from '../gram/pair.js';
+import type { Comparison } from '../measure.js';
+import type { Member } from '../members.js';
+import type { PairDifference } from '../results.js';
+import type { ScaledTile } from '../scale/model_scale.js';
+import { expanded, inOneUnit, relativeTo } from './expanded.js';
+import { type DifferenceProducts, differenceProducts } from './products.js';
+
+/**
+ * Squared distances below this part of ‖a‖² + ‖b‖² come from the difference itself: expanded in a Gram matrix in double precision they lose
+ * three digits and more.
+ */
+const NEAR = 1e-3;
+
+/**
+ * What two models differ by, as a whole and then per slice. Expanded in their Gram matrix, (2, 2), where they are far from each other; near each
+ * other, from the inner products of their difference.
+ */
+export async function pairDifferences(
+  members: readonly [Member, Member],
+  comparison: Comparison,
+  gram: GramTile & Partial<ScaledTile>,
+): Promise<PairDifference[]> {
+  const { dtype } = comparison.info;
+  const products = entriesOf(gram);
+  const plain = products.map((entry) => expanded(entry, dtype));
+  if (!products.some(isNear)) return plain;
+  const found = comparison.sampledLaw === undefined ? await differenceProducts(members, comparison) : null;
+  if (found !== null) {
+    const exact = (entry: GramEntry, c: number) => (found === 'equal' ? equal(entry) : computed(found, c));
+    return products.map((entry, c) => (found === 'equal' || isNear(entry) ? exact(entry, c) : plain[c]));
+  }
+  if (dtype === 'float64' || comparison.sampledLaw !== undefined) return plain;
+  const double = { ...comparison.settings, dtype: 'float64', onProgress: undefined } as const;
+  return entriesOf(await gramPair(members, comparison.sources, double)).map((entry, c) => {
+    return isNear(products[c]) ? expanded(entry, 'float64') : plain[c];
+  });
+}
+
+function entriesOf({ total, exponents, perOutput, sliceExponents }: GramTile & Partial<ScaledTile>): GramEntry[] {
+  const size = perOutput === undefined ? 0 : perOutput.length / 4;
+  const slices = Array.from({ length: size }, (_, c) => entryOf(perOutput!, sliceExponents, c, size));
+  return [entryOf(total, exponents, 0, 1), ...slices];
+}
+
+function isNear(entry: GramEntry): boolean {
+  const { aa, ab, bb } = inOneUnit(entry);
+  return aa + bb > 0 && aa - ab + (bb - ab) <= NEAR * (aa + bb);
+}
+
+function equal({ aa }: GramEntry): PairDifference {
+  return {
+    distance: 0,
+    distanceResolution: 0,
+    dissimilarity: aa > 0 ? 0 : null,
+    ...relativeTo(Math.sqrt(aa), 0),
+  };
+}
+
+/**
+ * With p = ⟨r,Δ⟩/⟨r,r⟩ and q = ‖Δ‖/‖r‖ the other is of the squared norm w = 1 + 2p + q² (in units of that of r), and
+ *
+ *     1 − similarity² = (q² − p²)/w,      similarity = (1 + p)/√w
+ */
+function computed(products: DifferenceProducts, c: number): PairDifference {
+  const { reference, scale, exponent, own, mixed, change, resolution } = products;
+  const length = Math.sqrt(Math.max(0, own[c]));
+  const away = Math.sqrt(Math.max(0, change[c]));
+  const known = {
+    distance: timesPower(scale * away, exponent),
+    distanceResolution: timesPower(scale * resolution[c], exponent),
+  };
+  if (length === 0) {
+    const first = reference === 'first' ? 0 : scale * away;
+    return { ...known, dissimilarity: null, ...relativeTo(first, scale * away) };
+  }
+  const q = scale * (away / length);
+  const p = scale * (mixed[c] / own[c]);
+  const w = 1 + 2 * p + q * q;
+  return {
+    ...known,
+    dissimilarity: Math.max(0, (q - p) * (q + p)) / (w + (1 + p) * Math.sqrt(w)),
+    ...relativeTo(reference === 'first' ? 1 : Math.sqrt(w), q),
+  };
+}

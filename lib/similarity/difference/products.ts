@@ -1,0 +1,195 @@
+import type {
+  ChainMethod,
+  ChainSource,
+  FeatureSource,
+  GramRoute,
+  GramTile,
+  PreparedModel,
+} from '../../backend/backend.js';
+import { Pacer } from '../../cooperate.js';
+import type { Layer, Model } from '../../model/model.js';
+import { timesPower } from '../../tensor/power.js';
+import type { TensorData } from '../../tensor/tensor.js';
+import type { Comparison } from '../measure.js';
+import type { Member } from '../members.js';
+import { isOnehot, underLaw } from '../onehot.js';
+import { chainShape, routeCosts } from '../planner.js';
+import { TWO_BLOCK_BYTES, twoBlockSize } from '../route.js';
+import { inCommonUnits, type Source } from '../scale/source.js';
+import { differenceChain } from './chain.js';
+import { linearResolution, squaredResolution } from './resolution.js';
+import { withRandomSigns } from './signs.js';
+
+/**
+ * Inner products with the difference of two models, always in double precision. One of the two is the reference r, the other r + scale · Δ:
+ * which, depends on what they hold and not on their order. Arrays have an entry for the whole, then one per slice, if there are any.
+ */
+export interface DifferenceProducts {
+  /** Whether the second of the two is the reference. */
+  readonly reference: 'first' | 'second';
+  readonly scale: number;
+  /** r and Δ are in units of 2^exponent. */
+  readonly exponent: number;
+  /** ⟨r,r⟩, ⟨r,Δ⟩ and ⟨Δ,Δ⟩. */
+  readonly own: Float64Array;
+  readonly mixed: Float64Array;
+  readonly change: Float64Array;
+  /** Errors of √⟨Δ,Δ⟩ that rounding can have caused. */
+  readonly resolution: Float64Array;
+}
+
+/** What is prepared: r, Δ, and if the sizes of the terms of Δ are to be measured, the same with random signs. */
+interface Sources {
+  readonly own: ChainSource | FeatureSource;
+  readonly change: ChainSource | FeatureSource;
+  readonly terms: ChainSource | null;
+  readonly scale: number;
+  readonly exponent: number;
+  /** How ‖terms‖ makes an error of ‖Δ‖. */
+  readonly resolve: (terms: number) => number;
+}
+
+/** Forms of a difference are written out up to this many bytes. */
+const DENSE_BYTES = 2 ** 29;
+
+/** `'equal'` where the two hold the same function by their numbers; null where their difference has no model or would take too much. */
+export async function differenceProducts(
+  [a, b]: readonly [Member, Member],
+  comparison: Comparison,
+): Promise<DifferenceProducts | 'equal' | null> {
+  const { settings } = comparison;
+  const { signal, threads, backend, measure, perOutput } = settings;
+  const pacer = new Pacer(signal);
+  const [one, two] = [await a.identity(), await b.identity()];
+  if (a === b || one === two) return 'equal';
+  const reference = one < two ? 'first' : 'second';
+  const sources = await sourcesOf(reference === 'first' ? [b, a] : [a, b], comparison, pacer);
+  if (sources === 'equal' || sources === null) return sources;
+  const prepared: PreparedModel[] = [];
+  const control = { signal, threads };
+  try {
+    for (const source of [sources.own, sources.change, sources.terms]) {
+      if (source !== null) prepared.push(await backend.prepare(source, 'float64', control));
+    }
+    const [own, change, terms] = prepared;
+    const job = { measure, symmetric: true, perOutput };
+    const tile = await backend.gramTile(job, [own, change], [own, change], control);
+    const sizes = terms && (await backend.gramTile(job, [terms], [terms], control));
+    const at = (place: number) => wholeAndSlices(tile, place);
+    const changes = at(3);
+    const measured = sizes === undefined ? changes : wholeAndSlices(sizes, 0);
+    return {
+      reference,
+      scale: sources.scale,
+      exponent: sources.exponent,
+      own: at(0),
+      mixed: at(1),
+      change: changes,
+      resolution: measured.map((square) => sources.resolve(Math.sqrt(Math.max(0, square)))),
+    };
+  } finally {
+    for (const model of prepared) model.dispose();
+  }
+}
+
+function wholeAndSlices({ total, perOutput }: GramTile, place: number): Float64Array {
+  const size = perOutput === undefined ? 0 : perOutput.length / total.length;
+  return Float64Array.from({ length: 1 + size }, (_, c) => {
+    return c === 0 ? total[place] : perOutput![place * size + c - 1];
+  });
+}
+
+async function sourcesOf(
+  [f, g]: readonly [Member, Member],
+  comparison: Comparison,
+  pacer: Pacer,
+): Promise<Sources | 'equal' | null> {
+  const { chains, info } = comparison;
+  if (chains === undefined) return featureSources(f, g, comparison, pacer);
+  const [one, two] = [await f.load(), await g.load()];
+  const { method, law } = chains;
+  const [positions, inputs] = two.inputShape;
+  const about = { law: isOnehot(law) ? { sigma: 1 / Math.sqrt(inputs) } : law, inputs, positions };
+  const chain = (model: Model) => ({ ...about, layers: model.layers });
+  const units = await inCommonUnits([chain(one), chain(two)], pacer);
+  const found = await differenceChain(units.layers[0], units.layers[1], pacer);
+  if (found === null) return null;
+  const { layers, scale } = found;
+  if (layers === null) return 'equal';
+  if (twoBlockSize(layers, inputs).bytes > TWO_BLOCK_BYTES && method === 'two-block') return null;
+  const columns = isOnehot(law) ? inputs : (law.factor?.columns ?? inputs);
+  const route = routeFor(method, layers, columns, info.route);
+  if (route !== undefined && !comparison.settings.backend.routes.has(route)) return null;
+  const chainOf = underLaw(law);
+  const sourceOf = async (chain: readonly Layer[]): Promise<ChainSource> => {
+    return { kind: 'chain', ...(await chainOf(chain, pacer)), inputs, positions, method, route };
+  };
+  return {
+    own: await sourceOf(units.layers[1]),
+    change: await sourceOf(layers),
+    terms: await sourceOf(await withRandomSigns(layers, pacer)),
+    scale,
+    exponent: units.exponent,
+    resolve: (terms) => {
+      const linear = route === 'dense' || (method === 'one-block' && layers.every(({ type }) => type === 'linear'));
+      return linear ? linearResolution(terms, 'float64') : squaredResolution(terms);
+    },
+  };
+}
+
+/** Vectors subtracted: those of weights are known as they are, those of outputs to the rounding of the outputs, whose norm is 1. */
+async function featureSources(f: Member, g: Member, comparison: Comparison, pacer: Pacer): Promise<Sources> {
+  const [one, two] = [await comparison.sources.of(f), await comparison.sources.of(g)];
+  const exponent = Math.max(one.scale?.exponent ?? 0, two.scale?.exponent ?? 0);
+  const [from, own] = [await inUnit(one, exponent, pacer), await inUnit(two, exponent, pacer)];
+  const segments: Float64Array[] = [];
+  for (const [s, segment] of own.entries()) {
+    const change = Float64Array.from(from[s]);
+    for (let i = 0; i < change.length; i++) {
+      change[i] -= segment[i];
+      if (pacer.due(1)) await pacer.pause();
+    }
+    segments.push(change);
+  }
+  const { measure, dtype } = comparison.info;
+  const error = measure === 'weights' ? 0 : linearResolution(1, dtype);
+  return {
+    ...{ own: { kind: 'features', segments: own }, change: { kind: 'features', segments } },
+    ...{ terms: null, scale: 1, exponent, resolve: () => error },
+  };
+}
+
+/** Segments in units of 2^exponent. */
+async function inUnit(source: Source, exponent: number, pacer: Pacer): Promise<readonly TensorData[]> {
+  const { segments } = source as FeatureSource;
+  const { scale } = source;
+  const result: TensorData[] = [];
+  for (const [s, segment] of segments.entries()) {
+    const shift = (scale?.slices?.[s] ?? scale?.exponent ?? 0) - exponent;
+    if (shift === 0) {
+      result.push(segment);
+      continue;
+    }
+    const values = new Float64Array(segment.length);
+    for (let i = 0; i < segment.length; i++) {
+      values[i] = timesPower(segment[i], shift);
+      if (pacer.due(1)) await pacer.pause();
+    }
+    result.push(values);
+  }
+  return result;
+}
+
+/** Forms written out, where they are not too large: with them the error is that of the difference and not of its square. */
+function routeFor(
+  method: ChainMethod,
+  layers: readonly Layer[],
+  columns: number,
+  taken: GramRoute | null,
+): GramRoute | undefined {
+  if (method !== 'one-block') return undefined;
+  const shape = chainShape(layers, columns, true);
+  if (shape.hidden === 0) return 'factor';
+  const { memory } = routeCosts('dense', shape, 'float64');
+  return memory <= DENSE_BYTES ? 'dense' : (taken ?? 'factor');
+}
