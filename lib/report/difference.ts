@@ -22,3 +22,16 @@ export function differenceRows(result: SimilarityResult): [string, string][] {
     ['fidelity error', `${amount(fidelityError, least ** 2)} (relative distance ${amount(relativeDistance, least)})`],
   ];
 }
+
+/** The inner product and the norms, those beyond the range of numbers as powers of two. */
+export function amountsText({ innerProduct, normA, normB, beyondRange }: SimilarityResult) {
+  if (beyondRange === undefined) {
+    return { innerProduct: amountText(innerProduct), normA: amountText(normA), normB: amountText(normB) };
+  }
+  const power = (level: number) => `2^${level.toFixed(1)}`;
+  return {
+    innerProduct: 'beyond the range of numbers',
+    normA: power(beyondRange.log2NormA),
+    normB: power(beyondRange.log2NormB),
+  };
+}

@@ -6,10 +6,10 @@ import { barsChart } from './bars.js';
 import { type Chart, colourScheme, drawSvg, PAGE } from './chart.js';
 import { angle, type ColourScale, colourScale, heatmapPng, rampPng } from './colour.js';
 import { type CurveOptions, changeRange, curveChart, LONGEST_CAPTION, type Series } from './curve.js';
-import { differenceRows } from './difference.js';
+import { amountsText, differenceRows } from './difference.js';
 import { heatmapChart } from './heatmap.js';
 import { abbreviate, type ShortLabels, shortenLabels, stepName } from './labels.js';
-import { amountText, escapeMarkup, ratioText, similarityText } from './numbers.js';
+import { escapeMarkup, ratioText, similarityText } from './numbers.js';
 import { definitionTable, page } from './page.js';
 import { behaviourRows, phasesOf, provenance, type Summary, sliceName, sliceNoun, summarize } from './summary.js';
 
@@ -69,12 +69,13 @@ function heatmapTitle({ window }: SimilarityMatrix, phases: number): string {
 
 /** A page about two models: the similarity, a bar per output, and all numbers in a table. */
 export async function compareHtml(result: SimilarityResult): Promise<string> {
-  const { a, b, similarity, innerProduct, normA, normB, behaviour, perOutput } = result;
+  const { a, b, similarity, behaviour, perOutput } = result;
+  const { innerProduct, normA, normB } = amountsText(result);
   const numbers = definitionTable([
     ...differenceRows(result),
-    ['inner product', amountText(innerProduct)],
-    [`norm of ${a}`, amountText(normA)],
-    [`norm of ${b}`, amountText(normB)],
+    ['inner product', innerProduct],
+    [`norm of ${a}`, normA],
+    [`norm of ${b}`, normB],
     ...(behaviour ? behaviourRows(behaviour) : []),
   ]);
   const bars = perOutput

@@ -24,6 +24,7 @@ export function compareJson(result: SimilarityResult): Record<string, unknown> {
     innerProduct: numberOrNull(innerProduct),
     normA: numberOrNull(normA),
     normB: numberOrNull(normB),
+    ...(result.beyondRange && { beyondRange: result.beyondRange }),
     ...(behaviour && { behaviour }),
     ...(perOutput && {
       perOutput: perOutput.map((slice) => ({
@@ -34,6 +35,7 @@ export function compareJson(result: SimilarityResult): Record<string, unknown> {
         innerProduct: numberOrNull(slice.innerProduct),
         normA: numberOrNull(slice.normA),
         normB: numberOrNull(slice.normB),
+        ...(slice.beyondRange && { beyondRange: slice.beyondRange }),
       })),
     }),
   };
@@ -59,6 +61,7 @@ export function matrixJson(matrix: SimilarityMatrix): Record<string, unknown> {
     ...infoJson(matrix),
     window,
     same: matrix.work.same,
+    ...beyondJson(matrix.beyondRange),
     cosine: rowsJson(cosine),
     ...(cosineError && { cosineError: rowsJson(cosineError) }),
     gram: rowsJson(gram),
@@ -90,8 +93,15 @@ export function* matrixJsonText(matrix: SimilarityMatrix): Generator<string> {
 }
 
 function* matrixBody(matrix: SimilarityMatrix): Generator<string> {
-  const { labels, window, cosine, cosineError, gram, behaviour, perOutput, work } = matrix;
-  yield opened({ schema: 'tensim.matrix/1', labels, ...infoJson(matrix), window, same: work.same });
+  const { labels, window, cosine, cosineError, gram, behaviour, perOutput, work, beyondRange } = matrix;
+  yield opened({
+    schema: 'tensim.matrix/1',
+    labels,
+    ...infoJson(matrix),
+    window,
+    same: work.same,
+    ...beyondJson(beyondRange),
+  });
   yield ',"cosine":';
   yield* rowsText(cosine);
   if (cosineError) {
@@ -128,7 +138,14 @@ function* outputsText(perOutput: SimilarityMatrix['perOutput']): Generator<strin
 export function* crossJsonText(cross: CrossSimilarity): Generator<string> {
   const { rows, columns, rowNorms, columnNorms, cosine, cosineError, gram, perOutput } = cross;
   const norms = { rowNorms: Array.from(rowNorms, numberOrNull), columnNorms: Array.from(columnNorms, numberOrNull) };
-  yield opened({ schema: 'tensim.cross/1', rows, columns, ...infoJson(cross), ...norms });
+  yield opened({
+    schema: 'tensim.cross/1',
+    rows,
+    columns,
+    ...infoJson(cross),
+    ...norms,
+    ...beyondJson(cross.beyondRange),
+  });
   yield ',"cosine":';
   yield* rowsText(cosine);
   if (cosineError) {
@@ -152,6 +169,13 @@ export function* measuresJsonText({ matrices, correlation, block }: MeasureCompa
     yield* matrixBody(matrix);
   }
   yield ']}\n';
+}
+
+/** log₂ of norms, null for −∞; nothing where all inner products are in range. */
+function beyondJson(beyondRange: Readonly<Record<string, Float64Array>> | undefined): object {
+  if (beyondRange === undefined) return {};
+  const entries = Object.entries(beyondRange).map(([name, levels]) => [name, Array.from(levels, numberOrNull)]);
+  return { beyondRange: Object.fromEntries(entries) };
 }
 
 /** An object without its closing brace, to which fields are added. */

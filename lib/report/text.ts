@@ -4,7 +4,7 @@ import type { MeasureComparison } from '../similarity/measures.js';
 import { consecutive, type Onset, onset } from '../similarity/onset.js';
 import { INTERVAL } from '../similarity/sampled/jackknife.js';
 import type { CrossSimilarity, ResultInfo, SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
-import { differenceRows, distanceText } from './difference.js';
+import { amountsText, differenceRows, distanceText } from './difference.js';
 import { abbreviate, shortenLabels } from './labels.js';
 import { amountText, similarityDecimals, similarityText } from './numbers.js';
 import {
@@ -30,13 +30,14 @@ const BARS = '▁▂▃▄▅▆▇█';
 
 /** What `tensim compare` prints: the similarity and what is behind it, then a table per output if there is one. */
 export function compareText(result: SimilarityResult, { colour = false }: TextOptions = {}): string {
-  const { a, b, similarity, innerProduct, normA, normB, behaviour, perOutput } = result;
+  const { a, b, similarity, behaviour, perOutput } = result;
+  const { innerProduct, normA, normB } = amountsText(result);
   const facts = columns(
     [
       ['similarity', bold(similarityText(similarity, 6), colour) + intervalText(result)],
       ...differenceRows(result),
-      ['inner product', amountText(innerProduct)],
-      ['norms', `${amountText(normA)} and ${amountText(normB)}`],
+      ['inner product', innerProduct],
+      ['norms', `${normA} and ${normB}`],
       ...(behaviour ? behaviourRows(behaviour) : []),
     ],
     'll',

@@ -1,4 +1,4 @@
-import { timesPower } from '../tensor/power.js';
+import { isInRange, timesPower } from '../tensor/power.js';
 
 /** What follows from inner products (MATH.md section 2). */
 
@@ -44,13 +44,16 @@ export function entryOf(gram: Float64Array, exponents: Int32Array | undefined, c
 
 /**
  * What two models have in common. The similarity, NaN where one of the norms is zero, is right in any units; a number out of the range of doubles is
- * ∞, or smaller than a normal one.
+ * ∞, or smaller than a normal one, and `beyondRange` is there then.
  */
 export function pairNumbers({ aa, ab, bb, u, v }: GramEntry) {
+  const [rootA, rootB] = [norm(aa), norm(bb)];
+  const within = isInRange(ab, u + v) && isInRange(rootA, u) && isInRange(rootB, v);
   return {
     similarity: cosine(ab, aa, bb),
     innerProduct: timesPower(ab, u + v),
-    normA: timesPower(norm(aa), u),
-    normB: timesPower(norm(bb), v),
+    normA: timesPower(rootA, u),
+    normB: timesPower(rootB, v),
+    ...(!within && { beyondRange: { log2NormA: Math.log2(rootA) + u, log2NormB: Math.log2(rootB) + v } }),
   };
 }

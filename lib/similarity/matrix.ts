@@ -78,6 +78,7 @@ async function square({ rows: given }: Selection, settings: MatrixSettings): Pro
     labels: given.map(({ outline }) => outline.label),
     window,
     ...computed,
+    ...cells.beyondRange({ log2Norms: 'rows' }),
     ...(behaviours && { behaviour: await matrixBehaviour(behaviours, models.numbers, window, comparison.settings) }),
     direction: (first, second) => direction(gram, first, second, dtype),
     difference: (reference, model) => {
@@ -109,6 +110,7 @@ async function cross({ rows, columns }: Selection, settings: MatrixSettings): Pr
     rowNorms,
     columnNorms,
     ...computed,
+    ...cells.beyondRange({ log2RowNorms: 'rows', log2ColumnNorms: 'columns' }),
     difference: (row, column) => {
       checkPlace(row, rowNorms.length);
       checkPlace(column, columnNorms.length);

@@ -89,6 +89,12 @@ export interface PairDifference {
   readonly relativeDistance: number | null;
 }
 
+/** Norms beyond the range of numbers: log₂ ‖a‖ and log₂ ‖b‖, −∞ for zero. */
+export interface BeyondRange {
+  readonly log2NormA: number;
+  readonly log2NormB: number;
+}
+
 /** One output (class) of two models compared. `similarity` is null where one of the two slices is zero. */
 export interface SliceSimilarity extends PairDifference {
   /** Output number as text, or the tensor's name for the `weights` measure. */
@@ -99,6 +105,11 @@ export interface SliceSimilarity extends PairDifference {
   readonly innerProduct: number;
   readonly normA: number;
   readonly normB: number;
+  /**
+   * There where a norm or the inner product leaves the range of normal doubles, and is ∞, or less exact or 0: the similarity and other ratios are
+   * right all the same.
+   */
+  readonly beyondRange?: BeyondRange;
 }
 
 /** Two models on given inputs, beside the mean cosine of their outputs, which is the similarity. */
@@ -130,6 +141,11 @@ export interface SimilarityResult extends ResultInfo, PairDifference {
   /** ‖a‖ = √⟨a,a⟩. */
   readonly normA: number;
   readonly normB: number;
+  /**
+   * There where a norm or the inner product leaves the range of normal doubles, and is ∞, or less exact or 0: the similarity and other ratios are
+   * right all the same.
+   */
+  readonly beyondRange?: BeyondRange;
   readonly perOutput?: readonly SliceSimilarity[];
   /** For the measure `behavioural`. */
   readonly behaviour?: Behaviour;
@@ -164,6 +180,8 @@ export interface SimilarityMatrix extends ResultInfo {
   readonly window: number | null;
   /** Inner products. */
   readonly gram: Matrix;
+  /** There where inner products leave the range of normal doubles, and are ∞, or less exact or 0: log₂ of the norms. Similarities are right all the same. */
+  readonly beyondRange?: { readonly log2Norms: Float64Array };
   /** Similarities; the diagonal is exactly 1. */
   readonly cosine: Matrix;
   /** Standard errors of the similarities, where they were sampled; 0 on the diagonal. */
@@ -201,6 +219,8 @@ export interface CrossSimilarity extends ResultInfo {
   readonly columns: readonly string[];
   /** Inner products, (rows, columns). */
   readonly gram: Matrix;
+  /** As in a square matrix. */
+  readonly beyondRange?: { readonly log2RowNorms: Float64Array; readonly log2ColumnNorms: Float64Array };
   /** Similarities, (rows, columns). */
   readonly cosine: Matrix;
   /** Standard errors of the similarities, where they were sampled. */

@@ -13,6 +13,12 @@ export function timesPower(x: number, exponent: number): number {
   return own + exponent < LEAST - 60 ? 0 * x : x * 2 ** -own * 2 ** (own + exponent);
 }
 
+/** Whether value · 2^exponent is a normal number, or zero. */
+export function isInRange(value: number, exponent: number): boolean {
+  const size = Math.abs(timesPower(value, exponent));
+  return value === 0 || (size >= 2 ** -1022 && size < Number.POSITIVE_INFINITY);
+}
+
 /** ⌊log₂ |x|⌋; −∞ for zero. */
 export function exponentOf(x: number): number {
   if (x === 0) return Number.NEGATIVE_INFINITY;

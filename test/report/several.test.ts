@@ -13,7 +13,7 @@ import { checkXml, golden, matrixOf, NASTY, symmetric } from './helpers.js';
 const { NaN: nan } = Number;
 
 function crossOf(rows: readonly string[], columns: readonly string[]): CrossSimilarity {
-  const { labels, perOutput, behaviour, cosineError, direction, window, ...rest } = matrixOf(
+  const { labels, perOutput, behaviour, beyondRange, cosineError, direction, window, ...rest } = matrixOf(
     ['a'],
     [Float64Array.of(1)],
   );

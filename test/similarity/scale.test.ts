@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Layer } from '../../lib/model/model.js';
+import { compareJson, matrixJson, matrixJsonText } from '../../lib/report/json.js';
+import { compareText } from '../../lib/report/text.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
 import { similarity } from '../../lib/similarity/similarity.js';
 import type { SimilarityOptions } from '../../lib/similarity/types.js';
@@ -201,6 +203,44 @@ describe.each(availableBackends)('the range of numbers on %s', (backend) => {
     }
     await expect(run(1e-12, 'float64')).rejects.toMatchObject({ code: 'PRECISION' });
     await expect(run(1e-8, 'float32')).rejects.toMatchObject({ code: expect.stringMatching(/PRECISION|ZERO_NORM/) });
+  });
+
+  it('says so where a norm or an inner product is beyond it', async () => {
+    const scaled = (exponent: number) => {
+      const block = randomBlock(random(9), { inputs: 3, hidden: 4, outputs: 2 });
+      const data = block.down!.data.map((value) => value * 2 ** exponent);
+      return sequenceModel(1, [{ ...block, down: { data, shape: [2, 4] } }]);
+    };
+    const options = { backend, perOutput: true } as const;
+    const plain = await similarity(scaled(0), scaled(0), options);
+    expect(plain.beyondRange).toBeUndefined();
+    const large = await similarity(scaled(600), scaled(700), options);
+    expect(large.innerProduct).toBe(Number.POSITIVE_INFINITY);
+    expect(large.normB).toBe(plain.normB * 2 ** 700);
+    expect(large.beyondRange!.log2NormA).toBeCloseTo(Math.log2(plain.normA) + 600, 9);
+    expect(large.beyondRange!.log2NormB).toBeCloseTo(Math.log2(plain.normB) + 700, 9);
+    expect(large.similarity).toBe(1);
+    expect(large.relativeDistance * 2 ** -100).toBeCloseTo(1, 9);
+    expect(large.perOutput![0].beyondRange).toBeDefined();
+    const small = await similarity(scaled(-600), scaled(-700), options);
+    expect(small.innerProduct).toBe(0);
+    expect(small.similarity).toBe(1);
+    expect(small.beyondRange!.log2NormA).toBeCloseTo(Math.log2(plain.normA) - 600, 9);
+    const matrix = await similarityMatrix([scaled(0), scaled(700)], options);
+    expect(matrix.gram[1][1]).toBe(Number.POSITIVE_INFINITY);
+    expect(matrix.cosine[0][1]).toBe(1);
+    expect(
+      Array.from(matrix.beyondRange!.log2Norms, (level) => level - Math.log2(plain.normA)).map(Math.round),
+    ).toEqual([0, 700]);
+    expect(matrix.difference(0, 1).relativeDistance! * 2 ** -700).toBeCloseTo(1, 9);
+    const text = [...matrixJsonText(matrix)].join('');
+    expect(text).toBe(`${JSON.stringify(matrixJson(matrix))}\n`);
+    expect(JSON.parse(text)).toMatchObject({ beyondRange: { log2Norms: Array.from(matrix.beyondRange!.log2Norms) } });
+    expect(JSON.parse(JSON.stringify(compareJson(large)))).toMatchObject({
+      innerProduct: null,
+      beyondRange: large.beyondRange,
+    });
+    expect(compareText(large)).toMatch(/norms +2\^60\d\.\d and 2\^70\d\.\d/);
   });
 
   it('keeps outputs apart that differ by more than float32 can hold', async () => {

@@ -1,8 +1,8 @@
 import type { GramTile } from '../../backend/backend.js';
 import type { Pacer } from '../../cooperate.js';
-import { timesPower } from '../../tensor/power.js';
+import { isInRange, levelOf, timesPower } from '../../tensor/power.js';
 import { cosineByRoots, type GramEntry } from '../derived.js';
-import { isInRange, type ScaledTile } from '../scale/model_scale.js';
+import type { ScaledTile } from '../scale/model_scale.js';
 import type { Matrix } from '../types.js';
 import type { Job } from './schedule.js';
 
@@ -136,6 +136,18 @@ export class Cells {
   norms(side: 'rows' | 'columns'): Float64Array {
     const { own, ownExponents } = this.#whole;
     return Float64Array.from(this.#layout[side], (i) => timesPower(Math.sqrt(own[i]), ownExponents[i] / 2));
+  }
+
+  /** log₂ of norms, −∞ for zero, where an inner product of the whole is out of range; else none. */
+  beyondRange<Name extends string>(
+    sides: Readonly<Record<Name, 'rows' | 'columns'>>,
+  ): { beyondRange?: Record<Name, Float64Array> } {
+    const { exponents, own, ownExponents } = this.#whole;
+    if (exponents.every((row) => row === undefined || row.every((exponent) => exponent === 0))) return {};
+    const levels = (side: 'rows' | 'columns') =>
+      Float64Array.from(this.#layout[side], (i) => levelOf(own[i]) + ownExponents[i] / 2);
+    const entries = Object.entries(sides).map(([name, side]) => [name, levels(side as 'rows' | 'columns')]);
+    return { beyondRange: Object.fromEntries(entries) };
   }
 
   /**

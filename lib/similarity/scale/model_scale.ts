@@ -1,5 +1,5 @@
 import type { GramTile } from '../../backend/backend.js';
-import { levelOf, timesPower } from '../../tensor/power.js';
+import { isInRange, levelOf, timesPower } from '../../tensor/power.js';
 
 /** The units in which a backend has a model: its slice s is 2^slices_s times that of the backend, and the whole 2^exponent times it. */
 export interface ModelScale {
@@ -82,10 +82,4 @@ export function asNumbers({ total, exponents, perOutput, sliceExponents }: Scale
 
 function valuesOf(values: Float64Array, exponents: Int32Array): Float64Array {
   return values.map((value, i) => timesPower(value, exponents[i]));
-}
-
-/** Whether value · 2^exponent is a normal number, or zero. */
-export function isInRange(value: number, exponent: number): boolean {
-  const size = Math.abs(timesPower(value, exponent));
-  return value === 0 || (size >= 2 ** -1022 && size < Number.POSITIVE_INFINITY);
 }
