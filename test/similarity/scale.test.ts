@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { mapLayer } from '../../lib/model/layer.js';
 import type { Layer } from '../../lib/model/model.js';
 import { compareJson, matrixJson, matrixJsonText } from '../../lib/report/json.js';
 import { compareText } from '../../lib/report/text.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
 import { similarity } from '../../lib/similarity/similarity.js';
 import type { SimilarityOptions } from '../../lib/similarity/types.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
 import { availableBackends } from '../support/backends.js';
 import { regauged } from '../support/gauge.js';
 import { randomAttention, randomBlock, randomLinear, sequenceModel } from '../support/models.js';
@@ -109,6 +111,33 @@ describe.each(availableBackends)('powers of two in the weights on %s', (backend)
         }
       }
     });
+  });
+});
+
+describe.each(availableBackends)('distances of near models on %s', (backend) => {
+  it.each(KINDS)('are the same in any units: %s', async (_, { layers, positions = 1, options, most }) => {
+    const near = (chain: readonly Layer[]): Layer[] => {
+      const draw = random(77);
+      const part = (tensor: Tensor) => ({
+        ...tensor,
+        data: tensor.data.map((value) => value * (1 + 1e-8 * draw.normal())),
+      });
+      return chain.map((layer) => mapLayer(layer, part) as Layer);
+    };
+    const f = layers(random(3));
+    const model = (chain: readonly Layer[]) => sequenceModel(positions, chain);
+    for (const how of options) {
+      const plain = await similarity(model(f), model(near(f)), { backend, perOutput: true, ...how });
+      for (const output of [-500, 300]) {
+        const [a, b] = [regauged(f, random(5), most, output), regauged(near(f), random(5), most, output)];
+        const found = await similarity(model(a), model(b), { backend, perOutput: true, ...how });
+        expect(found.dissimilarity / plain.dissimilarity).toBeCloseTo(1, 6);
+        expect(found.relativeDistance / plain.relativeDistance).toBeCloseTo(1, 6);
+        for (const [c, slice] of found.perOutput!.entries()) {
+          expect(slice.relativeDistance! / plain.perOutput![c].relativeDistance!).toBeCloseTo(1, 6);
+        }
+      }
+    }
   });
 });
 
