@@ -1,9 +1,10 @@
 import type { Backend, FeatureSource } from '../backend/backend.js';
 import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
-import { readInputs } from '../model/inputs.js';
+import { type ReadInputs, readInputs } from '../model/inputs.js';
 import type { Model } from '../model/model.js';
 import type { DType, TensorData } from '../tensor/tensor.js';
+import { digestOfInputs } from './input_digest.js';
 import type { Member } from './members.js';
 import type { ResolvedSettings } from './options.js';
 import { checkSameSizes, type Sources } from './sources.js';
@@ -27,6 +28,8 @@ export interface Behaviours {
   readonly sources: Sources;
   /** Of the inputs, for results. */
   readonly name: string;
+  /** Of the inputs' content. */
+  readonly digest: string;
 }
 
 /**
@@ -49,11 +52,14 @@ export async function behaviours(members: readonly Member[], settings: ResolvedS
   checkSameSizes(members.map(({ outline }) => outline));
   const pacer = new Pacer(settings.signal);
   const made = new Map<Member, { outputs: Outputs; source: FeatureSource }>();
+  let digest: string | undefined;
   for (const member of members) {
     if (made.has(member)) continue;
     onProgress?.({ phase: 'evaluate', done: made.size, total: members.length });
     const model = await member.load();
-    const outputs = await outputsOf(model, given, settings);
+    const read = await readInputs(model, isNamed(given) ? given.values : given, settings.signal);
+    digest ??= await digestOfInputs(read, pacer);
+    const outputs = await outputsOf(model, read, settings);
     const directions = await directionsOf(outputs, model.label, settings.dtype, pacer);
     made.set(member, { outputs, source: { kind: 'features', segments: [directions] } });
   }
@@ -64,6 +70,7 @@ export async function behaviours(members: readonly Member[], settings: ResolvedS
     outputs: all.map(({ outputs }) => outputs),
     sources: { names: ['all'], of: async (member) => made.get(member)!.source },
     name: isNamed(given) ? given.name : `${inputs} ${inputs === 1 ? 'input' : 'inputs'}`,
+    digest: digest!,
   };
 }
 
@@ -73,7 +80,7 @@ function isNamed(given: DataInputs): given is Extract<DataInputs, { readonly nam
 
 async function outputsOf(
   model: Model,
-  given: DataInputs,
+  { values, kind, leading }: ReadInputs,
   {
     backend,
     dtype,
@@ -81,7 +88,6 @@ async function outputsOf(
     threads,
   }: { backend: Backend; dtype: DType } & Pick<ResolvedSettings, 'signal' | 'threads'>,
 ): Promise<Outputs> {
-  const { values, kind, leading } = await readInputs(model, isNamed(given) ? given.values : given, signal);
   if (leading[0] === 0) throw new TensimError('INVALID_ARGUMENT', 'the measure "behavioural" needs at least one input');
   const [positions, features] = model.inputShape;
   const source = { layers: model.layers, positions, features, input: kind };

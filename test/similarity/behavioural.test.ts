@@ -81,6 +81,11 @@ describe.each(availableBackends)('behavioural on %s', (backend) => {
   test('a matrix holds the same for every pair, 1 on the diagonal and symmetric to the bit', async () => {
     const { a, b, inputs } = pair(5);
     const options = { measure: 'behavioural', inputs: { values: inputs, name: 'sequences' }, backend } as const;
+    const digestOf = async (values: number[][]) =>
+      (await similarity(a, b, { ...options, inputs: { values, name: 'sequences' } })).inputDigest;
+    expect(await digestOf(inputs)).toMatch(/^[0-9a-f]{64}$/);
+    expect(await digestOf(inputs.map((row) => [...row]))).toBe(await digestOf(inputs));
+    expect(await digestOf([...inputs].reverse())).not.toBe(await digestOf(inputs));
     const matrix = await similarityMatrix([a, b, a], options);
     const two = await similarity(a, b, options);
     expect(matrix.input).toBe('sequences');
