@@ -78,20 +78,19 @@ function isNamed(given: DataInputs): given is Extract<DataInputs, { readonly nam
   return typeof given === 'object' && given !== null && 'values' in given && 'name' in given;
 }
 
+/**
+ * In float64 whatever the dtype: what outputs vary by about a large constant, which is what CKA and the largest output depend on, would be rounded
+ * away in float32.
+ */
 async function outputsOf(
   model: Model,
   { values, kind, leading }: ReadInputs,
-  {
-    backend,
-    dtype,
-    signal,
-    threads,
-  }: { backend: Backend; dtype: DType } & Pick<ResolvedSettings, 'signal' | 'threads'>,
+  { backend, signal, threads }: Pick<ResolvedSettings, 'signal' | 'threads'> & { readonly backend: Backend },
 ): Promise<Outputs> {
   if (leading[0] === 0) throw new TensimError('INVALID_ARGUMENT', 'the measure "behavioural" needs at least one input');
   const [positions, features] = model.inputShape;
   const source = { layers: model.layers, positions, features, input: kind };
-  const pass = await backend.prepareForward(source, dtype, { signal, threads });
+  const pass = await backend.prepareForward(source, 'float64', { signal, threads });
   try {
     const evaluated = await pass.evaluate(values, { signal, threads });
     return { values: evaluated, inputs: leading[0], positions, outputs: model.outputShape[1] };
@@ -115,7 +114,7 @@ async function directionsOf(
     for (let i = start; i < start + size; i++) {
       if (!Number.isFinite(values[i])) {
         throw new TensimError('NOT_FINITE', `an output of "${label}" on input ${input} is ${values[i]}`, {
-          hint: 'The input or the weights are too large: use dtype "float64", or scale them down',
+          hint: 'The input or the weights are too large: scale them down',
         });
       }
       largest = Math.max(largest, Math.abs(values[i]));

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createModel } from '../../lib/model/create.js';
+import type { Model } from '../../lib/model/model.js';
 import { compareJson, matrixJson, matrixJsonText } from '../../lib/report/json.js';
 import { compareText, matrixText } from '../../lib/report/text.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
@@ -123,6 +124,27 @@ describe.each(availableBackends)('behavioural on %s', (backend) => {
     expect(compareText(flat)).toContain('undefined (constant outputs)');
     expect(compareJson(flat)).toMatchObject({ behaviour: { inputs: 5, agreement: null, cka: null } });
   });
+
+  test.each([0, 1e3, 1e4, 1e5, 1e6])(
+    'a constant of %s leaves what outputs vary by alone, in float32 too',
+    async (constant) => {
+      const draw = random(12);
+      const make = () => {
+        const layer = randomLinear(draw, 3, 4, false);
+        return modelOf([{ ...layer, bias: tensor([constant, constant, constant], [3]) }]);
+      };
+      const [a, b] = [make(), make()];
+      const inputs = randomTensor(draw, 200, 4);
+      const of = (dtype: 'float64' | 'float32') => similarity(a, b, { measure: 'behavioural', inputs, backend, dtype });
+      const [double, single] = [await of('float64'), await of('float32')];
+      const plain = (model: Model) => modelOf(model.layers.map((layer) => ({ ...layer, bias: undefined })) as never);
+      const without = await similarity(plain(a), plain(b), { measure: 'behavioural', inputs, backend });
+      expect(single.behaviour!.cka).toBeCloseTo(double.behaviour!.cka!, 6);
+      expect(double.behaviour!.cka).toBeCloseTo(without.behaviour!.cka!, 6);
+      expect(single.behaviour!.agreement).toBe(double.behaviour!.agreement);
+      expect(single.similarity).toBeCloseTo(double.similarity, 5);
+    },
+  );
 
   test('outputs that are zero on an input count for neither model; always zero is an error', async () => {
     const identity = modelOf([{ type: 'linear', weight: tensor([1, 0, 0, 1], [2, 2]) }]);
