@@ -1,5 +1,6 @@
 import { TensimError } from '../errors.js';
 import { readText } from '../model/text_file.js';
+import type { Making } from '../similarity/baseline.js';
 import type { Judged, JudgedSlice } from '../similarity/gate.js';
 
 /** Some hundred thousand outputs. */
@@ -22,19 +23,20 @@ export async function readBaseline(file: string): Promise<Baseline> {
   if (!isObject(comparison) || comparison.schema !== 'tensim.compare/1') {
     throw invalid(file, isGate ? 'is of a gate that ended in an error' : 'is no comparison');
   }
-  const { similarity, standardError, sampling = null, perOutput, measure, input } = comparison;
+  const { similarity, standardError, sampling = null, perOutput } = comparison;
   if (!isNumberOrNull(similarity) || !isNumberOrNull(standardError)) throw invalid(file, 'has no similarity');
   if (!isSampling(sampling)) throw invalid(file, 'does not say how it was sampled');
   if (!Array.isArray(perOutput) || !perOutput.every(isSlice)) throw invalid(file, 'has no similarities per output');
+  const making = makingOf(comparison);
+  if (making === null) throw invalid(file, 'does not say how it was made');
+  if (making.method === 'sampled' && sampling === null) throw invalid(file, 'does not say how it was sampled');
   const reference = isObject(whole.reference) ? whole.reference.sha256 : null;
-  // Only compared with what the gate measures: any other text is a mismatch.
-  const kind = { measure, input } as Pick<Judged, 'measure' | 'input'>;
   return {
     similarity,
     standardError,
     sampling,
     perOutput,
-    ...kind,
+    ...making,
     reference: typeof reference === 'string' ? reference : null,
   };
 }
@@ -71,6 +73,25 @@ function invalid(file: string, what: string, cause?: unknown): TensimError {
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** How a comparison says it was made; null if it does not. Only compared with what the gate does: any other text is a mismatch. */
+function makingOf({
+  measure,
+  method,
+  exact,
+  dtype,
+  input,
+  inputDigest,
+  normB,
+}: Record<string, unknown>): Making | null {
+  if (![measure, method, dtype].every((part) => typeof part === 'string') || typeof exact !== 'boolean') return null;
+  if (input !== null && typeof input !== 'string') return null;
+  return {
+    ...({ measure, method, exact, dtype, input } as Making),
+    ...(typeof inputDigest === 'string' && { inputDigest }),
+    ...(typeof normB === 'number' && { normB }),
+  };
 }
 
 function isNumberOrNull(value: unknown): value is number | null {

@@ -184,8 +184,10 @@ function opened(fields: object): string {
 }
 
 function infoJson(info: ResultInfo): ResultInfo {
-  const { measure, method, exact, route, estimates, standardError, sampling, input, dtype, backend } = info;
-  return { measure, method, exact, route, estimates, standardError, sampling, input, dtype, backend };
+  const { measure, method, exact, route, estimates, standardError, sampling, input, inputDigest, dtype, backend } =
+    info;
+  const law = { input, ...(inputDigest !== undefined && { inputDigest }) };
+  return { measure, method, exact, route, estimates, standardError, sampling, ...law, dtype, backend };
 }
 
 function rowsJson(matrix: Matrix): (number | null)[][] {

@@ -1,6 +1,6 @@
 import { count } from '../formats/describe.js';
 import type { MeasureComparison } from '../similarity/measures.js';
-import { type Change, largestChange, type Onset, onset, outputOnsets } from '../similarity/onset.js';
+import { type Change, largestChange, type Onset, onset, outputOnsets, resolutionOf } from '../similarity/onset.js';
 import { FEWEST_EFFECTIVE } from '../similarity/sampled/jackknife.js';
 import { type Phase, segmentation } from '../similarity/segmentation.js';
 import { strays } from '../similarity/stray.js';
@@ -101,8 +101,8 @@ function describe(matrix: SimilarityMatrix, labels: ShortLabels, { from, to, sim
 }
 
 /** Checkpoints of a numbered series that are not where their number says (see similarity/stray.ts). */
-function straySentence({ cosine }: SimilarityMatrix, labels: ShortLabels): string[] {
-  const found = labels.numbered ? strays(cosine) : [];
+function straySentence(matrix: SimilarityMatrix, labels: ShortLabels): string[] {
+  const found = labels.numbered ? strays(matrix.cosine, resolutionOf(matrix)) : [];
   if (found.length === 0) return [];
   const name = (index: number) => `${labels.noun} ${labels.short[index]}`.trim();
   const named = found
@@ -122,13 +122,11 @@ const MOST_PHASES = 8;
  * The phases of a series (see similarity/segmentation.ts) and a sentence about them; none for a series that is too short for any, changes
  * gradually, or was not compared in full.
  */
-export async function phasesOf({
-  labels,
-  cosine,
-}: SimilarityMatrix): Promise<{ phases: readonly Phase[]; sentences: string[] }> {
+export async function phasesOf(matrix: SimilarityMatrix): Promise<{ phases: readonly Phase[]; sentences: string[] }> {
+  const { labels, cosine } = matrix;
   const none = { phases: [], sentences: [] };
   if (labels.length < 2 * FEWEST_IN_PHASES || cosine.some((row) => row.some(Number.isNaN))) return none;
-  const { phases, explained } = await segmentation(cosine);
+  const { phases, explained } = await segmentation(cosine, { resolution: resolutionOf(matrix) });
   if (phases.length < 2 || phases.length > Math.min(MOST_PHASES, labels.length / FEWEST_IN_PHASES)) return none;
   const { noun, short } = shortenLabels(labels);
   const name = ({ first, last }: Phase) => (first === last ? short[first]! : `${short[first]} to ${short[last]}`);

@@ -1,11 +1,13 @@
-import type { Backend, FeatureSource } from '../backend/backend.js';
+import type { Backend, FeatureSource, WhitenedLaw } from '../backend/backend.js';
 import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
-import { readInputs } from '../model/inputs.js';
+import { type ReadInputs, readInputs } from '../model/inputs.js';
 import type { Model } from '../model/model.js';
 import type { DType, TensorData } from '../tensor/tensor.js';
+import { digestOfInputs } from './input_digest.js';
 import type { Member } from './members.js';
 import type { ResolvedSettings } from './options.js';
+import { forwardSource } from './scale/source.js';
 import { checkSameSizes, type Sources } from './sources.js';
 import type { DataInputs } from './types.js';
 
@@ -27,6 +29,8 @@ export interface Behaviours {
   readonly sources: Sources;
   /** Of the inputs, for results. */
   readonly name: string;
+  /** Of the inputs' content. */
+  readonly digest: string;
 }
 
 /**
@@ -49,11 +53,14 @@ export async function behaviours(members: readonly Member[], settings: ResolvedS
   checkSameSizes(members.map(({ outline }) => outline));
   const pacer = new Pacer(settings.signal);
   const made = new Map<Member, { outputs: Outputs; source: FeatureSource }>();
+  let digest: string | undefined;
   for (const member of members) {
     if (made.has(member)) continue;
     onProgress?.({ phase: 'evaluate', done: made.size, total: members.length });
     const model = await member.load();
-    const outputs = await outputsOf(model, given, settings);
+    const read = await readInputs(model, isNamed(given) ? given.values : given, settings.signal);
+    digest ??= await digestOfInputs(read, pacer);
+    const outputs = await outputsOf(model, read, settings);
     const directions = await directionsOf(outputs, model.label, settings.dtype, pacer);
     made.set(member, { outputs, source: { kind: 'features', segments: [directions] } });
   }
@@ -64,6 +71,7 @@ export async function behaviours(members: readonly Member[], settings: ResolvedS
     outputs: all.map(({ outputs }) => outputs),
     sources: { names: ['all'], of: async (member) => made.get(member)!.source },
     name: isNamed(given) ? given.name : `${inputs} ${inputs === 1 ? 'input' : 'inputs'}`,
+    digest: digest!,
   };
 }
 
@@ -71,27 +79,53 @@ function isNamed(given: DataInputs): given is Extract<DataInputs, { readonly nam
   return typeof given === 'object' && given !== null && 'values' in given && 'name' in given;
 }
 
+/**
+ * In float64 whatever the dtype: what outputs vary by about a large constant, which is what CKA and the largest output depend on, would be rounded
+ * away in float32.
+ */
 async function outputsOf(
   model: Model,
-  given: DataInputs,
-  {
-    backend,
-    dtype,
-    signal,
-    threads,
-  }: { backend: Backend; dtype: DType } & Pick<ResolvedSettings, 'signal' | 'threads'>,
+  { values, kind, leading }: ReadInputs,
+  { backend, signal, threads }: Pick<ResolvedSettings, 'signal' | 'threads'> & { readonly backend: Backend },
 ): Promise<Outputs> {
-  const { values, kind, leading } = await readInputs(model, isNamed(given) ? given.values : given, signal);
   if (leading[0] === 0) throw new TensimError('INVALID_ARGUMENT', 'the measure "behavioural" needs at least one input');
   const [positions, features] = model.inputShape;
-  const source = { layers: model.layers, positions, features, input: kind };
-  const pass = await backend.prepareForward(source, dtype, { signal, threads });
+  const pacer = new Pacer(signal);
+  const law =
+    kind === 'tokens' ? { sigma: 1 / Math.sqrt(features) } : await sizesOf(values as TensorData, features, pacer);
+  // In whatever units: directions and correlations of outputs do not know of any.
+  const units = law && { layers: model.layers, law, inputs: features, positions };
+  const { source } = units
+    ? await forwardSource(units, kind, { dtype: 'float64', perOutput: false }, pacer)
+    : { source: { layers: model.layers, positions, features, input: kind } };
+  const pass = await backend.prepareForward(source, 'float64', { signal, threads });
   try {
     const evaluated = await pass.evaluate(values, { signal, threads });
     return { values: evaluated, inputs: leading[0], positions, outputs: model.outputShape[1] };
   } finally {
     pass.dispose();
   }
+}
+
+/** Inputs whose sizes are this far apart have no size in common. */
+const APART = 2 ** 100;
+
+/** A law of inputs as large as these, feature by feature; null where some are of another order of size altogether. */
+async function sizesOf(values: TensorData, features: number, pacer: Pacer): Promise<WhitenedLaw | null> {
+  const most = new Float64Array(features);
+  let [largest, smallest] = [0, Number.POSITIVE_INFINITY];
+  for (let at = 0; at < values.length; at += features) {
+    let own = 0;
+    for (let i = 0; i < features; i++) {
+      const size = Math.abs(values[at + i]);
+      own = Math.max(own, size);
+      most[i] = Math.max(most[i], size);
+    }
+    largest = Math.max(largest, own);
+    if (own > 0) smallest = Math.min(smallest, own);
+    if (pacer.due(2 * features)) await pacer.pause();
+  }
+  return largest / smallest < APART ? { sigma: 0, mean: most } : null;
 }
 
 async function directionsOf(
@@ -109,7 +143,7 @@ async function directionsOf(
     for (let i = start; i < start + size; i++) {
       if (!Number.isFinite(values[i])) {
         throw new TensimError('NOT_FINITE', `an output of "${label}" on input ${input} is ${values[i]}`, {
-          hint: 'The input or the weights are too large: use dtype "float64", or scale them down',
+          hint: 'The input or the weights are too large: scale them down',
         });
       }
       largest = Math.max(largest, Math.abs(values[i]));

@@ -52,11 +52,18 @@ function aligned(
     return value;
   };
   return async (i, j) => {
-    const [x, y] = [all[i], all[j]];
+    const [x, y] = inOrder(all[i], all[j]);
     if (x === null || y === null) return Number.NaN;
     if (x === y) return 1;
     return Math.min(1, (await covariance(x, y)) / (Math.sqrt(await ownOf(x)) * Math.sqrt(await ownOf(y))));
   };
+}
+
+/** Two of them in an order that follows from their numbers, so that the value does not depend on which is given first. */
+function inOrder(x: Centred, y: Centred): [Centred, Centred] {
+  if (x === null || y === null) return [x, y];
+  const different = x.data.findIndex((value, at) => value !== y.data[at]);
+  return different >= 0 && x.data[different] > y.data[different] ? [y, x] : [x, y];
 }
 
 async function centred({ values, outputs }: Outputs, pacer: Pacer): Promise<Centred> {

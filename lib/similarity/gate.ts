@@ -1,5 +1,6 @@
 import { TensimError } from '../errors.js';
 import type { Model } from '../model/model.js';
+import { type Making, requireSameMaking } from './baseline.js';
 import { FEWEST_EFFECTIVE, INTERVAL } from './sampled/jackknife.js';
 import { similarity } from './similarity.js';
 import type { ResultInfo, Sampling, SimilarityOptions, SimilarityResult } from './types.js';
@@ -21,8 +22,12 @@ export interface GateLimits {
 
 export interface GateOptions extends Omit<SimilarityOptions, 'perOutput'>, GateLimits {}
 
-/** What is judged of a comparison; a `SimilarityResult` is one. Where a baseline says its measure and input law, they must be the same. */
-export interface Judged extends Pick<ResultInfo, 'standardError'>, Partial<Pick<ResultInfo, 'measure' | 'input'>> {
+/**
+ * What is judged of a comparison; a `SimilarityResult` is one. Where a baseline says how it was made (measure, method, exactness, dtype, input
+ * law by its content) and the norm of its reference, they must be the same.
+ */
+export interface Judged extends Pick<ResultInfo, 'standardError'>, Making {
+  /** From −1 to 1; null where it is undefined. */
   readonly similarity: number | null;
   readonly sampling?: Pick<Sampling, 'effectiveSamples'> | null | undefined;
   readonly perOutput?: readonly JudgedSlice[] | undefined;
@@ -74,17 +79,17 @@ export interface GateResult extends Verdict {
  *
  *     const { outcome, worst } = await gate(candidate, released, { min: 0.99 });
  *
- * @throws TensimError (rejects) as `similarity`; `INVALID_ARGUMENT` for limits that are none. No error is a pass.
+ * @throws TensimError (rejects) as `similarity`; `INVALID_ARGUMENT` for limits that are none, and for a baseline that was made in another way,
+ * by name of what differs. No error is a pass.
  */
 export async function gate(candidate: Model, reference: Model, options: GateOptions = {}): Promise<GateResult> {
   const { min, minOutput, baseline, maxDrop, ...others } = options;
   const limits = settleLimits({ min, minOutput, baseline, maxDrop });
   const comparison = await similarity(candidate, reference, { ...others, perOutput: true });
-  if (baseline !== undefined) requireSameKind(baseline, comparison);
   return { ...judge(comparison, limits), limits: limitsOf(limits), comparison };
 }
 
-/** @throws TensimError `INVALID_ARGUMENT` for limits that are none, before anything is computed. */
+/** @throws TensimError `INVALID_ARGUMENT` for limits that are none, or a baseline that cannot be, before anything is computed. */
 export function settleLimits(limits: GateLimits): Required<GateLimits> {
   const { min = DEFAULT_MIN, minOutput = DEFAULT_MIN_OUTPUT, baseline, maxDrop } = limits;
   if (baseline === undefined && maxDrop !== undefined) {
@@ -95,6 +100,7 @@ export function settleLimits(limits: GateLimits): Required<GateLimits> {
       hint: 'Take the comparison of a gate, or one made with the option "perOutput"',
     });
   }
+  if (baseline !== undefined) requireSimilarities(baseline, 'the baseline');
   for (const [name, value, low, high] of [
     ['min', min, -1, 1],
     ['minOutput', minOutput, -1, 1],
@@ -108,20 +114,14 @@ export function settleLimits(limits: GateLimits): Required<GateLimits> {
   return { min, minOutput, baseline, maxDrop: baseline && (maxDrop ?? DEFAULT_MAX_DROP) };
 }
 
-function requireSameKind(baseline: Judged, comparison: SimilarityResult): void {
-  for (const [name, part] of [
-    ['measure', 'measure'],
-    ['input law', 'input'],
-  ] as const) {
-    const [before, now] = [baseline[part], comparison[part]];
-    if (before === undefined || before === now) continue;
-    throw new TensimError(
-      'INVALID_ARGUMENT',
-      `the baseline has the ${name} ${String(before)}, this gate ${String(now)}`,
-      {
-        hint: 'A drop can be told only from a baseline made in the same way',
-      },
-    );
+/** A number that no similarity has is not judged; one that is none (NaN, infinite, null) is undefined, and fails. */
+function requireSimilarities({ similarity: all, perOutput = [] }: Judged, where: string): void {
+  for (const { name, similarity: value } of [{ name: null, similarity: all }, ...perOutput]) {
+    if (!isNumber(value) || Math.abs(value) <= 1) continue;
+    const which = name === null ? 'similarity' : `similarity of output ${name}`;
+    throw new TensimError('INVALID_ARGUMENT', `the ${which} of ${where} is ${value}`, {
+      hint: 'It must be a number from -1 to 1, or null where it is undefined',
+    });
   }
 }
 
@@ -129,9 +129,14 @@ function limitsOf({ min, minOutput, maxDrop }: Required<GateLimits>): GateResult
   return { min: min!, minOutput: minOutput!, maxDrop: maxDrop ?? null };
 }
 
-/** Holds a comparison against limits. Nothing is a pass that is not a number at least as large as its limit. */
+/**
+ * Holds a comparison against limits. Nothing is a pass that is not a number at least as large as its limit.
+ * @throws TensimError `INVALID_ARGUMENT` for limits that are none, a similarity beyond −1 and 1, and a baseline that was made in another way.
+ */
 export function judge(comparison: Judged, given: GateLimits): Verdict {
   const { min, minOutput, baseline, maxDrop } = settleLimits(given);
+  requireSimilarities(comparison, 'the comparison');
+  if (baseline !== undefined) requireSameMaking(baseline, comparison);
   const slices = comparison.perOutput ?? [];
   const checks = [
     check('minimum', null, estimateOf(comparison, comparison), min!),

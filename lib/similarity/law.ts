@@ -2,6 +2,7 @@ import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { pivotedCholesky } from './cholesky.js';
+import { digestOfMoments, digestOfName } from './input_digest.js';
 import type { LawOfInputs } from './onehot.js';
 import type { InputLaw } from './types.js';
 
@@ -11,6 +12,8 @@ export type GaussianLaw = Exclude<InputLaw, 'tokens'>;
 /** An input law, whitened, with the name that results carry. */
 export interface NamedLaw {
   readonly name: string;
+  /** Of its content: equal for equal laws, whatever they are called. */
+  readonly digest: string;
   readonly law: LawOfInputs;
 }
 
@@ -27,27 +30,35 @@ const NOISE = { float64: 1e-9, float32: 1e-5 };
  * `INVALID_COVARIANCE` for a covariance that is not symmetric or not positive semi-definite.
  */
 export async function whiten(input: GaussianLaw, inputs: number, signal?: AbortSignal): Promise<NamedLaw> {
-  if (input === 'standard') return { name: 'standard', law: { sigma: 1 } };
-  if (input === 'onehot') return { name: 'onehot', law: { onehot: inputs } };
+  if (input === 'standard') return named(input, { sigma: 1 });
+  if (input === 'onehot') return named(input, { onehot: inputs });
   checkFields(input);
   if ('sigma' in input) {
     const { sigma } = input;
     if (typeof sigma !== 'number' || !Number.isFinite(sigma) || sigma <= 0) {
       throw new TensimError('INVALID_ARGUMENT', `sigma is ${String(sigma)}`, { hint: 'It must be a positive number' });
     }
-    return { name: `sigma=${sigma}`, law: { sigma } };
+    return named(`sigma=${sigma}`, { sigma });
   }
   const { mean, cov, name = 'custom' } = input;
   const pacer = new Pacer(signal);
+  const moments = {
+    ...(mean !== undefined && { mean: readMean(mean, inputs) }),
+    ...(cov !== undefined && { cov: await readCovariance(cov, inputs, pacer) }),
+  };
   return {
     name,
+    digest: await digestOfMoments({ mean: moments.mean, cov: moments.cov?.values }, inputs, pacer),
     law: {
       sigma: 1,
-      ...(mean === undefined ? {} : { mean: readMean(mean, inputs) }),
-      ...(cov === undefined ? {} : { factor: await factorOf(cov, inputs, pacer) }),
+      ...(moments.mean && { mean: moments.mean }),
+      ...(moments.cov && { factor: await pivotedCholesky(moments.cov.values, inputs, moments.cov.noise, pacer) }),
     },
   };
 }
+
+/** A law whose name says all of it. */
+const named = (name: string, law: LawOfInputs): NamedLaw => ({ name, digest: digestOfName(name)!, law });
 
 /** Misspelt fields would silently mean 0 or I. */
 function checkFields(input: unknown): asserts input is Exclude<InputLaw, string> {
@@ -78,7 +89,7 @@ function readMean(mean: NonNullable<MeanAndCovariance['mean']>, inputs: number):
   return values;
 }
 
-async function factorOf(cov: NonNullable<MeanAndCovariance['cov']>, inputs: number, pacer: Pacer) {
+async function readCovariance(cov: NonNullable<MeanAndCovariance['cov']>, inputs: number, pacer: Pacer) {
   const { at, noise } = accessor(cov, inputs);
   const values = new Float64Array(inputs * inputs);
   for (let i = 0; i < inputs; i++) {
@@ -90,7 +101,7 @@ async function factorOf(cov: NonNullable<MeanAndCovariance['cov']>, inputs: numb
     if (pacer.due(inputs)) await pacer.pause();
   }
   await symmetrise(values, inputs, noise, pacer);
-  return pivotedCholesky(values, inputs, noise, pacer);
+  return { values, noise };
 }
 
 /** How to read entry (i, j), once the shape is known to be (d, d). */

@@ -6,7 +6,8 @@ import { matrixBehaviour } from './behaviour.js';
 import { expanded } from './difference/expanded.js';
 import { direction } from './direction.js';
 import { Cells, type Layout } from './gram/cells.js';
-import { type Distinct, distinct, inOrder, sameLabels } from './gram/distinct.js';
+import { distinct, inOrder, type Ranked, sameLabels } from './gram/distinct.js';
+import { ranks } from './gram/orientation.js';
 import { allPairs, bandPairs, crossPairs, type PairSet, pairCount } from './gram/pairs.js';
 import { gramMatrix } from './gram/run.js';
 import { tileSize } from './gram/tile_size.js';
@@ -14,6 +15,7 @@ import { type MatrixSettings, settleMatrix } from './matrix_options.js';
 import { type Comparison, planComparison } from './measure.js';
 import type { Member } from './members.js';
 import { checkPlace } from './place.js';
+import { chooseRoute } from './route.js';
 import { type SampledGram, type SampledLaw, sampledGram } from './sampled/sampled.js';
 import { type Selection, select } from './selection.js';
 import { openLedger, recordedRoute, type StateLedger } from './state/ledger.js';
@@ -58,12 +60,17 @@ export async function similarityMatrix(
     signal,
     onOpen: onProgress && throttle((done, total) => onProgress({ phase: 'open', done, total })),
   });
+  const outlines = [...selection.rows, ...selection.columns].map(({ outline }) => outline);
+  // Models that cannot be compared are told of as they were given.
+  if (settings.measure === 'gaussian' || settings.measure === 'tensor') {
+    chooseRoute(outlines, settings.measure, settings.method, settings.input);
+  }
   return selection.rows === selection.columns ? square(selection, settings) : cross(selection, settings);
 }
 
 async function square({ rows: given }: Selection, settings: MatrixSettings): Promise<SimilarityMatrix> {
   const { window } = settings.choice;
-  const found = await distinct(given);
+  const found = await ranked(given);
   // In a band the order of the series keeps neighbours together.
   const models = window === null ? inOrder(found) : found;
   const count = models.members.length;
@@ -91,7 +98,7 @@ async function square({ rows: given }: Selection, settings: MatrixSettings): Pro
 
 async function cross({ rows, columns }: Selection, settings: MatrixSettings): Promise<CrossSimilarity> {
   const given = [...rows, ...columns];
-  const found = await distinct(given);
+  const found = await ranked(given);
   const isRow = new Set(found.numbers.subarray(0, rows.length));
   const isColumn = new Set(found.numbers.subarray(rows.length));
   const group = (number: number) => (isColumn.has(number) ? (isRow.has(number) ? 1 : 2) : 0);
@@ -120,15 +127,20 @@ async function cross({ rows, columns }: Selection, settings: MatrixSettings): Pr
   };
 }
 
+async function ranked(given: readonly Member[]): Promise<Ranked> {
+  const found = await distinct(given);
+  return { ...found, rank: await ranks(found.members) };
+}
+
 /** The inner products of the wanted pairs and what follows from them, for the models at the places of the result. */
 async function compute(
-  models: Distinct,
+  models: Ranked,
   places: Pick<Layout, 'rows' | 'columns'>,
   pairs: PairSet,
   settings: MatrixSettings,
   given: Selection['rows'],
 ) {
-  const { members } = models;
+  const { members, rank } = models;
   const total = pairCount(pairs);
   const { comparison, discarded } = await plan(members, total, settings);
   const { sources, sampledLaw } = comparison;
@@ -136,17 +148,17 @@ async function compute(
   const cells = new Cells({ ...places, count: members.length, slices, window: settings.choice.window });
   const same = sameLabels(models, given);
   if (sampledLaw !== undefined) {
-    const sampled = await sample(members, sampledLaw, cells, comparison, settings.memoryLimit);
+    const sampled = await sample(models, sampledLaw, cells, comparison, settings.memoryLimit);
     const work: Work = { pairs: total, reused: 0, prepared: members.length, same, discarded };
-    return { comparison, cells, ...(await resultOf(cells, comparison, sampled)), work };
+    return { comparison, cells, ...(await resultOf(cells, comparison, { rank, ...sampled })), work };
   }
-  const ledger = await ledgerFor(members, comparison, cells, settings);
+  const ledger = await ledgerFor(models, comparison, cells, settings);
   try {
     const flops = flopsOfPair(comparison.info, total);
     const { backend, dtype, threads } = comparison.settings;
     const tile = tileSize(flops, slices, flops === null ? 0 : backend.machine(dtype, threads).flopsPerSecond);
     const { memoryLimit, onTile } = settings;
-    const run = { members, sources, pairs, cells, tile, memoryLimit, ledger, onTile };
+    const run = { members, rank, sources, pairs, cells, tile, memoryLimit, ledger, onTile };
     const count = await gramMatrix(run, comparison.settings);
     const work: Work = { pairs: total, ...count, same, discarded: discarded + (ledger?.discarded ?? 0) };
     return { comparison, cells, ...(await resultOf(cells, comparison)), work };
@@ -160,28 +172,33 @@ function flopsOfPair({ estimates, route }: ResultInfo, pairs: number): number | 
   return estimate === undefined ? null : estimate.flops / pairs;
 }
 
-/** Samples all models at once: whatever pairs are wanted, the work is in the evaluation of each. */
+/** Samples all models at once, in the order of their ranks: whatever pairs are wanted, the work is in the evaluation of each. */
 async function sample(
-  members: readonly Member[],
+  { members, rank }: Ranked,
   law: SampledLaw,
   cells: Cells,
   { settings }: Comparison,
   memoryLimit: number,
 ): Promise<SampledGram> {
-  const sampled = await sampledGram(members, law, { ...settings, memoryLimit });
-  const all = [...members.keys()];
+  const all = [...members.keys()].sort((a, b) => rank[a] - rank[b]);
+  const inOrder = all.map((number) => members[number]);
+  const sampled = await sampledGram(inOrder, law, { ...settings, memoryLimit });
   await cells.put({ rows: all, columns: all, symmetric: true }, sampled, new Pacer(settings.signal));
   return sampled;
 }
 
 /** What the cells hold, with the errors of what was sampled. */
-async function resultOf(cells: Cells, { settings, sources: { names } }: Comparison, sampled?: SampledGram) {
+async function resultOf(
+  cells: Cells,
+  { settings, sources: { names } }: Comparison,
+  sampled?: SampledGram & Pick<Ranked, 'rank'>,
+) {
   const pacer = new Pacer(settings.signal);
-  const errors = sampled && (await cells.spread(sampled.standardError, 1, 0, pacer));
+  const errors = sampled && (await cells.spread(sampled.standardError, sampled.rank, 1, 0, pacer));
   const sliceErrors: Matrix[] = [];
-  const { perOutputError } = sampled ?? {};
+  const { perOutputError, rank } = sampled ?? {};
   for (const s of perOutputError ? names.keys() : []) {
-    sliceErrors.push(await cells.spread(perOutputError!, names.length, s, pacer));
+    sliceErrors.push(await cells.spread(perOutputError!, rank!, names.length, s, pacer));
   }
   return {
     ...(sampled && { standardError: largest(sampled.standardError), sampling: sampled.sampling }),
@@ -221,7 +238,7 @@ async function plan(
 }
 
 async function ledgerFor(
-  members: readonly Member[],
+  { members, rank }: Ranked,
   { setting, info: { route } }: Comparison,
   cells: Cells,
   { state, signal }: MatrixSettings,
@@ -229,5 +246,5 @@ async function ledgerFor(
   if (state === undefined || setting === undefined) return undefined;
   const identities: string[] = [];
   for (const member of members) identities.push(await member.identity());
-  return openLedger(state, { common: setting, route }, identities, cells, signal);
+  return openLedger(state, { common: setting, route }, { identities, rank }, cells, signal);
 }

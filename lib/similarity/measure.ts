@@ -4,7 +4,8 @@ import { TensimError } from '../errors.js';
 import type { Outline } from '../model/outline.js';
 import { type Behaviours, behaviours } from './behavioural.js';
 import type { GramSettings } from './gram/control.js';
-import { whiten } from './law.js';
+import { digestOfName } from './input_digest.js';
+import { type NamedLaw, whiten } from './law.js';
 import type { Member } from './members.js';
 import { isOnehot, type LawOfInputs } from './onehot.js';
 import type { ResolvedSettings, Settings } from './options.js';
@@ -53,7 +54,7 @@ export async function planComparison(
   if (settings.measure === 'behavioural') {
     const resolved = asFeatures(settings, settings.measure);
     const found = await behaviours(members, resolved);
-    const info = resultInfo(resolved, EXACT, found.name, settings.measure);
+    const info = resultInfo(resolved, EXACT, found, settings.measure);
     return { sources: found.sources, settings: resolved, info, behaviours: found };
   }
   return planFunctions(models, settings, settings.measure, extent);
@@ -75,13 +76,14 @@ async function planFunctions(
 ): Promise<Comparison> {
   const { method, input, signal } = settings;
   const route = chooseRoute(models, measure, method, input);
-  if (input === 'tokens') return planSampling(models, settings, { name: input, law: input });
+  if (input === 'tokens')
+    return planSampling(models, settings, { name: input, digest: digestOfName(input)!, law: input });
   const named = await whiten(input, models[0].inputShape[1], signal);
   if (route.chain === null) return planSampling(models, settings, named);
-  const { name, law } = named;
+  const { law } = named;
   const resolved = { ...settings, measure, backend: selectBackend(settings.backend, route.chain) };
   const plan = planGram(models, route, law, resolved, extent);
-  const info = { ...resultInfo(resolved, route, name, measure), ...plan };
+  const info = { ...resultInfo(resolved, route, named, measure), ...plan };
   const sources = chainSources(models, route.chain, law, plan.route ?? undefined, settings);
   const setting = settingOf(info, settings.perOutput, sources.names, route.chain, law);
   return { sources, settings: resolved, info, setting, chains: { method: route.chain, law } };
@@ -90,15 +92,15 @@ async function planFunctions(
 function planSampling(
   models: readonly Outline[],
   settings: Settings,
-  { name, law }: { readonly name: string; readonly law: SampledLaw },
+  named: Input & { readonly law: SampledLaw },
 ): Comparison {
   if (settings.route !== 'auto') throw noChoice(settings.route, 'the method "sampled" has');
   const resolved = { ...settings, measure: 'gaussian', backend: selectBackend(settings.backend) } as const;
   return {
     sources: { names: outputNames(models[0]), of: () => Promise.reject(new Error('samples are not prepared')) },
     settings: resolved,
-    info: resultInfo(resolved, { method: 'sampled', exact: false }, name, 'gaussian'),
-    sampledLaw: law,
+    info: resultInfo(resolved, { method: 'sampled', exact: false }, named, 'gaussian'),
+    sampledLaw: named.law,
   };
 }
 
@@ -142,11 +144,14 @@ function noChoice(route: GramRoute, where: string): TensimError {
   });
 }
 
-/** How a result was obtained; `input` is the name of the law or of the inputs, null where there are none. */
+/** An input law, or inputs, as results tell them. */
+type Input = Pick<NamedLaw, 'name' | 'digest'>;
+
+/** How a result was obtained; `input` is null where there are no inputs. */
 function resultInfo(
   { backend, dtype }: GramSettings,
   { method, exact }: Pick<Route, 'method' | 'exact'>,
-  input: string | null,
+  input: Input | null,
   measure: Measure,
 ): ResultInfo {
   return {
@@ -157,7 +162,8 @@ function resultInfo(
     estimates: [],
     standardError: null,
     sampling: null,
-    input,
+    input: input === null ? null : input.name,
+    ...(input && { inputDigest: input.digest }),
     dtype,
     backend: backend.name,
   };

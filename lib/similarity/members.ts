@@ -1,12 +1,9 @@
-import { createHash } from 'node:crypto';
-import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
-import { contiguous } from '../model/contiguous.js';
 import { labelsOf } from '../model/labels.js';
-import { mapLayer, partsOf } from '../model/layer.js';
 import { type LoadOptions, loadModel } from '../model/load.js';
 import type { Model } from '../model/model.js';
 import { loadOutline, type Outline } from '../model/outline.js';
+import { contentIdentity, contentSketch } from './content.js';
 
 /** A model that takes part in a comparison: in memory, or in a file that is read whenever its weights are needed. */
 export interface Member {
@@ -16,6 +13,8 @@ export interface Member {
   identity(): Promise<string>;
   /** The same without any work; undefined if it takes some. */
   readonly known: string | undefined;
+  /** Text that is the same for equal models and nearly always another for others, found quickly. */
+  sketch(): string;
 }
 
 /** How members in files are read. */
@@ -69,6 +68,7 @@ export function memberOf(model: Model): Member {
       return identity;
     },
     known: undefined,
+    sketch: () => contentSketch(model),
   };
 }
 
@@ -86,27 +86,6 @@ async function fileMember(path: string, options: LoadOptions): Promise<Member> {
     },
     identity: async () => outline.identity,
     known: outline.identity,
+    sketch: () => outline.identity,
   };
-}
-
-/** Bytes hashed between two chances to yield. */
-const HASH_CHUNK = 1 << 20;
-
-/** A digest of everything a comparison can depend on: the layers with their numbers, and the parameters by name. */
-async function contentIdentity({ layers, parameters, inputShape: [positions] }: Model): Promise<string> {
-  const pacer = new Pacer();
-  const hash = createHash('sha256');
-  const kinds = layers.map((layer) => mapLayer(layer, ({ data, shape }) => [data.constructor.name, ...shape]));
-  const names = [...parameters].map(([name, { data, shape }]) => [name, data.constructor.name, ...shape]);
-  hash.update(JSON.stringify([positions, kinds, names]));
-  const tensors = [...layers.flatMap((layer) => partsOf(layer)), ...parameters];
-  for (const [name, tensor] of tensors) {
-    const { data } = contiguous(tensor, name);
-    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    for (let at = 0; at < bytes.length; at += HASH_CHUNK) {
-      hash.update(bytes.subarray(at, at + HASH_CHUNK));
-      if (pacer.due(HASH_CHUNK)) await pacer.pause();
-    }
-  }
-  return hash.digest('hex');
 }

@@ -111,14 +111,23 @@ export function onset(matrix: SimilarityMatrix): Onset | null {
 export function outputOnsets(matrix: SimilarityMatrix): (OutputOnset | null)[] {
   const { names, cosine } = matrix.perOutput ?? { names: [], cosine: [] };
   return cosine.map((slice, output) => {
-    const found = standingOut(consecutive(slice), resolutionOf(matrix));
+    const found = standingOut(consecutive(slice), sliceResolution(matrix, output));
     if (found === null) return null;
     return { ...stepOf(slice, found.index), name: names[output]!, rise: found.rise };
   });
 }
 
-function resolutionOf(matrix: SimilarityMatrix): number {
-  return Math.max(RESOLUTION[matrix.dtype], matrix.standardError ?? 0);
+/** What two similarities of a matrix must differ by to be told apart: rounding, or the largest standard error of what was sampled. */
+export function resolutionOf({ dtype, standardError }: Pick<SimilarityMatrix, 'dtype' | 'standardError'>): number {
+  return Math.max(RESOLUTION[dtype], standardError ?? 0);
+}
+
+/** The same for one output, which is known less well than the whole where it was sampled. */
+function sliceResolution(matrix: SimilarityMatrix, output: number): number {
+  const errors = matrix.perOutput?.cosineError?.[output];
+  // Undefined ones, of slices that are zero, are passed over.
+  const largest = errors?.reduce((most, row) => row.reduce((max, error) => (error > max ? error : max), most), 0);
+  return Math.max(resolutionOf(matrix), largest ?? 0);
 }
 
 function changeAt(matrix: SimilarityMatrix, index: number): Change {

@@ -68,6 +68,11 @@ export interface ResultInfo {
    * or the name given); null for `weights`.
    */
   readonly input: string | null;
+  /**
+   * SHA-256 of the input law by its content (mean and covariance), or of the inputs for `behavioural`: the same for the same numbers, whatever
+   * they are called and however they were given. Absent for `weights`.
+   */
+  readonly inputDigest?: string | undefined;
   readonly dtype: DType;
   readonly backend: BackendName;
 }

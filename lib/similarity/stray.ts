@@ -12,8 +12,8 @@ import type { Matrix } from './types.js';
  * back to an earlier state, its checkpoints have neighbours that came back with them, so they are not out of place.
  */
 const MUCH_NEARER = 0.6;
-/** Angles below this are the rounding of similarities near 1. */
-const ROUNDING = 1e-6;
+/** Similarities nearer than this are not told apart: the rounding of float64. */
+const ROUNDING = 1e-12;
 
 export interface Stray {
   /** Index of the checkpoint. */
@@ -25,8 +25,11 @@ export interface Stray {
   readonly beside: number;
 }
 
-/** The checkpoints out of place, of a matrix whose models are in order; at least four of them, else anything is next to anything. */
-export function strays(cosine: Matrix): Stray[] {
+/**
+ * The checkpoints out of place, of a matrix whose models are in order; at least four of them, else anything is next to anything.
+ * @param resolution similarities that differ by less are equal.
+ */
+export function strays(cosine: Matrix, resolution = ROUNDING): Stray[] {
   if (cosine.length < 4) return [];
   return cosine.flatMap((row, index) => {
     const others = [...row.keys()].filter((other) => other !== index && !Number.isNaN(row[other]));
@@ -36,8 +39,9 @@ export function strays(cosine: Matrix): Stray[] {
       others.filter((other) => Math.abs(other - index) === 1),
     );
     if (nearest === null || beside === null) return [];
-    const angle = (other: number) => Math.max(ROUNDING, Math.acos(Math.min(1, Math.max(-1, row[other]))));
-    if (angle(nearest) >= MUCH_NEARER * angle(beside)) return [];
+    const angle = (similarity: number) => Math.acos(Math.min(1 - resolution, Math.max(-1, similarity)));
+    // By as much as both may be off: what is nearer only perhaps is not out of place.
+    if (angle(row[nearest] - resolution) >= MUCH_NEARER * angle(row[beside] + resolution)) return [];
     return [{ index, nearest, similarity: row[nearest], beside: row[beside] }];
   });
 }

@@ -19,6 +19,7 @@ const INFO = [
   'standardError',
   'sampling',
   'input',
+  'inputDigest',
   'dtype',
   'backend',
 ];

@@ -212,6 +212,67 @@ describe('tensim gate', () => {
     );
     await refused({}, /measure gaussian, this gate tensor/, '--measure', 'tensor');
     await refused({}, /input law standard, this gate sigma=2/, '--input', 'sigma=2');
+    await refused({}, /method exact, this gate closure/, '--method', 'closure');
+    await refused({}, /method exact, this gate sampled/, '--method', 'sampled');
+    await refused({}, /dtype float64, this gate float32/, '--dtype', 'float32');
+    const of = (changes: object) => ({ comparison: { ...baseline.comparison, ...changes } });
+    await refused(of({ exact: false }), /exactness false, this gate true/);
+    await refused(of({ method: undefined }), /does not say how it was made/);
+    await refused(of({ method: 'sampled' }), /does not say how it was sampled/);
+    await refused(of({ similarity: 1.5 }), /similarity of the baseline is 1\.5/);
+    await refused(
+      { reference: undefined, ...of({ normB: 2 * baseline.comparison.normB }) },
+      /another reference, of norm/,
+    );
+  });
+
+  describe('compares the input law of a baseline by its content', () => {
+    const law = (name: string, mean: number, cov?: number) =>
+      fileIn(
+        root,
+        name,
+        JSON.stringify({
+          mean: new Array(64).fill(mean),
+          ...(cov !== undefined && {
+            cov: Array.from({ length: 64 }, (_, i) => Object.assign(new Array(64).fill(0), { [i]: cov })),
+          }),
+        }),
+      );
+    const madeWith = async (name: string, input: string, change: (comparison: object) => object = (same) => same) => {
+      const { stdout } = await tensim([...FAILING, '--format', 'json', '--input', input]);
+      const baseline = JSON.parse(stdout);
+      return fileIn(root, name, JSON.stringify({ ...baseline, comparison: change(baseline.comparison) }));
+    };
+    const gated = (baseline: string, input: string) => tensim([...PASSING, '--baseline', baseline, '--input', input]);
+
+    test('not by the name of its file', async () => {
+      const baseline = await madeWith('by_name.json', law('law.json', 0, 2));
+      expect((await gated(baseline, law('renamed.json', 0, 2))).code).toBe(0);
+      const { code, stderr } = await gated(baseline, law('law.json', 3, 2));
+      expect(code).toBe(2);
+      expect(stderr).toMatch(/other numbers in its input law law\.json/);
+      expect((await gated(baseline, law('other.json', 0, 3))).stderr).toMatch(/input law law\.json, this gate other/);
+    });
+
+    test('whichever way it is written', async () => {
+      const standard = await madeWith('standard.json', law('zero.json', 0));
+      for (const input of ['standard', 'sigma=1', law('identity.json', 0, 1)]) {
+        expect((await gated(standard, input)).code).toBe(0);
+      }
+      const scaled = await madeWith('scaled.json', law('scaled.json', 0, 4));
+      expect((await gated(scaled, 'sigma=2')).code).toBe(0);
+      expect((await gated(scaled, 'standard')).code).toBe(2);
+    });
+
+    test('and takes the name only where it says everything, in files that have no more', async () => {
+      const older = ({ inputDigest: _, ...rest }: { inputDigest?: unknown }) => rest;
+      expect((await gated(await madeWith('old.json', 'sigma=2', older), 'sigma=2')).code).toBe(0);
+      expect((await gated(await madeWith('old.json', 'onehot', older), 'onehot')).code).toBe(0);
+      const file = law('law.json', 0.5);
+      const { code, stderr } = await gated(await madeWith('old.json', file, older), file);
+      expect(code).toBe(2);
+      expect(stderr).toMatch(/input law law\.json and does not say what that held/);
+    });
   });
 
   test('refuses bad usage', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createModel } from '../../lib/model/create.js';
+import type { Model } from '../../lib/model/model.js';
 import { compareJson, matrixJson, matrixJsonText } from '../../lib/report/json.js';
 import { compareText, matrixText } from '../../lib/report/text.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
@@ -81,6 +82,11 @@ describe.each(availableBackends)('behavioural on %s', (backend) => {
   test('a matrix holds the same for every pair, 1 on the diagonal and symmetric to the bit', async () => {
     const { a, b, inputs } = pair(5);
     const options = { measure: 'behavioural', inputs: { values: inputs, name: 'sequences' }, backend } as const;
+    const digestOf = async (values: number[][]) =>
+      (await similarity(a, b, { ...options, inputs: { values, name: 'sequences' } })).inputDigest;
+    expect(await digestOf(inputs)).toMatch(/^[0-9a-f]{64}$/);
+    expect(await digestOf(inputs.map((row) => [...row]))).toBe(await digestOf(inputs));
+    expect(await digestOf([...inputs].reverse())).not.toBe(await digestOf(inputs));
     const matrix = await similarityMatrix([a, b, a], options);
     const two = await similarity(a, b, options);
     expect(matrix.input).toBe('sequences');
@@ -119,6 +125,27 @@ describe.each(availableBackends)('behavioural on %s', (backend) => {
     expect(compareJson(flat)).toMatchObject({ behaviour: { inputs: 5, agreement: null, cka: null } });
   });
 
+  test.each([0, 1e3, 1e4, 1e5, 1e6])(
+    'a constant of %s leaves what outputs vary by alone, in float32 too',
+    async (constant) => {
+      const draw = random(12);
+      const make = () => {
+        const layer = randomLinear(draw, 3, 4, false);
+        return modelOf([{ ...layer, bias: tensor([constant, constant, constant], [3]) }]);
+      };
+      const [a, b] = [make(), make()];
+      const inputs = randomTensor(draw, 200, 4);
+      const of = (dtype: 'float64' | 'float32') => similarity(a, b, { measure: 'behavioural', inputs, backend, dtype });
+      const [double, single] = [await of('float64'), await of('float32')];
+      const plain = (model: Model) => modelOf(model.layers.map((layer) => ({ ...layer, bias: undefined })) as never);
+      const without = await similarity(plain(a), plain(b), { measure: 'behavioural', inputs, backend });
+      expect(single.behaviour!.cka).toBeCloseTo(double.behaviour!.cka!, 6);
+      expect(double.behaviour!.cka).toBeCloseTo(without.behaviour!.cka!, 6);
+      expect(single.behaviour!.agreement).toBe(double.behaviour!.agreement);
+      expect(single.similarity).toBeCloseTo(double.similarity, 5);
+    },
+  );
+
   test('outputs that are zero on an input count for neither model; always zero is an error', async () => {
     const identity = modelOf([{ type: 'linear', weight: tensor([1, 0, 0, 1], [2, 2]) }]);
     const first = modelOf([{ type: 'linear', weight: tensor([1, 0, 0, 0], [2, 2]) }]);
@@ -133,9 +160,16 @@ describe.each(availableBackends)('behavioural on %s', (backend) => {
 
   test('outputs beyond the range of numbers are refused by the name of the model', async () => {
     const large = modelOf([randomBlock(random(1), { inputs: 2, hidden: 2, outputs: 2 })], 'large');
-    const inputs = tensor([1e200, 1e200], [1, 2]);
+    const inputs = tensor([1e200, 1e200, 1, 1], [2, 2]);
     const compared = similarity(large, large, { measure: 'behavioural', inputs, backend });
     await expect(compared).rejects.toMatchObject({ code: 'NOT_FINITE', message: expect.stringContaining('"large"') });
+    // Inputs that are all so large are in range in units of their own.
+    const alike = tensor([1e200, 2e200, 2e200, 1e200], [2, 2]);
+    const small = tensor([1, 2, 2, 1], [2, 2]);
+    const other = modelOf([randomBlock(random(2), { inputs: 2, hidden: 2, outputs: 2 })], 'other');
+    const found = await similarity(large, other, { measure: 'behavioural', inputs: alike, backend });
+    const plain = await similarity(large, other, { measure: 'behavioural', inputs: small, backend });
+    expect(found.similarity).toBeCloseTo(plain.similarity, 12);
   });
 });
 

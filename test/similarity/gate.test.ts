@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { loadModel } from '../../lib/model/load.js';
 import { type GateLimits, gate, type Judged, type JudgedSlice, judge } from '../../lib/similarity/gate.js';
+import { digestOfName } from '../../lib/similarity/input_digest.js';
 import { INTERVAL } from '../../lib/similarity/sampled/jackknife.js';
+import type { InputLaw } from '../../lib/similarity/types.js';
 import { step } from '../cli/run.js';
 
 const { NaN: nan, POSITIVE_INFINITY: infinite } = Number;
@@ -81,6 +83,36 @@ describe('a gate', () => {
     expect(judge(comparison, limits).outcome).toBe(outcome);
   });
 
+  it.each([2, -2, 1 + 1e-9])('does not judge a similarity of %s', (impossible) => {
+    for (const [comparison, limits] of [
+      [exact(impossible), {}],
+      [exact(1, [1, impossible]), {}],
+      [exact(1), { baseline: exact(impossible) }],
+      [exact(1), { baseline: exact(1, [impossible]) }],
+    ] as const) {
+      expect(() => judge(comparison, limits)).toThrow(
+        expect.objectContaining({ code: 'INVALID_ARGUMENT', hint: expect.stringContaining('from -1 to 1') }),
+      );
+    }
+  });
+
+  it('does not hold comparisons of two kinds against each other', () => {
+    const made = { measure: 'gaussian', method: 'exact', exact: true, dtype: 'float64', input: 'standard' } as const;
+    for (const [part, value] of [
+      ['measure', 'tensor'],
+      ['method', 'closure'],
+      ['exact', false],
+      ['dtype', 'float32'],
+      ['input', 'onehot'],
+      ['inputDigest', '0'.repeat(64)],
+    ] as const) {
+      const baseline = { ...exact(1), ...made, [part]: value };
+      expect(() => judge({ ...exact(1), ...made, inputDigest: digestOfName('standard')! }, { baseline })).toThrow(
+        expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+      );
+    }
+  });
+
   it('names the worst output, an undefined one before all', () => {
     expect(judge(exact(1, [0.97, 0.91, 1]), {}).worst).toMatchObject({ name: '1', similarity: 0.91 });
     expect(judge(exact(1, [0.97, null, -1]), {}).worst).toMatchObject({ name: '1', similarity: null });
@@ -127,6 +159,23 @@ describe('a gate', () => {
       code: 'INVALID_ARGUMENT',
       message: expect.stringContaining('measure gaussian'),
     });
+    await expect(gate(candidate, reference, { baseline: comparison, method: 'closure' })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('method exact, this gate closure'),
+    });
+    await expect(gate(candidate, candidate, { baseline: comparison })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('another reference'),
+    });
+    const named = (mean: number) => ({ mean: new Array(64).fill(mean), name: 'digits' });
+    const under = await gate(candidate, reference, { input: named(0.5) });
+    const held = (input: InputLaw) =>
+      gate(candidate, reference, { min: -1, minOutput: -1, input, baseline: under.comparison });
+    await expect(held({ ...named(0.5), name: 'the same' })).resolves.toMatchObject({ outcome: 'pass' });
+    await expect(held(named(0.25))).rejects.toMatchObject({
+      message: expect.stringContaining('other numbers in its input law'),
+    });
+    await expect(held({ ...named(0.25), name: 'standard' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     await expect(gate(candidate, reference, { perOutput: false } as never)).resolves.toMatchObject({ outcome: 'fail' });
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { mapLayer } from '../../lib/model/layer.js';
-import type { Layer } from '../../lib/model/model.js';
+import type { Layer, Model } from '../../lib/model/model.js';
 import { compareJson, matrixJson, matrixJsonText } from '../../lib/report/json.js';
 import { compareText } from '../../lib/report/text.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
@@ -111,6 +111,39 @@ describe.each(availableBackends)('powers of two in the weights on %s', (backend)
         }
       }
     });
+  });
+});
+
+describe.each(availableBackends)('the baselines on %s', (backend) => {
+  it.each([-900, 900])('do not depend on a power of two in all weights, 2^%s', async (exponent) => {
+    const draw = random(8);
+    const chains = [0, 1].map(() => [randomLinear(draw, 3, 4), block(draw, 5, true), randomLinear(draw, 2, 3)]);
+    const scaled = (chain: readonly Layer[]) => {
+      const part = (tensor: Tensor) => ({ ...tensor, data: tensor.data.map((value) => value * 2 ** exponent) });
+      return sequenceModel(
+        1,
+        chain.map((layer) => mapLayer(layer, part) as Layer),
+      );
+    };
+    const inputs = { data: Float64Array.from({ length: 80 }, () => draw.normal()), shape: [20, 4] };
+    for (const dtype of ['float64', 'float32'] as const) {
+      const weights = { backend, dtype, measure: 'weights', perOutput: true } as const;
+      const [a, b] = chains.map((chain) => sequenceModel(1, chain));
+      const [plain, found] = [
+        await similarity(a, b, weights),
+        await similarity(scaled(chains[0]), scaled(chains[1]), weights),
+      ];
+      expect(found.similarity).toBe(plain.similarity);
+      expect(found.perOutput!.map((slice) => slice.similarity)).toEqual(plain.perOutput!.map((s) => s.similarity));
+      const behavioural = { backend, dtype, measure: 'behavioural', inputs } as const;
+      // The last layer's weights alone: its factor is one of all outputs.
+      const faded = chains.map((chain) =>
+        sequenceModel(1, [...chain.slice(0, 2), (scaled(chain.slice(2)) as Model).layers[0]]),
+      );
+      const [before, after] = [await similarity(a, b, behavioural), await similarity(faded[0], faded[1], behavioural)];
+      expect(after.similarity).toBe(before.similarity);
+      expect(after.behaviour).toEqual(before.behaviour);
+    }
   });
 });
 

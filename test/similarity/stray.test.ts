@@ -3,6 +3,7 @@ import { summarize } from '../../lib/report/summary.js';
 import { strays } from '../../lib/similarity/stray.js';
 import type { Matrix } from '../../lib/similarity/types.js';
 import { golden, matrixOf, symmetric } from '../report/helpers.js';
+import { random } from '../support/random.js';
 
 const RUNS = ['digits-backdoor', 'digits-forgetting', 'grokking'] as const;
 
@@ -55,6 +56,15 @@ describe('a checkpoint out of place', () => {
     const turn = (k: number) => (k < 6 ? k : 12 - k);
     const back = symmetric(12, (i, j) => Math.cos(0.1 * Math.hypot(turn(i) - turn(j), i < 6 === j < 6 ? 0 : 1)));
     expect(strays(back)).toEqual([]);
+  });
+
+  it('is not where the numbers do not tell', () => {
+    const draw = random(5);
+    const noise = symmetric(12, (i, j) => (i === j ? 1 : 1 - 1e-7 * draw.uniform()));
+    expect(strays(noise).length).toBeGreaterThan(0);
+    expect(strays(noise, 1e-6)).toEqual([]);
+    expect(strays(reordered(straight(12), swapped(12, 3, 9)), 1e-6)).toHaveLength(2);
+    expect(strays(reordered(straight(12), swapped(12, 3, 9)), 0.1)).toEqual([]);
   });
 
   it('needs four models, and passes over undefined similarities', () => {

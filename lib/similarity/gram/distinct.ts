@@ -41,21 +41,21 @@ async function sameIdentity(a: Member, b: Member): Promise<boolean> {
   return (a.known ?? (await a.identity())) === (b.known ?? (await b.identity()));
 }
 
-/**
- * Numbers the same models anew: by group, and within a group by the digest of the file, if all have one. So the numbers, and with
- * them which of two models is the row, do not depend on the order of the files.
- */
-export function inOrder({ members, numbers }: Distinct, group: (number: number) => number = () => 0): Distinct {
-  const digests = members.map(digestOf);
-  const sorted = digests.every((digest) => digest !== undefined);
-  const order = [...members.keys()].sort((a, b) => {
-    const byGroup = group(a) - group(b);
-    if (byGroup !== 0 || !sorted || digests[a] === digests[b]) return byGroup || a - b;
-    return digests[a]! < digests[b]! ? -1 : 1;
-  });
+/** Models numbered, with the place of each number in the order of `ranks`. */
+export interface Ranked extends Distinct {
+  readonly rank: Int32Array;
+}
+
+/** Numbers the same models anew: by group, and within a group by rank. */
+export function inOrder({ members, numbers, rank }: Ranked, group: (number: number) => number = () => 0): Ranked {
+  const order = [...members.keys()].sort((a, b) => group(a) - group(b) || rank[a] - rank[b]);
   const places = new Int32Array(order.length);
   for (const [place, number] of order.entries()) places[number] = place;
-  return { members: order.map((number) => members[number]), numbers: numbers.map((number) => places[number]) };
+  return {
+    members: order.map((number) => members[number]),
+    numbers: numbers.map((number) => places[number]),
+    rank: Int32Array.from(order, (number) => rank[number]),
+  };
 }
 
 /** The labels of models that are equal, a list for each model that was given more than once under different labels. */

@@ -7,6 +7,7 @@ import type { Sources } from '../sources.js';
 import type { FinishedTile } from '../types.js';
 import type { Cells } from './cells.js';
 import { checkNorm, checkProduct, type GramSettings, isProduct, jobControl, type Report, reporter } from './control.js';
+import { oriented } from './orientation.js';
 import { type PairSet, pairCount } from './pairs.js';
 import { Residents } from './residents.js';
 import { type Extents, type Job, jobPairs, jobs } from './schedule.js';
@@ -22,6 +23,8 @@ export interface Ledger {
 export interface GramRun {
   /** By number. */
   readonly members: readonly Member[];
+  /** Of two models the one of lower rank is the row of their product: see `ranks`. Default: their numbers. */
+  readonly rank?: Int32Array | undefined;
   readonly sources: Sources;
   readonly pairs: PairSet;
   /** Takes the results. */
@@ -59,11 +62,18 @@ export async function gramMatrix(run: GramRun, settings: GramSettings): Promise<
     if (missing === 0) progress('compare', total, total);
     else {
       const extents = await makeRoom(run, needed, residents, count, settings);
-      await compute(run, jobs(pairs, extents, ledger?.knows), residents, count, settings);
+      await compute(run, orientedJobs(run, extents), residents, count, settings);
     }
     return { reused: total - missing, prepared: residents.prepared };
   } finally {
     await residents.dispose();
+  }
+}
+
+function* orientedJobs({ pairs, rank, ledger }: GramRun, extents: Extents): Generator<Job> {
+  for (const job of jobs(pairs, extents, ledger?.knows)) {
+    if (rank === undefined) yield job;
+    else yield* oriented(job, rank);
   }
 }
 

@@ -2,7 +2,7 @@ import type { PairSet } from './pairs.js';
 
 /** What a backend computes in one call: all products of rows with columns, or, where these are the same, those of i ≤ j. */
 export interface Job {
-  /** Models by number, ascending. */
+  /** Models by number. */
   readonly rows: readonly number[];
   readonly columns: readonly number[];
   readonly symmetric: boolean;

@@ -108,12 +108,12 @@ export interface StateLedger extends Ledger {
  * Opens a state file for a run, and puts what it has into the cells. A product counts only for the same setting, and if the same of
  * the two models was the row: so the result is, to the bit, what it would have been without the file.
  *
- * @param identities of the models by number.
+ * @param models their identities and ranks, by number.
  */
 export async function openLedger(
   path: string,
   setting: Setting,
-  identities: readonly string[],
+  { identities, rank }: { readonly identities: readonly string[]; readonly rank: Int32Array },
   cells: Cells,
   signal: AbortSignal | undefined,
 ): Promise<StateLedger> {
@@ -122,7 +122,7 @@ export async function openLedger(
   const numbers = new Map(identities.map((identity, number) => [identity, number]));
   const known = new Uint8Array(Math.ceil(count ** 2 / 8));
   const note = (i: number, j: number) => {
-    const bit = i * count + j;
+    const bit = Math.min(i, j) * count + Math.max(i, j);
     known[bit >> 3] |= 1 << (bit & 7);
   };
   const text = settingText(setting);
@@ -134,7 +134,7 @@ export async function openLedger(
       if (i === undefined) continue;
       for (let c = job.symmetric ? r : 0; c < job.columns.length; c++) {
         const j = own(job.columns[c]);
-        if (j === undefined || i > j) continue;
+        if (j === undefined || rank[i] > rank[j]) continue;
         cells.set(i, j, tile, r * job.columns.length + c);
         note(i, j);
       }
