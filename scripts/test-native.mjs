@@ -3,6 +3,7 @@
 //   test-native.mjs                        as released
 //   test-native.mjs --sanitize=address,undefined
 //   test-native.mjs --sanitize=thread
+//   test-native.mjs --sanitize=thread --long      all shapes of the slow tests, many minutes
 //
 // Each kind has its own folder under build/, so that repeated runs are incremental.
 
@@ -15,8 +16,10 @@ import { onPath, root } from './toolchain.mjs';
 const sanitize = process.argv.find((word) => word.startsWith('--sanitize='))?.slice('--sanitize='.length) ?? '';
 const folder = join(root, 'build', `native-tests${sanitize && `-${sanitize.replace(',', '-')}`}`);
 
-function run(program, args) {
-  const { status, error } = spawnSync(program, args, { cwd: root, stdio: 'inherit' });
+const long = process.argv.includes('--long');
+
+function run(program, args, env = process.env) {
+  const { status, error } = spawnSync(program, args, { cwd: root, stdio: 'inherit', env });
   if (error) console.error(error.message);
   if (status !== 0) process.exit(status ?? 1);
 }
@@ -50,4 +53,4 @@ const options = ['-DTENSIM_ADDON=OFF', '-DTENSIM_NATIVE_TESTS=ON', `-DTENSIM_SAN
 run('cmake', ['-S', root, '-B', folder, ...generator, ...options]);
 run('cmake', ['--build', folder, '--parallel', String(availableParallelism())]);
 checkInstructionSetObjects();
-run(join(folder, 'tensim_native_tests'), []);
+run(join(folder, 'tensim_native_tests'), [], { ...process.env, ...(long && { TENSIM_TESTS_LONG: '1' }) });

@@ -17,7 +17,8 @@ import type { ContractionPlan } from './plan.js';
 export interface CompiledContraction {
   readonly path: PathInfo;
   /**
-   * Contracts operands of the shapes it was compiled for, constants left out. Any strides do.
+   * Contracts operands of the shapes it was compiled for, constants left out. Any strides do. Operands are not copied: leave them unchanged
+   * until the promise settles.
    *
    * @throws TensimError `SHAPE_MISMATCH` for other shapes or another number of operands; the reason of an abort.
    */

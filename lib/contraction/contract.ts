@@ -23,6 +23,8 @@ import type { PathInfo } from './path_info.js';
  *
  * With `stripExponent` the result is a `ScaledTensor`: true values are data · 2^exponent, and no intermediate overflows.
  *
+ * Operands are not copied: leave them unchanged until the promise settles.
+ *
  * @throws TensimError `INVALID_EQUATION` or `SHAPE_MISMATCH`, quoting the equation and marking the place; `INVALID_ARGUMENT`
  *   for options and paths that cannot be; `MEMORY_LIMIT` with the numbers, before anything is allocated. An abort rejects
  *   with the signal's reason.
@@ -91,6 +93,8 @@ export function contractionPath(
  *
  *     const layer = compileContraction('bi,oi,op->bp', shapes, { constants: { 1: w1, 2: w2 } });
  *     const y = await layer.run([x]);          // w1 and w2 are multiplied at the first run only, if that pays
+ *
+ * Constants are not copied: leave them unchanged as long as it is used.
  *
  * @throws as `contract`.
  */

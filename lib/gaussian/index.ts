@@ -3,6 +3,8 @@
  *
  *     import { gaussian } from 'tensim';
  *     await gaussian.moment([0, 0, 1, 1], [0, 0], [[1, 0.5], [0.5, 1]]);   // E x₀² x₁² = 1.5
+ *
+ * All arguments are copied when a function is called.
  */
 export type { MatrixInput, VectorInput } from './arguments.js';
 export { type BilinearForm, bilinearForms } from './bilinear_forms.js';

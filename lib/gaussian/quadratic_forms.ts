@@ -65,22 +65,23 @@ export async function quadraticForms(
   const work = count * 2 ** (count - 2) * (size ** 3 + 2 * size ** 2) + 3 ** count;
   refuseTooManyFactors(count, work, 8 * 2 ** (count - 1) * (size ** 2 + size + 4));
   const pacer = new Pacer(options.signal);
+  // Copied, all before the first pause: what becomes of the arrays then changes nothing.
+  const read = forms.map((form, i) => readForm(form, i, size));
   const centred: Centred[] = [];
-  for (const [i, form] of forms.entries()) centred.push(await centre(form, i, law.mean, law.cov.data, pacer));
+  for (const form of read) centred.push(await centre(form, law.mean, law.cov.data, pacer));
   const moments = await momentsOfCumulants(await cumulants(centred, size, pacer), pacer);
   return inRange(moments[moments.length - 1], 'the expected product');
 }
 
-/** Moves the origin to the mean: a → a + 2 A μ, e → e + a·μ + μᵀ A μ. */
-async function centre(
-  form: QuadraticForm | MatrixInput,
-  index: number,
-  mean: Float64Array,
-  cov: Float64Array,
-  pacer: Pacer,
-): Promise<Centred> {
+/** xᵀ A x + a·x + e, with A symmetric. */
+interface ReadForm {
+  readonly matrix: Float64Array;
+  readonly linear: Float64Array;
+  readonly constant: number;
+}
+
+function readForm(form: QuadraticForm | MatrixInput, index: number, size: number): ReadForm {
   const { quadratic, linear: given, constant = 0 } = partsOf(form, index);
-  const size = mean.length;
   const matrix =
     quadratic === undefined
       ? new Float64Array(size * size)
@@ -90,6 +91,17 @@ async function centre(
   if (typeof constant !== 'number' || !Number.isFinite(constant)) {
     throw new TensimError('NOT_FINITE', `the constant of form ${index} is ${String(constant)}`);
   }
+  return { matrix, linear, constant };
+}
+
+/** Moves the origin to the mean: a → a + 2 A μ, e → e + a·μ + μᵀ A μ. */
+async function centre(
+  { matrix, linear, constant }: ReadForm,
+  mean: Float64Array,
+  cov: Float64Array,
+  pacer: Pacer,
+): Promise<Centred> {
+  const size = mean.length;
   let value = constant;
   const shifted = linear.slice();
   for (let i = 0; i < size; i++) {

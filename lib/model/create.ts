@@ -26,7 +26,8 @@ export interface ModelDefinition {
 }
 
 /**
- * A model from arrays: checked, strided tensors copied to contiguous ones (others are not copied), deeply frozen.
+ * A model from arrays: checked, strided tensors copied to contiguous ones (others are not copied, and must not change as long as
+ * the model is used), deeply frozen.
  * @throws TensimError `SHAPE_MISMATCH` naming the layer (counted from 1) and the tensors that do not fit; `NOT_FINITE` naming
  * the tensor and the element; `UNSUPPORTED_LAYER` for an unknown layer type; `INVALID_ARGUMENT` for what is no layer at all.
  */

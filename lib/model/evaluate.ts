@@ -25,6 +25,8 @@ const KNOWN = ['dtype', 'backend', 'threads', 'signal', 'onProgress'];
  *     const logits = await evaluate(model, tensor(images, [100, 784]));          // (100, 10)
  *     const next = await evaluate(tokenModel, [[3, 1, 4, 1], [5, 9, 2, 6]]);      // (2, 4, vocabulary)
  *
+ * Weights and inputs are not copied: leave them unchanged until the promise settles.
+ *
  * @returns the leading axes of the inputs, then the outputs. Numbers beyond the range of the dtype come out infinite or NaN.
  * @throws TensimError (rejects) `SHAPE_MISMATCH` for inputs of another size than the model's, `INVALID_ARGUMENT` for a token that
  * is none, `UNSUPPORTED_LAYER` for tokens given to a model without an embedding, `BACKEND_UNAVAILABLE`; the signal's reason.

@@ -79,6 +79,8 @@ export interface GateResult extends Verdict {
  *
  *     const { outcome, worst } = await gate(candidate, released, { min: 0.99 });
  *
+ * As for `similarity`, nothing that is given may change until the promise settles.
+ *
  * @throws TensimError (rejects) as `similarity`; `INVALID_ARGUMENT` for limits that are none, and for a baseline that was made in another way,
  * by name of what differs. No error is a pass.
  */

@@ -34,6 +34,8 @@ type SquareOptions = Omit<MatrixOptions, 'rows' | 'columns' | 'reference'>;
  *     const { cosine, direction } = await similarityMatrix(checkpoints, { perOutput: true });
  *     const { cosine } = await similarityMatrix(paths, { reference: 'step_00000', memoryLimit: '512MiB' });
  *
+ * Models, inputs and the law are read when their turn comes: leave them unchanged until the promise settles.
+ *
  * @throws TensimError (rejects) as `similarity` and `loadModel`; `INVALID_ARGUMENT` without models, and for options that exclude each
  * other; `MEMORY_LIMIT` if not even two models fit; `INVALID_FILE` for a state file that is none.
  */

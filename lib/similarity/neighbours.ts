@@ -12,14 +12,19 @@ export interface Neighbour {
  * undefined.
  *
  * @param cosine similarities, N×N.
- * @param count how many at most; default: all.
- * @throws TensimError `INVALID_ARGUMENT` if there is no such model.
+ * @param count how many at most, a whole number; default: all.
+ * @throws TensimError `INVALID_ARGUMENT` if there is no such model, or for a count that is none.
  */
-export function nearestNeighbours(cosine: Matrix, index: number, count = Number.POSITIVE_INFINITY): Neighbour[] {
-  const row = cosine[index];
+export function nearestNeighbours(cosine: Matrix, index: number, count?: number): Neighbour[] {
+  const row = Number.isSafeInteger(index) ? cosine[index] : undefined;
   if (row === undefined) {
     throw new TensimError('INVALID_ARGUMENT', `there is no model ${String(index)}`, {
       hint: `Models are numbered from 0 to ${cosine.length - 1}`,
+    });
+  }
+  if (count !== undefined && !(Number.isSafeInteger(count) && count >= 0)) {
+    throw new TensimError('INVALID_ARGUMENT', `${String(count)} is no number of neighbours`, {
+      hint: 'Give a whole number from 0, or leave it out for all',
     });
   }
   return Array.from(row, (similarity, i) => ({ index: i, similarity }))

@@ -40,7 +40,7 @@ export interface SegmentationOptions {
  * over the last phase, exactly and in time O(k N²): the change points of a kernel (Harchaoui and Cappé, 2007). A cut whose two sides have
  * their means within the resolution of the numbers is none: equal models are one phase, however many are asked for.
  *
- * @param cosine similarities of every pair, N×N.
+ * @param cosine similarities of every pair, N×N; read, not copied, until the promise settles.
  * @throws TensimError (rejects) `INVALID_ARGUMENT` for no models, more phases than models, or a share or resolution that is none; `NOT_FINITE` where
  * a similarity is undefined.
  */

@@ -19,6 +19,8 @@ import type { PairDifference, SimilarityOptions, SimilarityResult } from './type
  *
  *     const { similarity, distance } = await similarity(a, b, { measure: 'gaussian', input: { sigma: 2 } });
  *
+ * Weights, inputs and the law are not copied: leave them unchanged until the promise settles.
+ *
  * @throws TensimError (rejects) `SHAPE_MISMATCH` for models of different sizes, `UNSUPPORTED_LAYER` where the method asked
  * for does not apply, `ZERO_NORM` for a model that is zero, `NOT_FINITE` if an inner product leaves the range of numbers, `INVALID_COVARIANCE`,
  * `INVALID_ARGUMENT`, `BACKEND_UNAVAILABLE`; the signal's reason if it is aborted.

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <random>
 #include <sstream>
@@ -47,6 +48,16 @@ inline void check(bool holds, const std::string& what, const char* file, int lin
   ::tensim::test::check(std::abs((found) - (wanted)) <= (tolerance) * (scale),                                    \
                         #found " = " + std::to_string(found) + " instead of " + std::to_string(wanted), __FILE__, \
                         __LINE__)
+
+// Whether to go through all shapes of the slow tests. Under a sanitizer one of each kind is enough to find what it looks for, and takes
+// minutes less; `npm run test:native -- --sanitize=… --long` has all.
+inline bool thorough() {
+#ifdef TENSIM_SANITIZED
+  return std::getenv("TENSIM_TESTS_LONG") != nullptr;
+#else
+  return true;
+#endif
+}
 
 // Runs a test body once per instruction set of this machine, on one thread and on three.
 inline void on_every_kernel(const std::function<void(const Context&)>& body) {

@@ -114,8 +114,10 @@ void check_against_cpu(std::size_t inputs, std::size_t units, std::size_t output
 
 TEST(cuda_tiles_agree_with_those_of_the_cpu) {
   // Not one input alone: its form is a single sum of numbers that cancel.
-  for (std::size_t inputs : {3u, 16u, 37u}) {
-    for (std::size_t units : {1u, 32u, 50u}) {
+  for (std::size_t inputs : {3u, 37u, 16u}) {
+    if (inputs == 16 && !thorough()) continue;
+    for (std::size_t units : {1u, 50u, 32u}) {
+      if (units == 32 && !thorough()) continue;
       for (bool biased : {false, true}) {
         check_against_cpu<double>(inputs, units, 1 + units % 4, biased, 1e-13);
         check_against_cpu<float>(inputs, units, 1 + units % 4, biased, 1e-5);
@@ -225,8 +227,8 @@ void check_bits(Route route) {
 
 TEST(cuda_tiles_do_not_depend_on_the_order_of_threads_nor_on_other_models_nor_on_what_shares_a_launch) {
   for (Route route : {Route::kFactor, Route::kDense}) {
-    check_bits<double>(route);
-    check_bits<float>(route);
+    if (thorough() || route == Route::kFactor) check_bits<double>(route);
+    if (thorough() || route == Route::kDense) check_bits<float>(route);
   }
 }
 

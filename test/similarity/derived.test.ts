@@ -45,6 +45,15 @@ describe('nearest neighbours', () => {
     expect(nearestNeighbours([Float64Array.of(1)], 0)).toEqual([]);
   });
 
+  it('are counted in whole numbers', () => {
+    expect(nearestNeighbours(matrix, 0, 0)).toEqual([]);
+    expect(nearestNeighbours(matrix, 0, 9)).toHaveLength(3);
+    for (const count of [-1, 1.5, nan, Number.POSITIVE_INFINITY, '1' as never])
+      expect(() => nearestNeighbours(matrix, 0, count)).toThrow(
+        expect.objectContaining({ code: 'INVALID_ARGUMENT', hint: expect.stringContaining('whole number') }),
+      );
+  });
+
   it('need a model that is there', () => {
     for (const index of [-1, 5, 0.5])
       expect(() => nearestNeighbours(matrix, index)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));

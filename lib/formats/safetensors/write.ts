@@ -15,7 +15,8 @@ type Metadata = Readonly<Record<string, string>>;
 
 /**
  * Writes a safetensors file: tensors in the order given, the data aligned to eight bytes, strides resolved. The same input
- * gives the same bytes. The file appears under its name only when it is complete.
+ * gives the same bytes. The file appears under its name only when it is complete. Tensors are not copied: leave them unchanged until the promise
+ * settles.
  * @throws TensimError `INVALID_ARGUMENT` for names, metadata or paths that cannot be, `SHAPE_MISMATCH` for tensors that do
  * not fit their data, `NOT_FINITE` for a number beyond the range of `options.dtype`
  */

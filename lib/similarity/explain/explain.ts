@@ -36,6 +36,8 @@ const ROUNDING = 1e-12;
  *     const found = await explain(before, after);
  *     if (found.kind === 'forms') found.outputs[0].directions[0].vector; // what the output that changed most has learned
  *
+ * Neither weights nor the law are copied: leave them unchanged until the promise settles.
+ *
  * @throws TensimError (rejects) as `similarity`; `INVALID_ARGUMENT` for options that do not go with the models.
  */
 export async function explain(a: Model, b: Model, options: ExplainOptions = {}): Promise<Explanation> {
