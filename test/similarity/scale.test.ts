@@ -49,6 +49,20 @@ const KINDS: readonly [string, Kind][] = [
     },
   ],
   [
+    'blocks without D, and with dead units',
+    {
+      layers: (d) => {
+        const { down, ...products } = block(d, 3, true);
+        const dead = block(d, 5, false);
+        dead.left.data.fill(0, 0, 3);
+        dead.right.data.fill(0, 6, 9);
+        return [randomLinear(d, 3, 3), products, dead, randomLinear(d, 2, 3)];
+      },
+      options: [{}, CLOSURE, TENSOR],
+      most: 200,
+    },
+  ],
+  [
     'two blocks',
     {
       layers: (d) => [randomLinear(d, 3, 3), block(d, 4, true), block(d, 5, true), randomLinear(d, 2, 3)],

@@ -34,7 +34,8 @@ export function regauged(layers: readonly Layer[], draw: Random, most: number, o
     const last = i === layers.length - 1;
     const kept = layer.type !== 'linear' && layer.alpha !== 0;
     const start = from ?? new Array(inputsOf(layer)).fill(0);
-    const to = kept && !last ? start : Array.from({ length: width }, () => (last ? output : pick()));
+    const shared = layer.type === 'bilinear' && layer.down === undefined ? pick() : undefined;
+    const to = kept && !last ? start : Array.from({ length: width }, () => (last ? output : (shared ?? pick())));
     if (kept && last && output !== 0) throw new Error('a residual at the end leaves no choice of units');
     const result = rescale(layer, start, kept ? start : to, pick);
     from = kept ? start : to;
@@ -68,9 +69,9 @@ function linear({ type, weight, bias }: LinearLayer, into: readonly number[], to
 
 function bilinear(layer: BilinearLayer, into: readonly number[], to: readonly number[], pick: () => number): Layer {
   const { left, right, leftBias, rightBias, down, downBias } = layer;
+  if (down === undefined) return products(layer, into, to, [pick(), pick()]);
   const units = Array.from({ length: left.shape[0] }, () => [pick(), pick()] as const);
   const [u, v] = [units.map(([one]) => one), units.map(([, other]) => other)];
-  if (down === undefined) throw new Error('without D the units are the outputs');
   const back = units.map(([one, other]) => -one - other);
   return {
     ...layer,
@@ -80,6 +81,26 @@ function bilinear(layer: BilinearLayer, into: readonly number[], to: readonly nu
     ...(leftBias && { leftBias: scaled(leftBias, u) }),
     ...(rightBias && { rightBias: scaled(rightBias, v) }),
     ...(downBias && { downBias: scaled(downBias, to) }),
+  };
+}
+
+/** Without D the units are the outputs, and β takes up what they share. */
+function products(
+  layer: BilinearLayer,
+  into: readonly number[],
+  to: readonly number[],
+  [u, v]: readonly [number, number],
+): Layer {
+  const { left, right, leftBias, rightBias, downBias } = layer;
+  const all = (exponent: number) => to.map(() => exponent);
+  return {
+    ...layer,
+    left: scaled(left, all(u), into),
+    right: scaled(right, all(v), into),
+    beta: power(layer.beta, to[0] - u - v),
+    ...(leftBias && { leftBias: scaled(leftBias, all(u)) }),
+    ...(rightBias && { rightBias: scaled(rightBias, all(v)) }),
+    ...(downBias && { downBias: scaled(downBias, all(u + v)) }),
   };
 }
 

@@ -2,7 +2,8 @@ import type { WhitenedLaw } from '../../backend/backend.js';
 import type { Pacer } from '../../cooperate.js';
 import type { Layer } from '../../model/model.js';
 import { timesPower } from '../../tensor/power.js';
-import { type Choose, rescaleLaw, rescaleLayer } from './rescale.js';
+import { areNear, type Choose, rescaleLaw, rescaleLayer, shared } from './rescale.js';
+import { TO_ZERO } from './rows.js';
 import { inputLevels, type LayerLevels, layerLevels } from './stream.js';
 
 /** A chain under a law. */
@@ -55,13 +56,13 @@ export async function balance(chain: Chain, options: BalanceOptions, pacer: Pace
     return { ...chain, exponents: new Int32Array(last.length), levels: last };
   }
   const units = unitsOf(chain, streams, choose, options.fixedInput === true);
-  const wanted = apart ? Int32Array.from(last, choose) : uniform(last, choose);
+  const wanted = apart ? Int32Array.from(last, choose) : shared(last, choose);
   if (options.exponent !== undefined) wanted.fill(options.exponent);
   const own = hasResidual(layers.at(-1)) || layers.length === 0;
   if (!own) units[layers.length] = wanted;
   const balanced: Layer[] = [];
   for (const [i, layer] of layers.entries()) {
-    const between = { from: units[i], to: units[i + 1] };
+    const between = { from: withoutZeros(units[i], streams[i]), to: units[i + 1] };
     balanced.push(await rescaleLayer(layer, inner[i], between, choose, pacer));
   }
   const reached = units[layers.length];
@@ -108,7 +109,7 @@ function isCalm(
   choose: Choose,
 ): boolean {
   const calm = (levels: Float64Array) => {
-    for (let i = 0; i < levels.length; i++) if (choose(levels[i]) !== 0) return false;
+    for (let i = 0; i < levels.length; i++) if (choose(levels[i]) !== 0 || !Number.isFinite(levels[i])) return false;
     return true;
   };
   return (
@@ -116,6 +117,11 @@ function isCalm(
     inner.every((levels) => Object.values(levels.inner).every(calm)) &&
     layers.every((layer) => layer.type === 'linear' || choose(Math.log2(Math.abs(layer.beta))) === 0)
   );
+}
+
+/** What is applied to a feature that is always zero is set to zero. */
+function withoutZeros(units: Int32Array, levels: Float64Array): Int32Array {
+  return units.map((exponent, j) => (levels[j] === Number.NEGATIVE_INFINITY ? TO_ZERO : exponent));
 }
 
 /** Levels moved together until their squares add up to what was measured, over all features and positions. */
@@ -144,17 +150,18 @@ function unitsOf(
       return level;
     });
     const fixed = first === 0 && fixedInput;
-    const alike = first === 0 && law.factor === undefined;
-    const shared = fixed ? new Int32Array(most.length) : alike ? uniform(most, choose) : Int32Array.from(most, choose);
-    for (; first < end; first++) units.push(shared);
+    const alike = (first === 0 && law.factor === undefined) || (products(layers, first, end) && areNear(most));
+    const own = fixed ? new Int32Array(most.length) : alike ? shared(most, choose) : Int32Array.from(most, choose);
+    for (; first < end; first++) units.push(own);
   }
   return units;
 }
 
-/** The exponent that the largest needs, for all. */
-function uniform(levels: Float64Array, choose: Choose): Int32Array {
-  const most = levels.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-  return new Int32Array(levels.length).fill(choose(most));
+/** Whether one of the places from `first` to `end` − 1 is behind a block without D. */
+function products(layers: readonly Layer[], first: number, end: number): boolean {
+  return layers
+    .slice(Math.max(0, first - 1), end - 1)
+    .some((layer) => layer.type === 'bilinear' && layer.down === undefined);
 }
 
 function hasResidual(layer: Layer | undefined): boolean {

@@ -3,7 +3,7 @@ import type { Pacer } from '../../cooperate.js';
 import type { AttentionLayer, BilinearLayer, Layer, LinearLayer } from '../../model/model.js';
 import { timesPower } from '../../tensor/power.js';
 import type { Tensor } from '../../tensor/tensor.js';
-import { shifted } from './rows.js';
+import { shifted, TO_ZERO } from './rows.js';
 import type { LayerLevels } from './stream.js';
 
 /*
@@ -64,20 +64,42 @@ async function rescaleBilinear(
   pacer: Pacer,
 ): Promise<Layer> {
   const { leftBias, rightBias, downBias } = layer;
+  if (layer.down === undefined && isEven(to) && areNear(u) && areNear(v)) {
+    return rescaleProducts(layer, shared(u, choose), shared(v, choose), { from, to }, pacer);
+  }
   const [left, right] = [exponents(u, choose), exponents(v, choose)];
   const { factor, rest } = split(layer.beta, choose);
-  const units = left.map((exponent, h) => exponent + right[h] + factor);
-  const plain = layer.down === undefined && units.every((exponent, h) => exponent === to[h]);
-  const down = plain ? undefined : (layer.down ?? identity(units.length));
+  const units = left.map((exponent, h) => (isZero(u[h] + v[h]) ? TO_ZERO : exponent + right[h] + factor));
   return {
     ...layer,
-    beta: plain ? layer.beta : rest,
+    beta: rest,
     left: await shifted(layer.left, left, from, pacer),
     right: await shifted(layer.right, right, from, pacer),
     ...(leftBias && { leftBias: await shifted(leftBias, left, null, pacer) }),
     ...(rightBias && { rightBias: await shifted(rightBias, right, null, pacer) }),
-    ...(down && { down: await shifted(down, to, units, pacer) }),
-    ...(downBias && { downBias: await shifted(downBias, plain ? to : less(to, factor), null, pacer) }),
+    down: await shifted(layer.down ?? identity(units.length), to, units, pacer),
+    ...(downBias && { downBias: await shifted(downBias, less(to, factor), null, pacer) }),
+  };
+}
+
+/** A block without D, whose products are the outputs: one unit for all, which β takes up. */
+async function rescaleProducts(
+  layer: BilinearLayer,
+  left: Int32Array,
+  right: Int32Array,
+  { from, to }: Units,
+  pacer: Pacer,
+): Promise<Layer> {
+  const { leftBias, rightBias, downBias } = layer;
+  const products = left.map((exponent, h) => exponent + right[h]);
+  return {
+    ...layer,
+    beta: timesPower(layer.beta, products[0] - to[0]),
+    left: await shifted(layer.left, left, from, pacer),
+    right: await shifted(layer.right, right, from, pacer),
+    ...(leftBias && { leftBias: await shifted(leftBias, left, null, pacer) }),
+    ...(rightBias && { rightBias: await shifted(rightBias, right, null, pacer) }),
+    ...(downBias && { downBias: await shifted(downBias, products, null, pacer) }),
   };
 }
 
@@ -96,6 +118,7 @@ async function rescaleAttention(
   const size = v.length / heads;
   const mixed = values.map((exponent, row) => {
     const head = Math.floor(row / size);
+    if (isZero(v[row] + first.levels[head] + second.levels[head])) return TO_ZERO;
     return exponent + first.score[head] + second.score[head] + factor;
   });
   const rows = { q1: first.q, k1: first.k, q2: second.q, k2: second.k, v: values };
@@ -122,28 +145,50 @@ function scoreUnits(q: Float64Array, k: Float64Array, heads: number, rotary: boo
   const size = q.length / heads;
   const [rowsOfQ, rowsOfK] = [new Int32Array(q.length), new Int32Array(q.length)];
   const score = new Int32Array(heads);
+  const levels = new Float64Array(heads);
   const planes = rotary ? size / 2 : size;
   for (let head = 0; head < heads; head++) {
     const start = head * size;
     const rows = (plane: number) => (rotary ? [start + plane, start + plane + planes] : [start + plane]);
     const level = (of: Float64Array, plane: number) => Math.max(...rows(plane).map((row) => of[row]));
-    let most = 0;
-    for (let plane = 0; plane < planes; plane++) {
-      const product = choose(level(q, plane)) + choose(level(k, plane));
-      most = plane === 0 ? product : Math.max(most, product);
-    }
+    const all = Array.from({ length: planes }, (_, plane) => [level(q, plane), level(k, plane)] as const);
+    const alive = all.filter(([one, other]) => !isZero(one + other)).map(([one, other]) => choose(one) + choose(other));
+    const most = alive.length === 0 ? 0 : Math.max(...alive);
     score[head] = most;
-    for (let plane = 0; plane < planes; plane++) {
-      const own = choose(level(q, plane));
+    levels[head] = alive.length === 0 ? Number.NEGATIVE_INFINITY : 0;
+    for (const [plane, [one, other]] of all.entries()) {
+      const none = isZero(one + other);
       for (const row of rows(plane)) {
-        rowsOfQ[row] = own;
-        rowsOfK[row] = most - own;
+        rowsOfQ[row] = none ? TO_ZERO : choose(one);
+        rowsOfK[row] = none ? TO_ZERO : most - choose(one);
       }
     }
   }
-  return { q: rowsOfQ, k: rowsOfK, score };
+  return { q: rowsOfQ, k: rowsOfK, score, levels };
 }
 
+const isZero = (level: number) => level === Number.NEGATIVE_INFINITY;
+/** How far apart, in bits, levels may be that share a unit. */
+const NEAR = 16;
+
+/** Whether all that are not zero can have one unit. */
+export function areNear(levels: Float64Array): boolean {
+  let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const level of levels) {
+    if (level === Number.NEGATIVE_INFINITY) continue;
+    least = Math.min(least, level);
+    most = Math.max(most, level);
+  }
+  return !(most - least > NEAR);
+}
+
+/** The exponent that the largest needs, for all. */
+export function shared(levels: Float64Array, choose: Choose): Int32Array {
+  const most = levels.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  return new Int32Array(levels.length).fill(choose(most));
+}
+
+const isEven = (exponents: Int32Array) => exponents.every((exponent) => exponent === exponents[0]);
 const exponents = (levels: Float64Array, choose: Choose) => Int32Array.from(levels, choose);
 const less = (exponent: Int32Array, factor: number) => exponent.map((value) => value - factor);
 

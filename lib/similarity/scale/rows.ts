@@ -83,6 +83,12 @@ function farRowLevel(data: TensorData, start: number, levels: Float64Array): num
 }
 
 /**
+ * A shift by this much, either way, makes zero of any number: of what meets nothing but zeros. It may be of any size itself, and 0 · ∞ is no
+ * number.
+ */
+export const TO_ZERO = 1 << 14;
+
+/**
  * 2^(columnShift_j − rowShift_i) W_ij; the tensor itself where nothing changes. What is scaled is always float64, in which no element
  * that matters beside the others gets lost.
  * @param rowShift of length rows. @param columnShift of length columns, or null for none.
@@ -103,7 +109,8 @@ export async function shifted(
     const down = byRow === null ? 0 : byRow[i];
     for (let j = 0; j < columns; j++, at++) {
       const shift = (byColumn === null ? 0 : byColumn[j]) - down;
-      result[at] = shift === 0 ? data[at] : timesPower(data[at], shift);
+      if (shift === 0) result[at] = data[at];
+      else if (Math.abs(shift) < TO_ZERO / 2) result[at] = timesPower(data[at], shift);
     }
     if (pacer.due(4 * columns)) await pacer.pause();
   }
