@@ -2,6 +2,7 @@ import { selectBackend } from '../../backend/select.js';
 import { Pacer, throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { Model } from '../../model/model.js';
+import { NEAR } from '../difference/pair.js';
 import { type GaussianLaw, whiten } from '../law.js';
 import { checkModel } from '../members.js';
 import { asWhitened } from '../onehot.js';
@@ -19,8 +20,6 @@ import type { ExplainOptions, Explanation, FormExplanation } from './types.js';
 const DEFAULT_TOP = 4;
 /** Outputs that are given directions unless some are asked for. */
 const DEFAULT_OUTPUTS = 16;
-/** Differences below this part of the norms are rounding: two ways to write one function. */
-const ROUNDING = 1e-12;
 
 /**
  * Where two models differ, from their weights alone.
@@ -77,9 +76,10 @@ async function explainForms(
   checkOutputs(outputs, count);
   const engine: Engine = { backend: selectBackend(options.backend, 'one-block'), signal, threads };
   const compared = await similarity(a, b, { ...options, dtype: 'float64', onProgress: undefined });
+  const { similarity: value, fidelityError, relativeDistance, normA, normB } = compared;
   const { name, law: asked } = await whiten(input, inputs, signal);
   const law = await asWhitened(asked, new Pacer(signal));
-  const difference = await differenceOf([a, b], law, engine);
+  const difference = await differenceOf([a, b], fidelityError < NEAR, law, engine);
   // Every output is gone through once, and those with directions a second time.
   const steps = count + (outputs?.length ?? Math.min(count, DEFAULT_OUTPUTS));
   const report = onProgress && throttle((done, total) => onProgress({ phase: 'compare', done, total }));
@@ -91,10 +91,12 @@ async function explainForms(
       hint: 'The weights are too large: scale the models down',
     });
   }
-  const { similarity: value, normA, normB } = compared;
   const about = { kind: 'forms', a: a.label, b: b.label, similarity: value, normA, normB, inputs } as const;
   const how = { ...EXACT, input: name, backend: engine.backend.name };
-  if (distance <= ROUNDING * (normA + normB)) return { ...about, ...how, ...NOTHING, shares: new Float64Array(count) };
+  // Below the resolution there are two ways to write one function.
+  if (compared.distance <= compared.distanceResolution) {
+    return { ...about, ...how, ...NOTHING, shares: new Float64Array(count) };
+  }
 
   const space = await InputSpace.of(difference.basis, law, inputs, engine);
   const numbers = outputs ?? largest(squares, DEFAULT_OUTPUTS);
@@ -106,6 +108,8 @@ async function explainForms(
     ...about,
     ...how,
     distance,
+    fidelityError,
+    relativeDistance,
     shares: squares.map((square) => square / total(squares)),
     parts: partsOf(total(found.quadratic), total(found.linear), total(found.mean)),
     joint,
@@ -127,6 +131,8 @@ const EXACT = {
 /** What is left of a difference that is rounding. */
 const NOTHING = {
   distance: 0,
+  fidelityError: 0,
+  relativeDistance: 0,
   parts: { quadratic: 0, linear: 0, mean: 0 },
   joint: { directions: [], energy: new Float64Array(0) },
   outputs: [],
