@@ -175,6 +175,39 @@ describe.each(availableBackends)('nearly equal models on %s', (backend) => {
     expectClose(found.perOutput![1], exactly(layers, other, setting, 1));
   });
 
+  it.each(['float64', 'float32'] as const)('of weights in %s are at the length of their change', async (dtype) => {
+    const weights = Float64Array.of(1, -2, 3, 4);
+    const model = (data: Float64Array) => sequenceModel(1, [{ type: 'linear', weight: { data, shape: [2, 2] } }]);
+    const change = [3 * 2 ** -40, 4 * 2 ** -40, 0, 0];
+    const b = model(weights.map((value, i) => value + change[i]));
+    const found = await similarity(model(weights), b, { measure: 'weights', dtype, backend });
+    expect(found.distance / (5 * 2 ** -40)).toBeCloseTo(1, 14);
+    // sin² = (30 · 25 − (3 − 8)²)/30² in units of the change
+    expect(found.dissimilarity / ((725 / 900 / 2) * 2 ** -80)).toBeCloseTo(1, 10);
+    expect(found.distanceResolution).toBe(0);
+  });
+
+  it('of outputs on inputs are at the mean distance of their directions', async () => {
+    const model = (turn: number) => {
+      const data = Float64Array.of(Math.cos(turn), -Math.sin(turn), Math.sin(turn), Math.cos(turn));
+      return sequenceModel(1, [{ type: 'linear', weight: { data, shape: [2, 2] } }]);
+    };
+    const inputs = { data: Float64Array.of(1, 0, 0, 2, -1, 3), shape: [3, 2] };
+    for (const turn of [1e-3, 1e-6, 1e-8]) {
+      const found = await similarity(model(0), model(turn), { measure: 'behavioural', inputs, backend });
+      expect(Math.abs(found.distance / (2 * Math.sin(turn / 2)) - 1)).toBeLessThan(1e-7);
+      expect(Math.abs(found.dissimilarity / (2 * Math.sin(turn / 2) ** 2) - 1)).toBeLessThan(1e-7);
+      expect(found.distanceResolution).toBeLessThan(1e-14);
+    }
+    const single = await similarity(model(0), model(1e-8), {
+      measure: 'behavioural',
+      inputs,
+      backend,
+      dtype: 'float32',
+    });
+    expect(single.distance).toBeLessThan(single.distanceResolution);
+  });
+
   it('have the distance that explain tells', async () => {
     const tensor = (data: number[], ...shape: number[]) => ({ data: Float64Array.from(data), shape });
     const model = (change: number) =>

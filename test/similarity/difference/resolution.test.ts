@@ -43,7 +43,7 @@ const KINDS: Record<string, readonly [(draw: Random, n: number) => Layer[], Simi
 describe.each(availableBackends)('one function written in two ways, on %s,', (backend) => {
   it.each(Object.keys(KINDS))('is at no distance that could be told from zero: %s', async (name) => {
     const [make, options] = KINDS[name];
-    for (const n of [2, 5]) {
+    for (const n of name === 'attention' ? [2] : [2, 5]) {
       for (let seed = 1; seed <= 5; seed++) {
         const draw = random(seed);
         const layers = make(draw, n);
