@@ -156,6 +156,16 @@ describe.each(availableBackends)('nearly equal models on %s', (backend) => {
     }
   });
 
+  it('are told apart by the factors of a residual', async () => {
+    const [layer] = CASES['two blocks'].layers(random(13)).map(coarse) as BilinearLayer[];
+    const other = [{ ...layer, alpha: layer.alpha + 2 ** -30, beta: layer.beta - 2 ** -31 }];
+    const [a, b] = [[layer], other].map((chain) => sequenceModel(1, chain));
+    const exact = exactly([layer], other, CASES['one block']);
+    for (const options of [{}, { route: 'factor' }, { method: 'closure' }] as const) {
+      expectClose(await similarity(a, b, { ...options, backend }), exact);
+    }
+  });
+
   it('are told apart in one slice where the others have changed', async () => {
     const draw = random(12);
     const layers = oneBlock(draw).map(coarse) as BilinearLayer[];
