@@ -33,6 +33,8 @@ const forms = (changes: Partial<FormExplanation> = {}): FormExplanation => ({
   b: 'step_200',
   similarity: 0.9,
   distance: 2.5,
+  fidelityError: 0.25,
+  relativeDistance: 0.5,
   normA: 5,
   normB: 6,
   inputs: 6,

@@ -191,7 +191,47 @@ describe('backends', () => {
   });
 });
 
+describe('difference', () => {
+  it('is that of two models, from their inner products', async () => {
+    const [a, b, c] = twelveModels(22);
+    const matrix = await similarityMatrix([a, b, c, modelOf(a.layers, 'copy')]);
+    const cross = await similarityMatrix([a, b, c], { rows: [0, 1], columns: [0, 2] });
+    const pair = await similarity(b, c);
+    for (const found of [matrix.difference(1, 2), matrix.difference(2, 1)]) {
+      expect(found.distance).toBeCloseTo(pair.distance, 12);
+      expect(found.dissimilarity).toBeCloseTo(1 - pair.similarity, 12);
+    }
+    expect(matrix.difference(1, 2).fidelityError).toBeCloseTo((pair.distance / pair.normA) ** 2, 12);
+    expect(matrix.difference(2, 1).relativeDistance).toBeCloseTo(pair.distance / pair.normB, 12);
+    expect(cross.difference(1, 1).fidelityError).toBeCloseTo(matrix.difference(2, 1).fidelityError!, 12);
+    for (const same of [matrix.difference(0, 0), matrix.difference(0, 3), cross.difference(0, 0)]) {
+      expect(same).toMatchObject({ distance: 0, dissimilarity: 0, fidelityError: 0, relativeDistance: 0 });
+    }
+    expect(() => matrix.difference(0, 4)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+    expect(() => cross.difference(2, 0)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+  });
+});
+
 describe('direction', () => {
+  it('is refused where it would be rounding, earlier in single precision', async () => {
+    const linear = (...data: number[]) =>
+      modelOf([{ type: 'linear', weight: { data: Float64Array.from(data), shape: [1, 2] } }]);
+    const steps = (size: number) => [linear(1, 1), linear(1 + size, 1), linear(1, 1 + size)];
+    const [s, t] = [
+      { from: 0, to: 1 },
+      { from: 0, to: 2 },
+    ];
+    const told = await similarityMatrix(steps(1e-5));
+    expect(Math.abs(told.direction(s, t))).toBeLessThan(0.01);
+    for (const [size, dtype] of [
+      [1e-7, 'float64'],
+      [1e-3, 'float32'],
+    ] as const) {
+      const { direction } = await similarityMatrix(steps(size), { dtype });
+      expect(() => direction(s, t)).toThrow(expect.objectContaining({ code: 'ZERO_NORM' }));
+    }
+  });
+
   it('is a cosine between differences of models', async () => {
     const models = twelveModels(20);
     const { direction } = await similarityMatrix(models);

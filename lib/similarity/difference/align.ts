@@ -37,7 +37,7 @@ export function alignLayers(f: readonly Layer[], g: readonly Layer[]): LayerPair
     if (!sameKind(run.block, other.block)) return null;
     push(run.block, other.block);
     const { takes, gives } = pairs.at(-1)!;
-    if (run.block.alpha !== 0 && takes !== gives) return null;
+    if ((run.block.alpha !== 0 || other.block.alpha !== 0) && takes !== gives) return null;
   }
   return pairs;
 }
@@ -65,8 +65,8 @@ function runsOf(layers: readonly Layer[]): Run[] {
 
 /** Whether the difference of two blocks is a block of their kind. */
 function sameKind(f: Block, g: Block): boolean {
-  if (f.alpha !== g.alpha) return false;
   if (f.type === 'bilinear' || g.type === 'bilinear') return f.type === g.type;
+  if (f.alpha !== g.alpha) return false;
   const size = ({ q1, heads }: typeof f) => q1.shape[0] / heads;
   return size(f) === size(g) && f.mask === g.mask && f.rotaryBase === g.rotaryBase;
 }

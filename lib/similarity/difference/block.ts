@@ -1,5 +1,6 @@
 import type { Pacer } from '../../cooperate.js';
 import { identity } from '../../fallback/gaussian/fold.js';
+import { rowMajor } from '../../fallback/gemm/pack.js';
 import type { AttentionLayer, BilinearLayer, Layer } from '../../model/model.js';
 import { type FunctionOf, type LinearChange, type Place, stacked } from './linear.js';
 import { assemble, changeOf, type Piece, scaledChange, viewOf } from './weights.js';
@@ -78,6 +79,7 @@ export async function differenceBlock(f: Block, g: Block, place: Place, pacer: P
     parts[role] = weight;
     if (bias !== null) parts[`${role}Bias`] = bias;
   }
+  const moved = f.alpha === g.alpha ? 0 : await appendResidual(parts, f as BilinearLayer, place, pacer);
   const products = mixer.columns;
   const below = last ? 0 : gives;
   const pieces: Piece[] = groups.map((group, k) => {
@@ -87,7 +89,11 @@ export async function differenceBlock(f: Block, g: Block, place: Place, pacer: P
   });
   if (!last) pieces.push({ view: mixer.g, row: 0, column: 0 });
   const rows = below + gives;
-  const columns = groups.length * products;
+  const columns = groups.length * products + moved;
+  if (moved > 0) {
+    const factor = (f.alpha - g.alpha) / scale;
+    pieces.push({ view: identity(moved), row: below, column: groups.length * products, factor });
+  }
   parts[roles.mixer] = { data: await assemble(rows, columns, pieces, pacer), shape: [rows, columns] };
   const constants: Piece[] = [{ view: constant.delta, row: below, column: 0, factor: 1 / scale }];
   if (!last) constants.push({ view: constant.g, row: 0, column: 0 });
@@ -106,4 +112,32 @@ export async function differenceBlock(f: Block, g: Block, place: Place, pacer: P
           beta: 1,
         };
   return { ...shared, ...parts } as unknown as Layer;
+}
+
+/**
+ * Units x_f · 1 = (x_g + scale · Δ) · 1, for (α_f − α_g) x_f beside the residual α_g Δ, which the block has by itself; for blocks that are bilinear.
+ * @returns how many.
+ */
+async function appendResidual(
+  parts: Record<string, { data: Float64Array; shape: number[] }>,
+  { left: { shape } }: Pick<BilinearLayer, 'left'>,
+  { from, scale }: Place,
+  pacer: Pacer,
+): Promise<number> {
+  const [{ left, right, leftBias, rightBias }, count] = [parts, shape[1]];
+  const [rows, columns] = left.shape;
+  const unit = identity(count);
+  const taken: Piece[] = [{ view: unit, row: rows, column: 0 }];
+  if (from.split) taken.push({ view: unit, row: rows, column: from.width, factor: scale });
+  const constant: Piece = { view: rowMajor(new Float64Array(count).fill(1), count, 1), row: rows, column: 0 };
+  const extended = async (part: typeof left | undefined, width: number, more: readonly Piece[]) => {
+    const old: Piece = { view: part === undefined ? null : rowMajor(part.data, rows, width), row: 0, column: 0 };
+    const data = await assemble(rows + count, width, [old, ...more], pacer);
+    return data;
+  };
+  parts.left = { data: await extended(left, columns, taken), shape: [rows + count, columns] };
+  parts.right = { data: await extended(right, columns, []), shape: [rows + count, columns] };
+  parts.leftBias = { data: await extended(leftBias, 1, []), shape: [rows + count] };
+  parts.rightBias = { data: await extended(rightBias, 1, [constant]), shape: [rows + count] };
+  return count;
 }

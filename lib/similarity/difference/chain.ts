@@ -27,7 +27,7 @@ export interface DifferenceChain {
  * f and g come by, and ‖f − g‖² has a rounding error of its own size, where ⟨f,f⟩ − 2⟨f,g⟩ + ⟨g,g⟩ has one of the size of ‖f‖². Layers in front of
  * the first that differs are those of g.
  *
- * @returns null where the chains do not go beside each other: blocks of other kinds, heads of other sizes, residuals of other factors.
+ * @returns null where the chains do not go beside each other: blocks of other kinds, heads of other sizes, residuals of attention of other factors.
  */
 export async function differenceChain(
   f: readonly Layer[],
@@ -89,7 +89,7 @@ function ending(width: number): LinearLayer {
 async function same({ f, g, takes, gives }: LayerPair, pacer: Pacer): Promise<boolean> {
   if ([takes, gives].join() !== [inputsOf(g), outputsOf(g)].join()) return false;
   if ([takes, gives].join() !== [inputsOf(f), outputsOf(f)].join()) return false;
-  if (f.type !== 'linear' && g.type !== 'linear' && f.beta !== g.beta) return false;
+  if (f.type !== 'linear' && g.type !== 'linear' && (f.alpha !== g.alpha || f.beta !== g.beta)) return false;
   const [parts, others] = [new Map(partsOf(f)), new Map(partsOf(g))];
   for (const role of new Set([...parts.keys(), ...others.keys()])) {
     const [one, two] = [viewOf(parts.get(role)), viewOf(others.get(role))];
@@ -104,6 +104,9 @@ async function same({ f, g, takes, gives }: LayerPair, pacer: Pacer): Promise<bo
 async function scaleOf(pairs: readonly LayerPair[], pacer: Pacer): Promise<number> {
   let most = 0;
   for (const { f, g, takes, gives } of pairs) {
+    if (f.type !== 'linear' && g.type !== 'linear' && f.alpha !== g.alpha) {
+      most = Math.max(most, Math.abs(f.alpha - g.alpha) / Math.max(Math.abs(f.alpha), Math.abs(g.alpha)));
+    }
     const changes =
       g.type === 'linear'
         ? await linearChanges(f as LinearLayer, g, takes, gives, pacer)

@@ -8,12 +8,13 @@ import type { PairDifference } from '../results.js';
 import type { ScaledTile } from '../scale/model_scale.js';
 import { expanded, inOneUnit, relativeTo } from './expanded.js';
 import { type DifferenceProducts, differenceProducts } from './products.js';
+import { gramResolution } from './resolution.js';
 
 /**
  * Squared distances below this part of ‖a‖² + ‖b‖² come from the difference itself: expanded in a Gram matrix in double precision they lose
  * three digits and more.
  */
-const NEAR = 1e-3;
+export const NEAR = 1e-3;
 
 /**
  * What two models differ by, as a whole and then per slice. Expanded in their Gram matrix, (2, 2), where they are far from each other; near each
@@ -27,16 +28,23 @@ export async function pairDifferences(
   const { dtype } = comparison.info;
   const products = entriesOf(gram);
   const plain = products.map((entry) => expanded(entry, dtype));
-  if (!products.some(isNear)) return plain;
-  const found = comparison.sampledLaw === undefined ? await differenceProducts(members, comparison) : null;
-  if (found !== null) {
-    const exact = (entry: GramEntry, c: number) => (found === 'equal' ? equal(entry) : computed(found, c));
-    return products.map((entry, c) => (found === 'equal' || isNear(entry) ? exact(entry, c) : plain[c]));
+  if (comparison.sampledLaw !== undefined || !products.some(isNear)) return plain;
+  const found = await differenceProducts(members, comparison);
+  if (found === 'equal') return products.map(equal);
+  // Two ways to write one function, scaled very differently, can cancel more than their inner products do.
+  const apart = (entry: GramEntry, c: number) => {
+    const difference = found !== null && isNear(entry) ? computed(found, c) : null;
+    const { aa, bb, u } = inOneUnit(entry);
+    const best = timesPower(gramResolution(aa, bb, 'float64'), u);
+    return difference !== null && difference.distanceResolution <= best ? difference : null;
+  };
+  const near = products.map(apart);
+  if (dtype === 'float64' || products.every((entry, c) => near[c] !== null || !isNear(entry))) {
+    return plain.map((difference, c) => near[c] ?? difference);
   }
-  if (dtype === 'float64' || comparison.sampledLaw !== undefined) return plain;
   const double = { ...comparison.settings, dtype: 'float64', onProgress: undefined } as const;
   return entriesOf(await gramPair(members, comparison.sources, double)).map((entry, c) => {
-    return isNear(products[c]) ? expanded(entry, 'float64') : plain[c];
+    return near[c] ?? (isNear(products[c]) ? expanded(entry, 'float64') : plain[c]);
   });
 }
 

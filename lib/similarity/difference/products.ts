@@ -7,7 +7,9 @@ import type {
   PreparedModel,
 } from '../../backend/backend.js';
 import { Pacer } from '../../cooperate.js';
+import type { LayerOf } from '../../model/layer.js';
 import type { Layer, Model } from '../../model/model.js';
+import type { ShapeOnly } from '../../model/outline.js';
 import { timesPower } from '../../tensor/power.js';
 import type { TensorData } from '../../tensor/tensor.js';
 import type { Comparison } from '../measure.js';
@@ -18,7 +20,7 @@ import { TWO_BLOCK_BYTES, twoBlockSize } from '../route.js';
 import { inCommonUnits, type Source } from '../scale/source.js';
 import { differenceChain } from './chain.js';
 import { linearResolution, squaredResolution } from './resolution.js';
-import { withRandomSigns } from './signs.js';
+import { drawsFor, withRandomSigns } from './signs.js';
 
 /**
  * Inner products with the difference of two models, always in double precision. One of the two is the reference r, the other r + scale · Δ:
@@ -38,17 +40,22 @@ export interface DifferenceProducts {
   readonly resolution: Float64Array;
 }
 
-/** What is prepared: r, Δ, and if the sizes of the terms of Δ are to be measured, the same with random signs. */
+/** What is prepared: r, Δ, and where the sizes of the terms of Δ are to be measured, the same with random signs. */
 interface Sources {
   readonly own: ChainSource | FeatureSource;
   readonly change: ChainSource | FeatureSource;
-  readonly terms: ChainSource | null;
+  readonly terms: readonly ChainSource[];
   readonly scale: number;
   readonly exponent: number;
   /** How ‖terms‖ makes an error of ‖Δ‖. */
   readonly resolve: (terms: number) => number;
 }
 
+/**
+ * (features of all heads · positions)² up to which attention is subtracted: at this size it takes about 8 seconds natively on two cores, some 40 times
+ * as long as the pair, for a difference has six times the heads.
+ */
+const ATTENTION_WORK = 2 ** 24;
 /** Forms of a difference are written out up to this many bytes. */
 const DENSE_BYTES = 2 ** 29;
 
@@ -68,24 +75,26 @@ export async function differenceProducts(
   const prepared: PreparedModel[] = [];
   const control = { signal, threads };
   try {
-    for (const source of [sources.own, sources.change, sources.terms]) {
-      if (source !== null) prepared.push(await backend.prepare(source, 'float64', control));
+    for (const source of [sources.own, sources.change, ...sources.terms]) {
+      prepared.push(await backend.prepare(source, 'float64', control));
     }
-    const [own, change, terms] = prepared;
+    const [own, change, ...draws] = prepared;
     const job = { measure, symmetric: true, perOutput };
     const tile = await backend.gramTile(job, [own, change], [own, change], control);
-    const sizes = terms && (await backend.gramTile(job, [terms], [terms], control));
+    const terms: Float64Array[] = [];
+    for (const drawn of draws) terms.push(wholeAndSlices(await backend.gramTile(job, [drawn], [drawn], control), 0));
     const at = (place: number) => wholeAndSlices(tile, place);
-    const changes = at(3);
-    const measured = sizes === undefined ? changes : wholeAndSlices(sizes, 0);
+    const squares = at(3);
     return {
       reference,
       scale: sources.scale,
       exponent: sources.exponent,
       own: at(0),
       mixed: at(1),
-      change: changes,
-      resolution: measured.map((square) => sources.resolve(Math.sqrt(Math.max(0, square)))),
+      change: squares,
+      resolution: squares.map((square, c) =>
+        sources.resolve(Math.sqrt(Math.max(0, square, ...terms.map((all) => all[c])))),
+      ),
     };
   } finally {
     for (const model of prepared) model.dispose();
@@ -116,7 +125,7 @@ async function sourcesOf(
   if (found === null) return null;
   const { layers, scale } = found;
   if (layers === null) return 'equal';
-  if (twoBlockSize(layers, inputs).bytes > TWO_BLOCK_BYTES && method === 'two-block') return null;
+  if (!isAffordable(layers, two.inputShape, method)) return null;
   const columns = isOnehot(law) ? inputs : (law.factor?.columns ?? inputs);
   const route = routeFor(method, layers, columns, info.route);
   if (route !== undefined && !comparison.settings.backend.routes.has(route)) return null;
@@ -124,10 +133,14 @@ async function sourcesOf(
   const sourceOf = async (chain: readonly Layer[]): Promise<ChainSource> => {
     return { kind: 'chain', ...(await chainOf(chain, pacer)), inputs, positions, method, route };
   };
+  const terms: ChainSource[] = [];
+  for (let draw = 0; draw < drawsFor(layers); draw++) {
+    terms.push(await sourceOf(await withRandomSigns(layers, draw, pacer)));
+  }
   return {
     own: await sourceOf(units.layers[1]),
     change: await sourceOf(layers),
-    terms: await sourceOf(await withRandomSigns(layers, pacer)),
+    terms,
     scale,
     exponent: units.exponent,
     resolve: (terms) => {
@@ -135,6 +148,16 @@ async function sourcesOf(
       return linear ? linearResolution(terms, 'float64') : squaredResolution(terms);
     },
   };
+}
+
+/** Whether the inner product of a chain with itself takes no more time and memory than a comparison may. */
+export function isAffordable(
+  layers: readonly LayerOf<ShapeOnly>[],
+  [positions, inputs]: readonly [number, number],
+  method: ChainMethod,
+): boolean {
+  if (method === 'two-block') return twoBlockSize(layers, inputs).bytes <= TWO_BLOCK_BYTES;
+  return layers.every((layer) => layer.type !== 'attention' || (layer.q1.shape[0] * positions) ** 2 <= ATTENTION_WORK);
 }
 
 /** Vectors subtracted: those of weights are known as they are, those of outputs to the rounding of the outputs, whose norm is 1. */
@@ -155,7 +178,7 @@ async function featureSources(f: Member, g: Member, comparison: Comparison, pace
   const error = measure === 'weights' ? 0 : linearResolution(1, dtype);
   return {
     ...{ own: { kind: 'features', segments: own }, change: { kind: 'features', segments } },
-    ...{ terms: null, scale: 1, exponent, resolve: () => error },
+    ...{ terms: [], scale: 1, exponent, resolve: () => error },
   };
 }
 

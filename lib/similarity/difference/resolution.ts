@@ -1,11 +1,11 @@
 import type { DType } from '../../tensor/tensor.js';
 
-/** Half the distance from 1 to the next number, twice: what one rounding changes at most. */
-export const ROUNDING: Readonly<Record<DType, number>> = { float64: 2 ** -52, float32: 2 ** -23 };
+/** What one rounding changes of a number, at most twice. */
+const ROUNDING: Readonly<Record<DType, number>> = { float64: 2 ** -52, float32: 2 ** -23 };
 
 /**
- * Factors by which errors are larger than a rounding of the terms' size. Of networks of the same function in other gauges (2 to 64 inputs, up to 256
- * units, native and fallback, one block to three) none was seen more than half as large: test/similarity/difference/resolution.test.ts.
+ * By how much errors are larger than a rounding of the terms. Of networks of the same function in other gauges (2 to 24 inputs, nine kinds and routes,
+ * both dtypes, native and fallback) none was seen above 0.77 of what follows from these (docs/MATH.md section 2).
  */
 const LINEAR = 32;
 const SQUARED = 64;

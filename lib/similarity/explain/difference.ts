@@ -1,7 +1,8 @@
 import type { ChainSource, WhitenedLaw } from '../../backend/backend.js';
 import { Pacer } from '../../cooperate.js';
 import { foldOneBlock, type OneBlock } from '../../fallback/gaussian/one_block.js';
-import type { Model } from '../../model/model.js';
+import type { Layer, Model } from '../../model/model.js';
+import { differenceChain } from '../difference/chain.js';
 import { type Dense, dense, type Engine, einsum, rowsOf } from './algebra.js';
 import { rowSpace } from './row_space.js';
 
@@ -26,24 +27,26 @@ export interface Difference {
   readonly mean: Float64Array;
 }
 
-/** Folds both chains and writes their difference over the fewest coordinates: min(k, 2(h + h')) of them, or less. */
-export async function differenceOf(
-  models: readonly Pick<Model, 'layers' | 'inputShape'>[],
-  law: WhitenedLaw,
-  engine: Engine,
-): Promise<Difference> {
+/** What the two models are, in the same units. */
+type Pair = readonly [Pick<Model, 'layers' | 'inputShape'>, Pick<Model, 'layers' | 'inputShape'>];
+
+/**
+ * Folds the difference and writes it over the fewest coordinates: min(k, two for each of its units) of them, or less.
+ * @param near whether the two are so near each other that their parts would cancel.
+ */
+export async function differenceOf(models: Pair, near: boolean, law: WhitenedLaw, engine: Engine): Promise<Difference> {
   const pacer = new Pacer(engine.signal);
-  const chain = ({ layers, inputShape: [positions, inputs] }: Pick<Model, 'layers' | 'inputShape'>): ChainSource => {
-    return { kind: 'chain', layers, inputs, positions, method: 'one-block', law };
-  };
-  // Folding is plain algebra on small matrices, the same for every backend.
-  const [from, to] = [await foldOneBlock(chain(models[0]), pacer), await foldOneBlock(chain(models[1]), pacer)];
-  const { inputs, outputs } = to;
-  const units = (from.hidden ?? 0) + (to.hidden ?? 0);
+  const parts = await foldedParts(models, near, law, pacer);
+  const [{ block }] = parts;
+  const { inputs, outputs } = block;
+  const units = parts.reduce((sum, part) => sum + (part.block.hidden ?? 0), 0);
   const rows = new Float64Array(2 * units * inputs);
   const weights = new Float64Array(outputs * units);
-  await placeUnits(from, -1, 0, units, rows, weights, pacer);
-  await placeUnits(to, 1, from.hidden ?? 0, units, rows, weights, pacer);
+  let first = 0;
+  for (const { block, factor } of parts) {
+    await placeUnits(block, factor, first, units, rows, weights, pacer);
+    first += block.hidden ?? 0;
+  }
   const sides = dense(rows, 2 * units, inputs);
   const basis = 2 * units < inputs ? await rowSpace(sides, engine) : null;
   const coordinates = basis === null ? sides : await coordinatesIn(basis, sides, engine);
@@ -53,9 +56,31 @@ export async function differenceOf(
     right: rowsOf(coordinates, units, 2 * units),
     weights: dense(weights, outputs, units),
     basis,
-    linear: linearDifference(from, to),
-    mean: to.mean.map((value, c) => value - from.mean[c]),
+    linear: linearOf(parts),
+    mean: sumOf(parts, outputs, ({ mean }) => mean),
   };
+}
+
+/** Σ factor · block is the difference b − a. */
+interface Part {
+  readonly block: OneBlock;
+  readonly factor: number;
+}
+
+/** The chain of the difference, in which nothing large cancels; where there is none, or no need of it, b and −a. */
+async function foldedParts([a, b]: Pair, near: boolean, law: WhitenedLaw, pacer: Pacer): Promise<Part[]> {
+  const [positions, inputs] = a.inputShape;
+  // Folding is plain algebra on small matrices, the same for every backend.
+  const fold = (layers: readonly Layer[]): Promise<OneBlock> => {
+    const source: ChainSource = { kind: 'chain', layers, inputs, positions, method: 'one-block', law };
+    return foldOneBlock(source, pacer);
+  };
+  const found = near ? await differenceChain(b.layers, a.layers, pacer) : null;
+  if (found !== null && found.layers !== null) return [{ block: await fold(found.layers), factor: found.scale }];
+  return [
+    { block: await fold(a.layers), factor: -1 },
+    { block: await fold(b.layers), factor: 1 },
+  ];
 }
 
 async function coordinatesIn(basis: Dense, rows: Dense, engine: Engine): Promise<Dense> {
@@ -67,7 +92,7 @@ async function coordinatesIn(basis: Dense, rows: Dense, engine: Engine): Promise
 /** Writes the rows of L and R, scaled to length 1, and the weights D that take their lengths in exchange. */
 async function placeUnits(
   { factors, down, hidden, inputs, outputs }: OneBlock,
-  sign: number,
+  factor: number,
   first: number,
   units: number,
   rows: Float64Array,
@@ -76,7 +101,7 @@ async function placeUnits(
 ): Promise<void> {
   const count = hidden ?? 0;
   for (let h = 0; h < count; h++) {
-    let length = sign;
+    let length = factor;
     for (const side of [0, 1]) {
       const row = factors.subarray((2 * h + side) * inputs, (2 * h + side + 1) * inputs);
       length *= placeRow(row, rows, (side * units + first + h) * inputs);
@@ -95,9 +120,19 @@ function placeRow(row: Float64Array, target: Float64Array, at: number): number {
   return length;
 }
 
-function linearDifference(from: OneBlock, to: OneBlock): Dense | null {
-  if (from.linear === null && to.linear === null) return null;
-  const data = new Float64Array(to.outputs * to.inputs);
-  for (let i = 0; i < data.length; i++) data[i] = (to.linear?.[i] ?? 0) - (from.linear?.[i] ?? 0);
-  return dense(data, to.outputs, to.inputs);
+function linearOf(parts: readonly Part[]): Dense | null {
+  if (parts.every(({ block }) => block.linear === null)) return null;
+  const [{ block }] = parts;
+  const size = block.outputs * block.inputs;
+  return dense(
+    sumOf(parts, size, ({ linear }) => linear),
+    block.outputs,
+    block.inputs,
+  );
+}
+
+function sumOf(parts: readonly Part[], size: number, of: (block: OneBlock) => Float64Array | null): Float64Array {
+  const sum = new Float64Array(size);
+  for (const { block, factor } of parts) for (const [i, value] of of(block)?.entries() ?? []) sum[i] += factor * value;
+  return sum;
 }

@@ -3,6 +3,7 @@ import { Pacer, throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { Model } from '../../model/model.js';
 import { timesPower } from '../../tensor/power.js';
+import { NEAR } from '../difference/pair.js';
 import { type GaussianLaw, whiten } from '../law.js';
 import { checkModel } from '../members.js';
 import { asWhitened } from '../onehot.js';
@@ -21,8 +22,6 @@ import type { Direction, ExplainOptions, Explanation, FormExplanation } from './
 const DEFAULT_TOP = 4;
 /** Outputs that are given directions unless some are asked for. */
 const DEFAULT_OUTPUTS = 16;
-/** Differences below this part of the norms are rounding: two ways to write one function. */
-const ROUNDING = 1e-12;
 
 /**
  * Where two models differ, from their weights alone.
@@ -81,27 +80,27 @@ async function explainForms(
   checkOutputs(outputs, count);
   const engine: Engine = { backend: selectBackend(options.backend, 'one-block'), signal, threads };
   const compared = await similarity(a, b, { ...options, dtype: 'float64', onProgress: undefined });
+  const { similarity: value, fidelityError, relativeDistance, normA, normB } = compared;
   const { name, law: asked } = await whiten(input, inputs, signal);
   const law = await asWhitened(asked, new Pacer(signal));
   const chain = ({ layers }: Model) => ({ layers, law, inputs, positions });
   const { layers, exponent } = await inCommonUnits([chain(a), chain(b)], new Pacer(signal));
   const { inputShape } = a;
-  const models = layers.map((own) => ({ layers: own, inputShape }));
-  const difference = await differenceOf(models, law, engine);
+  const [one, two] = layers.map((own) => ({ layers: own, inputShape }));
+  const difference = await differenceOf([one, two], fidelityError < NEAR, law, engine);
   // Every output is gone through once, and those with directions a second time.
   const steps = count + (outputs?.length ?? Math.min(count, DEFAULT_OUTPUTS));
   const report = onProgress && throttle((done, total) => onProgress({ phase: 'compare', done, total }));
   const found = await survey(difference, engine, (done) => report?.(done, steps));
   const squares = squaresOf(found);
-  const inUnit = Math.sqrt(positions * total(squares));
-  const distance = timesPower(inUnit, exponent);
-  const { similarity: value, normA, normB } = compared;
+  const distance = timesPower(Math.sqrt(positions * total(squares)), exponent);
   const about = { kind: 'forms', a: a.label, b: b.label, similarity: value, normA, normB, inputs } as const;
   const how = { ...EXACT, input: name, backend: engine.backend.name };
-  // Norms beyond the range of numbers are ∞ or 0, and say nothing of that.
-  const norms = timesPower(normA, -exponent) + timesPower(normB, -exponent);
-  if (inUnit <= ROUNDING * (Number.isFinite(norms) ? norms : 0))
+  // Below the resolution there are two ways to write one function. Out of the range of numbers both are 0 or ∞, and say nothing.
+  const inRange = compared.beyondRange === undefined;
+  if (inRange ? compared.distance <= compared.distanceResolution : relativeDistance === 0) {
     return { ...about, ...how, ...NOTHING, shares: new Float64Array(count) };
+  }
 
   const space = await InputSpace.of(difference.basis, law, inputs, engine);
   const numbers = outputs ?? largest(squares, DEFAULT_OUTPUTS);
@@ -113,6 +112,8 @@ async function explainForms(
     ...about,
     ...how,
     distance,
+    fidelityError,
+    relativeDistance,
     shares: squares.map((square) => square / total(squares)),
     parts: partsOf(total(found.quadratic), total(found.linear), total(found.mean)),
     joint: { ...joint, directions: inUnits(joint.directions, 2 * exponent) },
@@ -142,6 +143,8 @@ const EXACT = {
 /** What is left of a difference that is rounding. */
 const NOTHING = {
   distance: 0,
+  fidelityError: 0,
+  relativeDistance: 0,
   parts: { quadratic: 0, linear: 0, mean: 0 },
   joint: { directions: [], energy: new Float64Array(0) },
   outputs: [],

@@ -59,6 +59,9 @@ export interface FormExplanation extends ResultInfo {
   readonly similarity: number;
   /** ‖b − a‖; zero where the two are the same function but for rounding, and then there is nothing below to explain. */
   readonly distance: number;
+  /** E‖b − a‖² / E‖a‖², and its square root. */
+  readonly fidelityError: number;
+  readonly relativeDistance: number;
   readonly normA: number;
   readonly normB: number;
   /** d, the length of an input. */

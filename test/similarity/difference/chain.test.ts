@@ -27,6 +27,11 @@ const CASES: Record<string, (draw: Random, second: boolean) => LayerDefinition[]
     block(draw, 3, { residual: [1, second ? 0.5 : 2] }),
     randomLinear(draw, 3, 4),
   ],
+  'blocks of other α': (draw, second) => [
+    block(draw, 3, { residual: [second ? 0.75 : 1, 0.5] }),
+    block(draw, 2, { residual: [second ? 0 : 0.5, 1], biases: false }),
+    block(draw, 3, { residual: [second ? 0.5 : 0, 1] }),
+  ],
   'other numbers of units': (draw, second) => [block(draw, second ? 3 : 5), randomLinear(draw, 3, 4)],
   'other widths between layers': (draw, second) => [
     randomLinear(draw, second ? 3 : 6, 4),
@@ -101,7 +106,11 @@ describe('the chain of a difference', () => {
   it.each<[string, LayerDefinition[], LayerDefinition[]]>([
     ['other blocks', [block(random(7), 3)], [attention(random(7), 1)]],
     ['other numbers of blocks', [block(random(7), 3)], [block(random(7), 3), block(random(7), 3)]],
-    ['other residuals', [block(random(7), 3, { residual: [1, 1] })], [block(random(7), 3, { residual: [0.5, 1] })]],
+    [
+      'other residuals of attention',
+      [attention(random(7), 1, { residual: [1, 1] })],
+      [attention(random(7), 1, { residual: [0.5, 1] })],
+    ],
     ['heads of other sizes', [attention(random(7), 1)], [attention(random(7), 1, { size: 4 })]],
     ['other masks', [attention(random(7), 1)], [attention(random(7), 1, { mask: 'none' })]],
   ])('is not there for %s', async (_, f, g) => {

@@ -24,6 +24,8 @@ interface Case {
   readonly layers: (draw: Random) => Layer[];
   readonly inputs: number;
   readonly positions?: number;
+  /** Default 2. */
+  readonly outputs?: number;
   readonly options?: SimilarityOptions;
   /** x_i = offset + Σ_j factor_ij z_j, what the law of the options says. */
   readonly factor?: number[][];
@@ -75,7 +77,7 @@ const CASES: Record<string, Case> = {
   'one block as a tensor': { layers: embedded, inputs: 3, options: { measure: 'tensor' } },
   'two blocks': { layers: twoBlocks, inputs: 2 },
   'two blocks as a tensor': { layers: twoBlocks, inputs: 2, options: { measure: 'tensor' } },
-  'three blocks as a tensor': { layers: threeBlocks, inputs: 1, options: { measure: 'tensor' } },
+  'three blocks as a tensor': { layers: threeBlocks, inputs: 1, outputs: 1, options: { measure: 'tensor' } },
   attention: { layers: attention, inputs: 1, positions: 2 },
   'one block by the closure': { layers: oneBlock, inputs: 2, options: { method: 'closure' } },
 };
@@ -117,22 +119,50 @@ function exactly(a: readonly Layer[], b: readonly Layer[], setting: Case, output
   };
 }
 
+/** The two chains of a case, and what they differ by; worked out once for all backends and dtypes. */
+const known = new Map<string, ReturnType<typeof caseOf>>();
+function caseOf(setting: Case, change: number) {
+  const draw = random(11);
+  const layers = setting.layers(draw).map(coarse);
+  const nudged = layers.map((layer) => changed(layer, change, draw));
+  const outputs = setting.outputs ?? 2;
+  return {
+    layers,
+    nudged,
+    whole: exactly(layers, nudged, setting),
+    turned: exactly(nudged, layers, setting),
+    slices: Array.from({ length: outputs }, (_, c) => exactly(layers, nudged, setting, c)),
+  };
+}
+
 describe.each(availableBackends)('nearly equal models on %s', (backend) => {
   const kinds = Object.entries(CASES).flatMap(([name, setting]) =>
     (['float64', 'float32'] as const).map((dtype) => [name, dtype, setting] as const),
   );
-  it.each(kinds)('of %s in %s differ by what they differ', async (_, dtype, setting) => {
+  it.each(kinds)('of %s in %s differ by what they differ', async (name, dtype, setting) => {
     for (const change of [2 ** -16, 2 ** -27, 2 ** -40]) {
-      const draw = random(11);
-      const layers = setting.layers(draw).map(coarse);
-      const nudged = layers.map((layer) => changed(layer, change, draw));
+      const key = `${name} ${change}`;
+      const found = known.get(key) ?? caseOf(setting, change);
+      known.set(key, found);
+      const { layers, nudged, whole, turned, slices } = found;
       const [a, b] = [layers, nudged].map((chain) => sequenceModel(setting.positions ?? 1, chain));
-      const found = await similarity(a, b, { ...setting.options, dtype, backend, perOutput: true });
-      expectClose(found, exactly(layers, nudged, setting));
-      for (const [c, slice] of found.perOutput!.entries()) expectClose(slice, exactly(layers, nudged, setting, c));
-      const turned = await similarity(b, a, { ...setting.options, dtype, backend });
-      expectClose(turned, exactly(nudged, layers, setting));
-      expect([turned.distance, turned.dissimilarity]).toEqual([found.distance, found.dissimilarity]);
+      const ab = await similarity(a, b, { ...setting.options, dtype, backend, perOutput: true });
+      expectClose(ab, whole);
+      expect(ab.perOutput).toHaveLength(slices.length);
+      for (const [c, slice] of ab.perOutput!.entries()) expectClose(slice, slices[c]);
+      const ba = await similarity(b, a, { ...setting.options, dtype, backend });
+      expectClose(ba, turned);
+      expect([ba.distance, ba.dissimilarity]).toEqual([ab.distance, ab.dissimilarity]);
+    }
+  });
+
+  it('are told apart by the factors of a residual', async () => {
+    const [layer] = CASES['two blocks'].layers(random(13)).map(coarse) as BilinearLayer[];
+    const other = [{ ...layer, alpha: layer.alpha + 2 ** -30, beta: layer.beta - 2 ** -31 }];
+    const [a, b] = [[layer], other].map((chain) => sequenceModel(1, chain));
+    const exact = exactly([layer], other, CASES['one block']);
+    for (const options of [{}, { route: 'factor' }, { method: 'closure' }] as const) {
+      expectClose(await similarity(a, b, { ...options, backend }), exact);
     }
   });
 
@@ -153,6 +183,39 @@ describe.each(availableBackends)('nearly equal models on %s', (backend) => {
     expect(found.dissimilarity).toBeGreaterThan(0.1);
     expect(found.dissimilarity).toBeCloseTo(1 - found.similarity, 14);
     expectClose(found.perOutput![1], exactly(layers, other, setting, 1));
+  });
+
+  it.each(['float64', 'float32'] as const)('of weights in %s are at the length of their change', async (dtype) => {
+    const weights = Float64Array.of(1, -2, 3, 4);
+    const model = (data: Float64Array) => sequenceModel(1, [{ type: 'linear', weight: { data, shape: [2, 2] } }]);
+    const change = [3 * 2 ** -40, 4 * 2 ** -40, 0, 0];
+    const b = model(weights.map((value, i) => value + change[i]));
+    const found = await similarity(model(weights), b, { measure: 'weights', dtype, backend });
+    expect(found.distance / (5 * 2 ** -40)).toBeCloseTo(1, 14);
+    // sin² = (30 · 25 − (3 − 8)²)/30² in units of the change
+    expect(found.dissimilarity / ((725 / 900 / 2) * 2 ** -80)).toBeCloseTo(1, 10);
+    expect(found.distanceResolution).toBe(0);
+  });
+
+  it('of outputs on inputs are at the mean distance of their directions', async () => {
+    const model = (turn: number) => {
+      const data = Float64Array.of(Math.cos(turn), -Math.sin(turn), Math.sin(turn), Math.cos(turn));
+      return sequenceModel(1, [{ type: 'linear', weight: { data, shape: [2, 2] } }]);
+    };
+    const inputs = { data: Float64Array.of(1, 0, 0, 2, -1, 3), shape: [3, 2] };
+    for (const turn of [1e-3, 1e-6, 1e-8]) {
+      const found = await similarity(model(0), model(turn), { measure: 'behavioural', inputs, backend });
+      expect(Math.abs(found.distance / (2 * Math.sin(turn / 2)) - 1)).toBeLessThan(1e-7);
+      expect(Math.abs(found.dissimilarity / (2 * Math.sin(turn / 2) ** 2) - 1)).toBeLessThan(1e-7);
+      expect(found.distanceResolution).toBeLessThan(1e-14);
+    }
+    const single = await similarity(model(0), model(1e-8), {
+      measure: 'behavioural',
+      inputs,
+      backend,
+      dtype: 'float32',
+    });
+    expect(single.distance).toBeLessThan(single.distanceResolution);
   });
 
   it('have the distance that explain tells', async () => {
