@@ -39,7 +39,7 @@ export function contentSketch(model: Model): string {
     for (let k = 0; k < SKETCHED; k++)
       elements.push(mantissa(data[offset(Math.floor((k * (size - 1)) / (SKETCHED - 1)), shape, strides)]));
   }
-  return structure(model) + Buffer.from(Float64Array.from(elements).buffer).toString('latin1');
+  return structure(model, mantissa) + Buffer.from(Float64Array.from(elements).buffer).toString('latin1');
 }
 
 /** x without its power of two. */
@@ -47,10 +47,12 @@ function mantissa(x: number): number {
   return x === 0 || !Number.isFinite(x) ? x : timesPower(x, -exponentOf(x));
 }
 
-function structure({ layers, parameters, inputShape: [positions] }: Model): string {
+/** @param number what becomes of the numbers that layers have beside their tensors. */
+function structure({ layers, parameters, inputShape: [positions] }: Model, number = (x: number) => x): string {
   const kinds = layers.map((layer) => mapLayer(layer, ({ data, shape }) => [data.constructor.name, ...shape]));
   const names = [...parameters].map(([name, { data, shape }]) => [name, data.constructor.name, ...shape]);
-  return JSON.stringify([positions, kinds, names]);
+  const text = (key: string, value: unknown) => (key === 'alpha' || key === 'beta' ? number(value as number) : value);
+  return JSON.stringify([positions, kinds, names], text);
 }
 
 function tensorsOf({ layers, parameters }: Model): [name: string, tensor: Tensor][] {
