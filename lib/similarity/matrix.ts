@@ -78,7 +78,7 @@ async function square({ rows: given }: Selection, settings: MatrixSettings): Pro
     labels: given.map(({ outline }) => outline.label),
     window,
     ...computed,
-    ...(behaviours && { behaviour: await matrixBehaviour(behaviours, models.numbers, window, comparison.settings) }),
+    ...(behaviours && { behaviour: await matrixBehaviour(behaviours, found.numbers, window, comparison.settings) }),
     direction: (first, second) => direction(gram, first, second),
   };
 }
@@ -107,7 +107,7 @@ async function cross({ rows, columns }: Selection, settings: MatrixSettings): Pr
 
 async function ranked(given: readonly Member[]): Promise<Ranked> {
   const found = await distinct(given);
-  return { ...found, rank: await ranks(found.members) };
+  return { ...found, listed: found.members, rank: await ranks(found.members) };
 }
 
 /** The inner products of the wanted pairs and what follows from them, for the models at the places of the result. */
@@ -118,9 +118,9 @@ async function compute(
   settings: MatrixSettings,
   given: Selection['rows'],
 ) {
-  const { members, rank } = models;
+  const { members, listed, rank } = models;
   const total = pairCount(pairs);
-  const { comparison, discarded } = await plan(members, total, settings);
+  const { comparison, discarded } = await plan(listed, total, settings);
   const { sources, sampledLaw } = comparison;
   const slices = settings.perOutput ? sources.names.length : 0;
   const cells = new Cells({ ...places, count: members.length, slices, window: settings.choice.window });
