@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { Pacer } from '../cooperate.js';
 import { contiguous } from '../model/contiguous.js';
-import { mapLayer, partsOf } from '../model/layer.js';
-import type { Model } from '../model/model.js';
+import { LAYER_PARTS, mapLayer, partsOf } from '../model/layer.js';
+import type { Layer, Model } from '../model/model.js';
 import { exponentOf, timesPower } from '../tensor/power.js';
 import type { Tensor } from '../tensor/tensor.js';
 
@@ -49,15 +49,20 @@ function mantissa(x: number): number {
 
 /** @param number what becomes of the numbers that layers have beside their tensors. */
 function structure({ layers, parameters, inputShape: [positions] }: Model, number = (x: number) => x): string {
-  const kinds = layers.map((layer) => mapLayer(layer, ({ data, shape }) => [data.constructor.name, ...shape]));
+  const kinds = layers
+    .filter(isKnown)
+    .map((layer) => mapLayer(layer, ({ data, shape }) => [data.constructor.name, ...shape]));
   const names = [...parameters].map(([name, { data, shape }]) => [name, data.constructor.name, ...shape]);
   const text = (key: string, value: unknown) => (key === 'alpha' || key === 'beta' ? number(value as number) : value);
   return JSON.stringify([positions, kinds, names], text);
 }
 
 function tensorsOf({ layers, parameters }: Model): [name: string, tensor: Tensor][] {
-  return [...layers.flatMap((layer) => partsOf(layer)), ...parameters];
+  return [...layers.filter(isKnown).flatMap((layer) => partsOf(layer)), ...parameters];
 }
+
+/** Others are refused when the comparison is planned. */
+const isKnown = ({ type }: Layer): boolean => Object.hasOwn(LAYER_PARTS, type);
 
 /** Where the element lies that is the `index`th in row-major order. */
 function offset(index: number, shape: readonly number[], strides: readonly number[] | undefined): number {

@@ -15,7 +15,6 @@ import { type MatrixSettings, settleMatrix } from './matrix_options.js';
 import { type Comparison, planComparison } from './measure.js';
 import type { Member } from './members.js';
 import { checkPlace } from './place.js';
-import { chooseRoute } from './route.js';
 import { type SampledGram, type SampledLaw, sampledGram } from './sampled/sampled.js';
 import { type Selection, select } from './selection.js';
 import { openLedger, recordedRoute, type StateLedger } from './state/ledger.js';
@@ -62,11 +61,6 @@ export async function similarityMatrix(
     signal,
     onOpen: onProgress && throttle((done, total) => onProgress({ phase: 'open', done, total })),
   });
-  const outlines = [...selection.rows, ...selection.columns].map(({ outline }) => outline);
-  // Models that cannot be compared are told of as they were given.
-  if (settings.measure === 'gaussian' || settings.measure === 'tensor') {
-    chooseRoute(outlines, settings.measure, settings.method, settings.input);
-  }
   return selection.rows === selection.columns ? square(selection, settings) : cross(selection, settings);
 }
 
@@ -88,7 +82,7 @@ async function square({ rows: given }: Selection, settings: MatrixSettings): Pro
     window,
     ...computed,
     ...cells.beyondRange({ log2Norms: 'rows' }),
-    ...(behaviours && { behaviour: await matrixBehaviour(behaviours, models.numbers, window, comparison.settings) }),
+    ...(behaviours && { behaviour: await matrixBehaviour(behaviours, found.numbers, window, comparison.settings) }),
     direction: (first, second) => direction(gram, first, second, dtype),
     difference: (reference, model) => {
       checkPlace(reference, gram.length);
@@ -131,7 +125,7 @@ async function cross({ rows, columns }: Selection, settings: MatrixSettings): Pr
 
 async function ranked(given: readonly Member[]): Promise<Ranked> {
   const found = await distinct(given);
-  return { ...found, rank: await ranks(found.members) };
+  return { ...found, listed: found.members, rank: await ranks(found.members) };
 }
 
 /** The inner products of the wanted pairs and what follows from them, for the models at the places of the result. */
@@ -142,9 +136,9 @@ async function compute(
   settings: MatrixSettings,
   given: Selection['rows'],
 ) {
-  const { members, rank } = models;
+  const { members, listed, rank } = models;
   const total = pairCount(pairs);
-  const { comparison, discarded } = await plan(members, total, settings);
+  const { comparison, discarded } = await plan(listed, total, settings);
   const { sources, sampledLaw } = comparison;
   const slices = settings.perOutput ? sources.names.length : 0;
   const cells = new Cells({ ...places, count: members.length, slices, window: settings.choice.window });

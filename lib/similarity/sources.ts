@@ -63,12 +63,14 @@ export function outputNames({ outputShape }: Outline): readonly string[] {
 }
 
 /**
- * The parameters of models as plain vectors, in the order of the first model; the slices are the tensors.
+ * The parameters of models as plain vectors, in the order of the models, or by name where they differ in it; the slices are the tensors.
  * @throws TensimError `SHAPE_MISMATCH` naming a tensor that another model has not, or has in another shape.
  */
 export function weightSources([first, ...others]: readonly Outline[], settings: ScaleSettings): Sources {
   for (const other of others) requireEqualParameters(first, other);
   const names = [...first.parameters.keys()];
+  const alike = others.every(({ parameters }) => [...parameters.keys()].every((name, i) => name === names[i]));
+  if (!alike) names.sort();
   return {
     names,
     async of(member) {

@@ -43,16 +43,22 @@ async function sameIdentity(a: Member, b: Member): Promise<boolean> {
 
 /** Models numbered, with the place of each number in the order of `ranks`. */
 export interface Ranked extends Distinct {
+  /** The members by first appearance, the order in which errors name them. */
+  readonly listed: readonly Member[];
   readonly rank: Int32Array;
 }
 
 /** Numbers the same models anew: by group, and within a group by rank. */
-export function inOrder({ members, numbers, rank }: Ranked, group: (number: number) => number = () => 0): Ranked {
+export function inOrder(
+  { members, listed, numbers, rank }: Ranked,
+  group: (number: number) => number = () => 0,
+): Ranked {
   const order = [...members.keys()].sort((a, b) => group(a) - group(b) || rank[a] - rank[b]);
   const places = new Int32Array(order.length);
   for (const [place, number] of order.entries()) places[number] = place;
   return {
     members: order.map((number) => members[number]),
+    listed,
     numbers: numbers.map((number) => places[number]),
     rank: Int32Array.from(order, (number) => rank[number]),
   };
