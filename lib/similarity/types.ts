@@ -194,6 +194,8 @@ export interface SliceSimilarity {
   readonly similarity: number | null;
   /** Of the similarity, where it was sampled. */
   readonly standardError?: number;
+  /** Where it was sampled: whether the interval of this output can be relied on, whatever its width. */
+  readonly reached?: boolean;
   readonly distance: number;
   readonly innerProduct: number;
   readonly normA: number;
