@@ -6,7 +6,7 @@ import { gramPair } from './gram/pair.js';
 import { planComparison } from './measure.js';
 import { memberOf } from './members.js';
 import { settle } from './options.js';
-import { type SampledGram, sampledGram } from './sampled/sampled.js';
+import { type SampledGram, type SampledPair, sampledGram } from './sampled/sampled.js';
 import type { SimilarityOptions, SimilarityResult, SliceSimilarity } from './types.js';
 
 /**
@@ -28,18 +28,21 @@ export async function similarity(a: Model, b: Model, options: SimilarityOptions 
     sampledLaw === undefined
       ? await gramPair(members, sources, settings)
       : await sampledGram(members, sampledLaw, settings);
-  const { total, perOutput, standardError, perOutputError, sampling } = gram;
+  const { total, perOutput, standardError, perOutputError, sampling, pair } = gram;
   return {
     a: a.label,
     b: b.label,
     ...info,
     ...(standardError && { standardError: standardError[1], sampling }),
     ...compare(total, 0, 1),
+    ...(pair && sampledFields(pair, 0)),
     similarity: cosine(total[1], total[0], total[3]),
     ...(perOutput && {
       perOutput: sources.names.map((name, c) => ({
         ...compareSlice(name, perOutput, c, sources.names.length),
         ...(perOutputError && { standardError: perOutputError[sources.names.length + c] }),
+        ...(pair && sampledFields(pair, 1 + c)),
+        ...(pair && sampledQuality(pair, 1 + c)),
       })),
     }),
     ...(behaviours && { behaviour: await pairBehaviour(behaviours, settings) }),
@@ -57,4 +60,19 @@ function compare(gram: Float64Array, c: number, size: number) {
 function compareSlice(name: string, gram: Float64Array, c: number, size: number): SliceSimilarity {
   const value = cosine(gram[size + c], gram[c], gram[3 * size + c]);
   return { name, similarity: Number.isNaN(value) ? null : value, ...compare(gram, c, size) };
+}
+
+/** Slice `c` of what samples tell of a pair: the distance from the difference itself, and errors. */
+function sampledFields(pair: SampledPair, c: number) {
+  return {
+    distance: pair.distance[c],
+    distanceError: pair.distanceError[c],
+    innerProductError: pair.innerProductError[c],
+    normAError: pair.normAError[c],
+    normBError: pair.normBError[c],
+  };
+}
+
+function sampledQuality(pair: SampledPair, c: number) {
+  return { effectiveSamples: pair.effectiveSamples[c], interval: pair.interval[c], reached: pair.trusted[c] };
 }

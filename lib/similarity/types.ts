@@ -3,6 +3,9 @@ import type { ModelInputs } from '../model/inputs.js';
 import type { LoadOptions } from '../model/load.js';
 import type { Model } from '../model/model.js';
 import type { DType, Tensor, TensorData } from '../tensor/tensor.js';
+import type { SampledErrors, SampledSlice, Sampling } from './sampling.js';
+
+export type { SampledErrors, SampledSlice, Sampling } from './sampling.js';
 
 /**
  * MATH.md section 2. Two are baselines: `weights` changes under reparametrisations that leave the function alone, and `behavioural`
@@ -145,26 +148,6 @@ export interface Progress {
   readonly total: number;
 }
 
-/** How a sampled result came about. */
-export interface Sampling {
-  /** Random inputs that every model was evaluated on for the result. */
-  readonly samples: number;
-  /**
-   * How many equal samples would carry the norm of a model as these do, the least of all models: where a few inputs carry it, the standard
-   * errors are not to be relied on.
-   */
-  readonly effectiveSamples: number;
-  readonly seed: number;
-  /** Half the width of the 95 % interval that was asked for. */
-  readonly tolerance: number;
-  /** Half the width of the widest 95 % interval of a similarity. */
-  readonly interval: number;
-  /** Whether the interval is within the tolerance, and carried by enough samples. */
-  readonly reached: boolean;
-  /** Whether these look like models of tokens, under a law of vectors: the law `tokens` may be what is wanted. */
-  readonly tokenModels: boolean;
-}
-
 /** What every result says about how it was obtained. */
 export interface ResultInfo {
   readonly measure: Measure;
@@ -188,14 +171,12 @@ export interface ResultInfo {
 }
 
 /** One output (class) of two models compared. `similarity` is null where one of the two slices is zero. */
-export interface SliceSimilarity {
+export interface SliceSimilarity extends SampledErrors, SampledSlice {
   /** Output number as text, or the tensor's name for the `weights` measure. */
   readonly name: string;
   readonly similarity: number | null;
   /** Of the similarity, where it was sampled. */
   readonly standardError?: number;
-  /** Where it was sampled: whether the interval of this output can be relied on, whatever its width. */
-  readonly reached?: boolean;
   readonly distance: number;
   readonly innerProduct: number;
   readonly normA: number;
@@ -219,7 +200,7 @@ export interface BehaviourMatrix {
   readonly cka: Matrix;
 }
 
-export interface SimilarityResult extends ResultInfo {
+export interface SimilarityResult extends ResultInfo, SampledErrors {
   readonly a: string;
   readonly b: string;
   /** ⟨a,b⟩ / (‖a‖·‖b‖), in [−1, 1]; exactly 1 for a model with itself. */
