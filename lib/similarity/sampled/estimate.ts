@@ -124,7 +124,7 @@ export class Estimate {
     if (this.#before !== null) {
       const shrunk = Math.sqrt(this.#before.samples / this.#samples);
       for (const [c, errors] of this.#errors.entries()) {
-        const expected = this.#before.#errors[c];
+        const expected = await this.#before.#sums.standardErrors(c, this.#pacer, false);
         for (let cell = 0; cell < errors.length; cell++) {
           errors[cell] = Math.max(errors[cell], Math.min(1, shrunk * expected[cell]));
         }

@@ -60,9 +60,9 @@ export class GroupSums {
   /**
    * The standard error of every similarity of slice c, (models, models), by the jackknife: the similarities without one group after the
    * other vary by so much. Where few groups carry that variance it is not well known itself, and the error is widened as much as Student's t with
-   * as many degrees of freedom asks for. At most 1, and 1 where a model is zero outside of one group.
+   * as many degrees of freedom asks for, unless `widen` is false. At most 1, and 1 where a model is zero outside of one group.
    */
-  async standardErrors(c: number, pacer: Pacer): Promise<Float64Array> {
+  async standardErrors(c: number, pacer: Pacer, widen = true): Promise<Float64Array> {
     const { models } = this;
     const totals = await this.mean(1, 1, c, pacer);
     const errors = new Float64Array(models * models);
@@ -76,7 +76,7 @@ export class GroupSums {
         for (let g = 0; g < GROUPS; g++) {
           without[g] = this.#without(totals, g, i, j, c) / (norms[i * GROUPS + g] * norms[j * GROUPS + g]);
         }
-        const error = jackknife(without);
+        const error = jackknife(without, widen);
         // Undefined where a norm is.
         errors[i * models + j] = error <= 1 ? error : 1;
         errors[j * models + i] = errors[i * models + j];
@@ -117,7 +117,7 @@ export class GroupSums {
 }
 
 /** The widened standard error from the values without one group after the other; NaN if one of them is undefined. */
-function jackknife(without: Float64Array): number {
+function jackknife(without: Float64Array, widen = true): number {
   let mean = 0;
   for (const value of without) mean += value / GROUPS;
   let squares = 0;
@@ -129,6 +129,7 @@ function jackknife(without: Float64Array): number {
   }
   if (Number.isNaN(squares)) return Number.NaN;
   if (fourths === 0) return 0; // also where the squares are too small for their own
+  if (!widen) return Math.sqrt(((GROUPS - 1) / GROUPS) * squares);
   // GROUPS − 2 on average where the groups are alike and normal, 1 where a single one makes all the variance.
   const freedom = Math.min(GROUPS - 1, Math.max(1, (3 * squares * squares) / fourths - 2));
   return (Math.sqrt(((GROUPS - 1) / GROUPS) * squares) * student(freedom)) / INTERVAL;

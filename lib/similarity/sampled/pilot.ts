@@ -15,31 +15,40 @@ const CANDIDATES = 16;
 /** Rounds at falling temperatures. */
 const COOLING = 32;
 const COOLING_STEPS = 4;
-/** Then phases, each with steps along the directions that the one before found, and its rounds. */
-const PHASES = 3;
-const ROUNDS = 25;
 /** The law that chains begin with is so many times as wide. */
 const HOTTEST = 2;
+/** Then phases of so many rounds, each with steps along the directions that the one before found. */
+const PHASES = 3;
+const ROUNDS = 25;
+/** A phase that is to tell smaller variances from noise. */
+const LONG = 150;
 /** Chains are looked at every so many rounds. */
-const LOOK_EVERY = 8;
-/** What a pilot costs, in samples. */
+const LOOK_EVERY = 4;
+/** What a pilot costs, in samples, and what its further phase does. */
 export const PILOT_SAMPLES = CHAINS * (CANDIDATES + COOLING + PHASES * ROUNDS);
+export const FURTHER_SAMPLES = CHAINS * LONG;
 /** So many models, evenly spread, stand for all. */
 const MODELS = 8;
+
+/** What chains have found so far; null where no direction stands out. */
+export interface Pilot {
+  readonly directions: Directions | null;
+  /** Directions from so many more looks that smaller variances can be told from noise. */
+  further(): Promise<Directions | null>;
+}
 
 /**
  * The directions of the input along which models have their weight beyond where N(0, I) falls (MATH.md section 8): those of
  * points drawn from |f|² times the density itself, by Markov chains that begin under a wider law, where the highest degrees drown everything
  * else, and cool down. A tail that hardly any sample would meet holds the chains that were caught in it.
  * Chains are shared out among models, their outputs weighed alike, and for two models the difference.
- * @returns null where no direction stands out.
  */
-export async function findDirections(
+export async function openPilot(
   ensemble: Ensemble,
   whitening: Whitening,
   degree: number,
   settings: SampleSettings,
-): Promise<Directions | null> {
+): Promise<Pilot> {
   const { backend, seed, signal } = settings;
   const { dimension } = whitening;
   const control = controlOf(settings);
@@ -71,7 +80,7 @@ export async function findDirections(
     masses.push(squares.map((square, i) => square * weights[Math.floor(i / functions.count)]));
   }
   const start = chosen(proposed, masses, functions.count, dimension, seed);
-  if (start === null) return null;
+  if (start === null) return { directions: null, further: async () => null };
 
   /** |f|² at `temperature` times the point, times N(0, I), as chains see it that move along a law which is stretched already. */
   const target = (temperature: number, along: Directions | null): Target => ({
@@ -102,17 +111,19 @@ export async function findDirections(
     for (let round = 1; round < COOLING / COOLING_STEPS; round++) await chains.round();
   }
   let found = await fitted([chains.points], CHAINS / 2);
-  for (let phase = 0; phase < PHASES; phase++) {
+  const phase = async (rounds: number) => {
     await chains.aim(target(1, found));
     const looks: Float64Array[] = [];
-    for (let round = 1; round < ROUNDS; round++) {
+    for (let round = 1; round <= rounds; round++) {
       await chains.round();
       if (round % LOOK_EVERY === 0) looks.push(chains.points.slice());
     }
     // Looks at a chain are not independent of each other.
     found = await fitted(looks, (CHAINS * looks.length) / 2);
-  }
-  return found;
+    return found;
+  };
+  for (let number = 0; number < PHASES; number++) await phase(ROUNDS);
+  return { directions: found, further: () => phase(LONG) };
 }
 
 /** What chains are drawn to: squares of functions made of the outputs of models. */

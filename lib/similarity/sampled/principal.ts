@@ -2,9 +2,9 @@ import type { Pacer } from '../../cooperate.js';
 import type { Directions } from './components.js';
 
 /** At most so many directions: the cost of stretching stays small beside that of a forward pass. */
-const MOST_DIRECTIONS = 16;
+const MOST_DIRECTIONS = 32;
 /** A direction whose variance is below this is left alone. */
-const THRESHOLD = 1.5;
+const THRESHOLD = 1.25;
 const ROUNDS = 12;
 
 /**

@@ -28,8 +28,8 @@ export const FEW_DIMENSIONS = 4;
 const STEP = 2.2;
 const MOST_SHELLS = 7;
 /** Samples of the laws that the pilot's directions are for. */
-const STRETCHED = 3;
-const PEAKED = 3;
+const STRETCHED = 6;
+const PEAKED = 2;
 
 export interface ProposalShape {
   readonly dimension: number;

@@ -1,10 +1,11 @@
 import { Pacer } from '../../cooperate.js';
 import type { Member } from '../members.js';
 import type { LawOfInputs } from '../onehot.js';
+import type { Directions } from './components.js';
 import { type Draws, gaussianDraws, openWhitening, tokenDraws, type Whitening } from './draws.js';
 import { type Ensemble, openEnsemble } from './ensemble.js';
 import { controlOf, Estimate, type SampleSettings } from './estimate.js';
-import { findDirections, PILOT_SAMPLES } from './pilot.js';
+import { FURTHER_SAMPLES, openPilot, PILOT_SAMPLES } from './pilot.js';
 import { createProposal, FEW_DIMENSIONS } from './proposal.js';
 import type { SampledGram } from './result.js';
 import { oppositesPay } from './signs.js';
@@ -13,8 +14,10 @@ import { oppositesPay } from './signs.js';
 const FIRST = 4096;
 /** A stage has at most so many times the samples of the one before: the errors that it is planned by are estimates. */
 const GROWTH = 16;
-/** The stage whose samples tell whether opposite ones pay: beyond all others. */
-const SIGNS = 15;
+/** Stages beside those that are numbered from 0: what tells whether opposite pairs pay, and a second decision. */
+const STAGES = { signs: 15, again: 14 } as const;
+/** A better pilot is worth it where so many times its samples are needed. */
+const WORTH = 3;
 
 export type { SampledGram, SampledPair } from './result.js';
 
@@ -39,12 +42,12 @@ export async function sampledGram(
   const ensemble = openEnsemble(members, law === 'tokens' ? 'tokens' : 'vectors', settings);
   try {
     if (law === 'tokens') {
-      return await estimate(ensemble, settings, (stage) => tokenDraws(size, settings.seed, stage));
+      const draws = (stage: number) => tokenDraws(size, settings.seed, stage);
+      return await refine(await decide(ensemble, settings, draws(0)), ensemble, settings, draws);
     }
     const whitening = await openWhitening(size, law, settings.backend, controlOf(settings));
     try {
-      const degree = Math.max(...members.map(degreeOf));
-      return await estimate(ensemble, settings, await vectorDraws(ensemble, whitening, degree, settings));
+      return await gaussianGram(ensemble, whitening, Math.max(...members.map(degreeOf)), settings);
     } finally {
       whitening.dispose();
     }
@@ -53,38 +56,53 @@ export async function sampledGram(
   }
 }
 
+/** From where models have their weight, and in opposite pairs where that pays. */
+async function gaussianGram(
+  ensemble: Ensemble,
+  whitening: Whitening,
+  degree: number,
+  settings: SampleSettings,
+): Promise<SampledGram> {
+  const { backend, seed, maxSamples, signal } = settings;
+  const { dimension } = whitening;
+  const streams = async (directions: Directions | null) => {
+    const proposal = createProposal({ dimension, degree, directions });
+    const draws = (stage: number, antithetic: boolean) =>
+      gaussianDraws({ whitening, seed, stage, antithetic, proposal }, backend);
+    const pairs = draws(STAGES.signs, true);
+    const antithetic = await oppositesPay(ensemble, pairs, controlOf(settings), new Pacer(signal));
+    return (stage: number) => draws(stage, antithetic);
+  };
+  const affordable = dimension > FEW_DIMENSIONS && maxSamples >= PILOT_SAMPLES;
+  const pilot = affordable ? await openPilot(ensemble, whitening, degree, settings) : null;
+  const draws = await streams(pilot === null ? null : pilot.directions);
+  const first = await decide(ensemble, settings, draws(0));
+  if (pilot === null || Math.min(first.wanted(), maxSamples) < WORTH * FURTHER_SAMPLES) {
+    return refine(first, ensemble, settings, draws);
+  }
+  const better = await streams(await pilot.further());
+  return refine(await decide(ensemble, settings, better(STAGES.again)), ensemble, settings, better);
+}
+
+/** The samples that tell how many are needed. */
+function decide(ensemble: Ensemble, settings: SampleSettings, draws: Draws): Promise<Estimate> {
+  return new Estimate(ensemble, settings).run(draws, Math.min(FIRST, settings.maxSamples));
+}
+
 /** Stage after stage with samples of its own, until one of the number that it was planned with reaches the tolerance, or has `maxSamples`. */
-async function estimate(
+async function refine(
+  first: Estimate,
   ensemble: Ensemble,
   settings: SampleSettings,
   drawsOf: (stage: number) => Draws,
 ): Promise<SampledGram> {
   const { maxSamples } = settings;
-  let last = await new Estimate(ensemble, settings).run(drawsOf(0), Math.min(FIRST, maxSamples));
+  let last = first;
   for (let stage = 1; ; stage++) {
     const samples = Math.min(maxSamples, Math.max(FIRST, Math.min(last.wanted(), GROWTH * last.samples)));
     last = await new Estimate(ensemble, settings, last).run(drawsOf(stage), samples);
     if (last.reached() || samples === maxSamples) return last.gram();
   }
-}
-
-/** Streams of vectors for the stages: from where models have their weight, and in opposite pairs where that pays. */
-async function vectorDraws(
-  ensemble: Ensemble,
-  whitening: Whitening,
-  degree: number,
-  settings: SampleSettings,
-): Promise<(stage: number) => Draws> {
-  const { backend, seed, maxSamples, signal } = settings;
-  const { dimension } = whitening;
-  const control = controlOf(settings);
-  const worthIt = dimension > FEW_DIMENSIONS && maxSamples >= PILOT_SAMPLES;
-  const directions = worthIt ? await findDirections(ensemble, whitening, degree, settings) : null;
-  const proposal = createProposal({ dimension, degree, directions });
-  const draws = (stage: number, antithetic: boolean) =>
-    gaussianDraws({ whitening, seed, stage, antithetic, proposal }, backend);
-  const antithetic = await oppositesPay(ensemble, draws(SIGNS, true), control, new Pacer(signal));
-  return (stage) => draws(stage, antithetic);
 }
 
 /** Of a model as a polynomial of its input. */
