@@ -15,7 +15,7 @@ export interface Known {
 const MOST_PAIRS = 64;
 
 /** Carries what is to be trusted: of a norm, and of the variance of a similarity. */
-const FEWEST = { norm: FEWEST_EFFECTIVE, variance: 150 } as const;
+const FEWEST = { norm: FEWEST_EFFECTIVE, variance: 40 } as const;
 /** Of what an influence is made of. */
 const ROUNDING = 1e-12;
 /** Indices of tails. */

@@ -71,7 +71,7 @@ export class Tails {
   index(quantity: number): number {
     const start = quantity * 2 * KEPT;
     const sorted = this.#largest.slice(start, start + this.#filled[quantity]).sort();
-    const wanted = Math.floor(Math.min(KEPT, this.#count / 5, 3 * Math.sqrt(this.#count)));
+    const wanted = Math.floor(Math.min(KEPT - 1, this.#count / 5, 3 * Math.sqrt(this.#count)));
     if (sorted.length <= wanted || wanted < FEWEST) return Number.NEGATIVE_INFINITY;
     const [threshold, ...above] = sorted.subarray(sorted.length - wanted - 1);
     const exceedances = above.map((value) => (value - threshold) / this.#units[quantity]).filter((value) => value > 0);
