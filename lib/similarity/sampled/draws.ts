@@ -2,6 +2,7 @@ import type { Backend, Control, NormalStream } from '../../backend/backend.js';
 import { Pacer } from '../../cooperate.js';
 import { streamKey, threefry } from '../../gaussian/threefry.js';
 import { isOnehot, type LawOfInputs, onehotInputs } from '../onehot.js';
+import { orthogonalise } from './frames.js';
 import type { Proposal } from './proposal.js';
 
 /** Inputs that all models are evaluated on. */
@@ -91,6 +92,7 @@ export function gaussianDraws(options: GaussianOptions, backend: Backend): Draws
       const z = await backend.normals(numbers, first, samples, batchControl);
       const extra = await backend.normals(radii, first, samples, batchControl);
       first += samples;
+      await orthogonalise(z, whitening.dimension, proposal.order, pacer);
       const weights = await proposal.stretch(z, extra, pacer);
       const signed = antithetic ? await withOpposites(z, pacer) : z;
       const count = antithetic ? 2 * samples : samples;

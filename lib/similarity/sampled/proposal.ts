@@ -12,6 +12,8 @@ export const PERIOD = 16;
 export interface Proposal {
   /** Normal numbers that every sample takes beside those of z. */
   readonly extra: number;
+  /** The number of the component of every sample of a period. */
+  readonly order: readonly number[];
   /**
    * Turns rows of z, standard normal numbers, into samples of the mixture in place, with `extra` further ones for each; the number of rows
    * is a multiple of `PERIOD`. Only operations that IEEE 754 rounds correctly touch z: it is the same on every backend.
@@ -83,6 +85,7 @@ function mixtureOf(parts: readonly Part[], directions: Directions | null, dimens
   const [y, added] = [new Float64Array(rank), new Float64Array(rank)];
   return {
     extra: width,
+    order,
     async stretch(z, extra, pacer) {
       const samples = z.length / dimension;
       const weights = new Float64Array(samples);
