@@ -15,6 +15,8 @@ const CANDIDATES = 16;
 /** Rounds at falling temperatures. */
 const COOLING = 32;
 const COOLING_STEPS = 4;
+/** Starts are chosen by this power of their masses: else the farthest candidate would be the start of all chains, and other tails be missed. */
+const FLATTENED = 0.25;
 /** The law that chains begin with is so many times as wide. */
 const HOTTEST = 2;
 /** Then phases of so many rounds, each with steps along the directions that the one before found. */
@@ -77,7 +79,7 @@ export async function openPilot(
     const weights = await wide.stretch(z, extra, pacer);
     const squares = await likelihoodAt(HOTTEST)(z);
     proposed.push(z);
-    masses.push(squares.map((square, i) => square * weights[Math.floor(i / functions.count)]));
+    masses.push(squares.map((square, i) => (finite(square) * weights[Math.floor(i / functions.count)]) ** FLATTENED));
   }
   const start = chosen(proposed, masses, functions.count, dimension, seed);
   if (start === null) return { directions: null, further: async () => null };
