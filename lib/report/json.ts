@@ -1,4 +1,5 @@
 import type { MeasureComparison } from '../similarity/measures.js';
+import type { SampledErrors, SampledSlice } from '../similarity/sampling.js';
 import type { CrossSimilarity, Matrix, ResultInfo, SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
 
 /**
@@ -17,6 +18,7 @@ export function compareJson(result: SimilarityResult): Record<string, unknown> {
     innerProduct: numberOrNull(innerProduct),
     normA: numberOrNull(normA),
     normB: numberOrNull(normB),
+    ...errorsJson(result),
     ...(behaviour && { behaviour }),
     ...(perOutput && {
       perOutput: perOutput.map((slice) => ({
@@ -27,6 +29,7 @@ export function compareJson(result: SimilarityResult): Record<string, unknown> {
         innerProduct: numberOrNull(slice.innerProduct),
         normA: numberOrNull(slice.normA),
         normB: numberOrNull(slice.normB),
+        ...errorsJson(slice),
       })),
     }),
   };
@@ -167,4 +170,20 @@ function* listText(matrices: readonly Matrix[]): Generator<string> {
 
 function numberOrNull(value: number): number | null {
   return Number.isFinite(value) ? value : null;
+}
+
+/** What sampling adds to a comparison, and to that of an output; nothing elsewhere. */
+function errorsJson(part: SampledErrors & SampledSlice): SampledErrors & SampledSlice {
+  const { distanceError, innerProductError, normAError, normBError, effectiveSamples, interval, reached } = part;
+  return Object.fromEntries(
+    Object.entries({
+      distanceError,
+      innerProductError,
+      normAError,
+      normBError,
+      effectiveSamples,
+      interval,
+      reached,
+    }).filter(([, value]) => value !== undefined),
+  );
 }

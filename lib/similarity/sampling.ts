@@ -12,7 +12,7 @@ export interface Sampling {
   readonly tolerance: number;
   /** Half the width of the widest 95 % interval of a similarity. */
   readonly interval: number;
-  /** Whether the interval is within the tolerance, and carried by enough samples. */
+  /** Whether the interval is within the tolerance, and can be relied on: samples enough carry it, and what was not seen is bounded by what was. */
   readonly reached: boolean;
   /** Whether these look like models of tokens, under a law of vectors: the law `tokens` may be what is wanted. */
   readonly tokenModels: boolean;

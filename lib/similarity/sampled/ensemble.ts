@@ -27,9 +27,26 @@ export interface Ensemble {
   dispose(): void;
 }
 
-/** @throws TensimError `UNSUPPORTED_LAYER` for tokens where the first layer of a model is not linear. */
-export function openEnsemble(members: readonly Member[], input: Draws['input'], settings: PassSettings): Ensemble {
-  const different = [...new Set(members)];
+/**
+ * Different members in an order that is theirs: what is sampled does not depend on the one in which they were given.
+ */
+export async function inOwnOrder(members: readonly Member[]): Promise<readonly Member[]> {
+  const named: { member: Member; identity: string }[] = [];
+  for (const member of new Set(members)) named.push({ member, identity: await member.identity() });
+  named.sort((a, b) => (a.identity < b.identity ? -1 : a.identity > b.identity ? 1 : 0));
+  return named.map(({ member }) => member);
+}
+
+/**
+ * @param different those of the members that are different, in the order in which they are evaluated.
+ * @throws TensimError `UNSUPPORTED_LAYER` for tokens where the first layer of a model is not linear.
+ */
+export function openEnsemble(
+  members: readonly Member[],
+  input: Draws['input'],
+  settings: PassSettings,
+  different: readonly Member[] = [...new Set(members)],
+): Ensemble {
   const outlines = different.map(({ outline }) => outline);
   if (input === 'tokens') for (const outline of outlines) checkTakesTokens(outline);
   const passes = new Passes(different, input, settings);

@@ -3,7 +3,7 @@ import type { Member } from '../members.js';
 import type { LawOfInputs } from '../onehot.js';
 import type { Directions } from './components.js';
 import { type Draws, gaussianDraws, openWhitening, tokenDraws, type Whitening } from './draws.js';
-import { type Ensemble, openEnsemble } from './ensemble.js';
+import { type Ensemble, inOwnOrder, openEnsemble } from './ensemble.js';
 import { controlOf, Estimate, type SampleSettings } from './estimate.js';
 import { FURTHER_SAMPLES, openPilot, PILOT_SAMPLES } from './pilot.js';
 import { createProposal, FEW_DIMENSIONS } from './proposal.js';
@@ -27,7 +27,8 @@ export type SampledLaw = LawOfInputs | 'tokens';
 /**
  * The Gram matrix of models from their outputs on common random inputs (MATH.md section 8): unbiased, for any layers, and n models
  * cost n forward passes. A first stage of samples tells how many are needed for every similarity to be known to the tolerance, at most
- * `maxSamples`; the result comes from others, which did not decide their number.
+ * `maxSamples`; the result comes from others, which did not decide their number. The samples depend on the models that are compared together,
+ * not on their order.
  *
  * @throws TensimError `NOT_FINITE` or `ZERO_NORM` naming the models, `UNSUPPORTED_LAYER` for tokens without an embedding, `MEMORY_LIMIT`;
  * the signal's reason.
@@ -39,7 +40,7 @@ export async function sampledGram(
 ): Promise<SampledGram> {
   const [positions, features] = members[0].outline.inputShape;
   const size = { positions, features };
-  const ensemble = openEnsemble(members, law === 'tokens' ? 'tokens' : 'vectors', settings);
+  const ensemble = openEnsemble(members, law === 'tokens' ? 'tokens' : 'vectors', settings, await inOwnOrder(members));
   try {
     if (law === 'tokens') {
       const draws = (stage: number) => tokenDraws(size, settings.seed, stage);
