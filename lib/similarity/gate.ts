@@ -174,9 +174,9 @@ function estimateOf(part: Judged | JudgedSlice | undefined, comparison: Judged):
   const isExact = comparison.standardError === null && (sampling ?? null) === null;
   const own = 'name' in part ? part : sampling;
   const effective = own?.effectiveSamples ?? sampling?.effectiveSamples;
-  // Of a slice, `reached` says whether its interval can be relied on at all.
-  const unreliable =
-    sampling != null && (!(effective! >= FEWEST_EFFECTIVE) || ('name' in part && part.reached === false));
+  // Of an output, `reached` says whether its interval can be relied on at all.
+  const reliable = ('name' in part ? part.reached : undefined) ?? effective! >= FEWEST_EFFECTIVE;
+  const unreliable = sampling != null && !reliable;
   const reached = own?.reached ?? sampling?.reached ?? true;
   if (unreliable) return { similarity: value, standardError: Number.NaN, reached };
   return { similarity: value, standardError: standardError ?? (isExact ? null : Number.NaN), reached };

@@ -21,6 +21,8 @@ const BATCH_BYTES = 2 ** 27;
 const SUMS_BYTES = 2 ** 30;
 /** More than the errors ask for, so that one stage is usually the last. */
 const MARGIN = 1.25;
+/** Samples for the outputs at most, in those for the similarity in all. */
+const FOR_OUTPUTS = 4;
 /** More samples for what is not to be trusted yet. */
 const DOUBT = 4;
 /** Standard errors that two stages may differ by, and rounding. */
@@ -58,6 +60,8 @@ export class Estimate {
   #errors: Float64Array[] = [];
   /** Means of inner products likewise. */
   #means: Float64Array[] = [];
+  /** Whether slices can be relied on, once that was asked for. */
+  readonly #trusted: boolean[] = [];
 
   constructor(ensemble: Ensemble, settings: SampleSettings, before: Estimate | null = null) {
     const { perOutput, onProgress, signal } = settings;
@@ -96,7 +100,11 @@ export class Estimate {
   wanted(): number {
     const forError = MARGIN * (this.#interval(0) / this.#settings.tolerance) ** 2;
     const doubtful = this.#before !== null && !this.#trusts(0) ? DOUBT : 0;
-    const factor = Math.max(forError, this.#monitor.lacks(0), doubtful);
+    const needed = Math.max(forError, this.#monitor.lacks(0), doubtful);
+    // Outputs have no tolerance of their own, but their intervals are to be relied on, if that is not too dear.
+    let factor = needed;
+    for (let c = 1; c < this.#sums.size; c++) factor = Math.max(factor, this.#monitor.lacks(c));
+    factor = Math.min(factor, FOR_OUTPUTS * needed);
     return factor < Number.POSITIVE_INFINITY ? Math.ceil(factor * this.#samples) : Number.POSITIVE_INFINITY;
   }
 
@@ -198,7 +206,8 @@ export class Estimate {
 
   /** Whether samples enough carry slice c, and those of the stage before agree with them. */
   #trusts(c: number): boolean {
-    return this.#lost === 0 && this.#monitor.trusts(c) && this.#agrees(c);
+    this.#trusted[c] ??= this.#lost === 0 && this.#monitor.trusts(c) && this.#agrees(c);
+    return this.#trusted[c];
   }
 
   #agrees(c: number): boolean {

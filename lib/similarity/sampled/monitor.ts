@@ -14,8 +14,8 @@ export interface Known {
 /** Pairs that are watched at most, evenly spread over all. */
 const MOST_PAIRS = 64;
 
-/** Carries what is to be trusted: of a norm, and of the variance of a similarity. */
-const FEWEST = { norm: FEWEST_EFFECTIVE, variance: 40 } as const;
+/** Effective samples that carry what is to be trusted: a norm, that of an output, and the variance of a similarity. */
+const FEWEST = { norm: FEWEST_EFFECTIVE, slice: 250, variance: 40 } as const;
 /** Of what an influence is made of. */
 const ROUNDING = 1e-12;
 /** Indices of tails. */
@@ -114,20 +114,19 @@ export class Monitor {
 
   /** Whether samples enough carry slice c, and what was not seen is bounded by what was. */
   trusts(c: number): boolean {
+    if (!(this.effective(c) >= fewest(c) && this.effectiveVariance(c) >= FEWEST.variance)) return false;
     const { norm, influence } = this.indices(c);
-    return (
-      this.effective(c) >= FEWEST.norm &&
-      this.effectiveVariance(c) >= FEWEST.variance &&
-      norm < MOST_INDEX.norm &&
-      influence < MOST_INDEX.influence
-    );
+    return norm < MOST_INDEX.norm && influence < MOST_INDEX.influence;
   }
 
   /** By what factor there are too few samples, if they are carried on as evenly. */
   lacks(c: number): number {
-    return Math.max(FEWEST.norm / this.effective(c), FEWEST.variance / this.effectiveVariance(c));
+    return Math.max(fewest(c) / this.effective(c), FEWEST.variance / this.effectiveVariance(c));
   }
 }
+
+/** Of a norm, in all or of an output. */
+const fewest = (c: number) => (c === 0 ? FEWEST.norm : FEWEST.slice);
 
 /** Σ over positions of the products of outputs, in all and, where there is room for them, per output. */
 function multiply(

@@ -26,6 +26,8 @@ const ROUNDS = 25;
 const LONG = 150;
 /** Chains are looked at every so many rounds. */
 const LOOK_EVERY = 4;
+/** Numbers of all looks of a phase: a decomposition of more would take longer than the evaluations. */
+const MOST_NUMBERS = 2 ** 22;
 /** What a pilot costs, in samples, and what its further phase does. */
 export const PILOT_SAMPLES = CHAINS * (CANDIDATES + COOLING + PHASES * ROUNDS);
 export const FURTHER_SAMPLES = CHAINS * LONG;
@@ -88,7 +90,7 @@ export async function openPilot(
   const target = (temperature: number, along: Directions | null): Target => ({
     logLikelihood: async (u) => {
       const squares = await likelihoodAt(temperature)(u);
-      const ratios = along === null ? null : logRatios(u, along, dimension);
+      const ratios = along === null ? null : await logRatios(u, along, dimension, pacer);
       return Float64Array.from({ length: CHAINS }, (_, c) => {
         return (
           Math.log(finite(squares[c * functions.count + (c % functions.count)])) + (ratios === null ? 0 : ratios[c])
@@ -97,7 +99,7 @@ export async function openPilot(
     },
     normals: async (round) => {
       const z = await normals(round, STREAMS.chains);
-      if (along !== null) stretchAlong(z, along, dimension);
+      if (along !== null) await stretchAlong(z, along, dimension, pacer);
       return z;
     },
   });
@@ -116,9 +118,10 @@ export async function openPilot(
   const phase = async (rounds: number) => {
     await chains.aim(target(1, found));
     const looks: Float64Array[] = [];
+    const every = Math.max(LOOK_EVERY, Math.ceil((rounds * CHAINS * dimension) / MOST_NUMBERS));
     for (let round = 1; round <= rounds; round++) {
       await chains.round();
-      if (round % LOOK_EVERY === 0) looks.push(chains.points.slice());
+      if (round % every === 0) looks.push(chains.points.slice());
     }
     // Looks at a chain are not independent of each other.
     found = await fitted(looks, (CHAINS * looks.length) / 2);

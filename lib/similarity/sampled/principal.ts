@@ -35,8 +35,7 @@ export async function spreadDirections(
     variances.fill(0);
     for (let s = 0; s < count; s++) {
       for (let k = 0; k < width; k++) {
-        let along = 0;
-        for (let i = 0; i < dimension; i++) along += basis[k * dimension + i] * points[s * dimension + i];
+        const along = product(basis, k * dimension, points, s * dimension, dimension);
         variances[k] += (along * along) / count;
         for (let i = 0; i < dimension; i++) next[k * dimension + i] += along * points[s * dimension + i];
       }
@@ -81,26 +80,37 @@ function norm(row: Float64Array): number {
 }
 
 /** Standard normal numbers z, (count, dimension), become samples of the law that is stretched along directions. */
-export function stretchAlong(z: Float64Array, { basis, variances }: Directions, dimension: number): void {
+export async function stretchAlong(z: Float64Array, along: Directions, dimension: number, pacer: Pacer): Promise<void> {
+  const { basis, variances } = along;
   for (let at = 0; at < z.length; at += dimension) {
     for (let k = 0; k < variances.length; k++) {
-      let along = 0;
-      for (let i = 0; i < dimension; i++) along += basis[k * dimension + i] * z[at + i];
-      const added = (Math.sqrt(variances[k]) - 1) * along;
+      const added = (Math.sqrt(variances[k]) - 1) * product(basis, k * dimension, z, at, dimension);
       for (let i = 0; i < dimension; i++) z[at + i] += added * basis[k * dimension + i];
     }
+    if (pacer.due(2 * basis.length)) await pacer.pause();
   }
 }
 
 /** ln N(z; 0, I) less that of the law that is stretched along directions, but for a constant. */
-export function logRatios(z: Float64Array, { basis, variances }: Directions, dimension: number): Float64Array {
-  return Float64Array.from({ length: z.length / dimension }, (_, s) => {
-    let sum = 0;
+export async function logRatios(
+  z: Float64Array,
+  { basis, variances }: Directions,
+  dimension: number,
+  pacer: Pacer,
+): Promise<Float64Array> {
+  const ratios = new Float64Array(z.length / dimension);
+  for (let s = 0; s < ratios.length; s++) {
     for (let k = 0; k < variances.length; k++) {
-      let along = 0;
-      for (let i = 0; i < dimension; i++) along += basis[k * dimension + i] * z[s * dimension + i];
-      sum -= 0.5 * (1 - 1 / variances[k]) * along * along;
+      const along = product(basis, k * dimension, z, s * dimension, dimension);
+      ratios[s] -= 0.5 * (1 - 1 / variances[k]) * along * along;
     }
-    return sum;
-  });
+    if (pacer.due(basis.length)) await pacer.pause();
+  }
+  return ratios;
+}
+
+function product(a: Float64Array, from: number, b: Float64Array, at: number, count: number): number {
+  let sum = 0;
+  for (let i = 0; i < count; i++) sum += a[from + i] * b[at + i];
+  return sum;
 }

@@ -185,6 +185,48 @@ describe.each(availableBackends)('sampling on %s', (backend) => {
     expect(perOutput!.cosineError![1][0][1]).toBeGreaterThan(0);
   });
 
+  test('depends neither on the order of the models nor on threads by a bit', async () => {
+    const draw = random(9);
+    const [a, b] = [0, 1].map(() =>
+      modelOf([
+        ...[0, 1, 2].map(() => randomBlock(draw, { inputs: 6, hidden: 4, outputs: 6, residual: [0.5, 0.5] })),
+        randomLinear(draw, 3, 6),
+      ]),
+    );
+    const options = { tolerance: 0.02, perOutput: true } as const;
+    const [forth, back] = [
+      await sample(a, b, { ...options, threads: 1 }),
+      await sample(b, a, { ...options, threads: 2 }),
+    ];
+    for (const part of [
+      'similarity',
+      'standardError',
+      'distance',
+      'distanceError',
+      'innerProduct',
+      'sampling',
+    ] as const)
+      expect(back[part]).toEqual(forth[part]);
+    expect([back.normA, back.normB]).toEqual([forth.normB, forth.normA]);
+    expect(back.perOutput!.map((slice) => slice.similarity)).toEqual(forth.perOutput!.map((slice) => slice.similarity));
+    // The inputs are the same on every backend.
+    const other = await sample(a, b, { ...options, backend: 'fallback' });
+    expect({ ...other.sampling, interval: 0 }).toEqual({ ...forth.sampling, interval: 0 });
+    expect(other.sampling!.interval).toBeCloseTo(forth.sampling!.interval, 10);
+    expect(Math.abs(other.similarity - forth.similarity)).toBeLessThan(1e-10);
+  });
+
+  test('a model is equal to itself, with errors of its norm alone', async () => {
+    const found = await sample(deep(1, 3), deep(1, 3), { perOutput: true });
+    expect(found).toMatchObject({ similarity: 1, distance: 0, distanceError: 0 });
+    expect(found.standardError).toBeLessThan(1e-14);
+    const one = deep(2, 3);
+    const same = await sample(one, one);
+    expect(same).toMatchObject({ similarity: 1, distance: 0, distanceError: 0, standardError: 0 });
+    expect(same.normAError).toBeGreaterThan(0);
+    expect(same.normBError).toBe(same.normAError);
+  });
+
   test('float32 gives the same to 1e-5', async () => {
     const [a, b] = [deep(1, 3), deep(2, 3)];
     const options = { tolerance: 0.05, maxSamples: 4096 };
