@@ -1,4 +1,5 @@
 import type { MeasureComparison } from '../similarity/measures.js';
+import type { SampledErrors, SampledSlice } from '../similarity/sampling.js';
 import type {
   CrossSimilarity,
   Matrix,
@@ -25,6 +26,7 @@ export function compareJson(result: SimilarityResult): Record<string, unknown> {
     normA: numberOrNull(normA),
     normB: numberOrNull(normB),
     ...(result.beyondRange && { beyondRange: result.beyondRange }),
+    ...errorsJson(result),
     ...(behaviour && { behaviour }),
     ...(perOutput && {
       perOutput: perOutput.map((slice) => ({
@@ -36,6 +38,7 @@ export function compareJson(result: SimilarityResult): Record<string, unknown> {
         normA: numberOrNull(slice.normA),
         normB: numberOrNull(slice.normB),
         ...(slice.beyondRange && { beyondRange: slice.beyondRange }),
+        ...errorsJson(slice),
       })),
     }),
   };
@@ -211,4 +214,20 @@ function* listText(matrices: readonly Matrix[]): Generator<string> {
 
 function numberOrNull(value: number | null): number | null {
   return Number.isFinite(value) ? value : null;
+}
+
+/** What sampling adds to a comparison, and to that of an output; nothing elsewhere. */
+function errorsJson(part: SampledErrors & SampledSlice): SampledErrors & SampledSlice {
+  const { distanceError, innerProductError, normAError, normBError, effectiveSamples, interval, reached } = part;
+  return Object.fromEntries(
+    Object.entries({
+      distanceError,
+      innerProductError,
+      normAError,
+      normBError,
+      effectiveSamples,
+      interval,
+      reached,
+    }).filter(([, value]) => value !== undefined),
+  );
 }

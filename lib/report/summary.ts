@@ -193,7 +193,9 @@ export function toleranceSentences({ sampling }: ResultInfo): string[] {
       ? [
           `As few as ${count(effectiveSamples)} of ${count(samples)} inputs carry the norm of a model: intervals may be too narrow.`,
         ]
-      : [];
+      : missed.length === 0
+        ? ['Few inputs carry the errors, or their largest contributions have no bound: intervals may be too narrow.']
+        : [];
   const help = tokenModels
     ? 'These look like models of tokens, whose outputs on Gaussian vectors have heavy tails: the input law "tokens" is the one to compare them under.'
     : 'More samples (maxSamples, --max-samples) make them narrower, with their square root.';

@@ -29,7 +29,7 @@ export interface GateOptions extends Omit<SimilarityOptions, 'perOutput'>, GateL
 export interface Judged extends Pick<ResultInfo, 'standardError'>, Making {
   /** From −1 to 1; null where it is undefined. */
   readonly similarity: number | null;
-  readonly sampling?: Pick<Sampling, 'effectiveSamples'> | null | undefined;
+  readonly sampling?: (Pick<Sampling, 'effectiveSamples'> & Partial<Pick<Sampling, 'reached'>>) | null | undefined;
   readonly perOutput?: readonly JudgedSlice[] | undefined;
 }
 
@@ -38,9 +38,15 @@ export interface JudgedSlice {
   readonly similarity: number | null;
   /** Where it was sampled. */
   readonly standardError?: number | null | undefined;
+  /** Likewise; where they are missing, those of the similarity in all stand for them. */
+  readonly effectiveSamples?: number | undefined;
+  readonly reached?: boolean | undefined;
 }
 
-/** `undecided`: the 95 % interval of a sampled similarity has the limit in it, or too few samples carry it to trust the interval. */
+/**
+ * `undecided`: the 95 % interval of a sampled similarity has the limit in it, too few samples carry it to trust the interval, or it would pass
+ * and was not reached.
+ */
 export type GateOutcome = 'pass' | 'fail' | 'undecided';
 
 /** One similarity held against one limit. */
@@ -161,9 +167,11 @@ export function judge(comparison: Judged, given: GateLimits): Verdict {
 interface Estimate {
   readonly similarity: number | null;
   readonly standardError: number | null;
+  /** False where it was sampled and not reached. */
+  readonly reached: boolean;
 }
 
-const MISSING: Estimate = { similarity: null, standardError: null };
+const MISSING: Estimate = { similarity: null, standardError: null, reached: false };
 
 /** The similarity in all, or that of an output, of a comparison. Errors that too few samples carry say nothing. */
 function estimateOf(part: Judged | JudgedSlice | undefined, comparison: Judged): Estimate {
@@ -171,9 +179,14 @@ function estimateOf(part: Judged | JudgedSlice | undefined, comparison: Judged):
   const { similarity: value, standardError } = part;
   const { sampling } = comparison;
   const isExact = comparison.standardError === null && (sampling ?? null) === null;
-  const unreliable = sampling != null && !(sampling.effectiveSamples >= FEWEST_EFFECTIVE);
-  if (unreliable) return { similarity: value, standardError: Number.NaN };
-  return { similarity: value, standardError: standardError ?? (isExact ? null : Number.NaN) };
+  const own = 'name' in part ? part : sampling;
+  const effective = own?.effectiveSamples ?? sampling?.effectiveSamples;
+  // Of an output, `reached` says whether its interval can be relied on at all.
+  const reliable = ('name' in part ? part.reached : undefined) ?? effective! >= FEWEST_EFFECTIVE;
+  const unreliable = sampling != null && !reliable;
+  const reached = own?.reached ?? sampling?.reached ?? true;
+  if (unreliable) return { similarity: value, standardError: Number.NaN, reached };
+  return { similarity: value, standardError: standardError ?? (isExact ? null : Number.NaN), reached };
 }
 
 /** Every output that either of the two has is held against the other's. */
@@ -192,12 +205,13 @@ function dropChecks(comparison: Judged, baseline: Judged, maxDrop: number): Gate
     const standardError = errors.every((error) => error === null)
       ? null
       : Math.hypot(...errors.map((error) => error ?? 0));
-    return check('drop', name, { similarity: value.similarity, standardError }, limit);
+    const reached = value.reached && earlier.reached;
+    return check('drop', name, { similarity: value.similarity, standardError, reached }, limit);
   });
 }
 
 function check(kind: GateCheck['kind'], output: string | null, estimate: Estimate, limit: number | null): GateCheck {
-  const { similarity: value, standardError } = estimate;
+  const { similarity: value, standardError, reached } = estimate;
   const about = { kind, output, limit };
   if (!isNumber(value)) return { ...about, similarity: null, interval: null, outcome: 'fail' };
   if (limit === null) return { ...about, similarity: value, interval: null, outcome: 'fail' };
@@ -207,7 +221,7 @@ function check(kind: GateCheck['kind'], output: string | null, estimate: Estimat
   if (!(standardError >= 0 && standardError < Number.POSITIVE_INFINITY))
     return { ...about, similarity: value, interval: null, outcome: 'undecided' };
   const [low, high] = [value - INTERVAL * standardError, value + INTERVAL * standardError];
-  const outcome = low >= limit ? 'pass' : high < limit ? 'fail' : 'undecided';
+  const outcome = low >= limit && reached ? 'pass' : high < limit ? 'fail' : 'undecided';
   return { ...about, similarity: value, interval: [low, high], outcome };
 }
 

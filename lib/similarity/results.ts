@@ -1,5 +1,6 @@
 import type { BackendName, GramRoute } from '../backend/backend.js';
 import type { DType } from '../tensor/tensor.js';
+import type { SampledErrors, SampledSlice, Sampling } from './sampling.js';
 
 /**
  * MATH.md section 2. Two are baselines: `weights` changes under reparametrisations that leave the function alone, and `behavioural`
@@ -28,26 +29,6 @@ export interface RouteEstimate {
   readonly seconds: number;
   /** Bytes of all prepared models together. */
   readonly memory: number;
-}
-
-/** How a sampled result came about. */
-export interface Sampling {
-  /** Random inputs that every model was evaluated on for the result. */
-  readonly samples: number;
-  /**
-   * How many equal samples would carry the norm of a model as these do, the least of all models: where a few inputs carry it, the standard
-   * errors are not to be relied on.
-   */
-  readonly effectiveSamples: number;
-  readonly seed: number;
-  /** Half the width of the 95 % interval that was asked for. */
-  readonly tolerance: number;
-  /** Half the width of the widest 95 % interval of a similarity. */
-  readonly interval: number;
-  /** Whether the interval is within the tolerance, and carried by enough samples. */
-  readonly reached: boolean;
-  /** Whether these look like models of tokens, under a law of vectors: the law `tokens` may be what is wanted. */
-  readonly tokenModels: boolean;
 }
 
 /** What every result says about how it was obtained. */
@@ -101,7 +82,7 @@ export interface BeyondRange {
 }
 
 /** One output (class) of two models compared. `similarity` is null where one of the two slices is zero. */
-export interface SliceSimilarity extends PairDifference {
+export interface SliceSimilarity extends PairDifference, SampledErrors, SampledSlice {
   /** Output number as text, or the tensor's name for the `weights` measure. */
   readonly name: string;
   readonly similarity: number | null;
@@ -134,7 +115,7 @@ export interface BehaviourMatrix {
   readonly cka: Matrix;
 }
 
-export interface SimilarityResult extends ResultInfo, PairDifference {
+export interface SimilarityResult extends ResultInfo, PairDifference, SampledErrors {
   readonly a: string;
   readonly b: string;
   /** ⟨a,b⟩ / (‖a‖·‖b‖), in [−1, 1]; exactly 1 for a model with itself. */

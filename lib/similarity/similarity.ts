@@ -1,5 +1,6 @@
 import type { GramTile } from '../backend/backend.js';
 import type { Model } from '../model/model.js';
+import { timesPower } from '../tensor/power.js';
 import { pairBehaviour } from './behaviour.js';
 import { entryOf, type GramEntry, pairNumbers } from './derived.js';
 import { pairDifferences } from './difference/pair.js';
@@ -7,7 +8,7 @@ import { gramPair } from './gram/pair.js';
 import { planComparison } from './measure.js';
 import { memberOf } from './members.js';
 import { settle } from './options.js';
-import { type SampledGram, sampledGram } from './sampled/sampled.js';
+import { type SampledGram, type SampledPair, sampledGram } from './sampled/sampled.js';
 import type { ScaledTile } from './scale/model_scale.js';
 import type { PairDifference, SimilarityOptions, SimilarityResult } from './types.js';
 
@@ -34,7 +35,7 @@ export async function similarity(a: Model, b: Model, options: SimilarityOptions 
       ? await gramPair(members, sources, settings)
       : await sampledGram(members, sampledLaw, settings);
   const [difference, ...sliceDifferences] = await pairDifferences(members, comparison, gram);
-  const { total, exponents, perOutput, sliceExponents, standardError, perOutputError, sampling } = gram;
+  const { total, exponents, perOutput, sliceExponents, standardError, perOutputError, sampling, pair } = gram;
   const size = sources.names.length;
   return {
     a: a.label,
@@ -43,11 +44,14 @@ export async function similarity(a: Model, b: Model, options: SimilarityOptions 
     ...(standardError && { standardError: standardError[1], sampling }),
     ...(difference as NumbersOf<PairDifference>),
     ...pairNumbers(entryOf(total, exponents, 0, 1)),
+    ...(pair && sampledErrors(pair, 0)),
     ...(perOutput && {
       perOutput: sources.names.map((name, c) => ({
         ...compareSlice(name, entryOf(perOutput, sliceExponents, c, size)),
         ...sliceDifferences[c],
         ...(perOutputError && { standardError: perOutputError[size + c] }),
+        ...(pair && sampledErrors(pair, 1 + c)),
+        ...(pair && sampledQuality(pair, 1 + c)),
       })),
     }),
     ...(behaviours && { behaviour: await pairBehaviour(behaviours, settings) }),
@@ -62,4 +66,18 @@ type NumbersOf<T> = { readonly [name in keyof T]: NonNullable<T[name]> };
 function compareSlice(name: string, entry: GramEntry) {
   const numbers = pairNumbers(entry);
   return { name, ...numbers, similarity: Number.isNaN(numbers.similarity) ? null : numbers.similarity };
+}
+
+/** Errors of slice `c` of what is sampled of a pair. */
+function sampledErrors(pair: SampledPair, c: number) {
+  return {
+    distanceError: timesPower(pair.distanceError[c], pair.exponent),
+    innerProductError: pair.innerProductError[c],
+    normAError: pair.normAError[c],
+    normBError: pair.normBError[c],
+  };
+}
+
+function sampledQuality(pair: SampledPair, c: number) {
+  return { effectiveSamples: pair.effectiveSamples[c], interval: pair.interval[c], reached: pair.trusted[c] };
 }

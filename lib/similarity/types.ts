@@ -118,3 +118,4 @@ export interface Progress {
 }
 
 export type * from './results.js';
+export type { SampledErrors, SampledSlice, Sampling } from './sampling.js';

@@ -45,6 +45,36 @@ describe('a gate', () => {
     ],
     ['takes the error that many samples carry', { ...sampled(1, 0), sampling: { effectiveSamples: 5000 } }, {}, 'pass'],
     [
+      'does not pass what was not reached, however far from the limit',
+      { ...sampled(0.999, 1e-4), sampling: { effectiveSamples: 5000, reached: false } },
+      {},
+      'undecided',
+    ],
+    [
+      'fails what was not reached all the same',
+      { ...sampled(0.5, 1e-4), sampling: { effectiveSamples: 5000, reached: false } },
+      {},
+      'fail',
+    ],
+    [
+      'does not decide by an output that cannot be relied on',
+      {
+        ...sampled(1, 0, { name: '0', similarity: 0.99, standardError: 1e-4, effectiveSamples: 5000, reached: false }),
+        sampling: { effectiveSamples: 5000, reached: true },
+      },
+      {},
+      'undecided',
+    ],
+    [
+      'nor by one that few samples carry',
+      {
+        ...sampled(1, 0, { name: '0', similarity: 0.99, standardError: 1e-4, effectiveSamples: 12 }),
+        sampling: { effectiveSamples: 5000, reached: true },
+      },
+      {},
+      'undecided',
+    ],
+    [
       'does not take a sampled similarity without an error for exact',
       { ...exact(1), sampling: { effectiveSamples: 5000 } },
       {},

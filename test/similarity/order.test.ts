@@ -107,6 +107,8 @@ describe.each(availableBackends)('the bits on %s of a matrix', (backend) => {
       b: y,
       normA,
       normB,
+      normAError,
+      normBError,
       fidelityError,
       relativeDistance,
       ...one
@@ -116,12 +118,14 @@ describe.each(availableBackends)('the bits on %s of a matrix', (backend) => {
       b: q,
       normA: normOfB,
       normB: normOfA,
+      normAError: errorOfB,
+      normBError: errorOfA,
       fidelityError: _f,
       relativeDistance: _r,
       ...other
     } = await similarity(b, a, { backend, ...given });
     expect([x, y]).toEqual([q, p]);
-    expect([normOfA, normOfB]).toEqual([normA, normB]);
+    expect([normOfA, normOfB, errorOfA, errorOfB]).toEqual([normA, normB, normAError, normBError]);
     expect(other).toEqual(one);
   });
 });

@@ -24,6 +24,7 @@ const block = (draw: Random, hidden: number, biases: boolean, residual?: readonl
   randomBlock(draw, { inputs: 3, hidden, outputs: 3, biases, ...(residual && { residual }) });
 const attention = (draw: Random, rotaryBase: number | null, biases: boolean, residual?: readonly [number, number]) =>
   randomAttention(draw, { inputs: 3, heads: 2, size: 2, rotaryBase, biases, ...(residual && { residual }) });
+const SAMPLED = { method: 'sampled', maxSamples: 2048 } as const;
 const CLOSURE = { method: 'closure' } as const;
 const TENSOR = { measure: 'tensor' } as const;
 
@@ -66,7 +67,7 @@ const KINDS: readonly [string, Kind][] = [
     'two blocks',
     {
       layers: (d) => [randomLinear(d, 3, 3), block(d, 4, true), block(d, 5, true), randomLinear(d, 2, 3)],
-      options: [{}, CLOSURE, TENSOR],
+      options: [{}, CLOSURE, TENSOR, SAMPLED],
       most: 250,
     },
   ],
@@ -77,7 +78,7 @@ const KINDS: readonly [string, Kind][] = [
         ...[randomLinear(d, 3, 3), block(d, 4, true, [1, 1]), block(d, 5, false, [0.5, 0.5])],
         ...[block(d, 5, true), block(d, 4, false), randomLinear(d, 2, 3)],
       ],
-      options: [CLOSURE, TENSOR],
+      options: [CLOSURE, TENSOR, SAMPLED],
       most: 250,
     },
   ],
@@ -91,7 +92,7 @@ const KINDS: readonly [string, Kind][] = [
         randomLinear(d, 2, 3),
       ],
       positions: 3,
-      options: [CLOSURE],
+      options: [CLOSURE, SAMPLED],
       most: 200,
     },
   ],

@@ -1,8 +1,14 @@
 import { timesPower } from '../../tensor/power.js';
 import type { DType } from '../../tensor/tensor.js';
-import { cosine, distance, type GramEntry } from '../derived.js';
+import { cosine, distance, type GramEntry, norm } from '../derived.js';
 import type { PairDifference } from '../results.js';
-import { gramResolution } from './resolution.js';
+import { gramResolution, linearResolution } from './resolution.js';
+
+/**
+ * Squared distances below this part of ‖a‖² + ‖b‖² come from the difference itself: expanded in a Gram matrix in double precision they lose
+ * three digits and more.
+ */
+export const NEAR = 1e-3;
 
 /** Both models of an entry in the same units: u = v. What is beyond them is zero beside the other. */
 export function inOneUnit({ aa, ab, bb, u, v }: GramEntry): GramEntry {
@@ -34,4 +40,22 @@ export function relativeTo(
   if (!(norm > 0)) return { fidelityError: null, relativeDistance: null };
   const relativeDistance = timesPower(away / norm, exponent);
   return { fidelityError: relativeDistance ** 2, relativeDistance };
+}
+
+/**
+ * What two models differ by in samples, of which the distance comes from the differences of outputs.
+ * @param away ‖a − b‖ in units of 2^exponent.
+ */
+export function sampledDifference(entry: GramEntry, away: number, exponent: number, dtype: DType): PairDifference {
+  const plain = expanded(entry, dtype);
+  const normA = timesPower(norm(entry.aa), entry.u - exponent);
+  const normB = timesPower(norm(entry.bb), entry.v - exponent);
+  const near = away ** 2 <= NEAR * (normA ** 2 + normB ** 2);
+  const rest = (away - (normA - normB)) * (away + (normA - normB));
+  return {
+    distance: timesPower(away, exponent),
+    distanceResolution: away === 0 ? 0 : timesPower(linearResolution(Math.hypot(normA, normB), dtype), exponent),
+    dissimilarity: near && plain.dissimilarity !== null ? Math.max(0, rest / (2 * normA * normB)) : plain.dissimilarity,
+    ...relativeTo(norm(entry.aa), away, exponent - entry.u),
+  };
 }

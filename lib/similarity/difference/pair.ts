@@ -5,16 +5,11 @@ import { gramPair } from '../gram/pair.js';
 import type { Comparison } from '../measure.js';
 import type { Member } from '../members.js';
 import type { PairDifference } from '../results.js';
+import type { SampledGram } from '../sampled/result.js';
 import type { ScaledTile } from '../scale/model_scale.js';
-import { expanded, inOneUnit, relativeTo } from './expanded.js';
+import { expanded, inOneUnit, NEAR, relativeTo, sampledDifference } from './expanded.js';
 import { type DifferenceProducts, differenceProducts } from './products.js';
 import { gramResolution } from './resolution.js';
-
-/**
- * Squared distances below this part of ‖a‖² + ‖b‖² come from the difference itself: expanded in a Gram matrix in double precision they lose
- * three digits and more.
- */
-export const NEAR = 1e-3;
 
 /**
  * What two models differ by, as a whole and then per slice. Expanded in their Gram matrix, (2, 2), where they are far from each other; near each
@@ -23,12 +18,14 @@ export const NEAR = 1e-3;
 export async function pairDifferences(
   members: readonly [Member, Member],
   comparison: Comparison,
-  gram: GramTile & Partial<ScaledTile>,
+  gram: GramTile & Partial<ScaledTile> & Pick<SampledGram, 'pair'>,
 ): Promise<PairDifference[]> {
   const { dtype } = comparison.info;
   const products = entriesOf(gram);
+  const { pair } = gram;
+  if (pair) return products.map((entry, c) => sampledDifference(entry, pair.distance[c], pair.exponent, dtype));
   const plain = products.map((entry) => expanded(entry, dtype));
-  if (comparison.sampledLaw !== undefined || !products.some(isNear)) return plain;
+  if (!products.some(isNear)) return plain;
   const found = await differenceProducts(members, comparison);
   if (found === 'equal') return products.map(equal);
   // Two ways to write one function, scaled very differently, can cancel more than their inner products do.

@@ -3,7 +3,7 @@ import { Pacer, throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { Model } from '../../model/model.js';
 import { timesPower } from '../../tensor/power.js';
-import { NEAR } from '../difference/pair.js';
+import { NEAR } from '../difference/expanded.js';
 import { type GaussianLaw, whiten } from '../law.js';
 import { checkModel } from '../members.js';
 import { asWhitened } from '../onehot.js';

@@ -2,7 +2,8 @@ import type { Backend, Control, NormalStream } from '../../backend/backend.js';
 import { Pacer } from '../../cooperate.js';
 import { streamKey, threefry } from '../../gaussian/threefry.js';
 import { isOnehot, type LawOfInputs, onehotInputs } from '../onehot.js';
-import type { Mixture } from './mixture.js';
+import { orthogonalise } from './frames.js';
+import type { Proposal } from './proposal.js';
 
 /** Inputs that all models are evaluated on. */
 export interface Draw {
@@ -18,7 +19,7 @@ export interface Draws {
   readonly input: 'vectors' | 'tokens';
   /** Every sample is one input, or two of opposite sign. */
   readonly inputsPerSample: 1 | 2;
-  /** The next `samples` of the stream, an even number of them. */
+  /** The next `samples` of the stream, a multiple of `PERIOD`. */
   next(samples: number, control: Control): Promise<Draw>;
 }
 
@@ -30,12 +31,20 @@ export interface InputSize {
   readonly features: number;
 }
 
-/** Streams of one seed: the samples of a result are independent of those that it was prepared with. Every pilot round has its own. */
-export const STREAMS = { plain: 0, mixed: 1, tokens: 2, parity: 3, pilot: 8 } as const;
+/** Streams of one seed: the samples of a result are independent of those that it was prepared with. Every stage of an estimate has its own. */
+export const STREAMS = {
+  candidates: 4,
+  further: 5,
+  chains: 6,
+  decisions: 7,
+  vectors: 16,
+  tokens: 32,
+  radii: 48,
+} as const;
 
 /** Sequences of token ids, each uniform and independent of the others. */
-export function tokenDraws({ positions, features }: InputSize, seed: number): Draws {
-  const [key0, key1] = streamKey(seed, STREAMS.tokens);
+export function tokenDraws({ positions, features }: InputSize, seed: number, stage: number): Draws {
+  const [key0, key1] = streamKey(seed, STREAMS.tokens + stage);
   const words = new Uint32Array(2);
   let first = 0;
   return {
@@ -62,41 +71,35 @@ export function tokenDraws({ positions, features }: InputSize, seed: number): Dr
 export interface GaussianOptions {
   readonly whitening: Whitening;
   readonly seed: number;
-  readonly stream: number;
+  readonly stage: number;
   /** With every z also −z. */
   readonly antithetic: boolean;
-  /** Where every second sample is drawn from N(0, S). */
-  readonly mixture: Mixture | null;
-}
-
-/** Gaussian inputs, also before they are whitened. */
-export interface GaussianDraws extends Draws {
-  /** The next samples of z, (samples, n·k), and their weights as in `Draw`. */
-  white(samples: number, control: Control): Promise<{ z: Float64Array; weights: Float64Array | null }>;
+  /** What z is drawn from. */
+  readonly proposal: Proposal;
 }
 
 /** Inputs x = μ + C z of a law, positions independent. */
-export function gaussianDraws(options: GaussianOptions, backend: Backend): GaussianDraws {
-  const { whitening, seed, stream, antithetic, mixture } = options;
-  const numbers: NormalStream = { seed, stream, dimension: whitening.dimension };
+export function gaussianDraws(options: GaussianOptions, backend: Backend): Draws {
+  const { whitening, seed, stage, antithetic, proposal } = options;
+  const numbers: NormalStream = { seed, stream: STREAMS.vectors + stage, dimension: whitening.dimension };
+  const radii: NormalStream = { seed, stream: STREAMS.radii + stage, dimension: Math.max(1, proposal.extra) };
   let first = 0;
-  const white: GaussianDraws['white'] = async (samples, batchControl) => {
-    const z = await backend.normals(numbers, first, samples, batchControl);
-    first += samples;
-    return { z, weights: mixture === null ? null : await mixture.stretch(z, samples, batchControl) };
-  };
   return {
     input: 'vectors',
     inputsPerSample: antithetic ? 2 : 1,
-    white,
     async next(samples, batchControl) {
-      const { z, weights } = await white(samples, batchControl);
-      const signed = antithetic ? await withOpposites(z, new Pacer(batchControl.signal)) : z;
+      const pacer = new Pacer(batchControl.signal);
+      const z = await backend.normals(numbers, first, samples, batchControl);
+      const extra = await backend.normals(radii, first, samples, batchControl);
+      first += samples;
+      await orthogonalise(z, whitening.dimension, proposal.order, pacer);
+      const weights = await proposal.stretch(z, extra, pacer);
+      const signed = antithetic ? await withOpposites(z, pacer) : z;
       const count = antithetic ? 2 * samples : samples;
       return {
         inputs: await whitening.inputsOf(signed, batchControl),
         count,
-        weights: weights === null ? null : repeated(weights, count / samples),
+        weights: repeated(weights, count / samples),
       };
     },
   };
@@ -114,6 +117,7 @@ async function withOpposites(z: Float64Array, pacer: Pacer): Promise<Float64Arra
 }
 
 function repeated(weights: Float64Array, times: number): Float64Array {
+  if (times === 1) return weights;
   const all = new Float64Array(weights.length * times);
   for (let t = 0; t < times; t++) all.set(weights, t * weights.length);
   return all;

@@ -2,7 +2,9 @@ import type { Control } from '../../backend/backend.js';
 import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { Outline } from '../../model/outline.js';
-import type { DType, TensorData } from '../../tensor/tensor.js';
+import { timesPower } from '../../tensor/power.js';
+import type { TensorData } from '../../tensor/tensor.js';
+import { ranks } from '../gram/orientation.js';
 import type { Member } from '../members.js';
 import type { Draw, Draws } from './draws.js';
 import { Passes, type PassSettings } from './passes.js';
@@ -22,14 +24,32 @@ export interface Ensemble {
   /** The output on one input is (n, o). */
   readonly positions: number;
   readonly outputs: number;
-  /** Outputs of different model m on inputs, (count, n, o). */
+  /** Outputs of different model m on inputs, (count, n, o), in units of its own. */
   evaluate(m: number, inputs: Draw['inputs'], control: Control): Promise<TensorData>;
+  /** Once it has been evaluated, its units: 2^exponent. */
+  exponent(m: number): number;
   dispose(): void;
 }
 
-/** @throws TensimError `UNSUPPORTED_LAYER` for tokens where the first layer of a model is not linear. */
-export function openEnsemble(members: readonly Member[], input: Draws['input'], settings: PassSettings): Ensemble {
+/**
+ * Different members in an order that is theirs: what is sampled does not depend on the one in which they were given.
+ */
+export async function inOwnOrder(members: readonly Member[]): Promise<readonly Member[]> {
   const different = [...new Set(members)];
+  const rank = await ranks(different);
+  return [...different.keys()].sort((i, j) => rank[i] - rank[j]).map((i) => different[i]);
+}
+
+/**
+ * @param different those of the members that are different, in the order in which they are evaluated.
+ * @throws TensimError `UNSUPPORTED_LAYER` for tokens where the first layer of a model is not linear.
+ */
+export function openEnsemble(
+  members: readonly Member[],
+  input: Draws['input'],
+  settings: PassSettings,
+  different: readonly Member[] = [...new Set(members)],
+): Ensemble {
   const outlines = different.map(({ outline }) => outline);
   if (input === 'tokens') for (const outline of outlines) checkTakesTokens(outline);
   const passes = new Passes(different, input, settings);
@@ -43,6 +63,7 @@ export function openEnsemble(members: readonly Member[], input: Draws['input'], 
     positions: outputShape[0],
     outputs: outputShape[1],
     evaluate: (m, inputs, control) => passes.evaluate(m, inputs, control),
+    exponent: (m) => passes.exponent(m),
     dispose: () => passes.dispose(),
   };
 }
@@ -97,56 +118,29 @@ export async function weighted(
   return segments;
 }
 
-/** Σ over positions and outputs of f² for every input: its share of the norm of a model, without the weight. */
-export async function powers(
-  values: TensorData,
-  { count, positions, outputs }: OutputSize,
-  pacer: Pacer,
-): Promise<Float64Array> {
-  const width = positions * outputs;
-  const result = new Float64Array(count);
-  for (let s = 0, at = 0; s < count; s++) {
-    let sum = 0;
-    for (const end = at + width; at < end; at++) sum += values[at] * values[at];
-    result[s] = sum;
-    if (pacer.due(width)) await pacer.pause();
-  }
+/** a · 2^u − b · 2^v, in units of the larger power. */
+export function difference(a: TensorData, b: TensorData, u: number, v: number): Float64Array {
+  const most = Math.max(u, v);
+  const [x, y] = [timesPower(1, u - most), timesPower(1, v - most)];
+  const result = new Float64Array(a.length);
+  for (let i = 0; i < result.length; i++) result[i] = x * a[i] - y * b[i];
   return result;
 }
 
-/**
- * Whether all models are even functions or all are odd, as chains without biases are: then products of outputs are the same at z and at −z,
- * and evaluating both would be for nothing. Judged on some inputs, which is proof enough for polynomials.
- */
-export async function haveParity(
-  ensemble: Ensemble,
-  z: Float64Array,
-  inputsOf: (z: Float64Array) => Promise<Float64Array>,
-  dtype: DType,
-  control: Control,
-): Promise<boolean> {
-  const [plus, minus] = [await inputsOf(z), await inputsOf(z.map((value) => -value))];
-  let parity = 0;
-  for (let m = 0; m < ensemble.count; m++) {
-    const f = await ensemble.evaluate(m, plus, control);
-    const g = await ensemble.evaluate(m, minus, control);
-    const own = parityOf(f, g, dtype);
-    if (own === 0 || (parity !== 0 && own !== parity)) return false;
-    parity = own;
-  }
-  return true;
-}
+/** A sample of the wide components that weighs less than this may leave the range of numbers without telling of its model. */
+const LIGHT = 1e-30;
+/** And of what weighs less than this, it makes no difference. */
+const NOTHING = 1e-100;
 
-/** Rounding that even and odd functions are allowed, relative to the largest output. */
-const ROUNDING = { float64: 1e-10, float32: 1e-4 };
-
-function parityOf(f: TensorData, g: TensorData, dtype: DType): -1 | 0 | 1 {
-  let [largest, difference, sum] = [0, 0, 0];
-  for (let i = 0; i < f.length; i++) {
-    largest = Math.max(largest, Math.abs(f[i]));
-    difference = Math.max(difference, Math.abs(f[i] - g[i]));
-    sum = Math.max(sum, Math.abs(f[i] + g[i]));
+/** Sets outputs to zero where those of a light sample are not finite. Returns how many such samples are no matter of course. */
+export function dropOverflown(values: readonly TensorData[], weights: Float64Array, width: number): number {
+  let lost = 0;
+  for (let s = 0; s < weights.length; s++) {
+    if (weights[s] >= LIGHT) continue;
+    const rows = values.map((all) => all.subarray(s * width, (s + 1) * width));
+    if (rows.every((row) => row.every(Number.isFinite))) continue;
+    for (const row of rows) row.fill(0);
+    if (weights[s] >= NOTHING) lost++;
   }
-  if (difference <= ROUNDING[dtype] * largest) return 1;
-  return sum <= ROUNDING[dtype] * largest ? -1 : 0;
+  return lost;
 }

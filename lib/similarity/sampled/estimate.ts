@@ -1,12 +1,18 @@
-import type { Control, GramTile } from '../../backend/backend.js';
+import type { Control } from '../../backend/backend.js';
 import { Pacer, throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
+import { timesPower } from '../../tensor/power.js';
+import type { TensorData } from '../../tensor/tensor.js';
+import { cosine, norm } from '../derived.js';
 import { checkProduct } from '../gram/control.js';
 import type { ResolvedSettings } from '../options.js';
-import type { Sampling } from '../types.js';
+import type { Sampling } from '../sampling.js';
 import type { Draws } from './draws.js';
-import { type Ensemble, powers, weighted } from './ensemble.js';
-import { FEWEST_EFFECTIVE, GROUPS, GroupSums, INTERVAL } from './jackknife.js';
+import { difference, dropOverflown, type Ensemble, weighted } from './ensemble.js';
+import { GROUPS, GroupSums, INTERVAL } from './jackknife.js';
+import { type Known, Monitor } from './monitor.js';
+import { PERIOD } from './proposal.js';
+import { pairSums, type SampledGram, type SampledPair } from './result.js';
 
 /** Samples at a time: enough to occupy every thread. */
 const MOST_AT_ONCE = 2048;
@@ -14,17 +20,15 @@ const MOST_AT_ONCE = 2048;
 const BATCH_BYTES = 2 ** 27;
 /** Bytes that the sums of all groups may take. */
 const SUMS_BYTES = 2 ** 30;
-/** More than the errors ask for, so that one round is usually the last. */
-const MARGIN = 1.1;
-
-/** A Gram matrix estimated from samples. */
-export interface SampledGram extends GramTile {
-  /** (n, n): of every similarity. */
-  readonly standardError: Float64Array;
-  /** (n, n, slices), if asked for. */
-  readonly perOutputError?: Float64Array;
-  readonly sampling: Sampling;
-}
+/** More than the errors ask for, so that one stage is usually the last. */
+const MARGIN = 1.25;
+/** Samples for the outputs at most, in those for the similarity in all. */
+const FOR_OUTPUTS = 4;
+/** More samples for what is not to be trusted yet. */
+const DOUBT = 4;
+/** Standard errors that two stages may differ by, and rounding. */
+const DISAGREEMENT = 4;
+const ROUNDING = 1e-12;
 
 /** What sampling needs to know of the settings. */
 export type SampleSettings = Pick<
@@ -37,39 +41,50 @@ export type SampleSettings = Pick<
 
 export const controlOf = ({ signal, threads }: SampleSettings): Control => ({ signal, threads });
 
-/** A Gram matrix of different models that becomes better with every batch. */
+/**
+ * One stage of estimating the Gram matrix of different models: samples of their own, and how far they can be trusted. The stage before told how
+ * many to take, and what it expects of their errors stands where theirs are smaller by luck.
+ */
 export class Estimate {
   readonly #ensemble: Ensemble;
   readonly #settings: SampleSettings;
+  readonly #before: Estimate | null;
+  /** Of the models, and of the difference of two. */
   readonly #sums: GroupSums;
+  readonly #monitor: Monitor;
   readonly #pacer: Pacer;
   readonly #report: (done: number, total: number) => void;
-  /** Σ w |f|² and Σ (w |f|²)² of every model. */
-  readonly #powers: Float64Array;
-  readonly #squares: Float64Array;
   #samples = 0;
-  #errors: Float64Array = new Float64Array(1);
-  #interval = 1;
+  /** Samples left out although they may count. */
+  #lost = 0;
+  /** Standard errors of similarities, in all and per output, (functions, functions) each. */
+  #errors: Float64Array[] = [];
+  /** Means of inner products likewise. */
+  #means: Float64Array[] = [];
+  /** Whether slices can be relied on, once that was asked for. */
+  readonly #trusted: boolean[] = [];
 
-  constructor(ensemble: Ensemble, settings: SampleSettings) {
+  constructor(ensemble: Ensemble, settings: SampleSettings, before: Estimate | null = null) {
     const { perOutput, onProgress, signal } = settings;
-    const size = perOutput ? 1 + ensemble.outputs : 1;
-    const bytes = GroupSums.bytes(ensemble.count, size);
+    const { count, outputs } = ensemble;
+    const size = perOutput ? 1 + outputs : 1;
+    const functions = count === 2 ? 3 : count;
+    const bytes = GroupSums.bytes(functions, size);
     if (bytes > SUMS_BYTES) {
       throw new TensimError(
         'MEMORY_LIMIT',
-        `the sums over samples of ${ensemble.count} models with ${size} slices would take ${(bytes / 2 ** 30).toFixed(1)} GiB`,
+        `the sums over samples of ${count} models with ${size} slices would take ${(bytes / 2 ** 30).toFixed(1)} GiB`,
         { hint: perOutput ? 'Leave "perOutput" out, or compare fewer models at a time' : 'Compare fewer at a time' },
       );
     }
     this.#ensemble = ensemble;
     this.#settings = settings;
-    this.#sums = new GroupSums(ensemble.count, size);
+    this.#before = before;
+    this.#sums = new GroupSums(functions, size);
+    this.#monitor = new Monitor(count, size, before === null ? null : before.#known());
     this.#pacer = new Pacer(signal);
     this.#report =
       onProgress === undefined ? () => {} : throttle((done, total) => onProgress({ phase: 'sample', done, total }));
-    this.#powers = new Float64Array(ensemble.count);
-    this.#squares = new Float64Array(ensemble.count);
   }
 
   /** Inputs that models were evaluated on. */
@@ -79,76 +94,154 @@ export class Estimate {
 
   /** Whether every similarity is known to the tolerance, as far as the samples tell. */
   reached(): boolean {
-    return this.#samples > 0 && this.#interval <= this.#settings.tolerance && this.#effective() >= FEWEST_EFFECTIVE;
+    return this.#interval(0) <= this.#settings.tolerance && this.#trusts(0);
   }
 
   /** How many samples the tolerance is expected to take. */
   wanted(): number {
-    if (this.#samples === 0) return 0;
-    const forError = MARGIN * (this.#interval / this.#settings.tolerance) ** 2;
-    const forNorm = FEWEST_EFFECTIVE / this.#effective();
-    return this.reached() ? this.#samples : Math.ceil(Math.max(1.5, forError, forNorm) * this.#samples);
+    const forError = MARGIN * (this.#interval(0) / this.#settings.tolerance) ** 2;
+    const doubtful = this.#before !== null && !this.#trusts(0) ? DOUBT : 0;
+    const needed = Math.max(forError, this.#monitor.lacks(0), doubtful);
+    // Outputs have no tolerance of their own, but their intervals are to be relied on, if that is not too dear.
+    let factor = needed;
+    for (let c = 1; c < this.#sums.size; c++) factor = Math.max(factor, this.#monitor.lacks(c));
+    factor = Math.min(factor, FOR_OUTPUTS * needed);
+    return factor < Number.POSITIVE_INFINITY ? Math.ceil(factor * this.#samples) : Number.POSITIVE_INFINITY;
   }
 
-  /** Adds about `inputs` more, the same number to every group; progress counts up to `total`. */
-  async extend(draws: Draws, inputs: number, total: number): Promise<void> {
+  /** Evaluates about `inputs`, the same number in every group. */
+  async run(draws: Draws, inputs: number): Promise<this> {
+    const whole = PERIOD * GROUPS * draws.inputsPerSample;
+    let left = PERIOD * Math.max(1, Math.floor(inputs / whole));
     const most = this.#atOnce();
-    let left = Math.max(2, 2 * Math.floor(inputs / draws.inputsPerSample / GROUPS / 2));
     while (left > 0) {
       const samples = Math.min(most, left);
       for (let group = 0; group < GROUPS; group++) {
         await this.#addBatch(draws, samples, group);
-        this.#report(Math.min(this.#samples, total - 1), total);
+        this.#report(Math.min(this.#samples, inputs - 1), inputs);
       }
       left -= samples;
     }
-    const { count, labels } = this.#ensemble;
-    const gram = await this.#sums.mean(this.#samples, 1, 0, this.#pacer);
-    for (const [i, a] of labels.entries()) {
-      for (const [j, b] of labels.entries()) checkProduct(gram[i * count + j], a, b, i === j);
+    for (let c = 0; c < this.#sums.size; c++) {
+      this.#means.push(await this.#sums.mean(this.#samples, 1, c, this.#pacer));
+      this.#errors.push(await this.#sums.standardErrors(c, this.#pacer));
     }
-    this.#errors = await this.#sums.standardErrors(0, this.#pacer);
-    this.#interval = INTERVAL * this.#errors.reduce((largest, error) => Math.max(largest, error), 0);
+    const { labels } = this.#ensemble;
+    for (const [i, a] of labels.entries()) {
+      for (const [j, b] of labels.entries()) checkProduct(this.#means[0][this.#cell(i, j)], a, b, i === j);
+    }
+    if (this.#before !== null) {
+      const shrunk = Math.sqrt(this.#before.samples / this.#samples);
+      for (const [c, errors] of this.#errors.entries()) {
+        const expected = await this.#before.#sums.standardErrors(c, this.#pacer, false);
+        for (let cell = 0; cell < errors.length; cell++) {
+          errors[cell] = Math.max(errors[cell], Math.min(1, shrunk * expected[cell]));
+        }
+      }
+    }
+    return this;
   }
 
   /** The matrix of the models as they were given, with its errors. */
   async gram(): Promise<SampledGram> {
-    const { seed, tolerance, perOutput } = this.#settings;
-    const { outputs } = this.#ensemble;
-    const sums = this.#sums;
-    const pacer = this.#pacer;
+    const { seed, tolerance } = this.#settings;
     this.#report(this.#samples, this.#samples);
     const sampling: Sampling = {
       samples: this.#samples,
-      effectiveSamples: Math.round(this.#effective()),
+      effectiveSamples: Math.round(this.#monitor.effective(0)),
       seed,
       tolerance,
-      interval: this.#interval,
+      interval: this.#interval(0),
       reached: this.reached(),
       tokenModels: this.#ensemble.tokenModels,
     };
-    const total = await this.#asGiven(await sums.mean(this.#samples, 1, 0, pacer), 1);
-    const standardError = await this.#asGiven(this.#errors, 1);
-    if (!perOutput) return { total, standardError, sampling };
-    const errors = new Float64Array(this.#ensemble.count ** 2 * outputs);
-    for (let c = 0; c < outputs; c++) {
-      const slice = await sums.standardErrors(1 + c, pacer);
-      for (let cell = 0; cell < slice.length; cell++) errors[cell * outputs + c] = slice[cell];
-    }
+    const slices = this.#sums.size - 1;
+    const exponents = this.#ensemble.places.map((m) => this.#ensemble.exponent(m));
+    const isPlain = exponents.every((exponent) => exponent === 0);
     return {
-      total,
-      standardError,
+      total: await this.#asGiven(this.#means.slice(0, 1)),
+      standardError: await this.#asGiven(this.#errors.slice(0, 1)),
       sampling,
-      perOutput: await this.#asGiven(await sums.mean(this.#samples, outputs, 1, pacer), outputs),
-      perOutputError: await this.#asGiven(errors, outputs),
+      ...(!isPlain && { exponents: pairSums(exponents, 1), sliceExponents: pairSums(exponents, slices) }),
+      ...(this.#ensemble.places.length === 2 && { pair: await this.#pair() }),
+      ...(slices > 0 && {
+        perOutput: await this.#asGiven(this.#means.slice(1)),
+        perOutputError: await this.#asGiven(this.#errors.slice(1)),
+      }),
     };
   }
 
-  /** The least number of equal samples that would carry the norm of any model as it is carried. */
-  #effective(): number {
-    let least = Number.POSITIVE_INFINITY;
-    for (const [m, power] of this.#powers.entries()) least = Math.min(least, power ** 2 / this.#squares[m]);
-    return least;
+  async #pair(): Promise<SampledPair> {
+    const [a, b] = this.#ensemble.places;
+    const slices = [...this.#means.keys()];
+    const errors: Float64Array[] = [];
+    for (const c of slices) errors.push(await this.#sums.meanErrors(c, this.#samples, this.#pacer));
+    const last = this.#cell(this.#sums.models - 1, this.#sums.models - 1);
+    const of = (values: (c: number) => number) => Float64Array.from(slices, values);
+    const [u, v] = [this.#ensemble.exponent(a), this.#ensemble.exponent(b)];
+    return {
+      exponent: Math.max(u, v),
+      distance: of((c) => (a === b ? 0 : Math.sqrt(this.#means[c][last]))),
+      distanceError: of((c) => (a === b ? 0 : errors[c][last])),
+      // That of one model with itself is its square, whose error follows from that of the norm.
+      innerProductError: of((c) => {
+        const cell = this.#cell(a, b);
+        const error = a === b ? 2 * Math.sqrt(this.#means[c][cell]) * errors[c][cell] : errors[c][cell];
+        return timesPower(error, u + v);
+      }),
+      normAError: of((c) => timesPower(errors[c][this.#cell(a, a)], u)),
+      normBError: of((c) => timesPower(errors[c][this.#cell(b, b)], v)),
+      effectiveSamples: of((c) => Math.round(this.#monitor.effective(c))),
+      interval: of((c) => this.#interval(c)),
+      trusted: slices.map((c) => this.#trusts(c)),
+    };
+  }
+
+  #cell(i: number, j: number): number {
+    return i * this.#sums.models + j;
+  }
+
+  /** Half the width of the widest 95 % interval of slice c. */
+  #interval(c: number): number {
+    const { count } = this.#ensemble;
+    let widest = 0;
+    for (let i = 0; i < count; i++) {
+      for (let j = 0; j < i; j++) widest = Math.max(widest, this.#errors[c][this.#cell(i, j)]);
+    }
+    return INTERVAL * widest;
+  }
+
+  /** Whether samples enough carry slice c, and those of the stage before agree with them. */
+  #trusts(c: number): boolean {
+    this.#trusted[c] ??= this.#lost === 0 && this.#monitor.trusts(c) && this.#agrees(c);
+    return this.#trusted[c];
+  }
+
+  #agrees(c: number): boolean {
+    const before = this.#before;
+    if (before === null) return true;
+    return this.#monitor.pairs.every(([i, j]) => {
+      const cell = this.#cell(i, j);
+      const off = Math.abs(this.#cosine(c, i, j) - before.#cosine(c, i, j));
+      // Where both are zero the similarity is undefined in both.
+      return !(off > DISAGREEMENT * Math.hypot(this.#errors[c][cell], before.#errors[c][cell]) + ROUNDING);
+    });
+  }
+
+  #cosine(c: number, i: number, j: number): number {
+    const means = this.#means[c];
+    return cosine(means[this.#cell(i, j)], means[this.#cell(i, i)], means[this.#cell(j, j)]);
+  }
+
+  /** What the samples of the next stage are held against. */
+  #known(): readonly (readonly Known[])[] {
+    return this.#monitor.pairs.map(([i, j]) =>
+      this.#means.map((means, c) => ({
+        cosine: this.#cosine(c, i, j),
+        normA: norm(means[this.#cell(i, i)]),
+        normB: norm(means[this.#cell(j, j)]),
+      })),
+    );
   }
 
   async #addBatch(draws: Draws, samples: number, group: number): Promise<void> {
@@ -157,17 +250,16 @@ export class Estimate {
     const control = controlOf(this.#settings);
     const { inputs, count, weights } = await draws.next(samples, control);
     const size = { count, positions, outputs };
+    const values: TensorData[] = [];
+    for (let m = 0; m < models; m++) values.push(await this.#ensemble.evaluate(m, inputs, control));
+    if (weights !== null) this.#lost += dropOverflown(values, weights, positions * outputs);
+    await this.#monitor.add(values, weights, size, this.#pacer);
+    if (models === 2)
+      values.push(difference(values[0], values[1], this.#ensemble.exponent(0), this.#ensemble.exponent(1)));
     const prepared = [];
     try {
-      for (let m = 0; m < models; m++) {
-        const values = await this.#ensemble.evaluate(m, inputs, control);
-        const shares = await powers(values, size, this.#pacer);
-        for (let s = 0; s < count; s++) {
-          const share = (weights === null ? 1 : weights[s]) * shares[s];
-          this.#powers[m] += share;
-          this.#squares[m] += share * share;
-        }
-        const segments = await weighted(values, weights, size, perOutput, this.#pacer);
+      for (const outputsOfOne of values) {
+        const segments = await weighted(outputsOfOne, weights, size, perOutput, this.#pacer);
         prepared.push(await backend.prepare({ kind: 'features', segments }, 'float64', control));
       }
       const job = { measure: 'gaussian', symmetric: true, perOutput } as const;
@@ -180,22 +272,23 @@ export class Estimate {
     }
   }
 
-  /** Samples of a batch: an even number, within the bytes that it may take. */
+  /** Samples of a batch: whole periods, within the bytes that it may take. */
   #atOnce(): number {
     const { count, inputSize, positions, outputs } = this.#ensemble;
-    const bytes = 8 * Math.max(inputSize, count * positions * outputs);
-    return Math.max(2, Math.min(MOST_AT_ONCE, 2 * Math.floor(BATCH_BYTES / bytes / 2)));
+    const bytes = 8 * Math.max(inputSize, 2 * count * positions * outputs);
+    return PERIOD * Math.max(1, Math.floor(Math.min(MOST_AT_ONCE, BATCH_BYTES / bytes) / PERIOD));
   }
 
-  /** Cells of `size` numbers of different models, at the places of the models as they were given. */
-  async #asGiven(cells: Float64Array, size: number): Promise<Float64Array> {
-    const { count, places } = this.#ensemble;
-    if (places.length === count) return cells;
+  /** Matrices of different models, one after the other in every cell, at the places of the models as they were given. */
+  async #asGiven(matrices: readonly Float64Array[]): Promise<Float64Array> {
+    const { places } = this.#ensemble;
+    const size = matrices.length;
     const all = new Float64Array(places.length ** 2 * size);
-    for (const [i, from] of places.entries()) {
-      for (const [j, to] of places.entries()) {
-        const at = (from * count + to) * size;
-        all.set(cells.subarray(at, at + size), (i * places.length + j) * size);
+    let at = 0;
+    for (const from of places) {
+      for (const to of places) {
+        const cell = this.#cell(from, to);
+        for (const matrix of matrices) all[at++] = matrix[cell];
         if (this.#pacer.due(size)) await this.#pacer.pause();
       }
     }

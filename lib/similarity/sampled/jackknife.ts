@@ -60,9 +60,9 @@ export class GroupSums {
   /**
    * The standard error of every similarity of slice c, (models, models), by the jackknife: the similarities without one group after the
    * other vary by so much. Where few groups carry that variance it is not well known itself, and the error is widened as much as Student's t with
-   * as many degrees of freedom asks for. At most 1, and 1 where a model is zero outside of one group.
+   * as many degrees of freedom asks for, unless `widen` is false. At most 1, and 1 where a model is zero outside of one group.
    */
-  async standardErrors(c: number, pacer: Pacer): Promise<Float64Array> {
+  async standardErrors(c: number, pacer: Pacer, widen = true): Promise<Float64Array> {
     const { models } = this;
     const totals = await this.mean(1, 1, c, pacer);
     const errors = new Float64Array(models * models);
@@ -76,9 +76,34 @@ export class GroupSums {
         for (let g = 0; g < GROUPS; g++) {
           without[g] = this.#without(totals, g, i, j, c) / (norms[i * GROUPS + g] * norms[j * GROUPS + g]);
         }
-        const error = Math.min(1, jackknife(without));
-        errors[i * models + j] = error;
-        errors[j * models + i] = error;
+        const error = jackknife(without, widen);
+        // Undefined where a norm is.
+        errors[i * models + j] = error <= 1 ? error : 1;
+        errors[j * models + i] = errors[i * models + j];
+        if (pacer.due(16 * GROUPS)) await pacer.pause();
+      }
+    }
+    return errors;
+  }
+
+  /**
+   * The standard error of the mean of the inner product of every two models of slice c over `count` samples, and on the diagonal that of
+   * the root of the mean square, a norm: (models, models).
+   */
+  async meanErrors(c: number, count: number, pacer: Pacer): Promise<Float64Array> {
+    const { models } = this;
+    const totals = await this.mean(1, 1, c, pacer);
+    const errors = new Float64Array(models * models);
+    const others = (count * (GROUPS - 1)) / GROUPS;
+    const without = new Float64Array(GROUPS);
+    for (let i = 0; i < models; i++) {
+      for (let j = 0; j <= i; j++) {
+        for (let g = 0; g < GROUPS; g++) {
+          const mean = this.#without(totals, g, i, j, c) / others;
+          without[g] = i === j ? Math.sqrt(mean) : mean;
+        }
+        errors[i * models + j] = jackknife(without);
+        errors[j * models + i] = errors[i * models + j];
         if (pacer.due(16 * GROUPS)) await pacer.pause();
       }
     }
@@ -91,8 +116,8 @@ export class GroupSums {
   }
 }
 
-/** The widened standard error from the values without one group after the other; 1 if one of them is undefined. */
-function jackknife(without: Float64Array): number {
+/** The widened standard error from the values without one group after the other; NaN if one of them is undefined. */
+function jackknife(without: Float64Array, widen = true): number {
   let mean = 0;
   for (const value of without) mean += value / GROUPS;
   let squares = 0;
@@ -102,8 +127,9 @@ function jackknife(without: Float64Array): number {
     squares += square;
     fourths += square * square;
   }
-  if (Number.isNaN(squares)) return 1;
+  if (Number.isNaN(squares)) return Number.NaN;
   if (fourths === 0) return 0; // also where the squares are too small for their own
+  if (!widen) return Math.sqrt(((GROUPS - 1) / GROUPS) * squares);
   // GROUPS − 2 on average where the groups are alike and normal, 1 where a single one makes all the variance.
   const freedom = Math.min(GROUPS - 1, Math.max(1, (3 * squares * squares) / fourths - 2));
   return (Math.sqrt(((GROUPS - 1) / GROUPS) * squares) * student(freedom)) / INTERVAL;

@@ -1,8 +1,10 @@
-import type { Backend, Control, ForwardPass } from '../../backend/backend.js';
+import type { Backend, Control, ForwardPass, WhitenedLaw } from '../../backend/backend.js';
+import { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { Outline } from '../../model/outline.js';
 import type { DType, TensorData } from '../../tensor/tensor.js';
 import type { Member } from '../members.js';
+import { forwardSource } from '../scale/source.js';
 import type { Draw, Draws } from './draws.js';
 
 /** How models are packed for the forward pass. */
@@ -11,6 +13,8 @@ export interface PassSettings {
   readonly dtype: DType;
   readonly signal?: AbortSignal | undefined;
   readonly threads?: number | undefined;
+  /** How large inputs are; default: as large as one-hot vectors. */
+  readonly law?: WhitenedLaw | undefined;
   /** Bytes that packed models may take together; default: any number. */
   readonly memoryLimit?: number | undefined;
 }
@@ -25,6 +29,8 @@ export class Passes {
   readonly #settings: PassSettings;
   /** By number; the one used last at the end. */
   readonly #passes = new Map<number, ForwardPass>();
+  /** By number, of models that have been packed. */
+  readonly #exponents: number[] = [];
   /** Bytes of the largest one so far. */
   #largest = 0;
 
@@ -45,6 +51,11 @@ export class Passes {
     return pass.evaluate(inputs, control);
   }
 
+  /** Of a model that has been evaluated: its outputs are in units of 2^exponent. */
+  exponent(m: number): number {
+    return this.#exponents[m];
+  }
+
   dispose(): void {
     for (const pass of this.#passes.values()) pass.dispose();
     this.#passes.clear();
@@ -56,8 +67,10 @@ export class Passes {
     const { layers } = await this.#members[m].load();
     // Models are of like sizes: this one will hardly take more than the largest so far.
     this.#makeRoom(this.#largest, memoryLimit);
-    const [positions, features] = outline.inputShape;
-    const source = { layers, positions, features, input: this.#input };
+    const [positions, inputs] = outline.inputShape;
+    const chain = { layers, law: this.#settings.law ?? { sigma: 1 / Math.sqrt(inputs) }, inputs, positions };
+    const { source, scale } = await forwardSource(chain, this.#input, { dtype, perOutput: false }, new Pacer(signal));
+    this.#exponents[m] = scale.exponent;
     const pass = await backend.prepareForward(source, dtype, { signal, threads });
     const { bytes } = pass;
     this.#largest = Math.max(this.#largest, bytes);

@@ -1,75 +1,225 @@
-import type { Control } from '../../backend/backend.js';
 import { Pacer } from '../../cooperate.js';
-import type { ResolvedSettings } from '../options.js';
-import { gaussianDraws, STREAMS, type Whitening } from './draws.js';
-import { type Ensemble, powers } from './ensemble.js';
-import { type Mixture, SecondMoment } from './mixture.js';
+import { streamKey, threefry } from '../../gaussian/threefry.js';
+import type { TensorData } from '../../tensor/tensor.js';
+import { Chains, type Target } from './chains.js';
+import type { Directions } from './components.js';
+import { STREAMS, type Whitening } from './draws.js';
+import type { Ensemble } from './ensemble.js';
+import { controlOf, type SampleSettings } from './estimate.js';
+import { logRatios, spreadDirections, stretchAlong } from './principal.js';
+import { createProposal } from './proposal.js';
 
-/** Pilot samples of each round. Every round draws from the mixture of the one before, and so sees more of the tails. */
-const ROUNDS = [2048, 4096, 8192, 16384] as const;
-/** What a fit costs, in samples. */
-export const PILOT_SAMPLES = ROUNDS.reduce((sum, samples) => sum + samples, 0);
-/** Samples at a time. */
-const BATCH = 2048;
+const CHAINS = 256;
+/** Candidates that every chain's start is chosen from, a multiple of CHAINS in all. */
+const CANDIDATES = 16;
+/** Rounds at falling temperatures. */
+const COOLING = 32;
+const COOLING_STEPS = 4;
+/** Starts are chosen by this power of their masses: else the farthest candidate would be the start of all chains, and other tails be missed. */
+const FLATTENED = 0.25;
+/** The law that chains begin with is so many times as wide. */
+const HOTTEST = 2;
+/** Then phases of so many rounds, each with steps along the directions that the one before found. */
+const PHASES = 3;
+const ROUNDS = 25;
+/** A phase that is to tell smaller variances from noise. */
+const LONG = 150;
+/** Chains are looked at every so many rounds. */
+const LOOK_EVERY = 4;
+/** Numbers of all looks of a phase: a decomposition of more would take longer than the evaluations. */
+const MOST_NUMBERS = 2 ** 22;
+/** What a pilot costs, in samples, and what its further phase does. */
+export const PILOT_SAMPLES = CHAINS * (CANDIDATES + COOLING + PHASES * ROUNDS);
+export const FURTHER_SAMPLES = CHAINS * LONG;
 /** So many models, evenly spread, stand for all. */
 const MODELS = 8;
-/** No sample counts for more than so many average ones: it would be a direction of its own. */
-const CLIP = 20;
+
+/** What chains have found so far; null where no direction stands out. */
+export interface Pilot {
+  readonly directions: Directions | null;
+  /** Directions from so many more looks that smaller variances can be told from noise. */
+  further(): Promise<Directions | null>;
+}
 
 /**
- * Beyond this the second moment of z is too large to be estimated or decomposed. 2,048² numbers take 32 MiB.
+ * The directions of the input along which models have their weight beyond where N(0, I) falls (MATH.md section 8): those of
+ * points drawn from |f|² times the density itself, by Markov chains that begin under a wider law, where the highest degrees drown everything
+ * else, and cool down. A tail that hardly any sample would meet holds the chains that were caught in it.
+ * Chains are shared out among models, their outputs weighed alike, and for two models the difference.
  */
-export const MOST_DIMENSIONS = 2048;
-
-/**
- * The mixture that inputs are best drawn from for these models (MATH.md section 8): S ← E[p zzᵀ] / E[p] with p the sum over models of |f|²
- * each divided by its mean, on samples of their own.
- * @returns null where no direction stands out.
- */
-export async function fitMixture(
+export async function openPilot(
   ensemble: Ensemble,
   whitening: Whitening,
-  settings: Pick<ResolvedSettings, 'backend' | 'threads' | 'seed'>,
-  control: Control,
-): Promise<Mixture | null> {
-  const { backend, threads, seed } = settings;
+  degree: number,
+  settings: SampleSettings,
+): Promise<Pilot> {
+  const { backend, seed, signal } = settings;
   const { dimension } = whitening;
-  const pacer = new Pacer(control.signal);
-  const chosen = spread(ensemble.count, MODELS);
-  let mixture: Mixture | null = null;
-  for (const [round, samples] of ROUNDS.entries()) {
-    const stream = STREAMS.pilot + round;
-    const draws = gaussianDraws({ whitening, seed, stream, antithetic: false, mixture }, backend);
-    const moment = new SecondMoment({ backend, threads, dimension });
-    const means: number[] = [];
-    for (let done = 0; done < samples; done += BATCH) {
-      const { z, weights } = await draws.white(BATCH, control);
-      const inputs = await whitening.inputsOf(z, control);
-      const mass = new Float64Array(BATCH);
-      for (const [i, m] of chosen.entries()) {
-        const { positions, outputs } = ensemble;
-        const values = await ensemble.evaluate(m, inputs, control);
-        const power = await powers(values, { count: BATCH, positions, outputs }, pacer);
-        if (weights !== null) for (let s = 0; s < BATCH; s++) power[s] *= weights[s];
-        // Of the first batch: all later ones must be measured alike.
-        means[i] ??= meanOf(power);
-        if (means[i] > 0) for (let s = 0; s < BATCH; s++) mass[s] += power[s] / means[i];
-      }
-      const most = CLIP * meanOf(mass);
-      await moment.add(
-        z,
-        mass.map((value) => Math.min(value, most)),
-        control,
-      );
-    }
-    mixture = await moment.mixture(control);
+  const control = controlOf(settings);
+  const pacer = new Pacer(signal);
+  const normals = (round: number, stream: number) =>
+    backend.normals({ seed, stream, dimension }, round * CHAINS, CHAINS, control);
+  const functions = new Functions(ensemble);
+  const likelihoodAt = (temperature: number) => async (u: Float64Array) => {
+    const inputs = await whitening.inputsOf(temperature === 1 ? u : u.map((value) => temperature * value), control);
+    const outputs: TensorData[] = [];
+    for (const m of functions.models) outputs.push(await ensemble.evaluate(m, inputs, control));
+    return functions.squares(outputs, CHAINS, pacer);
+  };
+
+  const wide = createProposal({ dimension, degree, directions: null });
+  const proposed: Float64Array[] = [];
+  const masses: Float64Array[] = [];
+  for (let batch = 0; batch < CANDIDATES; batch++) {
+    const z = await normals(batch, STREAMS.candidates);
+    const extra = await backend.normals(
+      { seed, stream: STREAMS.further, dimension: Math.max(1, wide.extra) },
+      batch * CHAINS,
+      CHAINS,
+      control,
+    );
+    const weights = await wide.stretch(z, extra, pacer);
+    const squares = await likelihoodAt(HOTTEST)(z);
+    proposed.push(z);
+    masses.push(squares.map((square, i) => (finite(square) * weights[Math.floor(i / functions.count)]) ** FLATTENED));
   }
-  return mixture;
+  const start = chosen(proposed, masses, functions.count, dimension, seed);
+  if (start === null) return { directions: null, further: async () => null };
+
+  /** |f|² at `temperature` times the point, times N(0, I), as chains see it that move along a law which is stretched already. */
+  const target = (temperature: number, along: Directions | null): Target => ({
+    logLikelihood: async (u) => {
+      const squares = await likelihoodAt(temperature)(u);
+      const ratios = along === null ? null : await logRatios(u, along, dimension, pacer);
+      return Float64Array.from({ length: CHAINS }, (_, c) => {
+        return (
+          Math.log(finite(squares[c * functions.count + (c % functions.count)])) + (ratios === null ? 0 : ratios[c])
+        );
+      });
+    },
+    normals: async (round) => {
+      const z = await normals(round, STREAMS.chains);
+      if (along !== null) await stretchAlong(z, along, dimension, pacer);
+      return z;
+    },
+  });
+  const fitted = (looks: readonly Float64Array[], effective: number) => {
+    const points = new Float64Array(looks.length * CHAINS * dimension);
+    for (const [i, look] of looks.entries()) points.set(look, i * CHAINS * dimension);
+    return spreadDirections(points, dimension, { effective, most: 2 * degree + 1 }, pacer);
+  };
+  const settingsOfChains = { dimension, seed, stream: STREAMS.decisions, signal };
+  const chains = await Chains.open(start, target(HOTTEST, null), settingsOfChains);
+  for (let step = 1; step <= COOLING_STEPS; step++) {
+    await chains.aim(target(HOTTEST ** (1 - step / COOLING_STEPS), null));
+    for (let round = 1; round < COOLING / COOLING_STEPS; round++) await chains.round();
+  }
+  let found = await fitted([chains.points], CHAINS / 2);
+  const phase = async (rounds: number) => {
+    await chains.aim(target(1, found));
+    const looks: Float64Array[] = [];
+    const every = Math.max(LOOK_EVERY, Math.ceil((rounds * CHAINS * dimension) / MOST_NUMBERS));
+    for (let round = 1; round <= rounds; round++) {
+      await chains.round();
+      if (round % every === 0) looks.push(chains.points.slice());
+    }
+    // Looks at a chain are not independent of each other.
+    found = await fitted(looks, (CHAINS * looks.length) / 2);
+    return found;
+  };
+  for (let number = 0; number < PHASES; number++) await phase(ROUNDS);
+  return { directions: found, further: () => phase(LONG) };
 }
 
-function meanOf(values: Float64Array): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
+/** What chains are drawn to: squares of functions made of the outputs of models. */
+class Functions {
+  readonly models: readonly number[];
+  /** Of every point so many squares. */
+  readonly count: number;
+  readonly #width: number;
+  readonly #outputs: number;
+  readonly #perModel: number;
+  /** Mean squares of every output under the first points, that it is measured by; of models, and of their difference. */
+  #means: Float64Array[] | undefined;
+
+  constructor({ count, positions, outputs }: Ensemble) {
+    this.models = spread(count, MODELS);
+    this.#width = positions * outputs;
+    this.#outputs = outputs;
+    this.#perModel = outputs === 1 ? 1 : 2;
+    this.count = this.#perModel * (this.models.length + (count === 2 ? 1 : 0));
+  }
+
+  /** (points, count): the squared norm of each model, and with every output divided by its mean, and the same for the difference of two. */
+  async squares(outputs: readonly TensorData[], points: number, pacer: Pacer): Promise<Float64Array> {
+    const parts: ((i: number) => number)[] = outputs.map((values) => (i) => values[i]);
+    if (outputs.length * this.#perModel < this.count) parts.push((i) => outputs[0][i] - outputs[1][i]);
+    if (this.#means === undefined) {
+      this.#means = parts.map((part) => {
+        const means = new Float64Array(this.#outputs);
+        for (let i = 0; i < points * this.#width; i++) means[i % this.#outputs] += part(i) ** 2 / points;
+        return means;
+      });
+    }
+    const squares = new Float64Array(points * this.count);
+    for (const [f, part] of parts.entries()) {
+      const means = this.#means[f];
+      for (let s = 0, at = 0; s < points; s++) {
+        let [total, balanced] = [0, 0];
+        for (const end = at + this.#width; at < end; at++) {
+          const square = part(at) ** 2;
+          const mean = means[at % this.#outputs];
+          total += square;
+          if (mean > 0) balanced += square / mean;
+        }
+        const place = s * this.count + f * this.#perModel;
+        squares[place] = total;
+        if (this.#perModel === 2) squares[place + 1] = balanced;
+        if (pacer.due(2 * this.#width)) await pacer.pause();
+      }
+    }
+    return squares;
+  }
 }
+
+/** For every chain a candidate, chosen by the mass of the chain's function; null if all have none. */
+function chosen(
+  proposed: readonly Float64Array[],
+  masses: readonly Float64Array[],
+  functions: number,
+  dimension: number,
+  seed: number,
+): Float64Array | null {
+  const start = new Float64Array(CHAINS * dimension);
+  const words = new Uint32Array(2);
+  let last: Float64Array | null = null;
+  for (let c = 0; c < CHAINS; c++) {
+    const f = c % functions;
+    let total = 0;
+    for (const mass of masses) for (let s = 0; s < CHAINS; s++) total += finite(mass[s * functions + f]);
+    threefry(c, 0, ...streamKey(seed, STREAMS.decisions), words);
+    let left = (words[0] / 2 ** 32) * total;
+    let found: Float64Array | null = null;
+    for (let b = 0; b < masses.length && found === null; b++) {
+      for (let s = 0; s < CHAINS; s++) {
+        const mass = finite(masses[b][s * functions + f]);
+        left -= mass;
+        if (mass > 0 && left < 0) {
+          found = proposed[b].subarray(s * dimension, (s + 1) * dimension);
+          break;
+        }
+      }
+    }
+    // A function that is zero, as the difference of equal models, has chains of its neighbours.
+    found ??= last;
+    if (found === null) continue;
+    start.set(found, c * dimension);
+    last = found;
+  }
+  return last === null ? null : start;
+}
+
+const finite = (value: number) => (Number.isFinite(value) ? value : 0);
 
 /** At most `most` of the numbers below `count`, the first and the last among them. */
 function spread(count: number, most: number): readonly number[] {

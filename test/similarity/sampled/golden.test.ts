@@ -31,7 +31,9 @@ describe.each(availableBackends)('sampling real networks on %s', (backend) => {
     const models = await Promise.all(
       [0, 1, 2].map((seed) => example('digits-seeds', `deep${blocks}_seed${seed}.safetensors`)),
     );
-    const { cosine, cosineError } = await similarityMatrix(models, { backend, method: 'sampled', tolerance: 0.02 });
+    const maxSamples = backend === 'fallback' ? 32_768 : 262_144;
+    const options = { backend, method: 'sampled', tolerance: 0.02, maxSamples } as const;
+    const { cosine, cosineError } = await similarityMatrix(models, options);
     for (const {
       seeds: [i, j],
       exact,

@@ -1,0 +1,161 @@
+import type { Pacer } from '../../cooperate.js';
+import type { TensorData } from '../../tensor/tensor.js';
+import type { OutputSize } from './ensemble.js';
+import { FEWEST_EFFECTIVE } from './jackknife.js';
+import { Tails } from './tails.js';
+
+/** A similarity and the norms of the two models, as an earlier stage knows them. */
+export interface Known {
+  readonly cosine: number;
+  readonly normA: number;
+  readonly normB: number;
+}
+
+/** Pairs that are watched at most, evenly spread over all. */
+const MOST_PAIRS = 64;
+
+/** Effective samples that carry what is to be trusted: a norm, that of an output, and the variance of a similarity. */
+const FEWEST = { norm: FEWEST_EFFECTIVE, slice: 250, variance: 40 } as const;
+/** Of what an influence is made of. */
+const ROUNDING = 1e-12;
+/** Indices of tails. */
+const MOST_INDEX = { norm: 0.5, influence: 0.5 } as const;
+
+/**
+ * Watches over the samples of an estimate: which of them carry the norms of models, and which the error of the similarities, in all and per
+ * output. What few samples carry may be carried by one that was not drawn.
+ */
+export class Monitor {
+  readonly pairs: readonly (readonly [number, number])[];
+  readonly #models: number;
+  /** 1, or with every output 1 + o. */
+  readonly #slices: number;
+  readonly #norms: Tails;
+  readonly #influences: Tails;
+  readonly #known: readonly (readonly Known[])[] | null;
+
+  /** @param known of every pair and slice, from samples of another stage; null: only norms are watched. */
+  constructor(models: number, slices: number, known: readonly (readonly Known[])[] | null) {
+    this.pairs = watchedPairs(models);
+    this.#models = models;
+    this.#slices = slices;
+    this.#norms = new Tails(models * slices);
+    this.#influences = new Tails(this.pairs.length * slices);
+    this.#known = known;
+  }
+
+  /** @param values outputs of every model. */
+  async add(
+    values: readonly TensorData[],
+    weights: Float64Array | null,
+    { count, positions, outputs }: OutputSize,
+    pacer: Pacer,
+  ): Promise<void> {
+    const slices = this.#slices;
+    const width = positions * outputs;
+    this.#norms.counted(count);
+    this.#influences.counted(count);
+    const squares = new Float64Array(this.#models * slices);
+    const products = new Float64Array(slices);
+    for (let s = 0; s < count; s++) {
+      const root = weights === null ? 1 : Math.sqrt(weights[s]);
+      for (let m = 0; m < this.#models; m++) {
+        const own = squares.subarray(m * slices, (m + 1) * slices);
+        multiply(values[m], values[m], s * width, width, outputs, root, own);
+        for (let c = 0; c < slices; c++) this.#norms.add(m * slices + c, own[c]);
+      }
+      if (this.#known !== null) {
+        for (const [p, [i, j]] of this.pairs.entries()) {
+          multiply(values[i], values[j], s * width, width, outputs, root, products);
+          for (let c = 0; c < slices; c++) {
+            const { cosine, normA, normB } = this.#known[p][c];
+            const a = squares[i * slices + c] / normA ** 2;
+            const b = squares[j * slices + c] / normB ** 2;
+            const influence = products[c] / (normA * normB) - (cosine / 2) * (a + b);
+            // Where two outputs are multiples of each other it is all rounding.
+            const real = Math.abs(influence) > ROUNDING * (a + b);
+            this.#influences.add(p * slices + c, real ? influence * influence : 0);
+          }
+        }
+      }
+      if (pacer.due((this.#models + this.pairs.length) * (width + 4 * slices))) await pacer.pause();
+    }
+  }
+
+  /** The least number of equal samples that would carry the norm of any model, or of slice c of it, as it is carried. */
+  effective(c: number): number {
+    let least = Number.POSITIVE_INFINITY;
+    for (let m = 0; m < this.#models; m++) least = Math.min(least, this.#norms.effective(m * this.#slices + c));
+    return least;
+  }
+
+  /** Likewise the variance of any similarity. */
+  effectiveVariance(c: number): number {
+    let least = Number.POSITIVE_INFINITY;
+    if (this.#known === null) return least;
+    for (let p = 0; p < this.pairs.length; p++) {
+      least = Math.min(least, this.#influences.effective(p * this.#slices + c));
+    }
+    return least;
+  }
+
+  /** The largest index of the tails of norms, and of influences. */
+  indices(c: number): { readonly norm: number; readonly influence: number } {
+    let [norm, influence] = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    for (let m = 0; m < this.#models; m++) norm = Math.max(norm, this.#norms.index(m * this.#slices + c));
+    if (this.#known !== null) {
+      for (let p = 0; p < this.pairs.length; p++) {
+        // Of squares the index is twice that of the influence itself.
+        influence = Math.max(influence, this.#influences.index(p * this.#slices + c) / 2);
+      }
+    }
+    return { norm, influence };
+  }
+
+  /** Whether samples enough carry slice c, and what was not seen is bounded by what was. */
+  trusts(c: number): boolean {
+    if (!(this.effective(c) >= fewest(c) && this.effectiveVariance(c) >= FEWEST.variance)) return false;
+    const { norm, influence } = this.indices(c);
+    return norm < MOST_INDEX.norm && influence < MOST_INDEX.influence;
+  }
+
+  /** By what factor there are too few samples, if they are carried on as evenly. */
+  lacks(c: number): number {
+    return Math.max(fewest(c) / this.effective(c), FEWEST.variance / this.effectiveVariance(c));
+  }
+}
+
+/** Of a norm, in all or of an output. */
+const fewest = (c: number) => (c === 0 ? FEWEST.norm : FEWEST.slice);
+
+/** Σ over positions of the products of outputs, in all and, where there is room for them, per output. */
+function multiply(
+  a: TensorData,
+  b: TensorData,
+  from: number,
+  width: number,
+  outputs: number,
+  root: number,
+  sums: Float64Array,
+): void {
+  sums.fill(0);
+  if (sums.length === 1) {
+    let sum = 0;
+    for (let i = from; i < from + width; i++) sum += root * a[i] * (root * b[i]);
+    sums[0] = sum;
+    return;
+  }
+  for (let i = 0; i < width; i++) sums[1 + (i % outputs)] += root * a[from + i] * (root * b[from + i]);
+  for (let c = 1; c <= outputs; c++) sums[0] += sums[c];
+}
+
+function watchedPairs(models: number): readonly (readonly [number, number])[] {
+  const total = (models * (models - 1)) / 2;
+  const every = Math.max(1, total / MOST_PAIRS);
+  const pairs: (readonly [number, number])[] = [];
+  let number = 0;
+  for (let i = 0; i < models; i++) {
+    for (let j = 0; j < i; j++, number++) if (number >= pairs.length * every) pairs.push([i, j]);
+  }
+  return pairs;
+}

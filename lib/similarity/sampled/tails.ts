@@ -1,0 +1,103 @@
+/** The largest values that are kept of each quantity. */
+const KEPT = 256;
+/** An index is fitted to no fewer. */
+const FEWEST = 32;
+
+/**
+ * What the largest of many non-negative values say of those that were not seen: how many equal values would add up alike, and the
+ * index of their tail.
+ */
+export class Tails {
+  readonly #sums: Float64Array;
+  readonly #squares: Float64Array;
+  /** (quantities, 2·KEPT): the largest so far among the first. */
+  readonly #largest: Float64Array;
+  readonly #filled: Int32Array;
+  /** Below it nothing is kept. */
+  readonly #least: Float64Array;
+  /** The largest values, by which all are divided: their squares stay in the range of numbers. */
+  readonly #units: Float64Array;
+  #count = 0;
+
+  constructor(quantities: number) {
+    this.#sums = new Float64Array(quantities);
+    this.#squares = new Float64Array(quantities);
+    this.#units = new Float64Array(quantities);
+    this.#largest = new Float64Array(quantities * 2 * KEPT);
+    this.#filled = new Int32Array(quantities);
+    this.#least = new Float64Array(quantities);
+  }
+
+  /** Samples that every quantity has a value of. */
+  counted(samples: number): void {
+    this.#count += samples;
+  }
+
+  add(quantity: number, value: number): void {
+    if (value > this.#units[quantity]) {
+      const shrunk = this.#units[quantity] / value;
+      this.#sums[quantity] *= shrunk;
+      this.#squares[quantity] *= shrunk * shrunk;
+      this.#units[quantity] = value;
+    }
+    const part = value === 0 ? 0 : value / this.#units[quantity];
+    this.#sums[quantity] += part;
+    this.#squares[quantity] += part * part;
+    if (!(value > this.#least[quantity])) return;
+    const start = quantity * 2 * KEPT;
+    this.#largest[start + this.#filled[quantity]++] = value;
+    if (this.#filled[quantity] === 2 * KEPT) {
+      const kept = this.#largest
+        .subarray(start, start + 2 * KEPT)
+        .sort()
+        .subarray(KEPT)
+        .slice();
+      this.#largest.set(kept, start);
+      this.#filled[quantity] = KEPT;
+      this.#least[quantity] = kept[0];
+    }
+  }
+
+  /** How many equal values would have the same ratio of the square of their sum to the sum of their squares; none: the values are zero. */
+  effective(quantity: number): number {
+    const sum = this.#sums[quantity];
+    return sum > 0 ? sum ** 2 / this.#squares[quantity] : this.#count;
+  }
+
+  /**
+   * k̂ of the generalised Pareto law of the largest values (Zhang and Stephens, 2009; Vehtari et al., 2024): with an index of ½ or more
+   * their square has no mean, and what was seen does not tell how far they vary.
+   */
+  index(quantity: number): number {
+    const start = quantity * 2 * KEPT;
+    const sorted = this.#largest.slice(start, start + this.#filled[quantity]).sort();
+    const wanted = Math.floor(Math.min(KEPT - 1, this.#count / 5, 3 * Math.sqrt(this.#count)));
+    if (sorted.length <= wanted || wanted < FEWEST) return Number.NEGATIVE_INFINITY;
+    const [threshold, ...above] = sorted.subarray(sorted.length - wanted - 1);
+    const exceedances = above.map((value) => (value - threshold) / this.#units[quantity]).filter((value) => value > 0);
+    // Values that stand there many times are those of a discrete law, which end somewhere.
+    return exceedances.length < FEWEST ? Number.NEGATIVE_INFINITY : paretoIndex(exceedances);
+  }
+}
+
+/** @param x exceedances, the least first. */
+export function paretoIndex(x: readonly number[]): number {
+  const n = x.length;
+  const largest = x[n - 1];
+  const quartile = x[Math.floor(n / 4 + 0.5) - 1];
+  const grid = 30 + Math.floor(Math.sqrt(n));
+  const indexAt = (theta: number) => x.reduce((sum, value) => sum + Math.log1p(-theta * value), 0) / n;
+  const thetas = Array.from(
+    { length: grid },
+    (_, j) => 1 / largest + (1 - Math.sqrt(grid / (j + 0.5))) / (3 * quartile),
+  );
+  const likelihoods = thetas.map((theta) => {
+    const k = indexAt(theta);
+    return n * (Math.log(-theta / k) - k - 1);
+  });
+  const weights = likelihoods.map((own) => 1 / likelihoods.reduce((sum, other) => sum + Math.exp(other - own), 0));
+  const theta = thetas.reduce((sum, value, j) => sum + value * weights[j], 0);
+  const k = indexAt(theta);
+  // Towards ½, as ten more values would say.
+  return (n * k + 5) / (n + 10);
+}
