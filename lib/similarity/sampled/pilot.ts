@@ -4,7 +4,7 @@ import type { TensorData } from '../../tensor/tensor.js';
 import { Chains, type Target } from './chains.js';
 import type { Directions } from './components.js';
 import { STREAMS, type Whitening } from './draws.js';
-import type { Ensemble } from './ensemble.js';
+import { difference, type Ensemble } from './ensemble.js';
 import { controlOf, type SampleSettings } from './estimate.js';
 import { logRatios, spreadDirections, stretchAlong } from './principal.js';
 import { createProposal } from './proposal.js';
@@ -139,10 +139,12 @@ class Functions {
   readonly #width: number;
   readonly #outputs: number;
   readonly #perModel: number;
+  readonly #exponent: Ensemble['exponent'];
   /** Mean squares of every output under the first points, that it is measured by; of models, and of their difference. */
   #means: Float64Array[] | undefined;
 
-  constructor({ count, positions, outputs }: Ensemble) {
+  constructor({ count, positions, outputs, exponent }: Ensemble) {
+    this.#exponent = exponent;
     this.models = spread(count, MODELS);
     this.#width = positions * outputs;
     this.#outputs = outputs;
@@ -153,7 +155,11 @@ class Functions {
   /** (points, count): the squared norm of each model, and with every output divided by its mean, and the same for the difference of two. */
   async squares(outputs: readonly TensorData[], points: number, pacer: Pacer): Promise<Float64Array> {
     const parts: ((i: number) => number)[] = outputs.map((values) => (i) => values[i]);
-    if (outputs.length * this.#perModel < this.count) parts.push((i) => outputs[0][i] - outputs[1][i]);
+    if (outputs.length * this.#perModel < this.count) {
+      const [u, v] = [this.#exponent(0), this.#exponent(1)];
+      const change = difference(outputs[0], outputs[1], u, v);
+      parts.push((i) => change[i]);
+    }
     if (this.#means === undefined) {
       this.#means = parts.map((part) => {
         const means = new Float64Array(this.#outputs);
