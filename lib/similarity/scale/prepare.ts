@@ -1,8 +1,7 @@
-import type { Backend, Control, PreparedModel } from '../../backend/backend.js';
+import type { Backend, Control, GramJob, PreparedModel } from '../../backend/backend.js';
 import { Pacer } from '../../cooperate.js';
 import { levelOf } from '../../tensor/power.js';
 import type { DType } from '../../tensor/tensor.js';
-import type { GramSettings } from '../gram/control.js';
 import { type ModelScale, PLAIN } from './model_scale.js';
 import { chainSource, type Source } from './source.js';
 
@@ -12,7 +11,11 @@ export interface Prepared {
   readonly scale: ModelScale;
 }
 
-type PrepareSettings = Pick<GramSettings, 'backend' | 'measure' | 'dtype' | 'signal' | 'threads'>;
+interface PrepareSettings extends Pick<Control, 'signal' | 'threads'> {
+  readonly backend: Backend;
+  readonly dtype: DType;
+  readonly measure: GramJob['measure'];
+}
 
 /** Chains of fewer blocks cannot be far from what is estimated of them. */
 const DEEP = 3;

@@ -1,10 +1,10 @@
 import { TensimError } from '../../errors.js';
 import { levelOf } from '../../tensor/power.js';
-import type { GramSettings } from '../gram/control.js';
 import type { Member } from '../members.js';
+import type { ModelScale } from '../scale/model_scale.js';
+import { normLevel, prepareInUnits } from '../scale/prepare.js';
 import type { Sources } from '../sources.js';
-import type { ModelScale } from './model_scale.js';
-import { normLevel, prepareInUnits } from './prepare.js';
+import type { GramSettings } from './control.js';
 
 /** How far, in bits, a norm may be below that of the terms it is made of before float32 is put to the test: there rounding may exceed 1e-5. */
 const SUSPICIOUS = 3;
