@@ -59,7 +59,7 @@ export function checkProduct(value: number, a: string, b: string, same: boolean)
   if (isProduct(value, same)) return;
   if (!Number.isFinite(value)) {
     throw new TensimError('NOT_FINITE', `the inner product of "${a}" and "${b}" is ${value}`, {
-      hint: 'The weights are too large or not finite: use dtype "float64", or scale the models down',
+      hint: 'Outputs of networks of many blocks leave the range of numbers: use dtype "float64", or the method "closure", whose moments are kept in range',
     });
   }
   throw new TensimError('ZERO_NORM', `"${a}" is zero under this measure, so that its similarity is undefined`, {
