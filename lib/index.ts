@@ -79,6 +79,7 @@ export { similarity } from './similarity/similarity.js';
 export type {
   Behaviour,
   BehaviourMatrix,
+  BeyondRange,
   CrossSimilarity,
   DataInputs,
   FinishedTile,
@@ -92,6 +93,8 @@ export type {
   Progress,
   ResultInfo,
   RouteEstimate,
+  SampledErrors,
+  SampledSlice,
   Sampling,
   SimilarityMatrix,
   SimilarityOptions,

@@ -23,8 +23,8 @@ import type { PairDifference, SimilarityOptions, SimilarityResult } from './type
  * Weights, inputs and the law are not copied: leave them unchanged until the promise settles.
  *
  * @throws TensimError (rejects) `SHAPE_MISMATCH` for models of different sizes, `UNSUPPORTED_LAYER` where the method asked
- * for does not apply, `ZERO_NORM` for a model that is zero, `NOT_FINITE` if an inner product leaves the range of numbers, `INVALID_COVARIANCE`,
- * `INVALID_ARGUMENT`, `BACKEND_UNAVAILABLE`; the signal's reason if it is aborted.
+ * for does not apply, `ZERO_NORM` for a model that is zero, be it only under its law and but for rounding, `PRECISION` where the terms of one cancel
+ * too far for the dtype, `NOT_FINITE` if what is sampled leaves the range of numbers, `INVALID_COVARIANCE`, `INVALID_ARGUMENT`, `BACKEND_UNAVAILABLE`; the signal's reason if it is aborted.
  */
 export async function similarity(a: Model, b: Model, options: SimilarityOptions = {}): Promise<SimilarityResult> {
   const members = a === b ? both(memberOf(a)) : ([memberOf(a), memberOf(b)] as const);
