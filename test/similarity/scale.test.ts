@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { mapLayer } from '../../lib/model/layer.js';
-import type { Layer, Model } from '../../lib/model/model.js';
+import type { BilinearLayer, Layer, Model } from '../../lib/model/model.js';
 import { compareJson, matrixJson, matrixJsonText } from '../../lib/report/json.js';
 import { compareText } from '../../lib/report/text.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
@@ -261,6 +261,29 @@ describe.each(availableBackends)('the range of numbers on %s', (backend) => {
         await expect(similarityMatrix([model([1, 0]), model(down)], { backend, input, method })).rejects.toMatchObject({
           code: 'ZERO_NORM',
         });
+      }
+    }
+  });
+
+  it('and a slice that is so: its similarity is undefined, not that of noise', async () => {
+    const input = {
+      cov: [
+        [0.09, 0.21],
+        [0.21, 0.49],
+      ],
+    };
+    // Output 0 sees the line on which the law lives, output 1 only what is orthogonal to it.
+    const model = (a: number, b: number) => {
+      const block = pair([0.3, 0.7, 0.7, -0.3, 0.7, -0.3], [1, 0, 1, 0, 0, 1], [1, 1, 1]) as BilinearLayer;
+      return sequenceModel(1, [{ ...block, down: { data: Float64Array.of(1, 0, 0, 0, a, b), shape: [2, 3] } }]);
+    };
+    for (const dtype of ['float64', 'float32'] as const) {
+      for (const method of ['exact', 'closure'] as const) {
+        const options = { backend, input, method, dtype, perOutput: true } as const;
+        const found = await similarity(model(1, 0), model(0, 1), options);
+        expect(found.perOutput!.map((slice) => slice.similarity)).toEqual([1, null]);
+        const matrix = await similarityMatrix([model(1, 0), model(0, 1)], options);
+        expect(matrix.perOutput!.cosine.map((slice) => slice[0][1])).toEqual([1, Number.NaN]);
       }
     }
   });

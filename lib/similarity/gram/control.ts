@@ -44,7 +44,7 @@ export function jobControl(
 }
 
 /** The spacing of numbers near 1. */
-const EPSILON: Readonly<Record<DType, number>> = { float64: 2 ** -52, float32: 2 ** -23 };
+export const EPSILON: Readonly<Record<DType, number>> = { float64: 2 ** -52, float32: 2 ** -23 };
 
 /** Whether a value can be an inner product, of a model with itself or not: products must be numbers, and a model must have a norm. */
 export function isProduct(value: number, same: boolean): boolean {
@@ -72,7 +72,7 @@ export function checkProduct(value: number, a: string, b: string, same: boolean)
  * @throws TensimError `ZERO_NORM` for a norm that is only what rounding left.
  */
 export function checkNorm(square: number, scale: ModelScale, label: string, dtype: DType): void {
-  if (!isRounding(square, scale, EPSILON[dtype])) return;
+  if (!isRounding(square, scale.level, EPSILON[dtype])) return;
   throw new TensimError(
     'ZERO_NORM',
     `"${label}" is zero under this input law, but for rounding: its similarity would be noise`,

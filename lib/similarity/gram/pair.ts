@@ -1,9 +1,9 @@
 import type { GramTile } from '../../backend/backend.js';
 import type { Member } from '../members.js';
-import { inUnits, type ScaledTile } from '../scale/model_scale.js';
+import { clearRounding, inUnits, type ScaledTile } from '../scale/model_scale.js';
 import { type Prepared, prepareInUnits } from '../scale/prepare.js';
 import type { Sources } from '../sources.js';
-import { checkNorm, checkProduct, type GramSettings, jobControl, reporter } from './control.js';
+import { checkNorm, checkProduct, EPSILON, type GramSettings, jobControl, reporter } from './control.js';
 import { checkPrecision } from './precision.js';
 
 /**
@@ -39,6 +39,7 @@ export async function gramPair(
     for (const [i, member] of members.entries()) {
       const square = result.total[3 * i];
       checkNorm(square, scales[i], labels[i], dtype);
+      if (result.perOutput) clearRounding(result.perOutput, 3 * i * sources.names.length, scales[i], EPSILON[dtype]);
       checkProduct(square, labels[i], labels[i], true);
       await checkPrecision(square, scales[i], member, sources, settings);
     }

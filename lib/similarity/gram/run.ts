@@ -1,11 +1,20 @@
 import type { GramTile } from '../../backend/backend.js';
 import { Pacer } from '../../cooperate.js';
 import type { Member } from '../members.js';
-import { asNumbers, inUnits, totalsOf } from '../scale/model_scale.js';
+import { asNumbers, clearRounding, inUnits, totalsOf } from '../scale/model_scale.js';
 import type { Sources } from '../sources.js';
 import type { FinishedTile } from '../types.js';
 import type { Cells } from './cells.js';
-import { checkNorm, checkProduct, type GramSettings, isProduct, jobControl, type Report, reporter } from './control.js';
+import {
+  checkNorm,
+  checkProduct,
+  EPSILON,
+  type GramSettings,
+  isProduct,
+  jobControl,
+  type Report,
+  reporter,
+} from './control.js';
 import { oriented } from './orientation.js';
 import { type PairSet, pairCount } from './pairs.js';
 import { checkPrecision } from './precision.js';
@@ -224,6 +233,8 @@ async function finish(
       if (same) checkNorm(value, rowScales[r], label(i), settings.dtype);
       if (!isProduct(value, same)) checkProduct(value, label(i), label(columns[c]), same);
       if (!same) continue;
+      const at = (r * columns.length + c) * sources.names.length;
+      if (tile.perOutput) clearRounding(tile.perOutput, at, rowScales[r], EPSILON[settings.dtype]);
       await checkPrecision(value, rowScales[r], members[i], sources, settings);
     }
   }

@@ -11,18 +11,30 @@ export interface ModelScale {
    * is what rounding left of a function that is zero.
    */
   readonly level: number | null;
+  /** The same of every slice, in units of its own. */
+  readonly sliceLevels: Float64Array | null;
 }
 
 /** Of what a backend has as it is. */
-export const PLAIN: ModelScale = { exponent: 0, slices: null, level: null };
+export const PLAIN: ModelScale = { exponent: 0, slices: null, level: null, sliceLevels: null };
 
 /** Norms below this many ε of the terms that they are made of are rounding. */
 const ROUNDING = 32;
 
 /** Whether ⟨f,f⟩ is no more than rounding leaves of zero. */
-export function isRounding(square: number, { level }: ModelScale, epsilon: number): boolean {
+export function isRounding(square: number, level: number | null, epsilon: number): boolean {
   if (level === null || !Number.isFinite(level) || Number.isNaN(square)) return false;
   return square <= 0 || levelOf(square) < level + Math.log2(ROUNDING * epsilon);
+}
+
+/**
+ * Sets ⟨f_c, f_c⟩ to zero for slices that are zero but for rounding: their similarity is undefined, and not that of noise.
+ * @param at where the products of the slices of f with themselves begin.
+ */
+export function clearRounding(perOutput: Float64Array, at: number, { sliceLevels }: ModelScale, epsilon: number): void {
+  for (const [c, level] of sliceLevels?.entries() ?? []) {
+    if (isRounding(perOutput[at + c], level, epsilon)) perOutput[at + c] = 0;
+  }
 }
 
 /** Inner products with an exponent each: the value of cell i is values_i · 2^exponents_i. */

@@ -46,11 +46,14 @@ export async function chainSource(
   };
 }
 
-function scaleOf({ exponents, levels, positions }: Balanced): ModelScale {
+function scaleOf({ layers, exponents, levels, positions }: Balanced): ModelScale {
   const exponent = exponents.reduce((most, one) => Math.max(most, one), exponents[0] ?? 0);
   const slices = exponents.some((one) => one !== exponent) ? exponents : null;
   const level = levels.reduce((sum, one, c) => addLevels(sum, one + exponents[c] - exponent), Number.NEGATIVE_INFINITY);
-  return { exponent, slices, level: level + levelOf(positions) };
+  const over = levelOf(positions);
+  // Estimates of many blocks are not good enough to tell a slice from rounding.
+  const near = layers.filter(({ type }) => type !== 'linear').length < 3;
+  return { exponent, slices, level: level + over, sliceLevels: near ? levels.map((one) => one + over) : null };
 }
 
 /** Plain vectors for a backend: the parameters of a model, a slice each. Their products are sums of squares, which leave the range first. */
@@ -78,7 +81,7 @@ export async function featureSource(
   });
   const exponent = Math.max(...exponents);
   const slices = exponents.some((one) => one !== exponent) ? Int32Array.from(exponents) : null;
-  return { kind: 'features', segments: scaled, scale: { exponent, slices, level: null } };
+  return { kind: 'features', segments: scaled, scale: { exponent, slices, level: null, sliceLevels: null } };
 }
 
 /**
