@@ -42,19 +42,28 @@ export function contentSketch(model: Model): string {
   return structure(model, mantissa) + Buffer.from(Float64Array.from(elements).buffer).toString('latin1');
 }
 
+const one = new Float64Array(1);
+const halves = new Uint32Array(one.buffer);
+/** Which half of a double has its exponent. */
+const HIGH = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1 ? 1 : 0;
+
 /** x without its power of two. */
 function mantissa(x: number): number {
-  return x === 0 || !Number.isFinite(x) ? x : timesPower(x, -exponentOf(x));
+  one[0] = x;
+  const exponent = (halves[HIGH] >>> 20) & 0x7ff;
+  if (exponent === 0 || exponent === 0x7ff) return x === 0 || !Number.isFinite(x) ? x : timesPower(x, -exponentOf(x));
+  halves[HIGH] = (halves[HIGH] & 0x800fffff) | 0x3ff00000;
+  return one[0];
 }
 
 /** @param number what becomes of the numbers that layers have beside their tensors. */
 function structure({ layers, parameters, inputShape: [positions] }: Model, number = (x: number) => x): string {
-  const kinds = layers
-    .filter(isKnown)
-    .map((layer) => mapLayer(layer, ({ data, shape }) => [data.constructor.name, ...shape]));
+  const kinds = layers.filter(isKnown).map((layer) => {
+    const kind = mapLayer(layer, ({ data, shape }) => [data.constructor.name, ...shape]);
+    return kind.type === 'linear' ? kind : { ...kind, alpha: number(kind.alpha), beta: number(kind.beta) };
+  });
   const names = [...parameters].map(([name, { data, shape }]) => [name, data.constructor.name, ...shape]);
-  const text = (key: string, value: unknown) => (key === 'alpha' || key === 'beta' ? number(value as number) : value);
-  return JSON.stringify([positions, kinds, names], text);
+  return JSON.stringify([positions, kinds, names]);
 }
 
 function tensorsOf({ layers, parameters }: Model): [name: string, tensor: Tensor][] {

@@ -27,9 +27,8 @@ export async function inputLevels(
     const weight = { data: factor.data, shape: [inputs, factor.columns] };
     return rowLevels(weight, bias, featuresOf(new Float64Array(factor.columns)), pacer);
   }
-  return Float64Array.from({ length: inputs }, (_, i) =>
-    addLevels(Math.log2(sigma), Math.log2(Math.abs(mean?.[i] ?? 0))),
-  );
+  if (mean === undefined) return new Float64Array(inputs).fill(Math.log2(sigma));
+  return Float64Array.from({ length: inputs }, (_, i) => addLevels(Math.log2(sigma), Math.log2(Math.abs(mean[i]))));
 }
 
 /** @param positions n, over which attention adds up. */
