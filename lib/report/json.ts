@@ -31,7 +31,7 @@ export function compareJson(result: SimilarityResult): Record<string, unknown> {
     ...(perOutput && {
       perOutput: perOutput.map((slice) => ({
         name: slice.name,
-        similarity: slice.similarity === null ? null : numberOrNull(slice.similarity),
+        similarity: numberOrNull(slice.similarity),
         ...(slice.standardError !== undefined && { standardError: slice.standardError }),
         ...differenceJson(slice),
         innerProduct: numberOrNull(slice.innerProduct),

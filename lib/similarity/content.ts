@@ -3,7 +3,7 @@ import { Pacer } from '../cooperate.js';
 import { contiguous } from '../model/contiguous.js';
 import { LAYER_PARTS, mapLayer, partsOf } from '../model/layer.js';
 import type { Layer, Model } from '../model/model.js';
-import { exponentOf, timesPower } from '../tensor/power.js';
+import { mantissaOf } from '../tensor/power.js';
 import type { Tensor } from '../tensor/tensor.js';
 
 /** Bytes hashed between two chances to yield. */
@@ -37,23 +37,9 @@ export function contentSketch(model: Model): string {
   for (const [, { data, shape, strides }] of tensorsOf(model)) {
     const size = shape.reduce((product, length) => product * length, 1);
     for (let k = 0; k < SKETCHED; k++)
-      elements.push(mantissa(data[offset(Math.floor((k * (size - 1)) / (SKETCHED - 1)), shape, strides)]));
+      elements.push(mantissaOf(data[offset(Math.floor((k * (size - 1)) / (SKETCHED - 1)), shape, strides)]));
   }
-  return structure(model, mantissa) + Buffer.from(Float64Array.from(elements).buffer).toString('latin1');
-}
-
-const one = new Float64Array(1);
-const halves = new Uint32Array(one.buffer);
-/** Which half of a double has its exponent. */
-const HIGH = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1 ? 1 : 0;
-
-/** x without its power of two. */
-function mantissa(x: number): number {
-  one[0] = x;
-  const exponent = (halves[HIGH] >>> 20) & 0x7ff;
-  if (exponent === 0 || exponent === 0x7ff) return x === 0 || !Number.isFinite(x) ? x : timesPower(x, -exponentOf(x));
-  halves[HIGH] = (halves[HIGH] & 0x800fffff) | 0x3ff00000;
-  return one[0];
+  return structure(model, mantissaOf) + Buffer.from(Float64Array.from(elements).buffer).toString('latin1');
 }
 
 /** @param number what becomes of the numbers that layers have beside their tensors. */

@@ -144,9 +144,9 @@ async function compute(
   const cells = new Cells({ ...places, count: members.length, slices, window: settings.choice.window });
   const same = sameLabels(models, given);
   if (sampledLaw !== undefined) {
-    const sampled = await sample(models, sampledLaw, cells, comparison, settings.memoryLimit);
+    const sampled = await sample(members, sampledLaw, cells, comparison, settings.memoryLimit);
     const work: Work = { pairs: total, reused: 0, prepared: members.length, same, discarded };
-    return { comparison, cells, ...(await resultOf(cells, comparison, { rank, ...sampled })), work };
+    return { comparison, cells, ...(await resultOf(cells, comparison, sampled)), work };
   }
   const ledger = await ledgerFor(models, comparison, cells, settings);
   try {
@@ -168,33 +168,28 @@ function flopsOfPair({ estimates, route }: ResultInfo, pairs: number): number | 
   return estimate === undefined ? null : estimate.flops / pairs;
 }
 
-/** Samples all models at once, in the order of their ranks: whatever pairs are wanted, the work is in the evaluation of each. */
+/** Samples all models at once: whatever pairs are wanted, the work is in the evaluation of each. */
 async function sample(
-  { members, rank }: Ranked,
+  members: readonly Member[],
   law: SampledLaw,
   cells: Cells,
   { settings }: Comparison,
   memoryLimit: number,
 ): Promise<SampledGram> {
-  const all = [...members.keys()].sort((a, b) => rank[a] - rank[b]);
-  const inOrder = all.map((number) => members[number]);
-  const sampled = await sampledGram(inOrder, law, { ...settings, memoryLimit });
+  const sampled = await sampledGram(members, law, { ...settings, memoryLimit });
+  const all = [...members.keys()];
   await cells.put({ rows: all, columns: all, symmetric: true }, sampled, new Pacer(settings.signal));
   return sampled;
 }
 
 /** What the cells hold, with the errors of what was sampled. */
-async function resultOf(
-  cells: Cells,
-  { settings, sources: { names } }: Comparison,
-  sampled?: SampledGram & Pick<Ranked, 'rank'>,
-) {
+async function resultOf(cells: Cells, { settings, sources: { names } }: Comparison, sampled?: SampledGram) {
   const pacer = new Pacer(settings.signal);
-  const errors = sampled && (await cells.spread(sampled.standardError, sampled.rank, 1, 0, pacer));
+  const errors = sampled && (await cells.spread(sampled.standardError, 1, 0, pacer));
   const sliceErrors: Matrix[] = [];
-  const { perOutputError, rank } = sampled ?? {};
+  const { perOutputError } = sampled ?? {};
   for (const s of perOutputError ? names.keys() : []) {
-    sliceErrors.push(await cells.spread(perOutputError!, rank!, names.length, s, pacer));
+    sliceErrors.push(await cells.spread(perOutputError!, names.length, s, pacer));
   }
   return {
     ...(sampled && { standardError: largest(sampled.standardError), sampling: sampled.sampling }),

@@ -19,6 +19,21 @@ export function isInRange(value: number, exponent: number): boolean {
   return value === 0 || (size >= 2 ** -1022 && size < Number.POSITIVE_INFINITY);
 }
 
+/** Which of the two words of a double has its exponent. */
+export const HIGH_WORD = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1 ? 1 : 0;
+
+const double = new Float64Array(1);
+const words = new Uint32Array(double.buffer);
+
+/** x without its power of two: of magnitude 1 to 2, or x where it is zero or not finite. */
+export function mantissaOf(x: number): number {
+  double[0] = x;
+  const exponent = (words[HIGH_WORD] >>> 20) & 0x7ff;
+  if (exponent === 0 || exponent === 0x7ff) return x === 0 || !Number.isFinite(x) ? x : timesPower(x, -exponentOf(x));
+  words[HIGH_WORD] = (words[HIGH_WORD] & 0x800fffff) | 0x3ff00000;
+  return double[0];
+}
+
 /** ⌊log₂ |x|⌋; −∞ for zero. */
 export function exponentOf(x: number): number {
   if (x === 0) return Number.NEGATIVE_INFINITY;

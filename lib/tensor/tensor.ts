@@ -4,6 +4,9 @@ import { TensimError } from '../errors.js';
 export type DType = 'float64' | 'float32';
 export type TensorData = Float64Array | Float32Array;
 
+/** The distance from 1 to the next number. */
+export const EPSILON: Readonly<Record<DType, number>> = { float64: 2 ** -52, float32: 2 ** -23 };
+
 /**
  * A dense tensor: `shape[i]` elements along axis i, `strides[i]` elements (not bytes) from one to the next.
  * Without `strides` it is contiguous in row-major (C) order. A scalar has shape `[]`.

@@ -1,4 +1,5 @@
 import type { OperandLayout } from '../../contraction/plan.js';
+import { exponentOf as floorOfLog } from '../../tensor/power.js';
 import type { TensorData } from '../../tensor/tensor.js';
 import { fillOffsets } from './bundle.js';
 
@@ -11,11 +12,7 @@ const LOWEST = -1022;
 /** The e with 2^(e−1) ≤ x < 2^e, no lower than −1022; 0 for 0, infinity and NaN, which no scaling helps. */
 export function exponentOf(x: number): number {
   if (!(x > 0) || x === Number.POSITIVE_INFINITY) return 0;
-  let exponent = Math.floor(Math.log2(x)) + 1;
-  // The logarithm may be off by one next to a power of two. Both comparisons are exact.
-  if (exponent <= 1023 && x >= 2 ** exponent) exponent++;
-  else if (x < 2 ** (exponent - 1)) exponent--;
-  return Math.max(LOWEST, exponent);
+  return Math.max(LOWEST, floorOfLog(x) + 1);
 }
 
 /** The largest magnitude in a contiguous buffer; NaN counts as nothing. */

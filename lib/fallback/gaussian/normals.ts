@@ -1,6 +1,7 @@
 import type { NormalStream } from '../../backend/backend.js';
 import type { Pacer } from '../../cooperate.js';
 import { streamKey, threefry } from '../../gaussian/threefry.js';
+import { HIGH_WORD } from '../../tensor/power.js';
 
 /** Multiply-adds that one pair of numbers takes, about. */
 const PAIR_WORK = 64;
@@ -10,8 +11,6 @@ const ONE_HIGH = 0x3ff00000;
 
 const float = new Float64Array(1);
 const halves = new Uint32Array(float.buffer);
-/** Which half of a double has its exponent. */
-const HIGH = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1 ? 1 : 0;
 
 /**
  * Standard normal numbers (count, dimension), row-major: those of samples `first` to `first + count` − 1 of a stream.
@@ -57,9 +56,9 @@ export async function normals(
 /** ln u = e ln 2 + 2 artanh((m − 1) / (m + 1)) for u = m 2ᵉ. */
 function logarithm(u: number): number {
   float[0] = u;
-  const high = halves[HIGH] + (ONE_HIGH - SQRT_HALF_HIGH);
+  const high = halves[HIGH_WORD] + (ONE_HIGH - SQRT_HALF_HIGH);
   const exponent = (high >>> 20) - 1023;
-  halves[HIGH] = (high & 0xfffff) + SQRT_HALF_HIGH;
+  halves[HIGH_WORD] = (high & 0xfffff) + SQRT_HALF_HIGH;
   const m = float[0];
   const s = (m - 1) / (m + 1);
   const t = s * s;

@@ -1,7 +1,4 @@
-import type { DType } from '../../tensor/tensor.js';
-
-/** What one rounding changes of a number, at most twice. */
-const ROUNDING: Readonly<Record<DType, number>> = { float64: 2 ** -52, float32: 2 ** -23 };
+import { type DType, EPSILON } from '../../tensor/tensor.js';
 
 /**
  * By how much errors are larger than a rounding of the terms. Of networks of the same function in other gauges (2 to 24 inputs, nine kinds and routes,
@@ -12,15 +9,15 @@ const SQUARED = 64;
 
 /** The smallest distance that inner products expanded in a Gram matrix tell from zero. */
 export function gramResolution(aa: number, bb: number, dtype: DType): number {
-  return Math.sqrt(SQUARED * ROUNDING[dtype]) * Math.sqrt(Math.max(0, aa) + Math.max(0, bb));
+  return Math.sqrt(SQUARED * EPSILON[dtype]) * Math.sqrt(Math.max(0, aa) + Math.max(0, bb));
 }
 
 /** The error of a norm whose terms add up before they are squared; `terms` is their norm when nothing cancels. */
 export function linearResolution(terms: number, dtype: DType): number {
-  return LINEAR * ROUNDING[dtype] * terms;
+  return LINEAR * EPSILON[dtype] * terms;
 }
 
 /** Likewise, where squares and products of the terms add up. */
 export function squaredResolution(terms: number): number {
-  return Math.sqrt(SQUARED * ROUNDING.float64) * terms;
+  return Math.sqrt(SQUARED * EPSILON.float64) * terms;
 }

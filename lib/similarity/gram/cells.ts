@@ -151,15 +151,14 @@ export class Cells {
   }
 
   /**
-   * Slice `s` of a square array of numbers for all models by their places, (count, count, size), as (rows, columns); NaN beyond the window.
+   * Slice `s` of a square array of numbers for all models, (count, count, size), as (rows, columns); NaN beyond the window.
    */
-  async spread(values: Float64Array, places: Int32Array, size: number, s: number, pacer: Pacer): Promise<Matrix> {
+  async spread(values: Float64Array, size: number, s: number, pacer: Pacer): Promise<Matrix> {
     const { rows, columns, count, window } = this.#layout;
     const matrix: Float64Array[] = [];
     for (const [r, i] of rows.entries()) {
       const within = (c: number) => window === null || Math.abs(r - c) <= window;
-      const at = (j: number) => (places[i] * count + places[j]) * size + s;
-      matrix.push(Float64Array.from(columns, (j, c) => (within(c) ? values[at(j)] : Number.NaN)));
+      matrix.push(Float64Array.from(columns, (j, c) => (within(c) ? values[(i * count + j) * size + s] : Number.NaN)));
       if (pacer.due(32 * columns.length)) await pacer.pause();
     }
     return matrix;

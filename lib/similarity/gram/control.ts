@@ -1,7 +1,7 @@
 import type { Backend, Control, GramJob } from '../../backend/backend.js';
 import { throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
-import type { DType } from '../../tensor/tensor.js';
+import { type DType, EPSILON } from '../../tensor/tensor.js';
 import type { Settings } from '../options.js';
 import { isRounding, type ModelScale } from '../scale/model_scale.js';
 import type { Progress } from '../types.js';
@@ -42,9 +42,6 @@ export function jobControl(
     },
   };
 }
-
-/** The spacing of numbers near 1. */
-export const EPSILON: Readonly<Record<DType, number>> = { float64: 2 ** -52, float32: 2 ** -23 };
 
 /** Whether a value can be an inner product, of a model with itself or not: products must be numbers, and a model must have a norm. */
 export function isProduct(value: number, same: boolean): boolean {

@@ -1,10 +1,10 @@
 import type { GramTile } from '../../backend/backend.js';
 import type { Member } from '../members.js';
-import { clearRounding, inUnits, type ScaledTile } from '../scale/model_scale.js';
+import { inUnits, type ScaledTile } from '../scale/model_scale.js';
 import { type Prepared, prepareInUnits } from '../scale/prepare.js';
 import type { Sources } from '../sources.js';
-import { checkNorm, checkProduct, EPSILON, type GramSettings, jobControl, reporter } from './control.js';
-import { checkPrecision } from './precision.js';
+import { checkProduct, type GramSettings, jobControl, reporter } from './control.js';
+import { checkOwn } from './precision.js';
 
 /**
  * The 2 × 2 Gram matrix of a pair. Both ⟨a,b⟩ and ⟨b,a⟩ are computed, which may round differently, and their mean taken: the
@@ -16,7 +16,7 @@ export async function gramPair(
   sources: Sources,
   settings: GramSettings,
 ): Promise<GramTile | ScaledTile> {
-  const { backend, measure, perOutput, signal, dtype } = settings;
+  const { backend, measure, perOutput, signal } = settings;
   const progress = reporter(settings.onProgress);
   const prepared = new Map<Member, Prepared>();
   try {
@@ -37,11 +37,7 @@ export async function gramPair(
     if (result.perOutput) equaliseSides(result.perOutput, sources.names.length);
     const labels = members.map(({ outline }) => outline.label);
     for (const [i, member] of members.entries()) {
-      const square = result.total[3 * i];
-      checkNorm(square, scales[i], labels[i], dtype);
-      if (result.perOutput) clearRounding(result.perOutput, 3 * i * sources.names.length, scales[i], EPSILON[dtype]);
-      checkProduct(square, labels[i], labels[i], true);
-      await checkPrecision(square, scales[i], member, sources, settings);
+      await checkOwn(result, 3 * i, scales[i], member, sources, settings);
     }
     checkProduct(result.total[1], labels[0], labels[1], false);
     progress('compare', 4, 4);

@@ -1,10 +1,14 @@
+import type { GramTile } from '../../backend/backend.js';
+import { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { levelOf } from '../../tensor/power.js';
+import { EPSILON } from '../../tensor/tensor.js';
 import type { Member } from '../members.js';
-import type { ModelScale } from '../scale/model_scale.js';
+import { clearRounding, type ModelScale } from '../scale/model_scale.js';
 import { normLevel, prepareInUnits } from '../scale/prepare.js';
+import { chainSource } from '../scale/source.js';
 import type { Sources } from '../sources.js';
-import type { GramSettings } from './control.js';
+import { checkNorm, checkProduct, type GramSettings } from './control.js';
 
 /** How far, in bits, a norm may be below that of the terms it is made of before float32 is put to the test: there rounding may exceed 1e-5. */
 const SUSPICIOUS = 3;
@@ -15,11 +19,32 @@ const ALLOWED = 1e-5;
 const DOUBLE_BITS = 35;
 
 /**
+ * Everything that the inner product of a model with itself must be: a norm, and not rounding. Slices that are rounding become zero.
+ * @param tile in units. @param cell where the product stands.
+ * @throws TensimError `NOT_FINITE`, `ZERO_NORM` or `PRECISION` naming the model.
+ */
+export async function checkOwn(
+  { total, perOutput }: GramTile,
+  cell: number,
+  scale: ModelScale,
+  member: Member,
+  sources: Sources,
+  settings: GramSettings,
+): Promise<void> {
+  const { label } = member.outline;
+  const { dtype } = settings;
+  checkNorm(total[cell], scale, label, dtype);
+  checkProduct(total[cell], label, label, true);
+  if (perOutput) clearRounding(perOutput, cell * sources.names.length, scale, EPSILON[dtype]);
+  await checkPrecision(total[cell], scale, member, sources, settings);
+}
+
+/**
  * Makes sure of a norm whose terms cancel. One computed in float32 is put to the test by float64, whose cost is that of one more model.
  * @param square ⟨f,f⟩ in the units of the model.
  * @throws TensimError `PRECISION` where similarities would be off by more than 1e-5.
  */
-export async function checkPrecision(
+async function checkPrecision(
   square: number,
   { level, exponent }: ModelScale,
   member: Member,
@@ -37,10 +62,11 @@ export async function checkPrecision(
     );
   }
   if (settings.dtype === 'float64') return;
+  const wide = { ...settings, dtype: 'float64', perOutput: false } as const;
   const source = await sources.of(member);
-  if (source.inFloat64 === undefined) return;
-  const wide = { ...settings, dtype: 'float64' } as const;
-  const [prepared] = await prepareInUnits([await source.inFloat64()], wide);
+  if (source.kind !== 'chain' || source.chain === undefined) return;
+  const own = await chainSource(source.chain, source, wide, new Pacer(wide.signal));
+  const [prepared] = await prepareInUnits([own], wide);
   try {
     const difference = levelOf(square) + exponent - (await normLevel(prepared, wide)) - prepared.scale.exponent;
     const relative = Math.abs(Math.expm1(difference * Math.LN2));

@@ -1,23 +1,14 @@
 import type { GramTile } from '../../backend/backend.js';
 import { Pacer } from '../../cooperate.js';
 import type { Member } from '../members.js';
-import { asNumbers, clearRounding, inUnits, totalsOf } from '../scale/model_scale.js';
+import { asNumbers, inUnits, totalsOf } from '../scale/model_scale.js';
 import type { Sources } from '../sources.js';
 import type { FinishedTile } from '../types.js';
 import type { Cells } from './cells.js';
-import {
-  checkNorm,
-  checkProduct,
-  EPSILON,
-  type GramSettings,
-  isProduct,
-  jobControl,
-  type Report,
-  reporter,
-} from './control.js';
+import { checkProduct, type GramSettings, isProduct, jobControl, type Report, reporter } from './control.js';
 import { oriented } from './orientation.js';
 import { type PairSet, pairCount } from './pairs.js';
-import { checkPrecision } from './precision.js';
+import { checkOwn } from './precision.js';
 import { Residents } from './residents.js';
 import { type Extents, type Job, jobPairs, jobs } from './schedule.js';
 import { Upcoming } from './upcoming.js';
@@ -228,14 +219,9 @@ async function finish(
   const { total } = scaled ?? tile;
   for (const [r, i] of rows.entries()) {
     for (let c = 0; c < columns.length; c++) {
-      const value = total[r * columns.length + c];
-      const same = i === columns[c];
-      if (same) checkNorm(value, rowScales[r], label(i), settings.dtype);
-      if (!isProduct(value, same)) checkProduct(value, label(i), label(columns[c]), same);
-      if (!same) continue;
-      const at = (r * columns.length + c) * sources.names.length;
-      if (tile.perOutput) clearRounding(tile.perOutput, at, rowScales[r], EPSILON[settings.dtype]);
-      await checkPrecision(value, rowScales[r], members[i], sources, settings);
+      const cell = r * columns.length + c;
+      if (i === columns[c]) await checkOwn(scaled ?? tile, cell, rowScales[r], members[i], sources, settings);
+      else if (!isProduct(total[cell], false)) checkProduct(total[cell], label(i), label(columns[c]), false);
     }
   }
   await cells.put(job, scaled ?? tile, pacer);

@@ -3,7 +3,7 @@ import type { Pacer } from '../../cooperate.js';
 import type { Layer } from '../../model/model.js';
 import { timesPower } from '../../tensor/power.js';
 import { areNear, type Choose, rescaleLaw, rescaleLayer, shared } from './rescale.js';
-import { TO_ZERO } from './rows.js';
+import { diagonal, TO_ZERO } from './rows.js';
 import { inputLevels, type LayerLevels, layerLevels } from './stream.js';
 
 /** A chain under a law. */
@@ -67,7 +67,10 @@ export async function balance(chain: Chain, options: BalanceOptions, pacer: Pace
   }
   const reached = units[layers.length];
   const even = wanted.every((exponent, c) => exponent === reached[c]);
-  if (!even) balanced.push(diagonal(reached, wanted));
+  if (!even) {
+    const factors = Float64Array.from(wanted, (exponent, c) => timesPower(1, reached[c] - exponent));
+    balanced.push({ type: 'linear', weight: diagonal(factors) });
+  }
   return {
     inputs,
     positions,
@@ -166,12 +169,4 @@ function products(layers: readonly Layer[], first: number, end: number): boolean
 
 function hasResidual(layer: Layer | undefined): boolean {
   return layer !== undefined && layer.type !== 'linear' && layer.alpha !== 0;
-}
-
-/** From units `from` to units `to`, feature by feature. */
-function diagonal(from: Int32Array, to: Int32Array): Layer {
-  const size = from.length;
-  const data = new Float64Array(size * size);
-  for (let c = 0; c < size; c++) data[c * (size + 1)] = timesPower(1, from[c] - to[c]);
-  return { type: 'linear', weight: { data, shape: [size, size] } };
 }

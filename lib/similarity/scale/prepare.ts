@@ -1,9 +1,10 @@
-import type { Backend, Control, GramJob, PreparedModel } from '../../backend/backend.js';
+import type { Backend, ChainSource, Control, GramJob, PreparedModel } from '../../backend/backend.js';
 import { Pacer } from '../../cooperate.js';
 import { levelOf } from '../../tensor/power.js';
 import type { DType } from '../../tensor/tensor.js';
+import type { Chain } from './balance.js';
 import { type ModelScale, PLAIN } from './model_scale.js';
-import { chainSource, type Source } from './source.js';
+import { chainSource, type ScaleSettings, type Source } from './source.js';
 
 /** A model in the units of `scale`. */
 export interface Prepared {
@@ -11,9 +12,8 @@ export interface Prepared {
   readonly scale: ModelScale;
 }
 
-interface PrepareSettings extends Pick<Control, 'signal' | 'threads'> {
+interface PrepareSettings extends ScaleSettings, Pick<Control, 'signal' | 'threads'> {
   readonly backend: Backend;
-  readonly dtype: DType;
   readonly measure: GramJob['measure'];
 }
 
@@ -33,7 +33,9 @@ export async function prepareInUnits(sources: readonly Source[], settings: Prepa
   try {
     for (const [i, source] of sources.entries()) {
       if (!isDeep(source) || (await isClose(prepared[i], settings))) continue;
-      const better = await source.again!(await measuredLevels(source, settings), new Pacer(signal));
+      const pacer = new Pacer(signal);
+      const measured = await measuredLevels(source, settings, pacer);
+      const better = await chainSource(source.chain, source, settings, pacer, measured);
       const model = await backend.prepare(better, dtype, { signal, threads });
       prepared[i].model.dispose();
       prepared[i] = { model, scale: better.scale ?? PLAIN };
@@ -45,8 +47,10 @@ export async function prepareInUnits(sources: readonly Source[], settings: Prepa
   return prepared;
 }
 
-function isDeep(source: Source): boolean {
-  if (source.kind !== 'chain' || source.again === undefined || source.method === 'one-block') return false;
+type DeepSource = Source & ChainSource & { readonly chain: Chain };
+
+function isDeep(source: Source): source is DeepSource {
+  if (source.kind !== 'chain' || source.chain === undefined || source.method === 'one-block') return false;
   return source.layers.filter(({ type }) => type !== 'linear').length >= DEEP;
 }
 
@@ -64,12 +68,13 @@ export async function normLevel({ model }: Prepared, settings: PrepareSettings):
 }
 
 /** The levels behind every block but the last: norms of the chain up to there, in float64, each in units that the ones before it gave. */
-async function measuredLevels(source: Source, settings: PrepareSettings): Promise<ReadonlyMap<number, number>> {
+async function measuredLevels(
+  { chain, method }: DeepSource,
+  settings: PrepareSettings,
+  pacer: Pacer,
+): Promise<ReadonlyMap<number, number>> {
   const { backend, signal, threads } = settings;
-  const pacer = new Pacer(signal);
   const measured = new Map<number, number>();
-  if (source.kind !== 'chain' || source.chain === undefined) return measured;
-  const { chain, method } = source;
   const last = chain.layers.findLastIndex(({ type }) => type !== 'linear');
   for (const [i, layer] of chain.layers.slice(0, last).entries()) {
     if (layer.type === 'linear') continue;

@@ -3,7 +3,7 @@ import type { Pacer } from '../../cooperate.js';
 import type { AttentionLayer, BilinearLayer, Layer, LinearLayer } from '../../model/model.js';
 import { timesPower } from '../../tensor/power.js';
 import type { Tensor } from '../../tensor/tensor.js';
-import { shifted, TO_ZERO } from './rows.js';
+import { diagonal, shifted, TO_ZERO } from './rows.js';
 import type { LayerLevels } from './stream.js';
 
 /*
@@ -77,7 +77,7 @@ async function rescaleBilinear(
     right: await shifted(layer.right, right, from, pacer),
     ...(leftBias && { leftBias: await shifted(leftBias, left, null, pacer) }),
     ...(rightBias && { rightBias: await shifted(rightBias, right, null, pacer) }),
-    down: await shifted(layer.down ?? identity(units.length), to, units, pacer),
+    down: await shifted(layer.down ?? diagonal(units.map(() => 1)), to, units, pacer),
     ...(downBias && { downBias: await shifted(downBias, less(to, factor), null, pacer) }),
   };
 }
@@ -168,6 +168,7 @@ function scoreUnits(q: Float64Array, k: Float64Array, heads: number, rotary: boo
 }
 
 const isZero = (level: number) => level === Number.NEGATIVE_INFINITY;
+
 /** How far apart, in bits, levels may be that share a unit. */
 const NEAR = 16;
 
@@ -196,10 +197,4 @@ const less = (exponent: Int32Array, factor: number) => exponent.map((value) => v
 function split(beta: number, choose: Choose): { factor: number; rest: number } {
   const factor = choose(Math.log2(Math.abs(beta)));
   return { factor, rest: timesPower(beta, -factor) };
-}
-
-function identity(size: number): Tensor {
-  const data = new Float64Array(size * size);
-  for (let i = 0; i < size; i++) data[i * (size + 1)] = 1;
-  return { data, shape: [size, size] };
 }

@@ -116,3 +116,11 @@ export async function shifted(
   }
   return { data: result, shape };
 }
+
+/** A square matrix with these numbers on its diagonal. */
+export function diagonal(values: ArrayLike<number>): Tensor {
+  const size = values.length;
+  const data = new Float64Array(size * size);
+  for (let i = 0; i < size; i++) data[i * (size + 1)] = values[i];
+  return { data, shape: [size, size] };
+}

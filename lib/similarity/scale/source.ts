@@ -12,11 +12,7 @@ const WINDOW: Readonly<Record<DType, number>> = { float32: 8, float64: 30 };
 /** What a backend prepares of a model, in its units. */
 export type Source = (ChainSource | FeatureSource) & {
   readonly scale?: ModelScale;
-  /** The same with units from what was measured of the levels behind each layer (see `BalanceOptions.measured`). */
-  readonly again?: (measured: ReadonlyMap<number, number>, pacer: Pacer) => Promise<Source>;
-  /** The same for numbers of double precision. */
-  readonly inFloat64?: () => Promise<Source>;
-  /** The chain that it was made from. */
+  /** The chain that it was made from: units for other numbers, or from better levels, begin there. */
   readonly chain?: Chain;
 };
 
@@ -29,7 +25,7 @@ export interface ScaleSettings {
 /** A chain for a backend. */
 export async function chainSource(
   chain: Chain,
-  how: Pick<ChainSource, 'method' | 'route'>,
+  { method, route }: Pick<ChainSource, 'method' | 'route'>,
   { dtype, perOutput }: ScaleSettings,
   pacer: Pacer,
   measured?: ReadonlyMap<number, number>,
@@ -38,10 +34,8 @@ export async function chainSource(
   const balanced = await balance(chain, options, pacer);
   const { layers, law, inputs, positions } = balanced;
   return {
-    ...{ kind: 'chain', layers, law, inputs, positions, ...how },
+    ...{ kind: 'chain', layers, law, inputs, positions, method, route },
     scale: scaleOf(balanced),
-    inFloat64: () => chainSource(chain, how, { dtype: 'float64', perOutput: false }, pacer),
-    again: (found, own) => chainSource(chain, how, { dtype, perOutput }, own, found),
     chain,
   };
 }
