@@ -13,7 +13,7 @@ import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 
-import { loadNative } from '../lib/backend/native.js';
+import { loadNative } from '../lib/machines/native.js';
 import type { DType } from '../lib/tensor/tensor.js';
 import { outcomesSvg } from './contraction/chart.js';
 import { type CostOutcome, costsTable, hasChoice, measureCosts } from './contraction/costs.js';

@@ -9,9 +9,8 @@
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-
-import { loadNative } from '../lib/backend/native.js';
 import { createFallback } from '../lib/fallback/backend.js';
+import { loadNative } from '../lib/machines/native.js';
 import { INSTANCES } from './deep/instances.js';
 import { measure, type Outcome } from './deep/measure.js';
 import { forwardTable, LEGEND, leftOutLines, pairsTable } from './deep/results.js';

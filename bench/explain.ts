@@ -7,7 +7,7 @@
  */
 import { parseArgs } from 'node:util';
 import type { BackendName } from '../lib/backend/backend.js';
-import { backends } from '../lib/backend/select.js';
+import { backends } from '../lib/machines/select.js';
 import { createModel } from '../lib/model/create.js';
 import type { Model } from '../lib/model/model.js';
 import { explain } from '../lib/similarity/explain/explain.js';

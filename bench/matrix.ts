@@ -15,9 +15,9 @@ import { availableParallelism, cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 
 import type { BackendName } from '../lib/backend/backend.js';
-import { loadCuda } from '../lib/backend/cuda.js';
-import { loadNative } from '../lib/backend/native.js';
-import { backends as report } from '../lib/backend/select.js';
+import { loadCuda } from '../lib/machines/cuda.js';
+import { loadNative } from '../lib/machines/native.js';
+import { backends as report } from '../lib/machines/select.js';
 import type { DType } from '../lib/tensor/tensor.js';
 import { crossoverSvg, measureCrossings } from './matrix/crossover.js';
 import { COUNTS, SHAPES, type Shape, shapeName } from './matrix/grid.js';
@@ -126,7 +126,7 @@ async function main(): Promise<void> {
     ? `numpy ${peer.info.numpy}, torch ${peer.info.torch ?? 'not available'} (Python ${peer.info.python})`
     : 'numpy: not available';
   // With more threads than idle cores, those of a BLAS wait for each other: figures are worth as much as the machine is quiet.
-  const load = `load average before: ${loadavg()[0]!.toFixed(1)}`;
+  const load = `load average before: ${loadavg()[0].toFixed(1)}`;
   const gpu = cuda === undefined ? '' : `${device.details.device}, `;
   const head = `${gpu}${processor}, threads: ${threads}, medians of ${rounds} interleaved rounds, ${load}\n${peers}`;
   try {

@@ -82,7 +82,7 @@ async function compare(): Promise<void> {
 
 async function measure(folder: string, flags: readonly string[]): Promise<Measured> {
   const args = ['--models', values.models, '--limit', values.limit, '--dtype', values.dtype, '--folder', folder];
-  const child = spawn(process.execPath, [process.argv[1]!, ...args, ...flags], {
+  const child = spawn(process.execPath, [process.argv[1], ...args, ...flags], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let output = '';

@@ -13,8 +13,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 import type { ChainSource } from '../lib/backend/backend.js';
-import { loadNative } from '../lib/backend/native.js';
 import { createFallback } from '../lib/fallback/backend.js';
+import { loadNative } from '../lib/machines/native.js';
 import type { DType } from '../lib/tensor/tensor.js';
 import { fillPseudoRandom, formatTable, median } from './support.js';
 
@@ -125,19 +125,19 @@ async function main(): Promise<void> {
     for (const dtype of DTYPES) {
       const answers: Answer[][] = kernels.map(() => []);
       for (let round = 0; round < Number(values.rounds); round++) {
-        for (const [k, child] of children.entries()) answers[k]!.push(await ask(child, { shape, dtype }));
+        for (const [k, child] of children.entries()) answers[k].push(await ask(child, { shape, dtype }));
       }
       const rates = answers.map((list) => median(list.map((answer) => answer.rate)));
       const peak = Math.max(...answers.map((list) => median(list.map((answer) => answer.peak))));
       for (const [k, kernel] of kernels.entries()) {
-        const rate = rates[k]!;
+        const rate = rates[k];
         rows.push({
           ...shape,
           dtype,
           kernel,
           gflops: rate / 1e9,
           percentOfPeak: peak > 0 ? (100 * rate) / peak : Number.NaN,
-          timesFallback: rate / rates[0]!,
+          timesFallback: rate / rates[0],
         });
       }
     }

@@ -6,13 +6,13 @@ import type { TensorData } from '../lib/tensor/tensor.js';
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
 /** Columns aligned to the right, under a rule. */
 export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)));
-  const line = (cells: readonly string[]) => cells.map((cell, column) => cell.padStart(widths[column]!)).join('  ');
+  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column].length)));
+  const line = (cells: readonly string[]) => cells.map((cell, column) => cell.padStart(widths[column])).join('  ');
   return [line(head), widths.map((width) => '─'.repeat(width)).join('  '), ...rows.map(line)].join('\n');
 }
 
@@ -47,8 +47,8 @@ export function relativeDifference(result: TensorData, expected: TensorData): nu
   let scale = 0;
   let difference = 0;
   for (let i = 0; i < expected.length; i++) {
-    difference = Math.max(difference, Math.abs(result[i]! - expected[i]!)); // NaN stays
-    scale = Math.max(scale, Math.abs(expected[i]!));
+    difference = Math.max(difference, Math.abs(result[i] - expected[i])); // NaN stays
+    scale = Math.max(scale, Math.abs(expected[i]));
   }
   return difference / (scale || 1);
 }
@@ -57,6 +57,6 @@ export function relativeDifference(result: TensorData, expected: TensorData): nu
 export function conditions(instructions: string, threads: number, rounds: number): string {
   const processor = cpus()[0]?.model ?? 'unknown processor';
   // With more threads than idle cores, those of one product wait for each other: figures are worth as much as the machine is quiet.
-  const load = `load average before: ${loadavg()[0]!.toFixed(1)}`;
+  const load = `load average before: ${loadavg()[0].toFixed(1)}`;
   return `${processor} (${instructions}), threads: ${threads}, medians of ${rounds} interleaved rounds, ${load}`;
 }

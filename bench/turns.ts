@@ -29,10 +29,10 @@ export async function takeTurns(
     const measured = await peak();
     if (measured !== undefined) peaks.push(measured);
     for (const [i, contestant] of contestants.entries()) {
-      if (spent[i]! >= patience) continue;
+      if (spent[i] >= patience) continue;
       const start = performance.now();
-      turns[i]!.push(await contestant.time(turn));
-      spent[i]! += (performance.now() - start) / 1e3;
+      turns[i].push(await contestant.time(turn));
+      spent[i] += (performance.now() - start) / 1e3;
     }
   }
   return { turns, peaks };

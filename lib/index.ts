@@ -8,34 +8,31 @@
  */
 
 export type { BackendName, GramRoute } from './backend/backend.js';
-export { type BackendReport, backends } from './backend/select.js';
-export type { CompiledContraction } from './contraction/compile.js';
-export { compileContraction, contract, contractionPath } from './contraction/contract.js';
 export type { Strategy } from './contraction/cost.js';
 export type { CompileOptions, ContractOptions, PlanOptions } from './contraction/options.js';
 export type { EquationInput } from './contraction/parse.js';
 export type { Optimize } from './contraction/path/find.js';
 export type { PathInfo } from './contraction/path_info.js';
+export type { CompiledContraction } from './contraction/running/compile.js';
+export { compileContraction, contract, contractionPath } from './contraction/running/contract.js';
 export { TensimError, type TensimErrorCode, type TensimErrorDetails } from './errors.js';
+export { type EvaluateOptions, evaluate } from './evaluation/evaluate.js';
+export type { ModelInputs } from './evaluation/inputs.js';
+export { loadInputs } from './evaluation/inputs_file.js';
 export { type Checkpoint, openCheckpoint, type TensorEntry } from './formats/checkpoint.js';
 export { type Conversion, type ConvertOptions, convert } from './formats/convert.js';
 export type { NamedTensors } from './formats/outgoing.js';
 export { type WriteOptions, writeSafetensors } from './formats/safetensors/write.js';
-export * as gaussian from './gaussian/index.js';
+export * as gaussian from './identities/index.js';
+export { type BackendReport, backends } from './machines/select.js';
 export { createModel, type LayerDefinition, type ModelDefinition } from './model/create.js';
-export { type EvaluateOptions, evaluate } from './model/evaluate.js';
-export type { ModelInputs } from './model/inputs.js';
-export { loadInputs } from './model/inputs_file.js';
-export { type Inspection, inspect, type Problem, type TensorListing } from './model/inspect.js';
-export { type LoadOptions, loadModel } from './model/load.js';
 export type { AttentionLayer, BilinearLayer, Layer, LinearLayer, Model, Provenance } from './model/model.js';
-export type { ModelConfig } from './model/settings.js';
+export { type Inspection, inspect, type Problem, type TensorListing } from './model/reading/inspect.js';
+export { type LoadOptions, loadModel } from './model/reading/load.js';
+export type { ModelConfig } from './model/reading/settings.js';
 export { type ExplanationReportOptions, writeExplanation } from './report/explain/write.js';
 export { type Report, writeReport } from './report/write.js';
-export { blockScore } from './similarity/block_score.js';
-export { correlation } from './similarity/correlation.js';
-export { cosine, distance } from './similarity/derived.js';
-export { direction } from './similarity/direction.js';
+export { direction } from './similarity/difference/direction.js';
 export { explain } from './similarity/explain/explain.js';
 export type {
   DifferenceParts,
@@ -60,10 +57,13 @@ export {
   type JudgedSlice,
   judge,
   type Verdict,
-} from './similarity/gate.js';
+} from './similarity/gate/gate.js';
+export { cosine, distance } from './similarity/gram/derived.js';
 export { similarityMatrix } from './similarity/matrix.js';
-export { compareMeasures, type MeasureComparison } from './similarity/measures.js';
-export { type Neighbour, nearestNeighbours } from './similarity/neighbours.js';
+export { blockScore } from './similarity/series/block_score.js';
+export { correlation } from './similarity/series/correlation.js';
+export { compareMeasures, type MeasureComparison } from './similarity/series/measures.js';
+export { type Neighbour, nearestNeighbours } from './similarity/series/neighbours.js';
 export {
   type Change,
   consecutive,
@@ -73,8 +73,13 @@ export {
   type OutputOnset,
   onset,
   outputOnsets,
-} from './similarity/onset.js';
-export { type Phase, type Segmentation, type SegmentationOptions, segmentation } from './similarity/segmentation.js';
+} from './similarity/series/onset.js';
+export {
+  type Phase,
+  type Segmentation,
+  type SegmentationOptions,
+  segmentation,
+} from './similarity/series/segmentation.js';
 export { similarity } from './similarity/similarity.js';
 export type {
   Behaviour,
@@ -102,7 +107,7 @@ export type {
   SliceSimilarity,
   Step,
   Work,
-} from './similarity/types.js';
+} from './similarity/terms/types.js';
 export type { FloatFormat } from './tensor/convert.js';
 export type { IntegerTensor } from './tensor/integers.js';
 export { type DType, type ScaledTensor, type Tensor, type TensorData, tensor } from './tensor/tensor.js';

@@ -55,7 +55,7 @@ export async function measureCosts(
     instance: instance.name,
     dtype,
     engine,
-    time: result(time, turns[0]!),
+    time: result(time, turns[0]),
     flops: result(flops, turns.at(-1)!),
     same,
   };

@@ -9,7 +9,7 @@ export interface Instance {
 /** The shapes of the operands of an instance. */
 export function shapesOf({ equation, sizes }: Pick<Instance, 'equation' | 'sizes'>): number[][] {
   const [inputs] = equation.split('->') as [string];
-  return inputs.split(',').map((term) => [...term].map((label) => sizes[label]!));
+  return inputs.split(',').map((term) => [...term].map((label) => sizes[label]));
 }
 
 /** The fixed list. Comments say what an instance is there for. */
@@ -146,7 +146,7 @@ function lattice(rows: number, columns: number, bond: number): Pick<Instance, 'e
   const letters = [...'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'];
   const labels = new Map<string, string>();
   const label = (edge: string) => {
-    if (!labels.has(edge)) labels.set(edge, letters[labels.size]!);
+    if (!labels.has(edge)) labels.set(edge, letters[labels.size]);
     return labels.get(edge)!;
   };
   const terms: string[] = [];

@@ -1,4 +1,4 @@
-import type { NativeBackend } from '../../lib/backend/native.js';
+import type { NativeBackend } from '../../lib/machines/native.js';
 import type { DType } from '../../lib/tensor/tensor.js';
 import { median, TOLERANCE } from '../support.js';
 import { takeTurns } from '../turns.js';
@@ -49,7 +49,7 @@ export async function measure(instance: Instance, dtype: DType, field: Field): P
     instance,
     first.path,
     peaks.length > 0 ? threads * median(peaks) : undefined,
-    contestants.map(({ engine, method }, i) => ({ engine, method, turns: turns[i]! })),
+    contestants.map(({ engine, method }, i) => ({ engine, method, turns: turns[i] })),
     peer?.refusals ?? [],
   );
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 
-import { packageRoot } from '../../lib/backend/locate.js';
+import { packageRoot } from '../../lib/machines/locate.js';
 import type { DType, Tensor } from '../../lib/tensor/tensor.js';
 import { PythonPeer } from '../python.js';
 import type { Contestant } from './contestant.js';

@@ -1,9 +1,9 @@
 import type { BackendName } from '../../lib/backend/backend.js';
-import { evaluate } from '../../lib/model/evaluate.js';
-import { judge } from '../../lib/similarity/gate.js';
+import { evaluate } from '../../lib/evaluation/evaluate.js';
+import { judge } from '../../lib/similarity/gate/gate.js';
 import { INTERVAL } from '../../lib/similarity/sampled/jackknife.js';
 import { similarity } from '../../lib/similarity/similarity.js';
-import type { SimilarityResult } from '../../lib/similarity/types.js';
+import type { SimilarityResult } from '../../lib/similarity/terms/types.js';
 import { tensor } from '../../lib/tensor/tensor.js';
 import { random } from '../../test/support/random.js';
 import type { Instance, Kind } from './kinds.js';

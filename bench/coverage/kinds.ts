@@ -1,5 +1,5 @@
 import type { Model } from '../../lib/model/model.js';
-import type { InputLaw } from '../../lib/similarity/types.js';
+import type { InputLaw } from '../../lib/similarity/terms/types.js';
 import type { Random } from '../../test/support/random.js';
 import { behind, type ChainShape, moved, projection, randomChain, tailPair } from './networks.js';
 import { byEnumeration, byFormula, byQuadrature, type Truth } from './truth.js';

@@ -1,4 +1,4 @@
-import { evaluate } from '../../lib/model/evaluate.js';
+import { evaluate } from '../../lib/evaluation/evaluate.js';
 import type { Model } from '../../lib/model/model.js';
 import { similarity } from '../../lib/similarity/similarity.js';
 import { tensor } from '../../lib/tensor/tensor.js';

@@ -115,7 +115,7 @@ function countSystem(
     const parts = Array.from({ length: subset }, (_, i) => i + 1).filter(
       (part) => (part & ~subset) === 0 && (part & subset & -subset) !== 0,
     );
-    moments.push(parts.some((part) => cumulants[part]! && moments[subset & ~part]!));
+    moments.push(parts.some((part) => cumulants[part] && moments[subset & ~part]));
   }
   const without = (...items: number[]) => items.reduce((subset, item) => subset & ~(1 << item), ALL);
   const pass = (needed: boolean) => {
@@ -124,8 +124,8 @@ function countSystem(
   };
 
   // The chains from v to w: none, one item, and those cut behind their first.
-  pass(moments[ALL]! && present(V, W));
-  for (const item of ITEMS) pass(moments[without(item)]! && through(item, V, W));
+  pass(moments[ALL] && present(V, W));
+  for (const item of ITEMS) pass(moments[without(item)] && through(item, V, W));
   for (const i of ITEMS) {
     for (let x = 0; x < V; x++) {
       const j = x >> 1;
@@ -141,9 +141,9 @@ function countSystem(
       }
       work.products += following;
       const added = [
-        pass(moments[1 << m]! && through(l, leave, W)),
-        pass(moments[1 << l]! && through(m, leave, W)),
-        pass(moments[without(i, j)]! && present(leave, W)),
+        pass(moments[1 << m] && through(l, leave, W)),
+        pass(moments[1 << l] && through(m, leave, W)),
+        pass(moments[without(i, j)] && present(leave, W)),
       ];
       if (following > 0 || any(added)) work.products++;
     }

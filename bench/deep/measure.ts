@@ -1,5 +1,5 @@
 import type { Backend } from '../../lib/backend/backend.js';
-import type { NativeBackend } from '../../lib/backend/native.js';
+import type { NativeBackend } from '../../lib/machines/native.js';
 import type { DType, TensorData } from '../../lib/tensor/tensor.js';
 import { median, relativeDifference, TOLERANCE } from '../support.js';
 import { type Timed, takeTurns, timeCalls } from '../turns.js';
@@ -87,7 +87,7 @@ export async function measure(task: Task, dtype: DType, field: Field): Promise<O
     const { turns, peaks } = await takeTurns(contestants, { rounds, turn: TURN, patience: PATIENCE, peak });
     const ceiling = peaks.length > 0 ? median(peaks) : undefined;
     const { instance, what, unit, flops } = task;
-    const results = contestants.map((contestant, i) => resultOf(contestant, turns[i]!, flops, ceiling));
+    const results = contestants.map((contestant, i) => resultOf(contestant, turns[i], flops, ceiling));
     return { instance, what, unit, flops, dtype, ...(ceiling !== undefined && { peak: ceiling }), results, leftOut };
   } finally {
     for (const ready of prepared) ready.dispose();

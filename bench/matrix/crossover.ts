@@ -1,7 +1,7 @@
 import type { Mark } from 'vega';
-import { selectBackend } from '../../lib/backend/select.js';
+import { selectBackend } from '../../lib/machines/select.js';
 import { type Chart, drawSvg, PAPER, type Rect, textMark } from '../../lib/report/chart.js';
-import { planRoute } from '../../lib/similarity/planner.js';
+import { planRoute } from '../../lib/similarity/plan/gram_route.js';
 import type { DType } from '../../lib/tensor/tensor.js';
 import { chainOf, type Shape } from './grid.js';
 import { type Field, measure } from './measure.js';

@@ -1,7 +1,7 @@
 import type { GramRoute } from '../../lib/backend/backend.js';
 import { createModel, type LayerDefinition } from '../../lib/model/create.js';
 import type { Model } from '../../lib/model/model.js';
-import { type ChainShape, planRoute, type RouteMachine } from '../../lib/similarity/planner.js';
+import { type ChainShape, planRoute, type RouteMachine } from '../../lib/similarity/plan/gram_route.js';
 import type { DType, TensorData } from '../../lib/tensor/tensor.js';
 import { fillPseudoRandom } from '../support.js';
 

@@ -1,10 +1,10 @@
 import type { BackendName, GramRoute } from '../../lib/backend/backend.js';
-import type { CudaBackend } from '../../lib/backend/cuda.js';
-import type { NativeBackend } from '../../lib/backend/native.js';
-import { selectBackend } from '../../lib/backend/select.js';
+import type { CudaBackend } from '../../lib/machines/cuda.js';
+import type { NativeBackend } from '../../lib/machines/native.js';
+import { selectBackend } from '../../lib/machines/select.js';
 import type { Model } from '../../lib/model/model.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
-import { planRoute, routeCosts } from '../../lib/similarity/planner.js';
+import { planRoute, routeCosts } from '../../lib/similarity/plan/gram_route.js';
 import type { DType, TensorData } from '../../lib/tensor/tensor.js';
 import { median } from '../support.js';
 import { affordable, chainOf, modelsOf, pairsOf, routesOf, type Shape, weightsOf } from './grid.js';
@@ -91,12 +91,12 @@ export async function measure(shape: Shape, count: number, dtype: DType, field: 
   for (let round = 0; round < rounds; round++) {
     if (native) peaks.push(await native.peak(dtype, PEAK_TURN));
     if (cuda) devicePeaks.push(await cuda.peak(dtype));
-    for (const [i, contestant] of contestants.entries()) turns[i]!.push(await contestant.turn());
+    for (const [i, contestant] of contestants.entries()) turns[i].push(await contestant.turn());
   }
   const peak = peaks.length > 0 ? threads * median(peaks) : undefined;
   const devicePeak = devicePeaks.length > 0 ? median(devicePeaks) : undefined;
   const times = contestants.map((contestant, i) =>
-    timeOf(contestant, turns[i]!, count, contestant.backend === 'cuda' ? devicePeak : peak),
+    timeOf(contestant, turns[i], count, contestant.backend === 'cuda' ? devicePeak : peak),
   );
   return { shape, count, dtype, peak, devicePeak, times, plans: plansOf(shape, count, dtype, field, times), refusals };
 }
@@ -182,8 +182,8 @@ function checkGram(
 ): void {
   for (let i = 0; i < expected.length; i++) {
     for (let j = 0; j < expected.length; j++) {
-      const scale = Math.sqrt(expected[i]![i]! * expected[j]![j]!);
-      const difference = Math.abs(gram[i]![j]! - expected[i]![j]!) / scale;
+      const scale = Math.sqrt(expected[i][i] * expected[j][j]);
+      const difference = Math.abs(gram[i][j] - expected[i][j]) / scale;
       if (!(difference <= TOLERANCE[dtype])) throw new Error(`${name} is wrong by ${difference.toExponential(2)}`);
     }
   }

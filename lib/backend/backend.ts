@@ -43,7 +43,7 @@ export type ChainMethod = 'one-block' | 'two-block' | 'closure' | 'tensor';
 
 /**
  * How the quadratic part of a chain of one block is multiplied (MATH.md section 3); every route gives the same numbers, at costs that
- * lib/similarity/planner.ts knows.
+ * lib/similarity/plan/gram_route.ts knows.
  *
  * | route | a model is kept as | per pair |
  * |---|---|---|

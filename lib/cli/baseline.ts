@@ -1,7 +1,7 @@
 import { TensimError } from '../errors.js';
-import { readText } from '../model/text_file.js';
-import type { Making } from '../similarity/baseline.js';
-import type { Judged, JudgedSlice } from '../similarity/gate.js';
+import { readText } from '../model/reading/text_file.js';
+import type { Making } from '../similarity/gate/baseline.js';
+import type { Judged, JudgedSlice } from '../similarity/gate/gate.js';
 
 /** Some hundred thousand outputs. */
 const JSON_BYTES = 64 * 1024 * 1024;

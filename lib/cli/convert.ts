@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { checkWritable, convert } from '../formats/convert.js';
-import { count } from '../formats/describe.js';
-import { findSource } from '../model/source.js';
+import { findSource } from '../model/reading/source.js';
 import { checkPlace } from '../report/write.js';
+import { count } from '../words/counts.js';
 import { type Io, oneLine } from './io.js';
 
 const NOTES = `

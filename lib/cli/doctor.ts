@@ -1,6 +1,6 @@
 import { availableParallelism, cpus } from 'node:os';
 import type { Command } from 'commander';
-import { type BackendReport, backends } from '../backend/select.js';
+import { type BackendReport, backends } from '../machines/select.js';
 import { version } from '../version.js';
 import { EXIT } from './exit.js';
 import { type Io, oneLine, print, table } from './io.js';

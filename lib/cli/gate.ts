@@ -9,7 +9,7 @@ import {
   gateReport,
   subjectOf,
 } from '../report/gate.js';
-import { type GateOutcome, gate, settleLimits } from '../similarity/gate.js';
+import { type GateOutcome, gate, settleLimits } from '../similarity/gate/gate.js';
 import { checkReference, readBaseline } from './baseline.js';
 import { EXIT, isClosedPipe } from './exit.js';
 import { type Io, print } from './io.js';

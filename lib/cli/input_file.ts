@@ -2,11 +2,11 @@ import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { TensimError } from '../errors.js';
 import { openCheckpoint } from '../formats/checkpoint.js';
-import { localFile } from '../model/local_file.js';
-import { readText } from '../model/text_file.js';
-import { parseDecimal, quoted } from '../model/words.js';
-import type { InputLaw } from '../similarity/types.js';
+import { localFile } from '../model/reading/local_file.js';
+import { readText } from '../model/reading/text_file.js';
+import type { InputLaw } from '../similarity/terms/types.js';
 import { type Tensor, tensor } from '../tensor/tensor.js';
+import { parseDecimal, quoted } from '../words/names.js';
 
 /** A covariance of some 3,000 inputs, as JSON. */
 const JSON_BYTES = 256 * 1024 * 1024;

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { byteCount, count, quote } from '../formats/describe.js';
-import { type Inspection, inspect } from '../model/inspect.js';
+import { type Inspection, inspect } from '../model/reading/inspect.js';
+import { byteCount, count, quote } from '../words/counts.js';
 import { type Io, oneLine, print, table } from './io.js';
 import { configOption, MODEL_ARGUMENT, modelOption } from './options.js';
 

@@ -1,15 +1,15 @@
 import type { Command } from 'commander';
 import { TensimError } from '../errors.js';
-import { count } from '../formats/describe.js';
-import { expandPaths } from '../model/paths.js';
+import { expandPaths } from '../model/reading/paths.js';
 import { crossJsonText, matrixJsonText, measuresJsonText } from '../report/json.js';
 import { shortenLabels } from '../report/labels.js';
 import { crossText, matrixText, measuresText } from '../report/text.js';
 import type { Report } from '../report/write.js';
 import { similarityMatrix } from '../similarity/matrix.js';
-import { compareMeasures } from '../similarity/measures.js';
-import { onset } from '../similarity/onset.js';
-import type { CrossSimilarity, MatrixOptions, SimilarityMatrix } from '../similarity/types.js';
+import { compareMeasures } from '../similarity/series/measures.js';
+import { onset } from '../similarity/series/onset.js';
+import type { CrossSimilarity, MatrixOptions, SimilarityMatrix } from '../similarity/terms/types.js';
+import { count } from '../words/counts.js';
 import { type Io, oneLine, print } from './io.js';
 import { addMatrixOptions, choiceOf, explainWork, type MatrixFlags, optionsFor } from './matrix_options.js';
 import {

@@ -1,10 +1,10 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { bytesText } from '../contraction/slicing.js';
-import { count } from '../formats/describe.js';
 import { labelsOf } from '../model/labels.js';
-import { expandPaths } from '../model/paths.js';
+import { expandPaths } from '../model/reading/paths.js';
 import { listed } from '../report/summary.js';
-import type { MatrixOptions, Measure, SimilarityOptions, Work } from '../similarity/types.js';
+import type { MatrixOptions, Measure, SimilarityOptions, Work } from '../similarity/terms/types.js';
+import { count } from '../words/counts.js';
 import { type Io, oneLine } from './io.js';
 import { type ComparisonFlags, parseSize } from './options.js';
 

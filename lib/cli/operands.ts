@@ -1,12 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
-import { toDType } from '../contraction/compile.js';
 import { mulberry32 } from '../contraction/random.js';
+import { toDType } from '../contraction/running/compile.js';
 import { bytesText } from '../contraction/slicing.js';
 import { TensimError } from '../errors.js';
 import { type Checkpoint, openCheckpoint, type TensorEntry } from '../formats/checkpoint.js';
-import { quote } from '../formats/describe.js';
-import { localFile } from '../model/local_file.js';
+import { localFile } from '../model/reading/local_file.js';
 import { type DType, sizeOf, type Tensor, type TensorData } from '../tensor/tensor.js';
+import { quote } from '../words/counts.js';
 
 /** The operands of `tensim contract`: their shapes are known at once, their data only when asked for. Close them. */
 export interface Operands {

@@ -1,5 +1,5 @@
 import cliProgress from 'cli-progress';
-import { count } from '../formats/describe.js';
+import { count } from '../words/counts.js';
 import type { Io } from './io.js';
 
 /** A line on stderr that shows how far the work is. */

@@ -55,7 +55,7 @@ export async function timeStrategies(
   const all = candidates.map((candidate): Running => ({ candidate, times: [], total: 0, reason: null }));
   for (const running of all) {
     onRun(running.candidate.strategy);
-    const limit = running === all[0] ? undefined : patience.run + 2 * all[0]!.times[0]!;
+    const limit = running === all[0] ? undefined : patience.run + 2 * all[0].times[0];
     await firstRun(running, signal, limit);
   }
   const active = (running: Running) =>
@@ -105,5 +105,5 @@ function timingOf({ candidate: { strategy, flops, bytes }, times, reason }: Runn
 function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }

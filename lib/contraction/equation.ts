@@ -33,7 +33,7 @@ export interface Equation {
 export function bindEquation(parsed: ParsedEquation, shapes: readonly (readonly number[])[]): Equation {
   const { text } = parsed;
   checkCount(parsed, shapes.length);
-  const covered = Math.max(0, ...parsed.inputs.map((term, i) => coveredAxes(text, term, shapes[i]!, i)));
+  const covered = Math.max(0, ...parsed.inputs.map((term, i) => coveredAxes(text, term, shapes[i], i)));
   const names: string[] = [];
   const numbers = new Map<string, number>();
   const labelOf = (name: string) => {
@@ -47,17 +47,17 @@ export function bindEquation(parsed: ParsedEquation, shapes: readonly (readonly 
   const ellipsis = Array.from({ length: covered }, (_, i) => labelOf(`…${i}`));
   const sizes: number[] = ellipsis.map(() => 1);
   const inputs = parsed.inputs.map((term, operand) => {
-    const shape = shapes[operand]!;
+    const shape = shapes[operand];
     const own = coveredAxes(text, term, shape, operand);
     const labels: number[] = [];
     for (const token of term.tokens) {
       const places = token.ellipsis ? ellipsis.slice(covered - own) : [labelOf(token.name)];
       for (const label of places) {
-        const extent = shape[labels.length]!;
+        const extent = shape[labels.length];
         const known = sizes[label] ?? 1;
         const earlier = labels.indexOf(label);
         if (earlier >= 0 ? shape[earlier] !== extent : extent !== known && extent !== 1 && known !== 1) {
-          const other = earlier >= 0 ? shape[earlier]! : known;
+          const other = earlier >= 0 ? shape[earlier] : known;
           const what = token.ellipsis
             ? `the axes covered by "..." do not broadcast: ${other} and ${extent}`
             : `the label "${token.name}" has two sizes: ${other} and ${extent}`;
@@ -76,17 +76,17 @@ export function bindEquation(parsed: ParsedEquation, shapes: readonly (readonly 
 
 /** The shape of the result. */
 export function outputShape(equation: Equation): number[] {
-  return equation.output.map((label) => equation.sizes[label]!);
+  return equation.output.map((label) => equation.sizes[label]);
 }
 
 /** Labels as text; a name of several characters is put in parentheses: `ab`, `0(12)3`. */
 export function labelText(labels: Iterable<number>, names: readonly string[]): string {
-  return [...labels].map((label) => ([...names[label]!].length === 1 ? names[label]! : `(${names[label]!})`)).join('');
+  return [...labels].map((label) => ([...names[label]].length === 1 ? names[label] : `(${names[label]})`)).join('');
 }
 
 function checkCount({ text, inputs }: ParsedEquation, given: number): void {
   if (given === inputs.length) return;
-  const term = inputs[Math.min(given, inputs.length - 1)]!;
+  const term = inputs[Math.min(given, inputs.length - 1)];
   const place = { at: term.at, width: term.width };
   const what = `the equation has ${inputs.length} operand${inputs.length === 1 ? '' : 's'}, ${given} given`;
   const note = given < inputs.length ? `no operand ${given} for this` : 'no operand after this one';

@@ -42,27 +42,27 @@ export function foldConstants(
   const shapes: (readonly number[])[] = [];
 
   const addLeaf = (node: number): void => {
-    const lone = node < leaves && network.sources[node]!.lone.length > 0;
+    const lone = node < leaves && network.sources[node].lone.length > 0;
     places.set(node, operands.length);
-    if (node < leaves && !(folded[node]! && lone)) {
+    if (node < leaves && !(folded[node] && lone)) {
       operands.push({ operand: node });
-      inputs.push(equation.inputs[node]!);
-      shapes.push(equation.shapes[node]!);
+      inputs.push(equation.inputs[node]);
+      shapes.push(equation.shapes[node]);
       return;
     }
-    const output = node < leaves ? network.leaves[node]! : joins[node - leaves]!.kept;
+    const output = node < leaves ? network.leaves[node] : joins[node - leaves].kept;
     operands.push({ part: parts.push(partBelow(equation, tree, leaves, node, output)) - 1 });
     inputs.push(output);
-    shapes.push(output.map((label) => equation.sizes[label]!));
+    shapes.push(output.map((label) => equation.sizes[label]));
   };
   const rest: number[] = [];
   const root = leaves + tree.length - 1;
   const visit = (node: number): void => {
-    if (node < leaves || folded[node]!) {
+    if (node < leaves || folded[node]) {
       addLeaf(node);
       return;
     }
-    for (const child of tree[node - leaves]!) visit(child);
+    for (const child of tree[node - leaves]) visit(child);
     rest.push(node);
   };
   visit(root);
@@ -70,7 +70,7 @@ export function foldConstants(
   return {
     parts,
     equation: { ...equation, inputs, shapes },
-    tree: rest.map((node) => tree[node - leaves]!.map((child) => places.get(child)!) as [number, number]),
+    tree: rest.map((node) => tree[node - leaves].map((child) => places.get(child)!) as [number, number]),
     operands,
   };
 }
@@ -90,7 +90,7 @@ function partBelow(
       operands.push(at);
       return;
     }
-    for (const child of tree[at - leaves]!) visit(child);
+    for (const child of tree[at - leaves]) visit(child);
     inside.push(at);
   };
   visit(node);
@@ -99,10 +99,10 @@ function partBelow(
     operands,
     equation: {
       ...equation,
-      inputs: operands.map((operand) => equation.inputs[operand]!),
-      shapes: operands.map((operand) => equation.shapes[operand]!),
+      inputs: operands.map((operand) => equation.inputs[operand]),
+      shapes: operands.map((operand) => equation.shapes[operand]),
       output,
     },
-    tree: inside.map((at) => tree[at - leaves]!.map((child) => places.get(child)!) as [number, number]),
+    tree: inside.map((at) => tree[at - leaves].map((child) => places.get(child)!) as [number, number]),
   };
 }

@@ -8,7 +8,7 @@ export function contiguousStrides(shape: readonly number[]): number[] {
   let step = 1;
   for (let axis = shape.length - 1; axis >= 0; axis--) {
     strides[axis] = step;
-    step *= shape[axis]!;
+    step *= shape[axis];
   }
   return strides;
 }
@@ -25,7 +25,7 @@ export function stridedLayout(shape: readonly number[], strides: readonly number
   let offset = 0;
   let highest = 0;
   for (const [axis, extent] of shape.entries()) {
-    const reach = strides[axis]! * Math.max(0, extent - 1);
+    const reach = strides[axis] * Math.max(0, extent - 1);
     if (reach < 0) offset -= reach;
     else highest += reach;
   }

@@ -77,23 +77,23 @@ class Lowering {
     this.#chunks = chunks;
     this.#sizes = slicedSizes(equation.sizes, chunks);
     this.#slices = [...chunks].map(([label, chunk]) => {
-      const size = equation.sizes[label]!;
-      return { name: equation.names[label]!, size, chunk, count: Math.ceil(size / chunk) };
+      const size = equation.sizes[label];
+      return { name: equation.names[label], size, chunk, count: Math.ceil(size / chunk) };
     });
     for (const label of chunks.keys()) this.#sliceOf.set(label, this.#sliceOf.size);
     this.#buffers = layouts.map(({ elements }) => ({ kind: 'operand', elements }));
     for (const [operand, { labels }] of execution.network.sources.entries()) {
-      const { strides, offset } = layouts[operand]!;
+      const { strides, offset } = layouts[operand];
       const along = new Map(labels.map((label) => [label, 0]));
-      for (const [axis, label] of equation.inputs[operand]!.entries()) {
+      for (const [axis, label] of equation.inputs[operand].entries()) {
         // A label that repeats steps along all its axes at once: its diagonal.
-        if (along.has(label)) along.set(label, along.get(label)! + strides[axis]!);
+        if (along.has(label)) along.set(label, along.get(label)! + strides[axis]);
       }
       this.#placed.set(operand, { buffer: operand, offset, strides: along, whole: true });
     }
     const shape = outputShape(equation);
     const strides = contiguousStrides(shape);
-    const along = equation.output.map((label, axis) => [label, strides[axis]!] as const);
+    const along = equation.output.map((label, axis) => [label, strides[axis]] as const);
     this.#output = { buffer: -1, offset: 0, strides: new Map(along), whole: true };
   }
 
@@ -111,7 +111,7 @@ class Lowering {
 
   lower(task: Task, last: boolean): void {
     const { network, stripExponent } = this.#execution;
-    const labels = task.join?.kept ?? network.leaves[task.node]!;
+    const labels = task.join?.kept ?? network.leaves[task.node];
     const inputs = task.join === undefined ? [task.node] : [task.join.a, task.join.b];
     let [a, b] = inputs.map((node) => this.#placed.get(node)!) as [Placed, Placed | undefined];
     // Slices of one label may add up in the output only once their exponents agree: a step of its own does that.
@@ -188,7 +188,7 @@ class Lowering {
     // Exact totals: a shorter last part does less, and a step without a sliced label runs anew in every part of it.
     const passes = once ? 1 : this.#slices.reduce((count, slice) => count * slice.count, 1);
     let repeats = 1;
-    for (const [label, slice] of this.#sliceOf) if (!once && !all.has(label)) repeats *= this.#slices[slice]!.count;
+    for (const [label, slice] of this.#sliceOf) if (!once && !all.has(label)) repeats *= this.#slices[slice].count;
     const exact = repeats * sizeOfLabels(all, this.#equation.sizes);
     this.totals.points += exact;
     this.totals.flops += flopsOf(exact);
@@ -197,12 +197,12 @@ class Lowering {
 
   #loops(labels: readonly number[], a: Placed, b: Placed | undefined, out: Placed): Loop[] {
     return labels
-      .filter((label) => this.#sizes[label]! > 1)
+      .filter((label) => this.#sizes[label] > 1)
       .map((label) => {
         const slice = this.#sliceOf.get(label);
-        const ragged = slice !== undefined && this.#slices[slice]!.size % this.#slices[slice]!.chunk !== 0;
+        const ragged = slice !== undefined && this.#slices[slice].size % this.#slices[slice].chunk !== 0;
         return {
-          size: this.#sizes[label]!,
+          size: this.#sizes[label],
           strideA: a.strides.get(label) ?? 0,
           strideB: b?.strides.get(label) ?? 0,
           strideOut: out.strides.get(label) ?? 0,
@@ -230,9 +230,9 @@ class Lowering {
     const second = byStride(b);
     const both = first.filter((label) => second.includes(label));
     const order = [...new Set([...both, ...first, ...second])];
-    const strides = contiguousStrides(order.map((label) => this.#sizes[label]!));
+    const strides = contiguousStrides(order.map((label) => this.#sizes[label]));
     const buffer = this.#buffers.push({ kind: 'intermediate', elements: sizeOfLabels(order, this.#sizes) }) - 1;
-    return { buffer, offset: 0, strides: new Map(order.map((label, i) => [label, strides[i]!])), whole: false };
+    return { buffer, offset: 0, strides: new Map(order.map((label, i) => [label, strides[i]])), whole: false };
   }
 
   /** Labels in the order in which they lie in memory, but for operands and the output: as in the equation. */

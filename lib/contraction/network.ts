@@ -34,11 +34,11 @@ export interface SimplifiedNetwork extends Network {
 export function simplifyOperands(equation: Equation): SimplifiedNetwork {
   const { sizes, inputs, shapes } = equation;
   const shown = inputs.map((labels, operand) => [
-    ...new Set(labels.filter((label, axis) => sizes[label] !== 1 && shapes[operand]![axis] === sizes[label])),
+    ...new Set(labels.filter((label, axis) => sizes[label] !== 1 && shapes[operand][axis] === sizes[label])),
   ]);
   const holders = new Int32Array(sizes.length);
-  for (const labels of shown) for (const label of labels) holders[label]!++;
-  for (const label of equation.output) holders[label]!++;
+  for (const labels of shown) for (const label of labels) holders[label]++;
+  for (const label of equation.output) holders[label]++;
   const sources = shown.map((labels) => ({ labels, lone: labels.filter((label) => holders[label] === 1) }));
   return {
     leaves: sources.map(({ labels, lone }) => labels.filter((label) => !lone.includes(label))),
@@ -51,6 +51,6 @@ export function simplifyOperands(equation: Equation): SimplifiedNetwork {
 /** The number of index combinations of some labels. */
 export function sizeOfLabels(labels: Iterable<number>, sizes: readonly number[]): number {
   let size = 1;
-  for (const label of labels) size *= sizes[label]!;
+  for (const label of labels) size *= sizes[label];
   return size;
 }

@@ -60,9 +60,9 @@ function slicesText({ slices }: PathInfo): string {
 }
 
 function columns(rows: readonly (readonly string[])[]): string[] {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((cells) => [...cells[column]!].length)));
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((cells) => [...cells[column]].length)));
   return rows.map((cells) =>
-    `  ${cells.map((cell, column) => cell + ' '.repeat(widths[column]! - [...cell].length)).join('  ')}`.trimEnd(),
+    `  ${cells.map((cell, column) => cell + ' '.repeat(widths[column] - [...cell].length)).join('  ')}`.trimEnd(),
   );
 }
 

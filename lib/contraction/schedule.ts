@@ -33,10 +33,10 @@ export type Chunks = ReadonlyMap<number, number>;
 export function tasksOf({ network, tree }: Execution, chunks: Chunks): Task[] {
   const leaves = network.leaves.length;
   const sliced = network.sources.map(({ labels }) => labels.some((label) => chunks.has(label)));
-  for (const [a, b] of tree) sliced.push(sliced[a]! || sliced[b]!);
-  const hasBuffer = (node: number) => node >= leaves || network.sources[node]!.lone.length > 0;
+  for (const [a, b] of tree) sliced.push(sliced[a] || sliced[b]);
+  const hasBuffer = (node: number) => node >= leaves || network.sources[node].lone.length > 0;
   const tasks: Task[] = [];
-  const once = (node: number) => chunks.size > 0 && !sliced[node]!;
+  const once = (node: number) => chunks.size > 0 && !sliced[node];
   const sumLeaf = (node: number) => {
     if (node < leaves && hasBuffer(node)) tasks.push({ node, join: undefined, once: once(node), release: [] });
   };
@@ -80,7 +80,7 @@ export function estimate(execution: Execution, chunks: Chunks): Estimate {
   let once = 0;
   let each = 0;
   for (const { node, join, release, once: first } of tasks) {
-    const labels = join?.kept ?? network.leaves[node]!;
+    const labels = join?.kept ?? network.leaves[node];
     const bytes = node === root && !rootBuffer ? 0 : sizeOfLabels(labels, sizes) * itemBytes;
     own.set(node, bytes);
     alive += bytes;
@@ -93,7 +93,7 @@ export function estimate(execution: Execution, chunks: Chunks): Estimate {
     else each += cost;
   }
   let passes = 1;
-  for (const [label, chunk] of chunks) passes *= Math.ceil(network.sizes[label]! / chunk);
+  for (const [label, chunk] of chunks) passes *= Math.ceil(network.sizes[label] / chunk);
   return { peakBytes, totalBytes, cost: once + passes * each };
 }
 
@@ -109,7 +109,7 @@ export function productSize({ aLabels, bLabels, kept, summed }: Join, sizes: rea
 }
 
 function sumCost(network: SimplifiedNetwork, leaf: number, sizes: readonly number[], model: CostModel): number {
-  const points = sizeOfLabels(network.sources[leaf]!.labels, sizes);
-  const elements = points + sizeOfLabels(network.leaves[leaf]!, sizes);
+  const points = sizeOfLabels(network.sources[leaf].labels, sizes);
+  const elements = points + sizeOfLabels(network.leaves[leaf], sizes);
   return model.perFlop * points + model.perElement * elements + model.perStep;
 }

@@ -38,7 +38,7 @@ export function* chooseSlices(execution: Execution, limit: number): Generator<vo
     const others = new Map(chunks);
     others.delete(label);
     if (estimate(execution, others).peakBytes <= limit) chunks.delete(label);
-    else chunks.set(label, evenChunk(network.sizes[label]!, largestChunk(execution, chunks, label, limit)));
+    else chunks.set(label, evenChunk(network.sizes[label], largestChunk(execution, chunks, label, limit)));
     yield;
   }
   return chunks;
@@ -64,7 +64,7 @@ function* bestCut(
     yield;
     const single = estimate(execution, new Map(chunks).set(label, 1));
     if (single.peakBytes <= limit) {
-      const chunk = evenChunk(network.sizes[label]!, largestChunk(execution, chunks, label, limit));
+      const chunk = evenChunk(network.sizes[label], largestChunk(execution, chunks, label, limit));
       const after = estimate(execution, new Map(chunks).set(label, chunk));
       if (enough === undefined || after.cost < enough.after.cost) enough = { label, chunk, after };
       continue;
@@ -82,7 +82,7 @@ function* bestCut(
 /** The largest part of a label with which everything fits, given that single indices do. */
 function largestChunk(execution: Execution, chunks: Chunks, label: number, limit: number): number {
   let fits = 1;
-  let beyond = execution.network.sizes[label]!;
+  let beyond = execution.network.sizes[label];
   while (beyond - fits > 1) {
     const middle = Math.floor((fits + beyond) / 2);
     const { peakBytes } = estimate(execution, new Map(chunks).set(label, middle));
@@ -110,5 +110,5 @@ export function bytesText(bytes: number): string {
     value /= 1024;
     unit++;
   }
-  return unit === 0 ? `${value} B` : `${value.toPrecision(3)} ${units[unit]!}`;
+  return unit === 0 ? `${value} B` : `${value.toPrecision(3)} ${units[unit]}`;
 }

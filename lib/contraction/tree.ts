@@ -28,20 +28,20 @@ export interface Join {
 export function joinsOf(network: Network, tree: Tree): Join[] {
   const { leaves, output, sizes } = network;
   const holders = new Int32Array(sizes.length);
-  for (const labels of [...leaves, output]) for (const label of labels) holders[label]!++;
+  for (const labels of [...leaves, output]) for (const label of labels) holders[label]++;
   const labelsOf: (readonly number[])[] = [...leaves];
   return tree.map(([a, b]) => {
-    const aLabels = labelsOf[a]!;
-    const bLabels = labelsOf[b]!;
+    const aLabels = labelsOf[a];
+    const bLabels = labelsOf[b];
     const all = new Set([...aLabels, ...bLabels]);
-    for (const labels of [aLabels, bLabels]) for (const label of labels) holders[label]!--;
+    for (const labels of [aLabels, bLabels]) for (const label of labels) holders[label]--;
     const kept: number[] = [];
     const summed: number[] = [];
     for (const label of all) {
       if (holders[label] === 0) summed.push(label);
       else {
         kept.push(label);
-        holders[label]!++;
+        holders[label]++;
       }
     }
     const node = labelsOf.push(kept) - 1;
@@ -78,7 +78,7 @@ export function treeCost(network: Network, tree: Tree, model: CostModel, constan
 /** For every node whether all leaves below it are constant. */
 export function constantNodes(tree: Tree, leaves: number, constant: readonly boolean[] | undefined): boolean[] {
   const flags = Array.from({ length: leaves }, (_, i) => constant?.[i] ?? false);
-  for (const [a, b] of tree) flags.push(flags[a]! && flags[b]!);
+  for (const [a, b] of tree) flags.push(flags[a] && flags[b]);
   return flags;
 }
 
@@ -94,7 +94,7 @@ export function scheduleTree(network: Network, tree: Tree): Tree {
   for (const { a, b, kept } of joins) {
     const size = sizeOfLabels(kept, network.sizes);
     const [first, second] = later(peak, own, a, b);
-    peak.push(Math.max(peak[first]!, own[first]! + peak[second]!, own[a]! + own[b]! + size));
+    peak.push(Math.max(peak[first], own[first] + peak[second], own[a] + own[b] + size));
     own.push(size);
   }
   const ordered: [number, number][] = [];
@@ -104,7 +104,7 @@ export function scheduleTree(network: Network, tree: Tree): Tree {
   while (stack.length > 0) {
     const { node, ready } = stack.pop()!;
     if (node < leaves) continue;
-    const [a, b] = tree[node - leaves]!;
+    const [a, b] = tree[node - leaves];
     if (ready) {
       renamed.set(node, leaves + ordered.push([renamed.get(a) ?? a, renamed.get(b) ?? b]) - 1);
       continue;
@@ -117,5 +117,5 @@ export function scheduleTree(network: Network, tree: Tree): Tree {
 
 /** Two nodes in the order in which computing them needs least memory. */
 function later(peak: readonly number[], own: readonly number[], a: number, b: number): [number, number] {
-  return peak[a]! - own[a]! >= peak[b]! - own[b]! ? [a, b] : [b, a];
+  return peak[a] - own[a] >= peak[b] - own[b] ? [a, b] : [b, a];
 }

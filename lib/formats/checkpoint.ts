@@ -7,7 +7,7 @@ import type { TensorEntry } from './entry.js';
 import { openNpy, openNpz } from './numpy/open.js';
 import { openPytorch } from './pytorch/open.js';
 import { openSafetensors } from './safetensors/open.js';
-import type { SourceFile } from './source-file.js';
+import type { SourceFile } from './source_file.js';
 import { readBytes, readFloats, readIntegers } from './tensor_data.js';
 
 export type { TensorEntry } from './entry.js';

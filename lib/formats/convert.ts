@@ -1,6 +1,6 @@
 import { TensimError } from '../errors.js';
+import { count, quote } from '../words/counts.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
-import { count, quote } from './describe.js';
 import { formatOf, isIndex } from './endings.js';
 import type { TensorEntry } from './entry.js';
 import { writeNpy, writeNpz } from './numpy/write.js';

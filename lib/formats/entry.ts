@@ -1,4 +1,4 @@
-import { byteCount } from './describe.js';
+import { byteCount } from '../words/counts.js';
 
 /** One tensor of a checkpoint: what it is and where its data lie. */
 export interface TensorEntry {

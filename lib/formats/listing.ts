@@ -1,8 +1,8 @@
 import { TensimError } from '../errors.js';
+import { byteCount, count, quote } from '../words/counts.js';
 import type { MemoryBudget } from './budget.js';
-import { byteCount, count, quote } from './describe.js';
 import { LISTING_LIMITS, nameProblem, type TensorEntry } from './entry.js';
-import type { SourceFile } from './source-file.js';
+import type { SourceFile } from './source_file.js';
 
 /** What an entry of a listing costs in memory. */
 const ENTRY_COST = 512;

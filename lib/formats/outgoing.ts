@@ -1,8 +1,8 @@
 import { TensimError } from '../errors.js';
 import { encodeFloats, FLOAT_BYTES, FLOAT_MAX, type FloatFormat, isFloatFormat } from '../tensor/convert.js';
 import { sizeOf, type Tensor, type TensorData } from '../tensor/tensor.js';
+import { quote } from '../words/counts.js';
 import type { Checkpoint } from './checkpoint.js';
-import { quote } from './describe.js';
 import { LISTING_LIMITS, nameProblem, type TensorEntry } from './entry.js';
 
 /** Tensors by name. A Map keeps any order; a plain object puts names that are integers first, as JavaScript does. */

@@ -3,9 +3,9 @@ import { TensimError } from '../errors.js';
 import { decodeFloats, FLOAT_BYTES, floatArray, isFloatFormat, reverseElements } from '../tensor/convert.js';
 import { decodeIntegers, INTEGER_BYTES, type IntegerTensor, isIntegerFormat } from '../tensor/integers.js';
 import { sizeOf, type Tensor } from '../tensor/tensor.js';
-import { byteCount } from './describe.js';
+import { byteCount } from '../words/counts.js';
 import type { TensorEntry } from './entry.js';
-import type { SourceFile } from './source-file.js';
+import type { SourceFile } from './source_file.js';
 import { StorageWalk, spanOf } from './strided.js';
 
 /**

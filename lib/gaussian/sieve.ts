@@ -1,4 +1,4 @@
-import type { Square } from './arguments.js';
+import type { Square } from '../identities/arguments.js';
 
 /**
  * A loop hafnian as backends compute it: its rows, with their repetitions, grouped into pairs of *legs* (2p, 2p + 1), each

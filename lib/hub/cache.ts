@@ -3,7 +3,7 @@ import { copyFile, mkdir, open, readFile, rename, rm, stat, symlink, writeFile }
 import { homedir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { TensimError } from '../errors.js';
-import { byteCount } from '../formats/describe.js';
+import { byteCount } from '../words/counts.js';
 import { addressText, type HubAddress } from './address.js';
 import type { HubClient, HubEntry } from './client.js';
 

@@ -1,9 +1,9 @@
 import { posix } from 'node:path';
 import picomatch from 'picomatch';
 import { TensimError } from '../errors.js';
-import { count } from '../formats/describe.js';
 import { formatOf, isIndex, preferredCheckpoints } from '../formats/endings.js';
 import { readShardNames } from '../formats/safetensors/shards.js';
+import { count } from '../words/counts.js';
 import { addressText, type HubAddress, parseAddress } from './address.js';
 import { HubCache } from './cache.js';
 import { HubClient, type HubEntry } from './client.js';

@@ -1,8 +1,8 @@
 import { TensimError } from '../errors.js';
+import { type LayerOf, mapLayer, partsOf } from '../layers/layer.js';
 import { FLOAT_BYTES, isFloatFormat } from '../tensor/convert.js';
 import { sizeOf, type Tensor } from '../tensor/tensor.js';
 import { type ChainInfo, checkChain, type NamedShape } from './chain.js';
-import { type LayerOf, mapLayer, partsOf } from './layer.js';
 
 /** The part of a checkpoint's listing that recognising a model needs. */
 export interface TensorInfo {

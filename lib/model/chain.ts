@@ -1,5 +1,5 @@
 import { TensimError } from '../errors.js';
-import { type AttentionOf, type BilinearOf, LAYER_DEGREE, type LayerOf, type LinearOf } from './layer.js';
+import { type AttentionOf, type BilinearOf, LAYER_DEGREE, type LayerOf, type LinearOf } from '../layers/layer.js';
 
 /** A part of a layer by its name (of the tensor in its file, or of its role) and its shape. */
 export interface NamedShape {

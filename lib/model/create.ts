@@ -1,9 +1,9 @@
 import { TensimError } from '../errors.js';
+import { LAYER_PARTS, type LayerOf, mapLayer, partsOf } from '../layers/layer.js';
 import { sizeOf, type Tensor } from '../tensor/tensor.js';
 import { checkChain } from './chain.js';
 import { contiguous } from './contiguous.js';
 import { checkFinite } from './finite.js';
-import { LAYER_PARTS, type LayerOf, mapLayer, partsOf } from './layer.js';
 import type { AttentionLayer, BilinearLayer, LinearLayer, Model, Provenance } from './model.js';
 
 /** A layer as given to `createModel`: a `Layer` in which `alpha` (default 0) and `beta` (default 1) may be left out. */

@@ -1,4 +1,5 @@
 import { TensimError } from '../errors.js';
+import { quoted } from '../words/names.js';
 import type { Blueprint, Tensors } from './blueprint.js';
 import { attention } from './families/attention.js';
 import { bilinear } from './families/bilinear.js';
@@ -10,8 +11,7 @@ import { sides } from './families/sides.js';
 import { tellingSign } from './families/signs.js';
 import { stack } from './families/stack.js';
 import { transformer } from './families/transformer.js';
-import type { Settings } from './settings.js';
-import { quoted } from './words.js';
+import type { Settings } from './reading/settings.js';
 
 const FAMILIES: readonly Family[] = [bilinear, deep, transformer, attention, image, sides, stack, languageModel];
 

@@ -1,8 +1,8 @@
 import type { Mark } from 'vega';
-import type { SimilarityResult } from '../similarity/types.js';
+import type { SimilarityResult } from '../similarity/terms/types.js';
+import { similarityText } from '../words/numbers.js';
 import { type Chart, lineMark, type TextItem, type Theme, textMark, textWidth } from './chart.js';
 import { abbreviate } from './labels.js';
-import { similarityText } from './numbers.js';
 import { sliceName } from './summary.js';
 
 const ROW = 20;

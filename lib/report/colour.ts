@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Matrix } from '../similarity/types.js';
+import type { Matrix } from '../similarity/terms/types.js';
 import { encodePng, type Rgb } from './png.js';
 
 /** Colours of a scale. One palette index more is left for undefined cells. */
@@ -93,8 +93,8 @@ function pixel(matrix: Matrix, scale: ColourScale, top: number, left: number, bl
   let sum = 0;
   let count = 0;
   for (let i = top; i < Math.min(top + block, matrix.length); i++) {
-    for (let j = left; j < Math.min(left + block, matrix[i]!.length); j++) {
-      const similarity = matrix[i]![j]!;
+    for (let j = left; j < Math.min(left + block, matrix[i].length); j++) {
+      const similarity = matrix[i][j];
       if (Number.isNaN(similarity)) continue;
       sum += scale.position(similarity);
       count++;

@@ -1,5 +1,5 @@
-import type { MeasureComparison } from '../similarity/measures.js';
-import type { CrossSimilarity, SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
+import type { MeasureComparison } from '../similarity/series/measures.js';
+import type { CrossSimilarity, SimilarityMatrix, SimilarityResult } from '../similarity/terms/types.js';
 
 /**
  * The similarities as one table: a header `model,<labels>`, then one row per model. With per-output results a first column
@@ -18,18 +18,18 @@ export function* crossCsv({
 }: Pick<CrossSimilarity, 'rows' | 'columns' | 'cosine' | 'perOutput'>): Generator<string> {
   yield csvLine([...(perOutput ? ['output'] : []), 'model', ...columns]);
   for (const [i, row] of rows.entries())
-    yield csvLine([...(perOutput ? ['all'] : []), row, ...Array.from(cosine[i]!, csvNumber)]);
+    yield csvLine([...(perOutput ? ['all'] : []), row, ...Array.from(cosine[i], csvNumber)]);
   for (const [output, slice] of perOutput?.cosine.entries() ?? []) {
     for (const [i, row] of rows.entries())
-      yield csvLine([perOutput!.names[output]!, row, ...Array.from(slice[i]!, csvNumber)]);
+      yield csvLine([perOutput!.names[output], row, ...Array.from(slice[i], csvNumber)]);
   }
 }
 
 /** Several measures as one table, with a first column `measure`. */
 export function* measuresCsv({ matrices }: MeasureComparison): Generator<string> {
-  yield csvLine(['measure', 'model', ...matrices[0]!.labels]);
+  yield csvLine(['measure', 'model', ...matrices[0].labels]);
   for (const { measure, labels, cosine } of matrices) {
-    for (const [i, label] of labels.entries()) yield csvLine([measure, label, ...Array.from(cosine[i]!, csvNumber)]);
+    for (const [i, label] of labels.entries()) yield csvLine([measure, label, ...Array.from(cosine[i], csvNumber)]);
   }
 }
 

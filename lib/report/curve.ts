@@ -1,8 +1,8 @@
 import type { Mark } from 'vega';
-import type { Step } from '../similarity/types.js';
+import type { Step } from '../similarity/terms/types.js';
+import { amountText } from '../words/numbers.js';
 import { type Chart, lineMark, type Rect, type TextItem, type Theme, textMark, textWidth } from './chart.js';
 import { abbreviate, labelStride, type ShortLabels } from './labels.js';
-import { amountText } from './numbers.js';
 
 const TOP = 20;
 const RIGHT = 14;
@@ -118,7 +118,7 @@ function bottomLabels(labels: ShortLabels, plot: Rect, x: (i: number) => number,
   const stride = labelStride(names.length, Math.floor(plot.width / (longest + 14)));
   const items = [...names.keys()]
     .filter((i) => i % stride === 0)
-    .map((i): TextItem => ({ x: x(i), y: plot.y + plot.height + 8, text: names[i]! }));
+    .map((i): TextItem => ({ x: x(i), y: plot.y + plot.height + 8, text: names[i] }));
   return textMark(items, theme.muted, { align: { value: 'center' }, baseline: { value: 'top' } });
 }
 

@@ -1,5 +1,5 @@
-import type { PairDifference, SimilarityResult } from '../similarity/types.js';
-import { amountText } from './numbers.js';
+import type { PairDifference, SimilarityResult } from '../similarity/terms/types.js';
+import { amountText } from '../words/numbers.js';
 
 /** 1 − similarity is told by itself where a similarity shows little of it. */
 const ALIKE = 0.01;

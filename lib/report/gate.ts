@@ -1,9 +1,9 @@
 import type { TensimError } from '../errors.js';
 import type { Model } from '../model/model.js';
-import type { GateCheck, GateResult } from '../similarity/gate.js';
-import type { ResultInfo } from '../similarity/types.js';
+import type { GateCheck, GateResult } from '../similarity/gate/gate.js';
+import type { ResultInfo } from '../similarity/terms/types.js';
+import { escapeMarkup, similarityText } from '../words/numbers.js';
 import { compareJson } from './json.js';
-import { escapeMarkup, similarityText } from './numbers.js';
 import { provenance, sliceName, sliceNoun, toleranceSentences } from './summary.js';
 import { bold, columns, footnote, type TextOptions } from './text.js';
 

@@ -1,10 +1,10 @@
 import type { Mark } from 'vega';
-import type { Phase } from '../similarity/segmentation.js';
-import type { Step } from '../similarity/types.js';
+import type { Phase } from '../similarity/series/segmentation.js';
+import type { Step } from '../similarity/terms/types.js';
+import { amountText, similarityText } from '../words/numbers.js';
 import { type Chart, imageMark, lineMark, type Rect, type TextItem, type Theme, textMark, textWidth } from './chart.js';
 import { type ColourScale, scaleTicks } from './colour.js';
 import { abbreviate, labelStride, type ShortLabels } from './labels.js';
-import { amountText, similarityText } from './numbers.js';
 
 /** Characters of a label that is not a number. */
 const LONGEST_LABEL = 18;
@@ -50,10 +50,10 @@ export function heatmapChart(options: HeatmapOptions): Chart {
   const columnRoom = across / (columnLabels.numbered ? columns.longest + 14 : 15);
   const rowRoom = columnLabels === labels ? columnRoom : down / 15;
   const rowItems = shown(rows.names, rowRoom).map(
-    (i): TextItem => ({ x: left - 6, y: TOP + rowCentre(i), text: rows.names[i]! }),
+    (i): TextItem => ({ x: left - 6, y: TOP + rowCentre(i), text: rows.names[i] }),
   );
   const columnItems = shown(columns.names, columnRoom).map(
-    (i): TextItem => ({ x: left + columnCentre(i), y: bottom + 6, text: columns.names[i]! }),
+    (i): TextItem => ({ x: left + columnCentre(i), y: bottom + 6, text: columns.names[i] }),
   );
   const upright = { angle: { value: -90 }, align: { value: 'right' }, baseline: { value: 'middle' } } as const;
   const level = { align: { value: 'center' }, baseline: { value: 'top' } } as const;

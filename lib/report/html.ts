@@ -1,7 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
-import { consecutive, outputOnsets } from '../similarity/onset.js';
-import type { Matrix, SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
+import { consecutive, outputOnsets } from '../similarity/series/onset.js';
+import type { Matrix, SimilarityMatrix, SimilarityResult } from '../similarity/terms/types.js';
 import { version } from '../version.js';
+import { escapeMarkup, ratioText, similarityText } from '../words/numbers.js';
 import { barsChart } from './bars.js';
 import { type Chart, colourScheme, drawSvg, PAGE } from './chart.js';
 import { angle, type ColourScale, colourScale, heatmapPng, rampPng } from './colour.js';
@@ -9,7 +10,6 @@ import { type CurveOptions, changeRange, curveChart, LONGEST_CAPTION, type Serie
 import { amountsText, differenceRows } from './difference.js';
 import { heatmapChart } from './heatmap.js';
 import { abbreviate, type ShortLabels, shortenLabels, stepName } from './labels.js';
-import { escapeMarkup, ratioText, similarityText } from './numbers.js';
 import { definitionTable, page } from './page.js';
 import { behaviourRows, phasesOf, provenance, type Summary, sliceName, sliceNoun, summarize } from './summary.js';
 
@@ -45,7 +45,7 @@ export async function matrixHtml(matrix: SimilarityMatrix): Promise<string> {
       ),
     ),
   );
-  const right = figures.map((figure, i) => `<section><h2>${curves[i]!.title}</h2>${figure}</section>`);
+  const right = figures.map((figure, i) => `<section><h2>${curves[i].title}</h2>${figure}</section>`);
   const body = `<main>
 ${header(matrix, labels, summary)}
 <div class="columns">
@@ -143,7 +143,7 @@ function embeddedSlices(matrix: SimilarityMatrix): Slice[] {
   const all = { name: `all ${sliceNoun(matrix)}s`, cosine: matrix.cosine };
   const { names, cosine } = matrix.perOutput ?? { names: [], cosine: [] };
   if (names.length * matrix.labels.length ** 2 > MOST_CELLS) return [all];
-  return [all, ...cosine.map((slice, i) => ({ name: sliceName(matrix, names[i]!), cosine: slice }))];
+  return [all, ...cosine.map((slice, i) => ({ name: sliceName(matrix, names[i]), cosine: slice }))];
 }
 
 function chooser(slices: readonly Slice[]): string {
@@ -190,10 +190,10 @@ function curvesOf(matrix: SimilarityMatrix): Curves[] {
   if (names.length === 0) return curves;
   const least = cosine.map((slice) => Math.min(...consecutive(slice).filter((value) => !Number.isNaN(value))));
   const kept = [...names.keys()]
-    .sort((a, b) => least[a]! - least[b]!)
+    .sort((a, b) => least[a] - least[b])
     .slice(0, MOST_CURVES)
     .sort((a, b) => a - b);
-  const series = kept.map((i) => ({ name: sliceName(matrix, names[i]!), similarities: consecutive(cosine[i]!) }));
+  const series = kept.map((i) => ({ name: sliceName(matrix, names[i]), similarities: consecutive(cosine[i]) }));
   const some = kept.length < names.length ? `, the ${kept.length} of ${names.length} that change most` : '';
   return [...curves, { title: `The same per ${sliceNoun(matrix)}${some} ${note}`, series }];
 }
@@ -230,7 +230,7 @@ function outputsTable(matrix: SimilarityMatrix, labels: ShortLabels, summary: Su
   const onsets = outputOnsets(matrix);
   if (matrix.perOutput === undefined || onsets.every((found) => found === null)) return '';
   const rows = onsets.map((found, i) => {
-    const name = matrix.perOutput!.names[i]!;
+    const name = matrix.perOutput!.names[i];
     const cells =
       found === null
         ? '<td>none</td><td></td><td></td>'

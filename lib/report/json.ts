@@ -1,5 +1,5 @@
-import type { MeasureComparison } from '../similarity/measures.js';
-import type { SampledErrors, SampledSlice } from '../similarity/sampling.js';
+import type { MeasureComparison } from '../similarity/series/measures.js';
+import type { SampledErrors, SampledSlice } from '../similarity/terms/sampling.js';
 import type {
   CrossSimilarity,
   Matrix,
@@ -7,7 +7,7 @@ import type {
   ResultInfo,
   SimilarityMatrix,
   SimilarityResult,
-} from '../similarity/types.js';
+} from '../similarity/terms/types.js';
 
 /**
  * The result of a comparison as plain data, the contract `tensim.compare/1`. `perOutput` is there only if it was asked
@@ -199,7 +199,7 @@ function rowsJson(matrix: Matrix): (number | null)[][] {
 
 function* rowsText(matrix: Matrix): Generator<string> {
   for (let i = 0; i < matrix.length; i++)
-    yield `${i === 0 ? '[' : ','}${JSON.stringify(Array.from(matrix[i]!, numberOrNull))}`;
+    yield `${i === 0 ? '[' : ','}${JSON.stringify(Array.from(matrix[i], numberOrNull))}`;
   yield matrix.length === 0 ? '[]' : ']';
 }
 
@@ -207,7 +207,7 @@ function* listText(matrices: readonly Matrix[]): Generator<string> {
   yield '[';
   for (let i = 0; i < matrices.length; i++) {
     if (i > 0) yield ',';
-    yield* rowsText(matrices[i]!);
+    yield* rowsText(matrices[i]);
   }
   yield ']';
 }

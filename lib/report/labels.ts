@@ -43,7 +43,7 @@ export function stepName(
   to: number,
   limit = Number.POSITIVE_INFINITY,
 ): string {
-  return `${noun === '' ? '' : `${noun} `}${abbreviate(short[from]!, limit)} → ${abbreviate(short[to]!, limit)}`;
+  return `${noun === '' ? '' : `${noun} `}${abbreviate(short[from], limit)} → ${abbreviate(short[to], limit)}`;
 }
 
 /** At most `limit` characters, cut in the middle, where names of one family differ least. */

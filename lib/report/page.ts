@@ -1,4 +1,4 @@
-import { escapeMarkup } from './numbers.js';
+import { escapeMarkup } from '../words/numbers.js';
 
 /** A page with everything inline: nothing is loaded, from the network or from beside it. */
 export function page(title: string, body: string, data: unknown = null): string {

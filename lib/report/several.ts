@@ -1,14 +1,14 @@
-import type { MeasureComparison } from '../similarity/measures.js';
-import { consecutive } from '../similarity/onset.js';
-import type { CrossSimilarity, Matrix, SimilarityMatrix } from '../similarity/types.js';
+import type { MeasureComparison } from '../similarity/series/measures.js';
+import { consecutive } from '../similarity/series/onset.js';
+import type { CrossSimilarity, Matrix, SimilarityMatrix } from '../similarity/terms/types.js';
 import { version } from '../version.js';
+import { escapeMarkup, similarityText } from '../words/numbers.js';
 import { colourScheme, PAGE } from './chart.js';
 import { colourScale, heatmapPng, rampPng } from './colour.js';
 import { changeRange, curveChart, LONGEST_CAPTION } from './curve.js';
 import { heatmapChart } from './heatmap.js';
 import { bothWidths, embedded, IMAGE_LIMIT, seriesData } from './html.js';
 import { type ShortLabels, shortenLabels, stepName } from './labels.js';
-import { escapeMarkup, similarityText } from './numbers.js';
 import { definitionTable, page } from './page.js';
 import { measureSentences, provenance } from './summary.js';
 
@@ -39,12 +39,12 @@ export async function crossHtml(cross: CrossSimilarity): Promise<string> {
 /** A page about several measures of the same models: their heatmaps side by side, and what they make of each other. */
 export async function measuresHtml(comparison: MeasureComparison): Promise<string> {
   const { matrices } = comparison;
-  const { labels } = matrices[0]!;
+  const { labels } = matrices[0];
   const short = shortenLabels(labels);
   const start = comparison.block?.start;
   const heatmaps = await Promise.all(matrices.map(({ cosine }, i) => heatmapOf(cosine, short, undefined, i, start)));
   const sections = matrices.map(
-    (matrix, i) => `<section><h2>${escapeMarkup(titleOf(matrix))}</h2>${heatmaps[i]!.figure}</section>`,
+    (matrix, i) => `<section><h2>${escapeMarkup(titleOf(matrix))}</h2>${heatmaps[i].figure}</section>`,
   );
   const series = matrices.map(({ measure, cosine }) => ({ name: measure, similarities: consecutive(cosine) }));
   const marked =
@@ -52,7 +52,7 @@ export async function measuresHtml(comparison: MeasureComparison): Promise<strin
       ? undefined
       : { from: start - 1, to: start, caption: stepName(short, start - 1, start, LONGEST_CAPTION) };
   const curve = await bothWidths('curve" data-curve="0', (width) =>
-    curveChart({ labels: short, series, emphasis: series[0]!.name, width, height: 230, theme: PAGE, marked }),
+    curveChart({ labels: short, series, emphasis: series[0].name, width, height: 230, theme: PAGE, marked }),
   );
   const names = matrices.map(({ measure }) => measure);
   const body = `<main>
@@ -99,8 +99,8 @@ function betweenTable({ matrices, correlation, block }: MeasureComparison): stri
   const heads = matrices.map(({ measure }) => `<th class="number">${measure}</th>`);
   const scoreHead = block === null ? '' : '<th class="number">block score</th>';
   const rows = matrices.map(({ measure }, i) => {
-    const cells = [...correlation[i]!].map((value) => `<td class="number">${similarityText(value)}</td>`);
-    const score = block === null ? '' : `<td class="number">${similarityText(block.scores[i]!)}</td>`;
+    const cells = [...correlation[i]].map((value) => `<td class="number">${similarityText(value)}</td>`);
+    const score = block === null ? '' : `<td class="number">${similarityText(block.scores[i])}</td>`;
     return `<tr><th>${measure}</th>${cells.join('')}${score}</tr>`;
   });
   return `<table class="outputs"><thead><tr><th>correlation</th>${heads.join('')}${scoreHead}</tr></thead><tbody>${rows.join('')}</tbody></table>`;

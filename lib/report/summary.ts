@@ -1,12 +1,19 @@
-import { count } from '../formats/describe.js';
-import type { MeasureComparison } from '../similarity/measures.js';
-import { type Change, largestChange, type Onset, onset, outputOnsets, resolutionOf } from '../similarity/onset.js';
 import { FEWEST_EFFECTIVE } from '../similarity/sampled/jackknife.js';
-import { type Phase, segmentation } from '../similarity/segmentation.js';
-import { strays } from '../similarity/stray.js';
-import type { Behaviour, Matrix, ResultInfo, SimilarityMatrix } from '../similarity/types.js';
+import type { MeasureComparison } from '../similarity/series/measures.js';
+import {
+  type Change,
+  largestChange,
+  type Onset,
+  onset,
+  outputOnsets,
+  resolutionOf,
+} from '../similarity/series/onset.js';
+import { type Phase, segmentation } from '../similarity/series/segmentation.js';
+import { strays } from '../similarity/series/stray.js';
+import type { Behaviour, Matrix, ResultInfo, SimilarityMatrix } from '../similarity/terms/types.js';
+import { count } from '../words/counts.js';
+import { amountText, ratioText, similarityText } from '../words/numbers.js';
 import { type ShortLabels, shortenLabels, stepName } from './labels.js';
-import { amountText, ratioText, similarityText } from './numbers.js';
 
 /** Checkpoints out of place that are named, at most. */
 const MOST_STRAYS = 4;
@@ -85,12 +92,12 @@ function outputSentence(matrix: SimilarityMatrix, change: Change): string[] {
   if (output === undefined || matrix.perOutput === undefined) return [];
   const others = matrix.perOutput.cosine
     .filter((_, i) => matrix.perOutput?.names[i] !== output.name)
-    .map((slice) => slice[change.from]![change.to]!)
+    .map((slice) => slice[change.from][change.to])
     .filter((similarity) => !Number.isNaN(similarity));
   const next = others.length === 0 ? '' : `; all others at least ${similarityText(Math.min(...others))}`;
   const name = sliceName(matrix, output.name);
   return [
-    `${name[0]!.toUpperCase()}${name.slice(1)} changed most there (similarity ${similarityText(output.similarity)}${next}).`,
+    `${name[0].toUpperCase()}${name.slice(1)} changed most there (similarity ${similarityText(output.similarity)}${next}).`,
   ];
 }
 
@@ -129,7 +136,7 @@ export async function phasesOf(matrix: SimilarityMatrix): Promise<{ phases: read
   const { phases, explained } = await segmentation(cosine, { resolution: resolutionOf(matrix) });
   if (phases.length < 2 || phases.length > Math.min(MOST_PHASES, labels.length / FEWEST_IN_PHASES)) return none;
   const { noun, short } = shortenLabels(labels);
-  const name = ({ first, last }: Phase) => (first === last ? short[first]! : `${short[first]} to ${short[last]}`);
+  const name = ({ first, last }: Phase) => (first === last ? short[first] : `${short[first]} to ${short[last]}`);
   const share = `${Math.round(100 * explained)} %`;
   const list = listed(phases.map(name));
   return {
@@ -152,14 +159,14 @@ export function listed(names: readonly string[]): string {
 export function measureSentences({ matrices, correlation, block }: MeasureComparison): string[] {
   const sentences = matrices.flatMap(({ measure }, i) =>
     matrices.slice(i + 1).map((other, j) => {
-      const value = similarityText(correlation[i]![i + 1 + j]!);
+      const value = similarityText(correlation[i][i + 1 + j]);
       return `The correlation of ${measure} and ${other.measure} over all pairs is ${value}.`;
     }),
   );
   if (block === null) return sentences;
-  const labels = shortenLabels(matrices[0]!.labels);
+  const labels = shortenLabels(matrices[0].labels);
   const name = stepName(labels, block.start - 1, block.start);
-  const scores = matrices.map(({ measure }, i) => `${measure} ${similarityText(block.scores[i]!)}`);
+  const scores = matrices.map(({ measure }, i) => `${measure} ${similarityText(block.scores[i])}`);
   return [
     ...sentences,
     `Block score at ${name}, the mean similarity after it minus that across it: ${scores.join(', ')}.`,

@@ -1,6 +1,6 @@
-import type { MeasureComparison } from '../similarity/measures.js';
-import { consecutive } from '../similarity/onset.js';
-import type { CrossSimilarity, Matrix, SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
+import type { MeasureComparison } from '../similarity/series/measures.js';
+import { consecutive } from '../similarity/series/onset.js';
+import type { CrossSimilarity, Matrix, SimilarityMatrix, SimilarityResult } from '../similarity/terms/types.js';
 import { barsChart } from './bars.js';
 import { type Chart, colourScheme, drawSvg, FONT_SIZE, PAPER, type TextItem, textMark, textWidth } from './chart.js';
 import { colourScale, heatmapPng, rampPng } from './colour.js';

@@ -1,12 +1,12 @@
 import { timeText } from '../contraction/path_text.js';
 import { bytesText } from '../contraction/slicing.js';
-import type { MeasureComparison } from '../similarity/measures.js';
-import { consecutive, type Onset, onset } from '../similarity/onset.js';
 import { INTERVAL } from '../similarity/sampled/jackknife.js';
-import type { CrossSimilarity, ResultInfo, SimilarityMatrix, SimilarityResult } from '../similarity/types.js';
+import type { MeasureComparison } from '../similarity/series/measures.js';
+import { consecutive, type Onset, onset } from '../similarity/series/onset.js';
+import type { CrossSimilarity, ResultInfo, SimilarityMatrix, SimilarityResult } from '../similarity/terms/types.js';
+import { amountText, similarityDecimals, similarityText } from '../words/numbers.js';
 import { amountsText, differenceRows, distanceText } from './difference.js';
 import { abbreviate, shortenLabels } from './labels.js';
-import { amountText, similarityDecimals, similarityText } from './numbers.js';
 import {
   behaviourRows,
   errorText,
@@ -91,7 +91,7 @@ function crossTable({ rows, columns: against, cosine }: CrossSimilarity): [strin
   const heads = against.map((label) => abbreviate(label, LONGEST_LABEL));
   const lines = rows.map((label, i) => [
     abbreviate(label, LONGEST_LABEL),
-    ...Array.from(cosine[i]!, (value) => (Number.isNaN(value) ? '' : value.toFixed(decimals))),
+    ...Array.from(cosine[i], (value) => (Number.isNaN(value) ? '' : value.toFixed(decimals))),
   ]);
   const text = columns([['', ...heads], ...lines], `l${'r'.repeat(against.length)}`);
   return Math.max(...text.split('\n').map(displayWidth)) <= COLUMNS ? [text] : null;
@@ -132,7 +132,7 @@ function table({ labels, cosine }: SimilarityMatrix): string | null {
   const numbered = head.includes('');
   const rows = labels.map((label, i) => [
     `${numbered ? `${i + 1}  ` : ''}${abbreviate(label, LONGEST_LABEL)}`,
-    ...Array.from(cosine[i]!, (value) => (Number.isNaN(value) ? '' : value.toFixed(decimals))),
+    ...Array.from(cosine[i], (value) => (Number.isNaN(value) ? '' : value.toFixed(decimals))),
   ]);
   const text = columns(
     [['', ...(numbered ? names.map((_, i) => `${i + 1}`) : head)], ...rows],
@@ -156,7 +156,7 @@ function curve(matrix: SimilarityMatrix): string {
     bars += BARS[Math.min(BARS.length - 1, Math.floor(height * BARS.length))];
   }
   const { short } = shortenLabels(labels);
-  const [first, last] = [abbreviate(short[0]!, LONGEST_LABEL), abbreviate(short.at(-1)!, LONGEST_LABEL)];
+  const [first, last] = [abbreviate(short[0], LONGEST_LABEL), abbreviate(short.at(-1)!, LONGEST_LABEL)];
   const gap = Math.max(1, bars.length - displayWidth(first) - displayWidth(last));
   const title = `${labels.length} models: change from one to the next, 1 − similarity, ${amountText(low, 2)} to ${amountText(high, 2)} (logarithmic)`;
   return [title, bars, `${first}${' '.repeat(gap)}${last}`, '', largestSteps(matrix, similarities, onset(matrix))].join(
@@ -166,13 +166,13 @@ function curve(matrix: SimilarityMatrix): string {
 
 /** The steps that changed most, and the onset among them. */
 function largestSteps({ labels }: SimilarityMatrix, similarities: Float64Array, start: Onset | null): string {
-  const most = [...similarities.keys()].sort((a, b) => similarities[a]! - similarities[b]!).slice(0, 5);
+  const most = [...similarities.keys()].sort((a, b) => similarities[a] - similarities[b]).slice(0, 5);
   if (start !== null && !most.includes(start.from)) most[4] = start.from;
   const rows = most
     .sort((a, b) => a - b)
     .map((i) => [
-      `${abbreviate(labels[i]!, LONGEST_LABEL)} → ${abbreviate(labels[i + 1]!, LONGEST_LABEL)}`,
-      similarityText(similarities[i]!),
+      `${abbreviate(labels[i], LONGEST_LABEL)} → ${abbreviate(labels[i + 1], LONGEST_LABEL)}`,
+      similarityText(similarities[i]),
       i === start?.from ? 'onset' : '',
     ]);
   return columns([['largest changes', 'similarity', ''], ...rows], 'lrl');
@@ -195,10 +195,10 @@ export function footnote(info: ResultInfo): string {
 
 /** Rows of cells in aligned columns, two spaces apart; `alignment` has an l or an r per column. */
 export function columns(rows: readonly (readonly string[])[], alignment: string): string {
-  const widths = [...alignment].map((_, c) => Math.max(...rows.map((row) => displayWidth(row[c]!))));
+  const widths = [...alignment].map((_, c) => Math.max(...rows.map((row) => displayWidth(row[c]))));
   const lines = rows.map((row) =>
     row.map((cell, c) => {
-      const space = ' '.repeat(widths[c]! - displayWidth(cell));
+      const space = ' '.repeat(widths[c] - displayWidth(cell));
       return alignment[c] === 'r' ? space + cell : cell + space;
     }),
   );

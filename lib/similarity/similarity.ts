@@ -1,16 +1,16 @@
 import type { GramTile } from '../backend/backend.js';
 import type { Model } from '../model/model.js';
 import { timesPower } from '../tensor/power.js';
-import { pairBehaviour } from './behaviour.js';
-import { entryOf, type GramEntry, pairNumbers } from './derived.js';
+import { pairBehaviour } from './behaviour/scores.js';
 import { pairDifferences } from './difference/pair.js';
+import { entryOf, type GramEntry, pairNumbers } from './gram/derived.js';
 import { gramPair } from './gram/pair.js';
-import { planComparison } from './measure.js';
-import { memberOf } from './members.js';
-import { settle } from './options.js';
+import { memberOf } from './members/members.js';
+import { planComparison } from './plan/comparison.js';
 import { type SampledGram, type SampledPair, sampledGram } from './sampled/sampled.js';
 import type { ScaledTile } from './scale/model_scale.js';
-import type { PairDifference, SimilarityOptions, SimilarityResult } from './types.js';
+import { settle } from './terms/options.js';
+import type { PairDifference, SimilarityOptions, SimilarityResult } from './terms/types.js';
 
 /**
  * How similar two models are as functions, over all inputs of a Gaussian law, from their weights alone (MATH.md sections 2

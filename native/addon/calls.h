@@ -36,7 +36,7 @@ Napi::Value normals_call(const Napi::CallbackInfo& info);
 // symmetricEigen(matrices: SymmetricMatrices, wanted, threads, control) → EigenPairs
 Napi::Value symmetric_eigen_call(const Napi::CallbackInfo& info);
 
-// The CUDA backend, in a library of its own, which `library` is the path of; lib/backend/cuda.ts is their only user.
+// The CUDA backend, in a library of its own, which `library` is the path of; lib/machines/cuda.ts is their only user.
 
 // cudaDevices(library) → [{ name, driver, runtime, capability, freeMemory, totalMemory }]; blocks, and a broken driver may crash it
 Napi::Value cuda_devices(const Napi::CallbackInfo& info);

@@ -1,4 +1,4 @@
-// The addon's entry: what `require` of the built file gives. lib/backend/native.ts is its only user.
+// The addon's entry: what `require` of the built file gives. lib/machines/native.ts is its only user.
 #include <napi.h>
 
 #include "../core/cpu_features.h"

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
 import type { ChainSource, FeatureSource } from '../../lib/backend/backend.js';
-import { loadNative } from '../../lib/backend/native.js';
+import { loadNative } from '../../lib/machines/native.js';
 import type { LinearLayer } from '../../lib/model/model.js';
 
 const native = loadNative();

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 import type { ChainMethod, ChainSource, PreparedModel, WhitenedLaw } from '../../lib/backend/backend.js';
-import { loadNative } from '../../lib/backend/native.js';
 import { openCheckpoint } from '../../lib/formats/checkpoint.js';
+import { loadNative } from '../../lib/machines/native.js';
 import type { AttentionLayer, BilinearLayer, Layer, LinearLayer } from '../../lib/model/model.js';
 import type { DType, Tensor } from '../../lib/tensor/tensor.js';
 

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
-
-import { loadNative } from '../../lib/backend/native.js';
 import type { ContractionPlan } from '../../lib/contraction/plan.js';
+import { loadNative } from '../../lib/machines/native.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import { interpret } from '../contraction/support/interpret.js';
 import { planOf } from '../contraction/support/plan_of.js';
@@ -43,7 +42,7 @@ describe.skipIf(absent)('plans given to the addon', () => {
       );
       const { data } = await backend.contract(plan, operands);
       const expected = interpret(plan, operands).output;
-      for (const [at, value] of data.entries()) expect(value).toBeCloseTo(expected[at]!, 9);
+      for (const [at, value] of data.entries()) expect(value).toBeCloseTo(expected[at], 9);
     }
   });
 
@@ -78,8 +77,8 @@ describe.skipIf(absent)('plans given to the addon', () => {
       const plan = JSON.parse(JSON.stringify(planOf(made.equation, operands))) as ContractionPlan;
       // Sizes of buffers are left alone: a plan may well ask for more memory than there is, and be refused for that.
       const places = [...leaves({ ...plan, buffers: null, points: null, peakBytes: null } as unknown as Json)];
-      const place = places[Math.floor(random() * places.length)]!;
-      const value = odd[Math.floor(random() * odd.length)]!;
+      const place = places[Math.floor(random() * places.length)];
+      const value = odd[Math.floor(random() * odd.length)];
       place.set(random() < 0.3 && typeof place.value === 'number' ? place.value + (random() < 0.5 ? 1 : -1) : value);
       try {
         await backend.contract(plan, operands);

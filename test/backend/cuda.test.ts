@@ -3,12 +3,11 @@
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-
-import { loadAddon } from '../../lib/backend/addon.js';
-import { loadCuda } from '../../lib/backend/cuda.js';
-import { probeCuda } from '../../lib/backend/cuda_probe.js';
-import { backends, selectBackend } from '../../lib/backend/select.js';
 import { createModel, type MatrixOptions, type Model, similarity, similarityMatrix, tensor } from '../../lib/index.js';
+import { loadAddon } from '../../lib/machines/addon.js';
+import { loadCuda } from '../../lib/machines/cuda.js';
+import { probeCuda } from '../../lib/machines/cuda_probe.js';
+import { backends, selectBackend } from '../../lib/machines/select.js';
 import { tensim } from '../cli/run.js';
 import { buildEmulatedLibrary } from '../support/emulated_library.js';
 import { modelOf, randomAttention, randomBlock, randomLinear, sequenceModel } from '../support/models.js';
@@ -137,12 +136,12 @@ describe.each(places)('the backend on %s', (place) => {
     const wanted = await similarityMatrix(models, { ...options, perOutput: true, backend: 'native' });
     const found = await similarityMatrix(models, { ...options, perOutput: true, backend: 'cuda' });
     expect(found.backend).toBe('cuda');
-    const norm = (i: number) => Math.sqrt(wanted.gram[i]![i]!);
+    const norm = (i: number) => Math.sqrt(wanted.gram[i][i]);
     for (const i of models.keys()) {
       for (const j of models.keys()) {
         const differences = [
-          found.gram[i]![j]! - wanted.gram[i]![j]!,
-          ...wanted.perOutput!.gram.map((slice, c) => found.perOutput!.gram[c]![i]![j]! - slice[i]![j]!),
+          found.gram[i][j] - wanted.gram[i][j],
+          ...wanted.perOutput!.gram.map((slice, c) => found.perOutput!.gram[c][i][j] - slice[i][j]),
         ];
         for (const difference of differences) expect(Math.abs(difference)).toBeLessThan(tolerance * norm(i) * norm(j));
       }

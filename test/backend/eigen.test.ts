@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { selectBackend } from '../../lib/backend/select.js';
+import { selectBackend } from '../../lib/machines/select.js';
 import { availableBackends } from '../support/backends.js';
 import { eigenvalues } from '../support/eigenvalues.js';
 import { random } from '../support/random.js';

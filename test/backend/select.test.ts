@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { ChainMethod } from '../../lib/backend/backend.js';
-import { backends, selectBackend } from '../../lib/backend/select.js';
+import { backends, selectBackend } from '../../lib/machines/select.js';
 
 afterEach(() => vi.unstubAllEnvs());
 

@@ -32,9 +32,9 @@ describe('the outcome of an instance', () => {
   });
 
   it('compares with einsum and with the fastest of numpy', () => {
-    expect(outcome.results[0]!.timesEinsum).toBeCloseTo(4, 12);
-    expect(outcome.results[0]!.timesNumpy).toBeCloseTo(2, 12);
-    expect(outcome.results[1]!.timesNumpy).toBeCloseTo(0.5, 12);
+    expect(outcome.results[0].timesEinsum).toBeCloseTo(4, 12);
+    expect(outcome.results[0].timesNumpy).toBeCloseTo(2, 12);
+    expect(outcome.results[1].timesNumpy).toBeCloseTo(0.5, 12);
   });
 
   it('is a row of the table, with columns of those alone that took part', () => {
@@ -76,7 +76,7 @@ describe('the instances', () => {
     const operands = operandsOf(instance, 'float64');
     const contestants = ownContestants(instance, operands, 'float64', ['fallback'], 1);
     expect(contestants.map(({ method }) => method)).toEqual(['blocked', 'ttgt', 'loops']);
-    const expected = await contestants[0]!.run();
+    const expected = await contestants[0].run();
     for (const contestant of contestants) expect(await contestant.check(expected.data)).toBeLessThan(1e-12);
   });
 });

@@ -7,8 +7,8 @@ import { forwardTable, leftOutLines, pairsTable } from '../../bench/deep/results
 import { type Task, tasksOf } from '../../bench/deep/tasks.js';
 import { takeTurns } from '../../bench/turns.js';
 import type { Backend } from '../../lib/backend/backend.js';
-import { loadNative } from '../../lib/backend/native.js';
 import { createFallback } from '../../lib/fallback/backend.js';
+import { loadNative } from '../../lib/machines/native.js';
 
 const loaded = loadNative();
 const native = 'reason' in loaded ? undefined : loaded.backend;

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { contract, contractionPath } from '../../lib/contraction/contract.js';
 import { bindEquation, labelText, outputShape } from '../../lib/contraction/equation.js';
 import { type EquationInput, parseEquation } from '../../lib/contraction/parse.js';
+import { contract, contractionPath } from '../../lib/contraction/running/contract.js';
 import { TensimError } from '../../lib/errors.js';
 
 const bind = (equation: EquationInput, ...shapes: number[][]) => bindEquation(parseEquation(equation), shapes);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { contract } from '../../lib/contraction/contract.js';
+import { contract } from '../../lib/contraction/running/contract.js';
 import { errorInBounds, naiveContraction } from './support/naive.js';
 import { randomFrom, randomTensor } from './support/random_equations.js';
 

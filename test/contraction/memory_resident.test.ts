@@ -36,7 +36,7 @@ const CHILD = `
 
 beforeAll(() => {
   const options = { bundle: true, platform: 'node', format: 'esm', packages: 'external' } as const;
-  const entryPoints = ['lib/contraction/contract.ts'];
+  const entryPoints = ['lib/contraction/running/contract.ts'];
   buildSync({ ...options, entryPoints, outfile: join(folder, 'contract.js'), logLevel: 'error' });
   writeFileSync(child, CHILD);
 });
@@ -99,7 +99,7 @@ const cases: Case[] = [
 ];
 
 describe.each(availableBackends)('resident memory on %s', (backend) => {
-  const all: Case[] = [...cases, { ...cases[1]!, strategy: 'ttgt' }];
+  const all: Case[] = [...cases, { ...cases[1], strategy: 'ttgt' }];
   it.each(all)('stays within 1.25 times the limit for $name, $strategy', (entry) => {
     const { equation, shapes, large, small, bytes, strategy } = entry;
     expect(bytes).toBeGreaterThan(6 * LIMIT);

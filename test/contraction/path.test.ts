@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { INSTANCES, shapesOf } from '../../bench/contraction/instances.js';
-import { contractionPath } from '../../lib/contraction/contract.js';
 import { bindEquation } from '../../lib/contraction/equation.js';
 import { type Network, sizeOfLabels } from '../../lib/contraction/network.js';
 import { parseEquation } from '../../lib/contraction/parse.js';
 import { mergeOperands } from '../../lib/contraction/path/merge.js';
+import { contractionPath } from '../../lib/contraction/running/contract.js';
 import { joinFlops, joinsOf, type Tree } from '../../lib/contraction/tree.js';
 import numpy from './fixtures/numpy_optimal.json' with { type: 'json' };
 import { choose, type Random, randomCase, randomFrom } from './support/random_equations.js';
@@ -18,7 +18,7 @@ function* allTrees(leaves: number, alive: number[], tree: [number, number][]): G
   for (let i = 0; i < alive.length; i++) {
     for (let j = i + 1; j < alive.length; j++) {
       const rest = alive.filter((_, place) => place !== i && place !== j);
-      tree.push([alive[i]!, alive[j]!]);
+      tree.push([alive[i], alive[j]]);
       yield* allTrees(leaves, [...rest, leaves + tree.length - 1], tree);
       tree.pop();
     }
@@ -28,7 +28,7 @@ function* allTrees(leaves: number, alive: number[], tree: [number, number][]): G
 /** Fewest operations of all trees over the operands as they are written, lone labels summed in their joins. */
 function bruteForce(network: Network): number {
   const { leaves, sizes } = network;
-  if (leaves.length === 1) return 2 * sizeOfLabels(leaves[0]!, sizes);
+  if (leaves.length === 1) return 2 * sizeOfLabels(leaves[0], sizes);
   let best = Number.POSITIVE_INFINITY;
   for (const tree of allTrees(leaves.length, [...leaves.keys()], [])) {
     best = Math.min(
@@ -44,7 +44,7 @@ function randomNetwork(random: Random, operands: number): { inputs: number[][]; 
   const inputs = Array.from({ length: operands }, () => [...sizes.keys()].filter(() => random() < 0.35).slice(0, 4));
   const used = [...new Set(inputs.flat())];
   const output = used.filter(() => random() < 0.25);
-  return { inputs, output, shapes: inputs.map((labels) => labels.map((label) => sizes[label]!)) };
+  return { inputs, output, shapes: inputs.map((labels) => labels.map((label) => sizes[label])) };
 }
 
 describe('optimal paths', () => {
@@ -69,7 +69,7 @@ describe('optimal paths', () => {
     // a and b are vectors: their outer product first saves reading the large tensor twice.
     const shapes = [[2], [2], [2, 2, 1000]];
     const { steps } = contractionPath('i,j,ijk->k', shapes, { optimize: 'optimal', cost: 'flops' });
-    expect(steps[0]!.text).toBe('i,j->ij');
+    expect(steps[0].text).toBe('i,j->ij');
   });
 
   it('differ from flop-optimal ones where bytes cost more', () => {

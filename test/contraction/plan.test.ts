@@ -44,15 +44,15 @@ describe('plans', () => {
 
   it('make the output contiguous along the right bundle', () => {
     const { steps } = planOf('ij,jk->ki', [zeros(40, 50), zeros(50, 60)]);
-    expect(steps[0]!.right.map(({ strideOut }) => strideOut)).toEqual([1]);
-    expect(steps[0]!.a.buffer).toBe(1);
+    expect(steps[0].right.map(({ strideOut }) => strideOut)).toEqual([1]);
+    expect(steps[0].a.buffer).toBe(1);
   });
 
   it('take diagonals and permutations as views, without a copy', () => {
     expect(planOf('iij,jk->ki', [zeros(40, 40, 50), zeros(50, 60)]).steps.map(({ kernel }) => kernel)).toEqual([
       'gemm',
     ]);
-    expect(planOf('ii->i', [zeros(5, 5)]).steps[0]!.batch[0]!.strideA).toBe(6);
+    expect(planOf('ii->i', [zeros(5, 5)]).steps[0].batch[0].strideA).toBe(6);
   });
 
   it.each([

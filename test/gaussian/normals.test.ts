@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { selectBackend } from '../../lib/backend/select.js';
 import { createFallback } from '../../lib/fallback/backend.js';
 import { streamKey, threefry } from '../../lib/gaussian/threefry.js';
+import { selectBackend } from '../../lib/machines/select.js';
 import { availableBackends } from '../support/backends.js';
 
 describe('threefry', () => {

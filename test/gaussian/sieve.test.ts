@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { selectBackend } from '../../lib/backend/select.js';
 import { balance, pairUp, type RepeatedRows, sieveLoss } from '../../lib/gaussian/sieve.js';
+import { selectBackend } from '../../lib/machines/select.js';
 import { availableBackends } from '../support/backends.js';
 import type { Rows } from '../support/oracles.js';
 import { random } from '../support/random.js';

@@ -1,11 +1,11 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { loadInputs } from '../../lib/evaluation/inputs_file.js';
 import { isHubAddress, parseAddress } from '../../lib/hub/address.js';
-import { loadInputs } from '../../lib/model/inputs_file.js';
-import { inspect } from '../../lib/model/inspect.js';
-import { loadModel } from '../../lib/model/load.js';
-import { expandPaths } from '../../lib/model/paths.js';
+import { inspect } from '../../lib/model/reading/inspect.js';
+import { loadModel } from '../../lib/model/reading/load.js';
+import { expandPaths } from '../../lib/model/reading/paths.js';
 import { tensim } from '../cli/run.js';
 import { rejection, temporaryFolder } from '../formats/safetensors/helpers.js';
 import { bilinearShapes, deepShapes, tensorsOf, writeCheckpoint } from '../model/helpers.js';

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { TensimError } from '../../lib/errors.js';
-import { applyDescription, parseDescription } from '../../lib/model/description.js';
-import { loadModel } from '../../lib/model/load.js';
 import type { BilinearLayer, LinearLayer } from '../../lib/model/model.js';
+import { applyDescription, parseDescription } from '../../lib/model/reading/description.js';
+import { loadModel } from '../../lib/model/reading/load.js';
 import { fileIn, rejection, temporaryFolder } from '../formats/safetensors/helpers.js';
 import { bilinearShapes, listing, type Shapes, writeCheckpoint } from './helpers.js';
 

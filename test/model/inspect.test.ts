@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { inspect } from '../../lib/model/inspect.js';
+import { inspect } from '../../lib/model/reading/inspect.js';
 import { fileIn, rawFile, rejection, temporaryFolder } from '../formats/safetensors/helpers.js';
 import { bilinearShapes, deepShapes, tensorsOf, writeCheckpoint } from './helpers.js';
 

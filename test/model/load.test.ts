@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { loadModel } from '../../lib/model/load.js';
 import type { BilinearLayer, LinearLayer } from '../../lib/model/model.js';
+import { loadModel } from '../../lib/model/reading/load.js';
 import { rawFile, rejection, temporaryFolder } from '../formats/safetensors/helpers.js';
 import { bilinearShapes, deepShapes, tensorsOf, writeCheckpoint } from './helpers.js';
 

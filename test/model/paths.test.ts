@@ -3,7 +3,7 @@ import { join, relative } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { labelOf, labelsOf } from '../../lib/model/labels.js';
-import { compareNaturally, expandPaths } from '../../lib/model/paths.js';
+import { compareNaturally, expandPaths } from '../../lib/model/reading/paths.js';
 import { fileIn, rejection, temporaryFolder } from '../formats/safetensors/helpers.js';
 import { bilinearShapes, writeCheckpoint } from './helpers.js';
 

@@ -1,10 +1,10 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { evaluate } from '../../lib/model/evaluate.js';
-import { inspect } from '../../lib/model/inspect.js';
-import { type LoadOptions, loadModel } from '../../lib/model/load.js';
+import { evaluate } from '../../lib/evaluation/evaluate.js';
 import type { AttentionLayer, BilinearLayer, LinearLayer } from '../../lib/model/model.js';
+import { inspect } from '../../lib/model/reading/inspect.js';
+import { type LoadOptions, loadModel } from '../../lib/model/reading/load.js';
 import { similarity } from '../../lib/similarity/similarity.js';
 import { fileIn, rejection, temporaryFolder } from '../formats/safetensors/helpers.js';
 import { attentionShapes, imageShapes, type Shapes, tensorsOf, transformerShapes, writeCheckpoint } from './helpers.js';

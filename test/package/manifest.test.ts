@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize, sep } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { packageRoot } from '../../lib/backend/locate.js';
+import { packageRoot } from '../../lib/machines/locate.js';
 import { version } from '../../lib/version.js';
 
 interface InstructionSet {

@@ -85,8 +85,8 @@ describe('CSV', () => {
     expect(head).toEqual(['output', 'model', ...NASTY]);
     expect(rows).toHaveLength(2 * NASTY.length);
     for (const [i, label] of NASTY.entries()) {
-      expect(rows[i]!.slice(0, 2)).toEqual(['all', label]);
-      expect(rows[i]!.slice(2).map(Number)).toEqual([...nasty.cosine[i]!]);
+      expect(rows[i].slice(0, 2)).toEqual(['all', label]);
+      expect(rows[i].slice(2).map(Number)).toEqual([...nasty.cosine[i]]);
     }
     expect(rows.at(-1)).toEqual(['tensor, "0"', '', ...new Array(NASTY.length - 1).fill(''), '1']);
   });
@@ -104,11 +104,11 @@ describe('CSV', () => {
   });
 
   it('of a comparison has a row for all and one per output', () => {
-    const rows = parseCsv([...compareCsv(comparison({ b: NASTY[2]!, perOutput: SLICES }))].join(''));
+    const rows = parseCsv([...compareCsv(comparison({ b: NASTY[2], perOutput: SLICES }))].join(''));
     expect(rows.map((row) => row[2])).toEqual(['output', 'all', '0', '1']);
     const numbers = ['0.9596', '13.7', '2012.56', '48.0486', '43.6477'];
     expect(rows[1]).toEqual(['step_06000', NASTY[2], 'all', ...numbers, '0.00001', '0.0404', '0.0813', '0.285']);
-    expect(rows[3]!.slice(3)).toEqual(['', '3', '0', '3', '0', '0.000001', '', '1', '1']);
+    expect(rows[3].slice(3)).toEqual(['', '3', '0', '3', '0', '0.000001', '', '1', '1']);
   });
 });
 

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { Matrix, SimilarityMatrix, SimilarityResult } from '../../lib/similarity/types.js';
+import type { Matrix, SimilarityMatrix, SimilarityResult } from '../../lib/similarity/terms/types.js';
 
 /** Labels that break careless CSV, XML, HTML and scripts. */
 export const NASTY = [
@@ -78,7 +78,7 @@ export function seriesOf(
   changes: Partial<SimilarityMatrix> = {},
 ): SimilarityMatrix {
   const size = similarities.length + 1;
-  const chain = (steps: readonly number[]) => symmetric(size, (i, j) => (j === i + 1 ? steps[i]! : 0.5));
+  const chain = (steps: readonly number[]) => symmetric(size, (i, j) => (j === i + 1 ? steps[i] : 0.5));
   const labels = Array.from({ length: size }, (_, i) => `step_${String(100 * i).padStart(5, '0')}`);
   const slices = outputs && Object.fromEntries(Object.entries(outputs).map(([name, steps]) => [name, chain(steps)]));
   return matrixOf(labels, chain(similarities), slices, changes);
@@ -97,7 +97,7 @@ export function golden(
   const steps: number[][] = read(`fixtures/${name}-outputs.json`);
   const outputs = steps.map((output, o) => [
     `${o}`,
-    symmetric(labels.length, (i, j) => (j === i + 1 ? output[i]! : 0.5)),
+    symmetric(labels.length, (i, j) => (j === i + 1 ? output[i] : 0.5)),
   ]);
   return matrixOf(labels, cosine, Object.fromEntries(outputs));
 }
@@ -141,7 +141,7 @@ export function parseCsv(text: string): string[][] {
   let field = '';
   let quoted = false;
   for (let i = 0; i < text.length; i++) {
-    const character = text[i]!;
+    const character = text[i];
     if (quoted && character === '"' && text[i + 1] === '"') field += text[++i];
     else if (character === '"') quoted = !quoted;
     else if (!quoted && (character === ',' || character === '\n')) {

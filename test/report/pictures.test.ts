@@ -45,7 +45,7 @@ describe('colours', () => {
       expect([ticks[0], ticks.at(-1)]).toEqual([least, 1]);
       const positions = ticks.map(scale.position);
       for (let i = 1; i < ticks.length; i++)
-        expect(positions[i]! - positions[i - 1]!).toBeGreaterThanOrEqual(0.1 - 1e-12);
+        expect(positions[i] - positions[i - 1]).toBeGreaterThanOrEqual(0.1 - 1e-12);
     }
   });
 
@@ -83,7 +83,7 @@ describe('SVG', () => {
   });
 
   it('escapes labels', async () => {
-    for (const svg of [await matrixSvg(nasty), await compareSvg(comparison({ a: NASTY[0]!, b: NASTY[3]! }))]) {
+    for (const svg of [await matrixSvg(nasty), await compareSvg(comparison({ a: NASTY[0], b: NASTY[3] }))]) {
       checkXml(svg);
       expect(svg).not.toContain('<script');
       expect(svg).not.toContain('<b>');
@@ -115,7 +115,7 @@ interface PageData {
 
 /** The embedded data, found as a browser finds it: up to the first closing tag. */
 function dataOf(html: string): PageData {
-  return JSON.parse(html.split('<script type="application/json" id="data">')[1]!.split('</script>')[0]!);
+  return JSON.parse(html.split('<script type="application/json" id="data">')[1].split('</script>')[0]);
 }
 
 describe('HTML', () => {
@@ -162,13 +162,13 @@ describe('HTML', () => {
     const { matrices } = dataOf(await matrixHtml(matrix));
     expect(matrices).toHaveLength(11);
     for (const [k, cosine] of [matrix.cosine, ...matrix.perOutput!.cosine].entries()) {
-      const bytes = Buffer.from(matrices[k]!.cells, 'base64');
+      const bytes = Buffer.from(matrices[k].cells, 'base64');
       let offset = 0;
       for (let i = 0; i < cosine.length; i++) {
         for (let j = i; j < cosine.length; j++, offset += 2) {
-          const value = Math.cos((bytes.readUInt16LE(offset) / 65534) * matrices[k]!.span);
-          const error = Math.abs(value - cosine[i]![j]!);
-          expect(error).toBeLessThanOrEqual(3e-5 * Math.sqrt(2 * (1 - cosine[i]![j]!)) + 1e-9);
+          const value = Math.cos((bytes.readUInt16LE(offset) / 65534) * matrices[k].span);
+          const error = Math.abs(value - cosine[i][j]);
+          expect(error).toBeLessThanOrEqual(3e-5 * Math.sqrt(2 * (1 - cosine[i][j])) + 1e-9);
         }
       }
       expect(offset).toBe(bytes.length);
@@ -177,14 +177,14 @@ describe('HTML', () => {
 
   it('marks undefined cells and steps', async () => {
     const { matrices, curves } = dataOf(await matrixHtml(seriesOf([0.5, 0.6], { zero: [nan, 0.7] })));
-    const bytes = Buffer.from(matrices[1]!.cells, 'base64');
+    const bytes = Buffer.from(matrices[1].cells, 'base64');
     expect([0, 1, 2].map((cell) => bytes.readUInt16LE(2 * cell) === 65535)).toEqual([false, true, false]);
-    expect(curves[1]!.series[0]).toEqual({ name: 'output zero', similarities: [null, 0.7] });
+    expect(curves[1].series[0]).toEqual({ name: 'output zero', similarities: [null, 0.7] });
   });
 
   it('has a script that parses', async () => {
     const html = await matrixHtml(seriesOf([0.5]));
-    const script = html.split('<script>')[1]!.split('</script>')[0]!;
+    const script = html.split('<script>')[1].split('</script>')[0];
     expect(() => new Function(script)).not.toThrow();
   });
 
@@ -195,13 +195,13 @@ describe('HTML', () => {
     const { matrices, curves } = dataOf(html);
     expect(matrices).toHaveLength(1);
     expect(html).not.toContain('<select');
-    expect(curves[1]!.series).toHaveLength(64);
-    expect(curves[1]!.series[0]!.name).toBe('output 0');
+    expect(curves[1].series).toHaveLength(64);
+    expect(curves[1].series[0].name).toBe('output 0');
     expect(html).toContain('the 64 of 100 that change most');
   });
 
   it('of a comparison has the number, the bars and no script', async () => {
-    const html = await compareHtml(comparison({ a: NASTY[0]!, perOutput: SLICES }));
+    const html = await compareHtml(comparison({ a: NASTY[0], perOutput: SLICES }));
     expect(html).toContain('<div class="big">0.959600</div>');
     expect(html).toContain('>output 1</text>');
     expect(html).toContain(`<th>tensim</th><td>${version}</td>`);

@@ -6,8 +6,8 @@ import { crossHtml, measuresHtml } from '../../lib/report/several.js';
 import { measureSentences, phasesOf } from '../../lib/report/summary.js';
 import { crossSvg, measuresSvg } from '../../lib/report/svg.js';
 import { crossText, measuresText } from '../../lib/report/text.js';
-import { compareMeasures } from '../../lib/similarity/measures.js';
-import type { CrossSimilarity } from '../../lib/similarity/types.js';
+import { compareMeasures } from '../../lib/similarity/series/measures.js';
+import type { CrossSimilarity } from '../../lib/similarity/terms/types.js';
 import { checkXml, golden, matrixOf, NASTY, symmetric } from './helpers.js';
 
 const { NaN: nan } = Number;

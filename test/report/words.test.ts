@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { abbreviate, labelStride, shortenLabels, stepName } from '../../lib/report/labels.js';
-import { amountText, escapeMarkup, ratioText, similarityText } from '../../lib/report/numbers.js';
 import { summarize } from '../../lib/report/summary.js';
 import { compareText, matrixText } from '../../lib/report/text.js';
+import { amountText, escapeMarkup, ratioText, similarityText } from '../../lib/words/numbers.js';
 import { comparison, golden, matrixOf, NASTY, SLICES, seriesOf, symmetric } from './helpers.js';
 
 describe('labels', () => {
@@ -156,7 +156,7 @@ output               similarity  distance  norm a  norm b
       'distance        0.003',
       'fidelity error  4e-9 (relative distance 0.000063)',
     ]);
-    const slice = { ...SLICES[0]!, distance: 1e-5, distanceResolution: 2e-5 };
+    const slice = { ...SLICES[0], distance: 1e-5, distanceResolution: 2e-5 };
     const lines = compareText(comparison({ ...near, distanceResolution: 0.0048, perOutput: [slice] })).split('\n');
     expect(lines.slice(4, 7)).toEqual([
       '1 − similarity  < 5.5e-9',

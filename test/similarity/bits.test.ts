@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { GramRoute } from '../../lib/backend/backend.js';
 import type { Model } from '../../lib/model/model.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
-import type { Matrix, MatrixOptions } from '../../lib/similarity/types.js';
+import type { Matrix, MatrixOptions } from '../../lib/similarity/terms/types.js';
 import { availableBackends } from '../support/backends.js';
 import { blockModel, modelOf, randomBlock, randomLinear } from '../support/models.js';
 import { random } from '../support/random.js';

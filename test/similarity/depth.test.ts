@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { LayerDefinition } from '../../lib/model/create.js';
 import type { Model } from '../../lib/model/model.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
-import type { SimilarityOptions } from '../../lib/similarity/types.js';
+import type { SimilarityOptions } from '../../lib/similarity/terms/types.js';
 import { backendsWith } from '../support/backends.js';
 import { eigenvalues } from '../support/eigenvalues.js';
 import { modelOf, randomAttention, randomBlock, randomLinear, sequenceModel } from '../support/models.js';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { blockScore } from '../../lib/similarity/block_score.js';
-import { correlation } from '../../lib/similarity/correlation.js';
-import { cosine, distance, norm } from '../../lib/similarity/derived.js';
-import { nearestNeighbours } from '../../lib/similarity/neighbours.js';
+import { cosine, distance, norm } from '../../lib/similarity/gram/derived.js';
+import { blockScore } from '../../lib/similarity/series/block_score.js';
+import { correlation } from '../../lib/similarity/series/correlation.js';
+import { nearestNeighbours } from '../../lib/similarity/series/neighbours.js';
 import { symmetric } from '../report/helpers.js';
 
 const nan = Number.NaN;

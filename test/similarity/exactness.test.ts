@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Model } from '../../lib/model/model.js';
 import { similarity } from '../../lib/similarity/similarity.js';
-import type { SimilarityOptions, SimilarityResult } from '../../lib/similarity/types.js';
+import type { SimilarityOptions, SimilarityResult } from '../../lib/similarity/terms/types.js';
 import { availableBackends } from '../support/backends.js';
 import { type ChainTraits, modelOf, randomChain } from '../support/models.js';
 import { covarianceOf, type OracleLaw, quadrature, standardLaw, tensorRecursion } from '../support/oracles.js';

@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { expandPaths } from '../../lib/model/paths.js';
-import { direction } from '../../lib/similarity/direction.js';
+import { expandPaths } from '../../lib/model/reading/paths.js';
+import { direction } from '../../lib/similarity/difference/direction.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
-import { segmentation } from '../../lib/similarity/segmentation.js';
-import type { Matrix } from '../../lib/similarity/types.js';
+import { segmentation } from '../../lib/similarity/series/segmentation.js';
+import type { Matrix } from '../../lib/similarity/terms/types.js';
 
 describe('the example of grokking', () => {
   it('has five phases, and knows what it was not taught in the last two', async () => {

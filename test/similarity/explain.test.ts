@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { evaluate } from '../../lib/model/evaluate.js';
-import { loadModel } from '../../lib/model/load.js';
+import { evaluate } from '../../lib/evaluation/evaluate.js';
 import type { Model } from '../../lib/model/model.js';
+import { loadModel } from '../../lib/model/reading/load.js';
 import { explain } from '../../lib/similarity/explain/explain.js';
 import type { ExplainOptions, FormExplanation } from '../../lib/similarity/explain/types.js';
 import { similarity } from '../../lib/similarity/similarity.js';

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { loadModel } from '../../lib/model/load.js';
-import { type GateLimits, gate, type Judged, type JudgedSlice, judge } from '../../lib/similarity/gate.js';
-import { digestOfName } from '../../lib/similarity/input_digest.js';
+import { loadModel } from '../../lib/model/reading/load.js';
+import { type GateLimits, gate, type Judged, type JudgedSlice, judge } from '../../lib/similarity/gate/gate.js';
+import { digestOfName } from '../../lib/similarity/law/input_digest.js';
 import { INTERVAL } from '../../lib/similarity/sampled/jackknife.js';
-import type { InputLaw } from '../../lib/similarity/types.js';
+import type { InputLaw } from '../../lib/similarity/terms/types.js';
 import { step } from '../cli/run.js';
 
 const { NaN: nan, POSITIVE_INFINITY: infinite } = Number;

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { loadModel } from '../../lib/model/load.js';
 import type { Model } from '../../lib/model/model.js';
+import { loadModel } from '../../lib/model/reading/load.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
 import { similarity } from '../../lib/similarity/similarity.js';
-import type { SimilarityOptions, SimilarityResult } from '../../lib/similarity/types.js';
+import type { SimilarityOptions, SimilarityResult } from '../../lib/similarity/terms/types.js';
 import { availableBackends, backendsWith } from '../support/backends.js';
 
 const here = import.meta.dirname;

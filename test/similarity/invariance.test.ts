@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { AttentionLayer, BilinearLayer, LinearLayer, Model } from '../../lib/model/model.js';
 import { similarity } from '../../lib/similarity/similarity.js';
-import type { Measure, SimilarityOptions } from '../../lib/similarity/types.js';
+import type { Measure, SimilarityOptions } from '../../lib/similarity/terms/types.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import { availableBackends, backendsWith } from '../support/backends.js';
 import { modelOf, randomAttention, randomBlock, randomLinear, sequenceModel } from '../support/models.js';

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Pacer } from '../../lib/cooperate.js';
-import { type GaussianLaw, whiten } from '../../lib/similarity/law.js';
-import { asWhitened } from '../../lib/similarity/onehot.js';
+import { type GaussianLaw, whiten } from '../../lib/similarity/law/law.js';
+import { asWhitened } from '../../lib/similarity/law/onehot.js';
 
 import { eigenvalues } from '../support/eigenvalues.js';
 import { covarianceOf, product, type Rows, tensorOf, transposed } from '../support/oracles.js';

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
 import { similarity } from '../../lib/similarity/similarity.js';
-import type { Matrix, Measure } from '../../lib/similarity/types.js';
+import type { Matrix, Measure } from '../../lib/similarity/terms/types.js';
 import { availableBackends } from '../support/backends.js';
 import { eigenvalues } from '../support/eigenvalues.js';
 import { blockModel, modelOf, randomBlock, randomChain, randomLinear } from '../support/models.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it, test } from 'vitest';
 import { Pacer } from '../../lib/cooperate.js';
-import { asWhitened, onehotInputs, underLaw } from '../../lib/similarity/onehot.js';
+import { asWhitened, onehotInputs, underLaw } from '../../lib/similarity/law/onehot.js';
 import { similarity } from '../../lib/similarity/similarity.js';
 import { tensor } from '../../lib/tensor/tensor.js';
 import { availableBackends } from '../support/backends.js';
@@ -56,7 +56,7 @@ describe.each(availableBackends)('the law of tokens on %s', (backend) => {
     const model = (row: Float64Array) => modelOf([{ type: 'linear', weight: tensor(row, [1, size]) }]);
     const { innerProduct } = await similarity(model(u!), model(v!), { backend, input: 'onehot' });
     // E (u·x)(v·x) over one-hot x is the mean of u_i v_i.
-    const wanted = u!.reduce((sum, value, i) => sum + value * v![i]!, 0) / size;
+    const wanted = u!.reduce((sum, value, i) => sum + value * v![i], 0) / size;
     expect(Math.abs(innerProduct - wanted)).toBeLessThan(1e-12);
   });
 });
@@ -69,8 +69,8 @@ describe('inputs of the law of tokens', () => {
     const x = await onehotInputs(z, { onehot: TOKENS }, new Pacer());
     for (const [at, value] of x.entries()) {
       const [row, i] = [Math.floor(at / TOKENS), at % TOKENS];
-      let wanted = mean![i]!;
-      for (let j = 0; j < TOKENS; j++) wanted += factor!.data[i * TOKENS + j]! * z[row * TOKENS + j]!;
+      let wanted = mean![i];
+      for (let j = 0; j < TOKENS; j++) wanted += factor!.data[i * TOKENS + j] * z[row * TOKENS + j];
       expect(Math.abs(value - wanted)).toBeLessThan(1e-14);
     }
   });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { consecutive, largestChange, onset, outputOnsets, standingOut } from '../../lib/similarity/onset.js';
+import { consecutive, largestChange, onset, outputOnsets, standingOut } from '../../lib/similarity/series/onset.js';
 import { golden, matrixOf, seriesOf, symmetric } from '../report/helpers.js';
 
 describe('consecutive', () => {
@@ -89,7 +89,7 @@ describe('the onset', () => {
           if (found === null) return;
           const before = changes.slice(0, found.index);
           expect(found.rise).toBeGreaterThanOrEqual(3);
-          expect(changes[found.index]! / Math.min(...before)).toBeGreaterThanOrEqual(found.rise * (1 - 1e-9));
+          expect(changes[found.index] / Math.min(...before)).toBeGreaterThanOrEqual(found.rise * (1 - 1e-9));
           // Rounding 1 − x may decide ties and thresholds: only clear cases must agree.
           if (found.rise > 3.01 && scaled?.index !== found.index) expect(scaled?.rise).toBeCloseTo(found.rise, 6);
         },

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ChainSource, GramRoute } from '../../lib/backend/backend.js';
-import { selectBackend } from '../../lib/backend/select.js';
+import { selectBackend } from '../../lib/machines/select.js';
 import type { Model } from '../../lib/model/model.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
 import { similarity } from '../../lib/similarity/similarity.js';
-import type { SimilarityMatrix, SimilarityOptions } from '../../lib/similarity/types.js';
+import type { SimilarityMatrix, SimilarityOptions } from '../../lib/similarity/terms/types.js';
 import { availableBackends } from '../support/backends.js';
 import { type ChainTraits, modelOf, randomBlock, randomChain, randomLinear } from '../support/models.js';
 import { covarianceOf } from '../support/oracles.js';
@@ -26,12 +26,12 @@ const traits: fc.Arbitrary<ChainTraits> = fc.record({
 function difference(found: SimilarityMatrix, expected: SimilarityMatrix): number {
   let most = 0;
   const matrices = (result: SimilarityMatrix) => [result.gram, ...(result.perOutput?.gram ?? [])];
-  const norms = expected.gram.map((row, i) => Math.sqrt(row[i]!));
+  const norms = expected.gram.map((row, i) => Math.sqrt(row[i]));
   for (const [m, matrix] of matrices(found).entries()) {
     for (const [i, row] of matrix.entries()) {
       for (const [j, value] of row.entries()) {
-        const scale = norms[i]! * norms[j]!;
-        most = Math.max(most, Math.abs(value - matrices(expected)[m]![i]![j]!) / scale);
+        const scale = norms[i] * norms[j];
+        most = Math.max(most, Math.abs(value - matrices(expected)[m][i][j]) / scale);
       }
     }
   }
@@ -73,7 +73,7 @@ describe.each(availableBackends)('routes on %s', (backend) => {
         const law = { mean: normals(d), factor };
         const input = plain ? ({ sigma: 1.5 } as const) : { mean: law.mean, cov: covarianceOf(law) };
         const results = await Promise.all(ROUTES.map((route) => matrix(models, { route, input, measure: kind })));
-        for (const result of results) expect(difference(result, results[0]!)).toBeLessThan(1e-10);
+        for (const result of results) expect(difference(result, results[0])).toBeLessThan(1e-10);
       }),
       { numRuns: 120 },
     );
@@ -81,15 +81,15 @@ describe.each(availableBackends)('routes on %s', (backend) => {
 
   it('agree to 1e-12 with each other and with pairs on their own where there is an embedding', async () => {
     const models = embedded(5, 4);
-    const pair = await similarity(models[1]!, models[3]!, { backend, route: 'factor' });
+    const pair = await similarity(models[1], models[3], { backend, route: 'factor' });
     const expected = await matrix(models, { route: 'factor' });
     for (const route of ROUTES) {
       const result = await matrix(models, { route });
       expect(result.route).toBe(route);
       expect(difference(result, expected)).toBeLessThan(1e-12);
-      expect(Math.abs(result.cosine[1]![3]! - pair.similarity)).toBeLessThan(1e-12);
+      expect(Math.abs(result.cosine[1][3] - pair.similarity)).toBeLessThan(1e-12);
       const reversed = await matrix([...models].reverse(), { route });
-      expect(Math.abs(reversed.cosine[3]![1]! - result.cosine[1]![3]!)).toBeLessThan(1e-12);
+      expect(Math.abs(reversed.cosine[3][1] - result.cosine[1][3])).toBeLessThan(1e-12);
     }
   });
 
@@ -120,7 +120,7 @@ describe.each(availableBackends)('routes on %s', (backend) => {
         for (const i of [0, 1]) {
           for (const j of [2, 3, 4, 5]) expect(part.total[i * 4 + j - 2]).toBe(whole.total[i * 6 + j]);
         }
-        const [one] = (await engine.gramTile({ ...job, symmetric: false }, [prepared[1]!], [prepared[4]!])).total;
+        const [one] = (await engine.gramTile({ ...job, symmetric: false }, [prepared[1]], [prepared[4]])).total;
         expect(one).toBe(whole.total[10]);
         for (const model of prepared) model.dispose();
       }
@@ -159,7 +159,7 @@ describe.each(availableBackends)('routes on %s', (backend) => {
     expect(estimates.find((estimate) => estimate.route === route)!.seconds).toBe(least);
     for (const measure of ['weights', 'behavioural'] as const) {
       const inputs = measure === 'behavioural' ? new Float64Array(26).fill(1) : undefined;
-      const alike = [models[0]!, models[0]!];
+      const alike = [models[0], models[0]];
       const options = { measure, perOutput: false, inputs: inputs && { data: inputs, shape: [2, 13] } };
       expect(await matrix(alike, options)).toMatchObject({ route: null, estimates: [] });
       await expect(matrix(alike, { ...options, route: 'dense' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });

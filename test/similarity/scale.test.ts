@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { mapLayer } from '../../lib/model/layer.js';
+import { mapLayer } from '../../lib/layers/layer.js';
 import type { BilinearLayer, Layer, Model } from '../../lib/model/model.js';
 import { compareJson, matrixJson, matrixJsonText } from '../../lib/report/json.js';
 import { compareText } from '../../lib/report/text.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
 import { similarity } from '../../lib/similarity/similarity.js';
-import type { SimilarityOptions } from '../../lib/similarity/types.js';
+import type { SimilarityOptions } from '../../lib/similarity/terms/types.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import { availableBackends } from '../support/backends.js';
 import { regauged } from '../support/gauge.js';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type SegmentationOptions, segmentation } from '../../lib/similarity/segmentation.js';
-import type { Matrix } from '../../lib/similarity/types.js';
+import { type SegmentationOptions, segmentation } from '../../lib/similarity/series/segmentation.js';
+import type { Matrix } from '../../lib/similarity/terms/types.js';
 import { golden, symmetric } from '../report/helpers.js';
 import { random } from '../support/random.js';
 

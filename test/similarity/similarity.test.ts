@@ -5,7 +5,7 @@ import type { LayerDefinition } from '../../lib/model/create.js';
 import type { Model } from '../../lib/model/model.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
 import { similarity } from '../../lib/similarity/similarity.js';
-import type { Measure, SimilarityOptions } from '../../lib/similarity/types.js';
+import type { Measure, SimilarityOptions } from '../../lib/similarity/terms/types.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import { availableBackends } from '../support/backends.js';
 import { blockModel, modelOf, randomAttention, randomBlock, randomLinear, sequenceModel } from '../support/models.js';

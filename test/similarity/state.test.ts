@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
-import type { MatrixOptions, SimilarityMatrix } from '../../lib/similarity/types.js';
+import type { MatrixOptions, SimilarityMatrix } from '../../lib/similarity/terms/types.js';
 import { temporaryFolder } from '../formats/safetensors/helpers.js';
 import { availableBackends } from '../support/backends.js';
 import { blockModel } from '../support/models.js';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { summarize } from '../../lib/report/summary.js';
-import { strays } from '../../lib/similarity/stray.js';
-import type { Matrix } from '../../lib/similarity/types.js';
+import { strays } from '../../lib/similarity/series/stray.js';
+import type { Matrix } from '../../lib/similarity/terms/types.js';
 import { golden, matrixOf, symmetric } from '../report/helpers.js';
 import { random } from '../support/random.js';
 

@@ -1,5 +1,5 @@
 import type { BackendName, ChainMethod } from '../../lib/backend/backend.js';
-import { backends, selectBackend } from '../../lib/backend/select.js';
+import { backends, selectBackend } from '../../lib/machines/select.js';
 
 /**
  * The backends that a suite runs on: the one TENSIM_BACKEND names, else every one that is here but the CUDA backend, which knows too little

@@ -31,7 +31,7 @@ export function treeOfPath(path: ExplicitPath, operands: number): Tree {
       }
     }
     if (new Set(entry).size !== entry.length) throw invalid(`${where} names a place twice: [${entry.join(', ')}]`);
-    const nodes: number[] = entry.map((place: number) => left[place]!);
+    const nodes: number[] = entry.map((place: number) => left[place]);
     for (const place of [...entry].sort((a: number, b: number) => b - a)) left.splice(place, 1);
     left.push(nodes.reduce((a, b) => operands + tree.push([a, b]) - 1));
   }

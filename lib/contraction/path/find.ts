@@ -71,6 +71,6 @@ function* searchMerged(problem: Problem, { optimize, seed, secondsPerCost }: Sea
 function extend(joins: Tree, nodes: readonly number[], leaves: number, tree: Tree): Tree {
   const places = [...nodes];
   const result = [...joins];
-  for (const [a, b] of tree) places.push(leaves + result.push([places[a]!, places[b]!]) - 1);
+  for (const [a, b] of tree) places.push(leaves + result.push([places[a], places[b]]) - 1);
   return result;
 }

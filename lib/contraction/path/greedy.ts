@@ -97,5 +97,5 @@ function bestPair(candidates: readonly Candidate[]): [number, number] | undefine
 function smallestPair(nodes: ReadonlyMap<number, readonly number[]>, sizes: readonly number[]): [number, number] {
   const bySize = [...nodes].map(([node, labels]) => ({ node, size: sizeOfLabels(labels, sizes) }));
   bySize.sort((a, b) => a.size - b.size || a.node - b.node);
-  return [bySize[0]!.node, bySize[1]!.node];
+  return [bySize[0].node, bySize[1].node];
 }

@@ -34,12 +34,12 @@ function* improveAt(problem: Problem, tree: Tree, node: number): Generator<void,
   const { network, model, constant } = problem;
   const leaves = network.leaves.length;
   const joins = joinsOf(network, tree);
-  const labelsOf = (n: number) => (n < leaves ? network.leaves[n]! : joins[n - leaves]!.kept);
-  const branches = branchesBelow(tree, leaves, node, (n) => (n < leaves ? 0 : joins[n - leaves]!.node));
+  const labelsOf = (n: number) => (n < leaves ? network.leaves[n] : joins[n - leaves].kept);
+  const branches = branchesBelow(tree, leaves, node, (n) => (n < leaves ? 0 : joins[n - leaves].node));
   if (branches.length < 3) return undefined;
   const inside = constantNodes(tree, leaves, constant);
   const part = { leaves: branches.map(labelsOf), output: labelsOf(node), sizes: network.sizes };
-  const subtree = yield* optimal({ network: part, model, constant: branches.map((n) => inside[n]!) });
+  const subtree = yield* optimal({ network: part, model, constant: branches.map((n) => inside[n]) });
   const better = replacePart(tree, leaves, node, branches, subtree);
   const cost = (candidate: Tree) => treeCost(network, candidate, model, constant);
   return cost(better) < cost(tree) * WORTH ? better : undefined;
@@ -51,7 +51,7 @@ function branchesBelow(tree: Tree, leaves: number, node: number, made: (node: nu
   while (branches.length < PART) {
     const open = branches.reduce((latest, n) => (made(n) > made(latest) ? n : latest));
     if (open < leaves) break;
-    branches.splice(branches.indexOf(open), 1, ...tree[open - leaves]!);
+    branches.splice(branches.indexOf(open), 1, ...tree[open - leaves]);
   }
   return branches;
 }
@@ -66,10 +66,10 @@ function replacePart(tree: Tree, leaves: number, node: number, branches: readonl
     let made: number;
     if (n === node) {
       const local = branches.map(build);
-      for (const [a, b] of subtree) local.push(leaves + result.push([local[a]!, local[b]!]) - 1);
+      for (const [a, b] of subtree) local.push(leaves + result.push([local[a], local[b]]) - 1);
       made = local.at(-1)!;
     } else {
-      const [a, b] = tree[n - leaves]!;
+      const [a, b] = tree[n - leaves];
       made = leaves + result.push([build(a), build(b)]) - 1;
     }
     renamed.set(n, made);

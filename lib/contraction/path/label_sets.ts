@@ -20,13 +20,13 @@ export function labelSets(network: Network): LabelSets {
   for (let bit = 0; bit < used.length; bit++) {
     const table = (bit >> 3) * 256;
     const flag = 1 << (bit & 7);
-    for (let entry = 0; entry < 256; entry++) if (entry & flag) tables[table + entry]! *= network.sizes[used[bit]!]!;
+    for (let entry = 0; entry < 256; entry++) if (entry & flag) tables[table + entry] *= network.sizes[used[bit]];
   }
   const sets = new Uint32Array((network.leaves.length + 1) * words);
   for (const [i, labels] of [...network.leaves, network.output].entries()) {
     for (const label of labels) {
       const bit = bitOf.get(label);
-      if (bit !== undefined) sets[i * words + (bit >> 5)]! |= 1 << (bit & 31);
+      if (bit !== undefined) sets[i * words + (bit >> 5)] |= 1 << (bit & 31);
     }
   }
   return { words, tables, sets };
@@ -36,9 +36,9 @@ export function labelSets(network: Network): LabelSets {
 export function wordProduct(tables: Float64Array, word: number, bits: number): number {
   const at = word * 1024;
   return (
-    tables[at + (bits & 255)]! *
-    tables[at + 256 + ((bits >>> 8) & 255)]! *
-    tables[at + 512 + ((bits >>> 16) & 255)]! *
-    tables[at + 768 + (bits >>> 24)]!
+    tables[at + (bits & 255)] *
+    tables[at + 256 + ((bits >>> 8) & 255)] *
+    tables[at + 512 + ((bits >>> 16) & 255)] *
+    tables[at + 768 + (bits >>> 24)]
   );
 }

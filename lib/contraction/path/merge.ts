@@ -20,21 +20,21 @@ export function mergeOperands(network: Network, constant: readonly boolean[] | u
   const joins: [number, number][] = [];
   const groups = new Map<string, { node: number; labels: readonly number[]; constant: boolean }>();
   const holders = new Int32Array(network.sizes.length);
-  for (const labels of [...network.leaves, network.output]) for (const label of labels) holders[label]!++;
+  for (const labels of [...network.leaves, network.output]) for (const label of labels) holders[label]++;
   const join = (a: number, b: number) => network.leaves.length + joins.push([a, b]) - 1;
   for (const [i, labels] of network.leaves.entries()) {
     const key = `${constant?.[i] ?? false}:${[...labels].sort((a, b) => a - b).join()}`;
     const group = groups.get(key);
     if (group === undefined) groups.set(key, { node: i, labels, constant: constant?.[i] ?? false });
     else {
-      for (const label of labels) holders[label]!--;
+      for (const label of labels) holders[label]--;
       // Labels that only merged operands held are summed by the product: they are gone from then on.
       groups.set(key, { ...group, node: join(group.node, i) });
     }
   }
   const merged = [...groups.values()].map((group) => ({
     ...group,
-    labels: group.node < network.leaves.length ? group.labels : group.labels.filter((label) => holders[label]! > 1),
+    labels: group.node < network.leaves.length ? group.labels : group.labels.filter((label) => holders[label] > 1),
   }));
   const kept = absorbScalars(merged, network.sizes, join);
   return {
@@ -61,11 +61,11 @@ function absorbScalars(
     let smallest = -1;
     for (const [i, group] of result.entries()) {
       if (group.constant !== scalar.constant) continue;
-      if (smallest < 0 || sizeOfLabels(group.labels, sizes) < sizeOfLabels(result[smallest]!.labels, sizes))
+      if (smallest < 0 || sizeOfLabels(group.labels, sizes) < sizeOfLabels(result[smallest].labels, sizes))
         smallest = i;
     }
     if (smallest < 0) result.push(scalar);
-    else result[smallest] = { ...result[smallest]!, node: join(scalar.node, result[smallest]!.node) };
+    else result[smallest] = { ...result[smallest], node: join(scalar.node, result[smallest].node) };
   }
   return result;
 }

@@ -43,19 +43,19 @@ export function* optimal(problem: Problem): Search {
     for (let right = rest; right > 0; right = (right - 1) & rest) {
       looked++;
       const left = subset ^ right;
-      const before = best[left]! + best[right]!;
-      if (before >= best[subset]! || before >= bound.cost) continue;
+      const before = best[left] + best[right];
+      if (before >= best[subset] || before >= bound.cost) continue;
       let points = 1;
       let summed = false;
       for (let w = 0; w < words; w++) {
-        const all = (kept[left * words + w]! | kept[right * words + w]!) >>> 0;
+        const all = (kept[left * words + w] | kept[right * words + w]) >>> 0;
         points *= wordProduct(tables, w, all);
-        if (all !== kept[subset * words + w]!) summed = true;
+        if (all !== kept[subset * words + w]) summed = true;
       }
-      const elements = sizes[left]! + sizes[right]! + sizes[subset]!;
+      const elements = sizes[left] + sizes[right] + sizes[subset];
       const join = model.perFlop * stepFlops(points, summed) + model.perElement * elements + model.perStep;
       const cost = before + weight * join;
-      if (cost < best[subset]!) {
+      if (cost < best[subset]) {
         best[subset] = cost;
         split[subset] = right;
       }
@@ -82,16 +82,16 @@ function subsetLabels(count: number, words: number, tables: Float64Array, sets: 
   for (let subset = 1; subset <= full; subset++) {
     const leaf = 31 - Math.clz32(subset & -subset);
     const rest = subset & (subset - 1);
-    for (let w = 0; w < words; w++) union[subset * words + w] = union[rest * words + w]! | sets[leaf * words + w]!;
+    for (let w = 0; w < words; w++) union[subset * words + w] = union[rest * words + w] | sets[leaf * words + w];
   }
   const kept = new Uint32Array((full + 1) * words);
   const sizes = new Float64Array(full + 1).fill(1);
   for (let subset = 1; subset <= full; subset++) {
     for (let w = 0; w < words; w++) {
-      const outside = union[(full ^ subset) * words + w]! | sets[count * words + w]!;
-      const bits = (union[subset * words + w]! & outside) >>> 0;
+      const outside = union[(full ^ subset) * words + w] | sets[count * words + w];
+      const bits = (union[subset * words + w] & outside) >>> 0;
       kept[subset * words + w] = bits;
-      sizes[subset]! *= wordProduct(tables, w, bits);
+      sizes[subset] *= wordProduct(tables, w, bits);
     }
   }
   return { kept, sizes };
@@ -101,7 +101,7 @@ function treeOfSplits(split: Int32Array, count: number): Tree {
   const tree: [number, number][] = [];
   const build = (subset: number): number => {
     if ((subset & (subset - 1)) === 0) return 31 - Math.clz32(subset);
-    const right = split[subset]!;
+    const right = split[subset];
     return count + tree.push([build(subset ^ right), build(right)]) - 1;
   };
   build(2 ** count - 1);

@@ -147,8 +147,8 @@ function scatter(
 ): void {
   for (let i = 0; i < rows; i++) {
     const from = i * blockColumns;
-    const to = outAt + rowsOut[i]!;
-    if (accumulate) for (let j = 0; j < columns; j++) out[to + columnsOut[j]!]! += block[from + j]!;
-    else for (let j = 0; j < columns; j++) out[to + columnsOut[j]!] = block[from + j]!;
+    const to = outAt + rowsOut[i];
+    if (accumulate) for (let j = 0; j < columns; j++) out[to + columnsOut[j]] += block[from + j];
+    else for (let j = 0; j < columns; j++) out[to + columnsOut[j]] = block[from + j];
   }
 }

@@ -29,9 +29,9 @@ export function offsetAt(sizes: readonly number[], strides: readonly number[], i
   let rest = index;
   let offset = 0;
   for (let loop = sizes.length - 1; loop >= 0; loop--) {
-    const size = sizes[loop]!;
+    const size = sizes[loop];
     const outer = Math.floor(rest / size);
-    offset += (rest - outer * size) * strides[loop]!;
+    offset += (rest - outer * size) * strides[loop];
     rest = outer;
   }
   return offset;
@@ -53,8 +53,8 @@ export function fillOffsets(
     offsets[0] = 0;
     return;
   }
-  const size = sizes[last]!;
-  const stride = strides[last]!;
+  const size = sizes[last];
+  const stride = strides[last];
   let filled = 0;
   while (filled < count) {
     const index = first + filled;

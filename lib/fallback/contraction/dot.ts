@@ -32,7 +32,7 @@ export function* dotProduct(product: Product): Work {
         }
       }
     }
-    out[at] = product.accumulate ? out[at]! + sum : sum;
+    out[at] = product.accumulate ? out[at] + sum : sum;
   }
   yield pending;
 }
@@ -55,13 +55,13 @@ function stridedDot(
   let y = bAt;
   let i = 0;
   for (; i + 4 <= count; i += 4) {
-    s0 += a[x]! * b[y]!;
-    s1 += a[x + strideA]! * b[y + strideB]!;
-    s2 += a[x + 2 * strideA]! * b[y + 2 * strideB]!;
-    s3 += a[x + 3 * strideA]! * b[y + 3 * strideB]!;
+    s0 += a[x] * b[y];
+    s1 += a[x + strideA] * b[y + strideB];
+    s2 += a[x + 2 * strideA] * b[y + 2 * strideB];
+    s3 += a[x + 3 * strideA] * b[y + 3 * strideB];
     x += 4 * strideA;
     y += 4 * strideB;
   }
-  for (; i < count; i++, x += strideA, y += strideB) s0 += a[x]! * b[y]!;
+  for (; i < count; i++, x += strideA, y += strideB) s0 += a[x] * b[y];
   return s0 + s1 + (s2 + s3);
 }

@@ -18,7 +18,7 @@ const YIELD_POINTS = 1 << 17;
 export function* multiplyOrCopy(step: Elementwise): Work {
   const { batch, a, b, out, accumulate } = step;
   const order = walkingOrder(batch.sizes, batch.a);
-  const pick = (values: readonly number[]) => order.map((loop) => values[loop]!);
+  const pick = (values: readonly number[]) => order.map((loop) => values[loop]);
   const sizes = pick(batch.sizes);
   const [sa, sb, so] = [pick(batch.a), pick(batch.b), pick(batch.out)];
   const [m, n] = [sizes.at(-2) ?? 1, sizes.at(-1) ?? 1];
@@ -66,10 +66,10 @@ function walkingOrder(sizes: readonly number[], strideA: readonly number[]): num
   if (inner === undefined) return [];
   let nearest = order.length - 1;
   for (const [place, loop] of order.entries()) {
-    const stride = Math.abs(strideA[loop]!);
-    if (stride > 0 && stride < Math.abs(strideA[order[nearest]!]! || Number.MAX_VALUE)) nearest = place;
+    const stride = Math.abs(strideA[loop]);
+    if (stride > 0 && stride < Math.abs(strideA[order[nearest]] || Number.MAX_VALUE)) nearest = place;
   }
-  return [...order.filter((_, place) => place !== nearest), ...(nearest >= 0 ? [order[nearest]!] : []), inner];
+  return [...order.filter((_, place) => place !== nearest), ...(nearest >= 0 ? [order[nearest]] : []), inner];
 }
 
 function multiplyTile(
@@ -95,9 +95,9 @@ function multiplyTile(
     let y = bAt + i * mb;
     let z = outAt + i * mo;
     if (accumulate) {
-      for (let j = 0; j < width; j++, x += na, y += nb, z += no) out[z]! += a[x]! * aScale * (b[y]! * bScale);
+      for (let j = 0; j < width; j++, x += na, y += nb, z += no) out[z] += a[x] * aScale * (b[y] * bScale);
     } else {
-      for (let j = 0; j < width; j++, x += na, y += nb, z += no) out[z] = a[x]! * aScale * (b[y]! * bScale);
+      for (let j = 0; j < width; j++, x += na, y += nb, z += no) out[z] = a[x] * aScale * (b[y] * bScale);
     }
   }
 }
@@ -119,7 +119,7 @@ function copyTile(
   for (let i = 0; i < height; i++) {
     let x = aAt + i * ma;
     let z = outAt + i * mo;
-    if (accumulate) for (let j = 0; j < width; j++, x += na, z += no) out[z]! += a[x]! * scale;
-    else for (let j = 0; j < width; j++, x += na, z += no) out[z] = a[x]! * scale;
+    if (accumulate) for (let j = 0; j < width; j++, x += na, z += no) out[z] += a[x] * scale;
+    else for (let j = 0; j < width; j++, x += na, z += no) out[z] = a[x] * scale;
   }
 }

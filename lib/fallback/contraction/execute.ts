@@ -68,7 +68,7 @@ class Execution {
     for (const [i, { data }] of operands.entries()) this.#held.set(i, { data, exponent: 0, peak: 0 });
     // A new typed array is zero, which is what `output.zero` asks for.
     this.#output = {
-      data: pool.take(plan.buffers[plan.output.buffer]!.elements),
+      data: pool.take(plan.buffers[plan.output.buffer].elements),
       exponent: Number.NEGATIVE_INFINITY,
       peak: 0,
     };
@@ -83,8 +83,8 @@ class Execution {
     for (let pass = 0; pass < passes; pass++) {
       let rest = pass;
       for (let s = slices.length - 1; s >= 0; s--) {
-        this.#parts[s] = rest % slices[s]!.count;
-        rest = Math.floor(rest / slices[s]!.count);
+        this.#parts[s] = rest % slices[s].count;
+        rest = Math.floor(rest / slices[s].count);
       }
       for (const step of steps) await this.#step(step);
     }
@@ -120,8 +120,8 @@ class Execution {
 
   #work(step: PlanStep, a: Held, b: Held | undefined, out: Held, shift: number): Work {
     const extentOf = (slice: number) => {
-      const { size, chunk } = this.#plan.slices[slice]!;
-      return Math.min(chunk, size - this.#parts[slice]! * chunk);
+      const { size, chunk } = this.#plan.slices[slice];
+      return Math.min(chunk, size - this.#parts[slice] * chunk);
     };
     const bundle = (loops: PlanStep['batch']) => bundleOf(loops, extentOf);
     const product: Product = {
@@ -154,13 +154,13 @@ class Execution {
   }
 
   #place(view: View): number {
-    return view.sliceStrides.reduce((offset, stride, s) => offset + stride * this.#parts[s]!, view.offset);
+    return view.sliceStrides.reduce((offset, stride, s) => offset + stride * this.#parts[s], view.offset);
   }
 
   #bufferFor(buffer: number): Held {
     let held = this.#held.get(buffer);
     if (held === undefined) {
-      held = { data: this.#pool.take(this.#plan.buffers[buffer]!.elements), exponent: 0, peak: 0 };
+      held = { data: this.#pool.take(this.#plan.buffers[buffer].elements), exponent: 0, peak: 0 };
       this.#held.set(buffer, held);
     }
     return held;
@@ -169,7 +169,7 @@ class Execution {
   async #scaleOperands(): Promise<void> {
     for (const [i, layout] of this.#plan.operands.entries()) {
       const held = this.#held.get(i)!;
-      held.peak = exponentOf(await this.#pacer.run(largestOfView(this.#operands[i]!.data, layout)));
+      held.peak = exponentOf(await this.#pacer.run(largestOfView(this.#operands[i].data, layout)));
     }
   }
 

@@ -21,7 +21,7 @@ export function* largest(data: TensorData): Generator<number, number> {
   for (let start = 0; start < data.length; start += BLOCK) {
     const end = Math.min(data.length, start + BLOCK);
     for (let i = start; i < end; i++) {
-      const value = Math.abs(data[i]!);
+      const value = Math.abs(data[i]);
       if (value > most) most = value;
     }
     yield 0;
@@ -38,7 +38,7 @@ export function* largestOfView(data: TensorData, layout: OperandLayout): Generat
     const count = Math.min(BLOCK, total - start);
     fillOffsets(layout.shape, layout.strides, start, count, offsets);
     for (let i = 0; i < count; i++) {
-      const value = Math.abs(data[layout.offset + offsets[i]!]!);
+      const value = Math.abs(data[layout.offset + offsets[i]]);
       if (value > most) most = value;
     }
     yield 0;
@@ -54,7 +54,7 @@ export function* scale(data: TensorData, exponent: number): Generator<number, vo
   const second = 2 ** (exponent - Math.max(-1000, Math.min(1000, exponent)));
   for (let start = 0; start < data.length; start += BLOCK) {
     const end = Math.min(data.length, start + BLOCK);
-    for (let i = start; i < end; i++) data[i] = data[i]! * first * second;
+    for (let i = start; i < end; i++) data[i] = data[i] * first * second;
     yield 0;
   }
 }

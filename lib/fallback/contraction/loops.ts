@@ -23,14 +23,14 @@ export function* loopsProduct(product: Product): Work {
           offsetAt(right.sizes, right.out, z);
         let sum = 0;
         for (let w = 0; w < contracted.total; w++) {
-          const valueA = a[aAt + offsetAt(contracted.sizes, contracted.a, w)]! * product.aScale;
-          sum += valueA * (b[bAt + offsetAt(contracted.sizes, contracted.b, w)]! * product.bScale);
+          const valueA = a[aAt + offsetAt(contracted.sizes, contracted.a, w)] * product.aScale;
+          sum += valueA * (b[bAt + offsetAt(contracted.sizes, contracted.b, w)] * product.bScale);
           if (++pending >= YIELD_POINTS) {
             yield pending;
             pending = 0;
           }
         }
-        out[at] = product.accumulate ? out[at]! + sum : sum;
+        out[at] = product.accumulate ? out[at] + sum : sum;
       }
     }
   }

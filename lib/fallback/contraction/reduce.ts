@@ -30,8 +30,8 @@ export function* reduceLoops(step: Reduction): Work {
       yield keptCount * summedCount;
     }
     for (let i = 0; i < keptCount; i++) {
-      const at = step.outAt + keptOut[i]!;
-      out[at] = step.accumulate ? out[at]! + sums[i]! : sums[i]!;
+      const at = step.outAt + keptOut[i];
+      out[at] = step.accumulate ? out[at] + sums[i] : sums[i];
     }
   }
 }
@@ -47,16 +47,16 @@ function sumAlong(
   sums: Float64Array,
 ): void {
   for (let i = 0; i < keptCount; i++) {
-    const at = aAt + kept[i]!;
+    const at = aAt + kept[i];
     let even = 0;
     let odd = 0;
     let w = 0;
     for (; w + 1 < summedCount; w += 2) {
-      even += a[at + summed[w]!]! * scale;
-      odd += a[at + summed[w + 1]!]! * scale;
+      even += a[at + summed[w]] * scale;
+      odd += a[at + summed[w + 1]] * scale;
     }
-    if (w < summedCount) even += a[at + summed[w]!]! * scale;
-    sums[i]! += even + odd;
+    if (w < summedCount) even += a[at + summed[w]] * scale;
+    sums[i] += even + odd;
   }
 }
 
@@ -71,7 +71,7 @@ function sumAcross(
   sums: Float64Array,
 ): void {
   for (let w = 0; w < summedCount; w++) {
-    const at = aAt + summed[w]!;
-    for (let i = 0; i < keptCount; i++) sums[i]! += a[at + kept[i]!]! * scale;
+    const at = aAt + summed[w];
+    for (let i = 0; i < keptCount; i++) sums[i] += a[at + kept[i]] * scale;
   }
 }

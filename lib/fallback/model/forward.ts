@@ -1,7 +1,7 @@
 import type { Control, ForwardPass, ForwardSource } from '../../backend/backend.js';
 import { Pacer, throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
-import { partsOf } from '../../model/layer.js';
+import { partsOf } from '../../layers/layer.js';
 import type { AttentionLayer, BilinearLayer, Layer, LinearLayer } from '../../model/model.js';
 import type { DType, TensorData } from '../../tensor/tensor.js';
 import { multiply } from '../gemm/gemm.js';

@@ -1,8 +1,8 @@
 import { TensimError } from '../../errors.js';
 import { sizeOf } from '../../tensor/tensor.js';
-import { byteCount, quote } from '../describe.js';
+import { byteCount, quote } from '../../words/counts.js';
 import { LISTING_LIMITS, type TensorEntry } from '../entry.js';
-import type { SourceFile } from '../source-file.js';
+import type { SourceFile } from '../source_file.js';
 import { rowMajorStrides } from '../strided.js';
 import { parseDescr } from './dtypes.js';
 

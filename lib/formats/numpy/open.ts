@@ -1,12 +1,12 @@
 import { basename } from 'node:path';
 import { unhurried } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
+import { quote } from '../../words/counts.js';
 import { MemoryBudget } from '../budget.js';
 import type { OpenedFiles } from '../checkpoint.js';
-import { quote } from '../describe.js';
 import { emptyMetadata, type TensorEntry } from '../entry.js';
 import { checkNames, checkTotal } from '../listing.js';
-import { SourceFile } from '../source-file.js';
+import { SourceFile } from '../source_file.js';
 import { locate, readDirectory } from '../zip/directory.js';
 import { STORED } from '../zip/records.js';
 import { readNpyHeader } from './header.js';

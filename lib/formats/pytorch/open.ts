@@ -1,12 +1,12 @@
 import { Pacer, unhurried } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { sizeOf } from '../../tensor/tensor.js';
+import { byteCount, count, quote } from '../../words/counts.js';
 import { MemoryBudget } from '../budget.js';
 import type { OpenedFiles } from '../checkpoint.js';
-import { byteCount, count, quote } from '../describe.js';
 import type { TensorEntry } from '../entry.js';
 import { checkNames, checkTotal } from '../listing.js';
-import { SourceFile } from '../source-file.js';
+import { SourceFile } from '../source_file.js';
 import { isRowMajor, isWalkable, spanOf } from '../strided.js';
 import { damaged } from '../zip/damaged.js';
 import { locate, readDirectory, type ZipDirectory, type ZipMember } from '../zip/directory.js';

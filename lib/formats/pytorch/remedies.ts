@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { TensimError } from '../../errors.js';
 import { lookAlike } from '../look_alike.js';
-import type { SourceFile } from '../source-file.js';
+import type { SourceFile } from '../source_file.js';
 import type { ZipDirectory } from '../zip/directory.js';
 
 /** The first instructions of every file of torch.save before version 1.6: a pickle of the number 0x1950a86a20f9469cfc6c. */

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
+import { count, quote } from '../../words/counts.js';
 import type { MemoryBudget } from '../budget.js';
-import { count, quote } from '../describe.js';
 import { ByteReader } from './byte_reader.js';
 import { call, type Fail, setItem, storageOf } from './call.js';
 import { meaningOf } from './globals.js';

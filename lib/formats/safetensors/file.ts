@@ -1,8 +1,8 @@
 import { unhurried } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
-import { byteCount } from '../describe.js';
+import { byteCount } from '../../words/counts.js';
 import { lookAlike } from '../look_alike.js';
-import { SourceFile } from '../source-file.js';
+import { SourceFile } from '../source_file.js';
 import { DAMAGED_HINT, HEADER_LIMITS, type Header, parseHeader } from './header.js';
 
 /** One safetensors file, open, with its header checked against its true size. */

@@ -1,6 +1,6 @@
-import { byteCount, count, quote } from '../describe.js';
+import { byteCount, count, quote } from '../../words/counts.js';
 import { emptyMetadata, LISTING_LIMITS, nameProblem, type TensorEntry } from '../entry.js';
-import { JsonReader } from '../json-reader.js';
+import { JsonReader } from '../json_reader.js';
 import { DTYPE_NAMES, type Dtype, findDtype } from './dtypes.js';
 
 /** What is accepted of a header: of its listing as everywhere, and of its size as the format has it. */

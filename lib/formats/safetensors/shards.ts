@@ -1,10 +1,10 @@
 import { basename, dirname, join } from 'node:path';
 import { unhurried } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
-import { byteCount, count, quote } from '../describe.js';
+import { byteCount, count, quote } from '../../words/counts.js';
 import { emptyMetadata, nameProblem } from '../entry.js';
-import { JsonReader } from '../json-reader.js';
-import { SourceFile } from '../source-file.js';
+import { JsonReader } from '../json_reader.js';
+import { SourceFile } from '../source_file.js';
 import { openSafetensorsFile, type SafetensorsFile } from './file.js';
 import { HEADER_LIMITS } from './header.js';
 

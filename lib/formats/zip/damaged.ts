@@ -1,5 +1,5 @@
 import { TensimError } from '../../errors.js';
-import type { SourceFile } from '../source-file.js';
+import type { SourceFile } from '../source_file.js';
 
 /** An error about an archive as such. */
 export function damaged(source: SourceFile, problem: string): TensimError {

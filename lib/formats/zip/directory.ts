@@ -1,7 +1,7 @@
 import { unhurried } from '../../cooperate.js';
+import { byteCount, count, quote } from '../../words/counts.js';
 import type { MemoryBudget } from '../budget.js';
-import { byteCount, count, quote } from '../describe.js';
-import type { SourceFile } from '../source-file.js';
+import type { SourceFile } from '../source_file.js';
 import { damaged } from './damaged.js';
 import { readEnd } from './end.js';
 import {

@@ -1,4 +1,4 @@
-import type { SourceFile } from '../source-file.js';
+import type { SourceFile } from '../source_file.js';
 import { damaged } from './damaged.js';
 import { END, END_64, LOCATOR_64, readUInt64, SATURATED_16 } from './records.js';
 

@@ -1,5 +1,5 @@
 import { TensimError } from '../../errors.js';
-import { count } from '../../formats/describe.js';
+import { count } from '../../words/counts.js';
 import { biasOf, countLayers, type Family, matchNames, placeIf } from './family.js';
 
 const BLOCK = /^transformer\.h\.(0|[1-9]\d*)\.mlp\.[wp]\.weight$/;

@@ -1,10 +1,10 @@
 import type { ExchangeExplanation, Explanation, FormExplanation } from '../../similarity/explain/types.js';
 import { version } from '../../version.js';
+import { amountText, escapeMarkup, similarityText } from '../../words/numbers.js';
 import { type Bar, barRows } from '../bars.js';
 import { type Chart, colourScheme, PAGE, PAPER, type Theme } from '../chart.js';
 import { paletteOf } from '../colour.js';
 import { bothWidths } from '../html.js';
-import { amountText, escapeMarkup, similarityText } from '../numbers.js';
 import { definitionTable, page } from '../page.js';
 import type { Rgb } from '../png.js';
 import { provenance } from '../summary.js';

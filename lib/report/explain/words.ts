@@ -1,6 +1,6 @@
 import type { ExchangeExplanation, Explanation, FormExplanation } from '../../similarity/explain/types.js';
+import { amountText, similarityText } from '../../words/numbers.js';
 import { shortenLabels, stepName } from '../labels.js';
-import { amountText, similarityText } from '../numbers.js';
 import { toleranceSentences } from '../summary.js';
 import { type ImageShape, inputName, strongest } from './image.js';
 

@@ -1,6 +1,6 @@
 import type { Pacer } from '../../cooperate.js';
 import { identity } from '../../fallback/gaussian/fold.js';
-import { partsOf } from '../../model/layer.js';
+import { partsOf } from '../../layers/layer.js';
 import type { Layer, LinearLayer } from '../../model/model.js';
 import { alignLayers, inputsOf, type LayerPair, outputsOf } from './align.js';
 import { blockChanges, differenceBlock } from './block.js';

@@ -1,7 +1,7 @@
 import { timesPower } from '../../tensor/power.js';
 import type { DType } from '../../tensor/tensor.js';
-import { cosine, distance, type GramEntry, norm } from '../derived.js';
-import type { PairDifference } from '../results.js';
+import { cosine, distance, type GramEntry, norm } from '../gram/derived.js';
+import type { PairDifference } from '../terms/results.js';
 import { gramResolution, linearResolution } from './resolution.js';
 
 /**

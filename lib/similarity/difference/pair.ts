@@ -1,12 +1,12 @@
 import type { GramTile } from '../../backend/backend.js';
 import { timesPower } from '../../tensor/power.js';
-import { entryOf, type GramEntry } from '../derived.js';
+import { entryOf, type GramEntry } from '../gram/derived.js';
 import { gramPair } from '../gram/pair.js';
-import type { Comparison } from '../measure.js';
-import type { Member } from '../members.js';
-import type { PairDifference } from '../results.js';
+import type { Member } from '../members/members.js';
+import type { Comparison } from '../plan/comparison.js';
 import type { SampledGram } from '../sampled/result.js';
 import type { ScaledTile } from '../scale/model_scale.js';
+import type { PairDifference } from '../terms/results.js';
 import { expanded, inOneUnit, NEAR, relativeTo, sampledDifference } from './expanded.js';
 import { type DifferenceProducts, differenceProducts } from './products.js';
 import { gramResolution } from './resolution.js';

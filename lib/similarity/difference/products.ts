@@ -7,16 +7,16 @@ import type {
   PreparedModel,
 } from '../../backend/backend.js';
 import { Pacer } from '../../cooperate.js';
-import type { LayerOf } from '../../model/layer.js';
+import type { LayerOf } from '../../layers/layer.js';
 import type { Layer, Model } from '../../model/model.js';
-import type { ShapeOnly } from '../../model/outline.js';
+import type { ShapeOnly } from '../../model/reading/outline.js';
 import { timesPower } from '../../tensor/power.js';
 import type { TensorData } from '../../tensor/tensor.js';
-import type { Comparison } from '../measure.js';
-import type { Member } from '../members.js';
-import { isOnehot, underLaw } from '../onehot.js';
-import { chainShape, routeCosts } from '../planner.js';
-import { TWO_BLOCK_BYTES, twoBlockSize } from '../route.js';
+import { isOnehot, underLaw } from '../law/onehot.js';
+import type { Member } from '../members/members.js';
+import type { Comparison } from '../plan/comparison.js';
+import { chainShape, routeCosts } from '../plan/gram_route.js';
+import { TWO_BLOCK_BYTES, twoBlockSize } from '../plan/method.js';
 import { inCommonUnits, type Source } from '../scale/source.js';
 import { differenceChain } from './chain.js';
 import { linearResolution, squaredResolution } from './resolution.js';

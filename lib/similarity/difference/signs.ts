@@ -1,5 +1,5 @@
 import type { Pacer } from '../../cooperate.js';
-import { mapLayer, partsOf } from '../../model/layer.js';
+import { mapLayer, partsOf } from '../../layers/layer.js';
 import type { Layer } from '../../model/model.js';
 import type { Tensor } from '../../tensor/tensor.js';
 

@@ -1,5 +1,5 @@
 import type { Backend } from '../../backend/backend.js';
-import { contract } from '../../contraction/contract.js';
+import { contract } from '../../contraction/running/contract.js';
 import type { Tensor } from '../../tensor/tensor.js';
 
 /** A double-precision tensor in row-major order. */

@@ -2,7 +2,7 @@ import { TensimError } from '../../errors.js';
 import { createModel } from '../../model/create.js';
 import type { Layer, Model } from '../../model/model.js';
 import { similarityMatrix } from '../matrix.js';
-import type { SimilarityOptions } from '../types.js';
+import type { SimilarityOptions } from '../terms/types.js';
 import type { ExchangeExplanation, Hybrid } from './types.js';
 
 /**

@@ -1,4 +1,4 @@
-import type { ResultInfo, SimilarityOptions } from '../types.js';
+import type { ResultInfo, SimilarityOptions } from '../terms/types.js';
 
 /** How two models are explained; the options of `similarity` and these. */
 export interface ExplainOptions extends Omit<SimilarityOptions, 'perOutput'> {

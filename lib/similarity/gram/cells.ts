@@ -1,9 +1,9 @@
 import type { GramTile } from '../../backend/backend.js';
 import type { Pacer } from '../../cooperate.js';
 import { isInRange, levelOf, timesPower } from '../../tensor/power.js';
-import { cosineByRoots, type GramEntry } from '../derived.js';
 import type { ScaledTile } from '../scale/model_scale.js';
-import type { Matrix } from '../types.js';
+import type { Matrix } from '../terms/types.js';
+import { cosineByRoots, type GramEntry } from './derived.js';
 import type { Job } from './schedule.js';
 
 /** What the cells of a result stand for: rows and columns by the number of the model. */

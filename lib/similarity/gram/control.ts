@@ -2,9 +2,9 @@ import type { Backend, Control, GramJob } from '../../backend/backend.js';
 import { throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { type DType, EPSILON } from '../../tensor/tensor.js';
-import type { Settings } from '../options.js';
 import { isRounding, type ModelScale } from '../scale/model_scale.js';
-import type { Progress } from '../types.js';
+import type { Settings } from '../terms/options.js';
+import type { Progress } from '../terms/types.js';
 
 /** What the work on a Gram matrix needs to know of the settings. */
 export type GramSettings = Pick<Settings, 'dtype' | 'threads' | 'perOutput' | 'signal' | 'onProgress'> & {

@@ -1,4 +1,4 @@
-import type { Member } from '../members.js';
+import type { Member } from '../members/members.js';
 
 /** Models numbered: two that are equal have one number. */
 export interface Distinct {

@@ -1,4 +1,4 @@
-import type { Member } from '../members.js';
+import type { Member } from '../members/members.js';
 import type { Job } from './schedule.js';
 
 /**

@@ -1,10 +1,10 @@
 import type { GramTile } from '../../backend/backend.js';
-import type { Member } from '../members.js';
+import type { Member } from '../members/members.js';
 import { inUnits, type ScaledTile } from '../scale/model_scale.js';
 import { type Prepared, prepareInUnits } from '../scale/prepare.js';
-import type { Sources } from '../sources.js';
 import { checkProduct, type GramSettings, jobControl, reporter } from './control.js';
 import { checkOwn } from './precision.js';
+import type { Sources } from './sources.js';
 
 /**
  * The 2 × 2 Gram matrix of a pair. Both ⟨a,b⟩ and ⟨b,a⟩ are computed, which may round differently, and their mean taken: the

@@ -3,12 +3,12 @@ import { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { levelOf } from '../../tensor/power.js';
 import { EPSILON } from '../../tensor/tensor.js';
-import type { Member } from '../members.js';
+import type { Member } from '../members/members.js';
 import { clearRounding, type ModelScale } from '../scale/model_scale.js';
 import { normLevel, prepareInUnits } from '../scale/prepare.js';
 import { chainSource } from '../scale/source.js';
-import type { Sources } from '../sources.js';
 import { checkNorm, checkProduct, type GramSettings } from './control.js';
+import type { Sources } from './sources.js';
 
 /** How far, in bits, a norm may be below that of the terms it is made of before float32 is put to the test: there rounding may exceed 1e-5. */
 const SUSPICIOUS = 3;

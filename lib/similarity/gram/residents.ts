@@ -3,12 +3,12 @@ import { availableParallelism } from 'node:os';
 import type { PreparedModel } from '../../backend/backend.js';
 import { TensimError } from '../../errors.js';
 import { sizeOf } from '../../tensor/tensor.js';
-import type { Member } from '../members.js';
+import type { Member } from '../members/members.js';
 import { type ModelScale, PLAIN } from '../scale/model_scale.js';
 import { type Prepared, prepareInUnits } from '../scale/prepare.js';
 import type { Source } from '../scale/source.js';
-import type { Sources } from '../sources.js';
 import type { GramSettings } from './control.js';
+import type { Sources } from './sources.js';
 
 /**
  * The part of the memory that is left to what no account sees: weights that were read and are not collected yet, and what the allocator keeps

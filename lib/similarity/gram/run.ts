@@ -1,9 +1,8 @@
 import type { GramTile } from '../../backend/backend.js';
 import { Pacer } from '../../cooperate.js';
-import type { Member } from '../members.js';
+import type { Member } from '../members/members.js';
 import { asNumbers, inUnits, totalsOf } from '../scale/model_scale.js';
-import type { Sources } from '../sources.js';
-import type { FinishedTile } from '../types.js';
+import type { FinishedTile } from '../terms/types.js';
 import type { Cells } from './cells.js';
 import { checkProduct, type GramSettings, isProduct, jobControl, type Report, reporter } from './control.js';
 import { oriented } from './orientation.js';
@@ -11,6 +10,7 @@ import { type PairSet, pairCount } from './pairs.js';
 import { checkOwn } from './precision.js';
 import { Residents } from './residents.js';
 import { type Extents, type Job, jobPairs, jobs } from './schedule.js';
+import type { Sources } from './sources.js';
 import { Upcoming } from './upcoming.js';
 
 /** What is known already, and where finished jobs are kept. */

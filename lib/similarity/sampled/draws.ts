@@ -1,7 +1,7 @@
 import type { Backend, Control, NormalStream } from '../../backend/backend.js';
 import { Pacer } from '../../cooperate.js';
 import { streamKey, threefry } from '../../gaussian/threefry.js';
-import { isOnehot, type LawOfInputs, onehotInputs } from '../onehot.js';
+import { isOnehot, type LawOfInputs, onehotInputs } from '../law/onehot.js';
 import { orthogonalise } from './frames.js';
 import type { Proposal } from './proposal.js';
 

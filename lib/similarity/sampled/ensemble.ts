@@ -1,11 +1,11 @@
 import type { Control } from '../../backend/backend.js';
 import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
-import type { Outline } from '../../model/outline.js';
+import type { Outline } from '../../model/reading/outline.js';
 import { timesPower } from '../../tensor/power.js';
 import type { TensorData } from '../../tensor/tensor.js';
 import { ranks } from '../gram/orientation.js';
-import type { Member } from '../members.js';
+import type { Member } from '../members/members.js';
 import type { Draw, Draws } from './draws.js';
 import { Passes, type PassSettings } from './passes.js';
 

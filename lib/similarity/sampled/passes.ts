@@ -1,9 +1,9 @@
 import type { Backend, Control, ForwardPass, WhitenedLaw } from '../../backend/backend.js';
 import { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
-import type { Outline } from '../../model/outline.js';
+import type { Outline } from '../../model/reading/outline.js';
 import type { DType, TensorData } from '../../tensor/tensor.js';
-import type { Member } from '../members.js';
+import type { Member } from '../members/members.js';
 import { forwardSource } from '../scale/source.js';
 import type { Draw, Draws } from './draws.js';
 

@@ -1,6 +1,6 @@
 import type { GramTile } from '../../backend/backend.js';
-import type { Sampling } from '../sampling.js';
 import type { ScaledTile } from '../scale/model_scale.js';
+import type { Sampling } from '../terms/sampling.js';
 
 /** What is known of two models beside their inner products: in all, then per output if asked for. */
 export interface SampledPair {

@@ -1,6 +1,6 @@
 import { Pacer } from '../../cooperate.js';
-import type { Member } from '../members.js';
-import { isOnehot, type LawOfInputs } from '../onehot.js';
+import { isOnehot, type LawOfInputs } from '../law/onehot.js';
+import type { Member } from '../members/members.js';
 import type { Directions } from './components.js';
 import { type Draws, gaussianDraws, openWhitening, tokenDraws, type Whitening } from './draws.js';
 import { type Ensemble, inOwnOrder, openEnsemble } from './ensemble.js';

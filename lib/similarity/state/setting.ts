@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { ChainMethod } from '../../backend/backend.js';
 import { version } from '../../version.js';
-import { isOnehot, type LawOfInputs } from '../onehot.js';
-import type { ResultInfo } from '../types.js';
+import { isOnehot, type LawOfInputs } from '../law/onehot.js';
+import type { ResultInfo } from '../terms/types.js';
 
 /**
  * What inner products depend on beside the two models and the route, as JSON: two runs of the same text give the same bits. The law goes

@@ -9,7 +9,7 @@ import type { Tensor } from '../../../lib/tensor/tensor.js';
  */
 export function interpret(plan: ContractionPlan, operands: readonly Tensor[]): { output: number[]; peak: number } {
   const buffers = plan.buffers.map(({ kind, elements }, i): number[] | undefined =>
-    kind === 'operand' ? [...operands[i]!.data] : kind === 'output' ? new Array(elements).fill(Number.NaN) : undefined,
+    kind === 'operand' ? [...operands[i].data] : kind === 'output' ? new Array(elements).fill(Number.NaN) : undefined,
   );
   const output = buffers[plan.output.buffer]!;
   if (plan.output.zero) output.fill(0);
@@ -18,12 +18,12 @@ export function interpret(plan: ContractionPlan, operands: readonly Tensor[]): {
   let peak = alive();
   const parts = plan.slices.map(() => 0);
   const run = (step: PlanStep) => {
-    buffers[step.out.buffer] ??= new Array(plan.buffers[step.out.buffer]!.elements).fill(Number.NaN);
+    buffers[step.out.buffer] ??= new Array(plan.buffers[step.out.buffer].elements).fill(Number.NaN);
     peak = Math.max(peak, alive());
     runStep(step);
     for (const buffer of step.release) buffers[buffer] = undefined;
   };
-  const at = (view: View) => view.sliceStrides.reduce((offset, stride, s) => offset + stride * parts[s]!, view.offset);
+  const at = (view: View) => view.sliceStrides.reduce((offset, stride, s) => offset + stride * parts[s], view.offset);
   const read = (buffer: number, place: number): number => {
     const value = buffers[buffer]![place];
     if (value === undefined || Number.isNaN(value)) throw new Error(`buffer ${buffer} has nothing at ${place}`);
@@ -54,7 +54,7 @@ export function interpret(plan: ContractionPlan, operands: readonly Tensor[]): {
       return;
     }
     const slice = plan.slices[loop.slice];
-    const extent = slice ? Math.min(slice.chunk, slice.size - parts[loop.slice]! * slice.chunk) : loop.size;
+    const extent = slice ? Math.min(slice.chunk, slice.size - parts[loop.slice] * slice.chunk) : loop.size;
     for (let i = 0; i < extent; i++) {
       walk(inner, visit, a + i * loop.strideA, b + i * loop.strideB, out + i * loop.strideOut);
     }
@@ -64,8 +64,8 @@ export function interpret(plan: ContractionPlan, operands: readonly Tensor[]): {
   for (let pass = 0; pass < passes; pass++) {
     let rest = pass;
     for (let s = parts.length - 1; s >= 0; s--) {
-      parts[s] = rest % plan.slices[s]!.count;
-      rest = Math.floor(rest / plan.slices[s]!.count);
+      parts[s] = rest % plan.slices[s].count;
+      rest = Math.floor(rest / plan.slices[s].count);
     }
     for (const step of plan.steps) run(step);
   }

@@ -19,7 +19,7 @@ export function naiveContraction({ inputs, output, operands }: Omit<Case, 'equat
   const summed = [...sizes.keys()].filter((label) => !output.includes(label));
   const labels = [...output, ...summed];
   const extents = labels.map((label) => sizes.get(label)!);
-  const views = operands.map((operand, i) => viewOf(operand, inputs[i]!, labels));
+  const views = operands.map((operand, i) => viewOf(operand, inputs[i], labels));
   const shape = output.map((label) => sizes.get(label)!);
   const elements = shape.reduce((a, b) => a * b, 1);
   const terms = summed.reduce((product, label) => product * sizes.get(label)!, 1);
@@ -33,15 +33,15 @@ export function naiveContraction({ inputs, output, operands }: Omit<Case, 'equat
       let product = 1;
       for (const { data, offset, strides } of views) {
         let at = offset;
-        for (let l = 0; l < labels.length; l++) at += strides[l]! * index[l]!;
-        product *= data[at]!;
+        for (let l = 0; l < labels.length; l++) at += strides[l] * index[l];
+        product *= data[at];
       }
       const next = sum + product;
       lost += Math.abs(sum) >= Math.abs(product) ? sum - next + product : product - next + sum;
       sum = next;
-      magnitudes[element]! += Math.abs(product);
+      magnitudes[element] += Math.abs(product);
       for (let l = labels.length - 1; l >= 0; l--) {
-        if (++index[l]! < extents[l]!) break;
+        if (++index[l] < extents[l]) break;
         index[l] = 0;
       }
     }
@@ -55,8 +55,8 @@ function viewOf({ data, shape, strides }: Tensor, axes: readonly number[], label
   let offset = 0;
   const along = labels.map(() => 0);
   for (const [axis, label] of axes.entries()) {
-    if (steps[axis]! < 0) offset -= steps[axis]! * Math.max(0, shape[axis]! - 1);
-    if (shape[axis] !== 1) along[labels.indexOf(label)]! += steps[axis]!;
+    if (steps[axis] < 0) offset -= steps[axis] * Math.max(0, shape[axis] - 1);
+    if (shape[axis] !== 1) along[labels.indexOf(label)] += steps[axis];
   }
   return { data, offset, strides: along };
 }
@@ -71,9 +71,9 @@ export function errorInBounds(result: Tensor, expected: NaiveResult, operands: n
   if (result.data.length !== expected.values.length) return Number.POSITIVE_INFINITY;
   let worst = 0;
   for (const [i, value] of expected.values.entries()) {
-    const error = Math.abs(result.data[i]! * 2 ** exponent - value);
+    const error = Math.abs(result.data[i] * 2 ** exponent - value);
     if (Number.isNaN(error)) return Number.POSITIVE_INFINITY;
-    if (error > 0) worst = Math.max(worst, error / (unit * expected.magnitudes[i]!));
+    if (error > 0) worst = Math.max(worst, error / (unit * expected.magnitudes[i]));
   }
   return worst;
 }

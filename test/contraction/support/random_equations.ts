@@ -24,14 +24,14 @@ export function randomFrom(seed: number): Random {
 const integer = (random: Random, low: number, high: number) => low + Math.floor(random() * (high - low + 1));
 
 export function choose<Item>(random: Random, items: readonly Item[]): Item {
-  return items[Math.floor(random() * items.length)]!;
+  return items[Math.floor(random() * items.length)];
 }
 
 function shuffle<Item>(random: Random, items: readonly Item[]): Item[] {
   const result = [...items];
   for (let i = result.length - 1; i > 0; i--) {
     const j = integer(random, 0, i);
-    [result[i], result[j]] = [result[j]!, result[i]!];
+    [result[i], result[j]] = [result[j], result[i]];
   }
   return result;
 }
@@ -78,9 +78,7 @@ function attempt(random: Random): Case | undefined {
     const stretched = new Set(axes.filter((label) => random() < (label < 0 ? 0.2 : 0.04)));
     terms.push(term);
     inputs.push(axes);
-    shapes.push(
-      axes.map((label) => (stretched.has(label) ? 1 : label < 0 ? coveredSizes[-1 - label]! : sizes[label]!)),
-    );
+    shapes.push(axes.map((label) => (stretched.has(label) ? 1 : label < 0 ? coveredSizes[-1 - label] : sizes[label])));
   }
   const widest = Math.max(0, ...inputs.map((axes) => axes.filter((label) => label < 0).length));
   const real = sizesOf(inputs, shapes);
@@ -90,7 +88,7 @@ function attempt(random: Random): Case | undefined {
   const lists = random() < 0.3;
   const integers = shuffle(random, [0, 1, 2, 7, 26, 51, 52, 53, 99, 1000]);
   const letters = shuffle(random, LETTERS);
-  for (let label = 0; label < labels; label++) names.set(label, lists ? integers[label]! : letters[label]!);
+  for (let label = 0; label < labels; label++) names.set(label, lists ? integers[label] : letters[label]);
 
   const used = [...new Set(inputs.flat())].filter((label) => label >= 0);
   const implicit = random() < 0.3;
@@ -132,7 +130,7 @@ export function sizesOf(inputs: readonly number[][], shapes: readonly (readonly 
   const sizes = new Map<number, number>();
   for (const [i, axes] of inputs.entries()) {
     for (const [axis, label] of axes.entries()) {
-      const extent = shapes[i]![axis]!;
+      const extent = shapes[i][axis];
       if ((sizes.get(label) ?? 1) === 1) sizes.set(label, extent);
     }
   }
@@ -151,8 +149,8 @@ export function randomTensor(random: Random, shape: readonly number[], single = 
   for (const axis of shuffle(random, [...shape.keys()])) {
     if (random() < 0.1) continue;
     strides[axis] = random() < 0.15 ? -step : step;
-    step *= Math.max(1, shape[axis]!) + (random() < 0.15 ? 1 : 0);
+    step *= Math.max(1, shape[axis]) + (random() < 0.15 ? 1 : 0);
   }
-  const reach = strides.reduce((sum, stride, axis) => sum + Math.abs(stride) * Math.max(0, shape[axis]! - 1), 0);
+  const reach = strides.reduce((sum, stride, axis) => sum + Math.abs(stride) * Math.max(0, shape[axis] - 1), 0);
   return { data: make(reach + 1 + (random() < 0.2 ? 3 : 0)), shape, strides };
 }

@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { TensimError } from '../../../lib/errors.js';
+import { loadInputs, loadInputs as readNpy } from '../../../lib/evaluation/inputs_file.js';
 import { writeSafetensors } from '../../../lib/formats/safetensors/write.js';
-import { loadInputs, loadInputs as readNpy } from '../../../lib/model/inputs_file.js';
 import { matrixNpy } from '../../../lib/report/npy.js';
 import { fileIn, rejection, temporaryFolder } from '../safetensors/helpers.js';
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { Pacer } from '../../../lib/cooperate.js';
+import { evaluate } from '../../../lib/evaluation/evaluate.js';
+import { mapLayer } from '../../../lib/layers/layer.js';
 import type { LayerDefinition } from '../../../lib/model/create.js';
-import { evaluate } from '../../../lib/model/evaluate.js';
-import { mapLayer } from '../../../lib/model/layer.js';
 import type { Layer, Model } from '../../../lib/model/model.js';
 import { differenceChain } from '../../../lib/similarity/difference/chain.js';
 import { tensor } from '../../../lib/tensor/tensor.js';

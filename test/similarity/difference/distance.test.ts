@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { mapLayer } from '../../../lib/model/layer.js';
+import { mapLayer } from '../../../lib/layers/layer.js';
 import type { BilinearLayer, Layer } from '../../../lib/model/model.js';
 import { explain } from '../../../lib/similarity/explain/explain.js';
 import { similarity } from '../../../lib/similarity/similarity.js';
-import type { SimilarityOptions } from '../../../lib/similarity/types.js';
+import type { SimilarityOptions } from '../../../lib/similarity/terms/types.js';
 import { availableBackends } from '../../support/backends.js';
 import { Dyadic, forward, multilinear, Polynomial, product } from '../../support/exact_polynomials.js';
 import { randomAttention, randomBlock, randomLinear, sequenceModel } from '../../support/models.js';

@@ -5,7 +5,7 @@ import { isAffordable } from '../../../lib/similarity/difference/products.js';
 import { matchUnits } from '../../../lib/similarity/difference/units.js';
 import { similarityMatrix } from '../../../lib/similarity/matrix.js';
 import { similarity } from '../../../lib/similarity/similarity.js';
-import type { SimilarityOptions } from '../../../lib/similarity/types.js';
+import type { SimilarityOptions } from '../../../lib/similarity/terms/types.js';
 import { availableBackends } from '../../support/backends.js';
 import { inOtherGauge } from '../../support/gauges.js';
 import { randomAttention, randomBlock, randomLinear, sequenceModel } from '../../support/models.js';

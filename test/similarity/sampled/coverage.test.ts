@@ -6,7 +6,7 @@ import { KINDS } from '../../../bench/coverage/kinds.js';
 import { coverageTable, summarise } from '../../../bench/coverage/results.js';
 import { createModel, type LayerDefinition } from '../../../lib/model/create.js';
 import type { Model } from '../../../lib/model/model.js';
-import { gate } from '../../../lib/similarity/gate.js';
+import { gate } from '../../../lib/similarity/gate/gate.js';
 import { INTERVAL } from '../../../lib/similarity/sampled/jackknife.js';
 import { similarity } from '../../../lib/similarity/similarity.js';
 import { tensor } from '../../../lib/tensor/tensor.js';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { selectBackend } from '../../../lib/backend/select.js';
 import { Pacer } from '../../../lib/cooperate.js';
+import { selectBackend } from '../../../lib/machines/select.js';
 import { orthogonalise } from '../../../lib/similarity/sampled/frames.js';
 
 describe('frames', () => {

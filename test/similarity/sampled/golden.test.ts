@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { loadModel } from '../../../lib/model/load.js';
+import { loadModel } from '../../../lib/model/reading/load.js';
 import { similarityMatrix } from '../../../lib/similarity/matrix.js';
 import { availableBackends } from '../../support/backends.js';
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Backend, ForwardPass } from '../../../lib/backend/backend.js';
-import { selectBackend } from '../../../lib/backend/select.js';
+import { selectBackend } from '../../../lib/machines/select.js';
 import { similarityMatrix } from '../../../lib/similarity/matrix.js';
-import { memberOf } from '../../../lib/similarity/members.js';
+import { memberOf } from '../../../lib/similarity/members/members.js';
 import { openEnsemble } from '../../../lib/similarity/sampled/ensemble.js';
 import { availableBackends } from '../../support/backends.js';
 import { modelOf, randomBlock } from '../../support/models.js';
@@ -46,7 +46,7 @@ describe('packed models', () => {
 
   test('are packed once where there is no limit, and given back', async () => {
     const { backend, counts } = counting();
-    const ensemble = openEnsemble([...members, members[0]!], 'vectors', settings(backend));
+    const ensemble = openEnsemble([...members, members[0]], 'vectors', settings(backend));
     for (let round = 0; round < 3; round++) {
       for (let m = 0; m < ensemble.count; m++) await ensemble.evaluate(m, inputs, {});
     }

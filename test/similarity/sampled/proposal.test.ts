@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { selectBackend } from '../../../lib/backend/select.js';
 import { Pacer } from '../../../lib/cooperate.js';
+import { selectBackend } from '../../../lib/machines/select.js';
 import { type Component, peaked, shell, stretched } from '../../../lib/similarity/sampled/components.js';
 import { spreadDirections } from '../../../lib/similarity/sampled/principal.js';
 import { createProposal, PERIOD, shellExponents } from '../../../lib/similarity/sampled/proposal.js';

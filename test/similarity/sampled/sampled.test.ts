@@ -3,7 +3,7 @@ import { createModel, type LayerDefinition } from '../../../lib/model/create.js'
 import type { Model } from '../../../lib/model/model.js';
 import { similarityMatrix } from '../../../lib/similarity/matrix.js';
 import { similarity } from '../../../lib/similarity/similarity.js';
-import type { SimilarityOptions } from '../../../lib/similarity/types.js';
+import type { SimilarityOptions } from '../../../lib/similarity/terms/types.js';
 import { availableBackends } from '../../support/backends.js';
 import { eigenvalues } from '../../support/eigenvalues.js';
 import { modelOf, randomAttention, randomBlock, randomLinear, sequenceModel } from '../../support/models.js';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { selectBackend } from '../../../lib/backend/select.js';
 import { Pacer } from '../../../lib/cooperate.js';
+import { selectBackend } from '../../../lib/machines/select.js';
 import { Chains } from '../../../lib/similarity/sampled/chains.js';
 import { Monitor } from '../../../lib/similarity/sampled/monitor.js';
 import { paretoIndex, Tails } from '../../../lib/similarity/sampled/tails.js';

@@ -1,0 +1,58 @@
+import type { BackendName } from '../backend/backend.js';
+import { TensimError } from '../errors.js';
+import { selectBackend } from '../machines/select.js';
+import type { Model } from '../model/model.js';
+import { type DType, type Tensor, tensor } from '../tensor/tensor.js';
+import { type ModelInputs, readInputs } from './inputs.js';
+
+export interface EvaluateOptions {
+  /** Compute type and type of the result, default `'float64'`. */
+  readonly dtype?: DType | undefined;
+  /** Default `'auto'`: the environment variable TENSIM_BACKEND if set, else native if it loads, else fallback. */
+  readonly backend?: 'auto' | BackendName | undefined;
+  /** Default: as many as the process may use. Results do not depend on it. */
+  readonly threads?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Called with work done and in all, at most 20 times a second. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+const KNOWN = ['dtype', 'backend', 'threads', 'signal', 'onProgress'];
+
+/**
+ * The outputs of a model on a batch of inputs, its forward pass (MATH.md section 1).
+ *
+ *     const logits = await evaluate(model, tensor(images, [100, 784]));          // (100, 10)
+ *     const next = await evaluate(tokenModel, [[3, 1, 4, 1], [5, 9, 2, 6]]);      // (2, 4, vocabulary)
+ *
+ * Weights and inputs are not copied: leave them unchanged until the promise settles.
+ *
+ * @returns the leading axes of the inputs, then the outputs. Numbers beyond the range of the dtype come out infinite or NaN.
+ * @throws TensimError (rejects) `SHAPE_MISMATCH` for inputs of another size than the model's, `INVALID_ARGUMENT` for a token that
+ * is none, `UNSUPPORTED_LAYER` for tokens given to a model without an embedding, `BACKEND_UNAVAILABLE`; the signal's reason.
+ */
+export async function evaluate(model: Model, inputs: ModelInputs, options: EvaluateOptions = {}): Promise<Tensor> {
+  const unknown = Object.keys(options).find((name) => !KNOWN.includes(name));
+  if (unknown !== undefined)
+    throw new TensimError('INVALID_ARGUMENT', `there is no option "${unknown}"`, {
+      hint: `Options are ${KNOWN.join(', ')}`,
+    });
+  const { dtype = 'float64', backend, ...control } = options;
+  if (dtype !== 'float64' && dtype !== 'float32')
+    throw new TensimError('INVALID_ARGUMENT', `the option "dtype" is ${JSON.stringify(dtype)}`, {
+      hint: 'It may be float64, float32',
+    });
+  const { signal } = control;
+  const { values, kind, leading } = await readInputs(model, inputs, signal);
+  const chosen = selectBackend(backend);
+  const [positions, features] = model.inputShape;
+  const pass = await chosen.prepareForward({ layers: model.layers, positions, features, input: kind }, dtype, {
+    ...control,
+    onProgress: undefined,
+  });
+  try {
+    return tensor(await pass.evaluate(values, control), [...leading, model.outputShape[1]]);
+  } finally {
+    pass.dispose();
+  }
+}

@@ -1,0 +1,35 @@
+import { TensimError } from '../errors.js';
+import { openCheckpoint } from '../formats/checkpoint.js';
+import { localFile } from '../model/reading/local_file.js';
+import { type IntegerTensor, isIntegerFormat } from '../tensor/integers.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { quoted } from '../words/names.js';
+
+/** The tensor that holds the inputs in a file with more than one. */
+const NAME = 'inputs';
+
+/**
+ * Reads inputs for models: an .npy file, or a file of another format that is read (.npz, .safetensors, .pt), or one on the Hugging Face Hub (hf://…), with one tensor or one that is called
+ * `inputs`. Floats are vectors, (batch, n, d) or (batch, d); integers are token ids, (batch, n) or (batch).
+ *
+ *     const { behaviour } = await similarity(a, b, { measure: 'behavioural', inputs: await loadInputs('digits.npy') });
+ *
+ * @throws TensimError `FILE_NOT_FOUND`, `INVALID_FILE`, `UNSUPPORTED_DTYPE`; whether they fit a model is judged where they are used.
+ */
+export async function loadInputs(path: string, signal?: AbortSignal): Promise<Tensor | IntegerTensor> {
+  const checkpoint = await openCheckpoint(await localFile(path, signal), signal);
+  try {
+    const names = [...checkpoint.tensors.keys()];
+    const name = names.length === 1 ? names[0] : names.find((candidate) => candidate === NAME);
+    if (name === undefined) {
+      throw new TensimError('INVALID_FILE', `has ${names.length === 0 ? 'no tensors' : quoted(names)}`, {
+        file: path,
+        hint: `Inputs are the only tensor of a file, or the one called "${NAME}"`,
+      });
+    }
+    const { dtype } = checkpoint.tensors.get(name)!;
+    return await (isIntegerFormat(dtype) ? checkpoint.readIntegers(name, signal) : checkpoint.read(name, signal));
+  } finally {
+    await checkpoint.close();
+  }
+}

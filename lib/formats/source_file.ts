@@ -1,0 +1,146 @@
+import { constants, type Stats } from 'node:fs';
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import { TensimError } from '../errors.js';
+import { byteCount } from '../words/counts.js';
+
+/** Bytes per positioned read. A multiple of every element size, so that no element is split between two chunks. */
+const CHUNK_BYTES = 2 * 1024 * 1024;
+
+/**
+ * Buffers for pieces that are not in use: thousands of small files would leave as many behind, which takes memory until they are
+ * collected.
+ */
+const idleBuffers: Uint8Array[] = [];
+const MOST_IDLE = 2;
+
+/** For whom something is read. */
+export interface ReadOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Named by errors. */
+  readonly tensor?: string;
+}
+
+/** A regular file open for positioned reads, with the size it had when it was opened. */
+export class SourceFile {
+  readonly path: string;
+  readonly size: number;
+  private readonly handle: FileHandle;
+  private closing: Promise<void> | undefined;
+
+  private constructor(path: string, size: number, handle: FileHandle) {
+    this.path = path;
+    this.size = size;
+    this.handle = handle;
+  }
+
+  /**
+   * @throws TensimError `FILE_NOT_FOUND` if nothing readable is there, `INVALID_FILE` if it is not a regular file,
+   * `INVALID_ARGUMENT` if the path can be none.
+   */
+  static async open(path: string): Promise<SourceFile> {
+    if (typeof path !== 'string' || path === '' || path.includes('\0'))
+      throw new TensimError(
+        'INVALID_ARGUMENT',
+        'the path of a file must be a non-empty string without null characters',
+      );
+    let handle: FileHandle | undefined;
+    try {
+      // Looked at before it is opened, because opening a device can have effects; opened without blocking and looked at
+      // again, because a FIFO could have taken the place of the file in between and its opening would wait for a writer.
+      requireRegular(path, await stat(path));
+      handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+      const stats = await handle.stat();
+      requireRegular(path, stats);
+      return new SourceFile(path, stats.size, handle);
+    } catch (error) {
+      await handle?.close();
+      throw openError(path, error);
+    }
+  }
+
+  /** Fills `into` with the bytes from `position` on. */
+  async read(into: Uint8Array, position: number, { tensor }: ReadOptions = {}): Promise<void> {
+    const place = { file: this.path, ...(tensor === undefined ? {} : { tensor }) };
+    let done = 0;
+    while (done < into.length) {
+      if (this.closing !== undefined)
+        throw new TensimError('INVALID_ARGUMENT', 'the checkpoint has been closed', place);
+      const { bytesRead } = await this.handle
+        .read(into, done, into.length - done, position + done)
+        .catch((error: unknown) => {
+          throw new TensimError('INVALID_FILE', `reading failed (${reason(error)})`, { ...place, cause: error });
+        });
+      if (bytesRead === 0)
+        throw new TensimError(
+          'INVALID_FILE',
+          `the file had ${byteCount(this.size)} when it was opened and now ends after ${byteCount(position + done)}`,
+          { ...place, hint: 'Something shortened it while it was read; try again when it is complete' },
+        );
+      done += bytesRead;
+    }
+  }
+
+  /** `length` bytes from `position` on, in pieces. Each piece is valid until the next is asked for. */
+  async *chunks(position: number, length: number, options: ReadOptions = {}): AsyncGenerator<Uint8Array> {
+    const buffer = idleBuffers.pop() ?? new Uint8Array(CHUNK_BYTES);
+    try {
+      for (let done = 0; done < length; done += buffer.length) {
+        options.signal?.throwIfAborted();
+        const piece = buffer.subarray(0, Math.min(buffer.length, length - done));
+        await this.read(piece, position + done, options);
+        yield piece;
+      }
+    } finally {
+      if (idleBuffers.length < MOST_IDLE) idleBuffers.push(buffer);
+    }
+  }
+
+  /** Waits for reads under way; closing twice is no error. */
+  close(): Promise<void> {
+    this.closing ??= this.handle.close();
+    return this.closing;
+  }
+}
+
+function requireRegular(path: string, stats: Stats): void {
+  if (stats.isFile()) return;
+  const kind = stats.isDirectory()
+    ? 'a directory'
+    : stats.isFIFO()
+      ? 'a FIFO'
+      : stats.isSocket()
+        ? 'a socket'
+        : 'a device';
+  throw new TensimError('INVALID_FILE', `this is ${kind}, not a file`, {
+    file: path,
+    hint: 'Give the path of a file: .safetensors, .safetensors.index.json, .pt, …',
+  });
+}
+
+function openError(path: string, error: unknown): unknown {
+  if (error instanceof TensimError) return error;
+  const code = reason(error);
+  if (code === 'ENOENT' || code === 'ENOTDIR')
+    return new TensimError('FILE_NOT_FOUND', 'there is no such file', {
+      file: path,
+      hint: 'Check the path',
+      cause: error,
+    });
+  if (code === 'EACCES' || code === 'EPERM')
+    return new TensimError('FILE_NOT_FOUND', 'the file may not be read (permission denied)', {
+      file: path,
+      hint: 'Check the permissions of the file and of the folders above it',
+      cause: error,
+    });
+  return new TensimError('FILE_NOT_FOUND', `the file cannot be opened (${code})`, {
+    file: path,
+    ...(code === 'EMFILE'
+      ? { hint: 'Too many files are open: close checkpoints, or raise the limit (ulimit -n)' }
+      : {}),
+    cause: error,
+  });
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.message) : String(error);
+}

@@ -1,0 +1,224 @@
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import type {
+  ChainSource,
+  Control,
+  EigenPairs,
+  FeatureSource,
+  ForwardSource,
+  GramJob,
+  GramTile,
+  PreparedModel,
+  SymmetricMatrices,
+} from '../backend/backend.js';
+import type { ContractionPlan } from '../contraction/plan.js';
+import { TensimError, type TensimErrorCode } from '../errors.js';
+import type { PairedLegs } from '../gaussian/sieve.js';
+import type { Layer } from '../model/model.js';
+import type { DType, Tensor, TensorData } from '../tensor/tensor.js';
+import { packageRoot } from './locate.js';
+
+/** A control of native work: an abort flag and two counters, shared with the threads that do it. */
+export interface NativeControl {
+  abort(): void;
+  /** Flops done and in all. */
+  progress(): [done: number, total: number];
+}
+
+export interface AddonInfo {
+  readonly instructionSet: string;
+  readonly available: readonly string[];
+  readonly processor: string;
+  readonly l1: number;
+  readonly l2: number;
+  readonly nodeApi: number;
+  readonly compiler?: string;
+}
+
+/** The functions of native/addon/module.cc. */
+export interface Addon {
+  readonly Control: new () => NativeControl;
+  info(): AddonInfo;
+  prepare(sources: readonly object[], dtype: DType, threads: number, control: NativeControl): Promise<PreparedModel[]>;
+  gramTile(
+    job: GramJob,
+    rows: readonly PreparedModel[],
+    columns: readonly PreparedModel[],
+    threads: number,
+    control: NativeControl,
+  ): Promise<GramTile>;
+  prepareForward(source: object, dtype: DType, threads: number, control: NativeControl): Promise<NativeForwardPass>;
+  evaluate(
+    pass: NativeForwardPass,
+    inputs: TensorData | Int32Array,
+    threads: number,
+    control: NativeControl,
+  ): Promise<TensorData>;
+  readonly Plan: new (plan: ContractionPlan) => object;
+  contract(
+    plan: object,
+    operands: readonly TensorData[],
+    threads: number,
+    control: NativeControl,
+  ): Promise<{ data: TensorData; exponent: number }>;
+  loopHafnian(legs: PairedLegs, threads: number, control: NativeControl): Promise<number>;
+  normals(
+    key0: number,
+    key1: number,
+    dimension: number,
+    first: number,
+    count: number,
+    threads: number,
+    control: NativeControl,
+  ): Promise<Float64Array>;
+  symmetricEigen(
+    matrices: SymmetricMatrices,
+    wanted: number,
+    threads: number,
+    control: NativeControl,
+  ): Promise<EigenPairs>;
+  cudaDevices(library: string): CudaDevice[];
+  cudaPrepare(
+    library: string,
+    device: number,
+    source: object,
+    dtype: DType,
+    threads: number,
+    control: NativeControl,
+  ): Promise<CudaModel>;
+  cudaDispose(model: object): void;
+  cudaPeak(library: string, device: number, dtype: DType, control: NativeControl): Promise<number>;
+  cudaGramTile(
+    library: string,
+    job: GramJob,
+    rows: readonly object[],
+    columns: readonly object[],
+    threads: number,
+    control: NativeControl,
+  ): Promise<GramTile>;
+  gemmWorkspace(m: number, n: number, k: number, dtype: DType): number;
+  speed(dtype: DType): [flopsPerSecond: number, bytesPerSecond: number];
+  peak(dtype: DType, seconds: number, threads: number, control: NativeControl): Promise<number>;
+}
+
+/** A forward pass as the addon holds it. */
+export interface NativeForwardPass {
+  readonly bytes: number;
+  dispose(): void;
+}
+
+/** A device as the CUDA runtime describes it; memory is in bytes. */
+export interface CudaDevice {
+  readonly name: string;
+  readonly driver: string;
+  readonly runtime: string;
+  readonly capability: string;
+  readonly freeMemory: number;
+  readonly totalMemory: number;
+}
+
+/** A model on a device, as the addon holds it. */
+export interface CudaModel {
+  readonly model: object;
+  readonly outputs: number;
+  readonly bytes: number;
+}
+
+/** How often running work is asked how far it has got, in milliseconds: the 20 reports a second of `Control`. */
+const PROGRESS_INTERVAL = 50;
+
+export type AddonLoad =
+  | { readonly addon: Addon; readonly info: AddonInfo; readonly path: string }
+  | { readonly reason: string };
+
+/** An asynchronous function of the addon, with its last two arguments left open. */
+export type NativeCall<Result> = (threads: number, control: NativeControl) => Promise<Result>;
+
+let loaded: AddonLoad | undefined;
+
+/** The addon and where it lies, or the reason why there is none. Loaded once; never throws. */
+export function loadAddon(): AddonLoad {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): AddonLoad {
+  try {
+    const require = createRequire(import.meta.url);
+    const { path: locate } = require('node-gyp-build') as { path: (directory: string) => string };
+    const path = locate(packageRoot());
+    const addon = require(path) as Addon;
+    return { addon, info: addon.info(), path };
+  } catch (error) {
+    return { reason: (error as Error).message.trim().split('\n')[0] ?? 'the addon did not load' };
+  }
+}
+
+/** Runs one asynchronous call of the addon under a caller's control. */
+export async function runNative<Result>(addon: Addon, control: Control, call: NativeCall<Result>): Promise<Result> {
+  const { signal, onProgress } = control;
+  signal?.throwIfAborted();
+  const nativeControl = new addon.Control();
+  const abort = () => nativeControl.abort();
+  signal?.addEventListener('abort', abort, { once: true });
+  const timer =
+    onProgress && setInterval(() => report(onProgress, nativeControl.progress()), PROGRESS_INTERVAL).unref();
+  try {
+    const result = await call(control.threads ?? availableParallelism(), nativeControl);
+    const [, total] = nativeControl.progress();
+    if (onProgress) report(onProgress, [total, total]);
+    return result;
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    if (code === 'ABORTED') throw signal?.reason ?? error;
+    throw code === undefined ? error : new TensimError(code as TensimErrorCode, message);
+  } finally {
+    clearInterval(timer);
+    signal?.removeEventListener('abort', abort);
+  }
+}
+
+function report(onProgress: NonNullable<Control['onProgress']>, [done, total]: [number, number]): void {
+  if (total > 0) onProgress(done, total);
+}
+
+/**
+ * The source with every array in memory that stays where it is while threads read it: shared and resizable buffers, which
+ * others may change or shrink meanwhile, are copied.
+ */
+export function ownedSource(source: ChainSource | FeatureSource): object {
+  if (source.kind === 'features') return { ...source, segments: source.segments.map(ownedData) };
+  const { mean, factor, sigma } = source.law;
+  return {
+    ...source,
+    layers: source.layers.map(ownedLayer),
+    law: {
+      sigma,
+      mean: mean && ownedData(mean),
+      factor: factor && { ...factor, data: ownedData(factor.data) },
+    },
+  };
+}
+
+export function ownedForward(source: ForwardSource): object {
+  return { ...source, layers: source.layers.map(ownedLayer) };
+}
+
+function ownedLayer(layer: Layer): object {
+  return Object.fromEntries(
+    Object.entries(layer).map(([name, value]) => [
+      name,
+      isTensor(value) ? { ...value, data: ownedData(value.data) } : value,
+    ]),
+  );
+}
+
+function isTensor(value: unknown): value is Tensor {
+  return typeof value === 'object' && value !== null && 'data' in value;
+}
+
+export function ownedData<Data extends TensorData | Int32Array>(data: Data): Data {
+  const { buffer } = data as { buffer: ArrayBufferLike & { resizable?: boolean } };
+  const stays = buffer instanceof ArrayBuffer && buffer.resizable !== true;
+  return stays ? data : (data.slice() as Data);
+}

@@ -1,0 +1,171 @@
+import { TensimError, type TensimErrorCode } from '../../errors.js';
+import { type Checkpoint, openCheckpoint } from '../../formats/checkpoint.js';
+import { type LayerOf, partsOf } from '../../layers/layer.js';
+import { sizeOf } from '../../tensor/tensor.js';
+import { type Blueprint, type Place, shapeAt, usedTensors } from '../blueprint.js';
+import { type LoadOptions, readWeights } from './load.js';
+import { findSource, type Recognised, type Source, understand } from './source.js';
+
+/** One tensor as it stands in a checkpoint. */
+export interface TensorListing {
+  readonly name: string;
+  /** Element type as the format names it. */
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly bytes: number;
+  /** The file that holds it. */
+  readonly file: string;
+}
+
+/** Why a model cannot be loaded or compared. */
+export interface Problem {
+  readonly code: TensimErrorCode;
+  readonly message: string;
+}
+
+/** What a checkpoint is. The fields from `family` on are null, and `layers` is empty, where no model was recognised. */
+export interface Inspection {
+  /** As given by the caller. */
+  readonly file: string;
+  /** The commit, for a file from the Hugging Face Hub; else null. */
+  readonly revision: string | null;
+  /** All files read: the checkpoint, or the index and the shards of a sharded one. */
+  readonly files: readonly string[];
+  /** Hex digest over the bytes of `files`. */
+  readonly sha256: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensors: readonly TensorListing[];
+  /** Elements of the model's tensors; of all tensors, where no model was recognised. */
+  readonly parameters: number;
+  /** `bilinear`, `deep`, … as the README lists them, or `custom`. */
+  readonly family: string | null;
+  /** The model.json that described it. */
+  readonly description: string | null;
+  /** One line each: `bilinear 4 → 6 hidden → 4, residual 0.5 x + 0.5 block(x)`. */
+  readonly layers: readonly string[];
+  /** Positions of an input; 1 for a plain network. */
+  readonly positions: number | null;
+  readonly inputs: number | null;
+  readonly outputs: number | null;
+  readonly degree: number | null;
+  /** What `auto` would compare it by under `gaussian`, if it is affordable: exact methods end at two bilinear blocks or one of attention. */
+  readonly method: 'exact' | 'sampled' | null;
+  /** Empty if the model can be loaded and compared by every measure. */
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * Says what a file holds, and why it cannot be compared if it cannot: a model that is not supported is no error here.
+ * @throws TensimError `FILE_NOT_FOUND`, or `INVALID_FILE` for a file that is no checkpoint or a description that is none.
+ */
+export async function inspect(path: string, options: Omit<LoadOptions, 'label'> = {}): Promise<Inspection> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const source = await findSource(path, options);
+  const checkpoint = await openCheckpoint(source.checkpoint, signal);
+  try {
+    const { recognised, problems } = await judge(checkpoint, source, signal);
+    const tensors = [...checkpoint.tensors.values()];
+    return {
+      file: path,
+      revision: source.revision ?? null,
+      files: checkpoint.files,
+      sha256: await checkpoint.sha256(signal),
+      metadata: { ...checkpoint.metadata },
+      tensors: tensors.map(({ name, dtype, shape, bytes, file }) => ({ name, dtype, shape: [...shape], bytes, file })),
+      ...describe(recognised, checkpoint),
+      problems,
+    };
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+interface Judgement {
+  readonly recognised: Recognised | undefined;
+  readonly problems: readonly Problem[];
+}
+
+/** Everything that loading the model would find wrong. */
+async function judge(checkpoint: Checkpoint, source: Source, signal: AbortSignal | undefined): Promise<Judgement> {
+  const problems: Problem[] = [];
+  let recognised: Recognised | undefined;
+  try {
+    recognised = await understand(checkpoint, source);
+    for await (const _ of readWeights(checkpoint, recognised.blueprint, signal));
+  } catch (error) {
+    if (!(error instanceof TensimError)) throw error;
+    problems.push({ code: error.code, message: error.message });
+  }
+  return { recognised, problems };
+}
+
+function describe(recognised: Recognised | undefined, { tensors }: Checkpoint) {
+  const elements = (names: Iterable<string>) =>
+    [...names].reduce((count, name) => count + sizeOf(tensors.get(name)?.shape ?? [0]), 0);
+  if (recognised === undefined) {
+    const unknown = {
+      family: null,
+      description: null,
+      positions: null,
+      inputs: null,
+      outputs: null,
+      degree: null,
+      method: null,
+    };
+    return { parameters: elements(tensors.keys()), layers: [], ...unknown };
+  }
+  const { blueprint, chain, description } = recognised;
+  return {
+    parameters: elements(usedTensors(blueprint, tensors)),
+    family: blueprint.family,
+    description,
+    positions: blueprint.positions,
+    layers: layersInWords(blueprint, (place) => shapeAt(place, tensors)),
+    ...chain,
+    method: methodFor(blueprint),
+  };
+}
+
+function methodFor({ layers }: Blueprint): 'exact' | 'sampled' {
+  const blocks = layers.filter(({ type }) => type !== 'linear');
+  const attends = blocks.some(({ type }) => type === 'attention');
+  return blocks.length <= (attends ? 1 : 2) ? 'exact' : 'sampled';
+}
+
+type ShapeAt = (place: Place) => readonly number[];
+
+function layersInWords({ layers }: Blueprint, shape: ShapeAt): string[] {
+  return layers.map((layer) => {
+    const biases = partsOf(layer).filter(([role]) => /bias$/i.test(role));
+    const suffix = biases.length === 0 ? '' : `, with ${biases.length === 1 ? 'a bias' : `${biases.length} biases`}`;
+    return `${widths(layer, shape)}${residual(layer)}${suffix}`;
+  });
+}
+
+function widths(layer: LayerOf<Place>, shape: ShapeAt): string {
+  switch (layer.type) {
+    case 'linear': {
+      const [out, takes] = shape(layer.weight);
+      return `linear ${takes} → ${out}`;
+    }
+    case 'bilinear': {
+      const [hidden, takes] = shape(layer.left);
+      return layer.down === undefined
+        ? `bilinear ${takes} → ${hidden}`
+        : `bilinear ${takes} → ${hidden} hidden → ${shape(layer.down)[0]}`;
+    }
+    case 'attention': {
+      const { heads, mask, rotaryBase } = layer;
+      const [joined, takes] = shape(layer.q1);
+      const size = `${takes} → ${heads} × ${joined / heads} → ${shape(layer.o)[0]}`;
+      const sight = mask === 'causal' ? 'causal' : 'no mask';
+      return `attention ${size}, ${sight}, ${rotaryBase === null ? 'no rotary' : `rotary base ${rotaryBase}`}`;
+    }
+  }
+}
+
+function residual(layer: LayerOf<Place>): string {
+  if (layer.type === 'linear' || (layer.alpha === 0 && layer.beta === 1)) return '';
+  return layer.alpha === 0 ? `, times ${layer.beta}` : `, residual ${layer.alpha} x + ${layer.beta} block(x)`;
+}

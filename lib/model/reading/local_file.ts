@@ -1,0 +1,7 @@
+import { isHubAddress } from '../../hub/address.js';
+import { fetchFromHub } from '../../hub/repository.js';
+
+/** Where a file lies on this machine: where its path says, or, for an address on the Hugging Face Hub, in the cache. */
+export async function localFile(path: string, signal?: AbortSignal): Promise<string> {
+  return isHubAddress(path) ? (await fetchFromHub(path, signal)).path : path;
+}

@@ -1,0 +1,96 @@
+import { stat } from 'node:fs/promises';
+import { isAbsolute, resolve } from 'node:path';
+import { glob, isDynamicPattern } from 'tinyglobby';
+import { TensimError } from '../../errors.js';
+import { openCheckpoint } from '../../formats/checkpoint.js';
+import { formatOf, isIndex } from '../../formats/endings.js';
+import { isHubAddress } from '../../hub/address.js';
+import { expandHubAddress } from '../../hub/repository.js';
+import { parseDecimal } from '../../words/names.js';
+import { checkpointsIn, findSource, isFolder, shardsOf } from './source.js';
+
+const natural = new Intl.Collator('en', { numeric: true });
+
+/** Compares names as people order them: `step_9` before `step_10`. */
+export function compareNaturally(a: string, b: string): number {
+  return natural.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
+}
+
+/**
+ * The model files that paths, folders and glob patterns stand for: each once, a sharded checkpoint by its index alone. They
+ * are ordered by the metadata `step` if every file has one, and otherwise, or where steps are equal, by the numbers in
+ * their names.
+ * @throws TensimError `FILE_NOT_FOUND` naming the path, pattern or folder without any model.
+ */
+export async function expandPaths(patterns: readonly string[], signal?: AbortSignal): Promise<string[]> {
+  const found = new Map<string, string>();
+  for (const pattern of patterns) {
+    signal?.throwIfAborted();
+    for (const path of await expand(pattern, signal)) {
+      const place = isHubAddress(path) ? path : resolve(path);
+      if (!found.has(place)) found.set(place, path);
+    }
+  }
+  for (const index of [...found.values()].filter((path) => isIndex(path) && !isHubAddress(path)))
+    for (const shard of await shardsOf(index, signal)) found.delete(shard);
+  const entries: { path: string; step: number | undefined }[] = [];
+  for (const path of found.values()) entries.push({ path, step: await stepOf(path, signal) });
+  const bySteps = entries.every(({ step }) => step !== undefined);
+  entries.sort((a, b) => (bySteps ? (a.step as number) - (b.step as number) : 0) || compareNaturally(a.path, b.path));
+  return entries.map(({ path }) => path);
+}
+
+/** A path that exists is what it says, even if it looks like a pattern. */
+async function expand(pattern: string, signal?: AbortSignal): Promise<string[]> {
+  if (isHubAddress(pattern)) return expandHubAddress(pattern, signal);
+  if (await isFolder(pattern)) return checkpointsIn(pattern, signal);
+  if (await exists(pattern)) return [pattern];
+  if (!isDynamicPattern(pattern)) {
+    throw new TensimError('FILE_NOT_FOUND', 'there is no such file or folder', {
+      file: pattern,
+      hint: 'Give files, folders or quoted patterns such as "runs/*.safetensors" or "runs/*.pt"',
+    });
+  }
+  const matches = await glob(process.platform === 'win32' ? pattern.replaceAll('\\', '/') : pattern, {
+    absolute: isAbsolute(pattern),
+    expandDirectories: false,
+    onlyFiles: false,
+    ...(signal && { signal }),
+  });
+  const paths: string[] = [];
+  for (const match of matches.sort(compareNaturally)) {
+    if (match.endsWith('/')) paths.push(...(await checkpointsIn(match, signal).catch(noneIfEmpty)));
+    else if (formatOf(match) !== undefined || /\.json$/i.test(pattern)) paths.push(match);
+  }
+  if (paths.length > 0) return paths;
+  throw new TensimError('FILE_NOT_FOUND', 'no checkpoint matches this pattern', {
+    file: pattern,
+    hint: matches.length === 0 ? 'Nothing matches it' : `It matches ${matches.length} other files`,
+  });
+}
+
+/** A folder that a pattern matches may hold other things. */
+function noneIfEmpty(error: unknown): [] {
+  if (error instanceof TensimError && error.code === 'FILE_NOT_FOUND') return [];
+  throw error;
+}
+
+/** The training step that a checkpoint's metadata states. A file that cannot be opened has none: loading it will say why. */
+export async function stepOf(path: string, signal?: AbortSignal): Promise<number | undefined> {
+  try {
+    const { checkpoint } = await findSource(path, { signal });
+    const opened = await openCheckpoint(checkpoint, signal);
+    await opened.close();
+    return parseDecimal(Object.hasOwn(opened.metadata, 'step') ? opened.metadata.step : undefined);
+  } catch (error) {
+    if (error instanceof TensimError) return undefined;
+    throw error;
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

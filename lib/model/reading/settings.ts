@@ -1,0 +1,201 @@
+import { TensimError } from '../../errors.js';
+import { quote } from '../../words/counts.js';
+import { parseDecimal } from '../../words/names.js';
+
+/** What the tensors of a checkpoint do not tell: given to `loadModel`, or found in the metadata or in a config.json beside the file. */
+export interface ModelConfig {
+  /** Heads of every attention layer: `n_head`. */
+  readonly heads?: number | undefined;
+  /** Positions of an input: `n_ctx`. */
+  readonly context?: number | undefined;
+  /** Scale of the residual blocks: `attn_scale` (`attention`, additive) or `scale` (`deep` and `transformer`, lerp). */
+  readonly scale?: number | undefined;
+  /** `mask`. */
+  readonly mask?: 'causal' | 'none' | undefined;
+  /** Base of the rotary embedding, null for none: `rotary_base`, a number or "none"; 10 000 if it is nowhere. */
+  readonly rotaryBase?: number | null | undefined;
+  /** Whether blocks add to their input: `residual`; of an `image` model false if it is nowhere. */
+  readonly residual?: boolean | undefined;
+  /** Which MLP block of a language model is meant, from 0: `block`. */
+  readonly block?: number | undefined;
+}
+
+/** The text of a config.json; parsed only when it is asked for something, since most are for other programs. */
+export interface ConfigFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** Field names as checkpoints and config.json spell them. */
+const SPELLED = {
+  heads: 'n_head',
+  context: 'n_ctx',
+  mask: 'mask',
+  rotaryBase: 'rotary_base',
+  residual: 'residual',
+  block: 'block',
+} as const;
+
+/** Where settings may be found beside the checkpoint's own metadata. */
+export interface SettingSources {
+  readonly options?: ModelConfig | undefined;
+  /** A config.json that the caller gave. */
+  readonly given?: ConfigFile | undefined;
+  /** The config.json in the folder of the checkpoint. */
+  readonly beside?: ConfigFile | undefined;
+}
+
+/**
+ * Looks settings up: what the caller gave goes before the checkpoint's metadata, and that before a config.json beside it. All methods
+ * throw a TensimError `INVALID_FILE` (`INVALID_ARGUMENT` for an option) for a value that cannot be, and for one that is missing and
+ * has no default.
+ */
+export class Settings {
+  /** The checkpoint, for messages. */
+  readonly file: string;
+  readonly #metadata: Readonly<Record<string, string>>;
+  readonly #sources: SettingSources;
+  readonly #parsedFiles = new Map<ConfigFile, Readonly<Record<string, unknown>>>();
+
+  constructor(file: string, metadata: Readonly<Record<string, string>>, sources: SettingSources = {}) {
+    this.file = file;
+    this.#metadata = metadata;
+    this.#sources = sources;
+  }
+
+  /** Heads per attention layer. */
+  heads(): number {
+    return this.#required('heads', SPELLED.heads, positiveInteger);
+  }
+
+  /** Positions of an input. */
+  context(): number {
+    return this.#required('context', SPELLED.context, positiveInteger);
+  }
+
+  mask(): 'causal' | 'none' {
+    return this.#required('mask', SPELLED.mask, {
+      parse: (text) => (text === 'causal' || text === 'none' ? text : undefined),
+      kind: '"causal" or "none"',
+    });
+  }
+
+  /** 10 000 unless given, as rotary embeddings have it everywhere. */
+  rotaryBase(): number | null {
+    const none = (text: string) => text === 'none' || text === 'null';
+    const found = this.#find('rotaryBase', SPELLED.rotaryBase, {
+      parse: (text) => (none(text) ? { base: null } : positive(text)),
+      kind: 'a positive number or "none"',
+    });
+    return found === undefined ? 10_000 : found.base;
+  }
+
+  /** The scale of a residual under the name it has in this family; `missing` if it is nowhere. */
+  scale(spelled: 'attn_scale' | 'scale', missing?: number): number {
+    return missing === undefined
+      ? this.#required('scale', spelled, number)
+      : (this.#find('scale', spelled, number) ?? missing);
+  }
+
+  /** Whether blocks add to their input; `missing` if it is nowhere. */
+  residual(missing?: boolean): boolean {
+    return missing === undefined
+      ? this.#required('residual', SPELLED.residual, truth)
+      : (this.#find('residual', SPELLED.residual, truth) ?? missing);
+  }
+
+  /** The number of one block, if one is asked for. */
+  block(): number | undefined {
+    return this.#find('block', SPELLED.block, naturalNumber);
+  }
+
+  /** The activation function of gated blocks, where the file says that there is one. */
+  gate(): string | undefined {
+    const { given, beside } = this.#sources;
+    const anything: Type<{ name: string }> = { parse: (text) => ({ name: text }), kind: 'a name' };
+    const found = this.#inConfig(given, 'gate', anything) ?? this.#inConfig(beside, 'gate', anything);
+    return found === undefined || /^(null|none|false)$/i.test(found.name) ? undefined : found.name;
+  }
+
+  #required<T>(option: keyof ModelConfig, spelled: string, type: Type<T>): T {
+    const found = this.#find(option, spelled, type);
+    if (found !== undefined) return found;
+    throw new TensimError('INVALID_FILE', `does not say "${spelled}", which this model needs`, {
+      file: this.file,
+      hint: `It may stand in the checkpoint's metadata, in a config.json beside it or given as such (--config FILE), or be given as the option config.${option}`,
+    });
+  }
+
+  #find<T>(option: keyof ModelConfig, spelled: string, type: Type<T>): T | undefined {
+    const { options, given, beside } = this.#sources;
+    const chosen = options?.[option];
+    if (chosen !== undefined) {
+      const value = type.parse(String(chosen));
+      if (value !== undefined) return value;
+      throw new TensimError('INVALID_ARGUMENT', `the option config.${option} is ${String(chosen)}, not ${type.kind}`);
+    }
+    return (
+      this.#inConfig(given, spelled, type) ??
+      (Object.hasOwn(this.#metadata, spelled)
+        ? parsed(this.#metadata[spelled], `the metadata "${spelled}"`, type, this.file)
+        : this.#inConfig(beside, spelled, type))
+    );
+  }
+
+  #inConfig<T>(config: ConfigFile | undefined, spelled: string, type: Type<T>): T | undefined {
+    if (config === undefined) return undefined;
+    const values = this.#parsedFiles.get(config) ?? parseObject(config);
+    this.#parsedFiles.set(config, values);
+    return Object.hasOwn(values, spelled)
+      ? parsed(String(values[spelled]), `"${spelled}"`, type, config.path)
+      : undefined;
+  }
+}
+
+function parsed<T>(text: string, what: string, { parse, kind }: Type<T>, file: string): T {
+  const value = parse(text.trim());
+  if (value !== undefined) return value;
+  throw new TensimError('INVALID_FILE', `${what} is ${quote(text)}, not ${kind}`, { file });
+}
+
+/** How a setting is read from text, and what it should be, for messages. */
+interface Type<T> {
+  readonly parse: (text: string) => T | undefined;
+  readonly kind: string;
+}
+
+const number: Type<number> = { parse: parseDecimal, kind: 'a finite number' };
+
+const truth: Type<boolean> = {
+  parse: (text) => (/^(true|1)$/i.test(text) ? true : /^(false|0)$/i.test(text) ? false : undefined),
+  kind: 'true or false',
+};
+
+const naturalNumber: Type<number> = {
+  parse: (text) => (/^\d{1,9}$/.test(text) ? Number(text) : undefined),
+  kind: 'a whole number from 0',
+};
+
+const positiveInteger: Type<number> = {
+  parse: (text) => {
+    const value = parseDecimal(text);
+    return value !== undefined && Number.isSafeInteger(value) && value >= 1 ? value : undefined;
+  },
+  kind: 'a whole number from 1',
+};
+
+function positive(text: string): { base: number } | undefined {
+  const base = parseDecimal(text);
+  return base !== undefined && base > 0 ? { base } : undefined;
+}
+
+function parseObject({ path, text }: ConfigFile): Readonly<Record<string, unknown>> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new TensimError('INVALID_FILE', `is not JSON: ${(error as Error).message}`, { file: path });
+  }
+  if (typeof json === 'object' && json !== null && !Array.isArray(json)) return json as Record<string, unknown>;
+  throw new TensimError('INVALID_FILE', 'must be an object { … }', { file: path });
+}

@@ -1,0 +1,191 @@
+import { readdir, stat } from 'node:fs/promises';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { TensimError } from '../../errors.js';
+import { type Checkpoint, openCheckpoint } from '../../formats/checkpoint.js';
+import { isIndex, preferredCheckpoints } from '../../formats/endings.js';
+import { addressBeside, isHubAddress, parseAddress } from '../../hub/address.js';
+import { fetchFromHub } from '../../hub/repository.js';
+import { count } from '../../words/counts.js';
+import { type Blueprint, checkBlueprint } from '../blueprint.js';
+import type { ChainInfo } from '../chain.js';
+import { recognise, unrecognised } from '../families.js';
+import { applyDescription, claimsToBeDescription, type Description, parseDescription } from './description.js';
+import { type ConfigFile, type ModelConfig, Settings } from './settings.js';
+import { readText } from './text_file.js';
+
+/** Far above any list of layers. */
+const DESCRIPTION_BYTES = 4 * 1024 * 1024;
+/** A config.json is a page of text. */
+const CONFIG_BYTES = 1024 * 1024;
+
+/** What a path given as a model stands for. */
+export interface Source {
+  readonly checkpoint: string;
+  /** The commit it is of, if it is from the Hugging Face Hub. */
+  readonly revision?: string;
+  /** The model.json that the caller gave, as an option or as the path itself. */
+  readonly description?: Description;
+  /** Settings that the caller gave. */
+  readonly config?: ModelConfig;
+  /** The config.json that the caller gave. */
+  readonly configFile?: ConfigFile;
+}
+
+/** What a caller says about how to read a model. */
+export interface ReadingOptions {
+  /** Path of a model.json. */
+  readonly model?: string | undefined;
+  /** Settings, or the path of a config.json, or its text. */
+  readonly config?: ModelConfig | string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A checkpoint understood: its layers, what they map, and the model.json that said so. */
+export interface Recognised {
+  readonly blueprint: Blueprint;
+  readonly chain: ChainInfo;
+  readonly description: string | null;
+}
+
+/**
+ * Finds the checkpoint of a path: a file of any format that is read, the index of a sharded one, a folder with exactly one of these, or a
+ * model.json with `weights`; or the address of one of them on the Hugging Face Hub, from where it is fetched.
+ * @throws TensimError `FILE_NOT_FOUND`, `INVALID_FILE` or `INVALID_ARGUMENT` naming the path.
+ */
+export async function findSource(path: string, options: ReadingOptions = {}): Promise<Source> {
+  const { config } = options;
+  const found = await findCheckpoint(path, options);
+  if (typeof config !== 'string') return config === undefined ? found : { ...found, config };
+  if (/^\s*\{/.test(config)) return { ...found, configFile: { path: 'the given settings', text: config } };
+  return { ...found, configFile: { path: config, text: await readText(config, CONFIG_BYTES) } };
+}
+
+async function findCheckpoint(given: string, options: ReadingOptions): Promise<Source> {
+  if (!isHubAddress(given)) return findLocally(given, options);
+  const { path, revision } = await fetchFromHub(given, options.signal);
+  const source = await findLocally(path, options);
+  const weights = source.checkpoint === path ? undefined : source.description?.weights;
+  if (weights === undefined) return { ...source, revision };
+  // A model.json: its weights are in the same repository, at the same commit.
+  const beside = addressBeside(parseAddress(given), revision, weights);
+  return { ...source, checkpoint: (await fetchFromHub(beside, options.signal)).path, revision };
+}
+
+async function findLocally(path: string, { model, signal }: ReadingOptions): Promise<Source> {
+  const given = model === undefined ? undefined : await readDescription(model);
+  const checkpoint = (await isFolder(path)) ? await onlyCheckpointIn(path, signal) : path;
+  const own = /\.json$/i.test(checkpoint) && !isIndex(checkpoint) ? await readOwnDescription(checkpoint) : undefined;
+  if (own === undefined) return { checkpoint, ...(given && { description: given }) };
+  if (given !== undefined) {
+    throw new TensimError('INVALID_ARGUMENT', `is itself a model.json, and ${model} is given as another`, {
+      file: path,
+      hint: 'Give the checkpoint as the model, or leave out the second description',
+    });
+  }
+  if (own.weights === undefined) {
+    throw new TensimError('INVALID_FILE', 'describes a model but does not say where its "weights" are', {
+      file: path,
+      hint: 'Add "weights" with the path of the checkpoint, or give the checkpoint as the model and this file as its description',
+    });
+  }
+  return {
+    checkpoint: isAbsolute(own.weights) ? own.weights : join(dirname(path), own.weights),
+    description: own,
+  };
+}
+
+/**
+ * What an open checkpoint is, from its header alone. In this order: the description that the caller gave; a family, by the tensor
+ * names; a model.json of ours beside the checkpoint, so that one for other files in the folder never changes how a
+ * known family is read.
+ * @throws TensimError `UNSUPPORTED_LAYER` if none of them knows it, `INVALID_FILE`, `UNSUPPORTED_DTYPE` or `SHAPE_MISMATCH`.
+ */
+export async function understand(checkpoint: Checkpoint, source: Source): Promise<Recognised> {
+  const { description, config, configFile } = source;
+  const { path, tensors, metadata } = checkpoint;
+  const asDescribed = (by: Description): Recognised => {
+    const blueprint = applyDescription(by, tensors, path);
+    return { blueprint, chain: checkBlueprint(blueprint, tensors, path), description: by.file };
+  };
+  if (description !== undefined) return asDescribed(description);
+  const settings = new Settings(path, metadata, {
+    options: config,
+    given: configFile,
+    beside: await configBeside(path),
+  });
+  const blueprint = recognise(tensors, settings);
+  if (blueprint !== undefined) return { blueprint, chain: checkBlueprint(blueprint, tensors, path), description: null };
+  const beside = await readOwnDescription(join(dirname(path), 'model.json'));
+  if (beside !== undefined) return asDescribed(beside);
+  throw unrecognised(tensors, path);
+}
+
+/**
+ * The checkpoints in a folder (not below it), a sharded one by its index and not by its shards: safetensors files, or, where there are none,
+ * those of PyTorch, or else of NumPy.
+ * @throws TensimError `FILE_NOT_FOUND` if there is none; `INVALID_FILE` for an index that is damaged.
+ */
+export async function checkpointsIn(folder: string, signal?: AbortSignal): Promise<string[]> {
+  const names = (await readdir(folder).catch((cause: Error) => {
+    throw new TensimError('FILE_NOT_FOUND', `the folder cannot be read: ${cause.message}`, { file: folder, cause });
+  })) as string[];
+  const found = preferredCheckpoints(names.filter((name) => !name.startsWith('.')));
+  if (found.length === 0) {
+    throw new TensimError('FILE_NOT_FOUND', 'there is no checkpoint in this folder', {
+      file: folder,
+      hint: 'Looked for *.safetensors, *.safetensors.index.json, *.pt, *.pth, *.bin and *.npz; folders inside it are not searched',
+    });
+  }
+  const paths = found.map((name) => join(folder, name));
+  const shards = new Set<string>();
+  for (const index of paths.filter(isIndex)) for (const shard of await shardsOf(index, signal)) shards.add(shard);
+  return paths.filter((path) => !shards.has(resolve(path)));
+}
+
+/** The absolute paths of the shards of an index. */
+export async function shardsOf(index: string, signal?: AbortSignal): Promise<string[]> {
+  const checkpoint = await openCheckpoint(index, signal);
+  await checkpoint.close();
+  return checkpoint.files.slice(1).map((file) => resolve(file));
+}
+
+export async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+async function onlyCheckpointIn(folder: string, signal?: AbortSignal): Promise<string> {
+  const [first, ...others] = await checkpointsIn(folder, signal);
+  if (others.length === 0) return first as string;
+  throw new TensimError('INVALID_ARGUMENT', `this folder holds ${count(others.length + 1)} checkpoints, not one`, {
+    file: folder,
+    hint: 'Give the path of one of them; "tensim matrix" compares all of a folder',
+  });
+}
+
+async function readDescription(file: string): Promise<Description> {
+  return parseDescription(await readText(file, DESCRIPTION_BYTES), file);
+}
+
+/** The config.json in the folder of a checkpoint, if one can be read. */
+async function configBeside(checkpoint: string): Promise<ConfigFile | undefined> {
+  const path = join(dirname(checkpoint), 'config.json');
+  try {
+    return { path, text: await readText(path, CONFIG_BYTES) };
+  } catch (error) {
+    if (error instanceof TensimError) return undefined;
+    throw error;
+  }
+}
+
+/** A description if there is a file and it claims to be one of ours; model.json is a common name. */
+async function readOwnDescription(file: string): Promise<Description | undefined> {
+  const text = await readText(file, DESCRIPTION_BYTES).catch((error: unknown) => {
+    if (error instanceof TensimError) return '';
+    throw error;
+  });
+  return claimsToBeDescription(text) ? parseDescription(text, file) : undefined;
+}

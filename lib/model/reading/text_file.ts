@@ -1,0 +1,22 @@
+import { TensimError } from '../../errors.js';
+import { SourceFile } from '../../formats/source_file.js';
+import { byteCount } from '../../words/counts.js';
+
+/**
+ * The text of a file that should be small.
+ * @throws TensimError `FILE_NOT_FOUND`, or `INVALID_FILE` if it is larger than `limit` bytes or no file.
+ */
+export async function readText(path: string, limit: number): Promise<string> {
+  const file = await SourceFile.open(path);
+  try {
+    if (file.size > limit)
+      throw new TensimError('INVALID_FILE', `has ${byteCount(file.size)}, at most ${byteCount(limit)} are read`, {
+        file: path,
+      });
+    const bytes = Buffer.alloc(file.size);
+    await file.read(bytes, 0);
+    return bytes.toString('utf8').replace(/^\uFEFF/, '');
+  } finally {
+    await file.close();
+  }
+}

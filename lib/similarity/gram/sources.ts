@@ -1,0 +1,168 @@
+import type { ChainMethod, GramRoute } from '../../backend/backend.js';
+import { Pacer } from '../../cooperate.js';
+import { TensimError } from '../../errors.js';
+import { contiguous } from '../../model/contiguous.js';
+import type { Outline } from '../../model/reading/outline.js';
+import { type LawOfInputs, underLaw } from '../law/onehot.js';
+import type { Member } from '../members/members.js';
+import { chainSource, featureSource, type ScaleSettings, type Source } from '../scale/source.js';
+
+/** What is compared: a source per model, and the names of the slices. */
+export interface Sources {
+  readonly names: readonly string[];
+  /** Made when the model is about to be prepared, from its file if it lies in one. */
+  of(member: Member): Promise<Source>;
+}
+
+/**
+ * Makes sure that models can be compared as functions, before anything is computed.
+ * @throws TensimError `UNSUPPORTED_LAYER`; `SHAPE_MISMATCH` if they differ in positions, inputs or outputs, or under `tensor` in degree.
+ */
+export function checkComparable(models: readonly Outline[], measure: 'gaussian' | 'tensor'): void {
+  for (const model of models) checkSupported(model, measure);
+  checkSameSizes(models);
+  const [first, ...others] = models;
+  for (const other of others) {
+    if (measure === 'tensor') requireEqualDegree(first, other);
+  }
+}
+
+/** @throws TensimError `SHAPE_MISMATCH` if models differ in positions, inputs or outputs. */
+export function checkSameSizes([first, ...others]: readonly Outline[]): void {
+  for (const other of others) {
+    requireEqualSize(first, other, 'positions', (model) => model.inputShape[0]);
+    requireEqualSize(first, other, 'inputs', (model) => model.inputShape[1]);
+    requireEqualSize(first, other, 'outputs', (model) => model.outputShape[1]);
+  }
+}
+
+/** The chains of models that `checkComparable` has let through, for one method and route; the slices are the outputs. */
+export function chainSources(
+  [first]: readonly Outline[],
+  method: ChainMethod,
+  law: LawOfInputs,
+  route: GramRoute | undefined,
+  settings: ScaleSettings,
+): Sources {
+  const [positions, inputs] = first.inputShape;
+  const chainOf = underLaw(law);
+  return {
+    names: outputNames(first),
+    async of(member) {
+      const { layers } = await member.load();
+      const pacer = new Pacer();
+      const chain = { ...(await chainOf(layers, pacer)), inputs, positions };
+      return chainSource(chain, { method, route }, settings, pacer);
+    },
+  };
+}
+
+/** What the outputs of a model are called in results. */
+export function outputNames({ outputShape }: Outline): readonly string[] {
+  return Array.from({ length: outputShape[1] }, (_, c) => String(c));
+}
+
+/**
+ * The parameters of models as plain vectors, in the order of the models, or by name where they differ in it; the slices are the tensors.
+ * @throws TensimError `SHAPE_MISMATCH` naming a tensor that another model has not, or has in another shape.
+ */
+export function weightSources([first, ...others]: readonly Outline[], settings: ScaleSettings): Sources {
+  for (const other of others) requireEqualParameters(first, other);
+  const names = [...first.parameters.keys()];
+  const alike = others.every(({ parameters }) => [...parameters.keys()].every((name, i) => name === names[i]));
+  if (!alike) names.sort();
+  return {
+    names,
+    async of(member) {
+      const { parameters } = await member.load();
+      const segments = names.map((name) => contiguous(parameters.get(name)!, name).data);
+      return featureSource(segments, settings, new Pacer());
+    },
+  };
+}
+
+const KINDS = ['linear', 'bilinear', 'attention'];
+
+function checkSupported(model: Outline, measure: 'gaussian' | 'tensor'): void {
+  const unknown = model.layers.find(({ type }) => !KINDS.includes(type));
+  if (unknown !== undefined) {
+    throw new TensimError('UNSUPPORTED_LAYER', `"${model.label}" has a layer of type ${JSON.stringify(unknown.type)}`, {
+      hint: 'Chains of linear layers, bilinear blocks and quadratic attention can be compared',
+    });
+  }
+  if (measure === 'tensor' && blocksOf(model).includes('attention')) {
+    throw new TensimError(
+      'UNSUPPORTED_LAYER',
+      `"${model.label}" has attention, for which the measure "tensor" is not defined`,
+      {
+        hint: 'Use the measure "gaussian"',
+      },
+    );
+  }
+}
+
+function requireEqualDegree(a: Outline, b: Outline): void {
+  const [left, right] = [blocksOf(a).length, blocksOf(b).length];
+  if (left === right) return;
+  throw new TensimError(
+    'SHAPE_MISMATCH',
+    `"${a.label}" has ${left} bilinear ${left === 1 ? 'block' : 'blocks'} and "${b.label}" ${right}: their tensors differ in order`,
+    { hint: 'The measure "gaussian" compares them as functions' },
+  );
+}
+
+/**
+ * What keeps models from being compared block by block: there a bilinear block can stand beside a bilinear block only, and attention beside
+ * attention. Null: nothing.
+ */
+export function unequalKinds(models: readonly Outline[]): TensimError | null {
+  const longest = models.reduce((best, model) => (blocksOf(model).length > blocksOf(best).length ? model : best));
+  const kinds = blocksOf(longest);
+  for (const model of models) {
+    const place = blocksOf(model).findIndex((kind, i) => kind !== kinds[i]);
+    if (place === -1) continue;
+    return new TensimError(
+      'UNSUPPORTED_LAYER',
+      `block ${place + 1} is ${blocksOf(model)[place]} in "${model.label}" and ${kinds[place]} in "${longest.label}"`,
+      { hint: 'The method "sampled" compares networks of any layers' },
+    );
+  }
+  return null;
+}
+
+function requireEqualSize(a: Outline, b: Outline, what: string, size: (model: Outline) => number): void {
+  if (size(a) === size(b)) return;
+  throw new TensimError(
+    'SHAPE_MISMATCH',
+    `"${a.label}" has ${size(a)} ${what}, "${b.label}" has ${size(b)}: they are not functions of the same kind`,
+  );
+}
+
+function requireEqualParameters(a: Outline, b: Outline): void {
+  for (const [name, tensor] of a.parameters) {
+    const other = b.parameters.get(name);
+    if (other === undefined) throw missing(name, a, b);
+    if (tensor.shape.length === other.shape.length && tensor.shape.every((size, i) => size === other.shape[i]))
+      continue;
+    throw new TensimError(
+      'SHAPE_MISMATCH',
+      `the shape is [${tensor.shape.join(', ')}] in "${a.label}" and [${other.shape.join(', ')}] in "${b.label}"`,
+      { tensor: name, hint: WEIGHTS_HINT },
+    );
+  }
+  for (const name of b.parameters.keys()) if (!a.parameters.has(name)) throw missing(name, b, a);
+}
+
+const WEIGHTS_HINT = 'The measure "weights" needs equal architectures; "gaussian" compares functions';
+
+function missing(name: string, present: Outline, absent: Outline): TensimError {
+  return new TensimError('SHAPE_MISMATCH', `it is in "${present.label}" but not in "${absent.label}"`, {
+    tensor: name,
+    hint: WEIGHTS_HINT,
+  });
+}
+
+/** The kinds of the layers of a model that are not linear, in order. */
+export function blocksOf({ layers }: Outline): string[] {
+  return layers.map(({ type }) => type).filter((type) => type !== 'linear');
+}

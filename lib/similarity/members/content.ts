@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto';
+import { Pacer } from '../../cooperate.js';
+import { LAYER_PARTS, mapLayer, partsOf } from '../../layers/layer.js';
+import { contiguous } from '../../model/contiguous.js';
+import type { Layer, Model } from '../../model/model.js';
+import { mantissaOf } from '../../tensor/power.js';
+import type { Tensor } from '../../tensor/tensor.js';
+
+/** Bytes hashed between two chances to yield. */
+const HASH_CHUNK = 1 << 20;
+
+/** A digest of everything a comparison can depend on: the layers with their numbers, and the parameters by name. */
+export async function contentIdentity(model: Model): Promise<string> {
+  const pacer = new Pacer();
+  const hash = createHash('sha256');
+  hash.update(structure(model));
+  for (const [name, tensor] of tensorsOf(model)) {
+    const { data } = contiguous(tensor, name);
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    for (let at = 0; at < bytes.length; at += HASH_CHUNK) {
+      hash.update(bytes.subarray(at, at + HASH_CHUNK));
+      if (pacer.due(HASH_CHUNK)) await pacer.pause();
+    }
+  }
+  return hash.digest('hex');
+}
+
+/** Elements of every tensor that go into a sketch. */
+const SKETCHED = 8;
+
+/**
+ * The same for the same content, and nearly always another for another, at a small part of the cost of a digest: some elements of every tensor,
+ * evenly spread. Powers of two in the weights leave it as it is.
+ */
+export function contentSketch(model: Model): string {
+  const elements: number[] = [];
+  for (const [, { data, shape, strides }] of tensorsOf(model)) {
+    const size = shape.reduce((product, length) => product * length, 1);
+    for (let k = 0; k < SKETCHED; k++)
+      elements.push(mantissaOf(data[offset(Math.floor((k * (size - 1)) / (SKETCHED - 1)), shape, strides)]));
+  }
+  return structure(model, mantissaOf) + Buffer.from(Float64Array.from(elements).buffer).toString('latin1');
+}
+
+/** @param number what becomes of the numbers that layers have beside their tensors. */
+function structure({ layers, parameters, inputShape: [positions] }: Model, number = (x: number) => x): string {
+  const kinds = layers.filter(isKnown).map((layer) => {
+    const kind = mapLayer(layer, ({ data, shape }) => [data.constructor.name, ...shape]);
+    return kind.type === 'linear' ? kind : { ...kind, alpha: number(kind.alpha), beta: number(kind.beta) };
+  });
+  const names = [...parameters].map(([name, { data, shape }]) => [name, data.constructor.name, ...shape]);
+  return JSON.stringify([positions, kinds, names]);
+}
+
+function tensorsOf({ layers, parameters }: Model): [name: string, tensor: Tensor][] {
+  return [...layers.filter(isKnown).flatMap((layer) => partsOf(layer)), ...parameters];
+}
+
+/** Others are refused when the comparison is planned. */
+const isKnown = ({ type }: Layer): boolean => Object.hasOwn(LAYER_PARTS, type);
+
+/** Where the element lies that is the `index`th in row-major order. */
+function offset(index: number, shape: readonly number[], strides: readonly number[] | undefined): number {
+  if (strides === undefined) return index;
+  let at = 0;
+  for (let axis = shape.length - 1, rest = index; axis >= 0; axis--) {
+    at += (rest % shape[axis]) * strides[axis];
+    rest = Math.floor(rest / shape[axis]);
+  }
+  return at;
+}

@@ -1,0 +1,79 @@
+import { TensimError } from '../../errors.js';
+import { labelOf } from '../../model/labels.js';
+import type { Model } from '../../model/model.js';
+import { stepOf } from '../../model/reading/paths.js';
+import { parseDecimal } from '../../words/names.js';
+import type { MatrixSettings } from '../terms/matrix_options.js';
+import type { ModelChoice } from '../terms/types.js';
+import { type Member, type MemberOptions, openMembers } from './members.js';
+
+type ModelOrPath = Model | string;
+
+/** The models that are compared: each other, or rows with columns. */
+export interface Selection {
+  readonly rows: readonly Member[];
+  /** The same array as `rows` where models are compared with each other. */
+  readonly columns: readonly Member[];
+}
+
+/**
+ * Chooses models as `every`, `steps`, `rows` and `columns` say, and opens those in files.
+ * @throws TensimError `INVALID_ARGUMENT` for a choice that is not there or leaves none; as `openMembers`.
+ */
+export async function select(
+  models: readonly ModelOrPath[],
+  { rows, columns, every = 1, steps }: MatrixSettings['choice'],
+  options: MemberOptions,
+): Promise<Selection> {
+  const taken = (await atSteps(models, steps, options.signal)).filter((_, i) => i % every === 0);
+  if (taken.length === 0) {
+    throw new TensimError('INVALID_ARGUMENT', 'none of the models is at one of the steps', {
+      hint: 'The steps are those of the metadata "step", or the last numbers in the labels',
+    });
+  }
+  const list = (choice: readonly ModelChoice[] | undefined) => choice?.map((one) => chosen(models, one)) ?? taken;
+  const [rowModels, columnModels] = [list(rows), list(columns)];
+  const square = rowModels === columnModels;
+  const members = await openMembers(square ? rowModels : [...rowModels, ...columnModels], options);
+  if (square) return { rows: members, columns: members };
+  return { rows: members.slice(0, rowModels.length), columns: members.slice(rowModels.length) };
+}
+
+/** A choice by number or label is one of the list; any other text is a path. */
+function chosen(models: readonly ModelOrPath[], choice: ModelChoice): ModelOrPath {
+  if (typeof choice === 'string') return models.find((model) => labelled(model) === choice) ?? choice;
+  if (typeof choice !== 'number') return choice;
+  const model = models[choice];
+  if (model !== undefined) return model;
+  throw new TensimError('INVALID_ARGUMENT', `there is no model ${choice}`, {
+    hint: `The list has the numbers 0 to ${models.length - 1}`,
+  });
+}
+
+function labelled(model: ModelOrPath): string {
+  return typeof model === 'string' ? labelOf(model) : model.label;
+}
+
+async function atSteps(
+  models: readonly ModelOrPath[],
+  steps: MatrixSettings['choice']['steps'],
+  signal: AbortSignal | undefined,
+): Promise<readonly ModelOrPath[]> {
+  if (steps === undefined) return models;
+  const kept: ModelOrPath[] = [];
+  for (const model of models) {
+    const stated =
+      typeof model === 'string' ? await stepOf(model, signal) : parseDecimal(model.provenance.metadata.step);
+    const step = stated ?? parseDecimal(/\d+(?=\D*$)/.exec(labelled(model))?.[0]);
+    if (step === undefined) {
+      throw new TensimError('INVALID_ARGUMENT', `"${labelled(model)}" does not say which step it is of`, {
+        hint: 'Its metadata has no "step", and its label no number',
+      });
+    }
+    const matches = steps.some((wanted) =>
+      typeof wanted === 'number' ? wanted === step : wanted[0] <= step && step <= wanted[1],
+    );
+    if (matches) kept.push(model);
+  }
+  return kept;
+}

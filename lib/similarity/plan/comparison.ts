@@ -1,0 +1,170 @@
+import type { ChainMethod, GramRoute } from '../../backend/backend.js';
+import { TensimError } from '../../errors.js';
+import { selectBackend } from '../../machines/select.js';
+import type { Outline } from '../../model/reading/outline.js';
+import { type Behaviours, behaviours } from '../behaviour/behavioural.js';
+import type { GramSettings } from '../gram/control.js';
+import { chainSources, outputNames, type Sources, weightSources } from '../gram/sources.js';
+import { digestOfName } from '../law/input_digest.js';
+import { type NamedLaw, whiten } from '../law/law.js';
+import { isOnehot, type LawOfInputs } from '../law/onehot.js';
+import type { Member } from '../members/members.js';
+import type { SampledLaw } from '../sampled/sampled.js';
+import { settingOf } from '../state/setting.js';
+import type { ResolvedSettings, Settings } from '../terms/options.js';
+import type { Measure, ResultInfo, RouteEstimate } from '../terms/types.js';
+import { chainShape, planRoute, type RouteJob } from './gram_route.js';
+import { chooseRoute, type ExactRoute, type Route } from './method.js';
+
+/** A comparison ready to be computed: everything checked; nothing multiplied yet but by the forward pass of `behavioural`. */
+export interface Comparison {
+  readonly sources: Sources;
+  readonly settings: ResolvedSettings & GramSettings;
+  /** What the models do on given inputs, for the measure `behavioural`. */
+  readonly behaviours?: Behaviours;
+  readonly info: ResultInfo;
+  /** How chains are multiplied, where that is what is done. */
+  readonly chains?: { readonly method: ChainMethod; readonly law: LawOfInputs };
+  /** The law to sample from, where that is the method; the sources are then only names. */
+  readonly sampledLaw?: SampledLaw;
+  /** What the inner products depend on beside the two models and the route, as JSON; absent where they are not kept. */
+  readonly setting?: string;
+}
+
+/** What the choice of a route depends on beside the models. */
+export type Extent = Pick<RouteJob, 'pairs' | 'memoryLimit'>;
+
+/**
+ * Checks models, and decides what is compared and how: `gaussian` and `tensor` the chains under the input law, by the
+ * method that fits them; `weights` the parameters and `behavioural` the outputs on given inputs as plain vectors.
+ * @throws TensimError as `checkComparable`, `chooseRoute`, `whiten`, `weightSources`, `behaviours` and `selectBackend` do.
+ */
+export async function planComparison(
+  members: readonly Member[],
+  settings: Settings,
+  extent: Extent = {},
+): Promise<Comparison> {
+  const models = members.map(({ outline }) => outline);
+  if (settings.measure === 'weights') {
+    const resolved = asFeatures(settings, settings.measure);
+    const sources = weightSources(models, settings);
+    const info = resultInfo(resolved, EXACT, null, settings.measure);
+    return { sources, settings: resolved, info, setting: settingOf(info, settings.perOutput, sources.names) };
+  }
+  if (settings.measure === 'behavioural') {
+    const resolved = asFeatures(settings, settings.measure);
+    const found = await behaviours(members, resolved);
+    const info = resultInfo(resolved, EXACT, found, settings.measure);
+    return { sources: found.sources, settings: resolved, info, behaviours: found };
+  }
+  return planFunctions(models, settings, settings.measure, extent);
+}
+
+const EXACT = { method: 'exact', exact: true } as const;
+
+/** Features ignore the measure of a job, and every backend takes them. */
+function asFeatures(settings: Settings, measure: Measure): ResolvedSettings & GramSettings {
+  if (settings.route !== 'auto') throw noChoice(settings.route, `the measure "${measure}" has`);
+  return { ...settings, measure: 'gaussian', backend: selectBackend(settings.backend) };
+}
+
+async function planFunctions(
+  models: readonly Outline[],
+  settings: Settings,
+  measure: 'gaussian' | 'tensor',
+  extent: Extent,
+): Promise<Comparison> {
+  const { method, input, signal } = settings;
+  const route = chooseRoute(models, measure, method, input);
+  if (input === 'tokens')
+    return planSampling(models, settings, { name: input, digest: digestOfName(input)!, law: input });
+  const named = await whiten(input, models[0].inputShape[1], signal);
+  if (route.chain === null) return planSampling(models, settings, named);
+  const { law } = named;
+  const resolved = { ...settings, measure, backend: selectBackend(settings.backend, route.chain) };
+  const plan = planGram(models, route, law, resolved, extent);
+  const info = { ...resultInfo(resolved, route, named, measure), ...plan };
+  const sources = chainSources(models, route.chain, law, plan.route ?? undefined, settings);
+  const setting = settingOf(info, settings.perOutput, sources.names, route.chain, law);
+  return { sources, settings: resolved, info, setting, chains: { method: route.chain, law } };
+}
+
+function planSampling(
+  models: readonly Outline[],
+  settings: Settings,
+  named: Input & { readonly law: SampledLaw },
+): Comparison {
+  if (settings.route !== 'auto') throw noChoice(settings.route, 'the method "sampled" has');
+  const resolved = { ...settings, measure: 'gaussian', backend: selectBackend(settings.backend) } as const;
+  return {
+    sources: { names: outputNames(models[0]), of: () => Promise.reject(new Error('samples are not prepared')) },
+    settings: resolved,
+    info: resultInfo(resolved, { method: 'sampled', exact: false }, named, 'gaussian'),
+    sampledLaw: named.law,
+  };
+}
+
+/** The route to the Gram matrix of models of one block: the cheapest, or the one that was asked for. */
+function planGram(
+  models: readonly Outline[],
+  { chain, method }: ExactRoute,
+  law: LawOfInputs,
+  { route, dtype, threads, backend }: ResolvedSettings,
+  extent: Extent,
+): { route: GramRoute | null; estimates: readonly RouteEstimate[] } {
+  if (chain !== 'one-block') {
+    if (route !== 'auto') throw noChoice(route, `the method "${method}" has for these models`);
+    return { route: null, estimates: [] };
+  }
+  const { routes } = backend;
+  if (route !== 'auto' && !routes.has(route)) {
+    throw new TensimError('BACKEND_UNAVAILABLE', `the backend "${backend.name}" does not know the route "${route}"`, {
+      hint: `It knows ${[...routes].join(' and ')}`,
+    });
+  }
+  const [columns, hasMean] = isOnehot(law)
+    ? [law.onehot, true]
+    : [law.factor?.columns ?? models[0].inputShape[1], law.mean !== undefined];
+  const chains = models.map(({ layers }) => chainShape(layers, columns, hasMean));
+  const available = process.availableMemory();
+  const plan = planRoute({ chains, dtype, memory: available / 2, routes, ...extent }, backend.machine(dtype, threads));
+  if (route === 'auto') return plan;
+  const wanted = plan.estimates.find((estimate) => estimate.route === route);
+  const each = (wanted?.memory ?? 0) / models.length;
+  if (each > available) {
+    const message = `a model takes ${(each / 2 ** 30).toFixed(1)} GiB by the route "${route}", more than there is`;
+    throw new TensimError('MEMORY_LIMIT', message, { hint: 'The route "auto" takes one that fits' });
+  }
+  return { ...plan, route };
+}
+
+function noChoice(route: GramRoute, where: string): TensimError {
+  return new TensimError('INVALID_ARGUMENT', `the route "${route}" was asked for, and ${where} one way only`, {
+    hint: 'Routes are for the measures "gaussian" and "tensor" on models of at most one bilinear block',
+  });
+}
+
+/** An input law, or inputs, as results tell them. */
+type Input = Pick<NamedLaw, 'name' | 'digest'>;
+
+/** How a result was obtained; `input` is null where there are no inputs. */
+function resultInfo(
+  { backend, dtype }: GramSettings,
+  { method, exact }: Pick<Route, 'method' | 'exact'>,
+  input: Input | null,
+  measure: Measure,
+): ResultInfo {
+  return {
+    measure,
+    method,
+    exact,
+    route: null,
+    estimates: [],
+    standardError: null,
+    sampling: null,
+    input: input === null ? null : input.name,
+    ...(input && { inputDigest: input.digest }),
+    dtype,
+    backend: backend.name,
+  };
+}

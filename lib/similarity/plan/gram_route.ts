@@ -1,0 +1,242 @@
+import type { GramRoute } from '../../backend/backend.js';
+import type { Machine } from '../../contraction/cost.js';
+import { TensimError } from '../../errors.js';
+import type { LayerOf } from '../../layers/layer.js';
+import type { ShapeOnly } from '../../model/reading/outline.js';
+import type { DType } from '../../tensor/tensor.js';
+import type { RouteEstimate } from '../terms/types.js';
+
+/** The sizes of a chain of at most one bilinear block, under a law with k columns (MATH.md section 3). */
+export interface ChainShape {
+  /** k, the size of the whitened input. */
+  readonly inputs: number;
+  /** m, the narrowest of the linear layers before the block; null where there are none. */
+  readonly embedding: number | null;
+  /** h; 0 without a block. */
+  readonly hidden: number;
+  readonly outputs: number;
+  /** Whether there is a part of degree one: a residual, biases in the block, a mean, or no block. */
+  readonly linear: boolean;
+}
+
+/** A Gram matrix to be planned. */
+export interface RouteJob {
+  /** One per model, all of the same inputs and outputs. */
+  readonly chains: readonly ChainShape[];
+  /** Inner products to compute, those of models with themselves among them; default all N(N+1)/2. */
+  readonly pairs?: number | undefined;
+  readonly dtype: DType;
+  /** Bytes that prepared models may take together; default: no limit. */
+  readonly memoryLimit?: number | undefined;
+  /** Bytes that can be had where there is no limit: a route that takes more is for when every route does. Default: any number. */
+  readonly memory?: number | undefined;
+  /** Those that the backend knows, `factor` among them; default: all. */
+  readonly routes?: ReadonlySet<GramRoute> | undefined;
+}
+
+export interface RoutePlan {
+  readonly route: GramRoute;
+  /** Every route that applies, the chosen one among them. */
+  readonly estimates: readonly RouteEstimate[];
+}
+
+/** What is known about an executor: its rates. */
+export type RouteMachine = Pick<Machine, 'flopsPerSecond' | 'bytesPerSecond'>;
+
+/** What a model costs once, what a pair costs, and what a model takes in memory. */
+export interface RouteCosts {
+  readonly prepare: Work;
+  readonly pair: Work;
+  readonly memory: number;
+}
+
+export interface Work {
+  readonly flops: number;
+  /** Moved between main memory and the processor; new memory counts `NEW_MEMORY` times. */
+  readonly bytes: number;
+}
+
+/** Shares of the rate of large products that the parts of each route reach, measured with AVX-512 on one thread. */
+const EFFICIENCY: Readonly<Record<GramRoute, { readonly prepare: number; readonly pair: number }>> = {
+  factor: { prepare: 0.3, pair: 0.8 },
+  unfolded: { prepare: 0.3, pair: 0.75 },
+  dense: { prepare: 0.5, pair: 0.6 },
+};
+
+/** What a byte of new memory costs, in bytes that are moved: the system hands it out page by page, and clears it. */
+const NEW_MEMORY = 8;
+/** Models whose factors are multiplied with each other while they are in a cache. */
+const FACTOR_BLOCK = 4;
+/** The same for forms, of which a little at a time is multiplied. */
+const FORM_BLOCK = 96;
+
+/**
+ * What each route is expected to take for a job, and the quickest of them. Where not even two models fit the limit, a route is not
+ * considered; where not all do, models are prepared again for every group that they meet.
+ *
+ *     planRoute({ chains: models.map(…), dtype: 'float64' }, backend.machine('float64'))
+ *
+ * @throws TensimError `MEMORY_LIMIT` where no route fits.
+ */
+export function planRoute(job: RouteJob, machine: RouteMachine): RoutePlan {
+  const { chains, memoryLimit = Number.POSITIVE_INFINITY, memory = Number.POSITIVE_INFINITY, routes } = job;
+  const count = chains.length;
+  const pairs = job.pairs ?? (count * (count + 1)) / 2;
+  const shape = meanShape(chains);
+  const known = routesOf(shape).filter((route) => routes?.has(route) ?? true);
+  const estimates = known.map((route) => {
+    return estimate(route, routeCosts(route, shape, job.dtype), count, pairs, memoryLimit, machine);
+  });
+  const possible = estimates.filter((each) => each.memory <= memoryLimit || (2 * each.memory) / count <= memoryLimit);
+  if (possible.length === 0) {
+    const least = estimates.reduce((best, next) => (next.memory < best.memory ? next : best));
+    throw new TensimError(
+      'MEMORY_LIMIT',
+      `a pair of models takes ${mebibytes((2 * least.memory) / count)} MiB by the route "${least.route}", more than the limit of ${mebibytes(memoryLimit)} MiB`,
+      { hint: 'Raise the limit, or use dtype "float32"' },
+    );
+  }
+  const held = possible.filter((each) => Math.min(each.memory, memoryLimit) <= memory);
+  const best = (held.length > 0 ? held : possible).reduce((quickest, next) =>
+    next.seconds < quickest.seconds ? next : quickest,
+  );
+  return { route: best.route, estimates };
+}
+
+/** The shape of a chain of at most one bilinear block; `columns` is k of the law. */
+export function chainShape(layers: readonly LayerOf<ShapeOnly>[], columns: number, hasMean: boolean): ChainShape {
+  const place = layers.findIndex(({ type }) => type === 'bilinear');
+  const before = place === -1 ? layers : layers.slice(0, place);
+  const last = layers.at(-1)!;
+  const block = layers[place];
+  const widths = before.flatMap((layer) => (layer.type === 'linear' ? [layer.weight.shape[0]] : []));
+  return {
+    inputs: columns,
+    embedding: place === -1 || widths.length === 0 ? null : Math.min(...widths),
+    hidden: block?.type === 'bilinear' ? block.left.shape[0] : 0,
+    outputs: outputsOf(last),
+    linear:
+      block?.type !== 'bilinear' ||
+      block.alpha !== 0 ||
+      hasMean ||
+      block.leftBias !== undefined ||
+      block.rightBias !== undefined ||
+      before.some((layer) => layer.type === 'linear' && layer.bias !== undefined),
+  };
+}
+
+function outputsOf(layer: LayerOf<ShapeOnly>): number {
+  if (layer.type === 'linear') return layer.weight.shape[0];
+  if (layer.type === 'attention') return layer.o.shape[0];
+  return (layer.down ?? layer.left).shape[0];
+}
+
+/** Models differ at most in h and m; a job costs what it would with all of the mean size. */
+function meanShape(chains: readonly ChainShape[]): ChainShape {
+  const mean = (value: (shape: ChainShape) => number) =>
+    chains.reduce((sum, shape) => sum + value(shape), 0) / chains.length;
+  const embedded = chains.some(({ embedding }) => embedding !== null);
+  return {
+    ...chains[0],
+    hidden: mean(({ hidden }) => hidden),
+    embedding: embedded ? mean(({ embedding, inputs }) => embedding ?? inputs) : null,
+    linear: chains.some(({ linear }) => linear),
+  };
+}
+
+/** Unfolding pays only behind an embedding; without units there is nothing to choose. */
+function routesOf({ embedding, hidden }: ChainShape): GramRoute[] {
+  if (hidden === 0) return ['factor'];
+  return embedding === null ? ['factor', 'dense'] : ['factor', 'unfolded', 'dense'];
+}
+
+/** What models of a shape cost by a route. */
+export function routeCosts(route: GramRoute, shape: ChainShape, dtype: DType): RouteCosts {
+  return COSTS[route](shape, dtype);
+}
+
+type CostsOf = (shape: ChainShape, dtype: DType) => RouteCosts;
+
+const itemBytes = (dtype: DType) => (dtype === 'float64' ? 8 : 4);
+const linearSize = ({ linear, outputs, inputs }: ChainShape) => (linear ? outputs * inputs : 0);
+/** L and R through the layers before them. */
+const foldFlops = ({ hidden, embedding, inputs }: ChainShape) =>
+  embedding === null ? 0 : 2 * 2 * hidden * embedding * inputs;
+
+const COSTS: Readonly<Record<GramRoute, CostsOf>> = {
+  factor(shape, dtype) {
+    const { inputs, hidden, outputs } = shape;
+    const size = 2 * 2 * hidden * inputs + linearSize(shape); // packed once as rows and once as columns
+    const memory = size * itemBytes(dtype) + 2 * 8 * hidden * outputs;
+    return {
+      prepare: { flops: foldFlops(shape) + 2 * hidden * inputs, bytes: NEW_MEMORY * memory },
+      pair: { flops: pairFlops(shape, inputs), bytes: (2 * memory) / FACTOR_BLOCK },
+      memory,
+    };
+  },
+
+  unfolded(shape, dtype) {
+    const { inputs, hidden, outputs } = shape;
+    const width = shape.embedding ?? inputs;
+    const size = 2 * (2 * hidden * width + width * inputs) + linearSize(shape);
+    const memory = size * itemBytes(dtype) + 2 * 8 * hidden * outputs;
+    const metric = 2 * width * width * inputs;
+    const through = 2 * 2 * hidden * width * width;
+    return {
+      prepare: { flops: metric + through, bytes: NEW_MEMORY * memory },
+      pair: { flops: metric + through + pairFlops(shape, width), bytes: (2 * memory) / FACTOR_BLOCK },
+      memory,
+    };
+  },
+
+  dense(shape, dtype) {
+    const { inputs, hidden, outputs } = shape;
+    const packed = (inputs * (inputs + 1)) / 2;
+    const size = outputs * packed + linearSize(shape);
+    const memory = size * itemBytes(dtype);
+    return {
+      prepare: { flops: foldFlops(shape) + (2 * outputs + 3) * hidden * packed, bytes: NEW_MEMORY * memory },
+      pair: { flops: 2 * size, bytes: (2 * memory) / FORM_BLOCK },
+      memory,
+    };
+  },
+};
+
+/** Four h×h products over `depth`, their reduction over the outputs, and the part of degree one. */
+function pairFlops(shape: ChainShape, depth: number): number {
+  const { hidden, outputs } = shape;
+  return 2 * (2 * hidden) ** 2 * depth + 2 * hidden * hidden * outputs + 2 * linearSize(shape);
+}
+
+function estimate(
+  route: GramRoute,
+  { prepare, pair, memory }: RouteCosts,
+  count: number,
+  pairs: number,
+  memoryLimit: number,
+  { flopsPerSecond, bytesPerSecond }: RouteMachine,
+): RouteEstimate {
+  const prepared = preparations(count, memory, memoryLimit);
+  const efficiency = EFFICIENCY[route];
+  const effective = (prepared * prepare.flops) / efficiency.prepare + (pairs * pair.flops) / efficiency.pair;
+  const bytes = prepared * prepare.bytes + pairs * pair.bytes;
+  return {
+    route,
+    flops: prepared * prepare.flops + pairs * pair.flops,
+    bytes,
+    seconds: Number((effective / flopsPerSecond + bytes / bytesPerSecond).toPrecision(3)),
+    memory: count * memory,
+  };
+}
+
+/** How often models are prepared in all, when two groups of them fit the limit at a time and every group meets every other. */
+function preparations(count: number, memory: number, memoryLimit: number): number {
+  if (count * memory <= memoryLimit) return count;
+  const group = Math.max(1, Math.floor(memoryLimit / memory / 2));
+  const groups = Math.ceil(count / group);
+  return (count * (groups + 1)) / 2;
+}
+
+function mebibytes(bytes: number): string {
+  return (bytes / 2 ** 20).toFixed(1);
+}

@@ -1,0 +1,230 @@
+import type { BackendName, GramRoute } from '../../backend/backend.js';
+import type { DType } from '../../tensor/tensor.js';
+import type { SampledErrors, SampledSlice, Sampling } from './sampling.js';
+
+/**
+ * MATH.md section 2. Two are baselines: `weights` changes under reparametrisations that leave the function alone, and `behavioural`
+ * sees the given inputs only.
+ */
+export type Measure = 'gaussian' | 'tensor' | 'weights' | 'behavioural';
+
+/**
+ * How inner products are computed. `exact` is exact, for at most two bilinear blocks or one attention block (`tensor`: any number of
+ * bilinear blocks). `closure` treats what comes out of every block as Gaussian (`gaussian` only, MATH.md section 6): exact up to one
+ * block, beyond that an approximation of unknown error. `sampled` estimates from outputs on common random inputs (`gaussian` only, section 8):
+ * any layers, any law, unbiased, with a standard error.
+ */
+export type Method = 'exact' | 'closure' | 'sampled';
+
+/**
+ * What one route to the Gram matrix was expected to take (see `GramRoute`); the cheapest that fits the memory is chosen. Only ratios of
+ * the seconds are meant to be relied on.
+ */
+export interface RouteEstimate {
+  readonly route: GramRoute;
+  /** Floating-point operations, preparation and pairs together. */
+  readonly flops: number;
+  /** Bytes moved between main memory and the processor, and the cost of new memory in such bytes. */
+  readonly bytes: number;
+  readonly seconds: number;
+  /** Bytes of all prepared models together. */
+  readonly memory: number;
+}
+
+/** What every result says about how it was obtained. */
+export interface ResultInfo {
+  readonly measure: Measure;
+  readonly method: Method;
+  readonly exact: boolean;
+  /** How the pairs were multiplied; null where the method has one way only. */
+  readonly route: GramRoute | null;
+  /** What the routes that could be taken were expected to cost; empty where there is no choice. */
+  readonly estimates: readonly RouteEstimate[];
+  /** Standard error of the similarity where it was sampled (of a matrix: the largest of all), else null. */
+  readonly standardError: number | null;
+  /** How it was sampled, if it was. */
+  readonly sampling: Sampling | null;
+  /**
+   * Name of the input law: `standard`, `onehot`, `sigma=2`, `custom` or the name given; of the inputs for `behavioural` (`1797 inputs`
+   * or the name given); null for `weights`.
+   */
+  readonly input: string | null;
+  /**
+   * SHA-256 of the input law by its content (mean and covariance), or of the inputs for `behavioural`: the same for the same numbers, whatever
+   * they are called and however they were given. Absent for `weights`.
+   */
+  readonly inputDigest?: string | undefined;
+  readonly dtype: DType;
+  readonly backend: BackendName;
+}
+
+/** By how much two models, or one output of both, differ. Exactly zero throughout for models of the same numbers. */
+export interface PairDifference {
+  /** ‖a − b‖, of models near each other from the difference itself: right to the rounding of their weights, however small. */
+  readonly distance: number;
+  /**
+   * The smallest distance that could be told from zero: below it, `distance` is rounding. Where the difference itself was multiplied, it shrinks
+   * with the change of the weights; it is larger for one function written in two ways (other orders or scales of the units).
+   */
+  readonly distanceResolution: number;
+  /** 1 − similarity, of models near each other from their difference; in [0, 2], null where one of the two is zero. */
+  readonly dissimilarity: number | null;
+  /** E‖a − b‖² / E‖a‖²: the error of b as a stand-in for a, the reference. Null where a is zero. */
+  readonly fidelityError: number | null;
+  /** ‖a − b‖ / ‖a‖, its square root. */
+  readonly relativeDistance: number | null;
+}
+
+/** Norms beyond the range of numbers: log₂ ‖a‖ and log₂ ‖b‖, −∞ for zero. */
+export interface BeyondRange {
+  readonly log2NormA: number;
+  readonly log2NormB: number;
+}
+
+/** One output (class) of two models compared. `similarity` is null where one of the two slices is zero. */
+export interface SliceSimilarity extends PairDifference, SampledErrors, SampledSlice {
+  /** Output number as text, or the tensor's name for the `weights` measure. */
+  readonly name: string;
+  readonly similarity: number | null;
+  /** Of the similarity, where it was sampled. */
+  readonly standardError?: number;
+  readonly innerProduct: number;
+  readonly normA: number;
+  readonly normB: number;
+  /**
+   * There where a norm or the inner product leaves the range of normal doubles, and is ∞, or less exact or 0: the similarity and other ratios are
+   * right all the same.
+   */
+  readonly beyondRange?: BeyondRange;
+}
+
+/** Two models on given inputs, beside the mean cosine of their outputs, which is the similarity. */
+export interface Behaviour {
+  /** How many inputs. */
+  readonly inputs: number;
+  /** Share of places (positions of all inputs) where both have the same largest output; null for models of one output. */
+  readonly agreement: number | null;
+  /** Linear centred kernel alignment of the outputs, in [0, 1]; null where the outputs of one model do not vary. */
+  readonly cka: number | null;
+}
+
+/** The same for every pair. NaN where it is null above (written as null in JSON). */
+export interface BehaviourMatrix {
+  readonly inputs: number;
+  readonly agreement: Matrix;
+  readonly cka: Matrix;
+}
+
+export interface SimilarityResult extends ResultInfo, PairDifference, SampledErrors {
+  readonly a: string;
+  readonly b: string;
+  /** ⟨a,b⟩ / (‖a‖·‖b‖), in [−1, 1]; exactly 1 for a model with itself. */
+  readonly similarity: number;
+  readonly dissimilarity: number;
+  readonly fidelityError: number;
+  readonly relativeDistance: number;
+  readonly innerProduct: number;
+  /** ‖a‖ = √⟨a,a⟩. */
+  readonly normA: number;
+  readonly normB: number;
+  /**
+   * There where a norm or the inner product leaves the range of normal doubles, and is ∞, or less exact or 0: the similarity and other ratios are
+   * right all the same.
+   */
+  readonly beyondRange?: BeyondRange;
+  readonly perOutput?: readonly SliceSimilarity[];
+  /** For the measure `behavioural`. */
+  readonly behaviour?: Behaviour;
+}
+
+/** Rows of a matrix; row i is a Float64Array. Square ones are symmetric to the bit. */
+export type Matrix = readonly Float64Array[];
+
+/** What there was to do for a matrix, and what was done. Two models that hold the same weights count as one. */
+export interface Work {
+  /** Pairs of different models, and every model with itself. */
+  readonly pairs: number;
+  /** Of these, found in the state file. */
+  readonly reused: number;
+  /** How often a model was prepared: once each, or more where the memory limit did not let all stay. */
+  readonly prepared: number;
+  /** Labels of models that are equal, one list per model. */
+  readonly same: readonly (readonly string[])[];
+  /** What had to be cut off a damaged state file, in bytes. */
+  readonly discarded: number;
+}
+
+/** A difference of two models of a matrix: `to` − `from`, by index. */
+export interface Step {
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface SimilarityMatrix extends ResultInfo {
+  readonly labels: readonly string[];
+  /** How far from the diagonal pairs were compared; null: all. Beyond it is NaN. */
+  readonly window: number | null;
+  /** Inner products. */
+  readonly gram: Matrix;
+  /** There where inner products leave the range of normal doubles, and are ∞, or less exact or 0: log₂ of the norms. Similarities are right all the same. */
+  readonly beyondRange?: { readonly log2Norms: Float64Array };
+  /** Similarities; the diagonal is exactly 1. */
+  readonly cosine: Matrix;
+  /** Standard errors of the similarities, where they were sampled; 0 on the diagonal. */
+  readonly cosineError?: Matrix;
+  readonly perOutput?: {
+    /** Output numbers as text, or tensor names for the `weights` measure. */
+    readonly names: readonly string[];
+    /** One Gram matrix per output. */
+    readonly gram: readonly Matrix[];
+    /** One similarity matrix per output; NaN where a slice is zero (written as null in JSON, empty elsewhere). */
+    readonly cosine: readonly Matrix[];
+    /** Standard errors per output, where it was sampled. */
+    readonly cosineError?: readonly Matrix[];
+  };
+  /** For the measure `behavioural`. */
+  readonly behaviour?: BehaviourMatrix;
+  readonly work: Work;
+  /**
+   * Cosine between two differences of models, `first.to − first.from` and `second.to − second.from`, from the Gram matrix.
+   * @throws TensimError `ZERO_NORM` if one of the differences is zero, or so small that its direction would be rounding.
+   */
+  direction(first: Step, second: Step): number;
+  /**
+   * What a model differs by from a reference, by index, from the Gram matrix: its `fidelityError` is that of the model as a stand-in for the
+   * reference. Models nearer than its `distanceResolution` are told apart by `similarity`. NaN beyond the window.
+   * @throws TensimError `INVALID_ARGUMENT` for an index that is not in the matrix.
+   */
+  difference(reference: number, model: number): PairDifference;
+}
+
+/** Models against others: what `rows`, `columns` and `reference` ask for. */
+export interface CrossSimilarity extends ResultInfo {
+  /** Labels. */
+  readonly rows: readonly string[];
+  readonly columns: readonly string[];
+  /** Inner products, (rows, columns). */
+  readonly gram: Matrix;
+  /** As in a square matrix. */
+  readonly beyondRange?: { readonly log2RowNorms: Float64Array; readonly log2ColumnNorms: Float64Array };
+  /** Similarities, (rows, columns). */
+  readonly cosine: Matrix;
+  /** Standard errors of the similarities, where they were sampled. */
+  readonly cosineError?: Matrix;
+  /** ‖a‖ of every row and of every column. */
+  readonly rowNorms: Float64Array;
+  readonly columnNorms: Float64Array;
+  readonly perOutput?: {
+    readonly names: readonly string[];
+    /** One matrix per output; NaN where a slice is zero. */
+    readonly gram: readonly Matrix[];
+    readonly cosine: readonly Matrix[];
+    readonly cosineError?: readonly Matrix[];
+  };
+  readonly work: Work;
+  /**
+   * What the model of a row differs by from that of a column, which is the reference, from their inner products.
+   * @throws TensimError `INVALID_ARGUMENT` for an index that is not in the matrix.
+   */
+  difference(row: number, column: number): PairDifference;
+}
