@@ -9,12 +9,12 @@
 
 export type { BackendName, GramRoute } from './backend/backend.js';
 export type { Strategy } from './contraction/cost.js';
-export type { CompileOptions, ContractOptions, PlanOptions } from './contraction/options.js';
 export type { EquationInput } from './contraction/parse.js';
 export type { Optimize } from './contraction/path/find.js';
-export type { PathInfo } from './contraction/path_info.js';
 export type { CompiledContraction } from './contraction/running/compile.js';
 export { compileContraction, contract, contractionPath } from './contraction/running/contract.js';
+export type { CompileOptions, ContractOptions, PlanOptions } from './contraction/running/options.js';
+export type { PathInfo } from './contraction/running/path_info.js';
 export { TensimError, type TensimErrorCode, type TensimErrorDetails } from './errors.js';
 export { type EvaluateOptions, evaluate } from './evaluation/evaluate.js';
 export type { ModelInputs } from './evaluation/inputs.js';
@@ -29,7 +29,7 @@ export { createModel, type LayerDefinition, type ModelDefinition } from './model
 export type { AttentionLayer, BilinearLayer, Layer, LinearLayer, Model, Provenance } from './model/model.js';
 export { type Inspection, inspect, type Problem, type TensorListing } from './model/reading/inspect.js';
 export { type LoadOptions, loadModel } from './model/reading/load.js';
-export type { ModelConfig } from './model/reading/settings.js';
+export type { ModelConfig } from './model/settings.js';
 export { type ExplanationReportOptions, writeExplanation } from './report/explain/write.js';
 export { type Report, writeReport } from './report/write.js';
 export { direction } from './similarity/difference/direction.js';

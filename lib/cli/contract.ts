@@ -1,9 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Strategy } from '../contraction/cost.js';
-import type { PlanOptions } from '../contraction/options.js';
 import type { Optimize } from '../contraction/path/find.js';
-import { timeText } from '../contraction/path_text.js';
 import { type Compiled, compileSteps, runnable } from '../contraction/running/compile.js';
+import type { PlanOptions } from '../contraction/running/options.js';
+import { timeText } from '../contraction/running/path_text.js';
 import { bytesText } from '../contraction/slicing.js';
 import { unhurried } from '../cooperate.js';
 import { TensimError } from '../errors.js';

@@ -1,4 +1,8 @@
-import type { Square } from '../identities/arguments.js';
+/** A square matrix, contiguous and row-major. */
+export interface Square {
+  readonly size: number;
+  readonly data: Float64Array;
+}
 
 /**
  * A loop hafnian as backends compute it: its rows, with their repetitions, grouped into pairs of *legs* (2p, 2p + 1), each

@@ -1,16 +1,11 @@
 import { TensimError, type TensimErrorCode } from '../errors.js';
+import type { Square } from '../gaussian/sieve.js';
 import { type Tensor, tensor } from '../tensor/tensor.js';
 
 /** A vector: a list of numbers, a typed array, or a tensor of one axis. */
 export type VectorInput = readonly number[] | Float64Array | Float32Array | Tensor;
 /** A matrix: a list of rows, or a tensor of two axes. */
 export type MatrixInput = readonly (readonly number[] | Float64Array | Float32Array)[] | Tensor;
-
-/** A square matrix, contiguous and row-major. */
-export interface Square {
-  readonly size: number;
-  readonly data: Float64Array;
-}
 
 /** Two entries that ought to be equal may differ by so much of the scale of their rows: rounding, by the type they are given in. */
 const NOISE = { float64: 1e-9, float32: 1e-5 };

@@ -1,4 +1,4 @@
-import { timeText } from '../contraction/path_text.js';
+import { timeText } from '../contraction/running/path_text.js';
 import { bytesText } from '../contraction/slicing.js';
 import { INTERVAL } from '../similarity/sampled/jackknife.js';
 import type { MeasureComparison } from '../similarity/series/measures.js';

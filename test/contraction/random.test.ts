@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { ContractOptions } from '../../lib/contraction/options.js';
 import { contract } from '../../lib/contraction/running/contract.js';
+import type { ContractOptions } from '../../lib/contraction/running/options.js';
 import { dtypeOf } from '../../lib/tensor/tensor.js';
 import { errorInBounds, naiveContraction } from './support/naive.js';
 import { choose, type Random, randomCase, randomFrom } from './support/random_equations.js';

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Pacer } from '../../lib/cooperate.js';
 import { multiplyChain } from '../../lib/fallback/gemm/chain.js';
 import { multiply, multiplyVector } from '../../lib/fallback/gemm/gemm.js';
-import { type MatrixView, matrixOf, rowMajor, transpose } from '../../lib/fallback/gemm/pack.js';
+import { type MatrixView, matrixOf, rowMajor, transpose } from '../../lib/tensor/matrix.js';
 import { type Random, random } from '../support/random.js';
 
 const at = ({ data, rowStride, columnStride }: MatrixView, i: number, j: number) =>

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { checkBlueprint } from '../../lib/model/blueprint.js';
-import { recognise, unrecognised } from '../../lib/model/families.js';
-import { Settings } from '../../lib/model/reading/settings.js';
+import { recognise, unrecognised } from '../../lib/model/families/recognise.js';
+import { Settings } from '../../lib/model/settings.js';
 import { bilinearShapes, deepShapes, listing, type Shapes } from './helpers.js';
 
 const familyOf = (shapes: Shapes, metadata = {}) => recognise(listing(shapes), new Settings('f', metadata));

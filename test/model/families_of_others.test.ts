@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { writeSafetensors } from '../../lib/formats/safetensors/write.js';
-import { recognise, unrecognised } from '../../lib/model/families.js';
+import { recognise, unrecognised } from '../../lib/model/families/recognise.js';
 import { loadModel } from '../../lib/model/reading/load.js';
-import { type SettingSources, Settings } from '../../lib/model/reading/settings.js';
+import { type SettingSources, Settings } from '../../lib/model/settings.js';
 import { similarity } from '../../lib/similarity/similarity.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import { tensim } from '../cli/run.js';

@@ -7,11 +7,11 @@ import { bindEquation, type Equation } from '../equation.js';
 import { foldConstants, type OperandOrPart } from '../fold.js';
 import { checkShape, layoutOf } from '../layout.js';
 import { simplifyOperands } from '../network.js';
-import { type CompileOptions, checkOptions } from '../options.js';
 import { type EquationInput, parseEquation } from '../parse.js';
-import { type PathInfo, pathInfo } from '../path_info.js';
 import type { ContractionPlan } from '../plan.js';
 import { type Prepared, planFor, prepareTree, searchTree } from './engine.js';
+import { type CompileOptions, checkOptions } from './options.js';
+import { type PathInfo, pathInfo } from './path_info.js';
 
 /** A contraction planned once and run as often as wanted. */
 export interface CompiledContraction {

@@ -2,11 +2,11 @@ import { unhurried } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { type DType, dtypeOf, type ScaledTensor, type Tensor } from '../../tensor/tensor.js';
 import { layoutOf } from '../layout.js';
-import type { CompileOptions, ContractOptions, PlanOptions } from '../options.js';
 import type { EquationInput } from '../parse.js';
-import type { PathInfo } from '../path_info.js';
 import { type CompiledContraction, compileSteps, runnable } from './compile.js';
 import { finish } from './engine.js';
+import type { CompileOptions, ContractOptions, PlanOptions } from './options.js';
+import type { PathInfo } from './path_info.js';
 
 /**
  * Contracts tensors by an equation in the notation of numpy's einsum, in a good order.

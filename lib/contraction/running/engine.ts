@@ -4,12 +4,12 @@ import type { Equation } from '../equation.js';
 import { contiguousLayout } from '../layout.js';
 import { lowerPlan } from '../lower.js';
 import { type SimplifiedNetwork, simplifyOperands } from '../network.js';
-import type { PlanOptions } from '../options.js';
 import { findTree } from '../path/find.js';
 import type { ContractionPlan, OperandLayout } from '../plan.js';
 import { type Chunks, type Execution, estimate } from '../schedule.js';
 import { chooseSlices } from '../slicing.js';
 import { scheduleTree, type Tree } from '../tree.js';
+import type { PlanOptions } from './options.js';
 
 /** An equation with everything decided but the layout of its operands. */
 export interface Prepared {

@@ -1,10 +1,9 @@
 import type { Pacer } from '../../cooperate.js';
-import { type MatrixView, rowMajor, transpose } from '../gemm/pack.js';
+import { copyRows, type MatrixView, rowMajor, transpose } from '../../tensor/matrix.js';
 import { visible } from './attention_form.js';
 import { type AttentionStep, ITEMS, positionOf, projectedCovariance, setHead, V } from './attention_step.js';
 import { Chains, type Item } from './chains.js';
 import { blockAt, type Covariance, type Term, times } from './covariance.js';
-import { copyRows } from './fold.js';
 import { PARTS } from './rotary.js';
 import { emptySystem, setBlock } from './vector_system.js';
 

@@ -1,8 +1,8 @@
 import type { Pacer } from '../../cooperate.js';
 import type { AttentionLayer, LinearLayer } from '../../model/model.js';
+import { copyRows, identity, type MatrixView, matrixOf, rowMajor, vectorOf } from '../../tensor/matrix.js';
 import { multiplyVector } from '../gemm/gemm.js';
-import { type MatrixView, matrixOf, rowMajor, vectorOf } from '../gemm/pack.js';
-import { copyRows, identity, scaledProduct, throughLayers, weightsLastFirst } from './fold.js';
+import { scaledProduct, throughLayers, weightsLastFirst } from './fold.js';
 import { PARTS, Rotary } from './rotary.js';
 
 /**

@@ -1,7 +1,7 @@
 import type { Pacer } from '../../cooperate.js';
 import type { AttentionLayer, LinearLayer } from '../../model/model.js';
+import { type MatrixView, rowMajor, transpose } from '../../tensor/matrix.js';
 import { multiply, multiplyVector } from '../gemm/gemm.js';
-import { type MatrixView, rowMajor, transpose } from '../gemm/pack.js';
 import { type AttentionForm, attentionForm, projectedMean, visible } from './attention_form.js';
 import { Chains, type Item } from './chains.js';
 import { at, blockAt, type Covariance, type PerPosition, times } from './covariance.js';

@@ -1,7 +1,7 @@
 import type { Pacer } from '../../cooperate.js';
 import type { BilinearLayer, LinearLayer } from '../../model/model.js';
-import { type MatrixView, matrixOf, rowMajor, vectorOf } from '../gemm/pack.js';
-import { copyRows, foldAfter, throughLayers, weightsLastFirst } from './fold.js';
+import { copyRows, type MatrixView, matrixOf, rowMajor, vectorOf } from '../../tensor/matrix.js';
+import { foldAfter, throughLayers, weightsLastFirst } from './fold.js';
 
 /** A bilinear block with its residual and the linear layers after it folded in: x ↦ S x + D((L x + l) ⊙ (R x + r)) + c. */
 export interface BilinearForm {

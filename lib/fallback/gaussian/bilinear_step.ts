@@ -1,7 +1,7 @@
 import type { Pacer } from '../../cooperate.js';
 import type { BilinearLayer, LinearLayer } from '../../model/model.js';
+import { type MatrixView, rowMajor, transpose } from '../../tensor/matrix.js';
 import { multiplyVector } from '../gemm/gemm.js';
-import { type MatrixView, rowMajor, transpose } from '../gemm/pack.js';
 import { type BilinearForm, bilinearForm } from './bilinear_form.js';
 import { at, blockAt, type Covariance, type PerPosition, type Term, times } from './covariance.js';
 

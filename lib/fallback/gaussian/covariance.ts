@@ -1,7 +1,6 @@
 import type { Pacer } from '../../cooperate.js';
+import { copyRows, type MatrixView, rowMajor, transpose } from '../../tensor/matrix.js';
 import { multiply } from '../gemm/gemm.js';
-import { type MatrixView, rowMajor, transpose } from '../gemm/pack.js';
-import { copyRows } from './fold.js';
 
 /**
  * Cov(x_s, x'_t) of every two positions: block s·positions + t has the shape (rows, columns), row-major; null is zero. Equal blocks

@@ -1,6 +1,6 @@
 import type { Pacer } from '../../cooperate.js';
+import { rowMajor } from '../../tensor/matrix.js';
 import { multiply } from '../gemm/gemm.js';
-import { rowMajor } from '../gemm/pack.js';
 
 /** k(k+1)/2 */
 export function denseFormSize(inputs: number): number {

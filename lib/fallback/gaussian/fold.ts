@@ -1,9 +1,9 @@
 import type { ChainSource } from '../../backend/backend.js';
 import type { Pacer } from '../../cooperate.js';
 import type { BilinearLayer, LinearLayer } from '../../model/model.js';
+import { copyRows, identity, type MatrixView, matrixOf, rowMajor, vectorOf } from '../../tensor/matrix.js';
 import { multiplyChain } from '../gemm/chain.js';
 import { multiplyVector } from '../gemm/gemm.js';
-import { type MatrixView, matrixOf, rowMajor, vectorOf } from '../gemm/pack.js';
 
 /* What every method does with linear layers and the input law: multiply them into their neighbours. */
 
@@ -69,29 +69,6 @@ export async function scaledProduct(
   const data = new Float64Array(product.rows * product.columns);
   await copyRows(product, factor, data, 0, product.columns, pacer);
   return rowMajor(data, product.rows, product.columns);
-}
-
-/** Writes factor · row i of a matrix from `target[at + i·stride]` on. */
-export async function copyRows(
-  view: MatrixView,
-  factor: number,
-  target: Float64Array,
-  at: number,
-  stride: number,
-  pacer: Pacer,
-): Promise<void> {
-  for (let i = 0; i < view.rows; i++) {
-    let from = i * view.rowStride;
-    const start = at + i * stride;
-    for (let j = 0; j < view.columns; j++, from += view.columnStride) target[start + j] = factor * view.data[from];
-    if (pacer.due(view.columns)) await pacer.pause();
-  }
-}
-
-export function identity(size: number): MatrixView {
-  const data = new Float64Array(size * size);
-  for (let i = 0; i < size; i++) data[i * size + i] = 1;
-  return rowMajor(data, size, size);
 }
 
 export function unlessZero(data: Float64Array): Float64Array | null {

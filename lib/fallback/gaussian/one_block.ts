@@ -2,10 +2,9 @@ import type { ChainSource } from '../../backend/backend.js';
 import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { BilinearLayer, LinearLayer } from '../../model/model.js';
+import { copyRows, type MatrixView, matrixOf, rowMajor, transpose, vectorOf } from '../../tensor/matrix.js';
 import { multiply, multiplyVector } from '../gemm/gemm.js';
-import { type MatrixView, matrixOf, rowMajor, transpose, vectorOf } from '../gemm/pack.js';
 import {
-  copyRows,
   foldAfter,
   meanOf,
   scaledProduct,

@@ -1,6 +1,6 @@
 import type { Pacer } from '../../cooperate.js';
+import { type MatrixView, rowMajor } from '../../tensor/matrix.js';
 import { exponentOf } from '../../tensor/power.js';
-import { type MatrixView, rowMajor } from '../gemm/pack.js';
 
 /** Rows whose rest is this much shorter than the longest row lie in the span of the others, but for rounding. */
 const NEGLIGIBLE = 1e-13;

@@ -1,11 +1,11 @@
 import type { ChainSource } from '../../backend/backend.js';
 import type { Pacer } from '../../cooperate.js';
 import type { BilinearLayer, LinearLayer } from '../../model/model.js';
+import { copyRows, type MatrixView, rowMajor, transpose } from '../../tensor/matrix.js';
 import { multiply, multiplyVector } from '../gemm/gemm.js';
-import { type MatrixView, rowMajor, transpose } from '../gemm/pack.js';
 import { bilinearForm } from './bilinear_form.js';
 import { times } from './covariance.js';
-import { copyRows, meanOf, throughInputs, throughLayers, weightsLastFirst } from './fold.js';
+import { meanOf, throughInputs, throughLayers, weightsLastFirst } from './fold.js';
 import { rowSpace } from './orthonormal.js';
 
 /**

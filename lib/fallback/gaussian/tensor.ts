@@ -1,10 +1,10 @@
 import type { ChainSource } from '../../backend/backend.js';
 import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
-import { type MatrixView, rowMajor, transpose } from '../gemm/pack.js';
+import { copyRows, type MatrixView, rowMajor, transpose } from '../../tensor/matrix.js';
 import { type BilinearForm, bilinearForm } from './bilinear_form.js';
 import { addDiagonal, times } from './covariance.js';
-import { copyRows, meanOf, throughInputs, throughLayers, weightsLastFirst } from './fold.js';
+import { meanOf, throughInputs, throughLayers, weightsLastFirst } from './fold.js';
 import { requireBilinear, stagesOf } from './stages.js';
 
 /** A chain of padded layers for the recursion of MATH.md section 7, x̃ = (1, x), the input law its first layer. */

@@ -1,8 +1,8 @@
 import type { ChainSource } from '../../backend/backend.js';
 import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
+import { type MatrixView, rowMajor } from '../../tensor/matrix.js';
 import { multiplyVector } from '../gemm/gemm.js';
-import { type MatrixView, rowMajor } from '../gemm/pack.js';
 import { bilinearForm } from './bilinear_form.js';
 import { times } from './covariance.js';
 import { firstQuadratics, rowLength } from './quadratics.js';

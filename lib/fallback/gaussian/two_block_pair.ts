@@ -1,6 +1,6 @@
 import type { Pacer } from '../../cooperate.js';
+import { type MatrixView, rowMajor, transpose } from '../../tensor/matrix.js';
 import { multiply } from '../gemm/gemm.js';
-import { type MatrixView, rowMajor, transpose } from '../gemm/pack.js';
 import { addDiagonal, times } from './covariance.js';
 import type { PreparedTwoBlock } from './two_block.js';
 

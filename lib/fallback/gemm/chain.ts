@@ -1,6 +1,6 @@
 import type { Pacer } from '../../cooperate.js';
+import { type MatrixView, rowMajor } from '../../tensor/matrix.js';
 import { multiply } from './gemm.js';
-import { type MatrixView, rowMajor } from './pack.js';
 
 /**
  * The product of a chain of matrices, first times second times …, in the order that needs the fewest multiply-adds

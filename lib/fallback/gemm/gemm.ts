@@ -1,6 +1,7 @@
 import type { Pacer } from '../../cooperate.js';
+import { type MatrixView, transpose } from '../../tensor/matrix.js';
 import { microKernel, TILE } from './kernel.js';
-import { type MatrixView, packPanel, panelCount, transpose } from './pack.js';
+import { packPanel, panelCount } from './pack.js';
 
 /** Depth of a block: a panel of 4 × 512 doubles takes 16 KiB, a third of a first-level cache. */
 const DEPTH_BLOCK = 512;

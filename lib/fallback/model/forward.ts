@@ -3,9 +3,9 @@ import { Pacer, throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { partsOf } from '../../layers/layer.js';
 import type { AttentionLayer, BilinearLayer, Layer, LinearLayer } from '../../model/model.js';
+import { matrixOf, rowMajor, transpose, vectorOf } from '../../tensor/matrix.js';
 import type { DType, TensorData } from '../../tensor/tensor.js';
 import { multiply } from '../gemm/gemm.js';
-import { matrixOf, rowMajor, transpose, vectorOf } from '../gemm/pack.js';
 import { attend } from './attention.js';
 import { addBias, addResidual, type Rows } from './rows.js';
 

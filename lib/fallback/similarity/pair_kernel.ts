@@ -1,6 +1,7 @@
 import type { Pacer } from '../../cooperate.js';
+import { rowMajor } from '../../tensor/matrix.js';
 import { microKernel, TILE } from '../gemm/kernel.js';
-import { packPanel, panelCount, rowMajor } from '../gemm/pack.js';
+import { packPanel, panelCount } from '../gemm/pack.js';
 
 /**
  * The quadratic part of a model, packed for the pair kernel. h hidden units stand in ⌈h/2⌉ panels of two units each:

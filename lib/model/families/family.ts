@@ -1,6 +1,6 @@
 import type { AttentionOf, LinearOf } from '../../layers/layer.js';
 import type { Blueprint, Place, Tensors } from '../blueprint.js';
-import type { Settings } from '../reading/settings.js';
+import type { Settings } from '../settings.js';
 
 /** A kind of model that is recognised by the names of its tensors. */
 export interface Family {

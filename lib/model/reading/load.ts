@@ -6,7 +6,7 @@ import { assembleModel } from '../create.js';
 import { checkFiniteInTurns } from '../finite.js';
 import { labelOf } from '../labels.js';
 import type { Model } from '../model.js';
-import type { ModelConfig } from './settings.js';
+import type { ModelConfig } from '../settings.js';
 import { findSource, understand } from './source.js';
 
 /** How a model is read from a file. */

@@ -8,9 +8,9 @@ import { fetchFromHub } from '../../hub/repository.js';
 import { count } from '../../words/counts.js';
 import { type Blueprint, checkBlueprint } from '../blueprint.js';
 import type { ChainInfo } from '../chain.js';
-import { recognise, unrecognised } from '../families.js';
+import { recognise, unrecognised } from '../families/recognise.js';
+import { type ConfigFile, type ModelConfig, Settings } from '../settings.js';
 import { applyDescription, claimsToBeDescription, type Description, parseDescription } from './description.js';
-import { type ConfigFile, type ModelConfig, Settings } from './settings.js';
 import { readText } from './text_file.js';
 
 /** Far above any list of layers. */

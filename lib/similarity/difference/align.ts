@@ -1,5 +1,5 @@
-import { identity } from '../../fallback/gaussian/fold.js';
 import type { Layer, LinearLayer } from '../../model/model.js';
+import { identity } from '../../tensor/matrix.js';
 
 /** Two layers of one kind at the same place of two chains, with the widths of the streams before and after them: the larger of both. */
 export interface LayerPair {

@@ -1,7 +1,6 @@
 import type { Pacer } from '../../cooperate.js';
-import { identity } from '../../fallback/gaussian/fold.js';
-import { rowMajor } from '../../fallback/gemm/pack.js';
 import type { AttentionLayer, BilinearLayer, Layer } from '../../model/model.js';
+import { identity, rowMajor } from '../../tensor/matrix.js';
 import { type FunctionOf, type LinearChange, type Place, stacked } from './linear.js';
 import { assemble, changeOf, type Piece, scaledChange, viewOf } from './weights.js';
 

@@ -1,7 +1,7 @@
 import type { Pacer } from '../../cooperate.js';
-import { identity } from '../../fallback/gaussian/fold.js';
 import { partsOf } from '../../layers/layer.js';
 import type { Layer, LinearLayer } from '../../model/model.js';
+import { identity } from '../../tensor/matrix.js';
 import { alignLayers, inputsOf, type LayerPair, outputsOf } from './align.js';
 import { blockChanges, differenceBlock } from './block.js';
 import { differenceLinear, linearChanges, type Place, type Stream } from './linear.js';

@@ -1,6 +1,6 @@
 import type { Pacer } from '../../cooperate.js';
-import { matrixOf } from '../../fallback/gemm/pack.js';
 import type { BilinearLayer } from '../../model/model.js';
+import { matrixOf } from '../../tensor/matrix.js';
 import type { Tensor } from '../../tensor/tensor.js';
 
 /**

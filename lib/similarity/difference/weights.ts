@@ -1,6 +1,5 @@
 import type { Pacer } from '../../cooperate.js';
-import { copyRows } from '../../fallback/gaussian/fold.js';
-import { type MatrixView, matrixOf, rowMajor } from '../../fallback/gemm/pack.js';
+import { copyRows, type MatrixView, matrixOf, rowMajor } from '../../tensor/matrix.js';
 import type { Tensor } from '../../tensor/tensor.js';
 
 /** A matrix of `f`, the same of `g`, and f − g in double precision, (rows, columns) padded with zeros; null where it is zero throughout. */

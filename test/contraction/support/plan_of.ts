@@ -1,10 +1,10 @@
 import { bindEquation } from '../../../lib/contraction/equation.js';
 import { layoutOf } from '../../../lib/contraction/layout.js';
 import { simplifyOperands } from '../../../lib/contraction/network.js';
-import type { PlanOptions } from '../../../lib/contraction/options.js';
 import { type EquationInput, parseEquation } from '../../../lib/contraction/parse.js';
 import type { ContractionPlan } from '../../../lib/contraction/plan.js';
 import { finish, planFor, prepareTree, searchTree } from '../../../lib/contraction/running/engine.js';
+import type { PlanOptions } from '../../../lib/contraction/running/options.js';
 import { MACHINE } from '../../../lib/fallback/contraction/machine.js';
 import type { Tensor } from '../../../lib/tensor/tensor.js';
 

@@ -1,5 +1,5 @@
+import { bytesText } from '../slicing.js';
 import type { PathInfo, PathStep } from './path_info.js';
-import { bytesText } from './slicing.js';
 
 /**
  * The table of a path:

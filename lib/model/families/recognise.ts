@@ -1,17 +1,17 @@
-import { TensimError } from '../errors.js';
-import { quoted } from '../words/names.js';
-import type { Blueprint, Tensors } from './blueprint.js';
-import { attention } from './families/attention.js';
-import { bilinear } from './families/bilinear.js';
-import { deep } from './families/deep.js';
-import type { Family, Match } from './families/family.js';
-import { image } from './families/image.js';
-import { languageModel } from './families/language_model.js';
-import { sides } from './families/sides.js';
-import { tellingSign } from './families/signs.js';
-import { stack } from './families/stack.js';
-import { transformer } from './families/transformer.js';
-import type { Settings } from './reading/settings.js';
+import { TensimError } from '../../errors.js';
+import { quoted } from '../../words/names.js';
+import type { Blueprint, Tensors } from '../blueprint.js';
+import type { Settings } from '../settings.js';
+import { attention } from './attention.js';
+import { bilinear } from './bilinear.js';
+import { deep } from './deep.js';
+import type { Family, Match } from './family.js';
+import { image } from './image.js';
+import { languageModel } from './language_model.js';
+import { sides } from './sides.js';
+import { tellingSign } from './signs.js';
+import { stack } from './stack.js';
+import { transformer } from './transformer.js';
 
 const FAMILIES: readonly Family[] = [bilinear, deep, transformer, attention, image, sides, stack, languageModel];
 

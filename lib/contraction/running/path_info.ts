@@ -1,12 +1,12 @@
-import type { DType } from '../tensor/tensor.js';
-import type { Machine } from './cost.js';
-import type { Equation } from './equation.js';
-import { sizeOfLabels } from './network.js';
-import { pathOfTree } from './path/explicit.js';
+import type { DType } from '../../tensor/tensor.js';
+import type { Machine } from '../cost.js';
+import type { Equation } from '../equation.js';
+import { sizeOfLabels } from '../network.js';
+import { pathOfTree } from '../path/explicit.js';
+import { type ContractionPlan, type Kernel, loopSize, type PlanStep, type Slice } from '../plan.js';
+import { joinsOf } from '../tree.js';
+import type { Prepared } from './engine.js';
 import { pathText } from './path_text.js';
-import { type ContractionPlan, type Kernel, loopSize, type PlanStep, type Slice } from './plan.js';
-import type { Prepared } from './running/engine.js';
-import { joinsOf } from './tree.js';
 
 /** What a contraction will do, as plain data; `String(info)` is a table for people. */
 export interface PathInfo {

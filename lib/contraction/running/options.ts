@@ -1,8 +1,8 @@
-import type { BackendName, Control } from '../backend/backend.js';
-import { TensimError } from '../errors.js';
-import type { DType, Tensor } from '../tensor/tensor.js';
-import type { Strategy } from './cost.js';
-import type { Optimize } from './path/find.js';
+import type { BackendName, Control } from '../../backend/backend.js';
+import { TensimError } from '../../errors.js';
+import type { DType, Tensor } from '../../tensor/tensor.js';
+import type { Strategy } from '../cost.js';
+import type { Optimize } from '../path/find.js';
 
 /** How a contraction is planned. */
 export interface PlanOptions {
