@@ -64,7 +64,7 @@ function inspectText(inspection: Inspection): string {
       : [
           [
             'maps',
-            `${positions === 1 ? '' : `${positions} positions of `}${inputs} inputs to ${outputs} outputs, degree ${degree}`,
+            `${positions === 1 ? '' : `${positions} positions of `}${inputs} inputs to ${outputs} outputs, ${degree === null ? 'no polynomial' : `degree ${degree}`}`,
           ],
           ['compared', method === 'exact' ? 'exactly' : 'by sampling, or by the closure'],
         ]),

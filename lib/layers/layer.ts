@@ -1,70 +1,19 @@
-/**
- * A layer whose parts are anything: tensors in a `Model`, shapes while a chain is checked, places in a checkpoint while it is
- * being recognised. The three stages of reading a model share this one form, so that a part is never known by two names.
- */
-export type LinearOf<T> = { readonly type: 'linear'; readonly weight: T; readonly bias?: T };
+import type { Tensor } from '../tensor/tensor.js';
+import type { BilinearOf } from './bilinear.js';
+import type { Typed } from './kind.js';
+import type { LinearOf } from './linear.js';
+import { NO_RESIDUAL, RESIDUAL_FIELDS, type Residual } from './residual.js';
+import { kindOf } from './table.js';
+import type { LayerOf } from './types.js';
 
-/** x ↦ α x + β (D((L x + l) ⊙ (R x + r)) + c), MATH.md section 1. */
-export type BilinearOf<T> = {
-  readonly type: 'bilinear';
-  readonly left: T;
-  readonly right: T;
-  readonly down?: T;
-  readonly leftBias?: T;
-  readonly rightBias?: T;
-  readonly downBias?: T;
-  readonly alpha: number;
-  readonly beta: number;
-};
-
-/** Quadratic attention, MATH.md section 1; shapes and the meaning of the numbers as in `AttentionLayer`. */
-export type AttentionOf<T> = {
-  readonly type: 'attention';
-  readonly heads: number;
-  readonly q1: T;
-  readonly k1: T;
-  readonly q2: T;
-  readonly k2: T;
-  readonly v: T;
-  readonly o: T;
-  readonly q1Bias?: T;
-  readonly k1Bias?: T;
-  readonly q2Bias?: T;
-  readonly k2Bias?: T;
-  readonly vBias?: T;
-  readonly oBias?: T;
-  readonly mask: 'causal' | 'none';
-  readonly rotaryBase: number | null;
-  readonly alpha: number;
-  readonly beta: number;
-};
-
-export type LayerOf<T> = LinearOf<T> | BilinearOf<T> | AttentionOf<T>;
-
-/**
- * The parts of each layer, in the order in which they are listed everywhere, and its fields that are no parts; `required` parts
- * are never absent.
- */
-export const LAYER_PARTS = {
-  linear: { required: ['weight'], optional: ['bias'], fields: [] },
-  bilinear: {
-    required: ['left', 'right'],
-    optional: ['down', 'leftBias', 'rightBias', 'downBias'],
-    fields: ['alpha', 'beta'],
-  },
-  attention: {
-    required: ['q1', 'k1', 'q2', 'k2', 'v', 'o'],
-    optional: ['q1Bias', 'k1Bias', 'q2Bias', 'k2Bias', 'vBias', 'oBias'],
-    fields: ['heads', 'mask', 'rotaryBase', 'alpha', 'beta'],
-  },
-} as const;
-
-/** What a layer multiplies the degree of a chain by (MATH.md section 1). */
-export const LAYER_DEGREE = { linear: 1, bilinear: 2, attention: 5 } as const;
+export type { AttentionOf } from './attention.js';
+export type { BilinearOf } from './bilinear.js';
+export type { LinearOf } from './linear.js';
+export type { LayerOf, LayerTypes } from './types.js';
 
 /** The parts that a layer has, each with its role: `['weight', …]`, `['left', …]`. */
 export function partsOf<T>(layer: LayerOf<T>): [role: string, part: T][] {
-  const { required, optional } = LAYER_PARTS[layer.type];
+  const { required, optional } = kindOf(layer).parts;
   const parts = layer as unknown as Readonly<Record<string, T | undefined>>;
   return [...required, ...optional].flatMap((role): [string, T][] => {
     const part = parts[role];
@@ -76,6 +25,55 @@ export function partsOf<T>(layer: LayerOf<T>): [role: string, part: T][] {
 export function mapLayer<T, U>(layer: LayerOf<T>, replace: (part: T, role: string) => U): LayerOf<U> {
   const parts = Object.fromEntries(partsOf(layer).map(([role, part]) => [role, replace(part, role)]));
   const values = layer as unknown as Readonly<Record<string, unknown>>;
-  const fields = LAYER_PARTS[layer.type].fields.map((field) => [field, values[field]]);
+  const fields = kindOf(layer).parts.fields.map((field) => [field, values[field]]);
   return { type: layer.type, ...Object.fromEntries(fields), ...parts } as LayerOf<U>;
+}
+
+/** Whether kinds of this name can have a residual. */
+export function canHaveResidual(layer: Typed): boolean {
+  return RESIDUAL_FIELDS.every((field) => kindOf(layer).parts.fields.includes(field));
+}
+
+/** α and β of a layer: 0 and 1 for one of a kind that has none. */
+export function residualOf(layer: Typed): Residual {
+  return canHaveResidual(layer) ? (layer as Typed & Residual) : NO_RESIDUAL;
+}
+
+/**
+ * The linear layer that does the same as one of an affine kind, which is itself for linear layers; null for a block, which every other layer
+ * is.
+ */
+export function linearOf(layer: LayerOf<Tensor>): LinearOf<Tensor> | null {
+  return kindOf(layer).asLinear?.(layer) ?? null;
+}
+
+/** The bilinear block that does the same as one of a quadratic kind, which is itself for bilinear blocks; null for other layers. */
+export function bilinearOf(layer: LayerOf<Tensor>): BilinearOf<Tensor> | null {
+  return kindOf(layer).asBilinear?.(layer) ?? null;
+}
+
+/** Whether a layer is of no affine kind, so that a chain is cut at it. */
+export function isBlock(layer: Typed): boolean {
+  return kindOf(layer).asLinear === undefined;
+}
+
+/** The layers of a chain that are blocks. */
+export function blocksOf<Layer extends Typed>(layers: readonly Layer[]): Layer[] {
+  return layers.filter(isBlock);
+}
+
+/** The degree of a chain as a polynomial of its input; null where a layer is none. */
+export function degreeOf(layers: readonly Typed[]): number | null {
+  return layers.reduce<number | null>((degree, layer) => {
+    const own = kindOf(layer).degree;
+    return degree === null || own === null ? null : degree * own;
+  }, 1);
+}
+
+/** The power of the size of its input that the output of a chain grows by at most; the degree, where it has one. */
+export function growthOf(layers: readonly Typed[]): number {
+  return layers.reduce((growth, layer) => {
+    const { degree, growth: own = 1 } = kindOf(layer);
+    return growth * (degree ?? own);
+  }, 1);
 }

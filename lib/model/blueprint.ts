@@ -1,8 +1,10 @@
 import { TensimError } from '../errors.js';
 import { type LayerOf, mapLayer, partsOf } from '../layers/layer.js';
+import type { Place } from '../layers/place.js';
+import type { NamedShape } from '../layers/shapes.js';
 import { FLOAT_BYTES, isFloatFormat } from '../tensor/convert.js';
 import { sizeOf, type Tensor } from '../tensor/tensor.js';
-import { type ChainInfo, checkChain, type NamedShape } from './chain.js';
+import { type ChainInfo, checkChain } from './chain.js';
 
 /** The part of a checkpoint's listing that recognising a model needs. */
 export interface TensorInfo {
@@ -12,17 +14,6 @@ export interface TensorInfo {
 }
 
 export type Tensors = ReadonlyMap<string, TensorInfo>;
-
-/** Where a part of a layer lies: a tensor of the checkpoint, or something made of it. */
-export interface Place {
-  readonly tensor: string;
-  /** Half of its rows. */
-  readonly half?: 'first' | 'second';
-  /** Its transpose: an embedding whose rows are the tokens. */
-  readonly transposed?: boolean;
-  /** The tensor of one element e, a mean energy, by (e + 10⁻⁶)^−½ of which the part is multiplied. */
-  readonly energy?: string;
-}
 
 /** A model as its layers' places in a checkpoint, before any weight is read. */
 export interface Blueprint {

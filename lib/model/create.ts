@@ -1,15 +1,18 @@
 import { TensimError } from '../errors.js';
-import { LAYER_PARTS, type LayerOf, mapLayer, partsOf } from '../layers/layer.js';
+import { type LayerOf, mapLayer, partsOf } from '../layers/layer.js';
+import type { Residual } from '../layers/residual.js';
+import { layerKinds } from '../layers/table.js';
 import { sizeOf, type Tensor } from '../tensor/tensor.js';
+import { listed } from '../words/names.js';
 import { checkChain } from './chain.js';
 import { contiguous } from './contiguous.js';
 import { checkFinite } from './finite.js';
-import type { AttentionLayer, BilinearLayer, LinearLayer, Model, Provenance } from './model.js';
+import type { Layer, Model, Provenance } from './model.js';
 
 /** A layer as given to `createModel`: a `Layer` in which `alpha` (default 0) and `beta` (default 1) may be left out. */
-export type LayerDefinition = LinearLayer | WithResidual<BilinearLayer> | WithResidual<AttentionLayer>;
+export type LayerDefinition = Definition<Layer>;
 
-type WithResidual<Layer> = Omit<Layer, 'alpha' | 'beta'> & { readonly alpha?: number; readonly beta?: number };
+type Definition<Given> = Given extends Residual ? Omit<Given, keyof Residual> & Partial<Residual> : Given;
 
 /** What `createModel` makes a model of. */
 export interface ModelDefinition {
@@ -90,13 +93,16 @@ function checkLayer(layer: LayerDefinition, index: number): LayerOf<Tensor> {
   const title = `layer ${index + 1}`;
   if (typeof layer !== 'object' || layer === null)
     throw new TensimError('INVALID_ARGUMENT', `${title} is not an object`);
-  if (!Object.hasOwn(LAYER_PARTS, layer.type)) {
+  const kind = layerKinds.find(layer.type);
+  if (kind === undefined) {
+    const types = layerKinds.types.map((type) => `"${type}"`);
     throw new TensimError('UNSUPPORTED_LAYER', `${title} has the type ${JSON.stringify(layer.type)}`, {
-      hint: 'A model is a chain of layers of type "linear", "bilinear" and "attention"',
+      hint: `A model is a chain of layers of type ${listed(types, 'and')}`,
     });
   }
-  const { required, optional, fields } = LAYER_PARTS[layer.type];
-  const given = layer.type === 'attention' ? ['heads', 'mask', 'rotaryBase'] : [];
+  const { parts, defaults } = kind;
+  const { required, optional, fields } = parts;
+  const given = fields.filter((field) => !Object.hasOwn(defaults, field));
   for (const role of [...required, ...given]) {
     if (!Object.hasOwn(layer, role))
       throw new TensimError('INVALID_ARGUMENT', `${title} (${layer.type}) has no "${role}"`);
@@ -108,7 +114,9 @@ function checkLayer(layer: LayerDefinition, index: number): LayerOf<Tensor> {
       hint: `It may have ${known.join(', ')}`,
     });
   }
-  return layer.type === 'linear' ? layer : { ...layer, alpha: layer.alpha ?? 0, beta: layer.beta ?? 1 };
+  const values = layer as unknown as Readonly<Record<string, unknown>>;
+  const filled = Object.entries(defaults).map(([field, value]) => [field, values[field] ?? value]);
+  return { ...layer, ...Object.fromEntries(filled) };
 }
 
 const partName = (index: number, role: string): string => `layers.${index}.${role}`;

@@ -8,6 +8,12 @@ export function quoted(names: readonly string[]): string {
   return names.length > SHOWN ? `${shown} and ${count(names.length - SHOWN)} more` : shown;
 }
 
+/** `a, b and c`. */
+export function listed(words: readonly string[], conjunction: 'and' | 'or'): string {
+  const last = words.at(-1) ?? '';
+  return words.length < 2 ? last : `${words.slice(0, -1).join(', ')} ${conjunction} ${last}`;
+}
+
 const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
 /** A number as checkpoints write it in their metadata, or undefined for everything else (`nan`, `0x10`, the empty string). */

@@ -199,7 +199,7 @@ describe.each(availableBackends)('evaluate on %s', (backend) => {
     for (const { a, b, gaussian_exact } of cases) {
       const [f, g] = await Promise.all([a, b].map((name) => loadModel(join(golden, 'models', name))));
       const [n, d] = f.inputShape;
-      const points = f.degree + 1;
+      const points = f.degree! + 1;
       if (gaussian_exact === null || points ** (n * d) > 3000) continue;
       const { inputs, weights } = grid(n * d, points);
       const batch = tensor(inputs, [weights.length, n, d]);

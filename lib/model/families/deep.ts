@@ -1,5 +1,6 @@
 import type { BilinearOf } from '../../layers/layer.js';
-import type { Place, Tensors } from '../blueprint.js';
+import type { Place } from '../../layers/place.js';
+import type { Tensors } from '../blueprint.js';
 import { biasOf, countLayers, type Family, lerp, linearAt, matchNames, placeIf } from './family.js';
 
 const BODY = /^body\.(0|[1-9]\d*)\.[lrd]\.(weight|bias)$/;

@@ -1,5 +1,6 @@
 import type { AttentionOf, LinearOf } from '../../layers/layer.js';
-import type { Blueprint, Place, Tensors } from '../blueprint.js';
+import type { Place } from '../../layers/place.js';
+import type { Blueprint, Tensors } from '../blueprint.js';
 import type { Settings } from '../settings.js';
 
 /** A kind of model that is recognised by the names of its tensors. */

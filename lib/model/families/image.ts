@@ -1,5 +1,5 @@
 import type { BilinearOf } from '../../layers/layer.js';
-import type { Place } from '../blueprint.js';
+import type { Place } from '../../layers/place.js';
 import { additive, biasOf, countLayers, type Family, linearAt, matchNames } from './family.js';
 
 const BLOCK = /^blocks\.(0|[1-9]\d*)\.(?:weight|bias)$/;

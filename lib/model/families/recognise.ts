@@ -1,5 +1,6 @@
 import { TensimError } from '../../errors.js';
-import { quoted } from '../../words/names.js';
+import { layerKinds } from '../../layers/table.js';
+import { listed, quoted } from '../../words/names.js';
 import type { Blueprint, Tensors } from '../blueprint.js';
 import type { Settings } from '../settings.js';
 import { attention } from './attention.js';
@@ -40,9 +41,10 @@ export function unrecognised(tensors: Tensors, file: string): TensimError {
     related ? `the nearest is ${nearest.family.name}, with ${difference(missing, extra)}` : undefined,
     tellingSign(related ? extra : names),
   ];
+  const kinds = layerKinds.entries.map(({ words }) => words.adjective);
   return new TensimError('UNSUPPORTED_LAYER', parts.filter((part) => part !== undefined).join('; '), {
     file,
-    hint: 'If the network is a chain of linear, bilinear and quadratic attention layers, describe it with a model.json (--model FILE, option "model")',
+    hint: `If the network is a chain of ${listed(kinds, 'and')} layers, describe it with a model.json (--model FILE, option "model")`,
   });
 }
 

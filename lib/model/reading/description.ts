@@ -1,7 +1,18 @@
 import { TensimError } from '../../errors.js';
-import type { AttentionOf, BilinearOf, LayerOf, LinearOf } from '../../layers/layer.js';
-import { quoted } from '../../words/names.js';
-import { type Blueprint, type Place, type Tensors, tensorsOf, usedTensors } from '../blueprint.js';
+import type { LayerOf } from '../../layers/layer.js';
+import type { Place } from '../../layers/place.js';
+import {
+  type Fail,
+  LayerReader,
+  onlyFields,
+  optional,
+  readName,
+  readPositiveInteger,
+  readRecord,
+} from '../../layers/reader.js';
+import { kindOf, layerKinds } from '../../layers/table.js';
+import { listed, quoted } from '../../words/names.js';
+import { type Blueprint, type Tensors, tensorsOf, usedTensors } from '../blueprint.js';
 
 export const DESCRIPTION_SCHEMA = 'tensim.model/1';
 
@@ -15,15 +26,8 @@ export const DESCRIPTION_SCHEMA = 'tensim.model/1';
  *         { "type": "bilinear", "leftRight": "mlp.w12", "down": "mlp.w3", "residual": { "lerp": 0.5 } } ],
  *       "ignore": ["optimizer.*"] }
  *
- * - `linear`: `weight` (out, in), `bias` (out)?
- *   With `"transposed": true` the weight is (in, out): an embedding whose rows are the tokens. `meanEnergy` names a tensor of one
- *   number e by whose (e + 10⁻⁶)^−½ the weight is multiplied, a final normalisation that is fixed after training.
- * - `bilinear`: `left` and `right` (h, in), or `leftRight` (2h, in) with the rows of L first; `leftBias`, `rightBias` (h)? or
- *   `leftRightBias` (2h)?; `down` (out, h)?, `downBias` (out)?; `alpha` and `beta` (default 0 and 1), or `residual`
- *   `{ "lerp": σ }` (α = 1−σ, β = σ) or `{ "add": s }` (α = 1, β = s).
- * - `attention`: `q1`, `k1`, `q2`, `k2`, `v` (heads·d_head, in), or `q` and `k` for q1 = q2 and k1 = k2; `o` (out, heads·d_head); any
- *   of them with `Bias` appended?; `heads`; `mask` `"causal"` or `"none"`; `rotaryBase`, a number or null; and the residual as above.
- * - `positions`: of an input, default 1; attention needs it.
+ * - `layers`: each of a `type`, with the fields that its kind reads (lib/layers/<kind>.ts, `parse`).
+ * - `positions`: of an input, default 1; attention, and whatever else mixes positions, needs it.
  * - `weights`: the checkpoint, relative to the model.json; with it the model.json can itself be given as the model.
  * - `ignore`: names of tensors that are knowingly left out; `*` stands for anything. Every other tensor must be used.
  */
@@ -55,7 +59,7 @@ export function parseDescription(text: string, file: string): Description {
   } catch (error) {
     return fail(`is not JSON: ${(error as Error).message}`);
   }
-  const fields = record(json, 'the description', fail);
+  const fields = readRecord(json, 'the description', fail);
   if (fields.schema !== DESCRIPTION_SCHEMA)
     fail(`has the schema ${JSON.stringify(fields.schema)}`, `This version reads "${DESCRIPTION_SCHEMA}"`);
   onlyFields(fields, ['schema', 'weights', 'positions', 'layers', 'ignore'], 'the description', fail);
@@ -64,12 +68,13 @@ export function parseDescription(text: string, file: string): Description {
   if (!Array.isArray(ignore) || !ignore.every((name) => typeof name === 'string'))
     return fail('"ignore" must be a list of tensor names');
   const parsed = layers.map((layer, index) => parseLayer(layer, `layer ${index + 1}`, fail));
-  if (positions === undefined && parsed.some(({ type }) => type === 'attention'))
-    return fail('has attention but no "positions", the number of positions of an input');
+  const mixing = parsed.map(kindOf).find(({ mixesPositions }) => mixesPositions);
+  if (positions === undefined && mixing !== undefined)
+    return fail(`has ${mixing.words.noun} but no "positions", the number of positions of an input`);
   return {
     file,
-    positions: positions === undefined ? 1 : positiveInteger(positions, '"positions"', fail),
-    ...(weights !== undefined && { weights: name(weights, '"weights"', fail) }),
+    positions: positions === undefined ? 1 : readPositiveInteger(positions, '"positions"', fail),
+    ...optional('weights', weights === undefined ? undefined : readName(weights, '"weights"', fail)),
     layers: parsed,
     ignore,
   };
@@ -105,161 +110,13 @@ export function applyDescription(description: Description, tensors: Tensors, che
   return blueprint;
 }
 
-type Fail = (problem: string, hint?: string) => never;
-type Fields = Readonly<Record<string, unknown>>;
-
 function parseLayer(json: unknown, title: string, fail: Fail): LayerOf<Place> {
-  const fields = record(json, title, fail);
-  switch (fields.type) {
-    case 'linear':
-      return parseLinear(fields, `${title} (linear)`, fail);
-    case 'bilinear':
-      return parseBilinear(fields, `${title} (bilinear)`, fail);
-    case 'attention':
-      return parseAttention(fields, `${title} (attention)`, fail);
-    default:
-      return fail(
-        `${title} has the type ${JSON.stringify(fields.type)}`,
-        'Layers are "linear", "bilinear" or "attention"',
-      );
-  }
-}
-
-function parseLinear(fields: Fields, title: string, fail: Fail): LinearOf<Place> {
-  onlyFields(fields, ['type', 'weight', 'bias', 'transposed', 'meanEnergy'], title, fail);
-  const at = placeReader(fields, title, fail);
-  const weight = at('weight') ?? fail(`${title} has no "weight"`);
-  const { transposed = false } = fields;
-  if (typeof transposed !== 'boolean') return fail(`${title}: "transposed" must be true or false`);
-  return {
-    type: 'linear',
-    weight: { ...weight, ...(transposed && { transposed }), ...optional('energy', at('meanEnergy')?.tensor) },
-    ...optional('bias', at('bias')),
-  };
-}
-
-const ATTENTION_PARTS = ['q1', 'k1', 'q2', 'k2', 'v', 'o', 'q', 'k'];
-
-function parseAttention(fields: Fields, title: string, fail: Fail): AttentionOf<Place> {
-  const parts = ATTENTION_PARTS.flatMap((part) => [part, `${part}Bias`]);
-  onlyFields(fields, ['type', ...parts, 'heads', 'mask', 'rotaryBase', 'alpha', 'beta', 'residual'], title, fail);
-  const at = placeReader(fields, title, fail);
-  /** A part under its own name, or q1 and q2 both under "q", k1 and k2 under "k". */
-  const either = (role: string, suffix = ''): Place | undefined => {
-    const single = role.replace(/[12]$/, '');
-    if (single !== role && at(single + suffix) !== undefined && at(role + suffix) !== undefined)
-      return fail(`${title} has "${single + suffix}" as well as "${role + suffix}"`);
-    return at(role + suffix) ?? at(single + suffix);
-  };
-  const { mask, rotaryBase } = fields;
-  if (mask !== 'causal' && mask !== 'none') return fail(`${title}: "mask" must be "causal" or "none"`);
-  if (rotaryBase !== null && !(Number.isFinite(rotaryBase) && (rotaryBase as number) > 0))
-    return fail(`${title}: "rotaryBase" must be a positive number, or null for no rotary embedding`);
-  const required = (role: string): Place => either(role) ?? fail(`${title} has no "${role}"`);
-  return {
-    type: 'attention',
-    heads: positiveInteger(fields.heads, `${title}: "heads"`, fail),
-    q1: required('q1'),
-    k1: required('k1'),
-    q2: required('q2'),
-    k2: required('k2'),
-    v: required('v'),
-    o: required('o'),
-    ...optional('q1Bias', either('q1', 'Bias')),
-    ...optional('k1Bias', either('k1', 'Bias')),
-    ...optional('q2Bias', either('q2', 'Bias')),
-    ...optional('k2Bias', either('k2', 'Bias')),
-    ...optional('vBias', either('v', 'Bias')),
-    ...optional('oBias', either('o', 'Bias')),
-    mask,
-    rotaryBase: rotaryBase as number | null,
-    ...parseResidual(fields, title, fail),
-  };
-}
-
-function parseBilinear(fields: Fields, title: string, fail: Fail): BilinearOf<Place> {
-  const known = ['type', 'left', 'right', 'leftRight', 'leftBias', 'rightBias', 'leftRightBias', 'down', 'downBias'];
-  onlyFields(fields, [...known, 'alpha', 'beta', 'residual'], title, fail);
-  const at = placeReader(fields, title, fail);
-  const [left, right] = sides(at, 'left', 'right', 'leftRight', title, fail);
-  const [leftBias, rightBias] = sides(at, 'leftBias', 'rightBias', 'leftRightBias', title, fail);
-  return {
-    type: 'bilinear',
-    left: left ?? fail(`${title} has no "left" (with "right"), and no "leftRight"`),
-    right: right ?? fail(`${title} has "left" but no "right"`),
-    ...optional('down', at('down')),
-    ...optional('leftBias', leftBias),
-    ...optional('rightBias', rightBias),
-    ...optional('downBias', at('downBias')),
-    ...parseResidual(fields, title, fail),
-  };
-}
-
-/** The two sides from two tensors, or from one that stacks them. */
-function sides(at: PlaceReader, left: string, right: string, both: string, title: string, fail: Fail) {
-  const stacked = at(both);
-  if (stacked === undefined) return [at(left), at(right)];
-  if (at(left) !== undefined || at(right) !== undefined)
-    fail(`${title} has "${both}" as well as "${at(left) === undefined ? right : left}"`, `"${both}" holds both sides`);
-  return [
-    { ...stacked, half: 'first' as const },
-    { ...stacked, half: 'second' as const },
-  ];
-}
-
-function parseResidual(fields: Fields, title: string, fail: Fail): { alpha: number; beta: number } {
-  const { alpha, beta, residual } = fields;
-  if (residual === undefined) {
-    return {
-      alpha: alpha === undefined ? 0 : number(alpha, `${title}: "alpha"`, fail),
-      beta: beta === undefined ? 1 : number(beta, `${title}: "beta"`, fail),
-    };
-  }
-  if (alpha !== undefined || beta !== undefined) fail(`${title} has "residual" as well as "alpha" or "beta"`);
-  const kinds = record(residual, `${title}: "residual"`, fail);
-  const [kind, ...others] = Object.keys(kinds);
-  if ((kind !== 'lerp' && kind !== 'add') || others.length > 0)
-    return fail(`${title}: "residual" must be { "lerp": σ } or { "add": scale }`);
-  const scale = number(kinds[kind], `${title}: "${kind}"`, fail);
-  return kind === 'lerp' ? { alpha: 1 - scale, beta: scale } : { alpha: 1, beta: scale };
-}
-
-type PlaceReader = (field: string) => Place | undefined;
-
-const placeReader =
-  (fields: Fields, title: string, fail: Fail): PlaceReader =>
-  (field) =>
-    fields[field] === undefined ? undefined : { tensor: name(fields[field], `${title}: "${field}"`, fail) };
-
-function record(value: unknown, title: string, fail: Fail): Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Fields)
-    : fail(`${title} must be an object { … }`);
-}
-
-function name(value: unknown, title: string, fail: Fail): string {
-  return typeof value === 'string' && value !== ''
-    ? value
-    : fail(`${title} must be a name, not ${JSON.stringify(value)}`);
-}
-
-function number(value: unknown, title: string, fail: Fail): number {
-  return Number.isFinite(value) ? (value as number) : fail(`${title} must be a number, not ${JSON.stringify(value)}`);
-}
-
-function positiveInteger(value: unknown, title: string, fail: Fail): number {
-  return Number.isSafeInteger(value) && (value as number) >= 1
-    ? (value as number)
-    : fail(`${title} must be a whole number from 1, not ${JSON.stringify(value)}`);
-}
-
-function onlyFields(fields: Fields, known: readonly string[], title: string, fail: Fail): void {
-  const unknown = Object.keys(fields).filter((field) => !known.includes(field));
-  if (unknown.length > 0) fail(`${title} has an unknown field ${quoted(unknown)}`, `Known are ${known.join(', ')}`);
-}
-
-function optional<K extends string, T>(field: K, value: T | undefined): { [key in K]?: T } {
-  return value === undefined ? {} : ({ [field]: value } as { [key in K]: T });
+  const fields = readRecord(json, title, fail);
+  const { type } = fields;
+  const kind = typeof type === 'string' ? layerKinds.find(type) : undefined;
+  if (kind !== undefined) return kind.parse(new LayerReader(fields, `${title} (${kind.type})`, fail)) as LayerOf<Place>;
+  const types = layerKinds.types.map((known) => `"${known}"`);
+  return fail(`${title} has the type ${JSON.stringify(type)}`, `Layers are ${listed(types, 'or')}`);
 }
 
 /** Whether a name is one of the patterns, in which `*` stands for any characters; linear in the length of the name. */

@@ -1,8 +1,12 @@
 import { TensimError, type TensimErrorCode } from '../../errors.js';
 import { type Checkpoint, openCheckpoint } from '../../formats/checkpoint.js';
-import { type LayerOf, partsOf } from '../../layers/layer.js';
+import { exactMethod } from '../../layers/exact.js';
+import { mapLayer, partsOf, residualOf } from '../../layers/layer.js';
+import type { Place } from '../../layers/place.js';
+import { residualInWords } from '../../layers/residual.js';
+import { kindOf } from '../../layers/table.js';
 import { sizeOf } from '../../tensor/tensor.js';
-import { type Blueprint, type Place, shapeAt, usedTensors } from '../blueprint.js';
+import { type Blueprint, shapeAt, usedTensors } from '../blueprint.js';
 import { type LoadOptions, readWeights } from './load.js';
 import { findSource, type Recognised, type Source, understand } from './source.js';
 
@@ -47,8 +51,11 @@ export interface Inspection {
   readonly positions: number | null;
   readonly inputs: number | null;
   readonly outputs: number | null;
+  /** Also null for a network that is no polynomial of its input. */
   readonly degree: number | null;
-  /** What `auto` would compare it by under `gaussian`, if it is affordable: exact methods end at two bilinear blocks or one of attention. */
+  /**
+   * What `auto` would compare it by under `gaussian`, if it is affordable: exact methods end at two bilinear blocks or one of attention.
+   */
   readonly method: 'exact' | 'sampled' | null;
   /** Empty if the model can be loaded and compared by every measure. */
   readonly problems: readonly Problem[];
@@ -123,49 +130,17 @@ function describe(recognised: Recognised | undefined, { tensors }: Checkpoint) {
     positions: blueprint.positions,
     layers: layersInWords(blueprint, (place) => shapeAt(place, tensors)),
     ...chain,
-    method: methodFor(blueprint),
+    method: exactMethod([blueprint.layers], 'gaussian') === null ? ('sampled' as const) : ('exact' as const),
   };
-}
-
-function methodFor({ layers }: Blueprint): 'exact' | 'sampled' {
-  const blocks = layers.filter(({ type }) => type !== 'linear');
-  const attends = blocks.some(({ type }) => type === 'attention');
-  return blocks.length <= (attends ? 1 : 2) ? 'exact' : 'sampled';
 }
 
 type ShapeAt = (place: Place) => readonly number[];
 
-function layersInWords({ layers }: Blueprint, shape: ShapeAt): string[] {
+function layersInWords({ layers }: Blueprint, shapeAt: ShapeAt): string[] {
   return layers.map((layer) => {
     const biases = partsOf(layer).filter(([role]) => /bias$/i.test(role));
     const suffix = biases.length === 0 ? '' : `, with ${biases.length === 1 ? 'a bias' : `${biases.length} biases`}`;
-    return `${widths(layer, shape)}${residual(layer)}${suffix}`;
+    const widths = kindOf(layer).inWords(mapLayer(layer, (place) => ({ shape: shapeAt(place) })));
+    return `${widths}${residualInWords(residualOf(layer))}${suffix}`;
   });
-}
-
-function widths(layer: LayerOf<Place>, shape: ShapeAt): string {
-  switch (layer.type) {
-    case 'linear': {
-      const [out, takes] = shape(layer.weight);
-      return `linear ${takes} → ${out}`;
-    }
-    case 'bilinear': {
-      const [hidden, takes] = shape(layer.left);
-      return layer.down === undefined
-        ? `bilinear ${takes} → ${hidden}`
-        : `bilinear ${takes} → ${hidden} hidden → ${shape(layer.down)[0]}`;
-    }
-    case 'attention': {
-      const { heads, mask, rotaryBase } = layer;
-      const [joined, takes] = shape(layer.q1);
-      const size = `${takes} → ${heads} × ${joined / heads} → ${shape(layer.o)[0]}`;
-      const sight = mask === 'causal' ? 'causal' : 'no mask';
-      return `attention ${size}, ${sight}, ${rotaryBase === null ? 'no rotary' : `rotary base ${rotaryBase}`}`;
-    }
-  }
-}
-
-function residual(layer: LayerOf<Place>): string {
-  if (layer.type === 'linear' || (layer.alpha === 0 && layer.beta === 1)) return '';
-  return layer.alpha === 0 ? `, times ${layer.beta}` : `, residual ${layer.alpha} x + ${layer.beta} block(x)`;
 }

@@ -1,7 +1,8 @@
 import { type Checkpoint, openCheckpoint } from '../../formats/checkpoint.js';
 import { type LayerOf, mapLayer } from '../../layers/layer.js';
+import type { Place } from '../../layers/place.js';
 import type { Tensor } from '../../tensor/tensor.js';
-import { type Blueprint, type Place, tensorAt, usedTensors } from '../blueprint.js';
+import { type Blueprint, tensorAt, usedTensors } from '../blueprint.js';
 import { assembleModel } from '../create.js';
 import { checkFiniteInTurns } from '../finite.js';
 import { labelOf } from '../labels.js';

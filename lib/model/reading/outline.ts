@@ -1,16 +1,13 @@
 import { createHash } from 'node:crypto';
 import { openCheckpoint } from '../../formats/checkpoint.js';
 import { type LayerOf, mapLayer } from '../../layers/layer.js';
-import { type Place, shapeAt, type TensorInfo, usedTensors } from '../blueprint.js';
+import type { Place } from '../../layers/place.js';
+import type { ShapeOnly } from '../../layers/shapes.js';
+import { shapeAt, type TensorInfo, usedTensors } from '../blueprint.js';
 import { labelOf } from '../labels.js';
 import type { Model } from '../model.js';
 import type { LoadOptions } from './load.js';
 import { findSource, understand } from './source.js';
-
-/** The shape of a weight, without its numbers. */
-export interface ShapeOnly {
-  readonly shape: readonly number[];
-}
 
 /** What can be said about a model without its weights; a model is an outline of itself. */
 export interface Outline extends Pick<Model, 'label' | 'inputShape' | 'outputShape' | 'provenance'> {

@@ -8,8 +8,8 @@ import type {
 } from '../../backend/backend.js';
 import { Pacer } from '../../cooperate.js';
 import type { LayerOf } from '../../layers/layer.js';
+import type { ShapeOnly } from '../../layers/shapes.js';
 import type { Layer, Model } from '../../model/model.js';
-import type { ShapeOnly } from '../../model/reading/outline.js';
 import { timesPower } from '../../tensor/power.js';
 import type { TensorData } from '../../tensor/tensor.js';
 import { isOnehot, underLaw } from '../law/onehot.js';

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Pacer } from '../../cooperate.js';
-import { LAYER_PARTS, mapLayer, partsOf } from '../../layers/layer.js';
+import { canHaveResidual, mapLayer, partsOf, residualOf } from '../../layers/layer.js';
+import { layerKinds } from '../../layers/table.js';
 import { contiguous } from '../../model/contiguous.js';
 import type { Layer, Model } from '../../model/model.js';
 import { mantissaOf } from '../../tensor/power.js';
@@ -46,7 +47,9 @@ export function contentSketch(model: Model): string {
 function structure({ layers, parameters, inputShape: [positions] }: Model, number = (x: number) => x): string {
   const kinds = layers.filter(isKnown).map((layer) => {
     const kind = mapLayer(layer, ({ data, shape }) => [data.constructor.name, ...shape]);
-    return kind.type === 'linear' ? kind : { ...kind, alpha: number(kind.alpha), beta: number(kind.beta) };
+    if (!canHaveResidual(layer)) return kind;
+    const { alpha, beta } = residualOf(layer);
+    return { ...kind, alpha: number(alpha), beta: number(beta) };
   });
   const names = [...parameters].map(([name, { data, shape }]) => [name, data.constructor.name, ...shape]);
   return JSON.stringify([positions, kinds, names]);
@@ -57,7 +60,7 @@ function tensorsOf({ layers, parameters }: Model): [name: string, tensor: Tensor
 }
 
 /** Others are refused when the comparison is planned. */
-const isKnown = ({ type }: Layer): boolean => Object.hasOwn(LAYER_PARTS, type);
+const isKnown = ({ type }: Layer): boolean => layerKinds.has(type);
 
 /** Where the element lies that is the `index`th in row-major order. */
 function offset(index: number, shape: readonly number[], strides: readonly number[] | undefined): number {

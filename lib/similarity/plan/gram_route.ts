@@ -2,7 +2,7 @@ import type { GramRoute } from '../../backend/backend.js';
 import type { Machine } from '../../contraction/cost.js';
 import { TensimError } from '../../errors.js';
 import type { LayerOf } from '../../layers/layer.js';
-import type { ShapeOnly } from '../../model/reading/outline.js';
+import type { ShapeOnly } from '../../layers/shapes.js';
 import type { DType } from '../../tensor/tensor.js';
 import type { RouteEstimate } from '../terms/types.js';
 

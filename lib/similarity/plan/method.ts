@@ -1,7 +1,8 @@
 import type { ChainMethod } from '../../backend/backend.js';
 import { TensimError } from '../../errors.js';
 import type { LayerOf } from '../../layers/layer.js';
-import type { Outline, ShapeOnly } from '../../model/reading/outline.js';
+import type { ShapeOnly } from '../../layers/shapes.js';
+import type { Outline } from '../../model/reading/outline.js';
 import { blocksOf, checkComparable, unequalKinds } from '../gram/sources.js';
 import type { InputLaw, Method } from '../terms/types.js';
 

@@ -1,0 +1,133 @@
+import type { LayerKind, Parity } from './kind.js';
+import type { Place } from './place.js';
+import { type LayerReader, optional } from './reader.js';
+import {
+  checkFactors,
+  checkResidual,
+  NO_RESIDUAL,
+  parseResidual,
+  RESIDUAL_DESCRIPTION,
+  RESIDUAL_FIELDS,
+} from './residual.js';
+import { checkBias, matrixShape, type NamedShape, type ShapeOnly, type ShapeReport, shown } from './shapes.js';
+
+/**
+ * x_s ↦ α x_s + β (O·concat_heads Σ_t M_st (q1_s·k1_t)(q2_s·k2_t)/d_head² · v_t + o) over positions s and t, MATH.md section 1, of
+ * degree 5. q1, k1, q2, k2 and v have shape (heads·d_head, in), their rows head by head, and their biases (heads·d_head); o has shape
+ * (out, heads·d_head), its bias (out). α ≠ 0 needs in = out.
+ */
+export interface AttentionOf<T> {
+  readonly type: 'attention';
+  readonly heads: number;
+  readonly q1: T;
+  readonly k1: T;
+  readonly q2: T;
+  readonly k2: T;
+  readonly v: T;
+  readonly o: T;
+  readonly q1Bias?: T;
+  readonly k1Bias?: T;
+  readonly q2Bias?: T;
+  readonly k2Bias?: T;
+  readonly vBias?: T;
+  readonly oBias?: T;
+  /** `'causal'`: position s sees t ≤ s only. */
+  readonly mask: 'causal' | 'none';
+  /** Base of the rotary position embedding of q and k, half-split layout; null: none. It needs an even d_head. */
+  readonly rotaryBase: number | null;
+  readonly alpha: number;
+  readonly beta: number;
+}
+
+const PROJECTIONS = ['q1', 'k1', 'q2', 'k2', 'v'] as const;
+const PARTS = [...PROJECTIONS, 'o'] as const;
+const BIASES = ['q1Bias', 'k1Bias', 'q2Bias', 'k2Bias', 'vBias', 'oBias'] as const;
+
+export const attention: LayerKind = {
+  type: 'attention',
+  words: {
+    adjective: 'quadratic attention',
+    plural: 'quadratic attention',
+    noun: 'attention',
+    limit: 'blocks, and attention is exact only at one',
+  },
+  parts: { required: PARTS, optional: BIASES, fields: ['heads', 'mask', 'rotaryBase', ...RESIDUAL_FIELDS] },
+  defaults: { ...NO_RESIDUAL },
+  degree: 5,
+  mixesPositions: true,
+  takesTokens: false,
+  methods: { closure: 1 },
+
+  parity: (layer: AttentionOf<ShapeOnly>): Parity => (BIASES.every((bias) => layer[bias] === undefined) ? 'odd' : null),
+
+  widths: ({ q1, o }: AttentionOf<ShapeOnly>) => ({ takes: q1.shape[1], gives: o.shape[0] }),
+
+  check(layer: AttentionOf<NamedShape>, report: ShapeReport) {
+    const { heads, mask, rotaryBase, q1, o, oBias } = layer;
+    checkFactors(layer, report);
+    if (!Number.isSafeInteger(heads) || heads < 1) report.fail(`heads is ${heads}, not a whole number from 1`);
+    if (mask !== 'causal' && mask !== 'none')
+      report.fail(`mask is ${JSON.stringify(mask)}, neither "causal" nor "none"`);
+    if (rotaryBase !== null && !(Number.isFinite(rotaryBase) && rotaryBase > 0))
+      report.fail(`rotaryBase is ${rotaryBase}, neither a positive number nor null`);
+    const [rows, takes] = matrixShape(q1, report);
+    if (rows % heads !== 0) report.refuse(q1, `has shape ${shown(q1)}, whose rows do not divide into ${heads} heads`);
+    if (rotaryBase !== null && (rows / heads) % 2 !== 0)
+      report.refuse(q1, `a head has ${rows / heads} features, but a rotary embedding turns pairs of them`);
+    for (const role of PROJECTIONS.slice(1)) {
+      const part = layer[role];
+      const [partRows, partTakes] = matrixShape(part, report);
+      if (partRows !== rows || partTakes !== takes)
+        report.refuse(part, `has shape ${shown(part)}, but "${q1.name}" has ${shown(q1)}`);
+    }
+    for (const role of PROJECTIONS) checkBias(layer[`${role}Bias`], rows, layer[role], report);
+    const [out, joined] = matrixShape(o, report);
+    if (joined !== rows)
+      report.refuse(o, `has shape ${shown(o)} and takes ${joined} features, but the heads give ${rows}`);
+    checkBias(oBias, out, o, report);
+    checkResidual(layer, takes, out, o, report);
+    return { takes: q1, gives: o };
+  },
+
+  inWords({ heads, mask, rotaryBase, q1, o }: AttentionOf<ShapeOnly>) {
+    const [joined, takes] = q1.shape;
+    const size = `${takes} → ${heads} × ${joined / heads} → ${o.shape[0]}`;
+    const sight = mask === 'causal' ? 'causal' : 'no mask';
+    return `attention ${size}, ${sight}, ${rotaryBase === null ? 'no rotary' : `rotary base ${rotaryBase}`}`;
+  },
+
+  /**
+   * `q1`, `k1`, `q2`, `k2`, `v` (heads·d_head, in), or `q` and `k` for q1 = q2 and k1 = k2; `o` (out, heads·d_head); any of them with `Bias`
+   * appended?; `heads`; `mask` `"causal"` or `"none"`; `rotaryBase`, a number or null; and the residual as `parseResidual` says.
+   */
+  parse(reader: LayerReader): AttentionOf<Place> {
+    const { title, fail } = reader;
+    const parts = [...PARTS, 'q', 'k'].flatMap((part) => [part, `${part}Bias`]);
+    reader.only([...parts, 'heads', 'mask', 'rotaryBase', ...RESIDUAL_DESCRIPTION]);
+    const { mask, rotaryBase } = reader.fields;
+    if (mask !== 'causal' && mask !== 'none') return fail(`${title}: "mask" must be "causal" or "none"`);
+    if (rotaryBase !== null && !(Number.isFinite(rotaryBase) && (rotaryBase as number) > 0))
+      return fail(`${title}: "rotaryBase" must be a positive number, or null for no rotary embedding`);
+    const heads = reader.positiveInteger('heads');
+    const weights = PARTS.map((role) => [role, either(reader, role) ?? fail(`${title} has no "${role}"`)] as const);
+    const biases = PARTS.map((role) => optional(`${role}Bias`, either(reader, role, 'Bias')));
+    return {
+      type: 'attention',
+      heads,
+      ...(Object.fromEntries(weights) as Record<(typeof PARTS)[number], Place>),
+      ...Object.assign({}, ...biases),
+      mask,
+      rotaryBase: rotaryBase as number | null,
+      ...parseResidual(reader),
+    };
+  },
+};
+
+/** A part under its own name, or q1 and q2 both under "q", k1 and k2 under "k". */
+function either(reader: LayerReader, role: string, suffix = ''): Place | undefined {
+  const single = role.replace(/[12]$/, '');
+  const [own, both] = [reader.place(role + suffix), reader.place(single + suffix)];
+  if (single !== role && both !== undefined && own !== undefined)
+    return reader.fail(`${reader.title} has "${single + suffix}" as well as "${role + suffix}"`);
+  return own ?? both;
+}

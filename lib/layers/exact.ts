@@ -1,0 +1,50 @@
+import type { ChainMethod, FunctionMeasure, LayerKind, Typed } from './kind.js';
+import { blocksOf } from './layer.js';
+import { kindOf } from './table.js';
+
+/** The methods by which each measure is computed, the cheapest first. */
+const METHODS: Readonly<Record<FunctionMeasure, readonly ChainMethod[]>> = {
+  gaussian: ['one-block', 'two-block', 'closure'],
+  tensor: ['one-block', 'tensor'],
+};
+
+/** Blocks of the deepest of some chains. */
+export function depthOf(chains: readonly (readonly Typed[])[]): number {
+  return Math.max(0, ...chains.map((layers) => blocksOf(layers).length));
+}
+
+/**
+ * What is exact: the cheapest method that gives the inner products of these chains to rounding, for the kinds of their blocks and the depth of
+ * the deepest. Null: none does. Whether it is affordable is not told here.
+ */
+export function exactMethod(chains: readonly (readonly Typed[])[], measure: FunctionMeasure): ChainMethod | null {
+  return METHODS[measure].find((method) => isExact(method, chains)) ?? null;
+}
+
+/** Whether a method is exact for these chains. */
+export function isExact(method: ChainMethod, chains: readonly (readonly Typed[])[]): boolean {
+  const depth = depthOf(chains);
+  return kindsOf(chains).every((kind) => (kind.methods[method] ?? 0) >= depth);
+}
+
+/** The kind of block that keeps these chains from being exact under a measure: the one whose methods end at the fewest blocks. */
+export function limitingKind(chains: readonly (readonly Typed[])[], measure: FunctionMeasure): LayerKind {
+  const limit = ({ methods }: LayerKind) => Math.max(0, ...METHODS[measure].map((method) => methods[method] ?? 0));
+  return kindsOf(chains).reduce((least, kind) => (limit(kind) < limit(least) ? kind : least));
+}
+
+/** A kind of block among these that a method does not take; undefined: it takes them all. */
+export function untaken(method: ChainMethod, chains: readonly (readonly Typed[])[]): LayerKind | undefined {
+  return kindsOf(chains).find((kind) => kind.methods[method] === undefined);
+}
+
+/** A kind of block in a chain for which a measure is not defined; undefined: it is for all. `gaussian` can be sampled, whatever the kinds. */
+export function undefinedUnder(measure: FunctionMeasure, layers: readonly Typed[]): LayerKind | undefined {
+  if (measure === 'gaussian') return undefined;
+  return kindsOf([layers]).find((kind) => METHODS[measure].every((method) => kind.methods[method] === undefined));
+}
+
+/** The kinds of all blocks, each once. */
+function kindsOf(chains: readonly (readonly Typed[])[]): LayerKind[] {
+  return [...new Set(chains.flatMap((layers) => blocksOf(layers).map(kindOf)))];
+}

@@ -1,0 +1,95 @@
+import type { Tensor } from '../tensor/tensor.js';
+import type { BilinearOf } from './bilinear.js';
+import type { LinearOf } from './linear.js';
+import type { LayerReader } from './reader.js';
+import type { NamedShape, ShapeReport } from './shapes.js';
+
+/** What every layer has: the name of its kind. */
+export interface Typed {
+  readonly type: string;
+}
+
+/** What functions are compared by (MATH.md section 2). */
+export type FunctionMeasure = 'gaussian' | 'tensor';
+
+/**
+ * How the inner products of chains are computed (sections of MATH.md; "block" means a layer that is not affine). Which kinds of layers a
+ * method takes, and down to what depth it is exact, the kinds say themselves: `LayerKind.methods`.
+ *
+ * | method | chains | result |
+ * |---|---|---|
+ * | `one-block` | at most one quadratic block | exact, section 3; both measures |
+ * | `two-block` | at most two quadratic blocks | exact, section 5; `gaussian` |
+ * | `closure` | any depth | section 6, exact for at most one block of any kind; `gaussian` |
+ * | `tensor` | affine layers and quadratic blocks, any number | exact, section 7; `tensor` |
+ */
+export type ChainMethod = 'one-block' | 'two-block' | 'closure' | 'tensor';
+
+/** How a function behaves under x ↦ −x: `odd` changes its sign, `even` stays as it is; null: neither. */
+export type Parity = 'even' | 'odd' | null;
+
+/** How a kind is called in messages. */
+export interface LayerWords {
+  /** Before "layers" or alone: `bilinear`, `quadratic attention`. */
+  readonly adjective: string;
+  /** Many of them: `bilinear blocks`. */
+  readonly plural: string;
+  /** One of them: `a bilinear block`. */
+  readonly noun: string;
+  /** Behind "… has 3 ", why no method is exact at such a depth: `bilinear blocks, and two are the most for an exact method`. */
+  readonly limit: string;
+}
+
+/**
+ * All that is known of a kind of layer without computing with it: its room. The rooms that compute keep tables of the same form beside their own
+ * code: lib/fallback/layers how it runs, lib/similarity/scale/layers how its numbers are kept in range, lib/similarity/difference/layers how two of
+ * them are subtracted.
+ *
+ * Methods that take a layer are given one of this kind only, and may say so in the types of their arguments.
+ */
+export interface LayerKind extends Typed {
+  readonly words: LayerWords;
+  /** Its parts, in the order in which they are listed everywhere, `required` ones never absent; `fields` are no parts. */
+  readonly parts: {
+    readonly required: readonly string[];
+    readonly optional: readonly string[];
+    readonly fields: readonly string[];
+  };
+  /** What fields are where a definition leaves them out. All others must be given. */
+  readonly defaults: Readonly<Record<string, unknown>>;
+  /** What it multiplies the degree of a chain by (MATH.md section 1); null: it is no polynomial. */
+  readonly degree: number | null;
+  /** Without a degree, the power of the size of its input by which it grows at most. Default 1. */
+  readonly growth?: number;
+  /** Whether an output depends on other positions than its own. */
+  readonly mixesPositions: boolean;
+  /** Whether it can be the embedding of token ids, which stand for one-hot vectors. */
+  readonly takesTokens: boolean;
+  /**
+   * The methods that take it, each with the number of blocks of a chain up to which its result is exact. None, for a kind of which
+   * outputs can only be sampled. Affine kinds are no blocks, and every method takes them.
+   */
+  readonly methods: Readonly<Partial<Record<ChainMethod, number>>>;
+  /** Of a layer by itself, for inputs without a mean. */
+  parity(layer: Typed): Parity;
+  /** Features of a position, before and behind it; of a layer of shapes whose parts fit each other. */
+  widths(layer: Typed): { readonly takes: number; readonly gives: number };
+  /**
+   * Checks that its parts fit each other. It needs shapes only, so that a checkpoint is judged by its header before any weight is read.
+   * @returns the parts that show how many features it takes and gives, for messages.
+   */
+  check(layer: Typed, report: ShapeReport): { readonly takes: NamedShape; readonly gives: NamedShape };
+  /** Its widths and fields, for `inspect`, from shapes: `bilinear 4 → 6 hidden → 4`. Residuals and biases are told beside. */
+  inWords(layer: Typed): string;
+  /** Reads it from a model.json. */
+  parse(reader: LayerReader): Typed;
+  /**
+   * For an affine kind, which maps every position by itself as x ↦ W x + b: the linear layer that does the same. Exact methods multiply it
+   * into its neighbours. All other kinds are blocks.
+   */
+  asLinear?(layer: Typed): LinearOf<Tensor>;
+  /** For a quadratic kind: the bilinear block that does the same, which the methods `one-block`, `two-block` and `tensor` take in its place. */
+  asBilinear?(layer: Typed): BilinearOf<Tensor>;
+  /** The hidden units of that block, from shapes. */
+  hidden?(layer: Typed): number;
+}

@@ -1,0 +1,85 @@
+import { quoted } from '../words/names.js';
+import type { Place } from './place.js';
+
+/** Reports what is wrong with a description, naming its file. */
+export type Fail = (problem: string, hint?: string) => never;
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** One layer of a model.json while it is read by its kind. Everything that is wrong names the layer and the field. */
+export class LayerReader {
+  /** `layer 2 (bilinear)`. */
+  readonly title: string;
+  readonly fields: Fields;
+  readonly fail: Fail;
+
+  constructor(fields: Fields, title: string, fail: Fail) {
+    this.fields = fields;
+    this.title = title;
+    this.fail = fail;
+  }
+
+  /** Refuses every field but `type` and these. */
+  only(known: readonly string[]): void {
+    onlyFields(this.fields, ['type', ...known], this.title, this.fail);
+  }
+
+  /** The tensor that a field names; undefined without the field. */
+  place(field: string): Place | undefined {
+    const value = this.fields[field];
+    return value === undefined ? undefined : { tensor: readName(value, this.#named(field), this.fail) };
+  }
+
+  /** The same, for a part that must be there. */
+  required(field: string): Place {
+    return this.place(field) ?? this.fail(`${this.title} has no "${field}"`);
+  }
+
+  /** The place as a field to spread; nothing without it. */
+  optional<Role extends string>(role: Role): { readonly [key in Role]?: Place } {
+    return optional(role, this.place(role));
+  }
+
+  number(field: string): number {
+    return readNumber(this.fields[field], this.#named(field), this.fail);
+  }
+
+  positiveInteger(field: string): number {
+    return readPositiveInteger(this.fields[field], this.#named(field), this.fail);
+  }
+
+  #named(field: string): string {
+    return `${this.title}: "${field}"`;
+  }
+}
+
+/** A value under a role, as a field to spread; nothing where it is undefined. */
+export function optional<Role extends string, T>(role: Role, value: T | undefined): { readonly [key in Role]?: T } {
+  return value === undefined ? {} : ({ [role]: value } as { [key in Role]: T });
+}
+
+export function readRecord(value: unknown, title: string, fail: Fail): Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Fields)
+    : fail(`${title} must be an object { … }`);
+}
+
+export function readName(value: unknown, title: string, fail: Fail): string {
+  return typeof value === 'string' && value !== ''
+    ? value
+    : fail(`${title} must be a name, not ${JSON.stringify(value)}`);
+}
+
+export function readNumber(value: unknown, title: string, fail: Fail): number {
+  return Number.isFinite(value) ? (value as number) : fail(`${title} must be a number, not ${JSON.stringify(value)}`);
+}
+
+export function readPositiveInteger(value: unknown, title: string, fail: Fail): number {
+  return Number.isSafeInteger(value) && (value as number) >= 1
+    ? (value as number)
+    : fail(`${title} must be a whole number from 1, not ${JSON.stringify(value)}`);
+}
+
+export function onlyFields(fields: Fields, known: readonly string[], title: string, fail: Fail): void {
+  const unknown = Object.keys(fields).filter((field) => !known.includes(field));
+  if (unknown.length > 0) fail(`${title} has an unknown field ${quoted(unknown)}`, `Known are ${known.join(', ')}`);
+}

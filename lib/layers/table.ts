@@ -1,0 +1,16 @@
+import { attention } from './attention.js';
+import { bilinear } from './bilinear.js';
+import type { LayerKind, Typed } from './kind.js';
+import { linear } from './linear.js';
+import { KindTable } from './registry.js';
+
+/** Every kind of layer that there is. */
+export const layerKinds = new KindTable<LayerKind>({ linear, bilinear, attention });
+
+/**
+ * What the kind of a layer is.
+ * @throws TensimError `UNSUPPORTED_LAYER` for a layer of no known kind.
+ */
+export function kindOf({ type }: Typed): LayerKind {
+  return layerKinds.of(type);
+}
