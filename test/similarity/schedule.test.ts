@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { extentsFor } from '../../lib/similarity/gram/local.js';
 import { allPairs, bandPairs, crossPairs, type PairSet, pairCount } from '../../lib/similarity/gram/pairs.js';
-import { extentsFor } from '../../lib/similarity/gram/run.js';
 import { type Extents, type Job, jobPairs, jobs } from '../../lib/similarity/gram/schedule.js';
 import { tileSize } from '../../lib/similarity/gram/tile_size.js';
 

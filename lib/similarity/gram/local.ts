@@ -1,0 +1,140 @@
+import type { GramTile } from '../../backend/backend.js';
+import type { Member } from '../members/members.js';
+import { inUnits, type ModelScale, type ScaledTile } from '../scale/model_scale.js';
+import { checkProduct, type GramSettings, isProduct } from './control.js';
+import type { JobControl, TileExecutor } from './executor.js';
+import { checkOwn } from './precision.js';
+import { Residents } from './residents.js';
+import type { Extents, Job } from './schedule.js';
+import type { Sources } from './sources.js';
+
+/** What jobs are about. */
+export interface Subject {
+  /** By number. */
+  readonly members: readonly Member[];
+  readonly sources: Sources;
+  /** Bytes that prepared models may take at a time. */
+  readonly memoryLimit: number;
+}
+
+/** The part of the memory that the results of a tile may take. */
+const RESULTS_PART = 1 / 8;
+
+/**
+ * Computes jobs in this process, by its backend. Without a memory limit all models are prepared first, once each; with one, as many as fit, while the
+ * next job's models are read and prepared as the current one is computed.
+ */
+export class LocalExecutor implements TileExecutor {
+  readonly #subject: Subject;
+  readonly #settings: GramSettings;
+  readonly #residents: Residents;
+  /** Jobs get their models one after the other. */
+  #begun: Promise<unknown> = Promise.resolve();
+  /** What is being prepared for jobs to come. */
+  #coming: Promise<void> | undefined;
+
+  constructor(subject: Subject, settings: GramSettings) {
+    this.#subject = subject;
+    this.#settings = settings;
+    this.#residents = new Residents(subject.members, subject.sources, settings);
+  }
+
+  /** With a memory limit, only one job's models are sure to be there. */
+  get atOnce(): number {
+    return this.#residents.capacity === Number.POSITIVE_INFINITY ? (this.#settings.backend.tilesAtOnce ?? 1) : 1;
+  }
+
+  get prepared(): number {
+    return this.#residents.prepared;
+  }
+
+  /** Prepares all models, or finds out how many fit; and cuts tiles and blocks to that. */
+  async open(
+    models: readonly number[],
+    { tile, block }: Extents,
+    onPrepared: (done: number) => void,
+  ): Promise<Extents> {
+    const { memoryLimit, sources } = this.#subject;
+    const cell = 8 * (1 + (this.#settings.perOutput ? sources.names.length : 0));
+    const side = Math.min(tile, Math.max(1, Math.floor(Math.sqrt((memoryLimit * RESULTS_PART) / cell))));
+    const limited = Number.isFinite(memoryLimit);
+    const capacity = limited ? await this.#residents.measure(memoryLimit, cell * side * side) : models.length;
+    if (capacity < models.length) return extentsFor(capacity, side);
+    let done = 0;
+    await this.#residents.hold(models, [], () => onPrepared(++done));
+    return { tile: side, block };
+  }
+
+  async run(job: Job, control: JobControl): Promise<GramTile | ScaledTile> {
+    const begun = this.#begun.then(() => this.#begin(job, control));
+    begun.catch(() => {}); // told to who waits for this job, and for those behind it
+    this.#begun = begun;
+    return this.#checked(job, await (await begun).tile);
+  }
+
+  async close(): Promise<void> {
+    await this.#residents.dispose();
+  }
+
+  /** Gives a job to the backend once its models are prepared. */
+  async #begin(job: Job, { signal, onProgress, coming = [] }: JobControl): Promise<{ tile: Promise<GramTile> }> {
+    const residents = this.#residents;
+    const { backend, measure, perOutput, threads } = this.#settings;
+    const models = modelsOf(job);
+    if (!residents.has(models)) await this.#coming;
+    if (!residents.has(models)) await residents.hold(models, []);
+    this.#lookAhead(models, coming);
+    const [rows, columns] = [residents.get(job.rows), residents.get(job.columns)];
+    const control = { signal, threads, onProgress };
+    const tile = backend.gramTile({ measure, symmetric: job.symmetric, perOutput }, rows, columns, control);
+    tile.catch(() => {}); // told when it is waited for
+    return { tile };
+  }
+
+  /** While a job is at work, the models of the next that lacks any are prepared, if there is room for them beside those of all jobs before it. */
+  #lookAhead(current: ReadonlySet<number>, jobs: readonly Job[]): void {
+    if (this.#coming !== undefined) return;
+    const pinned = new Set(current);
+    for (const job of jobs) {
+      const models = modelsOf(job);
+      for (const model of models) pinned.add(model);
+      if (pinned.size > this.#residents.capacity) return;
+      if (this.#residents.has(models)) continue;
+      const coming = this.#residents.hold(models, pinned).finally(() => {
+        if (this.#coming === coming) this.#coming = undefined;
+      });
+      // What goes wrong is told when it is waited for; an error that nobody waits for would end the process.
+      coming.catch(() => {});
+      this.#coming = coming;
+      return;
+    }
+  }
+
+  /** A tile in the units of its models, once it has been made sure of. */
+  async #checked({ rows, columns }: Job, tile: GramTile): Promise<GramTile | ScaledTile> {
+    const { members, sources } = this.#subject;
+    const label = (number: number) => members[number].outline.label;
+    const scales: readonly ModelScale[][] = [rows, columns].map((models) => this.#residents.scalesOf(models));
+    const scaled = inUnits(tile, scales[0], scales[1]) ?? tile;
+    for (const [r, i] of rows.entries()) {
+      for (let c = 0; c < columns.length; c++) {
+        const cell = r * columns.length + c;
+        if (i === columns[c]) await checkOwn(scaled, cell, scales[0][r], members[i], sources, this.#settings);
+        else if (!isProduct(scaled.total[cell], false))
+          checkProduct(scaled.total[cell], label(i), label(columns[c]), false);
+      }
+    }
+    return scaled;
+  }
+}
+
+/** A block of rows that stays, and two tiles of columns: the one at work and the next. */
+export function extentsFor(capacity: number, tile: number): Extents {
+  const side = Math.max(1, Math.min(tile, Math.floor(capacity / 8)));
+  const block = Math.max(1, Math.floor((capacity - 2 * side) / side)) * side;
+  return { tile: side, block };
+}
+
+function modelsOf({ rows, columns }: Job): Set<number> {
+  return new Set([...rows, ...columns]);
+}
