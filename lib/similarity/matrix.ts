@@ -5,11 +5,13 @@ import type { Model } from '../model/model.js';
 import { matrixBehaviour } from './behaviour/scores.js';
 import { direction } from './difference/direction.js';
 import { expanded } from './difference/expanded.js';
-import { Cells, type Layout } from './gram/cells.js';
+import { finishedTile } from './finished_tile.js';
+import { Cells } from './gram/cells.js';
 import { distinct, inOrder, type Ranked, sameLabels } from './gram/distinct.js';
 import { ranks } from './gram/orientation.js';
 import { allPairs, bandPairs, crossPairs, type PairSet, pairCount } from './gram/pairs.js';
 import { gramMatrix } from './gram/run.js';
+import type { Layout } from './gram/slice.js';
 import { tileSize } from './gram/tile_size.js';
 import type { Member } from './members/members.js';
 import { type Selection, select } from './members/selection.js';
@@ -142,9 +144,12 @@ async function compute(
   const { sources, sampledLaw } = comparison;
   const slices = settings.perOutput ? sources.names.length : 0;
   const cells = new Cells({ ...places, count: members.length, slices, window: settings.choice.window });
+  const { memoryLimit, onTile } = settings;
+  if (onTile !== undefined) cells.subscribe((change) => onTile(finishedTile(cells, members, change)));
   const same = sameLabels(models, given);
   if (sampledLaw !== undefined) {
-    const sampled = await sample(members, sampledLaw, cells, comparison, settings.memoryLimit);
+    cells.expect(total, total);
+    const sampled = await sample(members, sampledLaw, cells, comparison, memoryLimit);
     const work: Work = { pairs: total, reused: 0, prepared: members.length, same, discarded };
     return { comparison, cells, ...(await resultOf(cells, comparison, sampled)), work };
   }
@@ -153,8 +158,7 @@ async function compute(
     const flops = flopsOfPair(comparison.info, total);
     const { backend, dtype, threads } = comparison.settings;
     const tile = tileSize(flops, slices, flops === null ? 0 : backend.machine(dtype, threads).flopsPerSecond);
-    const { memoryLimit, onTile } = settings;
-    const run = { members, rank, sources, pairs, cells, tile, memoryLimit, ledger, onTile };
+    const run = { members, rank, sources, pairs, cells, tile, memoryLimit, ledger };
     const count = await gramMatrix(run, comparison.settings);
     const work: Work = { pairs: total, ...count, same, discarded: discarded + (ledger?.discarded ?? 0) };
     return { comparison, cells, ...(await resultOf(cells, comparison)), work };

@@ -2,51 +2,65 @@ import type { GramTile } from '../../backend/backend.js';
 import type { Pacer } from '../../cooperate.js';
 import { isInRange, levelOf, timesPower } from '../../tensor/power.js';
 import type { ScaledTile } from '../scale/model_scale.js';
-import type { Matrix } from '../terms/types.js';
-import { cosineByRoots, type GramEntry } from './derived.js';
-import type { Job } from './schedule.js';
+import type { LiveMatrix, Matrix, ModelPlaces, ScaledNumber } from '../terms/types.js';
+import type { GramEntry } from './derived.js';
+import { KnownPairs } from './known.js';
+import { type Job, jobPairs } from './schedule.js';
+import { cosineAt, cosinesOf, emptySlice, type Layout, numbersOf, type Slice } from './slice.js';
 
-/** What the cells of a result stand for: rows and columns by the number of the model. */
-export interface Layout {
-  readonly rows: Int32Array;
-  readonly columns: Int32Array;
-  /** How many different models there are. */
-  readonly count: number;
-  /** Slices beside the whole; 0 for none. */
-  readonly slices: number;
-  /** Cells farther from the diagonal stay NaN; null: none. */
-  readonly window: number | null;
+/** What has just been put into the cells. */
+export interface Change {
+  /** Models by number; none where there was nothing to compute. */
+  readonly job: Job;
+  readonly tile: GramTile | ScaledTile;
+  /** Whether nothing is left to come. */
+  readonly last: boolean;
 }
 
-/** One matrix of inner products, filled in any order. What is out of the range of numbers has an exponent beside its value. */
-interface Slice {
-  readonly gram: Float64Array[];
-  /** By row of the result; made where one is needed. */
-  readonly exponents: (Int32Array | undefined)[];
-  /** ⟨a,a⟩ of every model by number. */
-  readonly own: Float64Array;
-  readonly ownExponents: Int32Array;
-}
-
-/** The inner products of a result: the whole and its slices. What belongs to one pair of models may stand in several cells. */
-export class Cells {
+/**
+ * The inner products of a result: the whole and its slices. What belongs to one pair of models may stand in several
+ * cells. It can be read while it is filled (see `LiveMatrix`), and tells who subscribes of every tile that it gets.
+ */
+export class Cells implements LiveMatrix {
   readonly #layout: Layout;
+  readonly #pairs: KnownPairs;
+  readonly #listeners = new Set<(change: Change) => void>();
+  #wanted = 0;
+  #left = 0;
   readonly #whole: Slice;
   readonly #slices: readonly Slice[];
   /** The rows and columns of the result that a model stands for. */
   readonly #rowsOf: readonly (readonly number[])[];
   readonly #columnsOf: readonly (readonly number[])[];
-  /** Where every model stands, in a square result in which each stands once and all cells are wanted; null for others. */
+  /**
+   * Where every model stands, in a square result in which each stands once and all cells are wanted; null for others.
+   */
   readonly #place: Int32Array | null;
 
   constructor(layout: Layout) {
     this.#layout = layout;
+    this.#pairs = new KnownPairs(layout.count);
     this.#whole = emptySlice(layout);
     this.#slices = Array.from({ length: layout.slices }, () => emptySlice(layout));
     this.#rowsOf = placesOf(layout.rows, layout.count);
     this.#columnsOf = layout.rows === layout.columns ? this.#rowsOf : placesOf(layout.columns, layout.count);
     const plain = layout.rows === layout.columns && layout.window === null && layout.rows.length === layout.count;
     this.#place = plain ? Int32Array.from(this.#rowsOf, ([place]) => place) : null;
+  }
+
+  /** How many products there are to be, and how many of these are to come. Said before the first tile is put. */
+  expect(wanted: number, left: number): void {
+    this.#wanted = wanted;
+    this.#left = left;
+  }
+
+  /**
+   * Calls back with every tile from now on, once it is in place; what a listener throws comes out of `put`.
+   * @returns what ends it.
+   */
+  subscribe(listener: (change: Change) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** Puts the products of a job where they belong; ⟨b,a⟩ is ⟨a,b⟩. */
@@ -57,8 +71,11 @@ export class Cells {
     for (const r of job.rows.keys()) {
       this.#putRow(this.#whole, job, r, total, exponents, 1, 0);
       for (let s = 0; s < size; s++) this.#putRow(this.#slices[s], job, r, perOutput!, sliceExponents, size, s);
+      this.#pairs.addAll(job.rows[r], job.columns, job.symmetric ? r : 0);
       if (pacer.due(8 * (1 + size) * job.columns.length)) await pacer.pause();
     }
+    this.#left = Math.max(0, this.#left - jobPairs(job));
+    for (const listener of this.#listeners) listener({ job, tile, last: this.#left === 0 });
   }
 
   /** Row `r` of a job, whose products are every `step`th of `values` from `first` on. */
@@ -83,6 +100,7 @@ export class Cells {
     const size = this.#slices.length;
     this.#set(this.#whole, i, j, total[at], 0);
     for (let s = 0; s < size; s++) this.#set(this.#slices[s], i, j, perOutput![at * size + s], 0);
+    this.#pairs.add(i, j);
   }
 
   /** Puts mantissa · 2^exponent. */
@@ -112,6 +130,63 @@ export class Cells {
     if (exponent === 0 && exponents[row] === undefined) return;
     exponents[row] ??= new Int32Array(columns.length);
     exponents[row][column] = exponent;
+  }
+
+  /** Whether the product of models i and j is there. */
+  knows(i: number, j: number): boolean {
+    return this.#pairs.has(i, j);
+  }
+
+  /** Whether no product is there. */
+  get isEmpty(): boolean {
+    return this.#pairs.isEmpty;
+  }
+
+  get rows(): number {
+    return this.#layout.rows.length;
+  }
+
+  get columns(): number {
+    return this.#layout.columns.length;
+  }
+
+  get slices(): number {
+    return this.#slices.length;
+  }
+
+  get wanted(): number {
+    return this.#wanted;
+  }
+
+  get known(): number {
+    return this.#wanted - this.#left;
+  }
+
+  isKnown(row: number, column: number): boolean {
+    const { rows, columns, window } = this.#layout;
+    return (window === null || Math.abs(row - column) <= window) && this.knows(rows[row], columns[column]);
+  }
+
+  product(row: number, column: number, slice?: number): ScaledNumber | undefined {
+    if (!this.isKnown(row, column)) return undefined;
+    const { gram, exponents } = this.#slice(slice);
+    return { value: gram[row][column], exponent: exponents[row]?.[column] ?? 0 };
+  }
+
+  cosine(row: number, column: number, slice?: number): number | undefined {
+    const [i, j] = [this.#layout.rows[row], this.#layout.columns[column]];
+    if (!(this.isKnown(row, column) && this.knows(i, i) && this.knows(j, j))) return undefined;
+    const of = this.#slice(slice);
+    return cosineAt(of, row, column, i, j, Math.sqrt(of.own[i]), Math.sqrt(of.own[j]));
+  }
+
+  #slice(number: number | undefined): Slice {
+    return number === undefined ? this.#whole : this.#slices[number];
+  }
+
+  /** Where the model of a number stands. */
+  placesOf(number: number): ModelPlaces {
+    return { rows: this.#rowsOf[number], columns: this.#columnsOf[number] };
   }
 
   /** Inner products, (rows, columns). */
@@ -151,7 +226,8 @@ export class Cells {
   }
 
   /**
-   * Slice `s` of a square array of numbers for all models, (count, count, size), as (rows, columns); NaN beyond the window.
+   * Slice `s` of a square array of numbers for all models, (count, count, size), as (rows, columns); NaN beyond the
+   * window.
    */
   async spread(values: Float64Array, size: number, s: number, pacer: Pacer): Promise<Matrix> {
     const { rows, columns, count, window } = this.#layout;
@@ -166,52 +242,17 @@ export class Cells {
 
   /** Similarities, (rows, columns). */
   cosines(pacer: Pacer): Promise<Matrix> {
-    return this.#cosinesOf(this.#whole, pacer);
+    return cosinesOf(this.#whole, this.#layout, pacer);
   }
 
   async sliceCosines(pacer: Pacer): Promise<Matrix[]> {
     const matrices: Matrix[] = [];
-    for (const slice of this.#slices) matrices.push(await this.#cosinesOf(slice, pacer));
+    for (const slice of this.#slices) matrices.push(await cosinesOf(slice, this.#layout, pacer));
     return matrices;
   }
-
-  async #cosinesOf({ gram, exponents, own, ownExponents }: Slice, pacer: Pacer): Promise<Matrix> {
-    const { rows, columns } = this.#layout;
-    const roots = own.map(Math.sqrt);
-    const matrix: Float64Array[] = [];
-    for (const [r, products] of gram.entries()) {
-      const i = rows[r];
-      const row = new Float64Array(columns.length);
-      for (let c = 0; c < row.length; c++) {
-        const j = columns[c];
-        const exponent = (exponents[r]?.[c] ?? 0) - (ownExponents[i] + ownExponents[j]) / 2;
-        const product = exponent === 0 ? products[c] : timesPower(products[c], exponent);
-        row[c] = cosineByRoots(product, own[i], own[j], roots[i], roots[j]);
-      }
-      matrix.push(row);
-      if (pacer.due(16 * row.length)) await pacer.pause();
-    }
-    return matrix;
-  }
-}
-
-function emptySlice({ rows, columns, count, window }: Layout): Slice {
-  const gram = Array.from(rows, () => {
-    const row = new Float64Array(columns.length);
-    return window === null ? row : row.fill(Number.NaN);
-  });
-  return { gram, exponents: [], own: new Float64Array(count), ownExponents: new Int32Array(count) };
 }
 
 const NO_EXPONENTS = { exponents: undefined, sliceExponents: undefined };
-
-/** Inner products as numbers: ∞, or less than a normal number, where they are out of range. */
-function numbersOf({ gram, exponents }: Slice): Matrix {
-  return gram.map((row, r) => {
-    const own = exponents[r];
-    return own === undefined ? row : row.map((value, c) => timesPower(value, own[c]));
-  });
-}
 
 function placesOf(numbers: Int32Array, count: number): number[][] {
   const places: number[][] = Array.from({ length: count }, () => []);

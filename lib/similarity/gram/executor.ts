@@ -3,8 +3,9 @@ import type { ScaledTile } from '../scale/model_scale.js';
 import type { Extents, Job } from './schedule.js';
 
 /**
- * The seam between what is to be computed and where. Whoever runs a matrix decides which job is next, hands it to an executor, and puts the tile
- * in its place; how a job becomes a tile, and where its models are prepared, is the executor's own matter. Models are numbered as in the jobs.
+ * The seam between what is to be computed and where. Whoever runs a matrix decides which job is next, hands it to an
+ * executor, and puts the tile in its place; how a job becomes a tile, and where its models are prepared, is the
+ * executor's own matter. Models are numbered as in the jobs.
  */
 export interface TileExecutor {
   /** How many jobs it wants at a time. Asked anew before every job: opening it may change it. */
@@ -19,9 +20,10 @@ export interface TileExecutor {
    */
   open(models: readonly number[], wanted: Extents, onPrepared: (done: number) => void): Promise<Extents>;
   /**
-   * The inner products of a job: finite, every model's own a norm that is more than rounding, and slices that are only rounding set to zero.
-   * The same job gives the same bits whenever and wherever it is run.
-   * @throws TensimError (rejects) `NOT_FINITE`, `ZERO_NORM` or `PRECISION` naming the models; as preparing a model; the signal's reason.
+   * The inner products of a job: finite, every model's own a norm that is more than rounding, and slices that are only
+   * rounding set to zero. The same job gives the same bits whenever and wherever it is run.
+   * @throws TensimError (rejects) `NOT_FINITE`, `ZERO_NORM` or `PRECISION` naming the models; as preparing a model; the
+   * signal's reason.
    */
   run(job: Job, control: JobControl): Promise<GramTile | ScaledTile>;
   /** Waits for what is still at work, and gives everything back. */

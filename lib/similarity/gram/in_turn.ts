@@ -16,7 +16,8 @@ export interface Turns<Job, Result> {
 }
 
 /**
- * Results of jobs in the order of the jobs, some of which are at work at a time. However it ends, nothing is at work any more then.
+ * Results of jobs in the order of the jobs, some of which are at work at a time. However it ends, nothing is at work
+ * any more then.
  */
 export async function* inTurn<Job, Result>(turns: Turns<Job, Result>): AsyncGenerator<Done<Job, Result>, void> {
   const queue: { readonly job: Job; readonly result: Promise<Result> }[] = [];

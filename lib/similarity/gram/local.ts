@@ -21,8 +21,8 @@ export interface Subject {
 const RESULTS_PART = 1 / 8;
 
 /**
- * Computes jobs in this process, by its backend. Without a memory limit all models are prepared first, once each; with one, as many as fit, while the
- * next job's models are read and prepared as the current one is computed.
+ * Computes jobs in this process, by its backend. Without a memory limit all models are prepared first, once each; with
+ * one, as many as fit, while the next job's models are read and prepared as the current one is computed.
  */
 export class LocalExecutor implements TileExecutor {
   readonly #subject: Subject;
@@ -91,7 +91,10 @@ export class LocalExecutor implements TileExecutor {
     return { tile };
   }
 
-  /** While a job is at work, the models of the next that lacks any are prepared, if there is room for them beside those of all jobs before it. */
+  /**
+   * While a job is at work, the models of the next that lacks any are prepared, if there is room for them beside those
+   * of all jobs before it.
+   */
   #lookAhead(current: ReadonlySet<number>, jobs: readonly Job[]): void {
     if (this.#coming !== undefined) return;
     const pinned = new Set(current);

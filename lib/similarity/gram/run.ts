@@ -1,7 +1,6 @@
 import type { GramTile } from '../../backend/backend.js';
 import { Pacer } from '../../cooperate.js';
-import { asNumbers, type ScaledTile, totalsOf } from '../scale/model_scale.js';
-import type { FinishedTile } from '../terms/types.js';
+import { asNumbers, type ScaledTile } from '../scale/model_scale.js';
 import { Agenda } from './agenda.js';
 import type { Cells } from './cells.js';
 import { type GramSettings, jobControl, type Report, reporter } from './control.js';
@@ -12,9 +11,8 @@ import { oriented } from './orientation.js';
 import { type PairSet, pairCount } from './pairs.js';
 import { type Extents, type Job, jobPairs, jobs } from './schedule.js';
 
-/** What is known already, and where finished jobs are kept. */
+/** Where finished jobs are kept. */
 export interface Ledger {
-  knows(i: number, j: number): boolean;
   /** Resolves when the products would survive the end of the process. */
   keep(job: Job, tile: GramTile): Promise<void>;
 }
@@ -23,25 +21,24 @@ export interface GramRun extends Subject {
   /** Of two models the one of lower rank is the row of their product: see `ranks`. Default: their numbers. */
   readonly rank?: Int32Array | undefined;
   readonly pairs: PairSet;
-  /** Takes the results. */
+  /** Take the results; what they have already is not computed again. */
   readonly cells: Cells;
   /** Models along the side of a tile, where memory allows. */
   readonly tile: number;
   readonly ledger?: Ledger | undefined;
-  readonly onTile?: ((tile: FinishedTile) => void) | undefined;
 }
 
 export interface GramCount {
-  /** Pairs that the ledger knew. */
+  /** Pairs that the cells had. */
   readonly reused: number;
   /** How often a model was prepared. */
   readonly prepared: number;
 }
 
 /**
- * Computes the wanted pairs, job after job, into `cells`: decides which job is next, has it executed, and puts its tile in place. However it ends,
- * the executor is closed. The numbers depend neither on the size of tiles nor on the executor, as those of a pair do not depend on what
- * else is in its job.
+ * Computes the wanted pairs, job after job, into `cells`: decides which job is next, has it executed, and puts its tile
+ * in place. However it ends, the executor is closed. The numbers depend neither on the size of tiles nor on the
+ * executor, as those of a pair do not depend on what else is in its job.
  *
  * @throws TensimError as the executor; the signal's reason.
  */
@@ -50,13 +47,17 @@ export async function gramMatrix(
   settings: GramSettings,
   executor: TileExecutor = new LocalExecutor(run, settings),
 ): Promise<GramCount> {
-  const { pairs, ledger, tile } = run;
+  const { pairs, cells, tile } = run;
+  const pacer = new Pacer(settings.signal);
   try {
     const progress = reporter(settings.onProgress);
     const total = pairCount(pairs);
-    const { needed, missing } = await outstanding(pairs, ledger, new Pacer(settings.signal));
-    if (missing === 0) progress('compare', total, total);
-    else {
+    const { needed, missing } = await outstanding(pairs, cells, pacer);
+    cells.expect(total, missing);
+    if (missing === 0) {
+      await cells.put(NO_JOB, NO_TILE, pacer);
+      progress('compare', total, total);
+    } else {
       const onPrepared = (done: number) => progress('prepare', done, needed.length);
       const extents = await executor.open(needed, { tile, block: pairs.count }, onPrepared);
       await compute(run, orientedJobs(run, extents), executor, { done: total - missing, total, progress }, settings);
@@ -67,23 +68,27 @@ export async function gramMatrix(
   }
 }
 
-function* orientedJobs({ pairs, rank, ledger }: GramRun, extents: Extents): Generator<Job> {
-  for (const job of jobs(pairs, extents, ledger?.knows)) {
+/** Where nothing is left to be computed, that is told like a tile. */
+const NO_JOB: Job = { rows: [], columns: [], symmetric: true };
+const NO_TILE: GramTile = { total: new Float64Array(0), perOutput: new Float64Array(0) };
+
+function* orientedJobs({ pairs, rank, cells }: GramRun, extents: Extents): Generator<Job> {
+  for (const job of jobs(pairs, extents, cells.isEmpty ? undefined : (i, j) => cells.knows(i, j))) {
     if (rank === undefined) yield job;
     else yield* oriented(job, rank);
   }
 }
 
 /** How many pairs are to be computed, and the models in them. */
-async function outstanding(pairs: PairSet, ledger: Ledger | undefined, pacer: Pacer) {
+async function outstanding(pairs: PairSet, cells: Cells, pacer: Pacer) {
   const needed = new Set<number>();
   let missing = 0;
   for (let i = 0; i < pairs.count; i++) {
     const before = missing;
     for (const [from, to] of pairs.spans(i)) {
-      if (ledger === undefined) missing += to - from;
-      for (let j = from; ledger !== undefined && j < to; j++) {
-        if (ledger.knows(i, j)) continue;
+      if (cells.isEmpty) missing += to - from;
+      for (let j = from; !cells.isEmpty && j < to; j++) {
+        if (cells.knows(i, j)) continue;
         missing++;
         needed.add(j);
       }
@@ -141,13 +146,9 @@ function forward(report: Report): Report {
   };
 }
 
-async function place(run: GramRun, job: Job, tile: GramTile | ScaledTile, pacer: Pacer): Promise<void> {
-  const { members, cells, ledger, onTile } = run;
-  const label = (number: number) => members[number].outline.label;
-  const { rows, columns } = job;
-  await cells.put(job, tile, pacer);
+async function place({ cells, ledger }: GramRun, job: Job, tile: GramTile | ScaledTile, pacer: Pacer): Promise<void> {
   // The file keeps numbers as they are: products beyond the range of numbers are computed anew every time.
-  const kept = 'exponents' in tile ? asNumbers(tile) : tile;
+  const kept = asNumbers(tile);
   if (kept !== null) await ledger?.keep(job, kept);
-  onTile?.({ rows: rows.map(label), columns: columns.map(label), gram: totalsOf(tile) });
+  await cells.put(job, tile, pacer);
 }

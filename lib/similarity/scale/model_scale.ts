@@ -78,18 +78,21 @@ export function inUnits(
   return { total: totals, exponents, sliceExponents, ...(perOutput && { perOutput }) };
 }
 
-/** The whole of a tile as numbers: ∞, or less than a normal number, where they are out of range. */
-export function totalsOf(tile: GramTile | ScaledTile): Float64Array {
-  return 'exponents' in tile ? valuesOf(tile.total, tile.exponents) : tile.total;
+/** A tile as numbers: ∞, or less than a normal number, where they are out of range. */
+export function numbersOfTile(tile: GramTile | ScaledTile): GramTile {
+  if (!('exponents' in tile)) return tile;
+  const { total, exponents, perOutput, sliceExponents } = tile;
+  const slices = perOutput && { perOutput: valuesOf(perOutput, sliceExponents!) };
+  return { total: valuesOf(total, exponents), ...slices };
 }
 
-/** A tile as numbers; null where one of them is out of the range of normal numbers. */
-export function asNumbers({ total, exponents, perOutput, sliceExponents }: ScaledTile): GramTile | null {
+/** The same where all numbers are normal; else null. */
+export function asNumbers(tile: GramTile | ScaledTile): GramTile | null {
+  if (!('exponents' in tile)) return tile;
+  const { total, exponents, perOutput, sliceExponents } = tile;
   const all = (values: Float64Array, powers: Int32Array) => values.every((value, i) => isInRange(value, powers[i]));
-  if (!all(total, exponents)) return null;
-  if (perOutput === undefined) return { total: valuesOf(total, exponents) };
-  if (!all(perOutput, sliceExponents!)) return null;
-  return { total: valuesOf(total, exponents), perOutput: valuesOf(perOutput, sliceExponents!) };
+  const inRange = all(total, exponents) && (perOutput === undefined || all(perOutput, sliceExponents!));
+  return inRange ? numbersOfTile(tile) : null;
 }
 
 function valuesOf(values: Float64Array, exponents: Int32Array): Float64Array {

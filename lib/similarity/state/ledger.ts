@@ -118,13 +118,7 @@ export async function openLedger(
   signal: AbortSignal | undefined,
 ): Promise<StateLedger> {
   const pacer = new Pacer(signal);
-  const count = identities.length;
   const numbers = new Map(identities.map((identity, number) => [identity, number]));
-  const known = new Uint8Array(Math.ceil(count ** 2 / 8));
-  const note = (i: number, j: number) => {
-    const bit = Math.min(i, j) * count + Math.max(i, j);
-    known[bit >> 3] |= 1 << (bit & 7);
-  };
   const text = settingText(setting);
   const file = await StateFile.open(path, async (found, job, tile, recorded) => {
     if (found !== text) return;
@@ -136,17 +130,12 @@ export async function openLedger(
         const j = own(job.columns[c]);
         if (j === undefined || rank[i] > rank[j]) continue;
         cells.set(i, j, tile, r * job.columns.length + c);
-        note(i, j);
       }
       if (pacer.due(64 * job.columns.length)) await pacer.pause();
     }
   });
   return {
     discarded: file.discarded,
-    knows: (i, j) => {
-      const bit = i * count + j;
-      return (known[bit >> 3] & (1 << (bit & 7))) !== 0;
-    },
     keep: (job, tile) => file.keep(setting, identities, job, tile),
     close: () => file.close(),
   };

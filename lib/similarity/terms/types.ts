@@ -3,6 +3,7 @@ import type { ModelInputs } from '../../evaluation/inputs.js';
 import type { Model } from '../../model/model.js';
 import type { LoadOptions } from '../../model/reading/load.js';
 import type { DType, Tensor, TensorData } from '../../tensor/tensor.js';
+import type { LiveMatrix, ModelPlaces } from './live.js';
 import type { Measure, Method } from './results.js';
 
 /** Inputs for the measure `behavioural`, with or without the name that results give them. */
@@ -94,17 +95,43 @@ export interface MatrixOptions extends SimilarityOptions {
    * added. Made if it is not there. Not used by the measure `behavioural`, which compares quickly.
    */
   readonly state?: string | undefined;
-  /** Called with every finished part of the Gram matrix, in no particular order. */
+  /**
+   * Called with every finished part of the Gram matrix, in no particular order; a sampled one is finished all at once.
+   * The last call says so, and is made even if nothing had to be computed. What it throws ends the comparison.
+   */
   readonly onTile?: ((tile: FinishedTile) => void) | undefined;
 }
 
-/** Inner products of some models with some others. */
+/**
+ * Inner products of some models with some others. Each is also that of the second with the first, and stands in the
+ * result at both places.
+ */
 export interface FinishedTile {
-  /** Labels. */
+  /** Labels; none where nothing had to be computed. */
   readonly rows: readonly string[];
   readonly columns: readonly string[];
-  /** (rows, columns), row-major. */
+  /**
+   * Where these models stand in the result. The rows of a tile need not be rows of the result: a model may be a column
+   * there.
+   */
+  readonly rowIndices: readonly ModelPlaces[];
+  readonly columnIndices: readonly ModelPlaces[];
+  /**
+   * (rows, columns), row-major: ∞, or less than a normal number, where a product is out of range. `matrix.product` has
+   * them all.
+   */
   readonly gram: Float64Array;
+  /** (rows, columns, outputs), row-major, with the option `perOutput`. */
+  readonly perOutput?: Float64Array;
+  /** Standard errors of the similarities, (rows, columns), row-major, where they were sampled. */
+  readonly cosineError?: Float64Array;
+  /** Whether this was the last part: nothing is left to come. */
+  readonly last: boolean;
+  /**
+   * All that is known so far, this part included. The same object in every call, which can be read at any time, also
+   * afterwards.
+   */
+  readonly matrix: LiveMatrix;
 }
 
 export interface Progress {
@@ -117,5 +144,6 @@ export interface Progress {
   readonly total: number;
 }
 
+export type * from './live.js';
 export type * from './results.js';
 export type { SampledErrors, SampledSlice, Sampling } from './sampling.js';

@@ -1,0 +1,73 @@
+import type { Pacer } from '../../cooperate.js';
+import { timesPower } from '../../tensor/power.js';
+import type { Matrix } from '../terms/types.js';
+import { cosineByRoots } from './derived.js';
+
+/** What the cells of a result stand for: rows and columns by the number of the model. */
+export interface Layout {
+  readonly rows: Int32Array;
+  readonly columns: Int32Array;
+  /** How many different models there are. */
+  readonly count: number;
+  /** Slices beside the whole; 0 for none. */
+  readonly slices: number;
+  /** Cells farther from the diagonal stay NaN; null: none. */
+  readonly window: number | null;
+}
+
+/**
+ * One matrix of inner products, filled in any order. What is out of the range of numbers has an exponent beside its
+ * value.
+ */
+export interface Slice {
+  readonly gram: Float64Array[];
+  /** By row of the result; made where one is needed. */
+  readonly exponents: (Int32Array | undefined)[];
+  /** ⟨a,a⟩ of every model by number. */
+  readonly own: Float64Array;
+  readonly ownExponents: Int32Array;
+}
+
+export function emptySlice({ rows, columns, count, window }: Layout): Slice {
+  const gram = Array.from(rows, () => {
+    const row = new Float64Array(columns.length);
+    return window === null ? row : row.fill(Number.NaN);
+  });
+  return { gram, exponents: [], own: new Float64Array(count), ownExponents: new Int32Array(count) };
+}
+
+/** Inner products as numbers: ∞, or less than a normal number, where they are out of range. */
+export function numbersOf({ gram, exponents }: Slice): Matrix {
+  return gram.map((row, r) => {
+    const own = exponents[r];
+    return own === undefined ? row : row.map((value, c) => timesPower(value, own[c]));
+  });
+}
+
+/** The similarities of a slice, (rows, columns). */
+export async function cosinesOf(slice: Slice, { rows, columns }: Layout, pacer: Pacer): Promise<Matrix> {
+  const roots = slice.own.map(Math.sqrt);
+  const matrix: Float64Array[] = [];
+  for (const [r, i] of rows.entries()) {
+    const row = new Float64Array(columns.length);
+    for (let c = 0; c < row.length; c++) row[c] = cosineAt(slice, r, c, i, columns[c], roots[i], roots[columns[c]]);
+    matrix.push(row);
+    if (pacer.due(16 * row.length)) await pacer.pause();
+  }
+  return matrix;
+}
+
+/** The similarity in a cell, which is of models i and j, from the roots of their own products. */
+export function cosineAt(
+  { gram, exponents, own, ownExponents }: Slice,
+  row: number,
+  column: number,
+  i: number,
+  j: number,
+  rootI: number,
+  rootJ: number,
+): number {
+  const exponent = (exponents[row]?.[column] ?? 0) - (ownExponents[i] + ownExponents[j]) / 2;
+  const product = exponent === 0 ? gram[row][column] : timesPower(gram[row][column], exponent);
+  return cosineByRoots(product, own[i], own[j], rootI, rootJ);
+}
