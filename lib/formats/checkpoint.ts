@@ -1,13 +1,15 @@
-import { createHash } from 'node:crypto';
 import { TensimError } from '../errors.js';
 import type { IntegerTensor } from '../tensor/integers.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { type CheckpointFormat, formatOf } from './endings.js';
 import type { TensorEntry } from './entry.js';
 import { openNpy, openNpz } from './numpy/open.js';
+import type { OpenedFiles } from './opened_files.js';
 import { openPytorch } from './pytorch/open.js';
+import { RunningDigest } from './running_digest.js';
 import { openSafetensors } from './safetensors/open.js';
 import type { SourceFile } from './source_file.js';
+import { jointStamp, type Stamp } from './stamp.js';
 import { readBytes, readFloats, readIntegers } from './tensor_data.js';
 
 export type { TensorEntry } from './entry.js';
@@ -38,18 +40,24 @@ export interface Checkpoint {
    * @throws TensimError as `read`; `UNSUPPORTED_DTYPE` only for elements whose size is unknown and for packed ones that are strided
    */
   readBytes(name: string, signal?: AbortSignal): Promise<Uint8Array>;
-  /** SHA-256 over the bytes of `files`, one after the other, in hexadecimal. */
+  /**
+   * Reads tensors as `read`, in the order in which they lie in the files, and what lies between them along with them. `sha256` then reads
+   * no more than what follows the last, so that a file of which everything is wanted is read once.
+   *
+   *     for await (const [name, tensor] of checkpoint.readInOrder(checkpoint.tensors.keys())) weights.set(name, tensor);
+   *     const digest = await checkpoint.sha256();
+   */
+  readInOrder(names: Iterable<string>, signal?: AbortSignal): AsyncGenerator<[name: string, tensor: Tensor]>;
+  /** SHA-256 over the bytes of `files`, one after the other, in hexadecimal; each byte is hashed as it was when it was first read for this. */
   sha256(signal?: AbortSignal): Promise<string>;
   /** Closing twice is no error. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** What a format makes of a path: open files and a listing of the tensors in them, checked against the files' true sizes. */
-export interface OpenedFiles {
-  readonly sources: readonly SourceFile[];
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly tensors: ReadonlyMap<string, TensorEntry>;
+/** A checkpoint with what the system said of its files when they were opened. */
+export interface StampedCheckpoint extends Checkpoint {
+  readonly stamp: Stamp;
 }
 
 /**
@@ -61,7 +69,12 @@ export interface OpenedFiles {
  *
  * @throws TensimError `FILE_NOT_FOUND`, or `INVALID_FILE` for every violation of the format
  */
-export async function openCheckpoint(path: string, signal?: AbortSignal): Promise<Checkpoint> {
+export function openCheckpoint(path: string, signal?: AbortSignal): Promise<Checkpoint> {
+  return openStamped(path, signal);
+}
+
+/** @throws TensimError as `openCheckpoint` */
+export async function openStamped(path: string, signal?: AbortSignal): Promise<StampedCheckpoint> {
   signal?.throwIfAborted();
   const open = OPENERS[formatOf(path) ?? 'safetensors'];
   return new OpenCheckpoint(path, await open(path, signal));
@@ -74,17 +87,21 @@ const OPENERS: Readonly<Record<CheckpointFormat, (path: string, signal?: AbortSi
   npy: openNpy,
 };
 
-class OpenCheckpoint implements Checkpoint {
+class OpenCheckpoint implements StampedCheckpoint {
   readonly path: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly tensors: ReadonlyMap<string, TensorEntry>;
+  readonly stamp: Stamp;
   private readonly sources: ReadonlyMap<string, SourceFile>;
+  private readonly digest: RunningDigest;
 
   constructor(path: string, { sources, metadata, tensors }: OpenedFiles) {
     this.path = path;
     this.metadata = Object.freeze(metadata);
     this.tensors = tensors;
     this.sources = new Map(sources.map((source) => [source.path, source]));
+    this.stamp = jointStamp(sources.map((source) => source.stamp));
+    this.digest = new RunningDigest(sources);
   }
 
   get files(): readonly string[] {
@@ -94,27 +111,37 @@ class OpenCheckpoint implements Checkpoint {
   async read(name: string, signal?: AbortSignal): Promise<Tensor> {
     signal?.throwIfAborted();
     const entry = this.entry(name);
-    return readFloats(this.source(entry.file), entry, signal);
+    return readFloats(this.source(entry.file), entry, { signal });
   }
 
   async readIntegers(name: string, signal?: AbortSignal): Promise<IntegerTensor> {
     signal?.throwIfAborted();
     const entry = this.entry(name);
-    return readIntegers(this.source(entry.file), entry, signal);
+    return readIntegers(this.source(entry.file), entry, { signal });
   }
 
   async readBytes(name: string, signal?: AbortSignal): Promise<Uint8Array> {
     signal?.throwIfAborted();
     const entry = this.entry(name);
-    return readBytes(this.source(entry.file), entry, signal);
+    return readBytes(this.source(entry.file), entry, { signal });
+  }
+
+  async *readInOrder(names: Iterable<string>, signal?: AbortSignal): AsyncGenerator<[name: string, tensor: Tensor]> {
+    const places = new Map(this.files.map((file, place) => [file, place]));
+    const entries = [...names].map((name) => this.entry(name));
+    entries.sort((a, b) => places.get(a.file)! - places.get(b.file)! || a.offset - b.offset);
+    for (const entry of entries) {
+      signal?.throwIfAborted();
+      const source = this.source(entry.file);
+      await this.digest.reach(source, entry.offset, signal);
+      const passing = (position: number, piece: Uint8Array) => this.digest.take(source, position, piece);
+      yield [entry.name, await readFloats(source, entry, { signal, passing })];
+    }
   }
 
   async sha256(signal?: AbortSignal): Promise<string> {
     signal?.throwIfAborted();
-    const hash = createHash('sha256');
-    for (const source of this.sources.values())
-      for await (const piece of source.chunks(0, source.size, { signal })) hash.update(piece);
-    return hash.digest('hex');
+    return this.digest.finish(signal);
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,8 @@
-import { constants, type Stats } from 'node:fs';
+import { type BigIntStats, constants, type Stats } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { TensimError } from '../errors.js';
 import { byteCount } from '../words/counts.js';
+import { type Stamp, stampOf } from './stamp.js';
 
 /** Bytes per positioned read. A multiple of every element size, so that no element is split between two chunks. */
 const CHUNK_BYTES = 2 * 1024 * 1024;
@@ -17,19 +18,23 @@ const MOST_IDLE = 2;
 export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
   /** Named by errors. */
-  readonly tensor?: string;
+  readonly tensor?: string | undefined;
+  /** Sees every piece, with its place in the file, before anyone changes it. */
+  readonly passing?: ((position: number, piece: Uint8Array) => void) | undefined;
 }
 
-/** A regular file open for positioned reads, with the size it had when it was opened. */
+/** A regular file open for positioned reads, with the size and the stamp that it had when it was opened. */
 export class SourceFile {
   readonly path: string;
   readonly size: number;
+  readonly stamp: Stamp;
   private readonly handle: FileHandle;
   private closing: Promise<void> | undefined;
 
-  private constructor(path: string, size: number, handle: FileHandle) {
+  private constructor(path: string, stats: BigIntStats, handle: FileHandle) {
     this.path = path;
-    this.size = size;
+    this.size = Number(stats.size);
+    this.stamp = stampOf(stats);
     this.handle = handle;
   }
 
@@ -49,9 +54,9 @@ export class SourceFile {
       // again, because a FIFO could have taken the place of the file in between and its opening would wait for a writer.
       requireRegular(path, await stat(path));
       handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-      const stats = await handle.stat();
+      const stats = await handle.stat({ bigint: true });
       requireRegular(path, stats);
-      return new SourceFile(path, stats.size, handle);
+      return new SourceFile(path, stats, handle);
     } catch (error) {
       await handle?.close();
       throw openError(path, error);
@@ -88,6 +93,7 @@ export class SourceFile {
         options.signal?.throwIfAborted();
         const piece = buffer.subarray(0, Math.min(buffer.length, length - done));
         await this.read(piece, position + done, options);
+        options.passing?.(position + done, piece);
         yield piece;
       }
     } finally {
@@ -102,7 +108,7 @@ export class SourceFile {
   }
 }
 
-function requireRegular(path: string, stats: Stats): void {
+function requireRegular(path: string, stats: Stats | BigIntStats): void {
   if (stats.isFile()) return;
   const kind = stats.isDirectory()
     ? 'a directory'

@@ -5,15 +5,22 @@ import { decodeIntegers, INTEGER_BYTES, type IntegerTensor, isIntegerFormat } fr
 import { sizeOf, type Tensor } from '../tensor/tensor.js';
 import { byteCount } from '../words/counts.js';
 import type { TensorEntry } from './entry.js';
-import type { SourceFile } from './source_file.js';
+import type { ReadOptions, SourceFile } from './source_file.js';
 import { StorageWalk, spanOf } from './strided.js';
+
+/** For whom the elements of a tensor are read. */
+export type ElementOptions = Omit<ReadOptions, 'tensor'>;
 
 /**
  * Reads a tensor as weights, row-major: F64 as float64; F32, F16 and BF16 as float32, all exactly.
  * @throws TensimError `UNSUPPORTED_DTYPE` for every other element type, `INVALID_FILE` if the file has become shorter, `MEMORY_LIMIT`
  * if the tensor fits no array
  */
-export async function readFloats(source: SourceFile, entry: TensorEntry, signal?: AbortSignal): Promise<Tensor> {
+export async function readFloats(
+  source: SourceFile,
+  entry: TensorEntry,
+  options: ElementOptions = {},
+): Promise<Tensor> {
   const { dtype, shape, file, name } = entry;
   if (!isFloatFormat(dtype))
     throw new TensimError('UNSUPPORTED_DTYPE', `elements of type ${dtype} cannot be weights`, {
@@ -21,7 +28,7 @@ export async function readFloats(source: SourceFile, entry: TensorEntry, signal?
       tensor: name,
       hint: 'Convert the tensor to F64, F32, F16 or BF16',
     });
-  const data = await readElements(source, entry, signal, {
+  const data = await readElements(source, entry, options, {
     width: FLOAT_BYTES[dtype],
     make: (length) => floatArray(dtype, length),
     decode: (bytes, target, at) => decodeFloats(bytes, dtype, target, at),
@@ -36,12 +43,12 @@ export async function readFloats(source: SourceFile, entry: TensorEntry, signal?
 export async function readIntegers(
   source: SourceFile,
   entry: TensorEntry,
-  signal?: AbortSignal,
+  options: ElementOptions = {},
 ): Promise<IntegerTensor> {
   const { dtype, shape, file, name } = entry;
   if (!isIntegerFormat(dtype))
     throw new TensimError('UNSUPPORTED_DTYPE', `elements of type ${dtype} are no integers`, { file, tensor: name });
-  const data = await readElements(source, entry, signal, {
+  const data = await readElements(source, entry, options, {
     width: INTEGER_BYTES[dtype],
     make: (length) => new Int32Array(length),
     decode: (bytes, target, at) => {
@@ -60,7 +67,11 @@ export async function readIntegers(
  * Reads the elements of a tensor as they are stored, but row-major and little-endian.
  * @throws TensimError as `readFloats`; `UNSUPPORTED_DTYPE` for elements that would have to be moved and have no common size
  */
-export async function readBytes(source: SourceFile, entry: TensorEntry, signal?: AbortSignal): Promise<Uint8Array> {
+export async function readBytes(
+  source: SourceFile,
+  entry: TensorEntry,
+  options: ElementOptions = {},
+): Promise<Uint8Array> {
   const { dtype, shape, bytes, file, name } = entry;
   const moved = entry.strides !== undefined || entry.bigEndian === true;
   // Unmoved, elements of any kind are so many bytes.
@@ -73,7 +84,7 @@ export async function readBytes(source: SourceFile, entry: TensorEntry, signal?:
       tensor: name,
     });
   const plain = moved ? entry : { ...entry, shape: [bytes] };
-  const words = await readElements<Words>(source, plain, signal, {
+  const words = await readElements<Words>(source, plain, options, {
     width,
     make: (length) => new Words(length),
     decode: (piece, target, at) => new Uint8Array(target.buffer, at * width, piece.length).set(piece),
@@ -107,13 +118,13 @@ const SCATTERED = 1 << 14;
 async function readElements<Data extends Elements>(
   source: SourceFile,
   entry: TensorEntry,
-  signal: AbortSignal | undefined,
+  { signal, passing }: ElementOptions,
   { width, make, decode }: Codec<Data>,
 ): Promise<Data> {
   const { name, shape, strides, offset, bigEndian } = entry;
   const elements = sizeOf(shape);
   const data = allocate(entry, () => make(elements));
-  const pieces = (length: number) => source.chunks(offset, length * width, { signal, tensor: name });
+  const pieces = (length: number) => source.chunks(offset, length * width, { signal, passing, tensor: name });
   let at = 0;
   if (strides === undefined) {
     for await (const piece of pieces(elements)) {

@@ -13,6 +13,7 @@ import { allPairs, bandPairs, crossPairs, type PairSet, pairCount } from './gram
 import { gramMatrix } from './gram/run.js';
 import type { Layout } from './gram/slice.js';
 import { tileSize } from './gram/tile_size.js';
+import { KeptModels, roomToKeep } from './members/kept.js';
 import type { Member } from './members/members.js';
 import { type Selection, select } from './members/selection.js';
 import { type Comparison, planComparison } from './plan/comparison.js';
@@ -61,6 +62,7 @@ export async function similarityMatrix(
   const selection = await select(models, settings.choice, {
     ...settings.load,
     signal,
+    kept: new KeptModels(roomToKeep(settings)),
     onOpen: onProgress && throttle((done, total) => onProgress({ phase: 'open', done, total })),
   });
   return selection.rows === selection.columns ? square(selection, settings) : cross(selection, settings);
@@ -221,8 +223,8 @@ async function plan(
   pairs: number,
   settings: MatrixSettings,
 ): Promise<{ comparison: Comparison; discarded: number }> {
-  const { memoryLimit, state, route } = settings;
-  const extent = { pairs, ...(Number.isFinite(memoryLimit) && { memoryLimit }) };
+  const { memoryLimit, freeMemory, state, route } = settings;
+  const extent = { pairs, memory: freeMemory / 2, ...(Number.isFinite(memoryLimit) && { memoryLimit }) };
   const comparison = await planComparison(members, settings, extent);
   const { setting, info } = comparison;
   if (state === undefined || setting === undefined || route !== 'auto') return { comparison, discarded: 0 };

@@ -1,4 +1,4 @@
-import type { OpenedFiles } from '../checkpoint.js';
+import type { OpenedFiles } from '../opened_files.js';
 import { openSafetensorsFile } from './file.js';
 import { openShards } from './shards.js';
 

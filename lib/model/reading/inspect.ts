@@ -7,8 +7,9 @@ import { residualInWords } from '../../layers/residual.js';
 import { kindOf } from '../../layers/table.js';
 import { sizeOf } from '../../tensor/tensor.js';
 import { type Blueprint, shapeAt, usedTensors } from '../blueprint.js';
-import { type LoadOptions, readWeights } from './load.js';
+import type { LoadOptions } from './load.js';
 import { findSource, type Recognised, type Source, understand } from './source.js';
+import { readWeights } from './weights.js';
 
 /** One tensor as it stands in a checkpoint. */
 export interface TensorListing {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { openCheckpoint } from '../../formats/checkpoint.js';
+import { TensimError } from '../../errors.js';
+import { isAsStamped, type Stamp } from '../../formats/stamp.js';
 import { type LayerOf, mapLayer } from '../../layers/layer.js';
 import type { Place } from '../../layers/place.js';
 import type { ShapeOnly } from '../../layers/shapes.js';
@@ -7,7 +8,8 @@ import { shapeAt, type TensorInfo, usedTensors } from '../blueprint.js';
 import { labelOf } from '../labels.js';
 import type { Model } from '../model.js';
 import type { LoadOptions } from './load.js';
-import { findSource, understand } from './source.js';
+import { type ModelFile, provenanceOf, withModelFile } from './model_file.js';
+import { bytesOf, readModel } from './weights.js';
 
 /** What can be said about a model without its weights; a model is an outline of itself. */
 export interface Outline extends Pick<Model, 'label' | 'inputShape' | 'outputShape' | 'provenance'> {
@@ -21,31 +23,74 @@ export interface FileOutline extends Outline {
   readonly identity: string;
 }
 
+/** What a first visit to a model's file has found. */
+export interface FirstVisit {
+  readonly outline: FileOutline;
+  /** With its weights, if these were wanted and are sound. */
+  readonly model: Model | undefined;
+  /** The files that it lies in, and what the system said of them. */
+  readonly files: readonly string[];
+  readonly stamp: Stamp;
+}
+
 /**
- * Reads the outline of a model from its file: the header is understood and checked as `loadModel` does, the weights are only hashed.
- * @throws TensimError as `loadModel`, but for what is in the weights.
+ * Reads the outline of a model from its file, in one pass over all bytes: the header is understood and checked as `loadModel` does, the
+ * weights are hashed, and read along with that if they are wanted.
+ * @param wanted asked once, with the bytes that the model would take in memory.
+ * @throws TensimError as `loadModel`, but for what is in the weights: reading them again will say so.
  */
-export async function loadOutline(path: string, options: LoadOptions = {}): Promise<FileOutline> {
-  const { signal } = options;
-  signal?.throwIfAborted();
-  const source = await findSource(path, options);
-  const checkpoint = await openCheckpoint(source.checkpoint, signal);
-  try {
-    const { blueprint, chain } = await understand(checkpoint, source);
-    const { tensors, metadata } = checkpoint;
-    const sha256 = await checkpoint.sha256(signal);
-    return {
-      label: options.label ?? labelOf(path),
-      layers: blueprint.layers.map(
-        (layer): LayerOf<ShapeOnly> => mapLayer(layer, (place: Place) => ({ shape: shapeAt(place, tensors) })),
-      ),
-      inputShape: [blueprint.positions, chain.inputs],
-      outputShape: [blueprint.positions, chain.outputs],
-      parameters: new Map(usedTensors(blueprint, tensors).map((name) => [name, tensors.get(name) as TensorInfo])),
-      provenance: { file: path, ...(source.revision !== undefined && { revision: source.revision }), sha256, metadata },
-      identity: createHash('sha256').update(sha256).update(JSON.stringify(blueprint)).digest('hex'),
-    };
-  } finally {
-    await checkpoint.close();
-  }
+export function firstVisit(
+  path: string,
+  options: LoadOptions,
+  wanted: (bytes: number) => boolean,
+): Promise<FirstVisit> {
+  return withModelFile(path, options, async (file) => {
+    const { checkpoint, recognised } = file;
+    const model = wanted(bytesOf(recognised.blueprint, checkpoint.tensors))
+      ? await readModel(file, options).catch(onlyPassOn)
+      : undefined;
+    const sha256 = await checkpoint.sha256(options.signal);
+    const { files, stamp } = checkpoint;
+    return { outline: outlineOf(file, options.label ?? labelOf(path), sha256), model, files, stamp };
+  });
+}
+
+/**
+ * Reads a model whose file was visited before. Its bytes are hashed once more only if the file may have been written to since; of the same
+ * digest is a model that has not changed.
+ * @throws TensimError as `loadModel`.
+ */
+export function visitAgain(
+  path: string,
+  options: LoadOptions,
+  { outline, stamp }: Pick<FirstVisit, 'outline' | 'stamp'>,
+): Promise<Model> {
+  const { sha256 } = outline.provenance;
+  return withModelFile(path, options, async (file) => {
+    const { checkpoint } = file;
+    if (!stamp.settled || checkpoint.stamp.text !== stamp.text) return readModel(file, options);
+    const model = await readModel(file, options, sha256);
+    return (await isAsStamped(checkpoint.files, stamp)) ? model : readModel(file, options);
+  });
+}
+
+function onlyPassOn(error: unknown): undefined {
+  if (!(error instanceof TensimError)) throw error;
+}
+
+function outlineOf(file: ModelFile, label: string, sha256: string): FileOutline {
+  const { checkpoint, recognised } = file;
+  const { blueprint, chain } = recognised;
+  const { tensors } = checkpoint;
+  return {
+    label,
+    layers: blueprint.layers.map(
+      (layer): LayerOf<ShapeOnly> => mapLayer(layer, (place: Place) => ({ shape: shapeAt(place, tensors) })),
+    ),
+    inputShape: [blueprint.positions, chain.inputs],
+    outputShape: [blueprint.positions, chain.outputs],
+    parameters: new Map(usedTensors(blueprint, tensors).map((name) => [name, tensors.get(name) as TensorInfo])),
+    provenance: provenanceOf(file, sha256),
+    identity: createHash('sha256').update(sha256).update(JSON.stringify(blueprint)).digest('hex'),
+  };
 }

@@ -22,6 +22,7 @@ export async function distinct(given: readonly Member[]): Promise<Distinct> {
     const equal = await firstEqual(member, alike);
     numbers.set(member, equal === undefined ? members.push(member) - 1 : numbers.get(equal)!);
     const digest = digestOf(member);
+    if (equal !== undefined) member.release();
     if (equal === undefined && digest !== undefined) byDigest.set(digest, [...alike, member]);
   }
   return { members, numbers: Int32Array.from(given, (member) => numbers.get(member)!) };

@@ -60,6 +60,8 @@ export async function gramMatrix(
     } else {
       const onPrepared = (done: number) => progress('prepare', done, needed.length);
       const extents = await executor.open(needed, { tile, block: pairs.count }, onPrepared);
+      // Those of which every product is known were not asked for.
+      for (const member of run.members) member.release();
       await compute(run, orientedJobs(run, extents), executor, { done: total - missing, total, progress }, settings);
     }
     return { reused: total - missing, prepared: executor.prepared };

@@ -1,14 +1,18 @@
 import { TensimError } from '../../errors.js';
+import { isAsStamped } from '../../formats/stamp.js';
 import { labelsOf } from '../../model/labels.js';
 import type { Model } from '../../model/model.js';
-import { type LoadOptions, loadModel } from '../../model/reading/load.js';
-import { loadOutline, type Outline } from '../../model/reading/outline.js';
+import type { LoadOptions } from '../../model/reading/load.js';
+import { firstVisit, type Outline, visitAgain } from '../../model/reading/outline.js';
 import { contentIdentity, contentSketch } from './content.js';
+import { KeptModels } from './kept.js';
 
 /** A model that takes part in a comparison: in memory, or in a file that is read whenever its weights are needed. */
 export interface Member {
   readonly outline: Outline;
   load(): Promise<Model>;
+  /** Lets go of weights that were read with the outline, if nobody has asked for them yet: `load` reads them again. */
+  release(): void;
   /** A digest that only equal models share. Of a file it is known; the weights of a model in memory are hashed when first asked. */
   identity(): Promise<string>;
   /** The same without any work; undefined if it takes some. */
@@ -20,16 +24,18 @@ export interface Member {
 /** How members in files are read. */
 export type MemberOptions = Pick<LoadOptions, 'model' | 'config' | 'signal'> & {
   readonly onOpen?: ((done: number, total: number) => void) | undefined;
+  /** Takes the weights that are read when the files are opened, as far as it has room. */
+  readonly kept?: KeptModels | undefined;
 };
 
 /**
  * Members of models and paths. Files are opened once, to learn what they hold, and closed again; the labels of paths are told apart as
  * far as needed.
- * @throws TensimError `INVALID_ARGUMENT` for what is neither model nor path; as `loadOutline`.
+ * @throws TensimError `INVALID_ARGUMENT` for what is neither model nor path; as `firstVisit`.
  */
 export async function openMembers(
   models: readonly (Model | string)[],
-  { onOpen, ...options }: MemberOptions = {},
+  { onOpen, kept = new KeptModels(), ...options }: MemberOptions = {},
 ): Promise<Member[]> {
   const paths = models.filter((model) => typeof model === 'string');
   const labels = new Map(labelsOf(paths).map((label, i) => [paths[i], label]));
@@ -38,7 +44,7 @@ export async function openMembers(
     if (typeof model === 'string') onOpen?.(index, models.length);
     if (members.has(model)) continue;
     const inFile = typeof model === 'string';
-    const member = inFile ? await fileMember(model, { ...options, label: labels.get(model) }) : memberOf(model);
+    const member = inFile ? await fileMember(model, { ...options, label: labels.get(model) }, kept) : memberOf(model);
     members.set(model, member);
   }
   if (paths.length > 0) onOpen?.(models.length, models.length);
@@ -63,6 +69,7 @@ export function memberOf(model: Model): Member {
   return {
     outline: model,
     load: async () => model,
+    release: () => {},
     identity: () => {
       identity ??= contentIdentity(model);
       return identity;
@@ -72,17 +79,25 @@ export function memberOf(model: Model): Member {
   };
 }
 
-async function fileMember(path: string, options: LoadOptions): Promise<Member> {
-  const outline = await loadOutline(path, options);
+async function fileMember(path: string, options: LoadOptions, kept: KeptModels): Promise<Member> {
+  const { model: read, ...visit } = await firstVisit(path, options, (bytes) => kept.claim(bytes));
+  if (read !== undefined) kept.keep(path, read);
+  const { outline, files, stamp } = visit;
   return {
     outline,
     async load() {
-      const model = await loadModel(path, options);
+      options.signal?.throwIfAborted();
+      const own = kept.take(path);
+      if (own !== undefined && (await isAsStamped(files, stamp))) return own;
+      const model = await visitAgain(path, options, visit);
       if (model.provenance.sha256 === outline.provenance.sha256) return model;
       throw new TensimError('INVALID_FILE', 'the file has changed while it was compared', {
         file: path,
         hint: 'Wait until it is written, and compare again',
       });
+    },
+    release: () => {
+      kept.take(path);
     },
     identity: async () => outline.identity,
     known: outline.identity,

@@ -32,7 +32,7 @@ export interface Comparison {
 }
 
 /** What the choice of a route depends on beside the models. */
-export type Extent = Pick<RouteJob, 'pairs' | 'memoryLimit'>;
+export type Extent = Pick<RouteJob, 'pairs' | 'memory' | 'memoryLimit'>;
 
 /**
  * Checks models, and decides what is compared and how: `gaussian` and `tensor` the chains under the input law, by the
@@ -126,12 +126,12 @@ function planGram(
     ? [law.onehot, true]
     : [law.factor?.columns ?? models[0].inputShape[1], law.mean !== undefined];
   const chains = models.map(({ layers }) => chainShape(layers, columns, hasMean));
-  const available = process.availableMemory();
-  const plan = planRoute({ chains, dtype, memory: available / 2, routes, ...extent }, backend.machine(dtype, threads));
+  const { memory = process.availableMemory() / 2 } = extent;
+  const plan = planRoute({ chains, dtype, routes, ...extent, memory }, backend.machine(dtype, threads));
   if (route === 'auto') return plan;
   const wanted = plan.estimates.find((estimate) => estimate.route === route);
   const each = (wanted?.memory ?? 0) / models.length;
-  if (each > available) {
+  if (each > 2 * memory) {
     const message = `a model takes ${(each / 2 ** 30).toFixed(1)} GiB by the route "${route}", more than there is`;
     throw new TensimError('MEMORY_LIMIT', message, { hint: 'The route "auto" takes one that fits' });
   }

@@ -10,6 +10,8 @@ export interface MatrixSettings extends Settings {
   readonly load: NonNullable<MatrixOptions['load']>;
   /** In bytes; infinite where there is none. */
   readonly memoryLimit: number;
+  /** Bytes that were free at the beginning, before anything was read. */
+  readonly freeMemory: number;
   readonly state: string | undefined;
   readonly onTile: MatrixOptions['onTile'];
 }
@@ -52,6 +54,7 @@ export function settleMatrix(options: MatrixOptions): MatrixSettings {
     choice: { ...cross, every, steps, window: consecutive ? 1 : (window ?? null) },
     load: load ?? {},
     memoryLimit: bytesOf(memoryLimit),
+    freeMemory: process.availableMemory(),
     state,
     onTile,
   };

@@ -1,0 +1,38 @@
+import { openStamped, type StampedCheckpoint } from '../../formats/checkpoint.js';
+import type { Provenance } from '../model.js';
+import { findSource, type ReadingOptions, type Recognised, type Source, understand } from './source.js';
+
+/** A model's file, open and understood; no weight of it is read yet. */
+export interface ModelFile {
+  /** As the caller gave it. */
+  readonly path: string;
+  readonly source: Source;
+  readonly checkpoint: StampedCheckpoint;
+  readonly recognised: Recognised;
+}
+
+/**
+ * Opens a model's file for `use`, and closes it when that is done.
+ * @throws TensimError as `findSource`, `openCheckpoint` and `understand`; what `use` throws.
+ */
+export async function withModelFile<Result>(
+  path: string,
+  options: ReadingOptions,
+  use: (file: ModelFile) => Promise<Result>,
+): Promise<Result> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const source = await findSource(path, options);
+  const checkpoint = await openStamped(source.checkpoint, signal);
+  try {
+    return await use({ path, source, checkpoint, recognised: await understand(checkpoint, source) });
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+/** Where a model comes from: its file, whose bytes have this digest. */
+export function provenanceOf({ path, source: { revision }, checkpoint }: ModelFile, sha256: string): Provenance {
+  const { metadata } = checkpoint;
+  return { file: path, ...(revision !== undefined && { revision }), sha256, metadata };
+}

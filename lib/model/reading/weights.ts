@@ -1,0 +1,100 @@
+import type { Checkpoint } from '../../formats/checkpoint.js';
+import { type LayerOf, mapLayer, partsOf } from '../../layers/layer.js';
+import type { Place } from '../../layers/place.js';
+import { sizeOf, type Tensor } from '../../tensor/tensor.js';
+import { type Blueprint, type Tensors, tensorAt, usedTensors } from '../blueprint.js';
+import { assembleModel } from '../create.js';
+import { checkFiniteInTurns } from '../finite.js';
+import { labelOf } from '../labels.js';
+import type { Model } from '../model.js';
+import { type ModelFile, provenanceOf } from './model_file.js';
+
+/**
+ * The weights of a model in the order in which they lie in the file, each finite. All bytes before the last are read, so that the digest of
+ * the file then takes those after it and no more.
+ * @throws TensimError `NOT_FINITE` naming the tensor and the element.
+ */
+export async function* readWeights(
+  checkpoint: Checkpoint,
+  blueprint: Blueprint,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<[name: string, tensor: Tensor]> {
+  yield* checked(checkpoint, checkpoint.readInOrder(usedTensors(blueprint, checkpoint.tensors), signal), signal);
+}
+
+/**
+ * The model in an open file.
+ * @param digest of the file's bytes, where it is known; else it is found as they are read.
+ * @throws TensimError as `readWeights`, and for what `assembleModel` refuses.
+ */
+export async function readModel(
+  file: ModelFile,
+  { label, signal }: { readonly label?: string | undefined; readonly signal?: AbortSignal | undefined },
+  digest?: string,
+): Promise<Model> {
+  const { path, checkpoint, recognised } = file;
+  const { blueprint } = recognised;
+  const names = usedTensors(blueprint, checkpoint.tensors);
+  const weights =
+    digest === undefined
+      ? readWeights(checkpoint, blueprint, signal)
+      : checked(checkpoint, oneByOne(checkpoint, names, signal), signal);
+  const read = new Map<string, Tensor>();
+  for await (const [name, tensor] of weights) read.set(name, tensor);
+  const sha256 = digest ?? (await checkpoint.sha256(signal));
+  // By the listing, whatever the order in which they lie.
+  const parameters = new Map(names.map((name) => [name, read.get(name)!]));
+  return assembleModel({
+    label: label ?? labelOf(path),
+    family: blueprint.family,
+    positions: blueprint.positions,
+    layers: layersOf(blueprint, parameters),
+    parameters,
+    provenance: provenanceOf(file, sha256),
+  });
+}
+
+/** What a model takes in memory, in bytes; no less. */
+export function bytesOf(blueprint: Blueprint, tensors: Tensors): number {
+  const bytes = (name: string) => {
+    const { dtype, shape } = tensors.get(name)!;
+    return sizeOf(shape) * (dtype === 'F64' ? 8 : 4);
+  };
+  const asRead = usedTensors(blueprint, tensors).reduce((sum, name) => sum + bytes(name), 0);
+  // Parts that are no views of what was read are copies, at most of all of it in double precision.
+  const copied = blueprint.layers
+    .flatMap((layer) => partsOf(layer))
+    .filter(([, { transposed, energy }]) => transposed || energy !== undefined);
+  return copied.reduce((sum, [, { tensor }]) => sum + 2 * bytes(tensor), asRead);
+}
+
+async function* checked(
+  { path }: Checkpoint,
+  weights: AsyncIterable<[name: string, tensor: Tensor]>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<[name: string, tensor: Tensor]> {
+  for await (const [name, tensor] of weights) {
+    await checkFiniteInTurns(name, tensor, path, signal);
+    yield [name, Object.freeze(tensor)];
+  }
+}
+
+async function* oneByOne(
+  checkpoint: Checkpoint,
+  names: readonly string[],
+  signal: AbortSignal | undefined,
+): AsyncGenerator<[name: string, tensor: Tensor]> {
+  for (const name of names) yield [name, await checkpoint.read(name, signal)];
+}
+
+/** The layers of a blueprint, with one tensor per place however often it is used. */
+function layersOf(blueprint: Blueprint, parameters: ReadonlyMap<string, Tensor>): LayerOf<Tensor>[] {
+  const made = new Map<string, Tensor>();
+  const at = (place: Place): Tensor => {
+    const key = JSON.stringify([place.tensor, place.half, place.transposed, place.energy]);
+    const tensor = made.get(key) ?? tensorAt(place, parameters);
+    made.set(key, tensor);
+    return tensor;
+  };
+  return blueprint.layers.map((layer) => mapLayer(layer, at));
+}
