@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { bundledText } from './scripts/bundle.mjs';
 
 /**
  * Everything runs on the backends that are there. Suites about similarities go through all of them by themselves; the command line and
@@ -6,6 +7,7 @@ import { defineConfig } from 'vitest/config';
  * Forks, not threads: the native addon is loaded in every test process, as a user's process would.
  */
 export default defineConfig({
+  plugins: [bundledText],
   test: {
     pool: 'forks',
     // A guard against what hangs: machines that run this are slow, and shared.

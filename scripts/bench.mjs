@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import { forNode } from './bundle.mjs';
 import { root } from './toolchain.mjs';
 
 const [first, ...rest] = process.argv.slice(2);
@@ -14,14 +15,9 @@ if (!existsSync(join(root, 'bench', `${name}.ts`))) {
 }
 const outfile = join(root, 'build', 'bench', `${name}.mjs`);
 await build({
-  absWorkingDir: root,
+  ...forNode,
   entryPoints: [`bench/${name}.ts`],
   outfile,
-  bundle: true,
-  platform: 'node',
-  target: 'node20.17',
   format: 'esm',
-  packages: 'external',
-  logLevel: 'warning',
 });
 process.exit(spawnSync(process.execPath, [outfile, ...options], { stdio: 'inherit' }).status ?? 1);

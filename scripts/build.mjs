@@ -11,22 +11,14 @@ import { chmodSync, cpSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
+import { forNode } from './bundle.mjs';
 import { root } from './toolchain.mjs';
 
 const dist = join(root, 'dist');
 rmSync(dist, { recursive: true, force: true });
 
-const common = {
-  absWorkingDir: root,
-  bundle: true,
-  platform: 'node',
-  target: 'node20.17',
-  packages: 'external',
-  logLevel: 'warning',
-};
-
 await build({
-  ...common,
+  ...forNode,
   entryPoints: { index: 'lib/index.ts', cli: 'lib/cli/bin.ts' },
   outdir: 'dist',
   format: 'esm',
@@ -34,7 +26,7 @@ await build({
 });
 
 await build({
-  ...common,
+  ...forNode,
   entryPoints: { index: 'lib/index.ts' },
   outdir: 'dist',
   outExtension: { '.js': '.cjs' },

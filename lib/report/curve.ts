@@ -1,6 +1,7 @@
 import type { Mark } from 'vega';
 import type { Step } from '../similarity/terms/types.js';
 import { amountText } from '../words/numbers.js';
+import { changePosition, changeRange, changeTicks, type Series } from './change_axis.js';
 import { type Chart, lineMark, type Rect, type TextItem, type Theme, textMark, textWidth } from './chart.js';
 import { abbreviate, labelStride, type ShortLabels } from './labels.js';
 
@@ -14,12 +15,6 @@ export const LONGEST_CAPTION = 16;
 /** Points are drawn on a curve of up to this many steps. */
 const MOST_POINTS = 100;
 
-export interface Series {
-  readonly name: string;
-  /** Similarity across each step, NaN where undefined. */
-  readonly similarities: Float64Array;
-}
-
 export interface CurveOptions {
   readonly labels: ShortLabels;
   readonly series: readonly Series[];
@@ -30,27 +25,6 @@ export interface CurveOptions {
   readonly theme: Theme;
   /** A step to mark with a dashed line. */
   readonly marked?: (Step & { readonly caption: string }) | undefined;
-}
-
-/** The range of changes (1 − similarity) that a logarithmic axis holds; changes below it are drawn at its foot. */
-export interface ChangeRange {
-  readonly low: number;
-  readonly high: number;
-}
-
-/** From the smallest change worth drawing to the largest; at most six decades, so that round-off does not flatten the rest. */
-export function changeRange(series: readonly Series[]): ChangeRange {
-  let low = Number.POSITIVE_INFINITY;
-  let high = 0;
-  for (const { similarities } of series) {
-    for (const similarity of similarities) {
-      if (!(similarity < 1)) continue;
-      low = Math.min(low, 1 - similarity);
-      high = Math.max(high, 1 - similarity);
-    }
-  }
-  if (high === 0) return { low: 1e-3, high: 1 };
-  return { low: Math.max(low, high * 1e-6) / 1.25, high: high * 1.25 };
 }
 
 /** The change across every step, on a logarithmic axis: a change ten times the usual is as clear at 0.04 as at 0.4. */
@@ -90,26 +64,6 @@ export function curveChart(options: CurveOptions): Chart {
       }),
     ],
   };
-}
-
-/** Where a similarity lies on the axis, from 0 (foot) to 1. The page's script places its pointer by the same formula. */
-function changePosition(similarity: number, { low, high }: ChangeRange): number {
-  const change = Math.max(1 - similarity, low);
-  return Math.log(change / low) / Math.log(high / low);
-}
-
-/** Powers of ten, and their halves and fifths where the range is short. */
-function changeTicks({ low, high }: ChangeRange): number[] {
-  const decades = Math.log10(high / low);
-  const digits = decades > 2.2 ? [1] : decades > 1.2 ? [1, 3] : [1, 2, 5];
-  const ticks: number[] = [];
-  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
-    for (const digit of digits) {
-      const tick = Number(`${digit}e${power}`);
-      if (tick >= low && tick <= high) ticks.push(tick);
-    }
-  }
-  return ticks;
 }
 
 function bottomLabels(labels: ShortLabels, plot: Rect, x: (i: number) => number, theme: Theme): Mark {

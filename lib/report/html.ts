@@ -4,13 +4,15 @@ import type { Matrix, SimilarityMatrix, SimilarityResult } from '../similarity/t
 import { version } from '../version.js';
 import { escapeMarkup, ratioText, similarityText } from '../words/numbers.js';
 import { barsChart } from './bars.js';
+import { changeRange, type Series } from './change_axis.js';
 import { type Chart, colourScheme, drawSvg, PAGE } from './chart.js';
 import { angle, type ColourScale, colourScale, heatmapPng, rampPng } from './colour.js';
-import { type CurveOptions, changeRange, curveChart, LONGEST_CAPTION, type Series } from './curve.js';
+import { type CurveOptions, curveChart, LONGEST_CAPTION } from './curve.js';
 import { amountsText, differenceRows } from './difference.js';
 import { heatmapChart } from './heatmap.js';
 import { abbreviate, type ShortLabels, shortenLabels, stepName } from './labels.js';
 import { definitionTable, page } from './page.js';
+import { type EmbeddedMatrix, type EmbeddedSeries, LARGEST_CELL, UNDEFINED_CELL } from './page_data.js';
 import { behaviourRows, phasesOf, provenance, type Summary, sliceName, sliceNoun, summarize } from './summary.js';
 
 /** Widths of the charts in pixels, on a desk and on a phone; the page shows one or the other. */
@@ -152,18 +154,15 @@ function chooser(slices: readonly Slice[]): string {
   return `<select id="slice" aria-label="What the heatmap shows" autocomplete="off">${options.join('')}</select>`;
 }
 
-/**
- * The cells as 16-bit angles (65535: undefined) and the image, both in base64. Of a matrix of models with each other the cells on and
- * above the diagonal are enough.
- */
-export async function embedded(cosine: Matrix, scale: ColourScale, symmetric = true): Promise<object> {
+/** A matrix as the page's script reads it, with its image. */
+export async function embedded(cosine: Matrix, scale: ColourScale, symmetric = true): Promise<EmbeddedMatrix> {
   const span = Math.max(angle(scale.least), 1e-6);
   const count = cosine.length;
   const cells = Buffer.alloc(symmetric ? count * (count + 1) : 2 * count * (cosine[0]?.length ?? 0));
   let offset = 0;
   for (const [i, row] of cosine.entries()) {
     for (const similarity of symmetric ? row.subarray(i) : row) {
-      const cell = Number.isNaN(similarity) ? 65535 : Math.round((angle(similarity) / span) * 65534);
+      const cell = Number.isNaN(similarity) ? UNDEFINED_CELL : Math.round((angle(similarity) / span) * LARGEST_CELL);
       offset = cells.writeUInt16LE(cell, offset);
     }
     if (i % 64 === 63) await setImmediate();
@@ -220,7 +219,7 @@ function curveOptions(
   };
 }
 
-export function seriesData({ name, similarities }: Series): object {
+export function seriesData({ name, similarities }: Series): EmbeddedSeries {
   const values = Array.from(similarities, (value) => (Number.isNaN(value) ? null : Number(value.toPrecision(12))));
   return { name, similarities: values };
 }

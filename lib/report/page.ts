@@ -1,11 +1,16 @@
 import { escapeMarkup } from '../words/numbers.js';
+import script from './client/main.js?bundled';
+import type { PageData } from './page_data.js';
 
-/** A page with everything inline: nothing is loaded, from the network or from beside it. */
-export function page(title: string, body: string, data: unknown = null): string {
-  const script =
+/**
+ * A page with everything inline: nothing is loaded, from the network or from beside it. With data come hover, touch and arrow keys for
+ * the charts: the script of client/.
+ */
+export function page(title: string, body: string, data: PageData | null = null): string {
+  const scripts =
     data === null
       ? ''
-      : `<script type="application/json" id="data">${scriptJson(data)}</script>\n<script>${SCRIPT}</script>\n`;
+      : `<script type="application/json" id="data">${scriptJson(data)}</script>\n<script>${script}</script>\n`;
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -18,7 +23,7 @@ export function page(title: string, body: string, data: unknown = null): string 
 </head>
 <body>
 ${body}
-${script}</body>
+${scripts}</body>
 </html>
 `;
 }
@@ -30,7 +35,7 @@ export function definitionTable(rows: readonly (readonly [string, string])[]): s
 }
 
 /** JSON that no label can break out of its script element with: neither `</script>` nor `<!--` survives. */
-function scriptJson(data: unknown): string {
+function scriptJson(data: PageData): string {
   return JSON.stringify(data).replace(
     /[<>&\u2028\u2029]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
@@ -83,143 +88,4 @@ td { padding: 2px 0; overflow-wrap: anywhere; }
 @media (max-width: 560px) { main { padding: 14px 10px 20px; } section { padding: 10px; } h1 { font-size: 22px; }
   .wide { display: none; } .narrow { display: block; } }
 @media print { body { background: none; } section { break-inside: avoid; } }
-`;
-
-/**
- * Hover, touch and arrow keys for the charts. The geometry comes with each chart (`data-plot`: x, y, width, height in the
- * coordinates of its SVG), the values from the embedded data: the cells of a matrix are the angles between models, 16 bits
- * each, above the diagonal (or all, where columns are other models than rows) and row by row.
- */
-const SCRIPT = `
-(() => {
-  const data = JSON.parse(document.getElementById('data').textContent);
-  // Rows against columns have labels of their own for these.
-  const labels = data.labels, columnLabels = data.columnLabels || labels, count = columnLabels.length;
-  const tip = document.body.appendChild(Object.assign(document.createElement('div'), { className: 'tip', hidden: true }));
-  const unpacked = new Map();
-  let slice = 0;
-
-  function similarity(matrix, i, j) {
-    const square = columnLabels === labels;
-    if (square && i > j) [i, j] = [j, i];
-    const { cells, span } = data.matrices[matrix];
-    if (!unpacked.has(matrix)) {
-      const bytes = Uint8Array.from(atob(cells), (c) => c.charCodeAt(0));
-      unpacked.set(matrix, new DataView(bytes.buffer));
-    }
-    const view = unpacked.get(matrix);
-    // The diagonal is stored too: a zero output is not even like itself.
-    const cell = view.getUint16(2 * (square ? i * count - (i * (i - 1)) / 2 + j - i : i * count + j), true);
-    return cell === 65535 ? null : Math.cos((cell / 65534) * span);
-  }
-
-  function text(value) {
-    if (value === null) return 'undefined (zero output) or not compared';
-    const rest = 1 - Math.abs(value);
-    if (rest < 1e-12) return String(Math.sign(value));
-    return value.toFixed(Math.min(12, Math.max(4, rest < 1e-3 ? Math.ceil(-Math.log10(rest)) + 1 : 4)));
-  }
-
-  function draw(chart, shapes) {
-    chart.querySelectorAll('.cross').forEach((shape) => shape.remove());
-    for (const [name, attributes] of shapes) {
-      const shape = document.createElementNS('http://www.w3.org/2000/svg', name);
-      for (const key in attributes) shape.setAttribute(key, attributes[key]);
-      shape.setAttribute('class', 'cross');
-      chart.querySelector('svg').append(shape);
-    }
-  }
-
-  function show(words, x, y) {
-    tip.textContent = words;
-    tip.hidden = false;
-    const { width, height } = tip.getBoundingClientRect();
-    const left = x + 16 + width > innerWidth ? x - 16 - width : x + 16;
-    const top = y + 16 + height > innerHeight ? y - 16 - height : y + 16;
-    tip.style.transform = 'translate(' + Math.max(4, left) + 'px,' + Math.max(4, top) + 'px)';
-  }
-
-  function within(value, limit) { return Math.min(limit - 1, Math.max(0, Math.floor(value))); }
-
-  for (const chart of document.querySelectorAll('.chart')) {
-    const [left, top, width, height] = chart.dataset.plot.split(' ').map(Number);
-    const curve = chart.dataset.curve === undefined ? null : data.curves[chart.dataset.curve];
-    const viewWidth = chart.querySelector('svg').viewBox.baseVal.width;
-    let at = null;
-
-    function place(values) {
-      return top + height * (1 - Math.log(Math.max(1 - values, curve.low) / curve.low) / Math.log(curve.high / curve.low));
-    }
-
-    // Point at row, column of a heatmap, or at a step and a series of a curve; x, y are positions in the SVG.
-    function point(x, y) {
-      const box = chart.getBoundingClientRect(), zoom = box.width / viewWidth;
-      let words, shapes;
-      if (curve === null) {
-        const dx = width / count, dy = height / labels.length;
-        const row = within((y - top) / dy, labels.length), column = within((x - left) / dx, count);
-        const matrix = chart.dataset.matrix === undefined ? slice : Number(chart.dataset.matrix);
-        at = { x: left + (column + 0.5) * dx, y: top + (row + 0.5) * dy, dx, dy };
-        words = labels[row] + '\\n' + columnLabels[column] + '\\nsimilarity ' + text(similarity(matrix, row, column));
-        shapes = [
-          ['path', { d: 'M' + left + ' ' + at.y + 'H' + (left + width) + 'M' + at.x + ' ' + top + 'V' + (top + height), opacity: 0.45 }],
-          ['rect', { x: at.x - dx / 2, y: at.y - dy / 2, width: dx, height: dy }],
-        ];
-      } else {
-        const size = width / count;
-        const step = within((x - left) / size - 0.5, count - 1);
-        const order = curve.series
-          .map((series, index) => ({ index, value: series.similarities[step] }))
-          .filter(({ value }) => value !== null)
-          .map((item) => ({ ...item, y: place(item.value) }))
-          .sort((a, b) => a.y - b.y);
-        const nearest = order.reduce((best, item) => (best && Math.abs(best.y - y) <= Math.abs(item.y - y) ? best : item), null);
-        at = { x: left + (step + 1) * size, y: nearest ? nearest.y : y, dx: size, order, nearest };
-        words = labels[step] + ' \\u2192 ' + labels[step + 1] + '\\n' +
-          (curve.series.length > 1 && nearest ? curve.series[nearest.index].name + ': ' : '') +
-          'similarity ' + text(nearest ? nearest.value : null) +
-          (nearest ? '\\nchange ' + Number((1 - nearest.value).toPrecision(3)) : '');
-        shapes = [['path', { d: 'M' + at.x + ' ' + top + 'V' + (top + height), opacity: 0.45 }]];
-        if (nearest) shapes.push(['circle', { cx: at.x, cy: at.y, r: 4.5 }]);
-      }
-      draw(chart, shapes);
-      show(words, box.left + at.x * zoom, box.top + at.y * zoom);
-    }
-
-    function hide() {
-      draw(chart, []);
-      tip.hidden = true;
-    }
-
-    function pointer(event) {
-      const box = chart.getBoundingClientRect(), zoom = box.width / viewWidth;
-      point((event.clientX - box.left) / zoom, (event.clientY - box.top) / zoom);
-    }
-
-    function key(event) {
-      const dx = { ArrowLeft: -1, ArrowRight: 1 }[event.key] || 0, dy = { ArrowUp: -1, ArrowDown: 1 }[event.key] || 0;
-      if (event.key === 'Escape') return hide();
-      if (dx === 0 && dy === 0) return;
-      event.preventDefault();
-      if (at === null) return point(left, top);
-      if (curve === null) return point(at.x + dx * at.dx, at.y + dy * at.dy);
-      const next = dy === 0 || !at.nearest ? null : at.order[at.order.indexOf(at.nearest) + dy];
-      point(at.x + dx * at.dx, next ? next.y : at.y);
-    }
-
-    chart.addEventListener('pointermove', pointer);
-    chart.addEventListener('pointerdown', pointer);
-    chart.addEventListener('pointerleave', hide);
-    chart.addEventListener('keydown', key);
-    chart.addEventListener('focus', () => { if (chart.matches(':focus-visible')) at ? point(at.x, at.y) : point(left, top); });
-    chart.addEventListener('blur', hide);
-  }
-
-  const chooser = document.getElementById('slice');
-  if (chooser) chooser.addEventListener('change', () => {
-    slice = chooser.selectedIndex;
-    for (const chart of document.querySelectorAll('.heatmap'))
-      chart.querySelector('image').setAttribute('href', data.matrices[slice].image);
-  });
-})();
 `;

@@ -3,13 +3,15 @@ import { consecutive } from '../similarity/series/onset.js';
 import type { CrossSimilarity, Matrix, SimilarityMatrix } from '../similarity/terms/types.js';
 import { version } from '../version.js';
 import { escapeMarkup, similarityText } from '../words/numbers.js';
+import { changeRange } from './change_axis.js';
 import { colourScheme, PAGE } from './chart.js';
 import { colourScale, heatmapPng, rampPng } from './colour.js';
-import { changeRange, curveChart, LONGEST_CAPTION } from './curve.js';
+import { curveChart, LONGEST_CAPTION } from './curve.js';
 import { heatmapChart } from './heatmap.js';
 import { bothWidths, embedded, IMAGE_LIMIT, seriesData } from './html.js';
 import { type ShortLabels, shortenLabels, stepName } from './labels.js';
 import { definitionTable, page } from './page.js';
+import type { EmbeddedMatrix } from './page_data.js';
 import { measureSentences, provenance } from './summary.js';
 
 /** Widths of heatmaps that stand side by side. */
@@ -81,7 +83,7 @@ async function heatmapOf(
   columnLabels: ShortLabels | undefined,
   index: number,
   start?: number,
-): Promise<{ figure: string; data: object }> {
+): Promise<{ figure: string; data: EmbeddedMatrix }> {
   const scale = colourScale([cosine], await colourScheme('viridis'), await colourScheme('blueorange'));
   const image = await heatmapPng(cosine, scale, IMAGE_LIMIT);
   const ramp = await rampPng(scale);

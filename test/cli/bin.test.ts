@@ -3,6 +3,7 @@ import { rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { forNode } from '../../scripts/bundle.mjs';
 import { fileIn, rawFile, temporaryFolder } from '../formats/safetensors/helpers.js';
 import { BACKDOOR, step } from './run.js';
 
@@ -12,8 +13,7 @@ const entry = join(folder, 'bin.js');
 const root = temporaryFolder();
 
 beforeAll(async () => {
-  const options = { bundle: true, platform: 'node', format: 'esm', packages: 'external' } as const;
-  await build({ ...options, entryPoints: ['lib/cli/bin.ts'], outfile: entry, logLevel: 'error' });
+  await build({ ...forNode, format: 'esm', entryPoints: ['lib/cli/bin.ts'], outfile: entry });
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

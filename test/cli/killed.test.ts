@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { forNode } from '../../scripts/bundle.mjs';
 import { temporaryFolder } from '../formats/safetensors/helpers.js';
 import { random } from '../support/random.js';
 import { pairsIn } from '../support/state.js';
@@ -27,8 +28,7 @@ const ARGS = [
 const PAIRS = (16 * 17) / 2;
 
 beforeAll(async () => {
-  const options = { bundle: true, platform: 'node', format: 'esm', packages: 'external' } as const;
-  await build({ ...options, entryPoints: ['lib/cli/bin.ts'], outfile: entry, logLevel: 'error' });
+  await build({ ...forNode, format: 'esm', entryPoints: ['lib/cli/bin.ts'], outfile: entry });
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { Matrix, SimilarityMatrix, SimilarityResult } from '../../lib/similarity/terms/types.js';
+import type { CrossSimilarity, Matrix, SimilarityMatrix, SimilarityResult } from '../../lib/similarity/terms/types.js';
 
 /** Labels that break careless CSV, XML, HTML and scripts. */
 export const NASTY = [
@@ -69,6 +69,17 @@ export function matrixOf(
     }),
     ...changes,
   };
+}
+
+/** Rows against columns: the similarity falls with the sum of the two indices; it is undefined where that is 3. */
+export function crossOf(rows: readonly string[], columns: readonly string[]): CrossSimilarity {
+  const { labels, perOutput, behaviour, beyondRange, cosineError, direction, window, ...rest } = matrixOf(
+    ['a'],
+    [Float64Array.of(1)],
+  );
+  const cosine = rows.map((_, i) => Float64Array.from(columns, (_, j) => (i + j === 3 ? Number.NaN : 1 / (1 + i + j))));
+  const norms = (names: readonly string[]) => Float64Array.from(names, () => 2);
+  return { ...rest, rows, columns, cosine, gram: cosine, rowNorms: norms(rows), columnNorms: norms(columns) };
 }
 
 /** Models numbered 0, 100, 200 … with these similarities from each to the next, and 0.5 between all others. */

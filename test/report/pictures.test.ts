@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { changeRange } from '../../lib/report/change_axis.js';
 import { angle, colourScale, heatmapPng, scaleTicks } from '../../lib/report/colour.js';
-import { changeRange } from '../../lib/report/curve.js';
 import { compareHtml, matrixHtml } from '../../lib/report/html.js';
 import { compareSvg, matrixSvg } from '../../lib/report/svg.js';
 import { version } from '../../lib/version.js';

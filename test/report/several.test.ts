@@ -7,20 +7,7 @@ import { measureSentences, phasesOf } from '../../lib/report/summary.js';
 import { crossSvg, measuresSvg } from '../../lib/report/svg.js';
 import { crossText, measuresText } from '../../lib/report/text.js';
 import { compareMeasures } from '../../lib/similarity/series/measures.js';
-import type { CrossSimilarity } from '../../lib/similarity/terms/types.js';
-import { checkXml, golden, matrixOf, NASTY, symmetric } from './helpers.js';
-
-const { NaN: nan } = Number;
-
-function crossOf(rows: readonly string[], columns: readonly string[]): CrossSimilarity {
-  const { labels, perOutput, behaviour, beyondRange, cosineError, direction, window, ...rest } = matrixOf(
-    ['a'],
-    [Float64Array.of(1)],
-  );
-  const cosine = rows.map((_, i) => Float64Array.from(columns, (_, j) => (i + j === 3 ? nan : 1 / (1 + i + j))));
-  const norms = (names: readonly string[]) => Float64Array.from(names, () => 2);
-  return { ...rest, rows, columns, cosine, gram: cosine, rowNorms: norms(rows), columnNorms: norms(columns) };
-}
+import { checkXml, crossOf, golden, matrixOf, NASTY, symmetric } from './helpers.js';
 
 describe('rows against columns', () => {
   const nasty = crossOf(NASTY, NASTY.slice(2, 6));
@@ -46,7 +33,8 @@ describe('rows against columns', () => {
     for (const cross of [nasty, crossOf(['one'], NASTY), crossOf(NASTY, ['one'])]) {
       const page = await crossHtml(cross);
       expect(page).not.toContain('<script>alert');
-      expect(page).not.toContain('NaN');
+      // The script itself, behind the data, may speak of NaN; what it is given and what is drawn must not hold any.
+      expect(page.slice(0, page.lastIndexOf('<script>'))).not.toContain('NaN');
     }
   });
 });
@@ -105,7 +93,7 @@ describe('the phases of a series', () => {
     const none = { phases: [], sentences: [] };
     expect(await of(() => 1)).toEqual(none);
     expect(await of(() => 0.1)).toEqual(none);
-    expect(await of((i, j) => (j - i > 2 ? nan : 0.5))).toEqual(none);
+    expect(await of((i, j) => (j - i > 2 ? Number.NaN : 0.5))).toEqual(none);
     expect(
       await phasesOf(
         matrixOf(
