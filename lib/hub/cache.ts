@@ -1,8 +1,10 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { copyFile, mkdir, open, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { type FileHandle, mkdir, readFile, stat, symlink } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { TensimError } from '../errors.js';
+import { isRefusal, replaceFile } from '../formats/replace_file.js';
 import { byteCount } from '../words/counts.js';
 import { addressText, type HubAddress } from './address.js';
 import type { HubClient, HubEntry } from './client.js';
@@ -42,8 +44,8 @@ export class HubCache {
     const file = join(this.#folder, 'refs', ...revision.split('/'));
     await this.#writing(async () => {
       await mkdir(dirname(file), { recursive: true });
-      await writeFile(file, commit);
     });
+    await this.#replace(file, (handle) => handle.writeFile(commit));
   }
 
   /** The file of an entry in the cache, downloaded unless it is there. */
@@ -56,11 +58,11 @@ export class HubCache {
       await mkdir(dirname(path), { recursive: true });
     });
     if (!(await exists(blob))) await this.#download(blob, commit, entry, client, signal);
-    await this.#writing(() => link(blob, path));
+    await this.#writing(() => this.#link(blob, path));
     return path;
   }
 
-  /** Under a name of its own until it is complete and what the listing said. */
+  /** It appears in the cache when it is complete and what the listing said. */
   async #download(
     blob: string,
     commit: string,
@@ -68,10 +70,8 @@ export class HubCache {
     client: HubClient,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const incomplete = `${blob}.${randomUUID()}.incomplete`;
     const stream = await client.download(commit, entry.path);
-    const file = await this.#writing(() => open(incomplete, 'wx'));
-    try {
+    await this.#replace(blob, async (handle) => {
       const hash = createHash('sha256');
       let size = 0;
       const pieces = stream.getReader();
@@ -84,7 +84,7 @@ export class HubCache {
         size += value.length;
         if (size > entry.size) break;
         hash.update(value);
-        await this.#writing(() => file.writeFile(value));
+        await handle.writeFile(value);
       }
       if (size !== entry.size || (entry.sha256 !== undefined && hash.digest('hex') !== entry.sha256))
         throw new TensimError(
@@ -95,25 +95,41 @@ export class HubCache {
             hint: 'The download was cut short or changed on the way; try again',
           },
         );
-      await file.close();
-      await this.#writing(() => rename(incomplete, blob));
+    });
+  }
+
+  /** A relative link, so that the cache can be moved; a copy where the system has no links, or gives them to administrators only. */
+  async #link(blob: string, path: string): Promise<void> {
+    try {
+      await symlink(relative(dirname(path), blob), path);
     } catch (error) {
-      await file.close();
-      await rm(incomplete, { force: true });
-      throw error;
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EEXIST') return;
+      if (code !== 'EPERM' && code !== 'ENOSYS' && code !== 'EINVAL') throw error;
+      await this.#replace(path, async (handle) => {
+        for await (const piece of createReadStream(blob)) await handle.writeFile(piece);
+      });
     }
+  }
+
+  #replace(path: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
+    return replaceFile(path, write, (cause) => this.#refused(cause));
   }
 
   async #writing<Result>(write: () => Promise<Result>): Promise<Result> {
     try {
       return await write();
-    } catch (cause) {
-      throw new TensimError('INVALID_ARGUMENT', `the cache cannot be written (${(cause as Error).message})`, {
-        file: this.#folder,
-        hint: 'HF_HUB_CACHE says where else it may be',
-        cause,
-      });
+    } catch (error) {
+      throw isRefusal(error) ? this.#refused(error) : error;
     }
+  }
+
+  #refused(cause: Error): TensimError {
+    return new TensimError('INVALID_ARGUMENT', `the cache cannot be written (${cause.message})`, {
+      file: this.#folder,
+      hint: 'HF_HUB_CACHE says where else it may be',
+      cause,
+    });
   }
 }
 
@@ -122,20 +138,6 @@ function cacheFolder(): string {
   const { HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME, XDG_CACHE_HOME } = process.env;
   const home = HF_HOME ?? join(XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'huggingface');
   return HF_HUB_CACHE ?? HUGGINGFACE_HUB_CACHE ?? join(home, 'hub');
-}
-
-/** A relative link, so that the cache can be moved; a copy where the system has no links, or gives them to administrators only. */
-async function link(blob: string, path: string): Promise<void> {
-  try {
-    await symlink(relative(dirname(path), blob), path);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST') return;
-    if (code !== 'EPERM' && code !== 'ENOSYS' && code !== 'EINVAL') throw error;
-    const copy = `${path}.${randomUUID()}.incomplete`;
-    await copyFile(blob, copy);
-    await rename(copy, path);
-  }
 }
 
 async function exists(path: string): Promise<boolean> {

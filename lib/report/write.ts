@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, extname, join } from 'node:path';
+import { type FileHandle, stat } from 'node:fs/promises';
+import { dirname, extname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { TensimError } from '../errors.js';
+import { replaceFile } from '../formats/replace_file.js';
 import type { MeasureComparison } from '../similarity/series/measures.js';
 import type { CrossSimilarity, SimilarityMatrix, SimilarityResult } from '../similarity/terms/types.js';
 import { compareCsv, crossCsv, matrixCsv, measuresCsv } from './csv.js';
@@ -74,24 +74,11 @@ export async function writeReport(result: Report, file: string): Promise<void> {
 }
 
 /**
- * Writes a file so that it appears complete or not at all: beside its place first, then renamed.
- * @throws TensimError `INVALID_ARGUMENT` where the system refuses to write, with its reason.
+ * Writes a file of pieces, so that it appears complete or not at all.
+ * @throws what making the pieces throws; TensimError `INVALID_ARGUMENT` where the system refuses to write, with its reason.
  */
 export async function writeWhole(file: string, pieces: Pieces): Promise<void> {
-  const temporary = join(dirname(file), `.${basename(file)}.${randomBytes(6).toString('hex')}.tmp`);
-  try {
-    const handle = await open(temporary, 'wx');
-    try {
-      await writePieces(handle, pieces);
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, file);
-  } catch (cause) {
-    await rm(temporary, { force: true });
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new TensimError('INVALID_ARGUMENT', `the report cannot be written: ${reason}`, { file, cause });
-  }
+  await replaceFile(file, (handle) => writePieces(handle, pieces));
 }
 
 async function piecesOf(result: Report, format: ReportFormat): Promise<Pieces> {

@@ -77,7 +77,10 @@ describe('writing', () => {
         throw new Error('half-way');
       },
     });
-    await expect(writeReport({ ...good, cosine: rows }, file)).rejects.toThrow(/half-way/);
+    const error = await writeReport({ ...good, cosine: rows }, file).catch((reason) => reason);
+    expect(error.message).toBe('half-way');
+    // A mistake of the program is not told as one of its user.
+    expect(error).not.toBeInstanceOf(TensimError);
     expect(await readFile(file, 'utf8')).toBe('precious');
     expect(await readdir(folder)).toEqual(['old.csv']);
   });
@@ -90,6 +93,16 @@ describe('writing', () => {
       expect(error).toMatchObject({ code: 'FILE_NOT_FOUND', file });
       expect(error.message).toContain(join(folder, 'missing'));
     }
+  });
+
+  it('says why the system refuses', async () => {
+    // The name is as long as may be; that of the incomplete file is longer.
+    const file = join(folder, `${'x'.repeat(250)}.csv`);
+    const error = await writeReport(seriesOf([0.5]), file).catch((reason) => reason);
+    expect(error).toBeInstanceOf(TensimError);
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', file, cause: { code: 'ENAMETOOLONG' } });
+    expect(error.message).toContain('the file cannot be written (ENAMETOOLONG');
+    expect(await readdir(folder)).toEqual([]);
   });
 
   it('refuses to replace a folder', async () => {
