@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { DType, ScaledTensor, Tensor } from '../tensor/tensor.js';
+import { plural } from '../words/counts.js';
 
 /** What `tensim contract` tells about a result. */
 export interface ResultSummary {
@@ -60,7 +61,7 @@ export function resultRows(summary: ResultSummary, dtype: DType): string[][] {
   const rows = [
     [
       'result',
-      `${shape.length === 0 ? 'scalar' : shape.join('x')} ${dtype}, ${elements} ${elements === 1 ? 'element' : 'elements'}`,
+      `${shape.length === 0 ? 'scalar' : shape.join('x')} ${dtype}, ${elements} ${plural(elements, 'element')}`,
     ],
   ];
   if (exponent !== null) rows.push(['exponent', `${exponent}: the true values are 2^${exponent} times these`]);

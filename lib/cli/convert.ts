@@ -2,8 +2,9 @@ import type { Command } from 'commander';
 import { checkWritable, convert } from '../formats/convert.js';
 import { findSource } from '../model/reading/source.js';
 import { checkPlace } from '../report/write.js';
-import { count } from '../words/counts.js';
-import { type Io, oneLine } from './io.js';
+import { count, plural } from '../words/counts.js';
+import { oneLine } from '../words/quoting.js';
+import type { Io } from './io.js';
 
 const NOTES = `
 Read are .safetensors (sharded ones by their index), .pt, .pth and .bin of torch.save, .npz and .npy; written .safetensors, .npz and, for one
@@ -37,8 +38,6 @@ export function addConvert(program: Command, io: Io): void {
       const written = await convert(checkpoint, output, { tensors, signal: io.signal });
       if (written.metadataLost > 0)
         io.stderr.write(`note: the metadata of ${oneLine(input)} is left out: this format has no place for it\n`);
-      io.stderr.write(
-        `wrote ${oneLine(output)}: ${count(written.tensors)} ${written.tensors === 1 ? 'tensor' : 'tensors'}\n`,
-      );
+      io.stderr.write(`wrote ${oneLine(output)}: ${count(written.tensors)} ${plural(written.tensors, 'tensor')}\n`);
     });
 }

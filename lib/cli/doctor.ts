@@ -2,8 +2,10 @@ import { availableParallelism, cpus } from 'node:os';
 import type { Command } from 'commander';
 import { type BackendReport, backends } from '../machines/select.js';
 import { version } from '../version.js';
+import { plural } from '../words/counts.js';
+import { oneLine } from '../words/quoting.js';
 import { EXIT } from './exit.js';
-import { type Io, oneLine, print, table } from './io.js';
+import { type Io, print, table } from './io.js';
 
 const NOTES = `
 The exit code is 1 if TENSIM_BACKEND asks for a backend that is not available.`;
@@ -62,7 +64,7 @@ function doctorText({ backends: reports, selected, ...machine }: Diagnosis): str
   const facts = table([
     ['node', node],
     ['platform', `${platform} ${arch}`],
-    ['cpu', `${cpu}, ${processors} ${processors === 1 ? 'processor' : 'processors'} usable`],
+    ['cpu', `${cpu}, ${processors} ${plural(processors, 'processor')} usable`],
   ]);
   const sections = reports.map(({ name, available, selected: chosen, reason, details }) => {
     const state = available ? `available${chosen ? ', selected' : ''}` : `not available: ${oneLine(reason ?? '')}`;

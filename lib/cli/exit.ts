@@ -1,7 +1,8 @@
 import { CommanderError } from 'commander';
 import { quotesEquation } from '../contraction/equation_error.js';
 import { TensimError } from '../errors.js';
-import { type Io, oneLine } from './io.js';
+import { oneLine } from '../words/quoting.js';
+import type { Io } from './io.js';
 
 /** What the process answers. */
 export const EXIT = {

@@ -3,7 +3,8 @@ import { explanationJson } from '../report/explain/json.js';
 import { explanationText } from '../report/explain/text.js';
 import { checkExplanationFile, imageOf, writeExplanation } from '../report/explain/write.js';
 import { explain } from '../similarity/explain/explain.js';
-import { type Io, oneLine, print } from './io.js';
+import { oneLine } from '../words/quoting.js';
+import { type Io, print } from './io.js';
 import {
   addMethodOptions,
   collect,

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { type Inspection, inspect } from '../model/reading/inspect.js';
-import { byteCount, count, quote } from '../words/counts.js';
-import { type Io, oneLine, print, table } from './io.js';
+import { byteCount, count } from '../words/counts.js';
+import { oneLine, quote } from '../words/quoting.js';
+import { type Io, print, table } from './io.js';
 import { configOption, MODEL_ARGUMENT, modelOption } from './options.js';
 
 const NOTES = `

@@ -27,11 +27,6 @@ export async function print({ stdout, signal }: Io, pieces: Iterable<string>): P
   }
 }
 
-/** Everything invisible in a text spelled out, line breaks too: file names and tensor names may hold terminal escapes. */
-export function oneLine(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
-}
-
 /** Columns of text, all but the last padded, each line indented by two. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths: number[] = [];

@@ -10,7 +10,8 @@ import { compareMeasures } from '../similarity/series/measures.js';
 import { onset } from '../similarity/series/onset.js';
 import type { CrossSimilarity, MatrixOptions, SimilarityMatrix } from '../similarity/terms/types.js';
 import { count } from '../words/counts.js';
-import { type Io, oneLine, print } from './io.js';
+import { oneLine } from '../words/quoting.js';
+import { type Io, print } from './io.js';
 import { addMatrixOptions, choiceOf, explainWork, type MatrixFlags, optionsFor } from './matrix_options.js';
 import {
   addComparisonOptions,

@@ -1,11 +1,12 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { bytesText } from '../contraction/slicing.js';
 import { labelsOf } from '../model/labels.js';
 import { expandPaths } from '../model/reading/paths.js';
-import { listed } from '../report/summary.js';
 import type { MatrixOptions, Measure, SimilarityOptions, Work } from '../similarity/terms/types.js';
+import { bytesText } from '../words/bytes.js';
 import { count } from '../words/counts.js';
-import { type Io, oneLine } from './io.js';
+import { listed } from '../words/names.js';
+import { oneLine } from '../words/quoting.js';
+import type { Io } from './io.js';
 import { type ComparisonFlags, parseSize } from './options.js';
 
 /** The options of `matrix` as commander parses them. */
@@ -105,7 +106,7 @@ export function optionsFor(
 /** What is worth saying about the work that was done, on stderr. */
 export function explainWork(work: Work, { state, verbose }: MatrixFlags, io: Io): void {
   const { pairs, reused, prepared, same, discarded } = work;
-  for (const labels of same) io.stderr.write(`${oneLine(listed(labels))} hold the same weights\n`);
+  for (const labels of same) io.stderr.write(`${oneLine(listed(labels, 'and'))} hold the same weights\n`);
   if (discarded > 0) {
     io.stderr.write(
       `${oneLine(state ?? '')}: the last ${bytesText(discarded)} were damaged or incomplete, and what was in them was computed again\n`,

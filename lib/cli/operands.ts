@@ -1,12 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
 import { mulberry32 } from '../contraction/random.js';
 import { toDType } from '../contraction/running/compile.js';
-import { bytesText } from '../contraction/slicing.js';
 import { TensimError } from '../errors.js';
 import { type Checkpoint, openCheckpoint, type TensorEntry } from '../formats/checkpoint.js';
 import { localFile } from '../model/reading/local_file.js';
 import { type DType, sizeOf, type Tensor, type TensorData } from '../tensor/tensor.js';
-import { quote } from '../words/counts.js';
+import { bytesText } from '../words/bytes.js';
+import { quote } from '../words/quoting.js';
 
 /** The operands of `tensim contract`: their shapes are known at once, their data only when asked for. Close them. */
 export interface Operands {

@@ -9,8 +9,9 @@ import { checkReportFile, type Report, writeReport } from '../report/write.js';
 import type { Measure, Progress, ResultInfo, SimilarityOptions } from '../similarity/terms/types.js';
 import { parseBytes } from '../words/bytes.js';
 import { parseDecimal } from '../words/names.js';
+import { oneLine } from '../words/quoting.js';
 import { readInput } from './input_file.js';
-import { type Io, oneLine } from './io.js';
+import type { Io } from './io.js';
 import type { ProgressLine } from './progress.js';
 
 /** The options that say what is compared and how, as commander parses them. */

@@ -1,3 +1,4 @@
+import { plural } from '../words/counts.js';
 import { equationError } from './equation_error.js';
 import type { ParsedEquation, Term } from './parse.js';
 
@@ -88,7 +89,7 @@ function checkCount({ text, inputs }: ParsedEquation, given: number): void {
   if (given === inputs.length) return;
   const term = inputs[Math.min(given, inputs.length - 1)];
   const place = { at: term.at, width: term.width };
-  const what = `the equation has ${inputs.length} operand${inputs.length === 1 ? '' : 's'}, ${given} given`;
+  const what = `the equation has ${inputs.length} ${plural(inputs.length, 'operand')}, ${given} given`;
   const note = given < inputs.length ? `no operand ${given} for this` : 'no operand after this one';
   throw equationError('INVALID_ARGUMENT', text, place, what, note, 'Give one operand per comma-separated term');
 }
@@ -98,7 +99,7 @@ function coveredAxes(text: string, term: Term, shape: readonly number[], operand
   const ellipsis = term.tokens.some((token) => token.ellipsis);
   const named = term.tokens.length - (ellipsis ? 1 : 0);
   if (ellipsis ? shape.length >= named : shape.length === named) return shape.length - named;
-  const axes = (count: number) => `${count} ${count === 1 ? 'axis' : 'axes'}`;
+  const axes = (count: number) => `${count} ${plural(count, 'axis', 'axes')}`;
   const what = `operand ${operand} has ${axes(shape.length)}, its term names ${ellipsis ? 'at least ' : ''}${named}`;
   const note = `shape [${shape.join(', ')}]`;
   const hint =

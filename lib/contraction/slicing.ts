@@ -1,4 +1,5 @@
 import { TensimError } from '../errors.js';
+import { bytesText } from '../words/bytes.js';
 import { sizeOfLabels } from './network.js';
 import { type Chunks, type Estimate, type Execution, estimate } from './schedule.js';
 
@@ -99,16 +100,4 @@ function evenChunk(size: number, chunk: number): number {
 
 function overLimit(limit: number, what: string, hint: string): TensimError {
   return new TensimError('MEMORY_LIMIT', `the contraction does not fit into ${bytesText(limit)}: ${what}`, { hint });
-}
-
-/** A number of bytes for people: `1.50 GiB`. */
-export function bytesText(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return unit === 0 ? `${value} B` : `${value.toPrecision(3)} ${units[unit]}`;
 }

@@ -1,5 +1,6 @@
 import { TensimError } from '../errors.js';
-import { count, quote } from '../words/counts.js';
+import { count } from '../words/counts.js';
+import { quote } from '../words/quoting.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
 import { formatOf, isIndex } from './endings.js';
 import type { TensorEntry } from './entry.js';

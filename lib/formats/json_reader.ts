@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { TensimError } from '../errors.js';
-import { byteCount, count, quote } from '../words/counts.js';
+import { byteCount, count } from '../words/counts.js';
+import { quote } from '../words/quoting.js';
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;

@@ -1,5 +1,6 @@
 import { TensimError } from '../errors.js';
-import { byteCount, count, quote } from '../words/counts.js';
+import { byteCount, count } from '../words/counts.js';
+import { quote } from '../words/quoting.js';
 import type { MemoryBudget } from './budget.js';
 import { LISTING_LIMITS, nameProblem, type TensorEntry } from './entry.js';
 import type { SourceFile } from './source_file.js';

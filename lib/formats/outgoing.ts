@@ -1,7 +1,7 @@
 import { TensimError } from '../errors.js';
 import { encodeFloats, FLOAT_BYTES, FLOAT_MAX, type FloatFormat, isFloatFormat } from '../tensor/convert.js';
 import { sizeOf, type Tensor, type TensorData } from '../tensor/tensor.js';
-import { quote } from '../words/counts.js';
+import { quote } from '../words/quoting.js';
 import type { Checkpoint } from './checkpoint.js';
 import { LISTING_LIMITS, nameProblem, type TensorEntry } from './entry.js';
 

@@ -1,5 +1,6 @@
 import type { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
+import { bytesIn } from '../words/bytes.js';
 
 /** Subsets of up to 30 things are the bits of an integer. */
 export type Subset = number;
@@ -42,7 +43,7 @@ const MOST_BYTES = 2 ** 30;
 export function refuseTooManyFactors(factors: number, work: number, bytes: number): void {
   const hint = 'Time and memory at least double with every factor';
   if (bytes > MOST_BYTES) {
-    const gib = (bytes / MOST_BYTES).toPrecision(2);
+    const gib = bytesIn('GiB', bytes);
     throw new TensimError('MEMORY_LIMIT', `a product of ${factors} factors of this size would take ${gib} GiB`, {
       hint,
     });

@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import { TensimError } from '../errors.js';
-import { quote } from '../words/counts.js';
+import { quote } from '../words/quoting.js';
 
 /** A file, a folder or a pattern in a repository on the Hugging Face Hub. */
 export interface HubAddress {

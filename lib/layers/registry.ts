@@ -1,5 +1,5 @@
 import { TensimError } from '../errors.js';
-import { quote } from '../words/counts.js';
+import { quote } from '../words/quoting.js';
 import type { BuiltIn } from './types.js';
 
 /**

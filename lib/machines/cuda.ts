@@ -4,6 +4,7 @@ import type { Backend, Control, PreparedModel } from '../backend/backend.js';
 import type { Machine } from '../contraction/cost.js';
 import { TensimError } from '../errors.js';
 import type { DType } from '../tensor/tensor.js';
+import { bytesIn } from '../words/bytes.js';
 import {
   type Addon,
   type CudaDevice,
@@ -56,11 +57,10 @@ export function loadCuda(): CudaLoad {
 /** What `doctor` tells of a device. */
 export function cudaDetails(devices: readonly CudaDevice[]): Record<string, string | number> {
   const [{ name, driver, runtime, capability, freeMemory, totalMemory }] = devices as [CudaDevice];
-  const gibibytes = (bytes: number) => (bytes / 2 ** 30).toFixed(1);
   return {
     device: devices.length > 1 ? `${name} (the first of ${devices.length})` : name,
     'compute capability': capability,
-    memory: `${gibibytes(freeMemory)} of ${gibibytes(totalMemory)} GiB free`,
+    memory: `${bytesIn('GiB', freeMemory)} of ${bytesIn('GiB', totalMemory)} GiB free`,
     driver: `CUDA ${driver}`,
     runtime: `CUDA ${runtime}`,
     status: 'used only when asked for by name',

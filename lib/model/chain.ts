@@ -2,6 +2,7 @@ import { TensimError } from '../errors.js';
 import { degreeOf, type LayerOf } from '../layers/layer.js';
 import type { NamedShape, ShapeReport } from '../layers/shapes.js';
 import { kindOf } from '../layers/table.js';
+import { plural } from '../words/counts.js';
 
 /** What a chain of layers maps to what. */
 export interface ChainInfo {
@@ -47,5 +48,5 @@ function reportOn(title: string, file: string | undefined): ShapeReport {
   };
 }
 
-const features = (count: number): string => `${count} ${count === 1 ? 'feature' : 'features'}`;
+const features = (count: number): string => `${count} ${plural(count, 'feature')}`;
 const place = (file: string | undefined): { file?: string } => (file === undefined ? {} : { file });

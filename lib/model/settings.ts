@@ -1,6 +1,6 @@
 import { TensimError } from '../errors.js';
-import { quote } from '../words/counts.js';
 import { parseDecimal } from '../words/names.js';
+import { quote } from '../words/quoting.js';
 
 /** What the tensors of a checkpoint do not tell: given to `loadModel`, or found in the metadata or in a config.json beside the file. */
 export interface ModelConfig {

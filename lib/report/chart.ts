@@ -1,5 +1,5 @@
 import type { EncodeEntry, GroupMark, Mark } from 'vega';
-import { printable } from '../words/numbers.js';
+import { printable } from '../words/markup.js';
 
 /** Colours of a chart; CSS variables in a page, plain colours in a file of its own. */
 export interface Theme {

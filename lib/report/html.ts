@@ -2,7 +2,9 @@ import { setImmediate } from 'node:timers/promises';
 import { consecutive, outputOnsets } from '../similarity/series/onset.js';
 import type { Matrix, SimilarityMatrix, SimilarityResult } from '../similarity/terms/types.js';
 import { version } from '../version.js';
-import { escapeMarkup, ratioText, similarityText } from '../words/numbers.js';
+import { plural } from '../words/counts.js';
+import { escapeMarkup } from '../words/markup.js';
+import { ratioText, similarityText } from '../words/numbers.js';
 import { barsChart } from './bars.js';
 import { changeRange, type Series } from './change_axis.js';
 import { type Chart, colourScheme, drawSvg, PAGE } from './chart.js';
@@ -100,7 +102,7 @@ function header(matrix: SimilarityMatrix, labels: ShortLabels, { headline, sente
   const { length } = matrix.labels;
   const range =
     length > 1 ? `${labels.noun} ${labels.short[0]} … ${labels.short[length - 1]}` : (labels.short[0] ?? '');
-  const over = `tensim: ${length} ${length === 1 ? 'model' : 'models'}, ${range.trim()}`;
+  const over = `tensim: ${length} ${plural(length, 'model')}, ${range.trim()}`;
   const title = headline ?? 'Similarity';
   return `<header><p class="over">${escapeMarkup(over)}</p><h1>${escapeMarkup(title)}</h1><p>${sentences.map(escapeMarkup).join(' ')}</p></header>`;
 }

@@ -1,4 +1,4 @@
-import { escapeMarkup } from '../words/numbers.js';
+import { escapeMarkup } from '../words/markup.js';
 import script from './client/main.js?bundled';
 import type { PageData } from './page_data.js';
 

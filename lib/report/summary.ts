@@ -11,8 +11,9 @@ import {
 import { type Phase, segmentation } from '../similarity/series/segmentation.js';
 import { strays } from '../similarity/series/stray.js';
 import type { Behaviour, Matrix, ResultInfo, SimilarityMatrix } from '../similarity/terms/types.js';
-import { count } from '../words/counts.js';
-import { amountText, ratioText, similarityText } from '../words/numbers.js';
+import { count, plural } from '../words/counts.js';
+import { listed } from '../words/names.js';
+import { errorText, ratioText, similarityText } from '../words/numbers.js';
 import { type ShortLabels, shortenLabels, stepName } from './labels.js';
 
 /** Checkpoints out of place that are named, at most. */
@@ -54,7 +55,7 @@ export function summarize(matrix: SimilarityMatrix): Summary {
     ...behaviourSentence(matrix),
     ...straySentence(matrix, labels),
     ...toleranceSentences(matrix),
-    ...matrix.work.same.map((names) => `${listed(names)} hold the same weights.`),
+    ...matrix.work.same.map((names) => `${listed(names, 'and')} hold the same weights.`),
   ];
   return { headline, sentences, step, output: step.output?.name ?? null };
 }
@@ -138,7 +139,7 @@ export async function phasesOf(matrix: SimilarityMatrix): Promise<{ phases: read
   const { noun, short } = shortenLabels(labels);
   const name = ({ first, last }: Phase) => (first === last ? short[first] : `${short[first]} to ${short[last]}`);
   const share = `${Math.round(100 * explained)} %`;
-  const list = listed(phases.map(name));
+  const list = listed(phases.map(name), 'and');
   return {
     phases,
     sentences: [
@@ -149,11 +150,6 @@ export async function phasesOf(matrix: SimilarityMatrix): Promise<{ phases: read
 
 /** Models that a series must have for every phase it is cut into, on average. */
 const FEWEST_IN_PHASES = 3;
-
-/** "a, b and c" */
-export function listed(names: readonly string[]): string {
-  return `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
-}
 
 /** How alike measures see a series, and how clearly each sees a step, in words. */
 export function measureSentences({ matrices, correlation, block }: MeasureComparison): string[] {
@@ -178,11 +174,6 @@ function methodText({ method, exact, sampling }: ResultInfo): string {
   if (exact) return method === 'exact' ? 'exact' : `${method}, exact here`;
   if (sampling !== null) return `sampled on ${count(sampling.samples)} inputs (seed ${sampling.seed})`;
   return 'closure, an approximation of unknown error';
-}
-
-/** Half the width of an interval: two digits. */
-export function errorText(value: number): string {
-  return amountText(value, 2);
 }
 
 /** Where a sampled result is less certain than was asked for: that, why, and what would help. None otherwise. */
@@ -228,7 +219,7 @@ function behaviourSentence({ labels, behaviour }: SimilarityMatrix): string[] {
   };
   const { inputs, agreement, cka } = behaviour;
   return [
-    `On ${count(inputs)} ${inputs === 1 ? 'input' : 'inputs'} the share of equal largest outputs ${range(agreement)}, linear CKA ${range(cka)}.`,
+    `On ${count(inputs)} ${plural(inputs, 'input')} the share of equal largest outputs ${range(agreement)}, linear CKA ${range(cka)}.`,
   ];
 }
 

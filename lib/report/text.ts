@@ -1,21 +1,13 @@
-import { timeText } from '../contraction/running/path_text.js';
-import { bytesText } from '../contraction/slicing.js';
 import { INTERVAL } from '../similarity/sampled/jackknife.js';
 import type { MeasureComparison } from '../similarity/series/measures.js';
 import { consecutive, type Onset, onset } from '../similarity/series/onset.js';
 import type { CrossSimilarity, ResultInfo, SimilarityMatrix, SimilarityResult } from '../similarity/terms/types.js';
-import { amountText, similarityDecimals, similarityText } from '../words/numbers.js';
+import { bytesText } from '../words/bytes.js';
+import { amountText, errorText, similarityDecimals, similarityText } from '../words/numbers.js';
+import { timeText } from '../words/times.js';
 import { amountsText, differenceRows, distanceText } from './difference.js';
 import { abbreviate, shortenLabels } from './labels.js';
-import {
-  behaviourRows,
-  errorText,
-  measureSentences,
-  provenance,
-  sliceNoun,
-  summarize,
-  toleranceSentences,
-} from './summary.js';
+import { behaviourRows, measureSentences, provenance, sliceNoun, summarize, toleranceSentences } from './summary.js';
 
 export interface TextOptions {
   /** Set off what matters with ANSI codes. Default false. */

@@ -1,4 +1,5 @@
-import { count, quote } from './counts.js';
+import { count } from './counts.js';
+import { quote } from './quoting.js';
 
 const SHOWN = 4;
 

@@ -1,3 +1,5 @@
+import { count } from './counts.js';
+
 /**
  * Decimals that tell every value from 1: at least `least`, more where some |value| is closer to 1 than those can show.
  * Two networks at 0.99999987 are similar, but not the same.
@@ -25,16 +27,21 @@ export function amountText(value: number, digits = 6): string {
 
 /** A ratio for reading: "10.5", "28", "1,200". */
 export function ratioText(value: number): string {
-  return Number(value.toPrecision(value < 20 ? 3 : 2)).toLocaleString('en-US');
+  return count(Number(value.toPrecision(value < 20 ? 3 : 2)));
 }
 
-/** The text without the control characters that XML 1.0 cannot hold, not even escaped. */
-export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are the ones to remove
-  return text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '');
+/** "+4.83", with a real minus. */
+export function signedText(value: number): string {
+  return `${value < 0 ? '−' : '+'}${amountText(Math.abs(value), 3)}`;
 }
 
-/** Text for element content and quoted attributes of XML and HTML. */
-export function escapeMarkup(text: string): string {
-  return printable(text).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+/** Half the width of an interval: two digits. */
+export function errorText(value: number): string {
+  return amountText(value, 2);
+}
+
+/** "66 %", with a decimal below 10. */
+export function percent(share: number): string {
+  const hundredths = 100 * share;
+  return `${hundredths > 0 && hundredths < 9.95 ? hundredths.toFixed(1) : hundredths.toFixed(0)} %`;
 }

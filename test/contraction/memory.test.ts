@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { contract, contractionPath } from '../../lib/contraction/running/contract.js';
-import { bytesText } from '../../lib/contraction/slicing.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
+import { bytesText } from '../../lib/words/bytes.js';
 import { errorInBounds } from './support/naive.js';
 import { randomFrom, randomTensor } from './support/random_equations.js';
 

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { abbreviate, labelStride, shortenLabels, stepName } from '../../lib/report/labels.js';
 import { summarize } from '../../lib/report/summary.js';
 import { compareText, matrixText } from '../../lib/report/text.js';
-import { amountText, escapeMarkup, ratioText, similarityText } from '../../lib/words/numbers.js';
+import { escapeMarkup } from '../../lib/words/markup.js';
+import { amountText, ratioText, similarityText } from '../../lib/words/numbers.js';
 import { comparison, golden, matrixOf, NASTY, SLICES, seriesOf, symmetric } from './helpers.js';
 
 describe('labels', () => {

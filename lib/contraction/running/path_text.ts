@@ -1,4 +1,5 @@
-import { bytesText } from '../slicing.js';
+import { bytesText } from '../../words/bytes.js';
+import { timeText } from '../../words/times.js';
 import type { PathInfo, PathStep } from './path_info.js';
 
 /**
@@ -72,15 +73,4 @@ function count(value: number): string {
 
 function factor(value: number): string {
   return value < 1000 ? value.toPrecision(3) : value < 1e6 ? value.toFixed(0) : value.toExponential(2);
-}
-
-/** A time for people: `58.3 ms`. */
-export function timeText(seconds: number): string {
-  const units: [number, string][] = [
-    [1, 's'],
-    [1e-3, 'ms'],
-    [1e-6, 'µs'],
-  ];
-  const [unit, name] = units.find(([size]) => seconds >= size) ?? [1e-9, 'ns'];
-  return `${(seconds / unit).toPrecision(3)} ${name}`;
 }

@@ -1,6 +1,7 @@
 import { TensimError } from '../../errors.js';
 import { sizeOf } from '../../tensor/tensor.js';
-import { byteCount, quote } from '../../words/counts.js';
+import { byteCount } from '../../words/counts.js';
+import { quote } from '../../words/quoting.js';
 import { LISTING_LIMITS, type TensorEntry } from '../entry.js';
 import type { SourceFile } from '../source_file.js';
 import { rowMajorStrides } from '../strided.js';

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { unhurried } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
-import { quote } from '../../words/counts.js';
+import { quote } from '../../words/quoting.js';
 import { MemoryBudget } from '../budget.js';
 import { emptyMetadata, type TensorEntry } from '../entry.js';
 import { checkNames, checkTotal } from '../listing.js';

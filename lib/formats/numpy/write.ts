@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { TensimError } from '../../errors.js';
 import { decodeFloats, encodeFloats } from '../../tensor/convert.js';
-import { quote } from '../../words/counts.js';
+import { quote } from '../../words/quoting.js';
 import type { OutgoingTensor } from '../outgoing.js';
 import { replaceFile } from '../replace_file.js';
 import { ZipWriter } from '../zip/write.js';

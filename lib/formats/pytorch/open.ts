@@ -1,7 +1,8 @@
 import { Pacer, unhurried } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { sizeOf } from '../../tensor/tensor.js';
-import { byteCount, count, quote } from '../../words/counts.js';
+import { byteCount, count } from '../../words/counts.js';
+import { quote } from '../../words/quoting.js';
 import { MemoryBudget } from '../budget.js';
 import type { TensorEntry } from '../entry.js';
 import { checkNames, checkTotal } from '../listing.js';

@@ -1,4 +1,4 @@
-import { quote } from '../../words/counts.js';
+import { quote } from '../../words/quoting.js';
 import { emptyMetadata } from '../entry.js';
 import type { Fail } from './call.js';
 import { ARRAY, Dict, PickledTensor, type Value } from './values.js';

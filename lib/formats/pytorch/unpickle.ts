@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { count, quote } from '../../words/counts.js';
+import { count } from '../../words/counts.js';
+import { quote } from '../../words/quoting.js';
 import type { MemoryBudget } from '../budget.js';
 import { ByteReader } from './byte_reader.js';
 import { call, type Fail, setItem, storageOf } from './call.js';

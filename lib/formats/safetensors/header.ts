@@ -1,4 +1,5 @@
-import { byteCount, count, quote } from '../../words/counts.js';
+import { byteCount, count } from '../../words/counts.js';
+import { quote } from '../../words/quoting.js';
 import { emptyMetadata, LISTING_LIMITS, nameProblem, type TensorEntry } from '../entry.js';
 import { JsonReader } from '../json_reader.js';
 import { DTYPE_NAMES, type Dtype, findDtype } from './dtypes.js';

@@ -1,7 +1,8 @@
 import { basename, dirname, join } from 'node:path';
 import { unhurried } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
-import { byteCount, count, quote } from '../../words/counts.js';
+import { byteCount, count } from '../../words/counts.js';
+import { quote } from '../../words/quoting.js';
 import { emptyMetadata, nameProblem } from '../entry.js';
 import { JsonReader } from '../json_reader.js';
 import { SourceFile } from '../source_file.js';

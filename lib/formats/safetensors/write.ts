@@ -1,6 +1,7 @@
 import { TensimError } from '../../errors.js';
 import type { FloatFormat } from '../../tensor/convert.js';
-import { byteCount, count, quote } from '../../words/counts.js';
+import { byteCount, count } from '../../words/counts.js';
+import { quote } from '../../words/quoting.js';
 import { fromMemory, type NamedTensors, type OutgoingTensor } from '../outgoing.js';
 import { replaceFile } from '../replace_file.js';
 import { DTYPE_NAMES } from './dtypes.js';

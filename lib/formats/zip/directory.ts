@@ -1,5 +1,6 @@
 import { unhurried } from '../../cooperate.js';
-import { byteCount, count, quote } from '../../words/counts.js';
+import { byteCount, count } from '../../words/counts.js';
+import { quote } from '../../words/quoting.js';
 import type { MemoryBudget } from '../budget.js';
 import type { SourceFile } from '../source_file.js';
 import { damaged } from './damaged.js';

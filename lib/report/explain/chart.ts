@@ -1,5 +1,6 @@
 import type { Mark } from 'vega';
 import type { Direction, FormExplanation } from '../../similarity/explain/types.js';
+import { percent, signedText } from '../../words/numbers.js';
 import {
   type Chart,
   FONT_SIZE,
@@ -13,7 +14,6 @@ import {
 } from '../chart.js';
 import type { Rgb } from '../png.js';
 import { type ImageShape, inputName, picturePng, pictureSize, strongest } from './image.js';
-import { percent, signedText } from './words.js';
 
 const LABEL_WIDTH = 84;
 const GAP = 12;

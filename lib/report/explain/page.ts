@@ -1,6 +1,7 @@
 import type { ExchangeExplanation, Explanation, FormExplanation } from '../../similarity/explain/types.js';
 import { version } from '../../version.js';
-import { amountText, escapeMarkup, similarityText } from '../../words/numbers.js';
+import { escapeMarkup } from '../../words/markup.js';
+import { amountText, percent, similarityText } from '../../words/numbers.js';
 import { type Bar, barRows } from '../bars.js';
 import { type Chart, colourScheme, PAGE, PAPER, type Theme } from '../chart.js';
 import { paletteOf } from '../colour.js';
@@ -11,7 +12,7 @@ import { provenance } from '../summary.js';
 import { INNER_WIDTH, stack, textChart } from '../svg.js';
 import { directionsChart, highlightsChart } from './chart.js';
 import type { ImageShape } from './image.js';
-import { byShare, explanationWords, HYBRID_KEY, HYBRID_PAIRS, pairName, percent } from './words.js';
+import { byShare, explanationWords, HYBRID_KEY, HYBRID_PAIRS, pairName } from './words.js';
 
 /** Shares drawn, at most. */
 const MOST_SHARES = 24;

@@ -1,8 +1,8 @@
 import type { ExchangeExplanation, Explanation, FormExplanation } from '../../similarity/explain/types.js';
-import { similarityText } from '../../words/numbers.js';
+import { percent, signedText, similarityText } from '../../words/numbers.js';
 import { bold, columns, footnote, type TextOptions } from '../text.js';
 import { type ImageShape, inputName, strongest } from './image.js';
-import { byShare, explanationWords, HYBRID_KEY, HYBRID_PAIRS, percent, signedText } from './words.js';
+import { byShare, explanationWords, HYBRID_KEY, HYBRID_PAIRS } from './words.js';
 
 /** Inputs named per direction. */
 const NAMES = 6;

@@ -1,5 +1,6 @@
 import type { ExchangeExplanation, Explanation, FormExplanation } from '../../similarity/explain/types.js';
-import { amountText, similarityText } from '../../words/numbers.js';
+import { plural } from '../../words/counts.js';
+import { amountText, percent, similarityText } from '../../words/numbers.js';
 import { shortenLabels, stepName } from '../labels.js';
 import { toleranceSentences } from '../summary.js';
 import { type ImageShape, inputName, strongest } from './image.js';
@@ -74,7 +75,7 @@ function exchangeWords(found: ExchangeExplanation): ExplanationWords {
 function focus(vector: Float64Array, image: ImageShape | null): string {
   const half = strongest(vector, MOST_NAMES, 0.5);
   const held = half.reduce((sum, index) => sum + vector[index] ** 2, 0);
-  const names = `${image === null ? 'input' : 'pixel'}${half.length === 1 ? '' : 's'} ${half.map((index) => inputName(index, image)).join(', ')}`;
+  const names = `${plural(half.length, image === null ? 'input' : 'pixel')} ${half.map((index) => inputName(index, image)).join(', ')}`;
   return held >= 0.5 ? `half of its energy on ${names}` : `its largest entries on ${names}`;
 }
 
@@ -91,15 +92,4 @@ function partsText({ quadratic, linear, mean }: FormExplanation['parts']): strin
 /** Numbers of outputs, the largest share first. */
 export function byShare(shares: Float64Array): number[] {
   return [...shares.keys()].sort((i, j) => shares[j] - shares[i] || i - j);
-}
-
-/** "66 %", with a decimal below 10. */
-export function percent(share: number): string {
-  const hundredths = 100 * share;
-  return `${hundredths > 0 && hundredths < 9.95 ? hundredths.toFixed(1) : hundredths.toFixed(0)} %`;
-}
-
-/** "+4.83", with a real minus. */
-export function signedText(value: number): string {
-  return `${value < 0 ? '−' : '+'}${amountText(Math.abs(value), 3)}`;
 }

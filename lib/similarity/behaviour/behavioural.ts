@@ -4,6 +4,7 @@ import { TensimError } from '../../errors.js';
 import { type ReadInputs, readInputs } from '../../evaluation/inputs.js';
 import type { Model } from '../../model/model.js';
 import type { DType, TensorData } from '../../tensor/tensor.js';
+import { plural } from '../../words/counts.js';
 import { checkSameSizes, type Sources } from '../gram/sources.js';
 import { digestOfInputs } from '../law/input_digest.js';
 import type { Member } from '../members/members.js';
@@ -70,7 +71,7 @@ export async function behaviours(members: readonly Member[], settings: ResolvedS
   return {
     outputs: all.map(({ outputs }) => outputs),
     sources: { names: ['all'], of: async (member) => made.get(member)!.source },
-    name: isNamed(given) ? given.name : `${inputs} ${inputs === 1 ? 'input' : 'inputs'}`,
+    name: isNamed(given) ? given.name : `${inputs} ${plural(inputs, 'input')}`,
     digest: digest!,
   };
 }

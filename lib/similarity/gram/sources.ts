@@ -3,6 +3,7 @@ import { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { contiguous } from '../../model/contiguous.js';
 import type { Outline } from '../../model/reading/outline.js';
+import { plural } from '../../words/counts.js';
 import { type LawOfInputs, underLaw } from '../law/onehot.js';
 import type { Member } from '../members/members.js';
 import { chainSource, featureSource, type ScaleSettings, type Source } from '../scale/source.js';
@@ -106,7 +107,7 @@ function requireEqualDegree(a: Outline, b: Outline): void {
   if (left === right) return;
   throw new TensimError(
     'SHAPE_MISMATCH',
-    `"${a.label}" has ${left} bilinear ${left === 1 ? 'block' : 'blocks'} and "${b.label}" ${right}: their tensors differ in order`,
+    `"${a.label}" has ${left} bilinear ${plural(left, 'block')} and "${b.label}" ${right}: their tensors differ in order`,
     { hint: 'The measure "gaussian" compares them as functions' },
   );
 }

@@ -2,6 +2,7 @@ import type { ChainMethod, GramRoute } from '../../backend/backend.js';
 import { TensimError } from '../../errors.js';
 import { selectBackend } from '../../machines/select.js';
 import type { Outline } from '../../model/reading/outline.js';
+import { bytesIn } from '../../words/bytes.js';
 import { type Behaviours, behaviours } from '../behaviour/behavioural.js';
 import type { GramSettings } from '../gram/control.js';
 import { chainSources, outputNames, type Sources, weightSources } from '../gram/sources.js';
@@ -132,7 +133,7 @@ function planGram(
   const wanted = plan.estimates.find((estimate) => estimate.route === route);
   const each = (wanted?.memory ?? 0) / models.length;
   if (each > 2 * memory) {
-    const message = `a model takes ${(each / 2 ** 30).toFixed(1)} GiB by the route "${route}", more than there is`;
+    const message = `a model takes ${bytesIn('GiB', each)} GiB by the route "${route}", more than there is`;
     throw new TensimError('MEMORY_LIMIT', message, { hint: 'The route "auto" takes one that fits' });
   }
   return { ...plan, route };

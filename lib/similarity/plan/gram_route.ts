@@ -4,6 +4,7 @@ import { TensimError } from '../../errors.js';
 import type { LayerOf } from '../../layers/layer.js';
 import type { ShapeOnly } from '../../layers/shapes.js';
 import type { DType } from '../../tensor/tensor.js';
+import { bytesIn } from '../../words/bytes.js';
 import type { RouteEstimate } from '../terms/types.js';
 
 /** The sizes of a chain of at most one bilinear block, under a law with k columns (MATH.md section 3). */
@@ -92,7 +93,7 @@ export function planRoute(job: RouteJob, machine: RouteMachine): RoutePlan {
     const least = estimates.reduce((best, next) => (next.memory < best.memory ? next : best));
     throw new TensimError(
       'MEMORY_LIMIT',
-      `a pair of models takes ${mebibytes((2 * least.memory) / count)} MiB by the route "${least.route}", more than the limit of ${mebibytes(memoryLimit)} MiB`,
+      `a pair of models takes ${bytesIn('MiB', (2 * least.memory) / count)} MiB by the route "${least.route}", more than the limit of ${bytesIn('MiB', memoryLimit)} MiB`,
       { hint: 'Raise the limit, or use dtype "float32"' },
     );
   }
@@ -235,8 +236,4 @@ function preparations(count: number, memory: number, memoryLimit: number): numbe
   const group = Math.max(1, Math.floor(memoryLimit / memory / 2));
   const groups = Math.ceil(count / group);
   return (count * (groups + 1)) / 2;
-}
-
-function mebibytes(bytes: number): string {
-  return (bytes / 2 ** 20).toFixed(1);
 }

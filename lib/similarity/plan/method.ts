@@ -3,6 +3,7 @@ import { TensimError } from '../../errors.js';
 import type { LayerOf } from '../../layers/layer.js';
 import type { ShapeOnly } from '../../layers/shapes.js';
 import type { Outline } from '../../model/reading/outline.js';
+import { bytesIn } from '../../words/bytes.js';
 import { blocksOf, checkComparable, unequalKinds } from '../gram/sources.js';
 import type { InputLaw, Method } from '../terms/types.js';
 
@@ -95,7 +96,7 @@ function tooLarge(models: readonly Outline[]): TensimError | null {
     if (bytes <= TWO_BLOCK_BYTES) continue;
     return new TensimError(
       'MEMORY_LIMIT',
-      `comparing "${model.label}" exactly would take ${(bytes / 2 ** 30).toFixed(1)} GiB: its first block sees ${rank} dimensions`,
+      `comparing "${model.label}" exactly would take ${bytesIn('GiB', bytes)} GiB: its first block sees ${rank} dimensions`,
       { hint: REMEDY },
     );
   }

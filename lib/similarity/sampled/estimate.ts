@@ -3,6 +3,7 @@ import { Pacer, throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { timesPower } from '../../tensor/power.js';
 import type { TensorData } from '../../tensor/tensor.js';
+import { bytesIn } from '../../words/bytes.js';
 import { checkProduct } from '../gram/control.js';
 import { cosine, norm } from '../gram/derived.js';
 import type { ResolvedSettings } from '../terms/options.js';
@@ -73,7 +74,7 @@ export class Estimate {
     if (bytes > SUMS_BYTES) {
       throw new TensimError(
         'MEMORY_LIMIT',
-        `the sums over samples of ${count} models with ${size} slices would take ${(bytes / 2 ** 30).toFixed(1)} GiB`,
+        `the sums over samples of ${count} models with ${size} slices would take ${bytesIn('GiB', bytes)} GiB`,
         { hint: perOutput ? 'Leave "perOutput" out, or compare fewer models at a time' : 'Compare fewer at a time' },
       );
     }
