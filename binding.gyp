@@ -8,7 +8,7 @@
   },
   'target_defaults': {
     'include_dirs': ['native'],
-    'defines': ['<!@(<(ask) defines <(target_arch))'],
+    'defines': ['NDEBUG', '<!@(<(ask) defines <(target_arch))'],
     'cflags': ['-fPIC', '-fvisibility=hidden', '-Wall', '-Wextra', '-O3'],
     'cflags!': ['-fno-exceptions', '-O2'],
     'cflags_cc': ['-std=c++17', '-fvisibility-inlines-hidden'],

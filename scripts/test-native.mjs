@@ -49,7 +49,9 @@ function checkInstructionSetObjects() {
 }
 
 const generator = onPath('ninja') ? ['-G', 'Ninja'] : [];
+const type = sanitize === '' ? 'Release' : 'Debug'; // whose assertions are checked
 const options = ['-DTENSIM_ADDON=OFF', '-DTENSIM_NATIVE_TESTS=ON', `-DTENSIM_SANITIZE=${sanitize}`];
+options.push(`-DCMAKE_BUILD_TYPE=${type}`);
 run('cmake', ['-S', root, '-B', folder, ...generator, ...options]);
 run('cmake', ['--build', folder, '--parallel', String(availableParallelism())]);
 checkInstructionSetObjects();

@@ -4,13 +4,10 @@
 #include <limits>
 
 namespace tensim::addon {
-namespace {
 
 bool present(const Napi::Value& value) {
   return !value.IsUndefined() && !value.IsNull();
 }
-
-}  // namespace
 
 void fail(Napi::Env env, const char* code, const std::string& message) {
   Napi::Error error = Napi::Error::New(env, message);

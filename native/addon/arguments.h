@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "../gaussian/layers.h"
-#include "../similarity/any_model.h"
+#include "../layers/chain.h"
+#include "../similarity/prepared.h"
 #include "async_call.h"
 
 namespace tensim::addon {
@@ -24,9 +24,6 @@ MatrixView read_column(const Napi::Value& value, const std::string& what, AsyncC
 // A tensor { data, shape } of two axes, contiguous and row-major.
 MatrixView read_matrix(const Napi::Value& value, const std::string& what, AsyncCall& call);
 
-// A non-negative integer, at least one, that fits a size.
-std::size_t read_count(const Napi::Value& value, const std::string& what);
-
 // `one-block`, `two-block`, `closure` or `tensor`.
 Method read_method(const Napi::Value& value);
 Route read_route(const Napi::Value& value);
@@ -37,9 +34,7 @@ struct SourceArguments {
   bool features = false;  // then only the segments count
   Method method = Method::kOneBlock;
   Route route = Route::kFactor;
-  std::size_t inputs = 0, positions = 1;
-  WhitenedLaw law;
-  std::vector<LayerView> layers;
+  ChainView chain;
   std::vector<MatrixView> segments;
 };
 SourceArguments read_source(const Napi::Value& value, DType dtype, AsyncCall& call);
@@ -51,16 +46,19 @@ double read_number(const Napi::Value& value, const std::string& what);
 // A bias or mean of `size` elements, or an absent view.
 MatrixView read_optional_column(const Napi::Value& value, std::size_t size, const std::string& what, AsyncCall& call);
 
+// Neither undefined nor null.
+bool present(const Napi::Value& value);
+
 // Fails with SHAPE_MISMATCH unless the two are equal.
 void expect(Napi::Env env, std::size_t found, std::size_t wanted, const std::string& what);
-
-// The layers of a ChainSource (lib/backend/backend.ts); their sizes fit from layer to layer.
-std::vector<LayerView> read_layers(const Napi::Value& value, std::size_t inputs, AsyncCall& call);
 
 WhitenedLaw read_law(const Napi::Value& value, std::size_t inputs, AsyncCall& call);
 
 // A non-negative integer that fits a size.
 std::size_t read_size(const Napi::Value& value, const std::string& what);
+
+// The same from 1 on.
+std::size_t read_count(const Napi::Value& value, const std::string& what);
 
 std::string read_string(const Napi::Value& value, const std::string& what);
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "../similarity/any_model.h"
+#include "../similarity/prepared.h"
 #include "arguments.h"
 #include "environment.h"
 #include "handles.h"
@@ -37,8 +37,8 @@ class PrepareCall final : public AsyncCall {
 
  private:
   static AnyPrepared build(const Context& context, const SourceArguments& source) {
-    const auto& [dtype, features, method, route, inputs, positions, law, layers, segments] = source;
-    if (!features) return prepare_chain(context, method, route, dtype, layers, law, inputs, positions);
+    const auto& [dtype, features, method, route, chain, segments] = source;
+    if (!features) return prepare_chain(context, method, route, dtype, chain);
     if (dtype == DType::kFloat64) return prepare_features<double>(segments);
     return prepare_features<float>(segments);
   }
@@ -60,7 +60,7 @@ class GramTileCall final : public AsyncCall {
   }
 
   void execute(const Context& context) override {
-    tile_ = any_tile(context, job_, pointers(rows_), pointers(columns_));
+    tile_ = gram_tile(context, job_, pointers(rows_), pointers(columns_));
   }
 
   Napi::Value result(Napi::Env env) override { return to_object(env, tile_, job_.per_output); }

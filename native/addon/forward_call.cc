@@ -1,11 +1,12 @@
 #include <algorithm>
 #include <limits>
 
-#include "../model/evaluate.h"
+#include "../model/forward.h"
 #include "arguments.h"
 #include "calls.h"
 #include "environment.h"
 #include "handles.h"
+#include "layers/layer_reader.h"
 
 namespace tensim::addon {
 namespace {
@@ -24,7 +25,7 @@ class PrepareForwardCall final : public AsyncCall {
     layers_ = read_layers(source.Get("layers"), features_, *this);
     tokens_ = read_string(source.Get("input"), "input") == "tokens";
     if (layers_.empty()) fail(env, "INVALID_ARGUMENT", "a model has layers");
-    if (tokens_ && layers_.front().type != LayerType::kLinear)
+    if (tokens_ && !std::holds_alternative<LinearView>(layers_.front()))
       fail(env, "UNSUPPORTED_LAYER", "tokens need a first layer that is linear");
   }
 

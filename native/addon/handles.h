@@ -7,8 +7,8 @@
 
 #include "../contraction/plan.h"
 #include "../core/control.h"
-#include "../model/evaluate.h"
-#include "../similarity/any_model.h"
+#include "../model/forward.h"
+#include "../similarity/prepared.h"
 
 namespace tensim::addon {
 

@@ -1,4 +1,5 @@
 #include "arguments.h"
+#include "layers/layer_reader.h"
 
 namespace tensim::addon {
 
@@ -9,10 +10,11 @@ SourceArguments read_source(const Napi::Value& value, DType dtype, AsyncCall& ca
   if (read_string(source.Get("kind"), "kind") == "chain") {
     result.method = read_method(source.Get("method"));
     result.route = read_route(source.Get("route"));
-    result.inputs = read_size(source.Get("inputs"), "inputs");
-    result.positions = read_count(source.Get("positions"), "positions");
-    result.law = read_law(source.Get("law"), result.inputs, call);
-    result.layers = read_layers(source.Get("layers"), result.inputs, call);
+    ChainView& chain = result.chain;
+    chain.inputs = read_size(source.Get("inputs"), "inputs");
+    chain.positions = read_count(source.Get("positions"), "positions");
+    chain.law = read_law(source.Get("law"), chain.inputs, call);
+    chain.layers = read_layers(source.Get("layers"), chain.inputs, call);
     return result;
   }
   result.features = true;

@@ -1,60 +1,13 @@
+#include "blocked.h"
+
 #include <algorithm>
 
-#include "../core/scratch.h"
 #include "../gemm/gemm.h"
 #include "../gemm/pack.h"
-#include "product.h"
-#include "tasks.h"
+#include "entries.h"
 
 namespace tensim {
 namespace {
-
-using OffsetList = std::vector<std::ptrdiff_t>;
-
-// One matrix product per batch entry, as scatter vectors; the factors are applied while packing.
-template <class T>
-struct Entries {
-  const Product<T>& product;
-  OffsetList batch_a, batch_b, batch_out, left_a, left_out, right_b, right_out, depth_a, depth_b;
-
-  explicit Entries(const Product<T>& p)
-      : product(p),
-        batch_a(offsets_of(p.batch, &Loop::a)),
-        batch_b(offsets_of(p.batch, &Loop::b)),
-        batch_out(offsets_of(p.batch, &Loop::out)),
-        left_a(offsets_of(p.left, &Loop::a)),
-        left_out(offsets_of(p.left, &Loop::out)),
-        right_b(offsets_of(p.right, &Loop::b)),
-        right_out(offsets_of(p.right, &Loop::out)),
-        depth_a(offsets_of(p.contracted, &Loop::a)),
-        depth_b(offsets_of(p.contracted, &Loop::b)) {}
-
-  std::size_t points() const { return left_a.size() * right_b.size() * depth_a.size(); }
-
-  const T* a(std::size_t x) const { return product.a + batch_a[x]; }
-  const T* b(std::size_t x) const { return product.b + batch_b[x]; }
-  T* out(std::size_t x) const { return product.out + batch_out[x]; }
-};
-
-// The same product with its operands exchanged: Cᵀ = Bᵀ·Aᵀ.
-template <class T>
-Product<T> exchanged(const Product<T>& product) {
-  Product<T> other = product;
-  std::swap(other.a, other.b);
-  std::swap(other.a_factor, other.b_factor);
-  std::swap(other.left, other.right);
-  for (Bundle* bundle : {&other.batch, &other.left, &other.right, &other.contracted}) {
-    for (Loop& loop : *bundle) std::swap(loop.a, loop.b);
-  }
-  return other;
-}
-
-// Micro-tiles are written fastest when the output is contiguous along their columns, which are the right bundle's.
-template <class T>
-bool better_exchanged(const Product<T>& product) {
-  const auto contiguous = [](const Bundle& bundle) { return !bundle.empty() && bundle.back().out == 1; };
-  return contiguous(product.left) && !contiguous(product.right);
-}
 
 // Brings the loop that is contiguous by `stride` to the end of a bundle, where it runs fastest.
 void contiguous_last(Bundle& bundle, std::ptrdiff_t Loop::*stride) {
@@ -77,21 +30,6 @@ void arrange(Product<T>& product) {
   contiguous_last(product.contracted, a_along ? &Loop::b : &Loop::a);
 }
 
-// Runs entry(x, context) for every batch entry: side by side on one thread each when there are enough of them, else one after the other
-// with all threads on each.
-template <class Entry>
-void for_entries(const Context& context, std::size_t count, std::size_t points, const Entry& entry) {
-  if (count >= 2 * context.threads) {
-    const Context alone{context.kernels, context.pool, 1, context.control};
-    for_tasks(context, count, points, [&](std::size_t x) { entry(x, alone); });
-    return;
-  }
-  for (std::size_t x = 0; x < count; ++x) {
-    entry(x, context);
-    context.control.advance(points);
-  }
-}
-
 template <class T>
 void multiply_entries(const Context& context, const Product<T>& product) {
   const Entries<T> entries(product);
@@ -110,51 +48,6 @@ void blocked_product(const Context& context, const Product<T>& given) {
   Product<T> product = better_exchanged(given) ? exchanged(given) : given;
   arrange(product);
   multiply_entries(context, product);
-}
-
-template <class T>
-void ttgt_product(const Context& context, const Product<T>& product) {
-  const Entries<T> entries(product);
-  const std::size_t m = entries.left_a.size(), n = entries.right_b.size(), k = entries.depth_a.size();
-  for_entries(context, entries.batch_a.size(), entries.points(), [&](std::size_t x, const Context& inner) {
-    Scratch<T> a(m * k), b(k * n), c(m * n);
-    inner.parallel_for(m, [&](std::size_t i) {
-      for (std::size_t p = 0; p < k; ++p)
-        a.data()[i * k + p] = product.a_factor * entries.a(x)[entries.left_a[i] + entries.depth_a[p]];
-    });
-    inner.parallel_for(k, [&](std::size_t p) {
-      for (std::size_t j = 0; j < n; ++j)
-        b.data()[p * n + j] = product.b_factor * entries.b(x)[entries.depth_b[p] + entries.right_b[j]];
-    });
-    gemm<T>(inner, MatrixView::row_major(a.data(), m, k), MatrixView::row_major(b.data(), k, n), c.data(),
-            static_cast<std::ptrdiff_t>(n));
-    inner.parallel_for(m, [&](std::size_t i) {
-      for (std::size_t j = 0; j < n; ++j) {
-        T& at = entries.out(x)[entries.left_out[i] + entries.right_out[j]];
-        at = product.accumulate ? at + c.data()[i * n + j] : c.data()[i * n + j];
-      }
-    });
-  });
-}
-
-template <class T>
-void loops_product(const Context& context, const Product<T>& product) {
-  const Entries<T> entries(product);
-  const std::size_t m = entries.left_a.size(), k = entries.depth_a.size();
-  for_tasks(context, entries.batch_a.size() * m, entries.right_b.size() * k, [&](std::size_t row) {
-    const std::size_t x = row / m, i = row % m;
-    const T* a = entries.a(x) + entries.left_a[i];
-    for (std::size_t j = 0; j < entries.right_b.size(); ++j) {
-      const T* b = entries.b(x) + entries.right_b[j];
-      double sum = 0;
-      for (std::size_t p = 0; p < k; ++p) {
-        sum += static_cast<double>(product.a_factor * a[entries.depth_a[p]]) *
-               static_cast<double>(product.b_factor * b[entries.depth_b[p]]);
-      }
-      T& at = entries.out(x)[entries.left_out[i] + entries.right_out[j]];
-      at = static_cast<T>(product.accumulate ? static_cast<double>(at) + sum : sum);
-    }
-  });
 }
 
 template <class T>
@@ -206,10 +99,9 @@ void small_product(const Context& context, const Product<T>& given) {
 
 #define TENSIM_INSTANTIATE(T)                                          \
   template void blocked_product<T>(const Context&, const Product<T>&); \
-  template void ttgt_product<T>(const Context&, const Product<T>&);    \
-  template void loops_product<T>(const Context&, const Product<T>&);   \
   template void small_product<T>(const Context&, const Product<T>&);
 TENSIM_INSTANTIATE(double)
 TENSIM_INSTANTIATE(float)
+#undef TENSIM_INSTANTIATE
 
 }  // namespace tensim

@@ -1,6 +1,6 @@
-#include <algorithm>
+#include "bundle.h"
 
-#include "product.h"
+#include <algorithm>
 
 namespace tensim {
 

@@ -2,50 +2,19 @@
 
 #include <cmath>
 #include <limits>
-#include <map>
 
+#include "../core/assert.h"
 #include "../core/scratch.h"
-#include "product.h"
-#include "tasks.h"
+#include "blocked.h"
+#include "elementwise.h"
+#include "exponents.h"
+#include "loops.h"
+#include "pool.h"
+#include "reduce.h"
+#include "ttgt.h"
 
 namespace tensim {
 namespace {
-
-// Buffers given back during one execution, kept for the next step that wants one as long as everything stays within the plan's peak: the
-// passes of a sliced plan ask for the same sizes again and again.
-template <class T>
-class BufferPool {
- public:
-  explicit BufferPool(std::size_t peak_elements) : most_(peak_elements) {}
-
-  Scratch<T> take(std::size_t elements) {
-    if (auto found = free_.find(elements); found != free_.end()) {
-      Scratch<T> buffer = std::move(found->second);
-      free_.erase(found);
-      kept_ -= elements;
-      alive_ += elements;
-      return buffer;
-    }
-    while (!free_.empty() && alive_ + kept_ + elements > most_) {
-      kept_ -= free_.begin()->first;
-      free_.erase(free_.begin());
-    }
-    alive_ += elements;
-    return Scratch<T>(elements);
-  }
-
-  void give(Scratch<T> buffer) {
-    const std::size_t elements = buffer.size();
-    alive_ -= elements;
-    kept_ += elements;
-    free_.emplace(elements, std::move(buffer));
-  }
-
- private:
-  const std::size_t most_;
-  std::size_t alive_ = 0, kept_ = 0;
-  std::multimap<std::size_t, Scratch<T>> free_;
-};
 
 // A buffer in use. Its true values are data · 2^exponent, and reading it multiplies by 2^−peak; both 0 unless exponents are stripped.
 template <class T>
@@ -57,15 +26,6 @@ struct Held {
   double exponent = 0;
   int peak = 0;
 };
-
-// The e with 2^(e−1) ≤ x < 2^e; 0 for 0, infinity and NaN, which no scaling helps. No lower than what 2^−e can still undo in T.
-template <class T>
-int exponent_of(double x) {
-  if (!(x > 0) || std::isinf(x)) return 0;
-  int exponent = 0;
-  std::frexp(x, &exponent);
-  return std::max(exponent, std::numeric_limits<T>::min_exponent);
-}
 
 template <class T>
 class Execution {
@@ -87,7 +47,7 @@ class Execution {
   double run() {
     if (plan_.strip_exponent) {
       for (std::size_t i = 0; i < plan_.operands.size(); ++i) {
-        held_[i].peak = exponent_of<T>(largest(held_[i].read, plan_.operands[i]));
+        held_[i].peak = exponent_of<T>(largest_of_view(held_[i].read, plan_.operands[i]));
       }
     }
     for (const PlanStep& step : plan_.once) run_step(step);
@@ -183,34 +143,34 @@ class Execution {
   }
 
   void compute(const PlanStep& step, const Product<T>& product) const {
-    if (step.kernel == StepKernel::kReduce) return reduce(context_, product);
-    if (step.kernel == StepKernel::kCopy || step.kernel == StepKernel::kMultiply)
-      return multiply_or_copy(context_, product);
-    if (plan_.strategy == Strategy::kLoops) return loops_product(context_, product);
-    if (plan_.strategy == Strategy::kTtgt) return ttgt_product(context_, product);
     switch (step.kernel) {
+      case StepKernel::kReduce:
+        return reduce_loops(context_, product);
+      case StepKernel::kCopy:
+      case StepKernel::kMultiply:
+        return multiply_or_copy(context_, product);
+      case StepKernel::kGemm:
       case StepKernel::kSmall:
-        return small_product(context_, product);
       case StepKernel::kGemv:
       case StepKernel::kDot:
+        return contract(step.kernel, product);
+    }
+    unreachable();
+  }
+
+  // A product with contracted loops, by the plan's strategy.
+  void contract(StepKernel kernel, const Product<T>& product) const {
+    switch (plan_.strategy) {
+      case Strategy::kLoops:
+        return loops_product(context_, product);
+      case Strategy::kTtgt:
+        return ttgt_product(context_, product);
+      case Strategy::kBlocked:
+        if (kernel == StepKernel::kSmall) return small_product(context_, product);
+        if (kernel == StepKernel::kGemm) return blocked_product(context_, product);
         return vector_product(context_, product);
-      default:
-        return blocked_product(context_, product);
     }
-  }
-
-  static double largest(const T* data, std::size_t elements) {
-    T most = 0;
-    for (std::size_t i = 0; i < elements; ++i) most = std::max(most, std::abs(data[i]));  // NaN counts as nothing
-    return static_cast<double>(most);
-  }
-
-  static double largest(const T* data, const OperandLayout& layout) {
-    double most = 0;
-    for (std::ptrdiff_t at : offsets_of(layout.axes, &Loop::a)) {
-      most = std::max(most, static_cast<double>(std::abs(data[layout.offset + at])));
-    }
-    return most;
+    unreachable();
   }
 
   double normalise_output() {

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <vector>
 
 #include "aligned_buffer.h"
 #include "matrix_view.h"
@@ -50,5 +52,10 @@ struct Matrix {
   }
   std::size_t bytes() const { return values.bytes(); }
 };
+
+// Whether any of them is not zero.
+inline bool any(const std::vector<double>& values) {
+  return std::any_of(values.begin(), values.end(), [](double x) { return x != 0; });
+}
 
 }  // namespace tensim

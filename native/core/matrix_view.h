@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <vector>
 
 namespace tensim {
 
@@ -31,8 +32,13 @@ struct MatrixView {
   static MatrixView row_major(const T* data, std::size_t rows, std::size_t columns) {
     return {data, DTypeOf<T>::value, rows, columns, static_cast<std::ptrdiff_t>(columns), 1};
   }
-  MatrixView transposed() const { return {data, dtype, columns, rows, column_stride, row_stride}; }
+  MatrixView transpose() const { return {data, dtype, columns, rows, column_stride, row_stride}; }
 };
+
+// What may be missing (a bias, or a factor that is the identity) is a view without data.
+inline bool absent(const MatrixView& view) {
+  return view.data == nullptr;
+}
 
 // Whether the elements follow each other row by row.
 inline bool contiguous(const MatrixView& view) {
@@ -48,6 +54,23 @@ void visit(const MatrixView& view, const F& f) {
   } else {
     f(static_cast<const float*>(view.data));
   }
+}
+
+// One element, as float64.
+inline double element(const MatrixView& view, std::size_t i, std::size_t j = 0) {
+  const std::ptrdiff_t at =
+      static_cast<std::ptrdiff_t>(i) * view.row_stride + static_cast<std::ptrdiff_t>(j) * view.column_stride;
+  return view.dtype == DType::kFloat64 ? static_cast<const double*>(view.data)[at]
+                                       : static_cast<double>(static_cast<const float*>(view.data)[at]);
+}
+
+// A column as float64, zeros where it is absent.
+inline std::vector<double> vector_of(const MatrixView& view, std::size_t size) {
+  std::vector<double> values(size, 0.0);
+  if (!absent(view)) {
+    for (std::size_t i = 0; i < size; ++i) values[i] = element(view, i, 0);
+  }
+  return values;
 }
 
 }  // namespace tensim

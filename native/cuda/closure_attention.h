@@ -38,7 +38,7 @@ class AttentionSteps : protected ClosureSteps<T> {
     const T residual = a.alpha * b.alpha;
     const Operand<T> output2{b.output, inner2, 1, 0};
     if (last) {
-      GemmTask<T> task = product_task<T>({half, sums_row, 1, 0}, output2.transposed(), out.data, out.row(), a.outputs,
+      GemmTask<T> task = product_task<T>({half, sums_row, 1, 0}, output2.transpose(), out.data, out.row(), a.outputs,
                                          b.outputs, inner2);
       plan_.gemm(task);
       plan_.next();
@@ -55,7 +55,7 @@ class AttentionSteps : protected ClosureSteps<T> {
     each_block(out, [&](std::uint64_t s, std::uint64_t t) {
       const Operand<T> left{half + s * a.outputs * sums_row + t * inner2, sums_row, 1, 0};
       GemmTask<T> task =
-          product_task<T>(left, output2.transposed(), out.at(s, t), out.row(), a.outputs, b.outputs, inner2);
+          product_task<T>(left, output2.transpose(), out.at(s, t), out.row(), a.outputs, b.outputs, inner2);
       if (residual != 0 && !from.zero(s, t)) {
         task.plus = from.at(s, t);
         task.plus_row = from.row();
@@ -75,8 +75,8 @@ class AttentionSteps : protected ClosureSteps<T> {
         const std::uint64_t seen = b.visible(t, n_);
         if (from.alike && s >= seen) continue;
         const Operand<T> slope{b.jacobian + t * b.outputs * row2 + (from.alike ? s * b.width : 0), row2, 1, 0};
-        product(from.alike ? from.block(s, s) : from.block(s, 0), slope.transposed(), out.at(s, t), out.row(),
-                a.outputs, b.outputs, (from.alike ? 1 : seen) * b.width, a.alpha, true);
+        product(from.alike ? from.block(s, s) : from.block(s, 0), slope.transpose(), out.at(s, t), out.row(), a.outputs,
+                b.outputs, (from.alike ? 1 : seen) * b.width, a.alpha, true);
       }
     }
     plan_.next();
@@ -108,7 +108,7 @@ class AttentionSteps : protected ClosureSteps<T> {
       for (std::uint64_t t = from.alike ? s : 0; t < (from.alike ? s + 1 : n_); ++t) {
         const Operand<T> ours{left + s * rows * left_row + (from.alike ? 0 : t * b.width), left_row, 1, 0};
         const Operand<T> theirs{b.projection + t * columns * b.width, b.width, 1, 0};
-        product(ours, theirs.transposed(), cross + (from.alike ? s : s * n_ + t) * rows * columns, columns, rows,
+        product(ours, theirs.transpose(), cross + (from.alike ? s : s * n_ + t) * rows * columns, columns, rows,
                 columns, b.width);
       }
     }
@@ -209,7 +209,7 @@ class AttentionSteps : protected ClosureSteps<T> {
       product(slope, block, out.data, out.row(), out.rows, out.columns, depth, factor, true, n_);
     } else {
       const Operand<T> block{from.data, from.row(), 1, from.alike ? 0 : from.rows * from.row()};
-      product(block, slope.transposed(), out.data, out.row(), out.rows, out.columns, depth, factor, true, n_);
+      product(block, slope.transpose(), out.data, out.row(), out.rows, out.columns, depth, factor, true, n_);
     }
     plan_.next();
   }

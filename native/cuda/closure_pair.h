@@ -19,7 +19,7 @@ class ClosurePair : private AttentionSteps<Device, T> {
     const Operand<T> front{f.front, a_.inputs, 1, 0}, front2{g.front, b_.inputs, 1, 0};
     if (depth == 0) return slice(front, front2, a_.inputs, static_cast<double>(n_), slices);
     Joint covariance = make_joint(true, a_.width, b_.width);
-    product(front, front2.transposed(), covariance.data, b_.width, a_.width, b_.width, a_.inputs);
+    product(front, front2.transpose(), covariance.data, b_.width, a_.width, b_.width, a_.inputs);
     plan_.next();
     const auto stage = [](const ChainFactors<T>& factors, std::size_t i) {
       return i < factors.stages.size() ? &factors.stages[i] : nullptr;
@@ -80,7 +80,7 @@ class ClosurePair : private AttentionSteps<Device, T> {
       const Joint from = covariance;
       covariance = make_joint(from.alike, from.rows, b->after_rows);
       each_block(from, [&](std::uint64_t s, std::uint64_t t) {
-        product(from.block(s, t), Operand<T>{b->after, from.columns, 1, 0}.transposed(), covariance.at(s, t),
+        product(from.block(s, t), Operand<T>{b->after, from.columns, 1, 0}.transpose(), covariance.at(s, t),
                 covariance.row(), from.rows, b->after_rows, from.columns);
       });
       plan_.next();
@@ -116,7 +116,7 @@ class ClosurePair : private AttentionSteps<Device, T> {
     }
     plan_.next();
     for (std::uint64_t p = 0; p < pairs; ++p) {
-      product({moved + p * 2 * h * b.width, b.width, 1, 0}, Operand<T>{b.factors, b.width, 1, 0}.transposed(),
+      product({moved + p * 2 * h * b.width, b.width, 1, 0}, Operand<T>{b.factors, b.width, 1, 0}.transpose(),
               products + p * 4 * inner, 2 * h2, 2 * h, 2 * h2, b.width);
     }
     plan_.next();
@@ -135,7 +135,7 @@ class ClosurePair : private AttentionSteps<Device, T> {
       T* const to = last ? out.data : out.at(s_of(p), t_of(p));
       const T factor = times * (a.has_down ? T(1) : a.beta);
       if (b.has_down) {
-        product(left, Operand<T>{b.down, h2, 1, 0}.transposed(), to, out.row(), a.outputs, b.outputs, h2, factor);
+        product(left, Operand<T>{b.down, h2, 1, 0}.transpose(), to, out.row(), a.outputs, b.outputs, h2, factor);
       } else {
         plan_.gemm(copy_task<T>(left, to, out.row(), a.outputs, b.outputs, factor * b.beta));
       }
@@ -144,7 +144,7 @@ class ClosurePair : private AttentionSteps<Device, T> {
     for (std::uint64_t p = 0; slopes && p < results; ++p) {
       const Operand<T> left{carried + (sum ? 0 : p * a.outputs * b.width), sum ? pairs * b.width : b.width, 1, 0};
       const Operand<T> right{sum ? b.jacobian : b.jacobian_at(t_of(p)), b.jacobian_row(), 1, 0};
-      product(left, right.transposed(), last ? out.data : out.at(s_of(p), t_of(p)), out.row(), a.outputs, b.outputs,
+      product(left, right.transpose(), last ? out.data : out.at(s_of(p), t_of(p)), out.row(), a.outputs, b.outputs,
               sum ? pairs * b.width : b.width, times, true);
     }
     plan_.next();
@@ -161,7 +161,7 @@ class ClosurePair : private AttentionSteps<Device, T> {
       if (a != nullptr) {
         product(slope, block, to, out.row(), out.rows, out.columns, depth, factor, more, segments);
       } else {
-        product(block, slope.transposed(), to, out.row(), out.rows, out.columns, depth, factor, more, segments);
+        product(block, slope.transpose(), to, out.row(), out.rows, out.columns, depth, factor, more, segments);
       }
     };
     if (stage.attention) return plan_waiting_attention(stage, a != nullptr, from, out, last, add);

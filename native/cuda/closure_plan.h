@@ -135,7 +135,7 @@ struct Operand {
   std::uint64_t row = 0, column = 1;  // strides
   std::uint64_t segment = 0;          // from one segment to the next
 
-  Operand transposed() const { return {data, column, row, segment}; }
+  Operand transpose() const { return {data, column, row, segment}; }
   Operand shifted(std::uint64_t elements) const { return {data + elements, row, column, segment}; }
 };
 

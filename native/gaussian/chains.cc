@@ -29,7 +29,7 @@ constexpr std::size_t number_of(int item, int x, int y) {
 }  // namespace
 
 template <class T>
-ChainEngine<T>::ChainEngine(const MicroKernels<T>& kernels, std::size_t ours, std::size_t theirs)
+Chains<T>::Chains(const MicroKernels<T>& kernels, std::size_t ours, std::size_t theirs)
     : kernels_(kernels),
       sizes_{ours, theirs},
       largest_(std::max(ours, theirs)),
@@ -39,7 +39,7 @@ ChainEngine<T>::ChainEngine(const MicroKernels<T>& kernels, std::size_t ours, st
       sum_(largest_ * largest_) {}
 
 template <class T>
-void ChainEngine<T>::set(const VectorSystem<T>& system, std::uint32_t changed) {
+void Chains<T>::set(const VectorSystem<T>& system, std::uint32_t changed) {
   system_ = system;
   const auto moved = [changed](int vector) { return (changed >> vector & 1) != 0; };
   for (int item = 0; item < kItems; ++item) {
@@ -55,7 +55,7 @@ void ChainEngine<T>::set(const VectorSystem<T>& system, std::uint32_t changed) {
 
 // C = A·B or C += A·B for a (size x, size y) and a (size y, size z) block.
 template <class T>
-void ChainEngine<T>::multiply(int x, int y, int z, const T* a, const T* b, T* out, bool overwrite) {
+void Chains<T>::multiply(int x, int y, int z, const T* a, const T* b, T* out, bool overwrite) {
   const std::size_t rows = size(x), depth = size(y), columns = size(z);
   kernels_.small(rows, columns, depth, a, static_cast<std::ptrdiff_t>(depth), 1, b,
                  static_cast<std::ptrdiff_t>(columns), out, static_cast<std::ptrdiff_t>(columns), overwrite);
@@ -63,7 +63,7 @@ void ChainEngine<T>::multiply(int x, int y, int z, const T* a, const T* b, T* ou
 
 // D_item[x][y], null if it is zero.
 template <class T>
-const T* ChainEngine<T>::through(int item, int x, int y) {
+const T* Chains<T>::through(int item, int x, int y) {
   State& state = states_[number_of(item, x, y)];
   std::int8_t& place = places_[number_of(item, x, y)];
   const auto block = [&] { return blocks_.data() + static_cast<std::size_t>(place) * largest_ * largest_; };
@@ -82,13 +82,13 @@ const T* ChainEngine<T>::through(int item, int x, int y) {
 
 // Σ over elements of a ⊙ b, both (size x, size y) or zero.
 template <class T>
-double ChainEngine<T>::inner(const T* a, const T* b, int x, int y) {
+double Chains<T>::inner(const T* a, const T* b, int x, int y) {
   return a == nullptr || b == nullptr ? 0 : kernels_.dot(size(x) * size(y), a, b);
 }
 
 // The part of the joint cumulant of some items that no mean enters: every way to close them to one ring.
 template <class T>
-double ChainEngine<T>::cycle(Subset items) {
+double Chains<T>::cycle(Subset items) {
   std::array<int, kItems> list{};
   std::size_t count = 0;
   for (int item = 0; item < kItems; ++item) {
@@ -132,7 +132,7 @@ double ChainEngine<T>::cycle(Subset items) {
 
 // Every way to string some items between two means, each with its reverse.
 template <class T>
-double ChainEngine<T>::path(Subset items) const {
+double Chains<T>::path(Subset items) const {
   double sum = 0;
   for (int h = 0; h < kHalves; ++h) {
     const T* mean = system_.mean[static_cast<std::size_t>(h)];
@@ -145,7 +145,7 @@ double ChainEngine<T>::path(Subset items) const {
 
 // Z(S) = E Π_S F for every subset.
 template <class T>
-void ChainEngine<T>::find_moments() {
+void Chains<T>::find_moments() {
   std::array<double, 16> cumulants{};
   for (Subset items = 1; items <= kAll; ++items) cumulants[items] = cycle(items) + (means_ ? 0.5 * path(items) : 0);
   moments_[0] = 1;
@@ -160,7 +160,7 @@ void ChainEngine<T>::find_moments() {
 }
 
 template <class T>
-void ChainEngine<T>::add(double factor, const T* from, int x, int y, T* out, std::size_t row_stride) {
+void Chains<T>::add(double factor, const T* from, int x, int y, T* out, std::size_t row_stride) {
   if (factor == 0 || from == nullptr) return;
   const std::size_t rows = size(x), columns = size(y);
   if (row_stride == columns) return kernels_.axpy(rows * columns, static_cast<T>(factor), from, out, true);
@@ -171,7 +171,7 @@ void ChainEngine<T>::add(double factor, const T* from, int x, int y, T* out, std
 
 // Σ_S K(S) Z(I∖S): the chains from v to w.
 template <class T>
-void ChainEngine<T>::add_between(T* out, std::size_t row_stride) {
+void Chains<T>::add_between(T* out, std::size_t row_stride) {
   add(moments_[kAll], c(kV, kW), kV, kW, out, row_stride);
   for (int item = 0; item < kItems; ++item) {
     if (moments_[kAll & ~only(item)] != 0) {
@@ -216,7 +216,7 @@ void ChainEngine<T>::add_between(T* out, std::size_t row_stride) {
 
 // Chains from a mean through every subset of the items, and V_v, V_w: those that go on to v or w.
 template <class T>
-void ChainEngine<T>::find_mean_chains() {
+void Chains<T>::find_mean_chains() {
   if (mean_chains_.empty()) {
     mean_chains_ = AlignedBuffer<T>(16 * kHalves * largest_);
     v_ends_ = AlignedBuffer<T>(16 * size(kV));
@@ -265,7 +265,7 @@ void ChainEngine<T>::find_mean_chains() {
 
 // Σ_{S,S'} V_v(S) V_w(S')ᵀ Z(I∖S∖S') without what E[v F_1 F_2] E[w F'_1 F'_2]ᵀ is made of: no difference of large numbers is taken.
 template <class T>
-void ChainEngine<T>::add_ends(T* out, std::size_t row_stride) {
+void Chains<T>::add_ends(T* out, std::size_t row_stride) {
   const std::size_t rows = size(kV), columns = size(kW);
   weighted_.clear();
   for (Subset s = 0; s <= kAll; ++s) {
@@ -286,14 +286,14 @@ void ChainEngine<T>::add_ends(T* out, std::size_t row_stride) {
 }
 
 template <class T>
-void ChainEngine<T>::add_covariance(T* out, std::size_t row_stride) {
+void Chains<T>::add_covariance(T* out, std::size_t row_stride) {
   if (means_) find_mean_chains();
   find_moments();
   add_between(out, row_stride);
   if (means_) add_ends(out, row_stride);
 }
 
-template class ChainEngine<double>;
-template class ChainEngine<float>;
+template class Chains<double>;
+template class Chains<float>;
 
 }  // namespace tensim

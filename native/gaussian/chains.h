@@ -35,10 +35,10 @@ struct VectorSystem {
 //
 // One engine serves many systems on one thread. D blocks that no changed vector enters are kept from one system to the next.
 template <class T>
-class ChainEngine {
+class Chains {
  public:
   // d_head of our and of their model.
-  ChainEngine(const MicroKernels<T>& kernels, std::size_t ours, std::size_t theirs);
+  Chains(const MicroKernels<T>& kernels, std::size_t ours, std::size_t theirs);
 
   // Covariances and means of the `changed` vectors (a bit each) have been replaced; others are as in the system before.
   void set(const VectorSystem<T>& system, std::uint32_t changed);

@@ -2,33 +2,25 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 #include <variant>
 #include <vector>
 
-#include "attention.h"
-#include "joint.h"
-#include "layers.h"
+#include "../core/error.h"
+#include "../layers/chain.h"
+#include "attention_step.h"
+#include "bilinear_step.h"
+#include "covariance.h"
 
 namespace tensim {
 
-// A bilinear block of one model under a Gaussian input of known moments, its residual and means folded into Jacobians:
-//   Cov(out, out') = J C J'ᵀ + D (C_uu' ⊙ C_vv' + C_uv' ⊙ C_vu') D'ᵀ,   J_s = α I + D (diag(m_v) L + diag(m_u) R) = E ∂out_s/∂x_s.
+// A block of any kind, prepared: the twins of BlockView. Each tells its kind and widths, whether it mixes positions, and its Jacobian.
 template <class T>
-struct BilinearBlock {
-  std::size_t width = 0, units = 0, outputs = 0;
-  Matrix<T> factors;  // L over R, (2·units, width)
-  bool has_down = false;
-  Matrix<T> down;                    // β D, (outputs, units)
-  double beta = 1;                   // what stands for D without one
-  std::vector<Matrix<T>> jacobians;  // per position, or one for all; none where they are all zero
-
-  const Matrix<T>& jacobian(std::size_t s) const { return jacobians.size() == 1 ? jacobians.front() : jacobians[s]; }
-  std::size_t bytes() const;
-};
+using ClosureBlock = std::variant<BilinearBlock<T>, AttentionBlock<T>>;
 
 template <class T>
 struct ClosureStage {
-  std::variant<BilinearBlock<T>, AttentionBlock<T>> block;
+  ClosureBlock<T> block;
   bool linear_after = false;
   Matrix<T> after;  // W
 };
@@ -47,25 +39,26 @@ struct ClosureModel {
 
 // Without `self`, for who computes that elsewhere.
 template <class T>
-ClosureModel<T> fold_closure(const Context& context, const std::vector<LayerView>& layers, const WhitenedLaw& law,
-                             std::size_t inputs, std::size_t positions);
+ClosureModel<T> fold_closure(const Context& context, const ChainView& chain);
 
 template <class T>
-ClosureModel<T> prepare_closure(const Context& context, const std::vector<LayerView>& layers, const WhitenedLaw& law,
-                                std::size_t inputs, std::size_t positions);
+ClosureModel<T> prepare_closure(const Context& context, const ChainView& chain);
 
-// Covariances after one more stage of each; a chain that is at its end (null) waits. Throws UNSUPPORTED_LAYER if blocks of different kinds
-// meet.
+// Covariances after one more stage of each; a chain that is at its end (null) waits. Throws UNSUPPORTED_LAYER if blocks
+// of different kinds meet.
 template <class T>
-Joint<T> advance(const Context& context, const ClosureStage<T>* a, const ClosureStage<T>* b,
-                 const Joint<T>& covariance);
+Covariance<T> advance(const Context& context, const ClosureStage<T>* a, const ClosureStage<T>* b,
+                      const Covariance<T>& covariance);
 
-// ⟨f_c, g_c⟩ for every output c, summed over positions. Chains pass their blocks in step, the first with the first: one schedule for all
-// models, so that every Gram matrix is that of random vectors and positive semi-definite.
+// ⟨f_c, g_c⟩ for every output c, summed over positions. Chains pass their blocks in step, the first with the first: one
+// schedule for all models, so that every Gram matrix is that of random vectors and positive semi-definite.
 template <class T>
-std::vector<double> closure_pair(const Context& context, const ClosureModel<T>& a, const ClosureModel<T>& b);
+std::vector<double> closure_slices(const Context& context, const ClosureModel<T>& a, const ClosureModel<T>& b);
 
 template <class T>
 std::uint64_t closure_flops(const ClosureModel<T>& a, const ClosureModel<T>& b);
+
+// That blocks of these kinds meet; told in the same words whichever of them is whose.
+Error unlike_blocks(std::string_view kind, std::string_view other);
 
 }  // namespace tensim

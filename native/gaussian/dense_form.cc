@@ -26,9 +26,9 @@ AlignedBuffer<T> dense_form(const Context& context, const QuadraticMap& map) {
     forms.clear();
     return forms;
   }
-  const AlignedBuffer<T> left = pack_rows<T>(context, map.left.view.transposed(), width),
-                         right = pack_rows<T>(context, map.right.view.transposed(), width);
-  const Matrix<T> down = Matrix<T>::copy(map.down.view.transposed());
+  const AlignedBuffer<T> left = pack_rows<T>(context, map.left.view.transpose(), width),
+                         right = pack_rows<T>(context, map.right.view.transpose(), width);
+  const Matrix<T> down = Matrix<T>::copy(map.down.view.transpose());
   // Outputs at a time, in groups of nearly the same size.
   const std::size_t groups = (outputs + most - 1) / most;
   const T diagonal = static_cast<T>(std::sqrt(0.5));

@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "../core/error.h"
 #include "../gemm/gemm.h"
 
 namespace tensim {
 namespace {
 
-FoldedMatrix multiply(const Context& context, const MatrixView& a, const MatrixView& b) {
+FoldedMatrix folded_product(const Context& context, const MatrixView& a, const MatrixView& b) {
   FoldedMatrix c = FoldedMatrix::allocate(a.rows, b.columns);
   gemm<double>(context, a, b, c.data(), static_cast<std::ptrdiff_t>(b.columns));
   return c;
@@ -38,7 +39,7 @@ struct FoldedFront {
 
   // W·P, borrowing W itself where that is the same.
   FoldedMatrix after(const Context& context, const MatrixView& w) const {
-    if (!identity) return multiply(context, w, matrix.view);
+    if (!identity) return folded_product(context, w, matrix.view);
     if (sigma != 1) return scaled(w, sigma);
     FoldedMatrix borrowed;
     borrowed.view = w;
@@ -72,14 +73,61 @@ double row_product(const Context& context, const MatrixView& a, const MatrixView
   return sum;
 }
 
+bool is_linear(const LayerView& layer) {
+  return std::holds_alternative<LinearView>(layer);
+}
+
 // How many layers make up the embedding: up to the narrowest one before the block.
 std::size_t embedding_layers(const std::vector<LayerView>& layers) {
-  std::size_t count = 0;
-  for (std::size_t i = 0; i < layers.size() && layers[i].type == LayerType::kLinear; ++i) {
-    if (count == 0 || layers[i].weight.rows < layers[count - 1].weight.rows) count = i + 1;
+  std::size_t count = 0, narrowest = 0;
+  for (std::size_t i = 0; i < layers.size() && is_linear(layers[i]); ++i) {
+    const std::size_t outputs = std::get<LinearView>(layers[i]).outputs();
+    if (count != 0 && outputs >= narrowest) continue;
+    count = i + 1;
+    narrowest = outputs;
   }
   return count;
 }
+
+// A chain while it is folded, layer after layer.
+struct Folding {
+  const Context& context;
+  FoldedFront front;
+  QuadraticMap map;
+
+  void add(const LinearView& layer) {
+    if (!map.block) {  // before the block
+      std::vector<double> offset = multiply_vector(context, layer.weight, front.offset, layer.bias);
+      front.matrix = front.after(context, layer.weight);
+      front.identity = false;
+      front.offset = std::move(offset);
+      return;
+    }
+    map.down = folded_product(context, layer.weight, map.down.view);
+    if (!absent(map.linear.view)) map.linear = folded_product(context, layer.weight, map.linear.view);
+    map.constant = multiply_vector(context, layer.weight, map.constant, layer.bias);
+  }
+
+  void add(const BilinearView& layer) {
+    if (map.block) throw Error("UNSUPPORTED_LAYER", "a chain with more than one block");
+    map.block = true;
+    map.left = front.after(context, layer.left);
+    map.right = front.after(context, layer.right);
+    map.left_bias = multiply_vector(context, layer.left, front.offset, layer.left_bias);
+    map.right_bias = multiply_vector(context, layer.right, front.offset, layer.right_bias);
+    map.down = absent(layer.down) ? scaled_identity(layer.units(), layer.beta) : scaled(layer.down, layer.beta);
+    map.constant = vector_of(layer.down_bias, map.down.view.rows);
+    for (double& c : map.constant) c *= layer.beta;
+    if (layer.alpha == 0) return;
+    map.linear = front.identity ? scaled_identity(layer.width(), layer.alpha * front.sigma)
+                                : scaled(front.matrix.view, layer.alpha);
+    for (std::size_t c = 0; c < map.constant.size(); ++c) map.constant[c] += layer.alpha * front.offset[c];
+  }
+
+  void add(const AttentionView&) {
+    throw Error("UNSUPPORTED_LAYER", "the method one-block does not know attention layers");
+  }
+};
 
 }  // namespace
 
@@ -91,59 +139,31 @@ FoldedMatrix FoldedMatrix::allocate(std::size_t rows, std::size_t columns) {
   return matrix;
 }
 
-QuadraticMap fold(const Context& context, const std::vector<LayerView>& layers, const WhitenedLaw& law,
-                  std::size_t inputs, bool unfold) {
-  FoldedFront front;
-  front.sigma = law.sigma;
-  front.offset = vector_of(law.mean, inputs);
-  if (!absent(law.factor)) {
+QuadraticMap fold_one_block(const Context& context, const ChainView& chain, bool unfold) {
+  const std::vector<LayerView>& layers = chain.layers;
+  Folding folding{context, {}, {}};
+  FoldedFront& front = folding.front;
+  QuadraticMap& map = folding.map;
+  front.sigma = chain.law.sigma;
+  front.offset = vector_of(chain.law.mean, chain.inputs);
+  if (!absent(chain.law.factor)) {
     front.identity = false;
-    front.matrix.view = law.factor;
+    front.matrix.view = chain.law.factor;
   }
-
-  QuadraticMap map;
-  map.inputs = absent(law.factor) ? inputs : law.factor.columns;
-  const bool has_block = std::any_of(layers.begin(), layers.end(),
-                                     [](const LayerView& layer) { return layer.type != LayerType::kLinear; });
+  map.inputs = absent(chain.law.factor) ? chain.inputs : chain.law.factor.columns;
+  const bool has_block = !std::all_of(layers.begin(), layers.end(), is_linear);
   const std::size_t embedded = unfold && has_block ? embedding_layers(layers) : layers.size();
   for (std::size_t i = 0; i < layers.size(); ++i) {
-    const LayerView& layer = layers[i];
     context.control.throw_if_aborted();
-    if (i == embedded) map.embedding = front.take(inputs);
-    if (layer.type == LayerType::kLinear && !map.block) {  // before the block
-      std::vector<double> offset = affine(context, layer.weight, front.offset, layer.bias);
-      front.matrix = front.after(context, layer.weight);
-      front.identity = false;
-      front.offset = std::move(offset);
-    } else if (layer.type == LayerType::kLinear) {  // after the block
-      map.down = multiply(context, layer.weight, map.down.view);
-      if (!absent(map.linear.view)) map.linear = multiply(context, layer.weight, map.linear.view);
-      map.constant = affine(context, layer.weight, map.constant, layer.bias);
-    } else {
-      if (layer.type == LayerType::kAttention)
-        throw Error("UNSUPPORTED_LAYER", "the method one-block does not know attention layers");
-      if (map.block) throw Error("UNSUPPORTED_LAYER", "a chain with more than one block");
-      map.block = true;
-      map.left = front.after(context, layer.left);
-      map.right = front.after(context, layer.right);
-      map.left_bias = affine(context, layer.left, front.offset, layer.left_bias);
-      map.right_bias = affine(context, layer.right, front.offset, layer.right_bias);
-      map.down = absent(layer.down) ? scaled_identity(layer.left.rows, layer.beta) : scaled(layer.down, layer.beta);
-      map.constant = vector_of(layer.down_bias, map.down.view.rows);
-      for (double& c : map.constant) c *= layer.beta;
-      if (layer.alpha != 0) {
-        map.linear = front.identity ? scaled_identity(layer.left.columns, layer.alpha * front.sigma)
-                                    : scaled(front.matrix.view, layer.alpha);
-        for (std::size_t c = 0; c < map.constant.size(); ++c) map.constant[c] += layer.alpha * front.offset[c];
-      }
-    }
+    if (i == embedded) map.embedding = front.take(chain.inputs);
+    std::visit([&](const auto& layer) { folding.add(layer); }, layers[i]);
   }
   if (!map.block) {
-    map.linear = front.identity ? scaled_identity(inputs, front.sigma) : std::move(front.matrix);
+    map.linear = front.identity ? scaled_identity(chain.inputs, front.sigma) : std::move(front.matrix);
     map.constant = std::move(front.offset);
   }
   map.outputs = map.constant.size();
-  return map;
+  return std::move(map);
 }
 
 Moments moments(const Context& context, const QuadraticMap& map) {
@@ -175,13 +195,13 @@ Moments moments(const Context& context, const QuadraticMap& map) {
   const bool embedded = !absent(map.embedding.view);
   if (embedded && !result.linear.empty()) {
     const MatrixView through = MatrixView::row_major(result.linear.data(), outputs, width);
-    result.linear = std::move(multiply(context, through, map.embedding.view).own);
+    result.linear = std::move(folded_product(context, through, map.embedding.view).own);
   }
 
   FoldedMatrix metric_left;  // L P Pᵀ
   if (embedded) {
-    const FoldedMatrix metric = multiply(context, map.embedding.view, map.embedding.view.transposed());
-    metric_left = multiply(context, map.left.view, metric.view);
+    const FoldedMatrix metric = folded_product(context, map.embedding.view, map.embedding.view.transpose());
+    metric_left = folded_product(context, map.left.view, metric.view);
   }
   const MatrixView& left = embedded ? metric_left.view : map.left.view;
 

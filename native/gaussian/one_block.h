@@ -5,7 +5,8 @@
 
 #include "../core/aligned_buffer.h"
 #include "../core/context.h"
-#include "layers.h"
+#include "../core/matrix.h"
+#include "../layers/chain.h"
 
 namespace tensim {
 
@@ -41,9 +42,8 @@ struct QuadraticMap {
 
 // Folds linear layers, residual, biases and the input law into one quadratic map. The shapes must fit; a second block
 // is the Error UNSUPPORTED_LAYER. With `unfold` a chain with a block keeps an embedding, which is C itself if no layer comes before. Views
-// into `layers` and `law` may survive in the result.
-QuadraticMap fold(const Context& context, const std::vector<LayerView>& layers, const WhitenedLaw& law,
-                  std::size_t inputs, bool unfold = false);
+// of `chain` may survive in the result.
+QuadraticMap fold_one_block(const Context& context, const ChainView& chain, bool unfold = false);
 
 // What an inner product needs of a quadratic map beside its quadratic part: per output c
 //   linear    w_c = Σ_h D_ch (l_h R_h + r_h L_h) + A_c      (o, k), P multiplied in; empty when it is zero throughout

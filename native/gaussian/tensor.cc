@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "../core/error.h"
 #include "../gemm/gemm.h"
+#include "stages.h"
 
 namespace tensim {
 namespace {
@@ -21,9 +23,8 @@ Matrix<T> padded(const Matrix<T>& matrix, const std::vector<double>& offset) {
 
 template <class T>
 TensorStage<T> stage_of(const Context& context, const Stage<T>& stage) {
-  const LayerView& block = stage.block;
-  const std::size_t width = block.left.columns, units = block.left.rows;
-  const std::size_t outputs = block.outputs();
+  const auto& block = std::get<BilinearView>(stage.block);
+  const std::size_t width = block.width(), units = block.units(), outputs = block.outputs();
   const std::size_t through = block.alpha != 0 ? width : 0;  // rows of the residual
   const std::size_t rows = 1 + units + through;
 
@@ -60,7 +61,7 @@ TensorStage<T> stage_of(const Context& context, const Stage<T>& stage) {
     if (through > 0) row[1 + units + c] = static_cast<T>(block.alpha);
   }
   if (stage.linear_after) {
-    result.down = product<T>(context, padded(stage.after, stage.after_bias).view(), result.down.view());
+    result.down = multiply<T>(context, padded(stage.after, stage.after_bias).view(), result.down.view());
   }
   return result;
 }
@@ -69,8 +70,8 @@ TensorStage<T> stage_of(const Context& context, const Stage<T>& stage) {
 template <class T>
 Matrix<T> symmetrised(const Context& context, const TensorStage<T>& a, const TensorStage<T>& b, const Matrix<T>& g) {
   const MicroKernels<T>& kernels = context.kernels.of<T>();
-  const Matrix<T> moved = product<T>(context, a.factors.view(), g.view());
-  const Matrix<T> products = product<T>(context, moved.view(), b.factors.view().transposed());
+  const Matrix<T> moved = multiply<T>(context, a.factors.view(), g.view());
+  const Matrix<T> products = multiply<T>(context, moved.view(), b.factors.view().transpose());
   const std::size_t rows = a.factors.rows / 2, columns = b.factors.rows / 2;
   Matrix<T> result(rows, columns);
   constexpr std::size_t kRows = 16;
@@ -94,26 +95,21 @@ std::size_t TensorModel<T>::bytes() const {
 }
 
 template <class T>
-TensorModel<T> prepare_tensor(const Context& context, const std::vector<LayerView>& layers, const WhitenedLaw& law,
-                              std::size_t inputs, std::size_t positions) {
-  for (const LayerView& layer : layers) {
-    if (layer.type == LayerType::kAttention) {
-      throw Error("UNSUPPORTED_LAYER", "the tensor measure is not defined for attention layers");
-    }
-  }
-  const Stages<T> chain = stages_of<T>(context, layers, law, inputs);
+TensorModel<T> prepare_tensor(const Context& context, const ChainView& view) {
+  require_bilinear(view, "the tensor measure is not defined for");
+  const Stages<T> chain = stages_of<T>(context, view);
   TensorModel<T> model;
-  model.positions = positions;
+  model.positions = view.positions;
   model.outputs = chain.outputs;
   model.inputs = chain.front.matrix.columns;
   model.front = padded(chain.front.matrix, chain.front.offset);
   for (const Stage<T>& stage : chain.stages) model.stages.push_back(stage_of(context, stage));
-  model.self = tensor_pair(context, model, model);
+  model.self = tensor_slices(context, model, model);
   return model;
 }
 
 template <class T>
-std::vector<double> tensor_pair(const Context& context, const TensorModel<T>& a, const TensorModel<T>& b) {
+std::vector<double> tensor_slices(const Context& context, const TensorModel<T>& a, const TensorModel<T>& b) {
   if (a.stages.size() != b.stages.size()) {
     throw Error("SHAPE_MISMATCH",
                 "the tensor measure compares chains of the same degree only: they differ in their number of blocks");
@@ -129,12 +125,12 @@ std::vector<double> tensor_pair(const Context& context, const TensorModel<T>& a,
     return result;
   };
   if (a.stages.empty()) return diagonal(a.front, b.front);
-  Matrix<T> g = product<T>(context, a.front.view(), b.front.view().transposed());
+  Matrix<T> g = multiply<T>(context, a.front.view(), b.front.view().transpose());
   for (std::size_t i = 0;; ++i) {
     const Matrix<T> legs = symmetrised(context, a.stages[i], b.stages[i], g);
-    const Matrix<T> half = product<T>(context, a.stages[i].down.view(), legs.view());
+    const Matrix<T> half = multiply<T>(context, a.stages[i].down.view(), legs.view());
     if (i + 1 == a.stages.size()) return diagonal(half, b.stages[i].down);
-    g = product<T>(context, half.view(), b.stages[i].down.view().transposed());
+    g = multiply<T>(context, half.view(), b.stages[i].down.view().transpose());
   }
 }
 
@@ -150,9 +146,8 @@ std::uint64_t tensor_flops(const TensorModel<T>& a, const TensorModel<T>& b) {
 
 #define TENSIM_INSTANTIATE(T)                                                                                  \
   template struct TensorModel<T>;                                                                              \
-  template TensorModel<T> prepare_tensor<T>(const Context&, const std::vector<LayerView>&, const WhitenedLaw&, \
-                                            std::size_t, std::size_t);                                         \
-  template std::vector<double> tensor_pair<T>(const Context&, const TensorModel<T>&, const TensorModel<T>&);   \
+  template TensorModel<T> prepare_tensor<T>(const Context&, const ChainView&);                                 \
+  template std::vector<double> tensor_slices<T>(const Context&, const TensorModel<T>&, const TensorModel<T>&); \
   template std::uint64_t tensor_flops<T>(const TensorModel<T>&, const TensorModel<T>&);
 TENSIM_INSTANTIATE(double)
 TENSIM_INSTANTIATE(float)

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "layers.h"
+#include "../core/context.h"
+#include "../core/matrix.h"
+#include "../layers/chain.h"
 
 namespace tensim {
 
@@ -27,12 +29,11 @@ struct TensorModel {
 
 // Throws UNSUPPORTED_LAYER for attention, for which the measure is not defined.
 template <class T>
-TensorModel<T> prepare_tensor(const Context& context, const std::vector<LayerView>& layers, const WhitenedLaw& law,
-                              std::size_t inputs, std::size_t positions);
+TensorModel<T> prepare_tensor(const Context& context, const ChainView& chain);
 
 // ⟨f_c, g_c⟩ for every output c. Throws SHAPE_MISMATCH for models of different depth.
 template <class T>
-std::vector<double> tensor_pair(const Context& context, const TensorModel<T>& a, const TensorModel<T>& b);
+std::vector<double> tensor_slices(const Context& context, const TensorModel<T>& a, const TensorModel<T>& b);
 
 template <class T>
 std::uint64_t tensor_flops(const TensorModel<T>& a, const TensorModel<T>& b);

@@ -1,42 +1,20 @@
 #include "two_block.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "../gemm/gemm.h"
+#include "orthonormal.h"
+#include "stages.h"
+#include "two_block_pair.h"
 
 namespace tensim {
 namespace {
 
 using Dense = Matrix<double>;
 
-// Orthonormal rows that span those of a matrix: Gram–Schmidt, each row twice. All of the space where that is not larger.
-Dense row_space(const Context& context, const Dense& matrix) {
-  const std::size_t k = matrix.columns;
-  if (k <= matrix.rows) {
-    Dense identity = Dense::zeros(k, k);
-    for (std::size_t i = 0; i < k; ++i) identity.row(i)[i] = 1;
-    return identity;
-  }
-  const MicroKernels<double>& kernels = context.kernels.f64;
-  Dense basis(matrix.rows, k);
-  std::size_t rank = 0;
-  for (std::size_t i = 0; i < matrix.rows; ++i) {
-    context.control.throw_if_aborted();
-    double* row = basis.row(rank);
-    std::copy_n(matrix.row(i), k, row);
-    const double whole = kernels.dot(k, row, row);
-    for (int pass = 0; pass < 2; ++pass) {
-      for (std::size_t j = 0; j < rank; ++j)
-        kernels.axpy(k, -kernels.dot(k, row, basis.row(j)), basis.row(j), row, true);
-    }
-    const double left = kernels.dot(k, row, row);
-    constexpr double kNothing = 1e-28;  // of the squared length: no more than rounding
-    if (!(left > kNothing * whole)) continue;
-    kernels.axpy(k, 1 / std::sqrt(left), row, row, false);
-    ++rank;
-  }
-  return Dense::copy(basis.block(0, rank, 0, k));
+// Of a chain in which no other kind is left.
+const BilinearView& block_of(const Stage<double>& stage) {
+  return std::get<BilinearView>(stage.block);
 }
 
 // Quadratics ζᵀAζ + aᵀζ + e, one per row.
@@ -58,10 +36,10 @@ Ground ground_of(const Context& context, Stages<double>& chain) {
   Ground ground;
   const Dense& front = chain.front.matrix;
   Dense left, right;
-  const LayerView* block = chain.stages.empty() ? nullptr : &chain.stages.front().block;
+  const BilinearView* block = chain.stages.empty() ? nullptr : &block_of(chain.stages.front());
   if (block != nullptr) {
-    left = product<double>(context, block->left, front.view());
-    right = product<double>(context, block->right, front.view());
+    left = multiply<double>(context, block->left, front.view());
+    right = multiply<double>(context, block->right, front.view());
   }
   // Without a residual only the units see the input.
   if (block != nullptr && block->alpha == 0 && 2 * left.rows < front.rows) {
@@ -73,15 +51,15 @@ Ground ground_of(const Context& context, Stages<double>& chain) {
     ground.basis = row_space(context, front);
   }
   const std::size_t r = ground.rank = ground.basis.rows;
-  const MatrixView to_basis = ground.basis.view().transposed();
-  ground.input = product<double>(context, front.view(), to_basis);
+  const MatrixView to_basis = ground.basis.view().transpose();
+  ground.input = multiply<double>(context, front.view(), to_basis);
   ground.offset = chain.front.offset;
   if (block == nullptr) return ground;
 
-  left = product<double>(context, left.view(), to_basis);
-  right = product<double>(context, right.view(), to_basis);
-  const std::vector<double> u = affine(context, block->left, ground.offset, block->left_bias),
-                            v = affine(context, block->right, ground.offset, block->right_bias);
+  left = multiply<double>(context, left.view(), to_basis);
+  right = multiply<double>(context, right.view(), to_basis);
+  const std::vector<double> u = multiply_vector(context, block->left, ground.offset, block->left_bias),
+                            v = multiply_vector(context, block->right, ground.offset, block->right_bias);
   const std::size_t units = left.rows;
   ground.units = {Dense(units, r * r), Dense(units, r), std::vector<double>(units)};
   context.parallel_for(units, [&](std::size_t m) {
@@ -105,8 +83,8 @@ struct Combination {
 
 // The output of the stage that `stage` describes, D and residual and the linear layers after it, over its units and its input.
 Combination combination(const Context& context, const Stage<double>& stage) {
-  const LayerView& block = stage.block;
-  const std::size_t outputs = block.outputs(), width = block.left.columns;
+  const BilinearView& block = block_of(stage);
+  const std::size_t outputs = block.outputs(), width = block.width();
   Combination result;
   if (absent(block.down)) {
     result.of_units = Dense::zeros(outputs, outputs);
@@ -121,8 +99,8 @@ Combination combination(const Context& context, const Stage<double>& stage) {
   if (!stage.linear_after) return result;
   std::vector<double> constant = stage.after_bias;
   add_product(stage.after, result.constant.data(), 1, constant.data());
-  return {product<double>(context, stage.after.view(), result.of_units.view()),
-          product<double>(context, stage.after.view(), result.of_input.view()), std::move(constant)};
+  return {multiply<double>(context, stage.after.view(), result.of_units.view()),
+          multiply<double>(context, stage.after.view(), result.of_input.view()), std::move(constant)};
 }
 
 // W · combination + b
@@ -130,20 +108,20 @@ Combination after(const Context& context, const MatrixView& w, std::vector<doubl
   for (std::size_t i = 0; i < w.rows; ++i) {
     for (std::size_t j = 0; j < w.columns; ++j) b[i] += element(w, i, j) * inner.constant[j];
   }
-  return {product<double>(context, w, inner.of_units.view()), product<double>(context, w, inner.of_input.view()),
+  return {multiply<double>(context, w, inner.of_units.view()), multiply<double>(context, w, inner.of_input.view()),
           std::move(b)};
 }
 
 Quadratics evaluate(const Context& context, const Ground& ground, const Combination& f) {
   Quadratics q;
-  q.vectors = product<double>(context, f.of_input.view(), ground.input.view());
+  q.vectors = multiply<double>(context, f.of_input.view(), ground.input.view());
   q.means = f.constant;
   add_product(f.of_input, ground.offset.data(), 1, q.means.data());
   if (ground.units.means.empty()) {
     q.forms = Dense::zeros(q.means.size(), ground.rank * ground.rank);
     return q;
   }
-  q.forms = product<double>(context, f.of_units.view(), ground.units.forms.view());
+  q.forms = multiply<double>(context, f.of_units.view(), ground.units.forms.view());
   gemm<double>(context, f.of_units.view(), ground.units.vectors.view(), q.vectors.data(),
                static_cast<std::ptrdiff_t>(ground.rank), 1, true);
   add_product(f.of_units, ground.units.means.data(), 1, q.means.data());
@@ -201,19 +179,14 @@ std::size_t TwoBlockModel<T>::bytes() const {
 }
 
 template <class T>
-TwoBlockModel<T> prepare_two_block(const Context& context, const std::vector<LayerView>& layers, const WhitenedLaw& law,
-                                   std::size_t inputs, std::size_t positions) {
-  for (const LayerView& layer : layers) {
-    if (layer.type == LayerType::kAttention) {
-      throw Error("UNSUPPORTED_LAYER", "the method two-block does not know attention layers");
-    }
-  }
-  Stages<double> chain = stages_of<double>(context, layers, law, inputs);
+TwoBlockModel<T> prepare_two_block(const Context& context, const ChainView& view) {
+  require_bilinear(view, "the method two-block does not know");
+  Stages<double> chain = stages_of<double>(context, view);
   if (chain.stages.size() > 2) throw Error("UNSUPPORTED_LAYER", "a chain with more than two blocks");
   const Ground ground = ground_of(context, chain);
 
   TwoBlockModel<T> model;
-  model.positions = positions;
+  model.positions = view.positions;
   model.inputs = chain.front.matrix.columns;
   model.outputs = chain.outputs;
   model.rank = ground.rank;
@@ -232,9 +205,9 @@ TwoBlockModel<T> prepare_two_block(const Context& context, const std::vector<Lay
     y.sum = evaluate(context, ground, first);
     y.r = Dense::zeros(model.outputs, square);
   } else {
-    const LayerView& block = chain.stages[1].block;
+    const BilinearView& block = block_of(chain.stages[1]);
     Combination second = combination(context, chain.stages[1]);
-    model.units = block.left.rows;
+    model.units = block.units();
     model.down = std::move(second.of_units);
     y.sum = evaluate(context, ground, after(context, second.of_input.view(), second.constant, first));
     u = evaluate(context, ground, after(context, block.left, vector_of(block.left_bias, model.units), first));
@@ -256,15 +229,13 @@ TwoBlockModel<T> prepare_two_block(const Context& context, const std::vector<Lay
   model.mean = std::move(y.sum.means);
   model.linear_parts =
       std::any_of(model.vectors.data(), model.vectors.data() + 2 * h * model.rank, [](T x) { return x != 0; });
-  model.self = two_block_pair(context, model, model);
+  model.self = two_block_slices(context, model, model);
   return model;
 }
 
 template struct TwoBlockModel<double>;
 template struct TwoBlockModel<float>;
-template TwoBlockModel<double> prepare_two_block<double>(const Context&, const std::vector<LayerView>&,
-                                                         const WhitenedLaw&, std::size_t, std::size_t);
-template TwoBlockModel<float> prepare_two_block<float>(const Context&, const std::vector<LayerView>&,
-                                                       const WhitenedLaw&, std::size_t, std::size_t);
+template TwoBlockModel<double> prepare_two_block<double>(const Context&, const ChainView&);
+template TwoBlockModel<float> prepare_two_block<float>(const Context&, const ChainView&);
 
 }  // namespace tensim

@@ -1,10 +1,11 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <vector>
 
-#include "layers.h"
+#include "../core/context.h"
+#include "../core/matrix.h"
+#include "../layers/chain.h"
 
 namespace tensim {
 
@@ -33,14 +34,6 @@ struct TwoBlockModel {
 
 // Throws UNSUPPORTED_LAYER for attention and for more than two blocks.
 template <class T>
-TwoBlockModel<T> prepare_two_block(const Context& context, const std::vector<LayerView>& layers, const WhitenedLaw& law,
-                                   std::size_t inputs, std::size_t positions);
-
-// E f_c g_c for every output c, summed over positions.
-template <class T>
-std::vector<double> two_block_pair(const Context& context, const TwoBlockModel<T>& a, const TwoBlockModel<T>& b);
-
-template <class T>
-std::uint64_t two_block_flops(const TwoBlockModel<T>& a, const TwoBlockModel<T>& b);
+TwoBlockModel<T> prepare_two_block(const Context& context, const ChainView& chain);
 
 }  // namespace tensim

@@ -1,7 +1,8 @@
+#include "two_block_pair.h"
+
 #include <algorithm>
 
 #include "../gemm/gemm.h"
-#include "two_block.h"
 
 namespace tensim {
 namespace {
@@ -17,9 +18,9 @@ Carried<T> carry(const Context& context, const TwoBlockModel<T>& model, const Ma
   const MicroKernels<T>& kernels = context.kernels.of<T>();
   const std::size_t from = model.rank, to = t.rows;
   Carried<T> carried{Matrix<T>(model.forms.rows, to * to),
-                     product<T>(context, model.vectors.view(), t.view().transposed())};
+                     multiply<T>(context, model.vectors.view(), t.view().transpose())};
   Matrix<T> half(model.forms.rows * from, to);
-  gemm<T>(context, MatrixView::row_major(model.forms.data(), half.rows, from), t.view().transposed(), half.data(),
+  gemm<T>(context, MatrixView::row_major(model.forms.data(), half.rows, from), t.view().transpose(), half.data(),
           static_cast<std::ptrdiff_t>(to));
   context.parallel_for(model.forms.rows, [&](std::size_t i) {
     kernels.small(to, to, from, t.data(), static_cast<std::ptrdiff_t>(from), 1, half.row(i * from),
@@ -93,10 +94,10 @@ void add_products(const Context& context, const TwoBlockModel<T>& a, const TwoBl
 
   // κ(U, U') and so on, (2h, 2h').
   Matrix<T> covariance =
-      product<T>(context, a.forms.block(0, 2 * h, 0, square), b.forms.block(0, 2 * h2, 0, square).transposed());
+      multiply<T>(context, a.forms.block(0, 2 * h, 0, square), b.forms.block(0, 2 * h2, 0, square).transpose());
   for (std::size_t i = 0; i < covariance.values.size(); ++i) covariance.data()[i] *= T(2);
   if (interleaved.linear_parts) {
-    gemm<T>(context, a.vectors.block(0, 2 * h, 0, a.rank), b.vectors.block(0, 2 * h2, 0, a.rank).transposed(),
+    gemm<T>(context, a.vectors.block(0, 2 * h, 0, a.rank), b.vectors.block(0, 2 * h2, 0, a.rank).transpose(),
             covariance.data(), static_cast<std::ptrdiff_t>(covariance.columns), 1, true);
   }
   for (std::size_t k = 0; k < h; ++k) {
@@ -106,18 +107,18 @@ void add_products(const Context& context, const TwoBlockModel<T>& a, const TwoBl
                           static_cast<double>(u[h2 + j]) * static_cast<double>(v[j]);
     }
   }
-  const Matrix<double> half = product<double>(context, a.down.view(), fourth.view());
+  const Matrix<double> half = multiply<double>(context, a.down.view(), fourth.view());
   for (std::size_t c = 0; c < a.outputs; ++c) result[c] += context.kernels.f64.dot(h2, half.row(c), theirs.down.row(c));
 }
 
 }  // namespace
 
 template <class T>
-std::vector<double> two_block_pair(const Context& context, const TwoBlockModel<T>& a, const TwoBlockModel<T>& b) {
+std::vector<double> two_block_slices(const Context& context, const TwoBlockModel<T>& a, const TwoBlockModel<T>& b) {
   // The interleaved cumulant costs r³ per pair of units: work in the smaller of the two spaces.
-  if (b.rank < a.rank) return two_block_pair(context, b, a);
+  if (b.rank < a.rank) return two_block_slices(context, b, a);
   const MicroKernels<T>& kernels = context.kernels.of<T>();
-  const Matrix<T> t = product<T>(context, a.basis.view(), b.basis.view().transposed());
+  const Matrix<T> t = multiply<T>(context, a.basis.view(), b.basis.view().transpose());
   const Carried<T> carried = carry(context, b, t);
   const std::size_t square = a.rank * a.rank, outputs = a.outputs;
   std::vector<double> result(outputs);
@@ -140,8 +141,8 @@ std::uint64_t two_block_flops(const TwoBlockModel<T>& a, const TwoBlockModel<T>&
          a.units * b.units * (4 * r * r * r + 10 * r * r);
 }
 
-#define TENSIM_INSTANTIATE(T)                                                                                       \
-  template std::vector<double> two_block_pair<T>(const Context&, const TwoBlockModel<T>&, const TwoBlockModel<T>&); \
+#define TENSIM_INSTANTIATE(T)                                                                                         \
+  template std::vector<double> two_block_slices<T>(const Context&, const TwoBlockModel<T>&, const TwoBlockModel<T>&); \
   template std::uint64_t two_block_flops<T>(const TwoBlockModel<T>&, const TwoBlockModel<T>&);
 TENSIM_INSTANTIATE(double)
 TENSIM_INSTANTIATE(float)

@@ -207,6 +207,34 @@ void gemm(const Context& context, const MatrixView& a, const MatrixView& b, T* c
           accumulate);
 }
 
+template <class T>
+Matrix<T> multiply(const Context& context, const MatrixView& a, const MatrixView& b) {
+  Matrix<T> c(a.rows, b.columns);
+  gemm<T>(context, a, b, c.data(), static_cast<std::ptrdiff_t>(c.columns));
+  return c;
+}
+
+std::vector<double> multiply_vector(const Context& context, const MatrixView& w, const std::vector<double>& x,
+                                    const MatrixView& b) {
+  std::vector<double> y = vector_of(b, w.rows);
+  if (!any(x)) return y;
+  context.parallel_for(w.rows, [&](std::size_t i) {
+    double sum = 0;
+    for (std::size_t j = 0; j < w.columns; ++j) sum += element(w, i, j) * x[j];
+    y[i] += sum;
+  });
+  return y;
+}
+
+template <class T>
+void add_product(const Matrix<T>& matrix, const double* x, double factor, double* y) {
+  for (std::size_t i = 0; i < matrix.rows; ++i) {
+    double sum = 0;
+    for (std::size_t j = 0; j < matrix.columns; ++j) sum += static_cast<double>(matrix.row(i)[j]) * x[j];
+    y[i] += factor * sum;
+  }
+}
+
 std::size_t gemm_workspace(const KernelSet& kernels, DType dtype, std::size_t m, std::size_t n, std::size_t k) {
   const bool float64 = dtype == DType::kFloat64;
   const Blocking blocking = float64 ? Blocking(kernels.f64, m, n, k) : Blocking(kernels.f32, m, n, k);
@@ -221,13 +249,14 @@ std::vector<std::ptrdiff_t> strided_offsets(std::size_t count, std::ptrdiff_t st
   return offsets;
 }
 
-template void gemm<double>(const Context&, const ScatterMatrix&, const ScatterMatrix&, const ScatterTarget<double>&,
-                           bool);
-template void gemm<float>(const Context&, const ScatterMatrix&, const ScatterMatrix&, const ScatterTarget<float>&,
-                          bool);
-template void gemm<double>(const Context&, const MatrixView&, const MatrixView&, double*, std::ptrdiff_t,
-                           std::ptrdiff_t, bool);
-template void gemm<float>(const Context&, const MatrixView&, const MatrixView&, float*, std::ptrdiff_t, std::ptrdiff_t,
-                          bool);
+#define TENSIM_INSTANTIATE(T)                                                                                       \
+  template void gemm<T>(const Context&, const ScatterMatrix&, const ScatterMatrix&, const ScatterTarget<T>&, bool); \
+  template void gemm<T>(const Context&, const MatrixView&, const MatrixView&, T*, std::ptrdiff_t, std::ptrdiff_t,   \
+                        bool);                                                                                      \
+  template Matrix<T> multiply<T>(const Context&, const MatrixView&, const MatrixView&);                             \
+  template void add_product<T>(const Matrix<T>&, const double*, double, double*);
+TENSIM_INSTANTIATE(double)
+TENSIM_INSTANTIATE(float)
+#undef TENSIM_INSTANTIATE
 
 }  // namespace tensim

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "../core/context.h"
+#include "../core/matrix.h"
 #include "../core/matrix_view.h"
 
 namespace tensim {
@@ -49,6 +50,18 @@ void gemm(const Context& context, const ScatterMatrix& a, const ScatterMatrix& b
 template <class T>
 void gemm(const Context& context, const MatrixView& a, const MatrixView& b, T* c, std::ptrdiff_t row_stride,
           std::ptrdiff_t column_stride = 1, bool accumulate = false);
+
+// A·B as a matrix of its own, computed in T.
+template <class T>
+Matrix<T> multiply(const Context& context, const MatrixView& a, const MatrixView& b);
+
+// W·x + b, in double.
+std::vector<double> multiply_vector(const Context& context, const MatrixView& w, const std::vector<double>& x,
+                                    const MatrixView& b);
+
+// factor · M·x, added to y, in double.
+template <class T>
+void add_product(const Matrix<T>& matrix, const double* x, double factor, double* y);
 
 // Bytes that a product of these sizes allocates for its packed panels, at most.
 std::size_t gemm_workspace(const KernelSet& kernels, DType dtype, std::size_t m, std::size_t n, std::size_t k);

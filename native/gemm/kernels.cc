@@ -1,24 +1,33 @@
 #include "kernels.h"
 
+#include "../core/assert.h"
+
 namespace tensim {
 
 const KernelSet& kernels_for(InstructionSet set) {
   switch (set) {
-#if defined(TENSIM_HAVE_AVX512)
-    case InstructionSet::kAvx512:
-      return avx512_kernels();
-#endif
-#if defined(TENSIM_HAVE_AVX2)
-    case InstructionSet::kAvx2:
-      return avx2_kernels();
-#endif
-#if defined(TENSIM_HAVE_NEON)
-    case InstructionSet::kNeon:
-      return neon_kernels();
-#endif
-    default:
+    case InstructionSet::kBaseline:
       return baseline_kernels();
+    case InstructionSet::kNeon:
+#if defined(TENSIM_HAVE_NEON)
+      return neon_kernels();
+#else
+      break;
+#endif
+    case InstructionSet::kAvx2:
+#if defined(TENSIM_HAVE_AVX2)
+      return avx2_kernels();
+#else
+      break;
+#endif
+    case InstructionSet::kAvx512:
+#if defined(TENSIM_HAVE_AVX512)
+      return avx512_kernels();
+#else
+      break;
+#endif
   }
+  unreachable();
 }
 
 }  // namespace tensim

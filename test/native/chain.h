@@ -3,7 +3,7 @@
 #include <list>
 
 #include "check.h"
-#include "similarity/any_model.h"
+#include "similarity/prepared.h"
 
 namespace tensim::test {
 
@@ -15,14 +15,13 @@ class Chain {
       : inputs(inputs), positions(positions), random_(random), scale_(scale), width_(inputs) {}
 
   Chain& linear(std::size_t outputs) {
-    LayerView layer;
+    LinearView layer;
     layer.weight = matrix(outputs, width_);
     layer.bias = matrix(outputs, 1);
     return push(layer, outputs);
   }
   Chain& bilinear(std::size_t units, std::size_t outputs, double alpha, bool down = true) {
-    LayerView layer;
-    layer.type = LayerType::kBilinear;
+    BilinearView layer;
     layer.left = matrix(units, width_);
     layer.right = matrix(units, width_);
     layer.left_bias = matrix(units, 1);
@@ -35,8 +34,7 @@ class Chain {
   // Without a residual where the number of `outputs` is given.
   Chain& attention(std::size_t heads, std::size_t d_head, bool causal, double rotary_base, bool biases,
                    std::size_t outputs = 0) {
-    LayerView layer;
-    layer.type = LayerType::kAttention;
+    AttentionView layer;
     layer.heads = heads;
     const std::size_t inner = heads * d_head;
     for (MatrixView* view : {&layer.q1, &layer.k1, &layer.q2, &layer.k2, &layer.v}) *view = matrix(inner, width_);
@@ -57,27 +55,36 @@ class Chain {
   std::vector<double> evaluate(std::vector<double> x) const {
     std::size_t width = inputs;
     for (const LayerView& layer : layers) {
-      std::vector<double> y;
-      if (layer.type == LayerType::kAttention) {
-        y = attend(layer, x);
-      } else {
+      const auto at_each = [&](const auto& apply) {
+        std::vector<double> y;
         for (std::size_t s = 0; s < positions; ++s) {
           const std::vector<double> in(x.begin() + static_cast<std::ptrdiff_t>(s * width),
                                        x.begin() + static_cast<std::ptrdiff_t>((s + 1) * width));
-          const std::vector<double> out =
-              layer.type == LayerType::kLinear ? map(layer.weight, layer.bias, in) : multiply(layer, in);
+          const std::vector<double> out = apply(in);
           y.insert(y.end(), out.begin(), out.end());
         }
-      }
-      x = std::move(y);
-      width = layer.outputs();
+        return y;
+      };
+      const Overload apply{
+          [&](const LinearView& view) {
+            return at_each([&](const std::vector<double>& in) { return map(view.weight, view.bias, in); });
+          },
+          [&](const BilinearView& view) {
+            return at_each([&](const std::vector<double>& in) { return multiply(view, in); });
+          },
+          [&](const AttentionView& view) { return attend(view, x); },
+      };
+      x = std::visit(apply, layer);
+      width = std::visit([](const auto& view) { return view.outputs(); }, layer);
     }
     return x;
   }
 
   AnyPrepared prepared(const Context& context, Method method, DType dtype = DType::kFloat64) const {
-    return prepare_chain(context, method, Route::kFactor, dtype, layers, {}, inputs, positions);
+    return prepare_chain(context, method, Route::kFactor, dtype, view());
   }
+
+  ChainView view() const { return {layers, {}, inputs, positions}; }
 
   std::size_t inputs, positions;
   std::vector<LayerView> layers;
@@ -100,7 +107,7 @@ class Chain {
     }
     return y;
   }
-  static std::vector<double> multiply(const LayerView& layer, const std::vector<double>& x) {
+  static std::vector<double> multiply(const BilinearView& layer, const std::vector<double>& x) {
     std::vector<double> u = map(layer.left, layer.left_bias, x);
     const std::vector<double> v = map(layer.right, layer.right_bias, x);
     for (std::size_t i = 0; i < u.size(); ++i) u[i] *= v[i];
@@ -114,7 +121,7 @@ class Chain {
     for (std::size_t i = 0; i < y.size(); ++i) y[i] = layer.beta * y[i] + (layer.alpha != 0 ? layer.alpha * x[i] : 0);
     return y;
   }
-  std::vector<double> attend(const LayerView& layer, const std::vector<double>& x) const {
+  std::vector<double> attend(const AttentionView& layer, const std::vector<double>& x) const {
     const std::size_t width = layer.o.rows, inner = layer.o.columns, d = inner / layer.heads;
     const auto at = [&](std::size_t s) {
       return std::vector<double>(x.begin() + static_cast<std::ptrdiff_t>(s * layer.q1.columns),

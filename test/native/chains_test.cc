@@ -88,7 +88,7 @@ TEST(the_chain_recursion_agrees_with_isserlis) {
       const Made made(random, 1, 2, means, zeros);
       const std::vector<double> wanted = made.covariance();
       on_every_kernel([&](const Context& context) {
-        ChainEngine<double> engine(context.kernels.f64, 1, 2);
+        Chains<double> engine(context.kernels.f64, 1, 2);
         engine.set(made.system(), kEverything);
         std::vector<double> found(3, 0.5);  // it adds to what is there
         engine.add_covariance(found.data(), 2);
@@ -112,7 +112,7 @@ TEST(blocks_kept_from_one_system_to_the_next_change_nothing) {
       }
     }
     std::vector<double> kept(9), fresh(9);
-    ChainEngine<double> engine(context.kernels.f64, 3, 3), anew(context.kernels.f64, 3, 3);
+    Chains<double> engine(context.kernels.f64, 3, 3), anew(context.kernels.f64, 3, 3);
     engine.set(first.system(), kEverything);
     engine.add_covariance(kept.data(), 3);
     std::fill(kept.begin(), kept.end(), 0.0);

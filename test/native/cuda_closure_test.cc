@@ -1,9 +1,9 @@
 // The closure of the CUDA backend on the host: its kernels under the emulation of native/cuda/grid.h, against the CPU's closure.
 // Nothing here runs on a GPU.
+#include "addon/cuda/closure.h"
 #include "chain.h"
 #include "check.h"
 #include "cuda/api.h"
-#include "cuda/closure.h"
 #include "cuda/host_device.h"
 
 namespace tensim::test {
@@ -26,8 +26,7 @@ struct Alone {
 std::vector<CudaClosurePointer> prepared(const Context& context, const std::vector<const Chain*>& chains, DType dtype) {
   std::vector<CudaClosurePointer> models;
   for (const Chain* chain : chains) {
-    models.push_back(
-        prepare_cuda_closure(context, api(), 0, dtype, chain->layers, {}, chain->inputs, chain->positions));
+    models.push_back(prepare_cuda_closure(context, api(), 0, dtype, chain->view()));
   }
   return models;
 }
@@ -51,7 +50,7 @@ void check_against_cpu(const std::vector<const Chain*>& chains) {
       cpu.push_back(&on_cpu.back());
     }
     const std::vector<CudaClosurePointer> models = prepared(alone.context, chains, dtype);
-    const GramTile wanted = any_tile(alone.context, {Measure::kGaussian, true, true}, cpu, cpu);
+    const GramTile wanted = gram_tile(alone.context, {Measure::kGaussian, true, true}, cpu, cpu);
     for (bool symmetric : {true, false}) {
       if (!thorough() && symmetric != (dtype == DType::kFloat64)) continue;
       const GramTile found = cuda_closure_tile(alone.context, api(), {Measure::kGaussian, symmetric, true},

@@ -1,10 +1,10 @@
 // The CUDA backend on the host: its kernels under the emulation of native/cuda/grid.h, behind the same interface that the library has.
 // Nothing here runs on a GPU.
+#include "addon/cuda/library.h"
+#include "addon/cuda/prepared.h"
 #include "check.h"
 #include "cuda/api.h"
 #include "cuda/host_device.h"
-#include "cuda/library.h"
-#include "cuda/prepared.h"
 #include "similarity/gram_tile.h"
 
 namespace tensim::test {
@@ -33,19 +33,18 @@ struct Chain {
         right_bias(random.vector<double>(biased ? units : 0)),
         down(random.vector<double>(outputs * units)) {}
 
-  std::vector<LayerView> layers() const {
+  ChainView view() const {
     static const double nothing = 0;
-    const auto view = [](const std::vector<double>& values, std::size_t rows, std::size_t columns) {
+    const auto matrix = [](const std::vector<double>& values, std::size_t rows, std::size_t columns) {
       return MatrixView::row_major(values.empty() ? &nothing : values.data(), rows, columns);
     };
-    LayerView layer;
-    layer.type = LayerType::kBilinear;
-    layer.left = view(left, units, inputs);
-    layer.right = view(right, units, inputs);
-    if (!left_bias.empty()) layer.left_bias = view(left_bias, units, 1);
-    if (!right_bias.empty()) layer.right_bias = view(right_bias, units, 1);
-    layer.down = view(down, outputs, units);
-    return {layer};
+    BilinearView layer;
+    layer.left = matrix(left, units, inputs);
+    layer.right = matrix(right, units, inputs);
+    if (!left_bias.empty()) layer.left_bias = matrix(left_bias, units, 1);
+    if (!right_bias.empty()) layer.right_bias = matrix(right_bias, units, 1);
+    layer.down = matrix(down, outputs, units);
+    return {{layer}, {}, inputs};
   }
 };
 
@@ -73,7 +72,7 @@ void check_route(Route route, std::size_t inputs, std::size_t units, std::size_t
   std::vector<std::unique_ptr<PreparedModel<T>>> on_cpu;
   std::vector<CudaModelPointer> on_device;
   for (const Chain& chain : chains) {
-    const QuadraticMap map = fold(alone.context, chain.layers(), {}, inputs);
+    const QuadraticMap map = fold_one_block(alone.context, chain.view());
     on_cpu.push_back(std::make_unique<PreparedModel<T>>(prepare<T>(alone.context, map, route)));
     on_device.push_back(prepare_cuda(alone.context, api(), 0, DTypeOf<T>::value, map, route, 1));
   }
@@ -145,11 +144,11 @@ TEST(cuda_tiles_take_chains_with_and_without_a_block_together) {
   Alone alone;
   Random random(21);
   const Chain chain(random, 6, 9, 4, false);
-  LayerView linear;
-  linear.type = LayerType::kLinear;
+  LinearView linear;
   const std::vector<double> weight = random.vector<double>(24);
   linear.weight = MatrixView::row_major(weight.data(), 4, 6);
-  const QuadraticMap with = fold(alone.context, chain.layers(), {}, 6), without = fold(alone.context, {linear}, {}, 6);
+  const QuadraticMap with = fold_one_block(alone.context, chain.view()),
+                     without = fold_one_block(alone.context, {{linear}, {}, 6});
   const GramJob job{Measure::kGaussian, true, true};
   for (Route route : {Route::kFactor, Route::kDense}) {
     const PreparedModel<double> a = prepare<double>(alone.context, with), b = prepare<double>(alone.context, without);
@@ -207,7 +206,7 @@ void check_bits(Route route) {
   for (std::size_t i = 0; i < 3; ++i) {
     const Chain chain(random, 70, 40 + 10 * i, 5, true);
     models.push_back(prepare_cuda(alone.context, api(), 0, DTypeOf<T>::value,
-                                  fold(alone.context, chain.layers(), {}, 70), route, 1));
+                                  fold_one_block(alone.context, chain.view()), route, 1));
   }
   const GramJob job{Measure::kGaussian, false, true};
   const GramTile forward = cuda_gram_tile(alone.context, api(), job, pointers(models), pointers(models));
@@ -240,7 +239,7 @@ TEST(cuda_tiles_of_many_models_agree_whatever_their_panels_share) {
   std::vector<CudaModelPointer> on_device;
   for (std::size_t i = 0; i < kModels; ++i) {
     const Chain chain(random, 20, i % 7 == 3 ? 0 : 5 + 11 * (i % 6), 3, i % 2 == 0);
-    const QuadraticMap map = fold(alone.context, chain.layers(), {}, 20);
+    const QuadraticMap map = fold_one_block(alone.context, chain.view());
     on_cpu.push_back(std::make_unique<PreparedModel<double>>(prepare<double>(alone.context, map)));
     on_device.push_back(prepare_cuda(alone.context, api(), 0, DType::kFloat64, map, Route::kFactor, 1));
   }
@@ -273,7 +272,7 @@ TEST(cuda_work_that_is_aborted_or_out_of_memory_ends_with_that_and_gives_everyth
     Alone alone;
     Random random(3);
     const Chain chain(random, 20, 40, 3, true);
-    const QuadraticMap map = fold(alone.context, chain.layers(), {}, 20);
+    const QuadraticMap map = fold_one_block(alone.context, chain.view());
     const CudaModelPointer model = prepare_cuda(alone.context, api(), 0, DType::kFloat64, map, Route::kFactor, 1);
     CHECK(model->bytes() == device.used() - before);
     const auto code_of = [](const auto& work) -> std::string {

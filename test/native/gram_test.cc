@@ -101,8 +101,7 @@ struct Plain {
   }
 
   std::vector<LayerView> layers() const {
-    LayerView layer;
-    layer.type = LayerType::kBilinear;
+    BilinearView layer;
     layer.left = view(left, units, inputs);
     layer.right = view(right, units, inputs);
     layer.left_bias = view(left_bias, units, 1);
@@ -116,7 +115,7 @@ struct Plain {
 template <class T>
 PreparedModel<T> prepare_by(const Context& context, Route route, const std::vector<LayerView>& layers,
                             std::size_t inputs) {
-  return prepare<T>(context, fold(context, layers, {}, inputs, route == Route::kUnfolded), route);
+  return prepare<T>(context, fold_one_block(context, {layers, {}, inputs}, route == Route::kUnfolded), route);
 }
 
 constexpr Route kRoutes[] = {Route::kFactor, Route::kUnfolded, Route::kDense};
@@ -212,8 +211,7 @@ TEST(an_embedding_of_inputs_longer_than_a_block_agrees_too) {
   on_every_kernel([&](const Context& context) {
     std::vector<PreparedModel<double>> prepared;
     for (std::size_t i = 0; i < 2; ++i) {
-      LayerView embedding;
-      embedding.type = LayerType::kLinear;
+      LinearView embedding;
       embedding.weight = view(embeddings[i], kWidth, kInputs);
       prepared.push_back(
           prepare_by<double>(context, Route::kUnfolded, {embedding, behind[i].layers().front()}, kInputs));
@@ -274,14 +272,14 @@ TEST(a_linear_chain_is_compared_by_its_matrix_and_bias) {
     Random random(4);
     const std::vector<double> w1 = random.vector<double>(15), b1 = random.vector<double>(5),
                               w2 = random.vector<double>(10), b2 = random.vector<double>(2);
-    LayerView one, two;
+    LinearView one, two;
     one.weight = MatrixView::row_major(w1.data(), 5, 3);
     one.bias = MatrixView::row_major(b1.data(), 5, 1);
     two.weight = MatrixView::row_major(w2.data(), 2, 5);
     two.bias = MatrixView::row_major(b2.data(), 2, 1);
     WhitenedLaw law;
     law.sigma = 2;
-    const PreparedModel<double> model = prepare<double>(context, fold(context, {one, two}, law, 3));
+    const PreparedModel<double> model = prepare<double>(context, fold_one_block(context, {{one, two}, law, 3}));
     double wanted = 0;
     for (std::size_t c = 0; c < 2; ++c) {
       double bias = b2[c];
@@ -358,11 +356,11 @@ TEST(what_cannot_be_compared_is_an_error) {
   const Context context{baseline_kernels(), pool, 1, control};
   Random random(6);
   const Plain small(random, 3, 4, 2), large(random, 5, 4, 2), flat(random, 3, 4, 2);
-  const auto block = prepare<double>(context, fold(context, small.layers(), {}, 3));
-  const auto wide = prepare<double>(context, fold(context, large.layers(), {}, 5));
-  LayerView layer;
+  const auto block = prepare<double>(context, fold_one_block(context, {small.layers(), {}, 3}));
+  const auto wide = prepare<double>(context, fold_one_block(context, {large.layers(), {}, 5}));
+  LinearView layer;
   layer.weight = MatrixView::row_major(flat.left.data(), 2, 3);
-  const auto linear = prepare<double>(context, fold(context, {layer}, {}, 3));
+  const auto linear = prepare<double>(context, fold_one_block(context, {{layer}, {}, 3}));
   const auto code = [&](const GramJob& job, const PreparedModel<double>& a,
                         const PreparedModel<double>& b) -> std::string {
     try {
@@ -378,12 +376,13 @@ TEST(what_cannot_be_compared_is_an_error) {
   const auto dense = prepare_by<double>(context, Route::kDense, small.layers(), 3);
   CHECK(code({Measure::kGaussian, false, false}, block, dense) == "INVALID_ARGUMENT");
   std::vector<LayerView> twice = small.layers();
-  twice[0].down = MatrixView::row_major(flat.left.data(), 3, 4);
-  twice[0].down_bias = {};
+  auto& first = std::get<BilinearView>(twice[0]);
+  first.down = MatrixView::row_major(flat.left.data(), 3, 4);
+  first.down_bias = {};
   twice.push_back(small.layers()[0]);
   bool refused = false;
   try {
-    fold(context, twice, {}, 3);
+    fold_one_block(context, {twice, {}, 3});
   } catch (const Error& error) {
     refused = std::string(error.code()) == "UNSUPPORTED_LAYER";
   }

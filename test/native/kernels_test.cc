@@ -14,9 +14,9 @@ void check_gemm(const Context& context, Random& random, std::size_t m, std::size
                 bool transposed_b, bool accumulate, std::ptrdiff_t c_gap) {
   const std::vector<S> a = random.vector<S>(m * k), b = random.vector<S>(k * n);
   MatrixView a_view =
-      transposed_a ? MatrixView::row_major(a.data(), k, m).transposed() : MatrixView::row_major(a.data(), m, k);
+      transposed_a ? MatrixView::row_major(a.data(), k, m).transpose() : MatrixView::row_major(a.data(), m, k);
   MatrixView b_view =
-      transposed_b ? MatrixView::row_major(b.data(), n, k).transposed() : MatrixView::row_major(b.data(), k, n);
+      transposed_b ? MatrixView::row_major(b.data(), n, k).transpose() : MatrixView::row_major(b.data(), k, n);
   const auto row_stride = static_cast<std::ptrdiff_t>(n) * c_gap + 3;
   std::vector<T> c = random.vector<T>(m * static_cast<std::size_t>(row_stride) + 1);
   const std::vector<T> before = c;

@@ -2,7 +2,7 @@
 
 #include "chain.h"
 #include "check.h"
-#include "similarity/any_model.h"
+#include "similarity/prepared.h"
 
 namespace tensim::test {
 namespace {
@@ -58,7 +58,7 @@ std::vector<double> expected(const Chain& f, const Chain& g, std::size_t nodes) 
 }
 
 GramTile tile(const Context& context, const AnyPrepared& a, const AnyPrepared& b) {
-  return any_tile(context, {Measure::kGaussian, true, true}, {&a, &b}, {&a, &b});
+  return gram_tile(context, {Measure::kGaussian, true, true}, {&a, &b}, {&a, &b});
 }
 
 // A tile of both chains against quadrature, in float64 and float32.
@@ -167,8 +167,8 @@ TEST(the_tensor_measure_of_one_block_is_that_of_the_pair_kernel) {
   on_every_kernel([&](const Context& context) {
     const AnyPrepared a = f.prepared(context, Method::kTensor), b = g.prepared(context, Method::kTensor);
     const AnyPrepared a1 = f.prepared(context, Method::kOneBlock), b1 = g.prepared(context, Method::kOneBlock);
-    const GramTile found = any_tile(context, {Measure::kTensor, true, true}, {&a, &b}, {&a, &b});
-    const GramTile wanted = any_tile(context, {Measure::kTensor, true, true}, {&a1, &b1}, {&a1, &b1});
+    const GramTile found = gram_tile(context, {Measure::kTensor, true, true}, {&a, &b}, {&a, &b});
+    const GramTile wanted = gram_tile(context, {Measure::kTensor, true, true}, {&a1, &b1}, {&a1, &b1});
     for (std::size_t i = 0; i < wanted.per_output.size(); ++i)
       CHECK_CLOSE(found.per_output[i], wanted.per_output[i], 1e-12, 10.0);
   });

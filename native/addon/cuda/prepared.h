@@ -4,10 +4,10 @@
 #include <memory>
 #include <vector>
 
-#include "../core/context.h"
-#include "../gaussian/one_block.h"
-#include "../similarity/gram_tile.h"
-#include "interface.h"
+#include "../../core/context.h"
+#include "../../cuda/interface.h"
+#include "../../gaussian/one_block.h"
+#include "../../similarity/gram_tile.h"
 
 namespace tensim {
 

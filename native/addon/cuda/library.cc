@@ -3,7 +3,7 @@
 #include <map>
 #include <mutex>
 
-#include "../core/error.h"
+#include "../../core/control.h"
 
 #if defined(_WIN32)
 #include <windows.h>
@@ -70,6 +70,13 @@ const CudaLibrary& CudaLibrary::open(const std::string& path) {
   return libraries.emplace(path, CudaLibrary(checked_api(entry(), path))).first->second;
 }
 
+int report_progress(void* context, std::uint64_t done, std::uint64_t total) {
+  auto& control = *static_cast<Control*>(context);
+  control.expect(total);
+  control.advance(done - control.done());
+  return control.aborted() ? 1 : 0;
+}
+
 void check_cuda(TensimCudaStatus status, const TensimCudaError& error) {
   switch (status) {
     case TENSIM_CUDA_OK:
@@ -82,9 +89,10 @@ void check_cuda(TensimCudaStatus status, const TensimCudaError& error) {
       throw Error("INVALID_ARGUMENT", error.message);
     case TENSIM_CUDA_UNAVAILABLE:
       throw Error("BACKEND_UNAVAILABLE", error.message);
-    default:
-      throw Error("BACKEND_UNAVAILABLE", std::string("the CUDA backend failed: ") + error.message);
+    case TENSIM_CUDA_FAILED:
+      break;
   }
+  throw Error("BACKEND_UNAVAILABLE", std::string("the CUDA backend failed: ") + error.message);
 }
 
 }  // namespace tensim

@@ -2,12 +2,13 @@
 
 #include <cstddef>
 #include <memory>
+#include <string_view>
 #include <vector>
 
-#include "../core/context.h"
-#include "../gaussian/closure.h"
-#include "../similarity/gram_tile.h"
-#include "interface.h"
+#include "../../core/context.h"
+#include "../../cuda/interface.h"
+#include "../../gaussian/closure.h"
+#include "../../similarity/gram_tile.h"
 
 namespace tensim {
 
@@ -31,8 +32,8 @@ class CudaClosure {
 
   const DType dtype;
   const std::size_t inputs, outputs, positions;
-  const Means means;            // of the output
-  std::vector<bool> attention;  // of each block, else bilinear
+  const Means means;                    // of the output
+  std::vector<std::string_view> kinds;  // of its blocks
 
  private:
   const TensimCudaApi& api_;
@@ -43,8 +44,7 @@ using CudaClosurePointer = std::shared_ptr<const CudaClosure>;
 
 // Throws MEMORY_LIMIT.
 CudaClosurePointer prepare_cuda_closure(const Context& context, const TensimCudaApi& api, int device, DType dtype,
-                                        const std::vector<LayerView>& layers, const WhitenedLaw& law,
-                                        std::size_t inputs, std::size_t positions);
+                                        const ChainView& chain);
 
 // As similarity/pair_tile for closure_pair, by one call of the library.
 GramTile cuda_closure_tile(const Context& context, const TensimCudaApi& api, const GramJob& job,

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
-#include "../core/matrix.h"
-#include "../gaussian/dense_form.h"
+#include "../../core/error.h"
+#include "../../core/matrix.h"
+#include "../../gaussian/dense_form.h"
 #include "library.h"
 
 namespace tensim {
@@ -37,9 +38,8 @@ std::vector<T> linear_vector(const QuadraticMap& map, const AlignedBuffer<double
 }
 
 // The elements as the library wants them, row after row, copied only if they are not so already.
-const double* contiguous(const MatrixView& view, Matrix<double>& copy) {
-  const auto columns = static_cast<std::ptrdiff_t>(view.columns);
-  if (view.dtype == DType::kFloat64 && view.column_stride == 1 && view.row_stride == columns) {
+const double* row_major(const MatrixView& view, Matrix<double>& copy) {
+  if (view.dtype == DType::kFloat64 && contiguous(view)) {
     return static_cast<const double*>(view.data);
   }
   copy = Matrix<double>::copy(view);
@@ -60,9 +60,9 @@ std::shared_ptr<CudaModel> prepare_as(const Context& context, const TensimCudaAp
   Matrix<double> copies[3];
   if (map.block) {
     source.units = map.left.view.rows;
-    source.left = contiguous(map.left.view, copies[0]);
-    source.right = contiguous(map.right.view, copies[1]);
-    source.down = contiguous(map.down.view, copies[2]);
+    source.left = row_major(map.left.view, copies[0]);
+    source.right = row_major(map.right.view, copies[1]);
+    source.down = row_major(map.down.view, copies[2]);
   }
   context.control.throw_if_aborted();
   auto model = std::make_shared<CudaModel>(api, device, source);
@@ -128,20 +128,6 @@ double weight_of(Measure measure, const CudaModel& a, const CudaModel& b) {
   return a.block ? 0.5 : 1;
 }
 
-std::vector<const TensimCudaModel*> on_device(const std::vector<const CudaModel*>& models) {
-  std::vector<const TensimCudaModel*> result;
-  for (const CudaModel* model : models) result.push_back(model->on_device());
-  return result;
-}
-
-// TensimCudaTile::report
-int report(void* context, std::uint64_t done, std::uint64_t total) {
-  auto& control = *static_cast<Control*>(context);
-  control.expect(total);
-  control.advance(done - control.done());
-  return control.aborted() ? 1 : 0;
-}
-
 }  // namespace
 
 CudaModel::CudaModel(const TensimCudaApi& api, int device, const TensimCudaSource& source)
@@ -177,7 +163,7 @@ GramTile cuda_gram_tile(const Context& context, const TensimCudaApi& api, const 
 
   const std::size_t outputs = rows.front()->outputs, width = columns.size();
   std::vector<double> slices(tile.total.size() * outputs), linear(offsets.empty() ? 0 : slices.size());
-  const std::vector<const TensimCudaModel*> row_models = on_device(rows), column_models = on_device(columns);
+  const auto row_models = on_device(rows), column_models = on_device(columns);
   TensimCudaTile call{};
   call.rows = row_models.data();
   call.columns = column_models.data();
@@ -190,7 +176,7 @@ GramTile cuda_gram_tile(const Context& context, const TensimCudaApi& api, const 
     call.offsets = offsets.data();
     call.segments = outputs;
   }
-  call.report = report;
+  call.report = report_progress;
   call.context = &context.control;
   TensimCudaError error{};
   check_cuda(api.gram_products(&call, &error), error);

@@ -1,20 +1,21 @@
 #pragma once
 
 #include <cstddef>
+#include <vector>
 
-#include "../core/matrix.h"
+#include "../gemm/gemm.h"
 
 namespace tensim {
 
-// Covariances of two models' features at every pair of positions, C[s,i,t,j] (MATH.md section 6). Where positions are independent and
-// alike, as in the input, one block stands for all C[s,·,s,·], and the others are zero.
+// Covariances of two models' features at every pair of positions, C[s,i,t,j] (MATH.md section 6). Where positions are
+// independent and alike, as in the input, one block stands for all C[s,·,s,·], and the others are zero.
 template <class T>
-struct Joint {
+struct Covariance {
   std::size_t positions = 1, rows = 0, columns = 0;  // rows × columns: one block
   bool alike = true;
   Matrix<T> values;  // alike: (rows, columns); else (positions·rows, positions·columns)
 
-  static Joint dense(std::size_t positions, std::size_t rows, std::size_t columns) {
+  static Covariance dense(std::size_t positions, std::size_t rows, std::size_t columns) {
     return {positions, rows, columns, false, Matrix<T>(positions * rows, positions * columns)};
   }
   bool zero(std::size_t s, std::size_t t) const { return alike && s != t; }
@@ -26,8 +27,20 @@ struct Joint {
   T* at(std::size_t s, std::size_t t) {
     return alike ? values.data() : values.data() + s * rows * values.columns + t * columns;
   }
-  std::size_t bytes() const { return values.bytes(); }
 };
+
+// The positions alike and independent: F F'ᵀ on the diagonal.
+template <class T>
+Covariance<T> independent(const Context& context, const Matrix<T>& a, const Matrix<T>& b, std::size_t positions) {
+  return {positions, a.rows, b.rows, true, multiply<T>(context, a.view(), b.view().transpose())};
+}
+
+// Cov(x'_t, x_s).
+template <class T>
+Covariance<T> transposed(const Covariance<T>& covariance) {
+  return {covariance.positions, covariance.columns, covariance.rows, covariance.alike,
+          Matrix<T>::copy(covariance.values.view().transpose())};
+}
 
 // Means at every position, or those of one position that stand for all.
 struct Means {

@@ -1,29 +1,31 @@
-#include "any_model.h"
+#include "prepared.h"
 
 #include <string>
 
+#include "../core/assert.h"
+#include "../core/error.h"
+#include "../gaussian/two_block_pair.h"
 #include "pair_tile.h"
 
 namespace tensim {
 namespace {
 
 template <class T>
-AnyPrepared prepare_as(const Context& context, Method method, Route route, const std::vector<LayerView>& layers,
-                       const WhitenedLaw& law, std::size_t inputs, std::size_t positions) {
+AnyPrepared prepare_as(const Context& context, Method method, Route route, const ChainView& chain) {
   switch (method) {
-    case Method::kTwoBlock:
-      return prepare_two_block<T>(context, layers, law, inputs, positions);
-    case Method::kClosure:
-      return prepare_closure<T>(context, layers, law, inputs, positions);
-    case Method::kTensor:
-      return prepare_tensor<T>(context, layers, law, inputs, positions);
-    default: {
-      PreparedModel<T> model =
-          prepare<T>(context, fold(context, layers, law, inputs, route == Route::kUnfolded), route);
-      model.positions = positions;
+    case Method::kOneBlock: {
+      PreparedModel<T> model = prepare<T>(context, fold_one_block(context, chain, route == Route::kUnfolded), route);
+      model.positions = chain.positions;
       return model;
     }
+    case Method::kTwoBlock:
+      return prepare_two_block<T>(context, chain);
+    case Method::kClosure:
+      return prepare_closure<T>(context, chain);
+    case Method::kTensor:
+      return prepare_tensor<T>(context, chain);
   }
+  unreachable();
 }
 
 template <class T>
@@ -34,30 +36,28 @@ GramTile tile_of(const Context& context, const GramJob& job, const std::vector<c
 template <class T>
 GramTile tile_of(const Context& context, const GramJob& job, const std::vector<const ClosureModel<T>*>& rows,
                  const std::vector<const ClosureModel<T>*>& columns) {
-  return pair_tile(context, job, rows, columns, closure_pair<T>, closure_flops<T>);
+  return pair_tile(context, job, rows, columns, closure_slices<T>, closure_flops<T>);
 }
 template <class T>
 GramTile tile_of(const Context& context, const GramJob& job, const std::vector<const TwoBlockModel<T>*>& rows,
                  const std::vector<const TwoBlockModel<T>*>& columns) {
-  return pair_tile(context, job, rows, columns, two_block_pair<T>, two_block_flops<T>);
+  return pair_tile(context, job, rows, columns, two_block_slices<T>, two_block_flops<T>);
 }
 template <class T>
 GramTile tile_of(const Context& context, const GramJob& job, const std::vector<const TensorModel<T>*>& rows,
                  const std::vector<const TensorModel<T>*>& columns) {
-  return pair_tile(context, job, rows, columns, tensor_pair<T>, tensor_flops<T>);
+  return pair_tile(context, job, rows, columns, tensor_slices<T>, tensor_flops<T>);
 }
 
 }  // namespace
 
-AnyPrepared prepare_chain(const Context& context, Method method, Route route, DType dtype,
-                          const std::vector<LayerView>& layers, const WhitenedLaw& law, std::size_t inputs,
-                          std::size_t positions) {
-  return dtype == DType::kFloat64 ? prepare_as<double>(context, method, route, layers, law, inputs, positions)
-                                  : prepare_as<float>(context, method, route, layers, law, inputs, positions);
+AnyPrepared prepare_chain(const Context& context, Method method, Route route, DType dtype, const ChainView& chain) {
+  return dtype == DType::kFloat64 ? prepare_as<double>(context, method, route, chain)
+                                  : prepare_as<float>(context, method, route, chain);
 }
 
-GramTile any_tile(const Context& context, const GramJob& job, const std::vector<const AnyPrepared*>& rows,
-                  const std::vector<const AnyPrepared*>& columns) {
+GramTile gram_tile(const Context& context, const GramJob& job, const std::vector<const AnyPrepared*>& rows,
+                   const std::vector<const AnyPrepared*>& columns) {
   if (rows.empty() || columns.empty()) return {};
   return std::visit(
       [&](const auto& first) {

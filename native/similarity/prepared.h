@@ -6,6 +6,7 @@
 #include "../gaussian/closure.h"
 #include "../gaussian/tensor.h"
 #include "../gaussian/two_block.h"
+#include "../layers/chain.h"
 #include "gram_tile.h"
 #include "prepared_model.h"
 
@@ -19,12 +20,10 @@ using AnyPrepared = std::variant<PreparedModel<double>, PreparedModel<float>, Cl
                                  TwoBlockModel<double>, TwoBlockModel<float>, TensorModel<double>, TensorModel<float>>;
 
 // `route` is for kOneBlock alone.
-AnyPrepared prepare_chain(const Context& context, Method method, Route route, DType dtype,
-                          const std::vector<LayerView>& layers, const WhitenedLaw& law, std::size_t inputs,
-                          std::size_t positions);
+AnyPrepared prepare_chain(const Context& context, Method method, Route route, DType dtype, const ChainView& chain);
 
 // The tile of models of whatever method. Throws INVALID_ARGUMENT unless all were prepared by the same one with the same element type.
-GramTile any_tile(const Context& context, const GramJob& job, const std::vector<const AnyPrepared*>& rows,
-                  const std::vector<const AnyPrepared*>& columns);
+GramTile gram_tile(const Context& context, const GramJob& job, const std::vector<const AnyPrepared*>& rows,
+                   const std::vector<const AnyPrepared*>& columns);
 
 }  // namespace tensim

@@ -99,10 +99,8 @@ struct ChainSource {
 };
 
 template <class T>
-CudaClosurePointer prepare_as(const Context& context, const TensimCudaApi& api, int device,
-                              const std::vector<LayerView>& layers, const WhitenedLaw& law, std::size_t inputs,
-                              std::size_t positions) {
-  const ClosureModel<T> model = fold_closure<T>(context, layers, law, inputs, positions);
+CudaClosurePointer prepare_as(const Context& context, const TensimCudaApi& api, int device, const ChainView& chain) {
+  const ClosureModel<T> model = fold_closure<T>(context, chain);
   const ChainSource<T> source(model);
   context.control.throw_if_aborted();
   return std::make_shared<CudaClosure>(api, device, source.chain, model);
@@ -116,26 +114,9 @@ void check(const TensimCudaApi& api, const CudaClosure& first, const CudaClosure
   if (model.outputs != first.outputs || model.inputs != first.inputs || model.positions != first.positions) {
     throw Error("SHAPE_MISMATCH", "the models of a tile differ in their inputs or outputs");
   }
-  if (!std::equal(model.attention.begin(),
-                  model.attention.begin() +
-                      static_cast<std::ptrdiff_t>(std::min(model.attention.size(), first.attention.size())),
-                  first.attention.begin())) {
-    throw Error("UNSUPPORTED_LAYER", "a bilinear block stands where the other model has attention");
+  for (std::size_t i = 0; i < std::min(model.kinds.size(), first.kinds.size()); ++i) {
+    if (model.kinds[i] != first.kinds[i]) throw unlike_blocks(first.kinds[i], model.kinds[i]);
   }
-}
-
-// TensimCudaClosureTile::report
-int report(void* context, std::uint64_t done, std::uint64_t total) {
-  auto& control = *static_cast<Control*>(context);
-  control.expect(total);
-  control.advance(done - control.done());
-  return control.aborted() ? 1 : 0;
-}
-
-std::vector<const TensimCudaClosure*> on_device(const std::vector<const CudaClosure*>& models) {
-  std::vector<const TensimCudaClosure*> result;
-  for (const CudaClosure* model : models) result.push_back(model->on_device());
-  return result;
 }
 
 }  // namespace
@@ -150,17 +131,16 @@ CudaClosure::CudaClosure(const TensimCudaApi& api, int device, const TensimCudaC
       means(model.means),
       api_(api) {
   for (const ClosureStage<T>& stage : model.stages) {
-    attention.push_back(std::holds_alternative<AttentionBlock<T>>(stage.block));
+    kinds.push_back(std::visit([](const auto& block) { return block.kType; }, stage.block));
   }
   TensimCudaError error{};
   check_cuda(api.closure_create(device, &source, &closure_, &error), error);
 }
 
 CudaClosurePointer prepare_cuda_closure(const Context& context, const TensimCudaApi& api, int device, DType dtype,
-                                        const std::vector<LayerView>& layers, const WhitenedLaw& law,
-                                        std::size_t inputs, std::size_t positions) {
-  return dtype == DType::kFloat64 ? prepare_as<double>(context, api, device, layers, law, inputs, positions)
-                                  : prepare_as<float>(context, api, device, layers, law, inputs, positions);
+                                        const ChainView& chain) {
+  return dtype == DType::kFloat64 ? prepare_as<double>(context, api, device, chain)
+                                  : prepare_as<float>(context, api, device, chain);
 }
 
 GramTile cuda_closure_tile(const Context& context, const TensimCudaApi& api, const GramJob& job,
@@ -176,7 +156,7 @@ GramTile cuda_closure_tile(const Context& context, const TensimCudaApi& api, con
 
   const std::size_t outputs = rows.front()->outputs, width = columns.size();
   if (job.per_output) tile.per_output.assign(tile.total.size() * outputs, 0.0);
-  const std::vector<const TensimCudaClosure*> row_models = on_device(rows), column_models = on_device(columns);
+  const auto row_models = on_device(rows), column_models = on_device(columns);
   TensimCudaClosureTile call{};
   call.rows = row_models.data();
   call.columns = column_models.data();
@@ -185,7 +165,7 @@ GramTile cuda_closure_tile(const Context& context, const TensimCudaApi& api, con
   call.symmetric = job.symmetric ? 1 : 0;
   call.total = tile.total.data();
   call.slices = job.per_output ? tile.per_output.data() : nullptr;
-  call.report = report;
+  call.report = report_progress;
   call.context = &context.control;
   TensimCudaError error{};
   check_cuda(api.closure_products(&call, &error), error);

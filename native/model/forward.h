@@ -2,11 +2,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <variant>
 #include <vector>
 
-#include "../core/context.h"
-#include "../gaussian/layers.h"
-#include "../gemm/packed_matrix.h"
+#include "attention.h"
+#include "passes.h"
 
 namespace tensim {
 
@@ -21,8 +22,8 @@ class ForwardPass {
   std::size_t positions() const { return positions_; }
   std::size_t outputs() const { return outputs_; }
   // Numbers (or ids) per input.
-  std::size_t input_size() const { return tokens_ ? positions_ : positions_ * features_; }
-  bool takes_tokens() const { return tokens_; }
+  std::size_t input_size() const { return takes_tokens() ? positions_ : positions_ * features_; }
+  bool takes_tokens() const { return embedding_.has_value(); }
   // How many tokens there are: ids are below.
   std::size_t features() const { return features_; }
   std::size_t bytes() const;
@@ -34,41 +35,17 @@ class ForwardPass {
   void evaluate(const Context& context, const std::int32_t* tokens, std::size_t batch, T* results) const;
 
  private:
-  enum class Kind { kGather, kLinear, kBilinear, kAttention };
-
-  struct Layer {
-    Kind kind = Kind::kLinear;
-    std::size_t outputs = 0;
-    // kGather: (tokens, outputs), W e_t + b of every token t.
-    AlignedBuffer<T> table;
-    // kLinear: W. kBilinear: L over R. kAttention: Q1, K1, Q2, K2 and V, one over the other.
-    PackedMatrix<T> in;
-    std::vector<T> in_bias;  // empty: none
-    // kBilinear: D, absent where it is the identity. kAttention: O.
-    bool has_out = false;
-    PackedMatrix<T> out;
-    std::vector<T> out_bias;
-    T alpha = 0, beta = 1;
-    std::size_t width = 0;  // hidden units, or heads·d_head
-    std::size_t heads = 1;
-    bool causal = false;
-    std::vector<T> turns;  // cos and sin of every position and pair, one after the other; empty: no rotary embedding
-  };
-
-  struct Scratch {
-    AlignedBuffer<T> x, y, wide, joined, panels, keys, scores;
-  };
+  using Pass = std::variant<LinearPass<T>, BilinearPass<T>, AttentionPass<T>>;
 
   template <class Load>
   void run(const Context& context, std::size_t batch, T* results, const Load& load) const;
-  void apply(const Context& context, const Layer& layer, std::size_t rows, Scratch& scratch) const;
-  void attend(const Context& context, const Layer& layer, std::size_t rows, Scratch& scratch) const;
+  void add(const Context& context, const LayerView& layer);
   double flops_per_row() const;
 
   std::size_t positions_ = 1, features_ = 0, outputs_ = 0;
   std::size_t widest_ = 0, widest_inside_ = 0, widest_joined_ = 0;  // of any row of x and y, of `wide`, of `joined`
-  bool tokens_ = false;
-  std::vector<Layer> layers_;
+  std::optional<EmbeddingPass<T>> embedding_;                       // the first layer, where inputs are tokens
+  std::vector<Pass> passes_;
 };
 
 }  // namespace tensim

@@ -3,7 +3,7 @@
 
 #include "check.h"
 #include "gemm/packed_matrix.h"
-#include "model/evaluate.h"
+#include "model/forward.h"
 
 namespace tensim::test {
 namespace {
@@ -40,8 +40,7 @@ struct PlainAttention {
         causal(causal) {}
 
   LayerView view() const {
-    LayerView layer;
-    layer.type = LayerType::kAttention;
+    AttentionView layer;
     layer.heads = heads;
     layer.causal = causal;
     layer.alpha = 1;
@@ -139,7 +138,7 @@ TEST(tokens_are_one_hot_vectors) {
     Random random(33);
     const std::size_t vocabulary = 9, width = 4, batch = 300;
     const std::vector<double> weight = random.vector<double>(width * vocabulary), bias = random.vector<double>(width);
-    LayerView embedding;
+    LinearView embedding;
     embedding.weight = matrix(weight, width, vocabulary);
     embedding.bias = column(bias);
     std::vector<std::int32_t> tokens(batch);
@@ -160,7 +159,7 @@ TEST(tokens_are_one_hot_vectors) {
 TEST(an_aborted_forward_pass_stops) {
   Random random(34);
   const std::vector<double> weight = random.vector<double>(4), x = random.vector<double>(1000);
-  LayerView layer;
+  LinearView layer;
   layer.weight = matrix(weight, 2, 2);
   ThreadPool pool;
   Control control;

@@ -1,13 +1,13 @@
 #include <variant>
 
-#include "../core/error.h"
-#include "../cuda/closure.h"
-#include "../cuda/library.h"
-#include "../cuda/prepared.h"
-#include "arguments.h"
-#include "calls.h"
-#include "environment.h"
-#include "handles.h"
+#include "../../core/error.h"
+#include "../arguments.h"
+#include "../calls.h"
+#include "../environment.h"
+#include "../handles.h"
+#include "closure.h"
+#include "library.h"
+#include "prepared.h"
 
 namespace tensim::addon {
 namespace {
@@ -38,16 +38,19 @@ class PrepareCall final : public AsyncCall {
       model_ = prepare_cuda_features(api, device, source.dtype, source.segments);
       return;
     }
-    if (source.method == Method::kClosure) {
-      model_ = prepare_cuda_closure(context, api, device, source.dtype, source.layers, source.law, source.inputs,
-                                    source.positions);
-      return;
+    switch (source.method) {
+      case Method::kOneBlock:
+        model_ = prepare_cuda(context, api, device, source.dtype, fold_one_block(context, source.chain), source.route,
+                              source.chain.positions);
+        return;
+      case Method::kClosure:
+        model_ = prepare_cuda_closure(context, api, device, source.dtype, source.chain);
+        return;
+      case Method::kTwoBlock:
+      case Method::kTensor:
+        break;
     }
-    if (source.method != Method::kOneBlock) {
-      throw Error("INVALID_ARGUMENT", "the CUDA backend knows the methods one-block and closure only");
-    }
-    const QuadraticMap map = fold(context, source.layers, source.law, source.inputs);
-    model_ = prepare_cuda(context, api, device, source.dtype, map, source.route, source.positions);
+    throw Error("INVALID_ARGUMENT", "the CUDA backend knows the methods one-block and closure only");
   }
 
   Napi::Value result(Napi::Env env) override {

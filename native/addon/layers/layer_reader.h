@@ -1,0 +1,40 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "../../layers/layer.h"
+#include "../arguments.h"
+
+namespace tensim::addon {
+
+// One layer of a chain while it is read.
+struct LayerReader {
+  Napi::Env env;
+  Napi::Object object;
+  std::string where;  // "layer 3: "
+  AsyncCall& call;
+
+  MatrixView matrix(const char* name) const;
+  // A bias, or an absent view.
+  MatrixView bias(const char* name, std::size_t size) const;
+  double number(const char* name) const;
+  void expect_shape(const MatrixView& matrix, const char* name, std::size_t rows, std::size_t columns) const;
+  // Reads α and β, and checks the width that a residual must find again.
+  template <class View>
+  void read_residual(View& layer, std::size_t width) const {
+    layer.alpha = number("alpha");
+    layer.beta = number("beta");
+    if (layer.alpha != 0) expect(env, layer.outputs(), width, where + "the width of a block with a residual");
+  }
+};
+
+// One function per kind: reads a layer whose input has `width` features.
+void read_layer(const LayerReader& reader, std::size_t width, LinearView& layer);
+void read_layer(const LayerReader& reader, std::size_t width, BilinearView& layer);
+void read_layer(const LayerReader& reader, std::size_t width, AttentionView& layer);
+
+// The layers of a ChainSource (lib/backend/backend.ts); their sizes fit from layer to layer.
+std::vector<LayerView> read_layers(const Napi::Value& value, std::size_t inputs, AsyncCall& call);
+
+}  // namespace tensim::addon
