@@ -34,9 +34,13 @@ export type TensimErrorCode =
 
 /** Where an error was found, and what would help. Every field is optional; the message already names them. */
 export interface TensimErrorDetails {
+  /** Path of the file, as the caller gave it. */
   readonly file?: string;
+  /** Name of the tensor in that file. */
   readonly tensor?: string;
+  /** What would help, in one sentence. */
   readonly hint?: string;
+  /** The error behind this one. */
   readonly cause?: unknown;
 }
 
@@ -45,10 +49,15 @@ export interface TensimErrorDetails {
  * and ends with what would help.
  */
 export class TensimError extends Error {
+  /** What stands before the message in a stack trace. */
   override readonly name = 'TensimError';
+  /** Which kind of error; what a program should branch on. */
   readonly code: TensimErrorCode;
+  /** Path of the file it is about, where there is one. */
   readonly file?: string;
+  /** Name of the tensor it is about, where there is one. */
   readonly tensor?: string;
+  /** What would help, where that is known; also the end of the message. */
   readonly hint?: string;
 
   constructor(code: TensimErrorCode, message: string, details: TensimErrorDetails = {}) {

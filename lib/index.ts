@@ -5,16 +5,20 @@
  *     const a = await loadModel('step_6000.safetensors');
  *     const b = await loadModel('step_6200.safetensors');
  *     console.log((await similarity(a, b)).similarity);
+ *
+ * @module tensim
  */
 
-export type { BackendName, GramRoute } from './backend/backend.js';
+export type { BackendName, Control, GramRoute } from './backend/backend.js';
 export type { Strategy } from './contraction/cost.js';
-export type { EquationInput } from './contraction/parse.js';
+export type { EquationInput, LabelLists } from './contraction/parse.js';
+export type { ExplicitPath } from './contraction/path/explicit.js';
 export type { Optimize } from './contraction/path/find.js';
+export type { Kernel as ContractionKernel, Slice as PathSlice } from './contraction/plan.js';
 export type { CompiledContraction } from './contraction/running/compile.js';
 export { compileContraction, contract, contractionPath } from './contraction/running/contract.js';
 export type { CompileOptions, ContractOptions, PlanOptions } from './contraction/running/options.js';
-export type { PathInfo } from './contraction/running/path_info.js';
+export type { PathInfo, PathStep } from './contraction/running/path_info.js';
 export { TensimError, type TensimErrorCode, type TensimErrorDetails } from './errors.js';
 export { type EvaluateOptions, evaluate } from './evaluation/evaluate.js';
 export type { ModelInputs } from './evaluation/inputs.js';

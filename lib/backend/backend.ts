@@ -4,6 +4,7 @@ import type { PairedLegs } from '../gaussian/sieve.js';
 import type { Layer } from '../model/model.js';
 import type { DType, ScaledTensor, Tensor, TensorData } from '../tensor/tensor.js';
 
+/** `native`: the C++ addon; `cuda`: NVIDIA GPUs, in a build of one's own; `fallback`: TypeScript, everywhere. */
 export type BackendName = 'native' | 'cuda' | 'fallback';
 
 /** How running work is steered and watched. Every field is optional. */

@@ -9,7 +9,9 @@ import { equationError, type Place } from './equation_error.js';
  *     { inputs: [[0, 1], [1, 2]], output: [0, 2] }        // 'ij,jk->ik'
  */
 export interface LabelLists {
+  /** Labels of every operand, axis by axis. */
   readonly inputs: readonly (readonly (number | '...')[])[];
+  /** Labels of the result. */
   readonly output?: readonly (number | '...')[];
 }
 

@@ -69,9 +69,13 @@ export interface BufferSpec {
  * may be shorter; then loops over the label name the slice (`Loop.slice`).
  */
 export interface Slice {
+  /** The label, as it is written. */
   readonly name: string;
+  /** Its extent. */
   readonly size: number;
+  /** Extent of a part. */
   readonly chunk: number;
+  /** How many parts. */
   readonly count: number;
 }
 

@@ -5,6 +5,7 @@ import type { Model } from '../model/model.js';
 import { type DType, type Tensor, tensor } from '../tensor/tensor.js';
 import { type ModelInputs, readInputs } from './inputs.js';
 
+/** How a model is run. */
 export interface EvaluateOptions {
   /** Compute type and type of the result, default `'float64'`. */
   readonly dtype?: DType | undefined;
@@ -12,6 +13,7 @@ export interface EvaluateOptions {
   readonly backend?: 'auto' | BackendName | undefined;
   /** Default: as many as the process may use. Results do not depend on it. */
   readonly threads?: number | undefined;
+  /** Aborting rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
   /** Called with work done and in all, at most 20 times a second. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;

@@ -52,6 +52,7 @@ export interface Checkpoint {
   sha256(signal?: AbortSignal): Promise<string>;
   /** Closing twice is no error. */
   close(): Promise<void>;
+  /** As `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 

@@ -8,6 +8,7 @@ import { writeNpy, writeNpz } from './numpy/write.js';
 import { fromCheckpoint, type OutgoingTensor } from './outgoing.js';
 import { writeSafetensorsFile } from './safetensors/write.js';
 
+/** What is converted. */
 export interface ConvertOptions {
   /** Names of the tensors to be written. Default: all. */
   readonly tensors?: readonly string[] | undefined;
@@ -17,6 +18,7 @@ export interface ConvertOptions {
 
 /** What a conversion has written. */
 export interface Conversion {
+  /** How many were written. */
   readonly tensors: number;
   /** Entries of metadata for which the format has no place. */
   readonly metadataLost: number;

@@ -2,9 +2,11 @@ import { byteCount } from '../words/counts.js';
 
 /** One tensor of a checkpoint: what it is and where its data lie. */
 export interface TensorEntry {
+  /** As it stands in the file. */
   readonly name: string;
   /** Element type under its safetensors name, whatever the format: `F32`, `BF16`, `I64`, … */
   readonly dtype: string;
+  /** Extents of its axes. */
   readonly shape: readonly number[];
   /** Size of its elements. */
   readonly bytes: number;

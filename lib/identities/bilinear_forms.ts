@@ -6,7 +6,9 @@ import { checkOptions, inRange, type MatrixInput, readIndices, readLaw, type Vec
 
 /** The bilinear form F = Σ_j x_(q[j]) x_(k[j]) in coordinates of a Gaussian vector x: the inner product of two parts of it. */
 export interface BilinearForm {
+  /** Coordinates of x that make up the first part. */
   readonly q: readonly number[];
+  /** Coordinates of the second part, as many. */
   readonly k: readonly number[];
 }
 
@@ -35,7 +37,10 @@ export async function bilinearForms(
   vectors: readonly (readonly number[])[],
   mean: VectorInput,
   cov: MatrixInput,
-  options: { readonly signal?: AbortSignal | undefined } = {},
+  options: {
+    /** Aborting rejects with `signal.reason`. */
+    readonly signal?: AbortSignal | undefined;
+  } = {},
 ): Promise<Tensor> {
   checkOptions(options, ['signal']);
   const law = readLaw(mean, cov);

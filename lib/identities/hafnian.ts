@@ -22,16 +22,19 @@ export interface IdentityOptions {
   readonly backend?: 'auto' | BackendName | undefined;
   /** Default: as many as the process may use. Results do not depend on it. */
   readonly threads?: number | undefined;
+  /** Aborting rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
   /** Called with units of work done and in all, at most 20 times a second. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
+/** How a hafnian is computed, and how often its rows are taken. */
 export interface HafnianOptions extends IdentityOptions {
   /** How often row and column i are taken; 0 leaves them out. Default: each once. */
   readonly repeats?: readonly number[] | undefined;
 }
 
+/** The options of `hafnian`, and what leaving a row alone counts. */
 export interface LoopHafnianOptions extends HafnianOptions {
   /** Weight of leaving row i alone. Default: the diagonal of the matrix. */
   readonly loops?: VectorInput | undefined;
@@ -88,7 +91,8 @@ export async function hafnian(matrix: MatrixInput, options: HafnianOptions = {})
  *
  *     await loopHafnian(cov, { loops: mean, repeats: [2, 0, 3] })               // E x₀² x₂³ for x ~ N(mean, cov)
  *
- * Time, errors and failures are as for `hafnian`.
+ * Time and errors are as for `hafnian`.
+ * @throws TensimError as `hafnian`; `SHAPE_MISMATCH` for a list of loops of another length than the matrix.
  */
 export async function loopHafnian(matrix: MatrixInput, options: LoopHafnianOptions = {}): Promise<number> {
   const settled = settle(options, ['loops', 'repeats', ...IDENTITY_OPTIONS]);

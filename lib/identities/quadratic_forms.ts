@@ -13,8 +13,11 @@ import {
 
 /** x ↦ xᵀ A x + a·x + e; a part left out is zero. A need not be symmetric: (A + Aᵀ)/2 gives the same form. */
 export interface QuadraticForm {
+  /** A, (d, d). */
   readonly quadratic?: MatrixInput | undefined;
+  /** a, of length d. */
   readonly linear?: VectorInput | undefined;
+  /** e. */
   readonly constant?: number | undefined;
 }
 

@@ -17,25 +17,41 @@ import { checkBias, matrixShape, type NamedShape, type ShapeOnly, type ShapeRepo
  * (out, heads·d_head), its bias (out). α ≠ 0 needs in = out.
  */
 export interface AttentionOf<T> {
+  /** Tells the kinds of layers apart. */
   readonly type: 'attention';
+  /** How many heads share the rows of q1, k1, q2, k2 and v. */
   readonly heads: number;
+  /** Queries of the first pattern, (heads·d_head, in). */
   readonly q1: T;
+  /** Keys of the first pattern, (heads·d_head, in). */
   readonly k1: T;
+  /** Queries of the second pattern, (heads·d_head, in). */
   readonly q2: T;
+  /** Keys of the second pattern, (heads·d_head, in). */
   readonly k2: T;
+  /** Values, (heads·d_head, in). */
   readonly v: T;
+  /** O, (out, heads·d_head). */
   readonly o: T;
+  /** Of q1, (heads·d_head); absent: 0. */
   readonly q1Bias?: T;
+  /** Of k1, (heads·d_head); absent: 0. */
   readonly k1Bias?: T;
+  /** Of q2, (heads·d_head); absent: 0. */
   readonly q2Bias?: T;
+  /** Of k2, (heads·d_head); absent: 0. */
   readonly k2Bias?: T;
+  /** Of v, (heads·d_head); absent: 0. */
   readonly vBias?: T;
+  /** o, (out); absent: 0. */
   readonly oBias?: T;
   /** `'causal'`: position s sees t ≤ s only. */
   readonly mask: 'causal' | 'none';
   /** Base of the rotary position embedding of q and k, half-split layout; null: none. It needs an even d_head. */
   readonly rotaryBase: number | null;
+  /** α, what the residual counts; 0: none. */
   readonly alpha: number;
+  /** β, what the block counts. */
   readonly beta: number;
 }
 

@@ -17,14 +17,23 @@ import { checkBias, matrixShape, type NamedShape, type ShapeOnly, type ShapeRepo
  * Without `down` D is the identity (out = h). α ≠ 0 needs in = out.
  */
 export interface BilinearOf<T> {
+  /** Tells the kinds of layers apart. */
   readonly type: 'bilinear';
+  /** L, (h, in). */
   readonly left: T;
+  /** R, (h, in). */
   readonly right: T;
+  /** D, (out, h); absent: the identity. */
   readonly down?: T;
+  /** l, (h); absent: 0. */
   readonly leftBias?: T;
+  /** r, (h); absent: 0. */
   readonly rightBias?: T;
+  /** c, (out); absent: 0. */
   readonly downBias?: T;
+  /** α, what the residual counts; 0: none. */
   readonly alpha: number;
+  /** β, what the block counts. */
   readonly beta: number;
 }
 

@@ -6,8 +6,11 @@ import { checkBias, matrixShape, type NamedShape, type ShapeOnly, type ShapeRepo
 
 /** x ↦ W x + b, with W of shape (out, in) and b of shape (out). */
 export interface LinearOf<T> {
+  /** Tells the kinds of layers apart. */
   readonly type: 'linear';
+  /** W, (out, in). */
   readonly weight: T;
+  /** b, (out); absent: 0. */
   readonly bias?: T;
 }
 

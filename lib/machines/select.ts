@@ -6,7 +6,9 @@ import { loadNative } from './native.js';
 
 /** One line of `tensim doctor`. */
 export interface BackendReport {
+  /** Which backend. */
   readonly name: BackendName;
+  /** Whether it can compute here. */
   readonly available: boolean;
   /** Why it is not available; null if it is. */
   readonly reason: string | null;
@@ -52,6 +54,9 @@ export function selectBackend(requested: 'auto' | BackendName = 'auto', method?:
 
 /**
  * Every backend there could be: available, or the reason why not.
+ *
+ *     const { name } = (await backends()).find(({ selected }) => selected);
+ *
  * @throws TensimError (rejects) `INVALID_ARGUMENT` if TENSIM_BACKEND names no backend.
  */
 export async function backends(): Promise<readonly BackendReport[]> {

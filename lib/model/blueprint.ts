@@ -17,7 +17,7 @@ export type Tensors = ReadonlyMap<string, TensorInfo>;
 
 /** A model as its layers' places in a checkpoint, before any weight is read. */
 export interface Blueprint {
-  /** `bilinear`, `deep`, … as the README lists them, or `custom`. */
+  /** `bilinear`, `deep`, … as docs/guide/models.md lists them, or `custom`. */
   readonly family: string;
   /** Of an input; 1 for a plain network. */
   readonly positions: number;

@@ -12,10 +12,15 @@ import type { Layer, Model, Provenance } from './model.js';
 /** A layer as given to `createModel`: a `Layer` in which `alpha` (default 0) and `beta` (default 1) may be left out. */
 export type LayerDefinition = Definition<Layer>;
 
+/**
+ * A block whose residual may be left out: `alpha` is then 0, `beta` 1.
+ * @inline
+ */
 type Definition<Given> = Given extends Residual ? Omit<Given, keyof Residual> & Partial<Residual> : Given;
 
 /** What `createModel` makes a model of. */
 export interface ModelDefinition {
+  /** From the input to the output; sizes must fit. */
   readonly layers: readonly LayerDefinition[];
   /** Positions of an input; default 1, a plain network. */
   readonly positions?: number | undefined;
@@ -25,12 +30,18 @@ export interface ModelDefinition {
   readonly parameters?: ReadonlyMap<string, Tensor> | undefined;
   /** Default `'custom'`. */
   readonly family?: string | undefined;
+  /** Where it came from; default: nothing but empty metadata. */
   readonly provenance?: Provenance | undefined;
 }
 
 /**
  * A model from arrays: checked, strided tensors copied to contiguous ones (others are not copied, and must not change as long as
  * the model is used), deeply frozen.
+ *
+ *     // x ↦ D ((L x) ⊙ (R x)), two inputs, two hidden units, one output: x₀² + x₁²
+ *     const identity = tensor([1, 0, 0, 1], [2, 2]);
+ *     createModel({ layers: [{ type: 'bilinear', left: identity, right: identity, down: tensor([1, 1], [1, 2]) }] });
+ *
  * @throws TensimError `SHAPE_MISMATCH` naming the layer (counted from 1) and the tensors that do not fit; `NOT_FINITE` naming
  * the tensor and the element; `UNSUPPORTED_LAYER` for an unknown layer type; `INVALID_ARGUMENT` for what is no layer at all.
  */

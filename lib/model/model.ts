@@ -36,8 +36,12 @@ export interface Provenance {
 export interface Model {
   /** A short name for tables and reports: the file name without its ending, or as given. */
   readonly label: string;
-  /** How the layers were recognised: `bilinear`, `deep`, … as the README lists them, or `custom` (model.json or made from arrays). */
+  /**
+   * How the layers were recognised: `bilinear`, `deep`, … as docs/guide/models.md lists them, or `custom` (model.json or
+   * made from arrays).
+   */
   readonly family: string;
+  /** From the input to the output. */
   readonly layers: readonly Layer[];
   /** (positions, features); positions is 1 for a plain network. */
   readonly inputShape: readonly [positions: number, features: number];
@@ -50,6 +54,8 @@ export interface Model {
   readonly degree: number | null;
   /** Every weight tensor under its own name, in file order; what the `weights` measure compares. */
   readonly parameters: ReadonlyMap<string, Tensor>;
+  /** Elements of all of `parameters`. */
   readonly parameterCount: number;
+  /** Where it came from. */
   readonly provenance: Provenance;
 }

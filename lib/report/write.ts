@@ -66,6 +66,9 @@ export async function checkPlace(file: string): Promise<void> {
 /**
  * Writes a result in the format that the file's ending names. The file appears complete or not at all. NPY holds the similarities: the
  * matrix, for two models that of both, for several measures one matrix after the other.
+ *
+ *     await writeReport(await similarityMatrix(checkpoints), 'report.html'); // or .json, .csv, .npy, .svg
+ *
  * @throws TensimError as `checkReportFile`, and `INVALID_ARGUMENT` where the system refuses to write, with its reason.
  */
 export async function writeReport(result: Report, file: string): Promise<void> {

@@ -23,9 +23,17 @@ import { type MatrixSettings, settleMatrix } from './terms/matrix_options.js';
 import { checkPlace } from './terms/place.js';
 import type { CrossSimilarity, Matrix, MatrixOptions, ResultInfo, SimilarityMatrix, Work } from './terms/types.js';
 
-/** Options that ask for models against others. */
+/**
+ * Options that ask for models against others.
+ * @inline
+ */
 type CrossOptions = MatrixOptions & (Asks<'rows'> | Asks<'columns'> | Asks<'reference'>);
+/** @inline */
 type Asks<Name extends keyof MatrixOptions> = { readonly [name in Name]: NonNullable<MatrixOptions[Name]> };
+/**
+ * Options that ask for every model with every other.
+ * @inline
+ */
 type SquareOptions = Omit<MatrixOptions, 'rows' | 'columns' | 'reference'>;
 
 /**

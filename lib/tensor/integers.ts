@@ -1,6 +1,8 @@
 /** Integers with a shape, row-major: token ids. */
 export interface IntegerTensor {
+  /** Row-major. */
   readonly data: Int32Array;
+  /** Extents of its axes. */
   readonly shape: readonly number[];
 }
 

@@ -2,6 +2,7 @@ import { TensimError } from '../errors.js';
 
 /** The compute types. Weights of any floating-point type are read into one of them. */
 export type DType = 'float64' | 'float32';
+/** The elements of a tensor; its type is the compute type. */
 export type TensorData = Float64Array | Float32Array;
 
 /** The distance from 1 to the next number. */
@@ -12,13 +13,17 @@ export const EPSILON: Readonly<Record<DType, number>> = { float64: 2 ** -52, flo
  * Without `strides` it is contiguous in row-major (C) order. A scalar has shape `[]`.
  */
 export interface Tensor {
+  /** The elements, and perhaps others between them where there are strides. */
   readonly data: TensorData;
+  /** Extents of its axes. */
   readonly shape: readonly number[];
+  /** Elements from one to the next along every axis; absent: row-major. */
   readonly strides?: readonly number[];
 }
 
 /** A tensor whose values are data · 2^exponent; the largest magnitude in the data is in [0.5, 1), unless all are 0. */
 export interface ScaledTensor extends Tensor {
+  /** The power of two that the data are to be multiplied by. */
   readonly exponent: number;
 }
 
@@ -34,8 +39,12 @@ export function dtypeOf(data: TensorData): DType {
 }
 
 /**
- * A checked contiguous tensor over `data` (not copied).
- * @throws TensimError `SHAPE_MISMATCH` if the shape is not made of non-negative integers or its size is not `data.length`.
+ * A checked contiguous tensor over `data` (not copied; a plain array becomes float64).
+ *
+ *     tensor([1, 2, 3, 4, 5, 6], [2, 3]);
+ *
+ * @throws TensimError `SHAPE_MISMATCH` if the shape is not made of non-negative integers or its size is not
+ * `data.length`, `INVALID_ARGUMENT` for data that are no numbers.
  */
 export function tensor(data: TensorData | readonly number[], shape: readonly number[]): Tensor {
   const values = Array.isArray(data) ? Float64Array.from(data) : (data as TensorData);

@@ -15,6 +15,7 @@ import { type PathInfo, pathInfo } from './path_info.js';
 
 /** A contraction planned once and run as often as wanted. */
 export interface CompiledContraction {
+  /** What a run does. */
   readonly path: PathInfo;
   /**
    * Contracts operands of the shapes it was compiled for, constants left out. Any strides do. Operands are not copied: leave them unchanged

@@ -78,7 +78,7 @@ async function compileRecent(
  *
  * The search runs at once; with many operands and `random-greedy` it may take as long as a tenth of the contraction.
  *
- * @throws as `contract`.
+ * @throws TensimError as `contract`.
  */
 export function contractionPath(
   equation: EquationInput,
@@ -96,7 +96,7 @@ export function contractionPath(
  *
  * Constants are not copied: leave them unchanged as long as it is used.
  *
- * @throws as `contract`.
+ * @throws TensimError as `contract`.
  */
 export function compileContraction(
   equation: EquationInput,

@@ -29,8 +29,10 @@ export interface PlanOptions {
   readonly threads?: number | undefined;
 }
 
+/** How a contraction is planned and run. */
 export interface ContractOptions extends PlanOptions, Control {}
 
+/** How a contraction is planned, and which operands never change. */
 export interface CompileOptions extends PlanOptions {
   /**
    * Operands that are the same in every run, by their place. Products of constants alone are computed once, at the first

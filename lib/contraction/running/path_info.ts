@@ -10,15 +10,24 @@ import { pathText } from './path_text.js';
 
 /** What a contraction will do, as plain data; `String(info)` is a table for people. */
 export interface PathInfo {
+  /** As it was given, in the notation of einsum. */
   readonly equation: string;
+  /** Shapes of the operands. */
   readonly shapes: readonly (readonly number[])[];
+  /** Compute type. */
   readonly dtype: DType;
   /** The order of the products, as `optimize` takes it and as numpy and opt_einsum write it. */
   readonly path: readonly (readonly [number, number])[];
-  /** One loop nest over all labels. `scaling` is the number of labels. */
-  readonly naive: { readonly scaling: number; readonly flops: number };
+  /** One loop nest over all labels. */
+  readonly naive: {
+    /** The number of labels. */
+    readonly scaling: number;
+    /** Its operations. */
+    readonly flops: number;
+  };
   /** The most labels any one step runs over. */
   readonly scaling: number;
+  /** Operations of all steps and slices together. */
   readonly flops: number;
   /** Bytes read and written by all steps. */
   readonly bytes: number;
@@ -26,9 +35,11 @@ export interface PathInfo {
   readonly largestIntermediate: number;
   /** Bytes of intermediates, result and workspace at the worst moment. */
   readonly peakBytes: number;
+  /** Labels that are cut to fit the memory limit; empty where none is. */
   readonly slices: readonly Slice[];
   /** Predicted by the cost model. */
   readonly seconds: number;
+  /** In the order of execution. */
   readonly steps: readonly PathStep[];
 }
 
@@ -36,16 +47,23 @@ export interface PathInfo {
 export interface PathStep {
   /** Its own little equation. */
   readonly text: string;
+  /** What executes it: a matrix product, or loops over elements. */
   readonly kernel: Kernel;
   /** Extents of the bundles, within a slice. */
   readonly batch: number;
+  /** Extent of the labels of the left operand that are kept. */
   readonly m: number;
+  /** Extent of the labels of the right operand that are kept. */
   readonly n: number;
+  /** Extent of the labels that are summed. */
   readonly k: number;
   /** How often it is executed: 1 if no slice changes it. */
   readonly times: number;
+  /** Operations. */
   readonly flops: number;
+  /** Read and written. */
   readonly bytes: number;
+  /** Predicted by the cost model. */
   readonly seconds: number;
   /** Made of constants alone: done at the first run only, and not part of the totals. */
   readonly constant: boolean;

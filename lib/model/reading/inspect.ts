@@ -13,10 +13,13 @@ import { readWeights } from './weights.js';
 
 /** One tensor as it stands in a checkpoint. */
 export interface TensorListing {
+  /** As it stands in the file. */
   readonly name: string;
   /** Element type as the format names it. */
   readonly dtype: string;
+  /** Extents of its axes. */
   readonly shape: readonly number[];
+  /** Size of its elements. */
   readonly bytes: number;
   /** The file that holds it. */
   readonly file: string;
@@ -24,7 +27,9 @@ export interface TensorListing {
 
 /** Why a model cannot be loaded or compared. */
 export interface Problem {
+  /** The code of the error that `loadModel` or `similarity` would throw. */
   readonly code: TensimErrorCode;
+  /** What it would say. */
   readonly message: string;
 }
 
@@ -38,11 +43,13 @@ export interface Inspection {
   readonly files: readonly string[];
   /** Hex digest over the bytes of `files`. */
   readonly sha256: string;
+  /** The checkpoint's own metadata, strings as they stand in the file. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** Every tensor of the checkpoint, used by the model or not. */
   readonly tensors: readonly TensorListing[];
   /** Elements of the model's tensors; of all tensors, where no model was recognised. */
   readonly parameters: number;
-  /** `bilinear`, `deep`, … as the README lists them, or `custom`. */
+  /** `bilinear`, `deep`, … as docs/guide/models.md lists them, or `custom`. */
   readonly family: string | null;
   /** The model.json that described it. */
   readonly description: string | null;
@@ -50,9 +57,11 @@ export interface Inspection {
   readonly layers: readonly string[];
   /** Positions of an input; 1 for a plain network. */
   readonly positions: number | null;
+  /** Features of an input, per position. */
   readonly inputs: number | null;
+  /** Features of an output, per position. */
   readonly outputs: number | null;
-  /** Also null for a network that is no polynomial of its input. */
+  /** Polynomial degree of the output in the input; null for a network that is no polynomial of it. */
   readonly degree: number | null;
   /**
    * What `auto` would compare it by under `gaussian`, if it is affordable: exact methods end at two bilinear blocks or one of attention.
@@ -64,6 +73,10 @@ export interface Inspection {
 
 /**
  * Says what a file holds, and why it cannot be compared if it cannot: a model that is not supported is no error here.
+ *
+ *     const { family, layers, problems } = await inspect('model.safetensors');
+ *     for (const { code, message } of problems) console.error(code, message);
+ *
  * @throws TensimError `FILE_NOT_FOUND`, or `INVALID_FILE` for a file that is no checkpoint or a description that is none.
  */
 export async function inspect(path: string, options: Omit<LoadOptions, 'label'> = {}): Promise<Inspection> {

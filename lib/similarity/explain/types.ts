@@ -23,16 +23,21 @@ export interface Direction {
  * quadratic forms, ‖Δw‖² of the linear parts (biases and residuals), (Δ E f)² of the means (constants and traces).
  */
 export interface DifferenceParts {
+  /** Share of 2‖ΔB‖², the quadratic forms. */
   readonly quadratic: number;
+  /** Share of ‖Δw‖², the linear parts. */
   readonly linear: number;
+  /** Share of (Δ E f)², the means. */
   readonly mean: number;
 }
 
 /** One output: f_c of `b` minus that of `a`, = zᵀΔB z + Δw·z + Δe in the whitened input z, x = μ + C z. */
 export interface OutputDifference {
+  /** Its number, from 0. */
   readonly output: number;
   /** Its part of the whole squared difference. */
   readonly share: number;
+  /** What its difference is made of. */
   readonly parts: DifferenceParts;
   /** Eigenvectors of ΔB_c, those of the largest |λ| first; fewer than asked for where its rank is smaller. */
   readonly directions: readonly Direction[];
@@ -53,22 +58,31 @@ export interface JointDifference {
 
 /** Where two models of at most one bilinear block differ, exactly: the forms of the difference b − a. */
 export interface FormExplanation extends ResultInfo {
+  /** Tells this kind of explanation from the other. */
   readonly kind: 'forms';
+  /** Label of the first model. */
   readonly a: string;
+  /** Label of the second. */
   readonly b: string;
+  /** Of the two, in all. */
   readonly similarity: number;
   /** ‖b − a‖; zero where the two are the same function but for rounding, and then there is nothing below to explain. */
   readonly distance: number;
-  /** E‖b − a‖² / E‖a‖², and its square root. */
+  /** E‖b − a‖² / E‖a‖². */
   readonly fidelityError: number;
+  /** ‖b − a‖ / ‖a‖, its square root. */
   readonly relativeDistance: number;
+  /** ‖a‖. */
   readonly normA: number;
+  /** ‖b‖. */
   readonly normB: number;
   /** d, the length of an input. */
   readonly inputs: number;
   /** The part of every output in the squared difference, by number; they add up to 1. */
   readonly shares: Float64Array;
+  /** What the difference of all outputs together is made of. */
   readonly parts: DifferenceParts;
+  /** The difference of all outputs together. */
   readonly joint: JointDifference;
   /** The outputs that were asked for, by their share. */
   readonly outputs: readonly OutputDifference[];
@@ -76,7 +90,9 @@ export interface FormExplanation extends ResultInfo {
 
 /** The similarities of a hybrid to the two models it is made of. */
 export interface Hybrid {
+  /** Similarity to `a`. */
   readonly toA: number;
+  /** Similarity to `b`. */
   readonly toB: number;
 }
 
@@ -84,6 +100,7 @@ export interface Hybrid {
 export interface LayerExchange {
   /** Its place in the chain, from 1. */
   readonly layer: number;
+  /** What kind of layer it is. */
   readonly type: 'linear' | 'bilinear' | 'attention';
   /** `a` with this layer of `b`. */
   readonly intoA: Hybrid;
@@ -98,12 +115,20 @@ export interface LayerExchange {
  * both write the space between layers in the same basis, as checkpoints of one run do.
  */
 export interface ExchangeExplanation extends ResultInfo {
+  /** Tells this kind of explanation from the other. */
   readonly kind: 'exchange';
+  /** Label of the first model. */
   readonly a: string;
+  /** Label of the second. */
   readonly b: string;
+  /** Of the two, in all. */
   readonly similarity: number;
   /** In the order of the chain. */
   readonly layers: readonly LayerExchange[];
 }
 
+/**
+ * Where two models differ: by their forms where both have at most one bilinear block, else by layers exchanged.
+ * `kind` tells which.
+ */
 export type Explanation = FormExplanation | ExchangeExplanation;

@@ -9,6 +9,7 @@ const DEFAULT_MIN = 0.98;
 const DEFAULT_MIN_OUTPUT = 0.9;
 const DEFAULT_MAX_DROP = 0.01;
 
+/** What a comparison is held against. */
 export interface GateLimits {
   /** The least similarity in all. Default 0.98. */
   readonly min?: number | undefined;
@@ -20,6 +21,7 @@ export interface GateLimits {
   readonly maxDrop?: number | undefined;
 }
 
+/** How two models are compared, and the limits that decide. */
 export interface GateOptions extends Omit<SimilarityOptions, 'perOutput'>, GateLimits {}
 
 /**
@@ -29,17 +31,23 @@ export interface GateOptions extends Omit<SimilarityOptions, 'perOutput'>, GateL
 export interface Judged extends Pick<ResultInfo, 'standardError'>, Making {
   /** From −1 to 1; null where it is undefined. */
   readonly similarity: number | null;
+  /** How it was sampled, if it was. */
   readonly sampling?: (Pick<Sampling, 'effectiveSamples'> & Partial<Pick<Sampling, 'reached'>>) | null | undefined;
+  /** Every output by itself; without, the gate cannot pass. */
   readonly perOutput?: readonly JudgedSlice[] | undefined;
 }
 
+/** What is judged of one output. */
 export interface JudgedSlice {
+  /** Which output it is. */
   readonly name: string;
+  /** From −1 to 1; null where it is undefined. */
   readonly similarity: number | null;
   /** Where it was sampled. */
   readonly standardError?: number | null | undefined;
   /** Likewise; where they are missing, those of the similarity in all stand for them. */
   readonly effectiveSamples?: number | undefined;
+  /** Whether samples enough carry it; likewise. */
   readonly reached?: boolean | undefined;
 }
 
@@ -61,19 +69,31 @@ export interface GateCheck {
   readonly limit: number | null;
   /** Of 95 %, for sampled similarities. */
   readonly interval: readonly [low: number, high: number] | null;
+  /** What this check alone says. */
   readonly outcome: GateOutcome;
 }
 
+/** What a comparison comes to. */
 export interface Verdict {
   /** `fail` if any check fails, else `undecided` if any is, else `pass`. */
   readonly outcome: GateOutcome;
+  /** Every similarity with the limit that it was held against: the whole first, then the outputs. */
   readonly checks: readonly GateCheck[];
   /** The output with the least similarity, an undefined one first; null if there are no outputs. */
   readonly worst: JudgedSlice | null;
 }
 
+/** A verdict with the comparison that it is about. */
 export interface GateResult extends Verdict {
-  readonly limits: { readonly min: number; readonly minOutput: number; readonly maxDrop: number | null };
+  /** The limits with their defaults filled in; `maxDrop` is null without a baseline. */
+  readonly limits: {
+    /** Of the similarity in all. */
+    readonly min: number;
+    /** Of that of every output. */
+    readonly minOutput: number;
+    /** Of the drop from the baseline. */
+    readonly maxDrop: number | null;
+  };
   /** With per-output results; a later gate's baseline. */
   readonly comparison: SimilarityResult;
 }
@@ -139,6 +159,9 @@ function limitsOf({ min, minOutput, maxDrop }: Required<GateLimits>): GateResult
 
 /**
  * Holds a comparison against limits. Nothing is a pass that is not a number at least as large as its limit.
+ *
+ *     judge(await similarity(a, b, { perOutput: true }), { min: 0.99 }).outcome;
+ *
  * @throws TensimError `INVALID_ARGUMENT` for limits that are none, a similarity beyond −1 and 1, and a baseline that was made in another way.
  */
 export function judge(comparison: Judged, given: GateLimits): Verdict {

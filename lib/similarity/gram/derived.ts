@@ -5,6 +5,8 @@ import { isInRange, timesPower } from '../../tensor/power.js';
 /**
  * ⟨a,b⟩ / (‖a‖·‖b‖) from inner products, in [−1, 1]; NaN if one of the norms is zero. Equal inner products mean equal
  * functions, whose similarity is 1 without rounding. The roots are taken one by one: the product of the squares may overflow.
+ *
+ *     cosine(gram[0][1], gram[0][0], gram[1][1]);
  */
 export function cosine(ab: number, aa: number, bb: number): number {
   return cosineByRoots(ab, aa, bb, Math.sqrt(aa), Math.sqrt(bb));

@@ -10,6 +10,8 @@ import type { Matrix } from '../terms/types.js';
  *     ────────┼───────
  *             │ later
  *
+ *     blockScore(matrix.cosine, matrix.labels.indexOf('step_06200'));
+ *
  * @param cosine similarities, N×N.
  * @param start index of the first later model, from 1 to N − 1.
  * @throws TensimError `INVALID_ARGUMENT` for a start that leaves no model on one of the sides.

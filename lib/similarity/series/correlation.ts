@@ -5,6 +5,8 @@ import type { Matrix } from '../terms/types.js';
  * Pearson's correlation between two matrices of similarities of the same models, over the pairs i < j that are defined in both: how
  * alike two measures see a series. NaN where one of them is constant, or fewer than two pairs are left.
  *
+ *     correlation(byFunction.cosine, byWeights.cosine);
+ *
  * @throws TensimError `SHAPE_MISMATCH` for matrices of different sizes.
  */
 export function correlation(a: Matrix, b: Matrix): number {

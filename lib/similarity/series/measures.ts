@@ -5,6 +5,7 @@ import { correlation } from './correlation.js';
 
 /** Matrices of the same models by several measures, side by side. */
 export interface MeasureComparison {
+  /** As they were given. */
   readonly matrices: readonly SimilarityMatrix[];
   /** Pearson's correlation between the similarities of every two matrices; NaN where one is constant. */
   readonly correlation: Matrix;

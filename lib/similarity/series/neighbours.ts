@@ -1,15 +1,19 @@
 import { TensimError } from '../../errors.js';
 import type { Matrix } from '../terms/types.js';
 
+/** A model and how near it is. */
 export interface Neighbour {
   /** Index of the model. */
   readonly index: number;
+  /** To the model that was asked about. */
   readonly similarity: number;
 }
 
 /**
  * The models most similar to model `index`, the nearest first and of equals the first; not itself, and none whose similarity is
  * undefined.
+ *
+ *     nearestNeighbours(matrix.cosine, 31, 3); // [{ index: 32, similarity: 0.99 }, …]
  *
  * @param cosine similarities, N×N.
  * @param count how many at most, a whole number; default: all.

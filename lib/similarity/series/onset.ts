@@ -39,29 +39,41 @@ export interface OutputChange {
   readonly name: string;
   /** Index of the checkpoint before the step, and after it. */
   readonly from: number;
+  /** Index of the checkpoint after the step. */
   readonly to: number;
+  /** Of the output before the step with itself after it. */
   readonly similarity: number;
 }
 
 /** A step between consecutive checkpoints, by index. */
 export interface Change {
+  /** Index of the checkpoint before the step. */
   readonly from: number;
+  /** Index of the checkpoint after the step, `from + 1`. */
   readonly to: number;
+  /** Of the two checkpoints, in all. */
   readonly similarity: number;
   /** The output that changed most at this step; absent without per-output results or where all slices are undefined. */
   readonly output?: OutputChange;
 }
 
+/** The step at which a series changes most for what it did before. */
 export interface Onset extends Change {
   /** How many times the level before it the change is; at least 3. */
   readonly rise: number;
 }
 
+/** The onset of one output by itself. */
 export interface OutputOnset extends OutputChange {
+  /** How many times the level before it the change of the output is; at least 3. */
   readonly rise: number;
 }
 
-/** Similarity of item i with item i + 1: N − 1 values for an N×N matrix, none for N ≤ 1. NaN stays NaN. */
+/**
+ * Similarity of item i with item i + 1: N − 1 values for an N×N matrix, none for N ≤ 1. NaN stays NaN.
+ *
+ *     const steps = consecutive(matrix.cosine); // steps[i] is matrix.cosine[i][i + 1]
+ */
 export function consecutive(cosine: Matrix): Float64Array {
   const similarities = new Float64Array(Math.max(0, cosine.length - 1));
   for (let i = 0; i < similarities.length; i++) similarities[i] = cosine[i][i + 1];
@@ -95,19 +107,35 @@ export function standingOut(similarities: Float64Array, resolution: number): { i
   return best;
 }
 
-/** The largest change between consecutive checkpoints, the first of equals; null where there is none to compare. */
+/**
+ * The largest change between consecutive checkpoints, the first of equals; null where there is none to compare.
+ *
+ *     const change = largestChange(await similarityMatrix(checkpoints)); // { from: 0, to: 1, similarity: 0.05 }
+ */
 export function largestChange(matrix: SimilarityMatrix): Change | null {
   const index = indexOfSmallest(consecutive(matrix.cosine));
   return index === null ? null : changeAt(matrix, index);
 }
 
-/** The change that stands out most from the level before it; null if none does. */
+/**
+ * The change that stands out most from the level before it; null if none is at least three times that level. The level
+ * before a change is the quietest stretch of steps since the last change as large, so that neither the way out of the
+ * initialisation nor the steps right after it are ever an onset.
+ *
+ *     const found = onset(await similarityMatrix(checkpoints, { perOutput: true }));
+ *     found?.output?.name; // the output that changed most at this step
+ */
 export function onset(matrix: SimilarityMatrix): Onset | null {
   const found = standingOut(consecutive(matrix.cosine), resolutionOf(matrix));
   return found === null ? null : { ...changeAt(matrix, found.index), rise: found.rise };
 }
 
-/** The onset of every output on its own, in the order of the outputs; null where none stands out. Empty without per-output results. */
+/**
+ * The onset of every output on its own, in the order of the outputs; null where none stands out. Empty without
+ * per-output results.
+ *
+ *     outputOnsets(matrix).filter((found) => found !== null).map(({ name, to }) => [name, matrix.labels[to]]);
+ */
 export function outputOnsets(matrix: SimilarityMatrix): (OutputOnset | null)[] {
   const { names, cosine } = matrix.perOutput ?? { names: [], cosine: [] };
   return cosine.map((slice, output) => {

@@ -4,6 +4,7 @@ import type { Matrix } from '../terms/types.js';
 
 /** Neighbouring models of a series that are alike, by index. */
 export interface Phase {
+  /** Index of its first model. */
   readonly first: number;
   /** Inclusive. */
   readonly last: number;
@@ -11,12 +12,15 @@ export interface Phase {
   readonly similarity: number;
 }
 
+/** A series cut into phases. */
 export interface Segmentation {
+  /** In the order of the series; together they hold every model once. */
   readonly phases: readonly Phase[];
   /** The share of the variation of the series that the phases account for, from 0 (one phase) to 1. */
   readonly explained: number;
 }
 
+/** Into how many phases a series is cut. */
 export interface SegmentationOptions {
   /** How many phases, at most: fewer where the numbers do not tell so many apart. Default: as few as explain `explain`. */
   readonly phases?: number | undefined;
@@ -27,6 +31,7 @@ export interface SegmentationOptions {
    * Default 1e-12, the rounding of float64.
    */
   readonly resolution?: number | undefined;
+  /** Aborting rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -39,6 +44,9 @@ export interface SegmentationOptions {
  * is half the squared distances of its models from their mean. The cuts with the least cost in all are found by dynamic programming
  * over the last phase, exactly and in time O(k N²): the change points of a kernel (Harchaoui and Cappé, 2007). A cut whose two sides have
  * their means within the resolution of the numbers is none: equal models are one phase, however many are asked for.
+ *
+ *     const { phases } = await segmentation(matrix.cosine, { phases: 5 });
+ *     phases.map(({ first, last }) => [matrix.labels[first], matrix.labels[last]]);
  *
  * @param cosine similarities of every pair, N×N; read, not copied, until the promise settles.
  * @throws TensimError (rejects) `INVALID_ARGUMENT` for no models, more phases than models, or a share or resolution that is none; `NOT_FINITE` where

@@ -21,11 +21,13 @@ export type Method = 'exact' | 'closure' | 'sampled';
  * the seconds are meant to be relied on.
  */
 export interface RouteEstimate {
+  /** Which route. */
   readonly route: GramRoute;
   /** Floating-point operations, preparation and pairs together. */
   readonly flops: number;
   /** Bytes moved between main memory and the processor, and the cost of new memory in such bytes. */
   readonly bytes: number;
+  /** Expected time, preparation and pairs together. */
   readonly seconds: number;
   /** Bytes of all prepared models together. */
   readonly memory: number;
@@ -33,8 +35,11 @@ export interface RouteEstimate {
 
 /** What every result says about how it was obtained. */
 export interface ResultInfo {
+  /** Which inner product was taken. */
   readonly measure: Measure;
+  /** How it was computed; never `auto`. */
   readonly method: Method;
+  /** Whether the method is exact for these models; false for `sampled`, and for `closure` beyond one block. */
   readonly exact: boolean;
   /** How the pairs were multiplied; null where the method has one way only. */
   readonly route: GramRoute | null;
@@ -54,7 +59,9 @@ export interface ResultInfo {
    * they are called and however they were given. Absent for `weights`.
    */
   readonly inputDigest?: string | undefined;
+  /** Compute type. */
   readonly dtype: DType;
+  /** Which backend computed. */
   readonly backend: BackendName;
 }
 
@@ -77,7 +84,9 @@ export interface PairDifference {
 
 /** Norms beyond the range of numbers: log₂ ‖a‖ and log₂ ‖b‖, −∞ for zero. */
 export interface BeyondRange {
+  /** log₂ ‖a‖. */
   readonly log2NormA: number;
+  /** log₂ ‖b‖. */
   readonly log2NormB: number;
 }
 
@@ -85,11 +94,15 @@ export interface BeyondRange {
 export interface SliceSimilarity extends PairDifference, SampledErrors, SampledSlice {
   /** Output number as text, or the tensor's name for the `weights` measure. */
   readonly name: string;
+  /** Of the two slices, in [−1, 1]. */
   readonly similarity: number | null;
   /** Of the similarity, where it was sampled. */
   readonly standardError?: number;
+  /** ⟨a_c, b_c⟩. */
   readonly innerProduct: number;
+  /** ‖a_c‖. */
   readonly normA: number;
+  /** ‖b_c‖. */
   readonly normB: number;
   /**
    * There where a norm or the inner product leaves the range of normal doubles, and is ∞, or less exact or 0: the similarity and other ratios are
@@ -110,28 +123,40 @@ export interface Behaviour {
 
 /** The same for every pair. NaN where it is null above (written as null in JSON). */
 export interface BehaviourMatrix {
+  /** How many inputs. */
   readonly inputs: number;
+  /** Share of places where both have the same largest output. */
   readonly agreement: Matrix;
+  /** Linear centred kernel alignment of the outputs. */
   readonly cka: Matrix;
 }
 
+/** Two models compared. */
 export interface SimilarityResult extends ResultInfo, PairDifference, SampledErrors {
+  /** Label of the first model, the reference of `fidelityError`. */
   readonly a: string;
+  /** Label of the second. */
   readonly b: string;
   /** ⟨a,b⟩ / (‖a‖·‖b‖), in [−1, 1]; exactly 1 for a model with itself. */
   readonly similarity: number;
+  /** 1 − similarity, of models near each other from their difference; in [0, 2]. */
   readonly dissimilarity: number;
+  /** E‖a − b‖² / E‖a‖²: the error of b as a stand-in for a. */
   readonly fidelityError: number;
+  /** ‖a − b‖ / ‖a‖, its square root. */
   readonly relativeDistance: number;
+  /** ⟨a,b⟩. */
   readonly innerProduct: number;
   /** ‖a‖ = √⟨a,a⟩. */
   readonly normA: number;
+  /** ‖b‖ = √⟨b,b⟩. */
   readonly normB: number;
   /**
    * There where a norm or the inner product leaves the range of normal doubles, and is ∞, or less exact or 0: the similarity and other ratios are
    * right all the same.
    */
   readonly beyondRange?: BeyondRange;
+  /** Every output by itself, in their order; with the option `perOutput`. */
   readonly perOutput?: readonly SliceSimilarity[];
   /** For the measure `behavioural`. */
   readonly behaviour?: Behaviour;
@@ -156,22 +181,30 @@ export interface Work {
 
 /** A difference of two models of a matrix: `to` − `from`, by index. */
 export interface Step {
+  /** Index of the model before. */
   readonly from: number;
+  /** Index of the model after. */
   readonly to: number;
 }
 
+/** Every model of a list compared with every other, or with its neighbours. */
 export interface SimilarityMatrix extends ResultInfo {
+  /** Names of the models, in the order of rows and columns. */
   readonly labels: readonly string[];
   /** How far from the diagonal pairs were compared; null: all. Beyond it is NaN. */
   readonly window: number | null;
   /** Inner products. */
   readonly gram: Matrix;
   /** There where inner products leave the range of normal doubles, and are ∞, or less exact or 0: log₂ of the norms. Similarities are right all the same. */
-  readonly beyondRange?: { readonly log2Norms: Float64Array };
+  readonly beyondRange?: {
+    /** log₂ of the norm of every model, −∞ for zero. */
+    readonly log2Norms: Float64Array;
+  };
   /** Similarities; the diagonal is exactly 1. */
   readonly cosine: Matrix;
   /** Standard errors of the similarities, where they were sampled; 0 on the diagonal. */
   readonly cosineError?: Matrix;
+  /** The same output by output; with the option `perOutput`. */
   readonly perOutput?: {
     /** Output numbers as text, or tensor names for the `weights` measure. */
     readonly names: readonly string[];
@@ -184,6 +217,7 @@ export interface SimilarityMatrix extends ResultInfo {
   };
   /** For the measure `behavioural`. */
   readonly behaviour?: BehaviourMatrix;
+  /** What was computed, and what was not. */
   readonly work: Work;
   /**
    * Cosine between two differences of models, `first.to − first.from` and `second.to − second.from`, from the Gram matrix.
@@ -202,25 +236,37 @@ export interface SimilarityMatrix extends ResultInfo {
 export interface CrossSimilarity extends ResultInfo {
   /** Labels. */
   readonly rows: readonly string[];
+  /** Labels. */
   readonly columns: readonly string[];
   /** Inner products, (rows, columns). */
   readonly gram: Matrix;
   /** As in a square matrix. */
-  readonly beyondRange?: { readonly log2RowNorms: Float64Array; readonly log2ColumnNorms: Float64Array };
+  readonly beyondRange?: {
+    /** log₂ of `rowNorms`, −∞ for zero. */
+    readonly log2RowNorms: Float64Array;
+    /** log₂ of `columnNorms`. */
+    readonly log2ColumnNorms: Float64Array;
+  };
   /** Similarities, (rows, columns). */
   readonly cosine: Matrix;
   /** Standard errors of the similarities, where they were sampled. */
   readonly cosineError?: Matrix;
   /** ‖a‖ of every row and of every column. */
   readonly rowNorms: Float64Array;
+  /** ‖b‖ of every column. */
   readonly columnNorms: Float64Array;
+  /** The same output by output; with the option `perOutput`. */
   readonly perOutput?: {
+    /** Output numbers as text, or tensor names for the `weights` measure. */
     readonly names: readonly string[];
-    /** One matrix per output; NaN where a slice is zero. */
+    /** Inner products, one matrix per output. */
     readonly gram: readonly Matrix[];
+    /** Similarities, one matrix per output; NaN where a slice is zero. */
     readonly cosine: readonly Matrix[];
+    /** Standard errors per output, where it was sampled. */
     readonly cosineError?: readonly Matrix[];
   };
+  /** What was computed, and what was not. */
   readonly work: Work;
   /**
    * What the model of a row differs by from that of a column, which is the reference, from their inner products.

@@ -7,6 +7,7 @@ export interface Sampling {
    * errors are not to be relied on.
    */
   readonly effectiveSamples: number;
+  /** Which random inputs: the option `seed`. */
   readonly seed: number;
   /** Half the width of the 95 % interval that was asked for. */
   readonly tolerance: number;
@@ -20,9 +21,13 @@ export interface Sampling {
 
 /** Standard errors of what a comparison of two models says beside the similarity, where it was sampled. */
 export interface SampledErrors {
+  /** Standard error of `distance`. */
   readonly distanceError?: number;
+  /** Standard error of `innerProduct`. */
   readonly innerProductError?: number;
+  /** Standard error of `normA`. */
   readonly normAError?: number;
+  /** Standard error of `normB`. */
   readonly normBError?: number;
 }
 

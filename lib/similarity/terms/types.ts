@@ -7,7 +7,14 @@ import type { LiveMatrix, ModelPlaces } from './live.js';
 import type { Measure, Method } from './results.js';
 
 /** Inputs for the measure `behavioural`, with or without the name that results give them. */
-export type DataInputs = ModelInputs | { readonly values: ModelInputs; readonly name: string };
+export type DataInputs =
+  | ModelInputs
+  | {
+      /** The inputs. */
+      readonly values: ModelInputs;
+      /** What results call them. */
+      readonly name: string;
+    };
 
 /**
  * The law of the input x. `'standard'` is N(0, I); `'onehot'` the Gaussian with the mean and the (singular) covariance of a
@@ -20,13 +27,20 @@ export type InputLaw =
   | 'standard'
   | 'onehot'
   | 'tokens'
-  | { readonly sigma: number }
   | {
+      /** σ, positive. */
+      readonly sigma: number;
+    }
+  | {
+      /** μ, of length d; absent: 0. */
       readonly mean?: TensorData | readonly number[];
+      /** Σ, (d, d); absent: I. */
       readonly cov?: Tensor | readonly (readonly number[])[];
+      /** What results call the law; absent: `custom`. */
       readonly name?: string;
     };
 
+/** How two models are compared. */
 export interface SimilarityOptions {
   /** Default `'gaussian'`. */
   readonly measure?: Measure | undefined;
@@ -58,13 +72,16 @@ export interface SimilarityOptions {
   readonly tolerance?: number | undefined;
   /** For `sampled`: inputs to evaluate at most for the result, from 1024. Default 262,144. */
   readonly maxSamples?: number | undefined;
+  /** Aborting rejects with `signal.reason`, within one tile. */
   readonly signal?: AbortSignal | undefined;
+  /** Called with work done and in all, at most 20 times a second. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
 
 /** A model by its number in the list that was given, by its label or path, or itself. */
 export type ModelChoice = number | string | Model;
 
+/** Which models are compared with which, within which memory; the options of `similarity` and these. */
 export interface MatrixOptions extends SimilarityOptions {
   /** Compare only these, as the rows, with the columns. Models and paths beside those of the list join it. Default: all of the list. */
   readonly rows?: readonly ModelChoice[] | undefined;
@@ -109,6 +126,7 @@ export interface MatrixOptions extends SimilarityOptions {
 export interface FinishedTile {
   /** Labels; none where nothing had to be computed. */
   readonly rows: readonly string[];
+  /** Labels. */
   readonly columns: readonly string[];
   /**
    * Where these models stand in the result. The rows of a tile need not be rows of the result: a model may be a column
@@ -134,13 +152,16 @@ export interface FinishedTile {
   readonly matrix: LiveMatrix;
 }
 
+/** How far a comparison is. */
 export interface Progress {
   /**
    * `open`: files read to learn what they hold; `evaluate`: models run on the inputs of `behavioural`; `sample`: random inputs evaluated,
    * of as many as seem to be needed; `compare` counts pairs.
    */
   readonly phase: 'open' | 'evaluate' | 'sample' | 'prepare' | 'compare';
+  /** Of `total`, in the unit of the phase. */
   readonly done: number;
+  /** Work of the phase in all, as far as it is known. */
   readonly total: number;
 }
 
