@@ -9,7 +9,7 @@
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { createFallback } from '../lib/fallback/backend.js';
+import { FALLBACK } from '../lib/fallback/backend.js';
 import { loadNative } from '../lib/machines/native.js';
 import { INSTANCES } from './deep/instances.js';
 import { measure, type Outcome } from './deep/measure.js';
@@ -39,7 +39,7 @@ async function main(): Promise<void> {
   const native = 'reason' in loaded ? undefined : loaded.backend;
   const instructions = 'reason' in loaded ? 'fallback' : String(loaded.details['instruction set']);
   const head = conditions(instructions, threads, rounds);
-  const field = { native, fallback: createFallback(), threads, rounds };
+  const field = { native, fallback: FALLBACK, threads, rounds };
   const outcomes: Outcome[] = [];
   for (const task of tasks) {
     for (const dtype of dtypes) {

@@ -12,8 +12,8 @@ import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
-import type { ChainSource } from '../lib/backend/backend.js';
-import { createFallback } from '../lib/fallback/backend.js';
+import type { ChainSource } from '../lib/backend/grams.js';
+import { FALLBACK } from '../lib/fallback/backend.js';
 import { loadNative } from '../lib/machines/native.js';
 import type { DType } from '../lib/tensor/tensor.js';
 import { fillPseudoRandom, formatTable, median } from './support.js';
@@ -74,19 +74,19 @@ function chain({ d, h, o }: Shape, seed: number): ChainSource {
 async function serve(kernel: string): Promise<void> {
   const native = kernel === 'fallback' ? undefined : loadNative();
   if (native && 'reason' in native) throw new Error(native.reason);
-  const backend = native?.backend ?? createFallback();
+  const backend = native?.backend ?? FALLBACK;
   process.on('message', async ({ shape, dtype }: Request) => {
     // About a tenth of a second of work at a guessed rate: enough models for their pairs to be seen from memory, not from cache.
     const pairs = Math.max(1, (native ? 4e9 : 2e8) / flopsPerPair(shape));
     const count = Math.max(1, Math.min(41, Math.round(Math.sqrt(2 * pairs))));
     const models = [];
-    for (let i = 0; i < count; i++) models.push(await backend.prepare(chain(shape, i), dtype, { threads: 1 }));
+    for (let i = 0; i < count; i++) models.push(await backend.grams.prepare(chain(shape, i), dtype, { threads: 1 }));
     const job = { measure: 'gaussian', symmetric: true, perOutput: false } as const;
     const peak = native ? await native.backend.peak(dtype, 0.1) : 0;
     const start = performance.now();
     let done = 0;
     do {
-      await backend.gramTile(job, models, models, { threads: 1 });
+      await backend.grams.tile(job, models, models, { threads: 1 });
       done += (count * (count + 1)) / 2;
     } while (performance.now() - start < 100);
     const seconds = (performance.now() - start) / 1e3;

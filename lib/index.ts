@@ -9,7 +9,9 @@
  * @module tensim
  */
 
-export type { BackendName, Control, GramRoute } from './backend/backend.js';
+export type { BackendName } from './backend/backend.js';
+export type { Control } from './backend/control.js';
+export type { GramRoute } from './backend/grams.js';
 export type { Strategy } from './contraction/cost.js';
 export type { EquationInput, LabelLists } from './contraction/parse.js';
 export type { ExplicitPath } from './contraction/path/explicit.js';

@@ -6,7 +6,7 @@
  * Letters: d inputs, m the width of the stream, h hidden units, o outputs; n positions, D = heads·d_head = m; A·B of (a, b) and (b, c) is
  * 2abc flops.
  */
-import type { ChainMethod } from '../../lib/backend/backend.js';
+import type { ChainMethod } from '../../lib/backend/grams.js';
 import { headPairWork } from './chain_flops.js';
 import type { AttentionShape, DeepShape, Shape } from './instances.js';
 

@@ -1,4 +1,4 @@
-import type { ChainMethod, ChainSource } from '../../lib/backend/backend.js';
+import type { ChainMethod, ChainSource } from '../../lib/backend/grams.js';
 import type { AttentionLayer, BilinearLayer, Layer, LinearLayer } from '../../lib/model/model.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import { fillPseudoRandom } from '../support.js';

@@ -1,14 +1,16 @@
-import type { Backend } from '../../lib/backend/backend.js';
+import type { BackendWith } from '../../lib/backend/backend.js';
 import type { NativeBackend } from '../../lib/machines/native.js';
 import type { DType, TensorData } from '../../lib/tensor/tensor.js';
 import { median, relativeDifference, TOLERANCE } from '../support.js';
 import { type Timed, takeTurns, timeCalls } from '../turns.js';
 import type { PreparedTask, Task } from './tasks.js';
 
+type Own = BackendWith<'grams' | 'forward'>;
+
 /** What there is to measure with. */
 export interface Field {
   readonly native: NativeBackend | undefined;
-  readonly fallback: Backend;
+  readonly fallback: Own;
   readonly threads: number;
   readonly rounds: number;
 }
@@ -95,7 +97,7 @@ export async function measure(task: Task, dtype: DType, field: Field): Promise<O
 }
 
 /** The fallback computes in float64 whatever the dtype: it is measured once. */
-function backendsFor(dtype: DType, { native, fallback }: Field): Backend[] {
+function backendsFor(dtype: DType, { native, fallback }: Field): Own[] {
   return [...(native ? [native] : []), ...(dtype === 'float64' ? [fallback] : [])];
 }
 

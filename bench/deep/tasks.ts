@@ -1,4 +1,5 @@
-import type { Backend, ChainMethod } from '../../lib/backend/backend.js';
+import type { BackendWith } from '../../lib/backend/backend.js';
+import type { ChainMethod } from '../../lib/backend/grams.js';
 import type { DType, TensorData } from '../../lib/tensor/tensor.js';
 import { fillPseudoRandom } from '../support.js';
 import { forwardFlops, pairFlops } from './flops.js';
@@ -13,7 +14,12 @@ export interface Task {
   readonly unit: 'pair' | 'input';
   readonly flops: number;
   /** Does all that is done once per network, self terms included. `affordable` flops are about what a call of `run` should take. */
-  prepare(backend: Backend, dtype: DType, threads: number, affordable: number): Promise<PreparedTask>;
+  prepare(
+    backend: BackendWith<'grams' | 'forward'>,
+    dtype: DType,
+    threads: number,
+    affordable: number,
+  ): Promise<PreparedTask>;
 }
 
 export interface PreparedTask {
@@ -42,14 +48,14 @@ function pairTask({ name, shape }: Instance, method: ChainMethod): Task {
     unit: 'pair',
     flops: pairFlops(shape, method),
     async prepare(backend, dtype, threads) {
-      const a = await backend.prepare(chainOf(shape, method, 1), dtype, { threads });
-      const b = await backend.prepare(chainOf(shape, method, 2), dtype, { threads });
+      const a = await backend.grams.prepare(chainOf(shape, method, 1), dtype, { threads });
+      const b = await backend.grams.prepare(chainOf(shape, method, 2), dtype, { threads });
       return {
         units: 1,
-        run: (threads) => backend.gramTile({ measure, symmetric: false, perOutput: false }, [a], [b], { threads }),
+        run: (threads) => backend.grams.tile({ measure, symmetric: false, perOutput: false }, [a], [b], { threads }),
         async check() {
           const job = { measure, symmetric: true, perOutput: false } as const;
-          return (await backend.gramTile(job, [a, b], [a, b], { threads })).total;
+          return (await backend.grams.tile(job, [a, b], [a, b], { threads })).total;
         },
         dispose() {
           a.dispose();
@@ -73,7 +79,7 @@ function forwardTask({ name, shape }: Instance, input: 'vectors' | 'tokens'): Ta
     flops,
     async prepare(backend, dtype, threads, affordable) {
       const source = { layers: layersOf(shape, 1), positions, features, input };
-      const pass = await backend.prepareForward(source, dtype, { threads });
+      const pass = await backend.forward.prepare(source, dtype, { threads });
       const units = Math.max(1, Math.min(LARGEST_BATCH, Math.round(affordable / flops)));
       const numbers = units * positions * (input === 'tokens' ? 1 : features);
       const drawn = fillPseudoRandom(dtype === 'float64' ? new Float64Array(numbers) : new Float32Array(numbers), 3);

@@ -1,10 +1,9 @@
 import type { Mark } from 'vega';
-import { selectBackend } from '../../lib/machines/select.js';
 import { type Chart, drawSvg, PAPER, type Rect, textMark } from '../../lib/report/chart.js';
 import { planRoute } from '../../lib/similarity/plan/gram_route.js';
 import type { DType } from '../../lib/tensor/tensor.js';
 import { chainOf, type Shape } from './grid.js';
-import { type Field, measure } from './measure.js';
+import { type Field, machineOf, measure } from './measure.js';
 
 /** How the two routes compare at one number of models and one of inputs. */
 export interface Crossing {
@@ -23,7 +22,7 @@ const BLOCK = { h: 64, o: 10 };
 /** Measures both routes of the first backend of the field. */
 export async function measureCrossings(dtype: DType, field: Field, say: (text: string) => void): Promise<Crossing[]> {
   const [backend] = field.backends;
-  const machine = selectBackend(backend!).machine(dtype, field.threads);
+  const machine = await machineOf(backend!, dtype, field.threads);
   const crossings: Crossing[] = [];
   for (const d of INPUTS) {
     const shape: Shape = { d, ...BLOCK };

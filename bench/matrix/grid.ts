@@ -1,4 +1,4 @@
-import type { GramRoute } from '../../lib/backend/backend.js';
+import type { GramRoute } from '../../lib/backend/grams.js';
 import { createModel, type LayerDefinition } from '../../lib/model/create.js';
 import type { Model } from '../../lib/model/model.js';
 import { type ChainShape, planRoute, type RouteMachine } from '../../lib/similarity/plan/gram_route.js';

@@ -1,4 +1,5 @@
-import type { BackendName, GramRoute } from '../../lib/backend/backend.js';
+import type { BackendName } from '../../lib/backend/backend.js';
+import type { GramRoute } from '../../lib/backend/grams.js';
 import type { CudaBackend } from '../../lib/machines/cuda.js';
 import type { NativeBackend } from '../../lib/machines/native.js';
 import { selectBackend } from '../../lib/machines/select.js';
@@ -73,7 +74,7 @@ const nameOf = (backend: BackendName, route: GramRoute) => `${backend} ${route}`
 export async function measure(shape: Shape, count: number, dtype: DType, field: Field): Promise<Outcome> {
   const { native, cuda, threads, rounds } = field;
   const refusals: string[] = [];
-  const own = ownContestants(shape, count, dtype, field, refusals);
+  const own = await ownContestants(shape, count, dtype, field, refusals);
   const most = Math.max(0, ...own.map(({ measured }) => measured));
   const models = modelsOf(shape, weightsOf(shape, most, dtype));
   const contestants: Contestant[] = own.map(({ backend, route, measured }) => ({
@@ -98,7 +99,16 @@ export async function measure(shape: Shape, count: number, dtype: DType, field: 
   const times = contestants.map((contestant, i) =>
     timeOf(contestant, turns[i], count, contestant.backend === 'cuda' ? devicePeak : peak),
   );
-  return { shape, count, dtype, peak, devicePeak, times, plans: plansOf(shape, count, dtype, field, times), refusals };
+  return {
+    shape,
+    count,
+    dtype,
+    peak,
+    devicePeak,
+    times,
+    plans: await plansOf(shape, count, dtype, field, times),
+    refusals,
+  };
 }
 
 function timeOf(
@@ -128,18 +138,17 @@ interface Own {
   readonly measured: number;
 }
 
-function ownContestants(
+async function ownContestants(
   shape: Shape,
   count: number,
   dtype: DType,
   { backends, threads, seconds }: Field,
   refusals: string[],
-): Own[] {
+): Promise<Own[]> {
   const found: Own[] = [];
   for (const backend of backends) {
-    const own = selectBackend(backend);
-    const machine = own.machine(dtype, threads);
-    for (const route of routesOf(shape).filter((known) => own.routes.has(known))) {
+    const machine = await machineOf(backend, dtype, threads);
+    for (const route of routesOf(shape).filter((known) => machine.routes.has(known))) {
       const measured = affordable(shape, count, route, dtype, machine, seconds);
       if (measured > 0) found.push({ backend, route, measured });
       else refusals.push(`${nameOf(backend, route)}: two models take too long, or too much memory`);
@@ -213,15 +222,32 @@ async function peerContestants(shape: Shape, count: number, dtype: DType, field:
   }));
 }
 
-function plansOf(shape: Shape, count: number, dtype: DType, { backends, threads }: Field, times: readonly Time[]) {
-  return backends.flatMap((backend) => {
+async function plansOf(
+  shape: Shape,
+  count: number,
+  dtype: DType,
+  { backends, threads }: Field,
+  times: readonly Time[],
+) {
+  const plans: Outcome['plans'][number][] = [];
+  for (const backend of backends) {
     const own = times.filter(({ contestant }) => contestant.startsWith(`${backend} `));
-    const { routes } = selectBackend(backend);
-    const machine = selectBackend(backend).machine(dtype, threads);
-    const job = { chains: Array(count).fill(chainOf(shape)), dtype, memory: process.availableMemory() / 2, routes };
+    const machine = await machineOf(backend, dtype, threads);
+    const job = {
+      chains: Array(count).fill(chainOf(shape)),
+      dtype,
+      memory: (machine.memory ?? process.availableMemory()) / 2,
+    };
     const { route } = planRoute(job, machine); // as similarityMatrix does
     const chosen = own.find(({ contestant }) => contestant === nameOf(backend, route));
-    if (chosen === undefined) return [];
-    return [{ backend, route, timesBest: chosen.seconds / Math.min(...own.map(({ seconds }) => seconds)) }];
-  });
+    if (chosen === undefined) continue;
+    plans.push({ backend, route, timesBest: chosen.seconds / Math.min(...own.map(({ seconds }) => seconds)) });
+  }
+  return plans;
+}
+
+/** What the planner knows of a backend. */
+export async function machineOf(backend: BackendName, dtype: DType, threads: number) {
+  const { grams } = await selectBackend(backend, { grams: { method: 'one-block', dtype } });
+  return { ...(await grams.machine(dtype, threads)), routes: grams.routes };
 }

@@ -49,12 +49,13 @@ function diagnose(reports: readonly BackendReport[]): Diagnosis {
     cpu: cpus()[0]?.model.trim() || 'unknown',
     processors: availableParallelism(),
     selected: reports.find(({ selected }) => selected)?.name ?? null,
-    backends: reports.map(({ name, available, selected, reason, details }) => ({
+    backends: reports.map(({ name, available, selected, reason, details, abilities }) => ({
       name,
       available,
       selected,
       reason,
       details,
+      abilities,
     })),
   };
 }

@@ -1,4 +1,5 @@
 import type { BackendName } from '../backend/backend.js';
+import { kindsOf } from '../backend/task.js';
 import { TensimError } from '../errors.js';
 import { selectBackend } from '../machines/select.js';
 import type { Model } from '../model/model.js';
@@ -46,9 +47,10 @@ export async function evaluate(model: Model, inputs: ModelInputs, options: Evalu
     });
   const { signal } = control;
   const { values, kind, leading } = await readInputs(model, inputs, signal);
-  const chosen = selectBackend(backend);
+  const kinds = kindsOf([model]);
+  const { forward } = await selectBackend(backend, { forward: { kinds, dtype } }, signal);
   const [positions, features] = model.inputShape;
-  const pass = await chosen.prepareForward({ layers: model.layers, positions, features, input: kind }, dtype, {
+  const pass = await forward.prepare({ layers: model.layers, positions, features, input: kind }, dtype, {
     ...control,
     onProgress: undefined,
   });

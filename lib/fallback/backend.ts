@@ -1,51 +1,100 @@
-import type { Backend, Control, PreparedModel } from '../backend/backend.js';
+import { DTYPES } from '../backend/ability.js';
+import type { Abilities } from '../backend/backend.js';
+import type { Contractions } from '../backend/contractions.js';
+import type { Control } from '../backend/control.js';
+import type { Eigen } from '../backend/eigen.js';
+import type { Forms } from '../backend/forms.js';
+import type { Forward } from '../backend/forward.js';
+import type { GramRoute, Grams, PreparedModel, RouteEfficiency } from '../backend/grams.js';
+import type { Hafnians } from '../backend/hafnians.js';
+import type { Normals } from '../backend/normals.js';
 import { Pacer, throttle } from '../cooperate.js';
 import { TensimError } from '../errors.js';
+import { layerKinds } from '../layers/table.js';
 import { executePlan } from './contraction/execute.js';
 import { MACHINE } from './contraction/machine.js';
 import { loopHafnian } from './gaussian/hafnian.js';
-import { normals } from './gaussian/normals.js';
+import { normals as drawNormals } from './gaussian/normals.js';
+import { foldOneBlock } from './gaussian/one_block.js';
 import { symmetricEigen } from './linalg/symmetric_eigen.js';
 import { prepareForward } from './model/forward.js';
 import { gramTile } from './similarity/gram_tile.js';
 import { FallbackModel, prepareChain, prepareFeatures } from './similarity/prepared.js';
 
+/** As for the native backend, so that both take the same way. */
+const ROUTES: ReadonlyMap<GramRoute, RouteEfficiency> = new Map([
+  ['factor', { prepare: 0.3, pair: 0.8 }],
+  ['unfolded', { prepare: 0.3, pair: 0.75 }],
+  ['dense', { prepare: 0.5, pair: 0.6 }],
+]);
+
+const grams: Grams = {
+  methods: new Set(['one-block', 'two-block', 'closure', 'tensor']),
+  kinds: layerKinds,
+  dtypes: DTYPES,
+  routes: ROUTES,
+  async machine() {
+    const { flopsPerSecond, bytesPerSecond } = MACHINE;
+    return { flopsPerSecond, bytesPerSecond };
+  },
+  async prepare(source, dtype, control = {}) {
+    const pacer = new Pacer(control.signal);
+    const prepared = await (source.kind === 'chain'
+      ? prepareChain(source, dtype, pacer)
+      : prepareFeatures(source, dtype, pacer));
+    control.onProgress?.(1, 1);
+    return prepared;
+  },
+  async tile(job, rows, columns, control = {}) {
+    const pacer = new Pacer(control.signal);
+    return gramTile(job, rows.map(own), columns.map(own), pacer, reporter(control));
+  },
+};
+
+const forward: Forward = {
+  kinds: layerKinds,
+  dtypes: DTYPES,
+  async prepare(source, dtype, control = {}) {
+    control.signal?.throwIfAborted();
+    return prepareForward(source, dtype);
+  },
+};
+
+const normals: Normals = {
+  draw: (stream, first, count, control = {}) => drawNormals(stream, first, count, new Pacer(control.signal)),
+};
+
+const forms: Forms = {
+  kinds: new Set(['linear', 'bilinear']),
+  fold: async (source, control = {}) => foldOneBlock(source, new Pacer(control.signal)),
+};
+
+const contractions: Contractions = {
+  dtypes: DTYPES,
+  machine: () => MACHINE,
+  run: (plan, operands, control = {}) => executePlan(plan, operands, control),
+};
+
+const hafnians: Hafnians = {
+  async loopHafnian(legs, control = {}) {
+    return loopHafnian(legs, new Pacer(control.signal), reporter(control));
+  },
+};
+
+const eigen: Eigen = {
+  async symmetricEigen(matrices, wanted, control = {}) {
+    return symmetricEigen(matrices, wanted, new Pacer(control.signal), reporter(control));
+  },
+};
+
 /**
  * The backend that runs wherever Node does: one thread, that of the caller, in slices of a few milliseconds. It is the
- * readable twin of the native backend and gives the same numbers.
+ * readable twin of the native backend and gives the same numbers. Stateless, so one serves all.
  */
-export function createFallback(): Backend {
-  return {
-    name: 'fallback',
-    methods: new Set(['one-block', 'two-block', 'closure', 'tensor']),
-    routes: new Set(['factor', 'unfolded', 'dense']),
-    async prepare(source, dtype, control = {}) {
-      const pacer = new Pacer(control.signal);
-      const prepared = await (source.kind === 'chain'
-        ? prepareChain(source, dtype, pacer)
-        : prepareFeatures(source, dtype, pacer));
-      control.onProgress?.(1, 1);
-      return prepared;
-    },
-    async gramTile(job, rows, columns, control = {}) {
-      const pacer = new Pacer(control.signal);
-      return gramTile(job, rows.map(own), columns.map(own), pacer, reporter(control));
-    },
-    async prepareForward(source, dtype, control = {}) {
-      control.signal?.throwIfAborted();
-      return prepareForward(source, dtype);
-    },
-    normals: (stream, first, count, control = {}) => normals(stream, first, count, new Pacer(control.signal)),
-    machine: () => MACHINE,
-    contract: (plan, operands, control = {}) => executePlan(plan, operands, control),
-    async loopHafnian(legs, control = {}) {
-      return loopHafnian(legs, new Pacer(control.signal), reporter(control));
-    },
-    async symmetricEigen(matrices, wanted, control = {}) {
-      return symmetricEigen(matrices, wanted, new Pacer(control.signal), reporter(control));
-    },
-  };
-}
+export const FALLBACK: Abilities & { readonly name: 'fallback' } = {
+  name: 'fallback',
+  ...{ grams, forward, normals, forms, contractions, hafnians, eigen },
+};
 
 function own(model: PreparedModel): FallbackModel {
   if (model instanceof FallbackModel) return model;

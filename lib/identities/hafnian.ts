@@ -1,4 +1,6 @@
-import type { Backend, BackendName, Control } from '../backend/backend.js';
+import type { BackendName } from '../backend/backend.js';
+import type { Control } from '../backend/control.js';
+import type { Hafnians } from '../backend/hafnians.js';
 import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import { momentRecursion, recursionStates } from '../gaussian/recursion.js';
@@ -129,11 +131,11 @@ export async function moment(
 }
 
 interface Settled {
-  readonly backend: Backend;
+  readonly backend: IdentityOptions['backend'];
   readonly control: Control;
 }
 
-/** @throws TensimError `INVALID_ARGUMENT`, `BACKEND_UNAVAILABLE`; the signal's reason if it is aborted already. */
+/** @throws TensimError `INVALID_ARGUMENT`; the signal's reason if it is aborted already. */
 function settle(options: IdentityOptions, known: readonly string[]): Settled {
   checkOptions(options, known);
   const { backend, threads, signal, onProgress } = options;
@@ -143,15 +145,16 @@ function settle(options: IdentityOptions, known: readonly string[]): Settled {
     });
   }
   signal?.throwIfAborted();
-  return { backend: selectBackend(backend), control: { threads, signal, onProgress } };
+  return { backend, control: { threads, signal, onProgress } };
 }
 
 async function finish(rows: RepeatedRows, { backend, control }: Settled, what: string): Promise<number> {
-  return inRange(await hafnianOfRows(rows, backend, control), what);
+  const { hafnians } = await selectBackend(backend, { hafnians: {} }, control.signal);
+  return inRange(await hafnianOfRows(rows, hafnians, control), what);
 }
 
 /** The loop hafnian of checked rows, by whichever way is good for them. Infinite where it is beyond the range. */
-async function hafnianOfRows(given: RepeatedRows, backend: Backend, control: Control): Promise<number> {
+async function hafnianOfRows(given: RepeatedRows, hafnians: Hafnians, control: Control): Promise<number> {
   const { rows, exponent } = balance(takenRows(given));
   const copies = rows.repeats.reduce((sum, count) => sum + count, 0);
   if (rows.loops === null && copies % 2 === 1) return 0;
@@ -165,7 +168,7 @@ async function hafnianOfRows(given: RepeatedRows, backend: Backend, control: Con
   const loss = sieveLoss(legs.repeats);
   if (loss > NOTABLE_LOSS && states <= MOST_STATES) return byRecursion();
   refuseBeyondReach(sieveWork(legs.repeats), loss, copies);
-  return timesPowerOfTwo(await backend.loopHafnian(legs, control), exponent);
+  return timesPowerOfTwo(await hafnians.loopHafnian(legs, control), exponent);
 }
 
 /** One row more, which is always left alone and has weight 1: for an odd number of rows, of which at least one is. */

@@ -1,16 +1,9 @@
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
-import type {
-  ChainSource,
-  Control,
-  EigenPairs,
-  FeatureSource,
-  ForwardSource,
-  GramJob,
-  GramTile,
-  PreparedModel,
-  SymmetricMatrices,
-} from '../backend/backend.js';
+import type { Control } from '../backend/control.js';
+import type { EigenPairs, SymmetricMatrices } from '../backend/eigen.js';
+import type { ForwardSource } from '../backend/forward.js';
+import type { ChainSource, FeatureSource, GramJob, GramTile, PreparedModel } from '../backend/grams.js';
 import type { ContractionPlan } from '../contraction/plan.js';
 import { TensimError, type TensimErrorCode } from '../errors.js';
 import type { PairedLegs } from '../gaussian/sieve.js';
@@ -107,7 +100,7 @@ export interface NativeForwardPass {
   dispose(): void;
 }
 
-/** A device as the CUDA runtime describes it; memory is in bytes. */
+/** A device as the CUDA runtime describes it; memory is in bytes, `bandwidth` in bytes per second, 0 where it does not tell. */
 export interface CudaDevice {
   readonly name: string;
   readonly driver: string;
@@ -115,6 +108,7 @@ export interface CudaDevice {
   readonly capability: string;
   readonly freeMemory: number;
   readonly totalMemory: number;
+  readonly bandwidth: number;
 }
 
 /** A model on a device, as the addon holds it. */

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Backend, Control, PreparedModel } from '../backend/backend.js';
-import type { Machine } from '../contraction/cost.js';
+import { DTYPES } from '../backend/ability.js';
+import type { BackendWith } from '../backend/backend.js';
+import type { Control } from '../backend/control.js';
+import type { GramRoute, PreparedModel, RouteEfficiency } from '../backend/grams.js';
 import { TensimError } from '../errors.js';
 import type { DType } from '../tensor/tensor.js';
 import { bytesIn } from '../words/bytes.js';
@@ -15,6 +17,7 @@ import {
   runNative,
 } from './addon.js';
 import { type CudaProbe, probeCuda } from './cuda_probe.js';
+import type { Loaded } from './loaded.js';
 
 /** Names the library where it does not lie beside the addon. */
 const VARIABLE = 'TENSIM_CUDA_LIBRARY';
@@ -22,22 +25,19 @@ const FILE = process.platform === 'win32' ? 'tensim_cuda.dll' : 'tensim_cuda.so'
 /** The first that the environment variable CUDA_VISIBLE_DEVICES lets the runtime see. */
 const DEVICE = 0;
 
-export interface CudaBackend extends Backend {
+export interface CudaBackend extends BackendWith<'grams'> {
+  readonly name: 'cuda';
   /** Flops per second that the device reaches on registers alone, by its tensor cores as the backend uses them. */
   peak(dtype: DType): Promise<number>;
 }
 
-export type CudaLoad =
-  | { readonly backend: CudaBackend; readonly probe: () => Promise<CudaProbe> }
-  | { readonly reason: string };
-
-const loads = new Map<string, CudaLoad>();
+const loads = new Map<string, Loaded<CudaBackend>>();
 
 /**
- * The CUDA backend, or the reason why there is none, as far as that can be told without trying it out. Its `prepare` does that first, once.
- * Never throws.
+ * The CUDA backend, or the reason why there is none, as far as that can be told without trying it out. Whatever is asked of it does that
+ * first, once. Never throws.
  */
-export function loadCuda(): CudaLoad {
+export function loadCuda(): Loaded<CudaBackend> {
   const found = loadAddon();
   if ('reason' in found) return { reason: `it needs the native addon: ${found.reason}` };
   const library = process.env[VARIABLE] || join(dirname(found.path), FILE);
@@ -45,17 +45,20 @@ export function loadCuda(): CudaLoad {
   if (known !== undefined) return known;
   if (!existsSync(library)) return { reason: `there is no library ${library}` };
   let tried: Promise<CudaProbe> | undefined;
-  const probe = () => {
+  const probe = (signal?: AbortSignal) => {
     tried ??= probeCuda(found.path, library);
-    return tried;
+    return untilAborted(tried, signal);
   };
-  const load = { backend: createCuda(found.addon, library, probe), probe };
+  const tryOut = async (signal?: AbortSignal) => {
+    const result = await probe(signal);
+    return 'reason' in result ? result : { details: cudaDetails(result.devices) };
+  };
+  const load = { backend: createCuda(found.addon, library, probe), details: {}, tryOut };
   loads.set(library, load);
   return load;
 }
 
-/** What `doctor` tells of a device. */
-export function cudaDetails(devices: readonly CudaDevice[]): Record<string, string | number> {
+function cudaDetails(devices: readonly CudaDevice[]): Record<string, string | number> {
   const [{ name, driver, runtime, capability, freeMemory, totalMemory }] = devices as [CudaDevice];
   return {
     device: devices.length > 1 ? `${name} (the first of ${devices.length})` : name,
@@ -67,14 +70,17 @@ export function cudaDetails(devices: readonly CudaDevice[]): Record<string, stri
   };
 }
 
-/**
- * Rates measured on an H200: of whole tiles of pairs, (784, 256, 10), and of copies within its memory. They decide between routes, where only their
- * ratio counts. The backend executes no contractions.
- */
-const MACHINE: Readonly<Record<'float64' | 'float32', Machine>> = {
-  float64: { flopsPerSecond: 6e13, bytesPerSecond: 4.2e12, secondsPerStep: 1e-5, workspaceBytes: () => 0 },
-  float32: { flopsPerSecond: 7.1e13, bytesPerSecond: 4.2e12, secondsPerStep: 1e-5, workspaceBytes: () => 0 },
-};
+/** What whole tiles of pairs reach of the peak, which the instructions for each type set; the planner knows pairs by their share of this. */
+const PAIRS: Readonly<Record<DType, number>> = { float64: 0.9, float32: 0.66 };
+
+/** What copies reach of what the clock and the width of the memory promise. */
+const COPIES = 0.87;
+
+/** Shares of that, as on a processor: its are the ones that have been measured for every part. */
+const ROUTES: ReadonlyMap<GramRoute, RouteEfficiency> = new Map([
+  ['factor', { prepare: 0.3, pair: 0.8 }],
+  ['dense', { prepare: 0.5, pair: 0.6 }],
+]);
 
 /** A model on the device. */
 class CudaPrepared implements PreparedModel {
@@ -104,10 +110,11 @@ class CudaPrepared implements PreparedModel {
   }
 }
 
-function createCuda(addon: Addon, library: string, probe: () => Promise<CudaProbe>): CudaBackend {
-  async function checkUsable({ signal }: Control): Promise<void> {
-    const result = await untilAborted(probe(), signal);
-    if ('devices' in result) return;
+function createCuda(addon: Addon, library: string, probe: (signal?: AbortSignal) => Promise<CudaProbe>): CudaBackend {
+  /** The device, as it was when it was tried out. */
+  async function usableDevice({ signal }: Control): Promise<CudaDevice> {
+    const result = await probe(signal);
+    if ('devices' in result) return result.devices[DEVICE];
     throw new TensimError('BACKEND_UNAVAILABLE', `the backend "cuda" is not available: ${result.reason}`, {
       hint: 'The backend "auto" takes the best there is',
     });
@@ -124,40 +131,48 @@ function createCuda(addon: Addon, library: string, probe: () => Promise<CudaProb
     }
   }
 
-  const missing = async (what: string): Promise<never> => {
-    throw new TensimError('BACKEND_UNAVAILABLE', `the backend "cuda" is not available: it does not know ${what}`, {
-      hint: 'Take the backend "auto" or "native"',
-    });
-  };
+  const peaks = new Map<DType, Promise<number>>();
+  function peak(dtype: DType): Promise<number> {
+    const known = peaks.get(dtype) ?? run({}, (_, control) => addon.cudaPeak(library, DEVICE, dtype, control));
+    peaks.set(dtype, known);
+    known.catch(() => peaks.delete(dtype));
+    return known;
+  }
 
   return {
     name: 'cuda',
-    methods: new Set(['one-block', 'closure']),
-    routes: new Set(['factor', 'dense']),
-    preparesAtOnce: 4,
-    tilesAtOnce: 2,
-    machine: (dtype) => MACHINE[dtype],
-    async prepare(source, dtype, control = {}) {
-      await checkUsable(control);
-      const held = await run(control, (threads, nativeControl) =>
-        addon.cudaPrepare(library, DEVICE, ownedSource(source), dtype, threads, nativeControl),
-      );
-      return new CudaPrepared(addon, held);
+    grams: {
+      methods: new Set(['one-block', 'closure']),
+      kinds: new Set(['linear', 'bilinear', 'attention']),
+      dtypes: DTYPES,
+      routes: ROUTES,
+      preparesAtOnce: 4,
+      tilesAtOnce: 2,
+      async machine(dtype) {
+        const { freeMemory, bandwidth } = await usableDevice({});
+        return {
+          flopsPerSecond: PAIRS[dtype] * (await peak(dtype)),
+          bytesPerSecond: bandwidth > 0 ? COPIES * bandwidth : Number.POSITIVE_INFINITY,
+          memory: freeMemory,
+        };
+      },
+      async prepare(source, dtype, control = {}) {
+        await usableDevice(control);
+        const held = await run(control, (threads, nativeControl) =>
+          addon.cudaPrepare(library, DEVICE, ownedSource(source), dtype, threads, nativeControl),
+        );
+        return new CudaPrepared(addon, held);
+      },
+      async tile(job, rows, columns, control = {}) {
+        const [rowModels, columnModels] = [rows.map(CudaPrepared.modelOf), columns.map(CudaPrepared.modelOf)];
+        return run(control, (threads, nativeControl) =>
+          addon.cudaGramTile(library, job, rowModels, columnModels, threads, nativeControl),
+        );
+      },
     },
-    async gramTile(job, rows, columns, control = {}) {
-      const [rowModels, columnModels] = [rows.map(CudaPrepared.modelOf), columns.map(CudaPrepared.modelOf)];
-      return run(control, (threads, nativeControl) =>
-        addon.cudaGramTile(library, job, rowModels, columnModels, threads, nativeControl),
-      );
-    },
-    prepareForward: () => missing('the forward pass, which sampling and evaluating need'),
-    normals: () => missing('random inputs, which sampling needs'),
-    contract: () => missing('contractions'),
-    loopHafnian: () => missing('hafnians'),
-    symmetricEigen: () => missing('eigenpairs'),
     async peak(dtype) {
-      await checkUsable({});
-      return run({}, (_, nativeControl) => addon.cudaPeak(library, DEVICE, dtype, nativeControl));
+      await usableDevice({});
+      return peak(dtype);
     },
   };
 }

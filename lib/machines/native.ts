@@ -1,30 +1,43 @@
 import { availableParallelism } from 'node:os';
-import type { Backend, ChainSource, Control, FeatureSource, PreparedModel } from '../backend/backend.js';
+import { DTYPES } from '../backend/ability.js';
+import type { Abilities } from '../backend/backend.js';
+import type { Contractions } from '../backend/contractions.js';
+import type { Control } from '../backend/control.js';
+import type { Forward } from '../backend/forward.js';
+import type { ChainSource, FeatureSource, GramRoute, Grams, PreparedModel, RouteEfficiency } from '../backend/grams.js';
 import type { ContractionPlan } from '../contraction/plan.js';
+import { FALLBACK } from '../fallback/backend.js';
 import { streamKey } from '../gaussian/threefry.js';
 import type { DType } from '../tensor/tensor.js';
 import { type Addon, loadAddon, type NativeCall, ownedData, ownedForward, ownedSource, runNative } from './addon.js';
+import type { Loaded } from './loaded.js';
 import { nativeMachine } from './native_machine.js';
 
-/** The native backend can also measure the ceiling that its rates are compared with. */
-export interface NativeBackend extends Backend {
+/** The native backend has every ability. It can also measure the ceiling that its rates are compared with. */
+export interface NativeBackend extends Abilities {
+  readonly name: 'native';
   /** Flops per second that one thread reaches with multiply-adds on registers alone, the best of `seconds`. */
   peak(dtype: DType, seconds: number): Promise<number>;
 }
 
-export type NativeLoad =
-  | { readonly backend: NativeBackend; readonly details: Readonly<Record<string, string | number>> }
-  | { readonly reason: string };
+const KINDS: ReadonlySet<string> = new Set(['linear', 'bilinear', 'attention']);
 
-let loaded: NativeLoad | undefined;
+/** Measured with AVX-512 on one thread. */
+const ROUTES: ReadonlyMap<GramRoute, RouteEfficiency> = new Map([
+  ['factor', { prepare: 0.3, pair: 0.8 }],
+  ['unfolded', { prepare: 0.3, pair: 0.75 }],
+  ['dense', { prepare: 0.5, pair: 0.6 }],
+]);
+
+let loaded: Loaded<NativeBackend> | undefined;
 
 /** The native backend, or the reason why there is none. Loaded once; never throws. */
-export function loadNative(): NativeLoad {
+export function loadNative(): Loaded<NativeBackend> {
   loaded ??= load();
   return loaded;
 }
 
-function load(): NativeLoad {
+function load(): Loaded<NativeBackend> {
   const found = loadAddon();
   if ('reason' in found) return found;
   const { addon, info } = found;
@@ -43,20 +56,41 @@ function load(): NativeLoad {
   };
 }
 
+type Run = <Result>(control: Control, call: NativeCall<Result>) => Promise<Result>;
+
 function createNative(addon: Addon): NativeBackend {
-  const run = <Result>(control: Control, call: NativeCall<Result>) => runNative(addon, control, call);
+  const run: Run = (control, call) => runNative(addon, control, call);
+  const machine = nativeMachine(addon);
+  return {
+    name: 'native',
+    grams: gramsOf(addon, run, machine),
+    forward: forwardOf(addon, run),
+    normals: {
+      draw({ seed, stream, dimension }, first, count, control = {}) {
+        const [key0, key1] = streamKey(seed, stream);
+        return run(control, (threads, nativeControl) =>
+          addon.normals(key0, key1, dimension, first, count, threads, nativeControl),
+        );
+      },
+    },
+    // Algebra on two small models, which takes no time beside what is then done with their forms.
+    forms: FALLBACK.forms,
+    contractions: contractionsOf(addon, run, machine),
+    hafnians: {
+      loopHafnian: (legs, control = {}) =>
+        run(control, (threads, nativeControl) => addon.loopHafnian(legs, threads, nativeControl)),
+    },
+    eigen: {
+      symmetricEigen: (matrices, wanted, control = {}) =>
+        run(control, (threads, nativeControl) =>
+          addon.symmetricEigen({ ...matrices, data: ownedData(matrices.data) }, wanted, threads, nativeControl),
+        ),
+    },
+    peak: (dtype, seconds) => run({}, (_, nativeControl) => addon.peak(dtype, seconds, 1, nativeControl)),
+  };
+}
 
-  /** Plans as the addon holds them: read and checked at their first run only. */
-  const plans = new WeakMap<ContractionPlan, object>();
-  function nativePlan(plan: ContractionPlan): object {
-    let known = plans.get(plan);
-    if (known === undefined) {
-      known = new addon.Plan(plan);
-      plans.set(plan, known);
-    }
-    return known;
-  }
-
+function gramsOf(addon: Addon, run: Run, machine: Contractions['machine']): Grams {
   function prepareAll(
     sources: readonly (ChainSource | FeatureSource)[],
     dtype: DType,
@@ -68,34 +102,27 @@ function createNative(addon: Addon): NativeBackend {
   }
 
   return {
-    name: 'native',
     methods: new Set(['one-block', 'two-block', 'closure', 'tensor']),
-    routes: new Set(['factor', 'unfolded', 'dense']),
+    kinds: KINDS,
+    dtypes: DTYPES,
+    routes: ROUTES,
     preparesAtOnce: 16, // small ones take less time than handing them over one by one
-    machine: nativeMachine(addon),
-    async contract(plan, operands, control = {}) {
-      const { data, exponent } = await run(control, (threads, nativeControl) =>
-        addon.contract(
-          nativePlan(plan),
-          operands.map((operand) => ownedData(operand.data)),
-          threads,
-          nativeControl,
-        ),
-      );
-      const shape = Object.freeze([...plan.output.shape]);
-      return plan.stripExponent ? { data, shape, exponent } : { data, shape };
+    async machine(dtype, threads) {
+      const { flopsPerSecond, bytesPerSecond } = machine(dtype, threads);
+      return { flopsPerSecond, bytesPerSecond };
     },
     prepare: async (source, dtype, control) => (await prepareAll([source], dtype, control))[0],
     prepareAll,
-    gramTile: (job, rows, columns, control = {}) =>
+    tile: (job, rows, columns, control = {}) =>
       run(control, (threads, nativeControl) => addon.gramTile(job, rows, columns, threads, nativeControl)),
-    loopHafnian: (legs, control = {}) =>
-      run(control, (threads, nativeControl) => addon.loopHafnian(legs, threads, nativeControl)),
-    symmetricEigen: (matrices, wanted, control = {}) =>
-      run(control, (threads, nativeControl) =>
-        addon.symmetricEigen({ ...matrices, data: ownedData(matrices.data) }, wanted, threads, nativeControl),
-      ),
-    async prepareForward(source, dtype, control = {}) {
+  };
+}
+
+function forwardOf(addon: Addon, run: Run): Forward {
+  return {
+    kinds: KINDS,
+    dtypes: DTYPES,
+    async prepare(source, dtype, control = {}) {
       const pass = await run(control, (threads, nativeControl) =>
         addon.prepareForward(ownedForward(source), dtype, threads, nativeControl),
       );
@@ -113,12 +140,35 @@ function createNative(addon: Addon): NativeBackend {
         dispose: () => pass.dispose(),
       };
     },
-    normals({ seed, stream, dimension }, first, count, control = {}) {
-      const [key0, key1] = streamKey(seed, stream);
-      return run(control, (threads, nativeControl) =>
-        addon.normals(key0, key1, dimension, first, count, threads, nativeControl),
+  };
+}
+
+function contractionsOf(addon: Addon, run: Run, machine: Contractions['machine']): Contractions {
+  /** Plans as the addon holds them: read and checked at their first run only. */
+  const plans = new WeakMap<ContractionPlan, object>();
+  function nativePlan(plan: ContractionPlan): object {
+    let known = plans.get(plan);
+    if (known === undefined) {
+      known = new addon.Plan(plan);
+      plans.set(plan, known);
+    }
+    return known;
+  }
+
+  return {
+    dtypes: DTYPES,
+    machine,
+    async run(plan, operands, control = {}) {
+      const { data, exponent } = await run(control, (threads, nativeControl) =>
+        addon.contract(
+          nativePlan(plan),
+          operands.map((operand) => ownedData(operand.data)),
+          threads,
+          nativeControl,
+        ),
       );
+      const shape = Object.freeze([...plan.output.shape]);
+      return plan.stripExponent ? { data, shape, exponent } : { data, shape };
     },
-    peak: (dtype, seconds) => run({}, (_, nativeControl) => addon.peak(dtype, seconds, 1, nativeControl)),
   };
 }

@@ -1,8 +1,14 @@
-import type { Backend, BackendName, ChainMethod } from '../backend/backend.js';
+import type { Ability } from '../backend/ability.js';
+import type { AbilityName, Backend, BackendName } from '../backend/backend.js';
+import { ABILITY_NAMES, type BackendFor, refusal, type Task } from '../backend/task.js';
 import { TensimError } from '../errors.js';
-import { createFallback } from '../fallback/backend.js';
-import { cudaDetails, loadCuda } from './cuda.js';
+import { FALLBACK } from '../fallback/backend.js';
+import { loadCuda } from './cuda.js';
+import type { Details, Loaded } from './loaded.js';
 import { loadNative } from './native.js';
+
+/** What an ability can be asked for, as lists; what it does not tell is left out. */
+export type AbilityReport = Readonly<Record<string, readonly string[]>>;
 
 /** One line of `tensim doctor`. */
 export interface BackendReport {
@@ -15,41 +21,69 @@ export interface BackendReport {
   /** Whether `'auto'` means this one, the environment variable TENSIM_BACKEND considered. */
   readonly selected: boolean;
   /** What is known about it: instruction set, threads, versions. */
-  readonly details: Readonly<Record<string, string | number>>;
+  readonly details: Details;
+  /** What it can do; nothing where it is not available. */
+  readonly abilities: Readonly<Partial<Record<AbilityName, AbilityReport>>>;
 }
 
-type Candidate =
-  | { readonly backend: Backend; readonly details: Readonly<Record<string, string | number>> }
-  | { readonly reason: string };
+interface Machine {
+  readonly name: BackendName;
+  /** Whether `auto` may take it. */
+  readonly unasked: boolean;
+  load(): Loaded;
+}
 
-const NAMES: readonly BackendName[] = ['native', 'cuda', 'fallback'];
+/** In the order in which they are asked. */
+const MACHINES: readonly Machine[] = [
+  { name: 'native', unasked: true, load: loadNative },
+  { name: 'cuda', unasked: false, load: loadCuda },
+  {
+    name: 'fallback',
+    unasked: true,
+    load: () => ({ backend: FALLBACK, details: { engine: `V8 ${process.versions.v8}`, threads: 1 } }),
+  },
+];
+const NAMES = MACHINES.map(({ name }) => name);
 const VARIABLE = 'TENSIM_BACKEND';
-/** Stateless, so one serves all. */
-const fallback = createFallback();
 
 /**
- * The backend to compute with. `'auto'` follows the environment variable TENSIM_BACKEND if it is set to a name, else takes
- * native if it loads, else the fallback; a name given here goes before the variable. The CUDA backend must be named: it is tried out at its
- * first use, and refuses then with the reason if that fails.
- * @param method what it must be able to prepare chains for: `'auto'` passes over a backend that lacks it.
- * @throws TensimError `BACKEND_UNAVAILABLE` with the reason for a backend asked for by name that is not there or lacks the method;
- * `INVALID_ARGUMENT` for what names no backend.
+ * The backend to compute a task with: the first that can do it of native and the fallback, or the one that is asked for. `'auto'` follows the
+ * environment variable TENSIM_BACKEND if it is set to a name; a name given here goes before the variable. The CUDA backend must be
+ * named, and is tried out at its first use.
+ *
+ *     const backend = await selectBackend('auto', { grams: { method: 'closure', kinds: kindsOf(models), dtype } });
+ *     await backend.grams.prepare(…);
+ *
+ * @throws TensimError (rejects) `BACKEND_UNAVAILABLE` with the reason for a backend asked for by name that is not there or lacks something,
+ * or with the reasons of all; `INVALID_ARGUMENT` for what names no backend; the signal's reason.
  */
-export function selectBackend(requested: 'auto' | BackendName = 'auto', method?: ChainMethod): Backend {
-  const byOption = checkName(requested, 'the option "backend"');
-  const wanted = byOption === 'auto' ? fromEnvironment() : byOption;
-  if (wanted === 'auto') {
-    const native = candidate('native', method);
-    return 'backend' in native ? native.backend : fallback;
+export async function selectBackend<const Wanted extends Task>(
+  requested: 'auto' | BackendName | undefined,
+  task: Wanted,
+  signal?: AbortSignal,
+): Promise<BackendFor<Wanted>> {
+  const request = requestOf(requested);
+  const { able, refused } = survey(request, task);
+  for (const { backend, tryOut } of able) {
+    const tried = await tryOut?.(signal);
+    if (tried === undefined || !('reason' in tried)) return backend as BackendFor<Wanted>;
+    refused.push({ name: backend.name, reason: tried.reason });
   }
-  const found = candidate(wanted, method);
-  if ('backend' in found) return found.backend;
-  throw new TensimError('BACKEND_UNAVAILABLE', `the backend "${wanted}" is not available: ${found.reason}`, {
-    hint:
-      byOption === 'auto'
-        ? `It is asked for by the environment variable ${VARIABLE}; unset it to take the best there is`
-        : 'The backend "auto" takes the best there is',
-  });
+  throw unavailable(request, refused);
+}
+
+/**
+ * The same at once, for what is only planned: nothing is tried out.
+ * @throws TensimError as `selectBackend` rejects.
+ */
+export function chooseBackend<const Wanted extends Task>(
+  requested: 'auto' | BackendName | undefined,
+  task: Wanted,
+): BackendFor<Wanted> {
+  const request = requestOf(requested);
+  const { able, refused } = survey(request, task);
+  if (able.length === 0) throw unavailable(request, refused);
+  return able[0].backend as BackendFor<Wanted>;
 }
 
 /**
@@ -60,47 +94,90 @@ export function selectBackend(requested: 'auto' | BackendName = 'auto', method?:
  * @throws TensimError (rejects) `INVALID_ARGUMENT` if TENSIM_BACKEND names no backend.
  */
 export async function backends(): Promise<readonly BackendReport[]> {
-  const wanted = fromEnvironment();
-  const automatic = 'backend' in candidate('native') ? 'native' : 'fallback';
-  const chosen = wanted === 'auto' ? automatic : wanted;
-  return Promise.all(
-    NAMES.map(async (name) => {
-      const found = name === 'cuda' ? await triedCuda() : candidate(name);
-      if ('reason' in found) return { name, available: false, reason: found.reason, selected: false, details: {} };
-      return { name, available: true, reason: null, selected: name === chosen, details: found.details };
-    }),
-  );
+  const request = requestOf('auto');
+  const chosen = request.byName ?? survey(request, {}).able[0]?.backend.name;
+  return Promise.all(MACHINES.map(({ name, load }) => reportOf(name, load(), name === chosen)));
 }
 
-async function triedCuda(): Promise<Candidate> {
-  const found = loadCuda();
-  if ('reason' in found) return found;
-  const result = await found.probe();
-  return 'reason' in result ? result : { backend: found.backend, details: cudaDetails(result.devices) };
-}
-
-function candidate(name: BackendName, method?: ChainMethod): Candidate {
-  const found = load(name);
-  if (method === undefined || 'reason' in found || found.backend.methods.has(method)) return found;
-  return { reason: `it does not know the method "${method}"` };
-}
-
-function load(name: BackendName): Candidate {
-  if (name === 'native') return loadNative();
-  if (name === 'cuda') {
-    const found = loadCuda();
-    return 'reason' in found ? found : { backend: found.backend, details: {} };
+async function reportOf(name: BackendName, found: Loaded, chosen: boolean): Promise<BackendReport> {
+  const known = 'backend' in found ? ((await found.tryOut?.()) ?? found) : found;
+  if ('reason' in found || 'reason' in known) {
+    const { reason } = known as { readonly reason: string };
+    return { name, available: false, reason, selected: false, details: {}, abilities: {} };
   }
-  return { backend: fallback, details: { engine: `V8 ${process.versions.v8}`, threads: 1 } };
+  const { details } = known;
+  return { name, available: true, reason: null, selected: chosen, details, abilities: abilitiesOf(found.backend) };
 }
 
-function fromEnvironment(): 'auto' | BackendName {
-  return checkName(process.env[VARIABLE] || 'auto', `the environment variable ${VARIABLE}`);
+/** Which backend is wanted, and who says so. */
+interface Request {
+  /** Absent: the first that can do the task. */
+  readonly byName: BackendName | undefined;
+  readonly byEnvironment: boolean;
 }
 
-function checkName(name: string, source: string): 'auto' | BackendName {
-  if (name === 'auto' || (NAMES as readonly string[]).includes(name)) return name as 'auto' | BackendName;
+function requestOf(requested: 'auto' | BackendName = 'auto'): Request {
+  const byOption = checkName(requested, 'the option "backend"');
+  if (byOption !== undefined) return { byName: byOption, byEnvironment: false };
+  return {
+    byName: checkName(process.env[VARIABLE] || 'auto', `the environment variable ${VARIABLE}`),
+    byEnvironment: true,
+  };
+}
+
+function checkName(name: string, source: string): BackendName | undefined {
+  if (name === 'auto') return undefined;
+  const found = NAMES.find((known) => known === name);
+  if (found !== undefined) return found;
   throw new TensimError('INVALID_ARGUMENT', `${source} is ${JSON.stringify(name)}`, {
     hint: `It may be one of auto, ${NAMES.join(', ')}`,
   });
+}
+
+interface Refusal {
+  readonly name: BackendName;
+  readonly reason: string;
+}
+
+/** Who of those that may be asked can do a task, in order, and why the others cannot. */
+function survey({ byName }: Request, task: Task) {
+  const able: Extract<Loaded, { readonly backend: Backend }>[] = [];
+  const refused: Refusal[] = [];
+  for (const { name, unasked, load } of MACHINES) {
+    if (byName === undefined ? !unasked : name !== byName) continue;
+    const found = load();
+    const reason = 'reason' in found ? found.reason : refusal(found.backend, task);
+    if (reason !== null) refused.push({ name, reason });
+    else if ('backend' in found) able.push(found);
+  }
+  return { able, refused };
+}
+
+function unavailable({ byName, byEnvironment }: Request, refused: readonly Refusal[]): TensimError {
+  if (byName === undefined) {
+    const reasons = refused.map(({ name, reason }) => `${name}: ${reason}`);
+    return new TensimError('BACKEND_UNAVAILABLE', `no backend can do this: ${reasons.join('; ')}`, {
+      hint: '"tensim doctor" tells what each of them can do',
+    });
+  }
+  const [{ reason }] = refused;
+  return new TensimError('BACKEND_UNAVAILABLE', `the backend "${byName}" is not available: ${reason}`, {
+    hint: byEnvironment
+      ? `It is asked for by the environment variable ${VARIABLE}; unset it to take the best there is`
+      : 'The backend "auto" takes the best there is',
+  });
+}
+
+function abilitiesOf(backend: Backend): BackendReport['abilities'] {
+  const present = ABILITY_NAMES.filter((name) => backend[name] !== undefined);
+  return Object.fromEntries(present.map((name) => [name, listsOf(backend[name]!)]));
+}
+
+function listsOf(ability: Ability): AbilityReport {
+  const entries: [string, unknown][] = Object.entries(ability);
+  return Object.fromEntries(
+    entries.flatMap(([name, value]) =>
+      value instanceof Set || value instanceof Map ? [[name, [...value.keys()]]] : [],
+    ),
+  );
 }

@@ -1,4 +1,4 @@
-import type { GramTile } from '../backend/backend.js';
+import type { GramTile } from '../backend/grams.js';
 import type { Cells, Change } from './gram/cells.js';
 import type { Member } from './members/members.js';
 import type { SampledGram } from './sampled/result.js';

@@ -1,4 +1,4 @@
-import type { GramRoute } from '../backend/backend.js';
+import type { GramRoute } from '../backend/grams.js';
 import { Pacer, throttle } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import type { Model } from '../model/model.js';
@@ -17,7 +17,7 @@ import { KeptModels, roomToKeep } from './members/kept.js';
 import type { Member } from './members/members.js';
 import { type Selection, select } from './members/selection.js';
 import { type Comparison, planComparison } from './plan/comparison.js';
-import { type SampledGram, type SampledLaw, sampledGram } from './sampled/sampled.js';
+import { type SampledGram, sampledGram } from './sampled/sampled.js';
 import { openLedger, recordedRoute, type StateLedger } from './state/ledger.js';
 import { type MatrixSettings, settleMatrix } from './terms/matrix_options.js';
 import { checkPlace } from './terms/place.js';
@@ -151,15 +151,15 @@ async function compute(
   const { members, listed, rank } = models;
   const total = pairCount(pairs);
   const { comparison, discarded } = await plan(listed, total, settings);
-  const { sources, sampledLaw } = comparison;
+  const { sources, sampling } = comparison;
   const slices = settings.perOutput ? sources.names.length : 0;
   const cells = new Cells({ ...places, count: members.length, slices, window: settings.choice.window });
   const { memoryLimit, onTile } = settings;
   if (onTile !== undefined) cells.subscribe((change) => onTile(finishedTile(cells, members, change)));
   const same = sameLabels(models, given);
-  if (sampledLaw !== undefined) {
+  if (sampling !== undefined) {
     cells.expect(total, total);
-    const sampled = await sample(members, sampledLaw, cells, comparison, memoryLimit);
+    const sampled = await sample(members, sampling, cells, comparison, memoryLimit);
     const work: Work = { pairs: total, reused: 0, prepared: members.length, same, discarded };
     return { comparison, cells, ...(await resultOf(cells, comparison, sampled)), work };
   }
@@ -167,7 +167,8 @@ async function compute(
   try {
     const flops = flopsOfPair(comparison.info, total);
     const { backend, dtype, threads } = comparison.settings;
-    const tile = tileSize(flops, slices, flops === null ? 0 : backend.machine(dtype, threads).flopsPerSecond);
+    const rate = flops === null ? 0 : (await backend.grams.machine(dtype, threads)).flopsPerSecond;
+    const tile = tileSize(flops, slices, rate);
     const run = { members, rank, sources, pairs, cells, tile, memoryLimit, ledger };
     const count = await gramMatrix(run, comparison.settings);
     const work: Work = { pairs: total, ...count, same, discarded: discarded + (ledger?.discarded ?? 0) };
@@ -185,12 +186,12 @@ function flopsOfPair({ estimates, route }: ResultInfo, pairs: number): number | 
 /** Samples all models at once: whatever pairs are wanted, the work is in the evaluation of each. */
 async function sample(
   members: readonly Member[],
-  law: SampledLaw,
+  { law, backend }: NonNullable<Comparison['sampling']>,
   cells: Cells,
   { settings }: Comparison,
   memoryLimit: number,
 ): Promise<SampledGram> {
-  const sampled = await sampledGram(members, law, { ...settings, memoryLimit });
+  const sampled = await sampledGram(members, law, { ...settings, backend, memoryLimit });
   const all = [...members.keys()];
   await cells.put({ rows: all, columns: all, symmetric: true }, sampled, new Pacer(settings.signal));
   return sampled;
@@ -232,7 +233,7 @@ async function plan(
   settings: MatrixSettings,
 ): Promise<{ comparison: Comparison; discarded: number }> {
   const { memoryLimit, freeMemory, state, route } = settings;
-  const extent = { pairs, memory: freeMemory / 2, ...(Number.isFinite(memoryLimit) && { memoryLimit }) };
+  const extent = { pairs, freeMemory, ...(Number.isFinite(memoryLimit) && { memoryLimit }) };
   const comparison = await planComparison(members, settings, extent);
   const { setting, info } = comparison;
   if (state === undefined || setting === undefined || route !== 'auto') return { comparison, discarded: 0 };

@@ -1,4 +1,4 @@
-import type { GramTile } from '../backend/backend.js';
+import type { GramTile } from '../backend/grams.js';
 import type { Model } from '../model/model.js';
 import { timesPower } from '../tensor/power.js';
 import { pairBehaviour } from './behaviour/scores.js';
@@ -29,11 +29,11 @@ import type { PairDifference, SimilarityOptions, SimilarityResult } from './term
 export async function similarity(a: Model, b: Model, options: SimilarityOptions = {}): Promise<SimilarityResult> {
   const members = a === b ? both(memberOf(a)) : ([memberOf(a), memberOf(b)] as const);
   const comparison = await planComparison(members, settle(options));
-  const { sources, settings, info, behaviours, sampledLaw } = comparison;
+  const { sources, settings, info, behaviours, sampling: sampled } = comparison;
   const gram: GramTile & Partial<SampledGram> & Partial<ScaledTile> =
-    sampledLaw === undefined
+    sampled === undefined
       ? await gramPair(members, sources, settings)
-      : await sampledGram(members, sampledLaw, settings);
+      : await sampledGram(members, sampled.law, { ...settings, backend: sampled.backend });
   const [difference, ...sliceDifferences] = await pairDifferences(members, comparison, gram);
   const { total, exponents, perOutput, sliceExponents, standardError, perOutputError, sampling, pair } = gram;
   const size = sources.names.length;

@@ -60,6 +60,10 @@ class CudaDevice {
     check(cudaMemGetInfo(&free_memory, &total_memory), "asking for the device's memory");
     info.free_memory = free_memory;
     info.total_memory = total_memory;
+    int kilohertz = 0, bits = 0;
+    check(cudaDeviceGetAttribute(&kilohertz, cudaDevAttrMemoryClockRate, number_), "asking for the memory's clock");
+    check(cudaDeviceGetAttribute(&bits, cudaDevAttrGlobalMemoryBusWidth, number_), "asking for the memory's width");
+    info.bandwidth = 2.0 * 1e3 * kilohertz * (bits / 8);  // two transfers per clock
   }
 
   std::uint64_t processors() const { return processors_; }

@@ -33,6 +33,7 @@ class HostDevice {
     std::snprintf(info.name, sizeof info.name, "host emulation");
     info.total_memory = limit;
     info.free_memory = limit - used_;
+    info.bandwidth = 1e10;
   }
 
   void* allocate(std::size_t bytes) {

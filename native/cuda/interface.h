@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* Raised by one with every change below. */
-#define TENSIM_CUDA_VERSION 3u
+#define TENSIM_CUDA_VERSION 4u
 #define TENSIM_CUDA_SYMBOL "tensim_cuda_api"
 #define TENSIM_CUDA_TEXT 256
 /* Segments of vectors begin and end at multiples of so many elements; zeros fill them up. */
@@ -36,6 +36,7 @@ typedef struct TensimCudaDevice {
   int32_t driver, runtime;
   int32_t major, minor; /* compute capability */
   uint64_t free_memory, total_memory;
+  double bandwidth; /* bytes per second, by the clock and the width of its memory; 0 where it does not tell */
 } TensimCudaDevice;
 
 /* A model as it is handed over; everything is copied. Matrices are row-major and contiguous. */

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
-import type { ChainSource, FeatureSource } from '../../lib/backend/backend.js';
+import type { ChainSource, FeatureSource } from '../../lib/backend/grams.js';
 import { loadNative } from '../../lib/machines/native.js';
 import type { LinearLayer } from '../../lib/model/model.js';
 
@@ -118,28 +118,32 @@ describe.skipIf(absent)('the addon', () => {
       ['a layer without a type', [{}], 'INVALID_ARGUMENT'],
     ];
     it.each(bad)('%s', async (_, layers, code) => {
-      await expect(backend.prepare(chainOf(layers as ChainSource['layers'], 3), 'float64')).rejects.toMatchObject({
-        code,
-      });
+      await expect(backend.grams.prepare(chainOf(layers as ChainSource['layers'], 3), 'float64')).rejects.toMatchObject(
+        {
+          code,
+        },
+      );
     });
 
     it('a detached array', async () => {
       const data = new Float64Array(6);
       structuredClone(data, { transfer: [data.buffer] });
       const layers = [{ type: 'linear', weight: { data, shape: [2, 3] } }] as const;
-      await expect(backend.prepare(chainOf(layers, 3), 'float64')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+      await expect(backend.grams.prepare(chainOf(layers, 3), 'float64')).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+      });
     });
 
     it('objects that are not prepared models', async () => {
       for (const fake of [{}, null, 1, { outputs: 1, bytes: 1, dispose() {} }]) {
-        const tile = backend.gramTile(gaussian, [fake as never], []);
+        const tile = backend.grams.tile(gaussian, [fake as never], []);
         await expect(tile).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
       }
     });
 
     it('symmetric matrices that are not there', async () => {
       const refused = async (matrices: object, wanted: unknown, code: string) => {
-        await expect(backend.symmetricEigen(matrices as never, wanted as never)).rejects.toMatchObject({ code });
+        await expect(backend.eigen.symmetricEigen(matrices as never, wanted as never)).rejects.toMatchObject({ code });
       };
       const data = new Float64Array(8);
       await refused({ data, count: 2, size: 3 }, 1, 'SHAPE_MISMATCH');
@@ -149,25 +153,25 @@ describe.skipIf(absent)('the addon', () => {
       await refused({ data, count: 2, size: 2 }, 0.5, 'INVALID_ARGUMENT');
       await refused({ data: new Float32Array(8), count: 2, size: 2 }, 1, 'INVALID_ARGUMENT');
       const view = new Float64Array(9).fill(3).subarray(1, 5).fill(1);
-      const { values } = await backend.symmetricEigen({ data: view, count: 1, size: 2 }, 1);
+      const { values } = await backend.eigen.symmetricEigen({ data: view, count: 1, size: 2 }, 1);
       expect(values[0]).toBeCloseTo(2, 14);
     });
 
     it('pairs of legs that do not fit, descend or repeat nothing', async () => {
       const legs = (repeats: number[], edges: number, loops: unknown = null) =>
         ({ repeats: Uint32Array.from(repeats), edges: new Float64Array(edges), loops }) as never;
-      await expect(backend.loopHafnian(legs([1], 3))).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' });
-      await expect(backend.loopHafnian(legs([1], 4, new Float64Array(3)))).rejects.toMatchObject({
+      await expect(backend.hafnians.loopHafnian(legs([1], 3))).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' });
+      await expect(backend.hafnians.loopHafnian(legs([1], 4, new Float64Array(3)))).rejects.toMatchObject({
         code: 'SHAPE_MISMATCH',
       });
       const bad = [legs([0], 4), legs([2, 1], 16), legs(new Array(2000).fill(1), 0), legs([1], 4, new Float32Array(2))];
       for (const given of [...bad, {} as never, null as never]) {
-        await expect(backend.loopHafnian(given)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+        await expect(backend.hafnians.loopHafnian(given)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
       }
     });
 
     it('a constructor called from outside', async () => {
-      const model = await backend.prepare(chainOf([linear([1, 2], 2)], 2), 'float64');
+      const model = await backend.grams.prepare(chainOf([linear([1, 2], 2)], 2), 'float64');
       const Constructor = model.constructor as new (argument?: unknown) => unknown;
       expect(() => new Constructor()).toThrow(/prepare/);
       expect(() => new Constructor({})).toThrow(/prepare/);
@@ -175,19 +179,19 @@ describe.skipIf(absent)('the addon', () => {
 
     it('models that have been disposed of, of mixed types, or of other sizes', async () => {
       const [a, b, c] = [
-        await backend.prepare(chainOf([linear([1, 2], 2)], 2), 'float64'),
-        await backend.prepare(chainOf([linear([1, 2], 2)], 2), 'float32'),
-        await backend.prepare(chainOf([linear([1, 2, 3], 3)], 3), 'float64'),
+        await backend.grams.prepare(chainOf([linear([1, 2], 2)], 2), 'float64'),
+        await backend.grams.prepare(chainOf([linear([1, 2], 2)], 2), 'float32'),
+        await backend.grams.prepare(chainOf([linear([1, 2, 3], 3)], 3), 'float64'),
       ];
-      await expect(backend.gramTile(gaussian, [a], [b])).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
-      await expect(backend.gramTile(gaussian, [a], [c])).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' });
-      await expect(backend.gramTile({ ...gaussian, symmetric: true }, [a], [c])).rejects.toMatchObject({
+      await expect(backend.grams.tile(gaussian, [a], [b])).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+      await expect(backend.grams.tile(gaussian, [a], [c])).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' });
+      await expect(backend.grams.tile({ ...gaussian, symmetric: true }, [a], [c])).rejects.toMatchObject({
         code: 'INVALID_ARGUMENT',
       });
       a.dispose();
       a.dispose();
       expect(a.bytes).toBe(0);
-      await expect(backend.gramTile(gaussian, [a], [a])).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+      await expect(backend.grams.tile(gaussian, [a], [a])).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     });
   });
 
@@ -222,7 +226,7 @@ describe.skipIf(absent)('the addon', () => {
         'SHAPE_MISMATCH',
       ],
     ])('%s', async (_, layer, code) => {
-      await expect(backend.prepareForward(source(layer), 'float64')).rejects.toMatchObject({ code });
+      await expect(backend.forward.prepare(source(layer), 'float64')).rejects.toMatchObject({ code });
     });
 
     it.each([
@@ -230,17 +234,17 @@ describe.skipIf(absent)('the addon', () => {
       ['no layers', { layers: [] }, 'INVALID_ARGUMENT'],
       ['tokens for attention', { input: 'tokens' }, 'UNSUPPORTED_LAYER'],
     ])('%s', async (_, others, code) => {
-      await expect(backend.prepareForward(source(attention, others), 'float64')).rejects.toMatchObject({ code });
+      await expect(backend.forward.prepare(source(attention, others), 'float64')).rejects.toMatchObject({ code });
     });
 
     it('attention in a chain to be compared', async () => {
       const chain = chainOf([attention] as never, 3);
-      await expect(backend.prepare(chain, 'float64')).rejects.toMatchObject({ code: 'UNSUPPORTED_LAYER' });
+      await expect(backend.grams.prepare(chain, 'float64')).rejects.toMatchObject({ code: 'UNSUPPORTED_LAYER' });
     });
 
     it('inputs of another length or type, and ids that are no tokens', async () => {
-      const vectors = await backend.prepareForward(source(embedding), 'float64');
-      const tokens = await backend.prepareForward(source(embedding, { input: 'tokens' }), 'float64');
+      const vectors = await backend.forward.prepare(source(embedding), 'float64');
+      const tokens = await backend.forward.prepare(source(embedding, { input: 'tokens' }), 'float64');
       expect(await tokens.evaluate(Int32Array.of(2, 0))).toEqual(Float64Array.of(3, 1));
       for (const [pass, inputs, code] of [
         [vectors, new Float64Array(7), 'SHAPE_MISMATCH'],
@@ -255,7 +259,7 @@ describe.skipIf(absent)('the addon', () => {
     });
 
     it('lets a forward pass be disposed of while a batch still needs it', async () => {
-      const pass = await backend.prepareForward(source(embedding), 'float32');
+      const pass = await backend.forward.prepare(source(embedding), 'float32');
       expect(pass.bytes).toBeGreaterThan(0);
       const pending = pass.evaluate(Float64Array.of(1, 0, 0, 0, 1, 1));
       pass.dispose();
@@ -267,8 +271,8 @@ describe.skipIf(absent)('the addon', () => {
   describe('reads memory as JavaScript sees it', () => {
     const square = async (data: Float64Array | Float32Array) => {
       const source: FeatureSource = { kind: 'features', segments: [data] };
-      const model = await backend.prepare(source, 'float64');
-      return (await backend.gramTile(gaussian, [model], [model])).total[0];
+      const model = await backend.grams.prepare(source, 'float64');
+      return (await backend.grams.tile(gaussian, [model], [model])).total[0];
     };
 
     it('honours byteOffset', async () => {
@@ -289,21 +293,21 @@ describe.skipIf(absent)('the addon', () => {
     });
     it('prepares many models at once as it does one by one, and none where one is refused', async () => {
       const sources = Array.from({ length: 40 }, (_, i) => chainOf([linear([i + 1, 4, 2, i], 2)], 2));
-      const together = await backend.prepareAll!(sources, 'float64', { threads: 2 });
-      const apart = await Promise.all(sources.map((source) => backend.prepare(source, 'float64')));
-      expect(await backend.gramTile({ ...gaussian, symmetric: true }, together, together)).toEqual(
-        await backend.gramTile({ ...gaussian, symmetric: true }, apart, apart),
+      const together = await backend.grams.prepareAll!(sources, 'float64', { threads: 2 });
+      const apart = await Promise.all(sources.map((source) => backend.grams.prepare(source, 'float64')));
+      expect(await backend.grams.tile({ ...gaussian, symmetric: true }, together, together)).toEqual(
+        await backend.grams.tile({ ...gaussian, symmetric: true }, apart, apart),
       );
       expect(together.map(({ bytes }) => bytes)).toEqual(apart.map(({ bytes }) => bytes));
-      expect(await backend.prepareAll!([], 'float64')).toEqual([]);
+      expect(await backend.grams.prepareAll!([], 'float64')).toEqual([]);
       const wrong = chainOf([linear([1, 2, 3], 3)], 2);
-      await expect(backend.prepareAll!([...sources, wrong], 'float64')).rejects.toMatchObject({
+      await expect(backend.grams.prepareAll!([...sources, wrong], 'float64')).rejects.toMatchObject({
         code: 'SHAPE_MISMATCH',
       });
     });
     it('lets a model be disposed of while a tile still needs it', async () => {
-      const model = await backend.prepare(chainOf([linear([3, 4], 2)], 2), 'float64');
-      const tile = backend.gramTile(gaussian, [model], [model]);
+      const model = await backend.grams.prepare(chainOf([linear([3, 4], 2)], 2), 'float64');
+      const tile = backend.grams.tile(gaussian, [model], [model]);
       model.dispose();
       expect((await tile).total[0]).toBe(25);
     });
@@ -313,7 +317,7 @@ describe.skipIf(absent)('the addon', () => {
     const heavy = async () => {
       const data = Float64Array.from({ length: 200 * 300 }, (_, i) => Math.sin(i));
       const weight = { data, shape: [200, 300] };
-      const model = await backend.prepare(
+      const model = await backend.grams.prepare(
         chainOf([{ type: 'bilinear', left: weight, right: weight, alpha: 0, beta: 1 }], 300),
         'float64',
       );
@@ -325,7 +329,7 @@ describe.skipIf(absent)('the addon', () => {
       let turns = 0;
       const timer = setInterval(() => turns++, 1);
       const seen: number[] = [];
-      await backend.gramTile(gaussian, models, models, { onProgress: (done, total) => seen.push(done / total) });
+      await backend.grams.tile(gaussian, models, models, { onProgress: (done, total) => seen.push(done / total) });
       clearInterval(timer);
       expect(turns).toBeGreaterThan(20);
       expect(seen.length).toBeGreaterThan(0);
@@ -336,7 +340,7 @@ describe.skipIf(absent)('the addon', () => {
     it('rejects with the signal’s reason, before and in the middle', async () => {
       const models = await heavy();
       const reason = new Error('enough');
-      const tile = (signal: AbortSignal) => backend.gramTile(gaussian, models, models, { signal });
+      const tile = (signal: AbortSignal) => backend.grams.tile(gaussian, models, models, { signal });
       await expect(tile(AbortSignal.abort(reason))).rejects.toBe(reason);
       const controller = new AbortController();
       const running = tile(controller.signal);

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
-import type { ChainMethod, ChainSource, PreparedModel, WhitenedLaw } from '../../lib/backend/backend.js';
+import type { ChainMethod, ChainSource, PreparedModel, WhitenedLaw } from '../../lib/backend/grams.js';
 import { openCheckpoint } from '../../lib/formats/checkpoint.js';
 import { loadNative } from '../../lib/machines/native.js';
 import type { AttentionLayer, BilinearLayer, Layer, LinearLayer } from '../../lib/model/model.js';
@@ -131,14 +131,14 @@ describe.skipIf(absent)('the native methods', () => {
     const models: PreparedModel[] = [];
     for (const chain of chains) {
       const source: ChainSource = { kind: 'chain', method, law, ...chain };
-      models.push(await backend.prepare(source, dtype, { threads }));
+      models.push(await backend.grams.prepare(source, dtype, { threads }));
     }
     return models;
   }
 
   async function compare(chains: readonly Chain[], method: ChainMethod, law?: WhitenedLaw): Promise<Values> {
     const models = await prepareAll(chains, method, 'float64', law);
-    const { total, perOutput } = await backend.gramTile(job, models, models);
+    const { total, perOutput } = await backend.grams.tile(job, models, models);
     const outputs = models[0].outputs;
     return { ab: total[1], aa: total[0], bb: total[3], perOutput_ab: [...perOutput!.subarray(outputs, 2 * outputs)] };
   }

@@ -40,7 +40,7 @@ describe.skipIf(absent)('plans given to the addon', () => {
       const operands = made.operands.map(
         ({ data, ...layout }): Tensor => ({ data: Float64Array.from(data), ...layout }),
       );
-      const { data } = await backend.contract(plan, operands);
+      const { data } = await backend.contractions.run(plan, operands);
       const expected = interpret(plan, operands).output;
       for (const [at, value] of data.entries()) expect(value).toBeCloseTo(expected[at], 9);
     }
@@ -81,7 +81,7 @@ describe.skipIf(absent)('plans given to the addon', () => {
       const value = odd[Math.floor(random() * odd.length)];
       place.set(random() < 0.3 && typeof place.value === 'number' ? place.value + (random() < 0.5 ? 1 : -1) : value);
       try {
-        await backend.contract(plan, operands);
+        await backend.contractions.run(plan, operands);
         ran++;
       } catch (error) {
         expect(error).toMatchObject({

@@ -53,6 +53,8 @@ function network(seed: number, units = 9, { inputs, width, outputs }: Sizes = SM
 const gpu = (await backends()).some(({ name, available }) => name === 'cuda' && available);
 const places = [...(emulated === undefined ? [] : ['an emulated device']), ...(gpu ? ['a GPU'] : [])];
 
+const PRODUCTS = { grams: {} } as const;
+
 const reasonOf = async () => (await backends()).find(({ name }) => name === 'cuda')!.reason;
 
 beforeEach(() => vi.stubEnv('TENSIM_BACKEND', undefined));
@@ -66,8 +68,8 @@ describe('a library that cannot be used', () => {
     expect(cuda).toMatchObject({ name: 'cuda', available: false, selected: false, details: {} });
     if (native!.available) expect(cuda!.reason).toBe('there is no library /nowhere/tensim_cuda.so');
     else expect(cuda!.reason).toMatch(/^it needs the native addon: /);
-    expect(() => selectBackend('cuda')).toThrow(expect.objectContaining({ code: 'BACKEND_UNAVAILABLE' }));
-    expect(selectBackend('auto').name).not.toBe('cuda');
+    await expect(selectBackend('cuda', PRODUCTS)).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
+    expect((await selectBackend('auto', PRODUCTS)).name).not.toBe('cuda');
   });
 
   it('is a line of tensim doctor', async () => {
@@ -88,7 +90,7 @@ describe('a library that cannot be used', () => {
   });
 
   it.skipIf(emulated === undefined).each([
-    ['version', /has version 4 of the interface, and version 3 is needed$/],
+    ['version', /has version 5 of the interface, and version 4 is needed$/],
     ['functions', /does not have the functions of the version that it says it has$/],
     ['no devices', /^there is no CUDA device$/],
     ['crash', /^trying it out ended with SIGSEGV$/],
@@ -127,7 +129,7 @@ describe.each(places)('the backend on %s', (place) => {
     expect(report).toMatchObject({ available: true, reason: null, selected: false });
     expect(report.details).toMatchObject({ device: expect.any(String), status: expect.stringContaining('by name') });
     expect(report.details.device === 'host emulation').toBe(place === 'an emulated device');
-    expect(selectBackend('auto', 'one-block').name).toBe('native');
+    expect((await selectBackend('auto', { grams: { method: 'one-block' } })).name).toBe('native');
     vi.stubEnv('TENSIM_BACKEND', 'cuda');
     expect((await backends()).find(({ selected }) => selected)!.name).toBe('cuda');
   });
@@ -235,26 +237,59 @@ describe.each(places)('the backend on %s', (place) => {
     expect('backend' in load && (await load.backend.peak(dtype))).toBeGreaterThan(0);
   });
 
+  it.each(['float64', 'float32'] as const)('asks the device what the planner goes by, in %s', async (dtype) => {
+    const { grams } = await selectBackend('cuda', PRODUCTS);
+    const { flopsPerSecond, bytesPerSecond, memory } = await grams.machine(dtype);
+    const load = loadCuda();
+    const peak = 'backend' in load ? await load.backend.peak(dtype) : Number.NaN;
+    expect(flopsPerSecond).toBeGreaterThan(0.5 * peak);
+    expect(flopsPerSecond).toBeLessThan(peak);
+    expect(bytesPerSecond).toBeGreaterThan(1e9);
+    expect(bytesPerSecond).toBeLessThan(1e14);
+    expect(memory).toBeGreaterThan(2 ** 28);
+  });
+
+  it('is refused, with the same words, for what it does not do', async () => {
+    const refusals = [
+      [{ forward: {} }, 'it does not know the forward pass, which sampling and evaluating need'],
+      [{ normals: {} }, 'it does not know random inputs, which sampling needs'],
+      [{ contractions: {} }, 'it does not know contractions'],
+      [{ hafnians: {} }, 'it does not know hafnians'],
+      [{ eigen: {} }, 'it does not know eigenpairs'],
+      [{ grams: { method: 'tensor' } }, 'it does not know the method "tensor"'],
+      [{ grams: { kinds: new Set(['linear', 'gate']) } }, 'it does not know layers of the kind "gate"'],
+    ] as const;
+    for (const [task, reason] of refusals) {
+      await expect(selectBackend('cuda', task)).rejects.toMatchObject({
+        code: 'BACKEND_UNAVAILABLE',
+        message: expect.stringContaining(`the backend "cuda" is not available: ${reason}`),
+      });
+    }
+    const { abilities } = (await backends()).find(({ name }) => name === 'cuda')!;
+    expect(Object.keys(abilities)).toEqual(['grams']);
+    expect(abilities.grams).toMatchObject({ methods: ['one-block', 'closure'], routes: ['factor', 'dense'] });
+  });
+
   it('refuses models of other backends and models that are gone', async () => {
-    const cuda = selectBackend('cuda');
+    const cuda = await selectBackend('cuda', PRODUCTS);
     const source = { kind: 'features', segments: [Float64Array.of(1, 2)] } as const;
     const job = { measure: 'gaussian', symmetric: true, perOutput: false } as const;
     const [own, foreign] = [
-      await cuda.prepare(source, 'float64'),
-      await selectBackend('native').prepare(source, 'float64'),
+      await cuda.grams.prepare(source, 'float64'),
+      await (await selectBackend('native', PRODUCTS)).grams.prepare(source, 'float64'),
     ];
-    expect((await cuda.gramTile(job, [own], [own])).total).toEqual(Float64Array.of(5));
+    expect((await cuda.grams.tile(job, [own], [own])).total).toEqual(Float64Array.of(5));
     expect(own.bytes).toBe(32); // filled up to four elements
-    await expect(cuda.gramTile(job, [foreign], [foreign])).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(cuda.grams.tile(job, [foreign], [foreign])).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     if (place === 'an emulated device') {
       vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
-      const elsewhere = await selectBackend('cuda').prepare(source, 'float64');
-      await expect(cuda.gramTile(job, [elsewhere], [elsewhere])).rejects.toThrow(/another library/);
+      const elsewhere = await (await selectBackend('cuda', PRODUCTS)).grams.prepare(source, 'float64');
+      await expect(cuda.grams.tile(job, [elsewhere], [elsewhere])).rejects.toThrow(/another library/);
       elsewhere.dispose();
     }
     own.dispose();
     own.dispose();
     expect(own.bytes).toBe(0);
-    await expect(cuda.gramTile(job, [own], [own])).rejects.toThrow(/disposed/);
+    await expect(cuda.grams.tile(job, [own], [own])).rejects.toThrow(/disposed/);
   });
 });

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { selectBackend } from '../../lib/machines/select.js';
-import { availableBackends } from '../support/backends.js';
+import { availableBackends, fullBackend } from '../support/backends.js';
 import { eigenvalues } from '../support/eigenvalues.js';
 import { random } from '../support/random.js';
 
@@ -36,11 +35,11 @@ const MATRICES: Readonly<Record<string, Rows>> = {
 };
 
 describe.each(availableBackends)('eigenpairs on %s', (name) => {
-  const backend = selectBackend(name);
+  const backend = fullBackend(name);
 
   it.each(Object.entries(MATRICES))('of a matrix %s', async (_, rows) => {
     const size = rows.length;
-    const { values, vectors } = await backend.symmetricEigen(
+    const { values, vectors } = await backend.eigen.symmetricEigen(
       { data: Float64Array.from(rows.flat()), count: 1, size },
       size,
     );
@@ -70,7 +69,7 @@ describe.each(availableBackends)('eigenpairs on %s', (name) => {
 
   it('of several matrices at once, the largest first and no more vectors than wanted', async () => {
     const data = Float64Array.of(1, 0, 0, -5, /**/ 0, 2, 2, 0, /**/ 4, 0, 0, 4);
-    const { values, vectors } = await backend.symmetricEigen({ data, count: 3, size: 2 }, 1);
+    const { values, vectors } = await backend.eigen.symmetricEigen({ data, count: 3, size: 2 }, 1);
     expect([...values.slice(0, 2)]).toEqual([-5, 1]);
     expect([...values.slice(2, 4)].map(Math.abs)).toEqual([expect.closeTo(2, 14), expect.closeTo(2, 14)]);
     expect(vectors).toHaveLength(3 * 2);
@@ -79,7 +78,7 @@ describe.each(availableBackends)('eigenpairs on %s', (name) => {
 
   it('reads lower triangles only', async () => {
     const data = Float64Array.of(1, 77, 3, 1);
-    const { values } = await backend.symmetricEigen({ data, count: 1, size: 2 }, 0);
+    const { values } = await backend.eigen.symmetricEigen({ data, count: 1, size: 2 }, 0);
     expect([...values]).toEqual([expect.closeTo(4, 14), expect.closeTo(-2, 14)]);
   });
 
@@ -88,25 +87,25 @@ describe.each(availableBackends)('eigenpairs on %s', (name) => {
       [0, 3],
       [2, 0],
     ]) {
-      const { values, vectors } = await backend.symmetricEigen({ data: new Float64Array(0), count, size }, 2);
+      const { values, vectors } = await backend.eigen.symmetricEigen({ data: new Float64Array(0), count, size }, 2);
       expect([values.length, vectors.length]).toEqual([0, 0]);
     }
   });
 
   it.each([Number.NaN, Number.POSITIVE_INFINITY])('refuses %s', async (bad) => {
     const matrices = { data: Float64Array.of(1, 0, bad, 1), count: 1, size: 2 };
-    await expect(backend.symmetricEigen(matrices, 1)).rejects.toMatchObject({ code: 'NOT_FINITE' });
+    await expect(backend.eigen.symmetricEigen(matrices, 1)).rejects.toMatchObject({ code: 'NOT_FINITE' });
   });
 
   it('does not depend on the threads, and stops when aborted', async () => {
     const size = 60;
     const data = Float64Array.from({ length: 5 * size * size }, () => draw.normal());
     const [one, three] = await Promise.all(
-      [1, 3].map((threads) => backend.symmetricEigen({ data, count: 5, size }, 4, { threads })),
+      [1, 3].map((threads) => backend.eigen.symmetricEigen({ data, count: 5, size }, 4, { threads })),
     );
     expect(three).toEqual(one);
     const aborter = new AbortController();
-    const running = backend.symmetricEigen(
+    const running = backend.eigen.symmetricEigen(
       { data: new Float64Array(800 * 800).fill(1).map(() => draw.normal()), count: 1, size: 800 },
       1,
       { signal: aborter.signal },

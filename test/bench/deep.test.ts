@@ -6,8 +6,8 @@ import { measure, type Outcome } from '../../bench/deep/measure.js';
 import { forwardTable, leftOutLines, pairsTable } from '../../bench/deep/results.js';
 import { type Task, tasksOf } from '../../bench/deep/tasks.js';
 import { takeTurns } from '../../bench/turns.js';
-import type { Backend } from '../../lib/backend/backend.js';
-import { createFallback } from '../../lib/fallback/backend.js';
+import type { Grams } from '../../lib/backend/grams.js';
+import { FALLBACK } from '../../lib/fallback/backend.js';
 import { loadNative } from '../../lib/machines/native.js';
 
 const loaded = loadNative();
@@ -26,11 +26,11 @@ async function ownCount(task: Task): Promise<number> {
   const onProgress = (_: number, total: number) => {
     count = total;
   };
-  const counting: Backend = {
-    ...native!,
-    gramTile: (job, rows, columns, control) => native!.gramTile(job, rows, columns, { ...control, onProgress }),
+  const grams: Grams = {
+    ...native!.grams,
+    tile: (job, rows, columns, control) => native!.grams.tile(job, rows, columns, { ...control, onProgress }),
   };
-  const ready = await task.prepare(counting, 'float64', 1, 0);
+  const ready = await task.prepare({ ...native!, grams }, 'float64', 1, 0);
   await ready.run(1);
   ready.dispose();
   return count;
@@ -88,7 +88,7 @@ describe('the work of a pair of heads', () => {
 });
 
 describe('a measurement', () => {
-  const field = { native, fallback: createFallback(), threads: 2, rounds: 1 };
+  const field = { native, fallback: FALLBACK, threads: 2, rounds: 1 };
 
   it.each(small.flatMap(tasksOf))('compares the backends: $instance, $what', async (task) => {
     const { results, leftOut } = await measure(task, 'float64', field);

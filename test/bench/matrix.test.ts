@@ -3,9 +3,10 @@ import { crossoverSvg } from '../../bench/matrix/crossover.js';
 import { affordable, modelsOf, type Shape, weightsOf } from '../../bench/matrix/grid.js';
 import { type Field, measure } from '../../bench/matrix/measure.js';
 import { outcomesTable, plannerSentence } from '../../bench/matrix/results.js';
+import { FALLBACK } from '../../lib/fallback/backend.js';
 
 const shape: Shape = { d: 8, h: 4, o: 2, m: 5 };
-const machine = { flopsPerSecond: 1e9, bytesPerSecond: 1e9 };
+const machine = { flopsPerSecond: 1e9, bytesPerSecond: 1e9, routes: FALLBACK.grams.routes };
 
 describe('the benchmark of matrices', () => {
   it('gives fewer models the first of the weights', () => {

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { Backend, ChainSource, GramJob } from '../../lib/backend/backend.js';
-import { createFallback } from '../../lib/fallback/backend.js';
+import type { ChainSource, GramJob, PreparedModel } from '../../lib/backend/grams.js';
+import { FALLBACK } from '../../lib/fallback/backend.js';
 import { blockModel, modelOf, randomAttention, randomBlock, randomLinear } from '../support/models.js';
 import { random } from '../support/random.js';
 
-const backend: Backend = createFallback();
+const backend = FALLBACK;
 const job: GramJob = { measure: 'gaussian', symmetric: false, perOutput: true };
 
 const chain = (inputs: number, hidden: number, outputs: number, seed = 1): ChainSource => {
@@ -15,12 +15,12 @@ const deepChain = (inputs: number, hidden: number): ChainSource => {
   const block = (seed: number) => randomBlock(random(seed), { inputs, hidden, outputs: inputs, biases: true });
   return { ...chain(inputs, 1, 1), layers: [block(1), block(2)] };
 };
-const prepare = (source: ChainSource) => backend.prepare(source, 'float64');
+const prepare = (source: ChainSource) => backend.grams.prepare(source, 'float64');
 
 describe('the fallback', () => {
   it('reports the memory of a model, half in float32', async () => {
     const source = chain(1000, 40, 1);
-    const [double, single] = [await prepare(source), await backend.prepare(source, 'float32')];
+    const [double, single] = [await prepare(source), await backend.grams.prepare(source, 'float32')];
     expect(double.bytes).toBeGreaterThan(8 * 80 * 1000);
     expect(single.bytes).toBeLessThan(double.bytes - 4 * 80 * 1000 + 1);
     expect(double.outputs).toBe(1);
@@ -30,27 +30,27 @@ describe('the fallback', () => {
     const model = await prepare(chain(3, 2, 1));
     model.dispose();
     model.dispose();
-    await expect(backend.gramTile(job, [model], [model])).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(backend.grams.tile(job, [model], [model])).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
   it('owns its features', async () => {
     const segment = Float64Array.from([1, 2]);
-    const model = await backend.prepare({ kind: 'features', segments: [segment] }, 'float64');
+    const model = await backend.grams.prepare({ kind: 'features', segments: [segment] }, 'float64');
     segment.fill(100);
-    expect((await backend.gramTile(job, [model], [model])).total).toEqual(Float64Array.from([5]));
+    expect((await backend.grams.tile(job, [model], [model])).total).toEqual(Float64Array.from([5]));
   });
 
   it('compares models with different numbers of hidden units', async () => {
     const models = await Promise.all([chain(3, 5, 2, 1), chain(3, 8, 2, 2), chain(3, 1, 2, 3)].map(prepare));
-    const { total } = await backend.gramTile(job, models, models);
+    const { total } = await backend.grams.tile(job, models, models);
     expect(total.every(Number.isFinite)).toBe(true);
     expect(total[1]).toBeCloseTo(total[3], 12);
   });
 
   it('gives a symmetric tile the numbers of a full one', async () => {
     const models = await Promise.all([1, 2, 3].map((seed) => prepare(chain(4, 3, 2, seed))));
-    const full = await backend.gramTile(job, models, models);
-    const half = await backend.gramTile({ ...job, symmetric: true }, models, models);
+    const full = await backend.grams.tile(job, models, models);
+    const half = await backend.grams.tile({ ...job, symmetric: true }, models, models);
     for (let i = 0; i < 3; i++) {
       for (let j = 0; j < 3; j++) {
         const upper = Math.min(i, j) * 3 + Math.max(i, j);
@@ -58,16 +58,13 @@ describe('the fallback', () => {
         for (let c = 0; c < 2; c++) expect(half.perOutput![2 * (i * 3 + j) + c]).toBe(full.perOutput![2 * upper + c]);
       }
     }
-    expect(await backend.gramTile({ ...job, perOutput: false }, models, models)).toEqual({ total: full.total });
+    expect(await backend.grams.tile({ ...job, perOutput: false }, models, models)).toEqual({ total: full.total });
   });
 
   it('refuses to mix what cannot be compared', async () => {
     const model = await prepare(chain(3, 2, 2));
-    const refusal = async (
-      other: Parameters<Backend['gramTile']>[2][number],
-      measure: GramJob['measure'] = 'gaussian',
-    ) =>
-      backend.gramTile({ ...job, measure }, [model], [other]).then(
+    const refusal = async (other: PreparedModel, measure: GramJob['measure'] = 'gaussian') =>
+      backend.grams.tile({ ...job, measure }, [model], [other]).then(
         () => null,
         ({ code }) => code,
       );
@@ -76,10 +73,12 @@ describe('the fallback', () => {
     expect(await refusal(await prepare(linear), 'tensor')).toBe('SHAPE_MISMATCH');
     expect(await refusal(await prepare(chain(4, 2, 2)))).toBe('SHAPE_MISMATCH');
     expect(await refusal(await prepare(chain(3, 2, 1)))).toBe('SHAPE_MISMATCH');
-    expect(await refusal(await backend.prepare(chain(3, 2, 2), 'float32'))).toBe('INVALID_ARGUMENT');
+    expect(await refusal(await backend.grams.prepare(chain(3, 2, 2), 'float32'))).toBe('INVALID_ARGUMENT');
     expect(await refusal({ outputs: 2, bytes: 0, dispose: () => {} })).toBe('INVALID_ARGUMENT');
     const segments = [new Float64Array(1), new Float64Array(1)];
-    expect(await refusal(await backend.prepare({ kind: 'features', segments }, 'float64'))).toMatch(/SHAPE|ARGUMENT/);
+    expect(await refusal(await backend.grams.prepare({ kind: 'features', segments }, 'float64'))).toMatch(
+      /SHAPE|ARGUMENT/,
+    );
   });
 
   it('refuses to mix models prepared for different methods', async () => {
@@ -87,7 +86,7 @@ describe('the fallback', () => {
     const models = await Promise.all(methods.map((method) => prepare({ ...chain(3, 2, 2), method })));
     for (const [i, a] of models.entries()) {
       for (const [j, b] of models.entries()) {
-        const tile = backend.gramTile(job, [a], [b]);
+        const tile = backend.grams.tile(job, [a], [b]);
         if (i !== j) await expect(tile).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
         else expect((await tile).total[0]).toBeGreaterThan(0);
       }
@@ -119,7 +118,7 @@ describe('the fallback', () => {
     for (const method of ['two-block', 'closure', 'tensor'] as const) {
       const source = { ...chain(3, 4, 2), method };
       const [model, copy] = [await prepare(source), await prepare(source)];
-      const { total } = await backend.gramTile(job, [model, copy], [model, copy]);
+      const { total } = await backend.grams.tile(job, [model, copy], [model, copy]);
       expect(new Set(total).size).toBe(1);
     }
   });
@@ -133,7 +132,7 @@ describe('the fallback', () => {
   it('passes NaN and infinity on, to be refused by name above', async () => {
     const layers = [{ type: 'linear', weight: { data: Float64Array.from([1e300]), shape: [1, 1] } }] as const;
     const model = await prepare({ ...chain(1, 1, 1), layers });
-    expect((await backend.gramTile(job, [model], [model])).total[0]).toBe(Number.POSITIVE_INFINITY);
+    expect((await backend.grams.tile(job, [model], [model])).total[0]).toBe(Number.POSITIVE_INFINITY);
   });
 
   it.each([
@@ -153,7 +152,7 @@ describe('the fallback', () => {
       };
       setImmediate(count);
       const { signal } = controller;
-      const outcome = await backend.gramTile(job, models, models, { signal }).catch((reason) => reason);
+      const outcome = await backend.grams.tile(job, models, models, { signal }).catch((reason) => reason);
       running = false;
       return { turns, outcome };
     };

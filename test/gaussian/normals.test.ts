@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { createFallback } from '../../lib/fallback/backend.js';
+import { FALLBACK } from '../../lib/fallback/backend.js';
 import { streamKey, threefry } from '../../lib/gaussian/threefry.js';
-import { selectBackend } from '../../lib/machines/select.js';
-import { availableBackends } from '../support/backends.js';
+import { availableBackends, fullBackend } from '../support/backends.js';
 
 describe('threefry', () => {
   // The known answers that the authors of Random123 publish with it.
@@ -35,13 +34,13 @@ describe('threefry', () => {
 });
 
 describe.each(availableBackends)('normals on %s', (name) => {
-  const backend = selectBackend(name);
+  const backend = fullBackend(name);
   const stream = { seed: 7, stream: 1, dimension: 37 };
 
   test('the moments are those of a standard normal', async () => {
     const count = 200_000;
-    const z = await backend.normals({ seed: 3, stream: 0, dimension: 1 }, 0, count);
-    const w = await backend.normals({ seed: 3, stream: 0, dimension: 2 }, 0, count / 2);
+    const z = await backend.normals.draw({ seed: 3, stream: 0, dimension: 1 }, 0, count);
+    const w = await backend.normals.draw({ seed: 3, stream: 0, dimension: 2 }, 0, count / 2);
     for (const values of [z, w]) {
       // Var zᵏ = (2k−1)!! − ((k−1)!!)² for even k: five standard errors.
       for (const [power, moment, variance] of [
@@ -61,28 +60,28 @@ describe.each(availableBackends)('normals on %s', (name) => {
   });
 
   test('a number depends on its own place alone, to the bit', async () => {
-    const all = await backend.normals(stream, 0, 50);
-    expect(await backend.normals(stream, 20, 30)).toEqual(all.slice(20 * 37));
-    expect(await backend.normals(stream, 20, 30, { threads: 1 })).toEqual(all.slice(20 * 37));
-    expect(await backend.normals({ ...stream, stream: 2 }, 0, 50)).not.toEqual(all);
-    expect(await backend.normals({ ...stream, seed: 2 ** 40 + 7 }, 0, 50)).not.toEqual(all);
+    const all = await backend.normals.draw(stream, 0, 50);
+    expect(await backend.normals.draw(stream, 20, 30)).toEqual(all.slice(20 * 37));
+    expect(await backend.normals.draw(stream, 20, 30, { threads: 1 })).toEqual(all.slice(20 * 37));
+    expect(await backend.normals.draw({ ...stream, stream: 2 }, 0, 50)).not.toEqual(all);
+    expect(await backend.normals.draw({ ...stream, seed: 2 ** 40 + 7 }, 0, 50)).not.toEqual(all);
   });
 
   test.each([1, 2, 31, 32, 33, 64, 101])(
     'dimension %i: the same numbers as on the fallback, to the bit',
     async (dimension) => {
       const far = { seed: 2 ** 53 - 1, stream: 2047, dimension };
-      const numbers = await backend.normals(far, 2 ** 32 - 9, 9);
-      expect(numbers).toEqual(await createFallback().normals(far, 2 ** 32 - 9, 9));
+      const numbers = await backend.normals.draw(far, 2 ** 32 - 9, 9);
+      expect(numbers).toEqual(await FALLBACK.normals.draw(far, 2 ** 32 - 9, 9));
       expect(numbers.every((value) => Number.isFinite(value) && Math.abs(value) < 8)).toBe(true);
     },
   );
 
   test('empty requests are fine, and an abort is heard', async () => {
-    expect(await backend.normals({ ...stream, dimension: 0 }, 0, 5)).toHaveLength(0);
-    expect(await backend.normals(stream, 5, 0)).toHaveLength(0);
+    expect(await backend.normals.draw({ ...stream, dimension: 0 }, 0, 5)).toHaveLength(0);
+    expect(await backend.normals.draw(stream, 5, 0)).toHaveLength(0);
     const controller = new AbortController();
-    const running = backend.normals({ ...stream, dimension: 2000 }, 0, 5000, { signal: controller.signal });
+    const running = backend.normals.draw({ ...stream, dimension: 2000 }, 0, 5000, { signal: controller.signal });
     controller.abort(new Error('enough'));
     await expect(running).rejects.toThrow('enough');
   });

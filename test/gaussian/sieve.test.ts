@@ -1,8 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { balance, pairUp, type RepeatedRows, sieveLoss } from '../../lib/gaussian/sieve.js';
-import { selectBackend } from '../../lib/machines/select.js';
-import { availableBackends } from '../support/backends.js';
+import { availableBackends, fullBackend } from '../support/backends.js';
 import type { Rows } from '../support/oracles.js';
 import { random } from '../support/random.js';
 import { symmetric } from './draws.js';
@@ -17,10 +16,10 @@ function rowsOf(edges: Rows, loops: readonly number[] | null, repeats: readonly 
 }
 
 describe.each(availableBackends)('the sieve on %s', (name) => {
-  const backend = selectBackend(name);
+  const backend = fullBackend(name);
   const sieve = async (given: RepeatedRows) => {
     const { rows, exponent } = balance(given);
-    return (await backend.loopHafnian(pairUp(rows))) * 2 ** exponent;
+    return (await backend.hafnians.loopHafnian(pairUp(rows))) * 2 ** exponent;
   };
 
   it('is the sum over all matchings, for any repeats, with and without loops', async () => {
@@ -81,7 +80,7 @@ describe.each(availableBackends)('the sieve on %s', (name) => {
         new Array(24).fill(1),
       ),
     );
-    const values = [1, 2, 5].map((threads) => backend.loopHafnian(pairUp(rows), { threads }));
+    const values = [1, 2, 5].map((threads) => backend.hafnians.loopHafnian(pairUp(rows), { threads }));
     const [first, ...others] = await Promise.all(values);
     for (const other of others) expect(other).toBe(first);
   });
@@ -96,10 +95,10 @@ describe.each(availableBackends)('the sieve on %s', (name) => {
     );
     const controller = new AbortController();
     const reason = new Error('enough');
-    const running = backend.loopHafnian(legs, { signal: controller.signal });
+    const running = backend.hafnians.loopHafnian(legs, { signal: controller.signal });
     setTimeout(() => controller.abort(reason), 5);
     await expect(running).rejects.toBe(reason);
-    await expect(backend.loopHafnian(legs, { signal: controller.signal })).rejects.toBe(reason);
+    await expect(backend.hafnians.loopHafnian(legs, { signal: controller.signal })).rejects.toBe(reason);
   });
 
   it('lets other work have its turn, and reports progress up to the whole', async () => {
@@ -113,7 +112,7 @@ describe.each(availableBackends)('the sieve on %s', (name) => {
     const reports: [number, number][] = [];
     let turns = 0;
     const timer = setInterval(() => turns++, 1);
-    await backend.loopHafnian(legs, { onProgress: (done, total) => reports.push([done, total]) });
+    await backend.hafnians.loopHafnian(legs, { onProgress: (done, total) => reports.push([done, total]) });
     clearInterval(timer);
     expect(turns).toBeGreaterThan(0);
     for (const [i, [done, total]] of reports.entries()) {

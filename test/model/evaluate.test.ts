@@ -3,12 +3,11 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { evaluate } from '../../lib/evaluation/evaluate.js';
-import { selectBackend } from '../../lib/machines/select.js';
 import { createModel, type LayerDefinition } from '../../lib/model/create.js';
 import type { Model } from '../../lib/model/model.js';
 import { loadModel } from '../../lib/model/reading/load.js';
 import { tensor } from '../../lib/tensor/tensor.js';
-import { availableBackends } from '../support/backends.js';
+import { availableBackends, fullBackend } from '../support/backends.js';
 import { hermite } from '../support/hermite.js';
 import { randomAttention, randomBlock, randomLinear, randomTensor } from '../support/models.js';
 import { evaluateSequence, type Rows } from '../support/oracles.js';
@@ -241,7 +240,7 @@ describe.each(availableBackends)('evaluate on %s', (backend) => {
   test('a forward pass serves many batches until it is disposed of', async () => {
     const model = createModel({ layers: [randomLinear(random(1), 2, 3)] });
     const source = { layers: model.layers, positions: 1, features: 3, input: 'vectors' } as const;
-    const pass = await selectBackend(backend).prepareForward(source, 'float64');
+    const pass = await fullBackend(backend).forward.prepare(source, 'float64');
     const first = await pass.evaluate(Float64Array.of(1, 2, 3));
     expect(await pass.evaluate(Float64Array.of(1, 2, 3, 1, 2, 3))).toEqual(Float64Array.of(...first, ...first));
     pass.dispose();

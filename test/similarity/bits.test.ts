@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { GramRoute } from '../../lib/backend/backend.js';
+import type { GramRoute } from '../../lib/backend/grams.js';
 import type { Model } from '../../lib/model/model.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
 import type { Matrix, MatrixOptions } from '../../lib/similarity/terms/types.js';

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { TensimError } from '../../lib/errors.js';
+import { FALLBACK } from '../../lib/fallback/backend.js';
 import { type ChainShape, chainShape, planRoute } from '../../lib/similarity/plan/gram_route.js';
 import { type ChainTraits, randomChain } from '../support/models.js';
 import { random } from '../support/random.js';
 
-const MACHINE = { flopsPerSecond: 1e11, bytesPerSecond: 1e10 };
+const MACHINE = { flopsPerSecond: 1e11, bytesPerSecond: 1e10, routes: FALLBACK.grams.routes };
 
 const shape = (inputs: number, hidden: number, outputs: number, embedding: number | null = null): ChainShape => {
   return { inputs, hidden, outputs, embedding, linear: false };

@@ -1,12 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { ChainSource, GramRoute } from '../../lib/backend/backend.js';
-import { selectBackend } from '../../lib/machines/select.js';
+import type { ChainSource, GramRoute } from '../../lib/backend/grams.js';
 import type { Model } from '../../lib/model/model.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
 import { similarity } from '../../lib/similarity/similarity.js';
 import type { SimilarityMatrix, SimilarityOptions } from '../../lib/similarity/terms/types.js';
-import { availableBackends } from '../support/backends.js';
+import { availableBackends, fullBackend } from '../support/backends.js';
 import { type ChainTraits, modelOf, randomBlock, randomChain, randomLinear } from '../support/models.js';
 import { covarianceOf } from '../support/oracles.js';
 import { random } from '../support/random.js';
@@ -104,7 +103,7 @@ describe.each(availableBackends)('routes on %s', (backend) => {
   });
 
   it('give the same bits on any number of threads and in any tile', async () => {
-    const engine = selectBackend(backend);
+    const engine = fullBackend(backend);
     const models = embedded(6, 3);
     for (const dtype of ['float64', 'float32'] as const) {
       for (const route of ROUTES) {
@@ -112,15 +111,17 @@ describe.each(availableBackends)('routes on %s', (backend) => {
           return { kind: 'chain', layers, inputs: 39, positions: 1, method: 'one-block', route, law: { sigma: 1 } };
         };
         const job = { measure: 'gaussian', symmetric: true, perOutput: true } as const;
-        const prepared = await Promise.all(models.map((model) => engine.prepare(source(model), dtype, { threads: 2 })));
-        const whole = await engine.gramTile(job, prepared, prepared, { threads: 1 });
-        const again = await engine.gramTile({ ...job, perOutput: false }, prepared, prepared, { threads: 3 });
+        const prepared = await Promise.all(
+          models.map((model) => engine.grams.prepare(source(model), dtype, { threads: 2 })),
+        );
+        const whole = await engine.grams.tile(job, prepared, prepared, { threads: 1 });
+        const again = await engine.grams.tile({ ...job, perOutput: false }, prepared, prepared, { threads: 3 });
         expect(again.total).toEqual(whole.total);
-        const part = await engine.gramTile({ ...job, symmetric: false }, prepared.slice(0, 2), prepared.slice(2));
+        const part = await engine.grams.tile({ ...job, symmetric: false }, prepared.slice(0, 2), prepared.slice(2));
         for (const i of [0, 1]) {
           for (const j of [2, 3, 4, 5]) expect(part.total[i * 4 + j - 2]).toBe(whole.total[i * 6 + j]);
         }
-        const [one] = (await engine.gramTile({ ...job, symmetric: false }, [prepared[1]], [prepared[4]])).total;
+        const [one] = (await engine.grams.tile({ ...job, symmetric: false }, [prepared[1]], [prepared[4]])).total;
         expect(one).toBe(whole.total[10]);
         for (const model of prepared) model.dispose();
       }
@@ -128,10 +129,10 @@ describe.each(availableBackends)('routes on %s', (backend) => {
   });
 
   it('refuse to be mixed in a tile', async () => {
-    const engine = selectBackend(backend);
+    const engine = fullBackend(backend);
     const [model] = embedded(1) as [Model];
     const prepared = ROUTES.map((route) =>
-      engine.prepare(
+      engine.grams.prepare(
         {
           kind: 'chain',
           layers: model.layers,
@@ -147,7 +148,7 @@ describe.each(availableBackends)('routes on %s', (backend) => {
     const [factor, unfolded, dense] = await Promise.all(prepared);
     const job = { measure: 'gaussian', symmetric: false, perOutput: false } as const;
     for (const other of [unfolded!, dense!]) {
-      await expect(engine.gramTile(job, [factor!], [other])).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+      await expect(engine.grams.tile(job, [factor!], [other])).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     }
   });
 

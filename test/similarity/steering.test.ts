@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { Backend, PreparedModel } from '../../lib/backend/backend.js';
-import { selectBackend } from '../../lib/machines/select.js';
+import type { BackendWith } from '../../lib/backend/backend.js';
+import type { Grams, PreparedModel } from '../../lib/backend/grams.js';
+import { FALLBACK } from '../../lib/fallback/backend.js';
 import type { Model } from '../../lib/model/model.js';
 import { Cells } from '../../lib/similarity/gram/cells.js';
 import type { GramSettings } from '../../lib/similarity/gram/control.js';
@@ -102,14 +103,14 @@ describe.each(availableBackends)('work on %s', (backend) => {
 });
 
 describe('prepared models', () => {
-  /** A backend that counts, and fails or aborts at a given call of `gramTile`. */
+  /** A backend that counts, and fails or aborts at a given call of `tile`. */
   function counting(onTile: (tile: number) => void) {
-    const inner = selectBackend('fallback');
+    const inner = FALLBACK;
     const counts = { prepared: 0, disposed: 0, tiles: 0 };
-    const backend: Backend = {
-      ...inner,
+    const grams: Grams = {
+      ...inner.grams,
       async prepare(source, dtype) {
-        const model = await inner.prepare(source, dtype);
+        const model = await inner.grams.prepare(source, dtype);
         counts.prepared++;
         const dispose = () => {
           counts.disposed++;
@@ -118,17 +119,17 @@ describe('prepared models', () => {
         originals.set(Object.assign(Object.create(model) as PreparedModel, { dispose }), model);
         return [...originals.keys()].at(-1)!;
       },
-      gramTile(job, rows, columns, control) {
+      tile(job, rows, columns, control) {
         onTile(counts.tiles++);
         const own = (wrapped: readonly PreparedModel[]) => wrapped.map((model) => originals.get(model)!);
-        return inner.gramTile(job, own(rows), own(columns), control);
+        return inner.grams.tile(job, own(rows), own(columns), control);
       },
     };
     const originals = new Map<PreparedModel, PreparedModel>();
-    return { backend, counts };
+    return { backend: { ...inner, grams }, counts };
   }
 
-  const settingsFor = (backend: Backend, signal?: AbortSignal): GramSettings => ({
+  const settingsFor = (backend: BackendWith<'grams'>, signal?: AbortSignal): GramSettings => ({
     backend,
     measure: 'gaussian',
     dtype: 'float64',

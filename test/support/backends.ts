@@ -1,5 +1,6 @@
-import type { BackendName, ChainMethod } from '../../lib/backend/backend.js';
-import { backends, selectBackend } from '../../lib/machines/select.js';
+import type { AbilityName, BackendName, BackendWith } from '../../lib/backend/backend.js';
+import type { ChainMethod } from '../../lib/backend/grams.js';
+import { backends, chooseBackend } from '../../lib/machines/select.js';
 
 /**
  * The backends that a suite runs on: the one TENSIM_BACKEND names, else every one that is here but the CUDA backend, which knows too little
@@ -15,5 +16,13 @@ export const availableBackends: readonly BackendName[] = (await backends())
 
 /** Those of `availableBackends` that know all of these methods. */
 export function backendsWith(...methods: readonly ChainMethod[]): BackendName[] {
-  return availableBackends.filter((name) => methods.every((method) => selectBackend(name).methods.has(method)));
+  const knows = (name: BackendName, method: ChainMethod) =>
+    chooseBackend(name, { grams: {} }).grams.methods.has(method);
+  return availableBackends.filter((name) => methods.every((method) => knows(name, method)));
+}
+
+/** A backend by its name, with all abilities. */
+export function fullBackend(name: BackendName): BackendWith<AbilityName> {
+  const all = { grams: {}, forward: {}, normals: {}, forms: {}, contractions: {}, hafnians: {}, eigen: {} };
+  return chooseBackend(name, all);
 }

@@ -1,7 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Backend, Control } from '../../backend/backend.js';
+import type { BackendWith } from '../../backend/backend.js';
+import type { Control } from '../../backend/control.js';
 import { TensimError } from '../../errors.js';
-import { selectBackend } from '../../machines/select.js';
+import { chooseBackend } from '../../machines/select.js';
 import { type DType, dtypeOf, type ScaledTensor, type Tensor } from '../../tensor/tensor.js';
 import { bindEquation, type Equation } from '../equation.js';
 import { foldConstants, type OperandOrPart } from '../fold.js';
@@ -33,7 +34,7 @@ export interface Compiled {
   readonly sources: readonly OperandOrPart[];
   readonly parts: readonly { readonly prepared: Prepared; readonly operands: readonly number[] }[];
   readonly path: PathInfo;
-  readonly backend: Backend;
+  readonly backend: BackendWith<'contractions'>;
   readonly dtype: DType;
 }
 
@@ -48,8 +49,8 @@ export function* compileSteps(
   const whole = bindEquation(parseEquation(input), shapes);
   const constants = checkConstants(whole, options.constants);
   const dtype = options.dtype ?? 'float64';
-  const backend = selectBackend(options.backend);
-  const machine = backend.machine(dtype, options.threads);
+  const backend = chooseBackend(options.backend, { contractions: { dtype } });
+  const machine = backend.contractions.machine(dtype, options.threads);
   const network = simplifyOperands(whole);
   const tree = yield* searchTree(whole, network, machine, dtype, options, constants);
   const folded = foldConstants(whole, network, tree, constants);
@@ -108,7 +109,7 @@ async function execute(
   const plan = strided || contiguous === undefined ? planFor(prepared, layouts) : contiguous;
   const converted: Tensor[] = [];
   for (const input of inputs) converted.push(await toDType(input, dtype, control));
-  return await backend.contract(plan, converted, control);
+  return await backend.contractions.run(plan, converted, control);
 }
 
 /** Elements converted at a time: about a millisecond. */

@@ -1,4 +1,5 @@
-import type { BackendName, Control } from '../../backend/backend.js';
+import type { BackendName } from '../../backend/backend.js';
+import type { Control } from '../../backend/control.js';
 import { TensimError } from '../../errors.js';
 import type { DType, Tensor } from '../../tensor/tensor.js';
 import type { Strategy } from '../cost.js';

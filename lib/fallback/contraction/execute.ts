@@ -1,4 +1,4 @@
-import type { Control } from '../../backend/backend.js';
+import type { Control } from '../../backend/control.js';
 import type { ContractionPlan, PlanStep, View } from '../../contraction/plan.js';
 import { TensimError } from '../../errors.js';
 import type { ScaledTensor, Tensor, TensorData } from '../../tensor/tensor.js';

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Control } from '../../backend/backend.js';
+import type { Control } from '../../backend/control.js';
 
 /** Milliseconds of work between two turns of the event loop. */
 const TURN = 4;

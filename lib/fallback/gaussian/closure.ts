@@ -1,4 +1,4 @@
-import type { ChainSource } from '../../backend/backend.js';
+import type { ChainSource } from '../../backend/grams.js';
 import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { LinearLayer } from '../../model/model.js';

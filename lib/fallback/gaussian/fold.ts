@@ -1,4 +1,4 @@
-import type { ChainSource } from '../../backend/backend.js';
+import type { ChainSource } from '../../backend/grams.js';
 import type { Pacer } from '../../cooperate.js';
 import type { BilinearLayer, LinearLayer } from '../../model/model.js';
 import { copyRows, identity, type MatrixView, matrixOf, rowMajor, vectorOf } from '../../tensor/matrix.js';

@@ -1,4 +1,4 @@
-import type { NormalStream } from '../../backend/backend.js';
+import type { NormalStream } from '../../backend/normals.js';
 import type { Pacer } from '../../cooperate.js';
 import { streamKey, threefry } from '../../gaussian/threefry.js';
 import { HIGH_WORD } from '../../tensor/power.js';

@@ -1,4 +1,4 @@
-import type { ChainMethod } from '../../backend/backend.js';
+import type { ChainMethod } from '../../backend/grams.js';
 import { TensimError } from '../../errors.js';
 import type { AttentionLayer, BilinearLayer, Layer, LinearLayer } from '../../model/model.js';
 

@@ -1,4 +1,4 @@
-import type { EigenPairs, SymmetricMatrices } from '../../backend/backend.js';
+import type { EigenPairs, SymmetricMatrices } from '../../backend/eigen.js';
 import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { type Tridiagonal, tridiagonalise } from './tridiagonal.js';

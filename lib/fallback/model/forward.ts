@@ -1,4 +1,5 @@
-import type { Control, ForwardPass, ForwardSource } from '../../backend/backend.js';
+import type { Control } from '../../backend/control.js';
+import type { ForwardPass, ForwardSource } from '../../backend/forward.js';
 import { Pacer, throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { partsOf } from '../../layers/layer.js';

@@ -1,4 +1,4 @@
-import type { GramJob, GramTile } from '../../backend/backend.js';
+import type { GramJob, GramTile } from '../../backend/grams.js';
 import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { closureSlices } from '../gaussian/closure.js';

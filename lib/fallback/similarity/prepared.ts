@@ -1,4 +1,4 @@
-import type { ChainSource, FeatureSource, GramRoute, PreparedModel } from '../../backend/backend.js';
+import type { ChainSource, FeatureSource, GramRoute, PreparedModel } from '../../backend/grams.js';
 import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { DType, TensorData } from '../../tensor/tensor.js';

@@ -1,4 +1,4 @@
-import type { GramJob } from '../../backend/backend.js';
+import type { GramJob } from '../../backend/grams.js';
 import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { TensorData } from '../../tensor/tensor.js';

@@ -1,4 +1,5 @@
-import type { Backend, FeatureSource, WhitenedLaw } from '../../backend/backend.js';
+import type { BackendWith } from '../../backend/backend.js';
+import type { FeatureSource, WhitenedLaw } from '../../backend/grams.js';
 import { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { type ReadInputs, readInputs } from '../../evaluation/inputs.js';
@@ -34,12 +35,17 @@ export interface Behaviours {
   readonly digest: string;
 }
 
+type ForwardSettings = Pick<ResolvedSettings, 'signal' | 'threads'> & { readonly backend: BackendWith<'forward'> };
+
 /**
  * Evaluates every model once on the inputs. As features, whose inner product is the mean cosine (MATH.md section 2), the output on
  * every input is scaled to norm 1/√inputs; an output of zero, which has no direction, stays zero.
  * @throws TensimError `SHAPE_MISMATCH` for models or inputs that do not fit each other, `NOT_FINITE` for an output that is not.
  */
-export async function behaviours(members: readonly Member[], settings: ResolvedSettings): Promise<Behaviours> {
+export async function behaviours(
+  members: readonly Member[],
+  settings: ResolvedSettings & ForwardSettings,
+): Promise<Behaviours> {
   const { inputs: given, onProgress } = settings;
   if (given === undefined) {
     throw new TensimError('INVALID_ARGUMENT', 'the measure "behavioural" needs inputs', {
@@ -87,7 +93,7 @@ function isNamed(given: DataInputs): given is Extract<DataInputs, { readonly nam
 async function outputsOf(
   model: Model,
   { values, kind, leading }: ReadInputs,
-  { backend, signal, threads }: Pick<ResolvedSettings, 'signal' | 'threads'> & { readonly backend: Backend },
+  { backend, signal, threads }: ForwardSettings,
 ): Promise<Outputs> {
   if (leading[0] === 0) throw new TensimError('INVALID_ARGUMENT', 'the measure "behavioural" needs at least one input');
   const [positions, features] = model.inputShape;
@@ -99,7 +105,7 @@ async function outputsOf(
   const { source } = units
     ? await forwardSource(units, kind, { dtype: 'float64', perOutput: false }, pacer)
     : { source: { layers: model.layers, positions, features, input: kind } };
-  const pass = await backend.prepareForward(source, 'float64', { signal, threads });
+  const pass = await backend.forward.prepare(source, 'float64', { signal, threads });
   try {
     const evaluated = await pass.evaluate(values, { signal, threads });
     return { values: evaluated, inputs: leading[0], positions, outputs: model.outputShape[1] };

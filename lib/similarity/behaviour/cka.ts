@@ -1,4 +1,4 @@
-import type { Control } from '../../backend/backend.js';
+import type { Control } from '../../backend/control.js';
 import type { CompiledContraction } from '../../contraction/running/compile.js';
 import { compileContraction } from '../../contraction/running/contract.js';
 import { Pacer } from '../../cooperate.js';

@@ -1,4 +1,4 @@
-import type { GramTile } from '../../backend/backend.js';
+import type { GramTile } from '../../backend/grams.js';
 import { timesPower } from '../../tensor/power.js';
 import { entryOf, type GramEntry } from '../gram/derived.js';
 import { gramPair } from '../gram/pair.js';

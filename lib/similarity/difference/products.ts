@@ -5,7 +5,7 @@ import type {
   GramRoute,
   GramTile,
   PreparedModel,
-} from '../../backend/backend.js';
+} from '../../backend/grams.js';
 import { Pacer } from '../../cooperate.js';
 import type { LayerOf } from '../../layers/layer.js';
 import type { ShapeOnly } from '../../layers/shapes.js';
@@ -76,13 +76,13 @@ export async function differenceProducts(
   const control = { signal, threads };
   try {
     for (const source of [sources.own, sources.change, ...sources.terms]) {
-      prepared.push(await backend.prepare(source, 'float64', control));
+      prepared.push(await backend.grams.prepare(source, 'float64', control));
     }
     const [own, change, ...draws] = prepared;
     const job = { measure, symmetric: true, perOutput };
-    const tile = await backend.gramTile(job, [own, change], [own, change], control);
+    const tile = await backend.grams.tile(job, [own, change], [own, change], control);
     const terms: Float64Array[] = [];
-    for (const drawn of draws) terms.push(wholeAndSlices(await backend.gramTile(job, [drawn], [drawn], control), 0));
+    for (const drawn of draws) terms.push(wholeAndSlices(await backend.grams.tile(job, [drawn], [drawn], control), 0));
     const at = (place: number) => wholeAndSlices(tile, place);
     const squares = at(3);
     return {
@@ -128,7 +128,7 @@ async function sourcesOf(
   if (!isAffordable(layers, two.inputShape, method)) return null;
   const columns = isOnehot(law) ? inputs : (law.factor?.columns ?? inputs);
   const route = routeFor(method, layers, columns, info.route);
-  if (route !== undefined && !comparison.settings.backend.routes.has(route)) return null;
+  if (route !== undefined && !comparison.settings.backend.grams.routes.has(route)) return null;
   const chainOf = underLaw(law);
   const sourceOf = async (chain: readonly Layer[]): Promise<ChainSource> => {
     return { kind: 'chain', ...(await chainOf(chain, pacer)), inputs, positions, method, route };

@@ -1,4 +1,4 @@
-import type { Backend } from '../../backend/backend.js';
+import type { BackendWith } from '../../backend/backend.js';
 import { contract } from '../../contraction/running/contract.js';
 import type { Tensor } from '../../tensor/tensor.js';
 
@@ -9,7 +9,7 @@ export interface Dense extends Tensor {
 
 /** What the computations of an explanation run on. */
 export interface Engine {
-  readonly backend: Backend;
+  readonly backend: BackendWith<'contractions' | 'eigen' | 'forms'>;
   readonly signal: AbortSignal | undefined;
   readonly threads: number | undefined;
 }

@@ -1,6 +1,6 @@
-import type { ChainSource, WhitenedLaw } from '../../backend/backend.js';
+import type { OneBlock } from '../../backend/forms.js';
+import type { ChainSource, WhitenedLaw } from '../../backend/grams.js';
 import { Pacer } from '../../cooperate.js';
-import { foldOneBlock, type OneBlock } from '../../fallback/gaussian/one_block.js';
 import type { Layer, Model } from '../../model/model.js';
 import { differenceChain } from '../difference/chain.js';
 import { type Dense, dense, type Engine, einsum, rowsOf } from './algebra.js';
@@ -36,7 +36,7 @@ type Pair = readonly [Pick<Model, 'layers' | 'inputShape'>, Pick<Model, 'layers'
  */
 export async function differenceOf(models: Pair, near: boolean, law: WhitenedLaw, engine: Engine): Promise<Difference> {
   const pacer = new Pacer(engine.signal);
-  const parts = await foldedParts(models, near, law, pacer);
+  const parts = await foldedParts(models, near, law, engine, pacer);
   const [{ block }] = parts;
   const { inputs, outputs } = block;
   const units = parts.reduce((sum, part) => sum + (part.block.hidden ?? 0), 0);
@@ -68,12 +68,17 @@ interface Part {
 }
 
 /** The chain of the difference, in which nothing large cancels; where there is none, or no need of it, b and −a. */
-async function foldedParts([a, b]: Pair, near: boolean, law: WhitenedLaw, pacer: Pacer): Promise<Part[]> {
+async function foldedParts(
+  [a, b]: Pair,
+  near: boolean,
+  law: WhitenedLaw,
+  { backend, signal, threads }: Engine,
+  pacer: Pacer,
+): Promise<Part[]> {
   const [positions, inputs] = a.inputShape;
-  // Folding is plain algebra on small matrices, the same for every backend.
   const fold = (layers: readonly Layer[]): Promise<OneBlock> => {
     const source: ChainSource = { kind: 'chain', layers, inputs, positions, method: 'one-block', law };
-    return foldOneBlock(source, pacer);
+    return backend.forms.fold(source, { signal, threads });
   };
   const found = near ? await differenceChain(b.layers, a.layers, pacer) : null;
   if (found !== null && found.layers !== null) return [{ block: await fold(found.layers), factor: found.scale }];

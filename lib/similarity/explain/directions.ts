@@ -78,7 +78,7 @@ async function directionsOf(
   engine: Engine,
 ): Promise<Direction[][]> {
   const { backend, signal, threads } = engine;
-  const { values, vectors } = await backend.symmetricEigen({ data, count, size }, top, { signal, threads });
+  const { values, vectors } = await backend.eigen.symmetricEigen({ data, count, size }, top, { signal, threads });
   const kept = Math.min(top, size);
   if (kept === 0) return Array.from({ length: count }, () => []);
   const inputs = await space.fromCoordinates(dense(vectors, count * kept, size));

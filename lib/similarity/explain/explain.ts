@@ -1,3 +1,4 @@
+import { kindsOf } from '../../backend/task.js';
 import { Pacer, throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { selectBackend } from '../../machines/select.js';
@@ -78,7 +79,9 @@ async function explainForms(
   const [positions, inputs] = a.inputShape;
   const count = a.outputShape[1];
   checkOutputs(outputs, count);
-  const engine: Engine = { backend: selectBackend(options.backend, 'one-block'), signal, threads };
+  const kinds = kindsOf([a, b]);
+  const task = { forms: { kinds }, contractions: { dtype: 'float64' }, eigen: {} } as const;
+  const engine: Engine = { backend: await selectBackend(options.backend, task, signal), signal, threads };
   const compared = await similarity(a, b, { ...options, dtype: 'float64', onProgress: undefined });
   const { similarity: value, fidelityError, relativeDistance, normA, normB } = compared;
   const { name, law: asked } = await whiten(input, inputs, signal);

@@ -1,4 +1,4 @@
-import type { WhitenedLaw } from '../../backend/backend.js';
+import type { WhitenedLaw } from '../../backend/grams.js';
 import { Pacer } from '../../cooperate.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { type Dense, dense, type Engine, einsum } from './algebra.js';

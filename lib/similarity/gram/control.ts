@@ -1,4 +1,6 @@
-import type { Backend, Control, GramJob } from '../../backend/backend.js';
+import type { BackendWith } from '../../backend/backend.js';
+import type { Control } from '../../backend/control.js';
+import type { GramJob } from '../../backend/grams.js';
 import { throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { type DType, EPSILON } from '../../tensor/tensor.js';
@@ -8,7 +10,7 @@ import type { Progress } from '../terms/types.js';
 
 /** What the work on a Gram matrix needs to know of the settings. */
 export type GramSettings = Pick<Settings, 'dtype' | 'threads' | 'perOutput' | 'signal' | 'onProgress'> & {
-  readonly backend: Backend;
+  readonly backend: BackendWith<'grams'>;
   readonly measure: GramJob['measure'];
 };
 

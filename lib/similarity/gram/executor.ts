@@ -1,4 +1,5 @@
-import type { Control, GramTile } from '../../backend/backend.js';
+import type { Control } from '../../backend/control.js';
+import type { GramTile } from '../../backend/grams.js';
 import type { ScaledTile } from '../scale/model_scale.js';
 import type { Extents, Job } from './schedule.js';
 

@@ -1,4 +1,4 @@
-import type { GramTile } from '../../backend/backend.js';
+import type { GramTile } from '../../backend/grams.js';
 import type { Member } from '../members/members.js';
 import { inUnits, type ModelScale, type ScaledTile } from '../scale/model_scale.js';
 import { checkProduct, type GramSettings, isProduct } from './control.js';
@@ -41,7 +41,7 @@ export class LocalExecutor implements TileExecutor {
 
   /** With a memory limit, only one job's models are sure to be there. */
   get atOnce(): number {
-    return this.#residents.capacity === Number.POSITIVE_INFINITY ? (this.#settings.backend.tilesAtOnce ?? 1) : 1;
+    return this.#residents.capacity === Number.POSITIVE_INFINITY ? (this.#settings.backend.grams.tilesAtOnce ?? 1) : 1;
   }
 
   get prepared(): number {
@@ -86,7 +86,7 @@ export class LocalExecutor implements TileExecutor {
     this.#lookAhead(models, coming);
     const [rows, columns] = [residents.get(job.rows), residents.get(job.columns)];
     const control = { signal, threads, onProgress };
-    const tile = backend.gramTile({ measure, symmetric: job.symmetric, perOutput }, rows, columns, control);
+    const tile = backend.grams.tile({ measure, symmetric: job.symmetric, perOutput }, rows, columns, control);
     tile.catch(() => {}); // told when it is waited for
     return { tile };
   }

@@ -1,4 +1,4 @@
-import type { GramTile } from '../../backend/backend.js';
+import type { GramTile } from '../../backend/grams.js';
 import type { Member } from '../members/members.js';
 import { inUnits, type ScaledTile } from '../scale/model_scale.js';
 import { type Prepared, prepareInUnits } from '../scale/prepare.js';
@@ -30,7 +30,7 @@ export async function gramPair(
     }
     const control = jobControl(settings, 0, 4, 4, progress);
     const models = both.map(({ model }) => model);
-    const tile = await backend.gramTile({ measure, symmetric: false, perOutput }, models, models, control);
+    const tile = await backend.grams.tile({ measure, symmetric: false, perOutput }, models, models, control);
     const scales = both.map(({ scale }) => scale);
     const result = inUnits(tile, scales, scales) ?? tile;
     equaliseSides(result.total, 1);

@@ -1,4 +1,4 @@
-import type { GramTile } from '../../backend/backend.js';
+import type { GramTile } from '../../backend/grams.js';
 import { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { levelOf } from '../../tensor/power.js';

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 
-import type { PreparedModel } from '../../backend/backend.js';
+import type { PreparedModel } from '../../backend/grams.js';
 import { TensimError } from '../../errors.js';
 import { sizeOf } from '../../tensor/tensor.js';
 import type { Member } from '../members/members.js';
@@ -83,7 +83,8 @@ export class Residents {
 
   /** How many models can be prepared at a time in so many bytes; one can always. */
   #batchWithin(bytes: number): number {
-    return Math.max(1, Math.min(this.#settings.backend.preparesAtOnce ?? 1, Math.floor(bytes / this.#largest().bytes)));
+    const { preparesAtOnce = 1 } = this.#settings.backend.grams;
+    return Math.max(1, Math.min(preparesAtOnce, Math.floor(bytes / this.#largest().bytes)));
   }
 
   /** How many models fit. */

@@ -1,4 +1,4 @@
-import type { GramTile } from '../../backend/backend.js';
+import type { GramTile } from '../../backend/grams.js';
 import { Pacer } from '../../cooperate.js';
 import { asNumbers, type ScaledTile } from '../scale/model_scale.js';
 import { Agenda } from './agenda.js';

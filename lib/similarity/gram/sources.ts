@@ -1,4 +1,4 @@
-import type { ChainMethod, GramRoute } from '../../backend/backend.js';
+import type { ChainMethod, GramRoute } from '../../backend/grams.js';
 import { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { contiguous } from '../../model/contiguous.js';

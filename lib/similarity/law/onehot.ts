@@ -1,4 +1,4 @@
-import type { WhitenedLaw } from '../../backend/backend.js';
+import type { WhitenedLaw } from '../../backend/grams.js';
 import type { Pacer } from '../../cooperate.js';
 import type { Layer, LinearLayer } from '../../model/model.js';
 

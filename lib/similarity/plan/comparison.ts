@@ -1,4 +1,5 @@
-import type { ChainMethod, GramRoute } from '../../backend/backend.js';
+import type { ChainMethod, GramRoute } from '../../backend/grams.js';
+import { kindsOf } from '../../backend/task.js';
 import { TensimError } from '../../errors.js';
 import { selectBackend } from '../../machines/select.js';
 import type { Outline } from '../../model/reading/outline.js';
@@ -10,6 +11,7 @@ import { digestOfName } from '../law/input_digest.js';
 import { type NamedLaw, whiten } from '../law/law.js';
 import { isOnehot, type LawOfInputs } from '../law/onehot.js';
 import type { Member } from '../members/members.js';
+import type { SampleSettings } from '../sampled/estimate.js';
 import type { SampledLaw } from '../sampled/sampled.js';
 import { settingOf } from '../state/setting.js';
 import type { ResolvedSettings, Settings } from '../terms/options.js';
@@ -26,14 +28,17 @@ export interface Comparison {
   readonly info: ResultInfo;
   /** How chains are multiplied, where that is what is done. */
   readonly chains?: { readonly method: ChainMethod; readonly law: LawOfInputs };
-  /** The law to sample from, where that is the method; the sources are then only names. */
-  readonly sampledLaw?: SampledLaw;
+  /** Where models are sampled: the law, and who draws and evaluates; the sources are then only names. */
+  readonly sampling?: { readonly law: SampledLaw; readonly backend: SampleSettings['backend'] };
   /** What the inner products depend on beside the two models and the route, as JSON; absent where they are not kept. */
   readonly setting?: string;
 }
 
 /** What the choice of a route depends on beside the models. */
-export type Extent = Pick<RouteJob, 'pairs' | 'memory' | 'memoryLimit'>;
+export type Extent = Pick<RouteJob, 'pairs' | 'memoryLimit'> & {
+  /** Bytes that this process could have before it read any weights. Default: that it can have now. */
+  readonly freeMemory?: number | undefined;
+};
 
 /**
  * Checks models, and decides what is compared and how: `gaussian` and `tensor` the chains under the input law, by the
@@ -45,15 +50,22 @@ export async function planComparison(
   settings: Settings,
   extent: Extent = {},
 ): Promise<Comparison> {
+  const { dtype, signal } = settings;
   const models = members.map(({ outline }) => outline);
   if (settings.measure === 'weights') {
-    const resolved = asFeatures(settings, settings.measure);
+    checkNoRoute(settings.route, `the measure "${settings.measure}" has`);
+    const backend = await selectBackend(settings.backend, { grams: { dtype } }, signal);
+    const resolved = { ...settings, measure: 'gaussian', backend } as const;
     const sources = weightSources(models, settings);
     const info = resultInfo(resolved, EXACT, null, settings.measure);
     return { sources, settings: resolved, info, setting: settingOf(info, settings.perOutput, sources.names) };
   }
   if (settings.measure === 'behavioural') {
-    const resolved = asFeatures(settings, settings.measure);
+    checkNoRoute(settings.route, `the measure "${settings.measure}" has`);
+    const forward = { kinds: kindsOf(models), dtype: 'float64' } as const;
+    const task = { forward, grams: { dtype }, contractions: { dtype: 'float64' } } as const;
+    const backend = await selectBackend(settings.backend, task, signal);
+    const resolved = { ...settings, measure: 'gaussian', backend } as const;
     const found = await behaviours(members, resolved);
     const info = resultInfo(resolved, EXACT, found, settings.measure);
     return { sources: found.sources, settings: resolved, info, behaviours: found };
@@ -63,84 +75,86 @@ export async function planComparison(
 
 const EXACT = { method: 'exact', exact: true } as const;
 
-/** Features ignore the measure of a job, and every backend takes them. */
-function asFeatures(settings: Settings, measure: Measure): ResolvedSettings & GramSettings {
-  if (settings.route !== 'auto') throw noChoice(settings.route, `the measure "${measure}" has`);
-  return { ...settings, measure: 'gaussian', backend: selectBackend(settings.backend) };
-}
-
 async function planFunctions(
   models: readonly Outline[],
   settings: Settings,
   measure: 'gaussian' | 'tensor',
   extent: Extent,
 ): Promise<Comparison> {
-  const { method, input, signal } = settings;
+  const { method, input, dtype, signal } = settings;
   const route = chooseRoute(models, measure, method, input);
   if (input === 'tokens')
     return planSampling(models, settings, { name: input, digest: digestOfName(input)!, law: input });
   const named = await whiten(input, models[0].inputShape[1], signal);
   if (route.chain === null) return planSampling(models, settings, named);
   const { law } = named;
-  const resolved = { ...settings, measure, backend: selectBackend(settings.backend, route.chain) };
-  const plan = planGram(models, route, law, resolved, extent);
+  const grams = { method: route.chain, kinds: kindsOf(models), dtype };
+  const backend = await selectBackend(settings.backend, { grams }, signal);
+  const resolved = { ...settings, measure, backend };
+  const plan = await planGram(models, route, law, resolved, extent);
   const info = { ...resultInfo(resolved, route, named, measure), ...plan };
   const sources = chainSources(models, route.chain, law, plan.route ?? undefined, settings);
   const setting = settingOf(info, settings.perOutput, sources.names, route.chain, law);
   return { sources, settings: resolved, info, setting, chains: { method: route.chain, law } };
 }
 
-function planSampling(
+async function planSampling(
   models: readonly Outline[],
   settings: Settings,
   named: Input & { readonly law: SampledLaw },
-): Comparison {
-  if (settings.route !== 'auto') throw noChoice(settings.route, 'the method "sampled" has');
-  const resolved = { ...settings, measure: 'gaussian', backend: selectBackend(settings.backend) } as const;
+): Promise<Comparison> {
+  checkNoRoute(settings.route, 'the method "sampled" has');
+  const { dtype, signal } = settings;
+  const task = { normals: {}, forward: { kinds: kindsOf(models), dtype }, grams: { dtype: 'float64' } } as const;
+  const backend = await selectBackend(settings.backend, task, signal);
+  const resolved = { ...settings, measure: 'gaussian', backend } as const;
   return {
     sources: { names: outputNames(models[0]), of: () => Promise.reject(new Error('samples are not prepared')) },
     settings: resolved,
     info: resultInfo(resolved, { method: 'sampled', exact: false }, named, 'gaussian'),
-    sampledLaw: named.law,
+    sampling: { law: named.law, backend },
   };
 }
 
 /** The route to the Gram matrix of models of one block: the cheapest, or the one that was asked for. */
-function planGram(
+async function planGram(
   models: readonly Outline[],
   { chain, method }: ExactRoute,
   law: LawOfInputs,
   { route, dtype, threads, backend }: ResolvedSettings,
-  extent: Extent,
-): { route: GramRoute | null; estimates: readonly RouteEstimate[] } {
+  { freeMemory = process.availableMemory(), ...extent }: Extent,
+): Promise<{ route: GramRoute | null; estimates: readonly RouteEstimate[] }> {
   if (chain !== 'one-block') {
-    if (route !== 'auto') throw noChoice(route, `the method "${method}" has for these models`);
+    checkNoRoute(route, `the method "${method}" has for these models`);
     return { route: null, estimates: [] };
   }
-  const { routes } = backend;
+  const { routes } = backend.grams;
   if (route !== 'auto' && !routes.has(route)) {
     throw new TensimError('BACKEND_UNAVAILABLE', `the backend "${backend.name}" does not know the route "${route}"`, {
-      hint: `It knows ${[...routes].join(' and ')}`,
+      hint: `It knows ${[...routes.keys()].join(' and ')}`,
     });
   }
   const [columns, hasMean] = isOnehot(law)
     ? [law.onehot, true]
     : [law.factor?.columns ?? models[0].inputShape[1], law.mean !== undefined];
   const chains = models.map(({ layers }) => chainShape(layers, columns, hasMean));
-  const { memory = process.availableMemory() / 2 } = extent;
-  const plan = planRoute({ chains, dtype, routes, ...extent, memory }, backend.machine(dtype, threads));
+  const machine = await backend.grams.machine(dtype, threads);
+  const available = machine.memory ?? freeMemory;
+  const plan = planRoute({ chains, dtype, memory: available / 2, ...extent }, { ...machine, routes });
   if (route === 'auto') return plan;
   const wanted = plan.estimates.find((estimate) => estimate.route === route);
   const each = (wanted?.memory ?? 0) / models.length;
-  if (each > 2 * memory) {
+  if (each > available) {
     const message = `a model takes ${bytesIn('GiB', each)} GiB by the route "${route}", more than there is`;
     throw new TensimError('MEMORY_LIMIT', message, { hint: 'The route "auto" takes one that fits' });
   }
   return { ...plan, route };
 }
 
-function noChoice(route: GramRoute, where: string): TensimError {
-  return new TensimError('INVALID_ARGUMENT', `the route "${route}" was asked for, and ${where} one way only`, {
+/** Where there is one way only, none may be asked for. */
+function checkNoRoute(route: Settings['route'], where: string): void {
+  if (route === 'auto') return;
+  throw new TensimError('INVALID_ARGUMENT', `the route "${route}" was asked for, and ${where} one way only`, {
     hint: 'Routes are for the measures "gaussian" and "tensor" on models of at most one bilinear block',
   });
 }

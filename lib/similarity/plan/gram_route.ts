@@ -1,5 +1,4 @@
-import type { GramRoute } from '../../backend/backend.js';
-import type { Machine } from '../../contraction/cost.js';
+import type { GramMachine, GramRoute, Grams } from '../../backend/grams.js';
 import { TensimError } from '../../errors.js';
 import type { LayerOf } from '../../layers/layer.js';
 import type { ShapeOnly } from '../../layers/shapes.js';
@@ -31,8 +30,6 @@ export interface RouteJob {
   readonly memoryLimit?: number | undefined;
   /** Bytes that can be had where there is no limit: a route that takes more is for when every route does. Default: any number. */
   readonly memory?: number | undefined;
-  /** Those that the backend knows, `factor` among them; default: all. */
-  readonly routes?: ReadonlySet<GramRoute> | undefined;
 }
 
 export interface RoutePlan {
@@ -41,8 +38,8 @@ export interface RoutePlan {
   readonly estimates: readonly RouteEstimate[];
 }
 
-/** What is known about an executor: its rates. */
-export type RouteMachine = Pick<Machine, 'flopsPerSecond' | 'bytesPerSecond'>;
+/** What is known about an executor: its rates, and the routes that it can take with what each reaches of them. */
+export type RouteMachine = Pick<GramMachine, 'flopsPerSecond' | 'bytesPerSecond'> & Pick<Grams, 'routes'>;
 
 /** What a model costs once, what a pair costs, and what a model takes in memory. */
 export interface RouteCosts {
@@ -57,13 +54,6 @@ export interface Work {
   readonly bytes: number;
 }
 
-/** Shares of the rate of large products that the parts of each route reach, measured with AVX-512 on one thread. */
-const EFFICIENCY: Readonly<Record<GramRoute, { readonly prepare: number; readonly pair: number }>> = {
-  factor: { prepare: 0.3, pair: 0.8 },
-  unfolded: { prepare: 0.3, pair: 0.75 },
-  dense: { prepare: 0.5, pair: 0.6 },
-};
-
 /** What a byte of new memory costs, in bytes that are moved: the system hands it out page by page, and clears it. */
 const NEW_MEMORY = 8;
 /** Models whose factors are multiplied with each other while they are in a cache. */
@@ -75,16 +65,16 @@ const FORM_BLOCK = 96;
  * What each route is expected to take for a job, and the quickest of them. Where not even two models fit the limit, a route is not
  * considered; where not all do, models are prepared again for every group that they meet.
  *
- *     planRoute({ chains: models.map(…), dtype: 'float64' }, backend.machine('float64'))
+ *     planRoute({ chains: models.map(…), dtype }, { ...(await grams.machine(dtype)), routes: grams.routes })
  *
  * @throws TensimError `MEMORY_LIMIT` where no route fits.
  */
 export function planRoute(job: RouteJob, machine: RouteMachine): RoutePlan {
-  const { chains, memoryLimit = Number.POSITIVE_INFINITY, memory = Number.POSITIVE_INFINITY, routes } = job;
+  const { chains, memoryLimit = Number.POSITIVE_INFINITY, memory = Number.POSITIVE_INFINITY } = job;
   const count = chains.length;
   const pairs = job.pairs ?? (count * (count + 1)) / 2;
   const shape = meanShape(chains);
-  const known = routesOf(shape).filter((route) => routes?.has(route) ?? true);
+  const known = routesOf(shape).filter((route) => machine.routes.has(route));
   const estimates = known.map((route) => {
     return estimate(route, routeCosts(route, shape, job.dtype), count, pairs, memoryLimit, machine);
   });
@@ -215,10 +205,10 @@ function estimate(
   count: number,
   pairs: number,
   memoryLimit: number,
-  { flopsPerSecond, bytesPerSecond }: RouteMachine,
+  { flopsPerSecond, bytesPerSecond, routes }: RouteMachine,
 ): RouteEstimate {
   const prepared = preparations(count, memory, memoryLimit);
-  const efficiency = EFFICIENCY[route];
+  const efficiency = routes.get(route)!;
   const effective = (prepared * prepare.flops) / efficiency.prepare + (pairs * pair.flops) / efficiency.pair;
   const bytes = prepared * prepare.bytes + pairs * pair.bytes;
   return {

@@ -1,4 +1,4 @@
-import type { ChainMethod } from '../../backend/backend.js';
+import type { ChainMethod } from '../../backend/grams.js';
 import { TensimError } from '../../errors.js';
 import type { LayerOf } from '../../layers/layer.js';
 import type { ShapeOnly } from '../../layers/shapes.js';

@@ -1,4 +1,6 @@
-import type { Backend, Control, NormalStream } from '../../backend/backend.js';
+import type { BackendWith } from '../../backend/backend.js';
+import type { Control } from '../../backend/control.js';
+import type { NormalStream } from '../../backend/normals.js';
 import { Pacer } from '../../cooperate.js';
 import { streamKey, threefry } from '../../gaussian/threefry.js';
 import { isOnehot, type LawOfInputs, onehotInputs } from '../law/onehot.js';
@@ -79,7 +81,7 @@ export interface GaussianOptions {
 }
 
 /** Inputs x = μ + C z of a law, positions independent. */
-export function gaussianDraws(options: GaussianOptions, backend: Backend): Draws {
+export function gaussianDraws(options: GaussianOptions, backend: BackendWith<'normals'>): Draws {
   const { whitening, seed, stage, antithetic, proposal } = options;
   const numbers: NormalStream = { seed, stream: STREAMS.vectors + stage, dimension: whitening.dimension };
   const radii: NormalStream = { seed, stream: STREAMS.radii + stage, dimension: Math.max(1, proposal.extra) };
@@ -89,8 +91,8 @@ export function gaussianDraws(options: GaussianOptions, backend: Backend): Draws
     inputsPerSample: antithetic ? 2 : 1,
     async next(samples, batchControl) {
       const pacer = new Pacer(batchControl.signal);
-      const z = await backend.normals(numbers, first, samples, batchControl);
-      const extra = await backend.normals(radii, first, samples, batchControl);
+      const z = await backend.normals.draw(numbers, first, samples, batchControl);
+      const extra = await backend.normals.draw(radii, first, samples, batchControl);
       first += samples;
       await orthogonalise(z, whitening.dimension, proposal.order, pacer);
       const weights = await proposal.stretch(z, extra, pacer);
@@ -135,7 +137,7 @@ export interface Whitening {
 export async function openWhitening(
   { positions, features }: InputSize,
   law: LawOfInputs,
-  backend: Backend,
+  backend: BackendWith<'forward'>,
   control: Control,
 ): Promise<Whitening> {
   if (isOnehot(law)) {
@@ -150,7 +152,7 @@ export async function openWhitening(
   if (factor !== undefined) {
     const weight = { data: factor.data, shape: [features, factor.columns] };
     const bias = mean && { data: mean, shape: [features] };
-    const pass = await backend.prepareForward(
+    const pass = await backend.forward.prepare(
       {
         layers: [{ type: 'linear', weight, ...(bias && { bias }) }],
         positions: 1,

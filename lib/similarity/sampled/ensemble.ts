@@ -1,4 +1,4 @@
-import type { Control } from '../../backend/backend.js';
+import type { Control } from '../../backend/control.js';
 import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { Outline } from '../../model/reading/outline.js';

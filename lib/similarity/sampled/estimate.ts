@@ -1,4 +1,5 @@
-import type { Control } from '../../backend/backend.js';
+import type { BackendWith } from '../../backend/backend.js';
+import type { Control } from '../../backend/control.js';
 import { Pacer, throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { timesPower } from '../../tensor/power.js';
@@ -34,8 +35,9 @@ const ROUNDING = 1e-12;
 /** What sampling needs to know of the settings. */
 export type SampleSettings = Pick<
   ResolvedSettings,
-  'backend' | 'dtype' | 'threads' | 'signal' | 'onProgress' | 'perOutput' | 'seed' | 'tolerance' | 'maxSamples'
+  'dtype' | 'threads' | 'signal' | 'onProgress' | 'perOutput' | 'seed' | 'tolerance' | 'maxSamples'
 > & {
+  readonly backend: BackendWith<'grams' | 'forward' | 'normals'>;
   /** Bytes that models packed for the forward pass may take at a time; default: any number. */
   readonly memoryLimit?: number | undefined;
 };
@@ -261,10 +263,10 @@ export class Estimate {
     try {
       for (const outputsOfOne of values) {
         const segments = await weighted(outputsOfOne, weights, size, perOutput, this.#pacer);
-        prepared.push(await backend.prepare({ kind: 'features', segments }, 'float64', control));
+        prepared.push(await backend.grams.prepare({ kind: 'features', segments }, 'float64', control));
       }
       const job = { measure: 'gaussian', symmetric: true, perOutput } as const;
-      const tile = await backend.gramTile(job, prepared, prepared, control);
+      const tile = await backend.grams.tile(job, prepared, prepared, control);
       await this.#sums.add(group, tile.total, 1, 0, this.#pacer);
       if (tile.perOutput) await this.#sums.add(group, tile.perOutput, outputs, 1, this.#pacer);
       this.#samples += count;

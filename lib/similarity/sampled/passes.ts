@@ -1,4 +1,7 @@
-import type { Backend, Control, ForwardPass, WhitenedLaw } from '../../backend/backend.js';
+import type { BackendWith } from '../../backend/backend.js';
+import type { Control } from '../../backend/control.js';
+import type { ForwardPass } from '../../backend/forward.js';
+import type { WhitenedLaw } from '../../backend/grams.js';
 import { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { Outline } from '../../model/reading/outline.js';
@@ -9,7 +12,7 @@ import type { Draw, Draws } from './draws.js';
 
 /** How models are packed for the forward pass. */
 export interface PassSettings {
-  readonly backend: Backend;
+  readonly backend: BackendWith<'forward'>;
   readonly dtype: DType;
   readonly signal?: AbortSignal | undefined;
   readonly threads?: number | undefined;
@@ -71,7 +74,7 @@ export class Passes {
     const chain = { layers, law: this.#settings.law ?? { sigma: 1 / Math.sqrt(inputs) }, inputs, positions };
     const { source, scale } = await forwardSource(chain, this.#input, { dtype, perOutput: false }, new Pacer(signal));
     this.#exponents[m] = scale.exponent;
-    const pass = await backend.prepareForward(source, dtype, { signal, threads });
+    const pass = await backend.forward.prepare(source, dtype, { signal, threads });
     const { bytes } = pass;
     this.#largest = Math.max(this.#largest, bytes);
     if (bytes > memoryLimit) {

@@ -58,7 +58,7 @@ export async function openPilot(
   const control = controlOf(settings);
   const pacer = new Pacer(signal);
   const normals = (round: number, stream: number) =>
-    backend.normals({ seed, stream, dimension }, round * CHAINS, CHAINS, control);
+    backend.normals.draw({ seed, stream, dimension }, round * CHAINS, CHAINS, control);
   const functions = new Functions(ensemble);
   const likelihoodAt = (temperature: number) => async (u: Float64Array) => {
     const inputs = await whitening.inputsOf(temperature === 1 ? u : u.map((value) => temperature * value), control);
@@ -72,7 +72,7 @@ export async function openPilot(
   const masses: Float64Array[] = [];
   for (let batch = 0; batch < CANDIDATES; batch++) {
     const z = await normals(batch, STREAMS.candidates);
-    const extra = await backend.normals(
+    const extra = await backend.normals.draw(
       { seed, stream: STREAMS.further, dimension: Math.max(1, wide.extra) },
       batch * CHAINS,
       CHAINS,

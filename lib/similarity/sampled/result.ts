@@ -1,4 +1,4 @@
-import type { GramTile } from '../../backend/backend.js';
+import type { GramTile } from '../../backend/grams.js';
 import type { ScaledTile } from '../scale/model_scale.js';
 import type { Sampling } from '../terms/sampling.js';
 

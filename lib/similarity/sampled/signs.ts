@@ -1,4 +1,4 @@
-import type { Control } from '../../backend/backend.js';
+import type { Control } from '../../backend/control.js';
 import type { Pacer } from '../../cooperate.js';
 import type { TensorData } from '../../tensor/tensor.js';
 import type { Draws } from './draws.js';

@@ -1,4 +1,4 @@
-import type { WhitenedLaw } from '../../backend/backend.js';
+import type { WhitenedLaw } from '../../backend/grams.js';
 import type { Pacer } from '../../cooperate.js';
 import type { Layer } from '../../model/model.js';
 import { timesPower } from '../../tensor/power.js';

@@ -1,4 +1,4 @@
-import type { GramTile } from '../../backend/backend.js';
+import type { GramTile } from '../../backend/grams.js';
 import { isInRange, levelOf, timesPower } from '../../tensor/power.js';
 
 /** The units in which a backend has a model: its slice s is 2^slices_s times that of the backend, and the whole 2^exponent times it. */

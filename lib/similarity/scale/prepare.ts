@@ -1,4 +1,6 @@
-import type { Backend, ChainSource, Control, GramJob, PreparedModel } from '../../backend/backend.js';
+import type { BackendWith } from '../../backend/backend.js';
+import type { Control } from '../../backend/control.js';
+import type { ChainSource, GramJob, Grams, PreparedModel } from '../../backend/grams.js';
 import { Pacer } from '../../cooperate.js';
 import { levelOf } from '../../tensor/power.js';
 import type { DType } from '../../tensor/tensor.js';
@@ -13,7 +15,7 @@ export interface Prepared {
 }
 
 interface PrepareSettings extends ScaleSettings, Pick<Control, 'signal' | 'threads'> {
-  readonly backend: Backend;
+  readonly backend: BackendWith<'grams'>;
   readonly measure: GramJob['measure'];
 }
 
@@ -28,7 +30,7 @@ const CLOSE = 16;
  */
 export async function prepareInUnits(sources: readonly Source[], settings: PrepareSettings): Promise<Prepared[]> {
   const { backend, dtype, signal, threads } = settings;
-  const models = await prepareAll(backend, sources, dtype, { signal, threads });
+  const models = await prepareAll(backend.grams, sources, dtype, { signal, threads });
   const prepared: Prepared[] = models.map((model, i) => ({ model, scale: sources[i].scale ?? PLAIN }));
   try {
     for (const [i, source] of sources.entries()) {
@@ -36,7 +38,7 @@ export async function prepareInUnits(sources: readonly Source[], settings: Prepa
       const pacer = new Pacer(signal);
       const measured = await measuredLevels(source, settings, pacer);
       const better = await chainSource(source.chain, source, settings, pacer, measured);
-      const model = await backend.prepare(better, dtype, { signal, threads });
+      const model = await backend.grams.prepare(better, dtype, { signal, threads });
       prepared[i].model.dispose();
       prepared[i] = { model, scale: better.scale ?? PLAIN };
     }
@@ -63,7 +65,7 @@ async function isClose(prepared: Prepared, settings: PrepareSettings): Promise<b
 export async function normLevel({ model }: Prepared, settings: PrepareSettings): Promise<number> {
   const { backend, measure, signal, threads } = settings;
   const job = { measure, symmetric: true, perOutput: false };
-  const { total } = await backend.gramTile(job, [model], [model], { signal, threads });
+  const { total } = await backend.grams.tile(job, [model], [model], { signal, threads });
   return levelOf(total[0]);
 }
 
@@ -80,7 +82,7 @@ async function measuredLevels(
     if (layer.type === 'linear') continue;
     const start = { ...chain, layers: chain.layers.slice(0, i + 1) };
     const own = await chainSource(start, { method }, { dtype: 'float64', perOutput: false }, pacer, measured);
-    const model = await backend.prepare(own, 'float64', { signal, threads });
+    const model = await backend.grams.prepare(own, 'float64', { signal, threads });
     try {
       const scale = own.scale ?? PLAIN;
       measured.set(i, scale.exponent + (await normLevel({ model, scale }, settings)));
@@ -92,14 +94,14 @@ async function measuredLevels(
 }
 
 function prepareAll(
-  backend: Backend,
+  grams: Grams,
   sources: readonly Source[],
   dtype: DType,
   control: Control,
 ): Promise<PreparedModel[]> {
   return (
-    backend.prepareAll?.(sources, dtype, control) ??
-    allPrepared(sources.map((source) => backend.prepare(source, dtype, control)))
+    grams.prepareAll?.(sources, dtype, control) ??
+    allPrepared(sources.map((source) => grams.prepare(source, dtype, control)))
   );
 }
 

@@ -1,4 +1,5 @@
-import type { ChainSource, FeatureSource, ForwardSource } from '../../backend/backend.js';
+import type { ForwardSource } from '../../backend/forward.js';
+import type { ChainSource, FeatureSource } from '../../backend/grams.js';
 import type { Pacer } from '../../cooperate.js';
 import type { Layer } from '../../model/model.js';
 import { addLevels, exponentOf, levelOf, timesPower } from '../../tensor/power.js';

@@ -1,4 +1,4 @@
-import type { GramTile } from '../../backend/backend.js';
+import type { GramTile } from '../../backend/grams.js';
 import { Pacer } from '../../cooperate.js';
 import type { Cells } from '../gram/cells.js';
 import type { Ledger } from '../gram/run.js';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ChainMethod } from '../../backend/backend.js';
+import type { ChainMethod } from '../../backend/grams.js';
 import { version } from '../../version.js';
 import { isOnehot, type LawOfInputs } from '../law/onehot.js';
 import type { ResultInfo } from '../terms/types.js';

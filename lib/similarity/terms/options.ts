@@ -1,4 +1,5 @@
-import type { Backend, BackendName, GramRoute } from '../../backend/backend.js';
+import type { BackendName, BackendWith } from '../../backend/backend.js';
+import type { GramRoute } from '../../backend/grams.js';
 import { TensimError } from '../../errors.js';
 import type { DType } from '../../tensor/tensor.js';
 import type { DataInputs, InputLaw, Measure, Method, Progress, SimilarityOptions } from './types.js';
@@ -23,7 +24,7 @@ export interface Settings {
 }
 
 /** Settings with the backend found that will compute. */
-export type ResolvedSettings = Omit<Settings, 'backend'> & { readonly backend: Backend };
+export type ResolvedSettings = Omit<Settings, 'backend'> & { readonly backend: BackendWith<'grams'> };
 
 const CHOICES = {
   measure: ['gaussian', 'tensor', 'weights', 'behavioural'],

@@ -1,4 +1,5 @@
-import type { BackendName, GramRoute } from '../../backend/backend.js';
+import type { BackendName } from '../../backend/backend.js';
+import type { GramRoute } from '../../backend/grams.js';
 import type { DType } from '../../tensor/tensor.js';
 import type { SampledErrors, SampledSlice, Sampling } from './sampling.js';
 

@@ -1,4 +1,5 @@
-import type { BackendName, GramRoute } from '../../backend/backend.js';
+import type { BackendName } from '../../backend/backend.js';
+import type { GramRoute } from '../../backend/grams.js';
 import type { ModelInputs } from '../../evaluation/inputs.js';
 import type { Model } from '../../model/model.js';
 import type { LoadOptions } from '../../model/reading/load.js';

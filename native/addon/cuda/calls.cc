@@ -169,6 +169,7 @@ Napi::Array describe_devices(Napi::Env env, const TensimCudaApi& api) {
     object.Set("capability", std::to_string(found.major) + "." + std::to_string(found.minor));
     object.Set("freeMemory", static_cast<double>(found.free_memory));
     object.Set("totalMemory", static_cast<double>(found.total_memory));
+    object.Set("bandwidth", found.bandwidth);
     devices.Set(static_cast<std::uint32_t>(device), object);
   }
   return devices;

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { Pacer } from '../../../lib/cooperate.js';
-import { selectBackend } from '../../../lib/machines/select.js';
+import { FALLBACK } from '../../../lib/fallback/backend.js';
 import { orthogonalise } from '../../../lib/similarity/sampled/frames.js';
 
 describe('frames', () => {
   const normals = (dimension: number, count: number) =>
-    selectBackend('fallback').normals({ seed: 2, stream: 0, dimension }, 0, count);
+    FALLBACK.normals.draw({ seed: 2, stream: 0, dimension }, 0, count);
   const dot = (z: Float64Array, dimension: number, s: number, t: number) => {
     let sum = 0;
     for (let i = 0; i < dimension; i++) sum += z[s * dimension + i] * z[t * dimension + i];

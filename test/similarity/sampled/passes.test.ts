@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { Backend, ForwardPass } from '../../../lib/backend/backend.js';
-import { selectBackend } from '../../../lib/machines/select.js';
+import type { BackendWith } from '../../../lib/backend/backend.js';
+import type { Forward, ForwardPass } from '../../../lib/backend/forward.js';
+import { FALLBACK } from '../../../lib/fallback/backend.js';
 import { similarityMatrix } from '../../../lib/similarity/matrix.js';
 import { memberOf } from '../../../lib/similarity/members/members.js';
 import { openEnsemble } from '../../../lib/similarity/sampled/ensemble.js';
@@ -19,12 +20,12 @@ function models(count: number) {
 
 /** The fallback, counting the passes that it packs and those that are there at a time. */
 function counting() {
-  const inner = selectBackend('fallback');
+  const inner = FALLBACK;
   const counts = { packed: 0, held: 0, most: 0, bytes: 0 };
-  const backend: Backend = {
-    ...inner,
-    async prepareForward(source, dtype, control): Promise<ForwardPass> {
-      const pass = await inner.prepareForward(source, dtype, control);
+  const forward: Forward = {
+    ...inner.forward,
+    async prepare(source, dtype, control): Promise<ForwardPass> {
+      const pass = await inner.forward.prepare(source, dtype, control);
       counts.packed++;
       counts.most = Math.max(counts.most, ++counts.held);
       counts.bytes = pass.bytes;
@@ -36,13 +37,14 @@ function counting() {
       return { bytes, evaluate: (inputs, evaluation) => pass.evaluate(inputs, evaluation), dispose };
     },
   };
-  return { backend, counts };
+  return { backend: { ...inner, forward }, counts };
 }
 
 describe('packed models', () => {
   const inputs = Float64Array.of(1, 2, 3);
   const members = models(5).map(memberOf);
-  const settings = (backend: Backend, memoryLimit?: number) => ({ backend, dtype: 'float64', memoryLimit }) as const;
+  const settings = (backend: BackendWith<'forward'>, memoryLimit?: number) =>
+    ({ backend, dtype: 'float64', memoryLimit }) as const;
 
   test('are packed once where there is no limit, and given back', async () => {
     const { backend, counts } = counting();

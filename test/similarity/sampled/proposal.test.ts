@@ -1,21 +1,21 @@
 import { describe, expect, test } from 'vitest';
 import { Pacer } from '../../../lib/cooperate.js';
-import { selectBackend } from '../../../lib/machines/select.js';
+import { FALLBACK } from '../../../lib/fallback/backend.js';
 import { type Component, peaked, shell, stretched } from '../../../lib/similarity/sampled/components.js';
 import { spreadDirections } from '../../../lib/similarity/sampled/principal.js';
 import { createProposal, PERIOD, shellExponents } from '../../../lib/similarity/sampled/proposal.js';
-import { availableBackends } from '../../support/backends.js';
+import { availableBackends, fullBackend } from '../../support/backends.js';
 
 const DIMENSION = 6;
 const SAMPLES = 32_000;
 const directions = { basis: Float64Array.of(0.6, 0.8, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0), variances: Float64Array.of(9, 2) };
 
 async function draw(name: 'native' | 'fallback' | 'cuda', degree: number, dimension = DIMENSION, along = true) {
-  const backend = selectBackend(name);
+  const backend = fullBackend(name);
   const proposal = createProposal({ dimension, degree, directions: along ? directions : null });
-  const z = await backend.normals({ seed: 1, stream: 0, dimension }, 0, SAMPLES);
+  const z = await backend.normals.draw({ seed: 1, stream: 0, dimension }, 0, SAMPLES);
   const plain = z.slice();
-  const extra = await backend.normals({ seed: 1, stream: 1, dimension: proposal.extra }, 0, SAMPLES);
+  const extra = await backend.normals.draw({ seed: 1, stream: 1, dimension: proposal.extra }, 0, SAMPLES);
   const weights = await proposal.stretch(z, extra, new Pacer());
   return { z, plain, weights };
 }
@@ -122,7 +122,7 @@ describe('components', () => {
 
 describe('directions', () => {
   const points = async (along: number) => {
-    const z = await selectBackend('fallback').normals({ seed: 3, stream: 0, dimension: 5 }, 0, 2000);
+    const z = await FALLBACK.normals.draw({ seed: 3, stream: 0, dimension: 5 }, 0, 2000);
     for (let at = 0; at < z.length; at += 5) {
       const step = (Math.sqrt(along) - 1) * (0.6 * z[at] + 0.8 * z[at + 3]);
       z[at] += 0.6 * step;

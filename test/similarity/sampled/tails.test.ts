@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Pacer } from '../../../lib/cooperate.js';
-import { selectBackend } from '../../../lib/machines/select.js';
+import { FALLBACK } from '../../../lib/fallback/backend.js';
 import { Chains } from '../../../lib/similarity/sampled/chains.js';
 import { Monitor } from '../../../lib/similarity/sampled/monitor.js';
 import { paretoIndex, Tails } from '../../../lib/similarity/sampled/tails.js';
@@ -67,10 +67,10 @@ describe('the monitor', () => {
 
 describe('chains', () => {
   test('tend to the law that they are aimed at, a power far out', async () => {
-    const backend = selectBackend('fallback');
+    const backend = FALLBACK;
     const count = 256;
     const normals = (stream: number) => (round: number) =>
-      backend.normals({ seed: 5, stream, dimension: 2 }, round * count, count);
+      backend.normals.draw({ seed: 5, stream, dimension: 2 }, round * count, count);
     const target = {
       normals: normals(1),
       // x⁸ e^(−|z|²/2): E x² = 9, E y² = 1.

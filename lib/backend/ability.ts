@@ -1,0 +1,14 @@
+import type { DType } from '../tensor/tensor.js';
+import type { ChainMethod } from './grams.js';
+
+/** What every ability tells of itself: what it can be asked for. Where it does not say, there is nothing to choose. */
+export interface Ability {
+  /** The methods it can prepare chains for. */
+  readonly methods?: ReadonlySet<ChainMethod>;
+  /** The kinds of layers it takes, by their `type`. */
+  readonly kinds?: Pick<ReadonlySet<string>, 'has'>;
+  readonly dtypes?: ReadonlySet<DType>;
+}
+
+/** The types that every backend of today computes in. */
+export const DTYPES: ReadonlySet<DType> = new Set(['float64', 'float32']);

@@ -1,0 +1,136 @@
+import type { Layer } from '../model/model.js';
+import type { DType, TensorData } from '../tensor/tensor.js';
+import type { Ability } from './ability.js';
+import type { Control } from './control.js';
+
+/**
+ * The input law N(μ, Σ) in the form x = μ + C z, z ~ N(0, I_k), CCᵀ = Σ (MATH.md section 3).
+ * `factor` absent means C = sigma · I (k = d).
+ */
+export interface WhitenedLaw {
+  /** μ, length d; absent: zero. */
+  readonly mean?: Float64Array;
+  /** C, shape (d, k), row-major. */
+  readonly factor?: { readonly data: Float64Array; readonly columns: number };
+  /** Standard deviation of every coordinate when there is no factor. */
+  readonly sigma: number;
+}
+
+/**
+ * How the inner products of chains are computed (sections of MATH.md; "block" means a layer that is not linear).
+ *
+ * | method | chains | result |
+ * |---|---|---|
+ * | `one-block` | at most one bilinear block | exact, section 3; both measures |
+ * | `two-block` | at most two bilinear blocks | exact, section 5; `gaussian` |
+ * | `closure` | any | section 6, exact for at most one block of any kind; `gaussian` |
+ * | `tensor` | linear and bilinear layers, any number | exact, section 7; `tensor` |
+ */
+export type ChainMethod = 'one-block' | 'two-block' | 'closure' | 'tensor';
+
+/**
+ * How the quadratic part of a chain of one block is multiplied (MATH.md section 3); every route gives the same numbers, at costs that
+ * lib/similarity/plan/gram_route.ts knows.
+ *
+ * | route | a model is kept as | per pair |
+ * |---|---|---|
+ * | `factor` | L and R, every layer before them folded in | four h×h products over the whitened input |
+ * | `unfolded` | L and R, and the embedding E (m×k) before them | E E'ᵀ, then the h×h products over m |
+ * | `dense` | the packed symmetric matrix of every output | one product of vectors of length o·k(k+1)/2 |
+ */
+export type GramRoute = 'factor' | 'unfolded' | 'dense';
+
+/** What a backend prepares: a chain of layers under an input law, for one method. */
+export interface ChainSource {
+  readonly kind: 'chain';
+  readonly layers: readonly Layer[];
+  /** d, the length of the input vector of one position. */
+  readonly inputs: number;
+  /** n, 1 for a plain network. Inner products sum over the positions of the output. */
+  readonly positions: number;
+  readonly method: ChainMethod;
+  /** For the method `one-block`, which alone has routes; default `factor`. All models of a tile take the same. */
+  readonly route?: GramRoute | undefined;
+  /** The law of one position; positions are independent and alike. */
+  readonly law: WhitenedLaw;
+}
+
+/** Plain vectors, one per output slice, whose inner products are ordinary dot products (the `weights` measure). */
+export interface FeatureSource {
+  readonly kind: 'features';
+  readonly segments: readonly TensorData[];
+}
+
+/** A model folded and packed by a backend, owned by it. Using it after `dispose()` is an error; disposing twice is not. */
+export interface PreparedModel {
+  /** Slices of the inner product: outputs of a chain (each summed over positions), segments of a feature source. */
+  readonly outputs: number;
+  /** Memory held, in bytes. */
+  readonly bytes: number;
+  dispose(): void;
+}
+
+export interface GramJob {
+  /** `gaussian` or `tensor` for the method `one-block`; all others ignore it. MATH.md section 2. */
+  readonly measure: 'gaussian' | 'tensor';
+  /** Rows and columns are the same models: compute i ≤ j only and mirror, so that the tile is symmetric to the bit. */
+  readonly symmetric: boolean;
+  /** Also return the inner product of every output slice. */
+  readonly perOutput: boolean;
+}
+
+/** Inner products of rows with columns. */
+export interface GramTile {
+  /** (rows, columns), row-major. */
+  readonly total: Float64Array;
+  /** (rows, columns, outputs), row-major, if asked for. */
+  readonly perOutput?: Float64Array;
+}
+
+/** Shares of the rate of large products that the parts of a route reach: preparing a model, and the product of a pair. */
+export interface RouteEfficiency {
+  readonly prepare: number;
+  readonly pair: number;
+}
+
+/** What an executor of Gram tiles is at the moment. */
+export interface GramMachine {
+  /** Rate of large products, all threads together. */
+  readonly flopsPerSecond: number;
+  /** Rate at which what lies in its memory is read. */
+  readonly bytesPerSecond: number;
+  /** Bytes that are left for prepared models in a memory of its own; absent where they lie in that of the process. */
+  readonly memory?: number;
+}
+
+/**
+ * Inner products of models: each is prepared once, and tiles of products are computed of prepared ones. All models of a tile must have been
+ * prepared by the same backend with the same dtype, the same method, route and law, and agree in the sizes of input and output.
+ */
+export interface Grams extends Ability {
+  readonly methods: ReadonlySet<ChainMethod>;
+  readonly kinds: Pick<ReadonlySet<string>, 'has'>;
+  readonly dtypes: ReadonlySet<DType>;
+  /** The routes it can take for the method `one-block`, `factor` among them, each with what it reaches here. */
+  readonly routes: ReadonlyMap<GramRoute, RouteEfficiency>;
+  /** How many models it prepares best at a time, where one does not occupy it; one, unless it says so. */
+  readonly preparesAtOnce?: number;
+  /** Likewise how many tiles. */
+  readonly tilesAtOnce?: number;
+  /** What routes and the sizes of tiles are chosen by, with `threads` as in `Control`: asked of the machine, or measured once. */
+  machine(dtype: DType, threads?: number): Promise<GramMachine>;
+  /** Weights folded and packed once, per-model moments cached. */
+  prepare(source: ChainSource | FeatureSource, dtype: DType, control?: Control): Promise<PreparedModel>;
+  /** Several models, shared out among the threads; where it is there it is quicker than one by one, and gives the same. */
+  prepareAll?(
+    sources: readonly (ChainSource | FeatureSource)[],
+    dtype: DType,
+    control?: Control,
+  ): Promise<PreparedModel[]>;
+  tile(
+    job: GramJob,
+    rows: readonly PreparedModel[],
+    columns: readonly PreparedModel[],
+    control?: Control,
+  ): Promise<GramTile>;
+}

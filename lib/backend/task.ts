@@ -1,0 +1,55 @@
+import type { DType } from '../tensor/tensor.js';
+import type { Ability } from './ability.js';
+import type { AbilityName, Backend, BackendWith } from './backend.js';
+import type { ChainMethod } from './grams.js';
+
+/** What is needed of an ability. */
+export interface Need {
+  readonly method?: ChainMethod | undefined;
+  /** Every kind of layer in the models at hand. */
+  readonly kinds?: ReadonlySet<string> | undefined;
+  readonly dtype?: DType | undefined;
+}
+
+/** What a computation needs of a backend: the abilities, and of each what it must know. */
+export type Task = { readonly [Name in AbilityName]?: Need };
+
+/** A backend that can do a task. */
+export type BackendFor<Wanted extends Task> = BackendWith<keyof Wanted & AbilityName>;
+
+/** The kinds of all layers of models. */
+export function kindsOf(models: Iterable<{ readonly layers: readonly { readonly type: string }[] }>): Set<string> {
+  const kinds = new Set<string>();
+  for (const { layers } of models) for (const { type } of layers) kinds.add(type);
+  return kinds;
+}
+
+/** What is missing where an ability is not there. */
+const MISSING: Readonly<Record<AbilityName, string>> = {
+  grams: 'inner products of models',
+  forward: 'the forward pass, which sampling and evaluating need',
+  normals: 'random inputs, which sampling needs',
+  forms: 'the forms of models, which explaining needs',
+  contractions: 'contractions',
+  hafnians: 'hafnians',
+  eigen: 'eigenpairs',
+};
+
+export const ABILITY_NAMES = Object.keys(MISSING) as readonly AbilityName[];
+
+/** Why a backend cannot do a task, in one line; null if it can. */
+export function refusal(backend: Backend, task: Task): string | null {
+  for (const [name, need] of Object.entries(task) as [AbilityName, Need][]) {
+    const ability = backend[name];
+    const unknown = ability === undefined ? MISSING[name] : unknownTo(ability, need);
+    if (unknown !== null) return `it does not know ${unknown}`;
+  }
+  return null;
+}
+
+function unknownTo({ methods, kinds, dtypes }: Ability, need: Need): string | null {
+  if (need.method !== undefined && methods?.has(need.method) === false) return `the method "${need.method}"`;
+  const kind = [...(need.kinds ?? [])].find((one) => kinds?.has(one) === false);
+  if (kind !== undefined) return `layers of the kind "${kind}"`;
+  return need.dtype !== undefined && dtypes?.has(need.dtype) === false ? `the type "${need.dtype}"` : null;
+}
