@@ -1,0 +1,104 @@
+// What holds the tree together, checked by `npm run lint`: no import of lib runs back up, no files import each other in a circle at run time,
+// and no file is longer than can be read at a sitting.
+//
+//     node scripts/check_structure.mjs [folder that holds lib/ and native/]
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/**
+ * The rooms of lib, from low to high: a file may import from its own room and from those before it, types included. A room is a folder with all
+ * folders inside that are no rooms of their own, or a file.
+ */
+const ROOMS = [
+  ...['version.ts', 'errors.ts', 'cooperate.ts'],
+  ...['words', 'tensor', 'formats', 'hub', 'layers', 'model', 'model/families', 'model/reading'],
+  ...['gaussian', 'contraction', 'contraction/path', 'backend', 'fallback', 'machines'],
+  ...['contraction/running', 'identities', 'evaluation'],
+  ...['similarity/terms', 'similarity/members', 'similarity/law', 'similarity/scale', 'similarity/gram'],
+  ...['similarity/sampled', 'similarity/state', 'similarity/behaviour', 'similarity/plan', 'similarity/difference'],
+  ...['similarity/series', 'similarity', 'similarity/gate', 'similarity/explain'],
+  ...['report', 'cli', 'index.ts'],
+];
+
+/** Rooms behind a seam: no other room but the one named may import from them. */
+const BEHIND = { fallback: 'machines' };
+
+/** Lines that a file may have. */
+const LIMITS = [
+  { folder: 'lib', endings: ['.ts'], lines: 300 },
+  { folder: 'native', endings: ['.cc', '.h', '.cu', '.cuh'], lines: 400 },
+];
+
+const root = process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), '..');
+const lib = join(root, 'lib');
+const files = filesIn(lib, ['.ts']);
+const imports = new Map(files.map((file) => [file, importsOf(file)]));
+const faults = [...wrongImports(), ...circles(), ...longFiles()];
+for (const fault of faults) console.error(fault);
+if (faults.length > 0) process.exitCode = 1;
+
+function filesIn(folder, endings) {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && endings.some((ending) => entry.name.endsWith(ending)))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+}
+
+/** The files that a file imports; `runs` is false for imports of types, which leave nothing to be run. */
+function importsOf(file) {
+  const text = readFileSync(file, 'utf8');
+  const statement = /^(?:import|export)\s+(type\s)?(?:[^'";]*\sfrom\s+)?'(\.[^']*)'|\bimport\('(\.[^']*)'\)/gm;
+  return [...text.matchAll(statement)].map(([, type, from, dynamic]) => ({
+    to: join(dirname(file), (from ?? dynamic).replace(/\.js$/, '.ts')),
+    runs: type === undefined,
+  }));
+}
+
+/** The number of the innermost room that a file is in; -1 outside of all. */
+function roomOf(file) {
+  const path = `${relative(lib, file)}/`;
+  return ROOMS.reduce((best, room, i) => {
+    return path.startsWith(`${room}/`) && room.length > (ROOMS[best]?.length ?? 0) ? i : best;
+  }, -1);
+}
+
+function* wrongImports() {
+  for (const file of files) {
+    const own = roomOf(file);
+    if (own === -1) yield `${relative(root, file)} is in no room: scripts/check_structure.mjs lists them`;
+    for (const { to } of imports.get(file)) {
+      const other = ROOMS[roomOf(to)];
+      const arrow = `${relative(root, file)} (${ROOMS[own]}) imports ${relative(root, to)}`;
+      if (roomOf(to) > own) yield `${arrow}: ${other} is above it`;
+      else if (other !== ROOMS[own] && ![undefined, ROOMS[own]].includes(BEHIND[other])) {
+        yield `${arrow}: ${other} is for ${BEHIND[other]} alone`;
+      }
+    }
+  }
+}
+
+/** Every circle of imports, told once: a walk through all files that meets one that it is still inside of. */
+function* circles() {
+  const done = new Set();
+  function* walk(file, inside) {
+    if (inside.includes(file)) {
+      const circle = [...inside.slice(inside.indexOf(file)), file];
+      yield `files import each other in a circle: ${circle.map((one) => relative(root, one)).join(' → ')}`;
+      return;
+    }
+    if (done.has(file)) return;
+    for (const { to, runs } of imports.get(file) ?? []) if (runs) yield* walk(to, [...inside, file]);
+    done.add(file);
+  }
+  for (const file of files) yield* walk(file, []);
+}
+
+function* longFiles() {
+  for (const { folder, endings, lines } of LIMITS) {
+    for (const file of filesIn(join(root, folder), endings)) {
+      const count = readFileSync(file, 'utf8').split('\n').length - 1;
+      if (count > lines) yield `${relative(root, file)} has ${count} lines, and ${lines} are the most in ${folder}`;
+    }
+  }
+}
