@@ -1,3 +1,4 @@
+import type { ChainMethod } from '../layers/kind.js';
 import type { Layer } from '../model/model.js';
 import type { DType, TensorData } from '../tensor/tensor.js';
 import type { Ability } from './ability.js';
@@ -16,17 +17,7 @@ export interface WhitenedLaw {
   readonly sigma: number;
 }
 
-/**
- * How the inner products of chains are computed (sections of MATH.md; "block" means a layer that is not linear).
- *
- * | method | chains | result |
- * |---|---|---|
- * | `one-block` | at most one bilinear block | exact, section 3; both measures |
- * | `two-block` | at most two bilinear blocks | exact, section 5; `gaussian` |
- * | `closure` | any | section 6, exact for at most one block of any kind; `gaussian` |
- * | `tensor` | linear and bilinear layers, any number | exact, section 7; `tensor` |
- */
-export type ChainMethod = 'one-block' | 'two-block' | 'closure' | 'tensor';
+export type { ChainMethod } from '../layers/kind.js';
 
 /**
  * How the quadratic part of a chain of one block is multiplied (MATH.md section 3); every route gives the same numbers, at costs that

@@ -1,5 +1,6 @@
 import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
+import { kindOf } from '../layers/table.js';
 import { contiguous } from '../model/contiguous.js';
 import type { Model } from '../model/model.js';
 import type { IntegerTensor } from '../tensor/integers.js';
@@ -29,7 +30,7 @@ export interface ReadInputs {
 export async function readInputs(model: Model, inputs: ModelInputs, signal?: AbortSignal): Promise<ReadInputs> {
   const [positions, features] = model.inputShape;
   if (isTokens(inputs)) {
-    if (model.layers[0].type !== 'linear') {
+    if (!kindOf(model.layers[0]).takesTokens) {
       throw new TensimError('UNSUPPORTED_LAYER', `"${model.label}" takes no tokens: its first layer is not linear`, {
         hint: 'Token ids stand for one-hot vectors, of which an embedding picks its columns; give vectors',
       });

@@ -10,12 +10,12 @@ import type { Hafnians } from '../backend/hafnians.js';
 import type { Normals } from '../backend/normals.js';
 import { Pacer, throttle } from '../cooperate.js';
 import { TensimError } from '../errors.js';
-import { layerKinds } from '../layers/table.js';
 import { executePlan } from './contraction/execute.js';
 import { MACHINE } from './contraction/machine.js';
 import { loopHafnian } from './gaussian/hafnian.js';
 import { normals as drawNormals } from './gaussian/normals.js';
 import { foldOneBlock } from './gaussian/one_block.js';
+import { fallbackLayers } from './layers/table.js';
 import { symmetricEigen } from './linalg/symmetric_eigen.js';
 import { prepareForward } from './model/forward.js';
 import { gramTile } from './similarity/gram_tile.js';
@@ -30,7 +30,7 @@ const ROUTES: ReadonlyMap<GramRoute, RouteEfficiency> = new Map([
 
 const grams: Grams = {
   methods: new Set(['one-block', 'two-block', 'closure', 'tensor']),
-  kinds: layerKinds,
+  kinds: fallbackLayers,
   dtypes: DTYPES,
   routes: ROUTES,
   async machine() {
@@ -52,7 +52,7 @@ const grams: Grams = {
 };
 
 const forward: Forward = {
-  kinds: layerKinds,
+  kinds: fallbackLayers,
   dtypes: DTYPES,
   async prepare(source, dtype, control = {}) {
     control.signal?.throwIfAborted();

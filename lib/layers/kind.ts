@@ -72,13 +72,16 @@ export interface LayerKind extends Typed {
   readonly methods: Readonly<Partial<Record<ChainMethod, number>>>;
   /** Of a layer by itself, for inputs without a mean. */
   parity(layer: Typed): Parity;
-  /** Features of a position, before and behind it; of a layer of shapes whose parts fit each other. */
+  /**
+   * Features of a position, before and behind it; of a layer of shapes whose parts fit each other. A kind without parts has a field that says how
+   * many.
+   */
   widths(layer: Typed): { readonly takes: number; readonly gives: number };
   /**
    * Checks that its parts fit each other. It needs shapes only, so that a checkpoint is judged by its header before any weight is read.
-   * @returns the parts that show how many features it takes and gives, for messages.
+   * @returns the parts that show how many features it takes and gives, for messages; null for a kind without parts.
    */
-  check(layer: Typed, report: ShapeReport): { readonly takes: NamedShape; readonly gives: NamedShape };
+  check(layer: Typed, report: ShapeReport): { readonly takes: NamedShape; readonly gives: NamedShape } | null;
   /** Its widths and fields, for `inspect`, from shapes: `bilinear 4 → 6 hidden → 4`. Residuals and biases are told beside. */
   inWords(layer: Typed): string;
   /** Reads it from a model.json. */
@@ -88,7 +91,7 @@ export interface LayerKind extends Typed {
    * into its neighbours. All other kinds are blocks.
    */
   asLinear?(layer: Typed): LinearOf<Tensor>;
-  /** For a quadratic kind: the bilinear block that does the same, which the methods `one-block`, `two-block` and `tensor` take in its place. */
+  /** For a quadratic kind: the bilinear block that does the same, which all methods but the forward pass take in its place. */
   asBilinear?(layer: Typed): BilinearOf<Tensor>;
   /** The hidden units of that block, from shapes. */
   hidden?(layer: Typed): number;

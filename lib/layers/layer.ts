@@ -52,6 +52,11 @@ export function bilinearOf(layer: LayerOf<Tensor>): BilinearOf<Tensor> | null {
   return kindOf(layer).asBilinear?.(layer) ?? null;
 }
 
+/** The hidden units of that block, from shapes; 0 for other layers. */
+export function hiddenOf(layer: Typed): number {
+  return kindOf(layer).hidden?.(layer) ?? 0;
+}
+
 /** Whether a layer is of no affine kind, so that a chain is cut at it. */
 export function isBlock(layer: Typed): boolean {
   return kindOf(layer).asLinear === undefined;

@@ -10,8 +10,8 @@ export interface NamedShape extends ShapeOnly {
 
 /** How a kind of layer reports, while a chain is checked, what does not fit. Both name the layer, and the file if there is one. */
 export interface ShapeReport {
-  /** A part that does not fit. @throws TensimError `SHAPE_MISMATCH` naming it. */
-  refuse(part: NamedShape, problem: string): never;
+  /** A part that does not fit, or a layer without parts. @throws TensimError `SHAPE_MISMATCH` naming it. */
+  refuse(part: NamedShape | null, problem: string): never;
   /** A number of the layer that cannot be right. @throws TensimError `INVALID_ARGUMENT`. */
   fail(problem: string): never;
 }

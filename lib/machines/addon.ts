@@ -28,6 +28,9 @@ export interface AddonInfo {
   readonly compiler?: string;
 }
 
+/** The kinds of layers that native/addon/layer_arguments.cc reads. */
+export const ADDON_KINDS: ReadonlySet<string> = new Set(['linear', 'bilinear', 'attention']);
+
 /** The functions of native/addon/module.cc. */
 export interface Addon {
   readonly Control: new () => NativeControl;

@@ -30,9 +30,9 @@ export function checkChain(layers: readonly LayerOf<NamedShape>[], file?: string
     const { takes, gives } = kind.widths(layer);
     if (index === 0) inputs = takes;
     else if (takes !== width)
-      report.refuse(ends.takes, `takes ${features(takes)}, but layer ${index} (tensor "${before}") gives ${width}`);
+      report.refuse(ends?.takes ?? null, `takes ${features(takes)}, but layer ${index}${before} gives ${width}`);
     width = gives;
-    before = ends.gives.name;
+    before = ends === null ? '' : ` (tensor "${ends.gives.name}")`;
   }
   return { inputs, outputs: width, degree: degreeOf(layers) };
 }
@@ -40,7 +40,8 @@ export function checkChain(layers: readonly LayerOf<NamedShape>[], file?: string
 function reportOn(title: string, file: string | undefined): ShapeReport {
   return {
     refuse: (part, problem) => {
-      throw new TensimError('SHAPE_MISMATCH', `${title}: ${problem}`, { ...place(file), tensor: part.name });
+      const where = { ...place(file), ...(part !== null && { tensor: part.name }) };
+      throw new TensimError('SHAPE_MISMATCH', `${title}: ${problem}`, where);
     },
     fail: (problem) => {
       throw new TensimError('INVALID_ARGUMENT', `${title}: ${problem}`, place(file));

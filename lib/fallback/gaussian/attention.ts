@@ -3,14 +3,12 @@ import { copyRows, type MatrixView, rowMajor, transpose } from '../../tensor/mat
 import { visible } from './attention_form.js';
 import { type AttentionStep, ITEMS, positionOf, projectedCovariance, setHead, V } from './attention_step.js';
 import { Chains, type Item } from './chains.js';
-import { blockAt, type Covariance, type Term, times } from './covariance.js';
+import { blockAt, type Covariance, type Pairs, type Term, times } from './covariance.js';
 import { PARTS } from './rotary.js';
 import { emptySystem, setBlock } from './vector_system.js';
 
 /** p p' as four bilinear forms of ten vectors, those of the second model numbered from `PARTS` on. */
 const PAIR_ITEMS: readonly Item[] = [...ITEMS, ...ITEMS.map(([q, k]) => [q + PARTS, k + PARTS] as const)];
-
-type Pairs = readonly (readonly [s: number, t: number])[];
 
 /**
  * The terms of Cov(out_s, out'_t) = T Cov((x, z)_s, (x', z')_t) T'ᵀ of two attention blocks, for the pairs of positions

@@ -3,7 +3,7 @@ import type { BilinearLayer, LinearLayer } from '../../model/model.js';
 import { type MatrixView, rowMajor, transpose } from '../../tensor/matrix.js';
 import { multiplyVector } from '../gemm/gemm.js';
 import { type BilinearForm, bilinearForm } from './bilinear_form.js';
-import { at, blockAt, type Covariance, type PerPosition, type Term, times } from './covariance.js';
+import { at, blockAt, type Covariance, type Pairs, type PerPosition, type Term, times } from './covariance.js';
 
 /**
  * A bilinear block out = S x + D(u ⊙ v) + c with what its mean input makes of it. The terms of MATH.md section 6 with means are those of
@@ -85,7 +85,7 @@ export async function bilinearTerms(
   a: BilinearStep,
   b: BilinearStep,
   cov: Covariance,
-  pairs: readonly (readonly [s: number, t: number])[],
+  pairs: Pairs,
   pacer: Pacer,
 ): Promise<Term[][]> {
   const quadratic = new Map<unknown, MatrixView>();
@@ -105,11 +105,7 @@ export async function bilinearTerms(
 }
 
 /** The terms of Cov(out_s, x'_t), the other chain waiting at x'. */
-export function waitingBilinearTerms(
-  { slope }: BilinearStep,
-  cov: Covariance,
-  pairs: readonly (readonly [s: number, t: number])[],
-): Term[][] {
+export async function waitingBilinearTerms({ slope }: BilinearStep, cov: Covariance, pairs: Pairs): Promise<Term[][]> {
   return pairs.map(([s, t]) => {
     const [left, middle] = [at(slope, s), blockAt(cov, s, t)];
     return left === null || middle === null ? [] : [{ left, middle, right: null }];

@@ -1,12 +1,13 @@
 import type { ChainSource } from '../../backend/grams.js';
 import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
+import type { Typed } from '../../layers/kind.js';
+import { kindOf } from '../../layers/table.js';
 import type { LinearLayer } from '../../model/model.js';
 import type { MatrixView } from '../../tensor/matrix.js';
 import { multiplyChain } from '../gemm/chain.js';
-import { attentionTerms, waitingAttentionTerms } from './attention.js';
-import { type AttentionStep, prepareAttention } from './attention_step.js';
-import { type BilinearStep, bilinearTerms, prepareBilinear, waitingBilinearTerms } from './bilinear_step.js';
+import type { ClosureKind } from '../layers/kind.js';
+import { fallbackLayers } from '../layers/table.js';
 import {
   addDiagonal,
   at,
@@ -15,6 +16,7 @@ import {
   flipped,
   independent,
   mergeTerms,
+  type Pairs,
   type PerPosition,
   sumOfTerms,
   type Term,
@@ -25,7 +27,7 @@ import { type Stage, stagesOf } from './stages.js';
 
 /** A block and, if folding it in would make it larger, the matrix of the linear layers behind it. */
 interface ClosureStep {
-  readonly block: BilinearStep | AttentionStep;
+  readonly block: Typed;
   readonly outer: MatrixView | null;
 }
 
@@ -53,7 +55,7 @@ export interface PreparedClosure {
 export async function prepareClosure(source: ChainSource, pacer: Pacer): Promise<PreparedClosure> {
   const { before, stages } = stagesOf(source.layers);
   const entry = await throughInputs([], weightsLastFirst(before), source, pacer);
-  const mixes = stages.some(({ block }) => block.type === 'attention');
+  const mixes = stages.some(({ block }) => kindOf(block).mixesPositions);
   const positions = mixes ? source.positions : 1;
   let mean: PerPosition<Float64Array> = [await throughLayers(before, meanOf(source), pacer)];
   if (mixes) mean = Array.from({ length: positions }, () => mean[0]);
@@ -78,13 +80,10 @@ async function prepareStep(
   cov: Covariance,
   pacer: Pacer,
 ): Promise<{ step: ClosureStep; mean: PerPosition<Float64Array> }> {
-  const width = (block.type === 'attention' ? block.o : (block.down ?? block.left)).shape[0];
+  const width = kindOf(block).widths(block).gives;
   const folds = after.length > 0 && after.at(-1)!.weight.shape[0] <= width;
   const inner = folds ? after : [];
-  const prepared =
-    block.type === 'attention'
-      ? await prepareAttention(block, inner, mean, cov, pacer)
-      : await prepareBilinear(block, inner, mean, cov, pacer);
+  const prepared = await closureOf(block).prepare(block, inner, mean, cov, pacer);
   if (folds || after.length === 0) return { step: { block: prepared.step, outer: null }, mean: prepared.mean };
   return {
     step: { block: prepared.step, outer: await multiplyChain(weightsLastFirst(after), pacer) },
@@ -171,8 +170,7 @@ async function advance(
 }
 
 function outputsOf({ block, outer }: ClosureStep): number {
-  if (outer !== null) return outer.rows;
-  return block.type === 'bilinear' ? block.form.down.rows : block.form.mixer.rows;
+  return outer === null ? closureOf(block).outputs(block) : outer.rows;
 }
 
 /** The terms of the covariance of what the blocks give, in front of the outer layers, for each pair of positions. */
@@ -180,7 +178,7 @@ async function outputTerms(
   a: ClosureStep | undefined,
   b: ClosureStep | undefined,
   cov: Covariance,
-  pairs: readonly (readonly [s: number, t: number])[],
+  pairs: Pairs,
   pacer: Pacer,
 ): Promise<Term[][]> {
   if (a === undefined && b === undefined) {
@@ -206,16 +204,18 @@ async function outputTerms(
     }
     return turned;
   }
-  if (b === undefined) {
-    return a.block.type === 'bilinear'
-      ? waitingBilinearTerms(a.block, cov, pairs)
-      : waitingAttentionTerms(a.block, cov, pairs, pacer);
-  }
-  if (a.block.type === 'bilinear' && b.block.type === 'bilinear')
-    return bilinearTerms(a.block, b.block, cov, pairs, pacer);
-  if (a.block.type === 'attention' && b.block.type === 'attention')
-    return attentionTerms(a.block, b.block, cov, pairs, pacer);
-  throw new TensimError('UNSUPPORTED_LAYER', 'a bilinear block stands where the other model has attention', {
+  const { terms, waiting } = closureOf(a.block);
+  if (b === undefined) return waiting(a.block, cov, pairs, pacer);
+  if (a.block.type === b.block.type) return terms(a.block, b.block, cov, pairs, pacer);
+  const [one, other] = [a, b].map(({ block }) => kindOf(block).words.noun);
+  throw new TensimError('UNSUPPORTED_LAYER', `${one} stands where the other model has ${other}`, {
     hint: 'Chains are compared block by block, and their blocks must be of the same kinds in the same order',
   });
+}
+
+/** @throws TensimError `UNSUPPORTED_LAYER` for a kind of block that the closure does not take. */
+function closureOf({ type }: Typed): ClosureKind {
+  const { closure } = fallbackLayers.of(type);
+  if (closure !== undefined) return closure;
+  throw new TensimError('UNSUPPORTED_LAYER', `the method "closure" does not know ${type} layers`);
 }

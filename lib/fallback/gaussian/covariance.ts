@@ -20,6 +20,9 @@ export interface Term {
   readonly right: MatrixView | null;
 }
 
+/** Pairs of positions, of one chain and the other. */
+export type Pairs = readonly (readonly [s: number, t: number])[];
+
 /** Something per position, kept once where all positions are alike. */
 export type PerPosition<T> = readonly T[];
 

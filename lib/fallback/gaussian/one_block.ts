@@ -26,12 +26,11 @@ export async function foldOneBlock(source: ChainSource, pacer: Pacer): Promise<O
     throw new TensimError('UNSUPPORTED_LAYER', `a chain of ${stages.length} blocks cannot be folded into one`);
   }
   const [stage] = stages;
-  if (stage === undefined) return foldLinear(source, pacer);
+  if (stage === undefined) return foldLinear(source, before, pacer);
   return foldAround(source, before, requireBilinear(stage.block, 'one-block'), stage.after, pacer);
 }
 
-async function foldLinear(source: ChainSource, pacer: Pacer): Promise<OneBlock> {
-  const layers = source.layers as readonly LinearLayer[];
+async function foldLinear(source: ChainSource, layers: readonly LinearLayer[], pacer: Pacer): Promise<OneBlock> {
   const constant = await throughLayers(layers, meanOf(source), pacer);
   const { data, columns } = await throughInputs([], weightsLastFirst(layers), source, pacer);
   return {

@@ -1,3 +1,8 @@
+import type { Pacer } from '../../cooperate.js';
+import type { LinearLayer } from '../../model/model.js';
+import { matrixOf, rowMajor, transpose, vectorOf } from '../../tensor/matrix.js';
+import { multiply } from '../gemm/gemm.js';
+
 /** Vectors of one width, one after the other: a row per position of every input. */
 export interface Rows {
   readonly data: Float64Array;
@@ -23,4 +28,18 @@ export function addResidual(
   }
   for (let i = 0; i < data.length; i++) data[i] = alpha * x.data[i] + beta * data[i];
   return y;
+}
+
+/** W x + b for every row x. */
+export async function project(
+  x: Rows,
+  weight: LinearLayer['weight'],
+  bias: LinearLayer['bias'],
+  pacer: Pacer,
+): Promise<Rows> {
+  const width = weight.shape[0];
+  const data = await multiply(rowMajor(x.data, x.count, x.width), transpose(matrixOf(weight)), pacer);
+  const rows = { data, count: x.count, width };
+  if (bias !== undefined) addBias(rows, vectorOf(bias, width));
+  return rows;
 }
