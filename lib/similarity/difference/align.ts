@@ -1,5 +1,8 @@
+import { bilinearOf, linearOf, residualOf } from '../../layers/layer.js';
+import { kindOf } from '../../layers/table.js';
 import type { Layer, LinearLayer } from '../../model/model.js';
 import { identity } from '../../tensor/matrix.js';
+import { differenceLayers } from './layers/table.js';
 
 /** Two layers of one kind at the same place of two chains, with the widths of the streams before and after them: the larger of both. */
 export interface LayerPair {
@@ -20,9 +23,9 @@ export function alignLayers(f: readonly Layer[], g: readonly Layer[]): LayerPair
   const [runsF, runsG] = [runsOf(f), runsOf(g)];
   if (runsF.length !== runsG.length) return null;
   const pairs: LayerPair[] = [];
-  let widths: readonly [number, number] = [inputsOf(f[0]), inputsOf(g[0])];
+  let widths: readonly [number, number] = [kindOf(f[0]).widths(f[0]).takes, kindOf(g[0]).widths(g[0]).takes];
   const push = (one: Layer, other: Layer) => {
-    const next = [outputsOf(one), outputsOf(other)] as const;
+    const next = [kindOf(one).widths(one).gives, kindOf(other).widths(other).gives] as const;
     pairs.push({ f: one, g: other, takes: Math.max(...widths), gives: Math.max(...next) });
     widths = next;
   };
@@ -34,53 +37,40 @@ export function alignLayers(f: readonly Layer[], g: readonly Layer[]): LayerPair
       push(one, two);
     }
     if (run.block === null || other.block === null) continue;
-    if (!sameKind(run.block, other.block)) return null;
+    if (!areAlike(run.block, other.block)) return null;
     push(run.block, other.block);
     const { takes, gives } = pairs.at(-1)!;
-    if ((run.block.alpha !== 0 || other.block.alpha !== 0) && takes !== gives) return null;
+    if ((residualOf(run.block).alpha !== 0 || residualOf(other.block).alpha !== 0) && takes !== gives) return null;
   }
   return pairs;
 }
 
-type Block = Exclude<Layer, LinearLayer>;
-
-/** Linear layers and the block behind them; the last run ends without one. */
+/** Affine layers, as linear ones, and the block behind them, a quadratic one as bilinear; the last run ends without one. */
 interface Run {
   readonly linear: readonly LinearLayer[];
-  readonly block: Block | null;
+  readonly block: Layer | null;
 }
 
 function runsOf(layers: readonly Layer[]): Run[] {
   const runs: Run[] = [];
-  let linear: LinearLayer[] = [];
+  let affine: LinearLayer[] = [];
   for (const layer of layers) {
-    if (layer.type === 'linear') linear.push(layer);
+    const linear = linearOf(layer);
+    if (linear !== null) affine.push(linear);
     else {
-      runs.push({ linear, block: layer });
-      linear = [];
+      runs.push({ linear: affine, block: bilinearOf(layer) ?? layer });
+      affine = [];
     }
   }
-  return [...runs, { linear, block: null }];
+  return [...runs, { linear: affine, block: null }];
 }
 
 /** Whether the difference of two blocks is a block of their kind. */
-function sameKind(f: Block, g: Block): boolean {
-  if (f.type === 'bilinear' || g.type === 'bilinear') return f.type === g.type;
-  if (f.alpha !== g.alpha) return false;
-  const size = ({ q1, heads }: typeof f) => q1.shape[0] / heads;
-  return size(f) === size(g) && f.mask === g.mask && f.rotaryBase === g.rotaryBase;
+function areAlike(f: Layer, g: Layer): boolean {
+  return f.type === g.type && (differenceLayers.find(f.type)?.alike(f, g) ?? false);
 }
 
 function identityLayer(width: number): LinearLayer | null {
   if (width > WIDEST_IDENTITY) return null;
   return { type: 'linear', weight: { data: identity(width).data, shape: [width, width] } };
-}
-
-export function inputsOf(layer: Layer): number {
-  return (layer.type === 'linear' ? layer.weight : layer.type === 'bilinear' ? layer.left : layer.q1).shape[1];
-}
-
-export function outputsOf(layer: Layer): number {
-  if (layer.type === 'linear') return layer.weight.shape[0];
-  return (layer.type === 'attention' ? layer.o : (layer.down ?? layer.left)).shape[0];
 }

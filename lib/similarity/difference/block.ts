@@ -1,36 +1,44 @@
 import type { Pacer } from '../../cooperate.js';
-import type { AttentionLayer, BilinearLayer, Layer } from '../../model/model.js';
+import type { Typed } from '../../layers/kind.js';
+import type { Residual } from '../../layers/residual.js';
+import type { BilinearLayer, Layer } from '../../model/model.js';
 import { identity, rowMajor } from '../../tensor/matrix.js';
+import type { Tensor } from '../../tensor/tensor.js';
 import { type FunctionOf, type LinearChange, type Place, stacked } from './linear.js';
 import { assemble, changeOf, type Piece, scaledChange, viewOf } from './weights.js';
 
-type Block = BilinearLayer | AttentionLayer;
+/** A block that multiplies linear functions of its input, feature by feature or head by head. */
+type Block = Extract<Layer, Residual>;
 
-/** The linear functions that a block multiplies, and the one that takes the products to the stream, by their roles. */
-const ROLES = {
-  bilinear: { factors: ['left', 'right'], mixer: 'down' },
-  attention: { factors: ['q1', 'k1', 'q2', 'k2', 'v'], mixer: 'o' },
-} as const;
+/** Such a kind of block by the roles of its parts; each has a bias under its own role and `Bias`. */
+export interface BlockRoles {
+  /** The linear functions that it multiplies, of as many rows each. */
+  readonly factors: readonly [first: string, ...others: string[]];
+  /** The linear function that takes the products to the stream; where a block is without, the identity. */
+  readonly mixer: string;
+  /** What a block of so many products has beside its parts, with the residual of g and β = 1. */
+  fields(g: Typed, products: number): object;
+}
 
 /** How the functions of a block change: its factors, and at the end β times what takes their products to the stream. */
 export async function blockChanges(
+  roles: BlockRoles,
   f: Block,
   g: Block,
   takes: number,
   gives: number,
   pacer: Pacer,
 ): Promise<LinearChange[]> {
-  const rows = Math.max(productsOf(f), productsOf(g));
-  const { factors, mixer } = ROLES[g.type];
+  const rows = Math.max(productsOf(roles, f), productsOf(roles, g));
   const changes: LinearChange[] = [];
-  for (const role of factors) {
-    const [one, two] = [partOf(f, role), partOf(g, role)];
+  for (const role of roles.factors) {
+    const [one, two] = [partOf(roles, f, role), partOf(roles, g, role)];
     changes.push({
       weight: await changeOf(one.weight, two.weight, rows, takes, pacer),
       bias: await changeOf(one.bias, two.bias, rows, 1, pacer),
     });
   }
-  const [one, two] = [partOf(f, mixer), partOf(g, mixer)];
+  const [one, two] = [partOf(roles, f, roles.mixer), partOf(roles, g, roles.mixer)];
   const weight = await changeOf(one.weight, two.weight, gives, rows, pacer);
   const bias = await changeOf(one.bias, two.bias, gives, 1, pacer);
   changes.push({
@@ -40,16 +48,18 @@ export async function blockChanges(
   return changes;
 }
 
+type Parts = Readonly<Record<string, Tensor | undefined>>;
+
 /** Hidden units, or the features of all heads. */
-function productsOf(block: Block): number {
-  return (block.type === 'bilinear' ? block.left : block.q1).shape[0];
+function productsOf({ factors: [first] }: BlockRoles, block: Block): number {
+  return (block as unknown as Parts)[first]!.shape[0];
 }
 
-function partOf(block: Block, role: string) {
-  const parts = block as unknown as Readonly<Record<string, BilinearLayer['down']>>;
-  const missing = role === 'down' && parts.down === undefined;
+function partOf(roles: BlockRoles, block: Block, role: string) {
+  const parts = block as unknown as Parts;
+  const missing = role === roles.mixer && parts[role] === undefined;
   return {
-    weight: missing ? identity(productsOf(block)) : viewOf(parts[role]),
+    weight: missing ? identity(productsOf(roles, block)) : viewOf(parts[role]),
     bias: viewOf(parts[`${role}Bias`]),
   };
 }
@@ -58,9 +68,15 @@ function partOf(block: Block, role: string) {
  * The block of the difference: a group of units (or heads) for the products of g, and one for every factor in which f and g differ, with
  * the factors before it those of g and the factors behind it those of f.
  */
-export async function differenceBlock(f: Block, g: Block, place: Place, pacer: Pacer): Promise<Layer> {
+export async function differenceBlock(
+  roles: BlockRoles,
+  f: Block,
+  g: Block,
+  place: Place,
+  pacer: Pacer,
+): Promise<Layer> {
   const { from, gives, last, scale } = place;
-  const changes = await blockChanges(f, g, from.width, gives, pacer);
+  const changes = await blockChanges(roles, f, g, from.width, gives, pacer);
   const [factors, { weight: mixer, bias: constant }] = [changes.slice(0, -1), changes.at(-1)!];
   const differs = ({ weight, bias }: LinearChange) => from.moved || weight.delta !== null || bias.delta !== null;
   const differing = [...factors.keys()].filter((i) => differs(factors[i]));
@@ -70,7 +86,6 @@ export async function differenceBlock(f: Block, g: Block, place: Place, pacer: P
     if (factor === group) return 'change';
     return factor < group ? 'g' : 'f';
   };
-  const roles = ROLES[g.type];
   const parts: Record<string, { data: Float64Array; shape: number[] }> = {};
   for (const [i, role] of roles.factors.entries()) {
     const kinds = groups.map((group) => kindAt(group, i));
@@ -99,18 +114,7 @@ export async function differenceBlock(f: Block, g: Block, place: Place, pacer: P
   if (constant.f !== null || constant.g !== null) {
     parts[`${roles.mixer}Bias`] = { data: await assemble(rows, 1, constants, pacer), shape: [rows] };
   }
-  const shared =
-    g.type === 'bilinear'
-      ? { type: g.type, alpha: g.alpha, beta: 1 }
-      : {
-          type: g.type,
-          heads: (groups.length * products * g.heads) / g.q1.shape[0],
-          mask: g.mask,
-          rotaryBase: g.rotaryBase,
-          alpha: g.alpha,
-          beta: 1,
-        };
-  return { ...shared, ...parts } as unknown as Layer;
+  return { ...roles.fields(g, groups.length * products), ...parts } as unknown as Layer;
 }
 
 /**

@@ -1,11 +1,11 @@
 import type { Pacer } from '../../cooperate.js';
-import { partsOf } from '../../layers/layer.js';
+import { partsOf, residualOf } from '../../layers/layer.js';
+import { kindOf } from '../../layers/table.js';
 import type { Layer, LinearLayer } from '../../model/model.js';
 import { identity } from '../../tensor/matrix.js';
-import { alignLayers, inputsOf, type LayerPair, outputsOf } from './align.js';
-import { blockChanges, differenceBlock } from './block.js';
-import { differenceLinear, linearChanges, type Place, type Stream } from './linear.js';
-import { matchUnits } from './units.js';
+import { alignLayers, type LayerPair } from './align.js';
+import { differenceLayers } from './layers/table.js';
+import type { Place, Stream } from './linear.js';
 import { type Change, changeOf, largest, viewOf } from './weights.js';
 
 /** f − g = scale · (the chain). */
@@ -39,13 +39,12 @@ export async function differenceChain(
   const pairs: LayerPair[] = [];
   for (const pair of aligned) {
     const { f, g } = pair;
-    const matched = f.type === 'bilinear' && g.type === 'bilinear' ? await matchUnits(f, g, pacer) : f;
-    pairs.push({ ...pair, f: matched });
+    pairs.push({ ...pair, f: (await differenceLayers.of(g.type).matched?.(f, g, pacer)) ?? f });
   }
   const scale = await scaleOf(pairs, pacer);
   if (scale === 0) return { layers: null, scale };
   const layers: Layer[] = [];
-  let from: Stream = { width: inputsOf(g[0]), split: false, moved: false };
+  let from: Stream = { width: kindOf(g[0]).widths(g[0]).takes, split: false, moved: false };
   for (const [index, pair] of pairs.entries()) {
     const { gives } = pair;
     if (!from.split && (await same(pair, pacer))) {
@@ -53,18 +52,14 @@ export async function differenceChain(
       from = { ...from, width: gives };
       continue;
     }
-    const residual = pair.g.type !== 'linear' && pair.g.alpha !== 0;
+    const residual = residualOf(pair.g).alpha !== 0;
     if (residual && !from.split) {
       layers.push(beginning(from.width));
       from = { ...from, split: true };
     }
     const last = index === pairs.length - 1;
     const place: Place = { from, gives, last: last && !residual, scale };
-    layers.push(
-      pair.g.type === 'linear'
-        ? await differenceLinear(pair.f as LinearLayer, pair.g, place, pacer)
-        : await differenceBlock(pair.f as typeof pair.g, pair.g, place, pacer),
-    );
+    layers.push(await differenceLayers.of(pair.g.type).difference(pair.f, pair.g, place, pacer));
     if (last && residual) layers.push(ending(gives));
     from = { width: gives, split: true, moved: true };
   }
@@ -87,9 +82,12 @@ function ending(width: number): LinearLayer {
 
 /** Whether both layers are the same by their numbers. */
 async function same({ f, g, takes, gives }: LayerPair, pacer: Pacer): Promise<boolean> {
-  if ([takes, gives].join() !== [inputsOf(g), outputsOf(g)].join()) return false;
-  if ([takes, gives].join() !== [inputsOf(f), outputsOf(f)].join()) return false;
-  if (f.type !== 'linear' && g.type !== 'linear' && (f.alpha !== g.alpha || f.beta !== g.beta)) return false;
+  for (const layer of [g, f]) {
+    const own = kindOf(layer).widths(layer);
+    if (own.takes !== takes || own.gives !== gives) return false;
+  }
+  const [residual, other] = [residualOf(f), residualOf(g)];
+  if (residual.alpha !== other.alpha || residual.beta !== other.beta) return false;
   const [parts, others] = [new Map(partsOf(f)), new Map(partsOf(g))];
   for (const role of new Set([...parts.keys(), ...others.keys()])) {
     const [one, two] = [viewOf(parts.get(role)), viewOf(others.get(role))];
@@ -104,13 +102,11 @@ async function same({ f, g, takes, gives }: LayerPair, pacer: Pacer): Promise<bo
 async function scaleOf(pairs: readonly LayerPair[], pacer: Pacer): Promise<number> {
   let most = 0;
   for (const { f, g, takes, gives } of pairs) {
-    if (f.type !== 'linear' && g.type !== 'linear' && f.alpha !== g.alpha) {
-      most = Math.max(most, Math.abs(f.alpha - g.alpha) / Math.max(Math.abs(f.alpha), Math.abs(g.alpha)));
+    const [alpha, other] = [residualOf(f).alpha, residualOf(g).alpha];
+    if (alpha !== other) {
+      most = Math.max(most, Math.abs(alpha - other) / Math.max(Math.abs(alpha), Math.abs(other)));
     }
-    const changes =
-      g.type === 'linear'
-        ? await linearChanges(f as LinearLayer, g, takes, gives, pacer)
-        : await blockChanges(f as typeof g, g, takes, gives, pacer);
+    const changes = await differenceLayers.of(g.type).changes(f, g, takes, gives, pacer);
     for (const { weight, bias } of changes) {
       const size = await sizeOf([weight], pacer);
       const both = await sizeOf([weight, bias], pacer);

@@ -7,7 +7,7 @@ import type {
   PreparedModel,
 } from '../../backend/grams.js';
 import { Pacer } from '../../cooperate.js';
-import type { LayerOf } from '../../layers/layer.js';
+import { isBlock, type LayerOf } from '../../layers/layer.js';
 import type { ShapeOnly } from '../../layers/shapes.js';
 import type { Layer, Model } from '../../model/model.js';
 import { timesPower } from '../../tensor/power.js';
@@ -19,6 +19,7 @@ import { chainShape, routeCosts } from '../plan/gram_route.js';
 import { TWO_BLOCK_BYTES, twoBlockSize } from '../plan/method.js';
 import { inCommonUnits, type Source } from '../scale/source.js';
 import { differenceChain } from './chain.js';
+import { differenceLayers } from './layers/table.js';
 import { linearResolution, squaredResolution } from './resolution.js';
 import { drawsFor, withRandomSigns } from './signs.js';
 
@@ -51,11 +52,6 @@ interface Sources {
   readonly resolve: (terms: number) => number;
 }
 
-/**
- * (features of all heads · positions)² up to which attention is subtracted: at this size it takes about 8 seconds natively on two cores, some 40 times
- * as long as the pair, for a difference has six times the heads.
- */
-const ATTENTION_WORK = 2 ** 24;
 /** Forms of a difference are written out up to this many bytes. */
 const DENSE_BYTES = 2 ** 29;
 
@@ -144,7 +140,7 @@ async function sourcesOf(
     scale,
     exponent: units.exponent,
     resolve: (terms) => {
-      const linear = route === 'dense' || (method === 'one-block' && layers.every(({ type }) => type === 'linear'));
+      const linear = route === 'dense' || (method === 'one-block' && !layers.some(isBlock));
       return linear ? linearResolution(terms, 'float64') : squaredResolution(terms);
     },
   };
@@ -157,7 +153,7 @@ export function isAffordable(
   method: ChainMethod,
 ): boolean {
   if (method === 'two-block') return twoBlockSize(layers, inputs).bytes <= TWO_BLOCK_BYTES;
-  return layers.every((layer) => layer.type !== 'attention' || (layer.q1.shape[0] * positions) ** 2 <= ATTENTION_WORK);
+  return layers.every((layer) => differenceLayers.of(layer.type).isAffordable?.(layer, positions) ?? true);
 }
 
 /** Vectors subtracted: those of weights are known as they are, those of outputs to the rounding of the outputs, whose norm is 1. */

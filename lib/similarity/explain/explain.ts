@@ -1,11 +1,12 @@
 import { kindsOf } from '../../backend/task.js';
 import { Pacer, throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
+import { exactMethod } from '../../layers/exact.js';
 import { selectBackend } from '../../machines/select.js';
 import type { Model } from '../../model/model.js';
 import { timesPower } from '../../tensor/power.js';
 import { NEAR } from '../difference/expanded.js';
-import { blocksOf, checkComparable } from '../gram/sources.js';
+import { checkComparable } from '../gram/sources.js';
 import { type GaussianLaw, whiten } from '../law/law.js';
 import { asWhitened } from '../law/onehot.js';
 import { checkModel } from '../members/members.js';
@@ -49,7 +50,7 @@ export async function explain(a: Model, b: Model, options: ExplainOptions = {}):
     });
   }
   const { input = 'standard' } = options;
-  const formal = [a, b].every((model) => blocksOf(model).length <= 1 && !blocksOf(model).includes('attention'));
+  const formal = exactMethod([a.layers, b.layers], 'gaussian') === 'one-block';
   if (formal && input !== 'tokens' && options.method !== 'sampled') {
     return explainForms(a, b, input, top, outputs, others);
   }

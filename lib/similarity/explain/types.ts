@@ -1,3 +1,4 @@
+import type { Layer } from '../../model/model.js';
 import type { ResultInfo, SimilarityOptions } from '../terms/types.js';
 
 /** How two models are explained; the options of `similarity` and these. */
@@ -101,7 +102,7 @@ export interface LayerExchange {
   /** Its place in the chain, from 1. */
   readonly layer: number;
   /** What kind of layer it is. */
-  readonly type: 'linear' | 'bilinear' | 'attention';
+  readonly type: Layer['type'];
   /** `a` with this layer of `b`. */
   readonly intoA: Hybrid;
   /** `b` with this layer of `a`. */

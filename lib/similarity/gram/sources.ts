@@ -1,9 +1,14 @@
 import type { ChainMethod, GramRoute } from '../../backend/grams.js';
 import { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
+import { undefinedUnder } from '../../layers/exact.js';
+import type { FunctionMeasure } from '../../layers/kind.js';
+import { blocksOf, degreeOf } from '../../layers/layer.js';
+import { kindOf, layerKinds } from '../../layers/table.js';
 import { contiguous } from '../../model/contiguous.js';
 import type { Outline } from '../../model/reading/outline.js';
 import { plural } from '../../words/counts.js';
+import { listed } from '../../words/names.js';
 import { type LawOfInputs, underLaw } from '../law/onehot.js';
 import type { Member } from '../members/members.js';
 import { chainSource, featureSource, type ScaleSettings, type Source } from '../scale/source.js';
@@ -19,7 +24,7 @@ export interface Sources {
  * Makes sure that models can be compared as functions, before anything is computed.
  * @throws TensimError `UNSUPPORTED_LAYER`; `SHAPE_MISMATCH` if they differ in positions, inputs or outputs, or under `tensor` in degree.
  */
-export function checkComparable(models: readonly Outline[], measure: 'gaussian' | 'tensor'): void {
+export function checkComparable(models: readonly Outline[], measure: FunctionMeasure): void {
   for (const model of models) checkSupported(model, measure);
   checkSameSizes(models);
   const [first, ...others] = models;
@@ -82,19 +87,19 @@ export function weightSources([first, ...others]: readonly Outline[], settings: 
   };
 }
 
-const KINDS = ['linear', 'bilinear', 'attention'];
-
-function checkSupported(model: Outline, measure: 'gaussian' | 'tensor'): void {
-  const unknown = model.layers.find(({ type }) => !KINDS.includes(type));
+function checkSupported({ layers, label }: Outline, measure: FunctionMeasure): void {
+  const unknown = layers.find(({ type }) => !layerKinds.has(type));
   if (unknown !== undefined) {
-    throw new TensimError('UNSUPPORTED_LAYER', `"${model.label}" has a layer of type ${JSON.stringify(unknown.type)}`, {
-      hint: 'Chains of linear layers, bilinear blocks and quadratic attention can be compared',
+    const known = layerKinds.entries.map(({ words }) => words.plural);
+    throw new TensimError('UNSUPPORTED_LAYER', `"${label}" has a layer of type ${JSON.stringify(unknown.type)}`, {
+      hint: `Chains of ${listed(known, 'and')} can be compared`,
     });
   }
-  if (measure === 'tensor' && blocksOf(model).includes('attention')) {
+  const kind = undefinedUnder(measure, layers);
+  if (kind !== undefined) {
     throw new TensimError(
       'UNSUPPORTED_LAYER',
-      `"${model.label}" has attention, for which the measure "tensor" is not defined`,
+      `"${label}" has ${kind.words.noun}, for which the measure "${measure}" is not defined`,
       {
         hint: 'Use the measure "gaussian"',
       },
@@ -103,28 +108,30 @@ function checkSupported(model: Outline, measure: 'gaussian' | 'tensor'): void {
 }
 
 function requireEqualDegree(a: Outline, b: Outline): void {
-  const [left, right] = [blocksOf(a).length, blocksOf(b).length];
-  if (left === right) return;
+  if (degreeOf(a.layers) === degreeOf(b.layers)) return;
+  const [left, right] = [a, b].map(({ layers }) => blocksOf(layers));
+  const { adjective } = kindOf([...left, ...right][0]).words;
   throw new TensimError(
     'SHAPE_MISMATCH',
-    `"${a.label}" has ${left} bilinear ${plural(left, 'block')} and "${b.label}" ${right}: their tensors differ in order`,
+    `"${a.label}" has ${left.length} ${adjective} ${plural(left.length, 'block')} and "${b.label}" ${right.length}: their tensors differ in order`,
     { hint: 'The measure "gaussian" compares them as functions' },
   );
 }
 
 /**
- * What keeps models from being compared block by block: there a bilinear block can stand beside a bilinear block only, and attention beside
- * attention. Null: nothing.
+ * What keeps models from being compared block by block: there a block can stand beside one of the same kind only. Null: nothing.
  */
 export function unequalKinds(models: readonly Outline[]): TensimError | null {
-  const longest = models.reduce((best, model) => (blocksOf(model).length > blocksOf(best).length ? model : best));
-  const kinds = blocksOf(longest);
+  const kindsOf = ({ layers }: Outline) => blocksOf(layers).map(({ type }) => type);
+  const longest = models.reduce((best, model) => (kindsOf(model).length > kindsOf(best).length ? model : best));
+  const kinds = kindsOf(longest);
   for (const model of models) {
-    const place = blocksOf(model).findIndex((kind, i) => kind !== kinds[i]);
+    const own = kindsOf(model);
+    const place = own.findIndex((kind, i) => kind !== kinds[i]);
     if (place === -1) continue;
     return new TensimError(
       'UNSUPPORTED_LAYER',
-      `block ${place + 1} is ${blocksOf(model)[place]} in "${model.label}" and ${kinds[place]} in "${longest.label}"`,
+      `block ${place + 1} is ${own[place]} in "${model.label}" and ${kinds[place]} in "${longest.label}"`,
       { hint: 'The method "sampled" compares networks of any layers' },
     );
   }
@@ -161,9 +168,4 @@ function missing(name: string, present: Outline, absent: Outline): TensimError {
     tensor: name,
     hint: WEIGHTS_HINT,
   });
-}
-
-/** The kinds of the layers of a model that are not linear, in order. */
-export function blocksOf({ layers }: Outline): string[] {
-  return layers.map(({ type }) => type).filter((type) => type !== 'linear');
 }

@@ -1,5 +1,6 @@
 import type { WhitenedLaw } from '../../backend/grams.js';
 import type { Pacer } from '../../cooperate.js';
+import { linearOf } from '../../layers/layer.js';
 import type { Layer, LinearLayer } from '../../model/model.js';
 
 /**
@@ -43,9 +44,8 @@ export function underLaw(law: LawOfInputs): (layers: readonly Layer[], pacer: Pa
   let whitened: Promise<WhitenedLaw> | undefined;
   return async (layers, pacer) => {
     const [first, ...others] = layers;
-    if (isOnehot(law) && first?.type === 'linear') {
-      return { layers: [await centred(first, pacer), ...others], law: { sigma: 1 } };
-    }
+    const linear = isOnehot(law) && first !== undefined ? linearOf(first) : null;
+    if (linear !== null) return { layers: [await centred(linear, pacer), ...others], law: { sigma: 1 } };
     whitened ??= asWhitened(law, pacer);
     return { layers, law: await whitened };
   };

@@ -1,7 +1,8 @@
 import type { GramMachine, GramRoute, Grams } from '../../backend/grams.js';
 import { TensimError } from '../../errors.js';
-import type { LayerOf } from '../../layers/layer.js';
+import { hiddenOf, isBlock, type LayerOf } from '../../layers/layer.js';
 import type { ShapeOnly } from '../../layers/shapes.js';
+import { kindOf } from '../../layers/table.js';
 import type { DType } from '../../tensor/tensor.js';
 import { bytesIn } from '../../words/bytes.js';
 import type { RouteEstimate } from '../terms/types.js';
@@ -94,32 +95,22 @@ export function planRoute(job: RouteJob, machine: RouteMachine): RoutePlan {
   return { route: best.route, estimates };
 }
 
-/** The shape of a chain of at most one bilinear block; `columns` is k of the law. */
+/** The shape of a chain of at most one quadratic block; `columns` is k of the law. */
 export function chainShape(layers: readonly LayerOf<ShapeOnly>[], columns: number, hasMean: boolean): ChainShape {
-  const place = layers.findIndex(({ type }) => type === 'bilinear');
+  const place = layers.findIndex(isBlock);
   const before = place === -1 ? layers : layers.slice(0, place);
   const last = layers.at(-1)!;
   const block = layers[place];
-  const widths = before.flatMap((layer) => (layer.type === 'linear' ? [layer.weight.shape[0]] : []));
+  const widths = before.map((layer) => kindOf(layer).widths(layer).gives);
+  const parity = (layer: LayerOf<ShapeOnly>) => kindOf(layer).parity(layer);
   return {
     inputs: columns,
     embedding: place === -1 || widths.length === 0 ? null : Math.min(...widths),
-    hidden: block?.type === 'bilinear' ? block.left.shape[0] : 0,
-    outputs: outputsOf(last),
+    hidden: block === undefined ? 0 : hiddenOf(block),
+    outputs: kindOf(last).widths(last).gives,
     linear:
-      block?.type !== 'bilinear' ||
-      block.alpha !== 0 ||
-      hasMean ||
-      block.leftBias !== undefined ||
-      block.rightBias !== undefined ||
-      before.some((layer) => layer.type === 'linear' && layer.bias !== undefined),
+      hasMean || block === undefined || parity(block) !== 'even' || before.some((layer) => parity(layer) !== 'odd'),
   };
-}
-
-function outputsOf(layer: LayerOf<ShapeOnly>): number {
-  if (layer.type === 'linear') return layer.weight.shape[0];
-  if (layer.type === 'attention') return layer.o.shape[0];
-  return (layer.down ?? layer.left).shape[0];
 }
 
 /** Models differ at most in h and m; a job costs what it would with all of the mean size. */

@@ -1,10 +1,13 @@
 import type { ChainMethod } from '../../backend/grams.js';
 import { TensimError } from '../../errors.js';
-import type { LayerOf } from '../../layers/layer.js';
+import { depthOf, exactMethod, isExact, limitingKind, untaken } from '../../layers/exact.js';
+import type { FunctionMeasure } from '../../layers/kind.js';
+import { blocksOf, hiddenOf, type LayerOf, residualOf } from '../../layers/layer.js';
 import type { ShapeOnly } from '../../layers/shapes.js';
+import { kindOf } from '../../layers/table.js';
 import type { Outline } from '../../model/reading/outline.js';
 import { bytesIn } from '../../words/bytes.js';
-import { blocksOf, checkComparable, unequalKinds } from '../gram/sources.js';
+import { checkComparable, unequalKinds } from '../gram/sources.js';
 import type { InputLaw, Method } from '../terms/types.js';
 
 /** A comparison computed by a method of the backends, and what its result says about that. */
@@ -27,7 +30,7 @@ const SAMPLED: Route = { chain: null, method: 'sampled', exact: false };
  */
 export function chooseRoute(
   models: readonly Outline[],
-  measure: 'gaussian' | 'tensor',
+  measure: FunctionMeasure,
   method: 'auto' | Method,
   input: InputLaw,
 ): Route {
@@ -38,40 +41,49 @@ export function chooseRoute(
       hint: 'Use the measure "gaussian" with the method "auto" or "sampled", or the law "onehot"',
     });
   }
+  const chains = models.map(({ layers }) => layers);
   if (measure === 'tensor') {
     const kinds = unequalKinds(models);
     if (kinds !== null) throw kinds;
-    return { chain: depthOf(models) <= 1 ? 'one-block' : 'tensor', method: 'exact', exact: true };
+    const chain = exactMethod(chains, measure);
+    if (chain === null) throw tooDeep(models, measure);
+    return exactRoute(chain);
   }
   if (method === 'sampled') return SAMPLED;
   if (method === 'closure') {
-    const kinds = unequalKinds(models);
-    if (kinds !== null) throw kinds;
-    return { chain: 'closure', method, exact: depthOf(models) <= 1 };
+    const obstacle = unequalKinds(models) ?? notClosed(models);
+    if (obstacle !== null) throw obstacle;
+    return { chain: 'closure', method, exact: isExact('closure', chains) };
   }
-  const obstacle = unequalKinds(models) ?? tooDeep(models) ?? tooLarge(models);
-  if (obstacle !== null) {
-    if (method === 'auto') return SAMPLED;
-    throw obstacle;
-  }
-  if (models.some(attends)) return { chain: 'closure', method: 'exact', exact: true };
-  return { chain: depthOf(models) <= 1 ? 'one-block' : 'two-block', method: 'exact', exact: true };
+  const chain = exactMethod(chains, measure);
+  const obstacle = unequalKinds(models) ?? (chain === null ? tooDeep(models, measure) : tooLarge(models));
+  if (chain !== null && obstacle === null) return exactRoute(chain);
+  if (method === 'auto') return SAMPLED;
+  throw obstacle;
 }
 
-const depthOf = (models: readonly Outline[]) => Math.max(...models.map((model) => blocksOf(model).length));
-const attends = (model: Outline) => blocksOf(model).includes('attention');
+const exactRoute = (chain: ChainMethod): ExactRoute => ({ chain, method: 'exact', exact: true });
 
 const REMEDY = 'The method "sampled" (or "auto") estimates at any depth; "closure" approximates, with an unknown error';
 
-function tooDeep(models: readonly Outline[]): TensimError | null {
-  const depth = depthOf(models);
-  const attending = models.some(attends);
-  if (depth <= (attending ? 1 : 2)) return null;
-  const deepest = models.find((model) => blocksOf(model).length === depth)!;
-  const blocks = attending
-    ? 'blocks, and attention is exact only at one'
-    : 'bilinear blocks, and two are the most for an exact method';
-  return new TensimError('UNSUPPORTED_LAYER', `"${deepest.label}" has ${depth} ${blocks}`, { hint: REMEDY });
+function tooDeep(models: readonly Outline[], measure: FunctionMeasure): TensimError {
+  const chains = models.map(({ layers }) => layers);
+  const depth = depthOf(chains);
+  const deepest = models.find(({ layers }) => blocksOf(layers).length === depth)!;
+  const { limit } = limitingKind(chains, measure).words;
+  return new TensimError('UNSUPPORTED_LAYER', `"${deepest.label}" has ${depth} ${limit}`, { hint: REMEDY });
+}
+
+/** What keeps models from the closure: a kind of block that it does not take. */
+function notClosed(models: readonly Outline[]): TensimError | null {
+  for (const { label, layers } of models) {
+    const kind = untaken('closure', [layers]);
+    if (kind === undefined) continue;
+    return new TensimError('UNSUPPORTED_LAYER', `"${label}" has ${kind.words.noun}, for which there is no closure`, {
+      hint: 'The method "sampled" (or "auto") estimates, whatever the layers',
+    });
+  }
+  return null;
 }
 
 /** What one model may take for the exact comparison of two blocks, in bytes. */
@@ -82,12 +94,13 @@ export const TWO_BLOCK_BYTES = 2 ** 31;
  * first block sees (MATH.md section 5). Nothing, where there are not two.
  */
 export function twoBlockSize(layers: readonly LayerOf<ShapeOnly>[], inputs: number): { rank: number; bytes: number } {
-  const [first, second] = layers.filter((layer) => layer.type === 'bilinear');
+  const [first, second] = blocksOf(layers);
   if (second === undefined) return { rank: 0, bytes: 0 };
-  const [hidden, width] = first.left.shape;
-  const seen = first.alpha === 0 ? Math.min(width, 2 * hidden) : width;
+  const { takes } = kindOf(first).widths(first);
+  const [hidden, units] = [first, second].map(hiddenOf);
+  const seen = residualOf(first).alpha === 0 ? Math.min(takes, 2 * hidden) : takes;
   const rank = Math.min(inputs, seen);
-  return { rank, bytes: 8 * rank ** 2 * (2 * second.left.shape[0] + hidden) };
+  return { rank, bytes: 8 * rank ** 2 * (2 * units + hidden) };
 }
 
 function tooLarge(models: readonly Outline[]): TensimError | null {

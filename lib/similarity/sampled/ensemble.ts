@@ -1,6 +1,7 @@
 import type { Control } from '../../backend/control.js';
 import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
+import { kindOf } from '../../layers/table.js';
 import type { Outline } from '../../model/reading/outline.js';
 import { timesPower } from '../../tensor/power.js';
 import type { TensorData } from '../../tensor/tensor.js';
@@ -69,11 +70,11 @@ export function openEnsemble(
 }
 
 function takesTokens({ layers }: Outline): boolean {
-  return layers[0].type === 'linear' && layers.some(({ type }) => type === 'attention');
+  return kindOf(layers[0]).takesTokens && layers.some((layer) => kindOf(layer).mixesPositions);
 }
 
 function checkTakesTokens({ layers, label }: Outline): void {
-  if (layers[0].type === 'linear') return;
+  if (kindOf(layers[0]).takesTokens) return;
   throw new TensimError(
     'UNSUPPORTED_LAYER',
     `"${label}" begins with a ${layers[0].type} layer, not with an embedding`,

@@ -1,4 +1,5 @@
 import { Pacer } from '../../cooperate.js';
+import { growthOf } from '../../layers/layer.js';
 import { isOnehot, type LawOfInputs } from '../law/onehot.js';
 import type { Member } from '../members/members.js';
 import type { Directions } from './components.js';
@@ -50,7 +51,12 @@ export async function sampledGram(
     }
     const whitening = await openWhitening(size, law, settings.backend, controlOf(settings));
     try {
-      return await gaussianGram(ensemble, whitening, Math.max(...members.map(degreeOf)), settings);
+      return await gaussianGram(
+        ensemble,
+        whitening,
+        Math.max(...members.map(({ outline }) => growthOf(outline.layers))),
+        settings,
+      );
     } finally {
       whitening.dispose();
     }
@@ -107,10 +113,3 @@ async function refine(
     if (last.reached() || samples === maxSamples) return last.gram();
   }
 }
-
-/** Of a model as a polynomial of its input. */
-function degreeOf({ outline: { layers } }: Member): number {
-  return layers.reduce((degree, { type }) => degree * DEGREES[type], 1);
-}
-
-const DEGREES = { linear: 1, bilinear: 2, attention: 5 } as const;

@@ -1,10 +1,13 @@
 import type { WhitenedLaw } from '../../backend/grams.js';
 import type { Pacer } from '../../cooperate.js';
+import { residualOf } from '../../layers/layer.js';
 import type { Layer } from '../../model/model.js';
 import { timesPower } from '../../tensor/power.js';
-import { areNear, type Choose, rescaleLaw, rescaleLayer, shared } from './rescale.js';
+import type { LayerLevels, UnitsAround } from './layers/kind.js';
+import { scaleLayers } from './layers/table.js';
 import { diagonal, TO_ZERO } from './rows.js';
-import { inputLevels, type LayerLevels, layerLevels } from './stream.js';
+import { inputLevels } from './stream.js';
+import { areNear, type Choose, rescaleLaw, shared } from './units.js';
 
 /** A chain under a law. */
 export interface Chain {
@@ -58,12 +61,13 @@ export async function balance(chain: Chain, options: BalanceOptions, pacer: Pace
   const units = unitsOf(chain, streams, choose, options.fixedInput === true);
   const wanted = apart ? Int32Array.from(last, choose) : shared(last, choose);
   if (options.exponent !== undefined) wanted.fill(options.exponent);
-  const own = hasResidual(layers.at(-1)) || layers.length === 0;
-  if (!own) units[layers.length] = wanted;
+  const end = layers.at(-1);
+  const bound = end === undefined || unitsAround(end).carried || unitsAround(end).fixed;
+  if (!bound) units[layers.length] = wanted;
   const balanced: Layer[] = [];
   for (const [i, layer] of layers.entries()) {
     const between = { from: withoutZeros(units[i], streams[i]), to: units[i + 1] };
-    balanced.push(await rescaleLayer(layer, inner[i], between, choose, pacer));
+    balanced.push(await scaleLayers.of(layer.type).rescale(layer, inner[i], between, choose, pacer));
   }
   const reached = units[layers.length];
   const even = wanted.every((exponent, c) => exponent === reached[c]);
@@ -96,7 +100,7 @@ export async function chainLevels(
   const streams = [await inputLevels(law, inputs, pacer)];
   const inner: LayerLevels[] = [];
   for (const [i, layer] of layers.entries()) {
-    const levels = await layerLevels(layer, streams[i], positions, pacer);
+    const levels = await scaleLayers.of(layer.type).levels(layer, streams[i], positions, pacer);
     const known = measured?.get(i);
     streams.push(known === undefined ? levels.out : raised(levels.out, known, positions));
     inner.push(levels);
@@ -118,7 +122,7 @@ function isCalm(
   return (
     streams.every(calm) &&
     inner.every((levels) => Object.values(levels.inner).every(calm)) &&
-    layers.every((layer) => layer.type === 'linear' || choose(Math.log2(Math.abs(layer.beta))) === 0)
+    layers.every((layer) => choose(Math.log2(Math.abs(residualOf(layer).beta))) === 0)
   );
 }
 
@@ -136,37 +140,36 @@ function raised(levels: Float64Array, measured: number, positions: number): Floa
   return levels.map((level) => level + move);
 }
 
-/** Exponents of the features at every place of the chain: along residuals they stay the same, the largest that is needed on the way. */
+/**
+ * Exponents of the features at every place of the chain: where a layer carries them on they stay the same, the largest that is needed on the
+ * way; where one takes or gives numbers as they are, none.
+ */
 function unitsOf(
   { layers, law }: Chain,
   streams: readonly Float64Array[],
   choose: Choose,
   fixedInput: boolean,
 ): Int32Array[] {
+  const around = layers.map(unitsAround);
   const units: Int32Array[] = [];
   for (let first = 0; first < streams.length; ) {
     let end = first + 1;
-    while (end < streams.length && hasResidual(layers[end - 1])) end++;
+    while (end < streams.length && around[end - 1].carried) end++;
     const most = streams[first].map((_, j) => {
       let level = Number.NEGATIVE_INFINITY;
       for (let s = first; s < end; s++) level = Math.max(level, streams[s][j]);
       return level;
     });
-    const fixed = first === 0 && fixedInput;
-    const alike = (first === 0 && law.factor === undefined) || (products(layers, first, end) && areNear(most));
+    // Of the layers that give these places, and of those that take them.
+    const behind = around.slice(Math.max(0, first - 1), end - 1);
+    const touching = around.slice(Math.max(0, first - 1), end);
+    const fixed = (first === 0 && fixedInput) || touching.some((layer) => layer.fixed);
+    const even = behind.some((layer) => layer.even) && areNear(most);
+    const alike = (first === 0 && law.factor === undefined) || even;
     const own = fixed ? new Int32Array(most.length) : alike ? shared(most, choose) : Int32Array.from(most, choose);
     for (; first < end; first++) units.push(own);
   }
   return units;
 }
 
-/** Whether one of the places from `first` to `end` − 1 is behind a block without D. */
-function products(layers: readonly Layer[], first: number, end: number): boolean {
-  return layers
-    .slice(Math.max(0, first - 1), end - 1)
-    .some((layer) => layer.type === 'bilinear' && layer.down === undefined);
-}
-
-function hasResidual(layer: Layer | undefined): boolean {
-  return layer !== undefined && layer.type !== 'linear' && layer.alpha !== 0;
-}
+const unitsAround = (layer: Layer): UnitsAround => scaleLayers.of(layer.type).units(layer);

@@ -2,6 +2,7 @@ import type { BackendWith } from '../../backend/backend.js';
 import type { Control } from '../../backend/control.js';
 import type { ChainSource, GramJob, Grams, PreparedModel } from '../../backend/grams.js';
 import { Pacer } from '../../cooperate.js';
+import { blocksOf, isBlock } from '../../layers/layer.js';
 import { levelOf } from '../../tensor/power.js';
 import type { DType } from '../../tensor/tensor.js';
 import type { Chain } from './balance.js';
@@ -53,7 +54,7 @@ type DeepSource = Source & ChainSource & { readonly chain: Chain };
 
 function isDeep(source: Source): source is DeepSource {
   if (source.kind !== 'chain' || source.chain === undefined || source.method === 'one-block') return false;
-  return source.layers.filter(({ type }) => type !== 'linear').length >= DEEP;
+  return blocksOf(source.layers).length >= DEEP;
 }
 
 async function isClose(prepared: Prepared, settings: PrepareSettings): Promise<boolean> {
@@ -77,9 +78,9 @@ async function measuredLevels(
 ): Promise<ReadonlyMap<number, number>> {
   const { backend, signal, threads } = settings;
   const measured = new Map<number, number>();
-  const last = chain.layers.findLastIndex(({ type }) => type !== 'linear');
+  const last = chain.layers.findLastIndex(isBlock);
   for (const [i, layer] of chain.layers.slice(0, last).entries()) {
-    if (layer.type === 'linear') continue;
+    if (!isBlock(layer)) continue;
     const start = { ...chain, layers: chain.layers.slice(0, i + 1) };
     const own = await chainSource(start, { method }, { dtype: 'float64', perOutput: false }, pacer, measured);
     const model = await backend.grams.prepare(own, 'float64', { signal, threads });

@@ -1,6 +1,7 @@
 import type { ForwardSource } from '../../backend/forward.js';
 import type { ChainSource, FeatureSource } from '../../backend/grams.js';
 import type { Pacer } from '../../cooperate.js';
+import { blocksOf } from '../../layers/layer.js';
 import type { Layer } from '../../model/model.js';
 import { addLevels, exponentOf, levelOf, timesPower } from '../../tensor/power.js';
 import type { DType } from '../../tensor/tensor.js';
@@ -47,7 +48,7 @@ function scaleOf({ layers, exponents, levels, positions }: Balanced): ModelScale
   const level = levels.reduce((sum, one, c) => addLevels(sum, one + exponents[c] - exponent), Number.NEGATIVE_INFINITY);
   const over = levelOf(positions);
   // Estimates of many blocks are not good enough to tell a slice from rounding.
-  const near = layers.filter(({ type }) => type !== 'linear').length < 3;
+  const near = blocksOf(layers).length < 3;
   return { exponent, slices, level: level + over, sliceLevels: near ? levels.map((one) => one + over) : null };
 }
 

@@ -1,0 +1,8 @@
+import { KindTable } from '../../../layers/registry.js';
+import { attention } from './attention.js';
+import { bilinear } from './bilinear.js';
+import type { LayerScale } from './kind.js';
+import { linear } from './linear.js';
+
+/** Every kind of layer whose numbers can be kept in range. */
+export const scaleLayers = new KindTable<LayerScale>({ linear, bilinear, attention });
