@@ -11,11 +11,7 @@ import {
 } from './residual.js';
 import { checkBias, matrixShape, type NamedShape, type ShapeOnly, type ShapeReport, shown } from './shapes.js';
 
-/**
- * x_s ↦ α x_s + β (O·concat_heads Σ_t M_st (q1_s·k1_t)(q2_s·k2_t)/d_head² · v_t + o) over positions s and t, MATH.md section 1, of
- * degree 5. q1, k1, q2, k2 and v have shape (heads·d_head, in), their rows head by head, and their biases (heads·d_head); o has shape
- * (out, heads·d_head), its bias (out). α ≠ 0 needs in = out.
- */
+/** Quadratic attention, MATH.md section 1; formula and shapes as in `AttentionLayer`. */
 export interface AttentionOf<T> {
   /** Tells the kinds of layers apart. */
   readonly type: 'attention';
@@ -65,7 +61,6 @@ export const attention: LayerKind = {
     adjective: 'quadratic attention',
     plural: 'quadratic attention',
     noun: 'attention',
-    limit: 'blocks, and attention is exact only at one',
   },
   parts: { required: PARTS, optional: BIASES, fields: ['heads', 'mask', 'rotaryBase', ...RESIDUAL_FIELDS] },
   defaults: { ...NO_RESIDUAL },
@@ -113,8 +108,9 @@ export const attention: LayerKind = {
   },
 
   /**
-   * `q1`, `k1`, `q2`, `k2`, `v` (heads·d_head, in), or `q` and `k` for q1 = q2 and k1 = k2; `o` (out, heads·d_head); any of them with `Bias`
-   * appended?; `heads`; `mask` `"causal"` or `"none"`; `rotaryBase`, a number or null; and the residual as `parseResidual` says.
+   * `q1`, `k1`, `q2`, `k2`, `v` (heads·d_head, in), or `q` and `k` for q1 = q2 and k1 = k2; `o` (out, heads·d_head);
+   * any of them with `Bias` appended?; `heads`; `mask` `"causal"` or `"none"`; `rotaryBase`, a number or null; and the
+   * residual as `parseResidual` says.
    */
   parse(reader: LayerReader): AttentionOf<Place> {
     const { title, fail } = reader;

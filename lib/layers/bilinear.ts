@@ -12,10 +12,7 @@ import {
 } from './residual.js';
 import { checkBias, matrixShape, type NamedShape, type ShapeOnly, type ShapeReport, shown } from './shapes.js';
 
-/**
- * x ↦ α x + β (D((L x + l) ⊙ (R x + r)) + c), MATH.md section 1. L and R have shape (h, in), D (out, h), l and r (h), c (out).
- * Without `down` D is the identity (out = h). α ≠ 0 needs in = out.
- */
+/** x ↦ α x + β (D((L x + l) ⊙ (R x + r)) + c), MATH.md section 1; shapes as in `BilinearLayer`. */
 export interface BilinearOf<T> {
   /** Tells the kinds of layers apart. */
   readonly type: 'bilinear';
@@ -43,7 +40,6 @@ export const bilinear: LayerKind = {
     adjective: 'bilinear',
     plural: 'bilinear blocks',
     noun: 'a bilinear block',
-    limit: 'bilinear blocks, and two are the most for an exact method',
   },
   parts: {
     required: ['left', 'right'],
@@ -91,8 +87,8 @@ export const bilinear: LayerKind = {
   },
 
   /**
-   * `left` and `right` (h, in), or `leftRight` (2h, in) with the rows of L first; `leftBias`, `rightBias` (h)? or `leftRightBias` (2h)?; `down`
-   * (out, h)?, `downBias` (out)?; and the residual as `parseResidual` says.
+   * `left` and `right` (h, in), or `leftRight` (2h, in) with the rows of L first; `leftBias`, `rightBias` (h)? or
+   * `leftRightBias` (2h)?; `down` (out, h)?, `downBias` (out)?; and the residual as `parseResidual` says.
    */
   parse(reader: LayerReader): BilinearOf<Place> {
     const { title, fail } = reader;

@@ -14,8 +14,8 @@ export function depthOf(chains: readonly (readonly Typed[])[]): number {
 }
 
 /**
- * What is exact: the cheapest method that gives the inner products of these chains to rounding, for the kinds of their blocks and the depth of
- * the deepest. Null: none does. Whether it is affordable is not told here.
+ * What is exact: the cheapest method that gives the inner products of these chains to rounding, for the kinds of their
+ * blocks and the depth of the deepest. Null: none does. Whether it is affordable is not told here.
  */
 export function exactMethod(chains: readonly (readonly Typed[])[], measure: FunctionMeasure): ChainMethod | null {
   return METHODS[measure].find((method) => isExact(method, chains)) ?? null;
@@ -27,10 +27,18 @@ export function isExact(method: ChainMethod, chains: readonly (readonly Typed[])
   return kindsOf(chains).every((kind) => (kind.methods[method] ?? 0) >= depth);
 }
 
-/** The kind of block that keeps these chains from being exact under a measure: the one whose methods end at the fewest blocks. */
-export function limitingKind(chains: readonly (readonly Typed[])[], measure: FunctionMeasure): LayerKind {
-  const limit = ({ methods }: LayerKind) => Math.max(0, ...METHODS[measure].map((method) => methods[method] ?? 0));
-  return kindsOf(chains).reduce((least, kind) => (limit(kind) < limit(least) ? kind : least));
+/**
+ * The kind among the blocks of these chains that is exact at the fewest of them under a measure, and at how many at
+ * most. There must be a block.
+ */
+export function limitOf(
+  chains: readonly (readonly Typed[])[],
+  measure: FunctionMeasure,
+): { readonly kind: LayerKind; readonly most: number } {
+  const limits = kindsOf(chains).map((kind) => {
+    return { kind, most: Math.max(...METHODS[measure].map((method) => kind.methods[method] ?? 0)) };
+  });
+  return limits.reduce((least, limit) => (limit.most < least.most ? limit : least));
 }
 
 /** A kind of block among these that a method does not take; undefined: it takes them all. */
@@ -38,7 +46,10 @@ export function untaken(method: ChainMethod, chains: readonly (readonly Typed[])
   return kindsOf(chains).find((kind) => kind.methods[method] === undefined);
 }
 
-/** A kind of block in a chain for which a measure is not defined; undefined: it is for all. `gaussian` can be sampled, whatever the kinds. */
+/**
+ * A kind of block in a chain for which a measure is not defined; undefined: it is for all. `gaussian` can be sampled,
+ * whatever the kinds.
+ */
 export function undefinedUnder(measure: FunctionMeasure, layers: readonly Typed[]): LayerKind | undefined {
   if (measure === 'gaussian') return undefined;
   return kindsOf([layers]).find((kind) => METHODS[measure].every((method) => kind.methods[method] === undefined));

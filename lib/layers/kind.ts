@@ -13,8 +13,8 @@ export interface Typed {
 export type FunctionMeasure = 'gaussian' | 'tensor';
 
 /**
- * How the inner products of chains are computed (sections of MATH.md; "block" means a layer that is not affine). Which kinds of layers a
- * method takes, and down to what depth it is exact, the kinds say themselves: `LayerKind.methods`.
+ * How the inner products of chains are computed (sections of MATH.md; "block" means a layer that is not affine). Which
+ * kinds of layers a method takes, and down to what depth it is exact, the kinds say themselves: `LayerKind.methods`.
  *
  * | method | chains | result |
  * |---|---|---|
@@ -36,20 +36,20 @@ export interface LayerWords {
   readonly plural: string;
   /** One of them: `a bilinear block`. */
   readonly noun: string;
-  /** Behind "… has 3 ", why no method is exact at such a depth: `bilinear blocks, and two are the most for an exact method`. */
-  readonly limit: string;
 }
 
 /**
- * All that is known of a kind of layer without computing with it: its room. The rooms that compute keep tables of the same form beside their own
- * code: lib/fallback/layers how it runs, lib/similarity/scale/layers how its numbers are kept in range, lib/similarity/difference/layers how two of
- * them are subtracted.
+ * All that is known of a kind of layer without computing with it: its room. The rooms that compute keep tables of the
+ * same form beside their own code: lib/fallback/layers how it runs, lib/similarity/scale/layers how its numbers are
+ * kept in range, lib/similarity/difference/layers how two of them are subtracted.
  *
  * Methods that take a layer are given one of this kind only, and may say so in the types of their arguments.
  */
 export interface LayerKind extends Typed {
   readonly words: LayerWords;
-  /** Its parts, in the order in which they are listed everywhere, `required` ones never absent; `fields` are no parts. */
+  /**
+   * Its parts, in the order in which they are listed everywhere, `required` ones never absent; `fields` are no parts.
+   */
   readonly parts: {
     readonly required: readonly string[];
     readonly optional: readonly string[];
@@ -66,32 +66,39 @@ export interface LayerKind extends Typed {
   /** Whether it can be the embedding of token ids, which stand for one-hot vectors. */
   readonly takesTokens: boolean;
   /**
-   * The methods that take it, each with the number of blocks of a chain up to which its result is exact. None, for a kind of which
-   * outputs can only be sampled. Affine kinds are no blocks, and every method takes them.
+   * The methods that take it, each with the number of blocks of a chain up to which its result is exact. None, for a
+   * kind of which outputs can only be sampled. Affine kinds are no blocks, and every method takes them.
    */
   readonly methods: Readonly<Partial<Record<ChainMethod, number>>>;
   /** Of a layer by itself, for inputs without a mean. */
   parity(layer: Typed): Parity;
   /**
-   * Features of a position, before and behind it; of a layer of shapes whose parts fit each other. A kind without parts has a field that says how
-   * many.
+   * Features of a position, before and behind it; of a layer of shapes whose parts fit each other. A kind without parts
+   * has a field that says how many.
    */
   widths(layer: Typed): { readonly takes: number; readonly gives: number };
   /**
-   * Checks that its parts fit each other. It needs shapes only, so that a checkpoint is judged by its header before any weight is read.
+   * Checks that its parts fit each other. It needs shapes only, so that a checkpoint is judged by its header before any
+   * weight is read.
    * @returns the parts that show how many features it takes and gives, for messages; null for a kind without parts.
    */
   check(layer: Typed, report: ShapeReport): { readonly takes: NamedShape; readonly gives: NamedShape } | null;
-  /** Its widths and fields, for `inspect`, from shapes: `bilinear 4 → 6 hidden → 4`. Residuals and biases are told beside. */
+  /**
+   * Its widths and fields, for `inspect`, from shapes: `bilinear 4 → 6 hidden → 4`. Residuals and biases are told
+   * beside.
+   */
   inWords(layer: Typed): string;
   /** Reads it from a model.json. */
   parse(reader: LayerReader): Typed;
   /**
-   * For an affine kind, which maps every position by itself as x ↦ W x + b: the linear layer that does the same. Exact methods multiply it
-   * into its neighbours. All other kinds are blocks.
+   * For an affine kind, which maps every position by itself as x ↦ W x + b: the linear layer that does the same. Exact
+   * methods multiply it into its neighbours. All other kinds are blocks.
    */
   asLinear?(layer: Typed): LinearOf<Tensor>;
-  /** For a quadratic kind: the bilinear block that does the same, which all methods but the forward pass take in its place. */
+  /**
+   * For a quadratic kind: the bilinear block that does the same, which all methods but the forward pass take in its
+   * place.
+   */
   asBilinear?(layer: Typed): BilinearOf<Tensor>;
   /** The hidden units of that block, from shapes. */
   hidden?(layer: Typed): number;

@@ -40,14 +40,17 @@ export function residualOf(layer: Typed): Residual {
 }
 
 /**
- * The linear layer that does the same as one of an affine kind, which is itself for linear layers; null for a block, which every other layer
- * is.
+ * The linear layer that does the same as one of an affine kind, which is itself for linear layers; null for a block,
+ * which every other layer is.
  */
 export function linearOf(layer: LayerOf<Tensor>): LinearOf<Tensor> | null {
   return kindOf(layer).asLinear?.(layer) ?? null;
 }
 
-/** The bilinear block that does the same as one of a quadratic kind, which is itself for bilinear blocks; null for other layers. */
+/**
+ * The bilinear block that does the same as one of a quadratic kind, which is itself for bilinear blocks; null for other
+ * layers.
+ */
 export function bilinearOf(layer: LayerOf<Tensor>): BilinearOf<Tensor> | null {
   return kindOf(layer).asBilinear?.(layer) ?? null;
 }

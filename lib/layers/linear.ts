@@ -4,7 +4,7 @@ import type { Place } from './place.js';
 import { type LayerReader, optional } from './reader.js';
 import { checkBias, matrixShape, type NamedShape, type ShapeOnly, type ShapeReport } from './shapes.js';
 
-/** x ↦ W x + b, with W of shape (out, in) and b of shape (out). */
+/** x ↦ W x + b; shapes as in `LinearLayer`. */
 export interface LinearOf<T> {
   /** Tells the kinds of layers apart. */
   readonly type: 'linear';
@@ -20,7 +20,6 @@ export const linear: LayerKind = {
     adjective: 'linear',
     plural: 'linear layers',
     noun: 'a linear layer',
-    limit: 'linear layers, and any number of them is exact',
   },
   parts: { required: ['weight'], optional: ['bias'], fields: [] },
   defaults: {},
@@ -48,8 +47,9 @@ export const linear: LayerKind = {
   },
 
   /**
-   * `weight` (out, in), `bias` (out)? With `"transposed": true` the weight is (in, out): an embedding whose rows are the tokens. `meanEnergy`
-   * names a tensor of one number e by whose (e + 10⁻⁶)^−½ the weight is multiplied, a final normalisation that is fixed after training.
+   * `weight` (out, in), `bias` (out)? With `"transposed": true` the weight is (in, out): an embedding whose rows are
+   * the tokens. `meanEnergy` names a tensor of one number e by whose (e + 10⁻⁶)^−½ the weight is multiplied, a final
+   * normalisation that is fixed after training.
    */
   parse(reader: LayerReader): LinearOf<Place> {
     const { title, fail } = reader;

@@ -3,8 +3,8 @@ import { quote } from '../words/quoting.js';
 import type { BuiltIn } from './types.js';
 
 /**
- * What one room knows about every kind of layer, by its name. The built-in kinds are all there, or it is no table; others are registered at run
- * time.
+ * What one room knows about every kind of layer, by its name. The built-in kinds are all there, or it is no table;
+ * others are registered at run time.
  */
 export class KindTable<Entry> {
   readonly #entries: Map<string, Entry>;

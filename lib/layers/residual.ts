@@ -31,7 +31,10 @@ export function checkResidual(
 /** The fields of a model.json that `parseResidual` reads. */
 export const RESIDUAL_DESCRIPTION = [...RESIDUAL_FIELDS, 'residual'] as const;
 
-/** `alpha` and `beta` (default 0 and 1), or `residual` `{ "lerp": σ }` (α = 1−σ, β = σ) or `{ "add": s }` (α = 1, β = s). */
+/**
+ * `alpha` and `beta` (default 0 and 1), or `residual` `{ "lerp": σ }` (α = 1−σ, β = σ) or `{ "add": s }` (α = 1, β =
+ * s).
+ */
 export function parseResidual(reader: LayerReader): Residual {
   const { fields, title, fail } = reader;
   const { alpha, beta, residual } = fields;

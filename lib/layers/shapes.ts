@@ -8,7 +8,10 @@ export interface NamedShape extends ShapeOnly {
   readonly name: string;
 }
 
-/** How a kind of layer reports, while a chain is checked, what does not fit. Both name the layer, and the file if there is one. */
+/**
+ * How a kind of layer reports, while a chain is checked, what does not fit. Both name the layer, and the file if there
+ * is one.
+ */
 export interface ShapeReport {
   /** A part that does not fit, or a layer without parts. @throws TensimError `SHAPE_MISMATCH` naming it. */
   refuse(part: NamedShape | null, problem: string): never;

@@ -3,8 +3,9 @@ import type { BilinearOf } from './bilinear.js';
 import type { LinearOf } from './linear.js';
 
 /**
- * The layers of each built-in kind, whose parts are anything: tensors in a `Model`, shapes while a chain is checked, places in a checkpoint
- * while it is being recognised. The three stages of reading a model share this one form, so that a part is never known by two names.
+ * The layers of each built-in kind, whose parts are anything: tensors in a `Model`, shapes while a chain is checked,
+ * places in a checkpoint while it is being recognised. The three stages of reading a model share this one form, so that
+ * a part is never known by two names.
  */
 export interface LayerTypes<T> {
   linear: LinearOf<T>;

@@ -8,15 +8,18 @@ import { plural } from '../words/counts.js';
 export interface ChainInfo {
   readonly inputs: number;
   readonly outputs: number;
-  /** Polynomial degree of the output in the input, the product of the layers' degrees; null where a layer is no polynomial. */
+  /**
+   * Polynomial degree of the output in the input, the product of the layers' degrees; null where a layer is no
+   * polynomial.
+   */
   readonly degree: number | null;
 }
 
 /**
- * Checks that the parts of every layer fit each other and every layer takes what the one before it gives. It needs shapes
- * only, so that a checkpoint is judged by its header before any weight is read.
- * @throws TensimError `SHAPE_MISMATCH` naming the layer (counted from 1) and the tensors; `INVALID_ARGUMENT` for an empty
- * chain, or a number of a layer that cannot be right.
+ * Checks that the parts of every layer fit each other and every layer takes what the one before it gives. It needs
+ * shapes only, so that a checkpoint is judged by its header before any weight is read.
+ * @throws TensimError `SHAPE_MISMATCH` naming the layer (counted from 1) and the tensors; `INVALID_ARGUMENT` for an
+ * empty chain, or a number of a layer that cannot be right.
  */
 export function checkChain(layers: readonly LayerOf<NamedShape>[], file?: string): ChainInfo {
   if (layers.length === 0) throw new TensimError('INVALID_ARGUMENT', 'a model needs at least one layer', place(file));

@@ -2,22 +2,22 @@ import type { AttentionOf, BilinearOf, LayerOf, LinearOf } from '../layers/layer
 import type { Tensor } from '../tensor/tensor.js';
 
 /** x ↦ W x + b, with W of shape (out, in) and b of shape (out). */
-export type LinearLayer = LinearOf<Tensor>;
+export interface LinearLayer extends LinearOf<Tensor> {}
 
 /**
  * x ↦ α x + β (D((L x + l) ⊙ (R x + r)) + c), MATH.md section 1. L and R have shape (h, in), D (out, h), l and r (h), c (out).
  * Without `down` D is the identity (out = h). α ≠ 0 needs in = out.
  */
-export type BilinearLayer = BilinearOf<Tensor>;
+export interface BilinearLayer extends BilinearOf<Tensor> {}
 
 /**
  * x_s ↦ α x_s + β (O·concat_heads Σ_t M_st (q1_s·k1_t)(q2_s·k2_t)/d_head² · v_t + o) over positions s and t, MATH.md section 1, of
  * degree 5. q1, k1, q2, k2 and v have shape (heads·d_head, in), their rows head by head, and their biases (heads·d_head); o has shape
  * (out, heads·d_head), its bias (out). α ≠ 0 needs in = out.
  */
-export type AttentionLayer = AttentionOf<Tensor>;
+export interface AttentionLayer extends AttentionOf<Tensor> {}
 
-/** One layer of a network, of any of the kinds above. */
+/** One layer of a network: a `LinearLayer`, a `BilinearLayer` or an `AttentionLayer`. */
 export type Layer = LayerOf<Tensor>;
 
 /** Where a model came from. All fields are absent for a model made from arrays. */
@@ -48,8 +48,8 @@ export interface Model {
   /** (positions, features) of the output. */
   readonly outputShape: readonly [positions: number, features: number];
   /**
-   * Polynomial degree of the output in the input; null for a chain with a layer that is no polynomial. Linear, bilinear and attention layers
-   * all are, so that it is a number for every chain of these.
+   * Polynomial degree of the output in the input: a number for every chain of linear, bilinear and attention layers, and
+   * null for one with a layer that is no polynomial.
    */
   readonly degree: number | null;
   /** Every weight tensor under its own name, in file order; what the `weights` measure compares. */

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evaluate } from '../../lib/evaluation/evaluate.js';
 import { fallbackLayers } from '../../lib/fallback/layers/table.js';
 import { writeSafetensors } from '../../lib/formats/safetensors/write.js';
+import { degreeOf, growthOf } from '../../lib/layers/layer.js';
 import { layerKinds } from '../../lib/layers/table.js';
 import { backends } from '../../lib/machines/select.js';
 import { createModel, type LayerDefinition } from '../../lib/model/create.js';
@@ -23,8 +24,8 @@ import { square, tanh } from './toys/elementwise.js';
 import { shift } from './toys/shift.js';
 
 /*
- * Kinds of layers that are told nowhere but in ./toys, through the registration of the tables alone, and then used from end to end: what a new
- * kind needs is what they have.
+ * Kinds of layers that are told nowhere but in ./toys, through the registration of the tables alone, and then used from
+ * end to end: what a new kind needs is what they have.
  */
 
 const ON_FALLBACK = { backend: 'fallback' } as const;
@@ -264,7 +265,12 @@ describe('models with tanh, which is no polynomial', () => {
     Model,
   ];
 
-  it('have no degree', () => expect(a.degree).toBeNull());
+  it('have no degree, and grow as their other layers do', () => {
+    expect(a.degree).toBeNull();
+    expect(growthOf(a.layers)).toBe(1);
+    expect(growthOf([...a.layers, block(random(1)), square(4)])).toBe(4);
+    expect(degreeOf([block(random(1)), square(4)])).toBe(4);
+  });
 
   it('are sampled, within the error of the integral', async () => {
     // E f g over one input by quadrature, layer by layer in plain loops.
@@ -287,7 +293,7 @@ describe('models with tanh, which is no polynomial', () => {
 
   it('are compared by nothing else, and are told why', async () => {
     const refusals = [
-      [{ method: 'exact' }, 'blocks, and tanh is never exact'],
+      [{ method: 'exact' }, 'has a tanh layer, for which no method is exact'],
       [{ method: 'closure' }, 'has a tanh layer, for which there is no closure'],
       [{ measure: 'tensor' }, 'has a tanh layer, for which the measure "tensor" is not defined'],
     ] as const;

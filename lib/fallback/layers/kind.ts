@@ -6,7 +6,10 @@ import type { Rows } from '../model/rows.js';
 
 /** What a kind of layer does in the fallback: its room there. Layers that methods are given are of this kind only. */
 export interface FallbackLayer {
-  /** The forward pass (MATH.md section 1) of every row, positions of all inputs one after the other. It may write over nothing but its result. */
+  /**
+   * The forward pass (MATH.md section 1) of every row, positions of all inputs one after the other. It may write over
+   * nothing but its result.
+   */
   forward(layer: Typed, x: Rows, positions: number, pacer: Pacer): Promise<Rows>;
   /** What it gives for one-hot vectors, for kinds that take tokens. */
   gather?(layer: Typed, tokens: Int32Array): Rows;
@@ -15,8 +18,8 @@ export interface FallbackLayer {
 }
 
 /**
- * A kind of block in the Gaussian closure (MATH.md section 6). A step is a block with the linear layers behind it, if they are folded in, and what
- * its own input makes of it.
+ * A kind of block in the Gaussian closure (MATH.md section 6). A step is a block with the linear layers behind it, if
+ * they are folded in, and what its own input makes of it.
  */
 export interface ClosureKind {
   /** @param mean,cov of the input, of every position, or of one that stands for all. */

@@ -17,7 +17,8 @@ import { type Blueprint, type Tensors, tensorsOf, usedTensors } from '../bluepri
 export const DESCRIPTION_SCHEMA = 'tensim.model/1';
 
 /**
- * A `model.json`: the layers of a model and the tensors they are made of, so that a checkpoint of any naming can be read.
+ * A `model.json`: the layers of a model and the tensors they are made of, so that a checkpoint of any naming can be
+ * read.
  *
  *     { "schema": "tensim.model/1",
  *       "weights": "step_100.safetensors",
@@ -82,8 +83,8 @@ export function parseDescription(text: string, file: string): Description {
 
 /**
  * The blueprint of a described checkpoint.
- * @throws TensimError `INVALID_FILE` naming the tensors that the description uses and the checkpoint has not, or that the
- * checkpoint has and the description neither uses nor ignores.
+ * @throws TensimError `INVALID_FILE` naming the tensors that the description uses and the checkpoint has not, or that
+ * the checkpoint has and the description neither uses nor ignores.
  */
 export function applyDescription(description: Description, tensors: Tensors, checkpoint: string): Blueprint {
   const blueprint: Blueprint = {

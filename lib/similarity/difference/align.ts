@@ -4,7 +4,10 @@ import type { Layer, LinearLayer } from '../../model/model.js';
 import { identity } from '../../tensor/matrix.js';
 import { differenceLayers } from './layers/table.js';
 
-/** Two layers of one kind at the same place of two chains, with the widths of the streams before and after them: the larger of both. */
+/**
+ * Two layers of one kind at the same place of two chains, with the widths of the streams before and after them: the
+ * larger of both.
+ */
 export interface LayerPair {
   readonly f: Layer;
   readonly g: Layer;
@@ -16,8 +19,8 @@ export interface LayerPair {
 const WIDEST_IDENTITY = 4096;
 
 /**
- * The layers of two chains one by one: blocks with blocks of the same kind, and linear layers between the same blocks, where the shorter run is
- * filled up with identities. Null where the chains do not stand beside each other so.
+ * The layers of two chains one by one: blocks with blocks of the same kind, and linear layers between the same blocks,
+ * where the shorter run is filled up with identities. Null where the chains do not stand beside each other so.
  */
 export function alignLayers(f: readonly Layer[], g: readonly Layer[]): LayerPair[] | null {
   const [runsF, runsG] = [runsOf(f), runsOf(g)];
@@ -45,7 +48,9 @@ export function alignLayers(f: readonly Layer[], g: readonly Layer[]): LayerPair
   return pairs;
 }
 
-/** Affine layers, as linear ones, and the block behind them, a quadratic one as bilinear; the last run ends without one. */
+/**
+ * Affine layers, as linear ones, and the block behind them, a quadratic one as bilinear; the last run ends without one.
+ */
 interface Run {
   readonly linear: readonly LinearLayer[];
   readonly block: Layer | null;

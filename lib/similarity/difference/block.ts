@@ -65,8 +65,8 @@ function partOf(roles: BlockRoles, block: Block, role: string) {
 }
 
 /**
- * The block of the difference: a group of units (or heads) for the products of g, and one for every factor in which f and g differ, with
- * the factors before it those of g and the factors behind it those of f.
+ * The block of the difference: a group of units (or heads) for the products of g, and one for every factor in which f
+ * and g differ, with the factors before it those of g and the factors behind it those of f.
  */
 export async function differenceBlock(
   roles: BlockRoles,
@@ -118,7 +118,8 @@ export async function differenceBlock(
 }
 
 /**
- * Units x_f · 1 = (x_g + scale · Δ) · 1, for (α_f − α_g) x_f beside the residual α_g Δ, which the block has by itself; for blocks that are bilinear.
+ * Units x_f · 1 = (x_g + scale · Δ) · 1, for (α_f − α_g) x_f beside the residual α_g Δ, which the block has by itself;
+ * for blocks that are bilinear.
  * @returns how many.
  */
 async function appendResidual(

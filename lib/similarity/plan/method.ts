@@ -1,6 +1,6 @@
 import type { ChainMethod } from '../../backend/grams.js';
 import { TensimError } from '../../errors.js';
-import { depthOf, exactMethod, isExact, limitingKind, untaken } from '../../layers/exact.js';
+import { depthOf, exactMethod, isExact, limitOf, untaken } from '../../layers/exact.js';
 import type { FunctionMeasure } from '../../layers/kind.js';
 import { blocksOf, hiddenOf, type LayerOf, residualOf } from '../../layers/layer.js';
 import type { ShapeOnly } from '../../layers/shapes.js';
@@ -23,10 +23,10 @@ export type Route = ExactRoute | { readonly chain: null; readonly method: 'sampl
 const SAMPLED: Route = { chain: null, method: 'sampled', exact: false };
 
 /**
- * The method for models: the cheapest exact one, sampling where there is none, or what was asked for. The closure, whose error is unknown,
- * is never chosen in silence.
- * @throws TensimError as `checkComparable`; `UNSUPPORTED_LAYER` or `MEMORY_LIMIT` where the method asked for does not apply,
- * `INVALID_ARGUMENT` for one that the law has not.
+ * The method for models: the cheapest exact one, sampling where there is none, or what was asked for. The closure,
+ * whose error is unknown, is never chosen in silence.
+ * @throws TensimError as `checkComparable`; `UNSUPPORTED_LAYER` or `MEMORY_LIMIT` where the method asked for does not
+ * apply, `INVALID_ARGUMENT` for one that the law has not.
  */
 export function chooseRoute(
   models: readonly Outline[],
@@ -68,10 +68,18 @@ const REMEDY = 'The method "sampled" (or "auto") estimates at any depth; "closur
 
 function tooDeep(models: readonly Outline[], measure: FunctionMeasure): TensimError {
   const chains = models.map(({ layers }) => layers);
+  const { kind, most } = limitOf(chains, measure);
+  const { noun, plural } = kind.words;
+  const refuse = ({ label }: Outline, problem: string) =>
+    new TensimError('UNSUPPORTED_LAYER', `"${label}" has ${problem}`, { hint: REMEDY });
+  if (most === 0) {
+    const one = models.find(({ layers }) => layers.some((layer) => kindOf(layer) === kind))!;
+    return refuse(one, `${noun}, for which no method is exact`);
+  }
   const depth = depthOf(chains);
   const deepest = models.find(({ layers }) => blocksOf(layers).length === depth)!;
-  const { limit } = limitingKind(chains, measure).words;
-  return new TensimError('UNSUPPORTED_LAYER', `"${deepest.label}" has ${depth} ${limit}`, { hint: REMEDY });
+  if (most === 1) return refuse(deepest, `${depth} blocks, and ${noun} is exact only at one`);
+  return refuse(deepest, `${depth} ${plural}, and ${most === 2 ? 'two' : most} are the most for an exact method`);
 }
 
 /** What keeps models from the closure: a kind of block that it does not take. */
@@ -90,8 +98,8 @@ function notClosed(models: readonly Outline[]): TensimError | null {
 export const TWO_BLOCK_BYTES = 2 ** 31;
 
 /**
- * Two blocks are expanded to quadratic forms of the input, two per hidden unit of the second block, over the r dimensions of it that the
- * first block sees (MATH.md section 5). Nothing, where there are not two.
+ * Two blocks are expanded to quadratic forms of the input, two per hidden unit of the second block, over the r
+ * dimensions of it that the first block sees (MATH.md section 5). Nothing, where there are not two.
  */
 export function twoBlockSize(layers: readonly LayerOf<ShapeOnly>[], inputs: number): { rank: number; bytes: number } {
   const [first, second] = blocksOf(layers);

@@ -19,11 +19,15 @@ export interface Chain {
   readonly positions: number;
 }
 
-/** A chain whose numbers are all near 1: the function of the one that it was made from, output c divided by 2^exponents_c. */
+/**
+ * A chain whose numbers are all near 1: the function of the one that it was made from, output c divided by
+ * 2^exponents_c.
+ */
 export interface Balanced extends Chain {
   readonly exponents: Int32Array;
   /**
-   * log₂ of the root mean square that every output would have if nothing in it cancelled, in its own units: rounding leaves some ε of it.
+   * log₂ of the root mean square that every output would have if nothing in it cancelled, in its own units: rounding
+   * leaves some ε of it.
    */
   readonly levels: Float64Array;
 }
@@ -31,7 +35,10 @@ export interface Balanced extends Chain {
 export interface BalanceOptions {
   /** Numbers this many bits from 1 are left as they are. The bits of a result do not depend on it. */
   readonly window: number;
-  /** Every output by itself, so that none is lost beside the others; else all by the same power of two, so that they can be added up. */
+  /**
+   * Every output by itself, so that none is lost beside the others; else all by the same power of two, so that they can
+   * be added up.
+   */
   readonly apart: boolean;
   /** The input is not to be scaled: it comes from elsewhere. */
   readonly fixedInput?: boolean;
@@ -44,10 +51,10 @@ export interface BalanceOptions {
 }
 
 /**
- * Moves the powers of two in the weights of a chain to where they do no harm (MATH.md section 6): moments are products of up to ten numbers,
- * which leave the range of float32, or of doubles, although the function is an ordinary one. Weights, hidden units, heads and the features
- * between layers are scaled so that their root mean squares are near 1. Only exponents change, so a result keeps its bits, unless it was
- * out of range.
+ * Moves the powers of two in the weights of a chain to where they do no harm (MATH.md section 6): moments are products
+ * of up to ten numbers, which leave the range of float32, or of doubles, although the function is an ordinary one.
+ * Weights, hidden units, heads and the features between layers are scaled so that their root mean squares are near 1.
+ * Only exponents change, so a result keeps its bits, unless it was out of range.
  */
 export async function balance(chain: Chain, options: BalanceOptions, pacer: Pacer): Promise<Balanced> {
   const { layers, law, inputs, positions } = chain;
@@ -141,8 +148,8 @@ function raised(levels: Float64Array, measured: number, positions: number): Floa
 }
 
 /**
- * Exponents of the features at every place of the chain: where a layer carries them on they stay the same, the largest that is needed on the
- * way; where one takes or gives numbers as they are, none.
+ * Exponents of the features at every place of the chain: where a layer carries them on they stay the same, the largest
+ * that is needed on the way; where one takes or gives numbers as they are, none.
  */
 function unitsOf(
   { layers, law }: Chain,

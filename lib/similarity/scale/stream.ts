@@ -4,8 +4,8 @@ import { addLevels } from '../../tensor/power.js';
 import { featuresOf, rowLevels } from './rows.js';
 
 /*
- * How large numbers are on their way through a chain. A level is log₂ of a root mean square, −∞ for zero; levels are right to a few bits, as
- * features are taken to be independent, and do not depend on the range of numbers.
+ * How large numbers are on their way through a chain. A level is log₂ of a root mean square, −∞ for zero; levels are
+ * right to a few bits, as features are taken to be independent, and do not depend on the range of numbers.
  */
 
 /** The levels of x = μ + C z, of length d. */

@@ -4,8 +4,9 @@ import { timesPower } from '../../tensor/power.js';
 import { shifted } from './rows.js';
 
 /*
- * Layers in other units: with x_i = 2^from_i x̂_i before a layer and 2^to_i x̂_i behind it, the same function of x̂. What lies inside of a
- * layer gets units of its own, so that every number in it is near 1. All factors are powers of two: no digit of a weight changes.
+ * Layers in other units: with x_i = 2^from_i x̂_i before a layer and 2^to_i x̂_i behind it, the same function of x̂.
+ * What lies inside of a layer gets units of its own, so that every number in it is near 1. All factors are powers of
+ * two: no digit of a weight changes.
  */
 
 /** The power of two that a level is divided by: none while it is near 0, so that most networks stay as they are. */

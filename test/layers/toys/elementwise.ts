@@ -34,7 +34,6 @@ function register(
       adjective: type,
       plural: `${type} layers`,
       noun: `a ${type} layer`,
-      limit: `blocks, and ${type} is never exact`,
     },
     parts: { required: [], optional: [], fields: ['width'] },
     defaults: {},

@@ -20,7 +20,7 @@ interface ShiftOf<T> {
 
 const kind: LayerKind = {
   type: 'shift',
-  words: { adjective: 'shift', plural: 'shifts', noun: 'a shift', limit: 'shifts' },
+  words: { adjective: 'shift', plural: 'shifts', noun: 'a shift' },
   parts: { required: ['bias'], optional: [], fields: [] },
   defaults: {},
   degree: 1,

@@ -18,8 +18,8 @@ const ROLES: BlockRoles = {
 };
 
 /**
- * (features of all heads · positions)² up to which attention is subtracted: at this size it takes about 8 seconds natively on two cores, some 40
- * times as long as the pair, for a difference has six times the heads.
+ * (features of all heads · positions)² up to which attention is subtracted: at this size it takes about 8 seconds
+ * natively on two cores, some 40 times as long as the pair, for a difference has six times the heads.
  */
 const MOST_WORK = 2 ** 24;
 

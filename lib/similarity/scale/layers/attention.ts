@@ -78,8 +78,8 @@ async function rescaleAttention(
 }
 
 /**
- * Units of the rows of q and k, whose products are in those of the head's score. Rotations turn a plane at a time, whose two rows therefore
- * share theirs.
+ * Units of the rows of q and k, whose products are in those of the head's score. Rotations turn a plane at a time,
+ * whose two rows therefore share theirs.
  */
 function scoreUnits(q: Float64Array, k: Float64Array, heads: number, rotary: boolean, choose: Choose) {
   const size = q.length / heads;

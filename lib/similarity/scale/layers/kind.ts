@@ -19,7 +19,10 @@ export interface UnitsAround {
   readonly fixed: boolean;
 }
 
-/** How numbers in a kind of layer are kept in range: its room in lib/similarity/scale. Layers that methods are given are of this kind only. */
+/**
+ * How numbers in a kind of layer are kept in range: its room in lib/similarity/scale. Layers that methods are given are
+ * of this kind only.
+ */
 export interface LayerScale {
   /**
    * How large numbers get in a layer and behind it.
@@ -27,7 +30,9 @@ export interface LayerScale {
    * @param positions n, over which attention adds up.
    */
   levels(layer: Typed, input: Float64Array, positions: number, pacer: Pacer): Promise<LayerLevels>;
-  /** The same function of features in other units; what lies inside of it gets units of its own. Only exponents change. */
+  /**
+   * The same function of features in other units; what lies inside of it gets units of its own. Only exponents change.
+   */
   rescale(layer: Typed, levels: LayerLevels, units: Units, choose: Choose, pacer: Pacer): Promise<Layer>;
   units(layer: Typed): UnitsAround;
 }
