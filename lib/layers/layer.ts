@@ -29,7 +29,7 @@ export function mapLayer<T, U>(layer: LayerOf<T>, replace: (part: T, role: strin
   return { type: layer.type, ...Object.fromEntries(fields), ...parts } as LayerOf<U>;
 }
 
-/** Whether kinds of this name can have a residual. */
+/** Whether layers of its kind have α and β around them. */
 export function canHaveResidual(layer: Typed): boolean {
   return RESIDUAL_FIELDS.every((field) => kindOf(layer).parts.fields.includes(field));
 }
