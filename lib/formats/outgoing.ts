@@ -1,5 +1,6 @@
 import { TensimError } from '../errors.js';
 import { encodeFloats, FLOAT_BYTES, FLOAT_MAX, type FloatFormat, isFloatFormat } from '../tensor/convert.js';
+import { RowMajorWalk } from '../tensor/row_major_walk.js';
 import { sizeOf, type Tensor, type TensorData } from '../tensor/tensor.js';
 import { quote } from '../words/quoting.js';
 import type { Checkpoint } from './checkpoint.js';
@@ -109,21 +110,11 @@ function* rowMajor({ data, shape, strides }: Tensor): Generator<TensorData> {
       yield data.subarray(from, Math.min(from + PIECE_ELEMENTS, size));
     return;
   }
-  const index = shape.map(() => 0);
-  let place = 0;
+  const walk = new RowMajorWalk(data, shape, strides);
   for (let from = 0; from < size; from += PIECE_ELEMENTS) {
     const length = Math.min(PIECE_ELEMENTS, size - from);
     const values = data instanceof Float64Array ? new Float64Array(length) : new Float32Array(length);
-    for (let i = 0; i < length; i++) {
-      values[i] = data[place];
-      // Like an odometer: the last axis moves; one that is through goes back to zero and moves the axis before it.
-      for (let axis = shape.length - 1; axis >= 0; axis--) {
-        place += strides[axis];
-        if (++index[axis] < shape[axis]) break;
-        place -= strides[axis] * shape[axis];
-        index[axis] = 0;
-      }
-    }
+    walk.fill(values);
     yield values;
   }
 }

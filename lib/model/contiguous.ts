@@ -1,4 +1,5 @@
 import { TensimError } from '../errors.js';
+import { RowMajorWalk } from '../tensor/row_major_walk.js';
 import { sizeOf, type Tensor, tensor } from '../tensor/tensor.js';
 
 /**
@@ -16,28 +17,12 @@ export function contiguous(given: Tensor, name: string): Tensor {
   }
 }
 
-/** Copies a strided tensor in row-major order, walking both with an odometer. */
+/** Copies a strided tensor in row-major order. */
 function pack({ data, shape }: Tensor, strides: readonly number[]): Tensor {
   checkReach(data.length, shape, strides);
   const size = sizeOf(shape);
   const packed = data instanceof Float32Array ? new Float32Array(size) : new Float64Array(size);
-  const place = new Array<number>(shape.length).fill(0);
-  let offset = 0;
-  for (let index = 0; index < size; index++) {
-    packed[index] = data[offset] as number;
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      const stride = strides[axis] as number;
-      const extent = shape[axis] as number;
-      const next = (place[axis] as number) + 1;
-      if (next < extent) {
-        place[axis] = next;
-        offset += stride;
-        break;
-      }
-      place[axis] = 0;
-      offset -= stride * (extent - 1);
-    }
-  }
+  new RowMajorWalk(data, shape, strides).fill(packed);
   return tensor(packed, shape);
 }
 
@@ -49,7 +34,7 @@ function checkReach(length: number, shape: readonly number[], strides: readonly 
       hint: 'There is one stride per axis, and all are non-negative integers',
     });
   }
-  const last = shape.reduce((offset, extent, axis) => offset + (extent - 1) * (strides[axis] as number), 0);
+  const last = shape.reduce((offset, extent, axis) => offset + (extent - 1) * strides[axis], 0);
   if (sizeOf(shape) > 0 && last >= length)
     throw new TensimError('SHAPE_MISMATCH', `the strides reach element ${last} of data of length ${length}`);
 }

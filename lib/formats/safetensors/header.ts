@@ -3,6 +3,7 @@ import { quote } from '../../words/quoting.js';
 import { emptyMetadata, LISTING_LIMITS, nameProblem, type TensorEntry } from '../entry.js';
 import { JsonReader } from '../json_reader.js';
 import { DTYPE_NAMES, type Dtype, findDtype } from './dtypes.js';
+import { parseMetadata } from './metadata.js';
 
 /** What is accepted of a header: of its listing as everywhere, and of its size as the format has it. */
 export const HEADER_LIMITS = {
@@ -39,7 +40,7 @@ export function* parseHeader(bytes: Buffer, file: string, fileBytes: number): Ge
     const name = reader.key('the header');
     if (name === '__metadata__') {
       if (metadata !== undefined) throw reader.errorHere('"__metadata__" appears twice');
-      metadata = yield* parseMetadata(reader);
+      metadata = yield* parseMetadata(reader, '"__metadata__"', (what) => reader.string(what));
       continue;
     }
     const problem = nameProblem(name);
@@ -60,20 +61,6 @@ export function* parseHeader(bytes: Buffer, file: string, fileBytes: number): Ge
   const sorted = sortByPlace(tensors);
   checkTiling(reader, sorted, dataStart, fileBytes);
   return { metadata: metadata ?? emptyMetadata(), tensors: sorted };
-}
-
-function* parseMetadata(reader: JsonReader): Generator<void, Readonly<Record<string, string>>> {
-  const metadata = emptyMetadata();
-  let entries = 0;
-  for (let more = reader.enter('{', '"__metadata__"'); more; more = reader.next('}', '"__metadata__"')) {
-    const key = reader.key('"__metadata__"');
-    if (key in metadata) throw reader.errorHere(`"__metadata__" has the key ${quote(key)} twice`);
-    if (++entries > HEADER_LIMITS.metadataEntries)
-      throw reader.errorHere(`"__metadata__" has more than ${count(HEADER_LIMITS.metadataEntries)} entries`);
-    metadata[key] = reader.string('every value of "__metadata__"');
-    yield;
-  }
-  return metadata;
 }
 
 function parseTensor(reader: JsonReader, name: string, file: string, dataStart: number): TensorEntry {

@@ -8,6 +8,7 @@ import { JsonReader } from '../json_reader.js';
 import { SourceFile } from '../source_file.js';
 import { openSafetensorsFile, type SafetensorsFile } from './file.js';
 import { HEADER_LIMITS } from './header.js';
+import { parseMetadata } from './metadata.js';
 
 /** What is accepted of an index, for the reasons given at `HEADER_LIMITS`. */
 export const INDEX_LIMITS = {
@@ -100,7 +101,7 @@ function* parseIndex(bytes: Buffer, file: string): Generator<void, ShardIndex> {
   for (let more = reader.enter('{', 'the index'); more; more = reader.next('}', 'the index')) {
     const key = reader.key('the index');
     if (key === 'metadata' && metadata === undefined) {
-      metadata = yield* parseIndexMetadata(reader);
+      metadata = yield* parseMetadata(reader, '"metadata"', (what) => reader.scalar(what));
     } else if (key === 'weight_map' && weightMap === undefined) {
       weightMap = yield* parseWeightMap(reader);
     } else if (key === 'metadata' || key === 'weight_map') {
@@ -118,20 +119,6 @@ function* parseIndex(bytes: Buffer, file: string): Generator<void, ShardIndex> {
       `the index names ${count(shardNames.length)} shards, at most ${count(INDEX_LIMITS.shards)} are read`,
     );
   return { metadata: metadata ?? emptyMetadata(), weightMap, shardNames };
-}
-
-function* parseIndexMetadata(reader: JsonReader): Generator<void, Readonly<Record<string, string>>> {
-  const metadata = emptyMetadata();
-  let entries = 0;
-  for (let more = reader.enter('{', '"metadata"'); more; more = reader.next('}', '"metadata"')) {
-    const key = reader.key('"metadata"');
-    if (key in metadata) throw reader.errorHere(`"metadata" has the key ${quote(key)} twice`);
-    if (++entries > HEADER_LIMITS.metadataEntries)
-      throw reader.errorHere(`"metadata" has more than ${count(HEADER_LIMITS.metadataEntries)} entries`);
-    metadata[key] = reader.scalar('every value of "metadata"');
-    yield;
-  }
-  return metadata;
 }
 
 function* parseWeightMap(reader: JsonReader): Generator<void, Map<string, string>> {
