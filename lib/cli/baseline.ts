@@ -1,5 +1,5 @@
 import { TensimError } from '../errors.js';
-import { readText } from '../model/reading/text_file.js';
+import { readText } from '../formats/text_file.js';
 import type { Making } from '../similarity/gate/baseline.js';
 import type { Judged, JudgedSlice } from '../similarity/gate/gate.js';
 

@@ -3,7 +3,7 @@ import { mulberry32 } from '../contraction/random.js';
 import { toDType } from '../contraction/running/compile.js';
 import { TensimError } from '../errors.js';
 import { type Checkpoint, openCheckpoint, type TensorEntry } from '../formats/checkpoint.js';
-import { localFile } from '../model/reading/local_file.js';
+import { localFile } from '../hub/local_file.js';
 import { type DType, sizeOf, type Tensor, type TensorData } from '../tensor/tensor.js';
 import { bytesText } from '../words/bytes.js';
 import { quote } from '../words/quoting.js';

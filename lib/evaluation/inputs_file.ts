@@ -1,6 +1,6 @@
 import { TensimError } from '../errors.js';
 import { openCheckpoint } from '../formats/checkpoint.js';
-import { localFile } from '../model/reading/local_file.js';
+import { localFile } from '../hub/local_file.js';
 import { type IntegerTensor, isIntegerFormat } from '../tensor/integers.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { quoted } from '../words/names.js';

@@ -38,8 +38,8 @@ type SquareOptions = Omit<MatrixOptions, 'rows' | 'columns' | 'reference'>;
 
 /**
  * The similarities of every model with every other, symmetric to the bit and exactly 1 on the diagonal; or, with `rows`, `columns` or
- * `reference`, of models with others. Models may be given as paths: their files are read when their turn comes. Each pair is computed
- * once, models that hold the same weights count as one.
+ * `reference`, of models with others. Models may be given as paths: a file is read once, as far as memory
+ * and its limit allow, and else again when its turn comes. Each pair is computed once, models that hold the same weights count as one.
  *
  *     const { cosine, direction } = await similarityMatrix(checkpoints, { perOutput: true });
  *     const { cosine } = await similarityMatrix(paths, { reference: 'step_00000', memoryLimit: '512MiB' });

@@ -3,6 +3,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { TensimError } from '../../errors.js';
 import { type Checkpoint, openCheckpoint } from '../../formats/checkpoint.js';
 import { isIndex, preferredCheckpoints } from '../../formats/endings.js';
+import { readText } from '../../formats/text_file.js';
 import { addressBeside, isHubAddress, parseAddress } from '../../hub/address.js';
 import { fetchFromHub } from '../../hub/repository.js';
 import { count } from '../../words/counts.js';
@@ -11,7 +12,6 @@ import type { ChainInfo } from '../chain.js';
 import { recognise, unrecognised } from '../families/recognise.js';
 import { type ConfigFile, type ModelConfig, Settings } from '../settings.js';
 import { applyDescription, claimsToBeDescription, type Description, parseDescription } from './description.js';
-import { readText } from './text_file.js';
 
 /** Far above any list of layers. */
 const DESCRIPTION_BYTES = 4 * 1024 * 1024;

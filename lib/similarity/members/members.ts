@@ -7,7 +7,7 @@ import { firstVisit, type Outline, visitAgain } from '../../model/reading/outlin
 import { contentIdentity, contentSketch } from './content.js';
 import { KeptModels } from './kept.js';
 
-/** A model that takes part in a comparison: in memory, or in a file that is read whenever its weights are needed. */
+/** A model that takes part in a comparison: in memory, or in a file that is read again whenever its weights are needed and not kept. */
 export interface Member {
   readonly outline: Outline;
   load(): Promise<Model>;

@@ -1,5 +1,5 @@
-import { isHubAddress } from '../../hub/address.js';
-import { fetchFromHub } from '../../hub/repository.js';
+import { isHubAddress } from './address.js';
+import { fetchFromHub } from './repository.js';
 
 /** Where a file lies on this machine: where its path says, or, for an address on the Hugging Face Hub, in the cache. */
 export async function localFile(path: string, signal?: AbortSignal): Promise<string> {

@@ -1,6 +1,6 @@
-import { TensimError } from '../../errors.js';
-import { SourceFile } from '../../formats/source_file.js';
-import { byteCount } from '../../words/counts.js';
+import { TensimError } from '../errors.js';
+import { byteCount } from '../words/counts.js';
+import { SourceFile } from './source_file.js';
 
 /**
  * The text of a file that should be small.
