@@ -1,8 +1,8 @@
 import { TensimError } from '../errors.js';
 
 /**
- * What the listing of one file may cost in memory beyond the bytes of the file itself. Formats whose bytes unfold into objects (an
- * archive's directory, a pickle) pay for each before they make it, by estimates on the high side.
+ * What the listing of one file may cost in memory beyond the bytes of the file itself. Formats whose bytes unfold into
+ * objects (an archive's directory, a pickle) pay for each before they make it, by estimates on the high side.
  */
 const LISTING_BYTES = 32 * 1024 * 1024;
 

@@ -20,14 +20,17 @@ export interface Checkpoint {
   readonly path: string;
   /** All files it consists of: the file itself, or the index and then the shards in order of name. */
   readonly files: readonly string[];
-  /** What the file says beside its tensors: the strings of `__metadata__`; a sharded checkpoint adds those of its index. */
+  /**
+   * What the file says beside its tensors: the strings of `__metadata__`; a sharded checkpoint adds those of its index.
+   */
   readonly metadata: Readonly<Record<string, string>>;
   /** In the order of the files and of the tensors in them. */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   /**
    * Reads a tensor as weights, row-major: F64 as float64; F32, F16 and BF16 as float32, all exactly.
-   * @throws TensimError `UNSUPPORTED_DTYPE` for every other element type, `INVALID_ARGUMENT` if there is no such tensor or
-   * the checkpoint is closed, `INVALID_FILE` if the file has become shorter, `MEMORY_LIMIT` if the tensor fits no array
+   * @throws TensimError `UNSUPPORTED_DTYPE` for every other element type, `INVALID_ARGUMENT` if there is no such tensor
+   * or the checkpoint is closed, `INVALID_FILE` if the file has become shorter, `MEMORY_LIMIT` if the tensor fits no
+   * array
    */
   read(name: string, signal?: AbortSignal): Promise<Tensor>;
   /**
@@ -37,18 +40,22 @@ export interface Checkpoint {
   readIntegers(name: string, signal?: AbortSignal): Promise<IntegerTensor>;
   /**
    * Reads the elements of a tensor of any type as they are stored, but row-major and little-endian.
-   * @throws TensimError as `read`; `UNSUPPORTED_DTYPE` only for elements whose size is unknown and for packed ones that are strided
+   * @throws TensimError as `read`; `UNSUPPORTED_DTYPE` only for elements whose size is unknown and for packed ones that
+   * are strided
    */
   readBytes(name: string, signal?: AbortSignal): Promise<Uint8Array>;
   /**
-   * Reads tensors as `read`, in the order in which they lie in the files, and what lies between them along with them. `sha256` then reads
-   * no more than what follows the last, so that a file of which everything is wanted is read once.
+   * Reads tensors as `read`, in the order in which they lie in the files, and what lies between them along with them.
+   * `sha256` then reads no more than what follows the last, so that a file of which everything is wanted is read once.
    *
    *     for await (const [name, tensor] of checkpoint.readInOrder(checkpoint.tensors.keys())) weights.set(name, tensor);
    *     const digest = await checkpoint.sha256();
    */
   readInOrder(names: Iterable<string>, signal?: AbortSignal): AsyncGenerator<[name: string, tensor: Tensor]>;
-  /** SHA-256 over the bytes of `files`, one after the other, in hexadecimal; each byte is hashed as it was when it was first read for this. */
+  /**
+   * SHA-256 over the bytes of `files`, one after the other, in hexadecimal; each byte is hashed as it was when it was
+   * first read for this.
+   */
   sha256(signal?: AbortSignal): Promise<string>;
   /** Closing twice is no error. */
   close(): Promise<void>;
@@ -62,8 +69,9 @@ export interface StampedCheckpoint extends Checkpoint {
 }
 
 /**
- * Opens a checkpoint by the ending of its path and checks what it lists: `.pt`, `.pth` or `.bin` as torch.save writes them, `.npz` and
- * `.npy` as NumPy does, `.json` as the index of a sharded safetensors checkpoint, anything else as safetensors. No weights are read yet.
+ * Opens a checkpoint by the ending of its path and checks what it lists: `.pt`, `.pth` or `.bin` as torch.save writes
+ * them, `.npz` and `.npy` as NumPy does, `.json` as the index of a sharded safetensors checkpoint, anything else as
+ * safetensors. No weights are read yet.
  *
  *     const checkpoint = await openCheckpoint('step_06000.safetensors');
  *     try { const weight = await checkpoint.read('projection.weight'); } finally { await checkpoint.close(); }

@@ -25,13 +25,14 @@ export interface Conversion {
 }
 
 /**
- * Writes the tensors of a checkpoint in the format that the ending of `output` names: `.safetensors`, `.npz`, or `.npy` for one tensor.
- * Elements stay as they are, bit by bit, but BF16 becomes F32 where NumPy has no such type. One tensor is in memory at a time.
+ * Writes the tensors of a checkpoint in the format that the ending of `output` names: `.safetensors`, `.npz`, or `.npy`
+ * for one tensor. Elements stay as they are, bit by bit, but BF16 becomes F32 where NumPy has no such type. One tensor
+ * is in memory at a time.
  *
  *     await convert('final.pt', 'final.safetensors');
  *
- * @throws TensimError as `openCheckpoint`; `INVALID_ARGUMENT` for an output that cannot be and for tensors that are not there;
- * `UNSUPPORTED_DTYPE` for elements that the format does not have
+ * @throws TensimError as `openCheckpoint`; `INVALID_ARGUMENT` for an output that cannot be and for tensors that are not
+ * there; `UNSUPPORTED_DTYPE` for elements that the format does not have
  */
 export async function convert(input: string, output: string, options: ConvertOptions = {}): Promise<Conversion> {
   const { tensors, signal } = options;

@@ -13,13 +13,19 @@ export function formatOf(path: string): CheckpointFormat | undefined {
   return ENDINGS.find(([, ending]) => ending.test(path))?.[0];
 }
 
-/** The formats that a folder is looked through for, the first of which there are any: what lies beside is often the same model once more. */
+/**
+ * The formats that a folder is looked through for, the first of which there are any: what lies beside is often the same
+ * model once more.
+ */
 const SOUGHT: readonly CheckpointFormat[] = ['safetensors', 'pytorch', 'npz'];
 
 /** What training programs put beside a model under the endings of one. */
 const BESIDE = /(?:^|\/)(?:optimizer|scheduler|scaler|training_args|rng_state\w*)\.(?:pt|pth|bin)$/i;
 
-/** Of the files in a folder, its checkpoints: safetensors files, or, where there are none, those of PyTorch, or else .npz archives. */
+/**
+ * Of the files in a folder, its checkpoints: safetensors files, or, where there are none, those of PyTorch, or else
+ * .npz archives.
+ */
 export function preferredCheckpoints(names: readonly string[]): string[] {
   const models = names.filter((name) => !BESIDE.test(name));
   const format = SOUGHT.find((sought) => models.some((name) => formatOf(name) === sought));

@@ -14,15 +14,18 @@ export interface TensorEntry {
   readonly file: string;
   /** Where its first element lies in that file, in bytes. */
   readonly offset: number;
-  /** Elements from one to the next along every axis, none negative and no two places the same; absent where they are row-major. */
+  /**
+   * Elements from one to the next along every axis, none negative and no two places the same; absent where they are
+   * row-major.
+   */
   readonly strides?: readonly number[];
   /** Absent where elements are little-endian. */
   readonly bigEndian?: boolean;
 }
 
 /**
- * What is accepted of a listing of tensors, in any format. It is far above what models need that can be compared, and keeps the memory that
- * a hostile file can claim below its size plus 64 MiB.
+ * What is accepted of a listing of tensors, in any format. It is far above what models need that can be compared, and
+ * keeps the memory that a hostile file can claim below its size plus 64 MiB.
  */
 export const LISTING_LIMITS = {
   /** Tensors in one checkpoint. */
@@ -39,7 +42,9 @@ export const LISTING_LIMITS = {
   textBytes: 8 * 1024 * 1024,
 } as const;
 
-/** Why a tensor cannot have this name, or undefined. Invisible characters are refused: names are printed in terminals. */
+/**
+ * Why a tensor cannot have this name, or undefined. Invisible characters are refused: names are printed in terminals.
+ */
 export function nameProblem(name: string): string | undefined {
   if (name === '__metadata__' || name === '__proto__') return 'is reserved';
   if (Buffer.byteLength(name) > LISTING_LIMITS.nameBytes)

@@ -23,7 +23,8 @@ export interface JsonSource {
 /**
  * A strict reader of JSON from untrusted bytes. The caller asks for what its schema wants next, so there is no tree, no
  * recursion and no nesting that the schema does not have: a million open brackets fail at the first one out of place.
- * Strings are bounded before they are made. Every violation is a `TensimError` `INVALID_FILE` that says what was found and where.
+ * Strings are bounded before they are made. Every violation is a `TensimError` `INVALID_FILE` that says what was found
+ * and where.
  */
 export class JsonReader {
   /** The tensor being read, for messages. */
@@ -34,7 +35,9 @@ export class JsonReader {
   private readonly source: JsonSource;
   private readonly textLimit: number;
 
-  /** @param textLimit the most bytes that all strings returned by `string` may have together, as written in the file. */
+  /**
+   * @param textLimit the most bytes that all strings returned by `string` may have together, as written in the file.
+   */
   constructor(bytes: Buffer, source: JsonSource, textLimit: number) {
     this.bytes = bytes;
     this.source = source;
@@ -195,7 +198,9 @@ export class JsonReader {
     return /^[-+.\deE]*/.exec(this.bytes.toString('latin1', start, start + 64))?.[0] ?? '';
   }
 
-  /** Resolves the escapes of the string between two places. The result is never longer than the source, in UTF-8 too. */
+  /**
+   * Resolves the escapes of the string between two places. The result is never longer than the source, in UTF-8 too.
+   */
   private unescaped(start: number, end: number, what: string): string {
     const { bytes } = this;
     const out = Buffer.allocUnsafe(end - start);

@@ -7,7 +7,10 @@ import type { SourceFile } from './source_file.js';
 
 /** What an entry of a listing costs in memory. */
 const ENTRY_COST = 512;
-/** All tensors together may be larger than the file by this factor, because some share their elements, and by so many bytes. */
+/**
+ * All tensors together may be larger than the file by this factor, because some share their elements, and by so many
+ * bytes.
+ */
 const MOST_SHARED = { factor: 2, bytes: 32 * 1024 * 1024 } as const;
 
 /**

@@ -13,7 +13,10 @@ const SIGNS: readonly (readonly [magic: string, hint: string])[] = [
   ['<', 'This looks like a web page: the download probably brought an error page or a login form instead'],
 ];
 
-/** What a file that begins with these bytes is often mistaken for something else, and what helps; undefined for all others. */
+/**
+ * What a file that begins with these bytes is often mistaken for something else, and what helps; undefined for all
+ * others.
+ */
 export function lookAlike(start: Uint8Array): string | undefined {
   const text = Buffer.from(start).toString('latin1');
   // A safetensors file begins with the length of its header, and that with a brace.

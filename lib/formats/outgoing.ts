@@ -30,8 +30,8 @@ const PIECE_ELEMENTS = 128 * 1024;
 
 /**
  * Tensors to be written as `dtype`, or, by default, as F64 from a Float64Array and F32 from a Float32Array.
- * @throws TensimError `INVALID_ARGUMENT` for names that cannot be, `SHAPE_MISMATCH` for tensors that do not fit their data;
- * `NOT_FINITE` while pieces are taken, for a number beyond the range of `dtype`
+ * @throws TensimError `INVALID_ARGUMENT` for names that cannot be, `SHAPE_MISMATCH` for tensors that do not fit their
+ * data; `NOT_FINITE` while pieces are taken, for a number beyond the range of `dtype`
  */
 export function fromMemory(named: NamedTensors, forced?: FloatFormat): TensorInMemory[] {
   if (forced !== undefined && !isFloatFormat(forced))

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import type { SourceFile } from './source_file.js';
 
 /**
- * SHA-256 over the bytes of files, one after the other, that are read for other ends too: bytes that come by in their order are hashed on
- * the way, and only what nobody else has read is read for it.
+ * SHA-256 over the bytes of files, one after the other, that are read for other ends too: bytes that come by in their
+ * order are hashed on the way, and only what nobody else has read is read for it.
  */
 export class RunningDigest {
   readonly #sources: readonly SourceFile[];

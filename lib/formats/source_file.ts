@@ -8,8 +8,8 @@ import { type Stamp, stampOf } from './stamp.js';
 const CHUNK_BYTES = 2 * 1024 * 1024;
 
 /**
- * Buffers for pieces that are not in use: thousands of small files would leave as many behind, which takes memory until they are
- * collected.
+ * Buffers for pieces that are not in use: thousands of small files would leave as many behind, which takes memory until
+ * they are collected.
  */
 const idleBuffers: Uint8Array[] = [];
 const MOST_IDLE = 2;
@@ -51,7 +51,8 @@ export class SourceFile {
     let handle: FileHandle | undefined;
     try {
       // Looked at before it is opened, because opening a device can have effects; opened without blocking and looked at
-      // again, because a FIFO could have taken the place of the file in between and its opening would wait for a writer.
+      // again, because a FIFO could have taken the place of the file in between and its opening would wait for a
+      // writer.
       requireRegular(path, await stat(path));
       handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
       const stats = await handle.stat({ bigint: true });

@@ -23,8 +23,8 @@ export function spanOf(shape: readonly number[], strides: readonly number[]): nu
 }
 
 /**
- * Whether the places of a tensor can be walked through from the lowest to the highest by turning its axes around: true for every
- * transposed, sliced or expanded tensor, false for overlapping windows.
+ * Whether the places of a tensor can be walked through from the lowest to the highest by turning its axes around: true
+ * for every transposed, sliced or expanded tensor, false for overlapping windows.
  */
 export function isWalkable(shape: readonly number[], strides: readonly number[]): boolean {
   let reach = 0;
@@ -47,8 +47,8 @@ interface Writable {
 }
 
 /**
- * Walks through a walkable tensor in the order of its elements in the file, so that it can be read from front to back, and puts them
- * where they belong in row-major order.
+ * Walks through a walkable tensor in the order of its elements in the file, so that it can be read from front to back,
+ * and puts them where they belong in row-major order.
  */
 export class StorageWalk {
   /** The place of the next element, counted from the first. */

@@ -13,8 +13,8 @@ export type ElementOptions = Omit<ReadOptions, 'tensor'>;
 
 /**
  * Reads a tensor as weights, row-major: F64 as float64; F32, F16 and BF16 as float32, all exactly.
- * @throws TensimError `UNSUPPORTED_DTYPE` for every other element type, `INVALID_FILE` if the file has become shorter, `MEMORY_LIMIT`
- * if the tensor fits no array
+ * @throws TensimError `UNSUPPORTED_DTYPE` for every other element type, `INVALID_FILE` if the file has become shorter,
+ * `MEMORY_LIMIT` if the tensor fits no array
  */
 export async function readFloats(
   source: SourceFile,
@@ -65,7 +65,8 @@ export async function readIntegers(
 
 /**
  * Reads the elements of a tensor as they are stored, but row-major and little-endian.
- * @throws TensimError as `readFloats`; `UNSUPPORTED_DTYPE` for elements that would have to be moved and have no common size
+ * @throws TensimError as `readFloats`; `UNSUPPORTED_DTYPE` for elements that would have to be moved and have no common
+ * size
  */
 export async function readBytes(
   source: SourceFile,
@@ -112,7 +113,10 @@ interface Codec<Data extends Elements> {
   decode(bytes: Uint8Array, target: Data, at: number): void;
 }
 
-/** Elements put in their places between two looks at the clock: some milliseconds if each is the first in its page of memory. */
+/**
+ * Elements put in their places between two looks at the clock: some milliseconds if each is the first in its page of
+ * memory.
+ */
 const SCATTERED = 1 << 14;
 
 async function readElements<Data extends Elements>(

@@ -22,7 +22,8 @@ export function isHubAddress(path: string): boolean {
 }
 
 /**
- * Reads `hf://OWNER/NAME[@REVISION]/PATH` or `hf://datasets/OWNER/NAME[@REVISION]/PATH`; a slash in a revision is written %2F.
+ * Reads `hf://OWNER/NAME[@REVISION]/PATH` or `hf://datasets/OWNER/NAME[@REVISION]/PATH`; a slash in a revision is
+ * written %2F.
  * @throws TensimError `INVALID_ARGUMENT`
  */
 export function parseAddress(text: string): HubAddress {
@@ -58,7 +59,10 @@ export function addressBeside(address: HubAddress, revision: string, path: strin
   return addressText({ ...address, revision, path: posix.join(posix.dirname(address.path), path) });
 }
 
-/** Whether a path leads from a folder to a place below it, on every system: paths come from servers and become paths of files. */
+/**
+ * Whether a path leads from a folder to a place below it, on every system: paths come from servers and become paths of
+ * files.
+ */
 export function isPlainPath(path: string): boolean {
   if (path === '') return true;
   return path.split('/').every((part) => part !== '' && part !== '.' && part !== '..' && !/[\\:\p{Cc}]/u.test(part));

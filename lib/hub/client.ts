@@ -21,8 +21,8 @@ type Library = typeof import('@huggingface/hub');
 const library = (): Promise<Library> => import('@huggingface/hub');
 
 /**
- * The few questions that are asked of the Hub, about one repository. The server is that of HF_ENDPOINT if it is set. A token is taken from HF_TOKEN
- * and from nowhere else, and told to nobody but the library.
+ * The few questions that are asked of the Hub, about one repository. The server is that of HF_ENDPOINT if it is set. A
+ * token is taken from HF_TOKEN and from nowhere else, and told to nobody but the library.
  */
 export class HubClient {
   readonly #address: HubAddress;

@@ -23,14 +23,14 @@ const MOST_COMPANION = 4 * 1024 * 1024;
 const SHARD = /-\d{5}-of-\d{5}\.safetensors$/i;
 
 /**
- * Brings a file from the Hugging Face Hub into the cache that its programs share, with what stands beside it (config.json, model.json, the shards
- * of an index), unless all is there. A folder, or a repository alone, stands for the one checkpoint in it. With HF_HUB_OFFLINE=1
- * nothing is asked and only what is in the cache is found.
+ * Brings a file from the Hugging Face Hub into the cache that its programs share, with what stands beside it
+ * (config.json, model.json, the shards of an index), unless all is there. A folder, or a repository alone, stands for
+ * the one checkpoint in it. With HF_HUB_OFFLINE=1 nothing is asked and only what is in the cache is found.
  *
  *     await fetchFromHub('hf://OWNER/NAME@main/final.safetensors');
  *
- * @throws TensimError `INVALID_ARGUMENT` for what is no address; `FILE_NOT_FOUND` for what is not there, may not be read or cannot be reached;
- * `INVALID_FILE` for a download that is not what the Hub lists
+ * @throws TensimError `INVALID_ARGUMENT` for what is no address; `FILE_NOT_FOUND` for what is not there, may not be
+ * read or cannot be reached; `INVALID_FILE` for a download that is not what the Hub lists
  */
 export async function fetchFromHub(text: string, signal?: AbortSignal): Promise<HubFile> {
   const repository = await Repository.at(parseAddress(text), signal);
@@ -38,8 +38,8 @@ export async function fetchFromHub(text: string, signal?: AbortSignal): Promise<
 }
 
 /**
- * The addresses of the checkpoints that a file, a folder or a pattern on the Hub stands for, with the commit in place of the revision, so
- * that all are of one state of the repository.
+ * The addresses of the checkpoints that a file, a folder or a pattern on the Hub stands for, with the commit in place
+ * of the revision, so that all are of one state of the repository.
  * @throws TensimError as `fetchFromHub`
  */
 export async function expandHubAddress(text: string, signal?: AbortSignal): Promise<string[]> {

@@ -7,8 +7,8 @@ export function labelOf(path: string): string {
 }
 
 /**
- * A label for each path: the file's name, preceded by as many folders as it takes to tell it from the others. Files of one folder
- * that differ in their ending only are labelled by the whole path.
+ * A label for each path: the file's name, preceded by as many folders as it takes to tell it from the others. Files of
+ * one folder that differ in their ending only are labelled by the whole path.
  */
 export function labelsOf(paths: readonly string[]): string[] {
   const deepest = Math.max(0, ...paths.map((path) => folders(path).length));

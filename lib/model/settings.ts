@@ -2,7 +2,10 @@ import { TensimError } from '../errors.js';
 import { parseDecimal } from '../words/names.js';
 import { quote } from '../words/quoting.js';
 
-/** What the tensors of a checkpoint do not tell: given to `loadModel`, or found in the metadata or in a config.json beside the file. */
+/**
+ * What the tensors of a checkpoint do not tell: given to `loadModel`, or found in the metadata or in a config.json
+ * beside the file.
+ */
 export interface ModelConfig {
   /** Heads of every attention layer: `n_head`. */
   readonly heads?: number | undefined;
@@ -46,9 +49,9 @@ export interface SettingSources {
 }
 
 /**
- * Looks settings up: what the caller gave goes before the checkpoint's metadata, and that before a config.json beside it. All methods
- * throw a TensimError `INVALID_FILE` (`INVALID_ARGUMENT` for an option) for a value that cannot be, and for one that is missing and
- * has no default.
+ * Looks settings up: what the caller gave goes before the checkpoint's metadata, and that before a config.json beside
+ * it. All methods throw a TensimError `INVALID_FILE` (`INVALID_ARGUMENT` for an option) for a value that cannot be, and
+ * for one that is missing and has no default.
  */
 export class Settings {
   /** The checkpoint, for messages. */

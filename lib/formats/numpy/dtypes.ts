@@ -19,7 +19,10 @@ const NAMES: ReadonlyMap<string, string> = new Map(
 
 const TYPES: ReadonlyMap<string, string> = new Map([...NAMES].map(([type, name]) => [name, type]));
 
-/** The element type of a `descr` such as `<f8`: its name, its size and whether its bytes are turned around; undefined for all others. */
+/**
+ * The element type of a `descr` such as `<f8`: its name, its size and whether its bytes are turned around; undefined
+ * for all others.
+ */
 export function parseDescr(descr: string): { dtype: string; width: number; bigEndian: boolean } | undefined {
   const [, order, type] = /^([<>|=]?)([a-z]\d)$/.exec(descr) ?? [];
   const dtype = type === undefined ? undefined : NAMES.get(type);

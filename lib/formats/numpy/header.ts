@@ -24,8 +24,8 @@ export interface NpyPlace {
 }
 
 /**
- * Reads the header of an array in .npy format (versions 1 to 3, in C or Fortran order). Elements that are no numbers are listed under
- * NumPy's own name for them, and cannot be read.
+ * Reads the header of an array in .npy format (versions 1 to 3, in C or Fortran order). Elements that are no numbers
+ * are listed under NumPy's own name for them, and cannot be read.
  * @throws TensimError `INVALID_FILE` for what is no such array, is longer or shorter than it says
  */
 export async function readNpyHeader(place: NpyPlace): Promise<TensorEntry> {

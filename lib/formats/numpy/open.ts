@@ -29,7 +29,8 @@ export function openNpy(path: string): Promise<OpenedFiles> {
 
 /**
  * Opens an .npz archive and lists its arrays, by the names that numpy.savez was given.
- * @throws TensimError `FILE_NOT_FOUND`, or `INVALID_FILE` for what is damaged, and for compressed archives, with a way to convert them
+ * @throws TensimError `FILE_NOT_FOUND`, or `INVALID_FILE` for what is damaged, and for compressed archives, with a way
+ * to convert them
  */
 export function openNpz(path: string, signal?: AbortSignal): Promise<OpenedFiles> {
   return opened(path, (source) => listArrays(source, signal));

@@ -11,9 +11,10 @@ import { descrOf } from './dtypes.js';
 const ALIGNMENT = 64;
 
 /**
- * Writes an .npz archive, uncompressed, as numpy.savez does. The same input gives the same bytes. BF16, which NumPy does not have, is
- * written as F32, which holds it exactly.
- * @throws TensimError `UNSUPPORTED_DTYPE` for other elements that NumPy does not have, `INVALID_ARGUMENT` where the system refuses
+ * Writes an .npz archive, uncompressed, as numpy.savez does. The same input gives the same bytes. BF16, which NumPy
+ * does not have, is written as F32, which holds it exactly.
+ * @throws TensimError `UNSUPPORTED_DTYPE` for other elements that NumPy does not have, `INVALID_ARGUMENT` where the
+ * system refuses
  */
 export async function writeNpz(path: string, tensors: readonly OutgoingTensor[]): Promise<void> {
   const forms = tensors.map(formOf);

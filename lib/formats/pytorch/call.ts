@@ -4,7 +4,10 @@ import { ARRAY, Dict, Global, OPAQUE, PickledTensor, Sequence, Storage, type Val
 /** Makes the error for a pickle that does what it may not. */
 export type Fail = (problem: string) => Error;
 
-/** What stands for the result of calling a global with arguments. Nothing is called: the few that a state dict needs are described here. */
+/**
+ * What stands for the result of calling a global with arguments. Nothing is called: the few that a state dict needs are
+ * described here.
+ */
 export function call(callable: Value, args: Value | undefined, fail: Fail): Value {
   if (!(callable instanceof Global) || !(args instanceof Sequence)) throw fail('calls what is no function');
   const { meaning, name } = callable;
@@ -39,7 +42,10 @@ export function setItem(dict: Dict, key: Value, value: Value): void {
   } else if (value instanceof PickledTensor) dict.hasNamelessTensors = true;
 }
 
-/** The storage of a persistent id: ('storage', type, key, location, number of elements). Where it was, a GPU say, does not matter. */
+/**
+ * The storage of a persistent id: ('storage', type, key, location, number of elements). Where it was, a GPU say, does
+ * not matter.
+ */
 export function storageOf(id: Value, fail: Fail): Storage {
   const items = id instanceof Sequence ? id.items : [];
   const [tag, type, key, , elements] = items;

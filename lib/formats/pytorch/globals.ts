@@ -57,8 +57,8 @@ const PASSED_OVER = [
 ];
 
 /**
- * The names a pickle may use, and what they mean here; those of torch's own weights-only loader as far as a state dict needs them. Any
- * other name is refused.
+ * The names a pickle may use, and what they mean here; those of torch's own weights-only loader as far as a state dict
+ * needs them. Any other name is refused.
  */
 const MEANINGS: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
   ['collections.OrderedDict', { kind: 'dict' }],

@@ -1,6 +1,7 @@
 /**
- * The instructions of Python's pickle machine that are carried out (Lib/pickletools.py documents all). Those that are missing make
- * instances by calling classes (INST, OBJ), use registries (EXT), out-of-band buffers, or were given up with protocol 1.
+ * The instructions of Python's pickle machine that are carried out (Lib/pickletools.py documents all). Those that are
+ * missing make instances by calling classes (INST, OBJ), use registries (EXT), out-of-band buffers, or were given up
+ * with protocol 1.
  */
 export const OP = {
   MARK: 0x28,

@@ -4,7 +4,9 @@ import { lookAlike } from '../look_alike.js';
 import type { SourceFile } from '../source_file.js';
 import type { ZipDirectory } from '../zip/directory.js';
 
-/** The first instructions of every file of torch.save before version 1.6: a pickle of the number 0x1950a86a20f9469cfc6c. */
+/**
+ * The first instructions of every file of torch.save before version 1.6: a pickle of the number 0x1950a86a20f9469cfc6c.
+ */
 const LEGACY_START = Buffer.from('80028a0a6cfc9c46f9206aa85019', 'hex');
 /** Where a tar archive says that it is one. */
 const TAR_MAGIC = { text: 'ustar', at: 257 } as const;
@@ -16,7 +18,9 @@ export function saveAnew(path: string, load = 'torch.load("FILE", map_location="
   return `Convert it with: import torch; torch.save(${load.replace('FILE', file)}, "${file.replace(/\.\w+$/, '')}.new.pt")`;
 }
 
-/** Why a file with the name of a PyTorch checkpoint is not the archive that torch.save has written since version 1.6. */
+/**
+ * Why a file with the name of a PyTorch checkpoint is not the archive that torch.save has written since version 1.6.
+ */
 export async function notAnArchive(source: SourceFile): Promise<TensimError> {
   const { path: file, size } = source;
   const start = Buffer.alloc(Math.min(size, LOOKED_AT));

@@ -16,7 +16,10 @@ export interface StateDict {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** The state dict of a checkpoint: under one of `PLACES`, else the checkpoint itself. Whatever else is there, an optimizer's state say, is left. */
+/**
+ * The state dict of a checkpoint: under one of `PLACES`, else the checkpoint itself. Whatever else is there, an
+ * optimizer's state say, is left.
+ */
 export function findStateDict(root: Value, fail: Fail): StateDict {
   if (root instanceof PickledTensor) return { tensors: new Map([[ALONE, root]]), metadata: emptyMetadata() };
   if (!(root instanceof Dict)) throw fail('holds no dictionary, so no state dict');

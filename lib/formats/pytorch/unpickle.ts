@@ -29,12 +29,14 @@ const COST = {
 } as const;
 
 /**
- * Reads a pickle without carrying out anything it asks for: a machine of its own with an allow-list of instructions (opcodes.ts) and of
- * globals (globals.ts), whose values are plain data. Values are never walked through here, so that tuples of tuples of the same
- * tuples, and a million nested lists, cost what their bytes cost. It pauses after every few instructions.
+ * Reads a pickle without carrying out anything it asks for: a machine of its own with an allow-list of instructions
+ * (opcodes.ts) and of globals (globals.ts), whose values are plain data. Values are never walked through here, so that
+ * tuples of tuples of the same tuples, and a million nested lists, cost what their bytes cost. It pauses after every
+ * few instructions.
  *
  * @param budget pays for every value
- * @param fail makes the error for instructions, globals and calls that are not on the lists, and for a pickle that is none
+ * @param fail makes the error for instructions, globals and calls that are not on the lists, and for a pickle that is
+ * none
  */
 export function* unpickle(bytes: Buffer, budget: MemoryBudget, fail: Fail): Generator<void, Value> {
   const machine = new Machine(bytes, budget, fail);

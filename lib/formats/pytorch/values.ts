@@ -47,7 +47,10 @@ export class Global {
 export type Meaning =
   /** Called with nothing or with a list of pairs: an ordered dictionary. */
   | { readonly kind: 'dict' }
-  /** Called with a storage, an offset, a shape, strides and more: a tensor. `typed`: its element type is an argument, too. */
+  /**
+   * Called with a storage, an offset, a shape, strides and more: a tensor. `typed`: its element type is an argument,
+   * too.
+   */
   | { readonly kind: 'tensor'; readonly typed: boolean }
   /** Called: its first argument. A parameter is its tensor, a torch.Size its tuple. */
   | { readonly kind: 'first' }
@@ -71,7 +74,10 @@ export class Storage {
   ) {}
 }
 
-/** A tensor as a view of a storage; offset and strides count elements. Whether it lies within its storage is not checked yet. */
+/**
+ * A tensor as a view of a storage; offset and strides count elements. Whether it lies within its storage is not checked
+ * yet.
+ */
 export class PickledTensor {
   constructor(
     readonly storage: Storage,

@@ -11,7 +11,8 @@ export interface SafetensorsFile extends Header {
 }
 
 /**
- * Opens a safetensors file and parses its header. Memory is claimed only after the claim was compared with the file's size.
+ * Opens a safetensors file and parses its header. Memory is claimed only after the claim was compared with the file's
+ * size.
  * @throws TensimError as `SourceFile.open`, and `INVALID_FILE` for every violation of the format
  */
 export async function openSafetensorsFile(path: string, signal?: AbortSignal): Promise<SafetensorsFile> {

@@ -22,8 +22,8 @@ export interface Header {
 export const DAMAGED_HINT = 'The file is damaged or was not written as safetensors: download or export it again';
 
 /**
- * Parses the JSON header of a safetensors file, pausing after every tensor. Nothing is believed: offsets must tile the data section from its
- * first byte to its last, and every size must follow from shape and dtype.
+ * Parses the JSON header of a safetensors file, pausing after every tensor. Nothing is believed: offsets must tile the
+ * data section from its first byte to its last, and every size must follow from shape and dtype.
  *
  * @param bytes the JSON, without the eight bytes of its length
  * @param fileBytes the true size of the file
@@ -120,7 +120,10 @@ function tensorBytes(reader: JsonReader, { name, bits }: Dtype, shape: readonly 
   return total / 8;
 }
 
-/** The tensors in the order of their data, which is that of the header in most files; empty ones before those that begin where they lie. */
+/**
+ * The tensors in the order of their data, which is that of the header in most files; empty ones before those that begin
+ * where they lie.
+ */
 function sortByPlace(tensors: ReadonlyMap<string, TensorEntry>): ReadonlyMap<string, TensorEntry> {
   const order = (a: TensorEntry, b: TensorEntry) => a.offset - b.offset || a.bytes - b.bytes;
   let previous: TensorEntry | undefined;

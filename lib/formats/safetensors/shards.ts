@@ -37,9 +37,9 @@ interface ShardIndex {
 }
 
 /**
- * Opens the index of a sharded checkpoint and every shard it names, which must lie in the same folder. Index and shards must agree
- * to the tensor: one that is missing would be missed, and one that the index does not list means that the index belongs to
- * something else, so that a comparison could silently leave weights out.
+ * Opens the index of a sharded checkpoint and every shard it names, which must lie in the same folder. Index and shards
+ * must agree to the tensor: one that is missing would be missed, and one that the index does not list means that the
+ * index belongs to something else, so that a comparison could silently leave weights out.
  * @throws TensimError `INVALID_FILE`, or `FILE_NOT_FOUND` for an index or shard that is not there
  */
 export async function openShards(path: string, signal?: AbortSignal): Promise<ShardedCheckpoint> {
@@ -179,8 +179,8 @@ function checkAgainstIndex(
 }
 
 /**
- * The metadata of the index and of all shards. The index decides where it has a say; shards that contradict each other are
- * refused, because a family may read weights by it (a residual scale, say) and either choice could be wrong.
+ * The metadata of the index and of all shards. The index decides where it has a say; shards that contradict each other
+ * are refused, because a family may read weights by it (a residual scale, say) and either choice could be wrong.
  */
 function mergeMetadata(
   ofIndex: Readonly<Record<string, string>>,

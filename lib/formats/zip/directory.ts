@@ -43,7 +43,8 @@ const MOST_NAME = 4096;
 const MEMBER_COST = 256;
 
 /**
- * Reads the central directory of an archive, with zip64. Nothing else is read, and nothing in it is believed beyond the size of the file.
+ * Reads the central directory of an archive, with zip64. Nothing else is read, and nothing in it is believed beyond the
+ * size of the file.
  * @throws TensimError `INVALID_FILE` for every violation of the format, duplicate names, and archives in several parts
  */
 export async function readDirectory(
@@ -84,7 +85,8 @@ function* parseDirectory(
 
 /**
  * Where the data of a member begin, in bytes from the start of the file.
- * @throws TensimError `INVALID_FILE` if its local header is not where or what the directory says, or the data end after the directory begins
+ * @throws TensimError `INVALID_FILE` if its local header is not where or what the directory says, or the data end after
+ * the directory begins
  */
 export async function locate(source: SourceFile, { start }: ZipDirectory, member: ZipMember): Promise<number> {
   const { name, encoding, header, size, method } = member;

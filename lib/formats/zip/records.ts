@@ -1,6 +1,6 @@
 /**
- * The records of a ZIP archive that reading needs (PKWARE's APPNOTE, sections 4.3.7 to 4.3.16). All numbers are little-endian. The reader
- * starts at the end:
+ * The records of a ZIP archive that reading needs (PKWARE's APPNOTE, sections 4.3.7 to 4.3.16). All numbers are
+ * little-endian. The reader starts at the end:
  *
  *     [local header, name, extra, data] …  [central header, name, extra, comment] …  [zip64 end, zip64 locator]  end, comment
  */

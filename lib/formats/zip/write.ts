@@ -30,8 +30,8 @@ interface Written {
 }
 
 /**
- * Writes an archive of uncompressed members from front to back, every size and place in zip64 records, however small: one way to
- * write is simpler than two, and every reader of .npz files knows them.
+ * Writes an archive of uncompressed members from front to back, every size and place in zip64 records, however small:
+ * one way to write is simpler than two, and every reader of .npz files knows them.
  */
 export class ZipWriter {
   readonly #handle: FileHandle;

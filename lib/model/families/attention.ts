@@ -13,10 +13,10 @@ const LAYER = /^layers\.(0|[1-9]\d*)\./;
 const ENERGY = 'final_norm.running_mean_energy';
 
 /**
- * A token model of quadratic attention only, x ← x + s·attention(x). Tensors `embed.weight` (V, d), whose rows are the tokens,
- * `layers.{i}.{q1,k1,q2,k2,v,o}.weight` (or q, k alone) with optional biases, `unembed.weight` (V, d). A final normalisation by a
- * mean energy e fixed after training, `final_norm.running_mean_energy`, is the factor (e + 10⁻⁶)^−½ on the unembedding.
- * Settings `n_head`, `n_ctx`, `mask`, `attn_scale` (s), `rotary_base`.
+ * A token model of quadratic attention only, x ← x + s·attention(x). Tensors `embed.weight` (V, d), whose rows are the
+ * tokens, `layers.{i}.{q1,k1,q2,k2,v,o}.weight` (or q, k alone) with optional biases, `unembed.weight` (V, d). A final
+ * normalisation by a mean energy e fixed after training, `final_norm.running_mean_energy`, is the factor (e + 10⁻⁶)^−½
+ * on the unembedding. Settings `n_head`, `n_ctx`, `mask`, `attn_scale` (s), `rotary_base`.
  */
 export const attention: Family = {
   name: 'attention',

@@ -5,9 +5,9 @@ const required = ['bi_linear.weight', 'projection.weight'];
 const optional = ['bi_linear.bias', 'projection.bias'];
 
 /**
- * One bilinear layer whose two sides are stacked in one matrix, x ↦ D((L x + l) ⊙ (R x + r)) + c:
- * `bi_linear.weight` (2h, d) holds the rows of L, then those of R, `bi_linear.bias` (2h) l, then r; `projection.weight` is D (o, h)
- * and `projection.bias` c (o).
+ * One bilinear layer whose two sides are stacked in one matrix, x ↦ D((L x + l) ⊙ (R x + r)) + c: `bi_linear.weight`
+ * (2h, d) holds the rows of L, then those of R, `bi_linear.bias` (2h) l, then r; `projection.weight` is D (o, h) and
+ * `projection.bias` c (o).
  */
 export const bilinear: Family = {
   name: 'bilinear',

@@ -6,9 +6,10 @@ import { biasOf, countLayers, type Family, lerp, linearAt, matchNames, placeIf }
 const BODY = /^body\.(0|[1-9]\d*)\.[lrd]\.(weight|bias)$/;
 
 /**
- * Embedding, n ≥ 1 bilinear blocks with a residual of scale σ, head: x ← E x; x ← (1−σ) x + σ (D((L x + l) ⊙ (R x + r)) + c); y = H x.
- * Tensors `embed.weight` (m, d), `body.{i}.l.weight` and `body.{i}.r.weight` (h, m), `body.{i}.d.weight` (m, h), `head.weight` (o, m),
- * each with an optional `.bias`; i counts from 0. σ is the setting `scale`, 1 if there is none.
+ * Embedding, n ≥ 1 bilinear blocks with a residual of scale σ, head: x ← E x; x ← (1−σ) x + σ (D((L x + l) ⊙ (R x + r))
+ * + c); y = H x. Tensors `embed.weight` (m, d), `body.{i}.l.weight` and `body.{i}.r.weight` (h, m), `body.{i}.d.weight`
+ * (m, h), `head.weight` (o, m), each with an optional `.bias`; i counts from 0. σ is the setting `scale`, 1 if there is
+ * none.
  */
 export const deep: Family = {
   name: 'deep',

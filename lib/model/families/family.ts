@@ -51,8 +51,8 @@ export function linearAt(module: string, tensors: Tensors): LinearOf<Place> {
 }
 
 /**
- * As many layers as different numbers are captured by the pattern, and at least one. Were they not 0, 1, 2 …, then some of these
- * would be missing and others left over; so a checkpoint that names body.999999999 costs nothing.
+ * As many layers as different numbers are captured by the pattern, and at least one. Were they not 0, 1, 2 …, then some
+ * of these would be missing and others left over; so a checkpoint that names body.999999999 costs nothing.
  */
 export function countLayers(tensors: Tensors, pattern: RegExp): number {
   const numbers = new Set([...tensors.keys()].map((name) => pattern.exec(name)?.[1]));

@@ -5,8 +5,9 @@ import { additive, biasOf, countLayers, type Family, linearAt, matchNames } from
 const BLOCK = /^blocks\.(0|[1-9]\d*)\.(?:weight|bias)$/;
 
 /**
- * Embedding, n ≥ 1 blocks x ← (L x + l) ⊙ (R x + r), or x plus that with the setting `residual`, head. Tensors `embed.weight` (h, d),
- * `blocks.{i}.weight` (2h, h) with the rows of L first, `head.weight` (o, h), each with an optional `.bias`; i counts from 0.
+ * Embedding, n ≥ 1 blocks x ← (L x + l) ⊙ (R x + r), or x plus that with the setting `residual`, head. Tensors
+ * `embed.weight` (h, d), `blocks.{i}.weight` (2h, h) with the rows of L first, `head.weight` (o, h), each with an
+ * optional `.bias`; i counts from 0.
  */
 export const image: Family = {
   name: 'image',

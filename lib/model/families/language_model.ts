@@ -5,9 +5,10 @@ import { biasOf, countLayers, type Family, matchNames, placeIf } from './family.
 const BLOCK = /^transformer\.h\.(0|[1-9]\d*)\.mlp\.[wp]\.weight$/;
 
 /**
- * One bilinear MLP block of a language model, x ↦ P((L x + l) ⊙ (R x + r)) + c: of `transformer.h.{i}.mlp.w.weight` (2h, d), with the rows of
- * L first, and `transformer.h.{i}.mlp.p.weight` (d, h), each with an optional `.bias`. Which i is said by the setting `block`. The whole
- * model is no polynomial: its attention has a softmax, and every block a normalisation before it.
+ * One bilinear MLP block of a language model, x ↦ P((L x + l) ⊙ (R x + r)) + c: of `transformer.h.{i}.mlp.w.weight`
+ * (2h, d), with the rows of L first, and `transformer.h.{i}.mlp.p.weight` (d, h), each with an optional `.bias`. Which
+ * i is said by the setting `block`. The whole model is no polynomial: its attention has a softmax, and every block a
+ * normalisation before it.
  */
 export const languageModel: Family = {
   name: 'language model',

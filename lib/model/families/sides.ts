@@ -18,9 +18,10 @@ const SPELLINGS: readonly Spelling[] = [
 const AROUND = ['embed.weight', 'embed.bias', 'head.weight', 'head.bias'];
 
 /**
- * One bilinear block of three matrices, L (h, d), R (h, d) and D (o, h): `left`, `right`, `down`, under `body.` or not, or `W_l`, `W_r`,
- * `W_p`, each with `.weight` and an optional `.bias`, or these last ones bare. `embed` before it and `head` behind it are optional. With the
- * setting `scale` (σ) other than 1 it is a residual block, x ← (1−σ) x + σ·block(x).
+ * One bilinear block of three matrices, L (h, d), R (h, d) and D (o, h): `left`, `right`, `down`, under `body.` or not,
+ * or `W_l`, `W_r`, `W_p`, each with `.weight` and an optional `.bias`, or these last ones bare. `embed` before it and
+ * `head` behind it are optional. With the setting `scale` (σ) other than 1 it is a residual block, x ← (1−σ) x +
+ * σ·block(x).
  */
 export const sides: Family = {
   name: 'sides',

@@ -3,8 +3,8 @@ import { additive, countLayers, type Family, matchNames } from './family.js';
 const MATRIX = /^[LRD]s\.(0|[1-9]\d*)$/;
 
 /**
- * n ≥ 1 bilinear blocks of bare matrices, x ← D((L x) ⊙ (R x)), or x plus that: `Ls.{i}` and `Rs.{i}` (h, d), `Ds.{i}` (d, h); i counts from
- * 0. Both kinds are in use under these names, so that the setting `residual` has no default.
+ * n ≥ 1 bilinear blocks of bare matrices, x ← D((L x) ⊙ (R x)), or x plus that: `Ls.{i}` and `Rs.{i}` (h, d), `Ds.{i}`
+ * (d, h); i counts from 0. Both kinds are in use under these names, so that the setting `residual` has no default.
  */
 export const stack: Family = {
   name: 'stack',

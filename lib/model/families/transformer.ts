@@ -13,9 +13,10 @@ import {
 const BODY = /^body\.(0|[1-9]\d*)\.(?:attn|mlp)\./;
 
 /**
- * Quadratic attention and a bilinear block in turns, each with a residual of scale σ: x ← (1−σ) x + σ·block(x). Tensors `embed.weight`
- * (m, d), `body.{i}.attn.{q1,k1,q2,k2,v,o}.weight` (or q, k alone), `body.{i}.mlp.{l,r,d}.weight`, `head.weight` (o, m), each with
- * an optional `.bias`; i counts from 0. Settings `n_head`, `n_ctx`, `mask`, `scale` (σ), `rotary_base`.
+ * Quadratic attention and a bilinear block in turns, each with a residual of scale σ: x ← (1−σ) x + σ·block(x). Tensors
+ * `embed.weight` (m, d), `body.{i}.attn.{q1,k1,q2,k2,v,o}.weight` (or q, k alone), `body.{i}.mlp.{l,r,d}.weight`,
+ * `head.weight` (o, m), each with an optional `.bias`; i counts from 0. Settings `n_head`, `n_ctx`, `mask`, `scale`
+ * (σ), `rotary_base`.
  */
 export const transformer: Family = {
   name: 'transformer',

@@ -5,11 +5,15 @@ import { readModel } from './weights.js';
 
 /** How a model is read from a file. */
 export interface LoadOptions {
-  /** Path of a model.json that describes the layers; see `Description`. Default: by the tensors' names, or a model.json beside. */
+  /**
+   * Path of a model.json that describes the layers; see `Description`. Default: by the tensors' names, or a model.json
+   * beside.
+   */
   readonly model?: string | undefined;
   /**
-   * What the tensors do not tell: heads, context length, scale, mask, rotary base; or the path of a config.json that says so, or its text.
-   * It goes before the checkpoint's metadata, and that before a config.json beside the checkpoint.
+   * What the tensors do not tell: heads, context length, scale, mask, rotary base; or the path of a config.json that
+   * says so, or its text. It goes before the checkpoint's metadata, and that before a config.json beside the
+   * checkpoint.
    */
   readonly config?: ModelConfig | string | undefined;
   /** Default: the file's name without its ending. */
@@ -19,17 +23,19 @@ export interface LoadOptions {
 }
 
 /**
- * Reads a model from a safetensors file, the `.safetensors.index.json` of a sharded one, a PyTorch checkpoint (`.pt`, `.pth`, `.bin`), a
- * folder that holds exactly one of these, or a model.json that names its `weights`. Types, names and shapes are checked before any
- * weight is read.
+ * Reads a model from a safetensors file, the `.safetensors.index.json` of a sharded one, a PyTorch checkpoint (`.pt`,
+ * `.pth`, `.bin`), a folder that holds exactly one of these, or a model.json that names its `weights`. Types, names and
+ * shapes are checked before any weight is read.
  *
  *     const model = await loadModel('step_06000.safetensors');
  *
- * A path can also be an address on the Hugging Face Hub, hf://OWNER/NAME[@REVISION]/PATH, or hf://datasets/… of a dataset: the file is then
- * fetched into the cache that its programs share, with the token in HF_TOKEN if there is one, and `provenance.revision` is the commit.
+ * A path can also be an address on the Hugging Face Hub, hf://OWNER/NAME[@REVISION]/PATH, or hf://datasets/… of a
+ * dataset: the file is then fetched into the cache that its programs share, with the token in HF_TOKEN if there is one,
+ * and `provenance.revision` is the commit.
  *
- * @throws TensimError `FILE_NOT_FOUND`; `INVALID_FILE` for a damaged file or a description that does not fit; `UNSUPPORTED_LAYER` for
- * a model that is no known chain of layers; `UNSUPPORTED_DTYPE`, `SHAPE_MISMATCH`, `NOT_FINITE` naming the tensor.
+ * @throws TensimError `FILE_NOT_FOUND`; `INVALID_FILE` for a damaged file or a description that does not fit;
+ * `UNSUPPORTED_LAYER` for a model that is no known chain of layers; `UNSUPPORTED_DTYPE`, `SHAPE_MISMATCH`, `NOT_FINITE`
+ * naming the tensor.
  */
 export function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
   return withModelFile(path, options, (file) => readModel(file, options));

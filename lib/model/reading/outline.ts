@@ -34,8 +34,8 @@ export interface FirstVisit {
 }
 
 /**
- * Reads the outline of a model from its file, in one pass over all bytes: the header is understood and checked as `loadModel` does, the
- * weights are hashed, and read along with that if they are wanted.
+ * Reads the outline of a model from its file, in one pass over all bytes: the header is understood and checked as
+ * `loadModel` does, the weights are hashed, and read along with that if they are wanted.
  * @param wanted asked once, with the bytes that the model would take in memory.
  * @throws TensimError as `loadModel`, but for what is in the weights: reading them again will say so.
  */
@@ -56,8 +56,8 @@ export function firstVisit(
 }
 
 /**
- * Reads a model whose file was visited before. Its bytes are hashed once more only if the file may have been written to since; of the same
- * digest is a model that has not changed.
+ * Reads a model whose file was visited before. Its bytes are hashed once more only if the file may have been written to
+ * since; of the same digest is a model that has not changed.
  * @throws TensimError as `loadModel`.
  */
 export function visitAgain(

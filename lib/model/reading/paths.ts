@@ -17,9 +17,9 @@ export function compareNaturally(a: string, b: string): number {
 }
 
 /**
- * The model files that paths, folders and glob patterns stand for: each once, a sharded checkpoint by its index alone. They
- * are ordered by the metadata `step` if every file has one, and otherwise, or where steps are equal, by the numbers in
- * their names.
+ * The model files that paths, folders and glob patterns stand for: each once, a sharded checkpoint by its index alone.
+ * They are ordered by the metadata `step` if every file has one, and otherwise, or where steps are equal, by the
+ * numbers in their names.
  * @throws TensimError `FILE_NOT_FOUND` naming the path, pattern or folder without any model.
  */
 export async function expandPaths(patterns: readonly string[], signal?: AbortSignal): Promise<string[]> {
@@ -75,7 +75,10 @@ function noneIfEmpty(error: unknown): [] {
   throw error;
 }
 
-/** The training step that a checkpoint's metadata states. A file that cannot be opened has none: loading it will say why. */
+/**
+ * The training step that a checkpoint's metadata states. A file that cannot be opened has none: loading it will say
+ * why.
+ */
 export async function stepOf(path: string, signal?: AbortSignal): Promise<number | undefined> {
   try {
     const { checkpoint } = await findSource(path, { signal });

@@ -48,8 +48,9 @@ export interface Recognised {
 }
 
 /**
- * Finds the checkpoint of a path: a file of any format that is read, the index of a sharded one, a folder with exactly one of these, or a
- * model.json with `weights`; or the address of one of them on the Hugging Face Hub, from where it is fetched.
+ * Finds the checkpoint of a path: a file of any format that is read, the index of a sharded one, a folder with exactly
+ * one of these, or a model.json with `weights`; or the address of one of them on the Hugging Face Hub, from where it is
+ * fetched.
  * @throws TensimError `FILE_NOT_FOUND`, `INVALID_FILE` or `INVALID_ARGUMENT` naming the path.
  */
 export async function findSource(path: string, options: ReadingOptions = {}): Promise<Source> {
@@ -95,10 +96,11 @@ async function findLocally(path: string, { model, signal }: ReadingOptions): Pro
 }
 
 /**
- * What an open checkpoint is, from its header alone. In this order: the description that the caller gave; a family, by the tensor
- * names; a model.json of ours beside the checkpoint, so that one for other files in the folder never changes how a
- * known family is read.
- * @throws TensimError `UNSUPPORTED_LAYER` if none of them knows it, `INVALID_FILE`, `UNSUPPORTED_DTYPE` or `SHAPE_MISMATCH`.
+ * What an open checkpoint is, from its header alone. In this order: the description that the caller gave; a family, by
+ * the tensor names; a model.json of ours beside the checkpoint, so that one for other files in the folder never changes
+ * how a known family is read.
+ * @throws TensimError `UNSUPPORTED_LAYER` if none of them knows it, `INVALID_FILE`, `UNSUPPORTED_DTYPE` or
+ * `SHAPE_MISMATCH`.
  */
 export async function understand(checkpoint: Checkpoint, source: Source): Promise<Recognised> {
   const { description, config, configFile } = source;
@@ -121,8 +123,8 @@ export async function understand(checkpoint: Checkpoint, source: Source): Promis
 }
 
 /**
- * The checkpoints in a folder (not below it), a sharded one by its index and not by its shards: safetensors files, or, where there are none,
- * those of PyTorch, or else of NumPy.
+ * The checkpoints in a folder (not below it), a sharded one by its index and not by its shards: safetensors files, or,
+ * where there are none, those of PyTorch, or else of NumPy.
  * @throws TensimError `FILE_NOT_FOUND` if there is none; `INVALID_FILE` for an index that is damaged.
  */
 export async function checkpointsIn(folder: string, signal?: AbortSignal): Promise<string[]> {

@@ -10,8 +10,8 @@ import type { Model } from '../model.js';
 import { type ModelFile, provenanceOf } from './model_file.js';
 
 /**
- * The weights of a model in the order in which they lie in the file, each finite. All bytes before the last are read, so that the digest of
- * the file then takes those after it and no more.
+ * The weights of a model in the order in which they lie in the file, each finite. All bytes before the last are read,
+ * so that the digest of the file then takes those after it and no more.
  * @throws TensimError `NOT_FINITE` naming the tensor and the element.
  */
 export async function* readWeights(

@@ -30,8 +30,8 @@ export async function contentIdentity(model: Model): Promise<string> {
 const SKETCHED = 8;
 
 /**
- * The same for the same content, and nearly always another for another, at a small part of the cost of a digest: some elements of every tensor,
- * evenly spread. Powers of two in the weights leave it as it is.
+ * The same for the same content, and nearly always another for another, at a small part of the cost of a digest: some
+ * elements of every tensor, evenly spread. Powers of two in the weights leave it as it is.
  */
 export function contentSketch(model: Model): string {
   const elements: number[] = [];

@@ -7,13 +7,19 @@ import { firstVisit, type Outline, visitAgain } from '../../model/reading/outlin
 import { contentIdentity, contentSketch } from './content.js';
 import { KeptModels } from './kept.js';
 
-/** A model that takes part in a comparison: in memory, or in a file that is read again whenever its weights are needed and not kept. */
+/**
+ * A model that takes part in a comparison: in memory, or in a file that is read again whenever its weights are needed
+ * and not kept.
+ */
 export interface Member {
   readonly outline: Outline;
   load(): Promise<Model>;
   /** Lets go of weights that were read with the outline, if nobody has asked for them yet: `load` reads them again. */
   release(): void;
-  /** A digest that only equal models share. Of a file it is known; the weights of a model in memory are hashed when first asked. */
+  /**
+   * A digest that only equal models share. Of a file it is known; the weights of a model in memory are hashed when
+   * first asked.
+   */
   identity(): Promise<string>;
   /** The same without any work; undefined if it takes some. */
   readonly known: string | undefined;
@@ -29,8 +35,8 @@ export type MemberOptions = Pick<LoadOptions, 'model' | 'config' | 'signal'> & {
 };
 
 /**
- * Members of models and paths. Files are opened once, to learn what they hold, and closed again; the labels of paths are told apart as
- * far as needed.
+ * Members of models and paths. Files are opened once, to learn what they hold, and closed again; the labels of paths
+ * are told apart as far as needed.
  * @throws TensimError `INVALID_ARGUMENT` for what is neither model nor path; as `firstVisit`.
  */
 export async function openMembers(
