@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize, sep } from 'node:path';
+import picomatch from 'picomatch';
 import { describe, expect, it } from 'vitest';
 import { packageRoot } from '../../lib/machines/locate.js';
 import { version } from '../../lib/version.js';
@@ -40,6 +41,22 @@ describe('the package', () => {
     };
     visit('scripts/install.mjs');
     expect(missing).toEqual([]);
+  });
+
+  it('ships what the README and the guide link to', () => {
+    const ships = picomatch(manifest.files.flatMap((entry: string) => [entry, `${entry}/**`]));
+    const visited = new Set<string>();
+    const visit = (page: string): void => {
+      if (visited.has(page)) return;
+      visited.add(page);
+      for (const [, target] of text(page).matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
+        const file = join(dirname(page), target).split(sep).join('/');
+        if (file !== 'README.md') expect(ships(file), `${page} links to ${file}`).toBe(true);
+        if (file.endsWith('.md')) visit(file);
+      }
+    };
+    visit('README.md');
+    expect(visited.size).toBeGreaterThan(12);
   });
 
   it('says to cmake-js that it needs Node-API only, so that no headers are downloaded', () => {
