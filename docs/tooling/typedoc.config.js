@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ORDER } from './topics.js';
 
 const root = join(import.meta.dirname, '..', '..');
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
@@ -21,12 +22,14 @@ export default {
   projectDocuments: [...guide, 'docs/*.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md'].map((page) =>
     join(root, page),
   ),
-  plugin: ['./titles.js'],
+  plugin: ['./topics.js'],
   // There is no public repository that lines could link to.
   disableSources: true,
   excludeExternals: true,
-  groupOrder: ['Functions', 'Namespaces', 'Classes', 'Interfaces', 'Type Aliases', 'Variables'],
-  navigation: { includeGroups: true },
+  categorizeByGroup: false,
+  categoryOrder: ORDER,
+  kindSortOrder: ['Function', 'Namespace', 'Class', 'Interface', 'TypeAlias', 'Property', 'Method', 'Variable'],
+  navigation: { includeCategories: true },
   searchInComments: true,
   searchInDocuments: true,
   intentionallyNotExported: ['WithResidual'],
