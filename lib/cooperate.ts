@@ -18,6 +18,8 @@ export type Clock = () => number;
  *
  *     if (pacer.due(work)) await pacer.pause();
  *
+ * or, where the work is a generator, `await pacer.run(work)`.
+ *
  * One pacer serves one call; it is not shared between calls that run at the same time.
  */
 export class Pacer {
@@ -49,18 +51,35 @@ export class Pacer {
     this.#signal?.throwIfAborted();
     this.#sliceEnd = this.#now() + SLICE_MS;
   }
+
+  /**
+   * Runs a computation that yields at every point where it may pause: often enough for a slice, seldom enough for a look at the clock.
+   * @param onStep is given what it yields
+   */
+  async run<Step, Result>(steps: Generator<Step, Result>, onStep?: (step: Step) => void): Promise<Result> {
+    for (;;) {
+      const step = steps.next();
+      if (step.done) return step.value;
+      onStep?.(step.value);
+      if (this.due(WORK_PER_LOOK)) await this.pause();
+    }
+  }
 }
 
-/** Passes on a report unless the last one was a moment ago; the last of a phase (`done` = `total`) always gets through. */
+/**
+ * Passes on a report unless the last one was a moment ago; the last of a phase (`done` = `total`) always gets through.
+ * @param last the time of the last one; where that is now, work of a moment reports its end only
+ */
 export function throttle(
   report: (done: number, total: number) => void,
   now: Clock = () => performance.now(),
+  last = Number.NEGATIVE_INFINITY,
 ): (done: number, total: number) => void {
-  let last = Number.NEGATIVE_INFINITY;
+  let lastTime = last;
   return (done, total) => {
     const time = now();
-    if (done < total && time - last < REPORT_INTERVAL_MS) return;
-    last = time;
+    if (done < total && time - lastTime < REPORT_INTERVAL_MS) return;
+    lastTime = time;
     report(done, total);
   };
 }
@@ -69,11 +88,6 @@ export function throttle(
  * Runs a computation that yields at every point where it may pause, letting the event loop turn between slices of some
  * milliseconds. Rejects with the signal's reason at such a point.
  */
-export async function unhurried<Result>(steps: Generator<void, Result>, signal?: AbortSignal): Promise<Result> {
-  const pacer = new Pacer(signal);
-  for (;;) {
-    const step = steps.next();
-    if (step.done) return step.value;
-    if (pacer.due(WORK_PER_LOOK)) await pacer.pause();
-  }
+export function unhurried<Result>(steps: Generator<unknown, Result>, signal?: AbortSignal): Promise<Result> {
+  return new Pacer(signal).run(steps);
 }

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { Pacer, throttle } from '../lib/cooperate.js';
+import { Pacer, throttle, unhurried } from '../lib/cooperate.js';
 
 /** A clock that stands still unless told to move. */
 function handClock() {
@@ -80,7 +80,61 @@ describe('a pacer', () => {
   });
 });
 
+describe('a computation that yields', () => {
+  it('is run to its end, with turns of the event loop in between, and tells what it yields', async () => {
+    const clock = handClock();
+    const pacer = new Pacer(undefined, clock.now);
+    let turns = 0;
+    let running = true;
+    const turn = () => {
+      turns++;
+      if (running) setImmediate(turn);
+    };
+    setImmediate(turn);
+    const steps: string[] = [];
+    const work = (function* () {
+      for (let i = 0; i < 10; i++) {
+        clock.pass(3);
+        yield `step ${i}`;
+      }
+      return 'end';
+    })();
+    expect(await pacer.run(work, (step) => steps.push(step))).toBe('end');
+    running = false;
+    expect(steps).toEqual(Array.from({ length: 10 }, (_, i) => `step ${i}`));
+    // At the first look, and then when more than 4 ms have gone: after every second step of 3 ms.
+    expect(turns).toBe(5);
+  });
+
+  it('stops where it may pause when it is aborted', async () => {
+    const controller = new AbortController();
+    let steps = 0;
+    const work = (function* () {
+      for (;;) {
+        steps++;
+        if (steps === 3) controller.abort('enough');
+        const start = performance.now();
+        while (performance.now() - start < 5);
+        yield;
+      }
+    })();
+    await expect(unhurried(work, controller.signal)).rejects.toBe('enough');
+    expect(steps).toBe(3);
+  });
+});
+
 describe('throttled progress', () => {
+  it('of work of a moment is its end, where that is asked for', () => {
+    const clock = handClock();
+    const seen: number[] = [];
+    const report = throttle((done) => seen.push(done), clock.now, clock.now());
+    for (let done = 1; done <= 5; done++) {
+      clock.pass(3);
+      report(done, 5);
+    }
+    expect(seen).toEqual([5]);
+  });
+
   it('comes at most 20 times in any second, and its end always', () => {
     const clock = handClock();
     const times: number[] = [];

@@ -1,5 +1,6 @@
 import type { Control } from '../../backend/control.js';
 import type { ContractionPlan, PlanStep, View } from '../../contraction/plan.js';
+import { Pacer, throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { ScaledTensor, Tensor, TensorData } from '../../tensor/tensor.js';
 import { blockedProduct } from './blocked.js';
@@ -8,7 +9,6 @@ import { dotProduct } from './dot.js';
 import { multiplyOrCopy } from './elementwise.js';
 import { exponentOf, largest, largestOfView, scale } from './exponents.js';
 import { loopsProduct } from './loops.js';
-import { Pacer } from './pacer.js';
 import { BufferPool } from './pool.js';
 import type { Product, Work } from './product.js';
 import { reduceLoops } from './reduce.js';
@@ -46,7 +46,7 @@ export async function executePlan(
       },
     );
   }
-  return new Execution(plan, operands, pool, new Pacer(control, plan.points)).run();
+  return new Execution(plan, operands, pool, control).run();
 }
 
 class Execution {
@@ -58,12 +58,16 @@ class Execution {
   readonly #operands: readonly Tensor[];
   /** The current part of every slice. */
   readonly #parts: number[];
+  readonly #report: ((done: number, total: number) => void) | undefined;
+  /** Points done, of those of the plan. */
+  #done = 0;
 
-  constructor(plan: ContractionPlan, operands: readonly Tensor[], pool: BufferPool, pacer: Pacer) {
+  constructor(plan: ContractionPlan, operands: readonly Tensor[], pool: BufferPool, control: Control) {
     this.#plan = plan;
     this.#operands = operands;
     this.#pool = pool;
-    this.#pacer = pacer;
+    this.#pacer = new Pacer(control.signal);
+    this.#report = control.onProgress && throttle(control.onProgress, undefined, performance.now());
     this.#parts = plan.slices.map(() => 0);
     for (const [i, { data }] of operands.entries()) this.#held.set(i, { data, exponent: 0, peak: 0 });
     // A new typed array is zero, which is what `output.zero` asks for.
@@ -91,7 +95,7 @@ class Execution {
     const { data } = this.#output;
     const shape = Object.freeze([...output.shape]);
     const exponent = stripExponent ? await this.#normaliseOutput() : undefined;
-    this.#pacer.finish();
+    this.#report?.(this.#plan.points, this.#plan.points);
     return exponent === undefined ? { data, shape } : { data, shape, exponent };
   }
 
@@ -110,12 +114,18 @@ class Execution {
         out.exponent = exponent;
       }
     }
-    await this.#pacer.run(this.#work(step, a, b, out, shift));
+    await this.#pacer.run(this.#work(step, a, b, out, shift), (points) => this.#count(points));
     if (stripExponent && !step.accumulate) out.peak = exponentOf(await this.#pacer.run(largest(out.data)));
     for (const buffer of step.release) {
       this.#pool.give(this.#held.get(buffer)!.data);
       this.#held.delete(buffer);
     }
+  }
+
+  /** The end is told once, when all is done. */
+  #count(points: number): void {
+    this.#done += points;
+    if (this.#done < this.#plan.points) this.#report?.(this.#done, this.#plan.points);
   }
 
   #work(step: PlanStep, a: Held, b: Held | undefined, out: Held, shift: number): Work {

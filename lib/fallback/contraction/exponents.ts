@@ -16,7 +16,7 @@ export function exponentOf(x: number): number {
 }
 
 /** The largest magnitude in a contiguous buffer; NaN counts as nothing. */
-export function* largest(data: TensorData): Generator<number, number> {
+export function* largest(data: TensorData): Generator<void, number> {
   let most = 0;
   for (let start = 0; start < data.length; start += BLOCK) {
     const end = Math.min(data.length, start + BLOCK);
@@ -24,13 +24,13 @@ export function* largest(data: TensorData): Generator<number, number> {
       const value = Math.abs(data[i]);
       if (value > most) most = value;
     }
-    yield 0;
+    yield;
   }
   return most;
 }
 
 /** The largest magnitude that a strided operand shows. */
-export function* largestOfView(data: TensorData, layout: OperandLayout): Generator<number, number> {
+export function* largestOfView(data: TensorData, layout: OperandLayout): Generator<void, number> {
   const total = layout.shape.reduce((size, extent) => size * extent, 1);
   const offsets = new Int32Array(Math.min(BLOCK, Math.max(1, total)));
   let most = 0;
@@ -41,13 +41,13 @@ export function* largestOfView(data: TensorData, layout: OperandLayout): Generat
       const value = Math.abs(data[layout.offset + offsets[i]]);
       if (value > most) most = value;
     }
-    yield 0;
+    yield;
   }
   return most;
 }
 
 /** Multiplies a buffer by 2^exponent. */
-export function* scale(data: TensorData, exponent: number): Generator<number, void> {
+export function* scale(data: TensorData, exponent: number): Generator<void, void> {
   if (exponent === 0) return;
   // In two steps where one power would leave the range of a double.
   const first = 2 ** Math.max(-1000, Math.min(1000, exponent));
@@ -55,6 +55,6 @@ export function* scale(data: TensorData, exponent: number): Generator<number, vo
   for (let start = 0; start < data.length; start += BLOCK) {
     const end = Math.min(data.length, start + BLOCK);
     for (let i = start; i < end; i++) data[i] = data[i] * first * second;
-    yield 0;
+    yield;
   }
 }

@@ -1,4 +1,5 @@
-import { count, quote } from '../../words/counts.js';
+import { count } from '../../words/counts.js';
+import { quote } from '../../words/quoting.js';
 import { emptyMetadata, LISTING_LIMITS } from '../entry.js';
 import type { JsonReader } from '../json_reader.js';
 
