@@ -16,6 +16,7 @@
  * | `MEMORY_LIMIT` | the work cannot be done within the memory allowed |
  * | `PRECISION` | a result that numbers of this type are too coarse for |
  * | `BACKEND_UNAVAILABLE` | a backend was asked for by name and is not there |
+ * | `INTERNAL` | a mistake of tensim itself, met in native code: worth a report |
  */
 export type TensimErrorCode =
   | 'INVALID_ARGUMENT'
@@ -30,7 +31,8 @@ export type TensimErrorCode =
   | 'INVALID_COVARIANCE'
   | 'MEMORY_LIMIT'
   | 'PRECISION'
-  | 'BACKEND_UNAVAILABLE';
+  | 'BACKEND_UNAVAILABLE'
+  | 'INTERNAL';
 
 /** Where an error was found, and what would help. Every field is optional; the message already names them. */
 export interface TensimErrorDetails {
@@ -53,12 +55,13 @@ export class TensimError extends Error {
   override readonly name = 'TensimError';
   /** Which kind of error; what a program should branch on. */
   readonly code: TensimErrorCode;
+  // Only declared: a field would be there as `undefined` on every error, in what is logged of it and in `'file' in error`.
   /** Path of the file it is about, where there is one. */
-  readonly file?: string;
+  declare readonly file?: string;
   /** Name of the tensor it is about, where there is one. */
-  readonly tensor?: string;
+  declare readonly tensor?: string;
   /** What would help, where that is known; also the end of the message. */
-  readonly hint?: string;
+  declare readonly hint?: string;
 
   constructor(code: TensimErrorCode, message: string, details: TensimErrorDetails = {}) {
     const place = [details.file, details.tensor === undefined ? undefined : `tensor "${details.tensor}"`]
