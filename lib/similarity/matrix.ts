@@ -16,7 +16,7 @@ import { tileSize } from './gram/tile_size.js';
 import { KeptModels, roomToKeep } from './members/kept.js';
 import type { Member } from './members/members.js';
 import { type Selection, select } from './members/selection.js';
-import { type Comparison, planComparison } from './plan/comparison.js';
+import { type Comparison, type OfSamples, planComparison } from './plan/comparison.js';
 import { type SampledGram, sampledGram } from './sampled/sampled.js';
 import { openLedger, recordedRoute, type StateLedger } from './state/ledger.js';
 import { type MatrixSettings, settleMatrix } from './terms/matrix_options.js';
@@ -85,7 +85,6 @@ async function square({ rows: given }: Selection, settings: MatrixSettings): Pro
   const pairs = window === null ? allPairs(count) : bandPairs(count, models.numbers, window);
   const places = { rows: models.numbers, columns: models.numbers };
   const { comparison, cells, ...computed } = await compute(models, places, pairs, settings, given);
-  const { behaviours } = comparison;
   const { gram } = cells;
   const { dtype } = comparison.info;
   return {
@@ -94,7 +93,9 @@ async function square({ rows: given }: Selection, settings: MatrixSettings): Pro
     window,
     ...computed,
     ...cells.beyondRange({ log2Norms: 'rows' }),
-    ...(behaviours && { behaviour: await matrixBehaviour(behaviours, found.numbers, window, comparison.settings) }),
+    ...(comparison.kind === 'behaviours' && {
+      behaviour: await matrixBehaviour(comparison.behaviours, found.numbers, window, comparison.settings),
+    }),
     direction: (first, second) => direction(gram, first, second, dtype),
     difference: (reference, model) => {
       checkPlace(reference, gram.length);
@@ -151,15 +152,14 @@ async function compute(
   const { members, listed, rank } = models;
   const total = pairCount(pairs);
   const { comparison, discarded } = await plan(listed, total, settings);
-  const { sources, sampling } = comparison;
-  const slices = settings.perOutput ? sources.names.length : 0;
+  const slices = settings.perOutput ? comparison.names.length : 0;
   const cells = new Cells({ ...places, count: members.length, slices, window: settings.choice.window });
   const { memoryLimit, onTile } = settings;
   if (onTile !== undefined) cells.subscribe((change) => onTile(finishedTile(cells, members, change)));
   const same = sameLabels(models, given);
-  if (sampling !== undefined) {
+  if (comparison.kind === 'samples') {
     cells.expect(total, total);
-    const sampled = await sample(members, sampling, cells, comparison, memoryLimit);
+    const sampled = await sample(members, cells, comparison, memoryLimit);
     const work: Work = { pairs: total, reused: 0, prepared: members.length, same, discarded };
     return { comparison, cells, ...(await resultOf(cells, comparison, sampled)), work };
   }
@@ -169,6 +169,7 @@ async function compute(
     const { backend, dtype, threads } = comparison.settings;
     const rate = flops === null ? 0 : (await backend.grams.machine(dtype, threads)).flopsPerSecond;
     const tile = tileSize(flops, slices, rate);
+    const { sources } = comparison;
     const run = { members, rank, sources, pairs, cells, tile, memoryLimit, ledger };
     const count = await gramMatrix(run, comparison.settings);
     const work: Work = { pairs: total, ...count, same, discarded: discarded + (ledger?.discarded ?? 0) };
@@ -186,19 +187,18 @@ function flopsOfPair({ estimates, route }: ResultInfo, pairs: number): number | 
 /** Samples all models at once: whatever pairs are wanted, the work is in the evaluation of each. */
 async function sample(
   members: readonly Member[],
-  { law, backend }: NonNullable<Comparison['sampling']>,
   cells: Cells,
-  { settings }: Comparison,
+  { law, sampler, settings }: OfSamples,
   memoryLimit: number,
 ): Promise<SampledGram> {
-  const sampled = await sampledGram(members, law, { ...settings, backend, memoryLimit });
+  const sampled = await sampledGram(members, law, { ...settings, backend: sampler, memoryLimit });
   const all = [...members.keys()];
   await cells.put({ rows: all, columns: all, symmetric: true }, sampled, new Pacer(settings.signal));
   return sampled;
 }
 
 /** What the cells hold, with the errors of what was sampled. */
-async function resultOf(cells: Cells, { settings, sources: { names } }: Comparison, sampled?: SampledGram) {
+async function resultOf(cells: Cells, { settings, names }: Comparison, sampled?: SampledGram) {
   const pacer = new Pacer(settings.signal);
   const errors = sampled && (await cells.spread(sampled.standardError, 1, 0, pacer));
   const sliceErrors: Matrix[] = [];
@@ -235,22 +235,28 @@ async function plan(
   const { memoryLimit, freeMemory, state, route } = settings;
   const extent = { pairs, freeMemory, ...(Number.isFinite(memoryLimit) && { memoryLimit }) };
   const comparison = await planComparison(members, settings, extent);
-  const { setting, info } = comparison;
+  const setting = keptSetting(comparison);
   if (state === undefined || setting === undefined || route !== 'auto') return { comparison, discarded: 0 };
   const { recorded, discarded } = await recordedRoute(state, setting);
-  if (recorded === null || recorded === info.route) return { comparison, discarded };
+  if (recorded === null || recorded === comparison.info.route) return { comparison, discarded };
   const again = await planComparison(members, { ...settings, route: recorded as GramRoute }, extent);
   return { comparison: again, discarded };
 }
 
+/** What a state file keeps inner products under; undefined where it keeps none. */
+function keptSetting(comparison: Comparison): string | undefined {
+  return 'setting' in comparison ? comparison.setting : undefined;
+}
+
 async function ledgerFor(
   { members, rank }: Ranked,
-  { setting, info: { route } }: Comparison,
+  comparison: Comparison,
   cells: Cells,
   { state, signal }: MatrixSettings,
 ): Promise<StateLedger | undefined> {
+  const setting = keptSetting(comparison);
   if (state === undefined || setting === undefined) return undefined;
   const identities: string[] = [];
   for (const member of members) identities.push(await member.identity());
-  return openLedger(state, { common: setting, route }, { identities, rank }, cells, signal);
+  return openLedger(state, { common: setting, route: comparison.info.route }, { identities, rank }, cells, signal);
 }

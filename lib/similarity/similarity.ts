@@ -29,14 +29,14 @@ import type { PairDifference, SimilarityOptions, SimilarityResult } from './term
 export async function similarity(a: Model, b: Model, options: SimilarityOptions = {}): Promise<SimilarityResult> {
   const members = a === b ? both(memberOf(a)) : ([memberOf(a), memberOf(b)] as const);
   const comparison = await planComparison(members, settle(options));
-  const { sources, settings, info, behaviours, sampling: sampled } = comparison;
+  const { names, settings, info } = comparison;
   const gram: GramTile & Partial<SampledGram> & Partial<ScaledTile> =
-    sampled === undefined
-      ? await gramPair(members, sources, settings)
-      : await sampledGram(members, sampled.law, { ...settings, backend: sampled.backend });
+    comparison.kind === 'samples'
+      ? await sampledGram(members, comparison.law, { ...settings, backend: comparison.sampler })
+      : await gramPair(members, comparison.sources, settings);
   const [difference, ...sliceDifferences] = await pairDifferences(members, comparison, gram);
   const { total, exponents, perOutput, sliceExponents, standardError, perOutputError, sampling, pair } = gram;
-  const size = sources.names.length;
+  const size = names.length;
   return {
     a: a.label,
     b: b.label,
@@ -46,7 +46,7 @@ export async function similarity(a: Model, b: Model, options: SimilarityOptions 
     ...pairNumbers(entryOf(total, exponents, 0, 1)),
     ...(pair && sampledErrors(pair, 0)),
     ...(perOutput && {
-      perOutput: sources.names.map((name, c) => ({
+      perOutput: names.map((name, c) => ({
         ...compareSlice(name, entryOf(perOutput, sliceExponents, c, size)),
         ...sliceDifferences[c],
         ...(perOutputError && { standardError: perOutputError[size + c] }),
@@ -54,7 +54,7 @@ export async function similarity(a: Model, b: Model, options: SimilarityOptions 
         ...(pair && sampledQuality(pair, 1 + c)),
       })),
     }),
-    ...(behaviours && { behaviour: await pairBehaviour(behaviours, settings) }),
+    ...(comparison.kind === 'behaviours' && { behaviour: await pairBehaviour(comparison.behaviours, settings) }),
   };
 }
 

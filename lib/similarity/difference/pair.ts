@@ -22,8 +22,10 @@ export async function pairDifferences(
 ): Promise<PairDifference[]> {
   const { dtype } = comparison.info;
   const products = entriesOf(gram);
-  const { pair } = gram;
-  if (pair) return products.map((entry, c) => sampledDifference(entry, pair.distance[c], pair.exponent, dtype));
+  if (comparison.kind === 'samples') {
+    const { distance, exponent } = gram.pair!;
+    return products.map((entry, c) => sampledDifference(entry, distance[c], exponent, dtype));
+  }
   const plain = products.map((entry) => expanded(entry, dtype));
   if (!products.some(isNear)) return plain;
   const found = await differenceProducts(members, comparison);

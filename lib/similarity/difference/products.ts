@@ -14,7 +14,7 @@ import { timesPower } from '../../tensor/power.js';
 import type { TensorData } from '../../tensor/tensor.js';
 import { isOnehot, underLaw } from '../law/onehot.js';
 import type { Member } from '../members/members.js';
-import type { Comparison } from '../plan/comparison.js';
+import type { Comparison, OfSamples } from '../plan/comparison.js';
 import { chainShape, routeCosts } from '../plan/gram_route.js';
 import { TWO_BLOCK_BYTES, twoBlockSize } from '../plan/method.js';
 import { inCommonUnits, type Source } from '../scale/source.js';
@@ -55,10 +55,13 @@ interface Sources {
 /** Forms of a difference are written out up to this many bytes. */
 const DENSE_BYTES = 2 ** 29;
 
+/** Samples have no difference beside that of their sums. */
+type Compared = Exclude<Comparison, OfSamples>;
+
 /** `'equal'` where the two hold the same function by their numbers; null where their difference has no model or would take too much. */
 export async function differenceProducts(
   [a, b]: readonly [Member, Member],
-  comparison: Comparison,
+  comparison: Compared,
 ): Promise<DifferenceProducts | 'equal' | null> {
   const { settings } = comparison;
   const { signal, threads, backend, measure, perOutput } = settings;
@@ -106,13 +109,12 @@ function wholeAndSlices({ total, perOutput }: GramTile, place: number): Float64A
 
 async function sourcesOf(
   [f, g]: readonly [Member, Member],
-  comparison: Comparison,
+  comparison: Compared,
   pacer: Pacer,
 ): Promise<Sources | 'equal' | null> {
-  const { chains, info } = comparison;
-  if (chains === undefined) return featureSources(f, g, comparison, pacer);
+  if (comparison.kind !== 'chains') return featureSources(f, g, comparison, pacer);
+  const { method, law, info } = comparison;
   const [one, two] = [await f.load(), await g.load()];
-  const { method, law } = chains;
   const [positions, inputs] = two.inputShape;
   const about = { law: isOnehot(law) ? { sigma: 1 / Math.sqrt(inputs) } : law, inputs, positions };
   const chain = (model: Model) => ({ ...about, layers: model.layers });
@@ -157,7 +159,7 @@ export function isAffordable(
 }
 
 /** Vectors subtracted: those of weights are known as they are, those of outputs to the rounding of the outputs, whose norm is 1. */
-async function featureSources(f: Member, g: Member, comparison: Comparison, pacer: Pacer): Promise<Sources> {
+async function featureSources(f: Member, g: Member, comparison: Compared, pacer: Pacer): Promise<Sources> {
   const [one, two] = [await comparison.sources.of(f), await comparison.sources.of(g)];
   const exponent = Math.max(one.scale?.exponent ?? 0, two.scale?.exponent ?? 0);
   const [from, own] = [await inUnit(one, exponent, pacer), await inUnit(two, exponent, pacer)];

@@ -19,19 +19,50 @@ import type { Measure, ResultInfo, RouteEstimate } from '../terms/types.js';
 import { chainShape, planRoute, type RouteJob } from './gram_route.js';
 import { chooseRoute, type ExactRoute, type Route } from './method.js';
 
-/** A comparison ready to be computed: everything checked; nothing multiplied yet but by the forward pass of `behavioural`. */
-export interface Comparison {
-  readonly sources: Sources;
+/**
+ * A comparison ready to be computed: everything checked; nothing multiplied yet but by the forward pass of `behavioural`. Its kind tells
+ * what is multiplied.
+ */
+export type Comparison = OfChains | OfWeights | OfBehaviours | OfSamples;
+
+interface Planned {
   readonly settings: ResolvedSettings & GramSettings;
-  /** What the models do on given inputs, for the measure `behavioural`. */
-  readonly behaviours?: Behaviours;
   readonly info: ResultInfo;
-  /** How chains are multiplied, where that is what is done. */
-  readonly chains?: { readonly method: ChainMethod; readonly law: LawOfInputs };
-  /** Where models are sampled: the law, and who draws and evaluates; the sources are then only names. */
-  readonly sampling?: { readonly law: SampledLaw; readonly backend: SampleSettings['backend'] };
-  /** What the inner products depend on beside the two models and the route, as JSON; absent where they are not kept. */
-  readonly setting?: string;
+  /** Of the slices. */
+  readonly names: readonly string[];
+}
+
+/** Chains under an input law, multiplied exactly or by the closure. */
+export interface OfChains extends Planned {
+  readonly kind: 'chains';
+  readonly sources: Sources;
+  readonly method: ChainMethod;
+  readonly law: LawOfInputs;
+  /** What the inner products depend on beside the two models and the route, as JSON. */
+  readonly setting: string;
+}
+
+/** Parameters as vectors. */
+export interface OfWeights extends Planned {
+  readonly kind: 'weights';
+  readonly sources: Sources;
+  /** As that of chains. */
+  readonly setting: string;
+}
+
+/** Outputs on given inputs as vectors; no state is kept of their inner products. */
+export interface OfBehaviours extends Planned {
+  readonly kind: 'behaviours';
+  readonly sources: Sources;
+  readonly behaviours: Behaviours;
+}
+
+/** Outputs on inputs that are drawn from a law. */
+export interface OfSamples extends Planned {
+  readonly kind: 'samples';
+  readonly law: SampledLaw;
+  /** Who draws and evaluates. */
+  readonly sampler: SampleSettings['backend'];
 }
 
 /** What the choice of a route depends on beside the models. */
@@ -58,7 +89,9 @@ export async function planComparison(
     const resolved = { ...settings, measure: 'gaussian', backend } as const;
     const sources = weightSources(models, settings);
     const info = resultInfo(resolved, EXACT, null, settings.measure);
-    return { sources, settings: resolved, info, setting: settingOf(info, settings.perOutput, sources.names) };
+    const { names } = sources;
+    const setting = settingOf(info, settings.perOutput, names);
+    return { kind: 'weights', sources, names, settings: resolved, info, setting };
   }
   if (settings.measure === 'behavioural') {
     checkNoRoute(settings.route, `the measure "${settings.measure}" has`);
@@ -68,7 +101,8 @@ export async function planComparison(
     const resolved = { ...settings, measure: 'gaussian', backend } as const;
     const found = await behaviours(members, resolved);
     const info = resultInfo(resolved, EXACT, found, settings.measure);
-    return { sources: found.sources, settings: resolved, info, behaviours: found };
+    const { sources } = found;
+    return { kind: 'behaviours', sources, names: sources.names, settings: resolved, info, behaviours: found };
   }
   return planFunctions(models, settings, settings.measure, extent);
 }
@@ -94,8 +128,9 @@ async function planFunctions(
   const plan = await planGram(models, route, law, resolved, extent);
   const info = { ...resultInfo(resolved, route, named, measure), ...plan };
   const sources = chainSources(models, route.chain, law, plan.route ?? undefined, settings);
-  const setting = settingOf(info, settings.perOutput, sources.names, route.chain, law);
-  return { sources, settings: resolved, info, setting, chains: { method: route.chain, law } };
+  const { names } = sources;
+  const setting = settingOf(info, settings.perOutput, names, route.chain, law);
+  return { kind: 'chains', sources, names, settings: resolved, info, setting, method: route.chain, law };
 }
 
 async function planSampling(
@@ -109,10 +144,12 @@ async function planSampling(
   const backend = await selectBackend(settings.backend, task, signal);
   const resolved = { ...settings, measure: 'gaussian', backend } as const;
   return {
-    sources: { names: outputNames(models[0]), of: () => Promise.reject(new Error('samples are not prepared')) },
+    kind: 'samples',
+    names: outputNames(models[0]),
     settings: resolved,
     info: resultInfo(resolved, { method: 'sampled', exact: false }, named, 'gaussian'),
-    sampling: { law: named.law, backend },
+    law: named.law,
+    sampler: backend,
   };
 }
 
