@@ -31,9 +31,16 @@ export async function momentsOfCumulants(cumulants: Float64Array, pacer: Pacer):
       moments[subset] += cumulants[part | first] * moments[others ^ part];
       if (part === 0) break;
     }
-    if (pacer.due(2 ** members(others).length)) await pacer.pause();
+    if (pacer.due(partsOf(others))) await pacer.pause();
   }
   return moments;
+}
+
+/** How many parts a subset has, itself and the empty one among them. */
+function partsOf(subset: Subset): number {
+  let parts = 1;
+  for (let rest = subset; rest !== 0; rest &= rest - 1) parts *= 2;
+  return parts;
 }
 
 const MOST_WORK = 86_400e9;

@@ -1,4 +1,5 @@
 import type { Pacer } from '../../cooperate.js';
+import { momentsOfCumulants } from '../../gaussian/subsets.js';
 import { addTimesBlock, blockOf, isLinked, traceTimesBlock, type VectorSystem } from './vector_system.js';
 
 /** A bilinear form F = x_q · x_k of two vectors of a system, given by their numbers. */
@@ -49,7 +50,7 @@ export class Chains {
       ? null
       : await chainStates(system, items, all, 1, (vector) => meanOf(system, vector), pacer);
     const cumulants = await jointCumulants(system, items, fromMeans, pacer);
-    return new Chains(system, items, pacer, fromMeans, productMeans(cumulants));
+    return new Chains(system, items, pacer, fromMeans, await momentsOfCumulants(cumulants, pacer));
   }
 
   /** E Π F over all items. */
@@ -216,21 +217,6 @@ function closing(
     if (state !== null && isLinked(system, half, k)) sum += traceTimesBlock(state, system, half, k);
   }
   return sum;
-}
-
-/** Z(S) = Σ_{T ∋ min S} κ(T) Z(S∖T), Z(∅) = 1. */
-function productMeans(cumulants: Float64Array): Float64Array {
-  const products = new Float64Array(cumulants.length);
-  products[0] = 1;
-  for (let set = 1; set < products.length; set++) {
-    const lowest = set & -set;
-    const others = set ^ lowest;
-    for (let rest = others; ; rest = (rest - 1) & others) {
-      products[set] += cumulants[rest | lowest] * products[others ^ rest];
-      if (rest === 0) break;
-    }
-  }
-  return products;
 }
 
 function meanOf({ mean, offsets, sizes }: VectorSystem, vector: number): Float64Array {
