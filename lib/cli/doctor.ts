@@ -67,9 +67,10 @@ function doctorText({ backends: reports, selected, ...machine }: Diagnosis): str
     ['platform', `${platform} ${arch}`],
     ['cpu', `${cpu}, ${processors} ${plural(processors, 'processor')} usable`],
   ]);
-  const sections = reports.map(({ name, available, selected: chosen, reason, details }) => {
+  const sections = reports.map(({ name, available, selected: chosen, reason, details, abilities }) => {
     const state = available ? `available${chosen ? ', selected' : ''}` : `not available: ${oneLine(reason ?? '')}`;
-    return `${name}: ${state}\n${table(Object.entries(details).map(([key, value]) => [key, oneLine(`${value}`)]))}`;
+    const known = available ? [...Object.entries(details), ['abilities', Object.keys(abilities).join(', ')]] : [];
+    return `${name}: ${state}\n${table(known.map(([key, value]) => [`${key}`, oneLine(`${value}`)]))}`;
   });
   const verdict =
     selected === null ? 'TENSIM_BACKEND asks for a backend that is not available: every comparison will fail\n' : '';

@@ -87,6 +87,15 @@ export function chooseBackend<const Wanted extends Task>(
 }
 
 /**
+ * The machines that `selectBackend` asks and finds wanting, with the reason: those that are there. Why others are not, `backends` tells.
+ * @throws TensimError `INVALID_ARGUMENT` for what names no backend.
+ */
+export function passedOver(requested: 'auto' | BackendName | undefined, task: Task): readonly Refusal[] {
+  const { refused } = survey(requestOf(requested), task);
+  return refused.filter(({ name }) => MACHINES.some((machine) => machine.name === name && 'backend' in machine.load()));
+}
+
+/**
  * Every backend there could be: available, or the reason why not.
  *
  *     const { name } = (await backends()).find(({ selected }) => selected);
@@ -136,6 +145,7 @@ function checkName(name: string, source: string): BackendName | undefined {
 
 interface Refusal {
   readonly name: BackendName;
+  /** In one line. */
   readonly reason: string;
 }
 

@@ -96,9 +96,10 @@ export function measuresText(comparison: MeasureComparison, options: TextOptions
   return [`${measureSentences(comparison).join('\n')}\n`, ...each].join('\n');
 }
 
-/** What `--verbose` prints: the routes there were, what they were expected to take, and which was taken. */
-export function routeText({ route, estimates }: ResultInfo): string {
-  if (route === null) return 'route: the method has one way only\n';
+/** What `--verbose` prints: why no other backend, the routes there were, what they were expected to take, and which was taken. */
+export function routeText({ route, estimates, backend, passedOver = [] }: ResultInfo): string {
+  const others = passedOver.map(({ name, reason }) => `backend: ${backend}, not ${name}: ${reason}\n`).join('');
+  if (route === null) return `${others}route: the method has one way only\n`;
   const rows = estimates.map((estimate) => [
     estimate.route,
     timeText(estimate.seconds),
@@ -107,7 +108,7 @@ export function routeText({ route, estimates }: ResultInfo): string {
     `${bytesText(estimate.memory)} held`,
     estimate.route === route ? 'taken' : '',
   ]);
-  return `${columns([['route', 'predicted', '', '', '', ''], ...rows], 'lrrrrl')}\n`;
+  return `${others}${columns([['route', 'predicted', '', '', '', ''], ...rows], 'lrrrrl')}\n`;
 }
 
 /** The matrix as a table, null if it would be wider than the terminal. */

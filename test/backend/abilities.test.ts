@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { FALLBACK } from '../../lib/fallback/backend.js';
 import { evaluate, explain, gaussian, similarity, similarityMatrix, tensor } from '../../lib/index.js';
 import { backends } from '../../lib/machines/select.js';
+import { step, tensim } from '../cli/run.js';
 import { modelOf, randomBlock, randomLinear } from '../support/models.js';
 import { random } from '../support/random.js';
 
@@ -57,6 +58,16 @@ describe('a machine that can do little', () => {
     expect((await similarity(deep(), deep())).backend).toBe('fallback');
     expect((await similarityMatrix([shallow(), shallow()], { method: 'closure' })).backend).toBe('fallback');
     expect((await similarity(linear(), linear(), { measure: 'weights' })).backend).toBe('native');
+  });
+
+  it('is told of as passed over, and why', async () => {
+    const { passedOver } = await similarity(deep(), deep());
+    expect(passedOver).toEqual([{ name: 'native', reason: 'it does not know the method "two-block"' }]);
+    expect(await similarity(shallow(), shallow())).not.toHaveProperty('passedOver');
+    expect(await similarity(deep(), deep(), { backend: 'fallback' })).not.toHaveProperty('passedOver');
+    const [a, b] = [step(0), step(200)];
+    const { stderr } = await tensim(['compare', a, b, '--verbose', '--dtype', 'float32', '--json']);
+    expect(stderr).toMatch(/^backend: fallback, not native: it does not know the type "float32"\nroute +predicted/);
   });
 
   it('is asked for every ability of a task, and for every kind of layer in the models', async () => {

@@ -297,7 +297,7 @@ describe('tensim doctor', () => {
     expect(result).toMatchObject({ schema: 'tensim.doctor/1', version, node: process.versions.node });
     expect(result.backends.map(({ name }: { name: string }) => name)).toEqual(['native', 'cuda', 'fallback']);
     for (const backend of result.backends) {
-      expect(Object.keys(backend)).toEqual(['name', 'available', 'selected', 'reason', 'details']);
+      expect(Object.keys(backend)).toEqual(['name', 'available', 'selected', 'reason', 'details', 'abilities']);
       expect(backend.available).toBe(backend.reason === null);
     }
   });

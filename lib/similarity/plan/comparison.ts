@@ -1,7 +1,7 @@
 import type { ChainMethod, GramRoute } from '../../backend/grams.js';
-import { kindsOf } from '../../backend/task.js';
+import { kindsOf, type Task } from '../../backend/task.js';
 import { TensimError } from '../../errors.js';
-import { selectBackend } from '../../machines/select.js';
+import { passedOver, selectBackend } from '../../machines/select.js';
 import type { Outline } from '../../model/reading/outline.js';
 import { bytesIn } from '../../words/bytes.js';
 import { type Behaviours, behaviours } from '../behaviour/behavioural.js';
@@ -81,12 +81,11 @@ export async function planComparison(
   settings: Settings,
   extent: Extent = {},
 ): Promise<Comparison> {
-  const { dtype, signal } = settings;
+  const { dtype } = settings;
   const models = members.map(({ outline }) => outline);
   if (settings.measure === 'weights') {
     checkNoRoute(settings.route, `the measure "${settings.measure}" has`);
-    const backend = await selectBackend(settings.backend, { grams: { dtype } }, signal);
-    const resolved = { ...settings, measure: 'gaussian', backend } as const;
+    const resolved = await resolve(settings, 'gaussian', { grams: { dtype } });
     const sources = weightSources(models, settings);
     const info = resultInfo(resolved, EXACT, null, settings.measure);
     const { names } = sources;
@@ -97,8 +96,7 @@ export async function planComparison(
     checkNoRoute(settings.route, `the measure "${settings.measure}" has`);
     const forward = { kinds: kindsOf(models), dtype: 'float64' } as const;
     const task = { forward, grams: { dtype }, contractions: { dtype: 'float64' } } as const;
-    const backend = await selectBackend(settings.backend, task, signal);
-    const resolved = { ...settings, measure: 'gaussian', backend } as const;
+    const resolved = await resolve(settings, 'gaussian', task);
     const found = await behaviours(members, resolved);
     const info = resultInfo(resolved, EXACT, found, settings.measure);
     const { sources } = found;
@@ -108,6 +106,15 @@ export async function planComparison(
 }
 
 const EXACT = { method: 'exact', exact: true } as const;
+
+/** The settings with the backend that takes the task, and those that were asked before it. */
+async function resolve<
+  Measured extends GramSettings['measure'],
+  const Wanted extends Task & { readonly grams: object },
+>(settings: Settings, measure: Measured, task: Wanted) {
+  const backend = await selectBackend(settings.backend, task, settings.signal);
+  return { ...settings, measure, backend, passedOver: passedOver(settings.backend, task) };
+}
 
 async function planFunctions(
   models: readonly Outline[],
@@ -123,8 +130,7 @@ async function planFunctions(
   if (route.chain === null) return planSampling(models, settings, named);
   const { law } = named;
   const grams = { method: route.chain, kinds: kindsOf(models), dtype };
-  const backend = await selectBackend(settings.backend, { grams }, signal);
-  const resolved = { ...settings, measure, backend };
+  const resolved = await resolve(settings, measure, { grams });
   const plan = await planGram(models, route, law, resolved, extent);
   const info = { ...resultInfo(resolved, route, named, measure), ...plan };
   const sources = chainSources(models, route.chain, law, plan.route ?? undefined, settings);
@@ -139,17 +145,15 @@ async function planSampling(
   named: Input & { readonly law: SampledLaw },
 ): Promise<Comparison> {
   checkNoRoute(settings.route, 'the method "sampled" has');
-  const { dtype, signal } = settings;
-  const task = { normals: {}, forward: { kinds: kindsOf(models), dtype }, grams: { dtype: 'float64' } } as const;
-  const backend = await selectBackend(settings.backend, task, signal);
-  const resolved = { ...settings, measure: 'gaussian', backend } as const;
+  const forward = { kinds: kindsOf(models), dtype: settings.dtype };
+  const resolved = await resolve(settings, 'gaussian', { normals: {}, forward, grams: { dtype: 'float64' } });
   return {
     kind: 'samples',
     names: outputNames(models[0]),
     settings: resolved,
     info: resultInfo(resolved, { method: 'sampled', exact: false }, named, 'gaussian'),
     law: named.law,
-    sampler: backend,
+    sampler: resolved.backend,
   };
 }
 
@@ -201,7 +205,7 @@ type Input = Pick<NamedLaw, 'name' | 'digest'>;
 
 /** How a result was obtained; `input` is null where there are no inputs. */
 function resultInfo(
-  { backend, dtype }: GramSettings,
+  { backend, dtype, passedOver }: GramSettings & Required<Pick<ResultInfo, 'passedOver'>>,
   { method, exact }: Pick<Route, 'method' | 'exact'>,
   input: Input | null,
   measure: Measure,
@@ -218,5 +222,6 @@ function resultInfo(
     ...(input && { inputDigest: input.digest }),
     dtype,
     backend: backend.name,
+    ...(passedOver?.length && { passedOver }),
   };
 }

@@ -64,6 +64,8 @@ export interface ResultInfo {
   readonly dtype: DType;
   /** Which backend computed. */
   readonly backend: BackendName;
+  /** Backends that were asked before this one and could not do it, each with what it does not know. Absent where there are none. */
+  readonly passedOver?: readonly { readonly name: BackendName; readonly reason: string }[] | undefined;
 }
 
 /** By how much two models, or one output of both, differ. Exactly zero throughout for models of the same numbers. */
