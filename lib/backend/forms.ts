@@ -40,7 +40,7 @@ export interface Forms extends Ability {
   readonly kinds: ReadonlySet<string>;
   /**
    * Folds a chain, in double precision, by its route.
-   * @throws TensimError (rejects) `UNSUPPORTED_LAYER` for more than one block.
+   * @throws TensimError (rejects) `UNSUPPORTED_LAYER` for more than one block, or one that is no quadratic form.
    */
   fold(source: ChainSource, control?: Control): Promise<OneBlock>;
 }

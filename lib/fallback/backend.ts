@@ -65,7 +65,9 @@ const normals: Normals = {
 };
 
 const forms: Forms = {
-  kinds: new Set(['linear', 'bilinear']),
+  get kinds() {
+    return allKinds();
+  },
   fold: async (source, control = {}) => foldOneBlock(source, new Pacer(control.signal)),
 };
 

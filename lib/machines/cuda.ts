@@ -70,13 +70,13 @@ function cudaDetails(devices: readonly CudaDevice[]): Record<string, string | nu
   };
 }
 
-/** What whole tiles of pairs reach of the peak, which the instructions for each type set; the planner knows pairs by their share of this. */
+/** What whole tiles of pairs reach of the peak, as the instructions for each type let them. */
 const PAIRS: Readonly<Record<DType, number>> = { float64: 0.9, float32: 0.66 };
 
 /** What copies reach of what the clock and the width of the memory promise. */
 const COPIES = 0.87;
 
-/** Shares of that, as on a processor: its are the ones that have been measured for every part. */
+/** Shares of that rate: those of the native backend, the only ones that are measured for every part of every route. */
 const ROUTES: ReadonlyMap<GramRoute, RouteEfficiency> = new Map([
   ['factor', { prepare: 0.3, pair: 0.8 }],
   ['dense', { prepare: 0.5, pair: 0.6 }],
@@ -111,7 +111,7 @@ class CudaPrepared implements PreparedModel {
 }
 
 function createCuda(addon: Addon, library: string, probe: (signal?: AbortSignal) => Promise<CudaProbe>): CudaBackend {
-  /** The device, as it was when it was tried out. */
+  /** The device, once it has been tried out. */
   async function usableDevice({ signal }: Control): Promise<CudaDevice> {
     const result = await probe(signal);
     if ('devices' in result) return result.devices[DEVICE];
@@ -131,13 +131,13 @@ function createCuda(addon: Addon, library: string, probe: (signal?: AbortSignal)
     }
   }
 
-  const peaks = new Map<DType, Promise<number>>();
-  function peak(dtype: DType): Promise<number> {
-    const known = peaks.get(dtype) ?? run({}, (_, control) => addon.cudaPeak(library, DEVICE, dtype, control));
-    peaks.set(dtype, known);
-    known.catch(() => peaks.delete(dtype));
-    return known;
+  async function peak(dtype: DType): Promise<number> {
+    await usableDevice({});
+    return run({}, (_, nativeControl) => addon.cudaPeak(library, DEVICE, dtype, nativeControl));
   }
+
+  /** Measured once. */
+  const peaks = new Map<DType, number>();
 
   return {
     name: 'cuda',
@@ -149,9 +149,11 @@ function createCuda(addon: Addon, library: string, probe: (signal?: AbortSignal)
       preparesAtOnce: 4,
       tilesAtOnce: 2,
       async machine(dtype) {
-        const { freeMemory, bandwidth } = await usableDevice({});
+        const { freeMemory, bandwidth } = await usableDevice({}); // as they were when it was tried out
+        const flops = peaks.get(dtype) ?? (await peak(dtype));
+        peaks.set(dtype, flops);
         return {
-          flopsPerSecond: PAIRS[dtype] * (await peak(dtype)),
+          flopsPerSecond: PAIRS[dtype] * flops,
           bytesPerSecond: bandwidth > 0 ? COPIES * bandwidth : Number.POSITIVE_INFINITY,
           memory: freeMemory,
         };
@@ -170,10 +172,7 @@ function createCuda(addon: Addon, library: string, probe: (signal?: AbortSignal)
         );
       },
     },
-    async peak(dtype) {
-      await usableDevice({});
-      return peak(dtype);
-    },
+    peak,
   };
 }
 

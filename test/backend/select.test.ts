@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { ChainMethod } from '../../lib/backend/grams.js';
+import { kindsOf } from '../../lib/backend/task.js';
 import { backends, chooseBackend, selectBackend } from '../../lib/machines/select.js';
 
 afterEach(() => vi.unstubAllEnvs());
@@ -67,6 +68,25 @@ describe('selectBackend for a method', () => {
     for (const method of ['one-block', 'two-block', 'closure', 'tensor'] as const) {
       expect((await selectBackend('fallback', { grams: { method } })).name).toBe('fallback');
     }
+  });
+});
+
+describe('selectBackend for kinds of layers', () => {
+  it('refuses a kind that is not known, wherever it stands', async () => {
+    const { reason } = (await backends()).find(({ name }) => name === 'native')!;
+    for (const task of [{ grams: { kinds: new Set(['linear', 'gate']) } }, { forward: { kinds: new Set(['gate']) } }]) {
+      for (const name of ['native', 'fallback'] as const) {
+        await expect(selectBackend(name, task)).rejects.toMatchObject({
+          code: 'BACKEND_UNAVAILABLE',
+          message: expect.stringContaining(
+            name === 'native' && reason !== null ? reason : 'it does not know layers of the kind "gate"',
+          ),
+        });
+      }
+    }
+    expect(kindsOf([{ layers: [{ type: 'linear' }, { type: 'gate' }] }, { layers: [{ type: 'linear' }] }])).toEqual(
+      new Set(['linear', 'gate']),
+    );
   });
 });
 
