@@ -9,7 +9,7 @@
  * @module tensim
  */
 
-export type { BackendName } from './backend/backend.js';
+export type { AbilityName, BackendName } from './backend/backend.js';
 export type { Control } from './backend/control.js';
 export type { GramRoute } from './backend/grams.js';
 export type { Strategy } from './contraction/cost.js';
@@ -30,7 +30,7 @@ export { type Conversion, type ConvertOptions, convert } from './formats/convert
 export type { NamedTensors } from './formats/outgoing.js';
 export { type WriteOptions, writeSafetensors } from './formats/safetensors/write.js';
 export * as gaussian from './identities/index.js';
-export { type BackendReport, backends } from './machines/select.js';
+export { type AbilityReport, type BackendReport, backends } from './machines/select.js';
 export { createModel, type LayerDefinition, type ModelDefinition } from './model/create.js';
 export type { AttentionLayer, BilinearLayer, Layer, LinearLayer, Model, Provenance } from './model/model.js';
 export { type Inspection, inspect, type Problem, type TensorListing } from './model/reading/inspect.js';

@@ -1,5 +1,5 @@
-// What holds the tree together, checked by `npm run lint`: no import of lib runs back up, no files import each other in a circle at run time,
-// and no file is longer than can be read at a sitting.
+// What holds the tree together, checked by `npm run lint`: no import of lib runs back up, no files import each other in
+// a circle at run time, and no file is longer than can be read at a sitting.
 //
 //     node scripts/check_structure.mjs [folder that holds lib/ and native/]
 import { readdirSync, readFileSync } from 'node:fs';
@@ -7,8 +7,8 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /**
- * The rooms of lib, from low to high: a file may import from its own room and from those before it, types included. A room is a folder with all
- * folders inside that are no rooms of their own, or a file.
+ * The rooms of lib, from low to high: a file may import from its own room and from those before it, types included. A
+ * room is a folder with all folders inside that are no rooms of their own, or a file.
  */
 const ROOMS = [
   ...['version.ts', 'errors.ts', 'cooperate.ts'],

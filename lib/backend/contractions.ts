@@ -10,8 +10,8 @@ export interface Contractions extends Ability {
   /** Its speed at contractions with `threads` as in `Control`: what the cost model chooses paths by. */
   machine(dtype: DType, threads?: number): Machine;
   /**
-   * Executes a plan. Operands have the plan's dtype and fit its layouts. The result is contiguous; it has an exponent if the plan
-   * strips it.
+   * Executes a plan. Operands have the plan's dtype and fit its layouts. The result is contiguous; it has an exponent
+   * if the plan strips it.
    */
   run(plan: ContractionPlan, operands: readonly Tensor[], control?: Control): Promise<Tensor | ScaledTensor>;
 }

@@ -12,7 +12,10 @@ export interface SymmetricMatrices {
 export interface EigenPairs {
   /** (count, size): all eigenvalues of every matrix, the largest in magnitude first. */
   readonly values: Float64Array;
-  /** (count, wanted, size): a unit eigenvector for each of the first `wanted` (or `size`) of them. Its sign is arbitrary. */
+  /**
+   * (count, wanted, size): a unit eigenvector for each of the first `wanted` (or `size`) of them. Its sign is
+   * arbitrary.
+   */
   readonly vectors: Float64Array;
 }
 

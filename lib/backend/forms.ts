@@ -10,8 +10,8 @@ import type { ChainSource } from './grams.js';
  * sorted by degree. The form has the quadratic part D, L, R; `linear` holds w_c = Σ_h D_ch (l_h R_h + r_h L_h) + A_c,
  * `constant` e_c = Σ_h D_ch l_h r_h + b_c and `mean` m_c = E f_c = e_c + Σ_h D_ch L_h·R_h.
  *
- * By the route `unfolded`, the narrowest of the layers before the block is kept as an embedding P (m, k): L and R have m columns and act on
- * P z, and L_h·R_h becomes L_hᵀ P Pᵀ R_h.
+ * By the route `unfolded`, the narrowest of the layers before the block is kept as an embedding P (m, k): L and R have
+ * m columns and act on P z, and L_h·R_h becomes L_hᵀ P Pᵀ R_h.
  */
 export interface OneBlock {
   /** k, the size of z. */
@@ -37,7 +37,7 @@ export interface OneBlock {
 
 /** Models of one block written out, for what is read off their forms and not from inner products. */
 export interface Forms extends Ability {
-  readonly kinds: ReadonlySet<string>;
+  readonly kinds: Pick<ReadonlySet<string>, 'has'>;
   /**
    * Folds a chain, in double precision, by its route.
    * @throws TensimError (rejects) `UNSUPPORTED_LAYER` for more than one block, or one that is no quadratic form.

@@ -20,8 +20,8 @@ export interface WhitenedLaw {
 export type { ChainMethod } from '../layers/kind.js';
 
 /**
- * How the quadratic part of a chain of one block is multiplied (MATH.md section 3); every route gives the same numbers, at costs that
- * lib/similarity/plan/gram_route.ts knows.
+ * How the quadratic part of a chain of one block is multiplied (MATH.md section 3); every route gives the same numbers,
+ * at costs that lib/similarity/plan/gram_route.ts knows.
  *
  * | route | a model is kept as | per pair |
  * |---|---|---|
@@ -52,7 +52,9 @@ export interface FeatureSource {
   readonly segments: readonly TensorData[];
 }
 
-/** A model folded and packed by a backend, owned by it. Using it after `dispose()` is an error; disposing twice is not. */
+/**
+ * A model folded and packed by a backend, owned by it. Using it after `dispose()` is an error; disposing twice is not.
+ */
 export interface PreparedModel {
   /** Slices of the inner product: outputs of a chain (each summed over positions), segments of a feature source. */
   readonly outputs: number;
@@ -64,7 +66,7 @@ export interface PreparedModel {
 export interface GramJob {
   /** `gaussian` or `tensor` for the method `one-block`; all others ignore it. MATH.md section 2. */
   readonly measure: 'gaussian' | 'tensor';
-  /** Rows and columns are the same models: compute i ≤ j only and mirror, so that the tile is symmetric to the bit. */
+  /** Rows and columns are the same models: compute i ≤ j only and mirror, so that a tile is symmetric to the bit. */
   readonly symmetric: boolean;
   /** Also return the inner product of every output slice. */
   readonly perOutput: boolean;
@@ -78,7 +80,9 @@ export interface GramTile {
   readonly perOutput?: Float64Array;
 }
 
-/** Shares of the rate of large products that the parts of a route reach: preparing a model, and the product of a pair. */
+/**
+ * Shares of the rate of large products that the parts of a route reach: preparing a model, and the product of a pair.
+ */
 export interface RouteEfficiency {
   readonly prepare: number;
   readonly pair: number;
@@ -95,8 +99,9 @@ export interface GramMachine {
 }
 
 /**
- * Inner products of models: each is prepared once, and tiles of products are computed of prepared ones. All models of a tile must have been
- * prepared by the same backend with the same dtype, the same method, route and law, and agree in the sizes of input and output.
+ * Inner products of models: each is prepared once, and tiles of products are computed of prepared ones. All models of a
+ * tile must have been prepared by the same backend with the same dtype, the same method, route and law, and agree in
+ * the sizes of input and output.
  */
 export interface Grams extends Ability {
   readonly methods: ReadonlySet<ChainMethod>;
@@ -108,11 +113,16 @@ export interface Grams extends Ability {
   readonly preparesAtOnce?: number;
   /** Likewise how many tiles. */
   readonly tilesAtOnce?: number;
-  /** What routes and the sizes of tiles are chosen by, with `threads` as in `Control`: asked of the machine, or measured once. */
+  /**
+   * What routes and the sizes of tiles are chosen by, with `threads` as in `Control`: asked of the machine, or measured
+   * once.
+   */
   machine(dtype: DType, threads?: number): Promise<GramMachine>;
   /** Weights folded and packed once, per-model moments cached. */
   prepare(source: ChainSource | FeatureSource, dtype: DType, control?: Control): Promise<PreparedModel>;
-  /** Several models, shared out among the threads; where it is there it is quicker than one by one, and gives the same. */
+  /**
+   * Several models, shared out among the threads; where it is there it is quicker than one by one, and gives the same.
+   */
   prepareAll?(
     sources: readonly (ChainSource | FeatureSource)[],
     dtype: DType,

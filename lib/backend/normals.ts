@@ -13,8 +13,9 @@ export interface NormalStream {
 /** Random numbers. */
 export interface Normals extends Ability {
   /**
-   * Samples `first` to `first + count` − 1 of a stream, (count, dimension), row-major (MATH.md section 8). A number depends on the stream
-   * and its own place alone, and is the same on every backend to the bit; samples are counted below 2³².
+   * Samples `first` to `first + count` − 1 of a stream, (count, dimension), row-major (MATH.md section 8). A number
+   * depends on the stream and its own place alone, and is the same on every backend to the bit; samples are counted
+   * below 2³².
    */
   draw(stream: NormalStream, first: number, count: number, control?: Control): Promise<Float64Array>;
 }

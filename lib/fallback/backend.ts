@@ -65,9 +65,7 @@ const normals: Normals = {
 };
 
 const forms: Forms = {
-  get kinds() {
-    return allKinds();
-  },
+  kinds: fallbackLayers,
   fold: async (source, control = {}) => foldOneBlock(source, new Pacer(control.signal)),
 };
 

@@ -103,7 +103,10 @@ export interface NativeForwardPass {
   dispose(): void;
 }
 
-/** A device as the CUDA runtime describes it; memory is in bytes, `bandwidth` in bytes per second, 0 where it does not tell. */
+/**
+ * A device as the CUDA runtime describes it; memory is in bytes, `bandwidth` in bytes per second, 0 where it does not
+ * tell.
+ */
 export interface CudaDevice {
   readonly name: string;
   readonly driver: string;
@@ -180,8 +183,8 @@ function report(onProgress: NonNullable<Control['onProgress']>, [done, total]: [
 }
 
 /**
- * The source with every array in memory that stays where it is while threads read it: shared and resizable buffers, which
- * others may change or shrink meanwhile, are copied.
+ * The source with every array in memory that stays where it is while threads read it: shared and resizable buffers,
+ * which others may change or shrink meanwhile, are copied.
  */
 export function ownedSource(source: ChainSource | FeatureSource): object {
   if (source.kind === 'features') return { ...source, segments: source.segments.map(ownedData) };

@@ -34,8 +34,8 @@ export interface CudaBackend extends BackendWith<'grams'> {
 const loads = new Map<string, Loaded<CudaBackend>>();
 
 /**
- * The CUDA backend, or the reason why there is none, as far as that can be told without trying it out. Whatever is asked of it does that
- * first, once. Never throws.
+ * The CUDA backend, or the reason why there is none, as far as that can be told without trying it out. Whatever is
+ * asked of it does that first, once. Never throws.
  */
 export function loadCuda(): Loaded<CudaBackend> {
   const found = loadAddon();

@@ -9,8 +9,8 @@ export type CudaProbe = { readonly devices: readonly CudaDevice[] } | { readonly
 const TIMEOUT_MS = 30_000;
 
 /**
- * Run by a Node of its own with the paths of the addon and of the library: asks for the devices and has the first of them multiply a vector
- * with itself, so that a kernel has run. Prints a CudaProbe as JSON.
+ * Run by a Node of its own with the paths of the addon and of the library: asks for the devices and has the first of
+ * them multiply a vector with itself, so that a kernel has run. Prints a CudaProbe as JSON.
  */
 const PROGRAM = `
 const [, addonPath, library] = process.argv;
@@ -30,11 +30,12 @@ probe()
 `;
 
 /**
- * Tries a library of the CUDA backend out in a child process, so that a driver or a library that crashes, or never answers, does it there.
- * Never rejects.
+ * Tries a library of the CUDA backend out in a child process, so that a driver or a library that crashes, or never
+ * answers, does it there. Never rejects.
  */
 export function probeCuda(addonPath: string, library: string, timeout = TIMEOUT_MS): Promise<CudaProbe> {
-  // Node's own options (loaders, inspectors) are not for the child; in Electron it must be told that it is to be a Node.
+  // Node's own options (loaders, inspectors) are not for the child; in Electron it must be told that it is to be a
+  // Node.
   const env = { ...process.env, NODE_OPTIONS: '', ELECTRON_RUN_AS_NODE: '1' };
   return new Promise((resolve) => {
     const options = { env, timeout, killSignal: 'SIGKILL', windowsHide: true } as const;

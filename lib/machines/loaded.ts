@@ -9,8 +9,8 @@ export type Loaded<Own extends Backend = Backend> =
       readonly backend: Own;
       readonly details: Details;
       /**
-       * For one whose being there does not tell that it works: tries it out, once, and gives what is known then, or the reason why it cannot
-       * be used. Rejects with the signal's reason alone.
+       * For one whose being there does not tell that it works: tries it out, once, and gives what is known then, or the
+       * reason why it cannot be used. Rejects with the signal's reason alone.
        */
       readonly tryOut?: (signal?: AbortSignal) => Promise<{ readonly details: Details } | { readonly reason: string }>;
     }

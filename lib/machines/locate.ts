@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { TensimError } from '../errors.js';
 
 /**
- * The folder of the installed package: the nearest one above this code whose package.json is tensim's. It holds the addon
- * (`build/Release` or `prebuilds`). Works from the sources, from the ESM and from the CommonJS bundle alike.
+ * The folder of the installed package: the nearest one above this code whose package.json is tensim's. It holds the
+ * addon (`build/Release` or `prebuilds`). Works from the sources, from the ESM and from the CommonJS bundle alike.
  * @throws TensimError `BACKEND_UNAVAILABLE` if this code was bundled away from its package.
  */
 export function packageRoot(): string {

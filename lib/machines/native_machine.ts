@@ -23,7 +23,10 @@ const PARTIAL_SUM = 8;
 /** An offset of a scatter vector, in bytes. */
 const OFFSET = 8;
 
-/** Describes the native backend to the cost model. The speed of this machine is measured at the first use of a dtype: some milliseconds. */
+/**
+ * Describes the native backend to the cost model. The speed of this machine is measured at the first use of a dtype:
+ * some milliseconds.
+ */
 export function nativeMachine(addon: MachineFunctions): (dtype: DType, threads?: number) => Machine {
   const speeds = new Map<DType, [number, number]>();
   return (dtype, threads = availableParallelism()) => {

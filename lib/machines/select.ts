@@ -47,15 +47,15 @@ const NAMES = MACHINES.map(({ name }) => name);
 const VARIABLE = 'TENSIM_BACKEND';
 
 /**
- * The backend to compute a task with: the first that can do it of native and the fallback, or the one that is asked for. `'auto'` follows the
- * environment variable TENSIM_BACKEND if it is set to a name; a name given here goes before the variable. The CUDA backend must be
- * named, and is tried out at its first use.
+ * The backend to compute a task with: the first that can do it of native and the fallback, or the one that is asked
+ * for. `'auto'` follows the environment variable TENSIM_BACKEND if it is set to a name; a name given here goes before
+ * the variable. The CUDA backend must be named, and is tried out at its first use.
  *
  *     const backend = await selectBackend('auto', { grams: { method: 'closure', kinds: kindsOf(models), dtype } });
  *     await backend.grams.prepare(…);
  *
- * @throws TensimError (rejects) `BACKEND_UNAVAILABLE` with the reason for a backend asked for by name that is not there or lacks something,
- * or with the reasons of all; `INVALID_ARGUMENT` for what names no backend; the signal's reason.
+ * @throws TensimError (rejects) `BACKEND_UNAVAILABLE` with the reason for a backend asked for by name that is not there
+ * or lacks something, or with the reasons of all; `INVALID_ARGUMENT` for what names no backend; the signal's reason.
  */
 export async function selectBackend<const Wanted extends Task>(
   requested: 'auto' | BackendName | undefined,
@@ -87,7 +87,8 @@ export function chooseBackend<const Wanted extends Task>(
 }
 
 /**
- * The machines that `selectBackend` asks and finds wanting, with the reason: those that are there. Why others are not, `backends` tells.
+ * The machines that `selectBackend` asks and finds wanting, with the reason: those that are there. Why others are not,
+ * `backends` tells.
  * @throws TensimError `INVALID_ARGUMENT` for what names no backend.
  */
 export function passedOver(requested: 'auto' | BackendName | undefined, task: Task): readonly Refusal[] {

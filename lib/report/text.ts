@@ -96,7 +96,7 @@ export function measuresText(comparison: MeasureComparison, options: TextOptions
   return [`${measureSentences(comparison).join('\n')}\n`, ...each].join('\n');
 }
 
-/** What `--verbose` prints: why no other backend, the routes there were, what they were expected to take, and which was taken. */
+/** What `--verbose` prints: why no other backend, the routes there were, what they would take, and which was taken. */
 export function routeText({ route, estimates, backend, passedOver = [] }: ResultInfo): string {
   const others = passedOver.map(({ name, reason }) => `backend: ${backend}, not ${name}: ${reason}\n`).join('');
   if (route === null) return `${others}route: the method has one way only\n`;

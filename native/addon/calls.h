@@ -38,8 +38,8 @@ Napi::Value symmetric_eigen_call(const Napi::CallbackInfo& info);
 
 // The CUDA backend, in a library of its own, which `library` is the path of; lib/machines/cuda.ts is their only user.
 
-// cudaDevices(library) → [{ name, driver, runtime, capability, freeMemory, totalMemory, bandwidth }]; blocks, and a broken driver may
-// crash it
+// cudaDevices(library) → [{ name, driver, runtime, capability, freeMemory, totalMemory, bandwidth }];
+// blocks, and a broken driver may crash it
 Napi::Value cuda_devices(const Napi::CallbackInfo& info);
 
 // cudaPrepare(library, device, source: ChainSource | FeatureSource, dtype, threads, control) → { model, outputs, bytes }

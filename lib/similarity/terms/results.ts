@@ -64,7 +64,7 @@ export interface ResultInfo {
   readonly dtype: DType;
   /** Which backend computed. */
   readonly backend: BackendName;
-  /** Backends that were asked before this one and could not do it, each with what it does not know. Absent where there are none. */
+  /** Backends that were asked before this one, each with what it does not know; absent where there are none. */
   readonly passedOver?: readonly { readonly name: BackendName; readonly reason: string }[] | undefined;
 }
 
