@@ -13,7 +13,7 @@ import type { Layer, Model, Provenance } from './model.js';
 export type LayerDefinition = Definition<Layer>;
 
 /**
- * A block whose residual may be left out: `alpha` is then 0, `beta` 1.
+ * A layer whose residual may be left out: `alpha` is then 0, `beta` 1.
  * @inline
  */
 type Definition<Given> = Given extends Residual ? Omit<Given, keyof Residual> & Partial<Residual> : Given;
