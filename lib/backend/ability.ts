@@ -6,7 +6,7 @@ export interface Ability {
   /** The methods it can prepare chains for. */
   readonly methods?: ReadonlySet<ChainMethod>;
   /** The kinds of layers it takes, by their `type`. */
-  readonly kinds?: Pick<ReadonlySet<string>, 'has'>;
+  readonly kinds?: ReadonlySet<string>;
   readonly dtypes?: ReadonlySet<DType>;
 }
 

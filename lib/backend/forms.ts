@@ -37,7 +37,7 @@ export interface OneBlock {
 
 /** Models of one block written out, for what is read off their forms and not from inner products. */
 export interface Forms extends Ability {
-  readonly kinds: Pick<ReadonlySet<string>, 'has'>;
+  readonly kinds: ReadonlySet<string>;
   /**
    * Folds a chain, in double precision, by its route.
    * @throws TensimError (rejects) `UNSUPPORTED_LAYER` for more than one block, or one that is no quadratic form.

@@ -35,7 +35,7 @@ export interface ForwardPass {
 
 /** Running models on given inputs. */
 export interface Forward extends Ability {
-  readonly kinds: Pick<ReadonlySet<string>, 'has'>;
+  readonly kinds: ReadonlySet<string>;
   readonly dtypes: ReadonlySet<DType>;
   /** The weights of a chain packed once, for any number of batches. */
   prepare(source: ForwardSource, dtype: DType, control?: Control): Promise<ForwardPass>;

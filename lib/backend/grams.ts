@@ -105,7 +105,7 @@ export interface GramMachine {
  */
 export interface Grams extends Ability {
   readonly methods: ReadonlySet<ChainMethod>;
-  readonly kinds: Pick<ReadonlySet<string>, 'has'>;
+  readonly kinds: ReadonlySet<string>;
   readonly dtypes: ReadonlySet<DType>;
   /** The routes it can take for the method `one-block`, `factor` among them, each with what it reaches here. */
   readonly routes: ReadonlyMap<GramRoute, RouteEfficiency>;

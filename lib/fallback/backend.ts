@@ -21,6 +21,9 @@ import { prepareForward } from './model/forward.js';
 import { gramTile } from './similarity/gram_tile.js';
 import { FallbackModel, prepareChain, prepareFeatures } from './similarity/prepared.js';
 
+/** Every kind of layer that there is when it is asked. */
+const allKinds = (): ReadonlySet<string> => new Set(fallbackLayers.types);
+
 /** As for the native backend, so that both take the same way. */
 const ROUTES: ReadonlyMap<GramRoute, RouteEfficiency> = new Map([
   ['factor', { prepare: 0.3, pair: 0.8 }],
@@ -30,7 +33,9 @@ const ROUTES: ReadonlyMap<GramRoute, RouteEfficiency> = new Map([
 
 const grams: Grams = {
   methods: new Set(['one-block', 'two-block', 'closure', 'tensor']),
-  kinds: fallbackLayers,
+  get kinds() {
+    return allKinds();
+  },
   dtypes: DTYPES,
   routes: ROUTES,
   async machine() {
@@ -52,7 +57,9 @@ const grams: Grams = {
 };
 
 const forward: Forward = {
-  kinds: fallbackLayers,
+  get kinds() {
+    return allKinds();
+  },
   dtypes: DTYPES,
   async prepare(source, dtype, control = {}) {
     control.signal?.throwIfAborted();
@@ -65,7 +72,9 @@ const normals: Normals = {
 };
 
 const forms: Forms = {
-  kinds: fallbackLayers,
+  get kinds() {
+    return allKinds();
+  },
   fold: async (source, control = {}) => foldOneBlock(source, new Pacer(control.signal)),
 };
 

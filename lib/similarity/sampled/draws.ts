@@ -5,7 +5,7 @@ import { Pacer } from '../../cooperate.js';
 import { streamKey, threefry } from '../../gaussian/threefry.js';
 import { isOnehot, type LawOfInputs, onehotInputs } from '../law/onehot.js';
 import { orthogonalise } from './frames.js';
-import type { Proposal } from './proposal.js';
+import { createProposal, type ProposalShape } from './proposal.js';
 
 /** Inputs that all models are evaluated on. */
 export interface Draw {
@@ -16,13 +16,48 @@ export interface Draw {
   readonly weights: Float64Array | null;
 }
 
-/** A source of inputs, a batch after the other; the same for the same seed on every backend. */
+/** How inputs come: see `ForwardSource`. */
+export type InputKind = 'vectors' | 'tokens';
+
+/** A source of inputs; the same for the same seed on every backend. */
 export interface Draws {
-  readonly input: 'vectors' | 'tokens';
-  /** Every sample is one input, or two of opposite sign. */
-  readonly inputsPerSample: 1 | 2;
-  /** The next `samples` of the stream, a multiple of `PERIOD`. */
-  next(samples: number, control: Control): Promise<Draw>;
+  /** Samples `first` to `first + samples` − 1 of the stream, both multiples of `PERIOD`. */
+  at(first: number, samples: number, control: Control): Promise<Draw>;
+}
+
+/** Which inputs, as plain data: with the law and the sizes of an input it says every one of them. */
+export type DrawsSpec =
+  | { readonly kind: 'tokens'; readonly seed: number; readonly stage: number }
+  | {
+      readonly kind: 'vectors';
+      readonly seed: number;
+      readonly stage: number;
+      /** With every z also −z. */
+      readonly antithetic: boolean;
+      /** What z is drawn from. */
+      readonly proposal: ProposalShape;
+    };
+
+/** Every sample is one input, or two of opposite sign. */
+export const inputsPerSample = (spec: DrawsSpec): 1 | 2 => (spec.kind === 'vectors' && spec.antithetic ? 2 : 1);
+
+/**
+ * The draws of any stage.
+ * @param whitening of the law; null for tokens.
+ */
+export function drawsFrom(
+  size: InputSize,
+  whitening: Whitening | null,
+  backend: BackendWith<'normals'>,
+): (spec: DrawsSpec) => Draws {
+  const made = new WeakMap<DrawsSpec, Draws>();
+  return (spec) => {
+    const known = made.get(spec);
+    if (known !== undefined) return known;
+    const draws = spec.kind === 'tokens' ? tokenDraws(size, spec) : gaussianDraws(spec, whitening!, backend);
+    made.set(spec, draws);
+    return draws;
+  };
 }
 
 /** What inputs look like. */
@@ -45,14 +80,11 @@ export const STREAMS = {
 } as const;
 
 /** Sequences of token ids, each uniform and independent of the others. */
-export function tokenDraws({ positions, features }: InputSize, seed: number, stage: number): Draws {
+function tokenDraws({ positions, features }: InputSize, { seed, stage }: DrawsSpec): Draws {
   const [key0, key1] = streamKey(seed, STREAMS.tokens + stage);
   const words = new Uint32Array(2);
-  let first = 0;
   return {
-    input: 'tokens',
-    inputsPerSample: 1,
-    async next(samples, { signal }) {
+    async at(first, samples, { signal }) {
       const pacer = new Pacer(signal);
       const inputs = new Int32Array(samples * positions);
       for (let s = 0, at = 0; s < samples; s++) {
@@ -63,37 +95,26 @@ export function tokenDraws({ positions, features }: InputSize, seed: number, sta
         }
         if (pacer.due(64 * positions)) await pacer.pause();
       }
-      first += samples;
       return { inputs, count: samples, weights: null };
     },
   };
 }
 
-/** How Gaussian inputs are drawn. */
-export interface GaussianOptions {
-  readonly whitening: Whitening;
-  readonly seed: number;
-  readonly stage: number;
-  /** With every z also −z. */
-  readonly antithetic: boolean;
-  /** What z is drawn from. */
-  readonly proposal: Proposal;
-}
-
 /** Inputs x = μ + C z of a law, positions independent. */
-export function gaussianDraws(options: GaussianOptions, backend: BackendWith<'normals'>): Draws {
-  const { whitening, seed, stage, antithetic, proposal } = options;
+function gaussianDraws(
+  spec: DrawsSpec & { readonly kind: 'vectors' },
+  whitening: Whitening,
+  backend: BackendWith<'normals'>,
+): Draws {
+  const { seed, stage, antithetic } = spec;
+  const proposal = createProposal(spec.proposal);
   const numbers: NormalStream = { seed, stream: STREAMS.vectors + stage, dimension: whitening.dimension };
   const radii: NormalStream = { seed, stream: STREAMS.radii + stage, dimension: Math.max(1, proposal.extra) };
-  let first = 0;
   return {
-    input: 'vectors',
-    inputsPerSample: antithetic ? 2 : 1,
-    async next(samples, batchControl) {
+    async at(first, samples, batchControl) {
       const pacer = new Pacer(batchControl.signal);
       const z = await backend.normals.draw(numbers, first, samples, batchControl);
       const extra = await backend.normals.draw(radii, first, samples, batchControl);
-      first += samples;
       await orthogonalise(z, whitening.dimension, proposal.order, pacer);
       const weights = await proposal.stretch(z, extra, pacer);
       const signed = antithetic ? await withOpposites(z, pacer) : z;

@@ -7,11 +7,11 @@ import { timesPower } from '../../tensor/power.js';
 import type { TensorData } from '../../tensor/tensor.js';
 import { ranks } from '../gram/orientation.js';
 import type { Member } from '../members/members.js';
-import type { Draw, Draws } from './draws.js';
+import type { Draw, InputKind } from './draws.js';
 import { Passes, type PassSettings } from './passes.js';
 
-/** Models that are evaluated on the same inputs, all of the same sizes; one that stands twice is evaluated once. */
-export interface Ensemble {
+/** What is known of models that are evaluated on the same inputs, all of the same sizes. */
+export interface EnsembleShape {
   /** Different models. */
   readonly count: number;
   /** For every model as given, its place among the different ones. */
@@ -25,6 +25,10 @@ export interface Ensemble {
   /** The output on one input is (n, o). */
   readonly positions: number;
   readonly outputs: number;
+}
+
+/** Such models; one that stands twice is evaluated once. */
+export interface Ensemble extends EnsembleShape {
   /** Outputs of different model m on inputs, (count, n, o), in units of its own. */
   evaluate(m: number, inputs: Draw['inputs'], control: Control): Promise<TensorData>;
   /** Once it has been evaluated, its units: 2^exponent. */
@@ -47,7 +51,7 @@ export async function inOwnOrder(members: readonly Member[]): Promise<readonly M
  */
 export function openEnsemble(
   members: readonly Member[],
-  input: Draws['input'],
+  input: InputKind,
   settings: PassSettings,
   different: readonly Member[] = [...new Set(members)],
 ): Ensemble {

@@ -1,20 +1,19 @@
-import type { BackendWith } from '../../backend/backend.js';
-import type { Control } from '../../backend/control.js';
 import { Pacer, throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { timesPower } from '../../tensor/power.js';
-import type { TensorData } from '../../tensor/tensor.js';
 import { bytesIn } from '../../words/bytes.js';
 import { checkProduct } from '../gram/control.js';
 import { cosine, norm } from '../gram/derived.js';
-import type { ResolvedSettings } from '../terms/options.js';
+import { inTurn } from '../gram/in_turn.js';
 import type { Sampling } from '../terms/sampling.js';
-import type { Draws } from './draws.js';
-import { difference, dropOverflown, type Ensemble, weighted } from './ensemble.js';
+import type { BatchSums, SampleBatch, SampleExecutor } from './batch.js';
+import { type DrawsSpec, inputsPerSample } from './draws.js';
+import type { EnsembleShape } from './ensemble.js';
 import { GROUPS, GroupSums, INTERVAL } from './jackknife.js';
 import { type Known, Monitor } from './monitor.js';
 import { PERIOD } from './proposal.js';
 import { pairSums, type SampledGram, type SampledPair } from './result.js';
+import { controlOf, type SampleSettings } from './settings.js';
 
 /** Samples at a time: enough to occupy every thread. */
 const MOST_AT_ONCE = 2048;
@@ -32,24 +31,13 @@ const DOUBT = 4;
 const DISAGREEMENT = 4;
 const ROUNDING = 1e-12;
 
-/** What sampling needs to know of the settings. */
-export type SampleSettings = Pick<
-  ResolvedSettings,
-  'dtype' | 'threads' | 'signal' | 'onProgress' | 'perOutput' | 'seed' | 'tolerance' | 'maxSamples'
-> & {
-  readonly backend: BackendWith<'grams' | 'forward' | 'normals'>;
-  /** Bytes that models packed for the forward pass may take at a time; default: any number. */
-  readonly memoryLimit?: number | undefined;
-};
-
-export const controlOf = ({ signal, threads }: SampleSettings): Control => ({ signal, threads });
-
 /**
  * One stage of estimating the Gram matrix of different models: samples of their own, and how far they can be trusted. The stage before told how
  * many to take, and what it expects of their errors stands where theirs are smaller by luck.
  */
 export class Estimate {
-  readonly #ensemble: Ensemble;
+  readonly #ensemble: EnsembleShape;
+  readonly #executor: SampleExecutor;
   readonly #settings: SampleSettings;
   readonly #before: Estimate | null;
   /** Of the models, and of the difference of two. */
@@ -60,6 +48,8 @@ export class Estimate {
   #samples = 0;
   /** Samples left out although they may count. */
   #lost = 0;
+  /** The units of the models. */
+  #exponents: readonly number[] = [];
   /** Standard errors of similarities, in all and per output, (functions, functions) each. */
   #errors: Float64Array[] = [];
   /** Means of inner products likewise. */
@@ -67,7 +57,12 @@ export class Estimate {
   /** Whether slices can be relied on, once that was asked for. */
   readonly #trusted: boolean[] = [];
 
-  constructor(ensemble: Ensemble, settings: SampleSettings, before: Estimate | null = null) {
+  constructor(
+    ensemble: EnsembleShape,
+    executor: SampleExecutor,
+    settings: SampleSettings,
+    before: Estimate | null = null,
+  ) {
     const { perOutput, onProgress, signal } = settings;
     const { count, outputs } = ensemble;
     const size = perOutput ? 1 + outputs : 1;
@@ -81,6 +76,7 @@ export class Estimate {
       );
     }
     this.#ensemble = ensemble;
+    this.#executor = executor;
     this.#settings = settings;
     this.#before = before;
     this.#sums = new GroupSums(functions, size);
@@ -113,17 +109,19 @@ export class Estimate {
   }
 
   /** Evaluates about `inputs`, the same number in every group. */
-  async run(draws: Draws, inputs: number): Promise<this> {
-    const whole = PERIOD * GROUPS * draws.inputsPerSample;
-    let left = PERIOD * Math.max(1, Math.floor(inputs / whole));
-    const most = this.#atOnce();
-    while (left > 0) {
-      const samples = Math.min(most, left);
-      for (let group = 0; group < GROUPS; group++) {
-        await this.#addBatch(draws, samples, group);
-        this.#report(Math.min(this.#samples, inputs - 1), inputs);
-      }
-      left -= samples;
+  async run(draws: DrawsSpec, inputs: number): Promise<this> {
+    const batches = this.#batches(draws, inputs);
+    const control = controlOf(this.#settings);
+    const done = inTurn<SampleBatch, BatchSums>({
+      next: () => batches.next().value ?? undefined,
+      start: (batch) => this.#executor.run(batch, control),
+      atOnce: () => this.#executor.atOnce,
+      // What a batch adds is read from its outputs: one more would have to lie beside them.
+      meanwhile: () => this.#executor.atOnce - 1,
+    });
+    for await (const { job, result } of done) {
+      await this.#add(job, result);
+      this.#report(Math.min(this.#samples, inputs - 1), inputs);
     }
     for (let c = 0; c < this.#sums.size; c++) {
       this.#means.push(await this.#sums.mean(this.#samples, 1, c, this.#pacer));
@@ -159,7 +157,7 @@ export class Estimate {
       tokenModels: this.#ensemble.tokenModels,
     };
     const slices = this.#sums.size - 1;
-    const exponents = this.#ensemble.places.map((m) => this.#ensemble.exponent(m));
+    const exponents = this.#ensemble.places.map((m) => this.#exponents[m]);
     const isPlain = exponents.every((exponent) => exponent === 0);
     return {
       total: await this.#asGiven(this.#means.slice(0, 1)),
@@ -181,7 +179,7 @@ export class Estimate {
     for (const c of slices) errors.push(await this.#sums.meanErrors(c, this.#samples, this.#pacer));
     const last = this.#cell(this.#sums.models - 1, this.#sums.models - 1);
     const of = (values: (c: number) => number) => Float64Array.from(slices, values);
-    const [u, v] = [this.#ensemble.exponent(a), this.#ensemble.exponent(b)];
+    const [u, v] = [this.#exponents[a], this.#exponents[b]];
     return {
       exponent: Math.max(u, v),
       distance: of((c) => (a === b ? 0 : Math.sqrt(this.#means[c][last]))),
@@ -247,32 +245,27 @@ export class Estimate {
     );
   }
 
-  async #addBatch(draws: Draws, samples: number, group: number): Promise<void> {
-    const { backend, perOutput } = this.#settings;
-    const { count: models, positions, outputs } = this.#ensemble;
-    const control = controlOf(this.#settings);
-    const { inputs, count, weights } = await draws.next(samples, control);
-    const size = { count, positions, outputs };
-    const values: TensorData[] = [];
-    for (let m = 0; m < models; m++) values.push(await this.#ensemble.evaluate(m, inputs, control));
-    if (weights !== null) this.#lost += dropOverflown(values, weights, positions * outputs);
-    await this.#monitor.add(values, weights, size, this.#pacer);
-    if (models === 2)
-      values.push(difference(values[0], values[1], this.#ensemble.exponent(0), this.#ensemble.exponent(1)));
-    const prepared = [];
-    try {
-      for (const outputsOfOne of values) {
-        const segments = await weighted(outputsOfOne, weights, size, perOutput, this.#pacer);
-        prepared.push(await backend.grams.prepare({ kind: 'features', segments }, 'float64', control));
+  /** The batches of a stage, in the order in which they are added up. */
+  *#batches(draws: DrawsSpec, inputs: number): Generator<SampleBatch, undefined> {
+    const whole = PERIOD * GROUPS * inputsPerSample(draws);
+    const most = this.#atOnce();
+    let left = PERIOD * Math.max(1, Math.floor(inputs / whole));
+    for (let first = 0; left > 0; ) {
+      const samples = Math.min(most, left);
+      for (let group = 0; group < GROUPS; group++, first += samples) {
+        yield { draws, first, samples, group, watched: this.#before !== null };
       }
-      const job = { measure: 'gaussian', symmetric: true, perOutput } as const;
-      const tile = await backend.grams.tile(job, prepared, prepared, control);
-      await this.#sums.add(group, tile.total, 1, 0, this.#pacer);
-      if (tile.perOutput) await this.#sums.add(group, tile.perOutput, outputs, 1, this.#pacer);
-      this.#samples += count;
-    } finally {
-      for (const model of prepared) model.dispose();
+      left -= samples;
     }
+  }
+
+  async #add({ group }: SampleBatch, { count, lost, exponents, tile, products }: BatchSums): Promise<void> {
+    this.#exponents = exponents;
+    this.#lost += lost;
+    await this.#monitor.add(products, this.#pacer);
+    await this.#sums.add(group, tile.total, 1, 0, this.#pacer);
+    if (tile.perOutput) await this.#sums.add(group, tile.perOutput, this.#ensemble.outputs, 1, this.#pacer);
+    this.#samples += count;
   }
 
   /** Samples of a batch: whole periods, within the bytes that it may take. */

@@ -1,6 +1,5 @@
 import type { Pacer } from '../../cooperate.js';
-import type { TensorData } from '../../tensor/tensor.js';
-import type { OutputSize } from './ensemble.js';
+import type { SampleProducts } from './batch.js';
 import { FEWEST_EFFECTIVE } from './jackknife.js';
 import { Tails } from './tails.js';
 
@@ -44,29 +43,19 @@ export class Monitor {
     this.#known = known;
   }
 
-  /** @param values outputs of every model. */
-  async add(
-    values: readonly TensorData[],
-    weights: Float64Array | null,
-    { count, positions, outputs }: OutputSize,
-    pacer: Pacer,
-  ): Promise<void> {
+  async add(samples: SampleProducts, pacer: Pacer): Promise<void> {
+    const { count, width } = samples;
     const slices = this.#slices;
-    const width = positions * outputs;
     this.#norms.counted(count);
     this.#influences.counted(count);
     const squares = new Float64Array(this.#models * slices);
     const products = new Float64Array(slices);
     for (let s = 0; s < count; s++) {
-      const root = weights === null ? 1 : Math.sqrt(weights[s]);
-      for (let m = 0; m < this.#models; m++) {
-        const own = squares.subarray(m * slices, (m + 1) * slices);
-        multiply(values[m], values[m], s * width, width, outputs, root, own);
-        for (let c = 0; c < slices; c++) this.#norms.add(m * slices + c, own[c]);
-      }
+      samples.squares(s, squares);
+      for (let quantity = 0; quantity < squares.length; quantity++) this.#norms.add(quantity, squares[quantity]);
       if (this.#known !== null) {
         for (const [p, [i, j]] of this.pairs.entries()) {
-          multiply(values[i], values[j], s * width, width, outputs, root, products);
+          samples.product(s, p, products);
           for (let c = 0; c < slices; c++) {
             const { cosine, normA, normB } = this.#known[p][c];
             const a = squares[i * slices + c] / normA ** 2;
@@ -128,28 +117,8 @@ export class Monitor {
 /** Of a norm, in all or of an output. */
 const fewest = (c: number) => (c === 0 ? FEWEST.norm : FEWEST.slice);
 
-/** Σ over positions of the products of outputs, in all and, where there is room for them, per output. */
-function multiply(
-  a: TensorData,
-  b: TensorData,
-  from: number,
-  width: number,
-  outputs: number,
-  root: number,
-  sums: Float64Array,
-): void {
-  sums.fill(0);
-  if (sums.length === 1) {
-    let sum = 0;
-    for (let i = from; i < from + width; i++) sum += root * a[i] * (root * b[i]);
-    sums[0] = sum;
-    return;
-  }
-  for (let i = 0; i < width; i++) sums[1 + (i % outputs)] += root * a[from + i] * (root * b[from + i]);
-  for (let c = 1; c <= outputs; c++) sums[0] += sums[c];
-}
-
-function watchedPairs(models: number): readonly (readonly [number, number])[] {
+/** The pairs of so many models whose samples are watched. */
+export function watchedPairs(models: number): readonly (readonly [number, number])[] {
   const total = (models * (models - 1)) / 2;
   const every = Math.max(1, total / MOST_PAIRS);
   const pairs: (readonly [number, number])[] = [];

@@ -8,7 +8,7 @@ import type { Outline } from '../../model/reading/outline.js';
 import type { DType, TensorData } from '../../tensor/tensor.js';
 import type { Member } from '../members/members.js';
 import { forwardSource } from '../scale/source.js';
-import type { Draw, Draws } from './draws.js';
+import type { Draw, InputKind } from './draws.js';
 
 /** How models are packed for the forward pass. */
 export interface PassSettings {
@@ -28,7 +28,7 @@ export interface PassSettings {
  */
 export class Passes {
   readonly #members: readonly Member[];
-  readonly #input: Draws['input'];
+  readonly #input: InputKind;
   readonly #settings: PassSettings;
   /** By number; the one used last at the end. */
   readonly #passes = new Map<number, ForwardPass>();
@@ -37,7 +37,7 @@ export class Passes {
   /** Bytes of the largest one so far. */
   #largest = 0;
 
-  constructor(members: readonly Member[], input: Draws['input'], settings: PassSettings) {
+  constructor(members: readonly Member[], input: InputKind, settings: PassSettings) {
     this.#members = members;
     this.#input = input;
     this.#settings = settings;

@@ -5,9 +5,9 @@ import { Chains, type Target } from './chains.js';
 import type { Directions } from './components.js';
 import { STREAMS, type Whitening } from './draws.js';
 import { difference, type Ensemble } from './ensemble.js';
-import { controlOf, type SampleSettings } from './estimate.js';
 import { logRatios, spreadDirections, stretchAlong } from './principal.js';
 import { createProposal } from './proposal.js';
+import { controlOf, type SampleSettings } from './settings.js';
 
 const CHAINS = 256;
 /** Candidates that every chain's start is chosen from, a multiple of CHAINS in all. */

@@ -2,13 +2,17 @@ import { Pacer } from '../../cooperate.js';
 import { growthOf } from '../../layers/layer.js';
 import { isOnehot, type LawOfInputs } from '../law/onehot.js';
 import type { Member } from '../members/members.js';
+import type { SampleExecutor } from './batch.js';
 import type { Directions } from './components.js';
-import { type Draws, gaussianDraws, openWhitening, tokenDraws, type Whitening } from './draws.js';
-import { type Ensemble, inOwnOrder, openEnsemble } from './ensemble.js';
-import { controlOf, Estimate, type SampleSettings } from './estimate.js';
+import { type Draws, type DrawsSpec, drawsFrom, openWhitening, type Whitening } from './draws.js';
+import { type Ensemble, type EnsembleShape, inOwnOrder, openEnsemble } from './ensemble.js';
+import { Estimate } from './estimate.js';
+import type { PassSettings } from './passes.js';
 import { FURTHER_SAMPLES, openPilot, PILOT_SAMPLES } from './pilot.js';
-import { createProposal, FEW_DIMENSIONS } from './proposal.js';
+import { FEW_DIMENSIONS } from './proposal.js';
 import type { SampledGram } from './result.js';
+import { LocalSampler } from './sampler.js';
+import { controlOf, type SampleSettings } from './settings.js';
 import { oppositesPay } from './signs.js';
 
 /** Samples of the stage that decides how many are needed, and of a result at least. */
@@ -38,78 +42,120 @@ export async function sampledGram(
   members: readonly Member[],
   law: SampledLaw,
   settings: SampleSettings,
+  executorOf?: (different: readonly Member[]) => SampleExecutor,
 ): Promise<SampledGram> {
+  const { seed } = settings;
+  const different = await inOwnOrder(members);
+  const site = await openSite(members, different, law, settings);
+  const { ensemble, whitening, drawsOf } = site;
+  const executor = executorOf?.(different) ?? new LocalSampler(ensemble, drawsOf, settings);
+  try {
+    if (whitening !== null) {
+      return await gaussianGram(
+        { ...site, whitening, executor },
+        Math.max(...members.map(({ outline }) => growthOf(outline.layers))),
+        settings,
+      );
+    }
+    const draws = (stage: number): DrawsSpec => ({ kind: 'tokens', seed, stage });
+    return await refine(
+      await decide({ ensemble, executor }, settings, draws(0)),
+      { ensemble, executor },
+      settings,
+      draws,
+    );
+  } finally {
+    site.dispose();
+  }
+}
+
+/** Models and their inputs, ready to be evaluated. */
+export interface Site {
+  readonly ensemble: Ensemble;
+  /** Of the law; null for tokens. */
+  readonly whitening: Whitening | null;
+  readonly drawsOf: (spec: DrawsSpec) => Draws;
+  dispose(): void;
+}
+
+/** @param different those of the members that are different, in the order in which they are evaluated. */
+export async function openSite(
+  members: readonly Member[],
+  different: readonly Member[],
+  law: SampledLaw,
+  settings: Omit<PassSettings, 'law'> & Pick<SampleSettings, 'backend'>,
+): Promise<Site> {
+  const { backend } = settings;
   const [positions, features] = members[0].outline.inputShape;
   const size = { positions, features };
   const sizes = law === 'tokens' || isOnehot(law) ? undefined : law;
   const passes = { ...settings, law: sizes };
-  const ensemble = openEnsemble(members, law === 'tokens' ? 'tokens' : 'vectors', passes, await inOwnOrder(members));
+  const ensemble = openEnsemble(members, law === 'tokens' ? 'tokens' : 'vectors', passes, different);
   try {
-    if (law === 'tokens') {
-      const draws = (stage: number) => tokenDraws(size, settings.seed, stage);
-      return await refine(await decide(ensemble, settings, draws(0)), ensemble, settings, draws);
-    }
-    const whitening = await openWhitening(size, law, settings.backend, controlOf(settings));
-    try {
-      return await gaussianGram(
-        ensemble,
-        whitening,
-        Math.max(...members.map(({ outline }) => growthOf(outline.layers))),
-        settings,
-      );
-    } finally {
-      whitening.dispose();
-    }
-  } finally {
+    const whitening = law === 'tokens' ? null : await openWhitening(size, law, backend, controlOf(settings));
+    const dispose = () => {
+      whitening?.dispose();
+      ensemble.dispose();
+    };
+    return { ensemble, whitening, drawsOf: drawsFrom(size, whitening, backend), dispose };
+  } catch (error) {
     ensemble.dispose();
+    throw error;
   }
+}
+
+/** Models to be sampled, and who evaluates batches of samples. */
+interface Sampled {
+  readonly ensemble: EnsembleShape;
+  readonly executor: SampleExecutor;
 }
 
 /** From where models have their weight, and in opposite pairs where that pays. */
 async function gaussianGram(
-  ensemble: Ensemble,
-  whitening: Whitening,
+  site: Site & Sampled & { readonly whitening: Whitening },
   degree: number,
   settings: SampleSettings,
 ): Promise<SampledGram> {
-  const { backend, seed, maxSamples, signal } = settings;
+  const { ensemble, whitening, drawsOf } = site;
+  const { seed, maxSamples, signal } = settings;
   const { dimension } = whitening;
   const streams = async (directions: Directions | null) => {
-    const proposal = createProposal({ dimension, degree, directions });
-    const draws = (stage: number, antithetic: boolean) =>
-      gaussianDraws({ whitening, seed, stage, antithetic, proposal }, backend);
-    const pairs = draws(STAGES.signs, true);
+    const proposal = { dimension, degree, directions };
+    const draws = (stage: number, antithetic: boolean): DrawsSpec => {
+      return { kind: 'vectors', seed, stage, antithetic, proposal };
+    };
+    const pairs = drawsOf(draws(STAGES.signs, true));
     const antithetic = await oppositesPay(ensemble, pairs, controlOf(settings), new Pacer(signal));
     return (stage: number) => draws(stage, antithetic);
   };
   const affordable = dimension > FEW_DIMENSIONS && maxSamples >= PILOT_SAMPLES;
   const pilot = affordable ? await openPilot(ensemble, whitening, degree, settings) : null;
   const draws = await streams(pilot === null ? null : pilot.directions);
-  const first = await decide(ensemble, settings, draws(0));
+  const first = await decide(site, settings, draws(0));
   if (pilot === null || Math.min(first.wanted(), maxSamples) < WORTH * FURTHER_SAMPLES) {
-    return refine(first, ensemble, settings, draws);
+    return refine(first, site, settings, draws);
   }
   const better = await streams(await pilot.further());
-  return refine(await decide(ensemble, settings, better(STAGES.again)), ensemble, settings, better);
+  return refine(await decide(site, settings, better(STAGES.again)), site, settings, better);
 }
 
 /** The samples that tell how many are needed. */
-function decide(ensemble: Ensemble, settings: SampleSettings, draws: Draws): Promise<Estimate> {
-  return new Estimate(ensemble, settings).run(draws, Math.min(FIRST, settings.maxSamples));
+function decide({ ensemble, executor }: Sampled, settings: SampleSettings, draws: DrawsSpec): Promise<Estimate> {
+  return new Estimate(ensemble, executor, settings).run(draws, Math.min(FIRST, settings.maxSamples));
 }
 
 /** Stage after stage with samples of its own, until one of the number that it was planned with reaches the tolerance, or has `maxSamples`. */
 async function refine(
   first: Estimate,
-  ensemble: Ensemble,
+  { ensemble, executor }: Sampled,
   settings: SampleSettings,
-  drawsOf: (stage: number) => Draws,
+  drawsOf: (stage: number) => DrawsSpec,
 ): Promise<SampledGram> {
   const { maxSamples } = settings;
   let last = first;
   for (let stage = 1; ; stage++) {
     const samples = Math.min(maxSamples, Math.max(FIRST, Math.min(last.wanted(), GROWTH * last.samples)));
-    last = await new Estimate(ensemble, settings, last).run(drawsOf(stage), samples);
+    last = await new Estimate(ensemble, executor, settings, last).run(drawsOf(stage), samples);
     if (last.reached() || samples === maxSamples) return last.gram();
   }
 }

@@ -16,7 +16,7 @@ const MODELS = 8;
  * functions nothing.
  */
 export async function oppositesPay(ensemble: Ensemble, pairs: Draws, control: Control, pacer: Pacer): Promise<boolean> {
-  const { inputs, weights, count: all } = await pairs.next(SAMPLES, control);
+  const { inputs, weights, count: all } = await pairs.at(0, SAMPLES, control);
   const count = all / 2;
   const values: TensorData[] = [];
   for (let m = 0; m < Math.min(MODELS, ensemble.count); m++) {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Pacer } from '../../../lib/cooperate.js';
 import { FALLBACK } from '../../../lib/fallback/backend.js';
+import { productsOf } from '../../../lib/similarity/sampled/batch.js';
 import { Chains } from '../../../lib/similarity/sampled/chains.js';
 import { Monitor } from '../../../lib/similarity/sampled/monitor.js';
 import { paretoIndex, Tails } from '../../../lib/similarity/sampled/tails.js';
@@ -48,7 +49,7 @@ describe('the monitor', () => {
 
   test('trusts what many samples carry, in all and per output', async () => {
     const monitor = new Monitor(2, 3, [known]);
-    await monitor.add(values, null, size, new Pacer());
+    await monitor.add(productsOf(values, null, size, 3, monitor.pairs), new Pacer());
     for (const c of [0, 1, 2]) {
       expect(monitor.trusts(c)).toBe(true);
       expect(monitor.lacks(c)).toBeLessThan(1);
@@ -60,7 +61,7 @@ describe('the monitor', () => {
   test('mistrusts the output alone that one sample carries', async () => {
     const heavy = values.map((one) => Float64Array.from(one, (value, i) => (i === 4001 ? 1000 : value)));
     const monitor = new Monitor(2, 3, [known]);
-    await monitor.add(heavy, null, size, new Pacer());
+    await monitor.add(productsOf(heavy, null, size, 3, monitor.pairs), new Pacer());
     expect([0, 1, 2].map((c) => monitor.trusts(c))).toEqual([false, true, false]);
   });
 });

@@ -1,0 +1,63 @@
+import type { Control } from '../../backend/control.js';
+import type { GramTile } from '../../backend/grams.js';
+import { Pacer } from '../../cooperate.js';
+import type { TensorData } from '../../tensor/tensor.js';
+import { type BatchSums, productsOf, type SampleBatch, type SampleExecutor } from './batch.js';
+import type { Draws, DrawsSpec } from './draws.js';
+import { difference, dropOverflown, type Ensemble, type OutputSize, weighted } from './ensemble.js';
+import { watchedPairs } from './monitor.js';
+import type { SampleSettings } from './settings.js';
+
+type SamplerSettings = Pick<SampleSettings, 'backend' | 'perOutput'>;
+
+/** Evaluates batches in this process, by its backend, one after the other. */
+export class LocalSampler implements SampleExecutor {
+  readonly atOnce = 1;
+  readonly #ensemble: Ensemble;
+  readonly #drawsOf: (spec: DrawsSpec) => Draws;
+  readonly #settings: SamplerSettings;
+
+  constructor(ensemble: Ensemble, drawsOf: (spec: DrawsSpec) => Draws, settings: SamplerSettings) {
+    this.#ensemble = ensemble;
+    this.#drawsOf = drawsOf;
+    this.#settings = settings;
+  }
+
+  async run({ draws, first, samples, watched }: SampleBatch, control: Control): Promise<BatchSums> {
+    const { perOutput } = this.#settings;
+    const { count: models, positions, outputs } = this.#ensemble;
+    const pacer = new Pacer(control.signal);
+    const { inputs, count, weights } = await this.#drawsOf(draws).at(first, samples, control);
+    const size = { count, positions, outputs };
+    const values: TensorData[] = [];
+    for (let m = 0; m < models; m++) values.push(await this.#ensemble.evaluate(m, inputs, control));
+    const lost = weights === null ? 0 : dropOverflown(values, weights, positions * outputs);
+    const exponents = values.map((_, m) => this.#ensemble.exponent(m));
+    const functions = models === 2 ? [...values, difference(values[0], values[1], exponents[0], exponents[1])] : values;
+    const tile = await this.#sums(functions, weights, size, pacer, control);
+    const pairs = watched ? watchedPairs(models) : [];
+    const products = productsOf(values, weights, size, perOutput ? 1 + outputs : 1, pairs);
+    return { count, lost, exponents, tile, products };
+  }
+
+  async #sums(
+    functions: readonly TensorData[],
+    weights: Float64Array | null,
+    size: OutputSize,
+    pacer: Pacer,
+    control: Control,
+  ): Promise<GramTile> {
+    const { backend, perOutput } = this.#settings;
+    const prepared = [];
+    try {
+      for (const values of functions) {
+        const segments = await weighted(values, weights, size, perOutput, pacer);
+        prepared.push(await backend.grams.prepare({ kind: 'features', segments }, 'float64', control));
+      }
+      const job = { measure: 'gaussian', symmetric: true, perOutput } as const;
+      return await backend.grams.tile(job, prepared, prepared, control);
+    } finally {
+      for (const model of prepared) model.dispose();
+    }
+  }
+}
