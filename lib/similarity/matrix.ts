@@ -8,6 +8,7 @@ import { expanded } from './difference/expanded.js';
 import { finishedTile } from './finished_tile.js';
 import { Cells } from './gram/cells.js';
 import { distinct, inOrder, type Ranked, sameLabels } from './gram/distinct.js';
+import type { TileExecutor } from './gram/executor.js';
 import { ranks } from './gram/orientation.js';
 import { allPairs, bandPairs, crossPairs, type PairSet, pairCount } from './gram/pairs.js';
 import { gramMatrix } from './gram/run.js';
@@ -17,6 +18,7 @@ import { KeptModels, roomToKeep } from './members/kept.js';
 import type { Member } from './members/members.js';
 import { type Selection, select } from './members/selection.js';
 import { type Comparison, type OfSamples, planComparison } from './plan/comparison.js';
+import type { SampleExecutor } from './sampled/batch.js';
 import { type SampledGram, sampledGram } from './sampled/sampled.js';
 import { openLedger, recordedRoute, type StateLedger } from './state/ledger.js';
 import { type MatrixSettings, settleMatrix } from './terms/matrix_options.js';
@@ -62,6 +64,23 @@ export async function similarityMatrix(
   models: readonly (Model | string)[],
   options: MatrixOptions = {},
 ): Promise<SimilarityMatrix | CrossSimilarity> {
+  return matrixBy({}, models, options);
+}
+
+/** Who computes jobs, where that is not this process itself. */
+export interface Executors {
+  /** @param members by the numbers of the jobs. */
+  readonly tiles?: (members: readonly Member[], comparison: Exclude<Comparison, OfSamples>) => TileExecutor;
+  /** @param members all that are compared, in the order in which they are evaluated. */
+  readonly samples?: (members: readonly Member[], comparison: OfSamples) => SampleExecutor;
+}
+
+/** `similarityMatrix` with jobs computed elsewhere: the result is the same to the bit. */
+export async function matrixBy(
+  executors: Executors,
+  models: readonly (Model | string)[],
+  options: MatrixOptions,
+): Promise<SimilarityMatrix | CrossSimilarity> {
   if (!Array.isArray(models) || models.length === 0) {
     throw new TensimError('INVALID_ARGUMENT', 'similarityMatrix needs an array of at least one model');
   }
@@ -73,10 +92,15 @@ export async function similarityMatrix(
     kept: new KeptModels(roomToKeep(settings)),
     onOpen: onProgress && throttle((done, total) => onProgress({ phase: 'open', done, total })),
   });
-  return selection.rows === selection.columns ? square(selection, settings) : cross(selection, settings);
+  const by: Computing = { ...settings, executors };
+  return selection.rows === selection.columns ? square(selection, by) : cross(selection, by);
 }
 
-async function square({ rows: given }: Selection, settings: MatrixSettings): Promise<SimilarityMatrix> {
+interface Computing extends MatrixSettings {
+  readonly executors: Executors;
+}
+
+async function square({ rows: given }: Selection, settings: Computing): Promise<SimilarityMatrix> {
   const { window } = settings.choice;
   const found = await ranked(given);
   // In a band the order of the series keeps neighbours together.
@@ -105,7 +129,7 @@ async function square({ rows: given }: Selection, settings: MatrixSettings): Pro
   };
 }
 
-async function cross({ rows, columns }: Selection, settings: MatrixSettings): Promise<CrossSimilarity> {
+async function cross({ rows, columns }: Selection, settings: Computing): Promise<CrossSimilarity> {
   const given = [...rows, ...columns];
   const found = await ranked(given);
   const isRow = new Set(found.numbers.subarray(0, rows.length));
@@ -146,7 +170,7 @@ async function compute(
   models: Ranked,
   places: Pick<Layout, 'rows' | 'columns'>,
   pairs: PairSet,
-  settings: MatrixSettings,
+  settings: Computing,
   given: Selection['rows'],
 ) {
   const { members, listed, rank } = models;
@@ -154,12 +178,12 @@ async function compute(
   const { comparison, discarded } = await plan(listed, total, settings);
   const slices = settings.perOutput ? comparison.names.length : 0;
   const cells = new Cells({ ...places, count: members.length, slices, window: settings.choice.window });
-  const { memoryLimit, onTile } = settings;
+  const { memoryLimit, onTile, executors } = settings;
   if (onTile !== undefined) cells.subscribe((change) => onTile(finishedTile(cells, members, change)));
   const same = sameLabels(models, given);
   if (comparison.kind === 'samples') {
     cells.expect(total, total);
-    const sampled = await sample(members, cells, comparison, memoryLimit);
+    const sampled = await sample(members, cells, comparison, settings);
     const work: Work = { pairs: total, reused: 0, prepared: members.length, same, discarded };
     return { comparison, cells, ...(await resultOf(cells, comparison, sampled)), work };
   }
@@ -171,7 +195,7 @@ async function compute(
     const tile = tileSize(flops, slices, rate);
     const { sources } = comparison;
     const run = { members, rank, sources, pairs, cells, tile, memoryLimit, ledger };
-    const count = await gramMatrix(run, comparison.settings);
+    const count = await gramMatrix(run, comparison.settings, executors.tiles?.(members, comparison));
     const work: Work = { pairs: total, ...count, same, discarded: discarded + (ledger?.discarded ?? 0) };
     return { comparison, cells, ...(await resultOf(cells, comparison)), work };
   } finally {
@@ -188,12 +212,15 @@ function flopsOfPair({ estimates, route }: ResultInfo, pairs: number): number | 
 async function sample(
   members: readonly Member[],
   cells: Cells,
-  { law, sampler, settings }: OfSamples,
-  memoryLimit: number,
+  comparison: OfSamples,
+  { memoryLimit, signal, executors }: Computing,
 ): Promise<SampledGram> {
-  const sampled = await sampledGram(members, law, { ...settings, backend: sampler, memoryLimit });
+  const { samples } = executors;
+  const executorOf = samples && ((different: readonly Member[]) => samples(different, comparison));
+  const { law, sampler, settings } = comparison;
+  const sampled = await sampledGram(members, law, { ...settings, backend: sampler, memoryLimit }, executorOf);
   const all = [...members.keys()];
-  await cells.put({ rows: all, columns: all, symmetric: true }, sampled, new Pacer(settings.signal));
+  await cells.put({ rows: all, columns: all, symmetric: true }, sampled, new Pacer(signal));
   return sampled;
 }
 

@@ -73,10 +73,26 @@ export function outputNames({ outputShape }: Outline): readonly string[] {
  * @throws TensimError `SHAPE_MISMATCH` naming a tensor that another model has not, or has in another shape.
  */
 export function weightSources([first, ...others]: readonly Outline[], settings: ScaleSettings): Sources {
-  for (const other of others) requireEqualParameters(first, other);
   const names = [...first.parameters.keys()];
   const alike = others.every(({ parameters }) => [...parameters.keys()].every((name, i) => name === names[i]));
   if (!alike) names.sort();
+  return namedWeights([first, ...others], names, settings);
+}
+
+/**
+ * The parameters of these names.
+ * @throws TensimError `SHAPE_MISMATCH` as `weightSources`, also for a name that is not there.
+ */
+export function namedWeights(
+  [first, ...others]: readonly Outline[],
+  names: readonly string[],
+  settings: ScaleSettings,
+): Sources {
+  for (const other of others) requireEqualParameters(first, other);
+  const absent = names.find((name) => !first.parameters.has(name));
+  if (absent !== undefined) {
+    throw new TensimError('SHAPE_MISMATCH', `it is not in "${first.label}"`, { tensor: absent, hint: WEIGHTS_HINT });
+  }
   return {
     names,
     async of(member) {

@@ -25,6 +25,8 @@ export interface Member {
   readonly known: string | undefined;
   /** Text that is the same for equal models and nearly always another for others, found quickly. */
   sketch(): string;
+  /** Of a model in a file: its path, and how it is read. */
+  readonly file?: Pick<LoadOptions, 'model' | 'config'> & { readonly path: string };
 }
 
 /** How members in files are read. */
@@ -85,7 +87,11 @@ export function memberOf(model: Model): Member {
   };
 }
 
-async function fileMember(path: string, options: LoadOptions, kept: KeptModels): Promise<Member> {
+/**
+ * @param kept takes the weights, if it has room for them until they are prepared.
+ * @throws TensimError (rejects) as `firstVisit`.
+ */
+export async function fileMember(path: string, options: LoadOptions, kept: KeptModels): Promise<Member> {
   const { model: read, ...visit } = await firstVisit(path, options, (bytes) => kept.claim(bytes));
   if (read !== undefined) kept.keep(path, read);
   const { outline, files, stamp } = visit;
@@ -107,6 +113,7 @@ async function fileMember(path: string, options: LoadOptions, kept: KeptModels):
     },
     identity: async () => outline.identity,
     known: outline.identity,
+    file: { path, model: options.model, config: options.config },
     sketch: () => outline.identity,
   };
 }

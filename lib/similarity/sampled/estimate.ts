@@ -16,7 +16,7 @@ import { pairSums, type SampledGram, type SampledPair } from './result.js';
 import { controlOf, type SampleSettings } from './settings.js';
 
 /** Samples at a time: enough to occupy every thread. */
-const MOST_AT_ONCE = 2048;
+export const MOST_AT_ONCE = 2048;
 /** Bytes that the inputs of one batch, and the outputs of all models on it, may take. */
 const BATCH_BYTES = 2 ** 27;
 /** Bytes that the sums of all groups may take. */

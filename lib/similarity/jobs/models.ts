@@ -1,0 +1,85 @@
+import { resolve } from 'node:path';
+import { TensimError } from '../../errors.js';
+import { isHubAddress } from '../../hub/address.js';
+import type { ModelConfig } from '../../model/settings.js';
+import { KeptModels } from '../members/kept.js';
+import { fileMember, type Member } from '../members/members.js';
+import { readFields, readText, wrong } from './fields.js';
+
+/** A model of a job: the file that it is in, and what this must hold. */
+export interface ModelFile {
+  /** An absolute path, or an address on the Hugging Face Hub. */
+  readonly path: string;
+  readonly label: string;
+  /** Of the bytes of the file. */
+  readonly sha256: string;
+  /** SHA-256 of what the file is and of how it is read. */
+  readonly identity: string;
+  /** How it is read, as in `LoadOptions`. */
+  readonly model?: string;
+  readonly config?: string | ModelConfig;
+}
+
+const CONFIG = ['heads', 'context', 'scale', 'mask', 'rotaryBase', 'residual', 'block'];
+
+/** @throws TensimError (rejects) `INVALID_ARGUMENT` for a model that is not in a file. */
+export async function writeModel({ outline, file, identity }: Member): Promise<ModelFile> {
+  const { label, provenance } = outline;
+  if (file === undefined || provenance.sha256 === undefined) {
+    throw new TensimError('INVALID_ARGUMENT', `"${label}" is in memory: another process cannot read it`, {
+      hint: 'Write it to a file, and give the path of that',
+    });
+  }
+  const { path, model, config } = file;
+  const isPath = typeof config === 'string' && !/^\s*\{/.test(config);
+  return {
+    path: isHubAddress(path) ? path : resolve(path),
+    label,
+    sha256: provenance.sha256,
+    identity: await identity(),
+    ...(model !== undefined && { model: resolve(model) }),
+    ...(config !== undefined && { config: isPath ? resolve(config) : config }),
+  };
+}
+
+export function readModel(value: unknown, where: string): ModelFile {
+  const fields = readFields(value, where, ['path', 'label', 'sha256', 'identity'], ['model', 'config']);
+  const digest = (name: 'sha256' | 'identity') => {
+    const text = readText(fields[name], `${where}.${name}`);
+    if (/^[0-9a-f]{64}$/.test(text)) return text;
+    throw wrong(`${where}.${name}`, 'a SHA-256');
+  };
+  const { model, config } = fields;
+  return {
+    path: readText(fields.path, `${where}.path`),
+    label: readText(fields.label, `${where}.label`),
+    sha256: digest('sha256'),
+    identity: digest('identity'),
+    ...(model !== undefined && { model: readText(model, `${where}.model`) }),
+    ...(config !== undefined && {
+      config:
+        typeof config === 'string'
+          ? readText(config, `${where}.config`)
+          : (readFields(config, `${where}.config`, [], CONFIG) as ModelConfig),
+    }),
+  };
+}
+
+/**
+ * Opens the file of a model.
+ * @throws TensimError (rejects) `INVALID_FILE` where it is not what the job was written for; as `loadModel`.
+ */
+export async function openModel(file: ModelFile, signal: AbortSignal | undefined): Promise<Member> {
+  const { path, label, model, config, sha256, identity } = file;
+  // All models of a job are prepared at once: their weights are kept from the pass that makes sure of the file.
+  const kept = new KeptModels(Number.POSITIVE_INFINITY);
+  const member = await fileMember(path, { label, model, config, signal }, kept);
+  const differs = (what: string) =>
+    new TensimError('INVALID_FILE', what, {
+      file: path,
+      hint: 'Write the job anew, or give it the file that it is about',
+    });
+  if (member.outline.provenance.sha256 !== sha256) throw differs('the file is not the one that the job is about');
+  if ((await member.identity()) !== identity) throw differs('the file is read otherwise than the job is about');
+  return member;
+}

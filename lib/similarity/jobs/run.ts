@@ -1,0 +1,94 @@
+import type { Control } from '../../backend/control.js';
+import { kindsOf } from '../../backend/task.js';
+import { Pacer } from '../../cooperate.js';
+import { selectBackend } from '../../machines/select.js';
+import type { GramSettings } from '../gram/control.js';
+import { LocalExecutor } from '../gram/local.js';
+import { chainSources, checkComparable, namedWeights, type Sources } from '../gram/sources.js';
+import type { LawOfInputs } from '../law/onehot.js';
+import type { Member } from '../members/members.js';
+import { openSite } from '../sampled/sampled.js';
+import { LocalSampler } from '../sampled/sampler.js';
+import { type ModelFile, openModel } from './models.js';
+import { readSampleJob, type SampleResult, writeSums } from './samples.js';
+import { type ChainSetting, checkLaw, type WeightSetting } from './setting.js';
+import { readTileJob, type TileResult, writeTile } from './tile.js';
+
+/** How a job is steered in the process that runs it: its result does not depend on it. */
+export type RunOptions = Omit<Control, 'onProgress'>;
+
+/**
+ * Runs a job from its JSON alone: reads the models by their paths, makes sure that they are the ones meant, and
+ * computes. The result is plain JSON, and has the bits that it has in any process.
+ *
+ *     process.stdout.write(JSON.stringify(await runJob(JSON.parse(line))));
+ *
+ * @throws TensimError (rejects) `INVALID_ARGUMENT` for what is no job, or one of another version; `FILE_NOT_FOUND`, and
+ * `INVALID_FILE` for a file that has changed since; `BACKEND_UNAVAILABLE`; as reading and comparing models; the
+ * signal's reason.
+ */
+export async function runJob(job: unknown, options: RunOptions = {}): Promise<TileResult | SampleResult> {
+  const isSamples = typeof job === 'object' && job !== null && 'draws' in job;
+  return isSamples ? runSampleJob(job, options) : runTileJob(job, options);
+}
+
+async function runTileJob(value: unknown, { signal, threads }: RunOptions): Promise<TileResult> {
+  const { setting, models, job } = await readTileJob(value, new Pacer(signal));
+  const members = await openModels(models, signal);
+  const isWeights = setting.measure === 'weights';
+  const { dtype } = setting;
+  const kinds = kindsOf(members.map(({ outline }) => outline));
+  const grams = isWeights ? { dtype } : { method: setting.chain, kinds, dtype };
+  const backend = await selectBackend(setting.backend, { grams }, signal);
+  const settings: GramSettings = {
+    ...{ backend, dtype, perOutput: setting.perOutput, threads, signal, onProgress: undefined },
+    measure: isWeights ? 'gaussian' : setting.measure,
+  };
+  const sources = sourcesOf(setting, members, settings);
+  const executor = new LocalExecutor({ members, sources, memoryLimit: Number.POSITIVE_INFINITY }, settings);
+  try {
+    return await writeTile(await executor.run(job, { signal }), new Pacer(signal));
+  } finally {
+    await executor.close();
+  }
+}
+
+function sourcesOf(
+  setting: ChainSetting<LawOfInputs> | WeightSetting,
+  members: readonly Member[],
+  settings: GramSettings,
+): Sources {
+  const outlines = members.map(({ outline }) => outline);
+  if (setting.measure === 'weights') return namedWeights(outlines, setting.names, settings);
+  const { measure, chain, law, route } = setting;
+  checkComparable(outlines, measure);
+  checkLaw(law, outlines[0].inputShape[1]);
+  return chainSources(outlines, chain, law, route ?? undefined, settings);
+}
+
+async function runSampleJob(value: unknown, { signal, threads }: RunOptions): Promise<SampleResult> {
+  const { setting, models, batch } = await readSampleJob(value, new Pacer(signal));
+  const { dtype, perOutput, law } = setting;
+  const members = await openModels(models, signal);
+  const outlines = members.map(({ outline }) => outline);
+  const task = { normals: {}, forward: { kinds: kindsOf(outlines), dtype }, grams: { dtype: 'float64' } } as const;
+  const backend = await selectBackend(setting.backend, task, signal);
+  checkComparable(outlines, setting.measure);
+  checkLaw(law, outlines[0].inputShape[1]);
+  const site = await openSite(members, members, law, { backend, dtype, signal, threads });
+  try {
+    const { ensemble, whitening, drawsOf } = site;
+    const own = batch(whitening?.dimension ?? 0);
+    const sums = await new LocalSampler(ensemble, drawsOf, { backend, perOutput }).run(own, { signal, threads });
+    const slices = perOutput ? 1 + ensemble.outputs : 1;
+    return await writeSums(sums, { models: members.length, slices, watched: own.watched }, new Pacer(signal));
+  } finally {
+    site.dispose();
+  }
+}
+
+async function openModels(models: readonly ModelFile[], signal: AbortSignal | undefined): Promise<Member[]> {
+  const members: Member[] = [];
+  for (const model of models) members.push(await openModel(model, signal));
+  return members;
+}
