@@ -87,13 +87,18 @@ export function chooseBackend<const Wanted extends Task>(
 }
 
 /**
- * The machines that `selectBackend` asks and finds wanting, with the reason: those that are there. Why others are not,
- * `backends` tells.
+ * The machines that are there, and that `selectBackend` asked before the one it took, each with what it lacks. Why
+ * others are not there, `backends` tells.
  * @throws TensimError `INVALID_ARGUMENT` for what names no backend.
  */
-export function passedOver(requested: 'auto' | BackendName | undefined, task: Task): readonly Refusal[] {
+export function passedOver(
+  taken: BackendName,
+  requested: 'auto' | BackendName | undefined,
+  task: Task,
+): readonly Refusal[] {
+  const before = MACHINES.slice(0, NAMES.indexOf(taken)).filter(({ load }) => 'backend' in load());
   const { refused } = survey(requestOf(requested), task);
-  return refused.filter(({ name }) => MACHINES.some((machine) => machine.name === name && 'backend' in machine.load()));
+  return refused.filter(({ name }) => before.some((machine) => machine.name === name));
 }
 
 /**

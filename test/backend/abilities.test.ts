@@ -1,8 +1,9 @@
 // Which machine takes a task, with one before the fallback that can do little: the addon is replaced by a double.
 import { beforeEach, describe, expect, it, vi } from 'vitest';
+import type { ChainMethod } from '../../lib/backend/grams.js';
 import { FALLBACK } from '../../lib/fallback/backend.js';
 import { evaluate, explain, gaussian, similarity, similarityMatrix, tensor } from '../../lib/index.js';
-import { backends } from '../../lib/machines/select.js';
+import { backends, passedOver, selectBackend } from '../../lib/machines/select.js';
 import { step, tensim } from '../cli/run.js';
 import { modelOf, randomBlock, randomLinear } from '../support/models.js';
 import { random } from '../support/random.js';
@@ -15,7 +16,7 @@ vi.mock('../../lib/machines/native.js', () => {
     name: 'native',
     grams: {
       ...grams,
-      methods: new Set(['one-block']),
+      methods: new Set(['one-block', 'riddle']),
       kinds: new Set(['linear', 'bilinear']),
       dtypes: new Set(['float64']),
       prepare: (...given: Parameters<typeof grams.prepare>) => {
@@ -68,6 +69,14 @@ describe('a machine that can do little', () => {
     const [a, b] = [step(0), step(200)];
     const { stderr } = await tensim(['compare', a, b, '--verbose', '--dtype', 'float32', '--json']);
     expect(stderr).toMatch(/^backend: fallback, not native: it does not know the type "float32"\nroute +predicted/);
+  });
+
+  it('is not told of others that come after it', async () => {
+    // The fallback does not know this method, but is not asked.
+    const task = { grams: { method: 'riddle' as ChainMethod } };
+    const { name } = await selectBackend('auto', task);
+    expect(name).toBe('native');
+    expect(passedOver(name, 'auto', task)).toEqual([]);
   });
 
   it('is asked for every ability of a task, and for every kind of layer in the models', async () => {

@@ -113,7 +113,7 @@ async function resolve<
   const Wanted extends Task & { readonly grams: object },
 >(settings: Settings, measure: Measured, task: Wanted) {
   const backend = await selectBackend(settings.backend, task, settings.signal);
-  return { ...settings, measure, backend, passedOver: passedOver(settings.backend, task) };
+  return { ...settings, measure, backend, passedOver: passedOver(backend.name, settings.backend, task) };
 }
 
 async function planFunctions(
