@@ -1,5 +1,6 @@
 import { TensimError } from '../errors.js';
 import { readText } from '../formats/text_file.js';
+import { SCHEMAS } from '../report/schemas.js';
 import type { Making } from '../similarity/gate/baseline.js';
 import type { Judged, JudgedSlice } from '../similarity/gate/gate.js';
 
@@ -18,9 +19,9 @@ export interface Baseline extends Judged {
  */
 export async function readBaseline(file: string): Promise<Baseline> {
   const whole = parse(await readText(file, JSON_BYTES), file);
-  const isGate = whole.schema === 'tensim.gate/1';
+  const isGate = whole.schema === SCHEMAS.gate;
   const comparison = isGate ? whole.comparison : whole;
-  if (!isObject(comparison) || comparison.schema !== 'tensim.compare/1') {
+  if (!isObject(comparison) || comparison.schema !== SCHEMAS.compare) {
     throw invalid(file, isGate ? 'is of a gate that ended in an error' : 'is no comparison');
   }
   const { similarity, standardError, sampling = null, perOutput } = comparison;

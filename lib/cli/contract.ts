@@ -7,6 +7,7 @@ import { unhurried } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import { checkWritable, writeTensors } from '../formats/convert.js';
 import { fromMemory } from '../formats/outgoing.js';
+import { SCHEMAS } from '../report/schemas.js';
 import { checkPlace } from '../report/write.js';
 import type { ScaledTensor, Tensor } from '../tensor/tensor.js';
 import { bytesText } from '../words/bytes.js';
@@ -179,7 +180,7 @@ interface Report {
 /** The contract `tensim.contract/1`. `timings` and `result` are there only if they were asked for. */
 function contractJson({ compiled, texts, timings, summary }: Report, flags: ContractFlags): Record<string, unknown> {
   return {
-    schema: 'tensim.contract/1',
+    schema: SCHEMAS.contract,
     equation: compiled.path.equation,
     operands: texts,
     dtype: compiled.dtype,

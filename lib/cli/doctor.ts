@@ -1,6 +1,7 @@
 import { availableParallelism, cpus } from 'node:os';
 import type { Command } from 'commander';
 import { type BackendReport, backends } from '../machines/select.js';
+import { SCHEMAS } from '../report/schemas.js';
 import { version } from '../version.js';
 import { plural } from '../words/counts.js';
 import { oneLine } from '../words/quoting.js';
@@ -33,9 +34,7 @@ export function addDoctor(program: Command, io: Io, exit: { code: number }): voi
     .addHelpText('after', NOTES)
     .action(async ({ json }: { json?: boolean }) => {
       const diagnosis = diagnose(await backends());
-      await print(io, [
-        json ? `${JSON.stringify({ schema: 'tensim.doctor/1', ...diagnosis })}\n` : doctorText(diagnosis),
-      ]);
+      await print(io, [json ? `${JSON.stringify({ schema: SCHEMAS.doctor, ...diagnosis })}\n` : doctorText(diagnosis)]);
       if (diagnosis.selected === null) exit.code = EXIT.checkFailed;
     });
 }

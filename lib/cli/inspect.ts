@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { type Inspection, inspect } from '../model/reading/inspect.js';
+import { SCHEMAS } from '../report/schemas.js';
 import { byteCount, count } from '../words/counts.js';
 import { oneLine, quote } from '../words/quoting.js';
 import { type Io, print, table } from './io.js';
@@ -34,7 +35,7 @@ function inspectJson(inspection: Inspection): Record<string, unknown> {
     inspection;
   const { revision, metadata, tensors, method, problems } = inspection;
   return {
-    schema: 'tensim.inspect/1',
+    schema: SCHEMAS.inspect,
     file,
     revision,
     files,

@@ -5,6 +5,7 @@ import type { ResultInfo } from '../similarity/terms/types.js';
 import { escapeMarkup } from '../words/markup.js';
 import { similarityText } from '../words/numbers.js';
 import { compareJson } from './json.js';
+import { SCHEMAS } from './schemas.js';
 import { provenance, sliceName, sliceNoun, toleranceSentences } from './summary.js';
 import { bold, columns, footnote, type TextOptions } from './text.js';
 
@@ -50,7 +51,7 @@ export function gateReport(format: GateFormat, subjects: GateSubjects, end: Gate
 
 /** Plain data, the contract `tensim.gate/1`. `outcome` is `pass`, `fail`, `undecided` or `error`; `comparison` is a `tensim.compare/1`. */
 export function gateJson(subjects: GateSubjects, end: GateEnd): Record<string, unknown> {
-  const head = { schema: 'tensim.gate/1', outcome: outcomeOf(end), ...subjects };
+  const head = { schema: SCHEMAS.gate, outcome: outcomeOf(end), ...subjects };
   if ('error' in end) return { ...head, error: { code: end.error.code, message: end.error.message } };
   const { limits, worst, checks, comparison } = end.result;
   return { ...head, limits, worst, checks, comparison: compareJson(comparison) };

@@ -1,4 +1,5 @@
 import type { MeasureComparison } from '../similarity/series/measures.js';
+import type { SliceSimilarity } from '../similarity/terms/results.js';
 import type { SampledErrors, SampledSlice } from '../similarity/terms/sampling.js';
 import type {
   CrossSimilarity,
@@ -8,39 +9,44 @@ import type {
   SimilarityMatrix,
   SimilarityResult,
 } from '../similarity/terms/types.js';
+import { finiteOrNull, jsonPieces, numberOrNull, plain, Rows } from './json_pieces.js';
+import { SCHEMAS } from './schemas.js';
 
 /**
  * The result of a comparison as plain data, the contract `tensim.compare/1`. `perOutput` is there only if it was asked
  * for, `behaviour` only for that measure; the similarity of a slice that is zero in one of the models is null.
  */
 export function compareJson(result: SimilarityResult): Record<string, unknown> {
-  const { a, b, similarity, innerProduct, normA, normB, behaviour, perOutput } = result;
+  const { a, b, similarity, behaviour, perOutput } = result;
   return {
-    schema: 'tensim.compare/1',
+    schema: SCHEMAS.compare,
     a,
     b,
     ...infoJson(result),
     similarity: numberOrNull(similarity),
-    ...differenceJson(result),
-    innerProduct: numberOrNull(innerProduct),
-    normA: numberOrNull(normA),
-    normB: numberOrNull(normB),
-    ...(result.beyondRange && { beyondRange: result.beyondRange }),
-    ...errorsJson(result),
+    ...pairJson(result),
     ...(behaviour && { behaviour }),
     ...(perOutput && {
       perOutput: perOutput.map((slice) => ({
         name: slice.name,
         similarity: numberOrNull(slice.similarity),
         ...(slice.standardError !== undefined && { standardError: slice.standardError }),
-        ...differenceJson(slice),
-        innerProduct: numberOrNull(slice.innerProduct),
-        normA: numberOrNull(slice.normA),
-        normB: numberOrNull(slice.normB),
-        ...(slice.beyondRange && { beyondRange: slice.beyondRange }),
-        ...errorsJson(slice),
+        ...pairJson(slice),
       })),
     }),
+  };
+}
+
+/** The numbers of two models, or of one output of them. */
+function pairJson(part: SimilarityResult | SliceSimilarity): object {
+  const { innerProduct, normA, normB, beyondRange } = part;
+  return {
+    ...differenceJson(part),
+    innerProduct: numberOrNull(innerProduct),
+    normA: numberOrNull(normA),
+    normB: numberOrNull(normB),
+    ...(beyondRange && { beyondRange }),
+    ...errorsJson(part),
   };
 }
 
@@ -57,133 +63,95 @@ function differenceJson(difference: PairDifference): Record<keyof PairDifference
 
 /** A similarity matrix as plain data, the contract `tensim.matrix/1`. Undefined similarities are null. */
 export function matrixJson(matrix: SimilarityMatrix): Record<string, unknown> {
-  const { labels, window, cosine, cosineError, gram, behaviour, perOutput } = matrix;
-  return {
-    schema: 'tensim.matrix/1',
-    labels: [...labels],
-    ...infoJson(matrix),
-    window,
-    same: matrix.work.same,
-    ...beyondJson(matrix.beyondRange),
-    cosine: rowsJson(cosine),
-    ...(cosineError && { cosineError: rowsJson(cosineError) }),
-    gram: rowsJson(gram),
-    ...(behaviour && {
-      behaviour: {
-        inputs: behaviour.inputs,
-        agreement: rowsJson(behaviour.agreement),
-        cka: rowsJson(behaviour.cka),
-      },
-    }),
-    ...(perOutput && {
-      perOutput: {
-        names: [...perOutput.names],
-        cosine: perOutput.cosine.map(rowsJson),
-        ...(perOutput.cosineError && { cosineError: perOutput.cosineError.map(rowsJson) }),
-        gram: perOutput.gram.map(rowsJson),
-      },
-    }),
-  };
+  return plain(matrixFields(matrix));
 }
 
-/**
- * The JSON text of a matrix in pieces of one row each, the same bytes as `JSON.stringify(matrixJson(matrix))` and a newline:
- * two thousand models make text too long to build at once without stopping everything else.
- */
+/** The JSON text of a matrix in pieces of one row each. */
 export function* matrixJsonText(matrix: SimilarityMatrix): Generator<string> {
-  yield* matrixBody(matrix);
+  yield* jsonPieces(matrixFields(matrix));
   yield '\n';
 }
 
-function* matrixBody(matrix: SimilarityMatrix): Generator<string> {
-  const { labels, window, cosine, cosineError, gram, behaviour, perOutput, work, beyondRange } = matrix;
-  yield opened({
-    schema: 'tensim.matrix/1',
+function matrixFields(matrix: SimilarityMatrix): object {
+  const { labels, window, behaviour, work } = matrix;
+  return {
+    schema: SCHEMAS.matrix,
     labels,
     ...infoJson(matrix),
     window,
     same: work.same,
-    ...beyondJson(beyondRange),
-  });
-  yield ',"cosine":';
-  yield* rowsText(cosine);
-  if (cosineError) {
-    yield ',"cosineError":';
-    yield* rowsText(cosineError);
-  }
-  yield ',"gram":';
-  yield* rowsText(gram);
-  if (behaviour) {
-    yield `,"behaviour":{"inputs":${behaviour.inputs},"agreement":`;
-    yield* rowsText(behaviour.agreement);
-    yield ',"cka":';
-    yield* rowsText(behaviour.cka);
-    yield '}';
-  }
-  yield* outputsText(perOutput);
-  yield '}';
+    ...beyondJson(matrix.beyondRange),
+    ...cellsJson(matrix),
+    ...(behaviour && {
+      behaviour: {
+        inputs: behaviour.inputs,
+        agreement: new Rows(behaviour.agreement),
+        cka: new Rows(behaviour.cka),
+      },
+    }),
+    ...outputsJson(matrix),
+  };
 }
 
-function* outputsText(perOutput: SimilarityMatrix['perOutput']): Generator<string> {
-  if (perOutput === undefined) return;
-  yield `,"perOutput":{"names":${JSON.stringify(perOutput.names)},"cosine":`;
-  yield* listText(perOutput.cosine);
-  if (perOutput.cosineError) {
-    yield ',"cosineError":';
-    yield* listText(perOutput.cosineError);
-  }
-  yield ',"gram":';
-  yield* listText(perOutput.gram);
-  yield '}';
+type Cells = Pick<SimilarityMatrix, 'cosine' | 'cosineError' | 'gram' | 'perOutput'>;
+
+function cellsJson({ cosine, cosineError, gram }: Cells): object {
+  return {
+    cosine: new Rows(cosine),
+    ...(cosineError && { cosineError: new Rows(cosineError) }),
+    gram: new Rows(gram),
+  };
+}
+
+function outputsJson({ perOutput }: Cells): object {
+  if (perOutput === undefined) return {};
+  const { names, cosine, cosineError, gram } = perOutput;
+  const rows = (matrices: readonly Matrix[]) => matrices.map((matrix) => new Rows(matrix));
+  return {
+    perOutput: {
+      names,
+      cosine: rows(cosine),
+      ...(cosineError && { cosineError: rows(cosineError) }),
+      gram: rows(gram),
+    },
+  };
 }
 
 /** Rows against columns as JSON in pieces, the contract `tensim.cross/1`. */
 export function* crossJsonText(cross: CrossSimilarity): Generator<string> {
-  const { rows, columns, rowNorms, columnNorms, cosine, cosineError, gram, perOutput } = cross;
-  const norms = { rowNorms: Array.from(rowNorms, numberOrNull), columnNorms: Array.from(columnNorms, numberOrNull) };
-  yield opened({
-    schema: 'tensim.cross/1',
+  const { rows, columns, rowNorms, columnNorms } = cross;
+  yield* jsonPieces({
+    schema: SCHEMAS.cross,
     rows,
     columns,
     ...infoJson(cross),
-    ...norms,
+    rowNorms: finiteOrNull(rowNorms),
+    columnNorms: finiteOrNull(columnNorms),
     ...beyondJson(cross.beyondRange),
+    ...cellsJson(cross),
+    ...outputsJson(cross),
   });
-  yield ',"cosine":';
-  yield* rowsText(cosine);
-  if (cosineError) {
-    yield ',"cosineError":';
-    yield* rowsText(cosineError);
-  }
-  yield ',"gram":';
-  yield* rowsText(gram);
-  yield* outputsText(perOutput);
-  yield '}\n';
+  yield '\n';
 }
 
 /** Matrices by several measures as JSON in pieces, the contract `tensim.measures/1`; each is a `tensim.matrix/1`. */
 export function* measuresJsonText({ matrices, correlation, block }: MeasureComparison): Generator<string> {
-  const scores = block && { start: matrices[0].labels[block.start], scores: block.scores.map(numberOrNull) };
-  const measures = matrices.map(({ measure }) => measure);
-  yield opened({ schema: 'tensim.measures/1', measures, correlation: rowsJson(correlation), block: scores });
-  yield ',"matrices":[';
-  for (const [i, matrix] of matrices.entries()) {
-    if (i > 0) yield ',';
-    yield* matrixBody(matrix);
-  }
-  yield ']}\n';
+  yield* jsonPieces({
+    schema: SCHEMAS.measures,
+    measures: matrices.map(({ measure }) => measure),
+    correlation: new Rows(correlation),
+    block: block && { start: matrices[0].labels[block.start], scores: block.scores.map(numberOrNull) },
+    matrices: matrices.map(matrixFields),
+  });
+  yield '\n';
 }
 
 /** log₂ of norms, null for −∞; nothing where all inner products are in range. */
 function beyondJson(beyondRange: Readonly<Record<string, Float64Array>> | undefined): object {
   if (beyondRange === undefined) return {};
-  const entries = Object.entries(beyondRange).map(([name, levels]) => [name, Array.from(levels, numberOrNull)]);
-  return { beyondRange: Object.fromEntries(entries) };
-}
-
-/** An object without its closing brace, to which fields are added. */
-function opened(fields: object): string {
-  return JSON.stringify(fields).slice(0, -1);
+  return {
+    beyondRange: Object.fromEntries(Object.entries(beyondRange).map(([name, levels]) => [name, finiteOrNull(levels)])),
+  };
 }
 
 function infoJson(info: ResultInfo): ResultInfo {
@@ -191,29 +159,6 @@ function infoJson(info: ResultInfo): ResultInfo {
     info;
   const law = { input, ...(inputDigest !== undefined && { inputDigest }) };
   return { measure, method, exact, route, estimates, standardError, sampling, ...law, dtype, backend };
-}
-
-function rowsJson(matrix: Matrix): (number | null)[][] {
-  return matrix.map((row) => Array.from(row, numberOrNull));
-}
-
-function* rowsText(matrix: Matrix): Generator<string> {
-  for (let i = 0; i < matrix.length; i++)
-    yield `${i === 0 ? '[' : ','}${JSON.stringify(Array.from(matrix[i], numberOrNull))}`;
-  yield matrix.length === 0 ? '[]' : ']';
-}
-
-function* listText(matrices: readonly Matrix[]): Generator<string> {
-  yield '[';
-  for (let i = 0; i < matrices.length; i++) {
-    if (i > 0) yield ',';
-    yield* rowsText(matrices[i]);
-  }
-  yield ']';
-}
-
-function numberOrNull(value: number | null): number | null {
-  return Number.isFinite(value) ? value : null;
 }
 
 /** What sampling adds to a comparison, and to that of an output; nothing elsewhere. */

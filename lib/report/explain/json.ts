@@ -1,8 +1,9 @@
 import type { Direction, Explanation, FormExplanation } from '../../similarity/explain/types.js';
+import { SCHEMAS } from '../schemas.js';
 
 /** An explanation as plain data, the contract `tensim.explain/1`; vectors are lists of numbers over the inputs. */
 export function explanationJson(found: Explanation): Record<string, unknown> {
-  return { schema: 'tensim.explain/1', ...(found.kind === 'forms' ? formsJson(found) : found) };
+  return { schema: SCHEMAS.explain, ...(found.kind === 'forms' ? formsJson(found) : found) };
 }
 
 function formsJson({ shares, joint, outputs, ...about }: FormExplanation): Record<string, unknown> {

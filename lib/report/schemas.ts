@@ -1,0 +1,12 @@
+/** The contracts of what is written as JSON, named in its field `schema`. A name never changes its meaning; fields are only added. */
+export const SCHEMAS = {
+  compare: 'tensim.compare/1',
+  matrix: 'tensim.matrix/1',
+  cross: 'tensim.cross/1',
+  measures: 'tensim.measures/1',
+  explain: 'tensim.explain/1',
+  gate: 'tensim.gate/1',
+  contract: 'tensim.contract/1',
+  inspect: 'tensim.inspect/1',
+  doctor: 'tensim.doctor/1',
+} as const;
