@@ -20,12 +20,12 @@ Napi::Value gram_tile_call(const Napi::CallbackInfo& info);
 // prepareForward(source: ForwardSource, dtype, threads, control) → ForwardPass
 Napi::Value prepare_forward_call(const Napi::CallbackInfo& info);
 
-// evaluate(pass: ForwardPass, inputs: Float64Array | Float32Array | Int32Array, threads, control) → Float64Array | Float32Array, of the
-// dtype that the pass was prepared with
+// evaluate(pass: ForwardPass, inputs: Float64Array | Float32Array | Int32Array, threads, control) → Float64Array |
+// Float32Array, of the dtype that the pass was prepared with
 Napi::Value evaluate_call(const Napi::CallbackInfo& info);
 
-// contract(plan: Plan, operands: (Float64Array | Float32Array)[], threads, control) → { data, exponent }; operands are of the plan's
-// dtype and hold what its layouts ask for.
+// contract(plan: Plan, operands: (Float64Array | Float32Array)[], threads, control) → { data, exponent }; operands are
+// of the plan's dtype and hold what its layouts ask for.
 Napi::Value contract_call(const Napi::CallbackInfo& info);
 
 // loopHafnian(legs: PairedLegs, threads, control) → number
@@ -42,7 +42,8 @@ Napi::Value symmetric_eigen_call(const Napi::CallbackInfo& info);
 // blocks, and a broken driver may crash it
 Napi::Value cuda_devices(const Napi::CallbackInfo& info);
 
-// cudaPrepare(library, device, source: ChainSource | FeatureSource, dtype, threads, control) → { model, outputs, bytes }
+// cudaPrepare(library, device, source: ChainSource | FeatureSource, dtype, threads, control)
+// → { model, outputs, bytes }
 Napi::Value cuda_prepare_call(const Napi::CallbackInfo& info);
 
 // cudaDispose(model): a second time does nothing.

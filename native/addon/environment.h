@@ -16,9 +16,10 @@ class AsyncCall;
 // What one JavaScript environment (the main thread, or a worker) holds of the addon. All environments of a process
 // share the thread pool; the last one to go takes it along, because the library may be unloaded after that.
 //
-// Life of a call:   JavaScript thread: start() ─────────────────────────────────► settle(): promise settled, call
-// deleted
-//                   pool thread:        └► execute() ─► queued for the JavaScript thread ─┘
+// Life of a call:
+//
+//   JavaScript thread:  start() ─────────────────────────────────────────────► settle(): the promise; deletes the call
+//   pool thread:           └──► execute() ──► queued for the JavaScript thread ──┘
 //
 // When the environment goes down (exit, process.exit(), worker.terminate()), the clean-up hook aborts every call and
 // waits until no pool thread works for this environment any more; only then does Node free the memory that calls read.

@@ -51,7 +51,8 @@ class PreparedHandle : public Napi::ObjectWrap<PreparedHandle> {
 
 using AnyForwardPass = std::variant<ForwardPass<double>, ForwardPass<float>>;
 
-// The JavaScript face of a forward pass: `bytes`, `dispose()`; otherwise as PreparedHandle. Made by `prepareForward` only.
+// The JavaScript face of a forward pass: `bytes`, `dispose()`; otherwise as PreparedHandle. Made by `prepareForward`
+// only.
 class ForwardHandle : public Napi::ObjectWrap<ForwardHandle> {
  public:
   static Napi::Function define(Napi::Env env);

@@ -43,8 +43,8 @@ Napi::Value gemm_workspace_of(const Napi::CallbackInfo& info) {
                                                                    read_size(info[2], "k"))));
 }
 
-// speed(dtype) → [flops per second on registers, bytes per second of an element-wise product in main memory], of one thread. It
-// measures for some milliseconds, on the calling thread.
+// speed(dtype) → [flops per second on registers, bytes per second of an element-wise product in main memory], of one
+// thread. It measures for some milliseconds, on the calling thread.
 Napi::Value speed(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const KernelSet& kernels = Environment::of(env).kernels();

@@ -103,7 +103,8 @@ void check_view(Napi::Env env, const ContractionPlan& plan, const PlanStep& step
   for (std::size_t s = 0; s < plan.slices.size(); ++s) {
     const std::size_t count = plan.slices[s].count;
     double lowest = 0, highest = 0;
-    // Offsets grow evenly over the full parts, so the first and last of them and the shorter part at the end are the extremes.
+    // Offsets grow evenly over the full parts, so the first and last of them and the shorter part at the end are the
+    // extremes.
     for (std::size_t part : {std::size_t{0}, count > 1 ? count - 2 : 0, count > 0 ? count - 1 : 0}) {
       Reach reach;
       add_loops(reach, static_cast<std::ptrdiff_t>(s), part + 1 == count);

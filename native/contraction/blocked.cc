@@ -18,9 +18,9 @@ bool ends_contiguous(const Bundle& bundle, std::ptrdiff_t Loop::*stride) {
   return !bundle.empty() && bundle.back().*stride == 1;
 }
 
-// The order of the loops within a bundle is free. Columns run along the output, so that micro-tiles are written in whole vectors. Rows may
-// lie anywhere in the output, so they run along a, which is then packed from whole cache lines. The contracted loops help the operand that is
-// not yet read along its memory.
+// The order of the loops within a bundle is free. Columns run along the output, so that micro-tiles are written in
+// whole vectors. Rows may lie anywhere in the output, so they run along a, which is then packed from whole cache lines.
+// The contracted loops help the operand that is not yet read along its memory.
 template <class T>
 void arrange(Product<T>& product) {
   if (!ends_contiguous(product.right, &Loop::out)) contiguous_last(product.right, &Loop::b);
@@ -84,9 +84,11 @@ void small_product(const Context& context, const Product<T>& given) {
           b_gathered[p * n + j] = product.b_factor * b[entries.depth_b[p] + entries.right_b[j]];
       }
     }
-    context.kernels.of<T>().small(m, n, k, a_fits ? a : a_gathered, a_fits ? a_row : static_cast<std::ptrdiff_t>(k),
-                                  a_fits ? a_step : 1, b_fits ? b : b_gathered, b_fits ? b_step : width,
-                                  c_fits ? c : c_gathered, c_fits ? c_row : width, !c_fits || !product.accumulate);
+    SmallProduct<T> fitting{{a, a_row, a_step}, {b, b_step}, {c, c_row}, m, n, k, !c_fits || !product.accumulate};
+    if (!a_fits) fitting.a = {a_gathered, static_cast<std::ptrdiff_t>(k), 1};
+    if (!b_fits) fitting.b = {b_gathered, width};
+    if (!c_fits) fitting.c = {c_gathered, width};
+    context.kernels.of<T>().small(fitting);
     if (c_fits) return;
     for (std::size_t i = 0; i < m; ++i) {
       for (std::size_t j = 0; j < n; ++j) {

@@ -34,8 +34,8 @@ constexpr std::size_t kTile = 32;
 
 }  // namespace
 
-// The inner loop is the one nearest in the output; the loop next to it is the one nearest in an input, so that a transposition goes tile
-// by tile, reading and writing whole cache lines.
+// The inner loop is the one nearest in the output; the loop next to it is the one nearest in an input, so that a
+// transposition goes tile by tile, reading and writing whole cache lines.
 template <class T>
 void multiply_or_copy(const Context& context, const Product<T>& product) {
   Bundle loops = product.batch;

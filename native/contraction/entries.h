@@ -57,8 +57,8 @@ bool better_exchanged(const Product<T>& product) {
   return contiguous(product.left) && !contiguous(product.right);
 }
 
-// Runs entry(x, context) for every batch entry: side by side on one thread each when there are enough of them, else one after the other
-// with all threads on each.
+// Runs entry(x, context) for every batch entry: side by side on one thread each when there are enough of them, else one
+// after the other with all threads on each.
 template <class Entry>
 void for_entries(const Context& context, std::size_t count, std::size_t points, const Entry& entry) {
   if (count >= 2 * context.threads) {

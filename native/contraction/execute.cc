@@ -16,7 +16,8 @@
 namespace tensim {
 namespace {
 
-// A buffer in use. Its true values are data · 2^exponent, and reading it multiplies by 2^−peak; both 0 unless exponents are stripped.
+// A buffer in use. Its true values are data · 2^exponent, and reading it multiplies by 2^−peak; both 0 unless exponents
+// are stripped.
 template <class T>
 struct Held {
   Scratch<T> own;

@@ -9,7 +9,8 @@
 
 namespace tensim {
 
-// The e with 2^(e−1) ≤ x < 2^e; 0 for 0, infinity and NaN, which no scaling helps. No lower than what 2^−e can still undo in T.
+// The e with 2^(e−1) ≤ x < 2^e; 0 for 0, infinity and NaN, which no scaling helps. No lower than what 2^−e can still
+// undo in T.
 template <class T>
 int exponent_of(double x) {
   if (!(x > 0) || std::isinf(x)) return 0;

@@ -22,8 +22,9 @@ struct OperandLayout {
   std::size_t elements = 0;  // that the data must have at least
 };
 
-// A contraction fully resolved, as lib/contraction/plan.ts defines and explains it; offsets and strides are in elements. A plan is run by
-// passes over the combinations of its slices, and every step is, for all combinations (x, y, z, w) of its loops,
+// A contraction fully resolved, as lib/contraction/plan.ts defines and explains it; offsets and strides are in
+// elements. A plan is run by passes over the combinations of its slices, and every step is, for all combinations (x, y,
+// z, w) of its loops,
 //
 //   out[x y z] = (accumulate: out[x y z] +) Σ_w a[x y w] · b[x z w]         x batch, y left, z right, w contracted
 struct PlanView {

@@ -8,8 +8,8 @@
 
 namespace tensim {
 
-// Buffers given back during one execution, kept for the next step that wants one as long as everything stays within the plan's peak: the
-// passes of a sliced plan ask for the same sizes again and again.
+// Buffers given back during one execution, kept for the next step that wants one as long as everything stays within the
+// plan's peak: the passes of a sliced plan ask for the same sizes again and again.
 template <class T>
 class BufferPool {
  public:

@@ -8,8 +8,8 @@
 
 namespace tensim {
 
-// A step with its views placed and its loops sized: what one kernel works on. `b` is null for reductions and copies. Elements of a
-// and b count as multiplied by their factors, powers of two that keep exponents in range.
+// A step with its views placed and its loops sized: what one kernel works on. `b` is null for reductions and copies.
+// Elements of a and b count as multiplied by their factors, powers of two that keep exponents in range.
 template <class T>
 struct Product {
   const T* a = nullptr;

@@ -14,8 +14,9 @@ constexpr std::size_t kKept = 512;
 constexpr std::size_t kRun = 4096;
 constexpr std::size_t kPart = std::size_t{1} << 16;
 
-// sums[i] += Σ_w a[kept[i] + w·stride] · vector[w], or the plain sum without a vector: what reductions and matrix-vector products share. The
-// inner loop runs where a is contiguous: along w, or else across the kept elements, if these are.
+// sums[i] += Σ_w a[kept[i] + w·stride] · vector[w], or the plain sum without a vector: what reductions and
+// matrix-vector products share. The inner loop runs where a is contiguous: along w, or else across the kept elements,
+// if these are.
 template <class T>
 void sum_run(const MicroKernels<T>& kernels, const T* a, const std::ptrdiff_t* kept, std::size_t kept_count,
              std::ptrdiff_t stride, std::size_t count, const T* vector, double* sums) {
@@ -62,8 +63,8 @@ void put_best_last(Bundle& loops) {
   if (best != loops.end()) std::rotate(best, best + 1, loops.end());
 }
 
-// out[x, i] (+)= Σ_w a[x, i, w] · b[x, w], or the plain sum without b. Offsets are made for a few thousand elements at a time, whatever the
-// extents: a sum over a large tensor takes no memory of its own.
+// out[x, i] (+)= Σ_w a[x, i, w] · b[x, w], or the plain sum without b. Offsets are made for a few thousand elements at
+// a time, whatever the extents: a sum over a large tensor takes no memory of its own.
 template <class T>
 void weighted_sums(const Context& context, const Product<T>& product, const Bundle& batch, const Bundle& kept,
                    Bundle summed) {

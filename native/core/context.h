@@ -19,7 +19,8 @@ struct Context {
     run(count, threads, task);
   }
 
-  // The same for tasks of about `work` operations each, on so few threads that each has enough to do to be worth waking.
+  // The same for tasks of about `work` operations each, on so few threads that each has enough to do to be worth
+  // waking.
   template <class Task>
   void parallel_for(std::size_t count, std::size_t work, const Task& task) const {
     constexpr std::size_t kWorthAThread = std::size_t{1} << 16;

@@ -9,7 +9,8 @@ namespace {
 
 // Below this an allocation is cheap enough.
 constexpr std::size_t kSmallest = std::size_t{64} << 10;
-// A buffer is handed out for a request of at least this fraction of its size; otherwise memory would be tied up beyond what was asked for.
+// A buffer is handed out for a request of at least this fraction of its size; otherwise memory would be tied up beyond
+// what was asked for.
 constexpr std::size_t kMostSlack = 2;
 
 class Kept {

@@ -6,9 +6,10 @@
 
 namespace tensim {
 
-// Working memory that is wanted again and again (packing panels, intermediates). Fresh memory costs a page fault per 4 KiB, more than a
-// product of middling size takes to fill it; so a few buffers that were given back are kept for the next who asks, up to kMostKept bytes in all.
-// Used like an AlignedBuffer<T>; the contents are whatever was there before.
+// Working memory that is wanted again and again (packing panels, intermediates). Fresh memory costs a page fault per 4
+// KiB, more than a product of middling size takes to fill it; so a few buffers that were given back are kept for the
+// next who asks, up to kMostKept bytes in all. Used like an AlignedBuffer<T>; the contents are whatever was there
+// before.
 class ScratchBytes {
  public:
   static constexpr std::size_t kMostKept = std::size_t{16} << 20;

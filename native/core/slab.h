@@ -6,11 +6,11 @@
 
 namespace tensim {
 
-// Memory for prepared models: many buffers of few sizes that stay for a while and mostly go together. From the system each would cost a page fault
-// per 4 KiB, which takes longer than packing a small model does. So they are cut out of large pages, and what a model gives back serves the
-// next of the same size:
+// Memory for prepared models: many buffers of few sizes that stay for a while and mostly go together. From the system
+// each would cost a page fault per 4 KiB, which takes longer than packing a small model does. So they are cut out of
+// large pages, and what a model gives back serves the next of the same size:
 //
-//     chunk  | panels | panels | weights | panels | … ──►        a chunk goes back to the system when its last buffer does
+//     chunk  | panels | panels | weights | panels | … ──►      a chunk goes back to the system with its last buffer
 //
 // Safe to use from any thread.
 namespace slab {

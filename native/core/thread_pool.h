@@ -21,8 +21,8 @@ namespace tensim {
 //     submit(job) ──► thread A: job() ── parallel_for(8 tasks) ──────────── goes on
 //                     thread B:            └─ takes tasks 1, 3, 5 … ─┘
 //
-// A thread that has run out of work looks out for more for some tens of microseconds before it sleeps: the regions of one computation
-// follow each other more quickly than a sleeping thread wakes up.
+// A thread that has run out of work looks out for more for some tens of microseconds before it sleeps: the regions of
+// one computation follow each other more quickly than a sleeping thread wakes up.
 //
 // Threads are started when they are first needed. The destructor finishes running jobs, drops waiting ones, and joins
 // all threads.

@@ -5,18 +5,20 @@
 
 namespace tensim::cuda {
 
-// The covariance of every unit, in tiles of 32×32, one per block of 32 threads: all chains from v to w, cut behind their first item and the
-// half x of the second by which they enter it,
+// The covariance of every unit, in tiles of 32×32, one per block of 32 threads: all chains from v to w, cut behind
+// their first item and the half x of the second by which they enter it,
 //
-//   Σ_{i, x} D_i[v][x] · T_{i,x},      T_{i,x} = Σ_{near, far} Σ_y C[x̄][y] D_far[ȳ][w] + Z(m) D_l[x̄][w] + Z(l) D_m[x̄][w] + Z(lm) C[x̄][w]
+//   Σ_{i, x} D_i[v][x] · T_{i,x}
+//   T_{i,x} = Σ_{near, far} Σ_y C[x̄][y] D_far[ȳ][w] + Z(m) D_l[x̄][w] + Z(l) D_m[x̄][w] + Z(lm) C[x̄][w]
 //
-// with l and m the items that are neither i nor that of x, near and far each of them once, y a half of near; as in gaussian/chains.cc, which
-// skips the same zeros. First all D_far[y][w] are computed and laid aside, then one T after the other, which never leaves the block.
+// with l and m the items that are neither i nor that of x, near and far each of them once, y a half of near; as in
+// gaussian/chains.cc, which skips the same zeros. First all D_far[y][w] are computed and laid aside, then one T after
+// the other, which never leaves the block.
 template <class T>
 struct ChainKernel {
   static constexpr unsigned kThreads = kLanes;
-  // There is room for 12 in float, but they have fewer registers than this takes: 3.95 ms instead of 3.25 for a pair of V = 4096, d = 256 on
-  // an H200.
+  // There is room for 12 in float, but they have fewer registers than this takes: 3.95 ms instead of 3.25 for a pair of
+  // V = 4096, d = 256 on an H200.
   static constexpr unsigned kResident = sizeof(T) < sizeof(double) ? 8 : 7;
   using Arguments = TaskList<ChainTask<T>>;
   using Steps = ChainSteps<T>;
@@ -105,8 +107,8 @@ struct ChainKernel {
       for (unsigned y = 2 * near; y < 2 * near + 2; ++y) {
         if (table.c[leave][y].data == nullptr || !table.through(far, other_half(y), kW)) continue;
         any = true;
-        Steps::add_product(block, shared, table.left(leave, y), place.piece(far, other_half(y)), table.size(y), row,
-                           rows, 0, place.columns, sum_of);
+        Steps::add_product(block, shared, table.left(leave, y), place.piece(far, other_half(y)), table.size(y),
+                           {row, rows, 0, place.columns}, sum_of);
       }
     }
     const bool by_l = table.through(l, leave, kW), by_m = table.through(m, leave, kW),
@@ -191,7 +193,8 @@ struct ChainKernel {
     });
   }
 
-  // Σ_{S,S'} V_v(S) V_w(S')ᵀ Z(I∖S∖S') without what E[v F_1 F_2] E[w F'_1 F'_2]ᵀ is made of: no difference of large numbers is taken.
+  // Σ_{S,S'} V_v(S) V_w(S')ᵀ Z(I∖S∖S') without what E[v F_1 F_2] E[w F'_1 F'_2]ᵀ is made of: no difference of large
+  // numbers is taken.
   template <class Block>
   TENSIM_KERNEL static void add_ends(Block& block, Shared& shared, const Place& place, const T* vectors) {
     const T* const left = vectors + kSubsets * kHalves * place.largest;

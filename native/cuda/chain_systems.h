@@ -8,8 +8,9 @@
 
 namespace tensim::cuda {
 
-// Which systems a pair of attention blocks has: for all positions s and s', or with `last` for s' = s alone, the t that s sees and the t' that
-// s' sees. Where only equal positions know of each other, systems without a common one are left out: their covariance is zero.
+// Which systems a pair of attention blocks has: for all positions s and s', or with `last` for s' = s alone, the t that
+// s sees and the t' that s' sees. Where only equal positions know of each other, systems without a common one are left
+// out: their covariance is zero.
 struct SystemKey {
   std::uint64_t positions;
   bool causal, causal2, alike, last;

@@ -4,8 +4,8 @@
 
 namespace tensim::cuda {
 
-// Ten vectors as in gaussian/chains.h: halves 0 … 3 ours and 4 … 7 theirs, item i of them 2i (q) and 2i + 1 (k); v ours, w theirs. By kind
-// (q1, k1, q2, k2, v) ours are 0, 1, 2, 3, kV.
+// Ten vectors as in gaussian/chains.h: halves 0 … 3 ours and 4 … 7 theirs, item i of them 2i (q) and 2i + 1 (k); v
+// ours, w theirs. By kind (q1, k1, q2, k2, v) ours are 0, 1, 2, 3, kV.
 constexpr unsigned kItems = 4, kHalves = 8, kV = 8, kW = 9, kVectors = 10, kKinds = 5;
 constexpr unsigned kSubsets = 16;
 
@@ -19,12 +19,12 @@ struct ChainGroup {
   std::uint32_t begin, end, s, s2;
 };
 
-// Cov(v F_1 F_2, w F'_1 F'_2) for every head of ours, every head of theirs and every system (MATH.md section 4): the kernels below take one
-// such triple, a *unit*, at a time; units of two heads lie side by side.
+// Cov(v F_1 F_2, w F'_1 F'_2) for every head of ours, every head of theirs and every system (MATH.md section 4): the
+// kernels below take one such triple, a *unit*, at a time; units of two heads lie side by side.
 template <class T>
 struct ChainTask {
-  // Covariances within a model: (head, position, position or, if independent, 1, kind, kind, size, size). Means: (head, position, kind, size),
-  // or null.
+  // Covariances within a model: (head, position, position or, if independent, 1, kind, kind, size, size). Means: (head,
+  // position, kind, size), or null.
   const T *own_a, *own_b, *means_a, *means_b;
   // Between them: (position, position or, if alike, 1), each a matrix (heads·5·size, heads'·5·size').
   const T* cross;
@@ -33,7 +33,8 @@ struct ChainTask {
   std::uint32_t system_count, group_count, positions, heads_a, heads_b, size_a, size_b;
   std::uint32_t independent_a, independent_b, alike;
 
-  T* vectors;  // of a unit: chains from means (subset, half, largest), then V_v and V_w (subset, largest); null without means
+  // Of a unit: chains from means (subset, half, largest), then V_v and V_w (subset, largest); null without means.
+  T* vectors;
   double* paths;    // of a unit: by subset; null without means
   double* moments;  // of a unit: Z by subset
   T* pieces;        // of a block of the chain kernel: D_i[x][w], 24 of them, (rows of x, 32)
@@ -76,7 +77,8 @@ struct ChainTable {
   std::uint32_t sizes[2];
 
   TENSIM_KERNEL std::uint32_t size(unsigned vector) const { return sizes[is_theirs(vector) ? 1 : 0]; }
-  // C[x][y] read as the transpose of C[y][x]: within a model both lie in memory, and this has neighbouring rows side by side.
+  // C[x][y] read as the transpose of C[y][x]: within a model both lie in memory, and this has neighbouring rows side by
+  // side.
   TENSIM_KERNEL ChainBlock<T> left(unsigned x, unsigned y) const {
     const ChainBlock<T>& block = c[y][x];
     return {block.data, block.column, block.row};
@@ -153,8 +155,8 @@ struct ChainSteps {
     return size - begin < kTile ? size - begin : kTile;
   }
 
-  // An operand's part of a step: element i of row or column, of step k of the depth, is data[k·step + i·place], k < depth ≤ 32 and
-  // i < width ≤ 32. One of the strides is 1. Beyond lie zeros.
+  // An operand's part of a step: element i of row or column, of step k of the depth, is data[k·step + i·place], k <
+  // depth ≤ 32 and i < width ≤ 32. One of the strides is 1. Beyond lie zeros.
   struct Operand {
     const T* data;
     std::uint32_t step, place;
@@ -162,7 +164,8 @@ struct ChainSteps {
 
     // Eight threads read a row in quads, and write it as it is.
     TENSIM_KERNEL bool by_rows() const { return place == 1 && width % kQuad == 0 && in_quads(data, step); }
-    // Where neighbours in memory are neighbours in k, two threads read eight of a place at a time, so that all 32 write to different banks.
+    // Where neighbours in memory are neighbours in k, two threads read eight of a place at a time, so that all 32 write
+    // to different banks.
     TENSIM_KERNEL bool by_columns() const { return step == 1 && depth % kQuad == 0 && in_quads(data, place); }
   };
 
@@ -264,15 +267,19 @@ struct ChainSteps {
     return own;
   }
 
-  // The tile at (row, column) of A·B, added to what `pick` gives of a thread's registers. A is (·, depth), `rows` of it from `row` on.
+  // Some rows and columns of a block, a tile at most.
+  struct Part {
+    unsigned row, rows, column, columns;
+  };
+
+  // That part of A·B, whose depth is told, added to what `pick` gives of a thread's registers.
   template <class Block, class Shared, class Pick>
   TENSIM_KERNEL static void add_product(Block& block, Shared& shared, const ChainBlock<T>& a, const ChainBlock<T>& b,
-                                        std::uint32_t depth, unsigned row, unsigned rows, unsigned column,
-                                        unsigned columns, const Pick& pick) {
+                                        std::uint32_t depth, const Part& part, const Pick& pick) {
     for (unsigned k = 0; k < depth; k += kTile) {
       const unsigned steps = remaining(depth, k);
-      const Operand left{a.data + k * a.column + row * a.row, a.column, a.row, steps, rows},
-          right{b.data + k * b.row + column * b.column, b.row, b.column, steps, columns};
+      const Operand left{a.data + k * a.column + part.row * a.row, a.column, a.row, steps, part.rows},
+          right{b.data + k * b.row + part.column * b.column, b.row, b.column, steps, part.columns};
       block.each_thread([&](unsigned thread, auto&) { stage(left, right, thread, shared.a, shared.b); });
       block.each_thread([&](unsigned thread, auto& own) { pick(own).multiply(shared.a, shared.b, steps, thread); });
     }
@@ -285,8 +292,8 @@ struct ChainSteps {
     const ChainTable<T>& table = shared.table;
     for (unsigned enter = 2 * item; enter < 2 * item + 2; ++enter) {
       if (!table.leads(x, enter, y)) continue;
-      add_product(block, shared, table.left(x, enter), table.c[other_half(enter)][y], table.size(enter), row,
-                  remaining(table.size(x), row), column, remaining(table.size(y), column), pick);
+      add_product(block, shared, table.left(x, enter), table.c[other_half(enter)][y], table.size(enter),
+                  {row, remaining(table.size(x), row), column, remaining(table.size(y), column)}, pick);
     }
   }
 };

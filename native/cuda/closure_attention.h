@@ -4,7 +4,7 @@
 
 namespace tensim::cuda {
 
-// Attention blocks, step after step: the twin of gaussian/attention_pair.cc.
+// Attention blocks, step after step: the twin of gaussian/attention.cc.
 template <class Device, class T>
 class AttentionSteps : protected ClosureSteps<T> {
  protected:
@@ -31,19 +31,19 @@ class AttentionSteps : protected ClosureSteps<T> {
     const std::uint64_t rows = last ? 1 : n_;
     T* const half = plan_.template allocate<T>(rows * a.outputs * sums_row);
     for (std::uint64_t s = 0; s < rows; ++s) {
-      product({a.output, inner, 1, 0}, {sums + s * inner * sums_row, sums_row, 1, 0}, half + s * a.outputs * sums_row,
-              sums_row, a.outputs, sums_row, inner);
+      product({a.output, inner, 1, 0}, {sums + s * inner * sums_row, sums_row, 1, 0},
+              {half + s * a.outputs * sums_row, sums_row, a.outputs, sums_row}, inner);
     }
     plan_.next();
     const T residual = a.alpha * b.alpha;
     const Operand<T> output2{b.output, inner2, 1, 0};
     if (last) {
-      GemmTask<T> task = product_task<T>({half, sums_row, 1, 0}, output2.transpose(), out.data, out.row(), a.outputs,
-                                         b.outputs, inner2);
+      GemmTask<T> task = product_task<T>({half, sums_row, 1, 0}, output2.transpose(),
+                                         {out.data, out.row(), a.outputs, b.outputs}, inner2);
       plan_.gemm(task);
       plan_.next();
       if (residual != 0) {
-        GemmTask<T> copy = copy_task<T>(from.diagonal(), out.data, out.row(), a.outputs, b.outputs, residual, n_);
+        GemmTask<T> copy = copy_task<T>(from.diagonal(), {out.data, out.row(), a.outputs, b.outputs}, residual, n_);
         copy.add = 1;
         plan_.gemm(copy);
         plan_.next();
@@ -55,7 +55,7 @@ class AttentionSteps : protected ClosureSteps<T> {
     each_block(out, [&](std::uint64_t s, std::uint64_t t) {
       const Operand<T> left{half + s * a.outputs * sums_row + t * inner2, sums_row, 1, 0};
       GemmTask<T> task =
-          product_task<T>(left, output2.transpose(), out.at(s, t), out.row(), a.outputs, b.outputs, inner2);
+          product_task<T>(left, output2.transpose(), {out.at(s, t), out.row(), a.outputs, b.outputs}, inner2);
       if (residual != 0 && !from.zero(s, t)) {
         task.plus = from.at(s, t);
         task.plus_row = from.row();
@@ -72,21 +72,21 @@ class AttentionSteps : protected ClosureSteps<T> {
     const std::uint64_t row = n_ * a.width, row2 = n_ * b.width;
     for (std::uint64_t s = 0; a.alpha != 0 && s < n_; ++s) {
       for (std::uint64_t t = 0; t < n_; ++t) {
-        const std::uint64_t seen = b.visible(t, n_);
+        const std::uint64_t seen = b.visible_count(t, n_);
         if (from.alike && s >= seen) continue;
         const Operand<T> slope{b.jacobian + t * b.outputs * row2 + (from.alike ? s * b.width : 0), row2, 1, 0};
-        product(from.alike ? from.block(s, s) : from.block(s, 0), slope.transpose(), out.at(s, t), out.row(), a.outputs,
-                b.outputs, (from.alike ? 1 : seen) * b.width, a.alpha, true);
+        product(from.alike ? from.block(s, s) : from.block(s, 0), slope.transpose(),
+                {out.at(s, t), out.row(), a.outputs, b.outputs}, (from.alike ? 1 : seen) * b.width, a.alpha, true);
       }
     }
     plan_.next();
     for (std::uint64_t s = 0; b.alpha != 0 && s < n_; ++s) {
       for (std::uint64_t t = 0; t < n_; ++t) {
-        const std::uint64_t seen = a.visible(s, n_);
+        const std::uint64_t seen = a.visible_count(s, n_);
         if (from.alike && t >= seen) continue;
         const Operand<T> slope{a.jacobian + s * a.outputs * row + (from.alike ? t * a.width : 0), row, 1, 0};
-        product(slope, from.alike ? from.block(t, t) : from.block(0, t), out.at(s, t), out.row(), a.outputs, b.outputs,
-                (from.alike ? 1 : seen) * a.width, b.alpha, true);
+        product(slope, from.alike ? from.block(t, t) : from.block(0, t),
+                {out.at(s, t), out.row(), a.outputs, b.outputs}, (from.alike ? 1 : seen) * a.width, b.alpha, true);
       }
     }
     plan_.next();
@@ -101,15 +101,15 @@ class AttentionSteps : protected ClosureSteps<T> {
     T* const left = plan_.template allocate<T>(n_ * rows * left_row);
     for (std::uint64_t s = 0; s < n_; ++s) {
       product({a.projection + s * rows * a.width, a.width, 1, 0}, from.alike ? from.block(s, s) : from.block(s, 0),
-              left + s * rows * left_row, left_row, rows, left_row, a.width);
+              {left + s * rows * left_row, left_row, rows, left_row}, a.width);
     }
     plan_.next();
     for (std::uint64_t s = 0; s < n_; ++s) {
       for (std::uint64_t t = from.alike ? s : 0; t < (from.alike ? s + 1 : n_); ++t) {
         const Operand<T> ours{left + s * rows * left_row + (from.alike ? 0 : t * b.width), left_row, 1, 0};
         const Operand<T> theirs{b.projection + t * columns * b.width, b.width, 1, 0};
-        product(ours, theirs.transpose(), cross + (from.alike ? s : s * n_ + t) * rows * columns, columns, rows,
-                columns, b.width);
+        product(ours, theirs.transpose(),
+                {cross + (from.alike ? s : s * n_ + t) * rows * columns, columns, rows, columns}, b.width);
       }
     }
     plan_.next();
@@ -170,14 +170,14 @@ class AttentionSteps : protected ClosureSteps<T> {
     const std::uint64_t row = n_ * stage.width;
     if (last) {
       const Operand<T> residual = stage.alpha != 0 ? from.diagonal() : Operand<T>{};
-      plan_.gemm(copy_task<T>(residual, out.data, out.row(), out.rows, out.columns, stage.alpha, n_));
+      plan_.gemm(copy_task<T>(residual, {out.data, out.row(), out.rows, out.columns}, stage.alpha, n_));
       plan_.next();
       add_slopes(stage, ours, from, out, 1);
       return;
     }
     each_block(out, [&](std::uint64_t s, std::uint64_t t) {
       const bool known = stage.alpha != 0 && !from.zero(s, t);
-      plan_.gemm(copy_task<T>(known ? from.block(s, t) : Operand<T>{}, out.at(s, t), out.row(), out.rows, out.columns,
+      plan_.gemm(copy_task<T>(known ? from.block(s, t) : Operand<T>{}, {out.at(s, t), out.row(), out.rows, out.columns},
                               stage.alpha));
     });
     plan_.next();
@@ -186,11 +186,11 @@ class AttentionSteps : protected ClosureSteps<T> {
       const std::uint64_t at = ours ? s : t, other = ours ? t : s;
       const Operand<T> slope{stage.jacobian + at * stage.outputs * row, row, 1, 0};
       if (from.alike) {
-        if (other < stage.visible(at, n_)) {
+        if (other < stage.visible_count(at, n_)) {
           add(slope.shifted(other * stage.width), from.block(0, 0), stage.width, 1, 1, out.at(s, t), true);
         }
       } else {
-        const std::uint64_t depth = stage.visible(at, n_) * stage.width;
+        const std::uint64_t depth = stage.visible_count(at, n_) * stage.width;
         add(slope, ours ? from.block(0, t) : from.block(s, 0), depth, 1, 1, out.at(s, t), true);
       }
     });
@@ -198,7 +198,8 @@ class AttentionSteps : protected ClosureSteps<T> {
   }
 
  private:
-  // out += factor · Σ_s J_s C, or its counterpart: the sum over equal positions of what the mean Jacobian of an attention block carries.
+  // out += factor · Σ_s J_s C, or its counterpart: the sum over equal positions of what the mean Jacobian of an
+  // attention block carries.
   void add_slopes(const Stage& stage, bool ours, const Joint& from, const Joint& out, T factor) {
     const std::uint64_t row = n_ * stage.width;
     // Block (s, s) of J against the one block of C; else all of (s, ·), which is zero where s does not look.
@@ -206,10 +207,10 @@ class AttentionSteps : protected ClosureSteps<T> {
     const std::uint64_t depth = from.alike ? stage.width : row;
     if (ours) {
       const Operand<T> block{from.data, from.row(), 1, from.alike ? 0 : from.columns};
-      product(slope, block, out.data, out.row(), out.rows, out.columns, depth, factor, true, n_);
+      product(slope, block, {out.data, out.row(), out.rows, out.columns}, depth, factor, true, n_);
     } else {
       const Operand<T> block{from.data, from.row(), 1, from.alike ? 0 : from.rows * from.row()};
-      product(block, slope.transpose(), out.data, out.row(), out.rows, out.columns, depth, factor, true, n_);
+      product(block, slope.transpose(), {out.data, out.row(), out.rows, out.columns}, depth, factor, true, n_);
     }
     plan_.next();
   }

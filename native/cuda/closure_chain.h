@@ -16,7 +16,7 @@ struct ChainStage {
           *means = nullptr, *jacobian = nullptr, *after = nullptr;
 
   std::uint64_t inner() const { return heads * size; }
-  std::uint64_t visible(std::uint64_t s, std::uint64_t positions) const { return causal ? s + 1 : positions; }
+  std::uint64_t visible_count(std::uint64_t s, std::uint64_t positions) const { return causal ? s + 1 : positions; }
   // Columns of a matrix of Jacobians, and where that of a position begins.
   std::uint64_t jacobian_row() const { return slopes * width; }
   const T* jacobian_at(std::uint64_t s) const { return jacobian + (slopes == 1 ? 0 : s * width); }

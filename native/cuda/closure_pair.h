@@ -4,7 +4,7 @@
 
 namespace tensim::cuda {
 
-// What one inner product takes, step after step: the twin of gaussian/closure_pair.cc.
+// What one inner product takes, step after step: the twin of gaussian/closure_slices.cc.
 template <class Device, class T>
 class ClosurePair : private AttentionSteps<Device, T> {
  public:
@@ -19,7 +19,7 @@ class ClosurePair : private AttentionSteps<Device, T> {
     const Operand<T> front{f.front, a_.inputs, 1, 0}, front2{g.front, b_.inputs, 1, 0};
     if (depth == 0) return slice(front, front2, a_.inputs, static_cast<double>(n_), slices);
     Joint covariance = make_joint(true, a_.width, b_.width);
-    product(front, front2.transpose(), covariance.data, b_.width, a_.width, b_.width, a_.inputs);
+    product(front, front2.transpose(), {covariance.data, b_.width, a_.width, b_.width}, a_.inputs);
     plan_.next();
     const auto stage = [](const ChainFactors<T>& factors, std::size_t i) {
       return i < factors.stages.size() ? &factors.stages[i] : nullptr;
@@ -44,8 +44,8 @@ class ClosurePair : private AttentionSteps<Device, T> {
     plan_.step().slices.add(task, task.blocks());
   }
 
-  // Behind a block of each, or of one where the other has come to its end and waits: in front of the linear layers with `last`, which then
-  // are left for the end, and only the sum over equal positions is formed.
+  // Behind a block of each, or of one where the other has come to its end and waits: in front of the linear layers with
+  // `last`, which then are left for the end, and only the sum over equal positions is formed.
   void advance(const Stage* a, const Stage* b, Joint& covariance, bool last) {
     const std::uint64_t rows = a != nullptr ? a->outputs : covariance.rows,
                         columns = b != nullptr ? b->outputs : covariance.columns;
@@ -71,8 +71,8 @@ class ClosurePair : private AttentionSteps<Device, T> {
       const Joint from = covariance;
       covariance = make_joint(from.alike, a->after_rows, from.columns);
       each_block(from, [&](std::uint64_t s, std::uint64_t t) {
-        product({a->after, from.rows, 1, 0}, from.block(s, t), covariance.at(s, t), covariance.row(), a->after_rows,
-                from.columns, from.rows);
+        product({a->after, from.rows, 1, 0}, from.block(s, t),
+                {covariance.at(s, t), covariance.row(), a->after_rows, from.columns}, from.rows);
       });
       plan_.next();
     }
@@ -80,14 +80,15 @@ class ClosurePair : private AttentionSteps<Device, T> {
       const Joint from = covariance;
       covariance = make_joint(from.alike, from.rows, b->after_rows);
       each_block(from, [&](std::uint64_t s, std::uint64_t t) {
-        product(from.block(s, t), Operand<T>{b->after, from.columns, 1, 0}.transpose(), covariance.at(s, t),
-                covariance.row(), from.rows, b->after_rows, from.columns);
+        product(from.block(s, t), Operand<T>{b->after, from.columns, 1, 0}.transpose(),
+                {covariance.at(s, t), covariance.row(), from.rows, b->after_rows}, from.columns);
       });
       plan_.next();
     }
   }
 
-  // --- A bilinear block of each -------------------------------------------------------------------------------------------------------
+  // --- A bilinear block of each
+  // -------------------------------------------------------------------------------------------------------
 
   // D (Σ squares) D'ᵀ + J C J'ᵀ
   void plan_bilinear(const Stage& a, const Stage& b, const Joint& from, const Joint& out, bool last) {
@@ -107,17 +108,17 @@ class ClosurePair : private AttentionSteps<Device, T> {
     T* const carried = slopes ? plan_.template allocate<T>(pairs * a.outputs * b.width) : nullptr;
     for (std::uint64_t p = 0; p < pairs; ++p) {
       const Operand<T> block = from.block(s_of(p), t_of(p));
-      product({a.factors, a.width, 1, 0}, block, moved + p * 2 * h * b.width, b.width, 2 * h, b.width, a.width);
+      product({a.factors, a.width, 1, 0}, block, {moved + p * 2 * h * b.width, b.width, 2 * h, b.width}, a.width);
       if (!slopes) continue;
       // With `last` side by side, so that one product adds them all up.
       const std::uint64_t row = sum ? pairs * b.width : b.width;
       product({a.jacobian_at(s_of(p)), a.jacobian_row(), 1, 0}, block,
-              carried + (sum ? p * b.width : p * a.outputs * b.width), row, a.outputs, b.width, a.width);
+              {carried + (sum ? p * b.width : p * a.outputs * b.width), row, a.outputs, b.width}, a.width);
     }
     plan_.next();
     for (std::uint64_t p = 0; p < pairs; ++p) {
       product({moved + p * 2 * h * b.width, b.width, 1, 0}, Operand<T>{b.factors, b.width, 1, 0}.transpose(),
-              products + p * 4 * inner, 2 * h2, 2 * h, 2 * h2, b.width);
+              {products + p * 4 * inner, 2 * h2, 2 * h, 2 * h2}, b.width);
     }
     plan_.next();
     for (std::uint64_t p = 0; p < (sum ? 1 : pairs); ++p) {
@@ -127,7 +128,7 @@ class ClosurePair : private AttentionSteps<Device, T> {
     plan_.next();
     const std::uint64_t results = sum ? 1 : pairs;
     for (std::uint64_t p = 0; a.has_down && p < results; ++p) {
-      product({a.down, h, 1, 0}, {squares + p * inner, h2, 1, 0}, half + p * a.outputs * h2, h2, a.outputs, h2, h);
+      product({a.down, h, 1, 0}, {squares + p * inner, h2, 1, 0}, {half + p * a.outputs * h2, h2, a.outputs, h2}, h);
     }
     plan_.next();
     for (std::uint64_t p = 0; p < results; ++p) {
@@ -135,22 +136,23 @@ class ClosurePair : private AttentionSteps<Device, T> {
       T* const to = last ? out.data : out.at(s_of(p), t_of(p));
       const T factor = times * (a.has_down ? T(1) : a.beta);
       if (b.has_down) {
-        product(left, Operand<T>{b.down, h2, 1, 0}.transpose(), to, out.row(), a.outputs, b.outputs, h2, factor);
+        product(left, Operand<T>{b.down, h2, 1, 0}.transpose(), {to, out.row(), a.outputs, b.outputs}, h2, factor);
       } else {
-        plan_.gemm(copy_task<T>(left, to, out.row(), a.outputs, b.outputs, factor * b.beta));
+        plan_.gemm(copy_task<T>(left, {to, out.row(), a.outputs, b.outputs}, factor * b.beta));
       }
     }
     plan_.next();
     for (std::uint64_t p = 0; slopes && p < results; ++p) {
       const Operand<T> left{carried + (sum ? 0 : p * a.outputs * b.width), sum ? pairs * b.width : b.width, 1, 0};
       const Operand<T> right{sum ? b.jacobian : b.jacobian_at(t_of(p)), b.jacobian_row(), 1, 0};
-      product(left, right.transpose(), last ? out.data : out.at(s_of(p), t_of(p)), out.row(), a.outputs, b.outputs,
+      product(left, right.transpose(), {last ? out.data : out.at(s_of(p), t_of(p)), out.row(), a.outputs, b.outputs},
               sum ? pairs * b.width : b.width, times, true);
     }
     plan_.next();
   }
 
-  // --- A block of one alone -----------------------------------------------------------------------------------------------------------
+  // --- A block of one alone
+  // -----------------------------------------------------------------------------------------------------------
 
   // J C, or C J'ᵀ where the block is the other model's.
   void plan_waiting(const Stage* a, const Stage* b, const Joint& from, const Joint& out, bool last) {
@@ -159,9 +161,9 @@ class ClosurePair : private AttentionSteps<Device, T> {
     const auto add = [&](const Operand<T>& slope, const Operand<T>& block, std::uint64_t depth, T factor,
                          std::uint64_t segments, T* to, bool more) {
       if (a != nullptr) {
-        product(slope, block, to, out.row(), out.rows, out.columns, depth, factor, more, segments);
+        product(slope, block, {to, out.row(), out.rows, out.columns}, depth, factor, more, segments);
       } else {
-        product(block, slope.transpose(), to, out.row(), out.rows, out.columns, depth, factor, more, segments);
+        product(block, slope.transpose(), {to, out.row(), out.rows, out.columns}, depth, factor, more, segments);
       }
     };
     if (stage.attention) return plan_waiting_attention(stage, a != nullptr, from, out, last, add);
@@ -169,7 +171,7 @@ class ClosurePair : private AttentionSteps<Device, T> {
       const T times = from.alike ? static_cast<T>(n_) : T(1);
       const Operand<T> slope{stage.jacobian, stage.jacobian_row(), 1, stage.slopes == 1 ? 0 : stage.width};
       if (stage.jacobian == nullptr) {
-        plan_.gemm(copy_task<T>({}, out.data, out.row(), out.rows, out.columns, 0));
+        plan_.gemm(copy_task<T>({}, {out.data, out.row(), out.rows, out.columns}, 0));
       } else {
         add(slope, from.diagonal(), stage.width, times, from.alike ? 1 : n_, out.data, false);
       }
@@ -177,7 +179,7 @@ class ClosurePair : private AttentionSteps<Device, T> {
     }
     each_block(out, [&](std::uint64_t s, std::uint64_t t) {
       if (stage.jacobian == nullptr) {
-        plan_.gemm(copy_task<T>({}, out.at(s, t), out.row(), out.rows, out.columns, 0));
+        plan_.gemm(copy_task<T>({}, {out.at(s, t), out.row(), out.rows, out.columns}, 0));
       } else {
         const Operand<T> slope{stage.jacobian_at(a != nullptr ? s : t), stage.jacobian_row(), 1, 0};
         add(slope, from.block(s, t), stage.width, 1, 1, out.at(s, t), false);
@@ -191,7 +193,7 @@ class ClosurePair : private AttentionSteps<Device, T> {
     Operand<T> rows{sum.data, sum.row(), 1, 0};
     if (a != nullptr && a->after != nullptr) {
       T* const half = plan_.template allocate<T>(a->after_rows * sum.columns);
-      product({a->after, sum.rows, 1, 0}, rows, half, sum.columns, a->after_rows, sum.columns, sum.rows);
+      product({a->after, sum.rows, 1, 0}, rows, {half, sum.columns, a->after_rows, sum.columns}, sum.rows);
       plan_.next();
       rows = {half, sum.columns, 1, 0};
     }

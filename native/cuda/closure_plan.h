@@ -37,10 +37,12 @@ struct ClosureStep {
   Tasks<SliceTask<T>> slices;
 };
 
-// Everything that some pairs need is planned before the first launch, so that the device never waits for the host. Pairs are planned one after
-// the other, each from the first step on: what they do in the same step is launched together, whatever their sizes.
+// Everything that some pairs need is planned before the first launch, so that the device never waits for the host.
+// Pairs are planned one after the other, each from the first step on: what they do in the same step is launched
+// together, whatever their sizes.
 //
-// Memory comes off a stack of device memory at `base`. A pair is planned once from a base of null, to learn what it takes.
+// Memory comes off a stack of device memory at `base`. A pair is planned once from a base of null, to learn what it
+// takes.
 template <class T>
 class ClosurePlan {
  public:
@@ -81,8 +83,8 @@ class ClosurePlan {
   // Gives back what came after the mark, for the steps that follow.
   void release(std::uint64_t mark) { used_ = mark; }
 
-  // The sum over a great depth is cut into parts, which occupy more of the device and keep float32 as exact as it is over a short one; `next`
-  // adds them up.
+  // The sum over a great depth is cut into parts, which occupy more of the device and keep float32 as exact as it is
+  // over a short one; `next` adds them up.
   void gemm(const GemmTask<T>& task) {
     flops += 2.0 * static_cast<double>(task.rows) * static_cast<double>(task.columns) *
              static_cast<double>(task.depth) * static_cast<double>(task.segments);
@@ -139,22 +141,30 @@ struct Operand {
   Operand shifted(std::uint64_t elements) const { return {data + elements, row, column, segment}; }
 };
 
+// Where a matrix goes that they write, with the stride of its rows.
+template <class T>
+struct Target {
+  T* data = nullptr;
+  std::uint64_t row = 0;
+  std::uint64_t rows = 0, columns = 0;
+};
+
 // C = A·B for a (rows, depth) and a (depth, columns) matrix.
 template <class T>
-GemmTask<T> product_task(const Operand<T>& a, const Operand<T>& b, T* c, std::uint64_t c_row, std::uint64_t rows,
-                         std::uint64_t columns, std::uint64_t depth, T factor = 1, std::uint64_t segments = 1) {
+GemmTask<T> product_task(const Operand<T>& a, const Operand<T>& b, const Target<T>& c, std::uint64_t depth,
+                         T factor = 1, std::uint64_t segments = 1) {
   GemmTask<T> task{};
   task.a = a.data;
   task.b = b.data;
-  task.c = c;
-  task.rows = rows;
-  task.columns = columns;
+  task.c = c.data;
+  task.rows = c.rows;
+  task.columns = c.columns;
   task.depth = depth;
   task.a_row = a.row;
   task.a_step = a.column;
   task.b_step = b.row;
   task.b_column = b.column;
-  task.c_row = c_row;
+  task.c_row = c.row;
   task.segments = segments;
   task.a_segment = a.segment;
   task.b_segment = b.segment;
@@ -164,9 +174,8 @@ GemmTask<T> product_task(const Operand<T>& a, const Operand<T>& b, T* c, std::ui
 
 // C = factor · P, summed over segments.
 template <class T>
-GemmTask<T> copy_task(const Operand<T>& from, T* c, std::uint64_t c_row, std::uint64_t rows, std::uint64_t columns,
-                      T factor, std::uint64_t segments = 1) {
-  GemmTask<T> task = product_task<T>({}, {}, c, c_row, rows, columns, 0, 1, segments);
+GemmTask<T> copy_task(const Operand<T>& from, const Target<T>& c, T factor, std::uint64_t segments = 1) {
+  GemmTask<T> task = product_task<T>({}, {}, c, 0, 1, segments);
   task.plus = from.data;
   task.plus_row = from.row;
   task.plus_segment = from.segment;

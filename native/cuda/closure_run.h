@@ -8,8 +8,8 @@
 
 namespace tensim::cuda {
 
-// The products of a tile of chains (interface.h, TensimCudaClosureTile), in groups of pairs that are planned and launched together, and at least
-// one pair each. What shares a group does not change a result.
+// The products of a tile of chains (interface.h, TensimCudaClosureTile), in groups of pairs that are planned and
+// launched together, and at least one pair each. What shares a group does not change a result.
 template <class Device, class T>
 class ClosureRun {
  public:

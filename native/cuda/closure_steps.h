@@ -6,7 +6,8 @@
 
 namespace tensim::cuda {
 
-// Covariances of two models' features, as gaussian/joint.h has them, on the device: where they are alike, one block for all equal positions.
+// Covariances of two models' features, as gaussian/covariance.h has them, on the device: where they are alike, one
+// block for all equal positions.
 template <class T>
 struct DeviceJoint {
   T* data = nullptr;
@@ -38,9 +39,9 @@ class ClosureSteps {
   }
 
   // C = factor · A B; what it is added to lies there since an earlier step.
-  void product(const Operand<T>& a, const Operand<T>& b, T* c, std::uint64_t c_row, std::uint64_t rows,
-               std::uint64_t columns, std::uint64_t depth, T factor = 1, bool add = false, std::uint64_t segments = 1) {
-    GemmTask<T> task = product_task<T>(a, b, c, c_row, rows, columns, depth, factor, segments);
+  void product(const Operand<T>& a, const Operand<T>& b, const Target<T>& c, std::uint64_t depth, T factor = 1,
+               bool add = false, std::uint64_t segments = 1) {
+    GemmTask<T> task = product_task<T>(a, b, c, depth, factor, segments);
     task.add = add ? 1 : 0;
     plan_.gemm(task);
   }

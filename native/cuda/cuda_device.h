@@ -17,7 +17,8 @@
 
 namespace tensim::cuda {
 
-// A GPU (device.h), with a stream for kernels and one for copies, so that models come while others are multiplied. Neither is ever destroyed.
+// A GPU (device.h), with a stream for kernels and one for copies, so that models come while others are multiplied.
+// Neither is ever destroyed.
 class CudaDevice {
  public:
   const LaunchLimits limits;

@@ -16,21 +16,31 @@ namespace tensim::cuda {
 //
 //   class Device {
 //     LaunchLimits limits;
-//     std::uint64_t processors() const;                                      // blocks that run at a time, if they take all there is
-//     void* allocate(std::size_t bytes);                                     // throws kOutOfMemory
-//     void release(void* memory) noexcept;                                   // after all that was launched
-//     void upload(void* to, const void* from, std::size_t bytes);            // at once: beside what was launched before
-//     static constexpr std::uint64_t kPeakRounds;                            // of the peak kernel: some milliseconds
-//     class Moment;                                                          // movable; made of nothing it is none; wait() is until then
-//     Moment moment();                                                       // when all has ended that was launched before
-//     class HostMemory;                                                      // movable; data() are its bytes
+//     // Blocks that run at a time, if they take all there is.
+//     std::uint64_t processors() const;
+//     // Throws kOutOfMemory.
+//     void* allocate(std::size_t bytes);
+//     // After all that was launched.
+//     void release(void* memory) noexcept;
+//     // At once: beside what was launched before.
+//     void upload(void* to, const void* from, std::size_t bytes);
+//     // Of the peak kernel: some milliseconds.
+//     static constexpr std::uint64_t kPeakRounds;
+//     // Movable; made of nothing it is none; wait() is until then.
+//     class Moment;
+//     // When all has ended that was launched before.
+//     Moment moment();
+//     // Movable; data() are its bytes.
+//     class HostMemory;
 //     HostMemory download(const void* from, std::size_t bytes, const Moment& after);
+//     // In the order of the calls.
 //     template <class Kernel>
-//     void launch(std::uint64_t blocks, const typename Kernel::Arguments&);  // in the order of the calls
+//     void launch(std::uint64_t blocks, const typename Kernel::Arguments&);
 //   };
 
-// What one launch may do at most, unless a single pair takes more: it ends within some hundredths of a second on a device of 5·10¹³ flops a
-// second, which is how soon an abort is noticed, and its blocks take no more working memory than this.
+// What one launch may do at most, unless a single pair takes more: it ends within some hundredths of a second on a
+// device of 5·10¹³ flops a second, which is how soon an abort is noticed, and its blocks take no more working memory
+// than this.
 struct LaunchLimits {
   double flops = 1e12;
   std::uint64_t workspace_bytes = std::uint64_t{128} << 20;

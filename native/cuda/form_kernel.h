@@ -18,7 +18,8 @@ TENSIM_KERNEL std::uint64_t form_row(std::uint64_t inputs, std::uint64_t i) {
 //
 //   Σ_h D_ch (L_hi R_hj + L_hj R_hi), on the diagonal times √½
 //
-// A block has 32×32 inputs of eight outputs, 16×16 threads the elements {y, y + 16} × {x, x + 16}; L, R and D pass by some units at a time.
+// A block has 32×32 inputs of eight outputs, 16×16 threads the elements {y, y + 16} × {x, x + 16}; L, R and D pass by
+// some units at a time.
 template <class T>
 struct FormKernel {
   static constexpr unsigned kThreads = 256;

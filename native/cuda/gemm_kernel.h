@@ -4,8 +4,9 @@
 
 namespace tensim::cuda {
 
-// C = factor · Σ_g A_g B_g + plus_factor · Σ_g P_g, or C += … with `add`, g < segments, each operand a number of elements further in every
-// segment. A is (rows, depth), B (depth, columns). Of each of A and B one stride is 1, or it is slow.
+// C = factor · Σ_g A_g B_g + plus_factor · Σ_g P_g, or C += … with `add`, g < segments, each operand a number of
+// elements further in every segment. A is (rows, depth), B (depth, columns). Of each of A and B one stride is 1, or it
+// is slow.
 template <class T>
 struct GemmTask {
   const T *a, *b;
@@ -23,8 +24,9 @@ struct GemmTask {
   std::uint64_t blocks() const { return (rows + kRows - 1) / kRows * ((columns + kColumns - 1) / kColumns); }
 };
 
-// Many products of matrices of any sizes in one grid: a block of four times 32 threads takes 64×128 elements of one, and reads the next steps
-// while it multiplies those that are staged. An element is summed over the depth in one fixed order.
+// Many products of matrices of any sizes in one grid: a block of four times 32 threads takes 64×128 elements of one,
+// and reads the next steps while it multiplies those that are staged. An element is summed over the depth in one fixed
+// order.
 template <class T>
 struct GemmKernel {
   static constexpr unsigned kThreads = 4 * kLanes;
@@ -43,8 +45,8 @@ struct GemmKernel {
     Micro sum;
   };
 
-  // Which elements of a stage of an operand with kWidth places (rows of A, columns of B) a thread reads: `kTimes` runs of kRun in a row, along
-  // the depth or along the places, so that neighbours read what lies side by side.
+  // Which elements of a stage of an operand with kWidth places (rows of A, columns of B) a thread reads: `kTimes` runs
+  // of kRun in a row, along the depth or along the places, so that neighbours read what lies side by side.
   template <unsigned kWidth, unsigned kRun>
   struct Share {
     static constexpr unsigned kTimes = kSteps * kWidth / kThreads / kRun;

@@ -26,20 +26,24 @@ namespace tensim::cuda {
 //     static void run(Block& block, Shared& shared, const Arguments& arguments);
 //   };
 //
-// `run` describes a block, not a thread: it is a sequence of *phases*, each done by all threads. What lies between phases (loops over panels,
-// say) must be the same for all threads, so it reads only the arguments and the index of the block.
+// `run` describes a block, not a thread: it is a sequence of *phases*, each done by all threads. What lies between
+// phases (loops over panels, say) must be the same for all threads, so it reads only the arguments and the index of the
+// block.
 //
 //   each_thread(phase)     followed by a barrier; within it no thread reads what another one writes
-//   alone(phase)           without a barrier: a thread reads only what it wrote itself, or what was there before the last barrier
+//   alone(phase)           without a barrier: a thread reads only what it wrote itself, or what was there before the
+//                          last barrier
 //   multiply(operands)     a product by every warp, of fragments in the registers of its threads (warp.h)
 //   add_lanes(values)      values added up over the lanes of a warp that have the same lane % 4
-//   copies                 of 8 or 16 bytes from the device's memory into shared memory, begun by a thread in a phase; `commit` ends a group of
-//                          them, `wait<n>` is over when all but the last n groups have arrived, and is a barrier
+//   copies                 of 8 or 16 bytes from the device's memory into shared memory, begun by a thread in a phase;
+//                          `commit` ends a group of them, `wait<n>` is over when all but the last n groups have
+//                          arrived, and is a barrier
 //
-// On the GPU every thread calls `run`, and a phase is its own part. On the host `run` is called once per block, and a phase is a loop over the
-// threads.
+// On the GPU every thread calls `run`, and a phase is its own part. On the host `run` is called once per block, and a
+// phase is a loop over the threads.
 //
-// Blocks that take one piece of work after another are as many as the device runs at a time, so `count` is theirs to divide by.
+// Blocks that take one piece of work after another are as many as the device runs at a time, so `count` is theirs to
+// divide by.
 
 #if defined(__CUDACC__)
 
@@ -140,7 +144,8 @@ struct HostBlock {
       }
     }
   }
-  // Forwards a copy arrives as early as it can, backwards as late as it may: what is read too early or overwritten too early shows.
+  // Forwards a copy arrives as early as it can, backwards as late as it may: what is read too early or overwritten too
+  // early shows.
   template <unsigned kBytes>
   void copy(void* to, const void* from, bool zero = false) {
     const Copy copy{to, from, zero ? 0 : kBytes, kBytes};
@@ -171,7 +176,8 @@ struct HostBlock {
   std::uint64_t commits_ = 0;
 };
 
-// All blocks of a grid. Shared memory and registers begin as garbage, as they do on the GPU: every byte is 0xff, a NaN in any element type.
+// All blocks of a grid. Shared memory and registers begin as garbage, as they do on the GPU: every byte is 0xff, a NaN
+// in any element type.
 template <class Kernel>
 void run_on_host(std::uint64_t blocks, const typename Kernel::Arguments& arguments, ThreadOrder order) {
   const auto shared = std::make_unique<typename Kernel::Shared>();

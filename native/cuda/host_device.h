@@ -11,8 +11,8 @@
 
 namespace tensim::cuda {
 
-// The host in the place of a GPU, for tests: kernels run block after block and thread after thread, in memory that begins as garbage, and
-// memory that was not given back is counted.
+// The host in the place of a GPU, for tests: kernels run block after block and thread after thread, in memory that
+// begins as garbage, and memory that was not given back is counted.
 class HostDevice {
  public:
   LaunchLimits limits;

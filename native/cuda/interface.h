@@ -1,5 +1,6 @@
-/* The one thing that the addon and the library tensim_cuda share: a table of functions in C, so that each can be built by a compiler and
-   against a C++ library of its own. The library exports a single symbol, tensim_cuda_api, which gives the table. */
+/* The one thing that the addon and the library tensim_cuda share: a table of functions in C, so that each can be built
+   by a compiler and against a C++ library of its own. The library exports a single symbol, tensim_cuda_api, which gives
+   the table. */
 #pragma once
 
 #include <stddef.h>
@@ -48,8 +49,8 @@ typedef struct TensimCudaSource {
   uint64_t length;            /* of the vector; 0: none, which counts as zero */
   const void* vector;         /* `length` floats if `single`, else doubles */
 
-  /* Not 0: the quadratic part is to be expanded. Then what is kept is one vector, of so many elements per output: its packed form
-     (native/gaussian/dense_form.h), the `depth` elements that `vector` has of it, if any, and zeros. */
+  /* Not 0: the quadratic part is to be expanded. Then what is kept is one vector, of so many elements per output: its
+     packed form (native/gaussian/dense_form.h), the `depth` elements that `vector` has of it, if any, and zeros. */
   uint64_t form_stride;
 } TensimCudaSource;
 
@@ -58,8 +59,8 @@ typedef struct TensimCudaModel {
   uint64_t bytes;
 } TensimCudaModel;
 
-/* Products of every row model with every column model; all on one device, of one element type, depth and number of outputs.
-   Where `symmetric`, rows and columns are the same, and only those with row ≤ column are written. */
+/* Products of every row model with every column model; all on one device, of one element type, depth and number of
+   outputs. Where `symmetric`, rows and columns are the same, and only those with row ≤ column are written. */
 typedef struct TensimCudaTile {
   const TensimCudaModel *const *rows, *const *columns;
   uint64_t row_count, column_count;
@@ -68,19 +69,20 @@ typedef struct TensimCudaTile {
   /* (rows, columns, outputs): Σ_hk D_ch D'_ck [(L_h·L'_k)(R_h·R'_k) + (L_h·R'_k)(R_h·L'_k)] */
   double* quadratic;
 
-  /* (rows, columns, segments): products of the elements [offsets[s], offsets[s + 1]) of the vectors, which are multiples of
-     TENSIM_CUDA_ALIGN. Null: not wanted. */
+  /* (rows, columns, segments): products of the elements [offsets[s], offsets[s + 1]) of the vectors, which are
+     multiples of TENSIM_CUDA_ALIGN. Null: not wanted. */
   double* linear;
   const uint64_t* offsets; /* segments + 1 of them */
   uint64_t segments;
 
-  /* Called from time to time, and at the end, with the flops done and in all; a value other than zero aborts. May be null. */
+  /* Called from time to time, and at the end, with the flops done and in all; a value other than zero aborts. May be
+     null. */
   int (*report)(void* context, uint64_t done, uint64_t total);
   void* context;
 } TensimCudaTile;
 
-/* A block of a chain as the closure of MATH.md section 6 takes it, and the linear layers behind it (native/gaussian/closure.h, attention.h).
-   Elements are floats or doubles as the source says; matrices are row-major. */
+/* A block of a chain as the closure of MATH.md section 6 takes it, and the linear layers behind it
+   (native/gaussian/closure.h). Elements are floats or doubles as the source says; matrices are row-major. */
 typedef struct TensimCudaStage {
   int32_t attention; /* else bilinear */
   uint64_t width, outputs;
@@ -119,8 +121,9 @@ typedef struct TensimCudaClosure {
   uint64_t bytes;
 } TensimCudaClosure;
 
-/* Traces of the covariances of every row chain with every column chain, summed over positions: inner products but for the means. All chains are
-   of one device, element type, number of positions, of inputs and of outputs, and where two both have a block, it is of the same kind. */
+/* Traces of the covariances of every row chain with every column chain, summed over positions: inner products but for
+   the means. All chains are of one device, element type, number of positions, of inputs and of outputs, and where two
+   both have a block, it is of the same kind. */
 typedef struct TensimCudaClosureTile {
   const TensimCudaClosure *const *rows, *const *columns;
   uint64_t row_count, column_count;

@@ -14,8 +14,8 @@ namespace tensim::cuda {
 template <class Device>
 using Models = std::vector<const Model<Device>*>;
 
-// A launch that may still be at work: a kernel that goes through pieces of work and leaves parts, and the sum kernel that adds them up by groups.
-// Which pieces share a launch does not change a result.
+// A launch that may still be at work: a kernel that goes through pieces of work and leaves parts, and the sum kernel
+// that adds them up by groups. Which pieces share a launch does not change a result.
 template <class Device, class Kernel>
 class Launch {
  public:

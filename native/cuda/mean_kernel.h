@@ -4,8 +4,9 @@
 
 namespace tensim::cuda {
 
-// Chains that begin at a mean, of every unit (MATH.md section 4): through each subset of the items to each half by which they can leave it;
-// those that go on to v and w; and the paths that end at another mean. Only for models that have means.
+// Chains that begin at a mean, of every unit (MATH.md section 4): through each subset of the items to each half by
+// which they can leave it; those that go on to v and w; and the paths that end at another mean. Only for models that
+// have means.
 template <class T>
 struct MeanKernel {
   static constexpr unsigned kThreads = 4 * kLanes;

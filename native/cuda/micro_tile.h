@@ -4,7 +4,8 @@
 
 namespace tensim::cuda {
 
-// The inner loop that the kernels of the closure share: 32 threads multiply a tile of a product whose operands are staged in shared memory.
+// The inner loop that the kernels of the closure share: 32 threads multiply a tile of a product whose operands are
+// staged in shared memory.
 
 constexpr unsigned kTile = 32;  // side of what the kernels of chains take at a time
 constexpr unsigned kQuad = 4;
@@ -16,8 +17,8 @@ struct alignas(4 * sizeof(T) < 16 ? 4 * sizeof(T) : 16) Quad {
   T x[kQuad];
 };
 
-// Up to kDepth steps of `kWidth` rows of A, or columns of B: element i of step k is values[k][i]. The padding keeps elements of one i and four
-// steps apart in different banks.
+// Up to kDepth steps of `kWidth` rows of A, or columns of B: element i of step k is values[k][i]. The padding keeps
+// elements of one i and four steps apart in different banks.
 template <class T, unsigned kDepth, unsigned kWidth>
 struct StagedTile {
   static constexpr unsigned kPitch = kWidth + kQuad;
@@ -27,14 +28,15 @@ struct StagedTile {
   TENSIM_KERNEL const T& at(unsigned k, unsigned i) const { return quads[k][i / kQuad].x[i % kQuad]; }
 };
 
-// A thread's part of such a tile: kRowQuads times four rows and twice four columns. With y = thread / kColumnLanes, x = thread % kColumnLanes,
+// A thread's part of such a tile: kRowQuads times four rows and twice four columns. With y = thread / kColumnLanes, x =
+// thread % kColumnLanes,
 //
 //        columns   4x … 4x+3     4·kColumnLanes + 4x …
 //   rows 4y … 4y+3
 //   4·kRowLanes + 4y …
 //
-// so that threads that read at the same time read neighbouring quads or the same one, and a step of the depth takes few reads for many
-// multiply-adds: 3 for 32 in a tile of 32×32, 4 for 64 in one of 32×64.
+// so that threads that read at the same time read neighbouring quads or the same one, and a step of the depth takes few
+// reads for many multiply-adds: 3 for 32 in a tile of 32×32, 4 for 64 in one of 32×64.
 template <class T, unsigned kRowQuads, unsigned kRowLanes>
 struct MicroTile {
   static constexpr unsigned kColumnLanes = kLanes / kRowLanes;

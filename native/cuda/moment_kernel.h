@@ -4,8 +4,8 @@
 
 namespace tensim::cuda {
 
-// Z(S) = E Π_S F of the four items of every unit, for all subsets S (MATH.md section 4): cycles through the covariances, and what the paths
-// between means add to them.
+// Z(S) = E Π_S F of the four items of every unit, for all subsets S (MATH.md section 4): cycles through the
+// covariances, and what the paths between means add to them.
 template <class T>
 struct MomentKernel {
   static constexpr unsigned kThreads = kLanes;
@@ -24,8 +24,8 @@ struct MomentKernel {
 
   static std::uint64_t blocks(const ChainTask<T>& task) { return task.units(); }
 
-  // The rings of four items with `left` and `right` on opposite sides, and, out of the same blocks D, the rings of three: with C in the place
-  // of D_below or of D_above.
+  // The rings of four items with `left` and `right` on opposite sides, and, out of the same blocks D, the rings of
+  // three: with C in the place of D_below or of D_above.
   struct Ring {
     unsigned left, right, above, below;  // below = kItems: none
     unsigned with_above, with_below;     // the subsets of the rings of three; 0: not here

@@ -4,8 +4,8 @@
 
 namespace tensim::cuda {
 
-// A panel of a model on the device: 16 hidden units, L and R, as tile_product.h wants them, one step of the depth after the other; units and
-// elements that fill up the last are zero. Of D, outputs come in octets:
+// A panel of a model on the device: 16 hidden units, L and R, as tile_product.h wants them, one step of the depth after
+// the other; units and elements that fill up the last are zero. Of D, outputs come in octets:
 //
 //   weights[(octet·8 + c)·kPanelUnits + u]      D_cu
 template <class T>
@@ -20,10 +20,11 @@ constexpr unsigned kOctet = 8;
 //
 //   P_c = Σ_hk D_ch D'_ck [(L_h·L'_k)(R_h·R'_k) + (L_h·R'_k)(R_h·L'_k)]
 //
-// over a whole tile of pairs, a share for every panel of the one model with every panel of the other. No product of rows leaves the registers:
-// K, the bracket, is combined where it comes about, and lies there as the tensor cores want it on their left side, so that they also multiply
-// it by D'ᵀ; what is left is a sum over the row panel's units. A block takes one piece of work after the other, and the panels of the next one are
-// on their way while it still multiplies.
+// over a whole tile of pairs, a share for every panel of the one model with every panel of the other. No product of
+// rows leaves the registers: K, the bracket, is combined where it comes about, and lies there as the tensor cores want
+// it on their left side, so that they also multiply it by D'ᵀ; what is left is a sum over the row panel's units. A
+// block takes one piece of work after the other, and the panels of the next one are on their way while it still
+// multiplies.
 //
 // Everything is added up in a fixed order: a share depends on its two panels alone.
 template <class T>
@@ -71,8 +72,8 @@ struct PairKernel {
     Product::begin(block, shared, 0);
     unsigned slot = 0;
     for (std::uint64_t w = block.index; w < arguments.work_count; w += block.count) {
-      // Cleared before the loop, not at its first turn: nvcc 13.0 makes wrong code for sm_90 of sums of doubles that are chosen to begin at zero
-      // (seen on an H200: only what takes a single stage came out right).
+      // Cleared before the loop, not at its first turn: nvcc 13.0 makes wrong code for sm_90 of sums of doubles that
+      // are chosen to begin at zero (seen on an H200: only what takes a single stage came out right).
       Product::clear(block);
       for (std::uint64_t stage = 0; stage < arguments.stages; ++stage) {
         Product::add(block, shared, slot, [&] {
@@ -138,7 +139,8 @@ struct PairKernel {
     for (std::uint64_t octet = 0; octet < arguments.octets; octet += kOctets) weigh(block, arguments, work, octet);
   }
 
-  // The weights of some octets. Where there is no octet any more it is the last one again, and where there is no panel another one.
+  // The weights of some octets. Where there is no octet any more it is the last one again, and where there is no panel
+  // another one.
   template <class Block>
   TENSIM_KERNEL static void load(Block& block, const Arguments& arguments, const Work& work, std::uint64_t first) {
     block.alone([&](unsigned thread, Registers& own) {

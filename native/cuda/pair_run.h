@@ -7,8 +7,9 @@
 
 namespace tensim::cuda {
 
-// The quadratic part of a tile, launch after launch. Pairs are taken by squares of models whose panels lie one after the other on either side:
-// the device reads each of them into its cache once for all, and a tile of four by four panels may hold several small models.
+// The quadratic part of a tile, launch after launch. Pairs are taken by squares of models whose panels lie one after
+// the other on either side: the device reads each of them into its cache once for all, and a tile of four by four
+// panels may hold several small models.
 template <class Device, class T>
 class PairRun {
  public:
@@ -92,7 +93,8 @@ class PairRun {
     double flops;
   };
 
-  // A quarter of this is 16: with as many columns, 16 tiles of either side share what they read, some 20 MB of the cache where a model is large.
+  // A quarter of this is 16: with as many columns, 16 tiles of either side share what they read, some 20 MB of the
+  // cache where a model is large.
   static constexpr std::uint32_t kSidePanels = 64;
 
   std::uint64_t first_column(std::uint64_t row) const { return tile_.symmetric != 0 ? row : 0; }

@@ -8,7 +8,8 @@
 
 namespace tensim::cuda {
 
-// What the tensor cores reach on registers alone, in the products that TileProduct takes: a ceiling to measure the other kernels by.
+// What the tensor cores reach on registers alone, in the products that TileProduct takes: a ceiling to measure the
+// other kernels by.
 template <class T>
 struct PeakKernel {
   static constexpr unsigned kThreads = 256;

@@ -8,8 +8,8 @@
 
 namespace tensim::cuda {
 
-// Memory of the host that the device copies from and to by itself, several times as fast as other memory. To claim it takes long, so some of it
-// is kept.
+// Memory of the host that the device copies from and to by itself, several times as fast as other memory. To claim it
+// takes long, so some of it is kept.
 class PinnedMemory {
  public:
   class Block {

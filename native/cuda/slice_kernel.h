@@ -5,7 +5,8 @@
 
 namespace tensim::cuda {
 
-// The end of a pair: slices[c] = factor · Σ_k left[c, k] right[c, k], in double, or factor · left[c, c] without `right`.
+// The end of a pair: slices[c] = factor · Σ_k left[c, k] right[c, k], in double, or factor · left[c, c] without
+// `right`.
 template <class T>
 struct SliceTask {
   const T *left, *right;

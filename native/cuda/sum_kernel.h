@@ -4,8 +4,8 @@
 
 namespace tensim::cuda {
 
-// Adds up what the blocks of another kernel have written, in order: a group is a matrix of parts, row after row, of each of which the first
-// `width` values are taken.
+// Adds up what the blocks of another kernel have written, in order: a group is a matrix of parts, row after row, of
+// each of which the first `width` values are taken.
 struct SumKernel {
   static constexpr unsigned kThreads = 256;
 

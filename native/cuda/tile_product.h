@@ -4,19 +4,22 @@
 
 namespace tensim::cuda {
 
-// The product of 128 rows with 128 rows, along their common depth, on tensor cores: what the pair kernel and the vector kernel have in common.
+// The product of 128 rows with 128 rows, along their common depth, on tensor cores: what the pair kernel and the vector
+// kernel have in common.
 //
-// Rows come in panels of 32, and a panel is kept as 16 *units* of two rows, L and R. The depth is cut into steps of 8 elements, and what a
-// lane reads at once is a *piece* of 8 bytes: one double, or two floats. In a step of a panel the pieces of L and R lie beside each other, those
-// of four pieces of the depth and 16 units after one another:
+// Rows come in panels of 32, and a panel is kept as 16 *units* of two rows, L and R. The depth is cut into steps of 8
+// elements, and what a lane reads at once is a *piece* of 8 bytes: one double, or two floats. In a step of a panel the
+// pieces of L and R lie beside each other, those of four pieces of the depth and 16 units after one another:
 //
-//   u = 0:  L0 R0  L1 R1  L2 R2  L3 R3     u = 1:  L0 R0  L1 R1 …     …  u = 15      and so on for pieces 4 to 7, if they are doubles
+//   u = 0:  L0 R0  L1 R1  L2 R2  L3 R3     u = 1:  L0 R0  L1 R1 …     …  u = 15
+//   and so on for pieces 4 to 7, if they are doubles
 //
-// so that the 16 bytes {L, R} are, as they are read, the left operand of a lane, 8 bytes are the right one, and the lanes of a warp read out of
-// different banks of shared memory.
+// so that the 16 bytes {L, R} are, as they are read, the left operand of a lane, 8 bytes are the right one, and the
+// lanes of a warp read out of different banks of shared memory.
 //
-// A block of 8 warps multiplies four row panels by four column panels; a warp two row panels by one column panel: 4×4 products of fragments,
-// (8 units × {L, R}) × (4 units × {L', R'}). Its lane (g, t) ends up with all four products of a unit with a unit,
+// A block of 8 warps multiplies four row panels by four column panels; a warp two row panels by one column panel: 4×4
+// products of fragments, (8 units × {L, R}) × (4 units × {L', R'}). Its lane (g, t) ends up with all four products of a
+// unit with a unit,
 //
 //            | L'    R'   |
 //        L   | c[0]  c[1] |        unit g of the rows, unit t of the columns
@@ -24,9 +27,9 @@ namespace tensim::cuda {
 //
 // Elements of one kind have their products added up along the depth in the same order wherever they are in the block.
 //
-// float64 is multiplied as it is. Of a float the tensor cores read 11 bits, so it is split into two numbers of 11 bits, and of the four
-// products the three larger ones are taken: as exact as a product in float32. Tensor cores cut off where they add in float32, so what they
-// have added up is moved to a sum rounded to nearest after every stage.
+// float64 is multiplied as it is. Of a float the tensor cores read 11 bits, so it is split into two numbers of 11 bits,
+// and of the four products the three larger ones are taken: as exact as a product in float32. Tensor cores cut off
+// where they add in float32, so what they have added up is moved to a sum rounded to nearest after every stage.
 constexpr unsigned kPanelUnits = 16;
 constexpr unsigned kPanelRows = 2 * kPanelUnits;
 constexpr unsigned kTilePanels = 4;  // on either side
@@ -122,8 +125,8 @@ struct TileProduct {
     load(block, shared, slot, 0);
   }
 
-  // Adds the products of the stage in a slot of shared memory. `turn` is called as soon as no thread will read of it any more: it waits for the
-  // stage in the next slot.
+  // Adds the products of the stage in a slot of shared memory. `turn` is called as soon as no thread will read of it
+  // any more: it waits for the stage in the next slot.
   template <class Block, class Turn>
   TENSIM_KERNEL static void add(Block& block, const Shared& shared, unsigned slot, const Turn& turn) {
     const unsigned next = slot + 1 == kStages ? 0 : slot + 1;
@@ -137,7 +140,8 @@ struct TileProduct {
     }
     TENSIM_UNROLL
     for (unsigned step = 0; step < kStageSteps<T>; ++step) {
-      // The fragments of the step to come are on their way while this one's are multiplied, beyond the end of the stage too.
+      // The fragments of the step to come are on their way while this one's are multiplied, beyond the end of the stage
+      // too.
       if (step + 1 == kStageSteps<T>) {
         turn();
         load(block, shared, next, 0);
@@ -180,7 +184,8 @@ struct TileProduct {
     });
   }
 
-  // The fragments of a step as operands. Element e of a row: of its own piece, if that is a double, else of the one piece.
+  // The fragments of a step as operands. Element e of a row: of its own piece, if that is a double, else of the one
+  // piece.
   TENSIM_KERNEL static void take(Registers& own, unsigned buffer) {
     TENSIM_UNROLL
     for (unsigned i = 0; i < kRowTiles; ++i) {

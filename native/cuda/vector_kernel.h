@@ -10,10 +10,10 @@ namespace tensim::cuda {
 constexpr unsigned kVectorSide = kTileRows;
 constexpr std::uint64_t kVectorAlign = TENSIM_CUDA_ALIGN;
 
-// Products of plain vectors, or of packed symmetric forms, of up to 128 row models with up to 128 column models: a tile of a symmetric rank-k
-// product. A piece of work is one part of the vectors, so that few models with long ones occupy the device as well; the
-// parts are added up in order by the sum kernel. A model is a row of tile_product.h: its vector is brought into chunks on its way into shared
-// memory.
+// Products of plain vectors, or of packed symmetric forms, of up to 128 row models with up to 128 column models: a tile
+// of a symmetric rank-k product. A piece of work is one part of the vectors, so that few models with long ones occupy
+// the device as well; the parts are added up in order by the sum kernel. A model is a row of tile_product.h: its vector
+// is brought into chunks on its way into shared memory.
 template <class T>
 struct VectorKernel {
   using Product = TileProduct<T>;

@@ -7,7 +7,8 @@
 
 namespace tensim::cuda {
 
-// The products of the vectors of a tile, launch after launch: of as many segments as one block of models may take, and of as many blocks.
+// The products of the vectors of a tile, launch after launch: of as many segments as one block of models may take, and
+// of as many blocks.
 template <class Device, class T>
 class VectorRun {
  public:
@@ -44,7 +45,8 @@ class VectorRun {
   using Kernel = VectorKernel<T>;
   using Work = typename Kernel::Work;
   static constexpr std::uint64_t kArea = kVectorSide * kVectorSide;
-  // Of a segment at most so many parts are made, of at least so many elements; float32 adds up no longer ones without a sum in double.
+  // Of a segment at most so many parts are made, of at least so many elements; float32 adds up no longer ones without a
+  // sum in double.
   static constexpr std::uint64_t kParts = 256, kShortestPart = 8192,
                                  kLongestPart = sizeof(T) < sizeof(double) ? 65536 : UINT64_MAX;
 

@@ -22,14 +22,15 @@ namespace tensim::cuda {
 
 constexpr unsigned kWarp = 32;
 
-// Products of small matrices by a warp, c += a·b with a (16, 8), b (8, 8) and c (16, 8). Of each matrix a lane holds a fragment, by the
-// places that the tensor cores know; g = lane / 4, t = lane % 4:
+// Products of small matrices by a warp, c += a·b with a (16, 8), b (8, 8) and c (16, 8). Of each matrix a lane holds a
+// fragment, by the places that the tensor cores know; g = lane / 4, t = lane % 4:
 //
 //   a[0] (g, t)      a[1] (g + 8, t)      a[2] (g, t + 4)        a[3] (g + 8, t + 4)
 //   b[0] (t, g)      b[1] (t + 4, g)
 //   c[0] (g, 2t)     c[1] (g, 2t + 1)     c[2] (g + 8, 2t)       c[3] (g + 8, 2t + 1)
 //
-// Doubles are multiplied as they are. Of floats the tensor cores read 11 bits of the significand: they are to be split first.
+// Doubles are multiplied as they are. Of floats the tensor cores read 11 bits of the significand: they are to be split
+// first.
 template <class T>
 struct Fragments {
   T* c;
@@ -97,7 +98,8 @@ inline double read_by_tensor_cores(double x) {
   return x;
 }
 
-// The fragments of a warp by lane. In which order a GPU adds up is its own affair, but it is the same for every element.
+// The fragments of a warp by lane. In which order a GPU adds up is its own affair, but it is the same for every
+// element.
 template <class Select>
 void multiply_fragments(const Select& select) {
   using T = std::remove_reference_t<decltype(*select(0).c)>;

@@ -50,7 +50,8 @@ struct Cross {
     });
   }
 
-  // Puts what queries at s and keys and values at t of one model, and s2, t2 of the other, know of each other into the engine's table.
+  // Puts what queries at s and keys and values at t of one model, and s2, t2 of the other, know of each other into the
+  // engine's table.
   void fill(std::size_t h2, std::size_t s, std::size_t t, std::size_t s2, std::size_t t2,
             VectorSystem<T>& system) const {
     for (std::size_t kind = 0; kind < kKinds; ++kind) {
@@ -85,11 +86,11 @@ void add_head_pair(const Context& context, const Cross<T>& cross, std::size_t h2
   const AttentionBlock<T>&a = cross.a, &b = cross.b;
   Chains<T> engine(context.kernels.of<T>(), a.d_head, b.d_head);
   VectorSystem<T> system;
-  for (std::size_t t = 0; t < a.visible(s); ++t) {
+  for (std::size_t t = 0; t < a.visible_count(s); ++t) {
     std::uint32_t changed = (1u << kVectors) - 1;
     for (std::size_t s2 = last ? s : 0; s2 < (last ? s + 1 : a.positions); ++s2) {
       T* out = z.row(s * a.inner() + cross.h * a.d_head) + (last ? 0 : s2 * b.inner()) + h2 * b.d_head;
-      for (std::size_t t2 = 0; t2 < b.visible(s2); ++t2) {
+      for (std::size_t t2 = 0; t2 < b.visible_count(s2); ++t2) {
         context.control.throw_if_aborted();
         cross.fill(h2, s, t, s2, t2, system);
         engine.set(system, changed);
@@ -125,7 +126,7 @@ Covariance<T> attention_pair(const Context& context, const AttentionBlock<T>& a,
   const auto stride = static_cast<std::ptrdiff_t>(out.values.columns);
   // C J'ᵀ and J C reach a block by positions r; of a causal Jacobian only those before are not zero.
   const auto add_derivatives = [&](std::size_t s, std::size_t t, T* block) {
-    for (std::size_t r = 0; a.alpha != 0 && r < b.visible(t); ++r) {
+    for (std::size_t r = 0; a.alpha != 0 && r < b.visible_count(t); ++r) {
       if (covariance.zero(s, r)) continue;
       const Matrix<T> part = multiply<T>(context, covariance.block(s, r),
                                          b.jacobian.block(t * b.outputs, b.outputs, r * b.width, b.width).transpose());
@@ -134,7 +135,7 @@ Covariance<T> attention_pair(const Context& context, const AttentionBlock<T>& a,
                                      true);
       }
     }
-    for (std::size_t r = 0; b.alpha != 0 && r < a.visible(s); ++r) {
+    for (std::size_t r = 0; b.alpha != 0 && r < a.visible_count(s); ++r) {
       if (covariance.zero(r, t)) continue;
       const Matrix<T> part = multiply<T>(context, a.jacobian.block(s * a.outputs, a.outputs, r * a.width, a.width),
                                          covariance.block(r, t));
@@ -180,7 +181,7 @@ std::uint64_t attention_flops(const AttentionBlock<T>& a, const AttentionBlock<T
   const std::uint64_t projections = pairs * 2 * a.projection.rows / n * b.width * (a.width + b.projection.rows / n);
   std::uint64_t chains = 0;
   for (std::size_t s = 0; s < n; ++s) {
-    for (std::size_t t = last ? s : 0; t < (last ? s + 1 : n); ++t) chains += a.visible(s) * b.visible(t);
+    for (std::size_t t = last ? s : 0; t < (last ? s + 1 : n); ++t) chains += a.visible_count(s) * b.visible_count(t);
   }
   constexpr std::uint64_t kProducts = 280;  // of one system without a zero block
   const std::uint64_t largest = std::max(a.d_head, b.d_head);

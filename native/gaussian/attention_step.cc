@@ -122,7 +122,8 @@ struct HeadSystem {
     }
     return sum;
   }
-  // out += E[v wᵀ F_i], row stride `stride`: what ∂(v F_1 F_2)/∂(the other half of w) is on average, w a half of the other item.
+  // out += E[v wᵀ F_i], row stride `stride`: what ∂(v F_1 F_2)/∂(the other half of w) is on average, w a half of the
+  // other item.
   void add_derivative(std::size_t w, std::size_t i, std::vector<T>& work, T* out, std::size_t stride) const {
     const std::size_t d = size();
     const double whole = item(i);
@@ -133,8 +134,8 @@ struct HeadSystem {
     for (std::size_t o : {std::size_t{0}, std::size_t{1}}) {
       const T *in = c(kValue, 2 * i + o), *to = c(2 * i + 1 - o, w);
       if (in == nullptr || to == nullptr) continue;
-      kernels.small(d, d, d, in, static_cast<std::ptrdiff_t>(d), 1, to, static_cast<std::ptrdiff_t>(d), out,
-                    static_cast<std::ptrdiff_t>(stride), false);
+      const auto row = static_cast<std::ptrdiff_t>(d);
+      kernels.small({{in, row, 1}, {to, row}, {out, static_cast<std::ptrdiff_t>(stride)}, d, d, d, false});
     }
     if (block.means.empty()) return;
     std::vector<double> left = mean(kValue), chain = end(kValue, i);
@@ -158,7 +159,7 @@ void differentiate(const Context& context, const AttentionBlock<T>& block, Matri
     // E ∂z/∂(each vector of this head at each position), (d_head, n·5·d_head).
     Matrix<T> slope = Matrix<T>::zeros(dh, n * kKinds * dh);
     std::vector<T> work(dh);
-    for (std::size_t t = 0; t < block.visible(s); ++t) {
+    for (std::size_t t = 0; t < block.visible_count(s); ++t) {
       const HeadSystem<T> head{context.kernels.of<T>(), block, h, s, t};
       const auto add = [&](std::size_t kind, std::size_t position, std::size_t w, std::size_t i) {
         head.add_derivative(w, i, work, slope.data() + (position * kKinds + kind) * dh, slope.columns);
@@ -173,7 +174,7 @@ void differentiate(const Context& context, const AttentionBlock<T>& block, Matri
       const std::vector<double> value = head.expectation();
       for (std::size_t i = 0; i < dh; ++i) z[s * inner + h * dh + i] += value[i];
     }
-    for (std::size_t r = 0; r < block.visible(s); ++r) {
+    for (std::size_t r = 0; r < block.visible_count(s); ++r) {
       gemm<T>(context, slope.block(0, dh, r * kKinds * dh, kKinds * dh),
               block.projection.block((h * n + r) * kKinds * dh, kKinds * dh, 0, width),
               slopes.row(s * inner + h * dh) + r * width, static_cast<std::ptrdiff_t>(slopes.columns));

@@ -12,8 +12,8 @@ namespace tensim {
 // The vectors of one head at one position, in this order: q1, k1, q2, k2, v.
 constexpr std::size_t kKinds = AttentionView::kProjections;
 
-// A quadratic attention block of one model under a Gaussian input of known moments (MATH.md sections 1 and 6), with everything that does not
-// depend on the other model of a pair.
+// A quadratic attention block of one model under a Gaussian input of known moments (MATH.md sections 1 and 6), with
+// everything that does not depend on the other model of a pair.
 template <class T>
 struct AttentionBlock {
   static constexpr const char* kType = AttentionView::kType;
@@ -27,22 +27,23 @@ struct AttentionBlock {
   Matrix<T> projection;
   Matrix<T> output;  // β O / d_head², (outputs, heads·d_head)
 
-  // Covariances among the projected vectors of one head: block (h, s, t, kind, kind') is contiguous, (d_head, d_head), and zero (not to be
-  // read) where `independent` and s ≠ t. Means (h, s, kind).
+  // Covariances among the projected vectors of one head: block (h, s, t, kind, kind') is contiguous, (d_head, d_head),
+  // and zero (not to be read) where `independent` and s ≠ t. Means (h, s, kind).
   bool independent = true;
   AlignedBuffer<T> own;
   AlignedBuffer<T> means;  // empty when all are zero
 
-  // E ∂y_s/∂x_r of the output without the residual, (positions·outputs, positions·width); under the mask zero for r > s.
+  // E ∂y_s/∂x_r of the output without the residual, (positions·outputs, positions·width); under the mask zero for r >
+  // s.
   Matrix<T> jacobian;
 
   std::size_t inner() const { return heads * d_head; }
   // How many positions t = 0, 1 … position s sees.
-  std::size_t visible(std::size_t s) const { return causal ? s + 1 : positions; }
+  std::size_t visible_count(std::size_t s) const { return causal ? s + 1 : positions; }
   // E ∂y_s/∂x_r, without what `residual` adds to it; false where it is zero.
   bool slope(std::size_t s, std::size_t r, MatrixView& view) const {
     view = jacobian.block(s * outputs, outputs, r * width, width);
-    return r < visible(s);
+    return r < visible_count(s);
   }
   double residual() const { return alpha; }
   const T* own_block(std::size_t h, std::size_t s, std::size_t t, std::size_t kind, std::size_t kind2) const {
@@ -72,9 +73,9 @@ struct HeadRange {
   std::size_t h, h2, count;
 };
 
-// P·C·P'ᵀ for these heads, from P·C in `left`, in contiguous blocks: (head, s, t, kind, kind') is at
-// (((head·positions + s)·positions + t)·25 + kind·5 + kind')·d_head·d_head' of the target. Blocks that are zero, because
-// positions are `alike`, are left as they are.
+// P·C·P'ᵀ for these heads, from P·C in `left`, in contiguous blocks: (head, s, t, kind, kind') is at (((head·positions
+// + s)·positions + t)·25 + kind·5 + kind')·d_head·d_head' of the target. Blocks that are zero, because positions are
+// `alike`, are left as they are.
 template <class T>
 void project_right(const Context& context, const AttentionBlock<T>& ours, const Matrix<T>& left,
                    const AttentionBlock<T>& theirs, const HeadRange& heads, bool alike, T* target);

@@ -57,8 +57,8 @@ void Chains<T>::set(const VectorSystem<T>& system, std::uint32_t changed) {
 template <class T>
 void Chains<T>::multiply(int x, int y, int z, const T* a, const T* b, T* out, bool overwrite) {
   const std::size_t rows = size(x), depth = size(y), columns = size(z);
-  kernels_.small(rows, columns, depth, a, static_cast<std::ptrdiff_t>(depth), 1, b,
-                 static_cast<std::ptrdiff_t>(columns), out, static_cast<std::ptrdiff_t>(columns), overwrite);
+  const auto row = static_cast<std::ptrdiff_t>(columns);
+  kernels_.small({{a, static_cast<std::ptrdiff_t>(depth), 1}, {b, row}, {out, row}, rows, columns, depth, overwrite});
 }
 
 // D_item[x][y], null if it is zero.
@@ -94,7 +94,8 @@ double Chains<T>::cycle(Subset items) {
   for (int item = 0; item < kItems; ++item) {
     if (contains(items, item)) list[count++] = item;
   }
-  // The ring through items `left` and `right` on opposite sides, with D_above and, unless it is negative, D_below between them.
+  // The ring through items `left` and `right` on opposite sides, with D_above and, unless it is negative, D_below
+  // between them.
   const auto ring = [this](int left, int above, int right, int below) {
     double sum = 0;
     for (int x : {half(left, 0), half(left, 1)}) {
@@ -208,8 +209,13 @@ void Chains<T>::add_between(T* out, std::size_t row_stride) {
       append(moments_[rest], c(leave, kW));
       if (first) continue;
       const std::size_t rows = size(kV), depth = size(x), columns = size(kW);
-      kernels_.small(rows, columns, depth, piece, static_cast<std::ptrdiff_t>(depth), 1, sum_.data(),
-                     static_cast<std::ptrdiff_t>(columns), out, static_cast<std::ptrdiff_t>(row_stride), false);
+      kernels_.small({{piece, static_cast<std::ptrdiff_t>(depth), 1},
+                      {sum_.data(), static_cast<std::ptrdiff_t>(columns)},
+                      {out, static_cast<std::ptrdiff_t>(row_stride)},
+                      rows,
+                      columns,
+                      depth,
+                      false});
     }
   }
 }
@@ -224,7 +230,8 @@ void Chains<T>::find_mean_chains() {
     weighted_ = AlignedBuffer<T>(16 * size(kW));
   }
   const auto extend = [this](const T* chain, int x, int y, const T* link, T* to, bool overwrite) {
-    kernels_.small(1, size(y), size(x), chain, 0, 1, link, static_cast<std::ptrdiff_t>(size(y)), to, 0, overwrite);
+    kernels_.small(
+        {{chain, 0, 1}, {link, static_cast<std::ptrdiff_t>(size(y))}, {to, 0}, 1, size(y), size(x), overwrite});
   };
   for (Subset items = 1; items <= kAll; ++items) {
     for (int h = 0; h < kHalves; ++h) {
@@ -263,7 +270,8 @@ void Chains<T>::find_mean_chains() {
   }
 }
 
-// Σ_{S,S'} V_v(S) V_w(S')ᵀ Z(I∖S∖S') without what E[v F_1 F_2] E[w F'_1 F'_2]ᵀ is made of: no difference of large numbers is taken.
+// Σ_{S,S'} V_v(S) V_w(S')ᵀ Z(I∖S∖S') without what E[v F_1 F_2] E[w F'_1 F'_2]ᵀ is made of: no difference of large
+// numbers is taken.
 template <class T>
 void Chains<T>::add_ends(T* out, std::size_t row_stride) {
   const std::size_t rows = size(kV), columns = size(kW);
@@ -281,8 +289,13 @@ void Chains<T>::add_ends(T* out, std::size_t row_stride) {
       if (s2 == 0) break;
     }
   }
-  kernels_.small(rows, columns, 16, v_ends_.data(), 1, static_cast<std::ptrdiff_t>(rows), weighted_.data(),
-                 static_cast<std::ptrdiff_t>(columns), out, static_cast<std::ptrdiff_t>(row_stride), false);
+  kernels_.small({{v_ends_.data(), 1, static_cast<std::ptrdiff_t>(rows)},
+                  {weighted_.data(), static_cast<std::ptrdiff_t>(columns)},
+                  {out, static_cast<std::ptrdiff_t>(row_stride)},
+                  rows,
+                  columns,
+                  16,
+                  false});
 }
 
 template <class T>

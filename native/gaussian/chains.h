@@ -10,30 +10,31 @@
 
 namespace tensim {
 
-// Ten jointly Gaussian vectors: v and the halves of the items F_1 = q1·k1, F_2 = q2·k2 of one head at one pair of positions, and the same
-// of another model (primed). Items are numbered 0, 1 (ours), 2, 3 (theirs); item i has the halves 2i (q) and 2i + 1 (k), so that the other
-// half of x is x ^ 1.
+// Ten jointly Gaussian vectors: v and the halves of the items F_1 = q1·k1, F_2 = q2·k2 of one head at one pair of
+// positions, and the same of another model (primed). Items are numbered 0, 1 (ours), 2, 3 (theirs); item i has the
+// halves 2i (q) and 2i + 1 (k), so that the other half of x is x ^ 1.
 constexpr int kItems = 4, kHalves = 8, kV = 8, kW = 9, kVectors = 10;
 constexpr bool theirs(int vector) {
   return vector == kW || (vector >= 4 && vector < kHalves);
 }
 
-// Where the moments of the ten vectors lie. A covariance block C[x][y] is a contiguous row-major (dim x, dim y) matrix, and null where it is
-// zero; both C[x][y] and its transpose C[y][x] must be there. A mean is null where it is zero.
+// Where the moments of the ten vectors lie. A covariance block C[x][y] is a contiguous row-major (dim x, dim y) matrix,
+// and null where it is zero; both C[x][y] and its transpose C[y][x] must be there. A mean is null where it is zero.
 template <class T>
 struct VectorSystem {
   std::array<std::array<const T*, kVectors>, kVectors> covariance{};
   std::array<const T*, kVectors> mean{};
 };
 
-// Computes Cov(v F_1 F_2, w F'_1 F'_2) by the chain recursion of MATH.md section 4, cut in the middle: a chain from v to w is a piece of at
-// most two items that starts at v, a link, and a piece of at most two items that ends at w. With
+// Computes Cov(v F_1 F_2, w F'_1 F'_2) by the chain recursion of MATH.md section 4, cut in the middle: a chain from v
+// to w is a piece of at most two items that starts at v, a link, and a piece of at most two items that ends at w. With
 //
 //   D_i[x][y] = Σ_half C[x][ī] C[i][y]          from x through item i to y
 //
 // pieces, links and the cycles of the scalar cumulants are all made of D and C. What is zero is never multiplied.
 //
-// One engine serves many systems on one thread. D blocks that no changed vector enters are kept from one system to the next.
+// One engine serves many systems on one thread. D blocks that no changed vector enters are kept from one system to the
+// next.
 template <class T>
 class Chains {
  public:

@@ -14,7 +14,8 @@
 
 namespace tensim {
 
-// A block of any kind, prepared: the twins of BlockView. Each tells its kind and widths, whether it mixes positions, and its Jacobian.
+// A block of any kind, prepared: the twins of BlockView. Each tells its kind and widths, whether it mixes positions,
+// and its Jacobian.
 template <class T>
 using ClosureBlock = std::variant<BilinearBlock<T>, AttentionBlock<T>>;
 

@@ -39,7 +39,8 @@ Covariance<T> through_linear(const Context& context, const Matrix<T>* w, const M
   return covariance;
 }
 
-// One block of Cov(out, x') where the other model waits: the mean Jacobian takes the covariance along. Added to what lies there.
+// One block of Cov(out, x') where the other model waits: the mean Jacobian takes the covariance along. Added to what
+// lies there.
 template <class T>
 void add_waiting(const Context& context, const ClosureStage<T>& stage, const Covariance<T>& covariance, std::size_t s,
                  std::size_t t, T* out, std::ptrdiff_t stride) {
@@ -86,8 +87,8 @@ Covariance<T> waiting_pair(const Context& context, const ClosureStage<T>& stage,
   return out;
 }
 
-// Covariances behind a block of each, in front of the linear layers; a chain that is at its end waits. With `last` their sum over equal
-// positions.
+// Covariances behind a block of each, in front of the linear layers; a chain that is at its end waits. With `last`
+// their sum over equal positions.
 template <class T>
 Covariance<T> block_pair(const Context& context, const ClosureStage<T>* a, const ClosureStage<T>* b,
                          const Covariance<T>& covariance, bool last) {

@@ -11,8 +11,8 @@ namespace {
 
 constexpr std::size_t kLanes = kSeriesLanes;
 
-// Branches over the first pairs are gone through from outside, eight at a time in the lanes of the series: at least so many,
-// so that there is enough for every thread.
+// Branches over the first pairs are gone through from outside, eight at a time in the lanes of the series: at least so
+// many, so that there is enough for every thread.
 constexpr std::size_t kLeastPrefixes = 512;
 
 // x_0 takes one value of each ± pair only.

@@ -14,8 +14,8 @@ struct PairedLegs {
   const double* loops = nullptr;     // (2P), or null: no leg may be left alone
 };
 
-// The loop hafnian by the finite-difference sieve; lib/fallback/gaussian/hafnian.ts explains it. The result does not depend
-// on the number of threads.
+// The loop hafnian by the finite-difference sieve; lib/fallback/gaussian/hafnian.ts explains it. The result does not
+// depend on the number of threads.
 double loop_hafnian(const Context& context, const PairedLegs& legs);
 
 }  // namespace tensim

@@ -13,7 +13,8 @@ struct NormalStream {
   std::size_t dimension = 0;
 };
 
-// (count, dimension) numbers, those of samples first … first + count − 1, into `out`. Each depends on the stream and its own place alone.
+// (count, dimension) numbers, those of samples first … first + count − 1, into `out`. Each depends on the stream and
+// its own place alone.
 void normals(const Context& context, const NormalStream& stream, std::uint32_t first, std::size_t count, double* out);
 
 }  // namespace tensim

@@ -21,11 +21,12 @@ struct FoldedMatrix {
 
 // A chain with at most one block, folded (MATH.md section 3):
 //
-//   f(z) = D((L z + l) ⊙ (R z + r)) + A z + b,   z ~ N(0, I_k),   L, R (h, k), D (o, h), A (o, k), h = 0 for a linear
-//   chain.
+//   f(z) = D((L z + l) ⊙ (R z + r)) + A z + b,   z ~ N(0, I_k)
 //
-// Unfolded, the narrowest of the layers before the block is kept as an embedding P (m, k) beside it: in all of the above z stands for P z then,
-// so that L, R have m columns and so has A.
+//   L, R (h, k)   D (o, h)   A (o, k)            h = 0 for a linear chain
+//
+// Unfolded, the narrowest of the layers before the block is kept as an embedding P (m, k) beside it: in all of the
+// above z stands for P z then, so that L, R have m columns and so has A.
 //
 // L and R may still view the caller's weights.
 struct QuadraticMap {
@@ -41,8 +42,8 @@ struct QuadraticMap {
 };
 
 // Folds linear layers, residual, biases and the input law into one quadratic map. The shapes must fit; a second block
-// is the Error UNSUPPORTED_LAYER. With `unfold` a chain with a block keeps an embedding, which is C itself if no layer comes before. Views
-// of `chain` may survive in the result.
+// is the Error UNSUPPORTED_LAYER. With `unfold` a chain with a block keeps an embedding, which is C itself if no layer
+// comes before. Views of `chain` may survive in the result.
 QuadraticMap fold_one_block(const Context& context, const ChainView& chain, bool unfold = false);
 
 // What an inner product needs of a quadratic map beside its quadratic part: per output c

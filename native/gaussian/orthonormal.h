@@ -5,7 +5,8 @@
 
 namespace tensim {
 
-// Orthonormal rows that span those of a matrix: Gram–Schmidt, each row twice. All of the space where that is not larger.
+// Orthonormal rows that span those of a matrix: Gram–Schmidt, each row twice. All of the space where that is not
+// larger.
 Matrix<double> row_space(const Context& context, const Matrix<double>& matrix);
 
 }  // namespace tensim

@@ -36,7 +36,8 @@ struct Stages {
 template <class T>
 Stages<T> stages_of(const Context& context, const ChainView& chain);
 
-// Throws UNSUPPORTED_LAYER, whose message is `refusal` and the kind of layer, unless all blocks of a chain are bilinear.
+// Throws UNSUPPORTED_LAYER, whose message is `refusal` and the kind of layer, unless all blocks of a chain are
+// bilinear.
 void require_bilinear(const ChainView& chain, const char* refusal);
 
 }  // namespace tensim

@@ -10,7 +10,8 @@
 
 namespace tensim {
 
-// One block and the linear layers after it, on (1, x) (MATH.md section 7): G ← D̃ · ½[(L̃GL̃'ᵀ) ⊙ (R̃GR̃'ᵀ) + (L̃GR̃'ᵀ) ⊙ (R̃GL̃'ᵀ)] · D̃'ᵀ.
+// One block and the linear layers after it, on (1, x) (MATH.md section 7): G ← D̃ · ½[(L̃GL̃'ᵀ) ⊙ (R̃GR̃'ᵀ) + (L̃GR̃'ᵀ)
+// ⊙ (R̃GL̃'ᵀ)] · D̃'ᵀ.
 template <class T>
 struct TensorStage {
   Matrix<T> factors;  // L̃ over R̃

@@ -13,7 +13,7 @@ namespace {
 using Dense = Matrix<double>;
 
 // Of a chain in which no other kind is left.
-const BilinearView& block_of(const Stage<double>& stage) {
+const BilinearView& bilinear_of(const Stage<double>& stage) {
   return std::get<BilinearView>(stage.block);
 }
 
@@ -23,7 +23,8 @@ struct Quadratics {
   std::vector<double> means;  // tr A + e
 };
 
-// The hidden units of the first block as quadratics, and the input as linear forms: everything after it is a combination of the two.
+// The hidden units of the first block as quadratics, and the input as linear forms: everything after it is a
+// combination of the two.
 struct Ground {
   std::size_t rank = 0;
   Dense basis;
@@ -36,7 +37,7 @@ Ground ground_of(const Context& context, Stages<double>& chain) {
   Ground ground;
   const Dense& front = chain.front.matrix;
   Dense left, right;
-  const BilinearView* block = chain.stages.empty() ? nullptr : &block_of(chain.stages.front());
+  const BilinearView* block = chain.stages.empty() ? nullptr : &bilinear_of(chain.stages.front());
   if (block != nullptr) {
     left = multiply<double>(context, block->left, front.view());
     right = multiply<double>(context, block->right, front.view());
@@ -81,9 +82,10 @@ struct Combination {
   std::vector<double> constant;
 };
 
-// The output of the stage that `stage` describes, D and residual and the linear layers after it, over its units and its input.
+// The output of the stage that `stage` describes, D and residual and the linear layers after it, over its units and its
+// input.
 Combination combination(const Context& context, const Stage<double>& stage) {
-  const BilinearView& block = block_of(stage);
+  const BilinearView& block = bilinear_of(stage);
   const std::size_t outputs = block.outputs(), width = block.width();
   Combination result;
   if (absent(block.down)) {
@@ -205,7 +207,7 @@ TwoBlockModel<T> prepare_two_block(const Context& context, const ChainView& view
     y.sum = evaluate(context, ground, first);
     y.r = Dense::zeros(model.outputs, square);
   } else {
-    const BilinearView& block = block_of(chain.stages[1]);
+    const BilinearView& block = bilinear_of(chain.stages[1]);
     Combination second = combination(context, chain.stages[1]);
     model.units = block.units();
     model.down = std::move(second.of_units);

@@ -9,12 +9,13 @@
 
 namespace tensim {
 
-// A chain with at most two bilinear blocks (MATH.md section 5), in coordinates ζ ~ N(0, I_r) of the space its first block looks at:
+// A chain with at most two bilinear blocks (MATH.md section 5), in coordinates ζ ~ N(0, I_r) of the space its first
+// block looks at:
 //
 //   f_c = Σ_k D_ck U_k V_k + Y_c,   U_k, V_k, Y_c quadratics in ζ of the form ζᵀAζ + aᵀζ + e.
 //
-// With U°_k and V°_k centred, f_c = Σ_k D_ck U°_k V°_k + P_c, P again quadratic. What an inner product needs beside the products of U° and V°
-// themselves is collected per output:
+// With U°_k and V°_k centred, f_c = Σ_k D_ck U°_k V°_k + P_c, P again quadratic. What an inner product needs beside the
+// products of U° and V° themselves is collected per output:
 //
 //   S_c = Σ_k D_ck (A_U A_V + A_V A_U)      R_c = Σ_k D_ck sym(a_U a_Vᵀ)      s_c = Σ_k D_ck (A_V a_U + A_U a_V)
 //   second_c = A_P + 2 S_c + R_c            first_c = a_P + 2 s_c             mean_c = E f_c

@@ -7,7 +7,8 @@
 namespace tensim {
 namespace {
 
-// The quadratics of one model in the coordinates of another: with T the covariance of the two coordinate vectors, A ↦ T A Tᵀ, a ↦ T a.
+// The quadratics of one model in the coordinates of another: with T the covariance of the two coordinate vectors, A ↦ T
+// A Tᵀ, a ↦ T a.
 template <class T>
 struct Carried {
   Matrix<T> forms, vectors;
@@ -23,8 +24,14 @@ Carried<T> carry(const Context& context, const TwoBlockModel<T>& model, const Ma
   gemm<T>(context, MatrixView::row_major(model.forms.data(), half.rows, from), t.view().transpose(), half.data(),
           static_cast<std::ptrdiff_t>(to));
   context.parallel_for(model.forms.rows, [&](std::size_t i) {
-    kernels.small(to, to, from, t.data(), static_cast<std::ptrdiff_t>(from), 1, half.row(i * from),
-                  static_cast<std::ptrdiff_t>(to), carried.forms.row(i), static_cast<std::ptrdiff_t>(to), true);
+    const auto row = static_cast<std::ptrdiff_t>(to);
+    kernels.small({{t.data(), static_cast<std::ptrdiff_t>(from), 1},
+                   {half.row(i * from), row},
+                   {carried.forms.row(i), row},
+                   to,
+                   to,
+                   from,
+                   true});
   });
   return carried;
 }
@@ -32,7 +39,8 @@ Carried<T> carry(const Context& context, const TwoBlockModel<T>& model, const Ma
 // Beyond this rank the matrices no longer fit the first cache, and packing pays.
 constexpr std::size_t kPackedRank = 96;
 
-// The fourth cumulants' parts that do not separate into a sum over k times one over j, for unit k of ours and every unit j of theirs:
+// The fourth cumulants' parts that do not separate into a sum over k times one over j, for unit k of ours and every
+// unit j of theirs:
 //   16 tr(U U' V V') + 4 [a_U V' V a_U' + a_U U' V a_V' + a_V V' U a_U' + a_V U' U a_V']
 template <class T>
 struct Interleaved {
@@ -56,8 +64,8 @@ struct Interleaved {
       if (linear_parts) {
         // Rows a_U, a_V of ours times A' of theirs, and the other way round.
         const auto rows = [&](const T* first, std::size_t apart, const T* form, T* to) {
-          kernels.small(2, r, r, first, static_cast<std::ptrdiff_t>(apart), 1, form, static_cast<std::ptrdiff_t>(r), to,
-                        static_cast<std::ptrdiff_t>(r), true);
+          const auto row = static_cast<std::ptrdiff_t>(r);
+          kernels.small({{first, static_cast<std::ptrdiff_t>(apart), 1}, {form, row}, {to, row}, 2, r, r, true});
         };
         T *at_u2 = work.data(), *at_v2 = at_u2 + 2 * r, *at_u = at_v2 + 2 * r, *at_v = at_u + 2 * r;
         rows(a.vectors.row(k), h * r, u2, at_u2);
@@ -77,7 +85,7 @@ struct Interleaved {
     if (r > kPackedRank) {
       gemm<T>(context, MatrixView::row_major(x, r, r), MatrixView::row_major(y, r, r), out, stride);
     } else {
-      context.kernels.of<T>().small(r, r, r, x, stride, 1, y, stride, out, stride, true);
+      context.kernels.of<T>().small({{x, stride, 1}, {y, stride}, {out, stride}, r, r, r, true});
     }
   }
 };

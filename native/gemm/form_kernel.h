@@ -15,15 +15,17 @@ struct FormKernel {
   static constexpr int kWidth = V::kWidth;
   static constexpr int kColumns = NV * kWidth;
 
-  // Per unit 2·NV loads and multiplications make a stretch of its form in registers, which R·NV multiply-adds share out to the outputs: the
-  // forms of single units are never stored. Many outputs by few columns, rather than a micro-tile of another shape, for then the stretch is
-  // made for fewer groups of outputs.
+  // Per unit 2·NV loads and multiplications make a stretch of its form in registers, which R·NV multiply-adds share out
+  // to the outputs: the forms of single units are never stored. Many outputs by few columns, rather than a micro-tile
+  // of another shape, for then the stretch is made for fewer groups of outputs.
   template <int R>
-  static void outputs(std::size_t units, const T* l, const T* r, std::ptrdiff_t step, const T* left, const T* right,
-                      const T* d, std::ptrdiff_t d_step, T* out, std::ptrdiff_t out_row, int columns) {
+  static void outputs(const FormStretch<T>& stretch) {
+    const T *l = stretch.own.l, *r = stretch.own.r, *d = stretch.down.data;
+    const T *left = stretch.panels.left, *right = stretch.panels.right;
+    const std::ptrdiff_t step = stretch.own.step, d_step = stretch.down.step;
     Vector sums[R][NV];
     unroll<R>([&](auto i) TENSIM_LAMBDA { unroll<NV>([&](auto j) TENSIM_LAMBDA { sums[i][j] = V::zero(); }); });
-    for (std::size_t h = 0; h < units; ++h) {
+    for (std::size_t h = 0; h < stretch.units; ++h) {
       const Vector x = V::splat(*l), y = V::splat(*r);
       Vector form[NV];
       unroll<NV>([&](auto j) TENSIM_LAMBDA {
@@ -41,8 +43,8 @@ struct FormKernel {
     }
     unroll<R>([&](auto i) TENSIM_LAMBDA {
       unroll<NV>([&](auto j) TENSIM_LAMBDA {
-        T* at = out + i * out_row + j * kWidth;
-        const int present = columns - j * kWidth;
+        T* at = stretch.out.data + i * stretch.out.row + j * kWidth;
+        const int present = stretch.columns - j * kWidth;
         if (present >= kWidth) {
           V::store_any(at, sums[i][j]);
         } else if (present > 0) {
@@ -53,17 +55,17 @@ struct FormKernel {
   }
 
   template <int R = MR>
-  static void run_at_most(std::size_t units, const T* l, const T* r, std::ptrdiff_t step, const T* left, const T* right,
-                          const T* d, std::ptrdiff_t d_step, T* out, std::ptrdiff_t out_row, int count, int columns) {
+  static void run_at_most(const FormStretch<T>& stretch) {
     if constexpr (R > 0) {
-      if (count == R) return outputs<R>(units, l, r, step, left, right, d, d_step, out, out_row, columns);
-      run_at_most<R - 1>(units, l, r, step, left, right, d, d_step, out, out_row, count, columns);
+      if (stretch.outputs == R) return outputs<R>(stretch);
+      run_at_most<R - 1>(stretch);
     }
   }
 
-  static void run(std::size_t units, const T* l, const T* r, std::ptrdiff_t step, const T* left, const T* right,
-                  const T* d, std::ptrdiff_t d_step, T* out, std::ptrdiff_t out_row, int outputs, int columns) {
-    run_at_most(units, l, r, step, left, right, d, d_step, out, out_row, outputs, columns);
+  static void run(const FormStretch<T>& stretch) {
+    TENSIM_ASSERT(stretch.outputs >= 1 && stretch.outputs <= MR && stretch.columns >= 1 && stretch.columns <= kColumns);
+    TENSIM_ASSERT(on_vector<V>(stretch.panels.left) && on_vector<V>(stretch.panels.right));
+    run_at_most(stretch);
   }
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "../core/assert.h"
 #include "../core/scratch.h"
 #include "pack.h"
 
@@ -14,9 +15,10 @@ constexpr std::size_t ceil_div(std::size_t a, std::size_t b) {
 
 // How the three loops are cut (the names are those of BLIS):
 //
-//   kc   steps of k per panel: a row panel (mr·kc) takes a quarter of the first cache, and a column panel (nr·kc) stays
-//   in the second mc   rows per task: their packed panels (mc·kc) take a quarter of the second cache nc   columns
-//   packed at a time, and `mo` rows: each packed block stays within some megabytes
+//   kc   steps of k per panel: a row panel (mr·kc) takes a quarter of the first cache, and a column panel (nr·kc)
+//        stays in the second
+//   mc   rows per task: their packed panels (mc·kc) take a quarter of the second cache
+//   nc   columns packed at a time, and `mo` rows: each packed block stays within some megabytes
 struct Blocking {
   std::size_t kc, mc, nc, mo;
 
@@ -56,26 +58,37 @@ void pack(const ScatterMatrix& matrix, const Offsets& lanes, std::size_t first, 
   }
 }
 
+// Where a micro-tile goes, with the strides of its offsets, or kIrregular.
+template <class T>
+struct TilePlace {
+  T* data;
+  const std::ptrdiff_t *rows, *columns;
+  std::ptrdiff_t row_stride, column_stride;
+  int row_count, column_count;
+  bool overwrite;
+};
+
 // Writes one micro-tile to where the offsets say.
 template <class T>
-void micro_tile(const MicroKernels<T>& kernels, std::size_t depth, const T* a, const T* b, T* c,
-                const std::ptrdiff_t* rows, std::ptrdiff_t row_stride, int row_count, const std::ptrdiff_t* columns,
-                std::ptrdiff_t column_stride, int column_count, bool overwrite) {
-  if (row_stride != kIrregular && column_stride != kIrregular) {
-    kernels.gemm(depth, a, b, c + rows[0] + columns[0], row_stride, column_stride, row_count, column_count, overwrite);
+void micro_tile(const MicroKernels<T>& kernels, std::size_t depth, const T* a, const T* b, const TilePlace<T>& to) {
+  if (to.row_stride != kIrregular && to.column_stride != kIrregular) {
+    kernels.gemm(depth, a, b,
+                 {to.data + to.rows[0] + to.columns[0], to.row_stride, to.column_stride, to.row_count, to.column_count,
+                  to.overwrite});
     return;
   }
   constexpr std::size_t kLargestTile = 1024;  // elements; no kernel's tile is larger
+  TENSIM_ASSERT(static_cast<std::size_t>(kernels.mr) * static_cast<std::size_t>(kernels.nr) <= kLargestTile);
   alignas(64) T tile[kLargestTile];
-  kernels.gemm(depth, a, b, tile, kernels.nr, 1, kernels.mr, kernels.nr, true);
-  for_runs(columns, static_cast<std::size_t>(column_count), [&](std::size_t first, std::size_t length) {
-    for (int i = 0; i < row_count; ++i) {
-      T* to = c + rows[i] + columns[first];
+  kernels.gemm(depth, a, b, {tile, kernels.nr, 1, kernels.mr, kernels.nr, true});
+  for_runs(to.columns, static_cast<std::size_t>(to.column_count), [&](std::size_t first, std::size_t length) {
+    for (int i = 0; i < to.row_count; ++i) {
+      T* out = to.data + to.rows[i] + to.columns[first];
       const T* from = tile + i * kernels.nr + first;
-      if (overwrite) {
-        for (std::size_t j = 0; j < length; ++j) to[j] = from[j];
+      if (to.overwrite) {
+        for (std::size_t j = 0; j < length; ++j) out[j] = from[j];
       } else {
-        for (std::size_t j = 0; j < length; ++j) to[j] += from[j];
+        for (std::size_t j = 0; j < length; ++j) out[j] += from[j];
       }
     }
   });
@@ -126,10 +139,10 @@ void blocked_gemm(const Context& context, const ScatterMatrix& a, const ScatterM
             const std::size_t j = j0 + q * nr;
             for (std::size_t p = p0; p < p1; ++p) {
               const std::size_t i = i0 + p * mr;
-              micro_tile(kernels, kc, row_panels.data() + p * mr * kc, column_panels.data() + q * nr * kc, c.data,
-                         c.rows.data + i, row_strides[i / mr], static_cast<int>(std::min(mr, m - i)),
-                         c.columns.data + j, column_strides[j / nr], static_cast<int>(std::min(nr, n - j)),
-                         k0 == 0 && !accumulate);
+              micro_tile<T>(kernels, kc, row_panels.data() + p * mr * kc, column_panels.data() + q * nr * kc,
+                            {c.data, c.rows.data + i, c.columns.data + j, row_strides[i / mr], column_strides[j / nr],
+                             static_cast<int>(std::min(mr, m - i)), static_cast<int>(std::min(nr, n - j)),
+                             k0 == 0 && !accumulate});
             }
           }
         });
@@ -138,8 +151,9 @@ void blocked_gemm(const Context& context, const ScatterMatrix& a, const ScatterM
   }
 }
 
-// A small result of a long sum has too few blocks for many threads and never fills the caches. Its depth is cut into parts instead, each done by
-// one thread, and the parts are added up in order; how many there are does not depend on the threads.
+// A small result of a long sum has too few blocks for many threads and never fills the caches. Its depth is cut into
+// parts instead, each done by one thread, and the parts are added up in order; how many there are does not depend on
+// the threads.
 constexpr std::size_t kSmallResult = std::size_t{1} << 14;  // elements
 constexpr std::size_t kPartDepth = 2048;
 constexpr std::size_t kMostParts = 32;
@@ -178,6 +192,7 @@ template <class T>
 void gemm(const Context& context, const ScatterMatrix& a, const ScatterMatrix& b, const ScatterTarget<T>& c,
           bool accumulate) {
   const std::size_t m = a.rows.size, n = b.columns.size, depth = a.columns.size;
+  TENSIM_ASSERT(b.rows.size == depth && c.rows.size == m && c.columns.size == n);
   if (m == 0 || n == 0) return;
   if (depth == 0) {
     if (accumulate) return;

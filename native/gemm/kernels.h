@@ -16,13 +16,77 @@ namespace tensim {
 // A micro-tile is the mr × nr block of products of one row panel with one column panel; it lives in registers.
 //
 // For the pair kernel (MATH.md section 3) a row panel interleaves the rows of L and R of mr/2 hidden units, and a
-// column panel holds first the L then the R of nr/2 units, so that one micro-tile carries all four products of (mr/2) ×
-// (nr/2) pairs of units:
+// column panel holds first the L then the R of nr/2 units, so that one micro-tile carries all four products of
+// (mr/2) × (nr/2) pairs of units:
 //
 //                  | L'₀ L'₁ … | R'₀ R'₁ … |
 //            L₀    |  LL LL    |  LR LR    |        K = LL ⊙ RR + LR ⊙ RL
 //            R₀    |  RL RL    |  RR RR    |
 //            L₁    |  …
+//
+// What a kernel assumes of its arguments stands above it and is asserted in debug builds (core/assert.h).
+// docs/kernels.md tells how to add an instruction set.
+
+// Where a micro-tile goes: its first `rows` ≤ mr rows and `columns` ≤ nr columns, element (i, j) to
+// data[i·row_stride + j·column_stride]. column_stride = 1 with a whole tile is the fast case. With `overwrite` data is
+// not read: it may be uninitialised.
+template <class T>
+struct TileTarget {
+  T* data;
+  std::ptrdiff_t row_stride, column_stride;
+  int rows, columns;  // at least 1
+  bool overwrite;
+};
+
+// Part of one row of Σ_h d_h (L_h R_hᵀ + R_h L_hᵀ), for several outputs c < outputs ≤ 2·mr at once
+// (gaussian/dense_form.h):
+//
+//   out[c·out.row + j] = Σ_h down[h·down.step + c] · form_h[j]
+//   form_h[j] = l[h·own.step] · right[h·(nr/2) + j] + r[h·own.step] · left[h·(nr/2) + j]
+//
+// for j < columns ≤ nr/2. `left` and `right` are column panels of half the width that begin on a vector, l and r the
+// row's own elements.
+template <class T>
+struct FormStretch {
+  std::size_t units;
+  struct {
+    const T *l, *r;
+    std::ptrdiff_t step;
+  } own;
+  struct {
+    const T *left, *right;
+  } panels;
+  struct {
+    const T* data;
+    std::ptrdiff_t step;
+  } down;
+  struct {
+    T* data;
+    std::ptrdiff_t row;
+  } out;
+  int outputs, columns;  // at least 1
+};
+
+// c[i·c.row + j] (+)= Σ_k a[i·a.row + k·a.step] b[k·b.step + j] for i < rows, j < columns, k < depth, read in place:
+// nothing is packed, and the columns of b and c are contiguous. No alignment is needed.
+template <class T>
+struct SmallProduct {
+  struct {
+    const T* data;
+    std::ptrdiff_t row, step;
+  } a;
+  struct {
+    const T* data;
+    std::ptrdiff_t step;
+  } b;
+  struct {
+    T* data;
+    std::ptrdiff_t row;
+  } c;
+  std::size_t rows, columns, depth;
+  bool overwrite;
+};
+
 template <class T>
 struct MicroKernels {
   int mr;     // rows of a micro-tile, even
@@ -30,38 +94,28 @@ struct MicroKernels {
   int width;  // elements in one vector
   int lanes;  // doubles in one vector: the slots of an output's running sum in `sums` below
 
-  // c[i·row_stride + j·column_stride] += Σ_k a[k,i] b[k,j] for i < rows ≤ mr, j < columns ≤ nr. Strides are in
-  // elements. column_stride = 1 with a whole tile is the fast case. With `overwrite` c is not read: it may be
-  // uninitialised.
-  void (*gemm)(std::size_t depth, const T* a, const T* b, T* c, std::ptrdiff_t row_stride, std::ptrdiff_t column_stride,
-               int rows, int columns, bool overwrite);
+  // c (+)= Σ_k a[k,i] b[k,j], k < depth, for a row panel and a column panel.
+  void (*gemm)(std::size_t depth, const T* a, const T* b, const TileTarget<T>& c);
 
   // The four products of a micro-tile over `depth` steps, added to `partial` (mr × nr doubles, written if `overwrite`).
   void (*pair_partial)(std::size_t depth, const T* a, const T* b, double* partial, bool overwrite);
 
   // The same over the last (or only) `depth` steps, plus `partial` unless that is null; then the epilogue, in registers
-  // and in double:
-  //   sums[c·lanes + …] += Σ over the tile's units i, j of  da[c·(mr/2) + i] · K_ij · db[c·(nr/2) + j]      for each
-  //   output c
+  // and in double, for each output c:
+  //   sums[c·lanes + …] += Σ over the tile's units i, j of  da[c·(mr/2) + i] · K_ij · db[c·(nr/2) + j]
+  // partial, db and sums begin on a vector of doubles.
   void (*pair_finish)(std::size_t depth, const T* a, const T* b, const double* partial, std::size_t outputs,
                       const double* da, const double* db, double* sums);
 
   // Products of mr vectors, read where they lie, with some of nr others, packed in a panel:
   //   sums[i·nr + j] += Σ_k rows[i][k] panel[k·pitch + j]        for j < registers·width ≤ nr, written if `overwrite`
-  // Each is summed by itself, element after element, and then added in double.
+  // Each is summed by itself, element after element, and then added in double. The panel begins on a vector, the sums
+  // on one of doubles, and the pitch is a multiple of `width`.
   void (*products)(std::size_t length, const T* const* rows, const T* panel, std::size_t pitch, int registers,
                    double* sums, bool overwrite);
 
-  // Part of one row of Σ_h d_h (L_h R_hᵀ + R_h L_hᵀ), for several outputs at once (gaussian/dense_form.h):
-  //   out[c·out_row + j] = Σ_h d[h·d_step + c] (l[h·step] · right[h·(nr/2) + j] + r[h·step] · left[h·(nr/2) + j])
-  // for c < outputs ≤ 2·mr, j < columns ≤ nr/2. `left` and `right` are column panels of half the width, l and r the row's own elements.
-  void (*form)(std::size_t units, const T* l, const T* r, std::ptrdiff_t step, const T* left, const T* right,
-               const T* d, std::ptrdiff_t d_step, T* out, std::ptrdiff_t out_row, int outputs, int columns);
-
-  // c[i·c_row + j] (+)= Σ_k a[i·a_row + k·a_step] b[k·b_step + j] for small products, read in place: nothing is packed, and the columns of b
-  // and c are contiguous. No alignment is needed.
-  void (*small)(std::size_t rows, std::size_t columns, std::size_t depth, const T* a, std::ptrdiff_t a_row,
-                std::ptrdiff_t a_step, const T* b, std::ptrdiff_t b_step, T* c, std::ptrdiff_t c_row, bool overwrite);
+  void (*form)(const FormStretch<T>& stretch);
+  void (*small)(const SmallProduct<T>& product);
 
   // Loops over contiguous vectors; no alignment is needed. `dot` and `sum` accumulate in double.
   double (*dot)(std::size_t length, const T* a, const T* b);
@@ -85,13 +139,13 @@ struct KernelSet {
   double (*peak_f64)(std::size_t steps);
   double (*peak_f32)(std::size_t steps);
 
-  // out = a0·b0 + a1·b1 in each lane, series of `length` coefficients, without what goes beyond; a1 may be null. All begin on a
-  // cache line, and out is none of the others.
+  // out = a0·b0 + a1·b1 in each lane, series of `length` coefficients, without what goes beyond; a1 may be null. All
+  // begin on a cache line, and out is none of the others.
   void (*series_products)(std::size_t length, const double* a0, const double* b0, const double* a1, const double* b1,
                           double* out);
 
-  // Pairs 0 … count−1 of independent standard normal numbers that belong to a sample of a stream: pair p is (x[p], y[p]), the same on every
-  // instruction set to the bit.
+  // Pairs 0 … count−1 of independent standard normal numbers that belong to a sample of a stream: pair p is (x[p],
+  // y[p]), the same on every instruction set to the bit.
   void (*normal_pairs)(std::size_t count, std::uint32_t sample, std::uint32_t key0, std::uint32_t key1, double* x,
                        double* y);
 

@@ -1,5 +1,5 @@
-// The micro-kernels on packed panels, written once over a small vector type (gemm/vector.h) and compiled once per instruction set by the
-// kernels_*.cc files.
+// The micro-kernels on packed panels, written once over a small vector type (gemm/vector.h) and compiled once per
+// instruction set by the kernels_*.cc files.
 #pragma once
 
 #include "form_kernel.h"
@@ -34,6 +34,8 @@ struct MicroKernel {
 
   // The loop that everything is about: per step NV loads, MR broadcasts and MR·NV multiply-adds.
   static TENSIM_INLINE void multiply(std::size_t depth, const T* a, const T* b, Tile& tile) {
+    TENSIM_ASSERT(depth == 0 || (a != nullptr && b != nullptr));
+    TENSIM_ASSERT(on_vector<V>(b));
     unroll<MR>([&](auto i) TENSIM_LAMBDA { unroll<NV>([&](auto j) TENSIM_LAMBDA { tile.at[i][j] = V::zero(); }); });
     TENSIM_UNROLL(4)
     for (std::size_t k = 0; k < depth; ++k) {
@@ -48,13 +50,14 @@ struct MicroKernel {
     }
   }
 
-  static void gemm(std::size_t depth, const T* a, const T* b, T* c, std::ptrdiff_t row_stride,
-                   std::ptrdiff_t column_stride, int rows, int columns, bool overwrite) {
+  static void gemm(std::size_t depth, const T* a, const T* b, const TileTarget<T>& c) {
+    TENSIM_ASSERT(c.data != nullptr && c.rows >= 1 && c.rows <= MR && c.columns >= 1 && c.columns <= kColumns);
+    const bool overwrite = c.overwrite;
     Tile tile;
     multiply(depth, a, b, tile);
-    if (rows == MR && columns == kColumns && column_stride == 1) {
+    if (c.rows == MR && c.columns == kColumns && c.column_stride == 1) {
       unroll<MR>([&](auto i) TENSIM_LAMBDA {
-        T* row = c + i * row_stride;
+        T* row = c.data + i * c.row_stride;
         unroll<NV>([&](auto j) TENSIM_LAMBDA {
           T* at = row + j * kWidth;
           V::store_any(at, overwrite ? tile.at[i][j] : V::add(V::load_any(at), tile.at[i][j]));
@@ -67,9 +70,9 @@ struct MicroKernel {
     unroll<MR>([&](auto i) TENSIM_LAMBDA {
       unroll<NV>([&](auto j) TENSIM_LAMBDA { V::store(buffer + i * kColumns + j * kWidth, tile.at[i][j]); });
     });
-    for (int i = 0; i < rows; ++i) {
-      for (int j = 0; j < columns; ++j) {
-        T& at = c[i * row_stride + j * column_stride];
+    for (int i = 0; i < c.rows; ++i) {
+      for (int j = 0; j < c.columns; ++j) {
+        T& at = c.data[i * c.row_stride + j * c.column_stride];
         at = overwrite ? buffer[i * kColumns + j] : at + buffer[i * kColumns + j];
       }
     }
@@ -86,6 +89,7 @@ struct MicroKernel {
   }
 
   static void pair_partial(std::size_t depth, const T* a, const T* b, double* partial, bool overwrite) {
+    TENSIM_ASSERT(depth >= 1 && partial != nullptr && on_vector<W>(partial));
     Tile tile;
     multiply(depth, a, b, tile);
     unroll<MR>([&](auto i) TENSIM_LAMBDA {
@@ -99,6 +103,9 @@ struct MicroKernel {
 
   static void pair_finish(std::size_t depth, const T* a, const T* b, const double* partial, std::size_t outputs,
                           const double* da, const double* db, double* sums) {
+    TENSIM_ASSERT(on_vector<W>(partial) && on_vector<W>(sums));
+    TENSIM_ASSERT(outputs == 0 || (da != nullptr && db != nullptr && sums != nullptr));
+    TENSIM_ASSERT(outputs == 0 || kUnitVectors == 0 || on_vector<W>(db));
     Tile tile;
     multiply(depth, a, b, tile);
     // K of unit row i and the j-th vector of unit columns; R' follows L' in the panel at a distance of kUnitVectors

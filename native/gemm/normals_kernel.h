@@ -1,5 +1,6 @@
-// Standard normal numbers from a counter. See gemm/kernels.h, and lib/fallback/gaussian/normals.ts, which gives the same numbers to the bit: only
-// operations that IEEE 754 rounds correctly, in the same order, and never fused (-ffp-contract=off).
+// Standard normal numbers from a counter. See gemm/kernels.h, and lib/fallback/gaussian/normals.ts, which gives the
+// same numbers to the bit: only operations that IEEE 754 rounds correctly, in the same order, and never fused
+// (-ffp-contract=off).
 #pragma once
 
 #include <math.h>
@@ -131,6 +132,7 @@ struct NormalsKernel {
 
   static void run(std::size_t count, std::uint32_t sample, std::uint32_t key0, std::uint32_t key1, double* x,
                   double* y) {
+    TENSIM_ASSERT(count <= UINT32_MAX && (count == 0 || (x != nullptr && y != nullptr)));
     double some_x[kLanes], some_y[kLanes];
     for (std::size_t p = 0; p < count; p += kLanes) {
       block(static_cast<std::uint32_t>(p), sample, key0, key1, some_x, some_y);

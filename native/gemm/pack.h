@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "../core/assert.h"
+
 namespace tensim {
 
 // The step between consecutive offsets if it is the same all along, as it mostly is within a panel; else kIrregular.
@@ -34,15 +36,17 @@ void for_runs(const std::ptrdiff_t* offsets, std::size_t count, const F& f) {
   }
 }
 
-// Packing lays part of a tensor out as a panel that the micro-kernels read (gemm/kernels.h), whatever its strides, converting
-// the element type, scaling, and filling up with zeros on the way:
+// Packing lays part of a tensor out as a panel that the micro-kernels read (gemm/kernels.h), whatever its strides,
+// converting the element type, scaling, and filling up with zeros on the way:
 //
 //   panel[k·width + lane] = factor · source[lane_offsets[lane] + depth_offsets[k]]      for lane < lanes, else 0
 //
-// Reads run along whichever of the two directions has the longer contiguous stretches; writes stay within `width` lanes of a few steps.
+// Reads run along whichever of the two directions has the longer contiguous stretches; writes stay within `width` lanes
+// of a few steps.
 template <class T, class S>
 void pack_panel(const S* source, const std::ptrdiff_t* lane_offsets, std::size_t lanes,
                 const std::ptrdiff_t* depth_offsets, std::size_t depth, std::size_t width, T factor, T* panel) {
+  TENSIM_ASSERT(lanes <= width && (depth == 0 || panel != nullptr) && (lanes * depth == 0 || source != nullptr));
   if (lanes < width) {
     for (std::size_t k = 0; k < depth; ++k) {
       for (std::size_t lane = lanes; lane < width; ++lane) panel[k * width + lane] = T(0);
@@ -90,9 +94,11 @@ void interleave_some(const S* const* arrays, std::size_t length, std::size_t pit
   }
 }
 
-// The same for `count` arrays, a cache line of them at a time: so each is read along its length, and the panel is written line by line.
+// The same for `count` arrays, a cache line of them at a time: so each is read along its length, and the panel is
+// written line by line.
 template <class T, class S>
 void interleave(const S* const* arrays, std::size_t count, std::size_t length, std::size_t pitch, T* panel) {
+  TENSIM_ASSERT(count <= pitch);
   constexpr std::size_t kLine = 64 / sizeof(T);
   for (; count >= kLine; count -= kLine, arrays += kLine, panel += kLine) {
     interleave_some<kLine>(arrays, length, pitch, panel);

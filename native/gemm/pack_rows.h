@@ -10,8 +10,8 @@
 
 namespace tensim {
 
-// All rows of a matrix as panels of `width` rows each (gemm/kernels.h), those that fill up the last one zero: row i at step k is
-// packed[(i / width · columns + k)·width + i % width].
+// All rows of a matrix as panels of `width` rows each (gemm/kernels.h), those that fill up the last one zero: row i at
+// step k is packed[(i / width · columns + k)·width + i % width].
 template <class T>
 AlignedBuffer<T> pack_rows(const Context& context, const MatrixView& matrix, std::size_t width) {
   const std::size_t panels = (matrix.rows + width - 1) / width, depth = matrix.columns;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "../core/assert.h"
 #include "pack.h"
 
 namespace tensim {
@@ -19,7 +20,10 @@ constexpr std::size_t kDeepest = 256;
 template <class T>
 PackedMatrix<T>::PackedMatrix(const MicroKernels<T>& kernels, const std::vector<MatrixView>& stacked)
     : depth_(stacked.front().columns) {
-  for (const MatrixView& view : stacked) outputs_ += view.rows;
+  for (const MatrixView& view : stacked) {
+    TENSIM_ASSERT(view.columns == depth_);
+    outputs_ += view.rows;
+  }
   const auto nr = static_cast<std::size_t>(kernels.nr);
   const std::size_t panel_count = ceil_div(outputs_, nr);
   block_ = depth_ == 0 ? 1 : ceil_div(depth_, ceil_div(depth_, kDeepest));
@@ -64,8 +68,9 @@ void PackedMatrix<T>::multiply(const MicroKernels<T>& kernels, const T* x, std::
     for (std::size_t q = 0; q < column_panels; ++q) {
       const int columns = static_cast<int>(std::min(nr, outputs_ - q * nr));
       for (std::size_t p = 0; p < row_panels; ++p) {
-        kernels.gemm(count, scratch.data() + p * mr * count, panels + q * nr * count, y + p * mr * outputs_ + q * nr,
-                     stride, 1, static_cast<int>(std::min(mr, rows - p * mr)), columns, k0 == 0);
+        const auto height = static_cast<int>(std::min(mr, rows - p * mr));
+        kernels.gemm(count, scratch.data() + p * mr * count, panels + q * nr * count,
+                     {y + p * mr * outputs_ + q * nr, stride, 1, height, columns, k0 == 0});
       }
     }
   }

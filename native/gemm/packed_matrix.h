@@ -9,8 +9,8 @@
 
 namespace tensim {
 
-// The weights of a linear map in column panels (gemm/kernels.h), packed once for any number of products with rows of activations.
-// The panels of one block of the depth follow each other; the map's outputs are their columns.
+// The weights of a linear map in column panels (gemm/kernels.h), packed once for any number of products with rows of
+// activations. The panels of one block of the depth follow each other; the map's outputs are their columns.
 template <class T>
 class PackedMatrix {
  public:
@@ -22,8 +22,8 @@ class PackedMatrix {
   std::size_t depth() const { return depth_; }
   std::size_t bytes() const { return panels_.bytes(); }
 
-  // y_i = W x_i for `rows` contiguous rows x_i of length depth, into rows of length outputs; y must not overlap x. `scratch` is
-  // reused from call to call.
+  // y_i = W x_i for `rows` contiguous rows x_i of length depth, into rows of length outputs; y must not overlap x.
+  // `scratch` is reused from call to call.
   void multiply(const MicroKernels<T>& kernels, const T* x, std::size_t rows, T* y, AlignedBuffer<T>& scratch) const;
 
  private:

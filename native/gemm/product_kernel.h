@@ -17,8 +17,8 @@ struct ProductKernel {
   static constexpr int kLanes = W::kWidth;
   static constexpr int kParts = kWidth / kLanes;  // double vectors per vector of T: 1 or 2
 
-  // The loop of the micro-tiles, but for the rows, which are read where they lie: a broadcast costs the same from MR places as from one. So
-  // only one side has to be packed.
+  // The loop of the micro-tiles, but for the rows, which are read where they lie: a broadcast costs the same from MR
+  // places as from one. So only one side has to be packed.
   template <int N>
   static void registers(std::size_t length, const T* const* rows, const T* panel, std::size_t pitch, double* sums,
                         bool overwrite) {
@@ -63,6 +63,8 @@ struct ProductKernel {
 
   static void run(std::size_t length, const T* const* rows, const T* panel, std::size_t pitch, int count, double* sums,
                   bool overwrite) {
+    TENSIM_ASSERT(count >= 1 && count <= NV && length >= 1);
+    TENSIM_ASSERT(on_vector<V>(panel) && pitch % kWidth == 0 && on_vector<W>(sums));
     run_at_most(length, rows, panel, pitch, count, sums, overwrite);
   }
 };

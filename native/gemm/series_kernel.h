@@ -43,6 +43,8 @@ struct SeriesKernel {
 
   static void products(std::size_t length, const double* a0, const double* b0, const double* a1, const double* b1,
                        double* out) {
+    TENSIM_ASSERT(on_vector<V>(a0) && on_vector<V>(b0) && on_vector<V>(a1) && on_vector<V>(b1) && on_vector<V>(out));
+    TENSIM_ASSERT(out != a0 && out != b0 && out != a1 && out != b1);
     for (std::size_t lane = 0; lane < kLanes; lane += kWidth) {
       std::size_t n = 0;
       for (; n + kBlock <= length; n += kBlock) block<kBlock>(n, a0, b0, a1, b1, out);

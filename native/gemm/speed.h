@@ -4,8 +4,8 @@
 
 namespace tensim {
 
-// What one thread of this machine can do, for the cost model of contractions: multiply-adds on registers, and bytes read and written by
-// an element-wise product of vectors too long for the caches of a core.
+// What one thread of this machine can do, for the cost model of contractions: multiply-adds on registers, and bytes
+// read and written by an element-wise product of vectors too long for the caches of a core.
 struct Speed {
   double flops;
   double bytes;

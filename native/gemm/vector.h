@@ -1,17 +1,28 @@
-// What the kernels of every instruction set share: the vector types they are written over, and how loops over registers are unrolled.
+// What the kernels of every instruction set share: the vector types they are written over, and how loops over registers
+// are unrolled.
 //
 // Everything here has internal linkage on purpose. These files are compiled with different -m flags; were a function
 // shared between them (an inline function, a standard-library template), the linker would keep one copy of it, perhaps
 // the one with AVX-512 in it, for processors that have none. For the same reason nothing from the standard library is
 // called here.
 //
-// A vector type `V` provides: element type T, WIDTH lanes, zero(), load(p) (aligned), load_any(p), store(p, v)
-// (aligned), store_any(p, v), load_part(p, n) and store_part(p, v, n) for the first n lanes, splat(x), fma(a, b, c) = a·b + c, mul, add, sum(v), and for T = float: `Wide` (the double
-// vector with WIDTH/2 lanes) and widen(v, half).
+// A vector type `V` provides
+//
+//   T, Vector, kWidth                      the element, the register, and how many elements it has
+//   zero(), splat(x)                       registers of one value
+//   load(p), store(p, v)                   p on a vector
+//   load_any(p), store_any(p, v)           p anywhere
+//   load_part(p, n), store_part(p, v, n)   the first n lanes, others zero or left as they are
+//   fma(a, b, c) = a·b + c, mul, add       lane by lane
+//   sum(v)                                 of all lanes
+//
+// and for T = float `Wide`, the double vector of half as many lanes, and widen<half>(v).
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
+#include "../core/assert.h"
 #include "kernels.h"
 
 #if defined(_MSC_VER) && !defined(__clang__)
@@ -45,6 +56,12 @@ TENSIM_INLINE void unroll(const F& f) {
     f(Constant<I>{});
     unroll<N, I + 1>(f);
   }
+}
+
+// Whether a vector can be loaded from there, by `load`.
+template <class V>
+TENSIM_INLINE bool on_vector(const typename V::T* p) {
+  return reinterpret_cast<std::uintptr_t>(p) % sizeof(typename V::Vector) == 0;
 }
 
 // The double vector that sums are kept in.

@@ -108,12 +108,12 @@ struct VectorKernel {
 
   // R rows by N vectors of columns, the last of which has `tail` lanes.
   template <int R, int N>
-  static TENSIM_INLINE void small_block(std::size_t depth, const T* a, std::ptrdiff_t a_row, std::ptrdiff_t a_step,
-                                        const T* b, std::ptrdiff_t b_step, T* c, std::ptrdiff_t c_row, std::size_t tail,
-                                        bool overwrite) {
+  static TENSIM_INLINE void small_block(const SmallProduct<T>& product, std::size_t tail) {
+    const T *a = product.a.data, *b = product.b.data;
+    const std::ptrdiff_t a_row = product.a.row, a_step = product.a.step, b_step = product.b.step;
     Vector sums[R][N];
     unroll<R>([&](auto i) TENSIM_LAMBDA { unroll<N>([&](auto j) TENSIM_LAMBDA { sums[i][j] = V::zero(); }); });
-    for (std::size_t k = 0; k < depth; ++k) {
+    for (std::size_t k = 0; k < product.depth; ++k) {
       Vector column[N];
       unroll<N>([&](auto j) TENSIM_LAMBDA { column[j] = load(b + j * kWidth, j == N - 1 ? tail : kWidth); });
       unroll<R>([&](auto i) TENSIM_LAMBDA {
@@ -125,44 +125,38 @@ struct VectorKernel {
     }
     unroll<R>([&](auto i) TENSIM_LAMBDA {
       unroll<N>([&](auto j) TENSIM_LAMBDA {
-        T* at = c + i * c_row + j * kWidth;
+        T* at = product.c.data + i * product.c.row + j * kWidth;
         const std::size_t n = j == N - 1 ? tail : kWidth;
-        store(at, overwrite ? sums[i][j] : V::add(load(at, n), sums[i][j]), n);
+        store(at, product.overwrite ? sums[i][j] : V::add(load(at, n), sums[i][j]), n);
       });
     });
   }
 
   // All rows of N vectors of columns.
   template <int N>
-  static void small_columns(std::size_t rows, std::size_t depth, const T* a, std::ptrdiff_t a_row,
-                            std::ptrdiff_t a_step, const T* b, std::ptrdiff_t b_step, T* c, std::ptrdiff_t c_row,
-                            std::size_t tail, bool overwrite) {
+  static void small_columns(SmallProduct<T> product, std::size_t tail) {
     constexpr std::size_t kRows = 4;
-    for (; rows >= kRows; rows -= kRows, a += kRows * a_row, c += kRows * c_row) {
-      small_block<kRows, N>(depth, a, a_row, a_step, b, b_step, c, c_row, tail, overwrite);
+    for (; product.rows >= kRows; product.rows -= kRows) {
+      small_block<kRows, N>(product, tail);
+      product.a.data += kRows * product.a.row;
+      product.c.data += kRows * product.c.row;
     }
-    switch (rows) {
-      case 3:
-        return small_block<3, N>(depth, a, a_row, a_step, b, b_step, c, c_row, tail, overwrite);
-      case 2:
-        return small_block<2, N>(depth, a, a_row, a_step, b, b_step, c, c_row, tail, overwrite);
-      case 1:
-        return small_block<1, N>(depth, a, a_row, a_step, b, b_step, c, c_row, tail, overwrite);
-      default:
-        return;
-    }
+    if (product.rows == 3) return small_block<3, N>(product, tail);
+    if (product.rows == 2) return small_block<2, N>(product, tail);
+    if (product.rows == 1) return small_block<1, N>(product, tail);
   }
 
-  static void small(std::size_t rows, std::size_t columns, std::size_t depth, const T* a, std::ptrdiff_t a_row,
-                    std::ptrdiff_t a_step, const T* b, std::ptrdiff_t b_step, T* c, std::ptrdiff_t c_row,
-                    bool overwrite) {
-    for (; columns > kWidth; columns -= columns < 2 * kWidth ? columns : 2 * kWidth) {
-      const std::size_t tail = columns < 2 * kWidth ? columns - kWidth : kWidth;
-      small_columns<2>(rows, depth, a, a_row, a_step, b, b_step, c, c_row, tail, overwrite);
-      b += 2 * kWidth;
-      c += 2 * kWidth;
+  static void small(const SmallProduct<T>& product) {
+    TENSIM_ASSERT(product.c.data != nullptr || product.rows * product.columns == 0);
+    TENSIM_ASSERT((product.a.data != nullptr && product.b.data != nullptr) || product.depth == 0 ||
+                  product.rows * product.columns == 0);
+    SmallProduct<T> rest = product;
+    for (; rest.columns > kWidth; rest.columns -= rest.columns < 2 * kWidth ? rest.columns : 2 * kWidth) {
+      small_columns<2>(rest, rest.columns < 2 * kWidth ? rest.columns - kWidth : kWidth);
+      rest.b.data += 2 * kWidth;
+      rest.c.data += 2 * kWidth;
     }
-    if (columns > 0) small_columns<1>(rows, depth, a, a_row, a_step, b, b_step, c, c_row, columns, overwrite);
+    if (rest.columns > 0) small_columns<1>(rest, rest.columns);
   }
 };
 

@@ -7,8 +7,8 @@
 
 namespace tensim {
 
-// x_s ↦ α x_s + β (O·concat_heads Σ_t M_st (q1_s·k1_t)(q2_s·k2_t)/d_head² · v_t + o), over memory that somebody else owns. Any of the biases
-// may be absent.
+// x_s ↦ α x_s + β (O·concat_heads Σ_t M_st (q1_s·k1_t)(q2_s·k2_t)/d_head² · v_t + o), over memory that somebody else
+// owns. Any of the biases may be absent.
 struct AttentionView {
   static constexpr const char* kType = "attention";
   static constexpr std::size_t kProjections = 5;

@@ -6,7 +6,8 @@
 
 namespace tensim {
 
-// x ↦ α x + β (D((L x + l) ⊙ (R x + r)) + c), over memory that somebody else owns. D is the identity where it is absent, and biases may be.
+// x ↦ α x + β (D((L x + l) ⊙ (R x + r)) + c), over memory that somebody else owns. D is the identity where it is
+// absent, and biases may be.
 struct BilinearView {
   static constexpr const char* kType = "bilinear";
 

@@ -14,8 +14,8 @@ struct WhitenedLaw {
   double sigma = 1;
 };
 
-// Layers that follow each other, and the law of their inputs (lib/backend/backend.ts, ChainSource): over memory that somebody else owns.
-// The shapes fit from layer to layer.
+// Layers that follow each other, and the law of their inputs (lib/backend/backend.ts, ChainSource): over memory that
+// somebody else owns. The shapes fit from layer to layer.
 struct ChainView {
   std::vector<LayerView> layers;
   WhitenedLaw law;

@@ -68,8 +68,8 @@ std::vector<Rotation> diagonalise(const Context& context, std::vector<double>& d
   return rotations;
 }
 
-// The matrix of a lower triangle divided by a power of two near its largest entry, which is returned: squares neither overflow nor
-// vanish.
+// The matrix of a lower triangle divided by a power of two near its largest entry, which is returned: squares neither
+// overflow nor vanish.
 double scale_into(const double* matrix, std::size_t size, double* target) {
   double largest = 0;
   for (std::size_t i = 0; i < size * size; ++i) {

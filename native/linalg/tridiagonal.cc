@@ -4,9 +4,9 @@
 
 namespace tensim {
 
-// H = 1 − β v vᵀ empties row i left of its off-diagonal and acts on the leading i×i part:
-// p = β A v, w = p − ½β(p·v) v, A ← A − v wᵀ − w vᵀ. Both triangles are kept up: a pass of one kernel over the whole square is
-// faster than two over rows of half a triangle (eleven matrices of 256 with all that follows: 128 ms → 84 ms).
+// H = 1 − β v vᵀ empties row i left of its off-diagonal and acts on the leading i×i part: p = β A v, w = p − ½β(p·v) v,
+// A ← A − v wᵀ − w vᵀ. Both triangles are kept up: a pass of one kernel over the whole square is faster than two over
+// rows of half a triangle (eleven matrices of 256 with all that follows: 128 ms → 84 ms).
 Tridiagonal::Tridiagonal(const Context& context, double* matrix, std::size_t size)
     : diagonal(size), off_diagonal(size), kernels_(context.kernels.f64), matrix_(matrix), size_(size), betas_(size) {
   // The sides of the update as a product of depth two: [−v | −w] (i, 2), and w over v (2, i).
@@ -19,7 +19,7 @@ Tridiagonal::Tridiagonal(const Context& context, double* matrix, std::size_t siz
     off_diagonal[i - 1] = reflection(v, i, betas_[i]);
     const double beta = betas_[i];
     if (beta != 0) {
-      kernels_.small(1, i, i, v, 0, 1, matrix_, stride, w, 0, true);
+      kernels_.small({{v, 0, 1}, {matrix_, stride}, {w, 0}, 1, i, i, true});
       const double overlap = beta * kernels_.dot(i, w, v);
       for (std::size_t k = 0; k < i; ++k) {
         w[k] = beta * (w[k] - overlap / 2 * v[k]);
@@ -27,7 +27,7 @@ Tridiagonal::Tridiagonal(const Context& context, double* matrix, std::size_t siz
         columns[2 * k] = -v[k];
         columns[2 * k + 1] = -w[k];
       }
-      kernels_.small(i, i, 2, columns.data(), 2, 1, w, stride, matrix_, stride, false);
+      kernels_.small({{columns.data(), 2, 1}, {w, stride}, {matrix_, stride}, i, i, 2, false});
     }
     context.control.advance(6 * i * i);
   }

@@ -7,8 +7,8 @@
 
 namespace tensim {
 
-// A symmetric matrix as Q T Qᵀ, T tridiagonal: the twin of lib/fallback/linalg/tridiagonal.ts. The matrix, row-major and whole, is
-// overwritten, below its diagonal by the vectors of the reflections, and must outlive this.
+// A symmetric matrix as Q T Qᵀ, T tridiagonal: the twin of lib/fallback/linalg/tridiagonal.ts. The matrix, row-major
+// and whole, is overwritten, below its diagonal by the vectors of the reflections, and must outlive this.
 class Tridiagonal {
  public:
   Tridiagonal(const Context& context, double* matrix, std::size_t size);

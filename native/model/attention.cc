@@ -96,16 +96,22 @@ void attend(const Context& context, const AttentionPass<T>& pass, std::size_t ro
         context.control.throw_if_aborted();
         const std::size_t count = std::min(kQueryBlock, n - s0), seen = pass.causal ? s0 + count : n;
         const T* query = base + s0 * stride;
-        kernels.small(count, seen, size, query, row_stride, 1, keys1, key_step, scores1, key_step, true);
-        kernels.small(count, seen, size, query + 2 * width, row_stride, 1, keys2, key_step, scores2, key_step, true);
+        kernels.small({{query, row_stride, 1}, {keys1, key_step}, {scores1, key_step}, count, seen, size, true});
+        kernels.small(
+            {{query + 2 * width, row_stride, 1}, {keys2, key_step}, {scores2, key_step}, count, seen, size, true});
         for (std::size_t s = 0; s < count; ++s) {
           T* row = scores1 + s * n;
           kernels.multiply(seen, scale, row, T(1), scores2 + s * n, row, false);
           if (pass.causal) std::fill(row + s0 + s + 1, row + seen, T(0));
         }
-        kernels.small(count, size, seen, scores1, key_step, 1, base + 4 * width, row_stride,
-                      scratch.joined.data() + (first + s0) * width + head * size, static_cast<std::ptrdiff_t>(width),
-                      true);
+        T* joined = scratch.joined.data() + (first + s0) * width + head * size;
+        kernels.small({{scores1, key_step, 1},
+                       {base + 4 * width, row_stride},
+                       {joined, static_cast<std::ptrdiff_t>(width)},
+                       count,
+                       size,
+                       seen,
+                       true});
       }
     }
   }

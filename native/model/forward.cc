@@ -5,8 +5,8 @@
 namespace tensim {
 namespace {
 
-// Rows that go through all layers together on one thread: enough to make reading the weights cheap, few enough that the activations
-// stay in the second cache.
+// Rows that go through all layers together on one thread: enough to make reading the weights cheap, few enough that the
+// activations stay in the second cache.
 constexpr std::size_t kChunkRows = 128;
 
 }  // namespace

@@ -28,8 +28,8 @@ class ForwardPass {
   std::size_t features() const { return features_; }
   std::size_t bytes() const;
 
-  // f of `batch` inputs, (batch, positions, outputs), from vectors (batch, positions, features) of either element type. Threads share
-  // the batch out; the result does not depend on them, nor does one input's on the others.
+  // f of `batch` inputs, (batch, positions, outputs), from vectors (batch, positions, features) of either element type.
+  // Threads share the batch out; the result does not depend on them, nor does one input's on the others.
   void evaluate(const Context& context, const MatrixView& vectors, std::size_t batch, T* results) const;
   // The same from ids (batch, positions), all below `features`.
   void evaluate(const Context& context, const std::int32_t* tokens, std::size_t batch, T* results) const;

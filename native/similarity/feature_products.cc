@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "../core/assert.h"
 #include "../core/scratch.h"
 #include "../gemm/pack.h"
 
@@ -12,9 +13,11 @@ constexpr std::size_t ceil_div(std::size_t a, std::size_t b) {
   return (a + b - 1) / b;
 }
 
-// Models along the side of a block at most. What packing costs is shared by as many products of an element, and the sums stay in a cache.
+// Models along the side of a block at most. What packing costs is shared by as many products of an element, and the
+// sums stay in a cache.
 constexpr std::size_t kSide = 512;
-// Bytes of a vector that are multiplied at a time: those of the rows of a kernel's tile fit the first cache, a panel of columns the second.
+// Bytes of a vector that are multiplied at a time: those of the rows of a kernel's tile fit the first cache, a panel of
+// columns the second.
 constexpr std::size_t kStepBytes = 2048;
 // Elements of a part: few enough for a long vector to feed many threads.
 constexpr std::size_t kPart = std::size_t{1} << 14;
@@ -22,7 +25,7 @@ constexpr std::size_t kPart = std::size_t{1} << 14;
 constexpr std::size_t kPartials = std::size_t{1} << 21;
 
 // The side of blocks of nearly the same size that cut `count` models into few.
-std::size_t side_of(std::size_t count) {
+std::size_t block_side(std::size_t count) {
   return ceil_div(std::max<std::size_t>(1, count), std::max<std::size_t>(1, ceil_div(count, kSide)));
 }
 
@@ -48,7 +51,7 @@ FeatureProducts<T>::FeatureProducts(const Context& context, bool symmetric, std:
       parts_.push_back({c, begin, std::min(kPart, offsets[c + 1] - begin), begin == offsets[c]});
     }
   }
-  const std::size_t height = side_of(rows_.size()), width = side_of(columns_.size());
+  const std::size_t height = block_side(rows_.size()), width = block_side(columns_.size());
   for (std::size_t i0 = 0; i0 < rows_.size(); i0 += height) {
     for (std::size_t j0 = symmetric ? i0 : 0; j0 < columns_.size(); j0 += width) {
       const Block block{i0, std::min(rows_.size(), i0 + height), j0, std::min(columns_.size(), j0 + width), area_};
@@ -114,6 +117,7 @@ template <class T>
 void FeatureProducts<T>::multiply(const Part& part, const Block& block, double* to, std::size_t to_row,
                                   bool accumulate) const {
   const MicroKernels<T>& kernels = context_.kernels.of<T>();
+  TENSIM_ASSERT(part.length >= 1 && block.area() >= 1 && kernels.nr % kernels.width == 0);
   const auto width = static_cast<std::size_t>(kernels.width), mr = static_cast<std::size_t>(kernels.mr),
              nr = static_cast<std::size_t>(kernels.nr);
   const std::size_t row_tiles = ceil_div(block.height(), mr), panels = ceil_div(block.width(), nr), tile = mr * nr;

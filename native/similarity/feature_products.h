@@ -8,21 +8,24 @@
 
 namespace tensim {
 
-// Products of plain vectors, one per model and output: a symmetric rank-k product over the models where rows and columns are the same.
+// Products of plain vectors, one per model and output: a symmetric rank-k product over the models where rows and
+// columns are the same.
 //
-// The vectors are cut into parts of a fixed length that never cross an output, the models into blocks; a task is one part of one block, and the
-// parts are added up in order, in double. Within a part every product is summed by itself, in steps of a fixed length. So a result depends
-// neither on the threads nor on the other models of the tile.
+// The vectors are cut into parts of a fixed length that never cross an output, the models into blocks; a task is one
+// part of one block, and the parts are added up in order, in double. Within a part every product is summed by itself,
+// in steps of a fixed length. So a result depends neither on the threads nor on the other models of the tile.
 template <class T>
 class FeatureProducts {
  public:
-  // Element [offsets[c], offsets[c + 1]) of a model's vector belong to output c. A model without a vector (null) counts as zero.
+  // Element [offsets[c], offsets[c + 1]) of a model's vector belong to output c. A model without a vector (null) counts
+  // as zero.
   FeatureProducts(const Context& context, bool symmetric, std::vector<const T*> rows, std::vector<const T*> columns,
                   const std::vector<std::size_t>& offsets);
 
   std::uint64_t flops() const;
 
-  // Adds the product of row i and column j over output c to slices[(c·rows + i)·columns + j], for i ≤ j only where symmetric.
+  // Adds the product of row i and column j over output c to slices[(c·rows + i)·columns + j], for i ≤ j only where
+  // symmetric.
   void add(double* slices) const;
 
  private:

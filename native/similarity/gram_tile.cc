@@ -30,7 +30,8 @@ void check(const Models<T>& rows, const Models<T>& columns) {
   }
 }
 
-// The legs of a block are symmetrised on (1, z), which halves what one leg carries alone; a linear chain has a single leg.
+// The legs of a block are symmetrised on (1, z), which halves what one leg carries alone; a linear chain has a single
+// leg.
 template <class T>
 double weight_of(Measure measure, const PreparedModel<T>& a, const PreparedModel<T>& b) {
   if (measure == Measure::kGaussian) return 1;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "../core/assert.h"
+
 namespace tensim {
 namespace {
 
@@ -41,14 +43,15 @@ template <class T>
 void MetricKernel<T>::run(const PreparedModel<T>& a, const PreparedModel<T>& b, std::size_t panel, T* metric) const {
   const auto mr = static_cast<std::size_t>(kernels_.mr), nr = static_cast<std::size_t>(kernels_.nr);
   const std::size_t inputs = a.inputs;
+  TENSIM_ASSERT(panel < panels(b) && a.inputs == b.inputs && a.unfolded() && b.unfolded());
   T* column_panel = metric + panel * nr * a.depth;
   for (std::size_t k0 = 0; k0 < inputs || k0 == 0; k0 += kMostSteps) {
     const T* column_steps = b.embedding_columns.data() + (panel * inputs + k0) * nr;
     for (std::size_t i = 0; i < a.depth; i += mr) {
       context_.control.throw_if_aborted();
+      const auto rows = static_cast<int>(std::min(mr, a.depth - i));
       kernels_.gemm(std::min(kMostSteps, inputs - k0), a.embedding_rows.data() + i * inputs + k0 * mr, column_steps,
-                    column_panel + i * nr, kernels_.nr, 1, static_cast<int>(std::min(mr, a.depth - i)), kernels_.nr,
-                    k0 == 0);
+                    {column_panel + i * nr, kernels_.nr, 1, rows, kernels_.nr, k0 == 0});
     }
   }
 }
@@ -62,8 +65,8 @@ void MetricKernel<T>::move(const PreparedModel<T>& a, const PreparedModel<T>& b,
     const int columns = static_cast<int>(std::min(nr, b.depth - j));
     for (std::size_t p = 0; p < count; ++p) {
       // Row panels run along the columns of the product.
-      kernels_.gemm(a.depth, row_panels + p * mr * a.depth, metric + j * a.depth, moved + p * mr * b.depth + j * mr, 1,
-                    kernels_.mr, kernels_.mr, columns, true);
+      kernels_.gemm(a.depth, row_panels + p * mr * a.depth, metric + j * a.depth,
+                    {moved + p * mr * b.depth + j * mr, 1, kernels_.mr, kernels_.mr, columns, true});
     }
   }
 }

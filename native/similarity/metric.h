@@ -7,12 +7,13 @@
 
 namespace tensim {
 
-// What brings the factors of two unfolded models together (MATH.md section 3): with embeddings P (m, k) and P' (m', k), the products of the
-// rows of L and R are taken over the metric M = P P'ᵀ (m, m'),
+// What brings the factors of two unfolded models together (MATH.md section 3): with embeddings P (m, k) and P' (m', k),
+// the products of the rows of L and R are taken over the metric M = P P'ᵀ (m, m'),
 //
 //   L_h·L'_k  becomes  L_hᵀ M L'_k,
 //
-// so the rows of one model are multiplied by M, and the pair kernel then contracts over m'. All of it is done on packed panels:
+// so the rows of one model are multiplied by M, and the pair kernel then contracts over m'. All of it is done on packed
+// panels:
 //
 //   row panels of P ┐
 //                   ├─► column panels of M ┐

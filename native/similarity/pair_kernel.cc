@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "../core/aligned_buffer.h"
+#include "../core/assert.h"
 
 namespace tensim {
 namespace {
@@ -52,6 +53,7 @@ void PairKernel<T>::run(const PreparedModel<T>& a, const PreparedModel<T>& b, st
   const auto mr = static_cast<std::size_t>(kernels_.mr), nr = static_cast<std::size_t>(kernels_.nr);
   const auto lanes = static_cast<std::size_t>(kernels_.lanes);
   const std::size_t depth = b.depth, outputs = a.outputs;
+  TENSIM_ASSERT(part < parts(a, b) && a.outputs == b.outputs && (a.unfolded() || a.depth == b.depth));
   const std::size_t kc = depth == 0 ? 1 : ceil_div(depth, ceil_div(depth, most_));
   const std::size_t p0 = part * kPanelsPerPart, count = panel_count(a, part);
   const bool blocked = kc < depth;

@@ -29,8 +29,8 @@ class PairKernel {
   const T* panels(const PreparedModel<T>& a, std::size_t part) const;
   std::size_t panel_count(const PreparedModel<T>& a, std::size_t part) const;
 
-  // Writes part `part` of P_c to sums[c] for every output c. `row_panels` are those of the part, or, for unfolded models, the same multiplied
-  // by the metric (similarity/metric.h); they are as deep as `b`.
+  // Writes part `part` of P_c to sums[c] for every output c. `row_panels` are those of the part, or, for unfolded
+  // models, the same multiplied by the metric (similarity/metric.h); they are as deep as `b`.
   void run(const PreparedModel<T>& a, const PreparedModel<T>& b, std::size_t part, const T* row_panels,
            double* sums) const;
 

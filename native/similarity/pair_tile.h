@@ -10,9 +10,9 @@
 
 namespace tensim {
 
-// Inner products of every row model with every column model, for methods that take pairs one at a time. `pair(context, a, b)` gives the
-// slices ⟨f_c, g_c⟩ and `flops(a, b)` what it costs; ⟨f_c, f_c⟩ is `self` of the model. Many pairs are shared out among the threads, a few
-// are computed one after the other by all of them; neither changes a result.
+// Inner products of every row model with every column model, for methods that take pairs one at a time. `pair(context,
+// a, b)` gives the slices ⟨f_c, g_c⟩ and `flops(a, b)` what it costs; ⟨f_c, f_c⟩ is `self` of the model. Many pairs are
+// shared out among the threads, a few are computed one after the other by all of them; neither changes a result.
 template <class Model, class Pair, class Flops>
 GramTile pair_tile(const Context& context, const GramJob& job, const std::vector<const Model*>& rows,
                    const std::vector<const Model*>& columns, const Pair& pair, const Flops& flops) {

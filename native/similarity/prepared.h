@@ -22,7 +22,8 @@ using AnyPrepared = std::variant<PreparedModel<double>, PreparedModel<float>, Cl
 // `route` is for kOneBlock alone.
 AnyPrepared prepare_chain(const Context& context, Method method, Route route, DType dtype, const ChainView& chain);
 
-// The tile of models of whatever method. Throws INVALID_ARGUMENT unless all were prepared by the same one with the same element type.
+// The tile of models of whatever method. Throws INVALID_ARGUMENT unless all were prepared by the same one with the same
+// element type.
 GramTile gram_tile(const Context& context, const GramJob& job, const std::vector<const AnyPrepared*>& rows,
                    const std::vector<const AnyPrepared*>& columns);
 

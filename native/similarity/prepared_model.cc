@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "../core/assert.h"
 #include "../core/matrix.h"
 #include "../gaussian/dense_form.h"
 #include "../gemm/pack_rows.h"
@@ -29,6 +30,7 @@ void pack_units(const Context& context, const S* left, const S* right, const Mat
                 PreparedModel<T>& model) {
   const MicroKernels<T>& kernels = context.kernels.of<T>();
   const auto mr = static_cast<std::size_t>(kernels.mr), nr = static_cast<std::size_t>(kernels.nr);
+  TENSIM_ASSERT(mr <= kMostLanes && nr <= kMostLanes && mr % 2 == 0 && nr % 2 == 0);
   const std::size_t row_units = mr / 2, column_units = nr / 2, depth = model.depth, outputs = model.outputs;
   const std::vector<S> zeros(model.units % row_units + model.units % column_units == 0 ? 0 : depth, S(0));
   // Units that fill up a panel are zero.
@@ -59,6 +61,7 @@ template <class T>
 void pack_units(const Context& context, const QuadraticMap& map, PreparedModel<T>& model) {
   const MicroKernels<T>& kernels = context.kernels.of<T>();
   const auto mr = static_cast<std::size_t>(kernels.mr), nr = static_cast<std::size_t>(kernels.nr);
+  TENSIM_ASSERT(mr <= kMostLanes && nr <= kMostLanes && mr % 2 == 0 && nr % 2 == 0);
   const std::size_t row_units = mr / 2, column_units = nr / 2, depth = model.depth, outputs = map.outputs;
   model.row_panel_count = (model.units + row_units - 1) / row_units;
   model.column_panel_count = (model.units + column_units - 1) / column_units;

@@ -14,10 +14,10 @@ enum class Route { kFactor, kUnfolded, kDense };
 
 // A model as the kernels read it, made once and used for all of its pairs. It owns everything it needs.
 //
-// By the routes kFactor and kUnfolded, hidden units are packed twice, because a pair needs one model as rows and the other as columns of a micro-tile
-// (gemm/kernels.h): with `depth` columns in L and R, row panel p is row_panels[p·mr·depth …] and its share of D is
-// row_weights[p·(mr/2)·outputs …], laid out [output][unit]; the same for columns. Units that fill up the last panel are
-// zero. By the route kDense there are no panels but the packed forms.
+// By the routes kFactor and kUnfolded, hidden units are packed twice, because a pair needs one model as rows and the
+// other as columns of a micro-tile (gemm/kernels.h): with `depth` columns in L and R, row panel p is
+// row_panels[p·mr·depth …] and its share of D is row_weights[p·(mr/2)·outputs …], laid out [output][unit]; the same for
+// columns. Units that fill up the last panel are zero. By the route kDense there are no panels but the packed forms.
 template <class T>
 struct PreparedModel {
   Route route = Route::kFactor;
@@ -48,7 +48,8 @@ struct PreparedModel {
   std::size_t bytes() const;
 };
 
-// Packs a chain folded by gaussian/one_block; one with an embedding takes the route kUnfolded, any other may take kFactor or kDense.
+// Packs a chain folded by gaussian/one_block; one with an embedding takes the route kUnfolded, any other may take
+// kFactor or kDense.
 template <class T>
 PreparedModel<T> prepare(const Context& context, const QuadraticMap& map, Route route = Route::kFactor);
 

@@ -13,7 +13,8 @@ constexpr std::size_t kFlopsPerTask = std::size_t{1} << 24;
 // Pairs are taken in squares of this many models by as many, which then stay in the last cache while they are needed.
 constexpr std::size_t kNeighbours = 4;
 
-// A group of pairs is computed before its sums are added up: as many as keep the sums, and the metrics of unfolded models, at some megabytes.
+// A group of pairs is computed before its sums are added up: as many as keep the sums, and the metrics of unfolded
+// models, at some megabytes.
 constexpr std::size_t kGroupElements = std::size_t{1} << 20;
 
 }  // namespace

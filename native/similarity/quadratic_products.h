@@ -11,8 +11,9 @@
 
 namespace tensim {
 
-// The quadratic parts P_c of the inner products of models kept as factors, folded or not. A pair is cut into the parts of its kernel, and
-// these, many small or few large, are shared out among the threads; their sums are added up in order.
+// The quadratic parts P_c of the inner products of models kept as factors, folded or not. A pair is cut into the parts
+// of its kernel, and these, many small or few large, are shared out among the threads; their sums are added up in
+// order.
 template <class T>
 class QuadraticProducts {
  public:

@@ -4,7 +4,8 @@
 namespace tensim::test {
 namespace {
 
-// Ten vectors with made-up moments: the identity holds for any symmetric numbers, so they need not be a true covariance.
+// Ten vectors with made-up moments: the identity holds for any symmetric numbers, so they need not be a true
+// covariance.
 struct Made {
   std::size_t sizes[2];
   std::vector<double> blocks[kVectors][kVectors], means[kVectors];

@@ -49,8 +49,8 @@ inline void check(bool holds, const std::string& what, const char* file, int lin
                         #found " = " + std::to_string(found) + " instead of " + std::to_string(wanted), __FILE__, \
                         __LINE__)
 
-// Whether to go through all shapes of the slow tests. Under a sanitizer one of each kind is enough to find what it looks for, and takes
-// minutes less; `npm run test:native -- --sanitize=… --long` has all.
+// Whether to go through all shapes of the slow tests. Under a sanitizer one of each kind is enough to find what it
+// looks for, and takes minutes less; `npm run test:native -- --sanitize=… --long` has all.
 inline bool thorough() {
 #ifdef TENSIM_SANITIZED
   return std::getenv("TENSIM_TESTS_LONG") != nullptr;

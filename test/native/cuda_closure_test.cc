@@ -1,5 +1,5 @@
-// The closure of the CUDA backend on the host: its kernels under the emulation of native/cuda/grid.h, against the CPU's closure.
-// Nothing here runs on a GPU.
+// The closure of the CUDA backend on the host: its kernels under the emulation of native/cuda/grid.h, against the CPU's
+// closure. Nothing here runs on a GPU.
 #include "addon/cuda/closure.h"
 #include "chain.h"
 #include "check.h"

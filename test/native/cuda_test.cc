@@ -1,5 +1,5 @@
-// The CUDA backend on the host: its kernels under the emulation of native/cuda/grid.h, behind the same interface that the library has.
-// Nothing here runs on a GPU.
+// The CUDA backend on the host: its kernels under the emulation of native/cuda/grid.h, behind the same interface that
+// the library has. Nothing here runs on a GPU.
 #include "addon/cuda/library.h"
 #include "addon/cuda/prepared.h"
 #include "check.h"

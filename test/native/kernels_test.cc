@@ -127,8 +127,13 @@ void check_small(const MicroKernels<T>& kernels, Random& random, std::size_t m, 
       std::vector<T> c = before;
       const auto a_row = static_cast<std::ptrdiff_t>(transposed ? 1 : k),
                  a_step = static_cast<std::ptrdiff_t>(transposed ? m : 1);
-      kernels.small(m, n, k, a.data(), a_row, a_step, b.data(), static_cast<std::ptrdiff_t>(b_step), c.data(),
-                    static_cast<std::ptrdiff_t>(c_row), overwrite);
+      kernels.small({{a.data(), a_row, a_step},
+                     {b.data(), static_cast<std::ptrdiff_t>(b_step)},
+                     {c.data(), static_cast<std::ptrdiff_t>(c_row)},
+                     m,
+                     n,
+                     k,
+                     overwrite});
       for (std::size_t i = 0; i < m; ++i) {
         for (std::size_t j = 0; j < c_row; ++j) {
           const std::size_t at = i * c_row + j;

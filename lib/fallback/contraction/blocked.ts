@@ -57,6 +57,9 @@ export function* blockedProduct(product: Product, packed: boolean): Work {
     const aAt = product.aAt + offsetAt(batch.sizes, batch.a, x);
     const bAt = product.bAt + offsetAt(batch.sizes, batch.b, x);
     const outAt = product.outAt + offsetAt(batch.sizes, batch.out, x);
+    const blockOfA = { data: a, at: aAt, lines: rowsA, depth: depthA };
+    const blockOfB = { data: b, at: bAt, lines: columnsB, depth: depthB };
+    const target = { data: out, at: outAt, rows: rowsOut, columns: columnsOut };
     heldB = -1;
     for (let column = 0; column < n; column += COLUMNS) {
       const columns = Math.min(COLUMNS, n - column);
@@ -82,8 +85,8 @@ export function* blockedProduct(product: Product, packed: boolean): Work {
             heldDepth = p;
           }
           if (packed) {
-            packPanels(a, aAt, rowsA, rows, depthA, depth, product.aScale, panelsA);
-            if (heldB !== p) packPanels(b, bAt, columnsB, columns, depthB, depth, product.bScale, panelsB);
+            packPanels(blockOfA, rows, depth, product.aScale, panelsA);
+            if (heldB !== p) packPanels(blockOfB, columns, depth, product.bScale, panelsB);
             heldB = p;
             for (let j = 0; j < columns; j += YIELD_COLUMNS) {
               const end = Math.min(j + YIELD_COLUMNS, columns);
@@ -97,7 +100,7 @@ export function* blockedProduct(product: Product, packed: boolean): Work {
           } else {
             for (let i = 0; i < rows; i += DIRECT_ROWS) {
               const end = Math.min(i + DIRECT_ROWS, rows);
-              directBlock(a, aAt, rowsA, i, end, b, bAt, columnsB, columns, depthA, depthB, depth, block, columnMax);
+              directBlock(blockOfA, { from: i, to: end, depth }, blockOfB, columns, block, columnMax);
               pending += (end - i) * columns * depth;
               if (pending >= YIELD_POINTS) {
                 yield pending;
@@ -106,7 +109,7 @@ export function* blockedProduct(product: Product, packed: boolean): Work {
             }
           }
         }
-        scatter(block, columnMax, out, outAt, rowsOut, rows, columnsOut, columns, product.accumulate);
+        scatter(block, columnMax, target, rows, columns, product.accumulate);
       }
     }
   }
@@ -134,14 +137,19 @@ function macroKernel(
   }
 }
 
+/** Where a block of the result goes: element (i, j) to data[at + rows[i] + columns[j]]. */
+interface ScatterTarget {
+  readonly data: TensorData;
+  readonly at: number;
+  readonly rows: Int32Array;
+  readonly columns: Int32Array;
+}
+
 function scatter(
   block: Float64Array,
   blockColumns: number,
-  out: TensorData,
-  outAt: number,
-  rowsOut: Int32Array,
+  { data: out, at: outAt, rows: rowsOut, columns: columnsOut }: ScatterTarget,
   rows: number,
-  columnsOut: Int32Array,
   columns: number,
   accumulate: boolean,
 ): void {

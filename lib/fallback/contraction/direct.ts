@@ -1,57 +1,55 @@
 import type { TensorData } from '../../tensor/tensor.js';
 
+/** A block of a strided tensor by its scatter vectors: element (i, p) is data[at + lines[i] + depth[p]]. */
+export interface ScatteredBlock {
+  readonly data: TensorData;
+  readonly at: number;
+  readonly lines: Int32Array;
+  readonly depth: Int32Array;
+}
+
+/** The lines from … to − 1 of an operand, and how many of its depth. */
+interface Range {
+  readonly from: number;
+  readonly to: number;
+  readonly depth: number;
+}
+
 /**
- * block[i, j] += Σ_p a[i, p] · b[j, p] for rows from … to − 1, read in place through scatter vectors: element (i, p) of A is
- * a[aAt + rows[i] + depthA[p]]. Where little is reused, packing would cost more than it saves.
+ * block[i, j] += Σ_p a[i, p] · b[j, p] for the rows of a `range` of A and the first `columns` lines of B, read in
+ * place. Where little is reused, packing would cost more than it saves.
  */
 export function directBlock(
-  a: TensorData,
-  aAt: number,
-  rows: Int32Array,
-  from: number,
-  to: number,
-  b: TensorData,
-  bAt: number,
-  columns: Int32Array,
-  columnCount: number,
-  depthA: Int32Array,
-  depthB: Int32Array,
-  depth: number,
+  a: ScatteredBlock,
+  range: Range,
+  b: ScatteredBlock,
+  columns: number,
   block: Float64Array,
   blockColumns: number,
 ): void {
   // Four sums at a time along the longer side, so that one load serves four products.
-  if (columnCount >= PAR) {
-    for (let i = from; i < to; i++) {
-      const at = i * blockColumns;
-      quads(a, aAt + rows[i], depthA, b, bAt, columns, 0, columnCount, depthB, depth, block, at, 1);
-    }
+  if (columns >= PAR) {
+    const across = { from: 0, to: columns, depth: range.depth };
+    for (let i = range.from; i < range.to; i++) quads(a, a.lines[i], b, across, block, i * blockColumns, 1);
   } else {
-    for (let j = 0; j < columnCount; j++) {
-      quads(b, bAt + columns[j], depthB, a, aAt, rows, from, to, depthA, depth, block, j, blockColumns);
-    }
+    for (let j = 0; j < columns; j++) quads(b, b.lines[j], a, range, block, j, blockColumns);
   }
 }
 
 /** Sums carried at a time. */
 const PAR = 4;
 
-/** sums[at + i·step] += Σ_p x[p] · y[i, p] for i from … to − 1. */
+/** sums[at + i·step] += Σ_p x[line, p] · y[i, p] for i of the range. */
 function quads(
-  x: TensorData,
-  xAt: number,
-  depthX: Int32Array,
-  y: TensorData,
-  yAt: number,
-  lines: Int32Array,
-  from: number,
-  to: number,
-  depthY: Int32Array,
-  depth: number,
+  { data: x, at: xBase, depth: depthX }: ScatteredBlock,
+  xLine: number,
+  { data: y, at: yAt, lines, depth: depthY }: ScatteredBlock,
+  { from, to, depth }: Range,
   sums: Float64Array,
   at: number,
   step: number,
 ): void {
+  const xAt = xBase + xLine;
   let i = from;
   for (; i + PAR <= to; i += PAR) {
     const y0 = yAt + lines[i];

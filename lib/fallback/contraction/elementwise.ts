@@ -38,13 +38,12 @@ export function* multiplyOrCopy(step: Elementwise): Work {
       const height = Math.min(rows, m - i);
       for (let j = 0; j < n; j += columns) {
         const width = Math.min(columns, n - j);
-        const aTile = aAt + i * ma + j * na;
-        const bTile = bAt + i * mb + j * nb;
-        const outTile = outAt + i * mo + j * no;
-        if (b === undefined) copyTile(a, aTile, step.aScale, ma, na, out, outTile, mo, no, height, width, accumulate);
+        const from = { data: a, at: aAt + i * ma + j * na, row: ma, column: na, scale: step.aScale };
+        const to = { data: out, at: outAt + i * mo + j * no, row: mo, column: no, height, width, accumulate };
+        if (b === undefined) copyTile(from, to);
         else {
-          const scale = [step.aScale, step.bScale ?? 1] as const;
-          multiplyTile(a, aTile, ma, na, b, bTile, mb, nb, scale, out, outTile, mo, no, height, width, accumulate);
+          const other = { data: b, at: bAt + i * mb + j * nb, row: mb, column: nb, scale: step.bScale ?? 1 };
+          multiplyTile(from, other, to);
         }
         pending += height * width;
         if (pending >= YIELD_POINTS) {
@@ -72,54 +71,48 @@ function walkingOrder(sizes: readonly number[], strideA: readonly number[]): num
   return [...order.filter((_, place) => place !== nearest), ...(nearest >= 0 ? [order[nearest]] : []), inner];
 }
 
-function multiplyTile(
-  a: TensorData,
-  aAt: number,
-  ma: number,
-  na: number,
-  b: TensorData,
-  bAt: number,
-  mb: number,
-  nb: number,
-  [aScale, bScale]: readonly [number, number],
-  out: TensorData,
-  outAt: number,
-  mo: number,
-  no: number,
-  height: number,
-  width: number,
-  accumulate: boolean,
-): void {
+/** A tile: element (i, j) is data[at + i·row + j·column]. */
+interface Tile {
+  readonly data: TensorData;
+  readonly at: number;
+  readonly row: number;
+  readonly column: number;
+}
+
+/** One that is read; every element counts as multiplied by `scale`. */
+interface SourceTile extends Tile {
+  readonly scale: number;
+}
+
+interface TargetTile extends Tile {
+  readonly height: number;
+  readonly width: number;
+  readonly accumulate: boolean;
+}
+
+function multiplyTile(a: SourceTile, b: SourceTile, target: TargetTile): void {
+  const { data: aData, column: na, scale: aScale } = a;
+  const { data: bData, column: nb, scale: bScale } = b;
+  const { data: out, column: no, height, width, accumulate } = target;
   for (let i = 0; i < height; i++) {
-    let x = aAt + i * ma;
-    let y = bAt + i * mb;
-    let z = outAt + i * mo;
+    let x = a.at + i * a.row;
+    let y = b.at + i * b.row;
+    let z = target.at + i * target.row;
     if (accumulate) {
-      for (let j = 0; j < width; j++, x += na, y += nb, z += no) out[z] += a[x] * aScale * (b[y] * bScale);
+      for (let j = 0; j < width; j++, x += na, y += nb, z += no) out[z] += aData[x] * aScale * (bData[y] * bScale);
     } else {
-      for (let j = 0; j < width; j++, x += na, y += nb, z += no) out[z] = a[x] * aScale * (b[y] * bScale);
+      for (let j = 0; j < width; j++, x += na, y += nb, z += no) out[z] = aData[x] * aScale * (bData[y] * bScale);
     }
   }
 }
 
-function copyTile(
-  a: TensorData,
-  aAt: number,
-  scale: number,
-  ma: number,
-  na: number,
-  out: TensorData,
-  outAt: number,
-  mo: number,
-  no: number,
-  height: number,
-  width: number,
-  accumulate: boolean,
-): void {
+function copyTile(source: SourceTile, target: TargetTile): void {
+  const { data, column: na, scale } = source;
+  const { data: out, column: no, height, width, accumulate } = target;
   for (let i = 0; i < height; i++) {
-    let x = aAt + i * ma;
-    let z = outAt + i * mo;
-    if (accumulate) for (let j = 0; j < width; j++, x += na, z += no) out[z] += a[x] * scale;
-    else for (let j = 0; j < width; j++, x += na, z += no) out[z] = a[x] * scale;
+    let x = source.at + i * source.row;
+    let z = target.at + i * target.row;
+    if (accumulate) for (let j = 0; j < width; j++, x += na, z += no) out[z] += data[x] * scale;
+    else for (let j = 0; j < width; j++, x += na, z += no) out[z] = data[x] * scale;
   }
 }

@@ -12,8 +12,8 @@
 
 namespace tensim {
 
-// The host's part in the closure on a GPU: a chain's moments and factors are prepared here as for the CPU, its products with other chains are
-// computed there (through the table of interface.h), and the means, which stay here, are added.
+// The host's part in the closure on a GPU: a chain's moments and factors are prepared here as for the CPU, its products
+// with other chains are computed there (through the table of interface.h), and the means, which stay here, are added.
 
 // A chain on a device, given back with the object.
 class CudaClosure {

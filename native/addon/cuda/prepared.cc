@@ -50,7 +50,8 @@ template <class T>
 std::shared_ptr<CudaModel> prepare_as(const Context& context, const TensimCudaApi& api, int device,
                                       const QuadraticMap& map, Route route) {
   Moments parts = moments(context, map);
-  // By the route kDense the library keeps the form and w_c of an output beside each other, so that one product gives both.
+  // By the route kDense the library keeps the form and w_c of an output beside each other, so that one product gives
+  // both.
   const bool dense = route == Route::kDense;
   const std::size_t form = dense ? dense_form_size(map.inputs) : 0, stride = aligned(form + map.inputs);
   const std::vector<T> vector = linear_vector<T>(map, parts.linear, dense ? map.inputs : stride);

@@ -11,8 +11,8 @@
 
 namespace tensim {
 
-// The host's part in the Gram matrix on a GPU: models are folded here, multiplied there (through the table of interface.h), and the parts of
-// an inner product put together here again.
+// The host's part in the Gram matrix on a GPU: models are folded here, multiplied there (through the table of
+// interface.h), and the parts of an inner product put together here again.
 
 // A model on a device, and what stays on the host. It is given back with the object.
 class CudaModel {

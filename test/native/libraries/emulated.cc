@@ -1,5 +1,6 @@
-// A library like tensim_cuda whose device is the host, so that everything above the kernels can be tested without a GPU. What the environment
-// variable TENSIM_TEST_FAULT names goes wrong in it. Built by test/support/emulated_library.ts.
+// A library like tensim_cuda whose device is the host, so that everything above the kernels can be tested without a
+// GPU. What the environment variable TENSIM_TEST_FAULT names goes wrong in it. Built by
+// test/support/emulated_library.ts.
 #include <chrono>
 #include <csignal>
 #include <string>
