@@ -63,7 +63,7 @@ struct ProductKernel {
 
   static void run(std::size_t length, const T* const* rows, const T* panel, std::size_t pitch, int count, double* sums,
                   bool overwrite) {
-    TENSIM_ASSERT(count >= 1 && count <= NV && length >= 1);
+    TENSIM_ASSERT(count >= 1 && count <= NV && (length == 0 || (rows != nullptr && panel != nullptr)));
     TENSIM_ASSERT(on_vector<V>(panel) && pitch % kWidth == 0 && on_vector<W>(sums));
     run_at_most(length, rows, panel, pitch, count, sums, overwrite);
   }
