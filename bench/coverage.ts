@@ -2,9 +2,10 @@
  * Whether sampled intervals cover: random networks of many kinds whose similarity is known exactly (by quadrature in one to three dimensions,
  * by the formulas for one and two blocks, or by evaluating all sequences of tokens), estimated by sampling with default options.
  *
- *     npm run bench:coverage -- [--filter NAME]… [--count N] [--seed N] [--seconds N] [--max-samples N] [--backend native|fallback] [--json FILE]
+ *     npm run bench:coverage -- [--filter NAME]… [--count N] [--seed N] [--seconds N] [--max-samples N] [--backend native|fallback] [--json FILE] [--check]
  *
- * NAME is a part of the name of a kind; N networks of each. A row per kind, and one for all.
+ * NAME is a part of the name of a kind; N networks of each. A row per kind, and one for all. With --check it fails where more lie outside than chance
+ * explains, or a gate passes wrongly.
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -12,7 +13,7 @@ import { parseArgs } from 'node:util';
 import type { BackendName } from '../lib/backend/backend.js';
 import { campaign } from './coverage/campaign.js';
 import { KINDS } from './coverage/kinds.js';
-import { coverageTable, LEGEND } from './coverage/results.js';
+import { coverageTable, covers, LEGEND, summarise } from './coverage/results.js';
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -24,6 +25,7 @@ async function main(): Promise<void> {
       'max-samples': { type: 'string' },
       backend: { type: 'string' },
       json: { type: 'string' },
+      check: { type: 'boolean', default: false },
     },
   });
   const { filter } = values;
@@ -44,6 +46,7 @@ async function main(): Promise<void> {
   });
   console.log(`${coverageTable(trials)}\n\n${LEGEND}`);
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(trials, null, 1)}\n`);
+  if (values.check && !covers(summarise(trials))) throw new Error('the intervals do not cover at their rate');
 }
 
 try {

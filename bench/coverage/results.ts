@@ -43,6 +43,14 @@ export function summarise(trials: readonly Trial[]): Summary {
   };
 }
 
+/** Most of those reached that intervals of 95 % leave outside: of 5 % expected at most, more than this is seen once in a thousand times. */
+export const mostOutside = (reached: number): number => 0.05 * reached + 3.1 * Math.sqrt(0.05 * reached) + 1;
+
+/** Whether intervals cover at their rate, no estimate is far off, and no gate passes wrongly. */
+export function covers({ reached, outside, far, slicesFar, wrongPasses }: Summary): boolean {
+  return outside <= mostOutside(reached) && far === 0 && slicesFar === 0 && wrongPasses === 0;
+}
+
 export function coverageTable(trials: readonly Trial[]): string {
   const names = [...new Set(trials.map(({ kind }) => kind))];
   const rows = names.map((name) => row(name, summarise(trials.filter(({ kind }) => kind === name))));

@@ -7,6 +7,7 @@ import { contract, contractionPath, openCheckpoint } from '../../lib/index.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import { temporaryFolder } from '../formats/safetensors/helpers.js';
 import { writeCheckpoint } from '../model/helpers.js';
+import { runs } from '../support/campaign.js';
 import { tensim } from './run.js';
 
 const root = temporaryFolder();
@@ -327,7 +328,7 @@ describe('what cannot be contracted is exit code 2', () => {
         expect(code === 0 ? stderr : stdout).toBe('');
         if (code !== 0) expect(stderr).toMatch(/^tensim: (?!unexpected)[^\n]+\n(?: {4}[^\n]*\n {4} *\^+ [^\n]*\n)?$/);
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 });

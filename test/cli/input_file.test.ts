@@ -5,6 +5,7 @@ import { TensimError } from '../../lib/errors.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import { fileIn, rejection, temporaryFolder } from '../formats/safetensors/helpers.js';
 import { bilinearShapes, writeCheckpoint } from '../model/helpers.js';
+import { runs } from '../support/campaign.js';
 import { tensim } from './run.js';
 
 const root = temporaryFolder();
@@ -87,7 +88,7 @@ describe('--input', () => {
           if (!(error instanceof TensimError)) throw error;
         });
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
   });
 

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compileContraction, contract, contractionPath } from '../../lib/contraction/running/contract.js';
 import { type Tensor, tensor } from '../../lib/tensor/tensor.js';
+import { campaignSeed, runs } from '../support/campaign.js';
 import { errorInBounds, naiveContraction } from './support/naive.js';
 import { randomFrom, randomTensor } from './support/random_equations.js';
 
@@ -359,7 +360,7 @@ describe('properties', () => {
           expect(second!.data[0]).toBeCloseTo(whole!.data[0] + s * first!.data[0], 10);
         },
       ),
-      { numRuns: 50, seed: 3 },
+      { numRuns: runs(50), seed: 3 + campaignSeed },
     );
   });
 
@@ -370,7 +371,7 @@ describe('properties', () => {
         const two = await contract('dca,abc,bd->', [c, a, b], { optimize: optimize as 'greedy' });
         expect(two.data[0]).toBeCloseTo(one.data[0], 10);
       }),
-      { numRuns: 50, seed: 4 },
+      { numRuns: runs(50), seed: 4 + campaignSeed },
     );
   });
 });

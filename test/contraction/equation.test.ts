@@ -4,6 +4,7 @@ import { bindEquation, labelText, outputShape } from '../../lib/contraction/equa
 import { type EquationInput, parseEquation } from '../../lib/contraction/parse.js';
 import { contract, contractionPath } from '../../lib/contraction/running/contract.js';
 import { TensimError } from '../../lib/errors.js';
+import { campaignSeed, runs } from '../support/campaign.js';
 
 const bind = (equation: EquationInput, ...shapes: number[][]) => bindEquation(parseEquation(equation), shapes);
 
@@ -291,7 +292,7 @@ describe('equations', () => {
           expect(error).toBeInstanceOf(TensimError);
         }
       }),
-      { numRuns: 500, seed: 1 },
+      { numRuns: runs(500), seed: 1 + campaignSeed },
     );
   });
 });

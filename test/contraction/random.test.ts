@@ -2,11 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { contract } from '../../lib/contraction/running/contract.js';
 import type { ContractOptions } from '../../lib/contraction/running/options.js';
 import { dtypeOf } from '../../lib/tensor/tensor.js';
+import { campaignSeed, runs } from '../support/campaign.js';
 import { errorInBounds, naiveContraction } from './support/naive.js';
 import { choose, type Random, randomCase, randomFrom } from './support/random_equations.js';
 
 const GROUPS = 10;
-const PER_GROUP = 300;
+const PER_GROUP = runs(300);
 
 function randomOptions(random: Random, resultBytes: number): ContractOptions {
   const optimize = choose(random, ['auto', 'optimal', 'greedy', 'random-greedy'] as const);
@@ -19,8 +20,8 @@ function randomOptions(random: Random, resultBytes: number): ContractOptions {
 
 describe('random equations agree with a naive evaluation', () => {
   for (let group = 0; group < GROUPS; group++) {
-    it(`${PER_GROUP} equations from seed ${group}`, async () => {
-      const random = randomFrom(group);
+    it(`${PER_GROUP} equations from seed ${campaignSeed + group}`, async () => {
+      const random = randomFrom(campaignSeed + group);
       for (let i = 0; i < PER_GROUP; i++) {
         const made = randomCase(random);
         const expected = naiveContraction(made);

@@ -4,11 +4,12 @@ import { expect, test } from 'vitest';
 import { TensimError } from '../../lib/errors.js';
 import { openCheckpoint } from '../../lib/formats/checkpoint.js';
 import { sizeOf } from '../../lib/tensor/tensor.js';
+import { campaignSeed, runs } from '../support/campaign.js';
 import { temporaryFolder } from './safetensors/helpers.js';
 import { SPOILS, spoiltFile } from './spoilt.js';
 
 const folder = temporaryFolder();
-const FILES = 5000;
+const FILES = runs(3000);
 
 /** Opens a file and reads all that it lists; gives the number of tensors read, or what was thrown at opening. */
 async function readAll(path: string): Promise<number> {
@@ -33,7 +34,7 @@ test(`${FILES} spoilt .pt, .npz and .npy files are refused by a message that nam
   const refused = new Map<string, number>();
   const reading = new Map<string, number>();
   for (let number = 0; number < FILES; number++) {
-    const { fault, ending, bytes } = spoiltFile(number);
+    const { fault, ending, bytes } = spoiltFile(campaignSeed * FILES + number);
     const path = join(folder, `spoilt.${ending}`);
     writeFileSync(path, bytes);
     const [before, peakBefore] = [process.memoryUsage.rss(), peakMemory()];

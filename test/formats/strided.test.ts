@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { isRowMajor, isWalkable, rowMajorStrides, StorageWalk, spanOf } from '../../lib/formats/strided.js';
 import { sizeOf } from '../../lib/tensor/tensor.js';
+import { runs } from '../support/campaign.js';
 
 interface View {
   readonly shape: readonly number[];
@@ -54,7 +55,7 @@ test('every transposed, sliced or expanded tensor is walked through once, from f
       for (let from = 0; from < span; from += piece) walk.scatter(values.subarray(from, from + piece), from, target);
       expect([...target]).toEqual(places.map((place) => 7 * place + 1));
     }),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   );
 });
 

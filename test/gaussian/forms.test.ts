@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { gaussian } from '../../lib/index.js';
+import { runs } from '../support/campaign.js';
 import { dot, type Rows } from '../support/oracles.js';
 import { type Random, random } from '../support/random.js';
 import { law } from './draws.js';
@@ -41,7 +42,7 @@ describe('products of quadratic forms', () => {
         const found = await gaussian.quadraticForms(forms, mean, cov);
         expect(Math.abs(found - wanted)).toBeLessThanOrEqual(1e-11 * size2);
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { gaussian, tensor } from '../../lib/index.js';
 import { availableBackends } from '../support/backends.js';
+import { runs } from '../support/campaign.js';
 import type { Rows } from '../support/oracles.js';
 import { random } from '../support/random.js';
 import { law, symmetric } from './draws.js';
@@ -67,7 +68,7 @@ describe.each(availableBackends)('hafnians on %s', (backend) => {
           );
         },
       ),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { balance, pairUp, type RepeatedRows, sieveLoss } from '../../lib/gaussian/sieve.js';
 import { availableBackends, fullBackend } from '../support/backends.js';
+import { runs } from '../support/campaign.js';
 import type { Rows } from '../support/oracles.js';
 import { random } from '../support/random.js';
 import { symmetric } from './draws.js';
@@ -38,7 +39,7 @@ describe.each(availableBackends)('the sieve on %s', (name) => {
         const found = await sieve(rowsOf(edges, loops, repeats));
         expect(Math.abs(found - wanted)).toBeLessThanOrEqual(1e-13 * size);
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 

@@ -8,6 +8,7 @@ import type { Model } from '../../lib/model/model.js';
 import { loadModel } from '../../lib/model/reading/load.js';
 import { tensor } from '../../lib/tensor/tensor.js';
 import { availableBackends, fullBackend } from '../support/backends.js';
+import { runs } from '../support/campaign.js';
 import { hermite } from '../support/hermite.js';
 import { randomAttention, randomBlock, randomLinear, randomTensor } from '../support/models.js';
 import { evaluateSequence, type Rows } from '../support/oracles.js';
@@ -84,7 +85,7 @@ describe.each(availableBackends)('evaluate on %s', (backend) => {
         // Cancellation in one layer is multiplied by the degree of those after it.
         expect(difference(found.data, expected)).toBeLessThan(1e-9);
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 

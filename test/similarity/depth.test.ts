@@ -5,6 +5,7 @@ import type { Model } from '../../lib/model/model.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
 import type { SimilarityOptions } from '../../lib/similarity/terms/types.js';
 import { backendsWith } from '../support/backends.js';
+import { runs } from '../support/campaign.js';
 import { eigenvalues } from '../support/eigenvalues.js';
 import { modelOf, randomAttention, randomBlock, randomLinear, sequenceModel } from '../support/models.js';
 import { covarianceOf, type OracleLaw, standardLaw, tensorRecursion } from '../support/oracles.js';
@@ -72,7 +73,7 @@ describe.each(backendsWith('two-block'))('two blocks on %s', (backend) => {
         const law = randomLaw(draw, d, Math.min(d, rank));
         await expectProducts(models, { backend, input: inputOf(law) }, exactProducts(models, law, 5), 1e-8);
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -108,7 +109,7 @@ describe.each(backendsWith('one-block', 'closure'))('the closure on %s', (backen
         const options = { backend, method: 'closure', input: inputOf(law) } as const;
         await expectProducts(models, options, closureProducts(models, law), 1e-7);
       }),
-      { numRuns: 25 },
+      { numRuns: runs(25) },
     );
   });
 
@@ -121,7 +122,7 @@ describe.each(backendsWith('one-block', 'closure'))('the closure on %s', (backen
         const options = { backend, method: 'closure', input: inputOf(law) } as const;
         await expectProducts(models, options, exactProducts(models, law, 3), 1e-8);
       }),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
   });
 
@@ -158,7 +159,7 @@ describe.each(backendsWith('tensor'))('the measure tensor on %s', (backend) => {
         const expected = models.map((a) => models.map((b) => tensorRecursion(a, b, law)));
         await expectProducts(models, { backend, measure: 'tensor', input: inputOf(law) }, expected, 1e-8);
       }),
-      { numRuns: 25 },
+      { numRuns: runs(25) },
     );
   });
 });

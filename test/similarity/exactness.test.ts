@@ -4,6 +4,7 @@ import type { Model } from '../../lib/model/model.js';
 import { similarity } from '../../lib/similarity/similarity.js';
 import type { SimilarityOptions, SimilarityResult } from '../../lib/similarity/terms/types.js';
 import { availableBackends } from '../support/backends.js';
+import { runs } from '../support/campaign.js';
 import { type ChainTraits, modelOf, randomChain } from '../support/models.js';
 import { covarianceOf, type OracleLaw, quadrature, standardLaw, tensorRecursion } from '../support/oracles.js';
 import { type Random, random } from '../support/random.js';
@@ -54,7 +55,7 @@ describe.each(availableBackends)('inner products on %s', (backend) => {
         const expected = [quadrature(a, b, law), quadrature(a, a, law), quadrature(b, b, law)] as const;
         expectProducts(await compare(a, b, { input }), ...expected, 1e-8);
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 
@@ -66,7 +67,7 @@ describe.each(availableBackends)('inner products on %s', (backend) => {
         const law = standardLaw(d);
         expectProducts(await compare(a, b, {}), quadrature(a, b, law), quadrature(a, a, law), quadrature(b, b, law));
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 
@@ -95,7 +96,7 @@ describe.each(availableBackends)('inner products on %s', (backend) => {
         // Relative to the norms, in which biases and weights may cancel.
         expectProducts(result, ...expected, withLaw ? 1e-8 : 1e-9);
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 });

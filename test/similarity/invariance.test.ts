@@ -5,6 +5,7 @@ import { similarity } from '../../lib/similarity/similarity.js';
 import type { Measure, SimilarityOptions } from '../../lib/similarity/terms/types.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import { availableBackends, backendsWith } from '../support/backends.js';
+import { runs } from '../support/campaign.js';
 import { modelOf, randomAttention, randomBlock, randomLinear, sequenceModel } from '../support/models.js';
 import { identity, product, type Rows, rowsOf, tensorOf, transposed } from '../support/oracles.js';
 import { type Random, random } from '../support/random.js';
@@ -140,7 +141,7 @@ describe.each(availableBackends)('on %s', (backend) => {
           expect(Math.abs((await cosine(changed, b, measure)) - (await cosine(a, b, measure)))).toBeLessThan(1e-10);
           expect(1 - (await cosine(changed, a, measure))).toBeLessThan(1e-10);
         }),
-        { numRuns: 20 },
+        { numRuns: runs(20) },
       );
     });
 
@@ -161,7 +162,7 @@ describe.each(availableBackends)('on %s', (backend) => {
           expect(Math.abs((await cosine(scaleOutput(a, factor), b, measure)) - before)).toBeLessThan(1e-10);
           expect(Math.abs((await cosine(scaleOutput(a, -factor), b, measure)) + before)).toBeLessThan(1e-10);
         }),
-        { numRuns: 20 },
+        { numRuns: runs(20) },
       );
     });
   });
@@ -216,7 +217,7 @@ describe.each(backendsWith('two-block', 'closure', 'tensor'))('deep networks on 
           expect(Math.abs(after - before)).toBeLessThan(1e-10);
           expect(1 - (await cosine(embed(changed), embed(a)))).toBeLessThan(1e-10);
         }),
-        { numRuns: 5 },
+        { numRuns: runs(5) },
       );
     });
 

@@ -4,6 +4,7 @@ import { similarityMatrix } from '../../lib/similarity/matrix.js';
 import { similarity } from '../../lib/similarity/similarity.js';
 import type { Matrix, Measure } from '../../lib/similarity/terms/types.js';
 import { availableBackends } from '../support/backends.js';
+import { runs } from '../support/campaign.js';
 import { eigenvalues } from '../support/eigenvalues.js';
 import { blockModel, modelOf, randomBlock, randomChain, randomLinear } from '../support/models.js';
 import { random } from '../support/random.js';
@@ -32,7 +33,7 @@ describe.each(availableBackends)('similarityMatrix on %s', (backend) => {
           expect(Math.min(...values)).toBeGreaterThanOrEqual(-1e-10 * Math.max(...values));
         }
       }),
-      { numRuns: 5 },
+      { numRuns: runs(5) },
     );
   });
 

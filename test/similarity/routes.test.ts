@@ -6,6 +6,7 @@ import { similarityMatrix } from '../../lib/similarity/matrix.js';
 import { similarity } from '../../lib/similarity/similarity.js';
 import type { SimilarityMatrix, SimilarityOptions } from '../../lib/similarity/terms/types.js';
 import { availableBackends, fullBackend } from '../support/backends.js';
+import { runs } from '../support/campaign.js';
 import { type ChainTraits, modelOf, randomBlock, randomChain, randomLinear } from '../support/models.js';
 import { covarianceOf } from '../support/oracles.js';
 import { random } from '../support/random.js';
@@ -74,7 +75,7 @@ describe.each(availableBackends)('routes on %s', (backend) => {
         const results = await Promise.all(ROUTES.map((route) => matrix(models, { route, input, measure: kind })));
         for (const result of results) expect(difference(result, results[0])).toBeLessThan(1e-10);
       }),
-      { numRuns: 120 },
+      { numRuns: runs(120) },
     );
   });
 

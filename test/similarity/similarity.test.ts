@@ -8,6 +8,7 @@ import { similarity } from '../../lib/similarity/similarity.js';
 import type { Measure, SimilarityOptions } from '../../lib/similarity/terms/types.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import { availableBackends } from '../support/backends.js';
+import { runs } from '../support/campaign.js';
 import { blockModel, modelOf, randomAttention, randomBlock, randomLinear, sequenceModel } from '../support/models.js';
 import { random } from '../support/random.js';
 
@@ -33,7 +34,7 @@ describe.each(availableBackends)('similarity on %s', (backend) => {
         const turned = { ...exchanged(ba), a: ba.b, b: ba.a, perOutput: ba.perOutput!.map(exchanged) };
         expect(turned).toEqual(ab);
       }),
-      { numRuns: 20 },
+      { numRuns: runs(20) },
     );
   });
 

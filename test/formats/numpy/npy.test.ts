@@ -5,6 +5,7 @@ import { TensimError } from '../../../lib/errors.js';
 import { loadInputs, loadInputs as readNpy } from '../../../lib/evaluation/inputs_file.js';
 import { writeSafetensors } from '../../../lib/formats/safetensors/write.js';
 import { matrixNpy } from '../../../lib/report/npy.js';
+import { runs } from '../../support/campaign.js';
 import { fileIn, rejection, temporaryFolder } from '../safetensors/helpers.js';
 
 const root = temporaryFolder();
@@ -113,7 +114,7 @@ describe('readNpy', () => {
           else expect((outcome as { shape: number[] }).shape.reduce((a, b) => a * b, 1)).toBeGreaterThan(0);
         },
       ),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 });

@@ -7,6 +7,7 @@ import type { NamedTensors } from '../../../lib/formats/outgoing.js';
 import { encodeSafetensors, writeSafetensors } from '../../../lib/formats/safetensors/write.js';
 import { decodeFloats, encodeFloats, type FloatFormat, floatArray } from '../../../lib/tensor/convert.js';
 import { type Tensor, tensor } from '../../../lib/tensor/tensor.js';
+import { runs } from '../../support/campaign.js';
 import { fileIn, readAll, rejection, temporaryFolder, withCheckpoint } from './helpers.js';
 
 const folder = temporaryFolder();
@@ -46,7 +47,7 @@ describe('what is written', () => {
         await withCheckpoint(path, async (checkpoint) => expect({ ...checkpoint.metadata }).toEqual(strings));
         expect(readFileSync(path).equals(encodeSafetensors(tensors, strings))).toBe(true);
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 

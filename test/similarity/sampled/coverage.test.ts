@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { campaign } from '../../../bench/coverage/campaign.js';
 import { KINDS } from '../../../bench/coverage/kinds.js';
-import { coverageTable, summarise } from '../../../bench/coverage/results.js';
+import { coverageTable, mostOutside, summarise } from '../../../bench/coverage/results.js';
 import { createModel, type LayerDefinition } from '../../../lib/model/create.js';
 import type { Model } from '../../../lib/model/model.js';
 import { gate } from '../../../lib/similarity/gate/gate.js';
@@ -126,17 +126,18 @@ describe.each(availableBackends)('what is said to be reached on %s', (backend) =
   });
 
   test('covers random networks of all kinds at its rate, and no gate passes below its limit', async () => {
-    const count = backend === 'fallback' ? 1 : 3;
+    // Of every kind on the native backend, of every other on the fallback; `npm run campaign -- coverage` goes on from here.
+    const count = 1;
+    const kinds = KINDS.filter((_, i) => backend !== 'fallback' || i % 2 === 0);
     const options = { backend, count, seed: 1000, maxSamples: 65_536 };
-    const trials = await campaign({ ...options, kinds: KINDS });
+    const trials = await campaign({ ...options, kinds });
     const { reached, outside, far, slicesFar, wrongPasses } = summarise(trials);
     expect(reached).toBeGreaterThan(trials.length / 3);
-    // Of 5 % expected at most: more than this is seen once in a thousand times.
-    expect(outside).toBeLessThanOrEqual(0.05 * reached + 3.1 * Math.sqrt(0.05 * reached) + 1);
+    expect(outside).toBeLessThanOrEqual(mostOutside(reached));
     expect({ far, slicesFar, wrongPasses }).toEqual({ far: 0, slicesFar: 0, wrongPasses: 0 });
-    expect(coverageTable(trials).split('\n')).toHaveLength(KINDS.length + 3);
+    expect(coverageTable(trials).split('\n')).toHaveLength(kinds.length + 3);
     const [first] = trials;
-    const again = await campaign({ ...options, count: 1, kinds: KINDS.slice(0, 1) });
+    const again = await campaign({ ...options, kinds: kinds.slice(0, 1) });
     expect({ ...again[0], seconds: 0 }).toEqual({ ...first, seconds: 0 });
   });
 });

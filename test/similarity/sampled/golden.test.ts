@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { loadModel } from '../../../lib/model/reading/load.js';
 import { similarityMatrix } from '../../../lib/similarity/matrix.js';
 import { availableBackends } from '../../support/backends.js';
+import { inCampaign } from '../../support/campaign.js';
 
 const here = import.meta.dirname;
 const readJson = (name: string) => JSON.parse(readFileSync(join(here, '../../golden', `${name}.json`), 'utf8'));
@@ -31,7 +32,7 @@ describe.each(availableBackends)('sampling real networks on %s', (backend) => {
     const models = await Promise.all(
       [0, 1, 2].map((seed) => example('digits-seeds', `deep${blocks}_seed${seed}.safetensors`)),
     );
-    const maxSamples = backend === 'fallback' ? 32_768 : 262_144;
+    const maxSamples = backend === 'fallback' ? 16_384 : 262_144;
     const options = { backend, method: 'sampled', tolerance: 0.02, maxSamples } as const;
     const { cosine, cosineError } = await similarityMatrix(models, options);
     for (const {
@@ -49,7 +50,10 @@ describe.each(availableBackends)('sampling real networks on %s', (backend) => {
   test.each(['tokens', 'onehot', 'standard'] as const)(
     'induction under %s: all pairs within 4 combined errors',
     async (input) => {
-      const models = await Promise.all(files.map((file) => example('induction', file)));
+      // The fallback takes the first of the models: all of them are a campaign's. What is open under one-hot tokens are pairs of the others.
+      const few = backend === 'fallback' && input !== 'onehot' && !inCampaign;
+      const taken = few ? files.slice(0, 4) : files;
+      const models = await Promise.all(taken.map((file) => example('induction', file)));
       const maxSamples = backend === 'fallback' ? 2048 : 16_384;
       const found = await similarityMatrix(models, { backend, input, maxSamples, dtype: 'float32' });
       expect(found).toMatchObject({ method: 'sampled', input });

@@ -5,6 +5,7 @@ import { similarityMatrix } from '../../../lib/similarity/matrix.js';
 import { similarity } from '../../../lib/similarity/similarity.js';
 import type { SimilarityOptions } from '../../../lib/similarity/terms/types.js';
 import { availableBackends } from '../../support/backends.js';
+import { campaignSeed, runs } from '../../support/campaign.js';
 import { eigenvalues } from '../../support/eigenvalues.js';
 import { modelOf, randomAttention, randomBlock, randomLinear, sequenceModel } from '../../support/models.js';
 import { evaluateSequence, standardLaw } from '../../support/oracles.js';
@@ -77,16 +78,18 @@ describe.each(availableBackends)('sampling on %s', (backend) => {
     expect(strict.sampling!.interval).toBeCloseTo(INTERVAL * strict.standardError!, 12);
   });
 
-  test('its error bars are true: over 200 seeds the exact value lies in between 90 and 99 % of the intervals', async () => {
+  // The backends draw the same numbers, so that the fallback need not go through all.
+  const seeds = runs(backend === 'fallback' ? 100 : 200);
+  test(`its error bars are true: over ${seeds} seeds the exact value lies in between 90 and 99 % of the intervals`, async () => {
     const [a, b] = [deep(20, 2), deep(21, 2)];
     const { similarity: exact } = await similarity(a, b, { backend });
     let inside = 0;
-    for (let seed = 0; seed < 200; seed++) {
-      const found = await sample(a, b, { seed, tolerance: 0.05 });
+    for (let seed = 0; seed < seeds; seed++) {
+      const found = await sample(a, b, { seed: campaignSeed * seeds + seed, tolerance: 0.05 });
       if (Math.abs(found.similarity - exact) <= INTERVAL * found.standardError!) inside++;
     }
-    expect(inside).toBeGreaterThanOrEqual(180);
-    expect(inside).toBeLessThanOrEqual(198);
+    expect(inside).toBeGreaterThanOrEqual(0.9 * seeds);
+    expect(inside).toBeLessThanOrEqual(0.99 * seeds);
   });
 
   test.each<[string, SimilarityOptions['input']]>([

@@ -1,0 +1,131 @@
+// `npm run campaign -- KIND [--minutes N] [--seed N] [--rounds N]`: what takes longer than an ordinary run has time for. Rounds are begun until
+// the time is over. Each prints the command that repeats it; the first that fails ends the campaign with exit status 1.
+
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { root } from './toolchain.mjs';
+
+/** How many times as many cases as ordinarily a round of `fuzz` draws in every suite. */
+const TIMES = 5;
+
+const KINDS = {
+  fuzz: {
+    about: `random cases of the test suites, ${TIMES} times as many in a round, a suite after the other`,
+    round: (seed, filter) =>
+      fuzzedSuites(filter).map((suite) => ({
+        command: ['npx', 'vitest', 'run', suite, '--project', 'all'],
+        env: { TENSIM_CAMPAIGN_RUNS: String(TIMES), TENSIM_CAMPAIGN_SEED: String(seed) },
+      })),
+  },
+  sanitize: {
+    about:
+      'all native tests with all their shapes, under AddressSanitizer with UndefinedBehaviorSanitizer, and under ThreadSanitizer',
+    round: (seed, filter) =>
+      ['address,undefined', 'thread'].map((kind) => native(seed, filter, `--sanitize=${kind}`, '--long')),
+  },
+  'cuda-emulated': {
+    about:
+      'the kernels of the CUDA backend, emulated on the host, as released and under sanitizers, and everything above them',
+    round: (seed, filter = 'cuda') => [
+      native(seed, filter),
+      { command: ['npx', 'vitest', 'run', 'test/backend/cuda.test.ts', '--project', 'all'] },
+      native(seed, filter, '--sanitize=address,undefined', '--long'),
+    ],
+  },
+  coverage: {
+    about: 'whether sampled intervals cover the truth, of random networks of all kinds',
+    round: (seed, filter) => [
+      {
+        command: ['node', 'scripts/bench.mjs', 'coverage', '--count', '4', '--seed', String(seed), '--check'].concat(
+          filter === undefined ? [] : ['--filter', filter],
+        ),
+      },
+    ],
+  },
+};
+
+const HELP = `npm run campaign -- KIND [--minutes N] [--seed N] [--rounds N] [--filter NAME]
+
+${Object.entries(KINDS)
+  .map(([name, { about }]) => `  ${name.padEnd(14)} ${about}`)
+  .join('\n')}
+
+  --minutes N    begins nothing more after this time; what is running ends first (60)
+  --seed N       of the first round, the next ones count on from it (1)
+  --rounds N     at most so many rounds
+  --filter NAME  only suites, native tests or networks with NAME in their names
+
+Every command is printed with its seed, so that what fails can be repeated. The exit status is 1 if anything failed, 2 for bad usage.`;
+
+function native(seed, filter, ...options) {
+  const filtered = filter === undefined ? [] : [`--filter=${filter}`];
+  return { command: ['node', 'scripts/test-native.mjs', ...options, `--seed=${seed}`, ...filtered] };
+}
+
+/** The suites that ask test/support/campaign.ts how much to draw, or leave it to fast-check. */
+function fuzzedSuites(filter = '') {
+  const suites = readdirSync(join(root, 'test'), { recursive: true })
+    .map((name) => `test/${name.replaceAll('\\', '/')}`)
+    .filter((name) => name.endsWith('.test.ts') && name.includes(filter))
+    .filter((name) => /fast-check|support\/campaign\.js/.test(readFileSync(join(root, name), 'utf8')));
+  if (suites.length === 0) fail(`No suite that draws random cases is called ${filter}.`);
+  return suites.sort();
+}
+
+function fail(message) {
+  console.error(message);
+  process.exit(2);
+}
+
+function whole(name, text) {
+  const value = Number(text);
+  if (text === undefined || text.trim() === '' || !(value >= 0)) fail(`--${name} takes a number, not "${text}".`);
+  return value;
+}
+
+function read() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        minutes: { type: 'string', default: '60' },
+        seed: { type: 'string', default: '1' },
+        rounds: { type: 'string', default: String(Number.MAX_SAFE_INTEGER) },
+        filter: { type: 'string' },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+  } catch (error) {
+    return fail(`${error.message}\n\n${HELP}`);
+  }
+}
+
+const { values, positionals } = read();
+if (values.help) {
+  console.log(HELP);
+  process.exit(0);
+}
+const kind = Object.hasOwn(KINDS, positionals[0] ?? '') ? KINDS[positionals[0]] : fail(HELP);
+const end = performance.now() + 60_000 * whole('minutes', values.minutes);
+const [first, rounds] = [whole('seed', values.seed), whole('rounds', values.rounds)];
+
+let done = 0;
+for (let round = 0; round < rounds && performance.now() < end; round++) {
+  for (const { command, env } of kind.round(first + round, values.filter)) {
+    if (performance.now() >= end) break;
+    const set = Object.entries(env ?? {}).map(([name, value]) => `${name}=${value}`);
+    console.log(`\n=== ${[...set, ...command].join(' ')}`);
+    const options = { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } };
+    const { status, error } = spawnSync(command[0], command.slice(1), options);
+    if (status !== 0) {
+      console.error(
+        `\n=== FAILED with ${error?.message ?? `exit status ${status}`}: ${[...set, ...command].join(' ')}`,
+      );
+      process.exit(1);
+    }
+    done++;
+  }
+}
+console.log(`\n${done} runs passed`);
