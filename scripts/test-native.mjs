@@ -1,22 +1,24 @@
 // Builds and runs the native tests (test/native/*.cc).
 //
-//   test-native.mjs                        as released
+//   test-native.mjs                        as released, from the objects of the addon
 //   test-native.mjs --sanitize=address,undefined
-//   test-native.mjs --sanitize=thread
-//   test-native.mjs --sanitize=thread --long      all shapes of the slow tests, many minutes
+//   test-native.mjs --sanitize=thread      without the kernels of the CUDA backend, whose emulation has no threads
+//   test-native.mjs --sanitize=thread --long      everything, and all shapes of the slow tests: many minutes
+//   test-native.mjs [...] [--filter=NAME] [--seed=N]      tests with NAME in their names; other random numbers
 //
 // Each kind has its own folder under build/, so that repeated runs are incremental.
 
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { onPath, root } from './toolchain.mjs';
+import { onPath, packageFolder, root } from './toolchain.mjs';
 
-const sanitize = process.argv.find((word) => word.startsWith('--sanitize='))?.slice('--sanitize='.length) ?? '';
-const folder = join(root, 'build', `native-tests${sanitize && `-${sanitize.replace(',', '-')}`}`);
-
+const optionOf = (option) =>
+  process.argv.find((word) => word.startsWith(`--${option}=`))?.slice(option.length + 3) ?? '';
+const sanitize = optionOf('sanitize');
 const long = process.argv.includes('--long');
+const folder = join(root, 'build', sanitize === '' ? '' : `native-tests-${sanitize.replace(',', '-')}`);
 
 function run(program, args, env = process.env) {
   const { status, error } = spawnSync(program, args, { cwd: root, stdio: 'inherit', env });
@@ -48,11 +50,42 @@ function checkInstructionSetObjects() {
   console.log(`${objects.length} instruction-set objects define nothing that could leak`);
 }
 
-const generator = onPath('ninja') ? ['-G', 'Ninja'] : [];
-const type = sanitize === '' ? 'Release' : 'Debug'; // whose assertions are checked
-const options = ['-DTENSIM_ADDON=OFF', '-DTENSIM_NATIVE_TESTS=ON', `-DTENSIM_SANITIZE=${sanitize}`];
-options.push(`-DCMAKE_BUILD_TYPE=${type}`);
-run('cmake', ['-S', root, '-B', folder, ...generator, ...options]);
-run('cmake', ['--build', folder, '--parallel', String(availableParallelism())]);
+const jobs = String(availableParallelism());
+if (sanitize === '') {
+  const cmakeJs = join(packageFolder('cmake-js'), 'bin', 'cmake-js');
+  run(process.execPath, [cmakeJs, 'build', '--target', 'tensim_native_tests', '-p', jobs]);
+} else {
+  const generator = onPath('ninja') ? ['-G', 'Ninja'] : [];
+  const emulated = sanitize !== 'thread' || long;
+  // Debug: assertions are checked.
+  const options = ['-DCMAKE_BUILD_TYPE=Debug', `-DTENSIM_SANITIZE=${sanitize}`, `-DTENSIM_EMULATED_CUDA=${emulated ? 'ON' : 'OFF'}`];
+  run('cmake', ['-S', root, '-B', folder, ...generator, '-DTENSIM_ADDON=OFF', ...options]);
+  run('cmake', ['--build', folder, '--target', 'tensim_native_tests', '--parallel', jobs]);
+}
 checkInstructionSetObjects();
-run(join(folder, 'tensim_native_tests'), [], { ...process.env, ...(long && { TENSIM_TESTS_LONG: '1' }) });
+await runTests();
+
+/** Every core takes its share of the tests in a process of its own. */
+async function runTests() {
+  const shards = availableParallelism();
+  const filter = optionOf('filter');
+  const endings = Array.from({ length: shards }, (_, shard) => {
+    const env = {
+      ...process.env,
+      TENSIM_TESTS_SHARD: `${shard}/${shards}`,
+      ...(long && { TENSIM_TESTS_LONG: '1' }),
+      ...(optionOf('seed') && { TENSIM_TESTS_SEED: optionOf('seed') }),
+    };
+    const args = filter === '' ? [] : [filter];
+    const child = spawn(join(folder, 'tensim_native_tests'), args, { cwd: root, stdio: 'inherit', env });
+    return new Promise((resolve) => {
+      child.on('error', (error) => {
+        console.error(error.message);
+        resolve(1);
+      });
+      child.on('close', (code) => resolve(code ?? 1));
+    });
+  });
+  const failed = (await Promise.all(endings)).find((code) => code !== 0);
+  process.exit(failed ?? 0);
+}

@@ -3,8 +3,8 @@
 #include "addon/cuda/closure.h"
 #include "chain.h"
 #include "check.h"
-#include "cuda/api.h"
 #include "cuda/host_device.h"
+#include "emulated_cuda.h"
 
 namespace tensim::test {
 namespace {
@@ -12,10 +12,6 @@ namespace {
 using cuda::HostDevice;
 using cuda::LaunchLimits;
 using cuda::ThreadOrder;
-
-const TensimCudaApi& api() {
-  return *cuda::Api<HostDevice>::table();
-}
 
 struct Alone {
   ThreadPool pool;
@@ -71,6 +67,12 @@ void check_against_cpu(const std::vector<const Chain*>& chains) {
   }
 }
 
+// Every chain meets every other: without the last one a sanitizer is through in half the time.
+std::vector<const Chain*> some_of(std::vector<const Chain*> chains) {
+  if (!thorough()) chains.pop_back();
+  return chains;
+}
+
 }  // namespace
 
 TEST(cuda_closure_of_bilinear_blocks_agrees_with_the_cpu) {
@@ -99,7 +101,7 @@ TEST(cuda_closure_of_attention_agrees_with_the_cpu) {
       other.attention(1, 4, true, 0, false).attention(3, 1, causal, 10, biases).linear(5);
       one.attention(2, 2, causal, 50, biases).linear(5);
       none.linear(5);
-      check_against_cpu({&two, &other, &one, &none});
+      check_against_cpu(some_of({&two, &one, &none, &other}));
     }
   }
 }
@@ -113,7 +115,7 @@ TEST(cuda_closure_of_attention_without_a_residual_agrees_with_the_cpu) {
     other.attention(2, 1, true, 0, biases, 1).attention(1, 4, true, 5, biases, 2);
     one.attention(1, 1, true, 50, biases, 2);
     none.linear(2);
-    check_against_cpu({&two, &other, &one, &none});
+    check_against_cpu(some_of({&two, &one, &none, &other}));
   }
 }
 

@@ -3,8 +3,8 @@
 #include "addon/cuda/library.h"
 #include "addon/cuda/prepared.h"
 #include "check.h"
-#include "cuda/api.h"
 #include "cuda/host_device.h"
+#include "emulated_cuda.h"
 #include "similarity/gram_tile.h"
 
 namespace tensim::test {
@@ -13,10 +13,6 @@ namespace {
 using cuda::HostDevice;
 using cuda::LaunchLimits;
 using cuda::ThreadOrder;
-
-const TensimCudaApi& api() {
-  return *cuda::Api<HostDevice>::table();
-}
 
 // f(z) = D((L z + l) ⊙ (R z + r)) + b
 struct Chain {
@@ -118,8 +114,8 @@ TEST(cuda_tiles_agree_with_those_of_the_cpu) {
     for (std::size_t units : {1u, 50u, 32u}) {
       if (units == 32 && !thorough()) continue;
       for (bool biased : {false, true}) {
-        check_against_cpu<double>(inputs, units, 1 + units % 4, biased, 1e-13);
-        check_against_cpu<float>(inputs, units, 1 + units % 4, biased, 1e-5);
+        if (thorough() || biased) check_against_cpu<double>(inputs, units, 1 + units % 4, biased, 1e-13);
+        if (thorough() || !biased) check_against_cpu<float>(inputs, units, 1 + units % 4, biased, 1e-5);
       }
     }
   }
@@ -127,9 +123,9 @@ TEST(cuda_tiles_agree_with_those_of_the_cpu) {
 
 TEST(cuda_tiles_of_long_inputs_and_many_outputs_agree_too) {
   check_route<double>(Route::kFactor, 300, 3, 2, true, 1e-13);
-  check_route<float>(Route::kFactor, 300, 3, 2, true, 1e-5);
+  if (thorough()) check_route<float>(Route::kFactor, 300, 3, 2, true, 1e-5);
   // Forms of more than one part.
-  check_route<double>(Route::kDense, 130, 3, 1, true, 1e-13);
+  if (thorough()) check_route<double>(Route::kDense, 130, 3, 1, true, 1e-13);
   check_route<float>(Route::kDense, 130, 3, 1, true, 1e-5);
   check_against_cpu<double>(5, 40, 40, true, 1e-13);
 }
