@@ -1,5 +1,6 @@
 // `npm run test:package`: packs the package as it would be published, installs it into an empty project, and uses it there:
 // from its prebuilt addon, without any addon, and with an addon built on the spot. Needs a compiler and the npm registry.
+// With --reuse the addon that is packed as a prebuilt one is that of build/, as `npm ci` has just compiled it, not one of a clean build.
 
 import { copyFileSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -40,8 +41,9 @@ checkLocalBuild();
 conclude();
 
 function pack() {
+  const env = { ...process.env, ...(process.argv.includes('--reuse') && { TENSIM_PREBUILD_REUSE: '1' }) };
   for (const script of ['build.mjs', 'prebuild.mjs']) {
-    const { status, output } = run(process.execPath, [join(root, 'scripts', script)], { cwd: root });
+    const { status, output } = run(process.execPath, [join(root, 'scripts', script)], { cwd: root, env });
     check(`scripts/${script} runs`, status === 0, output);
   }
   const packed = run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', project], { cwd: root });
