@@ -58,7 +58,11 @@ if (sanitize === '') {
   const generator = onPath('ninja') ? ['-G', 'Ninja'] : [];
   const emulated = sanitize !== 'thread' || long;
   // Debug: assertions are checked.
-  const options = ['-DCMAKE_BUILD_TYPE=Debug', `-DTENSIM_SANITIZE=${sanitize}`, `-DTENSIM_EMULATED_CUDA=${emulated ? 'ON' : 'OFF'}`];
+  const options = [
+    '-DCMAKE_BUILD_TYPE=Debug',
+    `-DTENSIM_SANITIZE=${sanitize}`,
+    `-DTENSIM_EMULATED_CUDA=${emulated ? 'ON' : 'OFF'}`,
+  ];
   run('cmake', ['-S', root, '-B', folder, ...generator, '-DTENSIM_ADDON=OFF', ...options]);
   run('cmake', ['--build', folder, '--target', 'tensim_native_tests', '--parallel', jobs]);
 }

@@ -32,7 +32,7 @@ export default {
   navigation: { includeCategories: true },
   searchInComments: true,
   searchInDocuments: true,
-  intentionallyNotExported: ['WithResidual'],
+  intentionallyNotExported: ['Abilities', 'Definition', 'Details', 'LayerOf'],
   validation: { notExported: true, invalidLink: true, invalidPath: true, rewrittenLink: true, notDocumented: true },
   treatWarningsAsErrors: true,
 };

@@ -3,7 +3,9 @@ import type { NamedShape, ShapeReport } from './shapes.js';
 
 /** What blocks have around them: x ↦ α x + β block(x). */
 export interface Residual {
+  /** α, what the residual counts; 0: none. */
   readonly alpha: number;
+  /** β, what the block counts. */
   readonly beta: number;
 }
 

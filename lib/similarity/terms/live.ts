@@ -3,7 +3,9 @@
  * it.
  */
 export interface ScaledNumber {
+  /** The number, but for a power of two. */
   readonly value: number;
+  /** That power. */
   readonly exponent: number;
 }
 
@@ -15,7 +17,9 @@ export interface ScaledNumber {
  *     await similarityMatrix(paths, { onTile });
  */
 export interface LiveMatrix {
+  /** Rows of the result. */
   readonly rows: number;
+  /** Columns of the result. */
   readonly columns: number;
   /** Outputs (or tensors) that are compared beside the whole; 0 if that was not asked for. */
   readonly slices: number;
@@ -23,6 +27,7 @@ export interface LiveMatrix {
    * Inner products of different models, and of models with themselves, that are wanted, and how many of them are known.
    */
   readonly wanted: number;
+  /** How many of them are known. */
   readonly known: number;
   /** Whether the inner product that stands in this cell is known; never for one outside of the window. */
   isKnown(row: number, column: number): boolean;
@@ -40,6 +45,8 @@ export interface LiveMatrix {
  * one both are the same.
  */
 export interface ModelPlaces {
+  /** Rows of the result, from 0. */
   readonly rows: readonly number[];
+  /** Columns of the result, from 0. */
   readonly columns: readonly number[];
 }

@@ -65,7 +65,14 @@ export interface ResultInfo {
   /** Which backend computed. */
   readonly backend: BackendName;
   /** Backends that were asked before this one, each with what it does not know; absent where there are none. */
-  readonly passedOver?: readonly { readonly name: BackendName; readonly reason: string }[] | undefined;
+  readonly passedOver?:
+    | readonly {
+        /** Which backend. */
+        readonly name: BackendName;
+        /** What it lacks, in one line. */
+        readonly reason: string;
+      }[]
+    | undefined;
 }
 
 /** By how much two models, or one output of both, differ. Exactly zero throughout for models of the same numbers. */

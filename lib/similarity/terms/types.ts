@@ -134,6 +134,7 @@ export interface FinishedTile {
    * there.
    */
   readonly rowIndices: readonly ModelPlaces[];
+  /** Where the models of its columns stand. */
   readonly columnIndices: readonly ModelPlaces[];
   /**
    * (rows, columns), row-major: ∞, or less than a normal number, where a product is out of range. `matrix.product` has
