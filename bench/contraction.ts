@@ -5,9 +5,10 @@
  *                                  [--json FILE] [--chart FILE.svg]
  *     npm run bench:contraction -- --costs        the paths of the default cost against those of the fewest flops
  *
- * All contestants get the same data and the same number of threads, take turns in rounds, and medians are reported; a wrong result
- * ends the benchmark. NAME is a part of the name of an instance, or its group. COMMAND is the Python whose numpy takes part; without
- * it the first that has one. Environment variables reach it: OPENBLAS_CORETYPE chooses the kernels of its OpenBLAS.
+ * All contestants get the same data and the same number of threads, take turns in rounds, and medians are reported; a
+ * wrong result ends the benchmark. NAME is a part of the name of an instance, or its group. COMMAND is the Python whose
+ * numpy takes part; without it the first that has one. Environment variables reach it: OPENBLAS_CORETYPE chooses the
+ * kernels of its OpenBLAS.
  */
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';

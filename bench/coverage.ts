@@ -1,11 +1,12 @@
 /**
- * Whether sampled intervals cover: random networks of many kinds whose similarity is known exactly (by quadrature in one to three dimensions,
- * by the formulas for one and two blocks, or by evaluating all sequences of tokens), estimated by sampling with default options.
+ * Whether sampled intervals cover: random networks of many kinds whose similarity is known exactly (by quadrature in
+ * one to three dimensions, by the formulas for one and two blocks, or by evaluating all sequences of tokens), estimated
+ * by sampling with default options.
  *
  *     npm run bench:coverage -- [--filter NAME]… [--count N] [--seed N] [--seconds N] [--max-samples N] [--backend native|fallback] [--json FILE] [--check]
  *
- * NAME is a part of the name of a kind; N networks of each. A row per kind, and one for all. With --check it fails where more lie outside than chance
- * explains, or a gate passes wrongly.
+ * NAME is a part of the name of a kind; N networks of each. A row per kind, and one for all. With --check it fails
+ * where more lie outside than chance explains, or a gate passes wrongly.
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';

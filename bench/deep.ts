@@ -3,8 +3,8 @@
  *
  *     npm run bench:deep -- [--filter NAME]… [--dtype float64|float32] [--rounds N] [--threads N] [--json FILE]
  *
- * NAME is a part of the name of a network, of a method, or `vectors` or `tokens` for forward passes. Backends get the same networks, take turns in
- * rounds, and medians are reported; a wrong result ends the benchmark.
+ * NAME is a part of the name of a network, of a method, or `vectors` or `tokens` for forward passes. Backends get the
+ * same networks, take turns in rounds, and medians are reported; a wrong result ends the benchmark.
  */
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';

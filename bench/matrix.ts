@@ -6,9 +6,10 @@
  *
  *     npm run bench:matrix -- --map FILE.svg      which route is quicker, by models and inputs (the first backend and dtype)
  *
- * All contestants get the same models and the same number of threads, take turns in rounds, and medians are reported; a wrong result ends the
- * benchmark. Where a contestant would take longer than S seconds it compares fewer models, and its time for all follows from what a model and
- * a pair took. PART is a part of what a shape is called, such as "784". The CUDA backend takes part only where NAME names it.
+ * All contestants get the same models and the same number of threads, take turns in rounds, and medians are reported; a
+ * wrong result ends the benchmark. Where a contestant would take longer than S seconds it compares fewer models, and
+ * its time for all follows from what a model and a pair took. PART is a part of what a shape is called, such as "784".
+ * The CUDA backend takes part only where NAME names it.
  */
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
@@ -125,7 +126,8 @@ async function main(): Promise<void> {
   const peers = peer
     ? `numpy ${peer.info.numpy}, torch ${peer.info.torch ?? 'not available'} (Python ${peer.info.python})`
     : 'numpy: not available';
-  // With more threads than idle cores, those of a BLAS wait for each other: figures are worth as much as the machine is quiet.
+  // With more threads than idle cores, those of a BLAS wait for each other: figures are worth as much as the machine is
+  // quiet.
   const load = `load average before: ${loadavg()[0].toFixed(1)}`;
   const gpu = cuda === undefined ? '' : `${device.details.device}, `;
   const head = `${gpu}${processor}, threads: ${threads}, medians of ${rounds} interleaved rounds, ${load}\n${peers}`;

@@ -1,10 +1,11 @@
 /**
- * Many models under a memory limit against the same without one: time, peak resident memory, how often models were prepared, and whether
- * the results are the same to the bit.
+ * Many models under a memory limit against the same without one: time, peak resident memory, how often models were
+ * prepared, and whether the results are the same to the bit.
  *
  *     npm run bench -- memory [--models 2000] [--limit 128MiB] [--dtype float64]
  *
- * The models are one bilinear layer of (226, 64, 113) with random weights in float32, 145 kB a file. Each run is a process of its own.
+ * The models are one bilinear layer of (226, 64, 113) with random weights in float32, 145 kB a file. Each run is a
+ * process of its own.
  */
 
 import { spawn } from 'node:child_process';

@@ -3,8 +3,9 @@
  *
  *   npm run bench -- pair [--rounds N] [--json FILE]
  *
- * Flops are those of MATH.md section 3, 2·(2h)²·d + 2·h²·o per pair. The peak is what the same core reaches with multiply-adds on registers
- * alone. Both are measured in the same rounds, one backend after the other, and medians are reported: neighbours on the machine come and go.
+ * Flops are those of MATH.md section 3, 2·(2h)²·d + 2·h²·o per pair. The peak is what the same core reaches with
+ * multiply-adds on registers alone. Both are measured in the same rounds, one backend after the other, and medians are
+ * reported: neighbours on the machine come and go.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -76,7 +77,8 @@ async function serve(kernel: string): Promise<void> {
   if (native && 'reason' in native) throw new Error(native.reason);
   const backend = native?.backend ?? FALLBACK;
   process.on('message', async ({ shape, dtype }: Request) => {
-    // About a tenth of a second of work at a guessed rate: enough models for their pairs to be seen from memory, not from cache.
+    // About a tenth of a second of work at a guessed rate: enough models for their pairs to be seen from memory, not
+    // from cache.
     const pairs = Math.max(1, (native ? 4e9 : 2e8) / flopsPerPair(shape));
     const count = Math.max(1, Math.min(41, Math.round(Math.sqrt(2 * pairs))));
     const models = [];

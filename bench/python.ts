@@ -18,7 +18,10 @@ const THREAD_VARIABLES = [
 /** Idle threads of OpenBLAS spin for some 2^26 cycles before they sleep, on cores that the next contestant wants. */
 const SPINNING_MS = 40;
 
-/** A peer in a process of its own: a Python script that greets with a line of JSON, and then answers one request at a time. */
+/**
+ * A peer in a process of its own: a Python script that greets with a line of JSON, and then answers one request at a
+ * time.
+ */
 export class PythonPeer {
   /** What the script said of itself. */
   readonly greeting: unknown;
@@ -38,7 +41,9 @@ export class PythonPeer {
     this.#threads = threads;
   }
 
-  /** Starts the script, with `threads` as its argument, by the first interpreter that can run it; undefined if none can. */
+  /**
+   * Starts the script, with `threads` as its argument, by the first interpreter that can run it; undefined if none can.
+   */
   static async start(script: string, threads: number, interpreters = INTERPRETERS): Promise<PythonPeer | undefined> {
     const env = { ...process.env, ...Object.fromEntries(THREAD_VARIABLES.map((name) => [name, String(threads)])) };
     for (const interpreter of interpreters) {

@@ -56,7 +56,8 @@ export function relativeDifference(result: TensorData, expected: TensorData): nu
 /** On what, how and in which company something is measured: the line above a table. */
 export function conditions(instructions: string, threads: number, rounds: number): string {
   const processor = cpus()[0]?.model ?? 'unknown processor';
-  // With more threads than idle cores, those of one product wait for each other: figures are worth as much as the machine is quiet.
+  // With more threads than idle cores, those of one product wait for each other: figures are worth as much as the
+  // machine is quiet.
   const load = `load average before: ${loadavg()[0].toFixed(1)}`;
   return `${processor} (${instructions}), threads: ${threads}, medians of ${rounds} interleaved rounds, ${load}`;
 }

@@ -15,8 +15,8 @@ export interface TurnOptions {
 }
 
 /**
- * The seconds of a call of every contestant, one number per turn, and what `peak` gives in the same rounds. All take their turns in every
- * round: neighbours on the machine come and go, and medians of rounds compare like with like.
+ * The seconds of a call of every contestant, one number per turn, and what `peak` gives in the same rounds. All take
+ * their turns in every round: neighbours on the machine come and go, and medians of rounds compare like with like.
  */
 export async function takeTurns(
   contestants: readonly Timed[],

@@ -1,13 +1,17 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** How long a loop holds the event loop before it gives way, in milliseconds: garbage collection may add as much again. */
+/**
+ * How long a loop holds the event loop before it gives way, in milliseconds: garbage collection may add as much again.
+ */
 const SLICE_MS = 4;
 /**
- * Multiply-adds between two looks at the clock: some microseconds of work against tens of nanoseconds for the look. Before V8
- * has optimised a loop the same work takes a hundred times as long, which must still be well within a slice.
+ * Multiply-adds between two looks at the clock: some microseconds of work against tens of nanoseconds for the look.
+ * Before V8 has optimised a loop the same work takes a hundred times as long, which must still be well within a slice.
  */
 const WORK_PER_LOOK = 1 << 14;
-/** Least time between two progress reports; with the reports at the ends of phases this stays below 20 in any second. */
+/**
+ * Least time between two progress reports; with the reports at the ends of phases this stays below 20 in any second.
+ */
 const REPORT_INTERVAL_MS = 60;
 
 /** Milliseconds on a clock that never goes back. */
@@ -53,7 +57,8 @@ export class Pacer {
   }
 
   /**
-   * Runs a computation that yields at every point where it may pause: often enough for a slice, seldom enough for a look at the clock.
+   * Runs a computation that yields at every point where it may pause: often enough for a slice, seldom enough for a
+   * look at the clock.
    * @param onStep is given what it yields
    */
   async run<Step, Result>(steps: Generator<Step, Result>, onStep?: (step: Step) => void): Promise<Result> {

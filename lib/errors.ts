@@ -55,7 +55,8 @@ export class TensimError extends Error {
   override readonly name = 'TensimError';
   /** Which kind of error; what a program should branch on. */
   readonly code: TensimErrorCode;
-  // Only declared: a field would be there as `undefined` on every error, in what is logged of it and in `'file' in error`.
+  // Only declared: a field would be there as `undefined` on every error, in what is logged of it and in `'file' in
+  // error`.
   /** Path of the file it is about, where there is one. */
   declare readonly file?: string;
   /** Name of the tensor it is about, where there is one. */

@@ -1,5 +1,6 @@
 /**
- * The public API of tensim: how functionally similar two neural networks are across all inputs, from their weights alone.
+ * The public API of tensim: how functionally similar two neural networks are across all inputs, from their weights
+ * alone.
  *
  *     import { loadModel, similarity } from 'tensim';
  *     const a = await loadModel('step_6000.safetensors');

@@ -1,5 +1,6 @@
-// What everything that bundles lib/ shares: the options for esbuild, and the modules that are imported as the text of a bundle
-// for browsers. `import text from './client/main.js?bundled'` gives the script of a page; nothing generated lies in the tree.
+// What everything that bundles lib/ shares: the options for esbuild, and the modules that are imported as the text of a
+// bundle for browsers. `import text from './client/main.js?bundled'` gives the script of a page; nothing generated lies
+// in the tree.
 
 import { dirname, resolve } from 'node:path';
 import { build } from 'esbuild';

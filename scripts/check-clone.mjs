@@ -1,5 +1,5 @@
-// Does what a newcomer without a compiler does: copies the tree as a clone would have it, hides every compiler, and runs the
-// commands of the README. Needs the npm registry.
+// Does what a newcomer without a compiler does: copies the tree as a clone would have it, hides every compiler, and
+// runs the commands of the README. Needs the npm registry.
 
 import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -32,8 +32,9 @@ for (const [example, words] of [
   check(`the example ${example} tells its story`, status === 0 && output.includes(words), output);
 }
 
-// Not the whole of `npm test`: its suites have just run on the fallback beside the addon. What may differ here is who is asked and what is told
-// when there is no addon, so the suites of that choice run, with one of every room that computes or reads. `--all` runs everything.
+// Not the whole of `npm test`: its suites have just run on the fallback beside the addon. What may differ here is who
+// is asked and what is told when there is no addon, so the suites of that choice run, with one of every room that
+// computes or reads. `--all` runs everything.
 const SUITES = [
   'test/backend/select',
   'test/backend/eigen',

@@ -1,5 +1,5 @@
-// Runs the JavaScript of the README and of every page of docs/guide as a reader would: the blocks of a page one after the other,
-// in the root of a clone, with the package as it is built. What they print is not compared.
+// Runs the JavaScript of the README and of every page of docs/guide as a reader would: the blocks of a page one after
+// the other, in the root of a clone, with the package as it is built. What they print is not compared.
 //
 //   node scripts/check-guide.mjs [PAGE...]
 

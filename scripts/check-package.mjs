@@ -1,6 +1,7 @@
-// `npm run test:package`: packs the package as it would be published, installs it into an empty project, and uses it there:
-// from its prebuilt addon, without any addon, and with an addon built on the spot. Needs a compiler and the npm registry.
-// With --reuse the addon that is packed as a prebuilt one is that of build/, as `npm ci` has just compiled it, not one of a clean build.
+// `npm run test:package`: packs the package as it would be published, installs it into an empty project, and uses it
+// there: from its prebuilt addon, without any addon, and with an addon built on the spot. Needs a compiler and the npm
+// registry. With --reuse the addon that is packed as a prebuilt one is that of build/, as `npm ci` has just compiled
+// it, not one of a clean build.
 
 import { copyFileSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

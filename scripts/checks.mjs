@@ -1,5 +1,5 @@
-// A few lines of test harness for the checks that install the package for real: too slow, and too dependent on the machine,
-// for the test suites.
+// A few lines of test harness for the checks that install the package for real: too slow, and too dependent on the
+// machine, for the test suites.
 
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';

@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { globSync } from 'tinyglobby';
 import { onPath, root } from './toolchain.mjs';
 
-/** Comments are broken by hand, so that the formatter does not flatten tables and figures: only their width is checked. */
+/**
+ * Comments are broken by hand, so that the formatter does not flatten tables and figures: only their width is checked.
+ */
 const WIDTH = 120;
 
 const program = onPath('clang-format');

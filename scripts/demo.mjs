@@ -1,4 +1,5 @@
-// `npm run demo`: when did the backdoor enter? Compares the shipped checkpoints of one training run and writes the report.
+// `npm run demo`: when did the backdoor enter? Compares the shipped checkpoints of one training run and writes the
+// report.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';

@@ -1,10 +1,10 @@
-// `npm run docs`: checks the links between the Markdown files, anchors included, and builds docs/site: the guide, and the API
-// reference that TypeDoc makes of the doc comments. A broken link, an example that does not run, a public symbol without a summary
-// and a type that is used but not exported are errors. Needs dist/.
+// `npm run docs`: checks the links between the Markdown files, anchors included, and builds docs/site: the guide, and
+// the API reference that TypeDoc makes of the doc comments. A broken link, an example that does not run, a public
+// symbol without a summary and a type that is used but not exported are errors. Needs dist/.
 //
-// The tools lie in docs/tooling, with a lockfile of their own, and are installed at the first use: TypeDoc needs the compiler
-// API of TypeScript 6 as a peer, which beside the TypeScript 7 of the package would be a conflict, and who only builds and
-// tests need not download them.
+// The tools lie in docs/tooling, with a lockfile of their own, and are installed at the first use: TypeDoc needs the
+// compiler API of TypeScript 6 as a peer, which beside the TypeScript 7 of the package would be a conflict, and who
+// only builds and tests need not download them.
 
 import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';

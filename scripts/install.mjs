@@ -1,5 +1,5 @@
-// The package's `install` script. A prebuilt addon that loads is taken as it is; else the addon is built if the machine can;
-// else one line says that the TypeScript fallback will do the work. It never downloads anything and never fails.
+// The package's `install` script. A prebuilt addon that loads is taken as it is; else the addon is built if the machine
+// can; else one line says that the TypeScript fallback will do the work. It never downloads anything and never fails.
 // In a clone the build always runs (it is incremental), for the sources may be newer than the addon.
 //
 // TENSIM_SKIP_BUILD=1 leaves out the build.
@@ -16,8 +16,8 @@ const buildFolder = join(root, 'build');
 
 /**
  * The ways to build here, best first: each a name and the commands to run one after the other.
- * node-gyp only where the headers of Node are on the disk already: otherwise it would download them. The library of the CUDA backend is
- * left out: nothing may fail for want of it.
+ * node-gyp only where the headers of Node are on the disk already: otherwise it would download them. The library of the
+ * CUDA backend is left out: nothing may fail for want of it.
  */
 function recipes() {
   const found = [];

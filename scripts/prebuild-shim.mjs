@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-// Stands in for node-gyp under prebuildify, which calls `rebuild --target=… --devdir=… --arch=… --release` in the folder
-// where it will look for build/Release/*.node. cmake-js gives --target another meaning, and Node-API needs no headers of a
-// particular Node: only the architecture is passed on. With TENSIM_PREBUILD_REUSE the addon of build/ is taken as it is.
+// Stands in for node-gyp under prebuildify, which calls `rebuild --target=… --devdir=… --arch=… --release` in the
+// folder where it will look for build/Release/*.node. cmake-js gives --target another meaning, and Node-API needs no
+// headers of a particular Node: only the architecture is passed on. With TENSIM_PREBUILD_REUSE the addon of build/ is
+// taken as it is.
 
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync } from 'node:fs';

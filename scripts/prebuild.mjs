@@ -1,6 +1,6 @@
-// Makes prebuilds/<platform>-<arch>/ with the addon of this machine, for publishing. The name is tagged with the C library
-// (glibc or musl) on Linux, so that node-gyp-build never offers one to the other. The build is a clean one in a folder of
-// its own: the everyday build stays as it is.
+// Makes prebuilds/<platform>-<arch>/ with the addon of this machine, for publishing. The name is tagged with the C
+// library (glibc or musl) on Linux, so that node-gyp-build never offers one to the other. The build is a clean one in a
+// folder of its own: the everyday build stays as it is.
 
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

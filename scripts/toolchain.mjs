@@ -52,8 +52,8 @@ export function packageFolder(name) {
 }
 
 /**
- * Why the addon that node-gyp-build would choose does not load; undefined if it does. Asked in a child process: a binary for
- * another machine may crash rather than throw.
+ * Why the addon that node-gyp-build would choose does not load; undefined if it does. Asked in a child process: a
+ * binary for another machine may crash rather than throw.
  */
 export function loadError() {
   const script = 'require("node-gyp-build")(process.argv[1])';

@@ -112,8 +112,8 @@ export const INSTANCES: readonly Instance[] = [
   { name: 'triple product', group: 'memory', equation: 'ij,ij,ij->ij', sizes: { i: 2048, j: 1024 } },
   { name: 'weighted sum', group: 'memory', equation: 'ijk,j->ik', sizes: { i: 128, j: 128, k: 128 } },
   { name: 'outer', group: 'memory', equation: 'i,j,k->ijk', sizes: { i: 128, j: 128, k: 128 } },
-  // Small matrices along the axes of a large tensor: one after the other has the fewest operations, multiplied with each other first
-  // they take fewer passes through memory.
+  // Small matrices along the axes of a large tensor: one after the other has the fewest operations, multiplied with
+  // each other first they take fewer passes through memory.
   {
     name: 'gates on a state',
     group: 'memory',

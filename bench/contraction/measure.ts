@@ -22,8 +22,8 @@ export const TURN = 0.05;
 /** Seconds of each measurement of the peak. */
 const PEAK_TURN = 0.02;
 /**
- * Measures all contestants of an instance in rounds, each taking its turn in every round: neighbours on the machine come and
- * go, and a median of rounds compares like with like.
+ * Measures all contestants of an instance in rounds, each taking its turn in every round: neighbours on the machine
+ * come and go, and a median of rounds compares like with like.
  *
  * @throws Error if the results of two contestants differ.
  */

@@ -17,7 +17,10 @@ export interface Result extends Pick<Contestant, 'engine' | 'method'> {
   readonly percentOfPeak?: number;
   /** How many times as fast as numpy's einsum(optimize=True). */
   readonly timesEinsum?: number;
-  /** How many times as fast as numpy's einsum(optimize=True) in row-major order, where einsum itself gives a transposed view. */
+  /**
+   * How many times as fast as numpy's einsum(optimize=True) in row-major order, where einsum itself gives a transposed
+   * view.
+   */
   readonly timesOrdered?: number;
   /** How many times as fast as the fastest of numpy's methods. */
   readonly timesNumpy?: number;

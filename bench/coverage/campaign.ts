@@ -19,7 +19,10 @@ export interface Trial {
   readonly samples: number;
   readonly effectiveSamples: number;
   readonly seconds: number;
-  /** Samples that plain sampling would need for the tolerance; NaN under the law `tokens`, which is sampled plainly anyway. */
+  /**
+   * Samples that plain sampling would need for the tolerance; NaN under the law `tokens`, which is sampled plainly
+   * anyway.
+   */
   readonly plain: number;
   /** Per output: the estimate's distance from the truth in standard errors, of those that are said to be reached. */
   readonly slices: readonly number[];
@@ -39,7 +42,10 @@ export interface CampaignOptions {
   readonly onTrial?: ((trial: Trial) => void) | undefined;
 }
 
-/** Estimates random networks of every kind, one of each in turn. The same seed gives the same networks and the same estimates. */
+/**
+ * Estimates random networks of every kind, one of each in turn. The same seed gives the same networks and the same
+ * estimates.
+ */
 export async function campaign(options: CampaignOptions): Promise<Trial[]> {
   const { kinds, count, seed, seconds = Number.POSITIVE_INFINITY, onTrial } = options;
   const end = performance.now() + 1000 * seconds;
@@ -120,7 +126,10 @@ function wrongPasses(result: SimilarityResult, truth: Instance['truth']): number
 /** Plain samples from which their number is told. */
 const PLAIN = 4096;
 
-/** From the variance of the similarity's linearisation on plain samples, which see no far tail: no more than a lower bound where there is one. */
+/**
+ * From the variance of the similarity's linearisation on plain samples, which see no far tail: no more than a lower
+ * bound where there is one.
+ */
 async function plainSamples({ models: [f, g], input }: Instance, seed: number, tolerance: number): Promise<number> {
   if (input === 'tokens') return Number.NaN;
   const [positions, features] = f.inputShape;

@@ -44,7 +44,9 @@ export function randomChain(draw: Random, shape: ChainShape): Model {
   return createModel({ layers, positions, label: 'chain' });
 }
 
-/** An orthonormal set of `rows` vectors of length `width`, as a layer without bias: z ~ N(0, I) comes out as N(0, I). */
+/**
+ * An orthonormal set of `rows` vectors of length `width`, as a layer without bias: z ~ N(0, I) comes out as N(0, I).
+ */
 export function projection(draw: Random, rows: number, width: number): LinearLayer {
   const data = new Float64Array(rows * width);
   for (let r = 0; r < rows; r++) {
@@ -91,7 +93,10 @@ export interface TailShape {
   readonly tails: number;
   /** Outputs: the tail stands in the last one alone. */
   readonly outputs: number;
-  /** Whether the bulk of the last output is constant, linear in the direction of the (first) tail, or linear in a direction of its own. */
+  /**
+   * Whether the bulk of the last output is constant, linear in the direction of the (first) tail, or linear in a
+   * direction of its own.
+   */
   readonly bulk: 'constant' | 'same' | 'other';
   /** Whether both models have it, with opposite signs, or the second alone. */
   readonly sided: 'both' | 'one';
@@ -100,7 +105,8 @@ export interface TailShape {
 }
 
 /**
- * Two models of `tails` + `outputs` normal numbers that differ by a small multiple of a high power: where few inputs fall it is larger than anything else.
+ * Two models of `tails` + `outputs` normal numbers that differ by a small multiple of a high power: where few inputs
+ * fall it is larger than anything else.
  */
 export function tailPair(shape: TailShape): readonly [Model, Model] {
   const { blocks, tails, outputs, bulk, sided, target } = shape;
@@ -131,7 +137,8 @@ export function tailPair(shape: TailShape): readonly [Model, Model] {
   const degree = 2 ** blocks;
   let moment = 1; // E x^(2·degree)
   for (let i = 1; i < 2 * degree; i += 2) moment *= i;
-  // (1 − r) / (1 + r) where both have it, 1 / √(1 + r) where one has, r the mean square of the tail beside that of the bulk.
+  // (1 − r) / (1 + r) where both have it, 1 / √(1 + r) where one has, r the mean square of the tail beside that of the
+  // bulk.
   const ratio = sided === 'both' ? (1 - target) / (1 + target) : 1 / target ** 2 - 1;
   const size = Math.sqrt(ratio / moment / tails);
   // The first tail's direction comes through the blocks once more as a bulk channel.

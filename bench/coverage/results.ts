@@ -43,7 +43,10 @@ export function summarise(trials: readonly Trial[]): Summary {
   };
 }
 
-/** Most of those reached that intervals of 95 % leave outside: of 5 % expected at most, more than this is seen once in a thousand times. */
+/**
+ * Most of those reached that intervals of 95 % leave outside: of 5 % expected at most, more than this is seen once in a
+ * thousand times.
+ */
 export const mostOutside = (reached: number): number => 0.05 * reached + 3.1 * Math.sqrt(0.05 * reached) + 1;
 
 /** Whether intervals cover at their rate, no estimate is far off, and no gate passes wrongly. */

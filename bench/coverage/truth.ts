@@ -45,8 +45,8 @@ class Products {
 const cosineOf = ([ff, fg, gg]: readonly number[] | Float64Array) => fg / (Math.sqrt(ff) * Math.sqrt(gg));
 
 /**
- * By tensor Gauss–Hermite quadrature over all n·d numbers of an input: exact for polynomials of a degree below `points`. For networks that see
- * a subspace only, of their layers behind the projection.
+ * By tensor Gauss–Hermite quadrature over all n·d numbers of an input: exact for polynomials of a degree below
+ * `points`. For networks that see a subspace only, of their layers behind the projection.
  */
 export async function byQuadrature([f, g]: readonly [Model, Model], points: number): Promise<Truth> {
   const [positions, features] = f.inputShape;

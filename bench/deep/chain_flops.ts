@@ -1,4 +1,7 @@
-/** What a computation over blocks of d_head × d_head does: products of two blocks, 2·d³ flops each, and passes over a block, 2·d². */
+/**
+ * What a computation over blocks of d_head × d_head does: products of two blocks, 2·d³ flops each, and passes over a
+ * block, 2·d².
+ */
 export interface BlockWork {
   readonly products: number;
   readonly passes: number;
@@ -14,7 +17,8 @@ interface Heads {
   readonly last: boolean;
 }
 
-// Vectors, numbered as in native/gaussian/chains.h: item i has the halves 2i and 2i + 1, items 0 and 1 are ours, 2 and 3 theirs.
+// Vectors, numbered as in native/gaussian/chains.h: item i has the halves 2i and 2i + 1, items 0 and 1 are ours, 2 and
+// 3 theirs.
 const V = 8;
 const W = 9;
 const VECTORS = 10;
@@ -24,11 +28,13 @@ const isTheirs = (vector: number) => vector === W || (vector >= 4 && vector < V)
 const isQuery = (vector: number) => vector < V && vector % 2 === 0;
 
 /**
- * The work of one head of one network with one of the other: Cov(v F₁F₂, w F'₁F'₂) of all pairs of positions (s, t) and (s', t') that the
- * masks allow, by the chain recursion of MATH.md section 4 as native/gaussian/chains.cc cuts it, for inputs without a mean.
+ * The work of one head of one network with one of the other: Cov(v F₁F₂, w F'₁F'₂) of all pairs of positions (s, t) and
+ * (s', t') that the masks allow, by the chain recursion of MATH.md section 4 as native/gaussian/chains.cc cuts it, for
+ * inputs without a mean.
  *
- * It has no closed form worth reading: what is skipped depends on which blocks are zero, and what is kept from one pair of positions to the
- * next on which vectors move. So the recursion is walked through with the presence of blocks in place of their values.
+ * It has no closed form worth reading: what is skipped depends on which blocks are zero, and what is kept from one pair
+ * of positions to the next on which vectors move. So the recursion is walked through with the presence of blocks in
+ * place of their values.
  */
 export function headPairWork({ positions, causal, independent, last }: Heads): BlockWork {
   const work = { products: 0, passes: 0 };
@@ -65,7 +71,10 @@ function entersMoved(key: number, moved: (vector: number) => boolean): boolean {
   return [x, y, 2 * item, 2 * item + 1].some(moved);
 }
 
-/** Counts one system: `present` tells which covariance blocks are not zero, `kept` holds the blocks D that are there already. */
+/**
+ * Counts one system: `present` tells which covariance blocks are not zero, `kept` holds the blocks D that are there
+ * already.
+ */
 function countSystem(
   present: (x: number, y: number) => boolean,
   kept: Map<number, boolean>,

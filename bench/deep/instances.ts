@@ -13,7 +13,10 @@ export interface DeepShape {
   readonly blocks: number;
 }
 
-/** Networks of the family `attention`: V tokens, layers x + s·attention(x) with a causal mask and rotary positions, V logits. */
+/**
+ * Networks of the family `attention`: V tokens, layers x + s·attention(x) with a causal mask and rotary positions, V
+ * logits.
+ */
 export interface AttentionShape {
   readonly family: 'attention';
   readonly tokens: number;
@@ -32,7 +35,10 @@ export interface Instance {
   readonly methods: readonly ChainMethod[];
 }
 
-/** The last two are what acceptance is asked of, with figures for the published code: 3.5 to 4.5 s a pair on a GPU for the larger one. */
+/**
+ * The last two are what acceptance is asked of, with figures for the published code: 3.5 to 4.5 s a pair on a GPU for
+ * the larger one.
+ */
 export const INSTANCES: readonly Instance[] = [
   ...([1, 2, 3] as const).map((blocks) => ({
     name: `deep 784-128-256-10 ×${blocks}`,
@@ -64,7 +70,10 @@ export const INSTANCES: readonly Instance[] = [
 /** Scale of the attention's residual, that of the induction networks. */
 const RESIDUAL = 0.35;
 
-/** The layers of a network with random weights of the sizes of an instance, scaled so that features keep their size; the same in every run. */
+/**
+ * The layers of a network with random weights of the sizes of an instance, scaled so that features keep their size; the
+ * same in every run.
+ */
 export function layersOf(shape: Shape, seed: number): Layer[] {
   let drawn = 0;
   const matrix = (rows: number, columns: number): Tensor => {

@@ -13,7 +13,10 @@ export interface Task {
   /** Of one unit: a pair of networks, or an input. */
   readonly unit: 'pair' | 'input';
   readonly flops: number;
-  /** Does all that is done once per network, self terms included. `affordable` flops are about what a call of `run` should take. */
+  /**
+   * Does all that is done once per network, self terms included. `affordable` flops are about what a call of `run`
+   * should take.
+   */
   prepare(
     backend: BackendWith<'grams' | 'forward'>,
     dtype: DType,

@@ -81,7 +81,10 @@ export function modelsOf({ d, h, o, m }: Shape, weights: Weights): Model[] {
 /** Bytes that the models of one measurement may take once they are prepared. */
 const MOST_BYTES = 3 * 2 ** 30;
 
-/** The most models, up to `count`, that a route is expected to compare within so many seconds; 0 where memory or time allow no two. */
+/**
+ * The most models, up to `count`, that a route is expected to compare within so many seconds; 0 where memory or time
+ * allow no two.
+ */
 export function affordable(
   shape: Shape,
   count: number,

@@ -23,13 +23,19 @@ export interface Field {
   readonly seconds: number;
 }
 
-/** How long the matrix of all models takes; of contestants that compared only some, as many times longer as it has more pairs. */
+/**
+ * How long the matrix of all models takes; of contestants that compared only some, as many times longer as it has more
+ * pairs.
+ */
 export interface Time {
   readonly contestant: string;
   /** Models that were compared. */
   readonly measured: number;
   readonly seconds: number;
-  /** Of them, until the last model is prepared, which the first pairs need not wait for; 0 for peers, who prepare nothing. */
+  /**
+   * Of them, until the last model is prepared, which the first pairs need not wait for; 0 for peers, who prepare
+   * nothing.
+   */
   readonly prepare: number;
   readonly pairsPerSecond: number;
   /** Of the pairs alone, by the flops of the route. */
@@ -68,7 +74,8 @@ const TOLERANCE = { float64: 1e-10, float32: 1e-4 } as const;
 const nameOf = (backend: BackendName, route: GramRoute) => `${backend} ${route}`;
 
 /**
- * Measures all contestants of a cell in rounds, each taking its turn in every round, so that medians compare like with like.
+ * Measures all contestants of a cell in rounds, each taking its turn in every round, so that medians compare like with
+ * like.
  * @throws Error if the results of two contestants differ.
  */
 export async function measure(shape: Shape, count: number, dtype: DType, field: Field): Promise<Outcome> {

@@ -76,7 +76,10 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** How a comparison says it was made; null if it does not. Only compared with what the gate does: any other text is a mismatch. */
+/**
+ * How a comparison says it was made; null if it does not. Only compared with what the gate does: any other text is a
+ * mismatch.
+ */
 function makingOf({
   measure,
   method,

@@ -12,9 +12,10 @@ import { parseDecimal, quoted } from '../words/names.js';
 const JSON_BYTES = 256 * 1024 * 1024;
 
 /**
- * The input law that `--input` names: `standard`, `onehot`, `tokens`, `sigma=S`, or a file with `mean` (d) and/or `cov` (d, d): JSON if its name ends in
- * .json, else safetensors. A law from a file is named after the file.
- * @throws TensimError `INVALID_ARGUMENT`, `FILE_NOT_FOUND`, `INVALID_FILE`; sizes and definiteness are judged by the comparison.
+ * The input law that `--input` names: `standard`, `onehot`, `tokens`, `sigma=S`, or a file with `mean` (d) and/or `cov`
+ * (d, d): JSON if its name ends in .json, else safetensors. A law from a file is named after the file.
+ * @throws TensimError `INVALID_ARGUMENT`, `FILE_NOT_FOUND`, `INVALID_FILE`; sizes and definiteness are judged by the
+ * comparison.
  */
 export async function readInput(text: string, signal?: AbortSignal): Promise<InputLaw> {
   if (text === 'standard' || text === 'onehot' || text === 'tokens') return text;

@@ -11,7 +11,9 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** Writes a result in pieces, each when the one before is out; rejects if the reader has gone or the signal is aborted. */
+/**
+ * Writes a result in pieces, each when the one before is out; rejects if the reader has gone or the signal is aborted.
+ */
 export async function print({ stdout, signal }: Io, pieces: Iterable<string>): Promise<void> {
   for (const piece of pieces) {
     signal.throwIfAborted();

@@ -84,7 +84,10 @@ async function modelsNamed(names: readonly string[], paths: readonly string[], i
   return found;
 }
 
-/** The options that a measure has, of those given for several at once. A measure alone gets all of them, and says which it has not. */
+/**
+ * The options that a measure has, of those given for several at once. A measure alone gets all of them, and says which
+ * it has not.
+ */
 export function optionsFor(
   measure: Measure,
   { measure: measures }: MatrixFlags,

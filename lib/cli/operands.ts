@@ -33,7 +33,8 @@ const SHAPE = /^(scalar|\d+(x\d+)*)$/i;
 const TENSOR = /^(.+?\.(?:safetensors|json|pt|pth|bin|npz)):(.+)$/is;
 
 /**
- * Opens operands as the command line names them: `512x256`, `5` or `scalar` for a shape, `FILE:TENSOR` for a tensor of a checkpoint.
+ * Opens operands as the command line names them: `512x256`, `5` or `scalar` for a shape, `FILE:TENSOR` for a tensor of
+ * a checkpoint.
  * @throws TensimError `INVALID_ARGUMENT` for anything else and for tensors that are not there; as `openCheckpoint`.
  */
 export async function openOperands(texts: readonly string[], signal: AbortSignal): Promise<Operands> {

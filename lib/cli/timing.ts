@@ -25,7 +25,10 @@ export interface Timing {
 export interface Patience {
   /** Seconds that the runs of one candidate take together, about; the first run is always made. */
   readonly total: number;
-  /** Seconds after which the first run of any candidate but the first is given up, beside twice the time of the first candidate. */
+  /**
+   * Seconds after which the first run of any candidate but the first is given up, beside twice the time of the first
+   * candidate.
+   */
   readonly run: number;
 }
 
@@ -40,8 +43,8 @@ interface Running {
 }
 
 /**
- * Measures candidates in turns, so that what disturbs the machine for a while disturbs all of them. The first run of each
- * warms up and counts only if it is the only one.
+ * Measures candidates in turns, so that what disturbs the machine for a while disturbs all of them. The first run of
+ * each warms up and counts only if it is the only one.
  *
  * @param onRun called before every run
  * @throws whatever a run rejects with; the reason of the signal.

@@ -24,7 +24,8 @@ export interface Equation {
  *
  * - An ellipsis stands for the axes an operand has beyond its labels. These align from the right and come first in an
  *   implicit output. An explicit output must have an ellipsis if any axis is covered by one.
- * - Between operands an axis of extent 1 stretches to the extent the label has elsewhere. Within one operand (`'ii'`) the
+ * - Between operands an axis of extent 1 stretches to the extent the label has elsewhere. Within one operand (`'ii'`)
+ *   the
  *   extents must be the same.
  *
  *     bindEquation(parseEquation('...ij,jk'), [[2, 3, 4], [4, 5]])     // output: the ellipsis, i, k: shape [2, 3, 5]

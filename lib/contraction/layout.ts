@@ -18,8 +18,9 @@ export function contiguousLayout(shape: readonly number[]): OperandLayout {
 }
 
 /**
- * The layout of a strided view. It begins at the lowest element it touches: with a negative stride, index 0 of that axis
- * is the last element along it, so `{ data, shape: [n], strides: [-1] }` is `data` reversed. Stride 0 repeats an axis.
+ * The layout of a strided view. It begins at the lowest element it touches: with a negative stride, index 0 of that
+ * axis is the last element along it, so `{ data, shape: [n], strides: [-1] }` is `data` reversed. Stride 0 repeats an
+ * axis.
  */
 export function stridedLayout(shape: readonly number[], strides: readonly number[]): OperandLayout {
   let offset = 0;

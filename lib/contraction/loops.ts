@@ -1,8 +1,9 @@
 import type { Loop } from './plan.js';
 
 /**
- * Loops in the order they are best walked, and as few as possible. Kept loops are ordered by falling stride in the output,
- * summed ones by falling stride in a (ties by the other views); neighbours that are contiguous in every view become one:
+ * Loops in the order they are best walked, and as few as possible. Kept loops are ordered by falling stride in the
+ * output, summed ones by falling stride in a (ties by the other views); neighbours that are contiguous in every view
+ * become one:
  *
  *     i: size 4, strides (12, 0, 12)     j: size 3, strides (4, 0, 4)     →     one loop of 12, strides (4, 0, 4)
  *

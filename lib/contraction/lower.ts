@@ -22,8 +22,8 @@ interface Placed {
 
 /**
  * Writes the plan that executes a scheduled tree for operands of the given layouts. Intermediates are laid out as
- * (batch, left, right), each bundle in the order of the operand it comes from, so that their loops fuse; the last product
- * writes straight into the permuted output.
+ * (batch, left, right), each bundle in the order of the operand it comes from, so that their loops fuse; the last
+ * product writes straight into the permuted output.
  */
 export function lowerPlan(
   equation: Equation,
@@ -218,7 +218,9 @@ class Lowering {
     return { buffer: placed.buffer, offset: placed.offset, sliceStrides };
   }
 
-  /** A new contiguous buffer for `labels`: those of both operands, of the first, of the second, as these are laid out. */
+  /**
+   * A new contiguous buffer for `labels`: those of both operands, of the first, of the second, as these are laid out.
+   */
   #intermediate(a: Placed, b: Placed | undefined, labels: readonly number[]): Placed {
     const kept = new Set(labels);
     const byStride = (placed: Placed | undefined) =>

@@ -2,9 +2,9 @@ import { TensimError } from '../errors.js';
 import { equationError, type Place } from './equation_error.js';
 
 /**
- * A contraction as lists of integer labels, one list per operand, for programs and for more labels than there are letters.
- * `'...'` stands for the axes that are not named, as in a string. Without `output` it is implicit: the labels that occur
- * once, in ascending order.
+ * A contraction as lists of integer labels, one list per operand, for programs and for more labels than there are
+ * letters. `'...'` stands for the axes that are not named, as in a string. Without `output` it is implicit: the labels
+ * that occur once, in ascending order.
  *
  *     { inputs: [[0, 1], [1, 2]], output: [0, 2] }        // 'ij,jk->ik'
  */
@@ -43,7 +43,8 @@ export interface ParsedEquation {
 /**
  * Reads an equation. Labels of a string are single letters of any script; blanks mean nothing.
  *
- * @throws TensimError `INVALID_EQUATION`, quoting the equation and marking the place; `INVALID_ARGUMENT` if it is neither
+ * @throws TensimError `INVALID_EQUATION`, quoting the equation and marking the place; `INVALID_ARGUMENT` if it is
+ * neither
  *   a string nor lists of labels.
  */
 export function parseEquation(equation: EquationInput): ParsedEquation {

@@ -31,10 +31,10 @@ export interface ContractionPlan {
   readonly steps: readonly PlanStep[];
   readonly output: OutputSpec;
   /**
-   * Keep every intermediate within range: the true value of buffer i is data · 2^exponent. Before a step reads a buffer,
-   * its values count as scaled by the power of two that brings the largest into [0.5, 1); the exponents of the inputs
-   * add up to that of the result. An accumulating step first brings both sides to the larger exponent. At the end the
-   * output is scaled so that its largest magnitude is in [0.5, 1), and its exponent is part of the result.
+   * Keep every intermediate within range: the true value of buffer i is data · 2^exponent. Before a step reads a
+   * buffer, its values count as scaled by the power of two that brings the largest into [0.5, 1); the exponents of the
+   * inputs add up to that of the result. An accumulating step first brings both sides to the larger exponent. At the
+   * end the output is scaled so that its largest magnitude is in [0.5, 1), and its exponent is part of the result.
    */
   readonly stripExponent: boolean;
   /** Index combinations of all steps and slices together: the unit of progress. */
@@ -65,8 +65,8 @@ export interface BufferSpec {
 }
 
 /**
- * An outer loop over `count` parts of a label: part i covers the indices i·chunk … min((i+1)·chunk, size) − 1. The last part
- * may be shorter; then loops over the label name the slice (`Loop.slice`).
+ * An outer loop over `count` parts of a label: part i covers the indices i·chunk … min((i+1)·chunk, size) − 1. The last
+ * part may be shorter; then loops over the label name the slice (`Loop.slice`).
  */
 export interface Slice {
   /** The label, as it is written. */
@@ -95,8 +95,8 @@ export interface View {
 }
 
 /**
- * A loop of a step: adjacent labels that are contiguous in all views of the step are one loop. A stride is 0 where a view does
- * not have the label.
+ * A loop of a step: adjacent labels that are contiguous in all views of the step are one loop. A stride is 0 where a
+ * view does not have the label.
  */
 export interface Loop {
   readonly size: number;

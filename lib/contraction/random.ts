@@ -1,4 +1,6 @@
-/** Tommy Ettinger's mulberry32: uniform in [0, 1), small, seeded; good enough to break ties and to fill test operands. */
+/**
+ * Tommy Ettinger's mulberry32: uniform in [0, 1), small, seeded; good enough to break ties and to fill test operands.
+ */
 export function mulberry32(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -7,12 +7,14 @@ import { type Chunks, type Estimate, type Execution, estimate } from './schedule
  * The labels to cut, and into parts of what size, so that intermediates, output and workspace together never take more
  * than `limit` bytes.
  *
- * If cutting one label is enough, that one is cut whose cost rises least, into the largest parts that fit. Otherwise the label
- * that buys most memory for its cost is cut into single indices, and so on; at the end the parts are made as large as fits.
+ * If cutting one label is enough, that one is cut whose cost rises least, into the largest parts that fit. Otherwise
+ * the label that buys most memory for its cost is cut into single indices, and so on; at the end the parts are made as
+ * large as fits.
  *
  *     'hi,ki,hj,kj->' with h = k = 100 000 and 256 MiB:   h in parts of about 160, each pass makes two 160 × 100 000 tables
  *
- * @throws TensimError `MEMORY_LIMIT` with the numbers if the result alone is larger, or if even single indices do not fit.
+ * @throws TensimError `MEMORY_LIMIT` with the numbers if the result alone is larger, or if even single indices do not
+ * fit.
  */
 export function* chooseSlices(execution: Execution, limit: number): Generator<void, Map<number, number>> {
   const { network, itemBytes } = execution;

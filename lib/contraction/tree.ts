@@ -2,7 +2,8 @@ import { type CostModel, stepFlops } from './cost.js';
 import { type Network, sizeOfLabels } from './network.js';
 
 /**
- * A contraction tree. Nodes 0 … n−1 are the leaves; entry t joins two nodes into node n + t, and the last is the result.
+ * A contraction tree. Nodes 0 … n−1 are the leaves; entry t joins two nodes into node n + t, and the last is the
+ * result.
  *
  *     'ij,jk,kl->il' from the right:   [[1, 2], [0, 3]]
  */

@@ -30,9 +30,11 @@ const KNOWN = ['dtype', 'backend', 'threads', 'signal', 'onProgress'];
  *
  * Weights and inputs are not copied: leave them unchanged until the promise settles.
  *
- * @returns the leading axes of the inputs, then the outputs. Numbers beyond the range of the dtype come out infinite or NaN.
- * @throws TensimError (rejects) `SHAPE_MISMATCH` for inputs of another size than the model's, `INVALID_ARGUMENT` for a token that
- * is none, `UNSUPPORTED_LAYER` for tokens given to a model without an embedding, `BACKEND_UNAVAILABLE`; the signal's reason.
+ * @returns the leading axes of the inputs, then the outputs. Numbers beyond the range of the dtype come out infinite or
+ * NaN.
+ * @throws TensimError (rejects) `SHAPE_MISMATCH` for inputs of another size than the model's, `INVALID_ARGUMENT` for a
+ * token that is none, `UNSUPPORTED_LAYER` for tokens given to a model without an embedding, `BACKEND_UNAVAILABLE`; the
+ * signal's reason.
  */
 export async function evaluate(model: Model, inputs: ModelInputs, options: EvaluateOptions = {}): Promise<Tensor> {
   const unknown = Object.keys(options).find((name) => !KNOWN.includes(name));

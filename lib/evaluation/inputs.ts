@@ -7,9 +7,9 @@ import type { IntegerTensor } from '../tensor/integers.js';
 import { sizeOf, type Tensor, type TensorData } from '../tensor/tensor.js';
 
 /**
- * Inputs for a model of n positions and d features: vectors as a tensor (batch, n, d), or (batch, d) where n is 1; or token ids
- * below d, which stand for one-hot vectors, as (batch, n) integers, a list of sequences of n, or an Int32Array of them one after the
- * other.
+ * Inputs for a model of n positions and d features: vectors as a tensor (batch, n, d), or (batch, d) where n is 1; or
+ * token ids below d, which stand for one-hot vectors, as (batch, n) integers, a list of sequences of n, or an
+ * Int32Array of them one after the other.
  */
 export type ModelInputs = Tensor | IntegerTensor | Int32Array | readonly (readonly number[])[];
 
@@ -24,8 +24,8 @@ export interface ReadInputs {
 
 /**
  * Checks inputs against a model.
- * @throws TensimError `SHAPE_MISMATCH`; `INVALID_ARGUMENT` for what are no inputs and for ids that are no tokens of the model;
- * `UNSUPPORTED_LAYER` for ids given to a model whose first layer is no embedding.
+ * @throws TensimError `SHAPE_MISMATCH`; `INVALID_ARGUMENT` for what are no inputs and for ids that are no tokens of the
+ * model; `UNSUPPORTED_LAYER` for ids given to a model whose first layer is no embedding.
  */
 export async function readInputs(model: Model, inputs: ModelInputs, signal?: AbortSignal): Promise<ReadInputs> {
   const [positions, features] = model.inputShape;

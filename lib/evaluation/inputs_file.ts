@@ -9,12 +9,14 @@ import { quoted } from '../words/names.js';
 const NAME = 'inputs';
 
 /**
- * Reads inputs for models: an .npy file, or a file of another format that is read (.npz, .safetensors, .pt), or one on the Hugging Face Hub (hf://…), with one tensor or one that is called
- * `inputs`. Floats are vectors, (batch, n, d) or (batch, d); integers are token ids, (batch, n) or (batch).
+ * Reads inputs for models: an .npy file, or a file of another format that is read (.npz, .safetensors, .pt), or one on
+ * the Hugging Face Hub (hf://…), with one tensor or one that is called `inputs`. Floats are vectors, (batch, n, d) or
+ * (batch, d); integers are token ids, (batch, n) or (batch).
  *
  *     const { behaviour } = await similarity(a, b, { measure: 'behavioural', inputs: await loadInputs('digits.npy') });
  *
- * @throws TensimError `FILE_NOT_FOUND`, `INVALID_FILE`, `UNSUPPORTED_DTYPE`; whether they fit a model is judged where they are used.
+ * @throws TensimError `FILE_NOT_FOUND`, `INVALID_FILE`, `UNSUPPORTED_DTYPE`; whether they fit a model is judged where
+ * they are used.
  */
 export async function loadInputs(path: string, signal?: AbortSignal): Promise<Tensor | IntegerTensor> {
   const checkpoint = await openCheckpoint(await localFile(path, signal), signal);

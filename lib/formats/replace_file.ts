@@ -3,10 +3,11 @@ import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { TensimError } from '../errors.js';
 
 /**
- * Writes a file that appears under its name only when it is complete and on the disk: beside its place first, then renamed. Every whole
- * file of the package is written by this.
+ * Writes a file that appears under its name only when it is complete and on the disk: beside its place first, then
+ * renamed. Every whole file of the package is written by this.
  * @param refused what is thrown where the system refuses to write
- * @throws what `write` throws, be it a mistake of ours; `INVALID_ARGUMENT` where the system refuses to write, with its reason
+ * @throws what `write` throws, be it a mistake of ours; `INVALID_ARGUMENT` where the system refuses to write, with its
+ * reason
  */
 export async function replaceFile(
   path: string,

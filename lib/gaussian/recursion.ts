@@ -11,8 +11,9 @@ export function recursionStates(repeats: readonly number[]): number {
  *
  *     M(α + e_i) = loops_i M(α) + Σ_j α_j edges_ij M(α − e_j),     M(0) = 1
  *
- * Nothing cancels that does not cancel in the sum over matchings itself, so its error is a few roundings of that sum with all
- * signs made positive. It takes memory and time Π (repeats + 1): right for few rows, however often they are repeated.
+ * Nothing cancels that does not cancel in the sum over matchings itself, so its error is a few roundings of that sum
+ * with all signs made positive. It takes memory and time Π (repeats + 1): right for few rows, however often they are
+ * repeated.
  */
 export async function momentRecursion(rows: RepeatedRows, pacer: Pacer): Promise<number> {
   const { loops, repeats } = rows;

@@ -5,13 +5,15 @@ export interface Square {
 }
 
 /**
- * A loop hafnian as backends compute it: its rows, with their repetitions, grouped into pairs of *legs* (2p, 2p + 1), each
- * pair taken `repeats[p]` times. A leg is a copy of a row; what joins two legs is the matrix entry of their rows.
+ * A loop hafnian as backends compute it: its rows, with their repetitions, grouped into pairs of *legs* (2p, 2p + 1),
+ * each pair taken `repeats[p]` times. A leg is a copy of a row; what joins two legs is the matrix entry of their rows.
  */
 export interface PairedLegs {
   /** Times that each pair is taken, ascending, all positive. */
   readonly repeats: Uint32Array;
-  /** (2P, 2P), symmetric; the diagonal joins copies of one leg, and counts only where the pair is taken more than once. */
+  /**
+   * (2P, 2P), symmetric; the diagonal joins copies of one leg, and counts only where the pair is taken more than once.
+   */
   readonly edges: Float64Array;
   /** (2P) weight of a leg left alone; null for a hafnian, where none may be. */
   readonly loops: Float64Array | null;
@@ -48,9 +50,9 @@ export function takenRows({ edges: { size, data }, loops, repeats }: RepeatedRow
 }
 
 /**
- * Multiplies row and column i by a power of two, so that no row outweighs another. Every term of a loop hafnian has each row
- * once, so the value only gains the product of the scales, exactly; but the sieve's unwanted terms have some rows several times
- * and others not at all, and would drown the wanted ones if rows differed in size.
+ * Multiplies row and column i by a power of two, so that no row outweighs another. Every term of a loop hafnian has
+ * each row once, so the value only gains the product of the scales, exactly; but the sieve's unwanted terms have some
+ * rows several times and others not at all, and would drown the wanted ones if rows differed in size.
  */
 export function balance({ edges, loops, repeats }: RepeatedRows): ScaledRows {
   const { size, data } = edges;
@@ -65,8 +67,8 @@ export function balance({ edges, loops, repeats }: RepeatedRows): ScaledRows {
         if (partners > 0) weight += partners * Math.abs(data[i * size + j]) * scales[i] * scales[j];
       }
       if (weight === 0) continue;
-      // Sinkhorn's step for a symmetric matrix: half of what would bring the row's weight to e, with which a hafnian of equal
-      // entries, (n − 1)!! (e/n)^(n/2), is near one at any size.
+      // Sinkhorn's step for a symmetric matrix: half of what would bring the row's weight to e, with which a hafnian of
+      // equal entries, (n − 1)!! (e/n)^(n/2), is near one at any size.
       const excess = Math.log2(Math.min(weight, Number.MAX_VALUE) / Math.E);
       worst = Math.max(worst, Math.abs(excess));
       exponents[i] = Math.max(-MOST, Math.min(MOST, exponents[i] - excess / 2));
@@ -87,8 +89,8 @@ export function balance({ edges, loops, repeats }: RepeatedRows): ScaledRows {
 
 /**
  * Groups an even number of rows into pairs such that few distinct pairs, each taken many times, remain: the sieve costs
- * Π (repeats + 1). The two rows with the most copies left are joined, or copies of one row with each other where it has more
- * than twice as many as any other.
+ * Π (repeats + 1). The two rows with the most copies left are joined, or copies of one row with each other where it has
+ * more than twice as many as any other.
  */
 export function pairUp({ edges, loops, repeats }: RepeatedRows): PairedLegs {
   const left = repeats.map((count, row) => ({ row, count })).filter(({ count }) => count > 0);
@@ -133,9 +135,9 @@ export function sieveWork(repeats: ArrayLike<number>): number {
 }
 
 /**
- * How many times larger the terms of the sieve are than what they add up to, about: the factor Σ_ν C(r, ν) |r/2 − ν|^r / r! that
- * central differences of order r have on x^r, for every pair. It is 1 for pairs taken once or twice, 13 for ten times, 550 for
- * twenty.
+ * How many times larger the terms of the sieve are than what they add up to, about: the factor Σ_ν C(r, ν) |r/2 − ν|^r
+ * / r! that central differences of order r have on x^r, for every pair. It is 1 for pairs taken once or twice, 13 for
+ * ten times, 550 for twenty.
  */
 export function sieveLoss(repeats: ArrayLike<number>): number {
   return Array.from(repeats).reduce((product, r) => product * differenceLoss(r), 1);

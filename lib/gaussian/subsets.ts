@@ -17,8 +17,8 @@ export function smallest(subset: Subset): number {
 }
 
 /**
- * E Π_S for every subset S of some random variables, from their joint cumulants: the sum over set partitions of the product of
- * the cumulants of the blocks (MATH.md section 4), by the recursion Z(S) = Σ_{T ∋ min S} κ(T) Z(S∖T).
+ * E Π_S for every subset S of some random variables, from their joint cumulants: the sum over set partitions of the
+ * product of the cumulants of the blocks (MATH.md section 4), by the recursion Z(S) = Σ_{T ∋ min S} κ(T) Z(S∖T).
  */
 export async function momentsOfCumulants(cumulants: Float64Array, pacer: Pacer): Promise<Float64Array> {
   const moments = new Float64Array(cumulants.length);
@@ -46,7 +46,10 @@ function partsOf(subset: Subset): number {
 const MOST_WORK = 86_400e9;
 const MOST_BYTES = 2 ** 30;
 
-/** @throws TensimError `INVALID_ARGUMENT` if the subsets of so many factors take more than a day, `MEMORY_LIMIT` if more than 1 GiB. */
+/**
+ * @throws TensimError `INVALID_ARGUMENT` if the subsets of so many factors take more than a day, `MEMORY_LIMIT` if more
+ * than 1 GiB.
+ */
 export function refuseTooManyFactors(factors: number, work: number, bytes: number): void {
   const hint = 'Time and memory at least double with every factor';
   if (bytes > MOST_BYTES) {

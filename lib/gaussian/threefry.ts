@@ -4,8 +4,9 @@ const PARITY = 0x1bd11bda;
 export type Words = Uint32Array;
 
 /**
- * Threefry-2x32 with 20 rounds (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", 2011): a bijection of 64-bit counters for
- * every 64-bit key, whose outputs are as good as random. Any number of a stream is had without those before it.
+ * Threefry-2x32 with 20 rounds (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", 2011): a bijection of
+ * 64-bit counters for every 64-bit key, whose outputs are as good as random. Any number of a stream is had without
+ * those before it.
  */
 export function threefry(counter0: number, counter1: number, key0: number, key1: number, words: Words): void {
   const key2 = PARITY ^ key0 ^ key1;

@@ -14,7 +14,8 @@ import type { HubClient, HubEntry } from './client.js';
  *
  *     {cache}/models--OWNER--NAME/ blobs/{etag}   snapshots/{commit}/{path} → ../../blobs/{etag}   refs/{revision}
  *
- * The JavaScript library has a function that fills it; that one prints, cannot be aborted, and lets two processes write into one file.
+ * The JavaScript library has a function that fills it; that one prints, cannot be aborted, and lets two processes write
+ * into one file.
  */
 export class HubCache {
   readonly #address: HubAddress;
@@ -98,7 +99,10 @@ export class HubCache {
     });
   }
 
-  /** A relative link, so that the cache can be moved; a copy where the system has no links, or gives them to administrators only. */
+  /**
+   * A relative link, so that the cache can be moved; a copy where the system has no links, or gives them to
+   * administrators only.
+   */
   async #link(blob: string, path: string): Promise<void> {
     try {
       await symlink(relative(dirname(path), blob), path);

@@ -7,12 +7,15 @@ export type VectorInput = readonly number[] | Float64Array | Float32Array | Tens
 /** A matrix: a list of rows, or a tensor of two axes. */
 export type MatrixInput = readonly (readonly number[] | Float64Array | Float32Array)[] | Tensor;
 
-/** Two entries that ought to be equal may differ by so much of the scale of their rows: rounding, by the type they are given in. */
+/**
+ * Two entries that ought to be equal may differ by so much of the scale of their rows: rounding, by the type they are
+ * given in.
+ */
 const NOISE = { float64: 1e-9, float32: 1e-5 };
 
 /**
- * @throws TensimError `SHAPE_MISMATCH` if its length is not the given one, `NOT_FINITE`; `INVALID_ARGUMENT` if it is no list of
- * numbers.
+ * @throws TensimError `SHAPE_MISMATCH` if its length is not the given one, `NOT_FINITE`; `INVALID_ARGUMENT` if it is no
+ * list of numbers.
  */
 export function readVector(input: VectorInput, what: string, length: number): Float64Array {
   const { data, extents, at } = open(input, what);
@@ -62,7 +65,9 @@ export function readSymmetric(input: MatrixInput, what: string, code: TensimErro
   return square;
 }
 
-/** The law N(mean, cov) of an identity. `cov` need not be positive semi-definite: the identities are polynomials in it. */
+/**
+ * The law N(mean, cov) of an identity. `cov` need not be positive semi-definite: the identities are polynomials in it.
+ */
 export function readLaw(mean: VectorInput, cov: MatrixInput): { readonly mean: Float64Array; readonly cov: Square } {
   const covariance = readSymmetric(cov, 'the covariance', 'INVALID_COVARIANCE');
   return { mean: readVector(mean, 'the mean', covariance.size), cov: covariance };
@@ -70,7 +75,8 @@ export function readLaw(mean: VectorInput, cov: MatrixInput): { readonly mean: F
 
 /**
  * A list of coordinates of a Gaussian vector of `size`.
- * @throws TensimError `INVALID_ARGUMENT` for what is no list, or holds something else than whole numbers from 0 below `size`.
+ * @throws TensimError `INVALID_ARGUMENT` for what is no list, or holds something else than whole numbers from 0 below
+ * `size`.
  */
 export function readIndices(indices: readonly number[], what: string, size: number): readonly number[] {
   if (!isList(indices)) throw new TensimError('INVALID_ARGUMENT', `${what} must be a list of coordinates`);

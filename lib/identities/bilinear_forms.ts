@@ -4,7 +4,10 @@ import { members, momentsOfCumulants, refuseTooManyFactors, type Subset } from '
 import type { Tensor } from '../tensor/tensor.js';
 import { checkOptions, inRange, type MatrixInput, readIndices, readLaw, type VectorInput } from './arguments.js';
 
-/** The bilinear form F = Σ_j x_(q[j]) x_(k[j]) in coordinates of a Gaussian vector x: the inner product of two parts of it. */
+/**
+ * The bilinear form F = Σ_j x_(q[j]) x_(k[j]) in coordinates of a Gaussian vector x: the inner product of two parts of
+ * it.
+ */
 export interface BilinearForm {
   /** Coordinates of x that make up the first part. */
   readonly q: readonly number[];
@@ -13,22 +16,24 @@ export interface BilinearForm {
 }
 
 /**
- * Expectations of products of bilinear forms F_i = q_i·k_i, and of vectors with them, for x ~ N(mean, cov): exactly, with means. Every
- * q_i, k_i and vector is a part of x, given as a list of coordinates.
+ * Expectations of products of bilinear forms F_i = q_i·k_i, and of vectors with them, for x ~ N(mean, cov): exactly,
+ * with means. Every q_i, k_i and vector is a part of x, given as a list of coordinates.
  *
  *     const { data } = await bilinearForms([{ q: [0, 1], k: [2, 3] }], [], mean, cov);   // E (x₀x₂ + x₁x₃), shape []
  *     await bilinearForms(forms, [[4, 5]], mean, cov);                                 // E (x₄, x₅) Π F, shape [2]
  *     await bilinearForms(forms, [[4, 5], [6, 7, 8]], mean, cov);                      // E (x₄, x₅)ᵀ(x₆, x₇, x₈) Π F, shape [2, 3]
  *
- * It is what attention with quadratic scores needs, whose output is Σ (q1·k1)(q2·k2) v. The chain recursion of MATH.md section 4
- * walks from form to form and sums over all orders of a subset at once: 2^m subsets of m forms instead of (2m + 1)!! matchings,
- * each some products of matrices as large as the parts.
+ * It is what attention with quadratic scores needs, whose output is Σ (q1·k1)(q2·k2) v. The chain recursion of MATH.md
+ * section 4 walks from form to form and sums over all orders of a subset at once: 2^m subsets of m forms instead of (2m
+ * + 1)!! matchings, each some products of matrices as large as the parts.
  *
- * `cov` need only be symmetric, and may be singular. It is asynchronous because many forms take long; other work gets its turn.
+ * `cov` need only be symmetric, and may be singular. It is asynchronous because many forms take long; other work gets
+ * its turn.
  *
  * @param forms m forms; q and k of one have the same length.
  * @param vectors none, one or two lists of coordinates.
- * @throws TensimError `INVALID_ARGUMENT` for coordinates out of range and more than two vectors, `SHAPE_MISMATCH`, `NOT_FINITE`,
+ * @throws TensimError `INVALID_ARGUMENT` for coordinates out of range and more than two vectors, `SHAPE_MISMATCH`,
+ * `NOT_FINITE`,
  *   `INVALID_COVARIANCE` for a covariance that is not symmetric; for too many forms `INVALID_ARGUMENT` with the time they would
  *   take, or `MEMORY_LIMIT`. An abort rejects with the signal's reason.
  */
@@ -129,8 +134,8 @@ interface ChainState {
 }
 
 /**
- * Sums over the chains from one vector through every form of a subset, in any order: at [subset] the A(S, i, o) for every form i of
- * the subset and both its halves o. `mean` instead of coordinates starts at the mean, with one row.
+ * Sums over the chains from one vector through every form of a subset, in any order: at [subset] the A(S, i, o) for
+ * every form i of the subset and both its halves o. `mean` instead of coordinates starts at the mean, with one row.
  */
 interface ChainStates {
   readonly start: readonly number[] | 'mean';
@@ -185,7 +190,10 @@ class Chains {
     return sums;
   }
 
-  /** V(S) = Σ_{i, o} A(S, i, o) m_(o_i); V(∅) = the mean of the start. A chain from the mean back to the mean: of one row. */
+  /**
+   * V(S) = Σ_{i, o} A(S, i, o) m_(o_i); V(∅) = the mean of the start. A chain from the mean back to the mean: of one
+   * row.
+   */
   toMean({ start, at }: ChainStates, subset: Subset): Float64Array {
     if (subset === 0) return start === 'mean' ? Float64Array.of(1) : this.meanOf(start);
     const sums = new Float64Array(start === 'mean' ? 1 : start.length);

@@ -49,34 +49,40 @@ const FEW_STATES = 1 << 17;
 /** and where the sieve would lose digits: 128 MiB. */
 const MOST_STATES = 1 << 24;
 /**
- * Losses of the sieve (see `sieveLoss`) from which the recursion is preferred, and from which there is no going on. The errors
- * measured on random matrices are between one and 130 times the loss, in roundings of hafnian(|A|).
+ * Losses of the sieve (see `sieveLoss`) from which the recursion is preferred, and from which there is no going on. The
+ * errors measured on random matrices are between one and 130 times the loss, in roundings of hafnian(|A|).
  */
 const NOTABLE_LOSS = 100;
 const GRAVE_LOSS = 1e6;
 /** Multiply-adds of the sieve beyond which it is refused: a day at a thousand million a second. */
 const MOST_WORK = 86_400e9;
-/** Rows, repeated ones counted as often: with more, the power of two that scales them may leave the floating-point range. */
+/**
+ * Rows, repeated ones counted as often: with more, the power of two that scales them may leave the floating-point
+ * range.
+ */
 const MOST_COPIES = 1000;
 
 /**
- * The hafnian of a symmetric matrix: the sum over all ways to join its rows into pairs of the product of the entries (i, j)
- * joined. The diagonal does not matter, except that with `repeats` the copies of row i are joined to each other by (i, i).
+ * The hafnian of a symmetric matrix: the sum over all ways to join its rows into pairs of the product of the entries
+ * (i, j) joined. The diagonal does not matter, except that with `repeats` the copies of row i are joined to each other
+ * by (i, i).
  *
  *     await hafnian([[0, 1, 2, 3], [1, 0, 4, 5], [2, 4, 0, 6], [3, 5, 6, 0]]);   // 1·6 + 2·5 + 3·4 = 28
  *     await hafnian([[2]], { repeats: [4] });                                   // E x⁴ for x ~ N(0, 2): 3·2² = 12
  *
- * It is 1 for no rows and 0 for an odd number of them. It takes time of the order of n² 2^(n/2) for n different rows (on one core
- * n = 40 takes a tenth of a second natively and two seconds in the fallback, n = 60 some minutes and over an hour); repeated rows
- * take much less. That is why it is asynchronous: native threads do the work, or the fallback in slices.
+ * It is 1 for no rows and 0 for an odd number of them. It takes time of the order of n² 2^(n/2) for n different rows
+ * (on one core n = 40 takes a tenth of a second natively and two seconds in the fallback, n = 60 some minutes and over
+ * an hour); repeated rows take much less. That is why it is asynchronous: native threads do the work, or the fallback
+ * in slices.
  *
- * Errors are measured by hafnian(|A|), the same sum with all signs made positive. Of different rows they are some roundings of it
- * (2e-15 at n = 44). Few multi-indices, Π (repeats + 1) up to 2^24, never lose more than that either; where there are more,
- * and many copies of many rows, the error grows to 1e-8 of hafnian(|A|), and what would lose more is refused. Rows may differ in
- * size by any factor: they are scaled by powers of two first.
+ * Errors are measured by hafnian(|A|), the same sum with all signs made positive. Of different rows they are some
+ * roundings of it (2e-15 at n = 44). Few multi-indices, Π (repeats + 1) up to 2^24, never lose more than that either;
+ * where there are more, and many copies of many rows, the error grows to 1e-8 of hafnian(|A|), and what would lose more
+ * is refused. Rows may differ in size by any factor: they are scaled by powers of two first.
  *
  * @param matrix (n, n), symmetric to about 1e-9 of its rows (1e-5 if given in float32).
- * @throws TensimError `SHAPE_MISMATCH` for a matrix that is not square, `INVALID_ARGUMENT` for one that is not symmetric, for
+ * @throws TensimError `SHAPE_MISMATCH` for a matrix that is not square, `INVALID_ARGUMENT` for one that is not
+ * symmetric, for
  *   repeats that are not whole numbers, and for a size that would take days, with the time; `NOT_FINITE` for entries or a result
  *   that are not. An abort rejects with the signal's reason.
  */
@@ -88,8 +94,8 @@ export async function hafnian(matrix: MatrixInput, options: HafnianOptions = {})
 
 /**
  * The loop hafnian of a symmetric matrix: as `hafnian`, but rows may also be left alone, which contributes the factor
- * `loops[i]`, by default the entry (i, i). With `repeats`, copies of row i are joined to each other by (i, i) and are each left
- * alone with `loops[i]`, so
+ * `loops[i]`, by default the entry (i, i). With `repeats`, copies of row i are joined to each other by (i, i) and are
+ * each left alone with `loops[i]`, so
  *
  *     await loopHafnian(cov, { loops: mean, repeats: [2, 0, 3] })               // E x₀² x₂³ for x ~ N(mean, cov)
  *
@@ -108,13 +114,14 @@ export async function loopHafnian(matrix: MatrixInput, options: LoopHafnianOptio
 }
 
 /**
- * E Π_k x_(indices[k]) for x ~ N(mean, cov): a moment of a Gaussian, the loop hafnian of Σ with μ on its diagonal (Isserlis'
- * theorem with means, MATH.md section 4). An index may occur any number of times.
+ * E Π_k x_(indices[k]) for x ~ N(mean, cov): a moment of a Gaussian, the loop hafnian of Σ with μ on its diagonal
+ * (Isserlis' theorem with means, MATH.md section 4). An index may occur any number of times.
  *
  *     await moment([0, 0, 1], mean, cov);                       // E x₀² x₁
  *
  * `cov` need only be symmetric: a moment is a polynomial in its entries. Time and errors are those of `loopHafnian`.
- * @throws TensimError `INVALID_ARGUMENT` for an index out of range, `INVALID_COVARIANCE` for a covariance that is not symmetric,
+ * @throws TensimError `INVALID_ARGUMENT` for an index out of range, `INVALID_COVARIANCE` for a covariance that is not
+ * symmetric,
  *   and as `loopHafnian`.
  */
 export async function moment(

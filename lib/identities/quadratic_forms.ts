@@ -34,23 +34,25 @@ interface Centred {
 }
 
 /**
- * E Π_i Q_i(x) for quadratic forms Q_i and x ~ N(mean, cov), exactly: the sum over set partitions of products of joint cumulants
- * (MATH.md section 4),
+ * E Π_i Q_i(x) for quadratic forms Q_i and x ~ N(mean, cov), exactly: the sum over set partitions of products of joint
+ * cumulants (MATH.md section 4),
  *
  *     κ(Q_1 … Q_m) = 2^(m−1) Σ_{(m−1)! cyclic orders} tr(A_1 Σ A_2 Σ … A_m Σ) + 2^(m−2) Σ_{m!/2 orders} a_1ᵀ Σ A_2 Σ … A_(m−1) Σ a_m
  *
- * where all orders of a subset are summed at once, by recursion over its subsets: for m forms in d variables m·2^(m−1) products of
- * d × d matrices and 3^m multiply-adds, instead of m! of them.
+ * where all orders of a subset are summed at once, by recursion over its subsets: for m forms in d variables m·2^(m−1)
+ * products of d × d matrices and 3^m multiply-adds, instead of m! of them.
  *
  *     const square = { quadratic: [[1]] };                                       // x²
  *     await quadraticForms([square, { linear: [1], constant: 2 }], [1], [[3]]);  // E x² (x + 2) for x ~ N(1, 3) = 10 + 8
  *
- * `cov` need only be symmetric, and may be singular. It is asynchronous because many forms take long; other work gets its turn.
+ * `cov` need only be symmetric, and may be singular. It is asynchronous because many forms take long; other work gets
+ * its turn.
  *
  * @param forms m forms in d variables; the product of none is 1.
  * @param mean (d)
  * @param cov (d, d)
- * @throws TensimError `SHAPE_MISMATCH`, `NOT_FINITE`, `INVALID_COVARIANCE` for a covariance that is not symmetric; for too many
+ * @throws TensimError `SHAPE_MISMATCH`, `NOT_FINITE`, `INVALID_COVARIANCE` for a covariance that is not symmetric; for
+ * too many
  *   forms `INVALID_ARGUMENT` with the time they would take, or `MEMORY_LIMIT`. An abort rejects with the signal's reason.
  */
 export async function quadraticForms(
@@ -137,9 +139,10 @@ function symmetrised(matrix: Float64Array, size: number): Float64Array {
 }
 
 /**
- * κ(S) of every subset S of the forms. For subsets T let P(T) be the sum over all orders of T of the products of A_i Σ, and
- * c(T) that of the row vectors a_1ᵀ Σ A_2 Σ … A_k Σ; each comes from the subsets with one form less, the last in the order. Cycles are cut at
- * the smallest form of S, so P is needed without form 0 only, and the paths are those that end in each form in turn.
+ * κ(S) of every subset S of the forms. For subsets T let P(T) be the sum over all orders of T of the products of A_i Σ,
+ * and c(T) that of the row vectors a_1ᵀ Σ A_2 Σ … A_k Σ; each comes from the subsets with one form less, the last in
+ * the order. Cycles are cut at the smallest form of S, so P is needed without form 0 only, and the paths are those that
+ * end in each form in turn.
  */
 async function cumulants(forms: readonly Centred[], size: number, pacer: Pacer): Promise<Float64Array> {
   const subsets = 2 ** forms.length;

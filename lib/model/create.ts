@@ -26,7 +26,10 @@ export interface ModelDefinition {
   readonly positions?: number | undefined;
   /** Default `'model'`. */
   readonly label?: string | undefined;
-  /** What the `weights` measure compares, by name. Default: the tensors of the layers, as `layers.0.weight`, `layers.1.left` … */
+  /**
+   * What the `weights` measure compares, by name. Default: the tensors of the layers, as `layers.0.weight`,
+   * `layers.1.left` …
+   */
   readonly parameters?: ReadonlyMap<string, Tensor> | undefined;
   /** Default `'custom'`. */
   readonly family?: string | undefined;
@@ -35,15 +38,16 @@ export interface ModelDefinition {
 }
 
 /**
- * A model from arrays: checked, strided tensors copied to contiguous ones (others are not copied, and must not change as long as
- * the model is used), deeply frozen.
+ * A model from arrays: checked, strided tensors copied to contiguous ones (others are not copied, and must not change
+ * as long as the model is used), deeply frozen.
  *
  *     // x ↦ D ((L x) ⊙ (R x)), two inputs, two hidden units, one output: x₀² + x₁²
  *     const identity = tensor([1, 0, 0, 1], [2, 2]);
  *     createModel({ layers: [{ type: 'bilinear', left: identity, right: identity, down: tensor([1, 1], [1, 2]) }] });
  *
- * @throws TensimError `SHAPE_MISMATCH` naming the layer (counted from 1) and the tensors that do not fit; `NOT_FINITE` naming
- * the tensor and the element; `UNSUPPORTED_LAYER` for an unknown layer type; `INVALID_ARGUMENT` for what is no layer at all.
+ * @throws TensimError `SHAPE_MISMATCH` naming the layer (counted from 1) and the tensors that do not fit; `NOT_FINITE`
+ * naming the tensor and the element; `UNSUPPORTED_LAYER` for an unknown layer type; `INVALID_ARGUMENT` for what is no
+ * layer at all.
  */
 export function createModel(definition: ModelDefinition): Model {
   if (!Array.isArray(definition?.layers))
@@ -99,7 +103,9 @@ export function assembleModel(
   });
 }
 
-/** The layer with its defaults filled in. A field that no layer has is refused: it may be a weight under a wrong name. */
+/**
+ * The layer with its defaults filled in. A field that no layer has is refused: it may be a weight under a wrong name.
+ */
 function checkLayer(layer: LayerDefinition, index: number): LayerOf<Tensor> {
   const title = `layer ${index + 1}`;
   if (typeof layer !== 'object' || layer === null)

@@ -5,15 +5,15 @@ import type { Tensor } from '../tensor/tensor.js';
 export interface LinearLayer extends LinearOf<Tensor> {}
 
 /**
- * x ↦ α x + β (D((L x + l) ⊙ (R x + r)) + c), MATH.md section 1. L and R have shape (h, in), D (out, h), l and r (h), c (out).
- * Without `down` D is the identity (out = h). α ≠ 0 needs in = out.
+ * x ↦ α x + β (D((L x + l) ⊙ (R x + r)) + c), MATH.md section 1. L and R have shape (h, in), D (out, h), l and r (h), c
+ * (out). Without `down` D is the identity (out = h). α ≠ 0 needs in = out.
  */
 export interface BilinearLayer extends BilinearOf<Tensor> {}
 
 /**
- * x_s ↦ α x_s + β (O·concat_heads Σ_t M_st (q1_s·k1_t)(q2_s·k2_t)/d_head² · v_t + o) over positions s and t, MATH.md section 1, of
- * degree 5. q1, k1, q2, k2 and v have shape (heads·d_head, in), their rows head by head, and their biases (heads·d_head); o has shape
- * (out, heads·d_head), its bias (out). α ≠ 0 needs in = out.
+ * x_s ↦ α x_s + β (O·concat_heads Σ_t M_st (q1_s·k1_t)(q2_s·k2_t)/d_head² · v_t + o) over positions s and t, MATH.md
+ * section 1, of degree 5. q1, k1, q2, k2 and v have shape (heads·d_head, in), their rows head by head, and their biases
+ * (heads·d_head); o has shape (out, heads·d_head), its bias (out). α ≠ 0 needs in = out.
  */
 export interface AttentionLayer extends AttentionOf<Tensor> {}
 
@@ -37,8 +37,8 @@ export interface Model {
   /** A short name for tables and reports: the file name without its ending, or as given. */
   readonly label: string;
   /**
-   * How the layers were recognised: `bilinear`, `deep`, … as docs/guide/models.md lists them, or `custom` (model.json or
-   * made from arrays).
+   * How the layers were recognised: `bilinear`, `deep`, … as docs/guide/models.md lists them, or `custom` (model.json
+   * or made from arrays).
    */
   readonly family: string;
   /** From the input to the output. */
@@ -48,8 +48,8 @@ export interface Model {
   /** (positions, features) of the output. */
   readonly outputShape: readonly [positions: number, features: number];
   /**
-   * Polynomial degree of the output in the input: a number for every chain of linear, bilinear and attention layers, and
-   * null for one with a layer that is no polynomial.
+   * Polynomial degree of the output in the input: a number for every chain of linear, bilinear and attention layers,
+   * and null for one with a layer that is no polynomial.
    */
   readonly degree: number | null;
   /** Every weight tensor under its own name, in file order; what the `weights` measure compares. */

@@ -21,7 +21,10 @@ export interface Bar {
   readonly colour: string;
 }
 
-/** The similarity of two models as a bar, and one for each output if there are such. Undefined ones have no bar, but say so. */
+/**
+ * The similarity of two models as a bar, and one for each output if there are such. Undefined ones have no bar, but say
+ * so.
+ */
 export function barsChart(result: SimilarityResult, width: number, theme: Theme): Chart {
   const slices = (result.perOutput ?? []).slice(0, MOST_ROWS);
   const bar = (name: string, value: number | null, colour: string): Bar => {

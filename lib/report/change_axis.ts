@@ -11,7 +11,10 @@ export interface ChangeRange {
   readonly high: number;
 }
 
-/** From the smallest change worth drawing to the largest; at most six decades, so that round-off does not flatten the rest. */
+/**
+ * From the smallest change worth drawing to the largest; at most six decades, so that round-off does not flatten the
+ * rest.
+ */
 export function changeRange(series: readonly Series[]): ChangeRange {
   let low = Number.POSITIVE_INFINITY;
   let high = 0;

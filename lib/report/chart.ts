@@ -103,7 +103,9 @@ export async function colourScheme(name: string): Promise<(t: number) => string>
   return scheme(name) as (t: number) => string;
 }
 
-/** Draws charts at their places into one SVG text. Vega is loaded on first use: it takes longer than most comparisons. */
+/**
+ * Draws charts at their places into one SVG text. Vega is loaded on first use: it takes longer than most comparisons.
+ */
 export async function drawSvg(
   charts: readonly { chart: Chart; x: number; y: number }[],
   width: number,

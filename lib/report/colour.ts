@@ -65,8 +65,8 @@ export function scaleTicks(scale: ColourScale, gap: number): number[] {
 }
 
 /**
- * A matrix as a PNG image of at most `limit` pixels a side, one per cell; larger ones are averaged (in angle) over square
- * blocks of cells. Undefined cells are transparent.
+ * A matrix as a PNG image of at most `limit` pixels a side, one per cell; larger ones are averaged (in angle) over
+ * square blocks of cells. Undefined cells are transparent.
  */
 export async function heatmapPng(matrix: Matrix, scale: ColourScale, limit: number): Promise<Buffer> {
   const columns = matrix[0]?.length ?? 0;

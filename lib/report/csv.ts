@@ -2,8 +2,9 @@ import type { MeasureComparison } from '../similarity/series/measures.js';
 import type { CrossSimilarity, SimilarityMatrix, SimilarityResult } from '../similarity/terms/types.js';
 
 /**
- * The similarities as one table: a header `model,<labels>`, then one row per model. With per-output results a first column
- * `output` holds `all` and then the name of each output, so that the table can be filtered by it. Undefined is empty.
+ * The similarities as one table: a header `model,<labels>`, then one row per model. With per-output results a first
+ * column `output` holds `all` and then the name of each output, so that the table can be filtered by it. Undefined is
+ * empty.
  */
 export function* matrixCsv({ labels, ...matrix }: SimilarityMatrix): Generator<string> {
   yield* crossCsv({ ...matrix, rows: labels, columns: labels });

@@ -49,7 +49,10 @@ export function gateReport(format: GateFormat, subjects: GateSubjects, end: Gate
   }
 }
 
-/** Plain data, the contract `tensim.gate/1`. `outcome` is `pass`, `fail`, `undecided` or `error`; `comparison` is a `tensim.compare/1`. */
+/**
+ * Plain data, the contract `tensim.gate/1`. `outcome` is `pass`, `fail`, `undecided` or `error`; `comparison` is a
+ * `tensim.compare/1`.
+ */
 export function gateJson(subjects: GateSubjects, end: GateEnd): Record<string, unknown> {
   const head = { schema: SCHEMAS.gate, outcome: outcomeOf(end), ...subjects };
   if ('error' in end) return { ...head, error: { code: end.error.code, message: end.error.message } };
@@ -95,7 +98,10 @@ ${[...toleranceSentences(comparison), how.join(' · ')].map(cell).join('\n\n')}
 `;
 }
 
-/** A test case per check. What is undecided counts as a failure: most readers of these files take anything else for a pass. */
+/**
+ * A test case per check. What is undecided counts as a failure: most readers of these files take anything else for a
+ * pass.
+ */
 function gateJunit(subjects: GateSubjects, end: GateEnd): string {
   const suite = escapeMarkup(titleOf(subjects));
   const counts = (tests: number, failures: number, errors: number) =>

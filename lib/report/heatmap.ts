@@ -32,8 +32,8 @@ export interface HeatmapOptions {
 }
 
 /**
- * The matrix as one embedded image, so that two thousand models draw as easily as ten, with thinned labels, a legend below,
- * and small triangles on the edges at the marked step.
+ * The matrix as one embedded image, so that two thousand models draw as easily as ten, with thinned labels, a legend
+ * below, and small triangles on the edges at the marked step.
  */
 export function heatmapChart(options: HeatmapOptions): Chart {
   const { labels, columnLabels = labels, scale, image, ramp, width, theme, marked, phases = [] } = options;

@@ -134,7 +134,10 @@ interface Slice {
   readonly cosine: Matrix;
 }
 
-/** What the heatmap can show: all outputs together and, where that stays small, each on its own; or the three measures of behaviour. */
+/**
+ * What the heatmap can show: all outputs together and, where that stays small, each on its own; or the three measures
+ * of behaviour.
+ */
 function embeddedSlices(matrix: SimilarityMatrix): Slice[] {
   const { behaviour } = matrix;
   if (behaviour !== undefined) {

@@ -1,6 +1,8 @@
 import type { Matrix } from '../similarity/terms/types.js';
 
-/** A matrix within the data of a report: its text is made a row at a time, and what is not finite in it becomes null. */
+/**
+ * A matrix within the data of a report: its text is made a row at a time, and what is not finite in it becomes null.
+ */
 export class Rows {
   readonly #matrix: Matrix;
 
@@ -20,8 +22,8 @@ export class Rows {
 }
 
 /**
- * The text of `JSON.stringify(data)` in pieces of one row of a matrix each: two thousand models make text too long to build at once
- * without stopping everything else.
+ * The text of `JSON.stringify(data)` in pieces of one row of a matrix each: two thousand models make text too long to
+ * build at once without stopping everything else.
  */
 export function* jsonPieces(data: unknown): Generator<string> {
   if (data instanceof Rows) yield* data.pieces();

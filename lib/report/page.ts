@@ -3,8 +3,8 @@ import script from './client/main.js?bundled';
 import type { PageData } from './page_data.js';
 
 /**
- * A page with everything inline: nothing is loaded, from the network or from beside it. With data come hover, touch and arrow keys for
- * the charts: the script of client/.
+ * A page with everything inline: nothing is loaded, from the network or from beside it. With data come hover, touch and
+ * arrow keys for the charts: the script of client/.
  */
 export function page(title: string, body: string, data: PageData | null = null): string {
   const scripts =

@@ -11,8 +11,9 @@ export interface PageData {
 }
 
 /**
- * A matrix as angles of 16 bits, little-endian and in base64, and as the image that the heatmap shows. Of models with each other the
- * cells on and above the diagonal, row by row (a zero output is not even like itself); of rows against columns all.
+ * A matrix as angles of 16 bits, little-endian and in base64, and as the image that the heatmap shows. Of models with
+ * each other the cells on and above the diagonal, row by row (a zero output is not even like itself); of rows against
+ * columns all.
  */
 export interface EmbeddedMatrix {
   /** The angle that `LARGEST_CELL` stands for, in radians. */

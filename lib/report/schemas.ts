@@ -1,4 +1,7 @@
-/** The contracts of what is written as JSON, named in its field `schema`. A name never changes its meaning; fields are only added. */
+/**
+ * The contracts of what is written as JSON, named in its field `schema`. A name never changes its meaning; fields are
+ * only added.
+ */
 export const SCHEMAS = {
   compare: 'tensim.compare/1',
   matrix: 'tensim.matrix/1',

@@ -40,7 +40,9 @@ export function sliceNoun({ measure }: Pick<ResultInfo, 'measure'>): 'output' | 
   return measure === 'weights' ? 'tensor' : 'output';
 }
 
-/** Names the onset and the largest change between consecutive models, in all and per output (see similarity/onset.ts). */
+/**
+ * Names the onset and the largest change between consecutive models, in all and per output (see similarity/onset.ts).
+ */
 export function summarize(matrix: SimilarityMatrix): Summary {
   const largest = largestChange(matrix);
   if (largest === null) return { headline: null, sentences: toleranceSentences(matrix), step: null, output: null };
@@ -127,8 +129,8 @@ function straySentence(matrix: SimilarityMatrix, labels: ShortLabels): string[] 
 const MOST_PHASES = 8;
 
 /**
- * The phases of a series (see similarity/segmentation.ts) and a sentence about them; none for a series that is too short for any, changes
- * gradually, or was not compared in full.
+ * The phases of a series (see similarity/segmentation.ts) and a sentence about them; none for a series that is too
+ * short for any, changes gradually, or was not compared in full.
  */
 export async function phasesOf(matrix: SimilarityMatrix): Promise<{ phases: readonly Phase[]; sentences: string[] }> {
   const { labels, cosine } = matrix;
@@ -208,7 +210,9 @@ export function behaviourRows({ agreement, cka }: Behaviour): [name: string, val
   ];
 }
 
-/** The ranges of the same over all pairs of a matrix, as a sentence; none for fewer than two models or other measures. */
+/**
+ * The ranges of the same over all pairs of a matrix, as a sentence; none for fewer than two models or other measures.
+ */
 function behaviourSentence({ labels, behaviour }: SimilarityMatrix): string[] {
   if (behaviour === undefined || labels.length < 2) return [];
   const range = (matrix: Matrix): string => {

@@ -55,7 +55,9 @@ export function compareText(result: SimilarityResult, { colour = false }: TextOp
   return `${parts.join('\n\n')}\n`;
 }
 
-/** What `tensim matrix` prints: the matrix where it fits, else the changes as a curve; then the sentences of the report. */
+/**
+ * What `tensim matrix` prints: the matrix where it fits, else the changes as a curve; then the sentences of the report.
+ */
 export function matrixText(matrix: SimilarityMatrix, { colour = false }: TextOptions = {}): string {
   const { headline, sentences } = summarize(matrix);
   const parts = [table(matrix) ?? curve(matrix)];

@@ -64,8 +64,8 @@ export async function checkPlace(file: string): Promise<void> {
 }
 
 /**
- * Writes a result in the format that the file's ending names. The file appears complete or not at all. NPY holds the similarities: the
- * matrix, for two models that of both, for several measures one matrix after the other.
+ * Writes a result in the format that the file's ending names. The file appears complete or not at all. NPY holds the
+ * similarities: the matrix, for two models that of both, for several measures one matrix after the other.
  *
  *     await writeReport(await similarityMatrix(checkpoints), 'report.html'); // or .json, .csv, .npy, .svg
  *
@@ -78,7 +78,8 @@ export async function writeReport(result: Report, file: string): Promise<void> {
 
 /**
  * Writes a file of pieces, so that it appears complete or not at all.
- * @throws what making the pieces throws; TensimError `INVALID_ARGUMENT` where the system refuses to write, with its reason.
+ * @throws what making the pieces throws; TensimError `INVALID_ARGUMENT` where the system refuses to write, with its
+ * reason.
  */
 export async function writeWhole(file: string, pieces: Pieces): Promise<void> {
   await replaceFile(file, (handle) => writePieces(handle, pieces));
@@ -151,7 +152,10 @@ async function comparePieces(result: SimilarityResult, format: ReportFormat): Pr
   }
 }
 
-/** Pieces are made while they are written, a few at a time, so that a large matrix neither fills memory nor stops other work. */
+/**
+ * Pieces are made while they are written, a few at a time, so that a large matrix neither fills memory nor stops other
+ * work.
+ */
 async function writePieces(handle: FileHandle, pieces: Pieces): Promise<void> {
   let gathered: Buffer[] = [];
   let bytes = 0;

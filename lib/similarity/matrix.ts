@@ -39,17 +39,18 @@ type Asks<Name extends keyof MatrixOptions> = { readonly [name in Name]: NonNull
 type SquareOptions = Omit<MatrixOptions, 'rows' | 'columns' | 'reference'>;
 
 /**
- * The similarities of every model with every other, symmetric to the bit and exactly 1 on the diagonal; or, with `rows`, `columns` or
- * `reference`, of models with others. Models may be given as paths: a file is read once, as far as memory
- * and its limit allow, and else again when its turn comes. Each pair is computed once, models that hold the same weights count as one.
+ * The similarities of every model with every other, symmetric to the bit and exactly 1 on the diagonal; or, with
+ * `rows`, `columns` or `reference`, of models with others. Models may be given as paths: a file is read once, as far as
+ * memory and its limit allow, and else again when its turn comes. Each pair is computed once, models that hold the same
+ * weights count as one.
  *
  *     const { cosine, direction } = await similarityMatrix(checkpoints, { perOutput: true });
  *     const { cosine } = await similarityMatrix(paths, { reference: 'step_00000', memoryLimit: '512MiB' });
  *
  * Models, inputs and the law are read when their turn comes: leave them unchanged until the promise settles.
  *
- * @throws TensimError (rejects) as `similarity` and `loadModel`; `INVALID_ARGUMENT` without models, and for options that exclude each
- * other; `MEMORY_LIMIT` if not even two models fit; `INVALID_FILE` for a state file that is none.
+ * @throws TensimError (rejects) as `similarity` and `loadModel`; `INVALID_ARGUMENT` without models, and for options
+ * that exclude each other; `MEMORY_LIMIT` if not even two models fit; `INVALID_FILE` for a state file that is none.
  */
 export function similarityMatrix(models: readonly (Model | string)[], options: CrossOptions): Promise<CrossSimilarity>;
 export function similarityMatrix(

@@ -13,18 +13,19 @@ import { settle } from './terms/options.js';
 import type { PairDifference, SimilarityOptions, SimilarityResult } from './terms/types.js';
 
 /**
- * How similar two models are as functions, over all inputs of a Gaussian law, from their weights alone (MATH.md sections 2
- * to 8). Exact for chains with at most two bilinear blocks or one attention block; beyond that sampled, with a standard error. By the method
- * `closure`, when asked for, an approximation for any depth. The order of the two does not change the numbers by a bit. The measure
- * `behavioural` compares chains of any layers, on the inputs it is given.
+ * How similar two models are as functions, over all inputs of a Gaussian law, from their weights alone (MATH.md
+ * sections 2 to 8). Exact for chains with at most two bilinear blocks or one attention block; beyond that sampled, with
+ * a standard error. By the method `closure`, when asked for, an approximation for any depth. The order of the two does
+ * not change the numbers by a bit. The measure `behavioural` compares chains of any layers, on the inputs it is given.
  *
  *     const { similarity, distance } = await similarity(a, b, { measure: 'gaussian', input: { sigma: 2 } });
  *
  * Weights, inputs and the law are not copied: leave them unchanged until the promise settles.
  *
- * @throws TensimError (rejects) `SHAPE_MISMATCH` for models of different sizes, `UNSUPPORTED_LAYER` where the method asked
- * for does not apply, `ZERO_NORM` for a model that is zero, be it only under its law and but for rounding, `PRECISION` where the terms of one cancel
- * too far for the dtype, `NOT_FINITE` if what is sampled leaves the range of numbers, `INVALID_COVARIANCE`, `INVALID_ARGUMENT`, `BACKEND_UNAVAILABLE`; the signal's reason if it is aborted.
+ * @throws TensimError (rejects) `SHAPE_MISMATCH` for models of different sizes, `UNSUPPORTED_LAYER` where the method
+ * asked for does not apply, `ZERO_NORM` for a model that is zero, be it only under its law and but for rounding,
+ * `PRECISION` where the terms of one cancel too far for the dtype, `NOT_FINITE` if what is sampled leaves the range of
+ * numbers, `INVALID_COVARIANCE`, `INVALID_ARGUMENT`, `BACKEND_UNAVAILABLE`; the signal's reason if it is aborted.
  */
 export async function similarity(a: Model, b: Model, options: SimilarityOptions = {}): Promise<SimilarityResult> {
   const members = a === b ? both(memberOf(a)) : ([memberOf(a), memberOf(b)] as const);

@@ -26,8 +26,8 @@ export function floatArray(format: FloatFormat, length: number): TensorData {
 }
 
 /**
- * Decodes little-endian elements into `target[at…]`, exactly: subnormals, infinities, signed zeros and the payloads of NaNs
- * survive. `bytes` may start at any address; `target` is of the type that `floatArray` gives for `format`.
+ * Decodes little-endian elements into `target[at…]`, exactly: subnormals, infinities, signed zeros and the payloads of
+ * NaNs survive. `bytes` may start at any address; `target` is of the type that `floatArray` gives for `format`.
  */
 export function decodeFloats(bytes: Uint8Array, format: FloatFormat, target: TensorData, at = 0): void {
   if (format === 'F64' || format === 'F32') {
@@ -48,8 +48,8 @@ export function decodeFloats(bytes: Uint8Array, format: FloatFormat, target: Ten
 }
 
 /**
- * Encodes numbers as little-endian elements, rounded once to the nearest value of `format`, ties to even. Numbers beyond
- * the range become infinite, NaN stays NaN.
+ * Encodes numbers as little-endian elements, rounded once to the nearest value of `format`, ties to even. Numbers
+ * beyond the range become infinite, NaN stays NaN.
  */
 export function encodeFloats(values: TensorData, format: FloatFormat): Uint8Array {
   const width = FLOAT_BYTES[format];
@@ -88,7 +88,8 @@ function float16Table(): Uint32Array {
     if (exponent === 0x1f) return sign | 0x7f800000 | (fraction << 13);
     if (exponent > 0) return sign | ((exponent + 112) << 23) | (fraction << 13);
     if (fraction === 0) return sign;
-    // A subnormal, fraction · 2^−24, is a normal float32: shift its leading one into the hidden bit (place 10 of the half).
+    // A subnormal, fraction · 2^−24, is a normal float32: shift its leading one into the hidden bit (place 10 of the
+    // half).
     const shift = Math.clz32(fraction) - 21;
     return sign | ((113 - shift) << 23) | (((fraction << shift) & 0x3ff) << 13);
   });
@@ -98,7 +99,9 @@ function float16Table(): Uint32Array {
 const oneDouble = new Float64Array(1);
 const doubleWords = new Uint32Array(oneDouble.buffer);
 
-/** The 16-bit pattern of `value` with one sign bit and the exponent and fraction bits given, in one correct rounding. */
+/**
+ * The 16-bit pattern of `value` with one sign bit and the exponent and fraction bits given, in one correct rounding.
+ */
 function narrow(value: number, exponentBits: number, fractionBits: number): number {
   const infinity = ((1 << exponentBits) - 1) << fractionBits;
   if (Number.isNaN(value)) return infinity | (1 << (fractionBits - 1));

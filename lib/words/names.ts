@@ -17,7 +17,10 @@ export function listed(words: readonly string[], conjunction: 'and' | 'or'): str
 
 const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
-/** A number as checkpoints write it in their metadata, or undefined for everything else (`nan`, `0x10`, the empty string). */
+/**
+ * A number as checkpoints write it in their metadata, or undefined for everything else (`nan`, `0x10`, the empty
+ * string).
+ */
 export function parseDecimal(text: string | undefined): number | undefined {
   const value = text !== undefined && DECIMAL.test(text.trim()) ? Number(text) : Number.NaN;
   return Number.isFinite(value) ? value : undefined;

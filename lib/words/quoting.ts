@@ -1,6 +1,9 @@
 const SHOWN = 80;
 
-/** Everything invisible in a text spelled out, line breaks too: names from files may hold terminal escapes and bidi marks. */
+/**
+ * Everything invisible in a text spelled out, line breaks too: names from files may hold terminal escapes and bidi
+ * marks.
+ */
 export function oneLine(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }

@@ -69,8 +69,9 @@ describe('the work of a pair of heads', () => {
   const dense = { positions: 1, causal: true, independent: false, last: true };
 
   it('is that of the whole recursion at one position, where nothing is zero', () => {
-    // Blocks D, two products each: of 4 items from v to 6 halves and w, from 6 halves to w, and 4 blocks in each of the 7 sides of rings.
-    // Then, for every one of 24 ways from v through an item into a second one, 4 links to the end and the product with the beginning.
+    // Blocks D, two products each: of 4 items from v to 6 halves and w, from 6 halves to w, and 4 blocks in each of the
+    // 7 sides of rings. Then, for every one of 24 ways from v through an item into a second one, 4 links to the end and
+    // the product with the beginning.
     expect(headPairWork(dense).products).toBe(2 * (4 * 7 + 4 * 6 + 7 * 4) + 24 * (4 + 1));
   });
 

@@ -12,8 +12,8 @@ const LIMIT = 64 * MIB;
 const folder = join('node_modules', '.cache', `tensim-memory-${process.pid}`);
 const child = join(folder, 'child.mjs');
 
-// A process knows only its highest memory ever, so each case runs in a process of its own. All operands are small integers:
-// whatever the order of the sums, the result is exact.
+// A process knows only its highest memory ever, so each case runs in a process of its own. All operands are small
+// integers: whatever the order of the sums, the result is exact.
 const CHILD = `
   import { contract } from './contract.js';
   const { equation, shapes, small, options } = JSON.parse(process.argv[2]);

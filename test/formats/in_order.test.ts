@@ -50,7 +50,10 @@ async function npz(): Promise<string[]> {
   return [path];
 }
 
-/** Storages in another order than their tensors, two tensors in one storage, one transposed; and a storage that no tensor is in. */
+/**
+ * Storages in another order than their tensors, two tensors in one storage, one transposed; and a storage that no
+ * tensor is in.
+ */
 async function pytorch(): Promise<string[]> {
   const storages = [floats(1_000_000), floats(24), floats(600)];
   const of = (key: number, shape: number[], strides: number[], offset = 0) =>

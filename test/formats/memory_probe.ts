@@ -14,7 +14,8 @@ export interface Opening {
 }
 
 /**
- * Opens files in processes of their own, after a good one: a process knows only its highest memory ever. The folder receives two programs.
+ * Opens files in processes of their own, after a good one: a process knows only its highest memory ever. The folder
+ * receives two programs.
  * @param good a file of the same format that is opened and read first
  */
 export function memoryProbe(folder: string, good: string): (path: string) => Opening {
@@ -31,7 +32,8 @@ export function memoryProbe(folder: string, good: string): (path: string) => Ope
     'probe.mjs',
     `import { readFileSync } from 'node:fs';
      import { openCheckpoint } from './checkpoint.mjs';
-     // Where the system tells the peak of this program alone: the other one counts that of the process it was forked from, too.
+     // Where the system tells the peak of this program alone: the other one counts that of the process it was forked
+     // from, too.
      const peak = () => {
        try {
          return 1024 * /VmHWM:\\s*(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1];

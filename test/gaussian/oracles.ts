@@ -1,6 +1,9 @@
 import type { Rows } from '../support/oracles.js';
 
-/** The sum over all ways to join rows into pairs, or leave them alone where there are loops, one by one: (n − 1)!! and more of them. */
+/**
+ * The sum over all ways to join rows into pairs, or leave them alone where there are loops, one by one: (n − 1)!! and
+ * more of them.
+ */
 export function overMatchings(edges: Rows, loops: readonly number[] | null): number {
   const rest = (left: readonly number[]): number => {
     if (left.length === 0) return 1;
@@ -47,8 +50,8 @@ const NODES = [-Math.sqrt(5 + ROOT), -Math.sqrt(5 - ROOT), 0, Math.sqrt(5 - ROOT
 const WEIGHTS = [(7 - 2 * ROOT) / 60, (7 + 2 * ROOT) / 60, 8 / 15, (7 + 2 * ROOT) / 60, (7 - 2 * ROOT) / 60];
 
 /**
- * E f(x) for x = mean + factor · z by a grid of five Gauss–Hermite points per coordinate of z: exact up to degree nine in each
- * coordinate. f may have several values.
+ * E f(x) for x = mean + factor · z by a grid of five Gauss–Hermite points per coordinate of z: exact up to degree nine
+ * in each coordinate. f may have several values.
  */
 export function expectation(f: (x: number[]) => number[], mean: readonly number[], factor: Rows): number[] {
   const dimensions = factor[0].length;

@@ -14,7 +14,10 @@ export interface Repository {
 /** What goes wrong, by the path of a file. */
 export type Faults = Record<string, 'short' | 'changed' | 'hangs' | 'climbs'>;
 
-/** As much of the Hugging Face Hub as tensim asks of it, on this machine. Files of a kilobyte and more are as its large ones, with a SHA-256. */
+/**
+ * As much of the Hugging Face Hub as tensim asks of it, on this machine. Files of a kilobyte and more are as its large
+ * ones, with a SHA-256.
+ */
 export class HubServer {
   /** Every request: its method and path. */
   readonly requests: string[] = [];

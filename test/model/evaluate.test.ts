@@ -16,7 +16,10 @@ import { type Random, random } from '../support/random.js';
 
 const golden = join(import.meta.dirname, '../golden');
 
-/** A chain of linear, bilinear and attention layers of random sizes, with and without biases, residuals, rotary and mask. */
+/**
+ * A chain of linear, bilinear and attention layers of random sizes, with and without biases, residuals, rotary and
+ * mask.
+ */
 function randomModel(draw: Random): Model {
   const layers: LayerDefinition[] = [];
   const inputs = draw.integer(1, 5);

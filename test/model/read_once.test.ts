@@ -8,6 +8,7 @@ import { writeTensors } from '../../lib/formats/convert.js';
 import { fromMemory } from '../../lib/formats/outgoing.js';
 import { writeSafetensors } from '../../lib/formats/safetensors/write.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
+import { forNode } from '../../scripts/bundle.mjs';
 import { checkpoint } from '../formats/pytorch/checkpoint.js';
 import { temporaryFolder } from '../formats/safetensors/helpers.js';
 import { dict, pickle, tensor, text } from '../support/pickle.js';
@@ -74,7 +75,10 @@ const FORMATS: Readonly<Record<string, (name: string, tensors: Map<string, Tenso
     await writeTensors(path, fromMemory(tensors), {});
     return path;
   },
-  /** The numbers lie in another order than they are listed in, one matrix is transposed, and between them is what an optimizer has left. */
+  /**
+   * The numbers lie in another order than they are listed in, one matrix is transposed, and between them is what an
+   * optimizer has left.
+   */
   async pt(name, tensors) {
     const path = join(folder, `${name}.pt`);
     const [left, right, down] = tensors.values();
@@ -98,8 +102,7 @@ const large: Record<string, string[]> = {};
 const small: Record<string, string[]> = {};
 
 beforeAll(async () => {
-  const options = { bundle: true, platform: 'node', format: 'esm', packages: 'external' } as const;
-  await build({ ...options, entryPoints: ['test/model/read_probe.ts'], outfile: program, logLevel: 'error' });
+  await build({ ...forNode, format: 'esm', entryPoints: ['test/model/read_probe.ts'], outfile: program });
   for (const [format, write] of Object.entries(FORMATS)) {
     large[format] = [];
     small[format] = [];

@@ -1,6 +1,6 @@
 /**
- * A program of its own that tells how many bytes a call reads, as the system counts them for the process: one argument, the calls as JSON. Before
- * each call comes the same on a small model, so that no code is left to be loaded.
+ * A program of its own that tells how many bytes a call reads, as the system counts them for the process: one argument,
+ * the calls as JSON. Before each call comes the same on a small model, so that no code is left to be loaded.
  */
 import { readFileSync } from 'node:fs';
 import { Writable } from 'node:stream';

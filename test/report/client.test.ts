@@ -99,7 +99,10 @@ class ChartInPage {
     };
   }
 
-  /** What is to be seen: the matrix, then the legend. A plain `href` goes before the one of XLink, which charts are drawn with. */
+  /**
+   * What is to be seen: the matrix, then the legend. A plain `href` goes before the one of XLink, which charts are
+   * drawn with.
+   */
   async images(): Promise<(string | null)[]> {
     const images = await this.#chart.locator('image').all();
     return Promise.all(

@@ -164,7 +164,10 @@ export function parseCsv(text: string): string[][] {
   return rows.slice(0, -1);
 }
 
-/** Throws unless the text is well-formed XML of elements, text and character references: tags match, nothing is unescaped. */
+/**
+ * Throws unless the text is well-formed XML of elements, text and character references: tags match, nothing is
+ * unescaped.
+ */
 export function checkXml(text: string): void {
   const open: string[] = [];
   const token = /<(\/?)([a-zA-Z][\w:-]*)((?:\s+[\w:-]+="[^"<]*")*)\s*(\/?)>|([^<]+)|(<)/g;

@@ -24,7 +24,9 @@ const standard = (inputs: number): Whitening => ({
   factor: Array.from({ length: inputs }, (_, i) => Array.from({ length: inputs }, (_, j) => (i === j ? 1 : 0))),
 });
 
-/** ΔB_c, Δw_c and Δe_c of b − a by running the models at 0, e_i and e_i + e_j: no formula in common with what is tested. */
+/**
+ * ΔB_c, Δw_c and Δe_c of b − a by running the models at 0, e_i and e_i + e_j: no formula in common with what is tested.
+ */
 async function denseForms(a: Model, b: Model, { mean, factor }: Whitening) {
   const inputs = mean.length;
   const size = factor[0].length;

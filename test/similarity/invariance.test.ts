@@ -176,7 +176,8 @@ describe.each(availableBackends)('on %s', (backend) => {
   });
 
   it('rotations of a stream with a residual beside the block do change the function', async () => {
-    // Guards the tests above: with a residual the stream before and after the block is one, and may not be turned in one place.
+    // Guards the tests above: with a residual the stream before and after the block is one, and may not be turned in
+    // one place.
     const draw = random(3);
     const network = randomNetwork(draw, 1);
     const turned = TRANSFORMATIONS['changing the basis after the block'](network, draw);

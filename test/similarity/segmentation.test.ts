@@ -5,7 +5,10 @@ import type { Matrix } from '../../lib/similarity/terms/types.js';
 import { golden, symmetric } from '../report/helpers.js';
 import { random } from '../support/random.js';
 
-/** Half the squared distances from the mean of the phase, summed over phases, for all ways to cut: the definition, not the algorithm. */
+/**
+ * Half the squared distances from the mean of the phase, summed over phases, for all ways to cut: the definition, not
+ * the algorithm.
+ */
 function leastCost(cosine: Matrix, phases: number): number {
   const costOf = (first: number, last: number) => {
     let sum = 0;

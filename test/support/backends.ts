@@ -3,8 +3,8 @@ import type { ChainMethod } from '../../lib/backend/grams.js';
 import { backends, chooseBackend } from '../../lib/machines/select.js';
 
 /**
- * The backends that a suite runs on: the one TENSIM_BACKEND names, else every one that is here but the CUDA backend, which knows too little
- * for most suites.
+ * The backends that a suite runs on: the one TENSIM_BACKEND names, else every one that is here but the CUDA backend,
+ * which knows too little for most suites.
  *
  *     describe.each(availableBackends)('on %s', (backend) => …)
  */

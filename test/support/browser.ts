@@ -4,8 +4,8 @@ import { delimiter, join } from 'node:path';
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
 /**
- * The program of a Chromium on this machine: what TENSIM_BROWSER names, else the first on PATH; null where there is none. What is
- * named but not there is left for the test to fail at.
+ * The program of a Chromium on this machine: what TENSIM_BROWSER names, else the first on PATH; null where there is
+ * none. What is named but not there is left for the test to fail at.
  */
 export function findBrowser(): string | null {
   const { TENSIM_BROWSER: named, PATH = '' } = process.env;

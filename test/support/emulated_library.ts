@@ -3,7 +3,10 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Builds the library of test/native/libraries, of which `copy` gives one at a new path each time: a process opens and tries out each once. */
+/**
+ * Builds the library of test/native/libraries, of which `copy` gives one at a new path each time: a process opens and
+ * tries out each once.
+ */
 export function buildEmulatedLibrary(): { readonly copy: () => string; readonly dispose: () => void } | undefined {
   const folder = mkdtempSync(join(tmpdir(), 'tensim-cuda-'));
   const dispose = () => rmSync(folder, { recursive: true, force: true });

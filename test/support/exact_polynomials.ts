@@ -2,8 +2,8 @@ import type { AttentionLayer, BilinearLayer, Layer } from '../../lib/model/model
 import type { Tensor } from '../../lib/tensor/tensor.js';
 
 /**
- * Networks as polynomials with exact coefficients, and their expectations: every double is a whole number times a power of two. For few
- * inputs and weights of few bits; what is too close to tell in doubles is told here.
+ * Networks as polynomials with exact coefficients, and their expectations: every double is a whole number times a power
+ * of two. For few inputs and weights of few bits; what is too close to tell in doubles is told here.
  */
 export class Dyadic {
   readonly #value: bigint;
@@ -121,7 +121,9 @@ const doubleFactorial = (n: number): number => (n <= 1 ? 1 : n * doubleFactorial
 
 type Vector = readonly Polynomial[];
 
-/** What a chain gives of inputs of some positions: a vector per position. Attention must be without rotary embeddings. */
+/**
+ * What a chain gives of inputs of some positions: a vector per position. Attention must be without rotary embeddings.
+ */
 export function forward(layers: readonly Layer[], inputs: readonly Vector[]): readonly Vector[] {
   return layers.reduce((x, layer) => {
     if (layer.type === 'linear') return x.map((vector) => affine(layer.weight, layer.bias, vector));
@@ -140,8 +142,8 @@ export function forward(layers: readonly Layer[], inputs: readonly Vector[]): re
 }
 
 /**
- * A network of blocks as a multilinear function, each block symmetrised in its legs (MATH.md section 7); a leg is a vector of inputs, and there
- * are 2^blocks of them.
+ * A network of blocks as a multilinear function, each block symmetrised in its legs (MATH.md section 7); a leg is a
+ * vector of inputs, and there are 2^blocks of them.
  */
 export function multilinear(layers: readonly Layer[], legs: readonly Vector[]): Vector {
   const last = layers.at(-1);

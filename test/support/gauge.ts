@@ -23,8 +23,8 @@ function scaled({ data, shape }: Tensor, out: readonly number[], into?: readonly
 }
 
 /**
- * The same function in another gauge: features between layers, hidden units and heads in units of powers of two up to 2^±most, and the
- * outputs all multiplied by 2^output. Where there is a residual the units of features stay.
+ * The same function in another gauge: features between layers, hidden units and heads in units of powers of two up to
+ * 2^±most, and the outputs all multiplied by 2^output. Where there is a residual the units of features stay.
  */
 export function regauged(layers: readonly Layer[], draw: Random, most: number, output: number): Layer[] {
   const pick = () => draw.integer(-most, most);

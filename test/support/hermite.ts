@@ -1,4 +1,7 @@
-/** Nodes and weights of Gauss–Hermite quadrature for the standard normal; `count` points are exact to degree 2·count − 1. */
+/**
+ * Nodes and weights of Gauss–Hermite quadrature for the standard normal; `count` points are exact to degree 2·count −
+ * 1.
+ */
 export function hermite(count: number): { readonly nodes: readonly number[]; readonly weights: readonly number[] } {
   const nodes = roots(count);
   // w_i = 1 / (count · h_{count−1}(x_i)²) with the normalised polynomials h_k = He_k / √k!

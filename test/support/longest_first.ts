@@ -1,6 +1,8 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** Files that take many times as long as others, the longest first: begun last, one of them would run alone at the end. */
+/**
+ * Files that take many times as long as others, the longest first: begun last, one of them would run alone at the end.
+ */
 const LONGEST = [
   'similarity/sampled/golden',
   'similarity/depth',

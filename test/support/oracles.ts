@@ -73,8 +73,8 @@ function rotate(vector: readonly number[], s: number, size: number, base: number
 }
 
 /**
- * E f_c(x) g_c(x) for every output c, by a grid of three Gauss–Hermite points per coordinate of z. It is exact: f·g has at most
- * degree four in each coordinate, and three points integrate degree five.
+ * E f_c(x) g_c(x) for every output c, by a grid of three Gauss–Hermite points per coordinate of z. It is exact: f·g has
+ * at most degree four in each coordinate, and three points integrate degree five.
  */
 export function quadrature(f: Model, g: Model, { mean, factor }: OracleLaw): number[] {
   const nodes = [-Math.sqrt(3), 0, Math.sqrt(3)];
@@ -92,7 +92,10 @@ export function quadrature(f: Model, g: Model, { mean, factor }: OracleLaw): num
   return sums;
 }
 
-/** ⟨f_c, g_c⟩ of the measure `tensor` by the recursion of MATH.md section 7 over padded layers, the law as the first of them. */
+/**
+ * ⟨f_c, g_c⟩ of the measure `tensor` by the recursion of MATH.md section 7 over padded layers, the law as the first of
+ * them.
+ */
 export function tensorRecursion(f: Model, g: Model, { mean, factor }: OracleLaw): number[] {
   const first = padLinear(factor, mean);
   let gram = product(first, transposed(first));

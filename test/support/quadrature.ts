@@ -36,8 +36,8 @@ function productsAt(models: readonly Model[], x: Rows): Products {
 }
 
 /**
- * E f_c(x)·g_c(x), exact for models of a degree below `points` in every coordinate of the input (5 for one attention block, 2 to the
- * number of bilinear ones).
+ * E f_c(x)·g_c(x), exact for models of a degree below `points` in every coordinate of the input (5 for one attention
+ * block, 2 to the number of bilinear ones).
  */
 export function exactProducts(models: readonly Model[], law: OracleLaw, points: number): Products {
   const positions = models[0].inputShape[0];
@@ -75,8 +75,8 @@ function combine(a: Products, b: Products, join: (x: number, y: number) => numbe
 }
 
 /**
- * The Gaussian closure of MATH.md section 6 by quadrature: what comes out of the i-th blocks of all models together is replaced by normals
- * of the same mean and covariance. Plain networks of few features.
+ * The Gaussian closure of MATH.md section 6 by quadrature: what comes out of the i-th blocks of all models together is
+ * replaced by normals of the same mean and covariance. Plain networks of few features.
  */
 export function closureProducts(models: readonly Model[], { mean, factor }: OracleLaw): Products {
   const stages = models.map(({ layers }) => stagesOf(layers));

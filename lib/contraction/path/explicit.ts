@@ -2,9 +2,9 @@ import { TensimError } from '../../errors.js';
 import type { Tree } from '../tree.js';
 
 /**
- * A path in the convention of numpy and opt_einsum: each entry names places in the list of operands that are left; these
- * are taken out, and their product is put at the end. Entries of more than two are joined from left to right; an entry of
- * one only moves its operand to the end.
+ * A path in the convention of numpy and opt_einsum: each entry names places in the list of operands that are left;
+ * these are taken out, and their product is put at the end. Entries of more than two are joined from left to right; an
+ * entry of one only moves its operand to the end.
  *
  *     [[1, 2], [0, 1]]     // 'ij,jk,kl->il' from the right
  */

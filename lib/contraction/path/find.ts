@@ -32,7 +32,8 @@ const AUTO_OPTIMAL = 12;
 
 /**
  * A tree for the network, by the search asked for.
- * @throws TensimError `INVALID_ARGUMENT` for an explicit path that does not fit, an unknown search, or `optimal` with too
+ * @throws TensimError `INVALID_ARGUMENT` for an explicit path that does not fit, an unknown search, or `optimal` with
+ * too
  *   many operands.
  */
 export function* findTree(problem: Problem, options: SearchOptions): Search {

@@ -23,8 +23,9 @@ const HUGE = 1e300;
 const CANDIDATES_PER_PAUSE = 50_000;
 
 /**
- * Joins, again and again, the pair of operands that share a label and whose join shrinks the network most (the size made
- * less the sizes that disappear). What is left without a common label is joined by size, smallest first. About n² work.
+ * Joins, again and again, the pair of operands that share a label and whose join shrinks the network most (the size
+ * made less the sizes that disappear). What is left without a common label is joined by size, smallest first. About n²
+ * work.
  *
  * With `noise` the sizes are compared by their logarithms and a random (Gumbel) amount is added: other good trees.
  */

@@ -1,8 +1,8 @@
 import type { Network } from '../network.js';
 
 /**
- * Sets of labels as bits, `words` 32-bit words each, kept one after the other in an array. The product of the sizes of a
- * set is read from one table per byte, so that it costs a few multiplications however many labels there are.
+ * Sets of labels as bits, `words` 32-bit words each, kept one after the other in an array. The product of the sizes of
+ * a set is read from one table per byte, so that it costs a few multiplications however many labels there are.
  */
 export interface LabelSets {
   readonly words: number;

@@ -6,7 +6,9 @@ import type { Tree } from '../tree.js';
 export interface Problem {
   readonly network: Network;
   readonly model: CostModel;
-  /** Leaves whose values never change between runs; joins of such leaves alone are done once, so they count for little. */
+  /**
+   * Leaves whose values never change between runs; joins of such leaves alone are done once, so they count for little.
+   */
   readonly constant?: readonly boolean[] | undefined;
 }
 

@@ -19,8 +19,8 @@ export interface CompiledContraction {
   /** What a run does. */
   readonly path: PathInfo;
   /**
-   * Contracts operands of the shapes it was compiled for, constants left out. Any strides do. Operands are not copied: leave them unchanged
-   * until the promise settles.
+   * Contracts operands of the shapes it was compiled for, constants left out. Any strides do. Operands are not copied:
+   * leave them unchanged until the promise settles.
    *
    * @throws TensimError `SHAPE_MISMATCH` for other shapes or another number of operands; the reason of an abort.
    */

@@ -21,11 +21,13 @@ import type { PathInfo } from './path_info.js';
  * touches, so `{ data, shape: [n], strides: [-1] }` is `data` reversed. If all are float32, so is the result; otherwise
  * everything is computed in float64 (or as `dtype` says). The result is contiguous, its axes as in the equation.
  *
- * With `stripExponent` the result is a `ScaledTensor`: true values are data · 2^exponent, and no intermediate overflows.
+ * With `stripExponent` the result is a `ScaledTensor`: true values are data · 2^exponent, and no intermediate
+ * overflows.
  *
  * Operands are not copied: leave them unchanged until the promise settles.
  *
- * @throws TensimError `INVALID_EQUATION` or `SHAPE_MISMATCH`, quoting the equation and marking the place; `INVALID_ARGUMENT`
+ * @throws TensimError `INVALID_EQUATION` or `SHAPE_MISMATCH`, quoting the equation and marking the place;
+ * `INVALID_ARGUMENT`
  *   for options and paths that cannot be; `MEMORY_LIMIT` with the numbers, before anything is allocated. An abort rejects
  *   with the signal's reason.
  */

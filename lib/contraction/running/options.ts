@@ -9,7 +9,9 @@ import type { Optimize } from '../path/find.js';
 export interface PlanOptions {
   /** How the order of the products is found; see `Optimize`. Default `auto`. */
   readonly optimize?: Optimize | undefined;
-  /** What the search minimises: predicted `time` (flops and bytes at the speed of the machine; the default), or `flops`. */
+  /**
+   * What the search minimises: predicted `time` (flops and bytes at the speed of the machine; the default), or `flops`.
+   */
   readonly cost?: 'time' | 'flops' | undefined;
   /**
    * Bytes that intermediates, the result and workspace may take together; operands are not counted. Labels are sliced
@@ -36,8 +38,8 @@ export interface ContractOptions extends PlanOptions, Control {}
 /** How a contraction is planned, and which operands never change. */
 export interface CompileOptions extends PlanOptions {
   /**
-   * Operands that are the same in every run, by their place. Products of constants alone are computed once, at the first
-   * run; the data must not change afterwards.
+   * Operands that are the same in every run, by their place. Products of constants alone are computed once, at the
+   * first run; the data must not change afterwards.
    */
   readonly constants?: Readonly<Record<number, Tensor>> | undefined;
 }

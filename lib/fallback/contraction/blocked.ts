@@ -46,8 +46,8 @@ export function* blockedProduct(product: Product, packed: boolean): Work {
   const panelsA = new Float64Array(packed ? rowMax * depthMax : 0);
   const panelsB = new Float64Array(packed ? columnMax * depthMax : 0);
   const block = new Float64Array(rowMax * columnMax);
-  // What the vectors and panels hold, so that nothing is filled or packed twice in a row: most batches of small products
-  // and all blocks of a shallow one have the same vectors.
+  // What the vectors and panels hold, so that nothing is filled or packed twice in a row: most batches of small
+  // products and all blocks of a shallow one have the same vectors.
   let heldRows = -1;
   let heldColumns = -1;
   let heldDepth = -1;

@@ -1,8 +1,8 @@
 import type { Loop } from '../../contraction/plan.js';
 
 /**
- * Loops of one bundle in a pass, column-wise: `sizes[i]` indices with strides `a[i]`, `b[i]`, `out[i]`. All of it is one
- * flat index 0 … total − 1, the last loop fastest.
+ * Loops of one bundle in a pass, column-wise: `sizes[i]` indices with strides `a[i]`, `b[i]`, `out[i]`. All of it is
+ * one flat index 0 … total − 1, the last loop fastest.
  */
 export interface Bundle {
   readonly total: number;
@@ -38,8 +38,8 @@ export function offsetAt(sizes: readonly number[], strides: readonly number[], i
 }
 
 /**
- * Writes the offsets of the flat indices first … first + count − 1: the scatter vector of a block. A block of any nest of
- * loops is then as easy to walk as a row of a matrix.
+ * Writes the offsets of the flat indices first … first + count − 1: the scatter vector of a block. A block of any nest
+ * of loops is then as easy to walk as a row of a matrix.
  */
 export function fillOffsets(
   sizes: readonly number[],

@@ -5,7 +5,10 @@ import type { Product, Work } from './product.js';
 /** Points between two yields, and the longest run of one call: well under a millisecond. */
 const YIELD_POINTS = 1 << 18;
 
-/** out[x] (+)= Σ_w a[x w] · b[x w]: products with neither rows nor columns, where scatter vectors would cost as much as the sum. */
+/**
+ * out[x] (+)= Σ_w a[x w] · b[x w]: products with neither rows nor columns, where scatter vectors would cost as much as
+ * the sum.
+ */
 export function* dotProduct(product: Product): Work {
   const { a, b, out, batch, contracted } = product;
   const inner = contracted.sizes.length - 1;

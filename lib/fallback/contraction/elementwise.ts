@@ -12,8 +12,8 @@ const TILE = 64;
 const YIELD_POINTS = 1 << 17;
 
 /**
- * out[x] (+)= a[x] · b[x], or a[x], over any nest of loops, strides of 0 broadcasting. The two inner loops are the one the
- * output is contiguous along and the one `a` is contiguous along, so transposes go tile by tile.
+ * out[x] (+)= a[x] · b[x], or a[x], over any nest of loops, strides of 0 broadcasting. The two inner loops are the one
+ * the output is contiguous along and the one `a` is contiguous along, so transposes go tile by tile.
  */
 export function* multiplyOrCopy(step: Elementwise): Work {
   const { batch, a, b, out, accumulate } = step;

@@ -17,7 +17,10 @@ import { ttgtProduct } from './ttgt.js';
 /** Offsets are 32-bit integers, which V8 computes without rounding. */
 const MOST_ELEMENTS = 2 ** 31 - 1;
 
-/** A buffer in use. Its true values are data · 2^exponent, and reading it multiplies by 2^−peak; both 0 unless exponents are stripped. */
+/**
+ * A buffer in use. Its true values are data · 2^exponent, and reading it multiplies by 2^−peak; both 0 unless exponents
+ * are stripped.
+ */
 interface Held {
   readonly data: TensorData;
   exponent: number;

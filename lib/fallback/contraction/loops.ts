@@ -5,8 +5,8 @@ import type { Product, Work } from './product.js';
 const YIELD_POINTS = 100_000;
 
 /**
- * The product as it is written: one sum per element of the result, offsets counted out index by index. Slow and plain, to
- * compare with and to check against.
+ * The product as it is written: one sum per element of the result, offsets counted out index by index. Slow and plain,
+ * to compare with and to check against.
  */
 export function* loopsProduct(product: Product): Work {
   const { a, b, out, batch, left, right, contracted } = product;

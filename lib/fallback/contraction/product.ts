@@ -2,8 +2,9 @@ import type { TensorData } from '../../tensor/tensor.js';
 import type { Bundle } from './bundle.js';
 
 /**
- * A step of a plan in one pass, with its data: out[x y z] (+)= Σ_w a[x y w] · b[x z w]. Reading an input multiplies it by its
- * scale, a power of two. Kernels are generators that yield, every millisecond or so, the index combinations done since.
+ * A step of a plan in one pass, with its data: out[x y z] (+)= Σ_w a[x y w] · b[x z w]. Reading an input multiplies it
+ * by its scale, a power of two. Kernels are generators that yield, every millisecond or so, the index combinations done
+ * since.
  */
 export interface Product {
   readonly a: TensorData;

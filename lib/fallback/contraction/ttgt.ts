@@ -10,9 +10,9 @@ export function ttgtWorkspace(m: number, n: number, k: number, itemBytes: number
 }
 
 /**
- * Transpose, transpose, GEMM, transpose: per batch index, both operands are copied to contiguous matrices, multiplied, and
- * the result is copied to its place. The classic way, here for comparison. Copies that would change nothing are skipped, as
- * every serious implementation does.
+ * Transpose, transpose, GEMM, transpose: per batch index, both operands are copied to contiguous matrices, multiplied,
+ * and the result is copied to its place. The classic way, here for comparison. Copies that would change nothing are
+ * skipped, as every serious implementation does.
  */
 export function* ttgtProduct(product: Product): Work {
   const { batch, left, right, contracted } = product;

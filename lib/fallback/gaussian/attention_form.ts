@@ -6,8 +6,8 @@ import { scaledProduct, throughLayers, weightsLastFirst } from './fold.js';
 import { PARTS, Rotary } from './rotary.js';
 
 /**
- * Quadratic attention with its residual and the linear layers after it folded in: out_s = T (x_s, z_s) + c, z_s the heads one after the
- * other, z_s^h = Σ_t M_st (q1_s·k1_t)(q2_s·k2_t) v_t.
+ * Quadratic attention with its residual and the linear layers after it folded in: out_s = T (x_s, z_s) + c, z_s the
+ * heads one after the other, z_s^h = Σ_t M_st (q1_s·k1_t)(q2_s·k2_t) v_t.
  */
 export interface AttentionForm {
   readonly heads: number;

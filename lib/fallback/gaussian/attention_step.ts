@@ -22,7 +22,9 @@ export interface AttentionStep {
   readonly form: AttentionForm;
   readonly positions: number;
   readonly heads: readonly HeadMoments[];
-  /** E ∂z_s/∂x_t at s·positions + t, (heads·size, d); null for zero. Cov(x', z_s) = Σ_t C(x', x_t) times its transpose. */
+  /**
+   * E ∂z_s/∂x_t at s·positions + t, (heads·size, d); null for zero. Cov(x', z_s) = Σ_t C(x', x_t) times its transpose.
+   */
   readonly slope: readonly (MatrixView | null)[];
 }
 
@@ -137,8 +139,8 @@ export function setHead(
 }
 
 /**
- * E[p v] of every visible pair, and E ∂z_s/∂(q1, k1, q2, k2, v)_t before the rotation, (size, 5·size): by the product rule
- * ∂p v/∂q1 = v k1ᵀ (q2·k2) and so on.
+ * E[p v] of every visible pair, and E ∂z_s/∂(q1, k1, q2, k2, v)_t before the rotation, (size, 5·size): by the product
+ * rule ∂p v/∂q1 = v k1ᵀ (q2·k2) and so on.
  */
 async function headMoments(
   form: AttentionForm,

@@ -3,7 +3,9 @@ import type { BilinearLayer, LinearLayer } from '../../model/model.js';
 import { copyRows, type MatrixView, matrixOf, rowMajor, vectorOf } from '../../tensor/matrix.js';
 import { foldAfter, throughLayers, weightsLastFirst } from './fold.js';
 
-/** A bilinear block with its residual and the linear layers after it folded in: x ↦ S x + D((L x + l) ⊙ (R x + r)) + c. */
+/**
+ * A bilinear block with its residual and the linear layers after it folded in: x ↦ S x + D((L x + l) ⊙ (R x + r)) + c.
+ */
 export interface BilinearForm {
   /** h. */
   readonly hidden: number;

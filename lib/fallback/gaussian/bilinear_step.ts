@@ -6,8 +6,8 @@ import { type BilinearForm, bilinearForm } from './bilinear_form.js';
 import { at, blockAt, type Covariance, type Pairs, type PerPosition, type Term, times } from './covariance.js';
 
 /**
- * A bilinear block out = S x + D(u ⊙ v) + c with what its mean input makes of it. The terms of MATH.md section 6 with means are those of
- * its expected derivative G = S + D(m_v ⊙ L + m_u ⊙ R), so that
+ * A bilinear block out = S x + D(u ⊙ v) + c with what its mean input makes of it. The terms of MATH.md section 6 with
+ * means are those of its expected derivative G = S + D(m_v ⊙ L + m_u ⊙ R), so that
  *
  *     Cov(out, out') = G C G'ᵀ + D (C_uu' ⊙ C_vv' + C_uv' ⊙ C_vu') D'ᵀ
  */

@@ -6,8 +6,8 @@ import { addTimesBlock, blockOf, isLinked, traceTimesBlock, type VectorSystem } 
 export type Item = readonly [q: number, k: number];
 
 /**
- * A(S, i, o) for every subset S of the items as a bit mask, at index 2i + o (o: 0 for q, 1 for k); null where zero. The first
- * axis of each is the start of the chain, of `rows` rows.
+ * A(S, i, o) for every subset S of the items as a bit mask, at index 2i + o (o: 0 for q, 1 for k); null where zero. The
+ * first axis of each is the start of the chain, of `rows` rows.
  */
 interface ChainStates {
   readonly rows: number;
@@ -18,7 +18,8 @@ interface ChainStates {
  * The expectations of products of bilinear forms with vectors by the subset recursion of MATH.md section 4, exact for
  * jointly Gaussian vectors with any means. All forms of the products are those of `items`.
  *
- * Subsets are bit masks. "Start a chain at C[v, ·]" gives matrices with a row per entry of v; at the means it gives one row.
+ * Subsets are bit masks. "Start a chain at C[v, ·]" gives matrices with a row per entry of v; at the means it gives one
+ * row.
  */
 export class Chains {
   readonly #system: VectorSystem;

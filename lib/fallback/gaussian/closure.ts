@@ -98,9 +98,9 @@ async function throughEach(layers: readonly LinearLayer[], means: PerPosition<Fl
 }
 
 /**
- * ⟨f_c, g_c⟩ per output: Σ_s m_s m'_s + C_ss at the end. The blocks of both are passed in step, the first with the first; the shorter
- * chain then waits. Since this is one schedule for all models, every Gram matrix is that of random vectors and so positive
- * semi-definite.
+ * ⟨f_c, g_c⟩ per output: Σ_s m_s m'_s + C_ss at the end. The blocks of both are passed in step, the first with the
+ * first; the shorter chain then waits. Since this is one schedule for all models, every Gram matrix is that of random
+ * vectors and so positive semi-definite.
  * @throws TensimError `UNSUPPORTED_LAYER` if blocks of different kinds meet.
  */
 export async function closureSlices(

@@ -3,8 +3,8 @@ import { copyRows, type MatrixView, rowMajor, transpose } from '../../tensor/mat
 import { multiply } from '../gemm/gemm.js';
 
 /**
- * Cov(x_s, x'_t) of every two positions: block s·positions + t has the shape (rows, columns), row-major; null is zero. Equal blocks
- * may be one array, and work on it is then done once.
+ * Cov(x_s, x'_t) of every two positions: block s·positions + t has the shape (rows, columns), row-major; null is zero.
+ * Equal blocks may be one array, and work on it is then done once.
  */
 export interface Covariance {
   readonly positions: number;
@@ -13,7 +13,9 @@ export interface Covariance {
   readonly blocks: readonly (Float64Array | null)[];
 }
 
-/** One summand left · middle · rightᵀ of a covariance of outputs; without `left` or `right` the identity stands there. */
+/**
+ * One summand left · middle · rightᵀ of a covariance of outputs; without `left` or `right` the identity stands there.
+ */
 export interface Term {
   readonly left: MatrixView | null;
   readonly middle: MatrixView;

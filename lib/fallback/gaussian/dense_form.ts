@@ -11,13 +11,13 @@ export function denseFormSize(inputs: number): number {
 const BLOCK = 2048;
 
 /**
- * The symmetric matrices B_c = sym(Σ_h D_ch L_h R_hᵀ) of a block over its whitened inputs, one packed vector per output (o, k(k+1)/2),
- * scaled so that the product of two vectors is 2⟨B_c, B'_c⟩ (MATH.md section 3):
+ * The symmetric matrices B_c = sym(Σ_h D_ch L_h R_hᵀ) of a block over its whitened inputs, one packed vector per output
+ * (o, k(k+1)/2), scaled so that the product of two vectors is 2⟨B_c, B'_c⟩ (MATH.md section 3):
  *
  *     for i ≤ j, row after row:    √2·B_ii on the diagonal,  2·B_ij beside it
  *
- * The forms of single units, L_h R_hᵀ + R_h L_hᵀ packed like this, are made a block at a time; D times the block is the same block of the
- * result.
+ * The forms of single units, L_h R_hᵀ + R_h L_hᵀ packed like this, are made a block at a time; D times the block is the
+ * same block of the result.
  *
  * @param factors (2h, k), the rows L_0, R_0, L_1, R_1, …
  * @param down D, (o, h).

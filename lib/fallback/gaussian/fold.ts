@@ -7,7 +7,9 @@ import { multiplyVector } from '../gemm/gemm.js';
 
 /* What every method does with linear layers and the input law: multiply them into their neighbours. */
 
-/** `outer`, then the weights in front of it (last layer first), then C: what acts on z. A row-major matrix of its own. */
+/**
+ * `outer`, then the weights in front of it (last layer first), then C: what acts on z. A row-major matrix of its own.
+ */
 export async function throughInputs(
   outer: readonly MatrixView[],
   before: readonly MatrixView[],
@@ -19,7 +21,10 @@ export async function throughInputs(
   return scaledProduct(1, inputs, [...outer, ...before, factor], pacer);
 }
 
-/** What follows the sum in the block: β·W·D for the units, and α·W for the residual (null without one), W the layers after. */
+/**
+ * What follows the sum in the block: β·W·D for the units, and α·W for the residual (null without one), W the layers
+ * after.
+ */
 export async function foldAfter(
   block: BilinearLayer,
   width: number,

@@ -11,26 +11,28 @@ import {
 } from './hafnian_level.js';
 
 /**
- * The loop hafnian by a finite-difference sieve over pairs of legs (MATH.md section 4). With a weight x_p on every pair p let
+ * The loop hafnian by a finite-difference sieve over pairs of legs (MATH.md section 4). With a weight x_p on every pair
+ * p let
  *
  *     F(x) = E exp(Σ_p x_p u_2p u_2p+1),   u the formal Gaussian vector with covariance `edges` and mean `loops`.
  *
- * The loop hafnian is E Π_p (u_2p u_2p+1)^r_p: r_p! times the coefficient of Π x_p^r_p. Central differences of order r_p in
- * every x_p take it from the part f of F that is homogeneous of degree R = Σ r_p,
+ * The loop hafnian is E Π_p (u_2p u_2p+1)^r_p: r_p! times the coefficient of Π x_p^r_p. Central differences of order
+ * r_p in every x_p take it from the part f of F that is homogeneous of degree R = Σ r_p,
  *
  *     lhaf = Σ_ν Π_p (−1)^ν_p C(r_p, ν_p) f(r_1/2 − ν_1, …, r_P/2 − ν_P),       ν_p = 0 … r_p,
  *
- * and f(−x) = (−1)^R f(x) halves the sum. Nodes that are not symmetric (0 and 1: inclusion and exclusion) would do too, but add up
- * terms that are larger by many orders of magnitude.
+ * and f(−x) = (−1)^R f(x) halves the sum. Nodes that are not symmetric (0 and 1: inclusion and exclusion) would do too,
+ * but add up terms that are larger by many orders of magnitude.
  *
- * f(x) is the coefficient of z^R in F(x z). Pairs are integrated out one after the other: with power series in z as entries,
+ * f(x) is the coefficient of z^R in F(x z). Pairs are integrated out one after the other: with power series in z as
+ * entries,
  *
  *     W = (K^{-1} − B)^{-1},   K = x z (0 1; 1 0),   B = (p q; q s) the edges among the two legs
  *     edges'_jk = edges_jk + b_jᵀ W b_k,    loops'_j = loops_j + b_jᵀ W l,    F' = F · det(1 − K B)^{-1/2} exp(½ lᵀ W l)
  *
- * and the branches over x_p share all that was done for the pairs before: most of the work is done where few legs are left, in all
- * O(n² 2^{n/2}). Terms of degree beyond Σ r of the pairs done so far take some pair too often, and would cancel: they are
- * dropped. So for r_p = 1 all is linear in x_p, W = K, and both branches share one set of products.
+ * and the branches over x_p share all that was done for the pairs before: most of the work is done where few legs are
+ * left, in all O(n² 2^{n/2}). Terms of degree beyond Σ r of the pairs done so far take some pair too often, and would
+ * cancel: they are dropped. So for r_p = 1 all is linear in x_p, W = K, and both branches share one set of products.
  */
 export async function loopHafnian(
   legs: PairedLegs,
@@ -55,7 +57,10 @@ export async function loopHafnian(
 /** Multiply-adds that may be done in one go. */
 const MOST_AT_ONCE = 1 << 19;
 
-/** The number of leading pairs whose branches are gone through from outside, so that what is below each takes little time. */
+/**
+ * The number of leading pairs whose branches are gone through from outside, so that what is below each takes little
+ * time.
+ */
 function splitLevel(repeats: Uint32Array): number {
   const work = sieveWork(repeats);
   let split = 0;
@@ -106,7 +111,9 @@ class Sum {
 class Sieve {
   readonly #levels: readonly Level[];
   readonly #repeats: Uint32Array;
-  /** The branch of each leading pair that the levels below it were last computed for; prefixes come in ascending order. */
+  /**
+   * The branch of each leading pair that the levels below it were last computed for; prefixes come in ascending order.
+   */
   readonly #digits: Int32Array;
   readonly #series: SeriesScratch;
 

@@ -1,6 +1,7 @@
 /**
- * What is left when the pairs before a level are integrated out. Series have `length` coefficients. Entry (j, k), j ≤ k, of
- * the 2(P − level) legs left begins at ((j · legs) + k) · length; the diagonal is kept up for legs ≥ `diagonal` only.
+ * What is left when the pairs before a level are integrated out. Series have `length` coefficients. Entry (j, k), j ≤
+ * k, of the 2(P − level) legs left begins at ((j · legs) + k) · length; the diagonal is kept up for legs ≥ `diagonal`
+ * only.
  */
 export interface Level {
   readonly legs: number;
@@ -13,7 +14,9 @@ export interface Level {
   readonly edges: Float64Array;
   readonly loops: Float64Array | null;
   readonly value: Float64Array;
-  /** How the next level differs, without its constant coefficients, which do not change: series of its length less one. */
+  /**
+   * How the next level differs, without its constant coefficients, which do not change: series of its length less one.
+   */
   readonly change: { readonly edges: Float64Array; readonly loops: Float64Array | null; readonly value: Float64Array };
   /** Rows of the pair's two legs, filled up to the length of `change`: (2, legs, length), and W times them. */
   readonly rows: Float64Array;
@@ -56,7 +59,10 @@ export function gatherRows({ legs, length, edges, loops, change, rows, pairLoops
   }
 }
 
-/** change = b_jᵀ (W b)_k for all legs j ≤ k left and b_jᵀ (W l); (W b)_k are the series at `w0` and `w1` + k of `turned`. */
+/**
+ * change = b_jᵀ (W b)_k for all legs j ≤ k left and b_jᵀ (W l); (W b)_k are the series at `w0` and `w1` + k of
+ * `turned`.
+ */
 export function changeEntries(
   level: Level,
   turned: Float64Array,

@@ -5,7 +5,9 @@ import { HIGH_WORD } from '../../tensor/power.js';
 
 /** Multiply-adds that one pair of numbers takes, about. */
 const PAIR_WORK = 64;
-/** ln √½ as the high word of a double: mantissas are taken from [√½, √2), where the series for the logarithm is short. */
+/**
+ * ln √½ as the high word of a double: mantissas are taken from [√½, √2), where the series for the logarithm is short.
+ */
 const SQRT_HALF_HIGH = 0x3fe6a09e;
 const ONE_HIGH = 0x3ff00000;
 
@@ -15,10 +17,10 @@ const halves = new Uint32Array(float.buffer);
 /**
  * Standard normal numbers (count, dimension), row-major: those of samples `first` to `first + count` − 1 of a stream.
  *
- * Box and Muller: of the 64 random bits for a pair, 44 make a uniform u in (0, 1) and 20 an angle φ; the pair is √(−2 ln u) · (cos φ, sin φ).
- * With 2²⁰ angles all moments of the direction below degree 2²⁰ are those of a continuous one. Pair p of a sample fills places p and
- * p + ⌈dimension / 2⌉. Only operations that IEEE 754 rounds correctly are used, in the order of native/gemm/normals_kernel.h: the numbers are the same to the
- * bit.
+ * Box and Muller: of the 64 random bits for a pair, 44 make a uniform u in (0, 1) and 20 an angle φ; the pair is √(−2
+ * ln u) · (cos φ, sin φ). With 2²⁰ angles all moments of the direction below degree 2²⁰ are those of a continuous one.
+ * Pair p of a sample fills places p and p + ⌈dimension / 2⌉. Only operations that IEEE 754 rounds correctly are used,
+ * in the order of native/gemm/normals_kernel.h: the numbers are the same to the bit.
  */
 export async function normals(
   { seed, stream, dimension }: NormalStream,

@@ -96,7 +96,10 @@ async function foldAround(
   };
 }
 
-/** What acts on the whitened input: all layers before the block, or those after the narrowest, which is the embedding with C. */
+/**
+ * What acts on the whitened input: all layers before the block, or those after the narrowest, which is the embedding
+ * with C.
+ */
 async function foldBefore(
   stack: MatrixView,
   before: readonly LinearLayer[],

@@ -6,8 +6,8 @@ import { exponentOf } from '../../tensor/power.js';
 const NEGLIGIBLE = 1e-13;
 
 /**
- * An orthonormal basis of the row space of a row-major matrix, as rows (rank, columns): Gram and Schmidt's, always taking the row
- * with the longest rest, every vector made orthogonal twice.
+ * An orthonormal basis of the row space of a row-major matrix, as rows (rank, columns): Gram and Schmidt's, always
+ * taking the row with the longest rest, every vector made orthogonal twice.
  */
 export async function rowSpace({ data, rows, columns }: MatrixView, pacer: Pacer): Promise<MatrixView> {
   const rest = new Float64Array(data);

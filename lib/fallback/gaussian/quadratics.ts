@@ -9,8 +9,8 @@ import { meanOf, throughInputs, throughLayers, weightsLastFirst } from './fold.j
 import { rowSpace } from './orthonormal.js';
 
 /**
- * Quadratic polynomials Q_i(ξ) = ξᵀA_i ξ + a_iᵀξ + e_i of ξ ~ N(0, I_r), a row [A_i | a_i | e_i] of r² + r + 1 numbers each, A_i
- * symmetric. A linear map of them is a product of matrices.
+ * Quadratic polynomials Q_i(ξ) = ξᵀA_i ξ + a_iᵀξ + e_i of ξ ~ N(0, I_r), a row [A_i | a_i | e_i] of r² + r + 1 numbers
+ * each, A_i symmetric. A linear map of them is a product of matrices.
  */
 export interface Quadratics {
   /** r. */
@@ -25,8 +25,8 @@ export function rowLength(rank: number): number {
 }
 
 /**
- * What the linear layers `before`, one bilinear block (if there is one) and the linear layers `after` make of the input. It depends
- * on z through the rows of L, R and the residual only, so r is the rank of these.
+ * What the linear layers `before`, one bilinear block (if there is one) and the linear layers `after` make of the
+ * input. It depends on z through the rows of L, R and the residual only, so r is the rank of these.
  */
 export async function firstQuadratics(
   source: ChainSource,

@@ -5,8 +5,8 @@ export const PARTS = 5;
 const ROTATED_PARTS = 4;
 
 /**
- * Rotary position embedding in the half-split layout (MATH.md section 1): (x_j, x_{j + size/2}) turns by s·base^(−2j/size) at
- * position s. A rotation without a base leaves everything as it is.
+ * Rotary position embedding in the half-split layout (MATH.md section 1): (x_j, x_{j + size/2}) turns by
+ * s·base^(−2j/size) at position s. A rotation without a base leaves everything as it is.
  */
 export class Rotary {
   readonly #size: number;

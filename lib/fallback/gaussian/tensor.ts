@@ -98,7 +98,8 @@ async function padBlock(form: BilinearForm, pacer: Pacer): Promise<PaddedBlock> 
 }
 
 /**
- * G ← D̃ · ½[(L̃GL̃'ᵀ)⊙(R̃GR̃'ᵀ) + (L̃GR̃'ᵀ)⊙(R̃GL̃'ᵀ)] · D̃'ᵀ block by block; of the last G only the diagonal is computed.
+ * G ← D̃ · ½[(L̃GL̃'ᵀ)⊙(R̃GR̃'ᵀ) + (L̃GR̃'ᵀ)⊙(R̃GL̃'ᵀ)] · D̃'ᵀ block by block; of the last G only the diagonal is
+ * computed.
  * @throws TensimError `SHAPE_MISMATCH` for chains of different numbers of blocks.
  */
 export async function tensorSlices(

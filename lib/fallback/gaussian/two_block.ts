@@ -10,8 +10,9 @@ import { requireBilinear, stagesOf } from './stages.js';
 import { twoBlockSlices } from './two_block_pair.js';
 
 /**
- * A chain of at most two bilinear blocks by Hermite degree (MATH.md section 5). With U_k = ξᵀA_k ξ + a_kᵀξ and V_k alike, the quadratics
- * that the second block multiplies, centred, f_c = E f_c + (degrees 1 and 2) + Σ_k D_ck (degrees 3 and 4 of U_k V_k).
+ * A chain of at most two bilinear blocks by Hermite degree (MATH.md section 5). With U_k = ξᵀA_k ξ + a_kᵀξ and V_k
+ * alike, the quadratics that the second block multiplies, centred, f_c = E f_c + (degrees 1 and 2) + Σ_k D_ck (degrees
+ * 3 and 4 of U_k V_k).
  */
 export interface PreparedTwoBlock {
   readonly kind: 'two-block';
@@ -76,7 +77,8 @@ async function withoutSecond(rows: MatrixView, rank: number, pacer: Pacer): Prom
 }
 
 /**
- * The second block on the quadratics y of the first: U V = m_U m_V + m_U V + m_V U (centred from here on) + U V, and of the last product
+ * The second block on the quadratics y of the first: U V = m_U m_V + m_U V + m_V U (centred from here on) + U V, and of
+ * the last product
  *
  *     degree 0: 2 tr(A_U A_V) + a_U·a_V     degree 1: 2 (A_U a_V + A_V a_U)     degree 2: 2 (A_U A_V + A_V A_U) + ½(a_U a_Vᵀ + a_V a_Uᵀ)
  */

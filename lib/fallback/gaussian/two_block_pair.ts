@@ -67,8 +67,8 @@ function product(a: MatrixView, i: number, b: MatrixView, j: number, rank: numbe
 }
 
 /**
- * K_kj, the covariance of degrees 3 and 4 of U_k V_k with those of U'_j V'_j. Every leg of one side meets a leg of the other; with
- * q = 2⟨A, A'⟩ and l = a·a' for each of the four pairs of sides,
+ * K_kj, the covariance of degrees 3 and 4 of U_k V_k with those of U'_j V'_j. Every leg of one side meets a leg of the
+ * other; with q = 2⟨A, A'⟩ and l = a·a' for each of the four pairs of sides,
  *
  *     pairwise      q_UU' q_VV' + q_UU' l_VV' + l_UU' q_VV', and the same with U' and V' swapped
  *     interleaved   16 tr(A_U A_U' A_V A_V') + 4 Σ over sides X, Y: (A_Ȳ' a_X)·(A_X̄ a_Y'), the bar meaning the other side
@@ -103,9 +103,9 @@ function wick(quadratic: ArrayLike<number>, linear: ArrayLike<number> | undefine
 }
 
 /**
- * 16 tr(A_Uk A_U'j A_Vk A_V'j), (h, h'): the one term that costs h h' r³. For every k the matrices of all j are one stack,
- * multiplied with A_Uk and A_Vk; the trace joins the two products. (Over the hidden units of the first blocks it would cost more,
- * h⁵, unless they are far fewer than r.)
+ * 16 tr(A_Uk A_U'j A_Vk A_V'j), (h, h'): the one term that costs h h' r³. For every k the matrices of all j are one
+ * stack, multiplied with A_Uk and A_Vk; the trace joins the two products. (Over the hidden units of the first blocks it
+ * would cost more, h⁵, unless they are far fewer than r.)
  */
 async function interleaved(
   a: MatrixView,

@@ -33,7 +33,8 @@ export function emptySystem(sizes: readonly number[]): VectorSystem {
 }
 
 /**
- * Writes C[x, y] and C[y, x] from a row-major matrix that holds C[x, y] from row `row` and column `column` on; null is zero.
+ * Writes C[x, y] and C[y, x] from a row-major matrix that holds C[x, y] from row `row` and column `column` on; null is
+ * zero.
  */
 export function setBlock(
   system: VectorSystem,

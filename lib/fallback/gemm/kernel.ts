@@ -6,10 +6,10 @@ export const TILE = 4;
  *
  *     c[cAt + i·columns + j] += Σ_p a[aAt + 4p + i] · b[bAt + 4p + j],    p < depth
  *
- * All sixteen sums stay in local variables, so that every step costs 8 loads for 16 multiply-adds; V8 keeps most of them in
- * registers. Always called with Float64Array: one more array type at these sites would make every load polymorphic.
- * Measured on a Zen 5 core: 5.7 to 6 GFLOP/s at depths from 200 to 16 000; 2×4 gives 5.0 and 3×4 6.4, but three rows do not
- * hold whole (L, R) pairs.
+ * All sixteen sums stay in local variables, so that every step costs 8 loads for 16 multiply-adds; V8 keeps most of
+ * them in registers. Always called with Float64Array: one more array type at these sites would make every load
+ * polymorphic. Measured on a Zen 5 core: 5.7 to 6 GFLOP/s at depths from 200 to 16 000; 2×4 gives 5.0 and 3×4 6.4, but
+ * three rows do not hold whole (L, R) pairs.
  */
 export function microKernel(
   depth: number,

@@ -9,7 +9,8 @@ export function panelCount(rows: number): number {
 
 /**
  * Packs rows `row` … `row + 3` and columns `column` … `column + depth − 1` into a panel, one column after the other:
- * `panel[at + 4p + i]` is element (row + i, column + p). Rows past the end become zeros, so that kernels need no edge cases.
+ * `panel[at + 4p + i]` is element (row + i, column + p). Rows past the end become zeros, so that kernels need no edge
+ * cases.
  */
 export function packPanel(
   view: MatrixView,

@@ -11,9 +11,9 @@ const MOST_SWEEPS = 60;
  *
  *     A = Q T Qᵀ  (reflections, tridiagonal.ts)      T = G D Gᵀ  (rotations: QL with implicit shifts)      A z = λ z,  z = Q G e
  *
- * Neither Q nor G is ever formed: the rotations are written down, and a wanted eigenvector is a unit vector sent back through
- * them and through the reflections, some n² operations each. All steps are orthogonal, so that values and residuals are right
- * to some ε‖A‖, and the vectors orthogonal to some ε, for equal and neighbouring eigenvalues too.
+ * Neither Q nor G is ever formed: the rotations are written down, and a wanted eigenvector is a unit vector sent back
+ * through them and through the reflections, some n² operations each. All steps are orthogonal, so that values and
+ * residuals are right to some ε‖A‖, and the vectors orthogonal to some ε, for equal and neighbouring eigenvalues too.
  *
  * @throws TensimError `NOT_FINITE` for a matrix that holds anything but numbers.
  */
@@ -45,7 +45,10 @@ export async function symmetricEigen(
   return { values, vectors };
 }
 
-/** The matrix divided by a power of two near its largest entry, which is returned: squares of entries neither overflow nor vanish. */
+/**
+ * The matrix divided by a power of two near its largest entry, which is returned: squares of entries neither overflow
+ * nor vanish.
+ */
 function scaled(matrix: Float64Array, target: Float64Array): number {
   let largest = 0;
   for (const value of matrix) {
@@ -61,8 +64,8 @@ function scaled(matrix: Float64Array, target: Float64Array): number {
 }
 
 /**
- * The rotations of the QL sweeps in the order they were made: each turns the columns (i, i + 1) by (c, s). In typed arrays that grow:
- * arrays of numbers would be a burden on the garbage collector, which holds up everything.
+ * The rotations of the QL sweeps in the order they were made: each turns the columns (i, i + 1) by (c, s). In typed
+ * arrays that grow: arrays of numbers would be a burden on the garbage collector, which holds up everything.
  */
 class Rotations {
   length = 0;
@@ -108,7 +111,9 @@ async function diagonalise({ diagonal: d, offDiagonal: e }: Tridiagonal, pacer: 
   return rotations;
 }
 
-/** One QL sweep over the block low … high: a rotation that brings in the shift, and others that chase the bulge upwards. */
+/**
+ * One QL sweep over the block low … high: a rotation that brings in the shift, and others that chase the bulge upwards.
+ */
 function sweep(d: Float64Array, e: Float64Array, low: number, high: number, rotations: Rotations): void {
   // The shift is the eigenvalue nearest to d[low] of the 2×2 block there.
   const half = (d[low + 1] - d[low]) / (2 * e[low]);

@@ -11,8 +11,8 @@ export interface Tridiagonal {
 }
 
 /**
- * Householder's reduction to tridiagonal form, row by row from the last. The reflection H = 1 − β v vᵀ that empties row i left of
- * its off-diagonal acts on the leading i×i part only, of which the lower triangle is kept:
+ * Householder's reduction to tridiagonal form, row by row from the last. The reflection H = 1 − β v vᵀ that empties row
+ * i left of its off-diagonal acts on the leading i×i part only, of which the lower triangle is kept:
  *
  *     p = β A v,   w = p − ½β(p·v) v,   A ← A − v wᵀ − w vᵀ
  *
@@ -65,8 +65,8 @@ export async function tridiagonalise(a: Float64Array, size: number, pacer: Pacer
 }
 
 /**
- * Replaces a row by the v of the reflection that maps it to (0, …, 0, value). β is zero, and nothing to do, where it has that form
- * already.
+ * Replaces a row by the v of the reflection that maps it to (0, …, 0, value). β is zero, and nothing to do, where it
+ * has that form already.
  */
 function makeReflection(row: Float64Array): { beta: number; value: number } {
   const last = row.length - 1;

@@ -12,8 +12,8 @@ export interface Projections {
 }
 
 /**
- * concat_heads Σ_t M_st (q1_s·k1_t)(q2_s·k2_t)/d_head² · v_t for every position s of every input (MATH.md section 1). Queries and keys
- * are rotated in place.
+ * concat_heads Σ_t M_st (q1_s·k1_t)(q2_s·k2_t)/d_head² · v_t for every position s of every input (MATH.md section 1).
+ * Queries and keys are rotated in place.
  */
 export async function attend(
   { heads, mask, rotaryBase }: AttentionLayer,

@@ -3,7 +3,10 @@ import type { TensorData } from '../../tensor/tensor.js';
 import { microKernel, TILE } from '../gemm/kernel.js';
 import { panelCount } from '../gemm/pack.js';
 
-/** A plain vector per model, cut into outputs: output c is [offsets[c], offsets[c + 1]). A model without one counts as zero. */
+/**
+ * A plain vector per model, cut into outputs: output c is [offsets[c], offsets[c + 1]). A model without one counts as
+ * zero.
+ */
 export interface Features {
   readonly rows: readonly (TensorData | null)[];
   readonly columns: readonly (TensorData | null)[];
@@ -12,17 +15,20 @@ export interface Features {
   readonly symmetric: boolean;
 }
 
-/** Elements of a vector multiplied at a time: parts of a fixed length, so that no result depends on what else is in the tile. */
+/**
+ * Elements of a vector multiplied at a time: parts of a fixed length, so that no result depends on what else is in the
+ * tile.
+ */
 const DEPTH = 512;
 /**
- * A pair of models by itself is read once, which dot products do without packing. They round otherwise, so that no part of a larger matrix
- * may be computed by them: there, rows and columns are the same models in symmetric tiles only.
+ * A pair of models by itself is read once, which dot products do without packing. They round otherwise, so that no part
+ * of a larger matrix may be computed by them: there, rows and columns are the same models in symmetric tiles only.
  */
 const PAIR = 2;
 
 /**
- * Adds the product of row i and column j over output c to `slices[(i·columns + j)·outputs + c]`: a symmetric rank-k product over the
- * models where rows and columns are the same.
+ * Adds the product of row i and column j over output c to `slices[(i·columns + j)·outputs + c]`: a symmetric rank-k
+ * product over the models where rows and columns are the same.
  * @param onOutput called after every output.
  */
 export async function addFeatureProducts(
@@ -69,7 +75,9 @@ async function addPacked(
   }
 }
 
-/** Panels of four models: `panels[i·depth + 4p + lane]` is element `at + p` of model i + lane, zero where there is none. */
+/**
+ * Panels of four models: `panels[i·depth + 4p + lane]` is element `at + p` of model i + lane, zero where there is none.
+ */
 async function packVectors(
   vectors: readonly (TensorData | null)[],
   at: number,

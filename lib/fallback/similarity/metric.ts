@@ -11,8 +11,8 @@ export interface UnfoldedPart extends QuadraticPart {
 }
 
 /**
- * The factors of `a` ready to meet those of `b`: with embeddings P and P', the rows of L and R are multiplied by the metric M = P P'ᵀ, and
- * the pair kernel then contracts over m' (MATH.md section 3). All of it is done on packed panels:
+ * The factors of `a` ready to meet those of `b`: with embeddings P and P', the rows of L and R are multiplied by the
+ * metric M = P P'ᵀ, and the pair kernel then contracts over m' (MATH.md section 3). All of it is done on packed panels:
  *
  *     panels of P ┐
  *                 ├─► panels of columns of M ┐

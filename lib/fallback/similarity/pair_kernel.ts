@@ -63,8 +63,8 @@ export async function packRows(
 }
 
 /**
- * P_c = Σ_hk D_ch D'_ck [(L_h·L'_k)(R_h·R'_k) + (L_h·R'_k)(R_h·L'_k)] for every output c, which is 2⟨B_c, B'_c⟩ of MATH.md
- * section 3. Since L and R are interleaved, one micro-tile holds all four products of 2×2 units:
+ * P_c = Σ_hk D_ch D'_ck [(L_h·L'_k)(R_h·R'_k) + (L_h·R'_k)(R_h·L'_k)] for every output c, which is 2⟨B_c, B'_c⟩ of
+ * MATH.md section 3. Since L and R are interleaved, one micro-tile holds all four products of 2×2 units:
  *
  *                 L'_k   R'_k   L'_k+1 R'_k+1
  *     L_h        | LL     LR  |                      K_hk = LL·RR + LR·RL
@@ -72,9 +72,9 @@ export async function packRows(
  *     L_h+1      |
  *     R_h+1
  *
- * K of four units h against all k is kept as one packed panel, which the same micro-kernel multiplies with the panels of D';
- * the result meets D in a dot product. No h × h matrix is stored. The depth is not blocked: measured up to 16 000, panels
- * read from the second- or third-level cache slow this kernel by a few percent at most.
+ * K of four units h against all k is kept as one packed panel, which the same micro-kernel multiplies with the panels
+ * of D'; the result meets D in a dot product. No h × h matrix is stored. The depth is not blocked: measured up to 16
+ * 000, panels read from the second- or third-level cache slow this kernel by a few percent at most.
  *
  * Swapping the two models swaps h with k and LR with RL and changes no term by a bit, but the order of the sums.
  * @param result length `outputs`; overwritten.
@@ -106,7 +106,9 @@ export async function pairProducts(
 
 const tile = new Float64Array(TILE * TILE);
 
-/** Fills rows `half` and `half + 1` of the strip: K of the two units of one panel of `a` with those of panels of `b`. */
+/**
+ * Fills rows `half` and `half + 1` of the strip: K of the two units of one panel of `a` with those of panels of `b`.
+ */
 function kernelStrip(
   a: QuadraticPart,
   panel: number,

@@ -10,8 +10,8 @@ import { type PreparedTwoBlock, prepareTwoBlock } from '../gaussian/two_block.js
 import { packQuadratic, packRows } from './pair_kernel.js';
 
 /**
- * A chain of at most one bilinear block: its quadratic part as packed factors, as factors beside an embedding, or as forms; the parts of
- * lower degree beside it.
+ * A chain of at most one bilinear block: its quadratic part as packed factors, as factors beside an embedding, or as
+ * forms; the parts of lower degree beside it.
  */
 export interface PreparedOneBlock {
   readonly kind: 'one-block';
@@ -74,8 +74,8 @@ export class FallbackModel implements PreparedModel {
 }
 
 /**
- * Prepares a chain for its method. `float32` rounds what a chain of one block mostly consists of (factors, embedding, forms, linear part) to
- * single precision; all else, and all arithmetic, is in double precision.
+ * Prepares a chain for its method. `float32` rounds what a chain of one block mostly consists of (factors, embedding,
+ * forms, linear part) to single precision; all else, and all arithmetic, is in double precision.
  */
 export async function prepareChain(source: ChainSource, dtype: DType, pacer: Pacer): Promise<FallbackModel> {
   const content = await prepareContent(source, dtype, pacer);

@@ -8,7 +8,10 @@ import { throughMetric, type UnfoldedPart } from './metric.js';
 import { pairProducts } from './pair_kernel.js';
 import { type Content, copyInto, type PreparedFeatures, type PreparedOneBlock } from './prepared.js';
 
-/** What is compared by products over all models of a tile: plain vectors, and chains of one block with their parts that are such. */
+/**
+ * What is compared by products over all models of a tile: plain vectors, and chains of one block with their parts that
+ * are such.
+ */
 export type ProductContent = PreparedOneBlock | PreparedFeatures;
 
 export function isProduct(content: Content): content is ProductContent {
@@ -16,7 +19,8 @@ export function isProduct(content: Content): content is ProductContent {
 }
 
 /**
- * The slices of a tile. With P_c = 2⟨B_c, B'_c⟩ (MATH.md sections 3 and 7), from factors pair after pair or from forms all at once:
+ * The slices of a tile. With P_c = 2⟨B_c, B'_c⟩ (MATH.md sections 3 and 7), from factors pair after pair or from forms
+ * all at once:
  *
  *     gaussian            P_c + w_c·w'_c + m_c m'_c
  *     tensor, one block   ½ (P_c + w_c·w'_c) + e_c e'_c     the linear part fills two legs of x̃ ⊗ x̃, half in each

@@ -20,14 +20,14 @@ export interface WriteOptions {
 type Metadata = Readonly<Record<string, string>>;
 
 /**
- * Writes a safetensors file: tensors in the order given, the data aligned to eight bytes, strides resolved. The same input
- * gives the same bytes. The file appears under its name only when it is complete. Tensors are not copied: leave them unchanged until the promise
- * settles.
+ * Writes a safetensors file: tensors in the order given, the data aligned to eight bytes, strides resolved. The same
+ * input gives the same bytes. The file appears under its name only when it is complete. Tensors are not copied: leave
+ * them unchanged until the promise settles.
  *
  *     await writeSafetensors('weights.safetensors', { 'projection.weight': tensor(data, [10, 32]) }, { step: '6000' });
  *
- * @throws TensimError `INVALID_ARGUMENT` for names, metadata or paths that cannot be, `SHAPE_MISMATCH` for tensors that do
- * not fit their data, `NOT_FINITE` for a number beyond the range of `options.dtype`
+ * @throws TensimError `INVALID_ARGUMENT` for names, metadata or paths that cannot be, `SHAPE_MISMATCH` for tensors that
+ * do not fit their data, `NOT_FINITE` for a number beyond the range of `options.dtype`
  */
 export async function writeSafetensors(
   path: string,

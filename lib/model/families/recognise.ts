@@ -28,7 +28,9 @@ export function recognise(tensors: Tensors, settings: Settings): Blueprint | und
   return family?.blueprint(tensors, settings);
 }
 
-/** Why a checkpoint belongs to no family: what was looked for, what was found, which family is nearest and what differs. */
+/**
+ * Why a checkpoint belongs to no family: what was looked for, what was found, which family is nearest and what differs.
+ */
 export function unrecognised(tensors: Tensors, file: string): TensimError {
   const names = [...tensors.keys()];
   const matches = FAMILIES.map((family) => ({ family, match: family.match(tensors) }));

@@ -64,7 +64,8 @@ export interface Inspection {
   /** Polynomial degree of the output in the input; null for a network that is no polynomial of it. */
   readonly degree: number | null;
   /**
-   * What `auto` would compare it by under `gaussian`, if it is affordable: exact methods end at two bilinear blocks or one of attention.
+   * What `auto` would compare it by under `gaussian`, if it is affordable: exact methods end at two bilinear blocks or
+   * one of attention.
    */
   readonly method: 'exact' | 'sampled' | null;
   /** Empty if the model can be loaded and compared by every measure. */
@@ -77,7 +78,8 @@ export interface Inspection {
  *     const { family, layers, problems } = await inspect('model.safetensors');
  *     for (const { code, message } of problems) console.error(code, message);
  *
- * @throws TensimError `FILE_NOT_FOUND`, or `INVALID_FILE` for a file that is no checkpoint or a description that is none.
+ * @throws TensimError `FILE_NOT_FOUND`, or `INVALID_FILE` for a file that is no checkpoint or a description that is
+ * none.
  */
 export async function inspect(path: string, options: Omit<LoadOptions, 'label'> = {}): Promise<Inspection> {
   const { signal } = options;

@@ -18,7 +18,10 @@ export interface Shape {
   readonly attributes: Readonly<Record<string, string | number>>;
 }
 
-/** What a chart has at a place: where exactly, what to say of it, what to draw, and where one press of an arrow key leads. */
+/**
+ * What a chart has at a place: where exactly, what to say of it, what to draw, and where one press of an arrow key
+ * leads.
+ */
 export interface Pointed extends Place {
   readonly words: string;
   readonly shapes: readonly Shape[];

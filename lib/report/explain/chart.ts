@@ -47,8 +47,8 @@ interface Cell {
 }
 
 /**
- * What stands out, large: the first direction of the output that differs most, that of all outputs together, and how much the
- * difference depends on each input.
+ * What stands out, large: the first direction of the output that differs most, that of all outputs together, and how
+ * much the difference depends on each input.
  */
 export async function highlightsChart(found: FormExplanation, options: DirectionsOptions): Promise<Chart> {
   const { outputs, joint } = found;
@@ -62,8 +62,8 @@ export async function highlightsChart(found: FormExplanation, options: Direction
 }
 
 /**
- * The directions of all outputs together, then those of each output shown: a row each, a picture per direction, or bars of its largest
- * entries where inputs are no picture.
+ * The directions of all outputs together, then those of each output shown: a row each, a picture per direction, or bars
+ * of its largest entries where inputs are no picture.
  */
 export function directionsChart(found: FormExplanation, options: DirectionsOptions): Promise<Chart> {
   return grid(rowsOf(found), LABEL_WIDTH, options);

@@ -29,7 +29,10 @@ export function imageShape(text: string, inputs: number): ImageShape {
   return { channels, height, width };
 }
 
-/** What an input is called: its number, or in an image "(row, column)", after its channel if there are several; all from 0. */
+/**
+ * What an input is called: its number, or in an image "(row, column)", after its channel if there are several; all from
+ * 0.
+ */
 export function inputName(index: number, shape: ImageShape | null): string {
   if (shape === null) return `${index}`;
   const { channels, height, width } = shape;
@@ -37,7 +40,10 @@ export function inputName(index: number, shape: ImageShape | null): string {
   return `(${(channels > 1 ? [Math.floor(index / (width * height)), ...place] : place).join(', ')})`;
 }
 
-/** The numbers of the entries that together hold `part` of the squares of a vector of length 1, the largest first; at most `most`. */
+/**
+ * The numbers of the entries that together hold `part` of the squares of a vector of length 1, the largest first; at
+ * most `most`.
+ */
 export function strongest(vector: Float64Array, most: number, part = 1): number[] {
   const order = [...vector.keys()].sort((i, j) => Math.abs(vector[j]) - Math.abs(vector[i]) || i - j);
   const chosen: number[] = [];

@@ -65,7 +65,9 @@ function named(vector: Float64Array, image: ImageShape | null): string {
     .join(' ');
 }
 
-/** The first direction of the output that differs most beside the joint one, as pictures of the size of their entries. */
+/**
+ * The first direction of the output that differs most beside the joint one, as pictures of the size of their entries.
+ */
 function picturesText(found: FormExplanation, image: ImageShape): string | null {
   const { channels, height, width } = image;
   const [first] = found.outputs;

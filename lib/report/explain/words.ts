@@ -71,7 +71,9 @@ function exchangeWords(found: ExchangeExplanation): ExplanationWords {
   };
 }
 
-/** "half of its energy on (6, 7), (7, 7)", or the inputs it is strongest at, where half takes more than can be named. */
+/**
+ * "half of its energy on (6, 7), (7, 7)", or the inputs it is strongest at, where half takes more than can be named.
+ */
 function focus(vector: Float64Array, image: ImageShape | null): string {
   const half = strongest(vector, MOST_NAMES, 0.5);
   const held = half.reduce((sum, index) => sum + vector[index] ** 2, 0);

@@ -28,12 +28,13 @@ export async function checkExplanationFile(file: string): Promise<void> {
 }
 
 /**
- * Writes an explanation in the format that the file's ending names: .json, .svg or .html. The file appears complete or not at all.
+ * Writes an explanation in the format that the file's ending names: .json, .svg or .html. The file appears complete or
+ * not at all.
  *
  *     await writeExplanation(await explain(a, b), 'difference.html', { image: '8x8' });
  *
- * @throws TensimError as `checkExplanationFile`; `INVALID_ARGUMENT` for an image that does not hold the inputs, and where the system
- * refuses to write.
+ * @throws TensimError as `checkExplanationFile`; `INVALID_ARGUMENT` for an image that does not hold the inputs, and
+ * where the system refuses to write.
  */
 export async function writeExplanation(
   found: Explanation,

@@ -38,9 +38,10 @@ export interface Behaviours {
 type ForwardSettings = Pick<ResolvedSettings, 'signal' | 'threads'> & { readonly backend: BackendWith<'forward'> };
 
 /**
- * Evaluates every model once on the inputs. As features, whose inner product is the mean cosine (MATH.md section 2), the output on
- * every input is scaled to norm 1/√inputs; an output of zero, which has no direction, stays zero.
- * @throws TensimError `SHAPE_MISMATCH` for models or inputs that do not fit each other, `NOT_FINITE` for an output that is not.
+ * Evaluates every model once on the inputs. As features, whose inner product is the mean cosine (MATH.md section 2),
+ * the output on every input is scaled to norm 1/√inputs; an output of zero, which has no direction, stays zero.
+ * @throws TensimError `SHAPE_MISMATCH` for models or inputs that do not fit each other, `NOT_FINITE` for an output that
+ * is not.
  */
 export async function behaviours(
   members: readonly Member[],
@@ -87,8 +88,8 @@ function isNamed(given: DataInputs): given is Extract<DataInputs, { readonly nam
 }
 
 /**
- * In float64 whatever the dtype: what outputs vary by about a large constant, which is what CKA and the largest output depend on, would be rounded
- * away in float32.
+ * In float64 whatever the dtype: what outputs vary by about a large constant, which is what CKA and the largest output
+ * depend on, would be rounded away in float32.
  */
 async function outputsOf(
   model: Model,

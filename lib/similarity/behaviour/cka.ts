@@ -10,11 +10,13 @@ import type { Outputs } from './behavioural.js';
 type Centred = Tensor | null;
 
 /**
- * The linear centred kernel alignment of outputs (Kornblith et al., "Similarity of Neural Network Representations Revisited", 2019):
+ * The linear centred kernel alignment of outputs (Kornblith et al., "Similarity of Neural Network Representations
+ * Revisited", 2019):
  *
  *     ‖XᵀY‖² / (‖XᵀX‖ ‖YᵀY‖)  =  ⟨XXᵀ, YYᵀ⟩ / (‖XXᵀ‖ ‖YYᵀ‖)
  *
- * with X and Y centred, a row per position of every input. Of the two forms the one with the smaller products is computed.
+ * with X and Y centred, a row per position of every input. Of the two forms the one with the smaller products is
+ * computed.
  * @returns the value for models i and j; NaN where the outputs of one do not vary.
  */
 export async function linearCka(
@@ -59,7 +61,9 @@ function aligned(
   };
 }
 
-/** Two of them in an order that follows from their numbers, so that the value does not depend on which is given first. */
+/**
+ * Two of them in an order that follows from their numbers, so that the value does not depend on which is given first.
+ */
 function inOrder(x: Centred, y: Centred): [Centred, Centred] {
   if (x === null || y === null) return [x, y];
   const different = x.data.findIndex((value, at) => value !== y.data[at]);

@@ -17,17 +17,18 @@ export interface DifferenceChain {
 }
 
 /**
- * The difference of two chains as a chain of the same kinds of layers, in which nothing large cancels. Beside the stream x_g of g it carries
- * Δ = (x_f − x_g)/scale; with δW = W_f − W_g (exact for doubles close to each other),
+ * The difference of two chains as a chain of the same kinds of layers, in which nothing large cancels. Beside the
+ * stream x_g of g it carries Δ = (x_f − x_g)/scale; with δW = W_f − W_g (exact for doubles close to each other),
  *
  *     linear     Δ' = W_f Δ + δW x_g + δb
  *     a block    p_f − p_g = Σ_i p⁽¹⁾_g … p⁽ⁱ⁻¹⁾_g · δp⁽ⁱ⁾ · p⁽ⁱ⁺¹⁾_f … p⁽ᵐ⁾_f           for its products p = p⁽¹⁾ … p⁽ᵐ⁾ of linear functions,
  *
- * two for a bilinear unit, five for a head: units or heads of the same kind, on (x_g, Δ). So its inner products come by the methods that those of
- * f and g come by, and ‖f − g‖² has a rounding error of its own size, where ⟨f,f⟩ − 2⟨f,g⟩ + ⟨g,g⟩ has one of the size of ‖f‖². Layers in front of
- * the first that differs are those of g.
+ * two for a bilinear unit, five for a head: units or heads of the same kind, on (x_g, Δ). So its inner products come by
+ * the methods that those of f and g come by, and ‖f − g‖² has a rounding error of its own size, where ⟨f,f⟩ − 2⟨f,g⟩ +
+ * ⟨g,g⟩ has one of the size of ‖f‖². Layers in front of the first that differs are those of g.
  *
- * @returns null where the chains do not go beside each other: blocks of other kinds, heads of other sizes, residuals of attention of other factors.
+ * @returns null where the chains do not go beside each other: blocks of other kinds, heads of other sizes, residuals of
+ * attention of other factors.
  */
 export async function differenceChain(
   f: readonly Layer[],

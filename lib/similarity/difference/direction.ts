@@ -6,20 +6,21 @@ import type { Matrix, Step } from '../terms/types.js';
 import { gramResolution } from './resolution.js';
 
 /**
- * How much larger a squared difference must be than what rounding can make of it. The cosine of two that are just so large is wrong by 1/16 at
- * most, and by less than a hundredth as a rule.
+ * How much larger a squared difference must be than what rounding can make of it. The cosine of two that are just so
+ * large is wrong by 1/16 at most, and by less than a hundredth as a rule.
  */
 const ABOVE_ROUNDING = 16;
 
 /**
- * Cosine between two differences of models, ⟨b − a, d − c⟩ / (‖b − a‖ ‖d − c‖), expanded in a Gram matrix (MATH.md section 2).
+ * Cosine between two differences of models, ⟨b − a, d − c⟩ / (‖b − a‖ ‖d − c‖), expanded in a Gram matrix (MATH.md
+ * section 2).
  *
  *     direction(gram, { from: 0, to: 1 }, { from: 1, to: 2 }); // 1: the second step goes on where the first went
  *
  * @param dtype what the inner products were computed in.
- * @throws TensimError `INVALID_ARGUMENT` for an index that is not in the matrix, `ZERO_NORM` if a difference is zero, or so small
- * that its direction would be rounding: below about 5e-7 of the norms in double precision, and 1 % in single; `NOT_FINITE` where inner products
- * are out of range or were not computed.
+ * @throws TensimError `INVALID_ARGUMENT` for an index that is not in the matrix, `ZERO_NORM` if a difference is zero,
+ * or so small that its direction would be rounding: below about 5e-7 of the norms in double precision, and 1 % in
+ * single; `NOT_FINITE` where inner products are out of range or were not computed.
  */
 export function direction(gram: Matrix, first: Step, second: Step, dtype: DType = 'float64'): number {
   checkStep(gram, first);

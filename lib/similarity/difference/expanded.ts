@@ -5,8 +5,8 @@ import type { PairDifference } from '../terms/results.js';
 import { gramResolution, linearResolution } from './resolution.js';
 
 /**
- * Squared distances below this part of ‖a‖² + ‖b‖² come from the difference itself: expanded in a Gram matrix in double precision they lose
- * three digits and more.
+ * Squared distances below this part of ‖a‖² + ‖b‖² come from the difference itself: expanded in a Gram matrix in double
+ * precision they lose three digits and more.
  */
 export const NEAR = 1e-3;
 
@@ -18,7 +18,9 @@ export function inOneUnit({ aa, ab, bb, u, v }: GramEntry): GramEntry {
   return { aa: timesPower(aa, 2 * x), ab: timesPower(ab, x + y), bb: timesPower(bb, 2 * y), u: most, v: most };
 }
 
-/** What two models differ by, from inner products of the dtype they were computed in; NaN and null where these are NaN. */
+/**
+ * What two models differ by, from inner products of the dtype they were computed in; NaN and null where these are NaN.
+ */
 export function expanded(entry: GramEntry, dtype: DType): PairDifference {
   const { aa, ab, bb, u } = inOneUnit(entry);
   const away = distance(ab, aa, bb);

@@ -2,7 +2,9 @@ import type { Pacer } from '../../cooperate.js';
 import type { LinearLayer } from '../../model/model.js';
 import { assemble, type Change, changeOf, type Piece, viewOf } from './weights.js';
 
-/** The stream of a difference chain at one place: x_g, or with the difference beside it (x_g, Δ), each of width `width`. */
+/**
+ * The stream of a difference chain at one place: x_g, or with the difference beside it (x_g, Δ), each of width `width`.
+ */
 export interface Stream {
   readonly width: number;
   /** Whether Δ is there. */
@@ -51,7 +53,9 @@ export async function differenceLinear(
   return { type: 'linear', weight, ...(bias && { bias }) };
 }
 
-/** One of the three linear functions of a stream that a difference is made of: that of g, that of f, and (f − g)/scale. */
+/**
+ * One of the three linear functions of a stream that a difference is made of: that of g, that of f, and (f − g)/scale.
+ */
 export type FunctionOf = 'g' | 'f' | 'change';
 
 /** Such functions below each other, as functions of the stream. */

@@ -12,8 +12,8 @@ import { type DifferenceProducts, differenceProducts } from './products.js';
 import { gramResolution } from './resolution.js';
 
 /**
- * What two models differ by, as a whole and then per slice. Expanded in their Gram matrix, (2, 2), where they are far from each other; near each
- * other, from the inner products of their difference.
+ * What two models differ by, as a whole and then per slice. Expanded in their Gram matrix, (2, 2), where they are far
+ * from each other; near each other, from the inner products of their difference.
  */
 export async function pairDifferences(
   members: readonly [Member, Member],

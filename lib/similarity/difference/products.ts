@@ -24,8 +24,9 @@ import { linearResolution, squaredResolution } from './resolution.js';
 import { drawsFor, withRandomSigns } from './signs.js';
 
 /**
- * Inner products with the difference of two models, always in double precision. One of the two is the reference r, the other r + scale · Δ:
- * which, depends on what they hold and not on their order. Arrays have an entry for the whole, then one per slice, if there are any.
+ * Inner products with the difference of two models, always in double precision. One of the two is the reference r, the
+ * other r + scale · Δ: which, depends on what they hold and not on their order. Arrays have an entry for the whole,
+ * then one per slice, if there are any.
  */
 export interface DifferenceProducts {
   /** Whether the second of the two is the reference. */
@@ -58,7 +59,10 @@ const DENSE_BYTES = 2 ** 29;
 /** Samples have no difference beside that of their sums. */
 type Compared = Exclude<Comparison, OfSamples>;
 
-/** `'equal'` where the two hold the same function by their numbers; null where their difference has no model or would take too much. */
+/**
+ * `'equal'` where the two hold the same function by their numbers; null where their difference has no model or would
+ * take too much.
+ */
 export async function differenceProducts(
   [a, b]: readonly [Member, Member],
   comparison: Compared,
@@ -158,7 +162,10 @@ export function isAffordable(
   return layers.every((layer) => differenceLayers.of(layer.type).isAffordable?.(layer, positions) ?? true);
 }
 
-/** Vectors subtracted: those of weights are known as they are, those of outputs to the rounding of the outputs, whose norm is 1. */
+/**
+ * Vectors subtracted: those of weights are known as they are, those of outputs to the rounding of the outputs, whose
+ * norm is 1.
+ */
 async function featureSources(f: Member, g: Member, comparison: Compared, pacer: Pacer): Promise<Sources> {
   const [one, two] = [await comparison.sources.of(f), await comparison.sources.of(g)];
   const exponent = Math.max(one.scale?.exponent ?? 0, two.scale?.exponent ?? 0);
@@ -201,7 +208,9 @@ async function inUnit(source: Source, exponent: number, pacer: Pacer): Promise<r
   return result;
 }
 
-/** Forms written out, where they are not too large: with them the error is that of the difference and not of its square. */
+/**
+ * Forms written out, where they are not too large: with them the error is that of the difference and not of its square.
+ */
 function routeFor(
   method: ChainMethod,
   layers: readonly Layer[],

@@ -1,8 +1,9 @@
 import { type DType, EPSILON } from '../../tensor/tensor.js';
 
 /**
- * By how much errors are larger than a rounding of the terms. Of networks of the same function in other gauges (2 to 24 inputs, nine kinds and routes,
- * both dtypes, native and fallback) none was seen above 0.77 of what follows from these (docs/MATH.md section 2).
+ * By how much errors are larger than a rounding of the terms. Of networks of the same function in other gauges (2 to 24
+ * inputs, nine kinds and routes, both dtypes, native and fallback) none was seen above 0.77 of what follows from these
+ * (docs/MATH.md section 2).
  */
 const LINEAR = 32;
 const SQUARED = 64;

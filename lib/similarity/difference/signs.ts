@@ -14,8 +14,9 @@ export function drawsFor(layers: readonly Layer[]): number {
 }
 
 /**
- * A chain with the sign of every number drawn anew: what is added up has the same sizes, and cancels as little as anything random does, so that
- * its norm tells how large the terms were of which the norm of the chain is what is left. A draw is always the same.
+ * A chain with the sign of every number drawn anew: what is added up has the same sizes, and cancels as little as
+ * anything random does, so that its norm tells how large the terms were of which the norm of the chain is what is left.
+ * A draw is always the same.
  */
 export async function withRandomSigns(layers: readonly Layer[], draw: number, pacer: Pacer): Promise<Layer[]> {
   const signs = signSource(draw);

@@ -4,9 +4,10 @@ import { matrixOf } from '../../tensor/matrix.js';
 import type { Tensor } from '../../tensor/tensor.js';
 
 /**
- * The block f with its hidden units as they stand in g, where that brings the two closer: in their order, with left and right as there, and
- * multiplied by the powers of two and the signs that cancel within a unit (MATH.md section 9). All of it is exact, so that the function is the same
- * to the bit, and copies of one block that differ in nothing else come out equal.
+ * The block f with its hidden units as they stand in g, where that brings the two closer: in their order, with left and
+ * right as there, and multiplied by the powers of two and the signs that cancel within a unit (MATH.md section 9). All
+ * of it is exact, so that the function is the same to the bit, and copies of one block that differ in nothing else come
+ * out equal.
  */
 export async function matchUnits(f: BilinearLayer, g: BilinearLayer, pacer: Pacer): Promise<BilinearLayer> {
   if (f.down === undefined || g.down === undefined) return f;

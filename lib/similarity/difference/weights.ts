@@ -2,7 +2,10 @@ import type { Pacer } from '../../cooperate.js';
 import { copyRows, type MatrixView, matrixOf, rowMajor } from '../../tensor/matrix.js';
 import type { Tensor } from '../../tensor/tensor.js';
 
-/** A matrix of `f`, the same of `g`, and f − g in double precision, (rows, columns) padded with zeros; null where it is zero throughout. */
+/**
+ * A matrix of `f`, the same of `g`, and f − g in double precision, (rows, columns) padded with zeros; null where it is
+ * zero throughout.
+ */
 export interface Change {
   readonly f: MatrixView | null;
   readonly g: MatrixView | null;
@@ -18,7 +21,10 @@ export function viewOf(tensor: Tensor | undefined): MatrixView | null {
   return { ...rowMajor(tensor.data, tensor.shape[0], 1), rowStride: tensor.strides?.[0] ?? 1 };
 }
 
-/** f and g with f − g, which is exact where the two are within a factor of two of each other, and correctly rounded elsewhere. */
+/**
+ * f and g with f − g, which is exact where the two are within a factor of two of each other, and correctly rounded
+ * elsewhere.
+ */
 export async function changeOf(
   f: MatrixView | null,
   g: MatrixView | null,

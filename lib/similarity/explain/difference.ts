@@ -7,8 +7,8 @@ import { type Dense, dense, type Engine, einsum, rowsOf } from './algebra.js';
 import { rowSpace } from './row_space.js';
 
 /**
- * f_b − f_a of two models of at most one bilinear block, over ξ = basis · z, the r coordinates of the whitened input z that either
- * block sees (MATH.md section 3):
+ * f_b − f_a of two models of at most one bilinear block, over ξ = basis · z, the r coordinates of the whitened input z
+ * that either block sees (MATH.md section 3):
  *
  *     Δf_c = ξᵀ sym(Σ_h weights_ch left_h right_hᵀ) ξ + linear_c · z + const,     h over the units of both
  */

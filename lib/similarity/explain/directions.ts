@@ -69,7 +69,10 @@ export function total(values: Float64Array): number {
   return values.reduce((sum, value) => sum + value, 0);
 }
 
-/** The eigenpairs of largest |λ| of each of (count, r, r) forms; shares go by |λ|^power, which is 1 where the forms are squares. */
+/**
+ * The eigenpairs of largest |λ| of each of (count, r, r) forms; shares go by |λ|^power, which is 1 where the forms are
+ * squares.
+ */
 async function directionsOf(
   { data, shape: [count, size] }: Dense,
   power: 1 | 2,

@@ -6,14 +6,15 @@ import type { SimilarityOptions } from '../terms/types.js';
 import type { ExchangeExplanation, Hybrid } from './types.js';
 
 /**
- * Exchanges one layer after the other between two models and compares every hybrid with both. All models go into one matrix, so that
- * each is prepared once and sampled methods draw the same inputs for all.
+ * Exchanges one layer after the other between two models and compares every hybrid with both. All models go into one
+ * matrix, so that each is prepared once and sampled methods draw the same inputs for all.
  * @throws TensimError `SHAPE_MISMATCH` for chains that differ in their layers or in the sizes between them.
  */
 export async function explainByExchange(a: Model, b: Model, options: SimilarityOptions): Promise<ExchangeExplanation> {
   requireSameLayers(a, b);
   const count = a.layers.length;
-  // The two themselves are made anew as well: the names of parameters, which `weights` compares, are then those of the hybrids.
+  // The two themselves are made anew as well: the names of parameters, which `weights` compares, are then those of the
+  // hybrids.
   const models = [withLayers(a, a.layers, a.label), withLayers(b, b.layers, b.label)];
   for (let k = 0; k < count; k++) {
     models.push(withLayers(a, exchanged(a, b, k), `"${a.label}" with layer ${k + 1} of "${b.label}"`));

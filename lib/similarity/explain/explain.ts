@@ -28,11 +28,11 @@ const DEFAULT_OUTPUTS = 16;
 /**
  * Where two models differ, from their weights alone.
  *
- * With at most one bilinear block each output is a quadratic form, and so is its difference b − a: its eigenvectors are the input
- * directions along which it acts (MATH.md section 3). Exact, in double precision, under the input law given.
+ * With at most one bilinear block each output is a quadratic form, and so is its difference b − a: its eigenvectors are
+ * the input directions along which it acts (MATH.md section 3). Exact, in double precision, under the input law given.
  *
- * With more blocks, with attention, or where sampling is asked for, every layer is exchanged between the two in turn, and the hybrids are compared with both by
- * `similarity`; the options go on to it.
+ * With more blocks, with attention, or where sampling is asked for, every layer is exchanged between the two in turn,
+ * and the hybrids are compared with both by `similarity`; the options go on to it.
  *
  *     const found = await explain(before, after);
  *     if (found.kind === 'forms') found.outputs[0].directions[0].vector; // what the output that changed most has learned
@@ -100,7 +100,8 @@ async function explainForms(
   const distance = timesPower(Math.sqrt(positions * total(squares)), exponent);
   const about = { kind: 'forms', a: a.label, b: b.label, similarity: value, normA, normB, inputs } as const;
   const how = { ...EXACT, input: name, backend: engine.backend.name };
-  // Below the resolution there are two ways to write one function. Out of the range of numbers both are 0 or ∞, and say nothing.
+  // Below the resolution there are two ways to write one function. Out of the range of numbers both are 0 or ∞, and say
+  // nothing.
   const inRange = compared.beyondRange === undefined;
   if (inRange ? compared.distance <= compared.distanceResolution : relativeDistance === 0) {
     return { ...about, ...how, ...NOTHING, shares: new Float64Array(count) };

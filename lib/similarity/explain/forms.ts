@@ -5,7 +5,10 @@ import type { Difference } from './difference.js';
 /** Numbers that forms may take at a time. */
 const CHUNK_SIZE = 2 ** 22;
 
-/** Squared norms of a difference, per output and of its three parts (MATH.md section 3), and what the outputs have in common. */
+/**
+ * Squared norms of a difference, per output and of its three parts (MATH.md section 3), and what the outputs have in
+ * common.
+ */
 export interface Survey {
   /** 2‖ΔB_c‖², (o). */
   readonly quadratic: Float64Array;

@@ -4,8 +4,9 @@ import type { Tensor } from '../../tensor/tensor.js';
 import { type Dense, dense, type Engine, einsum } from './algebra.js';
 
 /**
- * The way from where forms are taken apart back to the inputs: from the r coordinates ξ to the whitened input z by the basis, and from
- * there by C, so that a direction of z is shown as the way the input moves along it. Multiples are left out: σ is one.
+ * The way from where forms are taken apart back to the inputs: from the r coordinates ξ to the whitened input z by the
+ * basis, and from there by C, so that a direction of z is shown as the way the input moves along it. Multiples are left
+ * out: σ is one.
  */
 export class InputSpace {
   readonly #engine: Engine;

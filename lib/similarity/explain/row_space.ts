@@ -4,15 +4,16 @@ import { type Dense, dense, type Engine, einsum, gatherRows } from './algebra.js
 /** Rows of length 1 whose rest is shorter than this lie in the span of the others, but for rounding. */
 const NEGLIGIBLE = 1e-13;
 /**
- * In one round, rests are taken down to this part of the longest. A Gram matrix knows lengths of its rows down to √ε of the longest;
- * this leaves half of those digits for the angles, which a second pass then makes right to ε.
+ * In one round, rests are taken down to this part of the longest. A Gram matrix knows lengths of its rows down to √ε of
+ * the longest; this leaves half of those digits for the angles, which a second pass then makes right to ε.
  */
 const ROUND = 1e-4;
 
 /**
- * An orthonormal basis (r, k) of the space of rows (n, k) of length 1 or 0, by products of matrices alone: each round picks rows by
- * a pivoted Cholesky factorisation of the Gram matrix of the rests, makes them orthonormal, takes them out of all rests, and begins
- * again with what is left. Rows that differ in the eighth digit (two checkpoints a step apart) take three rounds instead of one.
+ * An orthonormal basis (r, k) of the space of rows (n, k) of length 1 or 0, by products of matrices alone: each round
+ * picks rows by a pivoted Cholesky factorisation of the Gram matrix of the rests, makes them orthonormal, takes them
+ * out of all rests, and begins again with what is left. Rows that differ in the eighth digit (two checkpoints a step
+ * apart) take three rounds instead of one.
  */
 export async function rowSpace(rows: Dense, engine: Engine): Promise<Dense> {
   const pacer = new Pacer(engine.signal);
@@ -68,7 +69,9 @@ async function orthonormal(rows: Dense, gram: Float64Array, engine: Engine, pace
   return einsum('ij,jk->ik', [dense(inverse, count, count), rows], engine);
 }
 
-/** C⁻¹ of a positive definite C Cᵀ, lower triangular: Cholesky's factor, eliminated from the identity as it is found. */
+/**
+ * C⁻¹ of a positive definite C Cᵀ, lower triangular: Cholesky's factor, eliminated from the identity as it is found.
+ */
 async function inverseFactor(gram: Float64Array, size: number, pacer: Pacer): Promise<Float64Array> {
   const factor = new Float64Array(size * size);
   const inverse = new Float64Array(size * size);
@@ -92,8 +95,8 @@ async function inverseFactor(gram: Float64Array, size: number, pacer: Pacer): Pr
 }
 
 /*
- * The innermost loops as functions of their own: an engine optimises such at their first hundred calls, but an asynchronous function that
- * is called once, in the middle of its loops, only late.
+ * The innermost loops as functions of their own: an engine optimises such at their first hundred calls, but an
+ * asynchronous function that is called once, in the middle of its loops, only late.
  */
 
 /** The dot product of two stretches of an array. */

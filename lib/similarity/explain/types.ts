@@ -5,23 +5,32 @@ import type { ResultInfo, SimilarityOptions } from '../terms/types.js';
 export interface ExplainOptions extends Omit<SimilarityOptions, 'perOutput'> {
   /** Directions per output and for all together, at most. Default 4. */
   readonly top?: number | undefined;
-  /** Outputs to give directions for. Default: the 16 that differ most. Every output gets its share of the difference. */
+  /**
+   * Outputs to give directions for. Default: the 16 that differ most. Every output gets its share of the difference.
+   */
   readonly outputs?: readonly number[] | undefined;
 }
 
 /** An input direction along which a quadratic form acts: v of λ (v·z)². */
 export interface Direction {
-  /** λ. Positive: along the direction, either way, the output is larger in `b`. Of the joint direction, that of Σ_c ΔB_c². */
+  /**
+   * λ. Positive: along the direction, either way, the output is larger in `b`. Of the joint direction, that of Σ_c
+   * ΔB_c².
+   */
   readonly value: number;
   /** λ² / ‖ΔB_c‖²; of the joint direction, its part of Σ_c ‖ΔB_c‖². */
   readonly share: number;
-  /** What the input does as z moves along v: C v (v itself for N(0, I)), of length 1, the largest entry positive. Length d. */
+  /**
+   * What the input does as z moves along v: C v (v itself for N(0, I)), of length 1, the largest entry positive. Length
+   * d.
+   */
   readonly vector: Float64Array;
 }
 
 /**
- * What a difference is made of, as shares of its squared norm E (f_b − f_a)² (MATH.md section 3), which add up to 1: 2‖ΔB‖² of the
- * quadratic forms, ‖Δw‖² of the linear parts (biases and residuals), (Δ E f)² of the means (constants and traces).
+ * What a difference is made of, as shares of its squared norm E (f_b − f_a)² (MATH.md section 3), which add up to 1:
+ * 2‖ΔB‖² of the quadratic forms, ‖Δw‖² of the linear parts (biases and residuals), (Δ E f)² of the means (constants and
+ * traces).
  */
 export interface DifferenceParts {
   /** Share of 2‖ΔB‖², the quadratic forms. */
@@ -51,8 +60,8 @@ export interface JointDifference {
   /** Eigenvectors of Σ_c ΔB_c², which see every difference whatever its sign; their values are those of that sum. */
   readonly directions: readonly Direction[];
   /**
-   * How much the difference depends on each input, length d, summing to 1: the diagonal of C E[∇Δf ∇Δfᵀ] Cᵀ = C (4 ΔB² + Δw Δwᵀ) Cᵀ,
-   * summed over the outputs. For N(0, I) the mean square of ∂Δf/∂x_i.
+   * How much the difference depends on each input, length d, summing to 1: the diagonal of C E[∇Δf ∇Δfᵀ] Cᵀ = C (4 ΔB²
+   * + Δw Δwᵀ) Cᵀ, summed over the outputs. For N(0, I) the mean square of ∂Δf/∂x_i.
    */
   readonly energy: Float64Array;
 }
@@ -112,8 +121,8 @@ export interface LayerExchange {
 }
 
 /**
- * Where two models of several blocks, or with attention, differ: what happens when they exchange a layer. It means something where
- * both write the space between layers in the same basis, as checkpoints of one run do.
+ * Where two models of several blocks, or with attention, differ: what happens when they exchange a layer. It means
+ * something where both write the space between layers in the same basis, as checkpoints of one run do.
  */
 export interface ExchangeExplanation extends ResultInfo {
   /** Tells this kind of explanation from the other. */

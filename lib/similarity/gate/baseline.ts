@@ -11,8 +11,8 @@ export type Making = Partial<
 const ROUNDING = { float64: 1e-6, float32: 1e-3 } as const;
 
 /**
- * Makes sure that a comparison can be held against a baseline: a drop can be told only between numbers of one kind. What one of the two
- * does not say is not compared, except for the content of the input law: it must be known.
+ * Makes sure that a comparison can be held against a baseline: a drop can be told only between numbers of one kind.
+ * What one of the two does not say is not compared, except for the content of the input law: it must be known.
  * @throws TensimError `INVALID_ARGUMENT` naming what differs.
  */
 export function requireSameMaking(baseline: Making, comparison: Making): void {

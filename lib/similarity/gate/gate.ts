@@ -15,7 +15,10 @@ export interface GateLimits {
   readonly min?: number | undefined;
   /** The least similarity of every single output. Default 0.9. */
   readonly minOutput?: number | undefined;
-  /** An earlier comparison with per-output results: neither the similarity nor that of any output may drop further than `maxDrop`. */
+  /**
+   * An earlier comparison with per-output results: neither the similarity nor that of any output may drop further than
+   * `maxDrop`.
+   */
   readonly baseline?: Judged | undefined;
   /** Default 0.01; only with a baseline. */
   readonly maxDrop?: number | undefined;
@@ -25,8 +28,8 @@ export interface GateLimits {
 export interface GateOptions extends Omit<SimilarityOptions, 'perOutput'>, GateLimits {}
 
 /**
- * What is judged of a comparison; a `SimilarityResult` is one. Where a baseline says how it was made (measure, method, exactness, dtype, input
- * law by its content) and the norm of its reference, they must be the same.
+ * What is judged of a comparison; a `SimilarityResult` is one. Where a baseline says how it was made (measure, method,
+ * exactness, dtype, input law by its content) and the norm of its reference, they must be the same.
  */
 export interface Judged extends Pick<ResultInfo, 'standardError'>, Making {
   /** From −1 to 1; null where it is undefined. */
@@ -52,8 +55,8 @@ export interface JudgedSlice {
 }
 
 /**
- * `undecided`: the 95 % interval of a sampled similarity has the limit in it, too few samples carry it to trust the interval, or it would pass
- * and was not reached.
+ * `undecided`: the 95 % interval of a sampled similarity has the limit in it, too few samples carry it to trust the
+ * interval, or it would pass and was not reached.
  */
 export type GateOutcome = 'pass' | 'fail' | 'undecided';
 
@@ -99,16 +102,16 @@ export interface GateResult extends Verdict {
 }
 
 /**
- * Whether a candidate may take the place of a reference: the similarity in all must reach `min`, that of its worst output
- * `minOutput`, and neither may have dropped from a baseline. What is undefined or missing fails; what is sampled and too close to a limit
- * to tell is undecided.
+ * Whether a candidate may take the place of a reference: the similarity in all must reach `min`, that of its worst
+ * output `minOutput`, and neither may have dropped from a baseline. What is undefined or missing fails; what is sampled
+ * and too close to a limit to tell is undecided.
  *
  *     const { outcome, worst } = await gate(candidate, released, { min: 0.99 });
  *
  * As for `similarity`, nothing that is given may change until the promise settles.
  *
- * @throws TensimError (rejects) as `similarity`; `INVALID_ARGUMENT` for limits that are none, and for a baseline that was made in another way,
- * by name of what differs. No error is a pass.
+ * @throws TensimError (rejects) as `similarity`; `INVALID_ARGUMENT` for limits that are none, and for a baseline that
+ * was made in another way, by name of what differs. No error is a pass.
  */
 export async function gate(candidate: Model, reference: Model, options: GateOptions = {}): Promise<GateResult> {
   const { min, minOutput, baseline, maxDrop, ...others } = options;
@@ -117,7 +120,10 @@ export async function gate(candidate: Model, reference: Model, options: GateOpti
   return { ...judge(comparison, limits), limits: limitsOf(limits), comparison };
 }
 
-/** @throws TensimError `INVALID_ARGUMENT` for limits that are none, or a baseline that cannot be, before anything is computed. */
+/**
+ * @throws TensimError `INVALID_ARGUMENT` for limits that are none, or a baseline that cannot be, before anything is
+ * computed.
+ */
 export function settleLimits(limits: GateLimits): Required<GateLimits> {
   const { min = DEFAULT_MIN, minOutput = DEFAULT_MIN_OUTPUT, baseline, maxDrop } = limits;
   if (baseline === undefined && maxDrop !== undefined) {
@@ -162,7 +168,8 @@ function limitsOf({ min, minOutput, maxDrop }: Required<GateLimits>): GateResult
  *
  *     judge(await similarity(a, b, { perOutput: true }), { min: 0.99 }).outcome;
  *
- * @throws TensimError `INVALID_ARGUMENT` for limits that are none, a similarity beyond −1 and 1, and a baseline that was made in another way.
+ * @throws TensimError `INVALID_ARGUMENT` for limits that are none, a similarity beyond −1 and 1, and a baseline that
+ * was made in another way.
  */
 export function judge(comparison: Judged, given: GateLimits): Verdict {
   const { min, minOutput, baseline, maxDrop } = settleLimits(given);

@@ -45,7 +45,10 @@ export function jobControl(
   };
 }
 
-/** Whether a value can be an inner product, of a model with itself or not: products must be numbers, and a model must have a norm. */
+/**
+ * Whether a value can be an inner product, of a model with itself or not: products must be numbers, and a model must
+ * have a norm.
+ */
 export function isProduct(value: number, same: boolean): boolean {
   return Number.isFinite(value) && (value > 0 || !same);
 }

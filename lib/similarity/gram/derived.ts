@@ -4,7 +4,8 @@ import { isInRange, timesPower } from '../../tensor/power.js';
 
 /**
  * ⟨a,b⟩ / (‖a‖·‖b‖) from inner products, in [−1, 1]; NaN if one of the norms is zero. Equal inner products mean equal
- * functions, whose similarity is 1 without rounding. The roots are taken one by one: the product of the squares may overflow.
+ * functions, whose similarity is 1 without rounding. The roots are taken one by one: the product of the squares may
+ * overflow.
  *
  *     cosine(gram[0][1], gram[0][0], gram[1][1]);
  */
@@ -45,8 +46,8 @@ export function entryOf(gram: Float64Array, exponents: Int32Array | undefined, c
 }
 
 /**
- * What two models have in common. The similarity, NaN where one of the norms is zero, is right in any units; a number out of the range of doubles is
- * ∞, or smaller than a normal one, and `beyondRange` is there then.
+ * What two models have in common. The similarity, NaN where one of the norms is zero, is right in any units; a number
+ * out of the range of doubles is ∞, or smaller than a normal one, and `beyondRange` is there then.
  */
 export function pairNumbers({ aa, ab, bb, u, v }: GramEntry) {
   const [rootA, rootB] = [norm(aa), norm(bb)];

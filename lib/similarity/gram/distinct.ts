@@ -9,8 +9,8 @@ export interface Distinct {
 }
 
 /**
- * Numbers models by their first appearance. Files are equal by their digest; models in memory if they are the same object or come
- * from equal files and still hold equal weights.
+ * Numbers models by their first appearance. Files are equal by their digest; models in memory if they are the same
+ * object or come from equal files and still hold equal weights.
  */
 export async function distinct(given: readonly Member[]): Promise<Distinct> {
   const members: Member[] = [];
@@ -37,7 +37,9 @@ async function firstEqual(member: Member, alike: readonly Member[]): Promise<Mem
   return undefined;
 }
 
-/** Digests of files and of weights in memory are not comparable: a file beside a model loaded from it counts as another. */
+/**
+ * Digests of files and of weights in memory are not comparable: a file beside a model loaded from it counts as another.
+ */
 async function sameIdentity(a: Member, b: Member): Promise<boolean> {
   return (a.known ?? (await a.identity())) === (b.known ?? (await b.identity()));
 }

@@ -2,12 +2,12 @@ import type { Member } from '../members/members.js';
 import type { Job } from './schedule.js';
 
 /**
- * The place of every model in an order that follows from what the models hold: of two, the one before the other is the row of their product,
- * wherever they stand in a list. That is what makes the bits of a product a matter of the two models alone, for ⟨a,b⟩ and ⟨b,a⟩ may round
- * differently.
+ * The place of every model in an order that follows from what the models hold: of two, the one before the other is the
+ * row of their product, wherever they stand in a list. That is what makes the bits of a product a matter of the two
+ * models alone, for ⟨a,b⟩ and ⟨b,a⟩ may round differently.
  *
- * Models from files come first, by the digest of the file; models in memory by a sketch of their weights, and by a digest of all of them
- * where that does not tell two apart.
+ * Models from files come first, by the digest of the file; models in memory by a sketch of their weights, and by a
+ * digest of all of them where that does not tell two apart.
  */
 export async function ranks(members: readonly Member[]): Promise<Int32Array> {
   const keys = members.map(keyOf);
@@ -30,8 +30,9 @@ function keyOf(member: Member): string {
 }
 
 /**
- * The jobs that compute the pairs of a job with the right one of two as the row, in rectangles as large as they come: with the models of
- * both sides in order, those before a pivot are rows for those after it, and what is left on either side of it is cut again.
+ * The jobs that compute the pairs of a job with the right one of two as the row, in rectangles as large as they come:
+ * with the models of both sides in order, those before a pivot are rows for those after it, and what is left on either
+ * side of it is cut again.
  */
 export function* oriented(job: Job, rank: Int32Array): Generator<Job> {
   const inOrder = (models: readonly number[]) => models.toSorted((a, b) => rank[a] - rank[b]);

@@ -7,8 +7,8 @@ import { checkOwn } from './precision.js';
 import type { Sources } from './sources.js';
 
 /**
- * The 2 × 2 Gram matrix of a pair. Both ⟨a,b⟩ and ⟨b,a⟩ are computed, which may round differently, and their mean taken: the
- * result does not depend on the order of the two by a bit.
+ * The 2 × 2 Gram matrix of a pair. Both ⟨a,b⟩ and ⟨b,a⟩ are computed, which may round differently, and their mean
+ * taken: the result does not depend on the order of the two by a bit.
  * @throws TensimError `NOT_FINITE` or `ZERO_NORM` naming the models; the signal's reason.
  */
 export async function gramPair(

@@ -2,8 +2,8 @@
 export type Span = readonly [from: number, to: number];
 
 /**
- * Which inner products of n different models are wanted, by their numbers: for i ≤ j, as ⟨j,i⟩ is the same number. Every model is wanted with
- * itself, for its norm.
+ * Which inner products of n different models are wanted, by their numbers: for i ≤ j, as ⟨j,i⟩ is the same number.
+ * Every model is wanted with itself, for its norm.
  */
 export interface PairSet {
   readonly count: number;

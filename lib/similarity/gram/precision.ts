@@ -10,16 +10,23 @@ import { chainSource } from '../scale/source.js';
 import { checkNorm, checkProduct, type GramSettings } from './control.js';
 import type { Sources } from './sources.js';
 
-/** How far, in bits, a norm may be below that of the terms it is made of before float32 is put to the test: there rounding may exceed 1e-5. */
+/**
+ * How far, in bits, a norm may be below that of the terms it is made of before float32 is put to the test: there
+ * rounding may exceed 1e-5.
+ */
 const SUSPICIOUS = 3;
 /** What float32 may be off by, of a norm. */
 const ALLOWED = 1e-5;
 
-/** In double precision the error of a similarity is about ε times the ratio of the terms to the norm: 1e-5 where that is so many bits. */
+/**
+ * In double precision the error of a similarity is about ε times the ratio of the terms to the norm: 1e-5 where that is
+ * so many bits.
+ */
 const DOUBLE_BITS = 35;
 
 /**
- * Everything that the inner product of a model with itself must be: a norm, and not rounding. Slices that are rounding become zero.
+ * Everything that the inner product of a model with itself must be: a norm, and not rounding. Slices that are rounding
+ * become zero.
  * @param tile in units. @param cell where the product stands.
  * @throws TensimError `NOT_FINITE`, `ZERO_NORM` or `PRECISION` naming the model.
  */
@@ -40,7 +47,8 @@ export async function checkOwn(
 }
 
 /**
- * Makes sure of a norm whose terms cancel. One computed in float32 is put to the test by float64, whose cost is that of one more model.
+ * Makes sure of a norm whose terms cancel. One computed in float32 is put to the test by float64, whose cost is that of
+ * one more model.
  * @param square ⟨f,f⟩ in the units of the model.
  * @throws TensimError `PRECISION` where similarities would be off by more than 1e-5.
  */

@@ -11,8 +11,8 @@ import type { GramSettings } from './control.js';
 import type { Sources } from './sources.js';
 
 /**
- * The part of the memory that is left to what no account sees: weights that were read and are not collected yet, and what the allocator keeps
- * of models that have left.
+ * The part of the memory that is left to what no account sees: weights that were read and are not collected yet, and
+ * what the allocator keeps of models that have left.
  */
 const UNSEEN_PART = 3 / 8;
 
@@ -21,8 +21,8 @@ const MOST_READING = 32 * 2 ** 20;
 const READING_PART = 1 / 32;
 
 /**
- * The models that are prepared at the moment, as many as the memory allows: when room is needed, the one that was used longest ago
- * leaves. With the order of jobs in schedule.ts that is one whose turn has passed.
+ * The models that are prepared at the moment, as many as the memory allows: when room is needed, the one that was used
+ * longest ago leaves. With the order of jobs in schedule.ts that is one whose turn has passed.
  */
 export class Residents {
   /** How often a model was prepared. */
@@ -74,7 +74,10 @@ export class Residents {
     return capacity;
   }
 
-  /** The model with the most parameters, and what it takes while it is prepared: its weights as they come from the file, and as they are folded. */
+  /**
+   * The model with the most parameters, and what it takes while it is prepared: its weights as they come from the file,
+   * and as they are folded.
+   */
   #largest(): { number: number; bytes: number } {
     const sizes = this.#members.map(({ outline }) => parametersOf(outline.parameters));
     const number = sizes.reduce((best, size, i) => (size > sizes[best] ? i : best), 0);

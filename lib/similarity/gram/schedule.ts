@@ -1,6 +1,8 @@
 import type { PairSet } from './pairs.js';
 
-/** What a backend computes in one call: all products of rows with columns, or, where these are the same, those of i ≤ j. */
+/**
+ * What a backend computes in one call: all products of rows with columns, or, where these are the same, those of i ≤ j.
+ */
 export interface Job {
   /** Models by number. */
   readonly rows: readonly number[];
@@ -16,14 +18,15 @@ export interface Extents {
 }
 
 /**
- * Cuts the wanted pairs into jobs, in an order that needs few models at a time. A block of rows stays while the tiles of columns
- * pass by, back and forth, so that those at the turn are used twice:
+ * Cuts the wanted pairs into jobs, in an order that needs few models at a time. A block of rows stays while the tiles
+ * of columns pass by, back and forth, so that those at the turn are used twice:
  *
  *     ┌──────────────→      block 0
  *     │   ┌──────────┐      block 1, from right to left
  *     │   │   ┌──→          …
  *
- * With room for a block of b models and the passing tile, N models are loaded about N²/2b times in all, and once if b ≥ N.
+ * With room for a block of b models and the passing tile, N models are loaded about N²/2b times in all, and once if b ≥
+ * N.
  *
  * @param known pairs that need not be computed again; asked when a tile is reached.
  */
@@ -102,8 +105,8 @@ function missing(
 }
 
 /**
- * The jobs that compute exactly what is missing in a tile: models that lack every product with each other as one symmetric job, what
- * remains by rows that lack the same columns. A whole tile is one job.
+ * The jobs that compute exactly what is missing in a tile: models that lack every product with each other as one
+ * symmetric job, what remains by rows that lack the same columns. A whole tile is one job.
  */
 function* tileJobs(lacking: Lacking): Generator<Job> {
   const fresh = [...lacking].filter(([i, columns]) => columns[0] === i).map(([i]) => i);

@@ -22,7 +22,8 @@ export interface Sources {
 
 /**
  * Makes sure that models can be compared as functions, before anything is computed.
- * @throws TensimError `UNSUPPORTED_LAYER`; `SHAPE_MISMATCH` if they differ in positions, inputs or outputs, or under `tensor` in degree.
+ * @throws TensimError `UNSUPPORTED_LAYER`; `SHAPE_MISMATCH` if they differ in positions, inputs or outputs, or under
+ * `tensor` in degree.
  */
 export function checkComparable(models: readonly Outline[], measure: FunctionMeasure): void {
   for (const model of models) checkSupported(model, measure);
@@ -42,7 +43,9 @@ export function checkSameSizes([first, ...others]: readonly Outline[]): void {
   }
 }
 
-/** The chains of models that `checkComparable` has let through, for one method and route; the slices are the outputs. */
+/**
+ * The chains of models that `checkComparable` has let through, for one method and route; the slices are the outputs.
+ */
 export function chainSources(
   [first]: readonly Outline[],
   method: ChainMethod,
@@ -69,7 +72,8 @@ export function outputNames({ outputShape }: Outline): readonly string[] {
 }
 
 /**
- * The parameters of models as plain vectors, in the order of the models, or by name where they differ in it; the slices are the tensors.
+ * The parameters of models as plain vectors, in the order of the models, or by name where they differ in it; the slices
+ * are the tensors.
  * @throws TensimError `SHAPE_MISMATCH` naming a tensor that another model has not, or has in another shape.
  */
 export function weightSources([first, ...others]: readonly Outline[], settings: ScaleSettings): Sources {
@@ -135,7 +139,8 @@ function requireEqualDegree(a: Outline, b: Outline): void {
 }
 
 /**
- * What keeps models from being compared block by block: there a block can stand beside one of the same kind only. Null: nothing.
+ * What keeps models from being compared block by block: there a block can stand beside one of the same kind only. Null:
+ * nothing.
  */
 export function unequalKinds(models: readonly Outline[]): TensimError | null {
   const kindsOf = ({ layers }: Outline) => blocksOf(layers).map(({ type }) => type);

@@ -8,8 +8,8 @@ const LARGEST = 512;
 const TILE_BYTES = 8 * 2 ** 20;
 
 /**
- * Models along the side of a tile: enough pairs to occupy every thread and to use each model often while it is in a cache, few enough
- * that the next look at the clock, the state file and the signal is near.
+ * Models along the side of a tile: enough pairs to occupy every thread and to use each model often while it is in a
+ * cache, few enough that the next look at the clock, the state file and the signal is near.
  * @param flops of a pair; null where they are not known.
  * @param rate of the backend, in flops per second.
  */

@@ -8,11 +8,11 @@ export interface Factor {
 }
 
 /**
- * A factor C of a covariance, C·Cᵀ = Σ, with as many columns as Σ has rank (at least one), by Cholesky's method with pivoting:
- * each step takes the coordinate with the most variance left and removes what it explains of all others.
+ * A factor C of a covariance, C·Cᵀ = Σ, with as many columns as Σ has rank (at least one), by Cholesky's method with
+ * pivoting: each step takes the coordinate with the most variance left and removes what it explains of all others.
  *
- * Σ is first scaled to unit diagonal, so that a coordinate of small variance is not mistaken for rounding error beside a
- * large one; all tolerances are relative to that.
+ * Σ is first scaled to unit diagonal, so that a coordinate of small variance is not mistaken for rounding error beside
+ * a large one; all tolerances are relative to that.
  *
  * @param covariance (size, size), row-major, symmetric.
  * @param noise relative error of its entries: how far below zero a variance may lie.
@@ -71,7 +71,9 @@ async function deviations(covariance: Float64Array, size: number, noise: number,
   return variances.map((variance) => Math.sqrt(Math.max(0, variance)));
 }
 
-/** The state of the elimination: which coordinate stands where, the variance left to each, and the rows of the factor. */
+/**
+ * The state of the elimination: which coordinate stands where, the variance left to each, and the rows of the factor.
+ */
 class Elimination {
   /** Variance not yet explained, by position. */
   readonly left: Float64Array;

@@ -12,7 +12,9 @@ export interface Moments {
   readonly cov?: Float64Array | undefined;
 }
 
-/** SHA-256 of the law of a name that says all of it: `standard`, `onehot`, `tokens`, `sigma=S`; null for any other name. */
+/**
+ * SHA-256 of the law of a name that says all of it: `standard`, `onehot`, `tokens`, `sigma=S`; null for any other name.
+ */
 export function digestOfName(name: string): string | null {
   if (name === 'standard') return digestOfName('sigma=1');
   if (name === 'onehot' || name === 'tokens') return head(name).digest('hex');
@@ -24,7 +26,10 @@ export function digestOfName(name: string): string | null {
   return head(inRange ? ['variance', variance] : ['sigma', sigma]).digest('hex');
 }
 
-/** SHA-256 of N(mean, cov) on `inputs` inputs: the same for the same moments, however they are given and whatever they are called. */
+/**
+ * SHA-256 of N(mean, cov) on `inputs` inputs: the same for the same moments, however they are given and whatever they
+ * are called.
+ */
 export async function digestOfMoments({ mean, cov }: Moments, inputs: number, pacer: Pacer): Promise<string> {
   const centred = mean === undefined || mean.every((value) => value === 0);
   const variance = cov === undefined ? 1 : await isotropic(cov, inputs, pacer);

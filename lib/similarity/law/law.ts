@@ -24,10 +24,10 @@ type MeanAndCovariance = Exclude<InputLaw, string | { readonly sigma: number }>;
 const NOISE = { float64: 1e-9, float32: 1e-5 };
 
 /**
- * Checks an input law for d inputs and whitens it: x = μ + C z with C Cᵀ = Σ (MATH.md section 3). Singular covariances are
- * fine; C has as many columns as Σ has rank.
- * @throws TensimError `INVALID_ARGUMENT` for what is no law, `SHAPE_MISMATCH` for lengths other than d, `NOT_FINITE`, and
- * `INVALID_COVARIANCE` for a covariance that is not symmetric or not positive semi-definite.
+ * Checks an input law for d inputs and whitens it: x = μ + C z with C Cᵀ = Σ (MATH.md section 3). Singular covariances
+ * are fine; C has as many columns as Σ has rank.
+ * @throws TensimError `INVALID_ARGUMENT` for what is no law, `SHAPE_MISMATCH` for lengths other than d, `NOT_FINITE`,
+ * and `INVALID_COVARIANCE` for a covariance that is not symmetric or not positive semi-definite.
  */
 export async function whiten(input: GaussianLaw, inputs: number, signal?: AbortSignal): Promise<NamedLaw> {
   if (input === 'standard') return named(input, { sigma: 1 });

@@ -4,9 +4,10 @@ import { linearOf } from '../../layers/layer.js';
 import type { Layer, LinearLayer } from '../../model/model.js';
 
 /**
- * The Gaussian with the moments of a uniform one-hot vector of length d: the mean 1/d, the covariance (I − 11ᵀ/d)/d. That is a multiple of a
- * projection, so C is the same projection times 1/√d (MATH.md section 8). As a matrix it has d² numbers, too many for the vocabulary of
- * a language model; but models of tokens begin with an embedding, and W C is W less the mean of each row.
+ * The Gaussian with the moments of a uniform one-hot vector of length d: the mean 1/d, the covariance (I − 11ᵀ/d)/d.
+ * That is a multiple of a projection, so C is the same projection times 1/√d (MATH.md section 8). As a matrix it has d²
+ * numbers, too many for the vocabulary of a language model; but models of tokens begin with an embedding, and W C is W
+ * less the mean of each row.
  */
 export interface OnehotLaw {
   readonly onehot: number;
@@ -39,7 +40,10 @@ export interface ChainUnderLaw {
   readonly law: WhitenedLaw;
 }
 
-/** How chains are put under a law: that of tokens goes into an embedding, and the matrix for those without one is made once, when it is needed. */
+/**
+ * How chains are put under a law: that of tokens goes into an embedding, and the matrix for those without one is made
+ * once, when it is needed.
+ */
 export function underLaw(law: LawOfInputs): (layers: readonly Layer[], pacer: Pacer) => Promise<ChainUnderLaw> {
   let whitened: Promise<WhitenedLaw> | undefined;
   return async (layers, pacer) => {

@@ -20,8 +20,8 @@ import { chainShape, planRoute, type RouteJob } from './gram_route.js';
 import { chooseRoute, type ExactRoute, type Route } from './method.js';
 
 /**
- * A comparison ready to be computed: everything checked; nothing multiplied yet but by the forward pass of `behavioural`. Its kind tells
- * what is multiplied.
+ * A comparison ready to be computed: everything checked; nothing multiplied yet but by the forward pass of
+ * `behavioural`. Its kind tells what is multiplied.
  */
 export type Comparison = OfChains | OfWeights | OfBehaviours | OfSamples;
 
@@ -74,7 +74,8 @@ export type Extent = Pick<RouteJob, 'pairs' | 'memoryLimit'> & {
 /**
  * Checks models, and decides what is compared and how: `gaussian` and `tensor` the chains under the input law, by the
  * method that fits them; `weights` the parameters and `behavioural` the outputs on given inputs as plain vectors.
- * @throws TensimError as `checkComparable`, `chooseRoute`, `whiten`, `weightSources`, `behaviours` and `selectBackend` do.
+ * @throws TensimError as `checkComparable`, `chooseRoute`, `whiten`, `weightSources`, `behaviours` and `selectBackend`
+ * do.
  */
 export async function planComparison(
   members: readonly Member[],

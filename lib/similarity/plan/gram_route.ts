@@ -29,7 +29,10 @@ export interface RouteJob {
   readonly dtype: DType;
   /** Bytes that prepared models may take together; default: no limit. */
   readonly memoryLimit?: number | undefined;
-  /** Bytes that can be had where there is no limit: a route that takes more is for when every route does. Default: any number. */
+  /**
+   * Bytes that can be had where there is no limit: a route that takes more is for when every route does. Default: any
+   * number.
+   */
   readonly memory?: number | undefined;
 }
 
@@ -63,8 +66,8 @@ const FACTOR_BLOCK = 4;
 const FORM_BLOCK = 96;
 
 /**
- * What each route is expected to take for a job, and the quickest of them. Where not even two models fit the limit, a route is not
- * considered; where not all do, models are prepared again for every group that they meet.
+ * What each route is expected to take for a job, and the quickest of them. Where not even two models fit the limit, a
+ * route is not considered; where not all do, models are prepared again for every group that they meet.
  *
  *     planRoute({ chains: models.map(…), dtype }, { ...(await grams.machine(dtype)), routes: grams.routes })
  *
@@ -211,7 +214,10 @@ function estimate(
   };
 }
 
-/** How often models are prepared in all, when two groups of them fit the limit at a time and every group meets every other. */
+/**
+ * How often models are prepared in all, when two groups of them fit the limit at a time and every group meets every
+ * other.
+ */
 function preparations(count: number, memory: number, memoryLimit: number): number {
   if (count * memory <= memoryLimit) return count;
   const group = Math.max(1, Math.floor(memoryLimit / memory / 2));

@@ -18,8 +18,9 @@ export interface ChainSettings {
 }
 
 /**
- * Markov chains whose law tends to a likelihood times a normal law, by elliptical slice sampling (Murray, Adams and MacKay, 2010): no step size, and every
- * evaluation of all chains together moves each to the next proposal of its own step. All chains take part in all rounds.
+ * Markov chains whose law tends to a likelihood times a normal law, by elliptical slice sampling (Murray, Adams and
+ * MacKay, 2010): no step size, and every evaluation of all chains together moves each to the next proposal of its own
+ * step. All chains take part in all rounds.
  */
 export class Chains {
   readonly #settings: ChainSettings;

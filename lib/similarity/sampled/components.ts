@@ -25,7 +25,10 @@ export interface Component {
 /** N(0, I). */
 export const PLAIN: Component = { extra: 0, move: () => 1, logRatio: () => 0 };
 
-/** |z|^exponent N(0, I): uniform directions, and |z|² as of so many more dimensions. Exactly where a homogeneous polynomial of half the degree has its weight. */
+/**
+ * |z|^exponent N(0, I): uniform directions, and |z|² as of so many more dimensions. Exactly where a homogeneous
+ * polynomial of half the degree has its weight.
+ */
 export function shell(dimension: number, exponent: number): Component {
   const constant = logMoment(dimension, exponent);
   return {
@@ -62,8 +65,8 @@ export function stretched(variances: Float64Array): Component {
 const LEADING = 0.25;
 
 /**
- * A shell over the leading directions with as much room as their variances, each stretched in proportion, and normal along the others: high
- * powers have two narrow peaks along a direction, which N(0, v) hardly ever hits.
+ * A shell over the leading directions with as much room as their variances, each stretched in proportion, and normal
+ * along the others: high powers have two narrow peaks along a direction, which N(0, v) hardly ever hits.
  */
 export function peaked(variances: Float64Array): Component {
   const leading = variances.filter((variance) => variance >= LEADING * variances[0]).length;

@@ -68,7 +68,10 @@ export interface InputSize {
   readonly features: number;
 }
 
-/** Streams of one seed: the samples of a result are independent of those that it was prepared with. Every stage of an estimate has its own. */
+/**
+ * Streams of one seed: the samples of a result are independent of those that it was prepared with. Every stage of an
+ * estimate has its own.
+ */
 export const STREAMS = {
   candidates: 4,
   further: 5,

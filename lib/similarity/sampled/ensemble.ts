@@ -96,7 +96,8 @@ export interface OutputSize {
 }
 
 /**
- * Outputs as vectors whose inner products are sums over the inputs, each with its weight: one vector, or one per output.
+ * Outputs as vectors whose inner products are sums over the inputs, each with its weight: one vector, or one per
+ * output.
  */
 export async function weighted(
   values: TensorData,
@@ -132,12 +133,18 @@ export function difference(a: TensorData, b: TensorData, u: number, v: number): 
   return result;
 }
 
-/** A sample of the wide components that weighs less than this may leave the range of numbers without telling of its model. */
+/**
+ * A sample of the wide components that weighs less than this may leave the range of numbers without telling of its
+ * model.
+ */
 const LIGHT = 1e-30;
 /** And of what weighs less than this, it makes no difference. */
 const NOTHING = 1e-100;
 
-/** Sets outputs to zero where those of a light sample are not finite. Returns how many such samples are no matter of course. */
+/**
+ * Sets outputs to zero where those of a light sample are not finite. Returns how many such samples are no matter of
+ * course.
+ */
 export function dropOverflown(values: readonly TensorData[], weights: Float64Array, width: number): number {
   let lost = 0;
   for (let s = 0; s < weights.length; s++) {

@@ -32,8 +32,8 @@ const DISAGREEMENT = 4;
 const ROUNDING = 1e-12;
 
 /**
- * One stage of estimating the Gram matrix of different models: samples of their own, and how far they can be trusted. The stage before told how
- * many to take, and what it expects of their errors stands where theirs are smaller by luck.
+ * One stage of estimating the Gram matrix of different models: samples of their own, and how far they can be trusted.
+ * The stage before told how many to take, and what it expects of their errors stands where theirs are smaller by luck.
  */
 export class Estimate {
   readonly #ensemble: EnsembleShape;
@@ -275,7 +275,9 @@ export class Estimate {
     return PERIOD * Math.max(1, Math.floor(Math.min(MOST_AT_ONCE, BATCH_BYTES / bytes) / PERIOD));
   }
 
-  /** Matrices of different models, one after the other in every cell, at the places of the models as they were given. */
+  /**
+   * Matrices of different models, one after the other in every cell, at the places of the models as they were given.
+   */
   async #asGiven(matrices: readonly Float64Array[]): Promise<Float64Array> {
     const { places } = this.#ensemble;
     const size = matrices.length;

@@ -6,9 +6,10 @@ const MOST_DIMENSIONS = 64;
 const AT_ONCE = 4;
 
 /**
- * Rows of z, (samples, dimension), standard normal, become orthogonal to each other in groups of up to `dimension`, by Gram and Schmidt's
- * method: frames whose directions are uniform, with the lengths that the rows had, which are independent of them (MATH.md section 15).
- * Every row by itself stays standard normal, and what models have of a linear part varies less from frame to frame.
+ * Rows of z, (samples, dimension), standard normal, become orthogonal to each other in groups of up to `dimension`, by
+ * Gram and Schmidt's method: frames whose directions are uniform, with the lengths that the rows had, which are
+ * independent of them (MATH.md section 15). Every row by itself stays standard normal, and what models have of a linear
+ * part varies less from frame to frame.
  * @param kind of every row of a period; rows of one kind make frames.
  */
 export async function orthogonalise(
@@ -42,7 +43,10 @@ export async function orthogonalise(
   }
 }
 
-/** Takes from the row of z at `at` its parts along four unit vectors, orthogonal to each other, that lie one after the other. */
+/**
+ * Takes from the row of z at `at` its parts along four unit vectors, orthogonal to each other, that lie one after the
+ * other.
+ */
 function subtract(z: Float64Array, at: number, units: Float64Array, a: number, dimension: number): void {
   const [b, c, d] = [a + dimension, a + 2 * dimension, a + 3 * dimension];
   let [p, q, r, t] = [0, 0, 0, 0];

@@ -58,9 +58,10 @@ export class GroupSums {
   }
 
   /**
-   * The standard error of every similarity of slice c, (models, models), by the jackknife: the similarities without one group after the
-   * other vary by so much. Where few groups carry that variance it is not well known itself, and the error is widened as much as Student's t with
-   * as many degrees of freedom asks for, unless `widen` is false. At most 1, and 1 where a model is zero outside of one group.
+   * The standard error of every similarity of slice c, (models, models), by the jackknife: the similarities without one
+   * group after the other vary by so much. Where few groups carry that variance it is not well known itself, and the
+   * error is widened as much as Student's t with as many degrees of freedom asks for, unless `widen` is false. At most
+   * 1, and 1 where a model is zero outside of one group.
    */
   async standardErrors(c: number, pacer: Pacer, widen = true): Promise<Float64Array> {
     const { models } = this;
@@ -87,8 +88,8 @@ export class GroupSums {
   }
 
   /**
-   * The standard error of the mean of the inner product of every two models of slice c over `count` samples, and on the diagonal that of
-   * the root of the mean square, a norm: (models, models).
+   * The standard error of the mean of the inner product of every two models of slice c over `count` samples, and on the
+   * diagonal that of the root of the mean square, a norm: (models, models).
    */
   async meanErrors(c: number, count: number, pacer: Pacer): Promise<Float64Array> {
     const { models } = this;

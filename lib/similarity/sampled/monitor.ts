@@ -21,8 +21,8 @@ const ROUNDING = 1e-12;
 const MOST_INDEX = { norm: 0.5, influence: 0.5 } as const;
 
 /**
- * Watches over the samples of an estimate: which of them carry the norms of models, and which the error of the similarities, in all and per
- * output. What few samples carry may be carried by one that was not drawn.
+ * Watches over the samples of an estimate: which of them carry the norms of models, and which the error of the
+ * similarities, in all and per output. What few samples carry may be carried by one that was not drawn.
  */
 export class Monitor {
   readonly pairs: readonly (readonly [number, number])[];
@@ -71,7 +71,9 @@ export class Monitor {
     }
   }
 
-  /** The least number of equal samples that would carry the norm of any model, or of slice c of it, as it is carried. */
+  /**
+   * The least number of equal samples that would carry the norm of any model, or of slice c of it, as it is carried.
+   */
   effective(c: number): number {
     let least = Number.POSITIVE_INFINITY;
     for (let m = 0; m < this.#models; m++) least = Math.min(least, this.#norms.effective(m * this.#slices + c));

@@ -23,8 +23,9 @@ export interface PassSettings {
 }
 
 /**
- * Models packed for the forward pass, each when it is first evaluated, and as many as the memory allows. Where not all fit, the ones used
- * last make room: models are evaluated in turns, one after the other, and those packed first are then there again at every turn.
+ * Models packed for the forward pass, each when it is first evaluated, and as many as the memory allows. Where not all
+ * fit, the ones used last make room: models are evaluated in turns, one after the other, and those packed first are
+ * then there again at every turn.
  */
 export class Passes {
   readonly #members: readonly Member[];

@@ -15,7 +15,10 @@ const CANDIDATES = 16;
 /** Rounds at falling temperatures. */
 const COOLING = 32;
 const COOLING_STEPS = 4;
-/** Starts are chosen by this power of their masses: else the farthest candidate would be the start of all chains, and other tails be missed. */
+/**
+ * Starts are chosen by this power of their masses: else the farthest candidate would be the start of all chains, and
+ * other tails be missed.
+ */
 const FLATTENED = 0.25;
 /** The law that chains begin with is so many times as wide. */
 const HOTTEST = 2;
@@ -42,10 +45,11 @@ export interface Pilot {
 }
 
 /**
- * The directions of the input along which models have their weight beyond where N(0, I) falls (MATH.md section 8): those of
- * points drawn from |f|² times the density itself, by Markov chains that begin under a wider law, where the highest degrees drown everything
- * else, and cool down. A tail that hardly any sample would meet holds the chains that were caught in it.
- * Chains are shared out among models, their outputs weighed alike, and for two models the difference.
+ * The directions of the input along which models have their weight beyond where N(0, I) falls (MATH.md section 8):
+ * those of points drawn from |f|² times the density itself, by Markov chains that begin under a wider law, where the
+ * highest degrees drown everything else, and cool down. A tail that hardly any sample would meet holds the chains that
+ * were caught in it. Chains are shared out among models, their outputs weighed alike, and for two models the
+ * difference.
  */
 export async function openPilot(
   ensemble: Ensemble,
@@ -86,7 +90,10 @@ export async function openPilot(
   const start = chosen(proposed, masses, functions.count, dimension, seed);
   if (start === null) return { directions: null, further: async () => null };
 
-  /** |f|² at `temperature` times the point, times N(0, I), as chains see it that move along a law which is stretched already. */
+  /**
+   * |f|² at `temperature` times the point, times N(0, I), as chains see it that move along a law which is stretched
+   * already.
+   */
   const target = (temperature: number, along: Directions | null): Target => ({
     logLikelihood: async (u) => {
       const squares = await likelihoodAt(temperature)(u);
@@ -140,7 +147,9 @@ class Functions {
   readonly #outputs: number;
   readonly #perModel: number;
   readonly #exponent: Ensemble['exponent'];
-  /** Mean squares of every output under the first points, that it is measured by; of models, and of their difference. */
+  /**
+   * Mean squares of every output under the first points, that it is measured by; of models, and of their difference.
+   */
   #means: Float64Array[] | undefined;
 
   constructor({ count, positions, outputs, exponent }: Ensemble) {
@@ -152,7 +161,10 @@ class Functions {
     this.count = this.#perModel * (this.models.length + (count === 2 ? 1 : 0));
   }
 
-  /** (points, count): the squared norm of each model, and with every output divided by its mean, and the same for the difference of two. */
+  /**
+   * (points, count): the squared norm of each model, and with every output divided by its mean, and the same for the
+   * difference of two.
+   */
   async squares(outputs: readonly TensorData[], points: number, pacer: Pacer): Promise<Float64Array> {
     const parts: ((i: number) => number)[] = outputs.map((values) => (i) => values[i]);
     if (outputs.length * this.#perModel < this.count) {

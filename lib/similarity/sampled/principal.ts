@@ -8,9 +8,9 @@ const THRESHOLD = 1.25;
 const ROUNDS = 12;
 
 /**
- * The directions along which points z, (count, dimension), spread further than N(0, I) does. With few points for the dimension, pure
- * noise has variances of up to (1 + √(dimension / points))², so those are not believed. By orthogonal iteration, in operations that IEEE 754
- * rounds correctly: the same on every backend.
+ * The directions along which points z, (count, dimension), spread further than N(0, I) does. With few points for the
+ * dimension, pure noise has variances of up to (1 + √(dimension / points))², so those are not believed. By orthogonal
+ * iteration, in operations that IEEE 754 rounds correctly: the same on every backend.
  * @param effective how many independent points these are worth.
  * @param most no variance is larger.
  */
@@ -55,7 +55,9 @@ export async function spreadDirections(
   return { basis: chosen, variances: Float64Array.from(kept, (k) => Math.min(most, variances[k])) };
 }
 
-/** Rows become orthonormal one after the other, by Gram and Schmidt's method twice; a row that others span becomes zero. */
+/**
+ * Rows become orthonormal one after the other, by Gram and Schmidt's method twice; a row that others span becomes zero.
+ */
 function orthonormalise(rows: Float64Array, count: number, width: number): void {
   for (let r = 0; r < count; r++) {
     const row = rows.subarray(r * width, (r + 1) * width);

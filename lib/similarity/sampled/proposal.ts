@@ -5,9 +5,9 @@ import { type Component, type Directions, PLAIN, peaked, shell, stretched } from
 export const PERIOD = 16;
 
 /**
- * The mixture that inputs are drawn from (MATH.md section 8): N(0, I), shells that reach to where |f|² times the density has its peak for
- * the degree of the models, |z|² ≈ 2k + d, and laws stretched along the directions that a pilot found. Which component a sample belongs to
- * depends on its number alone, so that each has its exact share.
+ * The mixture that inputs are drawn from (MATH.md section 8): N(0, I), shells that reach to where |f|² times the
+ * density has its peak for the degree of the models, |z|² ≈ 2k + d, and laws stretched along the directions that a
+ * pilot found. Which component a sample belongs to depends on its number alone, so that each has its exact share.
  */
 export interface Proposal {
   /** Normal numbers that every sample takes beside those of z. */
@@ -15,9 +15,11 @@ export interface Proposal {
   /** The number of the component of every sample of a period. */
   readonly order: readonly number[];
   /**
-   * Turns rows of z, standard normal numbers, into samples of the mixture in place, with `extra` further ones for each; the number of rows
-   * is a multiple of `PERIOD`. Only operations that IEEE 754 rounds correctly touch z: it is the same on every backend.
-   * @returns N(z; 0, I) / mixture for every row, at most one divided by the share of N(0, I); 0 for rows too far out to matter.
+   * Turns rows of z, standard normal numbers, into samples of the mixture in place, with `extra` further ones for each;
+   * the number of rows is a multiple of `PERIOD`. Only operations that IEEE 754 rounds correctly touch z: it is the
+   * same on every backend.
+   * @returns N(z; 0, I) / mixture for every row, at most one divided by the share of N(0, I); 0 for rows too far out to
+   * matter.
    */
   stretch(z: Float64Array, extra: Float64Array, pacer: Pacer): Promise<Float64Array>;
 }
@@ -67,7 +69,10 @@ export function shellExponents(dimension: number, degree: number): number[] {
   });
 }
 
-/** Beyond this |z| no polynomial of the degree has more than 10⁻¹³ of its norm: the last zero of Hermite's is below 2√k, and then the density falls. */
+/**
+ * Beyond this |z| no polynomial of the degree has more than 10⁻¹³ of its norm: the last zero of Hermite's is below 2√k,
+ * and then the density falls.
+ */
 function reachOf(dimension: number, degree: number): number {
   return 2 * Math.sqrt(degree) + Math.sqrt(dimension) + 8;
 }

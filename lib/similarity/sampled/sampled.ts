@@ -30,13 +30,13 @@ export type { SampledGram, SampledPair } from './result.js';
 export type SampledLaw = LawOfInputs | 'tokens';
 
 /**
- * The Gram matrix of models from their outputs on common random inputs (MATH.md section 8): unbiased, for any layers, and n models
- * cost n forward passes. A first stage of samples tells how many are needed for every similarity to be known to the tolerance, at most
- * `maxSamples`; the result comes from others, which did not decide their number. The samples depend on the models that are compared together,
- * not on their order.
+ * The Gram matrix of models from their outputs on common random inputs (MATH.md section 8): unbiased, for any layers,
+ * and n models cost n forward passes. A first stage of samples tells how many are needed for every similarity to be
+ * known to the tolerance, at most `maxSamples`; the result comes from others, which did not decide their number. The
+ * samples depend on the models that are compared together, not on their order.
  *
- * @throws TensimError `NOT_FINITE` or `ZERO_NORM` naming the models, `UNSUPPORTED_LAYER` for tokens without an embedding, `MEMORY_LIMIT`;
- * the signal's reason.
+ * @throws TensimError `NOT_FINITE` or `ZERO_NORM` naming the models, `UNSUPPORTED_LAYER` for tokens without an
+ * embedding, `MEMORY_LIMIT`; the signal's reason.
  */
 export async function sampledGram(
   members: readonly Member[],
@@ -144,7 +144,10 @@ function decide({ ensemble, executor }: Sampled, settings: SampleSettings, draws
   return new Estimate(ensemble, executor, settings).run(draws, Math.min(FIRST, settings.maxSamples));
 }
 
-/** Stage after stage with samples of its own, until one of the number that it was planned with reaches the tolerance, or has `maxSamples`. */
+/**
+ * Stage after stage with samples of its own, until one of the number that it was planned with reaches the tolerance, or
+ * has `maxSamples`.
+ */
 async function refine(
   first: Estimate,
   { ensemble, executor }: Sampled,

@@ -11,9 +11,9 @@ const SAMPLES = 16 * PERIOD;
 const MODELS = 8;
 
 /**
- * Whether every z should come with −z: where what a sample adds to the similarities at z and at −z is correlated negatively, as where
- * models have a large constant and a linear part. Elsewhere the second evaluation tells less than one at another z, and for even and for odd
- * functions nothing.
+ * Whether every z should come with −z: where what a sample adds to the similarities at z and at −z is correlated
+ * negatively, as where models have a large constant and a linear part. Elsewhere the second evaluation tells less than
+ * one at another z, and for even and for odd functions nothing.
  */
 export async function oppositesPay(ensemble: Ensemble, pairs: Draws, control: Control, pacer: Pacer): Promise<boolean> {
   const { inputs, weights, count: all } = await pairs.at(0, SAMPLES, control);

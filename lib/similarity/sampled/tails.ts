@@ -4,8 +4,8 @@ const KEPT = 256;
 const FEWEST = 32;
 
 /**
- * What the largest of many non-negative values say of those that were not seen: how many equal values would add up alike, and the
- * index of their tail.
+ * What the largest of many non-negative values say of those that were not seen: how many equal values would add up
+ * alike, and the index of their tail.
  */
 export class Tails {
   readonly #sums: Float64Array;
@@ -58,15 +58,18 @@ export class Tails {
     }
   }
 
-  /** How many equal values would have the same ratio of the square of their sum to the sum of their squares; none: the values are zero. */
+  /**
+   * How many equal values would have the same ratio of the square of their sum to the sum of their squares; none: the
+   * values are zero.
+   */
   effective(quantity: number): number {
     const sum = this.#sums[quantity];
     return sum > 0 ? sum ** 2 / this.#squares[quantity] : this.#count;
   }
 
   /**
-   * k̂ of the generalised Pareto law of the largest values (Zhang and Stephens, 2009; Vehtari et al., 2024): with an index of ½ or more
-   * their square has no mean, and what was seen does not tell how far they vary.
+   * k̂ of the generalised Pareto law of the largest values (Zhang and Stephens, 2009; Vehtari et al., 2024): with an
+   * index of ½ or more their square has no mean, and what was seen does not tell how far they vary.
    */
   index(quantity: number): number {
     const start = quantity * 2 * KEPT;

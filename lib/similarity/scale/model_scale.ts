@@ -1,14 +1,17 @@
 import type { GramTile } from '../../backend/grams.js';
 import { isInRange, levelOf, timesPower } from '../../tensor/power.js';
 
-/** The units in which a backend has a model: its slice s is 2^slices_s times that of the backend, and the whole 2^exponent times it. */
+/**
+ * The units in which a backend has a model: its slice s is 2^slices_s times that of the backend, and the whole
+ * 2^exponent times it.
+ */
 export interface ModelScale {
   readonly exponent: number;
   /** Where slices have units of their own; null: all have that of the whole. */
   readonly slices: Int32Array | null;
   /**
-   * log₂ of the norm that the model would have, in its units, if nothing in it cancelled; null where that is not known. A norm far below
-   * is what rounding left of a function that is zero.
+   * log₂ of the norm that the model would have, in its units, if nothing in it cancelled; null where that is not known.
+   * A norm far below is what rounding left of a function that is zero.
    */
   readonly level: number | null;
   /** The same of every slice, in units of its own. */
@@ -28,7 +31,8 @@ export function isRounding(square: number, level: number | null, epsilon: number
 }
 
 /**
- * Sets ⟨f_c, f_c⟩ to zero for slices that are zero but for rounding: their similarity is undefined, and not that of noise.
+ * Sets ⟨f_c, f_c⟩ to zero for slices that are zero but for rounding: their similarity is undefined, and not that of
+ * noise.
  * @param at where the products of the slices of f with themselves begin.
  */
 export function clearRounding(perOutput: Float64Array, at: number, { sliceLevels }: ModelScale, epsilon: number): void {

@@ -26,8 +26,9 @@ const DEEP = 3;
 const CLOSE = 16;
 
 /**
- * Prepares models, and makes sure of their units. Those come from estimates of how large numbers are behind every layer, whose errors double
- * at every block: where the norm shows that they are far off, the levels are measured instead.
+ * Prepares models, and makes sure of their units. Those come from estimates of how large numbers are behind every
+ * layer, whose errors double at every block: where the norm shows that they are far off, the levels are measured
+ * instead.
  */
 export async function prepareInUnits(sources: readonly Source[], settings: PrepareSettings): Promise<Prepared[]> {
   const { backend, dtype, signal, threads } = settings;
@@ -70,7 +71,10 @@ export async function normLevel({ model }: Prepared, settings: PrepareSettings):
   return levelOf(total[0]);
 }
 
-/** The levels behind every block but the last: norms of the chain up to there, in float64, each in units that the ones before it gave. */
+/**
+ * The levels behind every block but the last: norms of the chain up to there, in float64, each in units that the ones
+ * before it gave.
+ */
 async function measuredLevels(
   { chain, method }: DeepSource,
   settings: PrepareSettings,

@@ -28,7 +28,8 @@ export function featuresOf(levels: Float64Array): Features {
 }
 
 /**
- * The levels of W x + b, row by row: log₂ of √E (Σ_j W_ij x_j + b_i)², whatever the exponents of the numbers are. −∞ stands for zero.
+ * The levels of W x + b, row by row: log₂ of √E (Σ_j W_ij x_j + b_i)², whatever the exponents of the numbers are. −∞
+ * stands for zero.
  */
 export async function rowLevels(
   { data, shape }: Tensor,
@@ -83,14 +84,14 @@ function farRowLevel(data: TensorData, start: number, levels: Float64Array): num
 }
 
 /**
- * A shift by this much, either way, makes zero of any number: of what meets nothing but zeros. It may be of any size itself, and 0 · ∞ is no
- * number.
+ * A shift by this much, either way, makes zero of any number: of what meets nothing but zeros. It may be of any size
+ * itself, and 0 · ∞ is no number.
  */
 export const TO_ZERO = 1 << 14;
 
 /**
- * 2^(columnShift_j − rowShift_i) W_ij; the tensor itself where nothing changes. What is scaled is always float64, in which no element
- * that matters beside the others gets lost.
+ * 2^(columnShift_j − rowShift_i) W_ij; the tensor itself where nothing changes. What is scaled is always float64, in
+ * which no element that matters beside the others gets lost.
  * @param rowShift of length rows. @param columnShift of length columns, or null for none.
  */
 export async function shifted(

@@ -8,7 +8,9 @@ import type { DType } from '../../tensor/tensor.js';
 import { type Balanced, balance, type Chain, type ChainLevels, chainLevels } from './balance.js';
 import type { ModelScale } from './model_scale.js';
 
-/** How large numbers may get before they are scaled, in bits from 1: products of ten of them stay far within the range. */
+/**
+ * How large numbers may get before they are scaled, in bits from 1: products of ten of them stay far within the range.
+ */
 const WINDOW: Readonly<Record<DType, number>> = { float32: 8, float64: 30 };
 
 /** What a backend prepares of a model, in its units. */
@@ -52,7 +54,10 @@ function scaleOf({ layers, exponents, levels, positions }: Balanced): ModelScale
   return { exponent, slices, level: level + over, sliceLevels: near ? levels.map((one) => one + over) : null };
 }
 
-/** Plain vectors for a backend: the parameters of a model, a slice each. Their products are sums of squares, which leave the range first. */
+/**
+ * Plain vectors for a backend: the parameters of a model, a slice each. Their products are sums of squares, which leave
+ * the range first.
+ */
 export async function featureSource(
   segments: FeatureSource['segments'],
   { dtype, perOutput }: ScaleSettings,
@@ -99,8 +104,8 @@ export async function forwardSource(
 const ALIKE = 2;
 
 /**
- * Two chains in the same units: the functions divided by 2^exponent, under a law that stays as it is. What is nearly the same in both stays so,
- * inside of them too.
+ * Two chains in the same units: the functions divided by 2^exponent, under a law that stays as it is. What is nearly
+ * the same in both stays so, inside of them too.
  */
 export async function inCommonUnits(
   chains: readonly [Chain, Chain],

@@ -2,9 +2,10 @@ import { TensimError } from '../../errors.js';
 import type { Matrix } from '../terms/types.js';
 
 /**
- * How clearly a series changes at a step: the mean similarity over the pairs of later models, minus that over the pairs of an earlier
- * with a later one. Near 0 nothing happens there; a new phase that is like itself and unlike what was before comes near 1, or 2 where
- * signs turn. Pairs whose similarity is undefined are left out; NaN if none is left on one of the sides.
+ * How clearly a series changes at a step: the mean similarity over the pairs of later models, minus that over the pairs
+ * of an earlier with a later one. Near 0 nothing happens there; a new phase that is like itself and unlike what was
+ * before comes near 1, or 2 where signs turn. Pairs whose similarity is undefined are left out; NaN if none is left on
+ * one of the sides.
  *
  *     earlier │ across
  *     ────────┼───────

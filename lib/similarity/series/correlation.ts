@@ -2,8 +2,8 @@ import { TensimError } from '../../errors.js';
 import type { Matrix } from '../terms/types.js';
 
 /**
- * Pearson's correlation between two matrices of similarities of the same models, over the pairs i < j that are defined in both: how
- * alike two measures see a series. NaN where one of them is constant, or fewer than two pairs are left.
+ * Pearson's correlation between two matrices of similarities of the same models, over the pairs i < j that are defined
+ * in both: how alike two measures see a series. NaN where one of them is constant, or fewer than two pairs are left.
  *
  *     correlation(byFunction.cosine, byWeights.cosine);
  *

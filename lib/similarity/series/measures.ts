@@ -26,7 +26,8 @@ export interface MeasureComparison {
  *     compareMeasures(matrices, 31).block.scores;
  *
  * @param start index of the first model after the step that block scores are wanted for; null: none.
- * @throws TensimError `INVALID_ARGUMENT` without matrices, `SHAPE_MISMATCH` if their models are not the same; as `blockScore`.
+ * @throws TensimError `INVALID_ARGUMENT` without matrices, `SHAPE_MISMATCH` if their models are not the same; as
+ * `blockScore`.
  */
 export function compareMeasures(matrices: readonly SimilarityMatrix[], start: number | null = null): MeasureComparison {
   const [first, ...others] = matrices;

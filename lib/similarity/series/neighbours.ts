@@ -10,8 +10,8 @@ export interface Neighbour {
 }
 
 /**
- * The models most similar to model `index`, the nearest first and of equals the first; not itself, and none whose similarity is
- * undefined.
+ * The models most similar to model `index`, the nearest first and of equals the first; not itself, and none whose
+ * similarity is undefined.
  *
  *     nearestNeighbours(matrix.cosine, 31, 3); // [{ index: 32, similarity: 0.99 }, …]
  *

@@ -3,9 +3,9 @@ import type { Matrix, SimilarityMatrix } from '../terms/types.js';
 /**
  * Where a series of checkpoints changes: the largest change, and the onset.
  *
- * The largest change from one checkpoint to the next (change = 1 − similarity) is nearly always the first one, from random
- * weights to anything trained, and says nothing about what came later. The onset is the change that stands out most from
- * the level before it. For every change:
+ * The largest change from one checkpoint to the next (change = 1 − similarity) is nearly always the first one, from
+ * random weights to anything trained, and says nothing about what came later. The onset is the change that stands out
+ * most from the level before it. For every change:
  *
  *   1. look back to the last change at least as large (or to the beginning);
  *   2. in between, take the quietest stretch: of all runs of neighbouring changes, the one whose largest is smallest
@@ -20,9 +20,9 @@ import type { Matrix, SimilarityMatrix } from '../terms/types.js';
  *
  * The onset is the change with the largest rise, provided that it is at least threefold. The change out of the
  * initialisation has nothing before it, and the changes right after it no quiet stretch, so neither is ever an onset;
- * runs instead of single changes keep a checkpoint saved twice from making a level of zero, and longer runs in longer series
- * keep the luckiest of many from passing for the level. Where all changes are alike there is no onset: log-normal noise of
- * 20 % on 40 equal changes made none in a thousand trials.
+ * runs instead of single changes keep a checkpoint saved twice from making a level of zero, and longer runs in longer
+ * series keep the luckiest of many from passing for the level. Where all changes are alike there is no onset:
+ * log-normal noise of 20 % on 40 equal changes made none in a thousand trials.
  */
 
 /** Neighbouring changes that make a level, at least, and the part of all steps that they are in a long series. */
@@ -145,7 +145,10 @@ export function outputOnsets(matrix: SimilarityMatrix): (OutputOnset | null)[] {
   });
 }
 
-/** What two similarities of a matrix must differ by to be told apart: rounding, or the largest standard error of what was sampled. */
+/**
+ * What two similarities of a matrix must differ by to be told apart: rounding, or the largest standard error of what
+ * was sampled.
+ */
 export function resolutionOf({ dtype, standardError }: Pick<SimilarityMatrix, 'dtype' | 'standardError'>): number {
   return Math.max(RESOLUTION[dtype], standardError ?? 0);
 }

@@ -22,13 +22,15 @@ export interface Segmentation {
 
 /** Into how many phases a series is cut. */
 export interface SegmentationOptions {
-  /** How many phases, at most: fewer where the numbers do not tell so many apart. Default: as few as explain `explain`. */
+  /**
+   * How many phases, at most: fewer where the numbers do not tell so many apart. Default: as few as explain `explain`.
+   */
   readonly phases?: number | undefined;
   /** The share of the variation to be explained where the number of phases is not given; default 0.8. */
   readonly explain?: number | undefined;
   /**
-   * Similarities nearer than this are not told apart: about 1e-6 for a matrix in float32, its largest standard error for a sampled one.
-   * Default 1e-12, the rounding of float64.
+   * Similarities nearer than this are not told apart: about 1e-6 for a matrix in float32, its largest standard error
+   * for a sampled one. Default 1e-12, the rounding of float64.
    */
   readonly resolution?: number | undefined;
   /** Aborting rejects with `signal.reason`. */
@@ -36,21 +38,22 @@ export interface SegmentationOptions {
 }
 
 /**
- * Cuts a series of models into the phases that account for most of how it varies. Models scaled to norm 1 are at the squared distance
- * 2(1 − similarity), so that
+ * Cuts a series of models into the phases that account for most of how it varies. Models scaled to norm 1 are at the
+ * squared distance 2(1 − similarity), so that
  *
  *     cost of a phase of n models  =  Σ_{i<j} (1 − similarity_ij) / n
  *
- * is half the squared distances of its models from their mean. The cuts with the least cost in all are found by dynamic programming
- * over the last phase, exactly and in time O(k N²): the change points of a kernel (Harchaoui and Cappé, 2007). A cut whose two sides have
- * their means within the resolution of the numbers is none: equal models are one phase, however many are asked for.
+ * is half the squared distances of its models from their mean. The cuts with the least cost in all are found by dynamic
+ * programming over the last phase, exactly and in time O(k N²): the change points of a kernel (Harchaoui and Cappé,
+ * 2007). A cut whose two sides have their means within the resolution of the numbers is none: equal models are one
+ * phase, however many are asked for.
  *
  *     const { phases } = await segmentation(matrix.cosine, { phases: 5 });
  *     phases.map(({ first, last }) => [matrix.labels[first], matrix.labels[last]]);
  *
  * @param cosine similarities of every pair, N×N; read, not copied, until the promise settles.
- * @throws TensimError (rejects) `INVALID_ARGUMENT` for no models, more phases than models, or a share or resolution that is none; `NOT_FINITE` where
- * a similarity is undefined.
+ * @throws TensimError (rejects) `INVALID_ARGUMENT` for no models, more phases than models, or a share or resolution
+ * that is none; `NOT_FINITE` where a similarity is undefined.
  */
 export async function segmentation(cosine: Matrix, options: SegmentationOptions = {}): Promise<Segmentation> {
   const { phases, explain = 0.8, resolution = ROUNDING, signal } = options;
@@ -79,7 +82,10 @@ export async function segmentation(cosine: Matrix, options: SegmentationOptions 
 /** Of similarities in float64. */
 const ROUNDING = 1e-12;
 
-/** Models cut into a number of phases: for every end ≤ N, the least cost of all models before it, and where the last phase starts. */
+/**
+ * Models cut into a number of phases: for every end ≤ N, the least cost of all models before it, and where the last
+ * phase starts.
+ */
 interface Layer {
   readonly costs: Float64Array;
   readonly starts: Int32Array;
@@ -115,7 +121,10 @@ async function firstLayer(cosine: Matrix, pacer: Pacer): Promise<{ costs: Float6
   return { costs, widest };
 }
 
-/** One phase more: the least over where the last phase starts. No phase is empty, so that so many models are left to those before it. */
+/**
+ * One phase more: the least over where the last phase starts. No phase is empty, so that so many models are left to
+ * those before it.
+ */
 async function nextLayer(cosine: Matrix, layers: readonly Layer[], pacer: Pacer): Promise<Layer> {
   const before = layers.at(-1)!.costs;
   const costs = new Float64Array(before.length);
@@ -170,8 +179,9 @@ function boundaries(layers: readonly Layer[], count: number): Extent[] {
 }
 
 /**
- * Whether the means of every two neighbouring phases are farther from each other than the resolution. Half their squared distance is the mean of
- * 1 − similarity across the two, less what the models of each spread about their own mean.
+ * Whether the means of every two neighbouring phases are farther from each other than the resolution. Half their
+ * squared distance is the mean of 1 − similarity across the two, less what the models of each spread about their own
+ * mean.
  */
 async function apart(cosine: Matrix, phases: readonly Extent[], resolution: number, pacer: Pacer): Promise<boolean> {
   let before: { readonly extent: Extent; readonly spread: number } | undefined;

@@ -1,15 +1,17 @@
 import type { Matrix } from '../terms/types.js';
 
 /**
- * Checkpoints of a series that do not belong where they stand: a file under a wrong step, or of another state of the run.
+ * Checkpoints of a series that do not belong where they stand: a file under a wrong step, or of another state of the
+ * run.
  *
- * In a run a checkpoint is nearest to the one before or after it. One is out of place if some checkpoint further away is much nearer
- * than both of these:
+ * In a run a checkpoint is nearest to the one before or after it. One is out of place if some checkpoint further away
+ * is much nearer than both of these:
  *
  *     angle(i, nearest) < 0.6 · min(angle(i, i − 1), angle(i, i + 1))
  *
- * Angles, because they grow like distances; 0.6, because a run that jitters about one place has all its angles alike. Where a run comes
- * back to an earlier state, its checkpoints have neighbours that came back with them, so they are not out of place.
+ * Angles, because they grow like distances; 0.6, because a run that jitters about one place has all its angles alike.
+ * Where a run comes back to an earlier state, its checkpoints have neighbours that came back with them, so they are not
+ * out of place.
  */
 const MUCH_NEARER = 0.6;
 /** Similarities nearer than this are not told apart: the rounding of float64. */
@@ -26,7 +28,8 @@ export interface Stray {
 }
 
 /**
- * The checkpoints out of place, of a matrix whose models are in order; at least four of them, else anything is next to anything.
+ * The checkpoints out of place, of a matrix whose models are in order; at least four of them, else anything is next to
+ * anything.
  * @param resolution similarities that differ by less are equal.
  */
 export function strays(cosine: Matrix, resolution = ROUNDING): Stray[] {

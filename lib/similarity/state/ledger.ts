@@ -6,7 +6,9 @@ import { type Job, jobPairs } from '../gram/schedule.js';
 import { RecordLog } from './log.js';
 import { decodeRecord, encodeRecord } from './records.js';
 
-/** What inner products depend on beside the two models, as JSON; the route apart, because `auto` follows what is there. */
+/**
+ * What inner products depend on beside the two models, as JSON; the route apart, because `auto` follows what is there.
+ */
 export interface Setting {
   readonly common: string;
   readonly route: string | null;
@@ -82,7 +84,10 @@ export class StateFile {
   }
 }
 
-/** The route under which a state file has most pairs of this setting, null if it has none; and the bytes that had to be cut off. */
+/**
+ * The route under which a state file has most pairs of this setting, null if it has none; and the bytes that had to be
+ * cut off.
+ */
 export async function recordedRoute(
   path: string,
   common: string,
@@ -105,8 +110,8 @@ export interface StateLedger extends Ledger {
 }
 
 /**
- * Opens a state file for a run, and puts what it has into the cells. A product counts only for the same setting, and if the same of
- * the two models was the row: so the result is, to the bit, what it would have been without the file.
+ * Opens a state file for a run, and puts what it has into the cells. A product counts only for the same setting, and if
+ * the same of the two models was the row: so the result is, to the bit, what it would have been without the file.
  *
  * @param models their identities and ranks, by number.
  */

@@ -12,9 +12,9 @@ const CHECK_BYTES = 16;
  *
  *     magic   length payload check   length payload check   …
  *
- * The check of a record is a digest of its length, its payload and the check before it, so that no byte of the file can change, and no
- * record be left out or moved, without notice. What follows the last good record was cut short when the process ended, or damaged later;
- * it is cut off when the file is opened.
+ * The check of a record is a digest of its length, its payload and the check before it, so that no byte of the file can
+ * change, and no record be left out or moved, without notice. What follows the last good record was cut short when the
+ * process ended, or damaged later; it is cut off when the file is opened.
  */
 export class RecordLog {
   readonly path: string;
@@ -34,8 +34,8 @@ export class RecordLog {
 
   /**
    * Opens or makes the file, and hands over every good record.
-   * @throws TensimError `INVALID_FILE` for a file that is something else, which is left as it is; `FILE_NOT_FOUND` if it cannot be
-   * opened; what `onRecord` throws.
+   * @throws TensimError `INVALID_FILE` for a file that is something else, which is left as it is; `FILE_NOT_FOUND` if
+   * it cannot be opened; what `onRecord` throws.
    */
   static async open(path: string, onRecord: (payload: Buffer) => Promise<void> | void): Promise<RecordLog> {
     const handle = await openFile(path);

@@ -5,8 +5,8 @@ import { isOnehot, type LawOfInputs } from '../law/onehot.js';
 import type { ResultInfo } from '../terms/types.js';
 
 /**
- * What inner products depend on beside the two models and the route, as JSON: two runs of the same text give the same bits. The law goes
- * in by its numbers, whatever its name; the slices by their names, which tell their order.
+ * What inner products depend on beside the two models and the route, as JSON: two runs of the same text give the same
+ * bits. The law goes in by its numbers, whatever its name; the slices by their names, which tell their order.
  */
 export function settingOf(
   { measure, method, dtype, backend }: ResultInfo,

@@ -57,8 +57,8 @@ const FEWEST_SAMPLES = 1024;
 /**
  * Checks options and fills in the defaults.
  * @param known the names that an error for an unknown option lists.
- * @throws TensimError `INVALID_ARGUMENT` for an unknown option or value, or a method that the measure has not; the signal's reason if
- * it is aborted already.
+ * @throws TensimError `INVALID_ARGUMENT` for an unknown option or value, or a method that the measure has not; the
+ * signal's reason if it is aborted already.
  */
 export function settle(options: SimilarityOptions, known = KNOWN): Settings {
   const unknown = Object.keys(options).find((name) => !KNOWN.includes(name));

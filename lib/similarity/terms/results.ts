@@ -4,22 +4,22 @@ import type { DType } from '../../tensor/tensor.js';
 import type { SampledErrors, SampledSlice, Sampling } from './sampling.js';
 
 /**
- * MATH.md section 2. Two are baselines: `weights` changes under reparametrisations that leave the function alone, and `behavioural`
- * sees the given inputs only.
+ * MATH.md section 2. Two are baselines: `weights` changes under reparametrisations that leave the function alone, and
+ * `behavioural` sees the given inputs only.
  */
 export type Measure = 'gaussian' | 'tensor' | 'weights' | 'behavioural';
 
 /**
- * How inner products are computed. `exact` is exact, for at most two bilinear blocks or one attention block (`tensor`: any number of
- * bilinear blocks). `closure` treats what comes out of every block as Gaussian (`gaussian` only, MATH.md section 6): exact up to one
- * block, beyond that an approximation of unknown error. `sampled` estimates from outputs on common random inputs (`gaussian` only, section 8):
- * any layers, any law, unbiased, with a standard error.
+ * How inner products are computed. `exact` is exact, for at most two bilinear blocks or one attention block (`tensor`:
+ * any number of bilinear blocks). `closure` treats what comes out of every block as Gaussian (`gaussian` only, MATH.md
+ * section 6): exact up to one block, beyond that an approximation of unknown error. `sampled` estimates from outputs on
+ * common random inputs (`gaussian` only, section 8): any layers, any law, unbiased, with a standard error.
  */
 export type Method = 'exact' | 'closure' | 'sampled';
 
 /**
- * What one route to the Gram matrix was expected to take (see `GramRoute`); the cheapest that fits the memory is chosen. Only ratios of
- * the seconds are meant to be relied on.
+ * What one route to the Gram matrix was expected to take (see `GramRoute`); the cheapest that fits the memory is
+ * chosen. Only ratios of the seconds are meant to be relied on.
  */
 export interface RouteEstimate {
   /** Which route. */
@@ -51,13 +51,13 @@ export interface ResultInfo {
   /** How it was sampled, if it was. */
   readonly sampling: Sampling | null;
   /**
-   * Name of the input law: `standard`, `onehot`, `sigma=2`, `custom` or the name given; of the inputs for `behavioural` (`1797 inputs`
-   * or the name given); null for `weights`.
+   * Name of the input law: `standard`, `onehot`, `sigma=2`, `custom` or the name given; of the inputs for `behavioural`
+   * (`1797 inputs` or the name given); null for `weights`.
    */
   readonly input: string | null;
   /**
-   * SHA-256 of the input law by its content (mean and covariance), or of the inputs for `behavioural`: the same for the same numbers, whatever
-   * they are called and however they were given. Absent for `weights`.
+   * SHA-256 of the input law by its content (mean and covariance), or of the inputs for `behavioural`: the same for the
+   * same numbers, whatever they are called and however they were given. Absent for `weights`.
    */
   readonly inputDigest?: string | undefined;
   /** Compute type. */
@@ -77,11 +77,15 @@ export interface ResultInfo {
 
 /** By how much two models, or one output of both, differ. Exactly zero throughout for models of the same numbers. */
 export interface PairDifference {
-  /** ‖a − b‖, of models near each other from the difference itself: right to the rounding of their weights, however small. */
+  /**
+   * ‖a − b‖, of models near each other from the difference itself: right to the rounding of their weights, however
+   * small.
+   */
   readonly distance: number;
   /**
-   * The smallest distance that could be told from zero: below it, `distance` is rounding. Where the difference itself was multiplied, it shrinks
-   * with the change of the weights; it is larger for one function written in two ways (other orders or scales of the units).
+   * The smallest distance that could be told from zero: below it, `distance` is rounding. Where the difference itself
+   * was multiplied, it shrinks with the change of the weights; it is larger for one function written in two ways (other
+   * orders or scales of the units).
    */
   readonly distanceResolution: number;
   /** 1 − similarity, of models near each other from their difference; in [0, 2], null where one of the two is zero. */
@@ -115,8 +119,8 @@ export interface SliceSimilarity extends PairDifference, SampledErrors, SampledS
   /** ‖b_c‖. */
   readonly normB: number;
   /**
-   * There where a norm or the inner product leaves the range of normal doubles, and is ∞, or less exact or 0: the similarity and other ratios are
-   * right all the same.
+   * There where a norm or the inner product leaves the range of normal doubles, and is ∞, or less exact or 0: the
+   * similarity and other ratios are right all the same.
    */
   readonly beyondRange?: BeyondRange;
 }
@@ -125,7 +129,9 @@ export interface SliceSimilarity extends PairDifference, SampledErrors, SampledS
 export interface Behaviour {
   /** How many inputs. */
   readonly inputs: number;
-  /** Share of places (positions of all inputs) where both have the same largest output; null for models of one output. */
+  /**
+   * Share of places (positions of all inputs) where both have the same largest output; null for models of one output.
+   */
   readonly agreement: number | null;
   /** Linear centred kernel alignment of the outputs, in [0, 1]; null where the outputs of one model do not vary. */
   readonly cka: number | null;
@@ -162,8 +168,8 @@ export interface SimilarityResult extends ResultInfo, PairDifference, SampledErr
   /** ‖b‖ = √⟨b,b⟩. */
   readonly normB: number;
   /**
-   * There where a norm or the inner product leaves the range of normal doubles, and is ∞, or less exact or 0: the similarity and other ratios are
-   * right all the same.
+   * There where a norm or the inner product leaves the range of normal doubles, and is ∞, or less exact or 0: the
+   * similarity and other ratios are right all the same.
    */
   readonly beyondRange?: BeyondRange;
   /** Every output by itself, in their order; with the option `perOutput`. */
@@ -205,7 +211,10 @@ export interface SimilarityMatrix extends ResultInfo {
   readonly window: number | null;
   /** Inner products. */
   readonly gram: Matrix;
-  /** There where inner products leave the range of normal doubles, and are ∞, or less exact or 0: log₂ of the norms. Similarities are right all the same. */
+  /**
+   * There where inner products leave the range of normal doubles, and are ∞, or less exact or 0: log₂ of the norms.
+   * Similarities are right all the same.
+   */
   readonly beyondRange?: {
     /** log₂ of the norm of every model, −∞ for zero. */
     readonly log2Norms: Float64Array;
@@ -230,13 +239,16 @@ export interface SimilarityMatrix extends ResultInfo {
   /** What was computed, and what was not. */
   readonly work: Work;
   /**
-   * Cosine between two differences of models, `first.to − first.from` and `second.to − second.from`, from the Gram matrix.
-   * @throws TensimError `ZERO_NORM` if one of the differences is zero, or so small that its direction would be rounding.
+   * Cosine between two differences of models, `first.to − first.from` and `second.to − second.from`, from the Gram
+   * matrix.
+   * @throws TensimError `ZERO_NORM` if one of the differences is zero, or so small that its direction would be
+   * rounding.
    */
   direction(first: Step, second: Step): number;
   /**
-   * What a model differs by from a reference, by index, from the Gram matrix: its `fidelityError` is that of the model as a stand-in for the
-   * reference. Models nearer than its `distanceResolution` are told apart by `similarity`. NaN beyond the window.
+   * What a model differs by from a reference, by index, from the Gram matrix: its `fidelityError` is that of the model
+   * as a stand-in for the reference. Models nearer than its `distanceResolution` are told apart by `similarity`. NaN
+   * beyond the window.
    * @throws TensimError `INVALID_ARGUMENT` for an index that is not in the matrix.
    */
   difference(reference: number, model: number): PairDifference;

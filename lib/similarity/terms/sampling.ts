@@ -3,8 +3,8 @@ export interface Sampling {
   /** Random inputs that every model was evaluated on for the result. */
   readonly samples: number;
   /**
-   * How many equal samples would carry the norm of a model as these do, the least of all models: where a few inputs carry it, the standard
-   * errors are not to be relied on.
+   * How many equal samples would carry the norm of a model as these do, the least of all models: where a few inputs
+   * carry it, the standard errors are not to be relied on.
    */
   readonly effectiveSamples: number;
   /** Which random inputs: the option `seed`. */
@@ -13,7 +13,10 @@ export interface Sampling {
   readonly tolerance: number;
   /** Half the width of the widest 95 % interval of a similarity. */
   readonly interval: number;
-  /** Whether the interval is within the tolerance, and can be relied on: samples enough carry it, and what was not seen is bounded by what was. */
+  /**
+   * Whether the interval is within the tolerance, and can be relied on: samples enough carry it, and what was not seen
+   * is bounded by what was.
+   */
   readonly reached: boolean;
   /** Whether these look like models of tokens, under a law of vectors: the law `tokens` may be what is wanted. */
   readonly tokenModels: boolean;
@@ -37,6 +40,9 @@ export interface SampledSlice {
   readonly effectiveSamples?: number;
   /** Half the width of its 95 % interval. */
   readonly interval?: number;
-  /** Whether samples enough carry it to rely on the interval, however wide that is: the tolerance is for the similarity in all. */
+  /**
+   * Whether samples enough carry it to rely on the interval, however wide that is: the tolerance is for the similarity
+   * in all.
+   */
   readonly reached?: boolean;
 }

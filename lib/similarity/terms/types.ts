@@ -18,11 +18,11 @@ export type DataInputs =
     };
 
 /**
- * The law of the input x. `'standard'` is N(0, I); `'onehot'` the Gaussian with the mean and the (singular) covariance of a
- * uniform one-hot vector; `'tokens'`, no Gaussian, uniform random token sequences, for models that begin with an embedding and by
- * sampling only; `{ sigma }` N(0, σ²I); `{ mean, cov }` N(μ, Σ) with either part left out meaning 0 or I. `mean` has length
- * d, `cov` shape (d, d), symmetric positive semi-definite, singular allowed. Where there are positions, each has this law and they
- * are independent.
+ * The law of the input x. `'standard'` is N(0, I); `'onehot'` the Gaussian with the mean and the (singular) covariance
+ * of a uniform one-hot vector; `'tokens'`, no Gaussian, uniform random token sequences, for models that begin with an
+ * embedding and by sampling only; `{ sigma }` N(0, σ²I); `{ mean, cov }` N(μ, Σ) with either part left out meaning 0 or
+ * I. `mean` has length d, `cov` shape (d, d), symmetric positive semi-definite, singular allowed. Where there are
+ * positions, each has this law and they are independent.
  */
 export type InputLaw =
   | 'standard'
@@ -45,11 +45,14 @@ export type InputLaw =
 export interface SimilarityOptions {
   /** Default `'gaussian'`. */
   readonly measure?: Measure | undefined;
-  /** Default `'auto'`: exact where that applies and is affordable, else sampled. `closure` is used only when asked for by name. */
+  /**
+   * Default `'auto'`: exact where that applies and is affordable, else sampled. `closure` is used only when asked for
+   * by name.
+   */
   readonly method?: 'auto' | Method | undefined;
   /**
-   * How models of at most one bilinear block are multiplied; all routes give the same numbers. Default `'auto'`: the one that is expected
-   * to be the quickest. Other models have no choice, and naming a route for them is an error.
+   * How models of at most one bilinear block are multiplied; all routes give the same numbers. Default `'auto'`: the
+   * one that is expected to be the quickest. Other models have no choice, and naming a route for them is an error.
    */
   readonly route?: 'auto' | GramRoute | undefined;
   /** Default `'standard'`. Not used by `weights` and `behavioural`. */
@@ -59,15 +62,18 @@ export interface SimilarityOptions {
   /** Compute type, default `'float64'`. */
   readonly dtype?: DType | undefined;
   /**
-   * Default `'auto'`: the environment variable TENSIM_BACKEND if set, else native if it loads and knows the method, else fallback;
-   * the result says which.
+   * Default `'auto'`: the environment variable TENSIM_BACKEND if set, else native if it loads and knows the method,
+   * else fallback; the result says which.
    */
   readonly backend?: 'auto' | BackendName | undefined;
   /** Default: as many as the process may use. Results do not depend on it. */
   readonly threads?: number | undefined;
   /** Also compare every output slice. Default false. */
   readonly perOutput?: boolean | undefined;
-  /** For `sampled`: which random inputs, a whole number from 0 to 2⁵³ − 1. Default 0. The same seed gives the same inputs on every backend. */
+  /**
+   * For `sampled`: which random inputs, a whole number from 0 to 2⁵³ − 1. Default 0. The same seed gives the same
+   * inputs on every backend.
+   */
   readonly seed?: number | undefined;
   /** For `sampled`: half the width that the 95 % interval of every similarity is to have, in (0, 1]. Default 0.005. */
   readonly tolerance?: number | undefined;
@@ -84,7 +90,10 @@ export type ModelChoice = number | string | Model;
 
 /** Which models are compared with which, within which memory; the options of `similarity` and these. */
 export interface MatrixOptions extends SimilarityOptions {
-  /** Compare only these, as the rows, with the columns. Models and paths beside those of the list join it. Default: all of the list. */
+  /**
+   * Compare only these, as the rows, with the columns. Models and paths beside those of the list join it. Default: all
+   * of the list.
+   */
   readonly rows?: readonly ModelChoice[] | undefined;
   /** Compare the rows with these instead of with each other. Default: all of the list. */
   readonly columns?: readonly ModelChoice[] | undefined;
@@ -97,20 +106,21 @@ export interface MatrixOptions extends SimilarityOptions {
   /** Take every n-th model of the list only, from the first. */
   readonly every?: number | undefined;
   /**
-   * Take the models of these training steps only, single ones or from … to: by the metadata `step` of the checkpoint, or else the last
-   * number in its label.
+   * Take the models of these training steps only, single ones or from … to: by the metadata `step` of the checkpoint,
+   * or else the last number in its label.
    */
   readonly steps?: readonly (number | readonly [from: number, to: number])[] | undefined;
   /** How models in files are read. */
   readonly load?: Pick<LoadOptions, 'model' | 'config'> | undefined;
   /**
-   * What models prepared for the comparison may take at a time, in bytes or as '128MiB': others are read again when their turn comes.
-   * The result (8 bytes for every inner product and every similarity) is not counted. Default: no limit.
+   * What models prepared for the comparison may take at a time, in bytes or as '128MiB': others are read again when
+   * their turn comes. The result (8 bytes for every inner product and every similarity) is not counted. Default: no
+   * limit.
    */
   readonly memoryLimit?: number | string | undefined;
   /**
-   * A file that keeps the inner products: those in it are not computed again, be it after an interruption, or because models were
-   * added. Made if it is not there. Not used by the measure `behavioural`, which compares quickly.
+   * A file that keeps the inner products: those in it are not computed again, be it after an interruption, or because
+   * models were added. Made if it is not there. Not used by the measure `behavioural`, which compares quickly.
    */
   readonly state?: string | undefined;
   /**
@@ -157,8 +167,8 @@ export interface FinishedTile {
 /** How far a comparison is. */
 export interface Progress {
   /**
-   * `open`: files read to learn what they hold; `evaluate`: models run on the inputs of `behavioural`; `sample`: random inputs evaluated,
-   * of as many as seem to be needed; `compare` counts pairs.
+   * `open`: files read to learn what they hold; `evaluate`: models run on the inputs of `behavioural`; `sample`: random
+   * inputs evaluated, of as many as seem to be needed; `compare` counts pairs.
    */
   readonly phase: 'open' | 'evaluate' | 'sample' | 'prepare' | 'compare';
   /** Of `total`, in the unit of the phase. */

@@ -2,8 +2,8 @@ import type { ContractionPlan, Loop, PlanStep, View } from '../../../lib/contrac
 import type { Tensor } from '../../../lib/tensor/tensor.js';
 
 /**
- * Executes a plan to the letter of its description in plan.ts, and checks what an executor relies on: a buffer is never read
- * before it is written nor after it is released (both read NaN), and no view leaves its buffer.
+ * Executes a plan to the letter of its description in plan.ts, and checks what an executor relies on: a buffer is never
+ * read before it is written nor after it is released (both read NaN), and no view leaves its buffer.
  *
  * @returns the output, and the largest number of elements in intermediates and the output at once.
  */

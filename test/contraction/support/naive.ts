@@ -62,8 +62,8 @@ function viewOf({ data, shape, strides }: Tensor, axes: readonly number[], label
 }
 
 /**
- * The largest error of a result in units of its bound (K + max(1, n − 1)) · ε · |A|·|B|·…: at most 1 if it is right. For two
- * operands this is the (K + 1) · ε · |A| · |B| of a dot product; every further operand is one more rounding.
+ * The largest error of a result in units of its bound (K + max(1, n − 1)) · ε · |A|·|B|·…: at most 1 if it is right.
+ * For two operands this is the (K + 1) · ε · |A| · |B| of a dot product; every further operand is one more rounding.
  */
 export function errorInBounds(result: Tensor, expected: NaiveResult, operands: number, exponent = 0): number {
   const epsilon = result.data instanceof Float32Array ? 2 ** -23 : 2 ** -52;

@@ -8,7 +8,10 @@ import type { PlanOptions } from '../../../lib/contraction/running/options.js';
 import { MACHINE } from '../../../lib/fallback/contraction/machine.js';
 import type { Tensor } from '../../../lib/tensor/tensor.js';
 
-/** The plan of a contraction in float64, on a machine whose steps need no workspace, so that small limits slice small tensors. */
+/**
+ * The plan of a contraction in float64, on a machine whose steps need no workspace, so that small limits slice small
+ * tensors.
+ */
 export function planOf(input: EquationInput, operands: readonly Tensor[], options: PlanOptions = {}): ContractionPlan {
   const equation = bindEquation(
     parseEquation(input),

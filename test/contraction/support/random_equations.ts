@@ -41,8 +41,8 @@ const MOST_POINTS = 20_000;
 const LETTERS = [...'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZαβγδλμ'];
 
 /**
- * A random contraction: up to 6 operands of up to 5 labels, with repeated labels, hyperedges, lone labels, scalars, sizes 0 and
- * 1, axes that stretch, ellipses, implicit and permuted outputs, letters and integers, and any strides.
+ * A random contraction: up to 6 operands of up to 5 labels, with repeated labels, hyperedges, lone labels, scalars,
+ * sizes 0 and 1, axes that stretch, ellipses, implicit and permuted outputs, letters and integers, and any strides.
  */
 export function randomCase(random: Random): Case {
   for (;;) {

@@ -11,8 +11,8 @@ const FILES = 3000;
 const BITS: Record<string, number> = { F4: 4, F6_E2M3: 6, F6_E3M2: 6, BOOL: 8 };
 
 /**
- * A second opinion: whether the bytes are a safetensors file as far as JSON.parse can tell, which knows nothing of duplicate
- * names and takes 1.0 and -0 for integers.
+ * A second opinion: whether the bytes are a safetensors file as far as JSON.parse can tell, which knows nothing of
+ * duplicate names and takes 1.0 and -0 for integers.
  */
 function looksValid(bytes: Buffer): boolean {
   try {

@@ -1,7 +1,9 @@
 import { DTYPE_NAMES } from '../../../lib/formats/safetensors/dtypes.js';
 import { rawFile } from './helpers.js';
 
-/** A seeded generator of numbers in [0, 1) (mulberry32), so that a case that fails can be made again from its number. */
+/**
+ * A seeded generator of numbers in [0, 1) (mulberry32), so that a case that fails can be made again from its number.
+ */
 export function random(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

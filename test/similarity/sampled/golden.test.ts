@@ -50,7 +50,8 @@ describe.each(availableBackends)('sampling real networks on %s', (backend) => {
   test.each(['tokens', 'onehot', 'standard'] as const)(
     'induction under %s: all pairs within 4 combined errors',
     async (input) => {
-      // The fallback takes the first of the models: all of them are a campaign's. What is open under one-hot tokens are pairs of the others.
+      // The fallback takes the first of the models: all of them are a campaign's. What is open under one-hot tokens are
+      // pairs of the others.
       const few = backend === 'fallback' && input !== 'onehot' && !inCampaign;
       const taken = few ? files.slice(0, 4) : files;
       const models = await Promise.all(taken.map((file) => example('induction', file)));
