@@ -32,9 +32,9 @@ for (const [example, words] of [
   check(`the example ${example} tells its story`, status === 0 && output.includes(words), output);
 }
 
-// Not the whole of `npm test`: its suites have just run on the fallback beside the addon. What may differ here is who
-// is asked and what is told when there is no addon, so the suites of that choice run, with one of every room that
-// computes or reads. `--all` runs everything.
+// Not the whole of `npm test`: suites that name their backends have just run on the fallback, beside the addon. What
+// may differ here is who is asked and what is told when there is no addon, so the suites of that choice run, with one
+// of every room that computes or reads. Those that take the default backend run here on the fallback only with `--all`.
 const SUITES = [
   'test/backend/select',
   'test/backend/eigen',
