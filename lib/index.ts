@@ -69,7 +69,7 @@ export { cosine, distance } from './similarity/gram/derived.js';
 export { similarityMatrix } from './similarity/matrix.js';
 export { blockScore } from './similarity/series/block_score.js';
 export { correlation } from './similarity/series/correlation.js';
-export { compareMeasures, type MeasureComparison } from './similarity/series/measures.js';
+export { compareMeasures, type MeasureComparison } from './similarity/series/measure_comparison.js';
 export { type Neighbour, nearestNeighbours } from './similarity/series/neighbours.js';
 export {
   type Change,

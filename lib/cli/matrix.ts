@@ -6,7 +6,7 @@ import { shortenLabels } from '../report/labels.js';
 import { crossText, matrixText, measuresText } from '../report/text.js';
 import type { Report } from '../report/write.js';
 import { similarityMatrix } from '../similarity/matrix.js';
-import { compareMeasures } from '../similarity/series/measures.js';
+import { compareMeasures } from '../similarity/series/measure_comparison.js';
 import { onset } from '../similarity/series/onset.js';
 import type { CrossSimilarity, MatrixOptions, SimilarityMatrix } from '../similarity/terms/types.js';
 import { count } from '../words/counts.js';

@@ -53,7 +53,7 @@ export interface SettingSources {
  * it. All methods throw a TensimError `INVALID_FILE` (`INVALID_ARGUMENT` for an option) for a value that cannot be, and
  * for one that is missing and has no default.
  */
-export class Settings {
+export class ModelSettings {
   /** The checkpoint, for messages. */
   readonly file: string;
   readonly #metadata: Readonly<Record<string, string>>;

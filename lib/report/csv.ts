@@ -1,4 +1,4 @@
-import type { MeasureComparison } from '../similarity/series/measures.js';
+import type { MeasureComparison } from '../similarity/series/measure_comparison.js';
 import type { CrossSimilarity, SimilarityMatrix, SimilarityResult } from '../similarity/terms/types.js';
 
 /**

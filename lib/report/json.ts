@@ -1,4 +1,4 @@
-import type { MeasureComparison } from '../similarity/series/measures.js';
+import type { MeasureComparison } from '../similarity/series/measure_comparison.js';
 import type { SliceSimilarity } from '../similarity/terms/results.js';
 import type { SampledErrors, SampledSlice } from '../similarity/terms/sampling.js';
 import type {

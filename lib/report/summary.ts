@@ -1,5 +1,5 @@
 import { FEWEST_EFFECTIVE } from '../similarity/sampled/jackknife.js';
-import type { MeasureComparison } from '../similarity/series/measures.js';
+import type { MeasureComparison } from '../similarity/series/measure_comparison.js';
 import {
   type Change,
   largestChange,

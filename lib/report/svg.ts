@@ -1,4 +1,4 @@
-import type { MeasureComparison } from '../similarity/series/measures.js';
+import type { MeasureComparison } from '../similarity/series/measure_comparison.js';
 import { consecutive } from '../similarity/series/onset.js';
 import type { CrossSimilarity, Matrix, SimilarityMatrix, SimilarityResult } from '../similarity/terms/types.js';
 import { barsChart } from './bars.js';

@@ -1,5 +1,5 @@
 import { INTERVAL } from '../similarity/sampled/jackknife.js';
-import type { MeasureComparison } from '../similarity/series/measures.js';
+import type { MeasureComparison } from '../similarity/series/measure_comparison.js';
 import { consecutive, type Onset, onset } from '../similarity/series/onset.js';
 import type { CrossSimilarity, ResultInfo, SimilarityMatrix, SimilarityResult } from '../similarity/terms/types.js';
 import { bytesText } from '../words/bytes.js';

@@ -3,7 +3,7 @@ import { dirname, extname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { TensimError } from '../errors.js';
 import { replaceFile } from '../formats/replace_file.js';
-import type { MeasureComparison } from '../similarity/series/measures.js';
+import type { MeasureComparison } from '../similarity/series/measure_comparison.js';
 import type { CrossSimilarity, SimilarityMatrix, SimilarityResult } from '../similarity/terms/types.js';
 import { compareCsv, crossCsv, matrixCsv, measuresCsv } from './csv.js';
 import { compareHtml, matrixHtml } from './html.js';

@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { checkBlueprint } from '../../lib/model/blueprint.js';
 import { recognise, unrecognised } from '../../lib/model/families/recognise.js';
-import { Settings } from '../../lib/model/settings.js';
+import { ModelSettings } from '../../lib/model/settings.js';
 import { bilinearShapes, deepShapes, listing, type Shapes } from './helpers.js';
 
-const familyOf = (shapes: Shapes, metadata = {}) => recognise(listing(shapes), new Settings('f', metadata));
+const familyOf = (shapes: Shapes, metadata = {}) => recognise(listing(shapes), new ModelSettings('f', metadata));
 const without = (shapes: Shapes, name: string): Shapes =>
   Object.fromEntries(Object.entries(shapes).filter(([key]) => key !== name));
 
@@ -31,7 +31,7 @@ describe('bilinear', () => {
 
   test('refuses an odd number of rows by the name of the tensor', () => {
     const tensors = listing({ ...bilinearShapes(), 'bi_linear.weight': [7, 4] });
-    const blueprint = recognise(tensors, new Settings('f', {}));
+    const blueprint = recognise(tensors, new ModelSettings('f', {}));
     expect(() => checkBlueprint(blueprint as never, tensors, 'f')).toThrow(
       expect.objectContaining({ code: 'SHAPE_MISMATCH', tensor: 'bi_linear.weight', file: 'f' }),
     );
@@ -52,7 +52,7 @@ describe('deep', () => {
           }));
           const shuffled = Object.fromEntries(entries.sort((a, b) => a.key - b.key).map(({ entry }) => entry));
           const tensors = listing(shuffled);
-          const blueprint = recognise(tensors, new Settings('f', {}));
+          const blueprint = recognise(tensors, new ModelSettings('f', {}));
           expect(blueprint?.family).toBe('deep');
           expect(blueprint?.layers.slice(1, -1).map((layer) => layer.type === 'bilinear' && layer.left.tensor)).toEqual(
             Array.from({ length: blocks }, (_, index) => `body.${index}.l.weight`),
@@ -92,7 +92,7 @@ describe('deep', () => {
 
   test('a residual needs blocks that keep the width', () => {
     const tensors = listing({ ...deepShapes(1), 'body.0.d.weight': [5, 6], 'head.weight': [2, 5] });
-    const blueprint = recognise(tensors, new Settings('f', { scale: '0.5' }));
+    const blueprint = recognise(tensors, new ModelSettings('f', { scale: '0.5' }));
     expect(() => checkBlueprint(blueprint as never, tensors, 'f')).toThrow(/takes 4 and gives 5/);
   });
 });

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { writeSafetensors } from '../../lib/formats/safetensors/write.js';
 import { recognise, unrecognised } from '../../lib/model/families/recognise.js';
 import { loadModel } from '../../lib/model/reading/load.js';
-import { type SettingSources, Settings } from '../../lib/model/settings.js';
+import { ModelSettings, type SettingSources } from '../../lib/model/settings.js';
 import { similarity } from '../../lib/similarity/similarity.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import { tensim } from '../cli/run.js';
@@ -12,7 +12,7 @@ import { counting, listing, type Shapes, writeCheckpoint } from './helpers.js';
 
 const root = temporaryFolder();
 const familyOf = (shapes: Shapes, sources: SettingSources = {}) =>
-  recognise(listing(shapes), new Settings('f', {}, sources));
+  recognise(listing(shapes), new ModelSettings('f', {}, sources));
 
 /** One block of three matrices under these names. */
 const three = ([left, right, down]: readonly string[], [d, h, o] = [4, 3, 2]): Shapes => ({

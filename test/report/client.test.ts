@@ -5,7 +5,7 @@ import { type Browser, type BrowserContextOptions, chromium, type Locator, type 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { compareHtml, matrixHtml } from '../../lib/report/html.js';
 import { crossHtml, measuresHtml } from '../../lib/report/several.js';
-import { compareMeasures } from '../../lib/similarity/series/measures.js';
+import { compareMeasures } from '../../lib/similarity/series/measure_comparison.js';
 import { similarityText } from '../../lib/words/numbers.js';
 import { temporaryFolder } from '../formats/safetensors/helpers.js';
 import { findBrowser } from '../support/browser.js';

@@ -6,7 +6,7 @@ import { crossHtml, measuresHtml } from '../../lib/report/several.js';
 import { measureSentences, phasesOf } from '../../lib/report/summary.js';
 import { crossSvg, measuresSvg } from '../../lib/report/svg.js';
 import { crossText, measuresText } from '../../lib/report/text.js';
-import { compareMeasures } from '../../lib/similarity/series/measures.js';
+import { compareMeasures } from '../../lib/similarity/series/measure_comparison.js';
 import { checkXml, crossOf, golden, matrixOf, NASTY, symmetric } from './helpers.js';
 
 describe('rows against columns', () => {

@@ -1,7 +1,7 @@
 import type { AttentionOf, LinearOf } from '../../layers/layer.js';
 import type { Place } from '../../layers/place.js';
 import type { Blueprint, Tensors } from '../blueprint.js';
-import type { Settings } from '../settings.js';
+import type { ModelSettings } from '../settings.js';
 
 /** A kind of model that is recognised by the names of its tensors. */
 export interface Family {
@@ -12,9 +12,9 @@ export interface Family {
   match(tensors: Tensors): Match;
   /**
    * The layers of a checkpoint that matched completely.
-   * @throws TensimError as `Settings`, for what the names and shapes do not tell.
+   * @throws TensimError as `ModelSettings`, for what the names and shapes do not tell.
    */
-  blueprint(tensors: Tensors, settings: Settings): Blueprint;
+  blueprint(tensors: Tensors, settings: ModelSettings): Blueprint;
 }
 
 /** How near a checkpoint is to a family: it belongs to it if nothing is missing and nothing is left over. */
@@ -73,7 +73,7 @@ function queriesAndKeys(prefix: string, tensors: Tensors): readonly string[] {
 export function attentionAt(
   prefix: string,
   tensors: Tensors,
-  settings: Settings,
+  settings: ModelSettings,
   residual: { readonly alpha: number; readonly beta: number },
 ): AttentionOf<Place> {
   const shared = queriesAndKeys(prefix, tensors).includes('q');

@@ -2,7 +2,7 @@ import { TensimError } from '../../errors.js';
 import { layerKinds } from '../../layers/table.js';
 import { listed, quoted } from '../../words/names.js';
 import type { Blueprint, Tensors } from '../blueprint.js';
-import type { Settings } from '../settings.js';
+import type { ModelSettings } from '../settings.js';
 import { attention } from './attention.js';
 import { bilinear } from './bilinear.js';
 import { deep } from './deep.js';
@@ -18,9 +18,9 @@ const FAMILIES: readonly Family[] = [bilinear, deep, transformer, attention, ima
 
 /**
  * The blueprint of a checkpoint whose tensor names are those of a family, all of them and no others; else undefined.
- * @throws TensimError as `Settings`, for what the family needs to know beside.
+ * @throws TensimError as `ModelSettings`, for what the family needs to know beside.
  */
-export function recognise(tensors: Tensors, settings: Settings): Blueprint | undefined {
+export function recognise(tensors: Tensors, settings: ModelSettings): Blueprint | undefined {
   const family = FAMILIES.find((candidate) => {
     const { missing, extra } = candidate.match(tensors);
     return missing.length === 0 && extra.length === 0;

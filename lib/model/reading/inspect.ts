@@ -8,7 +8,7 @@ import { kindOf } from '../../layers/table.js';
 import { sizeOf } from '../../tensor/tensor.js';
 import { type Blueprint, shapeAt, usedTensors } from '../blueprint.js';
 import type { LoadOptions } from './load.js';
-import { findSource, type Recognised, type Source, understand } from './source.js';
+import { findSource, type ModelSource, type Recognised, understand } from './source.js';
 import { readWeights } from './weights.js';
 
 /** One tensor as it stands in a checkpoint. */
@@ -110,7 +110,7 @@ interface Judgement {
 }
 
 /** Everything that loading the model would find wrong. */
-async function judge(checkpoint: Checkpoint, source: Source, signal: AbortSignal | undefined): Promise<Judgement> {
+async function judge(checkpoint: Checkpoint, source: ModelSource, signal: AbortSignal | undefined): Promise<Judgement> {
   const problems: Problem[] = [];
   let recognised: Recognised | undefined;
   try {

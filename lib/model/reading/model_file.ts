@@ -1,12 +1,12 @@
 import { openStamped, type StampedCheckpoint } from '../../formats/checkpoint.js';
 import type { Provenance } from '../model.js';
-import { findSource, type ReadingOptions, type Recognised, type Source, understand } from './source.js';
+import { findSource, type ModelSource, type ReadingOptions, type Recognised, understand } from './source.js';
 
 /** A model's file, open and understood; no weight of it is read yet. */
 export interface ModelFile {
   /** As the caller gave it. */
   readonly path: string;
-  readonly source: Source;
+  readonly source: ModelSource;
   readonly checkpoint: StampedCheckpoint;
   readonly recognised: Recognised;
 }

@@ -10,7 +10,7 @@ import { count } from '../../words/counts.js';
 import { type Blueprint, checkBlueprint } from '../blueprint.js';
 import type { ChainInfo } from '../chain.js';
 import { recognise, unrecognised } from '../families/recognise.js';
-import { type ConfigFile, type ModelConfig, Settings } from '../settings.js';
+import { type ConfigFile, type ModelConfig, ModelSettings } from '../settings.js';
 import { applyDescription, claimsToBeDescription, type Description, parseDescription } from './description.js';
 
 /** Far above any list of layers. */
@@ -19,7 +19,7 @@ const DESCRIPTION_BYTES = 4 * 1024 * 1024;
 const CONFIG_BYTES = 1024 * 1024;
 
 /** What a path given as a model stands for. */
-export interface Source {
+export interface ModelSource {
   readonly checkpoint: string;
   /** The commit it is of, if it is from the Hugging Face Hub. */
   readonly revision?: string;
@@ -53,7 +53,7 @@ export interface Recognised {
  * fetched.
  * @throws TensimError `FILE_NOT_FOUND`, `INVALID_FILE` or `INVALID_ARGUMENT` naming the path.
  */
-export async function findSource(path: string, options: ReadingOptions = {}): Promise<Source> {
+export async function findSource(path: string, options: ReadingOptions = {}): Promise<ModelSource> {
   const { config } = options;
   const found = await findCheckpoint(path, options);
   if (typeof config !== 'string') return config === undefined ? found : { ...found, config };
@@ -61,7 +61,7 @@ export async function findSource(path: string, options: ReadingOptions = {}): Pr
   return { ...found, configFile: { path: config, text: await readText(config, CONFIG_BYTES) } };
 }
 
-async function findCheckpoint(given: string, options: ReadingOptions): Promise<Source> {
+async function findCheckpoint(given: string, options: ReadingOptions): Promise<ModelSource> {
   if (!isHubAddress(given)) return findLocally(given, options);
   const { path, revision } = await fetchFromHub(given, options.signal);
   const source = await findLocally(path, options);
@@ -72,7 +72,7 @@ async function findCheckpoint(given: string, options: ReadingOptions): Promise<S
   return { ...source, checkpoint: (await fetchFromHub(beside, options.signal)).path, revision };
 }
 
-async function findLocally(path: string, { model, signal }: ReadingOptions): Promise<Source> {
+async function findLocally(path: string, { model, signal }: ReadingOptions): Promise<ModelSource> {
   const given = model === undefined ? undefined : await readDescription(model);
   const checkpoint = (await isFolder(path)) ? await onlyCheckpointIn(path, signal) : path;
   const own = /\.json$/i.test(checkpoint) && !isIndex(checkpoint) ? await readOwnDescription(checkpoint) : undefined;
@@ -102,7 +102,7 @@ async function findLocally(path: string, { model, signal }: ReadingOptions): Pro
  * @throws TensimError `UNSUPPORTED_LAYER` if none of them knows it, `INVALID_FILE`, `UNSUPPORTED_DTYPE` or
  * `SHAPE_MISMATCH`.
  */
-export async function understand(checkpoint: Checkpoint, source: Source): Promise<Recognised> {
+export async function understand(checkpoint: Checkpoint, source: ModelSource): Promise<Recognised> {
   const { description, config, configFile } = source;
   const { path, tensors, metadata } = checkpoint;
   const asDescribed = (by: Description): Recognised => {
@@ -110,7 +110,7 @@ export async function understand(checkpoint: Checkpoint, source: Source): Promis
     return { blueprint, chain: checkBlueprint(blueprint, tensors, path), description: by.file };
   };
   if (description !== undefined) return asDescribed(description);
-  const settings = new Settings(path, metadata, {
+  const settings = new ModelSettings(path, metadata, {
     options: config,
     given: configFile,
     beside: await configBeside(path),

@@ -17,7 +17,7 @@ import type { Member } from '../members/members.js';
 import type { Comparison, OfSamples } from '../plan/comparison.js';
 import { chainShape, routeCosts } from '../plan/gram_route.js';
 import { TWO_BLOCK_BYTES, twoBlockSize } from '../plan/method.js';
-import { inCommonUnits, type Source } from '../scale/source.js';
+import { inCommonUnits, type SourceInUnits } from '../scale/source.js';
 import { differenceChain } from './chain.js';
 import { differenceLayers } from './layers/table.js';
 import { linearResolution, squaredResolution } from './resolution.js';
@@ -188,7 +188,7 @@ async function featureSources(f: Member, g: Member, comparison: Compared, pacer:
 }
 
 /** Segments in units of 2^exponent. */
-async function inUnit(source: Source, exponent: number, pacer: Pacer): Promise<readonly TensorData[]> {
+async function inUnit(source: SourceInUnits, exponent: number, pacer: Pacer): Promise<readonly TensorData[]> {
   const { segments } = source as FeatureSource;
   const { scale } = source;
   const result: TensorData[] = [];

@@ -6,7 +6,7 @@ import { sizeOf } from '../../tensor/tensor.js';
 import type { Member } from '../members/members.js';
 import { type ModelScale, PLAIN } from '../scale/model_scale.js';
 import { type Prepared, prepareInUnits } from '../scale/prepare.js';
-import type { Source } from '../scale/source.js';
+import type { SourceInUnits } from '../scale/source.js';
 import type { GramSettings } from './control.js';
 import type { Sources } from './sources.js';
 
@@ -144,7 +144,7 @@ export class Residents {
   /** Starts to read the next batch, if there is one. What goes wrong is known when it is waited for, if ever. */
   #readNext(
     batches: Iterator<readonly number[]>,
-  ): { batch: readonly number[]; reading: Promise<Source[]> } | undefined {
+  ): { batch: readonly number[]; reading: Promise<SourceInUnits[]> } | undefined {
     const { value: batch, done } = batches.next();
     if (done) return undefined;
     const reading = Promise.all(batch.map((number) => this.#sources.of(this.#members[number])));
@@ -152,7 +152,11 @@ export class Residents {
     return { batch, reading };
   }
 
-  async #prepareBatch(batch: readonly number[], sources: readonly Source[], keep: ReadonlySet<number>): Promise<void> {
+  async #prepareBatch(
+    batch: readonly number[],
+    sources: readonly SourceInUnits[],
+    keep: ReadonlySet<number>,
+  ): Promise<void> {
     this.#makeRoom(keep, batch.length);
     this.prepared += batch.length;
     this.#arriving += batch.length;

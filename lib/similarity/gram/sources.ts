@@ -11,13 +11,13 @@ import { plural } from '../../words/counts.js';
 import { listed } from '../../words/names.js';
 import { type LawOfInputs, underLaw } from '../law/onehot.js';
 import type { Member } from '../members/members.js';
-import { chainSource, featureSource, type ScaleSettings, type Source } from '../scale/source.js';
+import { chainSource, featureSource, type ScaleSettings, type SourceInUnits } from '../scale/source.js';
 
 /** What is compared: a source per model, and the names of the slices. */
 export interface Sources {
   readonly names: readonly string[];
   /** Made when the model is about to be prepared, from its file if it lies in one. */
-  of(member: Member): Promise<Source>;
+  of(member: Member): Promise<SourceInUnits>;
 }
 
 /**

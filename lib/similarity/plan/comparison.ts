@@ -17,7 +17,7 @@ import { settingOf } from '../state/setting.js';
 import type { ResolvedSettings, Settings } from '../terms/options.js';
 import type { Measure, ResultInfo, RouteEstimate } from '../terms/types.js';
 import { chainShape, planRoute, type RouteJob } from './gram_route.js';
-import { chooseRoute, type ExactRoute, type Route } from './method.js';
+import { chooseMethod, type ExactMethod, type MethodChoice } from './method.js';
 
 /**
  * A comparison ready to be computed: everything checked; nothing multiplied yet but by the forward pass of
@@ -74,7 +74,7 @@ export type Extent = Pick<RouteJob, 'pairs' | 'memoryLimit'> & {
 /**
  * Checks models, and decides what is compared and how: `gaussian` and `tensor` the chains under the input law, by the
  * method that fits them; `weights` the parameters and `behavioural` the outputs on given inputs as plain vectors.
- * @throws TensimError as `checkComparable`, `chooseRoute`, `whiten`, `weightSources`, `behaviours` and `selectBackend`
+ * @throws TensimError as `checkComparable`, `chooseMethod`, `whiten`, `weightSources`, `behaviours` and `selectBackend`
  * do.
  */
 export async function planComparison(
@@ -124,7 +124,7 @@ async function planFunctions(
   extent: Extent,
 ): Promise<Comparison> {
   const { method, input, dtype, signal } = settings;
-  const route = chooseRoute(models, measure, method, input);
+  const route = chooseMethod(models, measure, method, input);
   if (input === 'tokens')
     return planSampling(models, settings, { name: input, digest: digestOfName(input)!, law: input });
   const named = await whiten(input, models[0].inputShape[1], signal);
@@ -161,7 +161,7 @@ async function planSampling(
 /** The route to the Gram matrix of models of one block: the cheapest, or the one that was asked for. */
 async function planGram(
   models: readonly Outline[],
-  { chain, method }: ExactRoute,
+  { chain, method }: ExactMethod,
   law: LawOfInputs,
   { route, dtype, threads, backend }: ResolvedSettings,
   { freeMemory = process.availableMemory(), ...extent }: Extent,
@@ -207,7 +207,7 @@ type Input = Pick<NamedLaw, 'name' | 'digest'>;
 /** How a result was obtained; `input` is null where there are no inputs. */
 function resultInfo(
   { backend, dtype, passedOver }: GramSettings & Required<Pick<ResultInfo, 'passedOver'>>,
-  { method, exact }: Pick<Route, 'method' | 'exact'>,
+  { method, exact }: Pick<MethodChoice, 'method' | 'exact'>,
   input: Input | null,
   measure: Measure,
 ): ResultInfo {

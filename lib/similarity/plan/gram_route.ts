@@ -47,12 +47,12 @@ export type RouteMachine = Pick<GramMachine, 'flopsPerSecond' | 'bytesPerSecond'
 
 /** What a model costs once, what a pair costs, and what a model takes in memory. */
 export interface RouteCosts {
-  readonly prepare: Work;
-  readonly pair: Work;
+  readonly prepare: Cost;
+  readonly pair: Cost;
   readonly memory: number;
 }
 
-export interface Work {
+export interface Cost {
   readonly flops: number;
   /** Moved between main memory and the processor; new memory counts `NEW_MEMORY` times. */
   readonly bytes: number;

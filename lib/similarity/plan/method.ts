@@ -11,16 +11,16 @@ import { checkComparable, unequalKinds } from '../gram/sources.js';
 import type { InputLaw, Method } from '../terms/types.js';
 
 /** A comparison computed by a method of the backends, and what its result says about that. */
-export interface ExactRoute {
+export interface ExactMethod {
   readonly chain: ChainMethod;
   readonly method: Method;
   readonly exact: boolean;
 }
 
 /** How a comparison is computed; without a chain it is sampled. */
-export type Route = ExactRoute | { readonly chain: null; readonly method: 'sampled'; readonly exact: false };
+export type MethodChoice = ExactMethod | { readonly chain: null; readonly method: 'sampled'; readonly exact: false };
 
-const SAMPLED: Route = { chain: null, method: 'sampled', exact: false };
+const SAMPLED: MethodChoice = { chain: null, method: 'sampled', exact: false };
 
 /**
  * The method for models: the cheapest exact one, sampling where there is none, or what was asked for. The closure,
@@ -28,12 +28,12 @@ const SAMPLED: Route = { chain: null, method: 'sampled', exact: false };
  * @throws TensimError as `checkComparable`; `UNSUPPORTED_LAYER` or `MEMORY_LIMIT` where the method asked for does not
  * apply, `INVALID_ARGUMENT` for one that the law has not.
  */
-export function chooseRoute(
+export function chooseMethod(
   models: readonly Outline[],
   measure: FunctionMeasure,
   method: 'auto' | Method,
   input: InputLaw,
-): Route {
+): MethodChoice {
   checkComparable(models, measure);
   if (input === 'tokens') {
     if (measure === 'gaussian' && (method === 'auto' || method === 'sampled')) return SAMPLED;
@@ -62,7 +62,7 @@ export function chooseRoute(
   throw obstacle;
 }
 
-const exactRoute = (chain: ChainMethod): ExactRoute => ({ chain, method: 'exact', exact: true });
+const exactRoute = (chain: ChainMethod): ExactMethod => ({ chain, method: 'exact', exact: true });
 
 const REMEDY = 'The method "sampled" (or "auto") estimates at any depth; "closure" approximates, with an unknown error';
 

@@ -7,7 +7,7 @@ import { levelOf } from '../../tensor/power.js';
 import type { DType } from '../../tensor/tensor.js';
 import type { Chain } from './balance.js';
 import { type ModelScale, PLAIN } from './model_scale.js';
-import { chainSource, type ScaleSettings, type Source } from './source.js';
+import { chainSource, type ScaleSettings, type SourceInUnits } from './source.js';
 
 /** A model in the units of `scale`. */
 export interface Prepared {
@@ -30,7 +30,10 @@ const CLOSE = 16;
  * layer, whose errors double at every block: where the norm shows that they are far off, the levels are measured
  * instead.
  */
-export async function prepareInUnits(sources: readonly Source[], settings: PrepareSettings): Promise<Prepared[]> {
+export async function prepareInUnits(
+  sources: readonly SourceInUnits[],
+  settings: PrepareSettings,
+): Promise<Prepared[]> {
   const { backend, dtype, signal, threads } = settings;
   const models = await prepareAll(backend.grams, sources, dtype, { signal, threads });
   const prepared: Prepared[] = models.map((model, i) => ({ model, scale: sources[i].scale ?? PLAIN }));
@@ -51,9 +54,9 @@ export async function prepareInUnits(sources: readonly Source[], settings: Prepa
   return prepared;
 }
 
-type DeepSource = Source & ChainSource & { readonly chain: Chain };
+type DeepSource = SourceInUnits & ChainSource & { readonly chain: Chain };
 
-function isDeep(source: Source): source is DeepSource {
+function isDeep(source: SourceInUnits): source is DeepSource {
   if (source.kind !== 'chain' || source.chain === undefined || source.method === 'one-block') return false;
   return blocksOf(source.layers).length >= DEEP;
 }
@@ -100,7 +103,7 @@ async function measuredLevels(
 
 function prepareAll(
   grams: Grams,
-  sources: readonly Source[],
+  sources: readonly SourceInUnits[],
   dtype: DType,
   control: Control,
 ): Promise<PreparedModel[]> {

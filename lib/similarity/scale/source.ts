@@ -14,7 +14,7 @@ import type { ModelScale } from './model_scale.js';
 const WINDOW: Readonly<Record<DType, number>> = { float32: 8, float64: 30 };
 
 /** What a backend prepares of a model, in its units. */
-export type Source = (ChainSource | FeatureSource) & {
+export type SourceInUnits = (ChainSource | FeatureSource) & {
   readonly scale?: ModelScale;
   /** The chain that it was made from: units for other numbers, or from better levels, begin there. */
   readonly chain?: Chain;
@@ -33,7 +33,7 @@ export async function chainSource(
   { dtype, perOutput }: ScaleSettings,
   pacer: Pacer,
   measured?: ReadonlyMap<number, number>,
-): Promise<Source> {
+): Promise<SourceInUnits> {
   const options = { window: WINDOW[dtype], apart: perOutput, ...(measured && { measured }) };
   const balanced = await balance(chain, options, pacer);
   const { layers, law, inputs, positions } = balanced;
@@ -62,7 +62,7 @@ export async function featureSource(
   segments: FeatureSource['segments'],
   { dtype, perOutput }: ScaleSettings,
   pacer: Pacer,
-): Promise<Source> {
+): Promise<SourceInUnits> {
   const own: number[] = [];
   for (const segment of segments) {
     let most = 0;
