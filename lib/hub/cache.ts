@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, readFile, stat, symlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, readFile, symlink } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { TensimError } from '../errors.js';
+import { exists } from '../formats/exists.js';
 import { isRefusal, replaceFile } from '../formats/replace_file.js';
 import { byteCount } from '../words/counts.js';
 import { addressText, type HubAddress } from './address.js';
@@ -142,11 +143,4 @@ function cacheFolder(): string {
   const { HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME, XDG_CACHE_HOME } = process.env;
   const home = HF_HOME ?? join(XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'huggingface');
   return HF_HUB_CACHE ?? HUGGINGFACE_HUB_CACHE ?? join(home, 'hub');
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

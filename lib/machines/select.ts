@@ -62,15 +62,36 @@ export async function selectBackend<const Wanted extends Task>(
   task: Wanted,
   signal?: AbortSignal,
 ): Promise<BackendFor<Wanted>> {
+  return (await takeBackend(requested, task, signal)).backend;
+}
+
+/**
+ * `selectBackend`, and the machines that are there and were asked before the one it took, each with what it lacks. Why
+ * others are not there, `backends` tells.
+ * @throws TensimError (rejects) as `selectBackend`.
+ */
+export async function takeBackend<const Wanted extends Task>(
+  requested: 'auto' | BackendName | undefined,
+  task: Wanted,
+  signal?: AbortSignal,
+): Promise<{ readonly backend: BackendFor<Wanted>; readonly passedOver: readonly Refusal[] }> {
   const request = requestOf(requested);
   const { able, refused } = survey(request, task);
   for (const { backend, tryOut } of able) {
     const tried = await tryOut?.(signal);
-    if (tried === undefined || !('reason' in tried)) return backend as BackendFor<Wanted>;
-    refused.push({ name: backend.name, reason: tried.reason });
+    if (tried === undefined || !('reason' in tried)) {
+      const passedOver = refused.filter(({ name, isThere }) => isThere && isBefore(name, backend.name));
+      return {
+        backend: backend as BackendFor<Wanted>,
+        passedOver: passedOver.map(({ name, reason }) => ({ name, reason })),
+      };
+    }
+    refused.push({ name: backend.name, reason: tried.reason, isThere: true });
   }
   throw unavailable(request, refused);
 }
+
+const isBefore = (one: BackendName, other: BackendName): boolean => NAMES.indexOf(one) < NAMES.indexOf(other);
 
 /**
  * The same at once, for what is only planned: nothing is tried out.
@@ -84,21 +105,6 @@ export function chooseBackend<const Wanted extends Task>(
   const { able, refused } = survey(request, task);
   if (able.length === 0) throw unavailable(request, refused);
   return able[0].backend as BackendFor<Wanted>;
-}
-
-/**
- * The machines that are there, and that `selectBackend` asked before the one it took, each with what it lacks. Why
- * others are not there, `backends` tells.
- * @throws TensimError `INVALID_ARGUMENT` for what names no backend.
- */
-export function passedOver(
-  taken: BackendName,
-  requested: 'auto' | BackendName | undefined,
-  task: Task,
-): readonly Refusal[] {
-  const before = MACHINES.slice(0, NAMES.indexOf(taken)).filter(({ load }) => 'backend' in load());
-  const { refused } = survey(requestOf(requested), task);
-  return refused.filter(({ name }) => before.some((machine) => machine.name === name));
 }
 
 /**
@@ -158,12 +164,12 @@ interface Refusal {
 /** Who of those that may be asked can do a task, in order, and why the others cannot. */
 function survey({ byName }: Request, task: Task) {
   const able: Extract<Loaded, { readonly backend: Backend }>[] = [];
-  const refused: Refusal[] = [];
+  const refused: (Refusal & { readonly isThere: boolean })[] = [];
   for (const { name, unasked, load } of MACHINES) {
     if (byName === undefined ? !unasked : name !== byName) continue;
     const found = load();
     const reason = 'reason' in found ? found.reason : refusal(found.backend, task);
-    if (reason !== null) refused.push({ name, reason });
+    if (reason !== null) refused.push({ name, reason, isThere: 'backend' in found });
     else if ('backend' in found) able.push(found);
   }
   return { able, refused };

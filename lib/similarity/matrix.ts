@@ -218,8 +218,8 @@ async function sample(
 ): Promise<SampledGram> {
   const { samples } = executors;
   const executorOf = samples && ((different: readonly Member[]) => samples(different, comparison));
-  const { law, sampler, settings } = comparison;
-  const sampled = await sampledGram(members, law, { ...settings, backend: sampler, memoryLimit }, executorOf);
+  const { law, settings } = comparison;
+  const sampled = await sampledGram(members, law, { ...settings, memoryLimit }, executorOf);
   const all = [...members.keys()];
   await cells.put({ rows: all, columns: all, symmetric: true }, sampled, new Pacer(signal));
   return sampled;

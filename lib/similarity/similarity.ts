@@ -33,7 +33,7 @@ export async function similarity(a: Model, b: Model, options: SimilarityOptions 
   const { names, settings, info } = comparison;
   const gram: GramTile & Partial<SampledGram> & Partial<ScaledTile> =
     comparison.kind === 'samples'
-      ? await sampledGram(members, comparison.law, { ...settings, backend: comparison.sampler })
+      ? await sampledGram(members, comparison.law, comparison.settings)
       : await gramPair(members, comparison.sources, settings);
   const [difference, ...sliceDifferences] = await pairDifferences(members, comparison, gram);
   const { total, exponents, perOutput, sliceExponents, standardError, perOutputError, sampling, pair } = gram;

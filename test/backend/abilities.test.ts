@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ChainMethod } from '../../lib/backend/grams.js';
 import { FALLBACK } from '../../lib/fallback/backend.js';
 import { evaluate, explain, gaussian, similarity, similarityMatrix, tensor } from '../../lib/index.js';
-import { backends, passedOver, selectBackend } from '../../lib/machines/select.js';
+import { backends, takeBackend } from '../../lib/machines/select.js';
 import { step, tensim } from '../cli/run.js';
 import { modelOf, randomBlock, randomLinear } from '../support/models.js';
 import { random } from '../support/random.js';
@@ -74,9 +74,9 @@ describe('a machine that can do little', () => {
   it('is not told of others that come after it', async () => {
     // The fallback does not know this method, but is not asked.
     const task = { grams: { method: 'riddle' as ChainMethod } };
-    const { name } = await selectBackend('auto', task);
-    expect(name).toBe('native');
-    expect(passedOver(name, 'auto', task)).toEqual([]);
+    const { backend, passedOver } = await takeBackend('auto', task);
+    expect(backend.name).toBe('native');
+    expect(passedOver).toEqual([]);
   });
 
   it('is asked for every ability of a task, and for every kind of layer in the models', async () => {

@@ -317,7 +317,7 @@ describe('a job', () => {
 
   it('of samples tells what every sample adds, to the bit', async () => {
     let watched = 0;
-    const samples: Executors['samples'] = (members, { settings: { perOutput }, law, sampler: backend }) => ({
+    const samples: Executors['samples'] = (members, { settings: { perOutput, backend }, law }) => ({
       atOnce: 1,
       async run(batch, control) {
         const setting = {

@@ -1,5 +1,5 @@
 import { TensimError, type TensimErrorCode } from '../../errors.js';
-import { type Checkpoint, openCheckpoint } from '../../formats/checkpoint.js';
+import type { Checkpoint } from '../../formats/checkpoint.js';
 import { exactMethod } from '../../layers/exact.js';
 import { mapLayer, partsOf, residualOf } from '../../layers/layer.js';
 import type { Place } from '../../layers/place.js';
@@ -8,7 +8,8 @@ import { kindOf } from '../../layers/table.js';
 import { sizeOf } from '../../tensor/tensor.js';
 import { type Blueprint, shapeAt, usedTensors } from '../blueprint.js';
 import type { LoadOptions } from './load.js';
-import { findSource, type ModelSource, type Recognised, understand } from './source.js';
+import { withCheckpoint } from './model_file.js';
+import { type ModelSource, type Recognised, understand } from './source.js';
 import { readWeights } from './weights.js';
 
 /** One tensor as it stands in a checkpoint. */
@@ -81,12 +82,9 @@ export interface Inspection {
  * @throws TensimError `FILE_NOT_FOUND`, or `INVALID_FILE` for a file that is no checkpoint or a description that is
  * none.
  */
-export async function inspect(path: string, options: Omit<LoadOptions, 'label'> = {}): Promise<Inspection> {
+export function inspect(path: string, options: Omit<LoadOptions, 'label'> = {}): Promise<Inspection> {
   const { signal } = options;
-  signal?.throwIfAborted();
-  const source = await findSource(path, options);
-  const checkpoint = await openCheckpoint(source.checkpoint, signal);
-  try {
+  return withCheckpoint(path, options, async (checkpoint, source) => {
     const { recognised, problems } = await judge(checkpoint, source, signal);
     const tensors = [...checkpoint.tensors.values()];
     return {
@@ -99,9 +97,7 @@ export async function inspect(path: string, options: Omit<LoadOptions, 'label'> 
       ...describe(recognised, checkpoint),
       problems,
     };
-  } finally {
-    await checkpoint.close();
-  }
+  });
 }
 
 interface Judgement {

@@ -13,19 +13,33 @@ export interface ModelFile {
 
 /**
  * Opens a model's file for `use`, and closes it when that is done.
- * @throws TensimError as `findSource`, `openCheckpoint` and `understand`; what `use` throws.
+ * @throws TensimError as `withCheckpoint` and `understand`.
  */
-export async function withModelFile<Result>(
+export function withModelFile<Result>(
   path: string,
   options: ReadingOptions,
   use: (file: ModelFile) => Promise<Result>,
+): Promise<Result> {
+  return withCheckpoint(path, options, async (checkpoint, source) =>
+    use({ path, source, checkpoint, recognised: await understand(checkpoint, source) }),
+  );
+}
+
+/**
+ * The same, whatever the file holds.
+ * @throws TensimError as `findSource` and `openCheckpoint`; what `use` throws.
+ */
+export async function withCheckpoint<Result>(
+  path: string,
+  options: ReadingOptions,
+  use: (checkpoint: StampedCheckpoint, source: ModelSource) => Promise<Result>,
 ): Promise<Result> {
   const { signal } = options;
   signal?.throwIfAborted();
   const source = await findSource(path, options);
   const checkpoint = await openStamped(source.checkpoint, signal);
   try {
-    return await use({ path, source, checkpoint, recognised: await understand(checkpoint, source) });
+    return await use(checkpoint, source);
   } finally {
     await checkpoint.close();
   }

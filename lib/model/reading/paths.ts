@@ -1,9 +1,9 @@
-import { stat } from 'node:fs/promises';
 import { isAbsolute, resolve } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
 import { TensimError } from '../../errors.js';
 import { openCheckpoint } from '../../formats/checkpoint.js';
 import { formatOf, isIndex } from '../../formats/endings.js';
+import { exists } from '../../formats/exists.js';
 import { isHubAddress } from '../../hub/address.js';
 import { expandHubAddress } from '../../hub/repository.js';
 import { parseDecimal } from '../../words/names.js';
@@ -89,11 +89,4 @@ export async function stepOf(path: string, signal?: AbortSignal): Promise<number
     if (error instanceof TensimError) return undefined;
     throw error;
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -96,7 +96,8 @@ export class LocalExecutor implements TileExecutor {
    * of all jobs before it.
    */
   #lookAhead(current: ReadonlySet<number>, jobs: readonly Job[]): void {
-    if (this.#coming !== undefined) return;
+    // Without a limit all have been prepared before the first job.
+    if (this.#coming !== undefined || this.#residents.capacity === Number.POSITIVE_INFINITY) return;
     const pinned = new Set(current);
     for (const job of jobs) {
       const models = modelsOf(job);

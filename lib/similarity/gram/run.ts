@@ -85,11 +85,12 @@ function* orientedJobs({ pairs, rank, cells }: GramRun, extents: Extents): Gener
 async function outstanding(pairs: PairSet, cells: Cells, pacer: Pacer) {
   const needed = new Set<number>();
   let missing = 0;
+  const none = cells.isEmpty;
   for (let i = 0; i < pairs.count; i++) {
     const before = missing;
     for (const [from, to] of pairs.spans(i)) {
-      if (cells.isEmpty) missing += to - from;
-      for (let j = from; !cells.isEmpty && j < to; j++) {
+      if (none) missing += to - from;
+      for (let j = from; !none && j < to; j++) {
         if (cells.knows(i, j)) continue;
         missing++;
         needed.add(j);

@@ -1,7 +1,7 @@
 import type { ChainMethod, GramRoute } from '../../backend/grams.js';
 import { kindsOf, type Task } from '../../backend/task.js';
 import { TensimError } from '../../errors.js';
-import { passedOver, selectBackend } from '../../machines/select.js';
+import { takeBackend } from '../../machines/select.js';
 import type { Outline } from '../../model/reading/outline.js';
 import { bytesIn } from '../../words/bytes.js';
 import { type Behaviours, behaviours } from '../behaviour/behavioural.js';
@@ -60,9 +60,9 @@ export interface OfBehaviours extends Planned {
 /** Outputs on inputs that are drawn from a law. */
 export interface OfSamples extends Planned {
   readonly kind: 'samples';
+  /** Whose backend draws and evaluates as well. */
+  readonly settings: Planned['settings'] & Pick<SampleSettings, 'backend'>;
   readonly law: SampledLaw;
-  /** Who draws and evaluates. */
-  readonly sampler: SampleSettings['backend'];
 }
 
 /** What the choice of a route depends on beside the models. */
@@ -113,8 +113,7 @@ async function resolve<
   Measured extends GramSettings['measure'],
   const Wanted extends Task & { readonly grams: object },
 >(settings: Settings, measure: Measured, task: Wanted) {
-  const backend = await selectBackend(settings.backend, task, settings.signal);
-  return { ...settings, measure, backend, passedOver: passedOver(backend.name, settings.backend, task) };
+  return { ...settings, measure, ...(await takeBackend(settings.backend, task, settings.signal)) };
 }
 
 async function planFunctions(
@@ -154,7 +153,6 @@ async function planSampling(
     settings: resolved,
     info: resultInfo(resolved, { method: 'sampled', exact: false }, named, 'gaussian'),
     law: named.law,
-    sampler: resolved.backend,
   };
 }
 
