@@ -101,7 +101,7 @@ async function compute(
 /** Several measures become one report. */
 function together(results: readonly (SimilarityMatrix | CrossSimilarity)[], { blockAt }: MatrixFlags): MatrixReport {
   const [first, ...others] = results;
-  const matrices = results.filter((result) => 'labels' in result);
+  const matrices = results.filter((result) => result.kind === 'matrix');
   if (others.length === 0 && blockAt === undefined) return first;
   if (matrices.length < results.length) {
     throw new TensimError('INVALID_ARGUMENT', 'several measures are compared on the pairs of one list', {
@@ -114,7 +114,7 @@ function together(results: readonly (SimilarityMatrix | CrossSimilarity)[], { bl
   );
 }
 
-type MatrixReport = Exclude<Report, { readonly a: string }>;
+type MatrixReport = Exclude<Report, { readonly kind: 'pair' }>;
 
 /** The model whose label, or number in it, the later block starts with. */
 function blockStart({ labels }: SimilarityMatrix, wanted: string): number {
@@ -127,12 +127,24 @@ function blockStart({ labels }: SimilarityMatrix, wanted: string): number {
 }
 
 function jsonText(report: MatrixReport): Iterable<string> {
-  if ('matrices' in report) return measuresJsonText(report);
-  return 'labels' in report ? matrixJsonText(report) : crossJsonText(report);
+  switch (report.kind) {
+    case 'measures':
+      return measuresJsonText(report);
+    case 'matrix':
+      return matrixJsonText(report);
+    case 'cross':
+      return crossJsonText(report);
+  }
 }
 
 function text(report: MatrixReport, io: Io): string {
   const options = textOptions(io);
-  if ('matrices' in report) return measuresText(report, options);
-  return 'labels' in report ? matrixText(report, options) : crossText(report, options);
+  switch (report.kind) {
+    case 'measures':
+      return measuresText(report, options);
+    case 'matrix':
+      return matrixText(report, options);
+    case 'cross':
+      return crossText(report, options);
+  }
 }

@@ -12,7 +12,7 @@ import { matricesNpy, matrixNpy } from './npy.js';
 import { crossHtml, measuresHtml } from './several.js';
 import { compareSvg, crossSvg, matrixSvg, measuresSvg } from './svg.js';
 
-/** What a report can be about. */
+/** What a report can be about; `kind` tells which. */
 export type Report = SimilarityResult | SimilarityMatrix | CrossSimilarity | MeasureComparison;
 
 export type ReportFormat = 'json' | 'csv' | 'npy' | 'svg' | 'html';
@@ -69,7 +69,8 @@ export async function checkPlace(file: string): Promise<void> {
  *
  *     await writeReport(await similarityMatrix(checkpoints), 'report.html'); // or .json, .csv, .npy, .svg
  *
- * @throws TensimError as `checkReportFile`, and `INVALID_ARGUMENT` where the system refuses to write, with its reason.
+ * @throws TensimError as `checkReportFile`; `INVALID_ARGUMENT` for what is no result, and where the system refuses to
+ * write, with its reason.
  */
 export async function writeReport(result: Report, file: string): Promise<void> {
   const format = await checkReportFile(file);
@@ -85,71 +86,46 @@ export async function writeWhole(file: string, pieces: Pieces): Promise<void> {
   await replaceFile(file, (handle) => writePieces(handle, pieces));
 }
 
+/** How a kind of result is written in each format. */
+type Writers<Result> = { readonly [format in ReportFormat]: (result: Result) => Pieces | Promise<Pieces> };
+
+const WRITERS: { readonly [Kind in Report['kind']]: Writers<Extract<Report, { readonly kind: Kind }>> } = {
+  pair: {
+    json: (result) => [`${JSON.stringify(compareJson(result))}\n`],
+    csv: compareCsv,
+    npy: ({ similarity }) => matrixNpy([Float64Array.of(1, similarity), Float64Array.of(similarity, 1)]),
+    svg: async (result) => [await compareSvg(result)],
+    html: async (result) => [await compareHtml(result)],
+  },
+  matrix: {
+    json: matrixJsonText,
+    csv: matrixCsv,
+    npy: ({ cosine }) => matrixNpy(cosine),
+    svg: async (matrix) => [await matrixSvg(matrix)],
+    html: async (matrix) => [await matrixHtml(matrix)],
+  },
+  cross: {
+    json: crossJsonText,
+    csv: crossCsv,
+    npy: ({ cosine }) => matrixNpy(cosine),
+    svg: async (cross) => [await crossSvg(cross)],
+    html: async (cross) => [await crossHtml(cross)],
+  },
+  measures: {
+    json: measuresJsonText,
+    csv: measuresCsv,
+    npy: ({ matrices }) => matricesNpy(matrices.map(({ cosine }) => cosine)),
+    svg: async (comparison) => [await measuresSvg(comparison)],
+    html: async (comparison) => [await measuresHtml(comparison)],
+  },
+};
+
 async function piecesOf(result: Report, format: ReportFormat): Promise<Pieces> {
-  if ('matrices' in result) return measuresPieces(result, format);
-  if ('labels' in result) return matrixPieces(result, format);
-  return 'rows' in result ? crossPieces(result, format) : comparePieces(result, format);
-}
-
-async function crossPieces(cross: CrossSimilarity, format: ReportFormat): Promise<Pieces> {
-  switch (format) {
-    case 'json':
-      return crossJsonText(cross);
-    case 'csv':
-      return crossCsv(cross);
-    case 'npy':
-      return matrixNpy(cross.cosine);
-    case 'svg':
-      return [await crossSvg(cross)];
-    case 'html':
-      return [await crossHtml(cross)];
-  }
-}
-
-async function measuresPieces(comparison: MeasureComparison, format: ReportFormat): Promise<Pieces> {
-  switch (format) {
-    case 'json':
-      return measuresJsonText(comparison);
-    case 'csv':
-      return measuresCsv(comparison);
-    case 'npy':
-      return matricesNpy(comparison.matrices.map(({ cosine }) => cosine));
-    case 'svg':
-      return [await measuresSvg(comparison)];
-    case 'html':
-      return [await measuresHtml(comparison)];
-  }
-}
-
-async function matrixPieces(matrix: SimilarityMatrix, format: ReportFormat): Promise<Pieces> {
-  switch (format) {
-    case 'json':
-      return matrixJsonText(matrix);
-    case 'csv':
-      return matrixCsv(matrix);
-    case 'npy':
-      return matrixNpy(matrix.cosine);
-    case 'svg':
-      return [await matrixSvg(matrix)];
-    case 'html':
-      return [await matrixHtml(matrix)];
-  }
-}
-
-async function comparePieces(result: SimilarityResult, format: ReportFormat): Promise<Pieces> {
-  const { similarity } = result;
-  switch (format) {
-    case 'json':
-      return [`${JSON.stringify(compareJson(result))}\n`];
-    case 'csv':
-      return compareCsv(result);
-    case 'npy':
-      return matrixNpy([Float64Array.of(1, similarity), Float64Array.of(similarity, 1)]);
-    case 'svg':
-      return [await compareSvg(result)];
-    case 'html':
-      return [await compareHtml(result)];
-  }
+  const writers: Writers<never> | undefined = WRITERS[result.kind];
+  if (writers !== undefined) return writers[format](result as never);
+  throw new TensimError('INVALID_ARGUMENT', 'a report is about a result: its `kind` says which', {
+    hint: `Results are of the kinds ${Object.keys(WRITERS).join(', ')}`,
+  });
 }
 
 /**

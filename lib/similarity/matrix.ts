@@ -113,6 +113,7 @@ async function square({ rows: given }: Selection, settings: Computing): Promise<
   const { gram } = cells;
   const { dtype } = comparison.info;
   return {
+    kind: 'matrix',
     ...comparison.info,
     labels: given.map(({ outline }) => outline.label),
     window,
@@ -145,6 +146,7 @@ async function cross({ rows, columns }: Selection, settings: Computing): Promise
   const { dtype } = comparison.info;
   const [rowNorms, columnNorms] = [cells.norms('rows'), cells.norms('columns')];
   return {
+    kind: 'cross',
     ...comparison.info,
     rows: rows.map(({ outline }) => outline.label),
     columns: columns.map(({ outline }) => outline.label),

@@ -39,6 +39,7 @@ export async function similarity(a: Model, b: Model, options: SimilarityOptions 
   const { total, exponents, perOutput, sliceExponents, standardError, perOutputError, sampling, pair } = gram;
   const size = names.length;
   return {
+    kind: 'pair',
     a: a.label,
     b: b.label,
     ...info,

@@ -44,6 +44,7 @@ export function matrixOf(
 ): SimilarityMatrix {
   const gramOf = (matrix: Matrix) => matrix.map((row) => row.map((value) => (Number.isNaN(value) ? 0 : 4 * value)));
   return {
+    kind: 'matrix',
     ...info,
     labels,
     window: null,
@@ -79,7 +80,16 @@ export function crossOf(rows: readonly string[], columns: readonly string[]): Cr
   );
   const cosine = rows.map((_, i) => Float64Array.from(columns, (_, j) => (i + j === 3 ? Number.NaN : 1 / (1 + i + j))));
   const norms = (names: readonly string[]) => Float64Array.from(names, () => 2);
-  return { ...rest, rows, columns, cosine, gram: cosine, rowNorms: norms(rows), columnNorms: norms(columns) };
+  return {
+    ...rest,
+    kind: 'cross',
+    rows,
+    columns,
+    cosine,
+    gram: cosine,
+    rowNorms: norms(rows),
+    columnNorms: norms(columns),
+  };
 }
 
 /** Models numbered 0, 100, 200 … with these similarities from each to the next, and 0.5 between all others. */
@@ -115,6 +125,7 @@ export function golden(
 
 export function comparison(changes: Partial<SimilarityResult> = {}): SimilarityResult {
   return {
+    kind: 'pair',
     ...info,
     a: 'step_06000',
     b: 'step_06200',

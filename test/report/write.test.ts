@@ -52,6 +52,15 @@ describe('writing', () => {
     expect(JSON.parse(await readFile(join(folder, 'compare.json'), 'utf8'))).toEqual(compareJson(comparison()));
   });
 
+  it('refuses what is no result, and leaves no file', async () => {
+    const { kind, ...unknown } = comparison();
+    await expect(writeReport(unknown as never, join(folder, 'x.json'))).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      hint: 'Results are of the kinds pair, matrix, cross, measures',
+    });
+    expect(await readdir(folder)).toEqual([]);
+  });
+
   it('makes a comparison the 2×2 matrix of its models in NPY', async () => {
     const file = join(folder, 'compare.npy');
     await writeReport(comparison(), file);

@@ -20,7 +20,7 @@ export async function explainByExchange(a: Model, b: Model, options: SimilarityO
     models.push(withLayers(a, exchanged(a, b, k), `"${a.label}" with layer ${k + 1} of "${b.label}"`));
     models.push(withLayers(b, exchanged(b, a, k), `"${b.label}" with layer ${k + 1} of "${a.label}"`));
   }
-  const { cosine, cosineError, labels, gram, behaviour, direction, difference, ...info } = await similarityMatrix(
+  const { kind, cosine, cosineError, labels, gram, behaviour, direction, difference, ...info } = await similarityMatrix(
     models,
     options,
   );

@@ -5,6 +5,8 @@ import { correlation } from './correlation.js';
 
 /** Matrices of the same models by several measures, side by side. */
 export interface MeasureComparison {
+  /** Which kind of result it is. */
+  readonly kind: 'measures';
   /** As they were given. */
   readonly matrices: readonly SimilarityMatrix[];
   /** Pearson's correlation between the similarities of every two matrices; NaN where one is constant. */
@@ -45,5 +47,6 @@ export function compareMeasures(matrices: readonly SimilarityMatrix[], start: nu
     }
   }
   const scores = start === null ? null : matrices.map(({ cosine }) => blockScore(cosine, start));
-  return { matrices, correlation: correlations, block: start === null || scores === null ? null : { start, scores } };
+  const block = start === null || scores === null ? null : { start, scores };
+  return { kind: 'measures', matrices, correlation: correlations, block };
 }

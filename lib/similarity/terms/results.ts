@@ -1,6 +1,7 @@
 import type { BackendName } from '../../backend/backend.js';
 import type { GramRoute } from '../../backend/grams.js';
 import type { DType } from '../../tensor/tensor.js';
+import type { Behaviour, BehaviourMatrix, Matrix } from './behaviour.js';
 import type { SampledErrors, SampledSlice, Sampling } from './sampling.js';
 
 /**
@@ -125,30 +126,10 @@ export interface SliceSimilarity extends PairDifference, SampledErrors, SampledS
   readonly beyondRange?: BeyondRange;
 }
 
-/** Two models on given inputs, beside the mean cosine of their outputs, which is the similarity. */
-export interface Behaviour {
-  /** How many inputs. */
-  readonly inputs: number;
-  /**
-   * Share of places (positions of all inputs) where both have the same largest output; null for models of one output.
-   */
-  readonly agreement: number | null;
-  /** Linear centred kernel alignment of the outputs, in [0, 1]; null where the outputs of one model do not vary. */
-  readonly cka: number | null;
-}
-
-/** The same for every pair. NaN where it is null above (written as null in JSON). */
-export interface BehaviourMatrix {
-  /** How many inputs. */
-  readonly inputs: number;
-  /** Share of places where both have the same largest output. */
-  readonly agreement: Matrix;
-  /** Linear centred kernel alignment of the outputs. */
-  readonly cka: Matrix;
-}
-
 /** Two models compared. */
 export interface SimilarityResult extends ResultInfo, PairDifference, SampledErrors {
+  /** Which kind of result it is. */
+  readonly kind: 'pair';
   /** Label of the first model, the reference of `fidelityError`. */
   readonly a: string;
   /** Label of the second. */
@@ -178,9 +159,6 @@ export interface SimilarityResult extends ResultInfo, PairDifference, SampledErr
   readonly behaviour?: Behaviour;
 }
 
-/** Rows of a matrix; row i is a Float64Array. Square ones are symmetric to the bit. */
-export type Matrix = readonly Float64Array[];
-
 /** What there was to do for a matrix, and what was done. Two models that hold the same weights count as one. */
 export interface Work {
   /** Pairs of different models, and every model with itself. */
@@ -205,6 +183,8 @@ export interface Step {
 
 /** Every model of a list compared with every other, or with its neighbours. */
 export interface SimilarityMatrix extends ResultInfo {
+  /** Which kind of result it is. */
+  readonly kind: 'matrix';
   /** Names of the models, in the order of rows and columns. */
   readonly labels: readonly string[];
   /** How far from the diagonal pairs were compared; null: all. Beyond it is NaN. */
@@ -256,6 +236,8 @@ export interface SimilarityMatrix extends ResultInfo {
 
 /** Models against others: what `rows`, `columns` and `reference` ask for. */
 export interface CrossSimilarity extends ResultInfo {
+  /** Which kind of result it is. */
+  readonly kind: 'cross';
   /** Labels. */
   readonly rows: readonly string[];
   /** Labels. */

@@ -177,6 +177,7 @@ export interface Progress {
   readonly total: number;
 }
 
+export type * from './behaviour.js';
 export type * from './live.js';
 export type * from './results.js';
 export type { SampledErrors, SampledSlice, Sampling } from './sampling.js';
