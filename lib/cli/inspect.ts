@@ -4,7 +4,7 @@ import { SCHEMAS } from '../report/schemas.js';
 import { byteCount, count } from '../words/counts.js';
 import { oneLine, quote } from '../words/quoting.js';
 import { type Io, print, table } from './io.js';
-import { configOption, MODEL_ARGUMENT, modelOption } from './options.js';
+import { configOption, ignoreOption, MODEL_ARGUMENT, modelOption } from './options.js';
 
 const NOTES = `
 A model that cannot be compared is described all the same, with the reasons; the exit code is then still 0.
@@ -12,6 +12,13 @@ A model that cannot be compared is described all the same, with the reasons; the
 Examples:
   $ tensim inspect step_6000.safetensors
   $ tensim inspect odd-names.safetensors --model model.json --json`;
+
+interface InspectFlags {
+  readonly model?: string;
+  readonly config?: string;
+  readonly ignore: readonly string[];
+  readonly json?: boolean;
+}
 
 /** `tensim inspect FILE`. Exit code 0 for every file that could be read; what is not supported is in `problems`. */
 export function addInspect(program: Command, io: Io): void {
@@ -21,11 +28,12 @@ export function addInspect(program: Command, io: Io): void {
     .argument('<file>', MODEL_ARGUMENT)
     .addOption(modelOption())
     .addOption(configOption())
+    .addOption(ignoreOption())
     .option('--json', 'print JSON')
     .addHelpText('after', NOTES)
-    .action(async (file: string, flags: { model?: string; config?: string; json?: boolean }) => {
-      const inspection = await inspect(file, { model: flags.model, config: flags.config, signal: io.signal });
-      await print(io, [flags.json ? `${JSON.stringify(inspectJson(inspection))}\n` : inspectText(inspection)]);
+    .action(async (file: string, { json, ...options }: InspectFlags) => {
+      const inspection = await inspect(file, { ...options, signal: io.signal });
+      await print(io, [json ? `${JSON.stringify(inspectJson(inspection))}\n` : inspectText(inspection)]);
     });
 }
 
@@ -33,7 +41,7 @@ export function addInspect(program: Command, io: Io): void {
 function inspectJson(inspection: Inspection): Record<string, unknown> {
   const { file, files, sha256, family, description, layers, positions, inputs, outputs, degree, parameters } =
     inspection;
-  const { revision, metadata, tensors, method, problems } = inspection;
+  const { revision, metadata, tensors, method, problems, prefix, setAside, tied } = inspection;
   return {
     schema: SCHEMAS.inspect,
     file,
@@ -49,6 +57,9 @@ function inspectJson(inspection: Inspection): Record<string, unknown> {
     degree,
     method,
     parameters,
+    prefix,
+    setAside,
+    tied,
     metadata,
     tensors,
     problems,
@@ -58,7 +69,7 @@ function inspectJson(inspection: Inspection): Record<string, unknown> {
 function inspectText(inspection: Inspection): string {
   const { file, files, sha256, family, description, layers, positions, inputs, outputs, degree, parameters } =
     inspection;
-  const { revision, metadata, tensors, method, problems } = inspection;
+  const { revision, metadata, tensors, method, problems, prefix, setAside, tied } = inspection;
   const facts = [
     ['family', family === null ? 'none known' : family + (description === null ? '' : ` (by ${oneLine(description)})`)],
     ...(family === null
@@ -71,6 +82,8 @@ function inspectText(inspection: Inspection): string {
           ['compared', method === 'exact' ? 'exactly' : 'by sampling, or by the closure'],
         ]),
     ['parameters', count(parameters)],
+    ...(prefix === null ? [] : [['prefix', `${oneLine(prefix)} (taken off)`]]),
+    ...Object.entries(tied).map(([name, stored]) => ['tied', `${oneLine(name)} is ${oneLine(stored)}`]),
     ...(revision === null ? [] : [['commit', revision]]),
     ['sha256', sha256],
     ...(files.length > 1 ? [['shards', `${files.length - 1}`]] : []),
@@ -84,6 +97,10 @@ function inspectText(inspection: Inspection): string {
     section(
       'tensors',
       tensors.map(({ name, dtype, shape, bytes }) => [name, dtype, `[${shape.join(', ')}]`, byteCount(bytes)]),
+    ),
+    section(
+      'set aside',
+      setAside.map(({ name, reason }) => [oneLine(name), reason]),
     ),
     section(
       'problems',

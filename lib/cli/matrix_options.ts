@@ -54,7 +54,20 @@ function parseSteps(text: string): NonNullable<MatrixOptions['steps']> {
 
 /** What is compared with what, of the files of the command. */
 export async function choiceOf(
-  { rows, against, reference, window, consecutive, every, steps, memoryLimit, state, model, config }: MatrixFlags,
+  {
+    rows,
+    against,
+    reference,
+    window,
+    consecutive,
+    every,
+    steps,
+    memoryLimit,
+    state,
+    model,
+    config,
+    ignore,
+  }: MatrixFlags,
   paths: readonly string[],
   io: Io,
 ): Promise<MatrixOptions> {
@@ -69,7 +82,7 @@ export async function choiceOf(
     steps,
     memoryLimit,
     state,
-    load: { model, config },
+    load: { model, config, ignore },
   };
 }
 

@@ -29,6 +29,7 @@ export interface MethodFlags {
   readonly maxSamples?: number;
   readonly model?: string;
   readonly config?: string;
+  readonly ignore: readonly string[];
 }
 
 /** What stands for a model wherever one is asked for. */
@@ -121,7 +122,8 @@ export function addMethodOptions(command: Command, measure = measureOption()): C
     .option('--tolerance <width>', 'sampled: half the width of the 95 % intervals (default: 0.005)', parseTolerance)
     .option('--max-samples <count>', 'sampled: inputs to evaluate at most (default: 262144)', parseWhole)
     .addOption(modelOption())
-    .addOption(configOption());
+    .addOption(configOption())
+    .addOption(ignoreOption());
 }
 
 export function backendOption(): Option {
@@ -142,6 +144,15 @@ export function configOption(): Option {
     '--config <file>',
     'a config.json with n_head, n_ctx, mask … where checkpoints do not say them, or its text {…}',
   );
+}
+
+export function ignoreOption(): Option {
+  return new Option(
+    '--ignore <pattern>',
+    'tensors that the network does not need, by their names in the file; * stands for anything (repeatable)',
+  )
+    .argParser(collect)
+    .default([], 'none, beside what is known to be no weight');
 }
 
 /** The options of the computation, with the input law read; without the measure where there are several. */
@@ -175,7 +186,7 @@ export async function similarityOptions(
 /** Loads two models, labelled so that they can be told apart. */
 export async function loadPair(
   paths: readonly [string, string],
-  { model, config }: MethodFlags,
+  { model, config, ignore }: MethodFlags,
   { signal }: Io,
   progress: ProgressLine,
 ): Promise<[Model, Model]> {
@@ -183,7 +194,7 @@ export async function loadPair(
   const models: Model[] = [];
   for (const [index, path] of paths.entries()) {
     progress.update('reading', index, paths.length);
-    models.push(await loadModel(path, { model, config, label: labels[index], signal }));
+    models.push(await loadModel(path, { model, config, ignore, label: labels[index], signal }));
   }
   return models as [Model, Model];
 }

@@ -30,23 +30,28 @@ export function recognise(tensors: Tensors, settings: ModelSettings): Blueprint 
 
 /**
  * Why a checkpoint belongs to no family: what was looked for, what was found, which family is nearest and what differs.
+ * @param prefix what all names have before them in the file.
  */
-export function unrecognised(tensors: Tensors, file: string): TensimError {
+export function unrecognised(tensors: Tensors, file: string, prefix = ''): TensimError {
+  const inFile = (names: readonly string[]) => names.map((name) => tensors.get(name)?.name ?? prefix + name);
   const names = [...tensors.keys()];
   const matches = FAMILIES.map((family) => ({ family, match: family.match(tensors) }));
   const nearest = matches.reduce((best, next) => (distance(next.match) < distance(best.match) ? next : best));
   const related = matches.some(({ match }) => match.found.length > 0);
-  const { missing, extra } = nearest.match;
+  const [missing, extra] = [inFile(nearest.match.missing), inFile(nearest.match.extra)];
   const parts = [
     `is of no known family: looked for ${FAMILIES.map(({ name, looksFor }) => `${name} (${looksFor})`).join(' or ')}`,
-    `found ${names.length === 0 ? 'no tensors' : quoted(names)}`,
+    `found ${names.length === 0 ? 'no tensors' : quoted(inFile(names))}`,
     related ? `the nearest is ${nearest.family.name}, with ${difference(missing, extra)}` : undefined,
-    tellingSign(related ? extra : names),
+    tellingSign(related ? extra : inFile(names)),
   ];
   const kinds = layerKinds.entries.map(({ words }) => words.adjective);
+  const describe = `If the network is a chain of ${listed(kinds, 'and')} layers, describe it with a model.json (--model FILE, option "model")`;
+  const complete = related && missing.length === 0 && extra.length > 0;
+  const leave = `If the network does not need what is left over, leave it out: --ignore '${extra[0]}' (option "ignore")`;
   return new TensimError('UNSUPPORTED_LAYER', parts.filter((part) => part !== undefined).join('; '), {
     file,
-    hint: `If the network is a chain of ${listed(kinds, 'and')} layers, describe it with a model.json (--model FILE, option "model")`,
+    hint: complete ? `${leave}. ${describe}` : describe,
   });
 }
 

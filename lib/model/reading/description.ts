@@ -12,7 +12,8 @@ import {
 } from '../../layers/reader.js';
 import { kindOf, layerKinds } from '../../layers/table.js';
 import { listed, quoted } from '../../words/names.js';
-import { type Blueprint, type Tensors, tensorsOf, usedTensors } from '../blueprint.js';
+import { matchesAny } from '../../words/pattern.js';
+import { type Blueprint, type Tensors, tensorsOf } from '../blueprint.js';
 
 export const DESCRIPTION_SCHEMA = 'tensim.model/1';
 
@@ -82,7 +83,7 @@ export function parseDescription(text: string, file: string): Description {
 }
 
 /**
- * The blueprint of a described checkpoint.
+ * The blueprint of a described checkpoint, whose tensors are given by the names that descriptions have for them.
  * @throws TensimError `INVALID_FILE` naming the tensors that the description uses and the checkpoint has not, or that
  * the checkpoint has and the description neither uses nor ignores.
  */
@@ -100,8 +101,12 @@ export function applyDescription(description: Description, tensors: Tensors, che
       hint: `The checkpoint has ${quoted([...tensors.keys()])}`,
     });
   }
-  const used = new Set(usedTensors(blueprint, tensors));
-  const left = [...tensors.keys()].filter((tensor) => !used.has(tensor) && !isIgnored(tensor, description.ignore));
+  const used = new Set([...wanted].map((tensor) => tensors.get(tensor)!.name));
+  const unused = [...tensors].filter(
+    ([own, { name }]) =>
+      !used.has(name) && !matchesAny(own, description.ignore) && !matchesAny(name, description.ignore),
+  );
+  const left = [...new Set(unused.map(([, { name }]) => name))];
   if (left.length > 0) {
     throw new TensimError('INVALID_FILE', `does not use ${quoted(left)} of ${checkpoint}`, {
       file: description.file,
@@ -118,21 +123,4 @@ function parseLayer(json: unknown, title: string, fail: Fail): LayerOf<Place> {
   if (kind !== undefined) return kind.parse(new LayerReader(fields, `${title} (${kind.type})`, fail)) as LayerOf<Place>;
   const types = layerKinds.types.map((known) => `"${known}"`);
   return fail(`${title} has the type ${JSON.stringify(type)}`, `Layers are ${listed(types, 'or')}`);
-}
-
-/** Whether a name is one of the patterns, in which `*` stands for any characters; linear in the length of the name. */
-function isIgnored(tensor: string, patterns: readonly string[]): boolean {
-  return patterns.some((pattern) => {
-    const [head, ...rest] = pattern.split('*') as [string, ...string[]];
-    const tail = rest.pop();
-    if (tail === undefined) return tensor === head;
-    if (!tensor.startsWith(head)) return false;
-    let from = head.length;
-    for (const piece of rest) {
-      const at = tensor.indexOf(piece, from);
-      if (at < 0) return false;
-      from = at + piece.length;
-    }
-    return tensor.length - tail.length >= from && tensor.endsWith(tail);
-  });
 }

@@ -6,10 +6,12 @@ import type { Place } from '../../layers/place.js';
 import { residualInWords } from '../../layers/residual.js';
 import { kindOf } from '../../layers/table.js';
 import { sizeOf } from '../../tensor/tensor.js';
-import { type Blueprint, shapeAt, usedTensors } from '../blueprint.js';
+import { type Blueprint, shapeAt } from '../blueprint.js';
+import { type SetAside, sorted, withoutIgnored } from './contents.js';
 import type { LoadOptions } from './load.js';
 import { withCheckpoint } from './model_file.js';
-import { type ModelSource, type Recognised, understand } from './source.js';
+import type { ModelSource } from './source.js';
+import { type Recognised, understand } from './understand.js';
 import { readWeights } from './weights.js';
 
 /** One tensor as it stands in a checkpoint. */
@@ -48,6 +50,15 @@ export interface Inspection {
   readonly metadata: Readonly<Record<string, string>>;
   /** Every tensor of the checkpoint, used by the model or not. */
   readonly tensors: readonly TensorListing[];
+  /**
+   * What the names of all the model's tensors begin with and its own names do not, as wrappers leave it: `module.`; null
+   * where nothing was taken off.
+   */
+  readonly prefix: string | null;
+  /** Tensors that are known to be no weights, or were ignored as asked, each with the reason. */
+  readonly setAside: readonly SetAside[];
+  /** Weights that are stored once, under another name: that name by theirs, as the metadata tell them. */
+  readonly tied: Readonly<Record<string, string>>;
   /** Elements of the model's tensors; of all tensors, where no model was recognised. */
   readonly parameters: number;
   /** `bilinear`, `deep`, … as docs/guide/models.md lists them, or `custom`. */
@@ -87,6 +98,8 @@ export function inspect(path: string, options: Omit<LoadOptions, 'label'> = {}):
   return withCheckpoint(path, options, async (checkpoint, source) => {
     const { recognised, problems } = await judge(checkpoint, source, signal);
     const tensors = [...checkpoint.tensors.values()];
+    const { setAside, tied } =
+      recognised ?? (await sorted(withoutIgnored(checkpoint, source.ignore), checkpoint, signal));
     return {
       file: path,
       revision: source.revision ?? null,
@@ -94,6 +107,9 @@ export function inspect(path: string, options: Omit<LoadOptions, 'label'> = {}):
       sha256: await checkpoint.sha256(signal),
       metadata: { ...checkpoint.metadata },
       tensors: tensors.map(({ name, dtype, shape, bytes, file }) => ({ name, dtype, shape: [...shape], bytes, file })),
+      prefix: recognised?.prefix || null,
+      setAside: [...setAside],
+      tied: { ...tied },
       ...describe(recognised, checkpoint),
       problems,
     };
@@ -110,7 +126,7 @@ async function judge(checkpoint: Checkpoint, source: ModelSource, signal: AbortS
   const problems: Problem[] = [];
   let recognised: Recognised | undefined;
   try {
-    recognised = await understand(checkpoint, source);
+    recognised = await understand(checkpoint, source, signal);
     for await (const _ of readWeights(checkpoint, recognised.blueprint, signal));
   } catch (error) {
     if (!(error instanceof TensimError)) throw error;
@@ -134,9 +150,9 @@ function describe(recognised: Recognised | undefined, { tensors }: Checkpoint) {
     };
     return { parameters: elements(tensors.keys()), layers: [], ...unknown };
   }
-  const { blueprint, chain, description } = recognised;
+  const { blueprint, chain, description, parameters } = recognised;
   return {
-    parameters: elements(usedTensors(blueprint, tensors)),
+    parameters: elements(parameters.values()),
     family: blueprint.family,
     description,
     positions: blueprint.positions,

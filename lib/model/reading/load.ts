@@ -16,6 +16,11 @@ export interface LoadOptions {
    * checkpoint.
    */
   readonly config?: ModelConfig | string | undefined;
+  /**
+   * Names of tensors to be left out, as they stand in the file; `*` stands for anything: `['body.*.mask']`. What is known
+   * to be no weight (counters, causal masks, tables of rotary embeddings, empty tensors) need not be named.
+   */
+  readonly ignore?: readonly string[] | undefined;
   /** Default: the file's name without its ending. */
   readonly label?: string | undefined;
   /** Aborting rejects with `signal.reason`. */

@@ -1,6 +1,7 @@
 import { openStamped, type StampedCheckpoint } from '../../formats/checkpoint.js';
 import type { Provenance } from '../model.js';
-import { findSource, type ModelSource, type ReadingOptions, type Recognised, understand } from './source.js';
+import { findSource, type ModelSource, type ReadingOptions } from './source.js';
+import { type Recognised, understand } from './understand.js';
 
 /** A model's file, open and understood; no weight of it is read yet. */
 export interface ModelFile {
@@ -21,7 +22,7 @@ export function withModelFile<Result>(
   use: (file: ModelFile) => Promise<Result>,
 ): Promise<Result> {
   return withCheckpoint(path, options, async (checkpoint, source) =>
-    use({ path, source, checkpoint, recognised: await understand(checkpoint, source) }),
+    use({ path, source, checkpoint, recognised: await understand(checkpoint, source, options.signal) }),
   );
 }
 

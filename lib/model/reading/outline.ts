@@ -4,7 +4,7 @@ import { isAsStamped, type Stamp } from '../../formats/stamp.js';
 import { type LayerOf, mapLayer } from '../../layers/layer.js';
 import type { Place } from '../../layers/place.js';
 import type { ShapeOnly } from '../../layers/shapes.js';
-import { shapeAt, type TensorInfo, usedTensors } from '../blueprint.js';
+import { shapeAt, type TensorInfo } from '../blueprint.js';
 import { labelOf } from '../labels.js';
 import type { Model } from '../model.js';
 import type { LoadOptions } from './load.js';
@@ -80,7 +80,7 @@ function onlyPassOn(error: unknown): undefined {
 
 function outlineOf(file: ModelFile, label: string, sha256: string): FileOutline {
   const { checkpoint, recognised } = file;
-  const { blueprint, chain } = recognised;
+  const { blueprint, chain, parameters } = recognised;
   const { tensors } = checkpoint;
   return {
     label,
@@ -89,8 +89,16 @@ function outlineOf(file: ModelFile, label: string, sha256: string): FileOutline 
     ),
     inputShape: [blueprint.positions, chain.inputs],
     outputShape: [blueprint.positions, chain.outputs],
-    parameters: new Map(usedTensors(blueprint, tensors).map((name) => [name, tensors.get(name) as TensorInfo])),
+    parameters: new Map([...parameters].map(([name, inFile]) => [name, tensors.get(inFile) as TensorInfo])),
     provenance: provenanceOf(file, sha256),
-    identity: createHash('sha256').update(sha256).update(JSON.stringify(blueprint)).digest('hex'),
+    identity: identityOf(recognised, sha256),
   };
+}
+
+/** By the names of the parameters too, where they are not those in the file: some measures compare by them. */
+function identityOf({ blueprint, parameters }: ModelFile['recognised'], sha256: string): string {
+  const hash = createHash('sha256').update(sha256).update(JSON.stringify(blueprint));
+  const names = [...parameters];
+  if (names.some(([own, inFile]) => own !== inFile)) hash.update(JSON.stringify(names));
+  return hash.digest('hex');
 }

@@ -1,17 +1,14 @@
 import { readdir, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { TensimError } from '../../errors.js';
-import { type Checkpoint, openCheckpoint } from '../../formats/checkpoint.js';
+import { openCheckpoint } from '../../formats/checkpoint.js';
 import { isIndex, preferredCheckpoints } from '../../formats/endings.js';
 import { readText } from '../../formats/text_file.js';
 import { addressBeside, isHubAddress, parseAddress } from '../../hub/address.js';
 import { fetchFromHub } from '../../hub/repository.js';
 import { count } from '../../words/counts.js';
-import { type Blueprint, checkBlueprint } from '../blueprint.js';
-import type { ChainInfo } from '../chain.js';
-import { recognise, unrecognised } from '../families/recognise.js';
-import { type ConfigFile, type ModelConfig, ModelSettings } from '../settings.js';
-import { applyDescription, claimsToBeDescription, type Description, parseDescription } from './description.js';
+import type { ConfigFile, ModelConfig } from '../settings.js';
+import { claimsToBeDescription, type Description, parseDescription } from './description.js';
 
 /** Far above any list of layers. */
 const DESCRIPTION_BYTES = 4 * 1024 * 1024;
@@ -29,6 +26,8 @@ export interface ModelSource {
   readonly config?: ModelConfig;
   /** The config.json that the caller gave. */
   readonly configFile?: ConfigFile;
+  /** Patterns of the names of tensors that the caller wants left out. */
+  readonly ignore?: readonly string[];
 }
 
 /** What a caller says about how to read a model. */
@@ -37,14 +36,9 @@ export interface ReadingOptions {
   readonly model?: string | undefined;
   /** Settings, or the path of a config.json, or its text. */
   readonly config?: ModelConfig | string | undefined;
+  /** Names of tensors to be left out, in which `*` stands for anything. */
+  readonly ignore?: readonly string[] | undefined;
   readonly signal?: AbortSignal | undefined;
-}
-
-/** A checkpoint understood: its layers, what they map, and the model.json that said so. */
-export interface Recognised {
-  readonly blueprint: Blueprint;
-  readonly chain: ChainInfo;
-  readonly description: string | null;
 }
 
 /**
@@ -54,8 +48,8 @@ export interface Recognised {
  * @throws TensimError `FILE_NOT_FOUND`, `INVALID_FILE` or `INVALID_ARGUMENT` naming the path.
  */
 export async function findSource(path: string, options: ReadingOptions = {}): Promise<ModelSource> {
-  const { config } = options;
-  const found = await findCheckpoint(path, options);
+  const { config, ignore } = options;
+  const found = { ...(await findCheckpoint(path, options)), ...(ignore !== undefined && { ignore }) };
   if (typeof config !== 'string') return config === undefined ? found : { ...found, config };
   if (/^\s*\{/.test(config)) return { ...found, configFile: { path: 'the given settings', text: config } };
   return { ...found, configFile: { path: config, text: await readText(config, CONFIG_BYTES) } };
@@ -93,33 +87,6 @@ async function findLocally(path: string, { model, signal }: ReadingOptions): Pro
     checkpoint: isAbsolute(own.weights) ? own.weights : join(dirname(path), own.weights),
     description: own,
   };
-}
-
-/**
- * What an open checkpoint is, from its header alone. In this order: the description that the caller gave; a family, by
- * the tensor names; a model.json of ours beside the checkpoint, so that one for other files in the folder never changes
- * how a known family is read.
- * @throws TensimError `UNSUPPORTED_LAYER` if none of them knows it, `INVALID_FILE`, `UNSUPPORTED_DTYPE` or
- * `SHAPE_MISMATCH`.
- */
-export async function understand(checkpoint: Checkpoint, source: ModelSource): Promise<Recognised> {
-  const { description, config, configFile } = source;
-  const { path, tensors, metadata } = checkpoint;
-  const asDescribed = (by: Description): Recognised => {
-    const blueprint = applyDescription(by, tensors, path);
-    return { blueprint, chain: checkBlueprint(blueprint, tensors, path), description: by.file };
-  };
-  if (description !== undefined) return asDescribed(description);
-  const settings = new ModelSettings(path, metadata, {
-    options: config,
-    given: configFile,
-    beside: await configBeside(path),
-  });
-  const blueprint = recognise(tensors, settings);
-  if (blueprint !== undefined) return { blueprint, chain: checkBlueprint(blueprint, tensors, path), description: null };
-  const beside = await readOwnDescription(join(dirname(path), 'model.json'));
-  if (beside !== undefined) return asDescribed(beside);
-  throw unrecognised(tensors, path);
 }
 
 /**
@@ -173,7 +140,7 @@ async function readDescription(file: string): Promise<Description> {
 }
 
 /** The config.json in the folder of a checkpoint, if one can be read. */
-async function configBeside(checkpoint: string): Promise<ConfigFile | undefined> {
+export async function configBeside(checkpoint: string): Promise<ConfigFile | undefined> {
   const path = join(dirname(checkpoint), 'config.json');
   try {
     return { path, text: await readText(path, CONFIG_BYTES) };
@@ -184,7 +151,7 @@ async function configBeside(checkpoint: string): Promise<ConfigFile | undefined>
 }
 
 /** A description if there is a file and it claims to be one of ours; model.json is a common name. */
-async function readOwnDescription(file: string): Promise<Description | undefined> {
+export async function readOwnDescription(file: string): Promise<Description | undefined> {
   const text = await readText(file, DESCRIPTION_BYTES).catch((error: unknown) => {
     if (error instanceof TensimError) return '';
     throw error;

@@ -33,7 +33,7 @@ export async function readModel(
   digest?: string,
 ): Promise<Model> {
   const { path, checkpoint, recognised } = file;
-  const { blueprint } = recognised;
+  const { blueprint, parameters: own } = recognised;
   const names = usedTensors(blueprint, checkpoint.tensors);
   const weights =
     digest === undefined
@@ -43,12 +43,12 @@ export async function readModel(
   for await (const [name, tensor] of weights) read.set(name, tensor);
   const sha256 = digest ?? (await checkpoint.sha256(signal));
   // By the listing, whatever the order in which they lie.
-  const parameters = new Map(names.map((name) => [name, read.get(name)!]));
+  const parameters = new Map([...own].map(([name, inFile]) => [name, read.get(inFile)!]));
   return assembleModel({
     label: label ?? labelOf(path),
     family: blueprint.family,
     positions: blueprint.positions,
-    layers: layersOf(blueprint, parameters),
+    layers: layersOf(blueprint, read),
     parameters,
     provenance: provenanceOf(file, sha256),
   });
@@ -88,11 +88,11 @@ async function* oneByOne(
 }
 
 /** The layers of a blueprint, with one tensor per place however often it is used. */
-function layersOf(blueprint: Blueprint, parameters: ReadonlyMap<string, Tensor>): LayerOf<Tensor>[] {
+function layersOf(blueprint: Blueprint, read: ReadonlyMap<string, Tensor>): LayerOf<Tensor>[] {
   const made = new Map<string, Tensor>();
   const at = (place: Place): Tensor => {
     const key = JSON.stringify([place.tensor, place.half, place.transposed, place.energy]);
-    const tensor = made.get(key) ?? tensorAt(place, parameters);
+    const tensor = made.get(key) ?? tensorAt(place, read);
     made.set(key, tensor);
     return tensor;
   };

@@ -4,7 +4,7 @@ import { isHubAddress } from '../../hub/address.js';
 import type { ModelConfig } from '../../model/settings.js';
 import { KeptModels } from '../members/kept.js';
 import { fileMember, type Member } from '../members/members.js';
-import { readFields, readText, wrong } from './fields.js';
+import { readFields, readList, readText, wrong } from './fields.js';
 
 /** A model of a job: the file that it is in, and what this must hold. */
 export interface ModelFile {
@@ -18,6 +18,7 @@ export interface ModelFile {
   /** How it is read, as in `LoadOptions`. */
   readonly model?: string;
   readonly config?: string | ModelConfig;
+  readonly ignore?: readonly string[];
 }
 
 const CONFIG = ['heads', 'context', 'scale', 'mask', 'rotaryBase', 'residual', 'block'];
@@ -30,7 +31,7 @@ export async function writeModel({ outline, file, identity }: Member): Promise<M
       hint: 'Write it to a file, and give the path of that',
     });
   }
-  const { path, model, config } = file;
+  const { path, model, config, ignore } = file;
   const isPath = typeof config === 'string' && !/^\s*\{/.test(config);
   return {
     path: isHubAddress(path) ? path : resolve(path),
@@ -39,17 +40,18 @@ export async function writeModel({ outline, file, identity }: Member): Promise<M
     identity: await identity(),
     ...(model !== undefined && { model: resolve(model) }),
     ...(config !== undefined && { config: isPath ? resolve(config) : config }),
+    ...(ignore !== undefined && { ignore }),
   };
 }
 
 export function readModel(value: unknown, where: string): ModelFile {
-  const fields = readFields(value, where, ['path', 'label', 'sha256', 'identity'], ['model', 'config']);
+  const fields = readFields(value, where, ['path', 'label', 'sha256', 'identity'], ['model', 'config', 'ignore']);
   const digest = (name: 'sha256' | 'identity') => {
     const text = readText(fields[name], `${where}.${name}`);
     if (/^[0-9a-f]{64}$/.test(text)) return text;
     throw wrong(`${where}.${name}`, 'a SHA-256');
   };
-  const { model, config } = fields;
+  const { model, config, ignore } = fields;
   return {
     path: readText(fields.path, `${where}.path`),
     label: readText(fields.label, `${where}.label`),
@@ -62,6 +64,7 @@ export function readModel(value: unknown, where: string): ModelFile {
           ? readText(config, `${where}.config`)
           : (readFields(config, `${where}.config`, [], CONFIG) as ModelConfig),
     }),
+    ...(ignore !== undefined && { ignore: readList(ignore, `${where}.ignore`, readText) }),
   };
 }
 
@@ -70,10 +73,10 @@ export function readModel(value: unknown, where: string): ModelFile {
  * @throws TensimError (rejects) `INVALID_FILE` where it is not what the job was written for; as `loadModel`.
  */
 export async function openModel(file: ModelFile, signal: AbortSignal | undefined): Promise<Member> {
-  const { path, label, model, config, sha256, identity } = file;
+  const { path, label, model, config, ignore, sha256, identity } = file;
   // All models of a job are prepared at once: their weights are kept from the pass that makes sure of the file.
   const kept = new KeptModels(Number.POSITIVE_INFINITY);
-  const member = await fileMember(path, { label, model, config, signal }, kept);
+  const member = await fileMember(path, { label, model, config, ignore, signal }, kept);
   const differs = (what: string) =>
     new TensimError('INVALID_FILE', what, {
       file: path,

@@ -1,0 +1,63 @@
+import { TensimError } from '../../errors.js';
+import type { Checkpoint } from '../../formats/checkpoint.js';
+import { matchesAny } from '../../words/pattern.js';
+import type { TensorInfo, Tensors } from '../blueprint.js';
+import { isCausalMask, knownBuffer, type Reason } from './buffers.js';
+
+/** A tensor of a checkpoint that is left out of the network. */
+export interface SetAside {
+  /** As it stands in the file. */
+  readonly name: string;
+  /** Why, in words. */
+  readonly reason: Reason;
+}
+
+/** What of a checkpoint makes the network. */
+export interface Contents {
+  readonly tensors: Tensors;
+  readonly setAside: readonly SetAside[];
+  /** Names of weights that are stored once, under another name: that other name by each. */
+  readonly tied: Readonly<Record<string, string>>;
+}
+
+/**
+ * Everything but what the caller wants to be ignored.
+ * @throws TensimError `INVALID_ARGUMENT` for patterns that are none.
+ */
+export function withoutIgnored({ tensors }: Checkpoint, patterns: readonly string[] = []): Contents {
+  if (!Array.isArray(patterns) || !patterns.every((pattern) => typeof pattern === 'string'))
+    throw new TensimError('INVALID_ARGUMENT', 'the option "ignore" must be a list of patterns', {
+      hint: 'They are names of tensors in which * stands for anything: { ignore: ["*.mask"] }',
+    });
+  const [kept, setAside]: [[string, TensorInfo][], SetAside[]] = [[], []];
+  for (const [name, info] of tensors)
+    if (matchesAny(name, patterns)) setAside.push({ name, reason: 'ignored as asked' });
+    else kept.push([name, info]);
+  return { tensors: setAside.length === 0 ? tensors : new Map(kept), setAside, tied: {} };
+}
+
+/**
+ * The same without what is known to be no weight, and with the weights that are stored under another name, as the
+ * metadata of safetensors' `save_model` tells them: name by stored name.
+ */
+export async function sorted(contents: Contents, checkpoint: Checkpoint, signal?: AbortSignal): Promise<Contents> {
+  const { metadata } = checkpoint;
+  const kept = new Map<string, TensorInfo>();
+  const setAside = [...contents.setAside];
+  const ignored = new Set(setAside.map(({ name }) => name));
+  for (const [name, info] of contents.tensors) {
+    const number = info.shape.length === 0 && Object.hasOwn(metadata, name) ? 'a number beside the weights' : undefined;
+    const reason =
+      number ?? knownBuffer(info) ?? ((await isCausalMask(info, checkpoint, signal)) ? 'a causal mask' : undefined);
+    if (reason === undefined) kept.set(name, info);
+    else setAside.push({ name, reason });
+  }
+  const tied: Record<string, string> = {};
+  for (const [name, stored] of Object.entries(metadata)) {
+    const info = kept.get(stored);
+    if (info === undefined || info.name !== stored || kept.has(name) || ignored.has(name)) continue;
+    kept.set(name, info);
+    tied[name] = stored;
+  }
+  return { tensors: kept, setAside, tied };
+}

@@ -1,0 +1,146 @@
+import { dirname, join } from 'node:path';
+import { TensimError } from '../../errors.js';
+import type { Checkpoint } from '../../formats/checkpoint.js';
+import { type LayerOf, mapLayer } from '../../layers/layer.js';
+import type { Place } from '../../layers/place.js';
+import { type Blueprint, checkBlueprint, type Tensors, tensorsOf, usedTensors } from '../blueprint.js';
+import type { ChainInfo } from '../chain.js';
+import { recognise, unrecognised } from '../families/recognise.js';
+import { ModelSettings } from '../settings.js';
+import { type Contents, type SetAside, sorted, withoutIgnored } from './contents.js';
+import { applyDescription, type Description } from './description.js';
+import { type Naming, namings } from './naming.js';
+import { configBeside, type ModelSource, readOwnDescription } from './source.js';
+
+/** A checkpoint understood: its layers, what they map, and the model.json that said so. */
+export interface Recognised {
+  /** By the names in the file. */
+  readonly blueprint: Blueprint;
+  readonly chain: ChainInfo;
+  readonly description: string | null;
+  /** The names in the file of the network's tensors, by their own names, in the order of the file. */
+  readonly parameters: ReadonlyMap<string, string>;
+  /** What was taken off all names, and out of the middle of some. */
+  readonly prefix: string;
+  readonly wrappers: readonly string[];
+  readonly setAside: readonly SetAside[];
+  readonly tied: Readonly<Record<string, string>>;
+}
+
+/**
+ * What an open checkpoint is, from its header alone. In this order: the description that the caller gave; a family, by
+ * the tensor names; a model.json of ours beside the checkpoint, so that one for other files in the folder never changes
+ * how a known family is read. Names and tensors are taken as they are where that makes a model, and otherwise without
+ * what is no weight, with tied weights, and without the names of wrappers.
+ * @throws TensimError `UNSUPPORTED_LAYER` if none of them knows it, `INVALID_FILE`, `UNSUPPORTED_DTYPE` or
+ * `SHAPE_MISMATCH`.
+ */
+export async function understand(
+  checkpoint: Checkpoint,
+  source: ModelSource,
+  signal?: AbortSignal,
+): Promise<Recognised> {
+  const { description, config, configFile, ignore } = source;
+  const { path, metadata } = checkpoint;
+  const ways = new Ways(checkpoint, withoutIgnored(checkpoint, ignore), signal);
+  if (description !== undefined) return asDescribed(description, checkpoint, ways);
+  const settings = new ModelSettings(path, metadata, {
+    options: config,
+    given: configFile,
+    beside: await configBeside(path),
+  });
+  for await (const [naming, contents] of ways.all()) {
+    const blueprint = recognise(naming.tensors, settings);
+    if (blueprint !== undefined) return understood(checkpoint, blueprint, naming, contents, null);
+  }
+  const beside = await readOwnDescription(join(dirname(path), 'model.json'));
+  if (beside !== undefined) return asDescribed(beside, checkpoint, ways);
+  const [{ tensors, prefix }] = await ways.last();
+  throw unrecognised(tensors, path, prefix);
+}
+
+/**
+ * As a description says. Its names are those in the file, or those without the names of wrappers.
+ * @throws TensimError `INVALID_ARGUMENT` where it uses what is to be ignored.
+ */
+async function asDescribed(by: Description, checkpoint: Checkpoint, ways: Ways): Promise<Recognised> {
+  const wanted = tensorsOf({ family: 'custom', positions: by.positions, layers: by.layers });
+  const ignored = ways.first[1].setAside.find(({ name }) => wanted.includes(name));
+  if (ignored !== undefined)
+    throw new TensimError('INVALID_ARGUMENT', `is to be ignored, and ${by.file} makes a layer of it`, {
+      file: checkpoint.path,
+      tensor: ignored.name,
+    });
+  const all = [...(await ways.sorted()), ways.first];
+  const [naming, contents] = all.find(([{ tensors }]) => wanted.every((name) => tensors.has(name))) ?? ways.first;
+  const blueprint = applyDescription(by, naming.tensors, checkpoint.path);
+  const used = understood(checkpoint, blueprint, naming, contents, by.file);
+  const inUse = new Set(used.parameters.values());
+  const left = [...contents.tensors.values()].filter(({ name }) => !inUse.has(name));
+  const reason = 'ignored by the description';
+  return { ...used, setAside: [...used.setAside, ...left.map(({ name }) => ({ name, reason }))] };
+}
+
+function understood(
+  { tensors, path }: Checkpoint,
+  own: Blueprint,
+  { tensors: named, prefix, wrappers }: Naming,
+  { setAside, tied }: Contents,
+  description: string | null,
+): Recognised {
+  const blueprint = inFile(own, named);
+  return {
+    blueprint,
+    chain: checkBlueprint(blueprint, tensors, path),
+    description,
+    parameters: new Map(usedTensors(own, named).map((name) => [name, named.get(name)!.name])),
+    ...{ prefix, wrappers, setAside, tied },
+  };
+}
+
+/** A blueprint by the names in the file. */
+function inFile(blueprint: Blueprint, tensors: Tensors): Blueprint {
+  const name = (own: string) => tensors.get(own)!.name;
+  if (tensorsOf(blueprint).every((own) => name(own) === own)) return blueprint;
+  const at = (place: Place): Place => ({
+    ...place,
+    tensor: name(place.tensor),
+    ...(place.energy !== undefined && { energy: name(place.energy) }),
+  });
+  return { ...blueprint, layers: blueprint.layers.map((layer): LayerOf<Place> => mapLayer(layer, at)) };
+}
+
+/** A reading of the names, and what was left out for it. */
+type Way = readonly [naming: Naming, contents: Contents];
+
+/** How a checkpoint can be read, the nearest to how it is written first. */
+class Ways {
+  readonly first: Way;
+  readonly #checkpoint: Checkpoint;
+  readonly #signal: AbortSignal | undefined;
+  #sorted: Promise<readonly Way[]> | undefined;
+
+  constructor(checkpoint: Checkpoint, contents: Contents, signal: AbortSignal | undefined) {
+    this.#checkpoint = checkpoint;
+    this.#signal = signal;
+    this.first = [{ tensors: contents.tensors, prefix: '', wrappers: [] }, contents];
+  }
+
+  async *all(): AsyncGenerator<Way> {
+    yield this.first;
+    yield* await this.sorted();
+  }
+
+  /** Without what is no weight; sorted once, because masks are looked into. */
+  sorted(): Promise<readonly Way[]> {
+    this.#sorted ??= sorted(this.first[1], this.#checkpoint, this.#signal).then((contents) =>
+      Array.from(namings(contents.tensors), (naming): Way => [naming, contents]),
+    );
+    return this.#sorted;
+  }
+
+  /** With everything taken off. */
+  async last(): Promise<Way> {
+    return (await this.sorted()).at(-1) ?? this.first;
+  }
+}
