@@ -1,13 +1,15 @@
 import { TensimError } from '../errors.js';
 import type { IntegerTensor } from '../tensor/integers.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { type CheckpointFormat, formatOf } from './endings.js';
+import { type CheckpointFormat, formatOf, isIndex } from './endings.js';
 import type { TensorEntry } from './entry.js';
 import { openNpy, openNpz } from './numpy/open.js';
 import type { OpenedFiles } from './opened_files.js';
 import { openPytorch } from './pytorch/open.js';
 import { RunningDigest } from './running_digest.js';
 import { openSafetensors } from './safetensors/open.js';
+import { isStep, standsBeside, withScalars } from './scalars.js';
+import { openShards } from './shards.js';
 import type { SourceFile } from './source_file.js';
 import { jointStamp, type Stamp } from './stamp.js';
 import { readBytes, readFloats, readIntegers } from './tensor_data.js';
@@ -22,6 +24,8 @@ export interface Checkpoint {
   readonly files: readonly string[];
   /**
    * What the file says beside its tensors: the strings of `__metadata__`; a sharded checkpoint adds those of its index.
+   * Numbers that stand as tensors beside weights are here too: how far a training is, by its name (`step`, `epoch`, …),
+   * and in .npz archives every number and text without axes.
    */
   readonly metadata: Readonly<Record<string, string>>;
   /** In the order of the files and of the tensors in them. */
@@ -70,8 +74,8 @@ export interface StampedCheckpoint extends Checkpoint {
 
 /**
  * Opens a checkpoint by the ending of its path and checks what it lists: `.pt`, `.pth` or `.bin` as torch.save writes
- * them, `.npz` and `.npy` as NumPy does, `.json` as the index of a sharded safetensors checkpoint, anything else as
- * safetensors. No weights are read yet.
+ * them, `.npz` and `.npy` as NumPy does, `.bin.index.json` as the index of a sharded checkpoint of PyTorch and any other
+ * `.json` as one of safetensors, anything else as safetensors. No weights are read yet.
  *
  *     const checkpoint = await openCheckpoint('step_06000.safetensors');
  *     try { const weight = await checkpoint.read('projection.weight'); } finally { await checkpoint.close(); }
@@ -85,13 +89,14 @@ export function openCheckpoint(path: string, signal?: AbortSignal): Promise<Chec
 /** @throws TensimError as `openCheckpoint` */
 export async function openStamped(path: string, signal?: AbortSignal): Promise<StampedCheckpoint> {
   signal?.throwIfAborted();
-  const open = OPENERS[formatOf(path) ?? 'safetensors'];
-  return new OpenCheckpoint(path, await open(path, signal));
+  const format = formatOf(path) ?? 'safetensors';
+  const opened = await OPENERS[format](path, signal);
+  return new OpenCheckpoint(path, await withScalars(opened, format === 'npz' ? standsBeside : isStep));
 }
 
 const OPENERS: Readonly<Record<CheckpointFormat, (path: string, signal?: AbortSignal) => Promise<OpenedFiles>>> = {
   safetensors: openSafetensors,
-  pytorch: openPytorch,
+  pytorch: (path, signal) => (isIndex(path) ? openShards(path, openPytorch, signal) : openPytorch(path, signal)),
   npz: openNpz,
   npy: openNpy,
 };

@@ -2,8 +2,8 @@
 export type CheckpointFormat = 'safetensors' | 'pytorch' | 'npz' | 'npy';
 
 const ENDINGS: readonly (readonly [format: CheckpointFormat, ending: RegExp])[] = [
-  ['safetensors', /\.safetensors(\.index\.json)?$/i],
-  ['pytorch', /\.(pt|pth|bin)$/i],
+  ['safetensors', /\.safetensors(\.index(\.[\w-]+)?\.json)?$/i],
+  ['pytorch', /\.(pt|pth|bin)(\.index(\.[\w-]+)?\.json)?$/i],
   ['npz', /\.npz$/i],
   ['npy', /\.npy$/i],
 ];
@@ -32,8 +32,8 @@ export function preferredCheckpoints(names: readonly string[]): string[] {
   return format === undefined ? [] : models.filter((name) => formatOf(name) === format);
 }
 
-/** Whether a path is the index of a sharded checkpoint. */
-export const isIndex = (path: string): boolean => /\.safetensors\.index\.json$/i.test(path);
+/** Whether a path is the index of a sharded checkpoint, of a variant of one (`model.safetensors.index.fp16.json`) too. */
+export const isIndex = (path: string): boolean => /\.(?:safetensors|pt|pth|bin)\.index(?:\.[\w-]+)?\.json$/i.test(path);
 
 /** The name of a file without the ending that says what it is. */
 export function withoutEnding(name: string): string {

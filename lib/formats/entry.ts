@@ -21,6 +21,20 @@ export interface TensorEntry {
   readonly strides?: readonly number[];
   /** Absent where elements are little-endian. */
   readonly bigEndian?: boolean;
+  /** Absent where elements lie in the file as they are; else `offset` is where the compressed data begin. */
+  readonly deflated?: Deflated;
+}
+
+/** Data that are compressed by the method of ZIP archives. */
+export interface Deflated {
+  /** Size of the data as they lie in the file. */
+  readonly stored: number;
+  /** Size of what they unfold to. */
+  readonly unfolded: number;
+  /** How much of that stands before the first element. */
+  readonly skipped: number;
+  /** CRC-32 of what they unfold to. */
+  readonly crc: number;
 }
 
 /**

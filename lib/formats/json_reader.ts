@@ -11,6 +11,8 @@ const COLON = 0x3a;
 const SPACE = 0x20;
 /** The longest run of blanks between two tokens: nothing here takes long without a pause. */
 const BLANK_RUN = 65_536;
+/** The deepest nesting of a value that is stepped over. */
+const MOST_NESTED = 32;
 
 /** What JSON text belongs to, for messages. */
 export interface JsonSource {
@@ -103,10 +105,7 @@ export class JsonReader {
     let escaped = false;
     while (bytes[end] !== QUOTE) {
       if (end >= bytes.length) throw this.errorHere(`${what} is a string that never ends`);
-      if (end - start >= this.textLeft)
-        throw this.errorHere(
-          `names and other text in the ${this.source.part} exceed ${byteCount(this.textLimit)}, the most that is read`,
-        );
+      if (end - start >= this.textLeft) throw this.tooMuchText();
       if (bytes[end] < SPACE) throw this.errorHere(`${what} contains an unescaped control character`);
       if (bytes[end] === BACKSLASH) {
         escaped = true;
@@ -156,6 +155,35 @@ export class JsonReader {
     return text;
   }
 
+  /** Steps over `null`, if that is what comes next. */
+  nothing(): boolean {
+    this.skipBlanks();
+    if (this.bytes.toString('latin1', this.position, this.position + 4) !== 'null') return false;
+    this.position += 4;
+    return true;
+  }
+
+  /**
+   * A value of any kind, with a pause after each part of it: a scalar as by `scalar`, an object or a list as the text
+   * that stands there.
+   */
+  *value(what: string, depth = 0): Generator<void, string> {
+    this.skipBlanks();
+    const start = this.position;
+    const open = this.bytes[start] === 0x7b ? '{' : this.bytes[start] === 0x5b ? '[' : undefined;
+    if (open === undefined) return this.scalar(what);
+    if (depth === MOST_NESTED) throw this.errorHere(`${what} is nested more than ${MOST_NESTED} deep`);
+    for (let more = this.enter(open, what); more; more = this.next(open === '{' ? '}' : ']', what)) {
+      if (open === '{') this.key(what);
+      yield* this.value(what, depth + 1);
+      yield;
+    }
+    if (depth > 0) return '';
+    this.textLeft -= this.position - start;
+    if (this.textLeft < 0) throw this.tooMuchText();
+    return this.bytes.toString('utf8', start, this.position);
+  }
+
   /** Checks, with pauses, that nothing but padding follows: spaces, or blanks of any kind. */
   *end(padding: 'spaces' | 'blanks'): Generator<void, void> {
     const { bytes } = this;
@@ -165,6 +193,12 @@ export class JsonReader {
     }
     if (this.position < bytes.length)
       throw this.errorHere(`expected nothing after the closing "}", found ${this.found()}`);
+  }
+
+  private tooMuchText(): TensimError {
+    return this.errorHere(
+      `names and other text in the ${this.source.part} exceed ${byteCount(this.textLimit)}, the most that is read`,
+    );
   }
 
   private skipBlanks(): void {

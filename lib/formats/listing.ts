@@ -14,6 +14,12 @@ const ENTRY_COST = 512;
 const MOST_SHARED = { factor: 2, bytes: 32 * 1024 * 1024 } as const;
 
 /**
+ * All compressed tensors together may unfold to so many times their size, and so many bytes: weights shrink to nine
+ * tenths, those that are mostly zero to a hundredth.
+ */
+const MOST_UNFOLDED = { factor: 100, bytes: 32 * 1024 * 1024 } as const;
+
+/**
  * Checks the names of an archive's tensors before they are listed, pausing after each.
  * @throws TensimError `INVALID_FILE` for names that cannot be, and for more of them than are read
  */
@@ -39,8 +45,17 @@ export function* checkNames(names: Iterable<string>, file: string, budget: Memor
  * @throws TensimError `INVALID_FILE`
  */
 export function checkTotal(entries: Iterable<TensorEntry>, { path: file, size }: SourceFile): void {
-  let total = 0;
-  for (const { bytes } of entries) total += bytes;
+  let [total, unfolded, stored] = [0, 0, 0];
+  for (const { bytes, deflated } of entries) {
+    if (deflated === undefined) total += bytes;
+    else [unfolded, stored] = [unfolded + deflated.unfolded, stored + deflated.stored];
+  }
+  if (unfolded > MOST_UNFOLDED.factor * stored + MOST_UNFOLDED.bytes)
+    throw new TensimError(
+      'INVALID_FILE',
+      `its arrays unfold to ${byteCount(unfolded)} from ${byteCount(stored)}, more than ${MOST_UNFOLDED.factor} times as much`,
+      { file, hint: 'If it is no trap, write it uncompressed: numpy.savez instead of numpy.savez_compressed' },
+    );
   if (total <= MOST_SHARED.factor * size + MOST_SHARED.bytes) return;
   throw new TensimError('INVALID_FILE', `its tensors have ${byteCount(total)} in a file of ${byteCount(size)}`, {
     file,

@@ -21,5 +21,7 @@ export function lookAlike(start: Uint8Array): string | undefined {
   const text = Buffer.from(start).toString('latin1');
   // A safetensors file begins with the length of its header, and that with a brace.
   if (text.startsWith('\0\0\0{', 5)) return 'This looks like a safetensors file: give it the ending .safetensors';
-  return SIGNS.find(([magic]) => text.startsWith(magic))?.[1];
+  // Texts may begin with a mark of their encoding, and with blank lines.
+  const plain = text.replace(/^(?:\xef\xbb\xbf)?\s*/, '');
+  return SIGNS.find(([magic]) => text.startsWith(magic) || plain.startsWith(magic))?.[1];
 }

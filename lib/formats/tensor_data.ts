@@ -7,6 +7,7 @@ import { byteCount } from '../words/counts.js';
 import type { TensorEntry } from './entry.js';
 import type { ReadOptions, SourceFile } from './source_file.js';
 import { StorageWalk, spanOf } from './strided.js';
+import { inflatedElements } from './zip/inflate.js';
 
 /** For whom the elements of a tensor are read. */
 export type ElementOptions = Omit<ReadOptions, 'tensor'>;
@@ -125,10 +126,14 @@ async function readElements<Data extends Elements>(
   { signal, passing }: ElementOptions,
   { width, make, decode }: Codec<Data>,
 ): Promise<Data> {
-  const { name, shape, strides, offset, bigEndian } = entry;
+  const { name, shape, strides, offset, bigEndian, deflated } = entry;
   const elements = sizeOf(shape);
   const data = allocate(entry, () => make(elements));
-  const pieces = (length: number) => source.chunks(offset, length * width, { signal, passing, tensor: name });
+  const options = { signal, passing, tensor: name };
+  const pieces = (length: number) =>
+    deflated === undefined
+      ? source.chunks(offset, length * width, options)
+      : inflatedElements(source, offset, deflated, options);
   let at = 0;
   if (strides === undefined) {
     for await (const piece of pieces(elements)) {

@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import picomatch from 'picomatch';
 import { TensimError } from '../errors.js';
 import { formatOf, isIndex, preferredCheckpoints } from '../formats/endings.js';
-import { readShardNames } from '../formats/safetensors/shards.js';
+import { readShardNames } from '../formats/shards.js';
 import { count } from '../words/counts.js';
 import { addressText, type HubAddress, parseAddress } from './address.js';
 import { HubCache } from './cache.js';
@@ -20,7 +20,7 @@ const COMPANIONS = ['config.json', 'model.json'];
 /** Larger ones are for other programs. */
 const MOST_COMPANION = 4 * 1024 * 1024;
 /** As training programs name the parts of a sharded checkpoint. */
-const SHARD = /-\d{5}-of-\d{5}\.safetensors$/i;
+const SHARD = /-\d{5}-of-\d{5}\.(?:safetensors|bin)$/i;
 
 /**
  * Brings a file from the Hugging Face Hub into the cache that its programs share, with what stands beside it

@@ -40,8 +40,8 @@ export function decodeIntegers(bytes: Uint8Array, format: IntegerFormat, target:
   return -1;
 }
 
-/** 64-bit integers beyond 2^53 come out rounded, which is still beyond 32 bits. */
-function readInteger(view: DataView, offset: number, format: IntegerFormat): number {
+/** A little-endian integer; those of 64 bits beyond 2^53 come out rounded, which is still beyond 32 bits. */
+export function readInteger(view: DataView, offset: number, format: IntegerFormat): number {
   switch (format) {
     case 'I8':
       return view.getInt8(offset);

@@ -3,12 +3,13 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Checkpoint } from '../../lib/formats/checkpoint.js';
-import { writeNpz } from '../../lib/formats/numpy/write.js';
+import { npyHeader, writeNpz } from '../../lib/formats/numpy/write.js';
 import { fromMemory } from '../../lib/formats/outgoing.js';
 import { writeSafetensors } from '../../lib/formats/safetensors/write.js';
 import type { Tensor, TensorData } from '../../lib/tensor/tensor.js';
 import { dict, pickle, tensor, text } from '../support/pickle.js';
 import { random } from '../support/random.js';
+import { deflated, zip } from '../support/zip.js';
 import { checkpoint as archive } from './pytorch/checkpoint.js';
 import { fileIn, rejection, temporaryFolder, withCheckpoint } from './safetensors/helpers.js';
 
@@ -50,6 +51,27 @@ async function npz(): Promise<string[]> {
   return [path];
 }
 
+async function compressed(): Promise<string[]> {
+  const members = [...tensors].map(([name, { data, shape }]) =>
+    deflated(`${name}.npy`, Buffer.concat([npyHeader('<f4', shape), bytesOf(data)])),
+  );
+  return [fileIn(folder, 'compressed.npz', zip(members))];
+}
+
+async function shardedPytorch(): Promise<string[]> {
+  const [whole] = await pytorch();
+  const names = ['small', 'upper', 'lower'];
+  const shard = join(folder, 'pytorch_model-00001-of-00002.bin');
+  writeFileSync(shard, readFileSync(whole));
+  const second = join(folder, 'pytorch_model-00002-of-00002.bin');
+  writeFileSync(second, archive(pickle(dict([text('more'), tensor()]))));
+  const index = join(folder, 'pytorch_model.bin.index.json');
+  const shards = names.map((name) => [name, 'pytorch_model-00001-of-00002.bin']);
+  const weightMap = Object.fromEntries([...shards, ['more', 'pytorch_model-00002-of-00002.bin']]);
+  writeFileSync(index, JSON.stringify({ metadata: { total_size: 1 }, weight_map: weightMap }));
+  return [index, shard, second];
+}
+
 /**
  * Storages in another order than their tensors, two tensors in one storage, one transposed; and a storage that no
  * tensor is in.
@@ -71,6 +93,8 @@ const WRITERS: readonly (readonly [format: string, write: () => Promise<string[]
   ['safetensors', safetensors],
   ['a sharded checkpoint', sharded],
   ['npz', npz],
+  ['compressed npz', compressed],
+  ['a sharded checkpoint of PyTorch', shardedPytorch],
   ['pytorch', pytorch],
 ];
 

@@ -4,7 +4,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { labelOf, labelsOf } from '../../lib/model/labels.js';
 import { compareNaturally, expandPaths } from '../../lib/model/reading/paths.js';
+import { checkpoint } from '../formats/pytorch/checkpoint.js';
 import { fileIn, rejection, temporaryFolder } from '../formats/safetensors/helpers.js';
+import { dict, pickle, tensor, text } from '../support/pickle.js';
 import { bilinearShapes, writeCheckpoint } from './helpers.js';
 
 const root = temporaryFolder();
@@ -87,6 +89,23 @@ describe('expandPaths', () => {
     expect(await expanded('.')).toEqual(['big.safetensors.index.json', st('plain')]);
     expect(await expanded('*')).toEqual(['big.safetensors.index.json', st('plain')]);
     expect(await expanded(st('big-1'), 'big.safetensors.index.json')).toEqual(['big.safetensors.index.json']);
+  });
+
+  test('takes checkpoints of PyTorch, and variants, by their indexes too', async () => {
+    const { folder, expanded } = await series([]);
+    mkdirSync(folder, { recursive: true });
+    const shard = (name: string) => {
+      fileIn(folder, name, checkpoint(pickle(dict([text(name), tensor()]))));
+      return [name, name];
+    };
+    const weight_map = Object.fromEntries(['model-00001-of-00002.bin', 'model-00002-of-00002.bin'].map(shard));
+    fileIn(folder, 'model.bin.index.json', JSON.stringify({ metadata: {}, weight_map }));
+    expect(await expanded('.')).toEqual(['model.bin.index.json']);
+    expect(await expanded('*')).toEqual(['model.bin.index.json']);
+    await writeCheckpoint(folder, 'm.fp16-00001-of-00001.safetensors', { a: [1] });
+    const variant = { weight_map: { a: 'm.fp16-00001-of-00001.safetensors' } };
+    fileIn(folder, 'm.safetensors.index.fp16.json', JSON.stringify(variant));
+    expect(await expanded('.')).toEqual(['m.safetensors.index.fp16.json']);
   });
 
   test('takes a described model, and its step from its weights', async () => {

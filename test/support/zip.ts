@@ -1,4 +1,4 @@
-import { crc32 } from 'node:zlib';
+import { crc32, deflateRawSync } from 'node:zlib';
 
 /** A member of an archive to be made, and the lies to be told about it. */
 export interface Member {
@@ -8,6 +8,9 @@ export interface Member {
   readonly flags?: number;
   /** What the directory says the size is, instead of the truth. */
   readonly size?: number;
+  /** What the directory says the size and the checksum are before compression, instead of those of the data. */
+  readonly unpacked?: number;
+  readonly crc?: number;
   /** Where the directory says the local header is. */
   readonly header?: number;
   /** What the local header says the name is. */
@@ -40,6 +43,11 @@ const u64 = (...values: number[]) =>
     }),
   );
 
+/** A member that is compressed. */
+export function deflated(name: string, data: Uint8Array, lies: Partial<Member> = {}): Member {
+  return { name, data: deflateRawSync(data), method: 8, unpacked: data.length, crc: crc32(data), ...lies };
+}
+
 /** A ZIP archive, byte by byte after PKWARE's APPNOTE, so that anything in it can be wrong. */
 export function zip(members: readonly Member[], { zip64 = false, comment = '', entries }: ZipOptions = {}): Buffer {
   const parts: Buffer[] = [];
@@ -53,13 +61,18 @@ export function zip(members: readonly Member[], { zip64 = false, comment = '', e
   };
   for (const member of members) {
     const { name, data, method = 0, flags = 0x800, size = data.length, header = at, localName = name } = member;
-    const crc = crc32(data);
+    const { unpacked = size, crc = crc32(data) } = member;
     const [nameBytes, localBytes] = [Buffer.from(name), Buffer.from(localName)];
-    add(u32(0x04034b50), u16(20, flags, method, 0, 0), u32(crc, data.length, data.length), u16(localBytes.length, 0));
+    add(
+      u32(0x04034b50),
+      u16(20, flags, method, 0, 0),
+      u32(crc, data.length, member.unpacked ?? data.length),
+      u16(localBytes.length, 0),
+    );
     add(localBytes, data);
     const [shown, extra] = zip64
-      ? [[0xffffffff, 0xffffffff, 0xffffffff], Buffer.concat([u16(1, 24), u64(size, size, header)])]
-      : [[size, size, header], Buffer.alloc(0)];
+      ? [[0xffffffff, 0xffffffff, 0xffffffff], Buffer.concat([u16(1, 24), u64(unpacked, size, header)])]
+      : [[size, unpacked, header], Buffer.alloc(0)];
     directory.push(
       Buffer.concat([
         u32(0x02014b50),

@@ -3,7 +3,7 @@ import { quote } from '../../words/quoting.js';
 import { emptyMetadata, LISTING_LIMITS, nameProblem, type TensorEntry } from '../entry.js';
 import { JsonReader } from '../json_reader.js';
 import { DTYPE_NAMES, type Dtype, findDtype } from './dtypes.js';
-import { parseMetadata } from './metadata.js';
+import { parseMetadata, type ValueReader } from './metadata.js';
 
 /** What is accepted of a header: of its listing as everywhere, and of its size as the format has it. */
 export const HEADER_LIMITS = {
@@ -40,7 +40,8 @@ export function* parseHeader(bytes: Buffer, file: string, fileBytes: number): Ge
     const name = reader.key('the header');
     if (name === '__metadata__') {
       if (metadata !== undefined) throw reader.errorHere('"__metadata__" appears twice');
-      metadata = yield* parseMetadata(reader, '"__metadata__"', (what) => reader.string(what));
+      // The reference implementation has it as optional, and takes null for nothing.
+      metadata = reader.nothing() ? emptyMetadata() : yield* parseMetadata(reader, '"__metadata__"', TEXT);
       continue;
     }
     const problem = nameProblem(name);
@@ -62,6 +63,11 @@ export function* parseHeader(bytes: Buffer, file: string, fileBytes: number): Ge
   checkTiling(reader, sorted, dataStart, fileBytes);
   return { metadata: metadata ?? emptyMetadata(), tensors: sorted };
 }
+
+// biome-ignore lint/correctness/useYield: other metadata have values that take their time
+const TEXT: ValueReader = function* (reader, what) {
+  return reader.string(what);
+};
 
 function parseTensor(reader: JsonReader, name: string, file: string, dataStart: number): TensorEntry {
   let dtype: string | undefined;

@@ -26,6 +26,10 @@ export interface ZipMember {
   readonly encrypted: boolean;
   /** Size of the data as stored. */
   readonly size: number;
+  /** Size of the data themselves. */
+  readonly unpacked: number;
+  /** CRC-32 of the data themselves. */
+  readonly crc: number;
   /** Where its local header lies. */
   readonly header: number;
 }
@@ -128,7 +132,8 @@ function readMember(
   if (method === STORED && unpacked !== size)
     throw damaged(source, `its member ${quote(name)} is stored as it is, and has two sizes`);
   const encrypted = (record.readUInt16LE(8) & ENCRYPTED) !== 0;
-  return { name, encoding: encodingOf(record), method, encrypted, size, header };
+  const crc = record.readUInt32LE(16);
+  return { name, encoding: encodingOf(record), method, encrypted, size, unpacked, crc, header };
 }
 
 function findExtra(extra: Buffer): Buffer | undefined {

@@ -1,6 +1,7 @@
+import { lookAlike } from '../look_alike.js';
 import type { SourceFile } from '../source_file.js';
 import { damaged } from './damaged.js';
-import { END, END_64, LOCATOR_64, readUInt64, SATURATED_16 } from './records.js';
+import { END, END_64, LOCAL, LOCATOR_64, readUInt64, SATURATED_16 } from './records.js';
 
 /** Where the central directory of an archive lies. */
 export interface DirectoryPlace {
@@ -8,6 +9,9 @@ export interface DirectoryPlace {
   readonly bytes: number;
   readonly entries: number;
 }
+
+/** Bytes that tell what else a file is. */
+const LOOKED_AT = 64;
 
 /** The end record, the zip64 locator before it and the longest comment after it. */
 const TAIL = LOCATOR_64.bytes + END.bytes + END.mostComment;
@@ -22,7 +26,13 @@ export async function readEnd(source: SourceFile): Promise<DirectoryPlace> {
   const tailStart = size - tail.length;
   await source.read(tail, tailStart);
   const at = findEnd(tail);
-  if (at < 0) throw damaged(source, 'the end of the archive is missing: it was cut short, or is no archive');
+  if (at < 0) {
+    const first = Buffer.alloc(Math.min(LOOKED_AT, size));
+    await source.read(first, 0);
+    const isArchive = first.length >= 4 && first.readUInt32LE(0) === LOCAL.signature;
+    const problem = 'the end of the archive is missing: it was cut short, or is no archive';
+    throw damaged(source, problem, isArchive ? undefined : lookAlike(first));
+  }
   const end = tailStart + at;
   const narrow: DirectoryPlace = {
     entries: tail.readUInt16LE(at + 10),

@@ -22,8 +22,9 @@ export const EXTRA_64 = 0x0001;
 export const ENCRYPTED = 0x0001;
 export const UTF8_NAME = 0x0800;
 
-/** The only compression method whose data can be read by position. */
+/** The compression method whose data can be read by position, and the one that is read from front to back. */
 export const STORED = 0;
+export const DEFLATED = 8;
 
 /** An unsigned 64-bit number; NaN beyond 2^53, where no file ends. */
 export function readUInt64(bytes: Buffer, at: number): number {

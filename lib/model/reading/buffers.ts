@@ -34,6 +34,9 @@ const KNOWN: ReadonlyMap<string, Reason> = new Map(
 /** Last parts of the names of attention masks; `bias` is that of GPT-2, whose attention is no linear layer. */
 const MASK = /^(?:bias|tril|triu|causal|mask|(?:attn|attention|causal|self_attn|src|tgt)_mask)$/;
 
+/** NumPy's own names for elements that are no numbers: objects, texts, bytes, times, structures. */
+const OTHERS = /^(?:[<>|=]?[OUSVMm]\d*(?:\[|$)|\[)/;
+
 /** Elements of a mask that is looked into: 4,096 positions. */
 const MOST_MASK = 1 << 24;
 
@@ -47,8 +50,7 @@ export function knownBuffer({ name, dtype, shape }: TensorInfo): Reason | undefi
   if (known !== undefined) return known;
   if (sizeOf(shape) === 0) return 'empty';
   if (dtype === 'BOOL' && (MASK.test(last) || isMaskOfOthers(last))) return 'a mask';
-  // Types of NumPy that are no numbers are listed as it writes them.
-  return /^[A-Z]+\w*$/.test(dtype) ? undefined : 'no numbers';
+  return OTHERS.test(dtype) ? 'no numbers' : undefined;
 }
 
 /**

@@ -1,6 +1,10 @@
 import { TensimError } from '../../errors.js';
 import type { Checkpoint } from '../../formats/checkpoint.js';
+import { formatOf } from '../../formats/endings.js';
+import { isIntegerFormat } from '../../tensor/integers.js';
+import { sizeOf } from '../../tensor/tensor.js';
 import { matchesAny } from '../../words/pattern.js';
+import { isStepName } from '../../words/steps.js';
 import type { TensorInfo, Tensors } from '../blueprint.js';
 import { isCausalMask, knownBuffer, type Reason } from './buffers.js';
 
@@ -41,14 +45,20 @@ export function withoutIgnored({ tensors }: Checkpoint, patterns: readonly strin
  * metadata of safetensors' `save_model` tells them: name by stored name.
  */
 export async function sorted(contents: Contents, checkpoint: Checkpoint, signal?: AbortSignal): Promise<Contents> {
-  const { metadata } = checkpoint;
+  const { metadata, path } = checkpoint;
+  // What numpy.savez was given beside the weights, labels say; in other formats integers can be packed weights.
+  const isArchive = formatOf(path) === 'npz';
   const kept = new Map<string, TensorInfo>();
   const setAside = [...contents.setAside];
   const ignored = new Set(setAside.map(({ name }) => name));
   for (const [name, info] of contents.tensors) {
-    const number = info.shape.length === 0 && Object.hasOwn(metadata, name) ? 'a number beside the weights' : undefined;
+    const told =
+      sizeOf(info.shape) === 1 && Object.hasOwn(metadata, name) && (isStepName(name) || info.shape.length === 0);
     const reason =
-      number ?? knownBuffer(info) ?? ((await isCausalMask(info, checkpoint, signal)) ? 'a causal mask' : undefined);
+      (told ? 'a value beside the weights, told in the metadata' : undefined) ??
+      knownBuffer(info) ??
+      (isArchive && isIntegerFormat(info.dtype) ? 'whole numbers beside the weights' : undefined) ??
+      ((await isCausalMask(info, checkpoint, signal)) ? 'a causal mask' : undefined);
     if (reason === undefined) kept.set(name, info);
     else setAside.push({ name, reason });
   }

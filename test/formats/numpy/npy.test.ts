@@ -67,6 +67,17 @@ describe('readNpy', () => {
     expect((await readNpy(write(npy('<f8', '()', bytesOf(Float64Array.of(3)))))).shape).toEqual([]);
   });
 
+  test('headers with quotes of the other kind, and long integers of Python 2', async () => {
+    const eight = Buffer.concat([...matrixNpy([Float64Array.of(1)])]);
+    const changed = (from: RegExp, to: string) => {
+      const text = eight.toString('latin1');
+      return Buffer.from(text.replace(from, to).replace('  \n', '\n'), 'latin1');
+    };
+    const quotes = Buffer.from(eight.toString('latin1').replaceAll("'", '"'), 'latin1');
+    for (const bytes of [quotes, changed(/\(1, 1\)/, '(1L, 1L)')])
+      expect(await readNpy(write(bytes))).toEqual({ data: Float64Array.of(1), shape: [1, 1] });
+  });
+
   const eight = bytesOf(Float64Array.of(1));
   test.each([
     ['33 axes', npy('<f8', `(${'1,'.repeat(33)})`, eight), 'INVALID_FILE', 'shape'],

@@ -25,7 +25,8 @@ function looksValid(bytes: Buffer): boolean {
     const fields = entries.match(/"(dtype|shape|data_offsets)"\s*:/g)?.length ?? 0;
     for (const [name, value] of Object.entries(JSON.parse(text))) {
       if (name === '__metadata__') {
-        if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+        if (value === null) continue;
+        if (typeof value !== 'object' || Array.isArray(value)) return false;
         if (!Object.values(value).every((v) => typeof v === 'string')) return false;
         continue;
       }

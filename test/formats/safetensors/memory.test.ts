@@ -2,7 +2,7 @@ import { closeSync, ftruncateSync, openSync, truncateSync, writeSync } from 'nod
 import { basename, join } from 'node:path';
 import { expect, it } from 'vitest';
 import { HEADER_LIMITS } from '../../../lib/formats/safetensors/header.js';
-import { INDEX_LIMITS } from '../../../lib/formats/safetensors/shards.js';
+import { INDEX_LIMITS } from '../../../lib/formats/shards.js';
 import { MEBI, memoryProbe } from '../memory_probe.js';
 import { fileIn, rawFile, temporaryFolder } from './helpers.js';
 

@@ -10,6 +10,32 @@ import { fileIn, rawFile, readAll, rejection, temporaryFolder, withCheckpoint } 
 const folder = temporaryFolder();
 
 describe('a checkpoint', () => {
+  it('has no metadata where they are null', async () => {
+    const header = '{"__metadata__": null, "a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}';
+    await withCheckpoint(fileIn(folder, 'null.safetensors', rawFile(header, 1)), async ({ metadata, tensors }) => {
+      expect({ ...metadata }).toEqual({});
+      expect([...tensors.keys()]).toEqual(['a']);
+    });
+    const twice = fileIn(folder, 'twice.safetensors', rawFile(header.replace('"a"', '"__metadata__":{},"a"'), 1));
+    expect((await rejection(openCheckpoint(twice))).message).toContain('"__metadata__" appears twice');
+  });
+
+  it('has the number of steps that stands as a tensor in its metadata, unless these say it', async () => {
+    const step = (metadata: string) =>
+      `{${metadata}"step":{"dtype":"I64","shape":[],"data_offsets":[0,8]},"epoch":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}`;
+    const data = Buffer.concat([
+      new Uint8Array(BigInt64Array.of(300n).buffer),
+      new Uint8Array(Float32Array.of(2).buffer),
+    ]);
+    await withCheckpoint(fileIn(folder, 'step.safetensors', rawFile(step(''), data)), async ({ metadata }) => {
+      expect({ ...metadata }).toEqual({ step: '300', epoch: '2' });
+    });
+    const told = rawFile(step('"__metadata__":{"step":"7"},'), data);
+    await withCheckpoint(fileIn(folder, 'told.safetensors', told), async ({ metadata }) => {
+      expect(metadata.step).toBe('7');
+    });
+  });
+
   it('lists its tensors in the order of their data, with metadata and places', async () => {
     const header =
       '{"late":{"dtype":"F32","shape":[1,2],"data_offsets":[3,11]},"__metadata__":{"step":"7","constructor":"\\u00e9\\ud83d\\ude00\\n"},' +

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../../lib/formats/checkpoint.js';
-import { INDEX_LIMITS } from '../../../lib/formats/safetensors/shards.js';
 import { encodeSafetensors } from '../../../lib/formats/safetensors/write.js';
+import { INDEX_LIMITS } from '../../../lib/formats/shards.js';
 import { tensor } from '../../../lib/tensor/tensor.js';
 import { fileIn, readAll, rejection, temporaryFolder, withCheckpoint } from './helpers.js';
 
@@ -53,6 +53,30 @@ describe('a sharded checkpoint', () => {
       { data: Float64Array.of(3), shape: [] },
       { data: Float32Array.of(4), shape: [1, 1] },
     ]);
+  });
+
+  it.each([
+    ['metadata are null', { metadata: null, weight_map: weightMap }, {}],
+    [
+      'a value of the metadata is nested',
+      { metadata: { a: { b: [1, null, 'x'] } }, weight_map: weightMap },
+      { a: '{"b":[1,null,"x"]}' },
+    ],
+    [
+      'there are fields of other programs',
+      { format: 'pt', other: [{}, [], { a: [1.5e3, true] }], weight_map: weightMap },
+      {},
+    ],
+  ])('is read where %s', async (_, json, metadata) => {
+    await withCheckpoint(index(json), async (checkpoint) => {
+      expect([...checkpoint.tensors.keys()]).toEqual(['b', 'a', 'c']);
+      expect({ ...checkpoint.metadata }).toEqual({ format: 'pt', scale: '0.5', total_size: 'x', ...metadata });
+    });
+  });
+
+  it('can be a variant', async () => {
+    const path = fileIn(folder, 'model.safetensors.index.fp16.json', JSON.stringify({ weight_map: weightMap }));
+    expect((await readAll(path)).size).toBe(3);
   });
 
   it('has the SHA-256 of its index and its shards in order of name', async () => {
@@ -164,7 +188,7 @@ describe('an index is refused if', () => {
     ['it is empty', '', 'the index must be an object, found the end of the index'],
     ['it is a list', '[]', 'the index must be an object, found a list'],
     ['it has no weight_map', '{"metadata":{}}', 'has no "weight_map"'],
-    ['it describes a model instead', '{"family":"deep"}', 'unknown field "family"'],
+    ['it describes a model instead', '{"family":"deep"}', 'has no "weight_map"'],
     ['weight_map appears twice', `{"weight_map":${map},"weight_map":${map}}`, '"weight_map" twice'],
     ['metadata appears twice', `{"metadata":{},"metadata":{},"weight_map":${map}}`, '"metadata" twice'],
     ['a key is __proto__', `{"__proto__":{},"weight_map":${map}}`, 'forbidden key "__proto__"'],
@@ -181,11 +205,14 @@ describe('an index is refused if', () => {
       'the shard of a tensor must be a string, found a list',
     ],
     ['weight_map is a list', '{"weight_map":[]}', '"weight_map" must be an object, found a list'],
+    ['metadata is a text', `{"metadata":"a","weight_map":${map}}`, '"metadata" must be an object, found a string'],
     [
-      'metadata is nested',
-      `{"metadata":{"a":{}},"weight_map":${map}}`,
+      'a field is damaged',
+      `{"more":{"a":[1,]},"weight_map":${map}}`,
       'must be a string, a number, true, false or null',
     ],
+    ['a field is nested deeply', `{"more":${'['.repeat(500_000)}`, 'is nested more than 32 deep'],
+    ['metadata are nested deeply', `{"metadata":{"a":${'{"a":'.repeat(500_000)}`, 'is nested more than 32 deep'],
     ['metadata has a bad number', `{"metadata":{"a":01},"weight_map":${map}}`, 'must be a string, a number'],
     ['metadata has a bad word', `{"metadata":{"a":nulls},"weight_map":${map}}`, 'must be a string, a number'],
     ['a metadata key appears twice', `{"metadata":{"a":1,"a":1},"weight_map":${map}}`, 'has the key "a" twice'],
