@@ -36,6 +36,7 @@ export { createModel, type LayerDefinition, type ModelDefinition } from './model
 export type { AttentionLayer, BilinearLayer, Layer, LinearLayer, Model, Provenance } from './model/model.js';
 export { type Inspection, inspect, type Problem, type TensorListing } from './model/reading/inspect.js';
 export { type LoadOptions, loadModel } from './model/reading/load.js';
+export type { Order } from './model/reading/order.js';
 export type { ModelConfig } from './model/settings.js';
 export { type ExplanationReportOptions, writeExplanation } from './report/explain/write.js';
 export { type Report, writeReport } from './report/write.js';

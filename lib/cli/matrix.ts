@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { TensimError } from '../errors.js';
-import { expandPaths } from '../model/reading/paths.js';
+import { expandInOrder } from '../model/reading/paths.js';
 import { crossJsonText, matrixJsonText, measuresJsonText } from '../report/json.js';
 import { shortenLabels } from '../report/labels.js';
+import { hasOrder, orderSentence } from '../report/summary.js';
 import { crossText, matrixText, measuresText } from '../report/text.js';
 import type { Report } from '../report/write.js';
 import { similarityMatrix } from '../similarity/matrix.js';
@@ -25,7 +26,8 @@ import {
 import { createProgress, type ProgressLine } from './progress.js';
 
 const EXAMPLES = `
-Files are put in order by their metadata "step", or else by the numbers in their names.
+Files are put in order by how far their training was, where all of them say it under one name (the metadata or a number named step,
+global_step, iteration, epoch …), or else by the numbers in their names.
 
 Examples:
   $ tensim matrix checkpoints/ --per-output --out report.html
@@ -56,6 +58,7 @@ async function matrix(patterns: string[], flags: MatrixFlags, io: Io): Promise<v
     progress.stop();
     for (const result of results) explainRoute(result, flags, io);
     for (const { work } of results) explainWork(work, flags, io);
+    for (const result of results.slice(0, 1)) if (result.kind === 'matrix') warnOfOrder(result, io);
     const report = together(results, flags);
     await writeOutputs(report, flags.out, io);
     await print(io, flags.json ? jsonText(report) : [text(report, io)]);
@@ -72,6 +75,11 @@ async function matrix(patterns: string[], flags: MatrixFlags, io: Io): Promise<v
   }
 }
 
+/** Says on stderr that no change from one model to the next is told, and why. */
+function warnOfOrder(matrix: SimilarityMatrix, io: Io): void {
+  if (!hasOrder(matrix)) io.stderr.write(`note: ${orderSentence(matrix).join(' ')}\n`);
+}
+
 /** One result per measure. */
 async function compute(
   patterns: readonly string[],
@@ -81,7 +89,7 @@ async function compute(
   io: Io,
 ): Promise<(SimilarityMatrix | CrossSimilarity)[]> {
   const { onProgress, ...given } = await similarityOptions(flags, io, progress);
-  const paths = await expandPaths(patterns, io.signal);
+  const { paths, order } = await expandInOrder(patterns, io.signal);
   const choice = await choiceOf(flags, paths, io);
   const results: (SimilarityMatrix | CrossSimilarity)[] = [];
   for (const measure of flags.measure) {
@@ -93,7 +101,8 @@ async function compute(
         onProgress?.(at);
       },
     };
-    results.push(await similarityMatrix(paths, options));
+    const result = await similarityMatrix(paths, options);
+    results.push(result.kind === 'matrix' ? { ...result, order } : result);
   }
   return results;
 }
@@ -108,11 +117,10 @@ function together(results: readonly (SimilarityMatrix | CrossSimilarity)[], { bl
       hint: 'Leave out --rows, --against and --reference, or give one measure',
     });
   }
-  return compareMeasures(
-    matrices,
-    blockAt === undefined ? (onset(matrices[0])?.to ?? null) : blockStart(matrices[0], blockAt),
-  );
+  return compareMeasures(matrices, blockAt === undefined ? onsetOf(matrices[0]) : blockStart(matrices[0], blockAt));
 }
+
+const onsetOf = (matrix: SimilarityMatrix): number | null => (hasOrder(matrix) ? (onset(matrix)?.to ?? null) : null);
 
 type MatrixReport = Exclude<Report, { readonly kind: 'pair' }>;
 

@@ -15,7 +15,16 @@ import { heatmapChart } from './heatmap.js';
 import { abbreviate, type ShortLabels, shortenLabels, stepName } from './labels.js';
 import { definitionTable, page } from './page.js';
 import { type EmbeddedMatrix, type EmbeddedSeries, LARGEST_CELL, UNDEFINED_CELL } from './page_data.js';
-import { behaviourRows, phasesOf, provenance, type Summary, sliceName, sliceNoun, summarize } from './summary.js';
+import {
+  behaviourRows,
+  hasOrder,
+  phasesOf,
+  provenance,
+  type Summary,
+  sliceName,
+  sliceNoun,
+  summarize,
+} from './summary.js';
 
 /** Widths of the charts in pixels, on a desk and on a phone; the page shows one or the other. */
 const WIDTHS: { readonly wide: number; readonly narrow: number } = { wide: 572, narrow: 340 };
@@ -182,7 +191,7 @@ interface Curves {
 }
 
 function curvesOf(matrix: SimilarityMatrix): Curves[] {
-  if (matrix.labels.length < 2) return [];
+  if (matrix.labels.length < 2 || !hasOrder(matrix)) return [];
   const note = '<small>1 − similarity, logarithmic</small>';
   const curves = [
     {
@@ -231,7 +240,7 @@ export function seriesData({ name, similarities }: Series): EmbeddedSeries {
 
 /** Where each output stands out on its own. */
 function outputsTable(matrix: SimilarityMatrix, labels: ShortLabels, summary: Summary): string {
-  const onsets = outputOnsets(matrix);
+  const onsets = hasOrder(matrix) ? outputOnsets(matrix) : [];
   if (matrix.perOutput === undefined || onsets.every((found) => found === null)) return '';
   const rows = onsets.map((found, i) => {
     const name = matrix.perOutput!.names[i];

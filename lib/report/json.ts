@@ -77,6 +77,7 @@ function matrixFields(matrix: SimilarityMatrix): object {
   return {
     schema: SCHEMAS.matrix,
     labels,
+    ...(matrix.order && { order: matrix.order }),
     ...infoJson(matrix),
     window,
     same: work.same,

@@ -1,3 +1,5 @@
+import { commonParts } from '../words/common_parts.js';
+
 /** Labels as a reader wants them: `step_00000 … step_08000` are all a "step", with the numbers 0 … 8000. */
 export interface ShortLabels {
   /** What the labels have in common, without separators; empty if they are not numbered names. */
@@ -13,20 +15,7 @@ export function shortenLabels(labels: readonly string[]): ShortLabels {
   const asTheyAre = { noun: '', short: labels, numbered: false };
   const first = labels[0];
   if (first === undefined || labels.length < 2) return asTheyAre;
-  let head = first.length;
-  let tail = first.length;
-  for (const label of labels) {
-    head = Math.min(
-      head,
-      commonLength(first, label, (text, i) => text[i]),
-    );
-    tail = Math.min(
-      tail,
-      commonLength(first, label, (text, i) => text[text.length - 1 - i]),
-    );
-  }
-  while (head > 0 && isDigit(first[head - 1])) head--;
-  while (tail > 0 && isDigit(first[first.length - tail])) tail--;
+  const { head, tail } = commonParts(labels);
   const numbers = labels.map((label) => label.slice(head, label.length - tail));
   if (!numbers.every((number) => /^\d{1,15}$/.test(number))) return asTheyAre;
   return {
@@ -59,15 +48,4 @@ export function labelStride(count: number, room: number): number {
   for (let power = 1; ; power *= 10) {
     for (const digit of [1, 2, 5]) if (count <= digit * power * Math.max(1, room)) return digit * power;
   }
-}
-
-function commonLength(a: string, b: string, at: (text: string, i: number) => string | undefined): number {
-  const limit = Math.min(a.length, b.length);
-  let i = 0;
-  while (i < limit && at(a, i) === at(b, i)) i++;
-  return i;
-}
-
-function isDigit(character: string | undefined): boolean {
-  return character !== undefined && character >= '0' && character <= '9';
 }

@@ -13,7 +13,7 @@ import { bothWidths, embedded, IMAGE_LIMIT, seriesData } from './html.js';
 import { type ShortLabels, shortenLabels, stepName } from './labels.js';
 import { definitionTable, page } from './page.js';
 import type { EmbeddedMatrix } from './page_data.js';
-import { measureSentences, provenance } from './summary.js';
+import { hasOrder, measureSentences, orderSentence, provenance } from './summary.js';
 
 /** Widths of heatmaps that stand side by side. */
 const BESIDE = { wide: 430, narrow: 340 };
@@ -57,12 +57,14 @@ export async function measuresHtml(comparison: MeasureComparison): Promise<strin
   const curve = await bothWidths('curve" data-curve="0', (width) =>
     curveChart({ labels: short, series, emphasis: series[0].name, width, height: 230, theme: PAGE, marked }),
   );
+  const changes = `<div class="column"><section><h2>Change from one model to the next <small>1 − similarity, logarithmic</small></h2>${curve}</section></div>`;
+  const words = [...measureSentences(comparison), ...orderSentence(matrices[0])];
   const names = matrices.map(({ measure }) => measure);
   const body = `<main>
-<header><p class="over">tensim: ${labels.length} models, ${names.length} measures</p><h1>${escapeMarkup(names.join(', '))}</h1><p>${measureSentences(comparison).map(escapeMarkup).join(' ')}</p></header>
+<header><p class="over">tensim: ${labels.length} models, ${names.length} measures</p><h1>${escapeMarkup(names.join(', '))}</h1><p>${words.map(escapeMarkup).join(' ')}</p></header>
 <div class="measures">${sections.join('\n')}</div>
 <div class="columns">
-<div class="column"><section><h2>Change from one model to the next <small>1 − similarity, logarithmic</small></h2>${curve}</section></div>
+${hasOrder(matrices[0]) ? changes : ''}
 <div class="column"><section><h2>Between the measures</h2>${betweenTable(comparison)}</section>
 ${matrices.map((matrix) => `<section><h2>How ${matrix.measure} was obtained</h2>${definitionTable(provenance(matrix))}</section>`).join('\n')}</div>
 </div>
@@ -70,7 +72,7 @@ ${matrices.map((matrix) => `<section><h2>How ${matrix.measure} was obtained</h2>
   return page(`tensim: ${names.join(', ')}`, body, {
     labels,
     matrices: heatmaps.map(({ data }) => data),
-    curves: [{ series: series.map(seriesData), ...changeRange(series) }],
+    curves: hasOrder(matrices[0]) ? [{ series: series.map(seriesData), ...changeRange(series) }] : [],
   });
 }
 

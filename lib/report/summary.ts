@@ -44,8 +44,8 @@ export function sliceNoun({ measure }: Pick<ResultInfo, 'measure'>): 'output' | 
  * Names the onset and the largest change between consecutive models, in all and per output (see similarity/onset.ts).
  */
 export function summarize(matrix: SimilarityMatrix): Summary {
-  const largest = largestChange(matrix);
-  if (largest === null) return { headline: null, sentences: toleranceSentences(matrix), step: null, output: null };
+  const largest = hasOrder(matrix) ? largestChange(matrix) : null;
+  if (largest === null) return { headline: null, sentences: withoutChanges(matrix), step: null, output: null };
   const labels = shortenLabels(matrix.labels);
   const start = onset(matrix);
   const step = start ?? largest;
@@ -57,9 +57,44 @@ export function summarize(matrix: SimilarityMatrix): Summary {
     ...behaviourSentence(matrix),
     ...straySentence(matrix, labels),
     ...toleranceSentences(matrix),
-    ...matrix.work.same.map((names) => `${listed(names, 'and')} hold the same weights.`),
+    ...sameSentences(matrix),
+    ...orderSentence(matrix),
   ];
   return { headline, sentences, step, output: step.output?.name ?? null };
+}
+
+/** What can be said where nothing is told of changes: of a single model, or of models in no order. */
+function withoutChanges(matrix: SimilarityMatrix): string[] {
+  if (hasOrder(matrix)) return toleranceSentences(matrix);
+  return [
+    ...orderSentence(matrix),
+    ...behaviourSentence(matrix),
+    ...toleranceSentences(matrix),
+    ...sameSentences(matrix),
+  ];
+}
+
+const sameSentences = ({ work }: SimilarityMatrix): string[] =>
+  work.same.map((names) => `${listed(names, 'and')} hold the same weights.`);
+
+/** Whether what follows what in a series means anything. */
+export function hasOrder({ order, labels }: Pick<SimilarityMatrix, 'order' | 'labels'>): boolean {
+  return order?.by !== 'none' || labels.length < 2;
+}
+
+/** What the order rests on, where it was found and not given. */
+export function orderSentence({ order, labels }: Pick<SimilarityMatrix, 'order' | 'labels'>): string[] {
+  if (order === undefined || labels.length < 2) return [];
+  switch (order.by) {
+    case 'metadata':
+      return [`In the order of "${order.key}" in their metadata.`];
+    case 'names':
+      return ['In the order of the numbers in their names.'];
+    case 'none':
+      return [
+        'In alphabetical order, as nothing says which comes after which: not all metadata have a step, nor all names a number. Changes from one to the next would mean nothing and are not told.',
+      ];
+  }
 }
 
 function withOnset(matrix: SimilarityMatrix, labels: ShortLabels, largest: Change, start: Onset): string[] {
@@ -135,7 +170,8 @@ const MOST_PHASES = 8;
 export async function phasesOf(matrix: SimilarityMatrix): Promise<{ phases: readonly Phase[]; sentences: string[] }> {
   const { labels, cosine } = matrix;
   const none = { phases: [], sentences: [] };
-  if (labels.length < 2 * FEWEST_IN_PHASES || cosine.some((row) => row.some(Number.isNaN))) return none;
+  if (!hasOrder(matrix) || labels.length < 2 * FEWEST_IN_PHASES || cosine.some((row) => row.some(Number.isNaN)))
+    return none;
   const { phases, explained } = await segmentation(cosine, { resolution: resolutionOf(matrix) });
   if (phases.length < 2 || phases.length > Math.min(MOST_PHASES, labels.length / FEWEST_IN_PHASES)) return none;
   const { noun, short } = shortenLabels(labels);

@@ -7,7 +7,15 @@ import { amountText, errorText, similarityDecimals, similarityText } from '../wo
 import { timeText } from '../words/times.js';
 import { amountsText, differenceRows, distanceText } from './difference.js';
 import { abbreviate, shortenLabels } from './labels.js';
-import { behaviourRows, measureSentences, provenance, sliceNoun, summarize, toleranceSentences } from './summary.js';
+import {
+  behaviourRows,
+  hasOrder,
+  measureSentences,
+  provenance,
+  sliceNoun,
+  summarize,
+  toleranceSentences,
+} from './summary.js';
 
 export interface TextOptions {
   /** Set off what matters with ANSI codes. Default false. */
@@ -60,10 +68,17 @@ export function compareText(result: SimilarityResult, { colour = false }: TextOp
  */
 export function matrixText(matrix: SimilarityMatrix, { colour = false }: TextOptions = {}): string {
   const { headline, sentences } = summarize(matrix);
-  const parts = [table(matrix) ?? curve(matrix)];
+  const parts = [table(matrix) ?? (hasOrder(matrix) ? curve(matrix) : rangeText(matrix))];
   if (headline !== null) parts.push([bold(headline, colour), ...sentences].join('\n'));
   else parts.push(...wrapped(sentences));
   return `${[...parts, footnote(matrix)].join('\n\n')}\n`;
+}
+
+/** Of models in no order that are too many for a table: how near to each other they are. */
+function rangeText({ labels, cosine }: SimilarityMatrix): string {
+  const values = cosine.flatMap((row, i) => [...row.subarray(i + 1)]).filter((value) => !Number.isNaN(value));
+  const [least, most] = [values.reduce((a, b) => Math.min(a, b), 1), values.reduce((a, b) => Math.max(a, b), -1)];
+  return `${labels.length} models: similarities from ${similarityText(least)} to ${similarityText(most)}`;
 }
 
 /** What it prints for rows against columns: the table where it fits, else the range. */

@@ -11,14 +11,10 @@ export const STEP_NAMES = [
   'iterations',
   'iter',
   'train_step',
-  'train_steps',
   'training_step',
-  'num_steps',
-  'n_steps',
   'steps',
   'num_updates',
   'epoch',
-  'epochs',
   'current_epoch',
 ] as const;
 

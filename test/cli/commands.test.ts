@@ -175,7 +175,10 @@ describe('tensim matrix', () => {
     const { code, stdout, stderr } = await tensim(args);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const result = JSON.parse(stdout);
-    expect(Object.keys(result)).toEqual(['schema', 'labels', ...INFO, 'window', 'same', 'cosine', 'gram', 'perOutput']);
+    expect(Object.keys(result)).toEqual([
+      ...['schema', 'labels', 'order', ...INFO, 'window', 'same', 'cosine', 'gram', 'perOutput'],
+    ]);
+    expect(result.order).toEqual({ by: 'metadata', key: 'step' });
     expect(result.schema).toBe('tensim.matrix/1');
     expect(result.labels).toEqual(['step_00000', 'step_00200', 'step_00400']);
     for (const matrix of [result.cosine, ...result.perOutput.cosine]) {

@@ -6,7 +6,7 @@ import { formatOf, isIndex } from '../../formats/endings.js';
 import { exists } from '../../formats/exists.js';
 import { isHubAddress } from '../../hub/address.js';
 import { expandHubAddress } from '../../hub/repository.js';
-import { parseDecimal } from '../../words/names.js';
+import { commonKey, type Order, orderByNames, type StatedSteps, statedSteps } from './order.js';
 import { checkpointsIn, findSource, isFolder, shardsOf } from './source.js';
 
 const natural = new Intl.Collator('en', { numeric: true });
@@ -18,11 +18,22 @@ export function compareNaturally(a: string, b: string): number {
 
 /**
  * The model files that paths, folders and glob patterns stand for: each once, a sharded checkpoint by its index alone.
- * They are ordered by the metadata `step` if every file has one, and otherwise, or where steps are equal, by the
- * numbers in their names.
+ * They are ordered by how far their training was, if the metadata of all say it under one name (`step`, `global_step`, …),
+ * and otherwise, or where that is equal, by the numbers in their names.
  * @throws TensimError `FILE_NOT_FOUND` naming the path, pattern or folder without any model.
  */
 export async function expandPaths(patterns: readonly string[], signal?: AbortSignal): Promise<string[]> {
+  return (await expandInOrder(patterns, signal)).paths;
+}
+
+/**
+ * The same, with what their order rests on.
+ * @throws TensimError as `expandPaths`
+ */
+export async function expandInOrder(
+  patterns: readonly string[],
+  signal?: AbortSignal,
+): Promise<{ readonly paths: string[]; readonly order: Order }> {
   const found = new Map<string, string>();
   for (const pattern of patterns) {
     signal?.throwIfAborted();
@@ -33,11 +44,13 @@ export async function expandPaths(patterns: readonly string[], signal?: AbortSig
   }
   for (const index of [...found.values()].filter((path) => isIndex(path) && !isHubAddress(path)))
     for (const shard of await shardsOf(index, signal)) found.delete(shard);
-  const entries: { path: string; step: number | undefined }[] = [];
-  for (const path of found.values()) entries.push({ path, step: await stepOf(path, signal) });
-  const bySteps = entries.every(({ step }) => step !== undefined);
-  entries.sort((a, b) => (bySteps ? (a.step as number) - (b.step as number) : 0) || compareNaturally(a.path, b.path));
-  return entries.map(({ path }) => path);
+  const entries: { path: string; steps: StatedSteps }[] = [];
+  for (const path of found.values()) entries.push({ path, steps: await stepsIn(path, signal) });
+  const key = commonKey(entries.map(({ steps }) => steps));
+  const step = ({ steps }: { steps: StatedSteps }) => (key === undefined ? 0 : steps.get(key)!);
+  entries.sort((a, b) => step(a) - step(b) || compareNaturally(a.path, b.path));
+  const paths = entries.map(({ path }) => path);
+  return { paths, order: key === undefined ? orderByNames(paths) : { by: 'metadata', key } };
 }
 
 /** A path that exists is what it says, even if it looks like a pattern. */
@@ -76,17 +89,17 @@ function noneIfEmpty(error: unknown): [] {
 }
 
 /**
- * The training step that a checkpoint's metadata states. A file that cannot be opened has none: loading it will say
- * why.
+ * How far the training of a model was, as its file tells it. One that cannot be opened tells nothing: loading it will
+ * say why.
  */
-export async function stepOf(path: string, signal?: AbortSignal): Promise<number | undefined> {
+export async function stepsIn(path: string, signal?: AbortSignal): Promise<StatedSteps> {
   try {
     const { checkpoint } = await findSource(path, { signal });
     const opened = await openCheckpoint(checkpoint, signal);
     await opened.close();
-    return parseDecimal(Object.hasOwn(opened.metadata, 'step') ? opened.metadata.step : undefined);
+    return statedSteps(opened.metadata);
   } catch (error) {
-    if (error instanceof TensimError) return undefined;
+    if (error instanceof TensimError) return new Map();
     throw error;
   }
 }

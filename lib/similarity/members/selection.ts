@@ -1,7 +1,8 @@
 import { TensimError } from '../../errors.js';
 import { labelOf } from '../../model/labels.js';
 import type { Model } from '../../model/model.js';
-import { stepOf } from '../../model/reading/paths.js';
+import { commonKey, type StatedSteps, statedSteps } from '../../model/reading/order.js';
+import { stepsIn } from '../../model/reading/paths.js';
 import { parseDecimal } from '../../words/names.js';
 import type { MatrixSettings } from '../terms/matrix_options.js';
 import type { ModelChoice } from '../terms/types.js';
@@ -28,7 +29,7 @@ export async function select(
   const taken = (await atSteps(models, steps, options.signal)).filter((_, i) => i % every === 0);
   if (taken.length === 0) {
     throw new TensimError('INVALID_ARGUMENT', 'none of the models is at one of the steps', {
-      hint: 'The steps are those of the metadata "step", or the last numbers in the labels',
+      hint: 'The steps are those of the metadata ("step", "global_step", …), or the last numbers in the labels',
     });
   }
   const list = (choice: readonly ModelChoice[] | undefined) => choice?.map((one) => chosen(models, one)) ?? taken;
@@ -60,20 +61,23 @@ async function atSteps(
   signal: AbortSignal | undefined,
 ): Promise<readonly ModelOrPath[]> {
   if (steps === undefined) return models;
-  const kept: ModelOrPath[] = [];
-  for (const model of models) {
-    const stated =
-      typeof model === 'string' ? await stepOf(model, signal) : parseDecimal(model.provenance.metadata.step);
-    const step = stated ?? parseDecimal(/\d+(?=\D*$)/.exec(labelled(model))?.[0]);
+  const stated: StatedSteps[] = [];
+  for (const model of models)
+    stated.push(typeof model === 'string' ? await stepsIn(model, signal) : statedSteps(model.provenance.metadata));
+  const key = commonKey(stated);
+  return models.filter((model, i) => {
+    const [most] = stated[i].values();
+    const step = (key === undefined ? most : stated[i].get(key)) ?? numberIn(labelled(model));
     if (step === undefined) {
       throw new TensimError('INVALID_ARGUMENT', `"${labelled(model)}" does not say which step it is of`, {
-        hint: 'Its metadata has no "step", and its label no number',
+        hint: 'Its metadata has no "step", "global_step", "iteration" or "epoch", and its label no number',
       });
     }
-    const matches = steps.some((wanted) =>
+    return steps.some((wanted) =>
       typeof wanted === 'number' ? wanted === step : wanted[0] <= step && step <= wanted[1],
     );
-    if (matches) kept.push(model);
-  }
-  return kept;
+  });
 }
+
+/** The last number in a label. */
+const numberIn = (label: string) => parseDecimal(/\d+(?=\D*$)/.exec(label)?.[0]);

@@ -1,5 +1,6 @@
 import type { BackendName } from '../../backend/backend.js';
 import type { GramRoute } from '../../backend/grams.js';
+import type { Order } from '../../model/reading/order.js';
 import type { DType } from '../../tensor/tensor.js';
 import type { Behaviour, BehaviourMatrix, Matrix } from './behaviour.js';
 import type { SampledErrors, SampledSlice, Sampling } from './sampling.js';
@@ -187,6 +188,11 @@ export interface SimilarityMatrix extends ResultInfo {
   readonly kind: 'matrix';
   /** Names of the models, in the order of rows and columns. */
   readonly labels: readonly string[];
+  /**
+   * What the order of the models rests on, where `tensim matrix` has put files in order; absent where the caller has.
+   * Without any order no change from one model to the next is told.
+   */
+  readonly order?: Order | undefined;
   /** How far from the diagonal pairs were compared; null: all. Beyond it is NaN. */
   readonly window: number | null;
   /** Inner products. */
