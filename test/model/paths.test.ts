@@ -68,6 +68,41 @@ describe('expandPaths', () => {
     expect(await expanded('run{2,3}/*.safetensors')).toEqual(['run2/step_1', 'run2/step_2'].map(st));
   });
 
+  test.each([
+    'runs (1)',
+    'runs (x)',
+    'runs [v2]',
+    'runs [v2] (x)',
+    'runs{a,b}',
+    'seed_{1}',
+    'exp!(2)',
+    '@(a)',
+    '!a',
+    'runs+x',
+    'a?b',
+    '[best] run',
+    'lr=0.1,wd=(0.2)',
+    '{x}/(y)',
+  ])('takes the folder "%s" as it is called', async (name) => {
+    const { folder, expanded } = await series([st(`${name}/run-1`), st(`${name}/run-2`), st('other/run-1')]);
+    const both = [st(`${name}/run-1`), st(`${name}/run-2`)];
+    expect(await expanded(`${name}/*.safetensors`)).toEqual(both);
+    expect(await expanded(`${name}/run-{1,2}.safetensors`)).toEqual(both);
+    expect(await expanded(`${name}/run-[2].safetensors`)).toEqual([st(`${name}/run-2`)]);
+    const relatively = join(relative(process.cwd(), folder), name, '*.safetensors');
+    expect(namesIn(folder, await expandPaths([relatively]))).toEqual(both);
+    const { message } = await rejection(expanded(`${name}/gone.safetensors`));
+    expect(message).toContain('there is no such file or folder');
+  });
+
+  test('brackets behind a wildcard that choose between nothing are those of names', async () => {
+    const { expanded } = await series(['a/runs (x)/1', 'a/runs x/1', 'a/seed_{1}/1', 'b/(z|y)/1', 'b/z/1'].map(st));
+    expect(await expanded('*/runs (x)/*')).toEqual([st('a/runs (x)/1')]);
+    expect(await expanded('*/seed_{1}/*')).toEqual([st('a/seed_{1}/1')]);
+    expect(await expanded('*/@(z|y)/*')).toEqual([st('b/z/1')]);
+    expect(await expanded('{a,b}/{seed_*,z}/1.*')).toEqual([st('a/seed_{1}/1'), st('b/z/1')]);
+  });
+
   test('keeps relative patterns relative', async () => {
     const { folder } = await series([st('only')]);
     const pattern = join(relative(process.cwd(), folder), '*.safetensors');

@@ -1,4 +1,4 @@
-import { isAbsolute, resolve } from 'node:path';
+import { posix, resolve } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
 import { TensimError } from '../../errors.js';
 import { openCheckpoint } from '../../formats/checkpoint.js';
@@ -54,32 +54,55 @@ export async function expandInOrder(
 }
 
 /** A path that exists is what it says, even if it looks like a pattern. */
-async function expand(pattern: string, signal?: AbortSignal): Promise<string[]> {
-  if (isHubAddress(pattern)) return expandHubAddress(pattern, signal);
-  if (await isFolder(pattern)) return checkpointsIn(pattern, signal);
-  if (await exists(pattern)) return [pattern];
+async function expand(given: string, signal?: AbortSignal): Promise<string[]> {
+  if (isHubAddress(given)) return expandHubAddress(given, signal);
+  if (await isFolder(given)) return checkpointsIn(given, signal);
+  if (await exists(given)) return [given];
+  const { folder, pattern } = await withoutLiteral(process.platform === 'win32' ? given.replaceAll('\\', '/') : given);
   if (!isDynamicPattern(pattern)) {
     throw new TensimError('FILE_NOT_FOUND', 'there is no such file or folder', {
-      file: pattern,
+      file: given,
       hint: 'Give files, folders or quoted patterns such as "runs/*.safetensors" or "runs/*.pt"',
     });
   }
-  const matches = await glob(process.platform === 'win32' ? pattern.replaceAll('\\', '/') : pattern, {
-    absolute: isAbsolute(pattern),
+  const found = await glob(pattern, {
+    cwd: folder === '' ? '.' : folder,
     expandDirectories: false,
     onlyFiles: false,
     ...(signal && { signal }),
   });
+  const matches = found.map((match) => posix.join(folder, match)).sort(compareNaturally);
   const paths: string[] = [];
-  for (const match of matches.sort(compareNaturally)) {
+  for (const match of matches) {
     if (match.endsWith('/')) paths.push(...(await checkpointsIn(match, signal).catch(noneIfEmpty)));
     else if (formatOf(match) !== undefined || /\.json$/i.test(pattern)) paths.push(match);
   }
   if (paths.length > 0) return paths;
   throw new TensimError('FILE_NOT_FOUND', 'no checkpoint matches this pattern', {
-    file: pattern,
+    file: given,
     hint: matches.length === 0 ? 'Nothing matches it' : `It matches ${matches.length} other files`,
   });
+}
+
+/**
+ * Cuts off the folders at the beginning of a pattern that are there under these very names, whatever characters are in
+ * them: `runs (1)/*.pt` means the folder "runs (1)". In what is left, brackets around nothing to choose from are no
+ * pattern either.
+ */
+async function withoutLiteral(given: string): Promise<{ readonly folder: string; readonly pattern: string }> {
+  const parts = given.split('/');
+  let [taken, folder] = [0, ''];
+  while (taken < parts.length - 1 && !parts[taken].includes('*')) {
+    const next = parts.slice(0, taken + 1).join('/') || '/';
+    if (!(await isFolder(next))) break;
+    folder = next;
+    taken++;
+  }
+  const rest = parts.slice(taken).join('/');
+  const pattern = rest
+    .replace(/(?<![?*+@!\\])\(([^()|]*)\)/g, '\\($1\\)')
+    .replace(/(?<!\\)\{((?:(?!\.\.)[^{},])*)\}/g, '\\{$1\\}');
+  return { folder, pattern };
 }
 
 /** A folder that a pattern matches may hold other things. */
