@@ -26,7 +26,13 @@ export { TensimError, type TensimErrorCode, type TensimErrorDetails } from './er
 export { type EvaluateOptions, evaluate } from './evaluation/evaluate.js';
 export type { ModelInputs } from './evaluation/inputs.js';
 export { loadInputs } from './evaluation/inputs_file.js';
-export { type Checkpoint, openCheckpoint, type TensorEntry } from './formats/checkpoint.js';
+export {
+  type Checkpoint,
+  type CheckpointFormat,
+  type OpenOptions,
+  openCheckpoint,
+  type TensorEntry,
+} from './formats/checkpoint.js';
 export { type Conversion, type ConvertOptions, convert } from './formats/convert.js';
 export type { NamedTensors } from './formats/outgoing.js';
 export { type WriteOptions, writeSafetensors } from './formats/safetensors/write.js';

@@ -5,9 +5,10 @@ import { checkPlace } from '../report/write.js';
 import { count, plural } from '../words/counts.js';
 import { oneLine } from '../words/quoting.js';
 import type { Io } from './io.js';
+import { keyOption } from './options.js';
 
 const NOTES = `
-Read are .safetensors (sharded ones by their index), .pt, .pth and .bin of torch.save, .npz and .npy; written .safetensors, .npz and, for one
+Read are .safetensors (sharded ones by their index), .pt, .pth, .bin and .ckpt of torch.save, .npz and .npy; written .safetensors, .npz and, for one
 tensor, .npy. Elements stay as they are; only bfloat16, which NumPy does not have, becomes float32 there. Of a training checkpoint
 the model's state dict is converted, with the numbers beside it as metadata.
 
@@ -29,13 +30,14 @@ export function addConvert(program: Command, io: Io): void {
       (name: string, names: string[]) => [...names, name],
       [],
     )
+    .addOption(keyOption())
     .addHelpText('after', NOTES)
-    .action(async (input: string, output: string, flags: { tensor: string[] }) => {
+    .action(async (input: string, output: string, flags: { tensor: string[]; key?: string }) => {
       checkWritable(output);
       await checkPlace(output);
       const { checkpoint } = await findSource(input, { signal: io.signal });
       const tensors = flags.tensor.length === 0 ? undefined : flags.tensor;
-      const written = await convert(checkpoint, output, { tensors, signal: io.signal });
+      const written = await convert(checkpoint, output, { tensors, key: flags.key, signal: io.signal });
       if (written.metadataLost > 0)
         io.stderr.write(`note: the metadata of ${oneLine(input)} is left out: this format has no place for it\n`);
       io.stderr.write(`wrote ${oneLine(output)}: ${count(written.tensors)} ${plural(written.tensors, 'tensor')}\n`);

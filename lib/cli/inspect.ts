@@ -4,7 +4,7 @@ import { SCHEMAS } from '../report/schemas.js';
 import { byteCount, count } from '../words/counts.js';
 import { oneLine, quote } from '../words/quoting.js';
 import { type Io, print, table } from './io.js';
-import { configOption, ignoreOption, MODEL_ARGUMENT, modelOption } from './options.js';
+import { configOption, ignoreOption, keyOption, MODEL_ARGUMENT, modelOption } from './options.js';
 
 const NOTES = `
 A model that cannot be compared is described all the same, with the reasons; the exit code is then still 0.
@@ -28,6 +28,7 @@ export function addInspect(program: Command, io: Io): void {
     .argument('<file>', MODEL_ARGUMENT)
     .addOption(modelOption())
     .addOption(configOption())
+    .addOption(keyOption())
     .addOption(ignoreOption())
     .option('--json', 'print JSON')
     .addHelpText('after', NOTES)
@@ -41,11 +42,13 @@ export function addInspect(program: Command, io: Io): void {
 function inspectJson(inspection: Inspection): Record<string, unknown> {
   const { file, files, sha256, family, description, layers, positions, inputs, outputs, degree, parameters } =
     inspection;
-  const { revision, metadata, tensors, method, problems, prefix, setAside, tied } = inspection;
+  const { revision, format, place, metadata, tensors, method, problems, prefix, setAside, tied } = inspection;
   return {
     schema: SCHEMAS.inspect,
     file,
     revision,
+    ...(format !== undefined && { format }),
+    ...(place !== undefined && { place }),
     files,
     sha256,
     family,
@@ -69,8 +72,10 @@ function inspectJson(inspection: Inspection): Record<string, unknown> {
 function inspectText(inspection: Inspection): string {
   const { file, files, sha256, family, description, layers, positions, inputs, outputs, degree, parameters } =
     inspection;
-  const { revision, metadata, tensors, method, problems, prefix, setAside, tied } = inspection;
+  const { revision, format, place, metadata, tensors, method, problems, prefix, setAside, tied } = inspection;
   const facts = [
+    ...(format === undefined ? [] : [['format', `${format}, by its content`]]),
+    ...(place === undefined || place === '.' ? [] : [['state dict', `under ${quote(place)}`]]),
     ['family', family === null ? 'none known' : family + (description === null ? '' : ` (by ${oneLine(description)})`)],
     ...(family === null
       ? []

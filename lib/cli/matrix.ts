@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { TensimError } from '../errors.js';
-import { expandInOrder } from '../model/reading/paths.js';
 import { crossJsonText, matrixJsonText, measuresJsonText } from '../report/json.js';
 import { shortenLabels } from '../report/labels.js';
 import { hasOrder, orderSentence } from '../report/summary.js';
@@ -13,7 +12,7 @@ import type { CrossSimilarity, MatrixOptions, SimilarityMatrix } from '../simila
 import { count } from '../words/counts.js';
 import { oneLine } from '../words/quoting.js';
 import { type Io, print } from './io.js';
-import { addMatrixOptions, choiceOf, explainWork, type MatrixFlags, optionsFor } from './matrix_options.js';
+import { addMatrixOptions, choiceOf, explainWork, type MatrixFlags, modelPaths, optionsFor } from './matrix_options.js';
 import {
   addComparisonOptions,
   checkOutputs,
@@ -89,7 +88,7 @@ async function compute(
   io: Io,
 ): Promise<(SimilarityMatrix | CrossSimilarity)[]> {
   const { onProgress, ...given } = await similarityOptions(flags, io, progress);
-  const { paths, order } = await expandInOrder(patterns, io.signal);
+  const { paths, order } = await modelPaths(patterns, flags, io);
   const choice = await choiceOf(flags, paths, io);
   const results: (SimilarityMatrix | CrossSimilarity)[] = [];
   for (const measure of flags.measure) {

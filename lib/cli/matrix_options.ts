@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { labelsOf } from '../model/labels.js';
-import { expandPaths } from '../model/reading/paths.js';
+import { expandInOrder } from '../model/reading/paths.js';
+import type { ReadingOptions } from '../model/reading/source.js';
 import type { MatrixOptions, Measure, SimilarityOptions, Work } from '../similarity/terms/types.js';
 import { bytesText } from '../words/bytes.js';
 import { count } from '../words/counts.js';
@@ -66,12 +67,13 @@ export async function choiceOf(
     state,
     model,
     config,
+    key,
     ignore,
   }: MatrixFlags,
   paths: readonly string[],
   io: Io,
 ): Promise<MatrixOptions> {
-  const named = (models: readonly string[]) => modelsNamed(models, paths, io);
+  const named = (models: readonly string[]) => modelsNamed(models, paths, { model, config, key }, io);
   return {
     ...(rows && { rows: await named(rows) }),
     ...(against && { columns: await named(against) }),
@@ -82,17 +84,34 @@ export async function choiceOf(
     steps,
     memoryLimit,
     state,
-    load: { model, config, ignore },
+    load: { model, config, key, ignore },
   };
 }
 
+/** The models that paths, folders and patterns stand for; files there that are none are named on stderr. */
+export function modelPaths(
+  patterns: readonly string[],
+  { model, config, key, ignore }: ReadingOptions,
+  io: Io,
+): ReturnType<typeof expandInOrder> {
+  const onSkipped = (path: string, why: string) => {
+    io.stderr.write(`passed over, no model: ${oneLine(path)} (${why})\n`);
+  };
+  return expandInOrder(patterns, { model, config, key, ignore, onSkipped, signal: io.signal });
+}
+
 /** Files of the command by their labels, and any others by their paths. */
-async function modelsNamed(names: readonly string[], paths: readonly string[], io: Io): Promise<string[]> {
+async function modelsNamed(
+  names: readonly string[],
+  paths: readonly string[],
+  reading: ReadingOptions,
+  io: Io,
+): Promise<string[]> {
   const byLabel = new Map(labelsOf(paths).map((label, i) => [label, paths[i]]));
   const found: string[] = [];
   for (const name of names) {
     const listed = byLabel.get(name);
-    found.push(...(listed === undefined ? await expandPaths([name], io.signal) : [listed]));
+    found.push(...(listed === undefined ? (await modelPaths([name], reading, io)).paths : [listed]));
   }
   return found;
 }

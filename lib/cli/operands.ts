@@ -30,7 +30,7 @@ interface Operand {
 }
 
 const SHAPE = /^(scalar|\d+(x\d+)*)$/i;
-const TENSOR = /^(.+?\.(?:safetensors|json|pt|pth|bin|npz)):(.+)$/is;
+const TENSOR = /^(.+?\.(?:safetensors|json|pt|pth|bin|ckpt|tar|npz)):(.+)$/is;
 
 /**
  * Opens operands as the command line names them: `512x256`, `5` or `scalar` for a shape, `FILE:TENSOR` for a tensor of

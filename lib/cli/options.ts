@@ -29,12 +29,13 @@ export interface MethodFlags {
   readonly maxSamples?: number;
   readonly model?: string;
   readonly config?: string;
+  readonly key?: string;
   readonly ignore: readonly string[];
 }
 
 /** What stands for a model wherever one is asked for. */
 export const MODEL_ARGUMENT =
-  'a checkpoint (.safetensors, the index of a sharded one, .pt, .npz), a folder with one, its hf:// address, or a model.json with "weights"';
+  'a checkpoint (.safetensors, the index of a sharded one, .pt, .ckpt, .npz), a folder with one, its hf:// address, or a model.json with "weights"';
 
 /** The options of `compare` and `matrix`. */
 export interface ComparisonFlags extends MethodFlags {
@@ -123,6 +124,7 @@ export function addMethodOptions(command: Command, measure = measureOption()): C
     .option('--max-samples <count>', 'sampled: inputs to evaluate at most (default: 262144)', parseWhole)
     .addOption(modelOption())
     .addOption(configOption())
+    .addOption(keyOption())
     .addOption(ignoreOption());
 }
 
@@ -153,6 +155,13 @@ export function ignoreOption(): Option {
   )
     .argParser(collect)
     .default([], 'none, beside what is known to be no weight');
+}
+
+export function keyOption(): Option {
+  return new Option(
+    '--key <path>',
+    'where the state dict is in a PyTorch file of several: names with points between, such as "ema.shadow_params"',
+  );
 }
 
 /** The options of the computation, with the input law read; without the measure where there are several. */
@@ -186,7 +195,7 @@ export async function similarityOptions(
 /** Loads two models, labelled so that they can be told apart. */
 export async function loadPair(
   paths: readonly [string, string],
-  { model, config, ignore }: MethodFlags,
+  { model, config, key, ignore }: MethodFlags,
   { signal }: Io,
   progress: ProgressLine,
 ): Promise<[Model, Model]> {
@@ -194,7 +203,7 @@ export async function loadPair(
   const models: Model[] = [];
   for (const [index, path] of paths.entries()) {
     progress.update('reading', index, paths.length);
-    models.push(await loadModel(path, { model, config, ignore, label: labels[index], signal }));
+    models.push(await loadModel(path, { model, config, key, ignore, label: labels[index], signal }));
   }
   return models as [Model, Model];
 }

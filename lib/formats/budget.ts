@@ -6,6 +6,9 @@ import { TensimError } from '../errors.js';
  */
 const LISTING_BYTES = 32 * 1024 * 1024;
 
+/** What a large file may cost in addition. */
+const MOST_ALLOWED = 64 * 1024 * 1024;
+
 /** Counts the memory that reading a file's listing takes, and ends it before it is too much. */
 export class MemoryBudget {
   readonly #file: string;
@@ -13,6 +16,11 @@ export class MemoryBudget {
 
   constructor(file: string) {
     this.#file = file;
+  }
+
+  /** Allows more, by what is not held of a file whose size may be held. */
+  allow(bytes: number): void {
+    this.#left += Math.max(0, Math.min(bytes, MOST_ALLOWED));
   }
 
   /** @throws TensimError `INVALID_FILE` if there is no more to spend. */

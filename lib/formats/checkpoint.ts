@@ -1,10 +1,11 @@
 import { TensimError } from '../errors.js';
 import type { IntegerTensor } from '../tensor/integers.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { formatAtStart, formatIn } from './content.js';
 import { type CheckpointFormat, formatOf, isIndex } from './endings.js';
 import type { TensorEntry } from './entry.js';
 import { openNpy, openNpz } from './numpy/open.js';
-import type { OpenedFiles } from './opened_files.js';
+import type { OpenedFiles, OpenOptions } from './opened_files.js';
 import { openPytorch } from './pytorch/open.js';
 import { RunningDigest } from './running_digest.js';
 import { openSafetensors } from './safetensors/open.js';
@@ -14,7 +15,9 @@ import type { SourceFile } from './source_file.js';
 import { jointStamp, type Stamp } from './stamp.js';
 import { readBytes, readFloats, readIntegers } from './tensor_data.js';
 
+export type { CheckpointFormat } from './endings.js';
 export type { TensorEntry } from './entry.js';
+export type { OpenOptions } from './opened_files.js';
 
 /** An open checkpoint: named tensors in one file, or in several under one index. Close it. */
 export interface Checkpoint {
@@ -28,6 +31,10 @@ export interface Checkpoint {
    * and in .npz archives every number and text without axes.
    */
   readonly metadata: Readonly<Record<string, string>>;
+  /** What kind of file it is, by its content: `safetensors`, `pytorch`, `npz` or `npy`. */
+  readonly format: CheckpointFormat;
+  /** Where the tensors are in a PyTorch file, as the option `key` says it: `model`, or `.` for the top; else absent. */
+  readonly place?: string;
   /** In the order of the files and of the tensors in them. */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   /**
@@ -73,44 +80,68 @@ export interface StampedCheckpoint extends Checkpoint {
 }
 
 /**
- * Opens a checkpoint by the ending of its path and checks what it lists: `.pt`, `.pth` or `.bin` as torch.save writes
- * them, `.npz` and `.npy` as NumPy does, `.bin.index.json` as the index of a sharded checkpoint of PyTorch and any other
- * `.json` as one of safetensors, anything else as safetensors. No weights are read yet.
+ * Opens a checkpoint and checks what it lists: `.pt`, `.pth`, `.bin`, `.ckpt` or `.pth.tar` as torch.save writes them,
+ * `.npz` and `.npy` as NumPy does, `.bin.index.json` as the index of a sharded checkpoint of PyTorch and any other `.json`
+ * as one of safetensors, and else safetensors. Where a file is not what its ending says, or has none, its first bytes
+ * decide. No weights are read yet.
  *
  *     const checkpoint = await openCheckpoint('step_06000.safetensors');
  *     try { const weight = await checkpoint.read('projection.weight'); } finally { await checkpoint.close(); }
  *
- * @throws TensimError `FILE_NOT_FOUND`, or `INVALID_FILE` for every violation of the format
+ * @param options or a signal: aborting it rejects with its reason
+ * @throws TensimError `FILE_NOT_FOUND`, or `INVALID_FILE` for every violation of the format, and for a PyTorch file of
+ * several models without the option `key`, or without anything under it
  */
-export function openCheckpoint(path: string, signal?: AbortSignal): Promise<Checkpoint> {
-  return openStamped(path, signal);
+export function openCheckpoint(path: string, options: OpenOptions | AbortSignal = {}): Promise<Checkpoint> {
+  return openStamped(path, options instanceof AbortSignal ? { signal: options } : options);
 }
 
 /** @throws TensimError as `openCheckpoint` */
-export async function openStamped(path: string, signal?: AbortSignal): Promise<StampedCheckpoint> {
-  signal?.throwIfAborted();
-  const format = formatOf(path) ?? 'safetensors';
-  const opened = await OPENERS[format](path, signal);
-  return new OpenCheckpoint(path, await withScalars(opened, format === 'npz' ? standsBeside : isStep));
+export async function openStamped(path: string, options: OpenOptions): Promise<StampedCheckpoint> {
+  options.signal?.throwIfAborted();
+  const named = formatOf(path);
+  const format = named ?? (await formatIn(path)) ?? 'safetensors';
+  const openAs = async (one: CheckpointFormat) => {
+    const opened = await OPENERS[one](path, options);
+    return new OpenCheckpoint(path, one, await withScalars(opened, one === 'npz' ? standsBeside : isStep));
+  };
+  try {
+    return await openAs(format);
+  } catch (error) {
+    // Only now, so that files that are what they say are looked at once.
+    if (named === undefined || !(error instanceof TensimError) || error.code !== 'INVALID_FILE') throw error;
+    const found = await formatAtStart(path);
+    if (found === undefined || found === format) throw error;
+    return openAs(found).catch((other: unknown) => {
+      throw other instanceof TensimError ? error : other;
+    });
+  }
 }
 
-const OPENERS: Readonly<Record<CheckpointFormat, (path: string, signal?: AbortSignal) => Promise<OpenedFiles>>> = {
-  safetensors: openSafetensors,
-  pytorch: (path, signal) => (isIndex(path) ? openShards(path, openPytorch, signal) : openPytorch(path, signal)),
-  npz: openNpz,
+const OPENERS: Readonly<Record<CheckpointFormat, (path: string, options: OpenOptions) => Promise<OpenedFiles>>> = {
+  safetensors: (path, { signal }) => openSafetensors(path, signal),
+  pytorch(path, options) {
+    const open = (shard: string) => openPytorch(shard, options);
+    return isIndex(path) ? openShards(path, open, options.signal) : open(path);
+  },
+  npz: (path, { signal }) => openNpz(path, signal),
   npy: openNpy,
 };
 
 class OpenCheckpoint implements StampedCheckpoint {
   readonly path: string;
+  readonly format: CheckpointFormat;
+  declare readonly place?: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   readonly stamp: Stamp;
   private readonly sources: ReadonlyMap<string, SourceFile>;
   private readonly digest: RunningDigest;
 
-  constructor(path: string, { sources, metadata, tensors }: OpenedFiles) {
+  constructor(path: string, format: CheckpointFormat, { sources, metadata, tensors, place }: OpenedFiles) {
     this.path = path;
+    this.format = format;
+    if (place !== undefined) this.place = place;
     this.metadata = Object.freeze(metadata);
     this.tensors = tensors;
     this.sources = new Map(sources.map((source) => [source.path, source]));

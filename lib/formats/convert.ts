@@ -12,6 +12,8 @@ import { writeSafetensorsFile } from './safetensors/write.js';
 export interface ConvertOptions {
   /** Names of the tensors to be written. Default: all. */
   readonly tensors?: readonly string[] | undefined;
+  /** Where the state dict is in a PyTorch file of several, as in `openCheckpoint`. */
+  readonly key?: string | undefined;
   /** Aborting rejects with `signal.reason`; nothing is then left behind. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -35,9 +37,9 @@ export interface Conversion {
  * there; `UNSUPPORTED_DTYPE` for elements that the format does not have
  */
 export async function convert(input: string, output: string, options: ConvertOptions = {}): Promise<Conversion> {
-  const { tensors, signal } = options;
+  const { tensors, key, signal } = options;
   checkWritable(output);
-  const checkpoint = await openCheckpoint(input, signal);
+  const checkpoint = await openCheckpoint(input, { key, signal });
   try {
     const chosen = tensors === undefined ? [...checkpoint.tensors.values()] : pick(checkpoint, tensors);
     const outgoing = chosen.map((entry) => fromCheckpoint(checkpoint, entry, signal));

@@ -3,7 +3,7 @@ export type CheckpointFormat = 'safetensors' | 'pytorch' | 'npz' | 'npy';
 
 const ENDINGS: readonly (readonly [format: CheckpointFormat, ending: RegExp])[] = [
   ['safetensors', /\.safetensors(\.index(\.[\w-]+)?\.json)?$/i],
-  ['pytorch', /\.(pt|pth|bin)(\.index(\.[\w-]+)?\.json)?$/i],
+  ['pytorch', /\.((pt|pth|bin)(\.index(\.[\w-]+)?\.json)?|ckpt|(pt|pth)\.tar)$/i],
   ['npz', /\.npz$/i],
   ['npy', /\.npy$/i],
 ];
@@ -20,17 +20,25 @@ export function formatOf(path: string): CheckpointFormat | undefined {
 const SOUGHT: readonly CheckpointFormat[] = ['safetensors', 'pytorch', 'npz'];
 
 /** What training programs put beside a model under the endings of one. */
-const BESIDE = /(?:^|\/)(?:optimizer|scheduler|scaler|training_args|rng_state\w*)\.(?:pt|pth|bin)$/i;
+const BESIDE = /(?:^|\/)(?:optimizer|scheduler|scaler|training_args|rng_state\w*)\.(?:pt|pth|bin|ckpt)$/i;
 
 /**
  * Of the files in a folder, its checkpoints: safetensors files, or, where there are none, those of PyTorch, or else
  * .npz archives.
+ * @param formats of files whose endings do not say it
  */
-export function preferredCheckpoints(names: readonly string[]): string[] {
+export function preferredCheckpoints(
+  names: readonly string[],
+  formats: ReadonlyMap<string, CheckpointFormat> = new Map(),
+): string[] {
+  const formatOfName = (name: string) => formatOf(name) ?? formats.get(name);
   const models = names.filter((name) => !BESIDE.test(name));
-  const format = SOUGHT.find((sought) => models.some((name) => formatOf(name) === sought));
-  return format === undefined ? [] : models.filter((name) => formatOf(name) === format);
+  const format = SOUGHT.find((sought) => models.some((name) => formatOfName(name) === sought));
+  return format === undefined ? [] : models.filter((name) => formatOfName(name) === format);
 }
+
+/** Whether a name ends in letters after a point, of whatever kind: `step_0.5` does not. */
+export const hasEnding = (name: string): boolean => /\.[a-z_]\w*$/i.test(name);
 
 /** Whether a path is the index of a sharded checkpoint, of a variant of one (`model.safetensors.index.fp16.json`) too. */
 export const isIndex = (path: string): boolean => /\.(?:safetensors|pt|pth|bin)\.index(?:\.[\w-]+)?\.json$/i.test(path);

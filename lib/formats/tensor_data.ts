@@ -4,6 +4,7 @@ import { decodeFloats, FLOAT_BYTES, floatArray, isFloatFormat, reverseElements }
 import { decodeIntegers, INTEGER_BYTES, type IntegerTensor, isIntegerFormat } from '../tensor/integers.js';
 import { sizeOf, type Tensor } from '../tensor/tensor.js';
 import { byteCount } from '../words/counts.js';
+import { decodedChunks } from './encoded.js';
 import type { TensorEntry } from './entry.js';
 import type { ReadOptions, SourceFile } from './source_file.js';
 import { StorageWalk, spanOf } from './strided.js';
@@ -129,11 +130,12 @@ async function readElements<Data extends Elements>(
   const { name, shape, strides, offset, bigEndian, deflated } = entry;
   const elements = sizeOf(shape);
   const data = allocate(entry, () => make(elements));
-  const options = { signal, passing, tensor: name };
-  const pieces = (length: number) =>
-    deflated === undefined
-      ? source.chunks(offset, length * width, options)
-      : inflatedElements(source, offset, deflated, options);
+  const reading = { signal, passing, tensor: name };
+  const pieces = (length: number) => {
+    if (deflated !== undefined) return inflatedElements(source, offset, deflated, reading);
+    if (entry.encoded !== undefined) return decodedChunks(source, entry, reading);
+    return source.chunks(offset, length * width, reading);
+  };
   let at = 0;
   if (strides === undefined) {
     for await (const piece of pieces(elements)) {

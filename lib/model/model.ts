@@ -26,6 +26,8 @@ export interface Provenance {
   readonly file?: string;
   /** The commit, for a file from the Hugging Face Hub. */
   readonly revision?: string;
+  /** Where in its file it is, where that was asked for with the option `key`. */
+  readonly key?: string;
   /** Hex digest over the file's bytes (for a sharded checkpoint: over the index and every shard, in order of name). */
   readonly sha256?: string;
   /** The checkpoint's own metadata, strings as they stand in the file. */

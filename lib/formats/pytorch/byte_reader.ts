@@ -1,3 +1,12 @@
+import type { Argument } from './opcodes.js';
+import { MOST_TEXT } from './values.js';
+
+/** A stretch of a pickle. */
+export interface Span {
+  readonly at: number;
+  readonly length: number;
+}
+
 /** Reads the arguments of a pickle's instructions one after the other. */
 export class ByteReader {
   position = 0;
@@ -26,13 +35,14 @@ export class ByteReader {
     return this.#bytes.readUInt32LE(this.#take(4));
   }
 
+  /** Beyond 2^53 it is rounded, and beyond any pickle all the same. */
+  uint64(): number {
+    return Number(this.#bytes.readBigUInt64LE(this.#take(8)));
+  }
+
   /** Big-endian, as pickles have it. */
   float64(): number {
     return this.#bytes.readDoubleBE(this.#take(8));
-  }
-
-  skip(length: number): void {
-    this.#take(length);
   }
 
   /** So many bytes, not copied. */
@@ -41,13 +51,33 @@ export class ByteReader {
     return this.#bytes.subarray(at, at + length);
   }
 
-  /** A line without its end, at most `limit` bytes. */
-  line(limit: number): string {
-    const from = this.position;
-    const end = this.#bytes.subarray(from, from + limit).indexOf(0x0a);
+  span(length: number): Span {
+    return { at: this.#take(length), length };
+  }
+
+  /** A name: a line without its end. */
+  line(): string {
+    const { at, length } = this.lineSpan();
+    if (length > MOST_TEXT) throw this.#fail('has a name without an end');
+    return this.#bytes.toString('latin1', at, at + length);
+  }
+
+  /** A line of any length, without its end. */
+  lineSpan(): Span {
+    const at = this.position;
+    const end = this.#bytes.indexOf(0x0a, at);
     if (end < 0) throw this.#fail('has a name without an end');
-    this.position = from + end + 1;
-    return this.#bytes.toString('latin1', from, from + end);
+    this.position = end + 1;
+    return { at, length: end - at };
+  }
+
+  /** Passes over what follows an instruction. */
+  skip(argument: Argument): void {
+    if ('bytes' in argument) this.#take(argument.bytes);
+    else if ('length' in argument) {
+      const { length } = argument;
+      this.#take(length === 1 ? this.byte() : length === 4 ? this.uint32() : this.uint64());
+    } else for (let lines = 0; lines < argument.lines; lines++) this.lineSpan();
   }
 
   #take(length: number): number {

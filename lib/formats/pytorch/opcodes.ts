@@ -1,30 +1,39 @@
-/**
- * The instructions of Python's pickle machine that are carried out (Lib/pickletools.py documents all). Those that are
- * missing make instances by calling classes (INST, OBJ), use registries (EXT), out-of-band buffers, or were given up
- * with protocol 1.
- */
+/** The instructions of Python's pickle machine in protocols 0 to 5: all there are (Lib/pickletools.py documents them). */
 export const OP = {
   MARK: 0x28,
   STOP: 0x2e,
   POP: 0x30,
   POP_MARK: 0x31,
+  DUP: 0x32,
+  FLOAT: 0x46,
   BINFLOAT: 0x47,
+  INT: 0x49,
   BININT: 0x4a,
   BININT1: 0x4b,
+  LONG: 0x4c,
   BININT2: 0x4d,
   NONE: 0x4e,
+  PERSID: 0x50,
   BINPERSID: 0x51,
   REDUCE: 0x52,
+  STRING: 0x53,
   BINSTRING: 0x54,
   SHORT_BINSTRING: 0x55,
+  UNICODE: 0x56,
   BINUNICODE: 0x58,
   EMPTY_LIST: 0x5d,
   APPEND: 0x61,
   BUILD: 0x62,
   GLOBAL: 0x63,
+  DICT: 0x64,
   APPENDS: 0x65,
+  GET: 0x67,
   BINGET: 0x68,
+  INST: 0x69,
   LONG_BINGET: 0x6a,
+  LIST: 0x6c,
+  OBJ: 0x6f,
+  PUT: 0x70,
   BINPUT: 0x71,
   LONG_BINPUT: 0x72,
   SETITEM: 0x73,
@@ -36,6 +45,9 @@ export const OP = {
   SHORT_BINBYTES: 0x43,
   PROTO: 0x80,
   NEWOBJ: 0x81,
+  EXT1: 0x82,
+  EXT2: 0x83,
+  EXT4: 0x84,
   TUPLE1: 0x85,
   TUPLE2: 0x86,
   TUPLE3: 0x87,
@@ -44,10 +56,45 @@ export const OP = {
   LONG1: 0x8a,
   LONG4: 0x8b,
   SHORT_BINUNICODE: 0x8c,
+  BINUNICODE8: 0x8d,
+  BINBYTES8: 0x8e,
   EMPTY_SET: 0x8f,
   ADDITEMS: 0x90,
   FROZENSET: 0x91,
+  NEWOBJ_EX: 0x92,
   STACK_GLOBAL: 0x93,
   MEMOIZE: 0x94,
   FRAME: 0x95,
+  BYTEARRAY8: 0x96,
+  NEXT_BUFFER: 0x97,
+  READONLY_BUFFER: 0x98,
 } as const;
+
+/** What follows an instruction: so many bytes, a length of so many bytes and then as much, or lines. */
+export type Argument = { readonly bytes: number } | { readonly length: 1 | 4 | 8 } | { readonly lines: 1 | 2 };
+
+const ARGUMENTS: ReadonlyMap<number, Argument> = new Map<number, Argument>([
+  ...[OP.BININT1, OP.BINGET, OP.BINPUT, OP.PROTO, OP.EXT1].map((op): [number, Argument] => [op, { bytes: 1 }]),
+  ...[OP.BININT2, OP.EXT2].map((op): [number, Argument] => [op, { bytes: 2 }]),
+  ...[OP.BININT, OP.LONG_BINGET, OP.LONG_BINPUT, OP.EXT4].map((op): [number, Argument] => [op, { bytes: 4 }]),
+  ...[OP.BINFLOAT, OP.FRAME].map((op): [number, Argument] => [op, { bytes: 8 }]),
+  ...[OP.LONG1, OP.SHORT_BINSTRING, OP.SHORT_BINBYTES, OP.SHORT_BINUNICODE].map((op): [number, Argument] => [
+    op,
+    { length: 1 },
+  ]),
+  ...[OP.LONG4, OP.BINSTRING, OP.BINUNICODE, OP.BINBYTES].map((op): [number, Argument] => [op, { length: 4 }]),
+  ...[OP.BINUNICODE8, OP.BINBYTES8, OP.BYTEARRAY8].map((op): [number, Argument] => [op, { length: 8 }]),
+  ...[OP.FLOAT, OP.INT, OP.LONG, OP.PERSID, OP.STRING, OP.UNICODE, OP.GET, OP.PUT].map((op): [number, Argument] => [
+    op,
+    { lines: 1 },
+  ]),
+  ...[OP.GLOBAL, OP.INST].map((op): [number, Argument] => [op, { lines: 2 }]),
+]);
+
+const KNOWN: ReadonlySet<number> = new Set(Object.values(OP));
+const NOTHING: Argument = { bytes: 0 };
+
+/** What follows an instruction; undefined for what is none. */
+export function argumentOf(opcode: number): Argument | undefined {
+  return KNOWN.has(opcode) ? (ARGUMENTS.get(opcode) ?? NOTHING) : undefined;
+}

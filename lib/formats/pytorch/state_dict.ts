@@ -1,52 +1,116 @@
 import { quote } from '../../words/quoting.js';
-import { emptyMetadata } from '../entry.js';
+import type { MemoryBudget } from '../budget.js';
+import { emptyMetadata, LISTING_LIMITS } from '../entry.js';
 import type { Fail } from './call.js';
-import { ARRAY, Dict, PickledTensor, type Value } from './values.js';
-
-/** The names under which training scripts keep the model's state dict, in the order they are looked for. */
-export const PLACES = ['model_state_dict', 'state_dict', 'model'] as const;
+import { type Choice, chooseStateDict, followKey, nothing, type Refusals } from './choose.js';
+import { isModule, moduleTensors } from './module.js';
+import { couldBeWeights, elementsIn, isBeside, isContainer, itemsOf } from './places.js';
+import { Dict, isTensor, Made, NumpyScalar, type Tensor, Text, type Value } from './values.js';
 
 /** The name of a tensor that was saved by itself. */
 const ALONE = 'tensor';
 
+/** What counts training, and may be kept as a tensor: it is no part of a model. */
+const COUNTERS = new Set(
+  'step steps global_step global_steps train_step iter iter_num iteration iterations epoch epochs'.split(' '),
+);
+
+/** Deeper than any tree of parameters. */
+const MOST_NESTED = 32;
+/** What looking into a nested dictionary costs in memory. */
+const VISIT_COST = 256;
+
 /** The tensors of a model, and what stands beside them. */
 export interface StateDict {
-  readonly tensors: ReadonlyMap<string, PickledTensor>;
+  readonly path: readonly string[];
+  readonly tensors: ReadonlyMap<string, Tensor>;
   /** Numbers, texts and truth values beside the state dict: `step`, say. */
-  readonly metadata: Readonly<Record<string, string>>;
+  readonly metadata: Record<string, string>;
+  /** Numbers likewise that have yet to be read. */
+  readonly counters: ReadonlyMap<string, Tensor | NumpyScalar>;
 }
 
 /**
- * The state dict of a checkpoint: under one of `PLACES`, else the checkpoint itself. Whatever else is there, an
- * optimizer's state say, is left.
+ * The state dict of a checkpoint: what the key leads to, or else the only place that could be one. Whatever else is
+ * there, an optimizer's state say, is left.
+ * @param wrong makes the error for a tensor
  */
-export function findStateDict(root: Value, fail: Fail): StateDict {
-  if (root instanceof PickledTensor) return { tensors: new Map([[ALONE, root]]), metadata: emptyMetadata() };
-  if (!(root instanceof Dict)) throw fail('holds no dictionary, so no state dict');
-  const place = PLACES.find((name) => holdsTensors(root.entries?.get(name)));
-  const dict = place === undefined ? root : (root.entries?.get(place) as Dict);
-  if (!holdsTensors(dict))
-    throw fail(`has no tensors at the top, and none under ${PLACES.map((name) => `"${name}"`).join(', ')}`);
-  if (dict.hasNamelessTensors) throw fail('has a tensor in its state dict under a key that is no name');
-  const tensors = new Map<string, PickledTensor>();
-  for (const [name, value] of dict.entries ?? []) {
-    if (value instanceof PickledTensor) tensors.set(name, value);
-    // What could be weights is never left out in silence. Beside a state dict at the top there may be anything.
-    else if (value === ARRAY) throw fail(`has ${quote(name)} in its state dict as a NumPy array, which is no tensor`);
-    else if (place !== undefined && holdsTensors(value))
-      throw fail(`has tensors in ${quote(name)} within its state dict`);
+export function* findStateDict(
+  root: Value,
+  key: string | undefined,
+  budget: MemoryBudget,
+  refusals: Refusals,
+  wrong: (tensor: string, problem: string, hint?: string) => Error,
+): Generator<void, StateDict> {
+  const choice = yield* key === undefined
+    ? chooseStateDict(root, budget, refusals)
+    : followKey(root, key, budget, refusals);
+  const { path, value } = choice;
+  const beside = besideIt(root, path);
+  if (isTensor(value)) return { path, tensors: new Map([[ALONE, value]]), ...beside };
+  const tensors = new Map<string, Tensor>();
+  const others = new Map<string, Tensor>();
+  for (const [name, tensor] of tensorsOf(choice, budget, refusals.fail, wrong)) {
+    if (tensors.has(name)) throw refusals.fail(`has two tensors ${quote(name)} in its state dict`);
+    budget.spend(2 * name.length);
+    if (path.length === 0 && beside.counters.has(name)) continue;
+    // At the top there may be the state of a random generator, or the last loss.
+    (path.length === 0 && isBeside(name) && !couldBeWeights(tensor) ? others : tensors).set(name, tensor);
+    if (tensors.size > LISTING_LIMITS.tensors) break;
+    if (tensors.size % 256 === 0) yield;
   }
-  return { tensors, metadata: scalarsOf(root) };
+  if (tensors.size > 0) return { path, tensors, ...beside };
+  if (others.size > 0) return { path, tensors: others, ...beside };
+  throw key === undefined ? nothing(refusals) : refusals.several(`has no tensors under the key ${quote(key)}`);
 }
 
-function holdsTensors(value: Value | undefined): value is Dict {
-  if (!(value instanceof Dict)) return false;
-  return value.hasNamelessTensors || [...(value.entries?.values() ?? [])].some((item) => item instanceof PickledTensor);
+function* tensorsOf(
+  { path, value, nested }: Choice,
+  budget: MemoryBudget,
+  fail: Fail,
+  wrong: (tensor: string, problem: string, hint?: string) => Error,
+): Generator<[name: string, tensor: Tensor]> {
+  if (isModule(value)) return yield* moduleTensors(value, budget);
+  const atTop = path.length === 0;
+  function* visit(container: Value, prefix: string, depth: number): Generator<[string, Tensor]> {
+    budget.spend(VISIT_COST + 2 * prefix.length);
+    if (depth > MOST_NESTED) throw fail('nests its tensors deeper than any model');
+    if (container instanceof Dict) checkNames(container, fail);
+    for (const [name, item] of itemsOf(container)) {
+      const full = prefix + name;
+      // Beside a state dict at the top there may be anything; within one, what could be weights is never left out.
+      if (isTensor(item)) yield [full, item];
+      else if (nested && isModule(item)) yield* moduleTensors(item, budget, `${full}.`);
+      else if (nested && isContainer(item)) yield* visit(item, `${full}.`, depth + 1);
+      if (item instanceof Made && item.holdsTensors && !atTop)
+        throw wrong(full, `its pickle makes it by ${quote(item.by)} of tensors, which is not read`);
+    }
+  }
+  yield* visit(value, '', 0);
 }
 
-function scalarsOf({ entries }: Dict): Record<string, string> {
+function checkNames({ entries, hasNamelessTensors }: Dict, fail: Fail): void {
+  const numbered = () => [...(entries ?? [])].some(([name, item]) => typeof name === 'number' && isTensor(item));
+  if (hasNamelessTensors || numbered()) throw fail('has a tensor in its state dict under a key that is no name');
+}
+
+/** What stands beside the state dict, in everything that it lies in; the outermost goes first. */
+function besideIt(root: Value, path: readonly string[]): Pick<StateDict, 'metadata' | 'counters'> {
   const metadata = emptyMetadata();
-  for (const [key, value] of entries ?? [])
-    if (['string', 'number', 'boolean'].includes(typeof value) && key !== '__proto__') metadata[key] = String(value);
-  return metadata;
+  const counters = new Map<string, Tensor | NumpyScalar>();
+  let at: Value | undefined = root;
+  for (const name of path.length === 0 ? [''] : path) {
+    if (at === undefined || !isContainer(at)) break;
+    if (at instanceof Dict)
+      for (const [key, value] of itemsOf(at)) {
+        if (key === '__proto__' || key in metadata || counters.has(key)) continue;
+        const text = value instanceof Text ? value.value : value;
+        if (typeof text === 'string' || typeof text === 'number' || typeof text === 'boolean')
+          metadata[key] = String(text);
+        else if (value instanceof NumpyScalar || (isTensor(value) && COUNTERS.has(key) && elementsIn(value) === 1))
+          counters.set(key, value);
+      }
+    at = new Map(itemsOf(at)).get(name);
+  }
+  return { metadata, counters };
 }

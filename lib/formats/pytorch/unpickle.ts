@@ -1,60 +1,43 @@
-import { isUtf8 } from 'node:buffer';
-import { count } from '../../words/counts.js';
-import { quote } from '../../words/quoting.js';
 import type { MemoryBudget } from '../budget.js';
 import { ByteReader } from './byte_reader.js';
-import { call, type Fail, setItem, storageOf } from './call.js';
+import { call, type Fail, made, mayBeTensor, pairsIn, setItem, setState, storageOf } from './call.js';
 import { meaningOf } from './globals.js';
+import { floatLine, integer, integerLine, quotedLine, unicodeLine } from './literals.js';
 import { OP } from './opcodes.js';
-import { Dict, Global, OPAQUE, Sequence, type Value } from './values.js';
+import { findRecalled, RUN } from './recalled.js';
+import { COST, Stack } from './stack.js';
+import { Bytes, Dict, Global, List, Made, OPAQUE, PickledTensor, Sequence, Text, type Value } from './values.js';
 
-/** Values on the stack, or open marks, at a time. Python's pickler puts a thousand there before it gathers them. */
-const MOST_STACK = 1 << 16;
-/** Instructions between two pauses. */
-const RUN = 256;
-/** Bytes of a text that is kept; a longer one can be no name and no setting. */
-const MOST_TEXT = 4096;
-
-/** What values cost in memory, in bytes, estimated on the high side; numbers cost what holds them. */
-const COST = {
-  object: 64,
-  tuple: 112,
-  list: 256,
-  call: 128,
-  item: 24,
-  entry: 112,
-  number: 16,
-  memo: 24,
-  text: 48,
-} as const;
+/** Texts of a list that are kept: names of a few things, and not a vocabulary. */
+const MOST_LISTED_TEXTS = 256;
 
 /**
- * Reads a pickle without carrying out anything it asks for: a machine of its own with an allow-list of instructions
- * (opcodes.ts) and of globals (globals.ts), whose values are plain data. Values are never walked through here, so that
- * tuples of tuples of the same tuples, and a million nested lists, cost what their bytes cost. It pauses after every
- * few instructions.
+ * Reads a pickle without carrying out anything it asks for: a machine of its own that knows the instructions
+ * (opcodes.ts) and the names that state dicts are made of (globals.ts); what all other names make is opaque. Its values
+ * are plain data. They are never walked through here, so that tuples of tuples of the same tuples, and a million nested
+ * lists, cost what their bytes cost. It pauses after every few instructions.
  *
  * @param budget pays for every value
- * @param fail makes the error for instructions, globals and calls that are not on the lists, and for a pickle that is
- * none
+ * @param fail makes the error for a pickle that is none
  */
 export function* unpickle(bytes: Buffer, budget: MemoryBudget, fail: Fail): Generator<void, Value> {
-  const machine = new Machine(bytes, budget, fail);
+  const stack = new Stack(budget, fail, yield* findRecalled(bytes, fail));
+  const machine = new Machine(bytes, stack, budget, fail);
   for (let steps = 1; machine.step(); steps++) if (steps % RUN === 0) yield;
-  return machine.result();
+  return stack.result();
 }
 
 class Machine {
+  readonly #bytes: Buffer;
   readonly #reader: ByteReader;
+  readonly #stack: Stack;
   readonly #budget: MemoryBudget;
   readonly #fail: Fail;
-  readonly #stack: Value[] = [];
-  /** Heights of the stack where marks are. */
-  readonly #marks: number[] = [];
-  readonly #memo: Value[] = [];
 
-  constructor(bytes: Buffer, budget: MemoryBudget, fail: Fail) {
+  constructor(bytes: Buffer, stack: Stack, budget: MemoryBudget, fail: Fail) {
+    this.#bytes = bytes;
     this.#reader = new ByteReader(bytes, fail);
+    this.#stack = stack;
     this.#budget = budget;
     this.#fail = fail;
   }
@@ -65,224 +48,267 @@ class Machine {
     return opcode !== OP.STOP && this.#carryOut(opcode);
   }
 
-  /** What is left when all is done. */
-  result(): Value {
-    if (this.#stack.length !== 1 || this.#marks.length !== 0) throw this.#fail('stops in the middle of something');
-    return this.#stack[0];
-  }
-
   /** True, as all methods that end an instruction, so that each case can be one line. */
   #carryOut(opcode: number): true {
-    const reader = this.#reader;
+    const [reader, stack] = [this.#reader, this.#stack];
     switch (opcode) {
       case OP.PROTO:
         if (reader.byte() > 5) throw this.#fail('is of a protocol beyond 5');
         return true;
       case OP.FRAME:
-        reader.skip(8);
+        reader.span(8);
         return true;
 
       case OP.MARK:
-        if (this.#marks.push(this.#stack.length) > MOST_STACK) throw this.#fail('nests deeper than any checkpoint');
-        return true;
+        return stack.mark();
       case OP.POP:
-        this.#pop();
+        stack.pop();
         return true;
       case OP.POP_MARK:
-        this.#popToMark();
+        stack.popToMark();
         return true;
+      case OP.DUP:
+        return stack.duplicate();
 
       case OP.NONE:
-        return this.#push(null);
+        return stack.push(null);
       case OP.NEWTRUE:
-        return this.#push(true);
+        return stack.push(true);
       case OP.NEWFALSE:
-        return this.#push(false);
+        return stack.push(false);
       case OP.BININT1:
-        return this.#push(reader.byte());
+        return stack.push(reader.byte());
       case OP.BININT2:
-        return this.#push(reader.uint16());
+        return stack.push(reader.uint16());
       case OP.BININT:
-        return this.#push(reader.int32());
+        return stack.push(reader.int32());
       case OP.BINFLOAT:
-        return this.#push(reader.float64());
+        return stack.push(reader.float64());
       case OP.LONG1:
-        return this.#push(integer(reader.bytes(reader.byte())));
+        return stack.push(integer(reader.bytes(reader.byte())));
       case OP.LONG4:
-        return this.#push(integer(reader.bytes(reader.uint32())));
+        return stack.push(integer(reader.bytes(reader.uint32())));
+      case OP.INT:
+      case OP.LONG:
+        return stack.push(integerLine(reader.line(), this.#fail));
+      case OP.FLOAT:
+        return stack.push(floatLine(reader.line(), this.#fail));
 
       case OP.SHORT_BINUNICODE:
       case OP.SHORT_BINSTRING:
-        return this.#text(reader.bytes(reader.byte()));
+        return this.#text(reader.byte());
       case OP.BINUNICODE:
       case OP.BINSTRING:
-        return this.#text(reader.bytes(reader.uint32()));
+        return this.#text(reader.uint32());
+      case OP.BINUNICODE8:
+        return this.#text(reader.uint64());
+      case OP.STRING:
+        return this.#line((line) => quotedLine(line, this.#fail));
+      case OP.UNICODE:
+        return this.#line(unicodeLine);
       case OP.SHORT_BINBYTES:
-        reader.skip(reader.byte());
-        return this.#push(OPAQUE);
+        return this.#rawBytes(reader.byte());
       case OP.BINBYTES:
-        reader.skip(reader.uint32());
-        return this.#push(OPAQUE);
+        return this.#rawBytes(reader.uint32());
+      case OP.BINBYTES8:
+      case OP.BYTEARRAY8:
+        return this.#rawBytes(reader.uint64());
+      // Buffers that are handed over beside the pickle are in no file.
+      case OP.NEXT_BUFFER:
+        return stack.push(OPAQUE);
+      case OP.READONLY_BUFFER:
+        stack.top();
+        return true;
 
       case OP.EMPTY_TUPLE:
-        return this.#push(Sequence.empty);
+        return stack.push(Sequence.empty);
       case OP.TUPLE1:
-        return this.#tuple([this.#pop()]);
+        return this.#tuple(stack.popMany(1));
       case OP.TUPLE2:
-        return this.#tuple(this.#popMany(2));
+        return this.#tuple(stack.popMany(2));
       case OP.TUPLE3:
-        return this.#tuple(this.#popMany(3));
+        return this.#tuple(stack.popMany(3));
       case OP.TUPLE:
       case OP.FROZENSET:
-        return this.#tuple(this.#popToMark());
+        return this.#tuple(stack.popToMark());
 
       case OP.EMPTY_LIST:
       case OP.EMPTY_SET:
-        return this.#push(new Sequence([], true), COST.list);
+        return stack.push(new List(), COST.list);
+      case OP.LIST: {
+        const items = stack.popToMark();
+        stack.push(new List(), COST.list);
+        return this.#extend(items);
+      }
       case OP.APPEND:
-        return this.#append(this.#pop());
+        return this.#extend(stack.popMany(1));
       case OP.APPENDS:
       case OP.ADDITEMS:
-        return this.#extend(this.#popToMark());
+        return this.#extend(stack.popToMark());
 
       case OP.EMPTY_DICT:
-        return this.#push(new Dict(), COST.object);
+        return stack.push(new Dict(), COST.object);
+      case OP.DICT: {
+        const items = stack.popToMark();
+        stack.push(new Dict(), COST.object);
+        return this.#setItems(items);
+      }
       case OP.SETITEM:
-        return this.#setItems(this.#popMany(2));
+        return this.#setItems(stack.popMany(2));
       case OP.SETITEMS:
-        return this.#setItems(this.#popToMark());
+        return this.#setItems(stack.popToMark());
 
+      case OP.PUT:
+        return stack.remember(Number(reader.line()));
       case OP.BINPUT:
-        return this.#remember(reader.byte());
+        return stack.remember(reader.byte());
       case OP.LONG_BINPUT:
-        return this.#remember(reader.uint32());
+        return stack.remember(reader.uint32());
       case OP.MEMOIZE:
-        return this.#remember(this.#memo.length);
+        return stack.remember();
+      case OP.GET:
+        return stack.recall(Number(reader.line()));
       case OP.BINGET:
-        return this.#recall(reader.byte());
+        return stack.recall(reader.byte());
       case OP.LONG_BINGET:
-        return this.#recall(reader.uint32());
+        return stack.recall(reader.uint32());
 
       case OP.GLOBAL:
-        return this.#global([reader.line(MOST_TEXT), reader.line(MOST_TEXT)]);
-      case OP.STACK_GLOBAL:
-        return this.#global(this.#popMany(2));
+        return this.#global(reader.line(), reader.line());
+      case OP.STACK_GLOBAL: {
+        const [module, name] = stack.popMany(2).map((part) => (part instanceof Text ? part.value : undefined));
+        if (module === undefined || name === undefined) throw this.#fail('names a global by what is no text');
+        return this.#global(module, name);
+      }
+      // Programs agree on such numbers among themselves.
+      case OP.EXT1:
+        return this.#extension(reader.byte());
+      case OP.EXT2:
+        return this.#extension(reader.uint16());
+      case OP.EXT4:
+        return this.#extension(reader.int32());
+
       case OP.REDUCE:
       case OP.NEWOBJ: {
-        const [callable, args] = this.#popMany(2);
-        // Paid before it is made: the pairs of a dictionary may be a list that other calls have used.
-        const [pairs] = args instanceof Sequence ? args.items.filter((item) => item instanceof Sequence) : [];
-        this.#budget.spend(COST.call + (pairs?.items.length ?? 0) * COST.entry);
-        return this.#push(call(callable, args, this.#fail));
+        const [callable, args] = stack.popMany(2);
+        return this.#call(callable, args);
       }
-      case OP.BUILD:
-        // Attributes of a dictionary or a parameter: of no use here.
-        this.#pop();
-        this.#top();
+      case OP.NEWOBJ_EX: {
+        const [callable, args, named] = stack.popMany(3);
+        return named instanceof Dict && named.entries === undefined
+          ? this.#call(callable, args)
+          : this.#make(callable, args instanceof Sequence ? args.items : []);
+      }
+      case OP.OBJ: {
+        const [callable, ...args] = stack.popToMark();
+        if (callable === undefined) throw this.#fail('makes an instance of nothing');
+        return this.#call(callable, new Sequence(args));
+      }
+      case OP.INST: {
+        const callable = globalOf(reader.line(), reader.line());
+        return this.#call(callable, new Sequence(stack.popToMark()));
+      }
+      case OP.BUILD: {
+        const state = stack.pop();
+        setState(stack.top(), state);
         return true;
-      case OP.BINPERSID:
-        return this.#push(storageOf(this.#pop(), this.#fail), COST.object);
+      }
+
+      case OP.PERSID:
+        reader.lineSpan();
+        return stack.push(new Made('a persistent id'), COST.object);
+      case OP.BINPERSID: {
+        const id = stack.pop();
+        stack.push(storageOf(id), COST.object);
+        return stack.discard(id);
+      }
     }
-    throw this.#fail(`has the instruction 0x${opcode.toString(16).padStart(2, '0')}, which no state dict needs`);
+    throw this.#fail(`has the instruction 0x${opcode.toString(16).padStart(2, '0')}, which is none of a pickle`);
   }
 
-  #push(value: Value, cost = 0): true {
-    if (this.#stack.length >= MOST_STACK) throw this.#fail('piles up more values than any checkpoint');
-    if (cost > 0) this.#budget.spend(cost);
-    this.#stack.push(value);
-    return true;
+  #text(length: number): true {
+    const { at } = this.#reader.span(length);
+    return this.#stack.push(new Text(this.#bytes, at, length), COST.text);
   }
 
-  #text(bytes: Buffer): true {
-    const kept = bytes.length <= MOST_TEXT && isUtf8(bytes);
-    return this.#push(kept ? bytes.toString('utf8') : OPAQUE, kept ? COST.text + 2 * bytes.length : 0);
+  /** A text of a line has its own bytes, because those in the pickle are written otherwise. */
+  #line(decode: (line: string) => Buffer): true {
+    const { at, length } = this.#reader.lineSpan();
+    this.#budget.spend(4 * length);
+    const bytes = decode(this.#bytes.toString('latin1', at, at + length));
+    return this.#stack.push(new Text(bytes, 0, bytes.length), COST.text + COST.call);
   }
 
-  #tuple(items: Value[]): true {
-    return this.#push(new Sequence(items, false), COST.tuple + items.length * COST.item);
+  #rawBytes(length: number): true {
+    const { at } = this.#reader.span(length);
+    return this.#stack.push(new Bytes(this.#bytes, at, length, false), COST.text);
   }
 
-  #append(item: Value): true {
-    const target = this.#top();
-    if (target === OPAQUE) return true;
-    if (!(target instanceof Sequence) || !target.grows) throw this.#fail('appends to what is no list');
-    // Lists matter only as the pairs that dictionaries are made of; one of a million losses is passed over.
-    if (!(item instanceof Sequence)) return true;
-    this.#budget.spend(COST.item);
-    target.items.push(item);
-    return true;
+  #tuple(items: readonly Value[]): true {
+    return this.#stack.push(new Sequence(items), COST.tuple + items.length * COST.item);
   }
 
+  /** Lists matter only for what is made of others in them: one of a million losses is passed over. */
   #extend(items: readonly Value[]): true {
-    for (const item of items) this.#append(item);
+    const target = this.#stack.top();
+    if (target instanceof Made) target.holdsTensors ||= items.some(mayBeTensor);
+    else if (target instanceof List) {
+      for (const item of items) {
+        const place = target.length++;
+        const isKept = item instanceof Text ? target.kept.size < MOST_LISTED_TEXTS : typeof item === 'object';
+        if (isKept && item !== null) {
+          this.#budget.spend(COST.kept);
+          target.kept.set(place, item);
+        } else this.#stack.discard(item);
+      }
+    } else if (target === null || typeof target !== 'object' || target instanceof Sequence || target instanceof Dict)
+      if (target !== OPAQUE) throw this.#fail('appends to what is no list');
     return true;
   }
 
   #setItems(items: readonly Value[]): true {
-    const target = this.#top();
-    if (target === OPAQUE) return true;
-    if (!(target instanceof Dict) || items.length % 2 !== 0) throw this.#fail('sets entries of what is no dictionary');
-    this.#budget.spend((items.length / 2) * COST.entry);
-    for (let i = 0; i < items.length; i += 2) setItem(target, items[i], items[i + 1]);
+    const target = this.#stack.top();
+    if (items.length % 2 !== 0) throw this.#fail('sets entries of what is no dictionary');
+    if (target instanceof Dict) {
+      for (let i = 0; i < items.length; i += 2) {
+        const key = items[i];
+        this.#budget.spend(COST.entry + (key instanceof Text ? 2 * key.length : 0));
+        setItem(target, key, items[i + 1]);
+        this.#stack.discard(key);
+      }
+    } else if (target === null || typeof target !== 'object' || target instanceof Sequence || target instanceof List)
+      if (target !== OPAQUE) throw this.#fail('sets entries of what is no dictionary');
     return true;
   }
 
-  #global(parts: readonly Value[]): true {
-    if (!parts.every((part) => typeof part === 'string')) throw this.#fail('names a global by what is no text');
-    const name = parts.join('.');
-    const meaning = meaningOf(name);
-    if (meaning === undefined)
-      throw this.#fail(`asks for ${quote(name)}, which is none of the things that state dicts are made of`);
-    return this.#push(new Global(name, meaning), COST.object);
+  #global(module: string, name: string): true {
+    return this.#stack.push(globalOf(module, name), COST.object);
   }
 
-  /** Picklers number what they remember from zero; in any other order it is no work of theirs. */
-  #remember(index: number): true {
-    const memo = this.#memo;
-    if (index > memo.length) throw this.#fail(`remembers value ${count(index)} before value ${count(memo.length)}`);
-    if (index === memo.length) this.#budget.spend(COST.memo);
-    memo[index] = this.#top();
-    return true;
+  #extension(code: number): true {
+    return this.#stack.push(new Global(`extension ${code}`, undefined), COST.object);
   }
 
-  #recall(index: number): true {
-    if (index >= this.#memo.length) throw this.#fail(`recalls value ${count(index)}, which it has not remembered`);
-    return this.#push(this.#memo[index]);
+  #call(callable: Value, args: Value): true {
+    // Paid before it is made: the pairs of a dictionary may be a list that other calls have used.
+    const isDict = callable instanceof Global && callable.meaning?.kind === 'dict';
+    const pairs = isDict && args instanceof Sequence ? pairsIn(args.items).length : 0;
+    this.#budget.spend(COST.call + pairs * COST.entry);
+    const result = call(callable, args, this.#fail);
+    this.#stack.push(result);
+    // A tensor is new, and made of plain numbers: nobody else has what is given back here.
+    return result instanceof PickledTensor && callable instanceof Global && callable.meaning?.kind === 'tensor'
+      ? this.#stack.discardTensorArguments(args)
+      : this.#stack.discard(args);
   }
 
-  #top(): Value {
-    if (this.#stack.length <= this.#floor()) throw this.#fail('uses a value where there is none');
-    return this.#stack[this.#stack.length - 1];
-  }
-
-  #pop(): Value {
-    const value = this.#top();
-    this.#stack.pop();
-    return value;
-  }
-
-  #popMany(values: number): Value[] {
-    if (this.#stack.length < this.#floor() + values) throw this.#fail('uses values where there are none');
-    return this.#stack.splice(this.#stack.length - values);
-  }
-
-  #popToMark(): Value[] {
-    const mark = this.#marks.pop();
-    if (mark === undefined) throw this.#fail('closes what it has not opened');
-    return this.#stack.splice(mark);
-  }
-
-  /** What lies below the last mark is out of reach until the mark is gone. */
-  #floor(): number {
-    return this.#marks.length === 0 ? 0 : this.#marks[this.#marks.length - 1];
+  #make(callable: Value, args: readonly Value[]): true {
+    const by = callable instanceof Global ? callable.name : callable instanceof Made ? callable.by : 'something';
+    return this.#stack.push(made(by, args), COST.call);
   }
 }
 
-/** A little-endian integer in two's complement; beyond 2^53 it is of no use here. */
-function integer(bytes: Buffer): Value {
-  if (bytes.length > 8) return OPAQUE;
-  let value = 0n;
-  for (const byte of bytes.toReversed()) value = (value << 8n) | BigInt(byte);
-  const signed = Number(BigInt.asIntN(8 * bytes.length, value));
-  return Number.isSafeInteger(signed) ? signed : OPAQUE;
+function globalOf(module: string, name: string): Global {
+  const full = `${module}.${name}`;
+  return new Global(full, meaningOf(full));
 }

@@ -1,4 +1,5 @@
-import { TensimError } from '../../errors.js';
+import type { TensimError } from '../../errors.js';
+import { NoModelError } from '../../formats/no_model.js';
 import { layerKinds } from '../../layers/table.js';
 import { listed, quoted } from '../../words/names.js';
 import type { Blueprint, Tensors } from '../blueprint.js';
@@ -49,7 +50,7 @@ export function unrecognised(tensors: Tensors, file: string, prefix = ''): Tensi
   const describe = `If the network is a chain of ${listed(kinds, 'and')} layers, describe it with a model.json (--model FILE, option "model")`;
   const complete = related && missing.length === 0 && extra.length > 0;
   const leave = `If the network does not need what is left over, leave it out: --ignore '${extra[0]}' (option "ignore")`;
-  return new TensimError('UNSUPPORTED_LAYER', parts.filter((part) => part !== undefined).join('; '), {
+  return new NoModelError('UNSUPPORTED_LAYER', parts.filter((part) => part !== undefined).join('; '), {
     file,
     hint: complete ? `${leave}. ${describe}` : describe,
   });

@@ -1,5 +1,6 @@
 import { TensimError, type TensimErrorCode } from '../../errors.js';
-import type { Checkpoint } from '../../formats/checkpoint.js';
+import type { Checkpoint, CheckpointFormat } from '../../formats/checkpoint.js';
+import { formatOf } from '../../formats/endings.js';
 import { exactMethod } from '../../layers/exact.js';
 import { mapLayer, partsOf, residualOf } from '../../layers/layer.js';
 import type { Place } from '../../layers/place.js';
@@ -42,6 +43,10 @@ export interface Inspection {
   readonly file: string;
   /** The commit, for a file from the Hugging Face Hub; else null. */
   readonly revision: string | null;
+  /** What kind of file it is by its content, where its ending does not say so. */
+  readonly format?: CheckpointFormat;
+  /** Where the state dict is in a PyTorch file, as the option `key` says it: `model`, or `.` for the top. */
+  readonly place?: string;
   /** All files read: the checkpoint, or the index and the shards of a sharded one. */
   readonly files: readonly string[];
   /** Hex digest over the bytes of `files`. */
@@ -100,9 +105,12 @@ export function inspect(path: string, options: Omit<LoadOptions, 'label'> = {}):
     const tensors = [...checkpoint.tensors.values()];
     const { setAside, tied } =
       recognised ?? (await sorted(withoutIgnored(checkpoint, source.ignore), checkpoint, signal));
+    const { format, place } = checkpoint;
     return {
       file: path,
       revision: source.revision ?? null,
+      ...(format !== formatOf(checkpoint.path) && { format }),
+      ...(place !== undefined && { place }),
       files: checkpoint.files,
       sha256: await checkpoint.sha256(signal),
       metadata: { ...checkpoint.metadata },

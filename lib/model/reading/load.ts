@@ -17,6 +17,12 @@ export interface LoadOptions {
    */
   readonly config?: ModelConfig | string | undefined;
   /**
+   * Where the state dict is in a PyTorch file that holds several: names, and numbers for the places of lists, with
+   * points between, as `model` or `ema.shadow_params`; `.` is the top. Default: the only place that could be one. Files
+   * of other formats have no such places, and are read as without it.
+   */
+  readonly key?: string | undefined;
+  /**
    * Names of tensors to be left out, as they stand in the file; `*` stands for anything: `['body.*.mask']`. What is known
    * to be no weight (counters, causal masks, tables of rotary embeddings, empty tensors) need not be named.
    */
@@ -29,7 +35,7 @@ export interface LoadOptions {
 
 /**
  * Reads a model from a safetensors file, the `.safetensors.index.json` of a sharded one, a PyTorch checkpoint (`.pt`,
- * `.pth`, `.bin`), a folder that holds exactly one of these, or a model.json that names its `weights`. Types, names and
+ * `.pth`, `.bin`, `.ckpt`, `.pth.tar`), a folder that holds exactly one of these, or a model.json that names its `weights`. Types, names and
  * shapes are checked before any weight is read.
  *
  *     const model = await loadModel('step_06000.safetensors');
@@ -38,7 +44,8 @@ export interface LoadOptions {
  * dataset: the file is then fetched into the cache that its programs share, with the token in HF_TOKEN if there is one,
  * and `provenance.revision` is the commit.
  *
- * @throws TensimError `FILE_NOT_FOUND`; `INVALID_FILE` for a damaged file or a description that does not fit;
+ * @throws TensimError `FILE_NOT_FOUND`; `INVALID_FILE` for a damaged file, one of several models without a `key`, or a
+ * description that does not fit;
  * `UNSUPPORTED_LAYER` for a model that is no known chain of layers; `UNSUPPORTED_DTYPE`, `SHAPE_MISMATCH`, `NOT_FINITE`
  * naming the tensor.
  */

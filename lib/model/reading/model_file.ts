@@ -10,6 +10,8 @@ export interface ModelFile {
   readonly source: ModelSource;
   readonly checkpoint: StampedCheckpoint;
   readonly recognised: Recognised;
+  /** Where in its file the caller said that it is. */
+  readonly key: string | undefined;
 }
 
 /**
@@ -22,7 +24,13 @@ export function withModelFile<Result>(
   use: (file: ModelFile) => Promise<Result>,
 ): Promise<Result> {
   return withCheckpoint(path, options, async (checkpoint, source) =>
-    use({ path, source, checkpoint, recognised: await understand(checkpoint, source, options.signal) }),
+    use({
+      path,
+      source,
+      checkpoint,
+      recognised: await understand(checkpoint, source, options.signal),
+      key: options.key,
+    }),
   );
 }
 
@@ -35,10 +43,10 @@ export async function withCheckpoint<Result>(
   options: ReadingOptions,
   use: (checkpoint: StampedCheckpoint, source: ModelSource) => Promise<Result>,
 ): Promise<Result> {
-  const { signal } = options;
+  const { key, signal } = options;
   signal?.throwIfAborted();
   const source = await findSource(path, options);
-  const checkpoint = await openStamped(source.checkpoint, signal);
+  const checkpoint = await openStamped(source.checkpoint, { key, signal });
   try {
     return await use(checkpoint, source);
   } finally {
@@ -47,7 +55,14 @@ export async function withCheckpoint<Result>(
 }
 
 /** Where a model comes from: its file, whose bytes have this digest. */
-export function provenanceOf({ path, source: { revision }, checkpoint }: ModelFile, sha256: string): Provenance {
-  const { metadata } = checkpoint;
-  return { file: path, ...(revision !== undefined && { revision }), sha256, metadata };
+export function provenanceOf({ path, source: { revision }, checkpoint, key }: ModelFile, sha256: string): Provenance {
+  const { metadata, place } = checkpoint;
+  return {
+    file: path,
+    ...(revision !== undefined && { revision }),
+    // Only what was asked for: the one place that a file has is told by its bytes.
+    ...(key !== undefined && place !== undefined && { key: place }),
+    sha256,
+    metadata,
+  };
 }

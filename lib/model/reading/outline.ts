@@ -6,7 +6,7 @@ import type { Place } from '../../layers/place.js';
 import type { ShapeOnly } from '../../layers/shapes.js';
 import { shapeAt, type TensorInfo } from '../blueprint.js';
 import { labelOf } from '../labels.js';
-import type { Model } from '../model.js';
+import type { Model, Provenance } from '../model.js';
 import type { LoadOptions } from './load.js';
 import { type ModelFile, provenanceOf, withModelFile } from './model_file.js';
 import { bytesOf, readModel } from './weights.js';
@@ -82,6 +82,7 @@ function outlineOf(file: ModelFile, label: string, sha256: string): FileOutline 
   const { checkpoint, recognised } = file;
   const { blueprint, chain, parameters } = recognised;
   const { tensors } = checkpoint;
+  const provenance = provenanceOf(file, sha256);
   return {
     label,
     layers: blueprint.layers.map(
@@ -90,14 +91,18 @@ function outlineOf(file: ModelFile, label: string, sha256: string): FileOutline 
     inputShape: [blueprint.positions, chain.inputs],
     outputShape: [blueprint.positions, chain.outputs],
     parameters: new Map([...parameters].map(([name, inFile]) => [name, tensors.get(inFile) as TensorInfo])),
-    provenance: provenanceOf(file, sha256),
-    identity: identityOf(recognised, sha256),
+    provenance,
+    identity: identityOf(recognised, provenance),
   };
 }
 
-/** By the names of the parameters too, where they are not those in the file: some measures compare by them. */
-function identityOf({ blueprint, parameters }: ModelFile['recognised'], sha256: string): string {
+/**
+ * By the place in the file too, since two of one file hold two models of the same blueprint; and by the names of the
+ * parameters, where they are not those in the file: some measures compare by them.
+ */
+function identityOf({ blueprint, parameters }: ModelFile['recognised'], { sha256, key }: Provenance): string {
   const hash = createHash('sha256').update(sha256).update(JSON.stringify(blueprint));
+  if (key !== undefined) hash.update(JSON.stringify({ key }));
   const names = [...parameters];
   if (names.some(([own, inFile]) => own !== inFile)) hash.update(JSON.stringify(names));
   return hash.digest('hex');

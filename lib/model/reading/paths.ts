@@ -2,11 +2,13 @@ import { posix, resolve } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
 import { TensimError } from '../../errors.js';
 import { openCheckpoint } from '../../formats/checkpoint.js';
-import { formatOf, isIndex } from '../../formats/endings.js';
+import { formatAt } from '../../formats/content.js';
+import { isIndex } from '../../formats/endings.js';
 import { exists } from '../../formats/exists.js';
 import { isHubAddress } from '../../hub/address.js';
 import { expandHubAddress } from '../../hub/repository.js';
 import { commonKey, type Order, orderByNames, type StatedSteps, statedSteps } from './order.js';
+import { noModels, type Sifting } from './sift.js';
 import { checkpointsIn, findSource, isFolder, shardsOf } from './source.js';
 
 const natural = new Intl.Collator('en', { numeric: true });
@@ -19,11 +21,16 @@ export function compareNaturally(a: string, b: string): number {
 /**
  * The model files that paths, folders and glob patterns stand for: each once, a sharded checkpoint by its index alone.
  * They are ordered by how far their training was, if the metadata of all say it under one name (`step`, `global_step`, …),
- * and otherwise, or where that is equal, by the numbers in their names.
+ * and otherwise, or where that is equal, by the numbers in their names. Of the files that folders and patterns bring,
+ * those that are no models are passed over.
  * @throws TensimError `FILE_NOT_FOUND` naming the path, pattern or folder without any model.
  */
-export async function expandPaths(patterns: readonly string[], signal?: AbortSignal): Promise<string[]> {
-  return (await expandInOrder(patterns, signal)).paths;
+export async function expandPaths(
+  patterns: readonly string[],
+  signal?: AbortSignal,
+  sifting: Sifting = {},
+): Promise<string[]> {
+  return (await expandInOrder(patterns, { ...sifting, signal })).paths;
 }
 
 /**
@@ -32,18 +39,23 @@ export async function expandPaths(patterns: readonly string[], signal?: AbortSig
  */
 export async function expandInOrder(
   patterns: readonly string[],
-  signal?: AbortSignal,
+  sifting: Sifting = {},
 ): Promise<{ readonly paths: string[]; readonly order: Order }> {
+  const { signal } = sifting;
   const found = new Map<string, string>();
+  const given = new Set<string>();
   for (const pattern of patterns) {
     signal?.throwIfAborted();
     for (const path of await expand(pattern, signal)) {
       const place = isHubAddress(path) ? path : resolve(path);
       if (!found.has(place)) found.set(place, path);
+      if (path === pattern) given.add(place);
     }
   }
   for (const index of [...found.values()].filter((path) => isIndex(path) && !isHubAddress(path)))
     for (const shard of await shardsOf(index, signal)) found.delete(shard);
+  const sifted = [...found].filter(([place]) => !given.has(place)).map(([, path]) => path);
+  for (const path of await noModels(sifted, sifting)) found.delete(resolve(path));
   const entries: { path: string; steps: StatedSteps }[] = [];
   for (const path of found.values()) entries.push({ path, steps: await stepsIn(path, signal) });
   const key = commonKey(entries.map(({ steps }) => steps));
@@ -75,7 +87,7 @@ async function expand(given: string, signal?: AbortSignal): Promise<string[]> {
   const paths: string[] = [];
   for (const match of matches) {
     if (match.endsWith('/')) paths.push(...(await checkpointsIn(match, signal).catch(noneIfEmpty)));
-    else if (formatOf(match) !== undefined || /\.json$/i.test(pattern)) paths.push(match);
+    else if ((await formatAt(match)) !== undefined || /\.json$/i.test(pattern)) paths.push(match);
   }
   if (paths.length > 0) return paths;
   throw new TensimError('FILE_NOT_FOUND', 'no checkpoint matches this pattern', {

@@ -1,8 +1,10 @@
 import { readdir, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { TensimError } from '../../errors.js';
-import { openCheckpoint } from '../../formats/checkpoint.js';
-import { isIndex, preferredCheckpoints } from '../../formats/endings.js';
+import { type CheckpointFormat, type OpenOptions, openCheckpoint } from '../../formats/checkpoint.js';
+import { formatAt } from '../../formats/content.js';
+import { hasEnding, isIndex, preferredCheckpoints } from '../../formats/endings.js';
+import { NoModelError } from '../../formats/no_model.js';
 import { readText } from '../../formats/text_file.js';
 import { addressBeside, isHubAddress, parseAddress } from '../../hub/address.js';
 import { fetchFromHub } from '../../hub/repository.js';
@@ -36,6 +38,8 @@ export interface ReadingOptions {
   readonly model?: string | undefined;
   /** Settings, or the path of a config.json, or its text. */
   readonly config?: ModelConfig | string | undefined;
+  /** Where the state dict is in a PyTorch file. */
+  readonly key?: string | undefined;
   /** Names of tensors to be left out, in which `*` stands for anything. */
   readonly ignore?: readonly string[] | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -66,9 +70,10 @@ async function findCheckpoint(given: string, options: ReadingOptions): Promise<M
   return { ...source, checkpoint: (await fetchFromHub(beside, options.signal)).path, revision };
 }
 
-async function findLocally(path: string, { model, signal }: ReadingOptions): Promise<ModelSource> {
+async function findLocally(path: string, options: ReadingOptions): Promise<ModelSource> {
+  const { model } = options;
   const given = model === undefined ? undefined : await readDescription(model);
-  const checkpoint = (await isFolder(path)) ? await onlyCheckpointIn(path, signal) : path;
+  const checkpoint = (await isFolder(path)) ? await onlyCheckpointIn(path, options) : path;
   const own = /\.json$/i.test(checkpoint) && !isIndex(checkpoint) ? await readOwnDescription(checkpoint) : undefined;
   if (own === undefined) return { checkpoint, ...(given && { description: given }) };
   if (given !== undefined) {
@@ -98,11 +103,18 @@ export async function checkpointsIn(folder: string, signal?: AbortSignal): Promi
   const names = (await readdir(folder).catch((cause: Error) => {
     throw new TensimError('FILE_NOT_FOUND', `the folder cannot be read: ${cause.message}`, { file: folder, cause });
   })) as string[];
-  const found = preferredCheckpoints(names.filter((name) => !name.startsWith('.')));
+  const visible = names.filter((name) => !name.startsWith('.'));
+  const formats = new Map<string, CheckpointFormat>();
+  for (const name of visible.filter((one) => !hasEnding(one))) {
+    signal?.throwIfAborted();
+    const format = await formatAt(join(folder, name));
+    if (format !== undefined) formats.set(name, format);
+  }
+  const found = preferredCheckpoints(visible, formats);
   if (found.length === 0) {
     throw new TensimError('FILE_NOT_FOUND', 'there is no checkpoint in this folder', {
       file: folder,
-      hint: 'Looked for *.safetensors, *.safetensors.index.json, *.pt, *.pth, *.bin and *.npz; folders inside it are not searched',
+      hint: 'Looked for *.safetensors, *.safetensors.index.json, *.pt, *.pth, *.bin, *.ckpt, *.pth.tar and *.npz; folders inside it are not searched',
     });
   }
   const paths = found.map((name) => join(folder, name));
@@ -126,13 +138,27 @@ export async function isFolder(path: string): Promise<boolean> {
   }
 }
 
-async function onlyCheckpointIn(folder: string, signal?: AbortSignal): Promise<string> {
-  const [first, ...others] = await checkpointsIn(folder, signal);
-  if (others.length === 0) return first as string;
+async function onlyCheckpointIn(folder: string, { key, signal }: ReadingOptions): Promise<string> {
+  const found = await checkpointsIn(folder, signal);
+  const [first, ...others] = found.length === 1 ? found : await withModels(found, { key, signal });
+  if (first !== undefined && others.length === 0) return first;
   throw new TensimError('INVALID_ARGUMENT', `this folder holds ${count(others.length + 1)} checkpoints, not one`, {
     file: folder,
     hint: 'Give the path of one of them; "tensim matrix" compares all of a folder',
   });
+}
+
+/** Those in which there may be models: others hold the state of an optimizer, say. All, if there is none. */
+async function withModels(paths: readonly string[], options: OpenOptions): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const path of paths) {
+    const isNone = await openCheckpoint(path, options).then(
+      async (checkpoint) => checkpoint.close().then(() => false),
+      (error: unknown) => error instanceof NoModelError,
+    );
+    if (!isNone) found.push(path);
+  }
+  return found.length === 0 ? paths : found;
 }
 
 async function readDescription(file: string): Promise<Description> {

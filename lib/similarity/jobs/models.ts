@@ -18,6 +18,7 @@ export interface ModelFile {
   /** How it is read, as in `LoadOptions`. */
   readonly model?: string;
   readonly config?: string | ModelConfig;
+  readonly key?: string;
   readonly ignore?: readonly string[];
 }
 
@@ -31,7 +32,7 @@ export async function writeModel({ outline, file, identity }: Member): Promise<M
       hint: 'Write it to a file, and give the path of that',
     });
   }
-  const { path, model, config, ignore } = file;
+  const { path, model, config, key, ignore } = file;
   const isPath = typeof config === 'string' && !/^\s*\{/.test(config);
   return {
     path: isHubAddress(path) ? path : resolve(path),
@@ -40,18 +41,24 @@ export async function writeModel({ outline, file, identity }: Member): Promise<M
     identity: await identity(),
     ...(model !== undefined && { model: resolve(model) }),
     ...(config !== undefined && { config: isPath ? resolve(config) : config }),
+    ...(key !== undefined && { key }),
     ...(ignore !== undefined && { ignore }),
   };
 }
 
 export function readModel(value: unknown, where: string): ModelFile {
-  const fields = readFields(value, where, ['path', 'label', 'sha256', 'identity'], ['model', 'config', 'ignore']);
+  const fields = readFields(
+    value,
+    where,
+    ['path', 'label', 'sha256', 'identity'],
+    ['model', 'config', 'key', 'ignore'],
+  );
   const digest = (name: 'sha256' | 'identity') => {
     const text = readText(fields[name], `${where}.${name}`);
     if (/^[0-9a-f]{64}$/.test(text)) return text;
     throw wrong(`${where}.${name}`, 'a SHA-256');
   };
-  const { model, config, ignore } = fields;
+  const { model, config, key, ignore } = fields;
   return {
     path: readText(fields.path, `${where}.path`),
     label: readText(fields.label, `${where}.label`),
@@ -64,6 +71,7 @@ export function readModel(value: unknown, where: string): ModelFile {
           ? readText(config, `${where}.config`)
           : (readFields(config, `${where}.config`, [], CONFIG) as ModelConfig),
     }),
+    ...(key !== undefined && { key: readText(key, `${where}.key`) }),
     ...(ignore !== undefined && { ignore: readList(ignore, `${where}.ignore`, readText) }),
   };
 }
@@ -73,10 +81,10 @@ export function readModel(value: unknown, where: string): ModelFile {
  * @throws TensimError (rejects) `INVALID_FILE` where it is not what the job was written for; as `loadModel`.
  */
 export async function openModel(file: ModelFile, signal: AbortSignal | undefined): Promise<Member> {
-  const { path, label, model, config, ignore, sha256, identity } = file;
+  const { path, label, model, config, key, ignore, sha256, identity } = file;
   // All models of a job are prepared at once: their weights are kept from the pass that makes sure of the file.
   const kept = new KeptModels(Number.POSITIVE_INFINITY);
-  const member = await fileMember(path, { label, model, config, ignore, signal }, kept);
+  const member = await fileMember(path, { label, model, config, key, ignore, signal }, kept);
   const differs = (what: string) =>
     new TensimError('INVALID_FILE', what, {
       file: path,

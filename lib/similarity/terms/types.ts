@@ -111,7 +111,7 @@ export interface MatrixOptions extends SimilarityOptions {
    */
   readonly steps?: readonly (number | readonly [from: number, to: number])[] | undefined;
   /** How models in files are read. */
-  readonly load?: Pick<LoadOptions, 'model' | 'config' | 'ignore'> | undefined;
+  readonly load?: Pick<LoadOptions, 'model' | 'config' | 'key' | 'ignore'> | undefined;
   /**
    * What models prepared for the comparison may take at a time, in bytes or as '128MiB': others are read again when
    * their turn comes. The result (8 bytes for every inner product and every similarity) is not counted. Default: no

@@ -1,0 +1,71 @@
+import { TensimError } from '../errors.js';
+import { MemoryBudget } from './budget.js';
+import { type CheckpointFormat, formatOf, hasEnding } from './endings.js';
+import { SourceFile } from './source_file.js';
+import { readDirectory } from './zip/directory.js';
+import { LOCAL } from './zip/records.js';
+
+/** Enough for the beginning of every format, and the name of an archive's first member. */
+const LOOKED_AT = 512;
+
+/** What a path is by its ending, or, if it has none, by the content of the file. */
+export async function formatAt(path: string): Promise<CheckpointFormat | undefined> {
+  return formatOf(path) ?? (hasEnding(path) ? undefined : formatIn(path));
+}
+
+/**
+ * What kind of checkpoint a file is by its content; undefined for all others, and for what cannot be read. An archive is
+ * one of PyTorch or of NumPy by the names in it.
+ */
+export async function formatIn(path: string): Promise<CheckpointFormat | undefined> {
+  return look(path, async (source, start) => {
+    // A pickle without an archive: what it is, and how to convert it, is told where PyTorch files are read.
+    if (start[0] === 0x80 && start[1] >= 2 && start[1] <= 5) return formatOfStart(start) ?? 'pytorch';
+    const format = formatOfStart(start);
+    if (format !== undefined || !isArchive(start)) return format;
+    const { members } = await readDirectory(source, new MemoryBudget(path));
+    const formats = [...members.keys()].map(formatOfMember);
+    return formats.find((one) => one === 'pytorch') ?? formats.find((one) => one === 'npz');
+  });
+}
+
+/** The same by its first bytes alone. */
+export async function formatAtStart(path: string): Promise<CheckpointFormat | undefined> {
+  return look(path, async (_, start) => formatOfStart(start));
+}
+
+async function look<Result>(
+  path: string,
+  judge: (source: SourceFile, start: Buffer) => Promise<Result>,
+): Promise<Result | undefined> {
+  try {
+    const source = await SourceFile.open(path);
+    try {
+      const start = Buffer.alloc(Math.min(LOOKED_AT, source.size));
+      await source.read(start, 0);
+      return await judge(source, start);
+    } finally {
+      await source.close();
+    }
+  } catch (error) {
+    if (error instanceof TensimError) return undefined;
+    throw error;
+  }
+}
+
+function formatOfStart(start: Buffer): CheckpointFormat | undefined {
+  if (start.toString('latin1', 0, 6) === '\x93NUMPY') return 'npy';
+  // The length of a header, below 2^40, and then its brace.
+  if (start.toString('latin1', 5, 9) === '\0\0\0{') return 'safetensors';
+  if (!isArchive(start) || start.length < LOCAL.bytes) return undefined;
+  return formatOfMember(start.toString('latin1', LOCAL.bytes, LOCAL.bytes + start.readUInt16LE(26)));
+}
+
+function isArchive(start: Buffer): boolean {
+  return start.toString('latin1', 0, 4) === 'PK\x03\x04';
+}
+
+function formatOfMember(name: string): CheckpointFormat | undefined {
+  if (/^[^/]*\/data\.pkl$/.test(name)) return 'pytorch';
+  return /\.npy$/i.test(name) ? 'npz' : undefined;
+}
