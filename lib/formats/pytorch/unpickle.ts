@@ -1,15 +1,13 @@
 import type { MemoryBudget } from '../budget.js';
 import { ByteReader } from './byte_reader.js';
-import { call, type Fail, made, mayBeTensor, pairsIn, setItem, setState, storageOf } from './call.js';
+import { call, type Fail, made, pairsIn, setState, storageOf } from './call.js';
+import { extend, setItems } from './containers.js';
 import { meaningOf } from './globals.js';
 import { floatLine, integer, integerLine, quotedLine, unicodeLine } from './literals.js';
 import { OP } from './opcodes.js';
 import { findRecalled, RUN } from './recalled.js';
 import { COST, Stack } from './stack.js';
 import { Bytes, Dict, Global, List, Made, OPAQUE, PickledTensor, Sequence, Text, type Value } from './values.js';
-
-/** Texts of a list that are kept: names of a few things, and not a vocabulary. */
-const MOST_LISTED_TEXTS = 256;
 
 /**
  * Reads a pickle without carrying out anything it asks for: a machine of its own that knows the instructions
@@ -248,37 +246,12 @@ class Machine {
     return this.#stack.push(new Sequence(items), COST.tuple + items.length * COST.item);
   }
 
-  /** Lists matter only for what is made of others in them: one of a million losses is passed over. */
   #extend(items: readonly Value[]): true {
-    const target = this.#stack.top();
-    if (target instanceof Made) target.holdsTensors ||= items.some(mayBeTensor);
-    else if (target instanceof List) {
-      for (const item of items) {
-        const place = target.length++;
-        const isKept = item instanceof Text ? target.kept.size < MOST_LISTED_TEXTS : typeof item === 'object';
-        if (isKept && item !== null) {
-          this.#budget.spend(COST.kept);
-          target.kept.set(place, item);
-        } else this.#stack.discard(item);
-      }
-    } else if (target === null || typeof target !== 'object' || target instanceof Sequence || target instanceof Dict)
-      if (target !== OPAQUE) throw this.#fail('appends to what is no list');
-    return true;
+    return extend(this.#stack, items, this.#budget, this.#fail);
   }
 
   #setItems(items: readonly Value[]): true {
-    const target = this.#stack.top();
-    if (items.length % 2 !== 0) throw this.#fail('sets entries of what is no dictionary');
-    if (target instanceof Dict) {
-      for (let i = 0; i < items.length; i += 2) {
-        const key = items[i];
-        this.#budget.spend(COST.entry + (key instanceof Text ? 2 * key.length : 0));
-        setItem(target, key, items[i + 1]);
-        this.#stack.discard(key);
-      }
-    } else if (target === null || typeof target !== 'object' || target instanceof Sequence || target instanceof List)
-      if (target !== OPAQUE) throw this.#fail('sets entries of what is no dictionary');
-    return true;
+    return setItems(this.#stack, items, this.#budget, this.#fail);
   }
 
   #global(module: string, name: string): true {
