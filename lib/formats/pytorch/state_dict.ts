@@ -101,7 +101,7 @@ function besideIt(root: Value, path: readonly string[]): Pick<StateDict, 'metada
   let at: Value | undefined = root;
   for (const name of path.length === 0 ? [''] : path) {
     if (at === undefined || !isContainer(at)) break;
-    if (at instanceof Dict)
+    if (at instanceof Dict && !isModule(at))
       for (const [key, value] of itemsOf(at)) {
         if (key === '__proto__' || key in metadata || counters.has(key)) continue;
         const text = value instanceof Text ? value.value : value;
