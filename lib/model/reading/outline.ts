@@ -6,7 +6,7 @@ import type { Place } from '../../layers/place.js';
 import type { ShapeOnly } from '../../layers/shapes.js';
 import { shapeAt, type TensorInfo } from '../blueprint.js';
 import { labelOf } from '../labels.js';
-import type { Model, Provenance } from '../model.js';
+import type { Model } from '../model.js';
 import type { LoadOptions } from './load.js';
 import { type ModelFile, provenanceOf, withModelFile } from './model_file.js';
 import { bytesOf, readModel } from './weights.js';
@@ -92,7 +92,7 @@ function outlineOf(file: ModelFile, label: string, sha256: string): FileOutline 
     outputShape: [blueprint.positions, chain.outputs],
     parameters: new Map([...parameters].map(([name, inFile]) => [name, tensors.get(inFile) as TensorInfo])),
     provenance,
-    identity: identityOf(recognised, provenance),
+    identity: identityOf(recognised, sha256, provenance.key),
   };
 }
 
@@ -100,7 +100,11 @@ function outlineOf(file: ModelFile, label: string, sha256: string): FileOutline 
  * By the place in the file too, since two of one file hold two models of the same blueprint; and by the names of the
  * parameters, where they are not those in the file: some measures compare by them.
  */
-function identityOf({ blueprint, parameters }: ModelFile['recognised'], { sha256, key }: Provenance): string {
+function identityOf(
+  { blueprint, parameters }: ModelFile['recognised'],
+  sha256: string,
+  key: string | undefined,
+): string {
   const hash = createHash('sha256').update(sha256).update(JSON.stringify(blueprint));
   if (key !== undefined) hash.update(JSON.stringify({ key }));
   const names = [...parameters];
