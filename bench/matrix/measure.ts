@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os';
 import type { BackendName } from '../../lib/backend/backend.js';
 import type { GramRoute } from '../../lib/backend/grams.js';
 import type { CudaBackend } from '../../lib/machines/cuda.js';
@@ -243,7 +244,7 @@ async function plansOf(
     const job = {
       chains: Array(count).fill(chainOf(shape)),
       dtype,
-      memory: (machine.memory ?? process.availableMemory()) / 2,
+      memory: (machine.memory?.total ?? totalmem()) / 2,
     };
     const { route } = planRoute(job, machine); // as similarityMatrix does
     const chosen = own.find(({ contestant }) => contestant === nameOf(backend, route));

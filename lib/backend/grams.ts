@@ -88,14 +88,21 @@ export interface RouteEfficiency {
   readonly pair: number;
 }
 
-/** What an executor of Gram tiles is at the moment. */
+/**
+ * What routes are chosen by: the same on all machines of a class, whatever they do beside, so that two runs choose alike.
+ */
 export interface GramMachine {
-  /** Rate of large products, all threads together. */
+  /** Rate of large products, of one thread. */
   readonly flopsPerSecond: number;
-  /** Rate at which what lies in its memory is read. */
+  /** Rate at which what lies in its memory is read, likewise. */
   readonly bytesPerSecond: number;
-  /** Bytes that are left for prepared models in a memory of its own; absent where they lie in that of the process. */
-  readonly memory?: number;
+  /**
+   * How many times as quick as that it is with all threads, as far as it has been measured. What is reported is divided
+   * by it and tiles are made as large as it allows; no number depends on it.
+   */
+  readonly pace: number;
+  /** Bytes of a memory of its own for prepared models, and those that are left of it; absent where there is none. */
+  readonly memory?: { readonly total: number; readonly free: number };
 }
 
 /**
@@ -109,14 +116,16 @@ export interface Grams extends Ability {
   readonly dtypes: ReadonlySet<DType>;
   /** The routes it can take for the method `one-block`, `factor` among them, each with what it reaches here. */
   readonly routes: ReadonlyMap<GramRoute, RouteEfficiency>;
+  /**
+   * Names what the last bits of its products depend on beside all that a job says: the instructions it has chosen.
+   * Absent where there is nothing of the kind.
+   */
+  readonly arithmetic?: string;
   /** How many models it prepares best at a time, where one does not occupy it; one, unless it says so. */
   readonly preparesAtOnce?: number;
   /** Likewise how many tiles. */
   readonly tilesAtOnce?: number;
-  /**
-   * What routes and the sizes of tiles are chosen by, with `threads` as in `Control`: asked of the machine, or measured
-   * once.
-   */
+  /** What routes and the sizes of tiles are chosen by, with `threads` as in `Control`. */
   machine(dtype: DType, threads?: number): Promise<GramMachine>;
   /** Weights folded and packed once, per-model moments cached. */
   prepare(source: ChainSource | FeatureSource, dtype: DType, control?: Control): Promise<PreparedModel>;

@@ -13,6 +13,11 @@ export interface Machine {
   /** What a step costs before its first element. */
   readonly secondsPerStep: number;
   /**
+   * How many times as quick as that it was measured to be: what is reported is divided by it, and nothing is chosen by
+   * it. Default: 1.
+   */
+  readonly pace?: number;
+  /**
    * Bytes an executor allocates beside the buffers of the plan while it runs a product of `m × k` by `k × n`: packing
    * panels, transposed copies. Counted against a memory limit.
    */

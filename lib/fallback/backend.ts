@@ -40,7 +40,7 @@ const grams: Grams = {
   routes: ROUTES,
   async machine() {
     const { flopsPerSecond, bytesPerSecond } = MACHINE;
-    return { flopsPerSecond, bytesPerSecond };
+    return { flopsPerSecond, bytesPerSecond, pace: 1 };
   },
   async prepare(source, dtype, control = {}) {
     const pacer = new Pacer(control.signal);

@@ -42,7 +42,7 @@ function load(): Loaded<NativeBackend> {
   if ('reason' in found) return found;
   const { addon, info } = found;
   return {
-    backend: createNative(addon),
+    backend: createNative(addon, info.instructionSet),
     details: {
       'instruction set': info.instructionSet,
       'instruction sets available': info.available.join(', '),
@@ -58,12 +58,12 @@ function load(): Loaded<NativeBackend> {
 
 type Run = <Result>(control: Control, call: NativeCall<Result>) => Promise<Result>;
 
-function createNative(addon: Addon): NativeBackend {
+function createNative(addon: Addon, instructionSet: string): NativeBackend {
   const run: Run = (control, call) => runNative(addon, control, call);
-  const machine = nativeMachine(addon);
+  const machine = nativeMachine(addon, instructionSet);
   return {
     name: 'native',
-    grams: gramsOf(addon, run, machine),
+    grams: gramsOf(addon, run, machine, instructionSet),
     forward: forwardOf(addon, run),
     normals: {
       draw({ seed, stream, dimension }, first, count, control = {}) {
@@ -90,7 +90,7 @@ function createNative(addon: Addon): NativeBackend {
   };
 }
 
-function gramsOf(addon: Addon, run: Run, machine: Contractions['machine']): Grams {
+function gramsOf(addon: Addon, run: Run, machine: ReturnType<typeof nativeMachine>, arithmetic: string): Grams {
   function prepareAll(
     sources: readonly (ChainSource | FeatureSource)[],
     dtype: DType,
@@ -106,10 +106,11 @@ function gramsOf(addon: Addon, run: Run, machine: Contractions['machine']): Gram
     kinds: KINDS,
     dtypes: DTYPES,
     routes: ROUTES,
+    arithmetic,
     preparesAtOnce: 16, // small ones take less time than handing them over one by one
-    async machine(dtype, threads) {
-      const { flopsPerSecond, bytesPerSecond } = machine(dtype, threads);
-      return { flopsPerSecond, bytesPerSecond };
+    async machine(dtype, threads = availableParallelism()) {
+      const { flopsPerSecond, bytesPerSecond, pace } = machine(dtype, 1);
+      return { flopsPerSecond, bytesPerSecond, pace: pace * threads };
     },
     prepare: async (source, dtype, control) => (await prepareAll([source], dtype, control))[0],
     prepareAll,

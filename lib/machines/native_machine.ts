@@ -9,6 +9,19 @@ interface MachineFunctions {
   speed(dtype: DType): [flopsPerSecond: number, bytesPerSecond: number];
 }
 
+/**
+ * Rates of one thread with each set of instructions: multiply-adds on registers alone, measured on server cores of the
+ * 2020s, and bytes of main memory. Routes and paths are chosen by these and not by what is measured on the spot: two
+ * runs would choose differently where two ways cost nearly the same, and their results would differ in their last bits.
+ * Only the ratio of the two rates matters to a choice, and that is much the same on all processors of a class.
+ */
+const RATES: Readonly<Record<string, Readonly<Record<DType, number>>>> = {
+  baseline: { float64: 23e9, float32: 45e9 },
+  neon: { float64: 30e9, float32: 60e9 },
+  avx2: { float64: 63e9, float32: 129e9 },
+  avx512: { float64: 118e9, float32: 235e9 },
+};
+const MEMORY_RATE = 28.5e9;
 /** What large packed products reach of the rate on registers alone. */
 const GEMM_EFFICIENCY = 0.85;
 /** Cores beyond this many wait for the same memory. */
@@ -24,19 +37,24 @@ const PARTIAL_SUM = 8;
 const OFFSET = 8;
 
 /**
- * Describes the native backend to the cost model. The speed of this machine is measured at the first use of a dtype:
- * some milliseconds.
+ * Describes the native backend to the cost model. The pace of this machine is measured at the first use of a dtype: some
+ * milliseconds.
+ * @param instructionSet as the addon names it; one that is not known counts as the baseline.
  */
-export function nativeMachine(addon: MachineFunctions): (dtype: DType, threads?: number) => Machine {
-  const speeds = new Map<DType, [number, number]>();
+export function nativeMachine(
+  addon: MachineFunctions,
+  instructionSet: string,
+): (dtype: DType, threads?: number) => Machine & { readonly pace: number } {
+  const rates = RATES[instructionSet] ?? RATES.baseline;
+  const paces = new Map<DType, number>();
   return (dtype, threads = availableParallelism()) => {
-    const speed = speeds.get(dtype) ?? addon.speed(dtype);
-    speeds.set(dtype, speed);
-    const [flops, bytes] = speed;
+    const pace = paces.get(dtype) ?? addon.speed(dtype)[0] / rates[dtype];
+    paces.set(dtype, pace);
     return {
-      flopsPerSecond: flops * GEMM_EFFICIENCY * threads,
-      bytesPerSecond: bytes * Math.min(threads, MEMORY_THREADS),
+      flopsPerSecond: rates[dtype] * GEMM_EFFICIENCY * threads,
+      bytesPerSecond: MEMORY_RATE * Math.min(threads, MEMORY_THREADS),
       secondsPerStep: SECONDS_PER_STEP,
+      pace,
       workspaceBytes: (size, strategy, itemBytes) => workspaceBytes(addon, size, strategy, itemBytes, dtype, threads),
     };
   };

@@ -194,8 +194,8 @@ async function compute(
   try {
     const flops = flopsOfPair(comparison.info, total);
     const { backend, dtype, threads } = comparison.settings;
-    const rate = flops === null ? 0 : (await backend.grams.machine(dtype, threads)).flopsPerSecond;
-    const tile = tileSize(flops, slices, rate);
+    const machine = flops === null ? undefined : await backend.grams.machine(dtype, threads);
+    const tile = tileSize(flops, slices, machine && machine.flopsPerSecond * machine.pace);
     const { sources } = comparison;
     const run = { members, rank, sources, pairs, cells, tile, memoryLimit, ledger };
     const count = await gramMatrix(run, comparison.settings, executors.tiles?.(members, comparison));

@@ -239,15 +239,18 @@ describe.each(places)('the backend on %s', (place) => {
 
   it.each(['float64', 'float32'] as const)('asks the device what the planner goes by, in %s', async (dtype) => {
     const { grams } = await selectBackend('cuda', PRODUCTS);
-    const { flopsPerSecond, bytesPerSecond, memory } = await grams.machine(dtype);
+    const { flopsPerSecond, bytesPerSecond, pace, memory } = await grams.machine(dtype);
     const load = loadCuda();
     const peak = 'backend' in load ? await load.backend.peak(dtype) : Number.NaN;
-    expect(flopsPerSecond).toBeGreaterThan(0.5 * peak);
+    expect(pace * flopsPerSecond).toBeGreaterThan(0.5 * peak);
     // The emulated device is measured twice, beside whatever else the host does.
-    expect(flopsPerSecond).toBeLessThan(2 * peak);
+    expect(pace * flopsPerSecond).toBeLessThan(2 * peak);
     expect(bytesPerSecond).toBeGreaterThan(1e9);
     expect(bytesPerSecond).toBeLessThan(1e14);
-    expect(memory).toBeGreaterThan(2 ** 28);
+    expect(memory!.free).toBeGreaterThan(2 ** 28);
+    expect(memory!.total).toBeGreaterThanOrEqual(memory!.free);
+    // What is chosen by is no measurement.
+    expect(await grams.machine(dtype)).toMatchObject({ flopsPerSecond, bytesPerSecond });
   });
 
   it('is refused, with the same words, for what it does not do', async () => {

@@ -6,7 +6,7 @@ import { outcomesTable, plannerSentence } from '../../bench/matrix/results.js';
 import { FALLBACK } from '../../lib/fallback/backend.js';
 
 const shape: Shape = { d: 8, h: 4, o: 2, m: 5 };
-const machine = { flopsPerSecond: 1e9, bytesPerSecond: 1e9, routes: FALLBACK.grams.routes };
+const machine = { flopsPerSecond: 1e9, bytesPerSecond: 1e9, pace: 1, routes: FALLBACK.grams.routes };
 
 describe('the benchmark of matrices', () => {
   it('gives fewer models the first of the weights', () => {

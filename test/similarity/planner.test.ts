@@ -1,11 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { TensimError } from '../../lib/errors.js';
 import { FALLBACK } from '../../lib/fallback/backend.js';
+import { memberOf } from '../../lib/similarity/members/members.js';
+import { planComparison } from '../../lib/similarity/plan/comparison.js';
 import { type ChainShape, chainShape, planRoute } from '../../lib/similarity/plan/gram_route.js';
-import { type ChainTraits, randomChain } from '../support/models.js';
+import { settle } from '../../lib/similarity/terms/options.js';
+import { blockModel, type ChainTraits, randomChain } from '../support/models.js';
 import { random } from '../support/random.js';
 
-const MACHINE = { flopsPerSecond: 1e11, bytesPerSecond: 1e10, routes: FALLBACK.grams.routes };
+const MACHINE = { flopsPerSecond: 1e11, bytesPerSecond: 1e10, pace: 1, routes: FALLBACK.grams.routes };
 
 const shape = (inputs: number, hidden: number, outputs: number, embedding: number | null = null): ChainShape => {
   return { inputs, hidden, outputs, embedding, linear: false };
@@ -70,6 +73,21 @@ describe('the planner', () => {
     expect(planRoute({ ...job, memory: 1 }, MACHINE).route).toBe('dense');
   });
 
+  it('does not choose by what was measured, and tells it in the seconds', () => {
+    for (const count of [2, 3, 5, 8, 13, 21, 34]) {
+      for (const inputs of [16, 24, 32, 48, 64, 96, 128]) {
+        const job = alike(count, shape(inputs, 32, 10, 12));
+        const plan = planRoute(job, MACHINE);
+        for (const pace of [0.1, 0.97, 1.03, 40]) {
+          const other = planRoute(job, { ...MACHINE, pace });
+          expect(other.route).toBe(plan.route);
+          for (const [i, { seconds }] of other.estimates.entries())
+            expect((seconds * pace) / plan.estimates[i].seconds).toBeCloseTo(1, 1);
+        }
+      }
+    }
+  });
+
   it('plans by the pairs that are asked for', () => {
     const chain = shape(64, 32, 10);
     const few = planRoute({ ...alike(400, chain), pairs: 800 }, MACHINE);
@@ -93,5 +111,32 @@ describe('the shape of a chain', () => {
     for (const part of [{ biases: true }, { residual: true }])
       expect(chainShape(chain(part), 5, false).linear).toBe(true);
     expect(chainShape(chain({}), 5, true).linear).toBe(true);
+  });
+});
+
+describe('the memory that a route may take', () => {
+  const models = Array(400).fill(memberOf(blockModel(random(1), { inputs: 64, hidden: 32, outputs: 10 })));
+  const routeWith = async (freeMemory: number, totalMemory: number) => {
+    const { info } = await planComparison(models, settle({ backend: 'fallback' }), {
+      freeMemory,
+      totalMemory,
+    });
+    return info.route;
+  };
+
+  it('is that of the machine, whatever is free of it', async () => {
+    const { info } = await planComparison(models, settle({ backend: 'fallback' }));
+    const needed = info.estimates.find(({ route }) => route === info.route)!.memory;
+    for (const free of [needed, 1.5 * needed, 40 * needed]) expect(await routeWith(free, 40 * needed)).toBe(info.route);
+  });
+
+  it('is that which is free only where the route would not fit', async () => {
+    const { info } = await planComparison(models, settle({ backend: 'fallback' }));
+    const [larger, smaller] = [...info.estimates].sort((a, b) => b.memory - a.memory);
+    const taken = info.estimates.find(({ route }) => route === info.route)!;
+    const total = 2 * larger.memory;
+    expect(taken).toBe(larger);
+    expect(await routeWith(total, total)).toBe(larger.route);
+    expect(await routeWith(larger.memory - 1, total)).toBe(smaller.route);
   });
 });

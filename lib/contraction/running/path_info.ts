@@ -94,7 +94,7 @@ export function pathInfo(
     largestIntermediate: Math.max(...plan.buffers.map(({ kind, elements }) => (kind === 'operand' ? 0 : elements))),
     peakBytes: plan.peakBytes,
     slices: plan.slices,
-    seconds: plan.seconds,
+    seconds: plan.seconds / (machine.pace ?? 1),
     steps: [
       ...constantPlans.flatMap(({ once, steps }) => [...once, ...steps].map((step) => rowOf(step, 1, true, machine))),
       ...plan.once.map((step) => rowOf(step, 1, false, machine)),
@@ -118,7 +118,7 @@ function rowOf(step: PlanStep, times: number, constant: boolean, machine: Machin
     times,
     flops: times * flops,
     bytes: times * bytes,
-    seconds: times * seconds,
+    seconds: (times * seconds) / (machine.pace ?? 1),
     constant,
   };
 }

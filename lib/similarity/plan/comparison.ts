@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os';
 import type { ChainMethod, GramRoute } from '../../backend/grams.js';
 import { kindsOf, type Task } from '../../backend/task.js';
 import { TensimError } from '../../errors.js';
@@ -69,6 +70,8 @@ export interface OfSamples extends Planned {
 export type Extent = Pick<RouteJob, 'pairs' | 'memoryLimit'> & {
   /** Bytes that this process could have before it read any weights. Default: that it can have now. */
   readonly freeMemory?: number | undefined;
+  /** Bytes that this process could have if nothing else ran. Default: those of the machine or its container. */
+  readonly totalMemory?: number | undefined;
 };
 
 /**
@@ -90,7 +93,7 @@ export async function planComparison(
     const sources = weightSources(models, settings);
     const info = resultInfo(resolved, EXACT, null, settings.measure);
     const { names } = sources;
-    const setting = settingOf(info, settings.perOutput, names);
+    const setting = settingOf(info, settings.perOutput, names, resolved.backend.grams);
     return { kind: 'weights', sources, names, settings: resolved, info, setting };
   }
   if (settings.measure === 'behavioural') {
@@ -135,7 +138,7 @@ async function planFunctions(
   const info = { ...resultInfo(resolved, route, named, measure), ...plan };
   const sources = chainSources(models, route.chain, law, plan.route ?? undefined, settings);
   const { names } = sources;
-  const setting = settingOf(info, settings.perOutput, names, route.chain, law);
+  const setting = settingOf(info, settings.perOutput, names, resolved.backend.grams, route.chain, law);
   return { kind: 'chains', sources, names, settings: resolved, info, setting, method: route.chain, law };
 }
 
@@ -162,7 +165,7 @@ async function planGram(
   { chain, method }: ExactMethod,
   law: LawOfInputs,
   { route, dtype, threads, backend }: ResolvedSettings,
-  { freeMemory = process.availableMemory(), ...extent }: Extent,
+  { freeMemory = process.availableMemory(), totalMemory = memoryOfMachine(), ...extent }: Extent,
 ): Promise<{ route: GramRoute | null; estimates: readonly RouteEstimate[] }> {
   if (chain !== 'one-block') {
     checkNoRoute(route, `the method "${method}" has for these models`);
@@ -179,16 +182,29 @@ async function planGram(
     : [law.factor?.columns ?? models[0].inputShape[1], law.mean !== undefined];
   const chains = models.map(({ layers }) => chainShape(layers, columns, hasMean));
   const machine = await backend.grams.machine(dtype, threads);
-  const available = machine.memory ?? freeMemory;
-  const plan = planRoute({ chains, dtype, memory: available / 2, ...extent }, { ...machine, routes });
-  if (route === 'auto') return plan;
-  const wanted = plan.estimates.find((estimate) => estimate.route === route);
-  const each = (wanted?.memory ?? 0) / models.length;
-  if (each > available) {
+  const { total, free } = machine.memory ?? { total: totalMemory, free: freeMemory };
+  const planned = (memory: number) => planRoute({ chains, dtype, memory, ...extent }, { ...machine, routes });
+  const plan = planned(total / 2);
+  const of = (wanted: GramRoute) => plan.estimates.find((estimate) => estimate.route === wanted)?.memory ?? 0;
+  // By what the machine has, not by what is free at the moment, which is never twice the same; but for what would not
+  // fit beside what else runs.
+  if (route === 'auto') {
+    const needed = Math.min(of(plan.route), extent.memoryLimit ?? Number.POSITIVE_INFINITY);
+    return needed <= free ? plan : planned(free / 2);
+  }
+  const each = of(route) / models.length;
+  if (each > free) {
     const message = `a model takes ${bytesIn('GiB', each)} GiB by the route "${route}", more than there is`;
     throw new TensimError('MEMORY_LIMIT', message, { hint: 'The route "auto" takes one that fits' });
   }
   return { ...plan, route };
+}
+
+/** Bytes of memory that the machine has, or lets this process have. */
+function memoryOfMachine(): number {
+  // 0, or more than there is, where nothing is constrained.
+  const constrained = process.constrainedMemory?.() ?? 0;
+  return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
 }
 
 /** Where there is one way only, none may be asked for. */

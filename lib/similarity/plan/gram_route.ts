@@ -43,7 +43,7 @@ export interface RoutePlan {
 }
 
 /** What is known about an executor: its rates, and the routes that it can take with what each reaches of them. */
-export type RouteMachine = Pick<GramMachine, 'flopsPerSecond' | 'bytesPerSecond'> & Pick<Grams, 'routes'>;
+export type RouteMachine = Pick<GramMachine, 'flopsPerSecond' | 'bytesPerSecond' | 'pace'> & Pick<Grams, 'routes'>;
 
 /** What a model costs once, what a pair costs, and what a model takes in memory. */
 export interface RouteCosts {
@@ -67,7 +67,8 @@ const FORM_BLOCK = 96;
 
 /**
  * What each route is expected to take for a job, and the quickest of them. Where not even two models fit the limit, a
- * route is not considered; where not all do, models are prepared again for every group that they meet.
+ * route is not considered; where not all do, models are prepared again for every group that they meet. The choice
+ * follows from the job and the rates alone: the pace of the machine is in the seconds that are told, and in nothing else.
  *
  *     planRoute({ chains: models.map(…), dtype }, { ...(await grams.machine(dtype)), routes: grams.routes })
  *
@@ -79,12 +80,12 @@ export function planRoute(job: RouteJob, machine: RouteMachine): RoutePlan {
   const pairs = job.pairs ?? (count * (count + 1)) / 2;
   const shape = meanShape(chains);
   const known = routesOf(shape).filter((route) => machine.routes.has(route));
-  const estimates = known.map((route) => {
+  const costs = known.map((route) => {
     return estimate(route, routeCosts(route, shape, job.dtype), count, pairs, memoryLimit, machine);
   });
-  const possible = estimates.filter((each) => each.memory <= memoryLimit || (2 * each.memory) / count <= memoryLimit);
+  const possible = costs.filter((each) => each.memory <= memoryLimit || (2 * each.memory) / count <= memoryLimit);
   if (possible.length === 0) {
-    const least = estimates.reduce((best, next) => (next.memory < best.memory ? next : best));
+    const least = costs.reduce((best, next) => (next.memory < best.memory ? next : best));
     throw new TensimError(
       'MEMORY_LIMIT',
       `a pair of models takes ${bytesIn('MiB', (2 * least.memory) / count)} MiB by the route "${least.route}", more than the limit of ${bytesIn('MiB', memoryLimit)} MiB`,
@@ -95,7 +96,8 @@ export function planRoute(job: RouteJob, machine: RouteMachine): RoutePlan {
   const best = (held.length > 0 ? held : possible).reduce((quickest, next) =>
     next.seconds < quickest.seconds ? next : quickest,
   );
-  return { route: best.route, estimates };
+  const told = (seconds: number) => Number((seconds / machine.pace).toPrecision(3));
+  return { route: best.route, estimates: costs.map((each) => ({ ...each, seconds: told(each.seconds) })) };
 }
 
 /** The shape of a chain of at most one quadratic block; `columns` is k of the law. */
@@ -193,6 +195,7 @@ function pairFlops(shape: ChainShape, depth: number): number {
   return 2 * (2 * hidden) ** 2 * depth + 2 * hidden * hidden * outputs + 2 * linearSize(shape);
 }
 
+/** In seconds of one thread of a machine of this class. */
 function estimate(
   route: GramRoute,
   { prepare, pair, memory }: RouteCosts,
@@ -209,7 +212,7 @@ function estimate(
     route,
     flops: prepared * prepare.flops + pairs * pair.flops,
     bytes,
-    seconds: Number((effective / flopsPerSecond + bytes / bytesPerSecond).toPrecision(3)),
+    seconds: effective / flopsPerSecond + bytes / bytesPerSecond,
     memory: count * memory,
   };
 }

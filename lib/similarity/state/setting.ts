@@ -1,22 +1,25 @@
 import { createHash } from 'node:crypto';
-import type { ChainMethod } from '../../backend/grams.js';
+import type { ChainMethod, Grams } from '../../backend/grams.js';
 import { version } from '../../version.js';
 import { isOnehot, type LawOfInputs } from '../law/onehot.js';
 import type { ResultInfo } from '../terms/types.js';
 
 /**
  * What inner products depend on beside the two models and the route, as JSON: two runs of the same text give the same
- * bits. The law goes in by its numbers, whatever its name; the slices by their names, which tell their order.
+ * bits. So the instructions of the processor are in it, which decide how products are rounded: a file may go from one
+ * machine to another, and there it is begun anew rather than mixed. The law goes in by its numbers, whatever its name; the slices by their names, which tell their order.
  */
 export function settingOf(
   { measure, method, dtype, backend }: ResultInfo,
   perOutput: boolean,
   names: readonly string[],
+  { arithmetic }: Pick<Grams, 'arithmetic'>,
   chain?: ChainMethod,
   law?: LawOfInputs,
 ): string {
+  const by = { dtype, backend, arithmetic };
   const slices = { perOutput, names };
-  return JSON.stringify({ version, measure, method, chain, law: law && lawDigest(law), dtype, backend, ...slices });
+  return JSON.stringify({ version, measure, method, chain, law: law && lawDigest(law), ...by, ...slices });
 }
 
 function lawDigest(law: LawOfInputs): string {

@@ -21,7 +21,7 @@ export type Method = 'exact' | 'closure' | 'sampled';
 
 /**
  * What one route to the Gram matrix was expected to take (see `GramRoute`); the cheapest that fits the memory is
- * chosen. Only ratios of the seconds are meant to be relied on.
+ * chosen, by rates of a class of machines and not of this one. Only ratios of the seconds are meant to be relied on.
  */
 export interface RouteEstimate {
   /** Which route. */
