@@ -109,7 +109,12 @@ export class SourceFile {
   }
 }
 
-function requireRegular(path: string, stats: Stats | BigIntStats): void {
+/** @throws TensimError `INVALID_FILE` for a device, a FIFO and whatever else is no file with a size. */
+export function requireRegular(
+  path: string,
+  stats: Stats | BigIntStats,
+  hint = 'Give the path of a file: .safetensors, .safetensors.index.json, .pt, …',
+): void {
   if (stats.isFile()) return;
   const kind = stats.isDirectory()
     ? 'a directory'
@@ -120,7 +125,7 @@ function requireRegular(path: string, stats: Stats | BigIntStats): void {
         : 'a device';
   throw new TensimError('INVALID_FILE', `this is ${kind}, not a file`, {
     file: path,
-    hint: 'Give the path of a file: .safetensors, .safetensors.index.json, .pt, …',
+    hint,
   });
 }
 

@@ -268,8 +268,11 @@ async function plan(
   const setting = keptSetting(comparison);
   if (state === undefined || setting === undefined || route !== 'auto') return { comparison, discarded: 0 };
   const { recorded, discarded } = await recordedRoute(state, setting);
-  if (recorded === null || recorded === comparison.info.route) return { comparison, discarded };
-  const again = await planComparison(members, { ...settings, route: recorded as GramRoute }, extent);
+  const own = comparison.info.route;
+  const isRoute = (name: string | null): name is GramRoute =>
+    name !== null && comparison.settings.backend.grams.routes.has(name as GramRoute);
+  if (own === null || recorded === own || !isRoute(recorded)) return { comparison, discarded };
+  const again = await planComparison(members, { ...settings, route: recorded }, extent);
   return { comparison: again, discarded };
 }
 

@@ -1,10 +1,14 @@
 import type { GramTile } from '../../backend/grams.js';
 import { Pacer } from '../../cooperate.js';
+import { TensimError } from '../../errors.js';
+import { isRefusal } from '../../formats/replace_file.js';
+import { count, plural } from '../../words/counts.js';
 import type { Cells } from '../gram/cells.js';
 import type { Ledger } from '../gram/run.js';
 import { type Job, jobPairs } from '../gram/schedule.js';
 import { RecordLog } from './log.js';
-import { decodeRecord, encodeRecord } from './records.js';
+import { decodeRecord, encodeRecord, type StateRecord } from './records.js';
+import { slicesOf } from './setting.js';
 
 /**
  * What inner products depend on beside the two models, as JSON; the route apart, because `auto` follows what is there.
@@ -29,7 +33,8 @@ export class StateFile {
   }
 
   /**
-   * Opens or makes a state file and hands over its tiles. Damaged ones never are: see `RecordLog`.
+   * Opens or makes a state file and hands over its tiles. Damaged ones never are: see `RecordLog`. What has the right
+   * digest and makes no sense all the same counts as damage too: a file can come from anywhere.
    * @param onTile takes the models of a tile by their identities.
    * @throws TensimError as `RecordLog.open`.
    */
@@ -42,6 +47,7 @@ export class StateFile {
     const identities: string[] = [];
     const log = await RecordLog.open(path, async (payload) => {
       const record = decodeRecord(payload);
+      if (record === undefined || !isSound(record, settings, identities)) return false;
       if (record.kind === 'setting') settings.push(record.setting);
       else if (record.kind === 'tile') await onTile(settings[record.setting], record.job, record.tile, identities);
       else {
@@ -50,6 +56,7 @@ export class StateFile {
           identities.push(identity);
         }
       }
+      return true;
     });
     return new StateFile(log, settings, models);
   }
@@ -84,6 +91,29 @@ export class StateFile {
   }
 }
 
+/** Whether a record fits what stands before it. */
+function isSound(record: StateRecord, settings: readonly string[], { length }: readonly string[]): boolean {
+  if (record.kind === 'models') return true;
+  if (record.kind === 'setting') return settingIn(record.setting) !== undefined;
+  const { job, tile, setting } = record;
+  if (setting >= settings.length) return false;
+  if (![job.rows, job.columns].every((models) => models.every((model) => model < length))) return false;
+  // Of other versions nothing is known, and nothing is used.
+  const slices = slicesOf(settingIn(settings[setting])!.common);
+  return slices === undefined || slices * tile.total.length === (tile.perOutput?.length ?? 0);
+}
+
+/** The setting of a text of `settingText`; undefined for any other. */
+function settingIn(text: string): Setting | undefined {
+  try {
+    const [common, route, ...more] = JSON.parse(text);
+    const whole = typeof common === 'string' && (route === null || typeof route === 'string') && more.length === 0;
+    return whole ? { common, route } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * The route under which a state file has most pairs of this setting, null if it has none; and the bytes that had to be
  * cut off.
@@ -94,12 +124,21 @@ export async function recordedRoute(
 ): Promise<{ readonly recorded: string | null; readonly discarded: number }> {
   const pairs = new Map<string, number>();
   const file = await StateFile.open(path, async (setting, job) => {
-    const [found, route] = JSON.parse(setting) as [string, string | null];
+    const { common: found, route } = settingIn(setting)!;
     if (found === common && route !== null) pairs.set(route, (pairs.get(route) ?? 0) + jobPairs(job));
   });
   await file.close();
   const most = Math.max(0, ...pairs.values());
   return { recorded: [...pairs].find(([, count]) => count === most)?.[0] ?? null, discarded: file.discarded };
+}
+
+function unwritable(file: string, cause: Error, kept: number): TensimError {
+  const all = `${count(kept)} inner ${plural(kept, 'product')}`;
+  return new TensimError('INVALID_ARGUMENT', `the state file cannot be written (${cause.message}); it keeps ${all}`, {
+    file,
+    hint: 'Make room for it and run the same again, which goes on from there; or give another path',
+    cause,
+  });
 }
 
 /** A ledger on a state file. */
@@ -125,6 +164,7 @@ export async function openLedger(
   const pacer = new Pacer(signal);
   const numbers = new Map(identities.map((identity, number) => [identity, number]));
   const text = settingText(setting);
+  let kept = 0;
   const file = await StateFile.open(path, async (found, job, tile, recorded) => {
     if (found !== text) return;
     const own = (model: number) => numbers.get(recorded[model]);
@@ -135,13 +175,19 @@ export async function openLedger(
         const j = own(job.columns[c]);
         if (j === undefined || rank[i] > rank[j]) continue;
         cells.set(i, j, tile, r * job.columns.length + c);
+        kept++;
       }
       if (pacer.due(64 * job.columns.length)) await pacer.pause();
     }
   });
   return {
     discarded: file.discarded,
-    keep: (job, tile) => file.keep(setting, identities, job, tile),
+    async keep(job, tile) {
+      await file.keep(setting, identities, job, tile).catch((error: unknown) => {
+        throw isRefusal(error) ? unwritable(path, error, kept) : error;
+      });
+      kept += jobPairs(job);
+    },
     close: () => file.close(),
   };
 }

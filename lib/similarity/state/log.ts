@@ -1,11 +1,15 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { TensimError } from '../../errors.js';
+import { isRefusal } from '../../formats/replace_file.js';
+import { requireRegular } from '../../formats/source_file.js';
 
 /** How every state file begins. */
 const MAGIC = Buffer.from('tensim.state/1\n\0', 'latin1');
 const LENGTH_BYTES = 4;
 const CHECK_BYTES = 16;
+/** Far above any tile. What claims to be longer is damage, and no memory is claimed for it. */
+const MOST_RECORD = 256 * 2 ** 20;
 
 /**
  * A file of records that only grows:
@@ -34,10 +38,11 @@ export class RecordLog {
 
   /**
    * Opens or makes the file, and hands over every good record.
-   * @throws TensimError `INVALID_FILE` for a file that is something else, which is left as it is; `FILE_NOT_FOUND` if
-   * it cannot be opened; what `onRecord` throws.
+   * @param onRecord says whether the record makes sense; the file is cut off before one that does not.
+   * @throws TensimError `INVALID_FILE` for a file that is something else, which is left as it is, or no file at all;
+   * `FILE_NOT_FOUND` if it cannot be opened, or not be read or made; what `onRecord` throws.
    */
-  static async open(path: string, onRecord: (payload: Buffer) => Promise<void> | void): Promise<RecordLog> {
+  static async open(path: string, onRecord: (payload: Buffer) => Promise<boolean> | boolean): Promise<RecordLog> {
     const handle = await openFile(path);
     try {
       const { size } = await handle.stat();
@@ -51,7 +56,7 @@ export class RecordLog {
       for (;;) {
         const record = await readRecord(handle, end, size, check);
         if (record === null) break;
-        await onRecord(record.payload);
+        if (!(await onRecord(record.payload))) break;
         end += LENGTH_BYTES + record.payload.length + CHECK_BYTES;
         check = record.check;
       }
@@ -59,13 +64,14 @@ export class RecordLog {
       return new RecordLog(path, handle, end, check, size - end);
     } catch (error) {
       await handle.close();
-      throw error;
+      throw isRefusal(error) ? unusable(path, error) : error;
     }
   }
 
   /**
    * Adds a record. When this resolves, the end of the process cannot undo it.
-   * @throws TensimError `INVALID_FILE` if something else has written to the file.
+   * @throws TensimError `INVALID_FILE` if something else has written to the file; what the system says where it refuses
+   * to write, and then the file is as it was before.
    */
   async append(payload: Buffer): Promise<void> {
     const { size } = await this.#handle.stat();
@@ -77,7 +83,13 @@ export class RecordLog {
     }
     const length = lengthOf(payload);
     const check = digest(this.#check, length, payload);
-    await writeAll(this.#handle, Buffer.concat([length, payload, check]), this.#end);
+    try {
+      await writeAll(this.#handle, Buffer.concat([length, payload, check]), this.#end);
+    } catch (error) {
+      // Were it to fail, the piece would be cut off when the file is next opened.
+      await this.#handle.truncate(this.#end).catch(() => {});
+      throw error;
+    }
     this.#end += LENGTH_BYTES + payload.length + CHECK_BYTES;
     this.#check = check;
   }
@@ -89,8 +101,12 @@ export class RecordLog {
 
 async function openFile(path: string): Promise<FileHandle> {
   try {
+    // Before it is opened, because opening a device can have effects.
+    const stats = await stat(path);
+    if (!stats.isDirectory()) requireRegular(path, stats, 'Give the path of a file, or one where nothing is yet');
     return await open(path, 'r+');
   } catch (error) {
+    if (error instanceof TensimError) throw error;
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw unusable(path, error);
   }
   return open(path, 'wx+').catch((error: unknown) => {
@@ -100,7 +116,7 @@ async function openFile(path: string): Promise<FileHandle> {
 
 function unusable(path: string, cause: unknown): TensimError {
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return new TensimError('FILE_NOT_FOUND', `the state file cannot be opened: ${reason}`, { file: path, cause });
+  return new TensimError('FILE_NOT_FOUND', `the state file cannot be used: ${reason}`, { file: path, cause });
 }
 
 /** Whether there is anything in the file; false for one that was only being made. */
@@ -121,7 +137,7 @@ async function readRecord(handle: FileHandle, offset: number, size: number, befo
   if (rest < 0) return null;
   const length = await readAll(handle, offset, LENGTH_BYTES);
   const bytes = length.readUInt32LE();
-  if (bytes > rest) return null;
+  if (bytes > Math.min(rest, MOST_RECORD)) return null;
   const body = await readAll(handle, offset + LENGTH_BYTES, bytes + CHECK_BYTES);
   const payload = body.subarray(0, bytes);
   const check = digest(before, length, payload);

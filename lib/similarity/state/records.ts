@@ -32,20 +32,25 @@ export function encodeRecord(record: StateRecord): Buffer {
   }
 }
 
-/** The record of a payload that has passed its check. */
-export function decodeRecord(payload: Buffer): StateRecord {
-  const kind = KINDS[payload[0]];
+/**
+ * The record of a payload that has passed its check; undefined for one that nothing writes. Memory is claimed only when
+ * the sizes that it tells are those that it has.
+ */
+export function decodeRecord(payload: Buffer): StateRecord | undefined {
   const body = payload.subarray(1);
-  switch (kind) {
+  switch (KINDS[payload[0]]) {
     case 'setting':
-      return { kind, setting: body.toString() };
+      return { kind: 'setting', setting: body.toString() };
     case 'models': {
       const count = body.length / IDENTITY_BYTES;
+      if (!Number.isInteger(count)) return undefined;
       const at = (i: number) => body.toString('hex', i * IDENTITY_BYTES, (i + 1) * IDENTITY_BYTES);
-      return { kind, identities: Array.from({ length: count }, (_, i) => at(i)) };
+      return { kind: 'models', identities: Array.from({ length: count }, (_, i) => at(i)) };
     }
     case 'tile':
       return decodeTile(payload);
+    default:
+      return undefined;
   }
 }
 
@@ -63,18 +68,21 @@ function encodeTile(setting: number, { rows, columns, symmetric }: Job, { total,
   return bytes;
 }
 
-function decodeTile(bytes: Buffer): StateRecord {
+function decodeTile(bytes: Buffer): StateRecord | undefined {
+  if (bytes.length < TILE_HEAD) return undefined;
   const word = (i: number) => bytes.readUInt32LE(2 + 4 * i);
   const [setting, slices, rowCount, columnCount] = [word(0), word(1), word(2), word(3)];
-  const words = (count: number, from: number) => Array.from({ length: count }, (_, i) => word(from + i));
   const products = TILE_HEAD + 4 * (rowCount + columnCount);
+  const size = rowCount * columnCount;
+  if (size === 0 || bytes.length !== products + 8 * size * (1 + slices)) return undefined;
+  const words = (count: number, from: number) => Array.from({ length: count }, (_, i) => word(from + i));
   const doubles = (count: number, from: number) =>
     Float64Array.from({ length: count }, (_, i) => bytes.readDoubleLE(products + 8 * (from + i)));
-  const size = rowCount * columnCount;
-  return {
-    kind: 'tile',
-    setting,
-    job: { rows: words(rowCount, 4), columns: words(columnCount, 4 + rowCount), symmetric: bytes[1] === 1 },
-    tile: { total: doubles(size, 0), ...(slices > 0 && { perOutput: doubles(size * slices, size) }) },
-  };
+  const job: Job = { rows: words(rowCount, 4), columns: words(columnCount, 4 + rowCount), symmetric: bytes[1] === 1 };
+  const square = rowCount === columnCount && job.rows.every((row, i) => row === job.columns[i]);
+  if (bytes[1] > 1 || (job.symmetric && !square)) return undefined;
+  const total = doubles(size, 0);
+  const perOutput = slices > 0 ? doubles(size * slices, size) : undefined;
+  if (!total.every(Number.isFinite) || perOutput?.every(Number.isFinite) === false) return undefined;
+  return { kind: 'tile', setting, job, tile: { total, ...(perOutput && { perOutput }) } };
 }

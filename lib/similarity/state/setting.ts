@@ -22,6 +22,16 @@ export function settingOf(
   return JSON.stringify({ version, measure, method, chain, law: law && lawDigest(law), ...by, ...slices });
 }
 
+/** How many slices the products of a setting have; undefined for a text that says nothing of it. */
+export function slicesOf(setting: string): number | undefined {
+  try {
+    const { perOutput, names } = JSON.parse(setting);
+    return perOutput === false ? 0 : perOutput === true && Array.isArray(names) ? names.length : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 function lawDigest(law: LawOfInputs): string {
   if (isOnehot(law)) return createHash('sha256').update(JSON.stringify(law)).digest('hex');
   const { mean, factor, sigma } = law;
