@@ -7,6 +7,7 @@
  * | `INVALID_EQUATION` | a contraction that is not an equation: a stray character, an unknown output label, an ellipsis out of place |
  * | `FILE_NOT_FOUND` | a path that names nothing readable |
  * | `INVALID_FILE` | a file that is not what it claims to be: damaged, truncated, malformed, hostile |
+ * | `FILE_CHANGED` | a file that was written to, replaced or removed while it was read, so that no state of it was read whole |
  * | `UNSUPPORTED_DTYPE` | a tensor whose element type cannot be used as a weight |
  * | `UNSUPPORTED_LAYER` | a model that is not (or not yet) a chain tensim can compare, or not by the method asked for |
  * | `SHAPE_MISMATCH` | tensors, models or inputs whose sizes do not fit together |
@@ -23,6 +24,7 @@ export type TensimErrorCode =
   | 'INVALID_EQUATION'
   | 'FILE_NOT_FOUND'
   | 'INVALID_FILE'
+  | 'FILE_CHANGED'
   | 'UNSUPPORTED_DTYPE'
   | 'UNSUPPORTED_LAYER'
   | 'SHAPE_MISMATCH'

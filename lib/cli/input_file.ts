@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { TensimError } from '../errors.js';
-import { openCheckpoint } from '../formats/checkpoint.js';
+import { withOpen } from '../formats/checkpoint.js';
 import { readText } from '../formats/text_file.js';
 import { localFile } from '../hub/local_file.js';
 import type { InputLaw } from '../similarity/terms/types.js';
@@ -80,8 +80,7 @@ function parseLaw(text: string, file: string): Law {
 }
 
 async function readTensors(file: string, signal?: AbortSignal): Promise<Law> {
-  const checkpoint = await openCheckpoint(file, signal);
-  try {
+  return withOpen(file, { signal }, async (checkpoint) => {
     const unknown = [...checkpoint.tensors.keys()].filter((name) => name !== 'mean' && name !== 'cov');
     if (unknown.length > 0)
       throw new TensimError('INVALID_FILE', `has ${quoted(unknown)}; an input law has "mean" and "cov" only`, { file });
@@ -101,7 +100,5 @@ async function readTensors(file: string, signal?: AbortSignal): Promise<Law> {
     const mean = await read('mean', 1);
     const cov = await read('cov', 2);
     return { ...(mean && { mean: Float64Array.from(mean.data) }), ...(cov && { cov }) };
-  } finally {
-    await checkpoint.close();
-  }
+  });
 }

@@ -1,5 +1,5 @@
 import { TensimError } from '../errors.js';
-import { openCheckpoint } from '../formats/checkpoint.js';
+import { withOpen } from '../formats/checkpoint.js';
 import { localFile } from '../hub/local_file.js';
 import { type IntegerTensor, isIntegerFormat } from '../tensor/integers.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -19,8 +19,7 @@ const NAME = 'inputs';
  * they are used.
  */
 export async function loadInputs(path: string, signal?: AbortSignal): Promise<Tensor | IntegerTensor> {
-  const checkpoint = await openCheckpoint(await localFile(path, signal), signal);
-  try {
+  return withOpen(await localFile(path, signal), { signal }, async (checkpoint) => {
     const names = [...checkpoint.tensors.keys()];
     const name = names.length === 1 ? names[0] : names.find((candidate) => candidate === NAME);
     if (name === undefined) {
@@ -31,7 +30,5 @@ export async function loadInputs(path: string, signal?: AbortSignal): Promise<Te
     }
     const { dtype } = checkpoint.tensors.get(name)!;
     return await (isIntegerFormat(dtype) ? checkpoint.readIntegers(name, signal) : checkpoint.read(name, signal));
-  } finally {
-    await checkpoint.close();
-  }
+  });
 }

@@ -1,6 +1,7 @@
 import { TensimError } from '../errors.js';
 import type { IntegerTensor } from '../tensor/integers.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { fileChanged, onceMore } from './changed.js';
 import { formatAtStart, formatIn } from './content.js';
 import { type CheckpointFormat, formatOf, isIndex } from './endings.js';
 import type { TensorEntry } from './entry.js';
@@ -40,7 +41,7 @@ export interface Checkpoint {
   /**
    * Reads a tensor as weights, row-major: F64 as float64; F32, F16 and BF16 as float32, all exactly.
    * @throws TensimError `UNSUPPORTED_DTYPE` for every other element type, `INVALID_ARGUMENT` if there is no such tensor
-   * or the checkpoint is closed, `INVALID_FILE` if the file has become shorter, `MEMORY_LIMIT` if the tensor fits no
+   * or the checkpoint is closed, `FILE_CHANGED` if the file was written to since it was opened, `MEMORY_LIMIT` if the tensor fits no
    * array
    */
   read(name: string, signal?: AbortSignal): Promise<Tensor>;
@@ -66,6 +67,7 @@ export interface Checkpoint {
   /**
    * SHA-256 over the bytes of `files`, one after the other, in hexadecimal; each byte is hashed as it was when it was
    * first read for this.
+   * @throws TensimError `FILE_CHANGED` if a file was written to since it was opened
    */
   sha256(signal?: AbortSignal): Promise<string>;
   /** Closing twice is no error. */
@@ -77,6 +79,14 @@ export interface Checkpoint {
 /** A checkpoint with what the system said of its files when they were opened. */
 export interface StampedCheckpoint extends Checkpoint {
   readonly stamp: Stamp;
+  /**
+   * Makes sure that all that was read lay in the files under these paths at one moment: that none was written to,
+   * replaced or removed since they were opened.
+   * @throws TensimError `FILE_CHANGED`
+   */
+  confirm(): Promise<void>;
+  /** What is to be thrown for an error that came of reading: that a file has changed, if one has. */
+  blamed(error: unknown): Promise<unknown>;
 }
 
 /**
@@ -96,8 +106,42 @@ export function openCheckpoint(path: string, options: OpenOptions | AbortSignal 
   return openStamped(path, options instanceof AbortSignal ? { signal: options } : options);
 }
 
+/**
+ * Opens a checkpoint for `use`, closes it, and makes sure that what was read of it was one state of its files. If it was
+ * not, all is done once more, after a moment.
+ * @throws TensimError as `whileOpen`
+ */
+export function withOpen<Result>(
+  path: string,
+  options: OpenOptions,
+  use: (checkpoint: StampedCheckpoint) => Promise<Result>,
+): Promise<Result> {
+  return onceMore(() => whileOpen(path, options, use), options.signal);
+}
+
+/**
+ * The same, but never twice.
+ * @throws TensimError as `openCheckpoint`; `FILE_CHANGED`; what `use` throws
+ */
+export async function whileOpen<Result>(
+  path: string,
+  options: OpenOptions,
+  use: (checkpoint: StampedCheckpoint) => Promise<Result>,
+): Promise<Result> {
+  const checkpoint = await openStamped(path, options);
+  try {
+    const result = await use(checkpoint);
+    await checkpoint.confirm();
+    return result;
+  } catch (error) {
+    throw await checkpoint.blamed(error);
+  } finally {
+    await checkpoint.close();
+  }
+}
+
 /** @throws TensimError as `openCheckpoint` */
-export async function openStamped(path: string, options: OpenOptions): Promise<StampedCheckpoint> {
+async function openStamped(path: string, options: OpenOptions): Promise<StampedCheckpoint> {
   options.signal?.throwIfAborted();
   const named = formatOf(path);
   const format = named ?? (await formatIn(path)) ?? 'safetensors';
@@ -155,20 +199,17 @@ class OpenCheckpoint implements StampedCheckpoint {
 
   async read(name: string, signal?: AbortSignal): Promise<Tensor> {
     signal?.throwIfAborted();
-    const entry = this.entry(name);
-    return readFloats(this.source(entry.file), entry, { signal });
+    return this.untouched(name, (source, entry) => readFloats(source, entry, { signal }));
   }
 
   async readIntegers(name: string, signal?: AbortSignal): Promise<IntegerTensor> {
     signal?.throwIfAborted();
-    const entry = this.entry(name);
-    return readIntegers(this.source(entry.file), entry, { signal });
+    return this.untouched(name, (source, entry) => readIntegers(source, entry, { signal }));
   }
 
   async readBytes(name: string, signal?: AbortSignal): Promise<Uint8Array> {
     signal?.throwIfAborted();
-    const entry = this.entry(name);
-    return readBytes(this.source(entry.file), entry, { signal });
+    return this.untouched(name, (source, entry) => readBytes(source, entry, { signal }));
   }
 
   async *readInOrder(names: Iterable<string>, signal?: AbortSignal): AsyncGenerator<[name: string, tensor: Tensor]> {
@@ -186,7 +227,22 @@ class OpenCheckpoint implements StampedCheckpoint {
 
   async sha256(signal?: AbortSignal): Promise<string> {
     signal?.throwIfAborted();
-    return this.digest.finish(signal);
+    const digest = await this.digest.finish(signal);
+    for (const source of this.sources.values()) await source.checkUntouched();
+    return digest;
+  }
+
+  async confirm(): Promise<void> {
+    const sources = [...this.sources.values()];
+    // First all is read again and then all is looked at: what is the same now has lain there in between.
+    for (const source of sources) if (!(await source.readsTheSame())) throw fileChanged(source.path);
+    for (const source of sources) if (!(await source.isInPlace())) throw fileChanged(source.path);
+  }
+
+  async blamed(error: unknown): Promise<unknown> {
+    let blamed = error;
+    for (const source of this.sources.values()) blamed = await source.blamed(blamed);
+    return blamed;
   }
 
   async close(): Promise<void> {
@@ -204,6 +260,18 @@ class OpenCheckpoint implements StampedCheckpoint {
       file: this.path,
       hint: 'The tensors it has are listed by "tensim inspect"',
     });
+  }
+
+  /** Reads of a file that nobody has written to since it was opened. */
+  private async untouched<Read>(
+    name: string,
+    read: (source: SourceFile, entry: TensorEntry) => Promise<Read>,
+  ): Promise<Read> {
+    const entry = this.entry(name);
+    const source = this.source(entry.file);
+    const tensor = await read(source, entry);
+    await source.checkUntouched();
+    return tensor;
   }
 
   private source(file: string): SourceFile {

@@ -1,7 +1,7 @@
 import { TensimError } from '../errors.js';
 import { count } from '../words/counts.js';
 import { quote } from '../words/quoting.js';
-import { type Checkpoint, openCheckpoint } from './checkpoint.js';
+import { type Checkpoint, type StampedCheckpoint, withOpen } from './checkpoint.js';
 import { formatOf, isIndex } from './endings.js';
 import type { TensorEntry } from './entry.js';
 import { writeNpy, writeNpz } from './numpy/write.js';
@@ -39,15 +39,27 @@ export interface Conversion {
 export async function convert(input: string, output: string, options: ConvertOptions = {}): Promise<Conversion> {
   const { tensors, key, signal } = options;
   checkWritable(output);
-  const checkpoint = await openCheckpoint(input, { key, signal });
-  try {
+  return withOpen(input, { key, signal }, async (checkpoint) => {
     const chosen = tensors === undefined ? [...checkpoint.tensors.values()] : pick(checkpoint, tensors);
-    const outgoing = chosen.map((entry) => fromCheckpoint(checkpoint, entry, signal));
+    const outgoing = confirmed(
+      checkpoint,
+      chosen.map((entry) => fromCheckpoint(checkpoint, entry, signal)),
+    );
     const kept = await writeTensors(output, outgoing, checkpoint.metadata);
     return { tensors: chosen.length, metadataLost: kept ? 0 : Object.keys(checkpoint.metadata).length };
-  } finally {
-    await checkpoint.close();
-  }
+  });
+}
+
+/** The same, but that the last to be taken makes sure that all are of one state, before the file is in its place. */
+function confirmed(checkpoint: StampedCheckpoint, outgoing: readonly OutgoingTensor[]): OutgoingTensor[] {
+  let left = outgoing.length;
+  return outgoing.map((tensor) => ({
+    ...tensor,
+    async *pieces() {
+      yield* tensor.pieces();
+      if (--left === 0) await checkpoint.confirm();
+    },
+  }));
 }
 
 /**

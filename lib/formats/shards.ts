@@ -57,8 +57,11 @@ export async function openShards(path: string, open: OpenShard, signal?: AbortSi
       tensors: shards.length === 1 ? shards[0].tensors : new Map(shards.flatMap(({ tensors }) => [...tensors])),
     };
   } catch (error) {
-    await Promise.all([index, ...shards.flatMap(({ sources }) => sources)].map((source) => source.close()));
-    throw error;
+    const sources = [index, ...shards.flatMap((shard) => shard.sources)];
+    let blamed: unknown = error;
+    for (const source of sources) blamed = await source.blamed(blamed);
+    await Promise.all(sources.map((source) => source.close()));
+    throw blamed;
   }
 }
 

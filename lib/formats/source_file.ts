@@ -2,7 +2,9 @@ import { type BigIntStats, constants, type Stats } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { TensimError } from '../errors.js';
 import { byteCount } from '../words/counts.js';
-import { type Stamp, stampOf } from './stamp.js';
+import { fileChanged, isChange } from './changed.js';
+import { ReadJournal } from './read_journal.js';
+import { isAsStamped, type Stamp, stampOf } from './stamp.js';
 
 /** Bytes per positioned read. A multiple of every element size, so that no element is split between two chunks. */
 const CHUNK_BYTES = 2 * 1024 * 1024;
@@ -29,12 +31,17 @@ export class SourceFile {
   readonly size: number;
   readonly stamp: Stamp;
   private readonly handle: FileHandle;
+  private readonly times: string;
+  /** Of a file that was written to so lately that another write could leave no trace in its stamp. */
+  private readonly journal: ReadJournal | undefined;
   private closing: Promise<void> | undefined;
 
   private constructor(path: string, stats: BigIntStats, handle: FileHandle) {
     this.path = path;
     this.size = Number(stats.size);
     this.stamp = stampOf(stats);
+    this.times = timesOf(stats);
+    this.journal = this.stamp.settled ? undefined : new ReadJournal();
     this.handle = handle;
   }
 
@@ -64,8 +71,42 @@ export class SourceFile {
     }
   }
 
-  /** Fills `into` with the bytes from `position` on. */
-  async read(into: Uint8Array, position: number, { tensor }: ReadOptions = {}): Promise<void> {
+  /**
+   * Fills `into` with the bytes from `position` on.
+   * @throws TensimError `FILE_CHANGED` if the file ends before; `INVALID_FILE` if the system cannot read it
+   */
+  async read(into: Uint8Array, position: number, options: ReadOptions = {}): Promise<void> {
+    await this.fill(into, position, options);
+    this.journal?.add(position, into);
+  }
+
+  /**
+   * Makes sure that the file is as long, and was last written to, as when it was opened.
+   * @throws TensimError `FILE_CHANGED`
+   */
+  async checkUntouched(): Promise<void> {
+    // Whether it has got other names, or lost its own, does not matter to who has it open.
+    if (timesOf(await this.handle.stat({ bigint: true })) !== this.times) throw fileChanged(this.path);
+  }
+
+  /** Whether what was read of it is read again, where its stamp alone could not tell. */
+  async readsTheSame(): Promise<boolean> {
+    if (this.journal === undefined) return true;
+    return this.journal.reads((into, position) => this.fill(into, position));
+  }
+
+  /** Whether the same file lies under its path, with the stamp that it had when it was opened. */
+  isInPlace(): Promise<boolean> {
+    return isAsStamped([this.path], this.stamp);
+  }
+
+  /** What is to be thrown for an error that came of reading it: that it has changed, if it has. */
+  async blamed(error: unknown): Promise<unknown> {
+    const byFile = error instanceof TensimError && !isChange(error) && !(await this.isInPlace());
+    return byFile ? fileChanged(this.path, error) : error;
+  }
+
+  private async fill(into: Uint8Array, position: number, { tensor }: ReadOptions = {}): Promise<void> {
     const place = { file: this.path, ...(tensor === undefined ? {} : { tensor }) };
     let done = 0;
     while (done < into.length) {
@@ -78,7 +119,7 @@ export class SourceFile {
         });
       if (bytesRead === 0)
         throw new TensimError(
-          'INVALID_FILE',
+          'FILE_CHANGED',
           `the file had ${byteCount(this.size)} when it was opened and now ends after ${byteCount(position + done)}`,
           { ...place, hint: 'Something shortened it while it was read; try again when it is complete' },
         );
@@ -128,6 +169,9 @@ export function requireRegular(
     hint,
   });
 }
+
+/** What every write to the content moves on. */
+const timesOf = ({ size, mtimeNs }: BigIntStats): string => `${size} ${mtimeNs}`;
 
 function openError(path: string, error: unknown): unknown {
   if (error instanceof TensimError) return error;

@@ -9,12 +9,19 @@ export interface Stamp {
   readonly settled: boolean;
 }
 
-/** Times of files may be as coarse as two seconds: a second write within the same moment leaves them as they are. */
-const COARSEST_MS = 2000;
+/**
+ * A second write within the same tick leaves the times of a file as they are. Most systems move them on with the clock
+ * of their kernel, every 1 to 16 ms; those whose times are all whole seconds may do so every two seconds.
+ */
+const TICK_MS = 100;
+const COARSE_TICK_MS = 2000;
+const SECOND_NS = 1_000_000_000n;
 
 export function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats, now = Date.now()): Stamp {
-  const newest = Number((mtimeNs > ctimeNs ? mtimeNs : ctimeNs) / 1_000_000n);
-  return { text: [dev, ino, size, mtimeNs, ctimeNs].join(' '), settled: now - newest > COARSEST_MS };
+  const newest = mtimeNs > ctimeNs ? mtimeNs : ctimeNs;
+  const tick = newest % SECOND_NS === 0n ? COARSE_TICK_MS : TICK_MS;
+  const settled = now - Number(newest / 1_000_000n) > tick;
+  return { text: [dev, ino, size, mtimeNs, ctimeNs].join(' '), settled };
 }
 
 /** The stamps of several files as one. */

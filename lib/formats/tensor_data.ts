@@ -15,7 +15,7 @@ export type ElementOptions = Omit<ReadOptions, 'tensor'>;
 
 /**
  * Reads a tensor as weights, row-major: F64 as float64; F32, F16 and BF16 as float32, all exactly.
- * @throws TensimError `UNSUPPORTED_DTYPE` for every other element type, `INVALID_FILE` if the file has become shorter,
+ * @throws TensimError `UNSUPPORTED_DTYPE` for every other element type, `FILE_CHANGED` if the file has become shorter,
  * `MEMORY_LIMIT` if the tensor fits no array
  */
 export async function readFloats(

@@ -1,12 +1,17 @@
 import { TensimError } from '../errors.js';
 import { byteCount } from '../words/counts.js';
+import { fileChanged, onceMore } from './changed.js';
 import { SourceFile } from './source_file.js';
 
 /**
  * The text of a file that should be small.
- * @throws TensimError `FILE_NOT_FOUND`, or `INVALID_FILE` if it is larger than `limit` bytes or no file.
+ * @throws TensimError `FILE_NOT_FOUND`, `INVALID_FILE` if it is larger than `limit` bytes or no file; `FILE_CHANGED`
  */
-export async function readText(path: string, limit: number): Promise<string> {
+export function readText(path: string, limit: number): Promise<string> {
+  return onceMore(() => readOnce(path, limit));
+}
+
+async function readOnce(path: string, limit: number): Promise<string> {
   const file = await SourceFile.open(path);
   try {
     if (file.size > limit)
@@ -15,6 +20,7 @@ export async function readText(path: string, limit: number): Promise<string> {
       });
     const bytes = Buffer.alloc(file.size);
     await file.read(bytes, 0);
+    if (!((await file.readsTheSame()) && (await file.isInPlace()))) throw fileChanged(path);
     return bytes.toString('utf8').replace(/^\uFEFF/, '');
   } finally {
     await file.close();

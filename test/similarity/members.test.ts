@@ -11,7 +11,7 @@ import { bilinearShapes, counting, writeCheckpoint } from '../model/helpers.js';
 const folder = temporaryFolder();
 const path = join(folder, 'model.safetensors');
 const CHANGED = {
-  code: 'INVALID_FILE',
+  code: 'FILE_CHANGED',
   file: path,
   message: expect.stringMatching(/has changed while it was compared/),
 };

@@ -50,8 +50,9 @@ async function opened(
   try {
     return { sources: [source], metadata: emptyMetadata(), tensors: await list(source) };
   } catch (error) {
+    const blamed = await source.blamed(error);
     await source.close();
-    throw error;
+    throw blamed;
   }
 }
 

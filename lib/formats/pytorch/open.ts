@@ -33,8 +33,9 @@ export async function openPytorch(path: string, options: OpenOptions = {}): Prom
   try {
     return { sources: [source], ...(await readArchive(source, options)) };
   } catch (error) {
+    const blamed = await source.blamed(error);
     await source.close();
-    throw error;
+    throw blamed;
   }
 }
 

@@ -21,8 +21,9 @@ export async function openSafetensorsFile(path: string, signal?: AbortSignal): P
     const bytes = await readHeader(source);
     return { source, ...(await unhurried(parseHeader(bytes, path, source.size), signal)) };
   } catch (error) {
+    const blamed = await source.blamed(error);
     await source.close();
-    throw error;
+    throw blamed;
   }
 }
 

@@ -1,4 +1,7 @@
-import { openStamped, type StampedCheckpoint } from '../../formats/checkpoint.js';
+import { TensimError } from '../../errors.js';
+import { fileChanged, isChange, onceMore } from '../../formats/changed.js';
+import { type StampedCheckpoint, whileOpen } from '../../formats/checkpoint.js';
+import { Companions } from '../../formats/companions.js';
 import type { Provenance } from '../model.js';
 import { findSource, type ModelSource, type ReadingOptions } from './source.js';
 import { type Recognised, understand } from './understand.js';
@@ -35,8 +38,9 @@ export function withModelFile<Result>(
 }
 
 /**
- * The same, whatever the file holds.
- * @throws TensimError as `findSource` and `openCheckpoint`; what `use` throws.
+ * The same, whatever the file holds. What is read, of the file and of those beside it that say how, has lain there at
+ * one moment; where it has not, all is done once more.
+ * @throws TensimError as `findSource` and `openCheckpoint`; `FILE_CHANGED`; what `use` throws.
  */
 export async function withCheckpoint<Result>(
   path: string,
@@ -45,13 +49,22 @@ export async function withCheckpoint<Result>(
 ): Promise<Result> {
   const { key, signal } = options;
   signal?.throwIfAborted();
-  const source = await findSource(path, options);
-  const checkpoint = await openStamped(source.checkpoint, { key, signal });
-  try {
-    return await use(checkpoint, source);
-  } finally {
-    await checkpoint.close();
-  }
+  return onceMore(async () => {
+    const companions = new Companions();
+    const checkCompanions = async (cause?: unknown) => {
+      const changed = await companions.changed();
+      if (changed !== undefined) throw fileChanged(changed, cause);
+    };
+    try {
+      const source = { ...(await findSource(path, options, companions)), companions };
+      const result = await whileOpen(source.checkpoint, { key, signal }, (checkpoint) => use(checkpoint, source));
+      await checkCompanions();
+      return result;
+    } catch (error) {
+      if (error instanceof TensimError && !isChange(error)) await checkCompanions(error);
+      throw error;
+    }
+  }, signal);
 }
 
 /** Where a model comes from: its file, whose bytes have this digest. */

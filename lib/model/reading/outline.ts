@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { TensimError } from '../../errors.js';
-import { isAsStamped, type Stamp } from '../../formats/stamp.js';
+import type { Stamp } from '../../formats/stamp.js';
 import { type LayerOf, mapLayer } from '../../layers/layer.js';
 import type { Place } from '../../layers/place.js';
 import type { ShapeOnly } from '../../layers/shapes.js';
@@ -44,11 +44,11 @@ export function firstVisit(
   options: LoadOptions,
   wanted: (bytes: number) => boolean,
 ): Promise<FirstVisit> {
+  let answer: boolean | undefined;
   return withModelFile(path, options, async (file) => {
     const { checkpoint, recognised } = file;
-    const model = wanted(bytesOf(recognised.blueprint, checkpoint.tensors))
-      ? await readModel(file, options).catch(onlyPassOn)
-      : undefined;
+    answer ??= wanted(bytesOf(recognised.blueprint, checkpoint.tensors));
+    const model = answer ? await readModel(file, options).catch(onlyPassOn) : undefined;
     const sha256 = await checkpoint.sha256(options.signal);
     const { files, stamp } = checkpoint;
     return { outline: outlineOf(file, options.label ?? labelOf(path), sha256), model, files, stamp };
@@ -57,20 +57,19 @@ export function firstVisit(
 
 /**
  * Reads a model whose file was visited before. Its bytes are hashed once more only if the file may have been written to
- * since; of the same digest is a model that has not changed.
+ * since.
+ * @returns undefined if it is another by now, in its bytes or in what says how they are read.
  * @throws TensimError as `loadModel`.
  */
 export function visitAgain(
   path: string,
   options: LoadOptions,
   { outline, stamp }: Pick<FirstVisit, 'outline' | 'stamp'>,
-): Promise<Model> {
-  const { sha256 } = outline.provenance;
+): Promise<Model | undefined> {
   return withModelFile(path, options, async (file) => {
-    const { checkpoint } = file;
-    if (!stamp.settled || checkpoint.stamp.text !== stamp.text) return readModel(file, options);
-    const model = await readModel(file, options, sha256);
-    return (await isAsStamped(checkpoint.files, stamp)) ? model : readModel(file, options);
+    const isAsBefore = stamp.settled && file.checkpoint.stamp.text === stamp.text;
+    const model = await readModel(file, options, isAsBefore ? outline.provenance.sha256 : undefined);
+    return identityOf(file, model.provenance.sha256!) === outline.identity ? model : undefined;
   });
 }
 
@@ -82,7 +81,6 @@ function outlineOf(file: ModelFile, label: string, sha256: string): FileOutline 
   const { checkpoint, recognised } = file;
   const { blueprint, chain, parameters } = recognised;
   const { tensors } = checkpoint;
-  const provenance = provenanceOf(file, sha256);
   return {
     label,
     layers: blueprint.layers.map(
@@ -91,8 +89,8 @@ function outlineOf(file: ModelFile, label: string, sha256: string): FileOutline 
     inputShape: [blueprint.positions, chain.inputs],
     outputShape: [blueprint.positions, chain.outputs],
     parameters: new Map([...parameters].map(([name, inFile]) => [name, tensors.get(inFile) as TensorInfo])),
-    provenance,
-    identity: identityOf(recognised, sha256, provenance.key),
+    provenance: provenanceOf(file, sha256),
+    identity: identityOf(file, sha256),
   };
 }
 
@@ -100,11 +98,9 @@ function outlineOf(file: ModelFile, label: string, sha256: string): FileOutline 
  * By the place in the file too, since two of one file hold two models of the same blueprint; and by the names of the
  * parameters, where they are not those in the file: some measures compare by them.
  */
-function identityOf(
-  { blueprint, parameters }: ModelFile['recognised'],
-  sha256: string,
-  key: string | undefined,
-): string {
+function identityOf(file: ModelFile, sha256: string): string {
+  const { blueprint, parameters } = file.recognised;
+  const { key } = provenanceOf(file, sha256);
   const hash = createHash('sha256').update(sha256).update(JSON.stringify(blueprint));
   if (key !== undefined) hash.update(JSON.stringify({ key }));
   const names = [...parameters];

@@ -1,11 +1,12 @@
 import { readdir, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { TensimError } from '../../errors.js';
+import { isChange } from '../../formats/changed.js';
 import { type CheckpointFormat, type OpenOptions, openCheckpoint } from '../../formats/checkpoint.js';
+import { Companions } from '../../formats/companions.js';
 import { formatAt } from '../../formats/content.js';
 import { hasEnding, isIndex, preferredCheckpoints } from '../../formats/endings.js';
 import { NoModelError } from '../../formats/no_model.js';
-import { readText } from '../../formats/text_file.js';
 import { addressBeside, isHubAddress, parseAddress } from '../../hub/address.js';
 import { fetchFromHub } from '../../hub/repository.js';
 import { count } from '../../words/counts.js';
@@ -30,6 +31,8 @@ export interface ModelSource {
   readonly configFile?: ConfigFile;
   /** Patterns of the names of tensors that the caller wants left out. */
   readonly ignore?: readonly string[];
+  /** Take note of what is read beside the checkpoint. */
+  readonly companions?: Companions;
 }
 
 /** What a caller says about how to read a model. */
@@ -51,18 +54,25 @@ export interface ReadingOptions {
  * fetched.
  * @throws TensimError `FILE_NOT_FOUND`, `INVALID_FILE` or `INVALID_ARGUMENT` naming the path.
  */
-export async function findSource(path: string, options: ReadingOptions = {}): Promise<ModelSource> {
+export async function findSource(
+  path: string,
+  options: ReadingOptions = {},
+  companions = new Companions(),
+): Promise<ModelSource> {
   const { config, ignore } = options;
-  const found = { ...(await findCheckpoint(path, options)), ...(ignore !== undefined && { ignore }) };
+  const found = {
+    ...(await findCheckpoint(path, options, companions)),
+    ...(ignore !== undefined && { ignore }),
+  };
   if (typeof config !== 'string') return config === undefined ? found : { ...found, config };
   if (/^\s*\{/.test(config)) return { ...found, configFile: { path: 'the given settings', text: config } };
-  return { ...found, configFile: { path: config, text: await readText(config, CONFIG_BYTES) } };
+  return { ...found, configFile: { path: config, text: await companions.read(config, CONFIG_BYTES) } };
 }
 
-async function findCheckpoint(given: string, options: ReadingOptions): Promise<ModelSource> {
-  if (!isHubAddress(given)) return findLocally(given, options);
+async function findCheckpoint(given: string, options: ReadingOptions, companions: Companions): Promise<ModelSource> {
+  if (!isHubAddress(given)) return findLocally(given, options, companions);
   const { path, revision } = await fetchFromHub(given, options.signal);
-  const source = await findLocally(path, options);
+  const source = await findLocally(path, options, companions);
   const weights = source.checkpoint === path ? undefined : source.description?.weights;
   if (weights === undefined) return { ...source, revision };
   // A model.json: its weights are in the same repository, at the same commit.
@@ -70,11 +80,12 @@ async function findCheckpoint(given: string, options: ReadingOptions): Promise<M
   return { ...source, checkpoint: (await fetchFromHub(beside, options.signal)).path, revision };
 }
 
-async function findLocally(path: string, options: ReadingOptions): Promise<ModelSource> {
+async function findLocally(path: string, options: ReadingOptions, companions: Companions): Promise<ModelSource> {
   const { model } = options;
-  const given = model === undefined ? undefined : await readDescription(model);
+  const given = model === undefined ? undefined : await readDescription(model, companions);
   const checkpoint = (await isFolder(path)) ? await onlyCheckpointIn(path, options) : path;
-  const own = /\.json$/i.test(checkpoint) && !isIndex(checkpoint) ? await readOwnDescription(checkpoint) : undefined;
+  const isDescription = /\.json$/i.test(checkpoint) && !isIndex(checkpoint);
+  const own = isDescription ? await readOwnDescription(checkpoint, companions) : undefined;
   if (own === undefined) return { checkpoint, ...(given && { description: given }) };
   if (given !== undefined) {
     throw new TensimError('INVALID_ARGUMENT', `is itself a model.json, and ${model} is given as another`, {
@@ -161,25 +172,25 @@ async function withModels(paths: readonly string[], options: OpenOptions): Promi
   return found.length === 0 ? paths : found;
 }
 
-async function readDescription(file: string): Promise<Description> {
-  return parseDescription(await readText(file, DESCRIPTION_BYTES), file);
+async function readDescription(file: string, companions: Companions): Promise<Description> {
+  return parseDescription(await companions.read(file, DESCRIPTION_BYTES), file);
 }
 
 /** The config.json in the folder of a checkpoint, if one can be read. */
-export async function configBeside(checkpoint: string): Promise<ConfigFile | undefined> {
+export async function configBeside(checkpoint: string, companions: Companions): Promise<ConfigFile | undefined> {
   const path = join(dirname(checkpoint), 'config.json');
   try {
-    return { path, text: await readText(path, CONFIG_BYTES) };
+    return { path, text: await companions.read(path, CONFIG_BYTES) };
   } catch (error) {
-    if (error instanceof TensimError) return undefined;
+    if (error instanceof TensimError && !isChange(error)) return undefined;
     throw error;
   }
 }
 
 /** A description if there is a file and it claims to be one of ours; model.json is a common name. */
-export async function readOwnDescription(file: string): Promise<Description | undefined> {
-  const text = await readText(file, DESCRIPTION_BYTES).catch((error: unknown) => {
-    if (error instanceof TensimError) return '';
+export async function readOwnDescription(file: string, companions: Companions): Promise<Description | undefined> {
+  const text = await companions.read(file, DESCRIPTION_BYTES).catch((error: unknown) => {
+    if (error instanceof TensimError && !isChange(error)) return '';
     throw error;
   });
   return claimsToBeDescription(text) ? parseDescription(text, file) : undefined;

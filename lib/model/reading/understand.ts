@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path';
 import { TensimError } from '../../errors.js';
 import type { Checkpoint } from '../../formats/checkpoint.js';
+import { Companions } from '../../formats/companions.js';
 import { type LayerOf, mapLayer } from '../../layers/layer.js';
 import type { Place } from '../../layers/place.js';
 import { type Blueprint, checkBlueprint, type Tensors, tensorsOf, usedTensors } from '../blueprint.js';
@@ -40,20 +41,20 @@ export async function understand(
   source: ModelSource,
   signal?: AbortSignal,
 ): Promise<Recognised> {
-  const { description, config, configFile, ignore } = source;
+  const { description, config, configFile, ignore, companions = new Companions() } = source;
   const { path, metadata } = checkpoint;
   const ways = new Ways(checkpoint, withoutIgnored(checkpoint, ignore), signal);
   if (description !== undefined) return asDescribed(description, checkpoint, ways);
   const settings = new ModelSettings(path, metadata, {
     options: config,
     given: configFile,
-    beside: await configBeside(path),
+    beside: await configBeside(path, companions),
   });
   for await (const [naming, contents] of ways.all()) {
     const blueprint = recognise(naming.tensors, settings);
     if (blueprint !== undefined) return understood(checkpoint, blueprint, naming, contents, null);
   }
-  const beside = await readOwnDescription(join(dirname(path), 'model.json'));
+  const beside = await readOwnDescription(join(dirname(path), 'model.json'), companions);
   if (beside !== undefined) return asDescribed(beside, checkpoint, ways);
   const [{ tensors, prefix }] = await ways.last();
   throw unrecognised(tensors, path, prefix);

@@ -102,8 +102,8 @@ export async function fileMember(path: string, options: LoadOptions, kept: KeptM
       const own = kept.take(path);
       if (own !== undefined && (await isAsStamped(files, stamp))) return own;
       const model = await visitAgain(path, options, visit);
-      if (model.provenance.sha256 === outline.provenance.sha256) return model;
-      throw new TensimError('INVALID_FILE', 'the file has changed while it was compared', {
+      if (model !== undefined) return model;
+      throw new TensimError('FILE_CHANGED', 'the file has changed while it was compared', {
         file: path,
         hint: 'Wait until it is written, and compare again',
       });

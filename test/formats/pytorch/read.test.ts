@@ -227,6 +227,6 @@ test('reading can be aborted, and a file that shrinks meanwhile is told', async 
   const handle = await open(file, 'r+');
   await handle.truncate(60);
   await handle.close();
-  expect(await rejection(opened.read('w'))).toMatchObject({ code: 'INVALID_FILE', file, tensor: 'w' });
+  expect(await rejection(opened.read('w'))).toMatchObject({ code: 'FILE_CHANGED', file, tensor: 'w' });
   await opened.close();
 });

@@ -186,7 +186,7 @@ describe('reading stops', () => {
       truncateSync(path, 1000);
       for (const reading of [() => checkpoint.read('w'), () => checkpoint.sha256()]) {
         const error = await rejection(reading());
-        expect(error.code).toBe('INVALID_FILE');
+        expect(error.code).toBe('FILE_CHANGED');
         expect(error.message).toContain('had 4,068 bytes when it was opened and now ends after 1,000 bytes');
       }
       expect((await rejection(checkpoint.read('w'))).tensor).toBe('w');
