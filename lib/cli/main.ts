@@ -1,5 +1,7 @@
 import { Command } from 'commander';
 import { version } from '../version.js';
+import { oneLine } from '../words/quoting.js';
+import { hearWarnings } from '../words/warning.js';
 import { addCompare } from './compare.js';
 import { addContract } from './contract.js';
 import { addConvert } from './convert.js';
@@ -50,10 +52,17 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   addContract(program, io);
   addConvert(program, io);
   addDoctor(program, io, exit);
+  const told = new Set<string>();
+  const deaf = hearWarnings((text) => {
+    if (!told.has(text)) io.stderr.write(`note: ${oneLine(text)}\n`);
+    told.add(text);
+  });
   try {
     await program.parseAsync([...args], { from: 'user' });
     return exit.code;
   } catch (error) {
     return settle(error, io);
+  } finally {
+    deaf();
   }
 }

@@ -1,5 +1,8 @@
 import { TensimError } from '../errors.js';
-import { addressText, type HubAddress, isPlainPath } from './address.js';
+import { climbs, type HubAddress, isCommit } from './address.js';
+import { Complaints } from './complaints.js';
+import { type Allowance, Exchange } from './exchange.js';
+import { endpoint, findToken } from './settings.js';
 
 /** A file or folder of a repository, as the Hub lists it. */
 export interface HubEntry {
@@ -12,8 +15,20 @@ export interface HubEntry {
   readonly sha256: string | undefined;
 }
 
-const COMMIT = /^[0-9a-f]{40}$/;
 const DIGEST = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
+
+const MIB = 1024 * 1024;
+/** What a repository is takes one reply. */
+const ONE_REPLY: Allowance = { requests: 16, replyBytes: 4 * MIB, bytes: 4 * MIB, seconds: 60 };
+/** A page of a listing has 1,000 entries, which are some hundred kilobytes. */
+const LISTING: Allowance = { requests: 1000, replyBytes: 4 * MIB, bytes: 64 * MIB, seconds: 300 };
+/** A file takes as long as it takes; its bytes are counted by those who know how many there are. */
+const FILE: Allowance = {
+  requests: 16,
+  replyBytes: Number.POSITIVE_INFINITY,
+  bytes: Number.POSITIVE_INFINITY,
+  seconds: Number.POSITIVE_INFINITY,
+};
 
 type Library = typeof import('@huggingface/hub');
 
@@ -21,8 +36,8 @@ type Library = typeof import('@huggingface/hub');
 const library = (): Promise<Library> => import('@huggingface/hub');
 
 /**
- * The few questions that are asked of the Hub, about one repository. The server is that of HF_ENDPOINT if it is set. A
- * token is taken from HF_TOKEN and from nowhere else, and told to nobody but the library.
+ * The few questions that are asked of the Hub, about one repository. The server is that of HF_ENDPOINT if it is set.
+ * The library is not told the token: `Exchange` adds it where it belongs.
  */
 export class HubClient {
   readonly #address: HubAddress;
@@ -36,94 +51,72 @@ export class HubClient {
   /** The commit that the revision stands for at this time. */
   async commit(): Promise<string> {
     const { type, repository: name, revision = 'main' } = this.#address;
-    if (COMMIT.test(revision)) return revision;
-    const { sha } = await this.#ask(async ({ modelInfo, datasetInfo }) => {
-      const question = { ...this.#common(), name, revision, additionalFields: ['sha' as const] };
-      return type === 'model' ? modelInfo(question) : datasetInfo(question);
+    if (isCommit(revision)) return revision;
+    return this.#ask(ONE_REPLY, async ({ fetch, complaints }) => {
+      const { modelInfo, datasetInfo } = await library();
+      const question = { fetch, hubUrl: endpoint(), name, revision, additionalFields: ['sha' as const] };
+      const { sha } = await (type === 'model' ? modelInfo(question) : datasetInfo(question));
+      if (typeof sha === 'string' && isCommit(sha)) return sha;
+      throw complaints.absurd('the Hub did not say which commit it is');
     });
-    if (typeof sha === 'string' && COMMIT.test(sha)) return sha;
-    throw this.#failed('the Hub did not say which commit it is');
   }
 
   /** What is in a folder of a commit; of its folders too, if `recursive`. */
   async list(commit: string, folder: string, recursive: boolean): Promise<HubEntry[]> {
     const { type, repository: name } = this.#address;
-    return this.#ask(async ({ listFiles }) => {
+    return this.#ask(LISTING, async ({ fetch, complaints }) => {
+      const { listFiles } = await library();
       const entries: HubEntry[] = [];
-      const question = { ...this.#common(), repo: { type, name }, revision: commit, recursive };
-      for await (const entry of listFiles(folder === '' ? question : { ...question, path: folder })) {
+      const common = { fetch, hubUrl: endpoint(), repo: { type, name }, revision: commit, recursive };
+      for await (const entry of listFiles(folder === '' ? common : { ...common, path: inUrl(folder) })) {
+        const { path } = entry;
+        const size = entry.lfs?.size ?? entry.size;
         const etag = entry.lfs?.oid ?? entry.oid ?? '';
-        if (!isPlainPath(entry.path) || !DIGEST.test(etag)) throw this.#failed('the Hub listed what can be no file');
-        entries.push({
-          path: entry.path,
-          folder: entry.type === 'directory',
-          size: entry.lfs?.size ?? entry.size,
-          etag,
-          sha256: entry.lfs?.oid,
-        });
+        if (typeof path !== 'string' || climbs(path) || !DIGEST.test(etag) || !Number.isSafeInteger(size) || size < 0)
+          throw complaints.absurd('the Hub listed what can be no file');
+        entries.push({ path, folder: entry.type === 'directory', size, etag, sha256: entry.lfs?.oid });
       }
       return entries;
     });
   }
 
-  /** The bytes of a file. */
-  async download(commit: string, path: string): Promise<ReadableStream<Uint8Array>> {
-    const { type, repository: name } = this.#address;
-    return this.#ask(async ({ downloadFile }) => {
-      const blob = await downloadFile({ ...this.#common(), repo: { type, name }, revision: commit, path });
-      if (blob === null) throw this.#failed('there is no such file');
-      return blob.stream();
+  /**
+   * Reads the bytes of a file, in one transfer: the library asks for a file twice, and holds as much of it in memory as
+   * the server likes.
+   */
+  async download(commit: string, path: string, read: (pieces: ReadableStream<Uint8Array>) => Promise<void>) {
+    const { type, repository } = this.#address;
+    const url = `${endpoint()}/${type === 'dataset' ? 'datasets/' : ''}${repository}/resolve/${commit}/${inUrl(path)}`;
+    await this.#ask(FILE, async ({ fetch, complaints }) => {
+      // As it is: a length that is known, and nothing that grows when it is unpacked.
+      const { body } = await fetch(url, { headers: { 'accept-encoding': 'identity' } });
+      if (body === null) throw complaints.absurd('the Hub sent nothing in place of a file');
+      await read(body);
     });
   }
 
-  /** Turns what went wrong into words of our own: those of the library may hold addresses that give access. */
-  failure(error: unknown): unknown {
-    if (error instanceof TensimError) return error;
-    if (this.#signal?.aborted) return this.#signal.reason;
-    const status = (error as { statusCode?: unknown } | null)?.statusCode;
-    if (status === 401 || status === 403)
-      return this.#failed(
-        `the Hub refuses access (status ${status}), or there is no such repository`,
-        process.env.HF_TOKEN
-          ? 'The token in HF_TOKEN may lack the right to read it'
-          : 'If it is private or gated, set HF_TOKEN to a token',
-      );
-    if (status === 404)
-      return this.#failed('the Hub has no such repository, revision or folder', 'Check owner, name, revision and path');
-    if (typeof status === 'number') return this.#failed(`the Hub answered with status ${status}`, 'Try again later');
-    return this.#failed(
-      'the Hub cannot be reached, or the connection broke',
-      'Check the network, and HF_ENDPOINT if it is set',
-    );
-  }
-
-  #common() {
-    const { HF_ENDPOINT: endpoint, HF_TOKEN: token } = process.env;
-    if (token && !token.startsWith('hf_'))
-      throw new TensimError('INVALID_ARGUMENT', 'HF_TOKEN is set to what is no token of the Hugging Face Hub', {
-        hint: 'Tokens begin with hf_; unset it for public repositories',
-      });
-    const abortable: typeof fetch = (input, init) => fetch(input, { ...init, signal: this.#signal ?? null });
-    return {
-      fetch: abortable,
-      ...(endpoint && { hubUrl: endpoint.replace(/\/+$/, '') }),
-      ...(token && { accessToken: token }),
-    };
-  }
-
-  async #ask<Answer>(question: (library: Library) => Promise<Answer>): Promise<Answer> {
-    this.#signal?.throwIfAborted();
+  /** What goes wrong in the library, or in what it was told, is told in words of our own. */
+  async #ask<Answer>(
+    allowance: Allowance,
+    question: (means: { fetch: typeof fetch; complaints: Complaints }) => Promise<Answer>,
+  ): Promise<Answer> {
+    const token = await findToken();
+    const complaints = new Complaints(this.#address, token);
+    const hub = { origin: new URL(endpoint()).origin, token: token?.text };
+    const exchange = new Exchange(allowance, complaints, hub, this.#signal);
     try {
-      return await question(await library());
+      return await question({ fetch: exchange.fetch, complaints });
     } catch (error) {
-      throw this.failure(error);
+      this.#signal?.throwIfAborted();
+      if (error instanceof TensimError || (error instanceof Error && 'syscall' in error)) throw error;
+      throw complaints.absurd('the answer of the Hub is not what was asked for');
+    } finally {
+      exchange.close();
     }
   }
+}
 
-  #failed(problem: string, hint?: string): TensimError {
-    return new TensimError('FILE_NOT_FOUND', problem, {
-      file: addressText(this.#address),
-      ...(hint !== undefined && { hint }),
-    });
-  }
+/** A path in the address of a request: what means something there is spelled out. */
+function inUrl(path: string): string {
+  return path.split('/').map(encodeURIComponent).join('/');
 }

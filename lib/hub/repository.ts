@@ -1,12 +1,18 @@
 import { posix } from 'node:path';
-import picomatch from 'picomatch';
+import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import { formatOf, isIndex, preferredCheckpoints } from '../formats/endings.js';
 import { readShardNames } from '../formats/shards.js';
-import { count } from '../words/counts.js';
-import { addressText, type HubAddress, parseAddress } from './address.js';
+import { count, plural } from '../words/counts.js';
+import { quoted } from '../words/names.js';
+import { PathPattern } from '../words/path_pattern.js';
+import { warn } from '../words/warning.js';
+import { addressText, type HubAddress, isCommit, parseAddress } from './address.js';
 import { HubCache } from './cache.js';
 import { HubClient, type HubEntry } from './client.js';
+import { whyUnanswered } from './complaints.js';
+import { listing } from './listing.js';
+import { offlineBy } from './settings.js';
 
 /** A file of the Hub, and where it lies on this machine. */
 export interface HubFile {
@@ -15,8 +21,10 @@ export interface HubFile {
   readonly revision: string;
 }
 
+/** The settings of a model, without which its weights may mean something else. */
+const SETTINGS = 'config.json';
 /** What a checkpoint may need beside it, in its folder. */
-const COMPANIONS = ['config.json', 'model.json'];
+const COMPANIONS = [SETTINGS, 'model.json'];
 /** Larger ones are for other programs. */
 const MOST_COMPANION = 4 * 1024 * 1024;
 /** As training programs name the parts of a sharded checkpoint. */
@@ -25,7 +33,8 @@ const SHARD = /-\d{5}-of-\d{5}\.(?:safetensors|bin)$/i;
 /**
  * Brings a file from the Hugging Face Hub into the cache that its programs share, with what stands beside it
  * (config.json, model.json, the shards of an index), unless all is there. A folder, or a repository alone, stands for
- * the one checkpoint in it. With HF_HUB_OFFLINE=1 nothing is asked and only what is in the cache is found.
+ * the one checkpoint in it. With HF_HUB_OFFLINE=1 nothing is asked and only what is in the cache is found. Where the
+ * Hub gives no answer, the cache is used too, with a warning where it may be behind.
  *
  *     await fetchFromHub('hf://OWNER/NAME@main/final.safetensors');
  *
@@ -47,6 +56,12 @@ export async function expandHubAddress(text: string, signal?: AbortSignal): Prom
   return repository.expand();
 }
 
+interface Means {
+  readonly client: HubClient;
+  readonly cache: HubCache;
+  readonly signal: AbortSignal | undefined;
+}
+
 /** A repository at a commit. */
 class Repository {
   readonly commit: string;
@@ -54,53 +69,83 @@ class Repository {
   readonly #client: HubClient;
   readonly #cache: HubCache;
   readonly #signal: AbortSignal | undefined;
+  /** Why the Hub is not asked, where it is not. */
+  #silent: string | undefined;
 
-  private constructor(address: HubAddress, commit: string, client: HubClient, cache: HubCache, signal?: AbortSignal) {
+  private constructor(address: HubAddress, commit: string, means: Means, silent?: string) {
     this.#address = address;
     this.commit = commit;
-    this.#client = client;
-    this.#cache = cache;
-    this.#signal = signal;
+    this.#client = means.client;
+    this.#cache = means.cache;
+    this.#signal = means.signal;
+    this.#silent = silent;
   }
 
   static async at(address: HubAddress, signal: AbortSignal | undefined): Promise<Repository> {
-    const client = new HubClient(address, signal);
-    const cache = new HubCache(address);
+    const means = { client: new HubClient(address, signal), cache: new HubCache(address), signal };
     const { revision = 'main' } = address;
-    const known = isOffline() ? await cache.rememberedCommit(revision) : undefined;
-    if (isOffline() && known === undefined && !/^[0-9a-f]{40}$/.test(revision)) throw offline(address);
-    const commit = known ?? (await client.commit());
-    if (commit !== revision && !isOffline()) await cache.rememberCommit(revision, commit);
-    return new Repository(address, commit, client, cache, signal);
+    const variable = offlineBy();
+    const offline = variable && `${variable} is set`;
+    if (isCommit(revision)) return new Repository(address, revision, means, offline);
+    const known = await means.cache.rememberedCommit(revision);
+    if (offline !== undefined) {
+      if (known === undefined) throw await notCached(address, means.cache, offline);
+      return new Repository(address, known, means, offline);
+    }
+    try {
+      const commit = await means.client.commit();
+      // A cache that cannot be written is no harm if all is in it, and else the next to write will say so.
+      if (commit !== known) await means.cache.rememberCommit(revision, commit).catch(() => undefined);
+      return new Repository(address, commit, means);
+    } catch (error) {
+      const problem = whyUnanswered(error);
+      if (problem === undefined || known === undefined) throw error;
+      warn(
+        `${addressText({ ...address, path: '' })}: ${problem}, so ${revision} is taken from the cache, ` +
+          `at commit ${known}; there may be a newer one`,
+      );
+      return new Repository(address, known, means, problem);
+    }
   }
 
   /** The file of the address in the cache. */
   async fetch(): Promise<string> {
     const { path } = this.#address;
-    if (isOffline()) {
-      if (path !== '' && (await this.#cache.has(this.commit, path))) return this.#cache.pathOf(this.commit, path);
-      throw offline(this.#address);
-    }
+    // A commit never changes: what is here in full need not be asked for.
+    if (path !== '' && (await this.#isComplete(path))) return this.#cache.pathOf(this.commit, path);
     const entry = await this.#find(path);
     if (entry !== undefined && !entry.folder) return this.#fetchWithCompanions(entry);
     const files = await this.#checkpointsIn(path);
-    if (files.length === 1) return this.#fetchWithCompanions(files[0]);
+    if (files.length === 1) return this.#fetchWithCompanions(files[0] as HubEntry);
     throw this.#refused('INVALID_ARGUMENT', `this folder holds ${count(files.length)} checkpoints, not one`);
   }
 
   /** The checkpoints that the address stands for. */
   async expand(): Promise<string[]> {
     const { path } = this.#address;
-    if (isOffline()) return [this.#pinned(path)];
-    const { base, isGlob } = picomatch.scan(path);
-    const entry = isGlob ? undefined : await this.#find(path);
+    const pattern = new PathPattern(path);
+    if (!pattern.isLiteral) {
+      const all = await this.#listForMany(pattern.base, true);
+      // What is there by this name is what it says, even if it looks like a pattern.
+      if (!all.some((entry) => entry.path === path)) return this.#matching(pattern, all);
+    }
+    if (path !== '' && (await this.#cache.has(this.commit, path))) return [this.#pinned(path)];
+    const entry = await this.#find(path);
     if (entry !== undefined && !entry.folder) return [this.#pinned(path)];
-    if (!isGlob) return (await this.#checkpointsIn(path)).map((file) => this.#pinned(file.path));
-    const matches = picomatch(path);
-    const all = (await this.#list(base, true)).filter((file) => !file.folder && formatOf(file.path) !== undefined);
-    const files = withoutShards(all.filter((file) => matches(file.path)));
-    if (files.length === 0) throw this.#refused('FILE_NOT_FOUND', 'no checkpoint matches this pattern');
-    return files.map((file) => this.#pinned(file.path));
+    return (await this.#checkpointsIn(path)).map((file) => this.#pinned(file.path));
+  }
+
+  async #matching(pattern: PathPattern, all: readonly HubEntry[]): Promise<string[]> {
+    const pacer = new Pacer(this.#signal);
+    const matches: HubEntry[] = [];
+    for (const file of all) {
+      if (pacer.due(pattern.size * file.path.length)) await pacer.pause();
+      if (!file.folder && formatOf(file.path) !== undefined && pattern.matches(file.path)) matches.push(file);
+    }
+    const files = this.#withoutShards(matches);
+    if (files.length > 0) return files.map((file) => this.#pinned(file.path));
+    if (this.#silent !== undefined) throw await notCached(this.#address, this.#cache, this.#silent);
+    throw this.#refused('FILE_NOT_FOUND', 'no checkpoint matches this pattern');
   }
 
   /** What stands at a path; undefined for the whole repository. */
@@ -108,43 +153,110 @@ class Repository {
     if (path === '') return undefined;
     const entry = (await this.#list(folderOf(path), false)).find((candidate) => candidate.path === path);
     if (entry !== undefined) return entry;
+    if (this.#silent !== undefined) throw await notCached(this.#address, this.#cache, this.#silent);
     throw this.#refused('FILE_NOT_FOUND', 'there is no such file or folder in the repository');
   }
 
   async #checkpointsIn(folder: string): Promise<HubEntry[]> {
-    const files = (await this.#list(folder, false)).filter((entry) => !entry.folder);
+    const files = (await this.#listForMany(folder, false)).filter((entry) => !entry.folder);
     const preferred = new Set(preferredCheckpoints(files.map(({ path }) => path)));
-    const found = withoutShards(files.filter(({ path }) => preferred.has(path)));
-    if (found.length === 0) throw this.#refused('FILE_NOT_FOUND', 'there is no checkpoint in this folder');
-    return found;
+    const found = this.#withoutShards(files.filter(({ path }) => preferred.has(path)));
+    if (found.length > 0) return found;
+    if (this.#silent !== undefined) throw await notCached(this.#address, this.#cache, this.#silent);
+    throw this.#refused('FILE_NOT_FOUND', 'there is no checkpoint in this folder');
   }
 
   /** Companions come first: where the file is, they are. */
   async #fetchWithCompanions(entry: HubEntry): Promise<string> {
-    const beside = await this.#list(folderOf(entry.path), false);
+    if (this.#silent !== undefined) return this.#withWhatIsThere(entry.path);
+    const folder = folderOf(entry.path);
+    const beside = await this.#list(folder, false);
+    if (this.#silent !== undefined) return this.#withWhatIsThere(entry.path);
     const named = (names: readonly string[]) =>
-      beside.filter(({ path, folder }) => !folder && names.includes(posix.basename(path)));
+      beside.filter((file) => !file.folder && names.includes(posix.basename(file.path)));
     for (const companion of named(COMPANIONS))
       if (companion.size <= MOST_COMPANION && companion !== entry) await this.#fetch(companion);
+    for (const name of COMPANIONS)
+      if (named([name]).length === 0)
+        await this.#cache.markAbsent(this.commit, posix.join(folder, name)).catch(() => undefined);
     const path = await this.#fetch(entry);
     if (isIndex(path)) for (const shard of named(await readShardNames(path, this.#signal))) await this.#fetch(shard);
     return path;
+  }
+
+  /** A file in the cache while the Hub is not asked, if what it cannot do without is there too. */
+  async #withWhatIsThere(path: string): Promise<string> {
+    const missing = await this.#missingShards(path);
+    if (missing.length > 0)
+      throw new TensimError(
+        'FILE_NOT_FOUND',
+        `of the shards of this index, ${quoted(missing)} ${plural(missing.length, 'is', 'are')} not in the cache, and ${this.#silent}`,
+        { file: this.#pinned(path), hint: 'Download them while the Hub can be asked' },
+      );
+    if (!(await this.#isKnown(posix.join(folderOf(path), SETTINGS))))
+      warn(
+        `${this.#pinned(path)}: whether there is a ${SETTINGS} beside it is not known, for the cache has none and ` +
+          `${this.#silent}; the model is read without`,
+      );
+    return this.#cache.pathOf(this.commit, path);
+  }
+
+  /** Whether a file is in the cache with all that may belong to it. */
+  async #isComplete(path: string): Promise<boolean> {
+    if (!(await this.#cache.has(this.commit, path))) return false;
+    for (const name of COMPANIONS) if (!(await this.#isKnown(posix.join(folderOf(path), name)))) return false;
+    return (await this.#missingShards(path)).length === 0;
+  }
+
+  /** Whether a file is in the cache, or known not to be in the repository. */
+  async #isKnown(path: string): Promise<boolean> {
+    return (await this.#cache.has(this.commit, path)) || this.#cache.isAbsent(this.commit, path);
+  }
+
+  /** The names of the shards of an index that the cache has not. */
+  async #missingShards(index: string): Promise<string[]> {
+    if (!isIndex(index)) return [];
+    const missing: string[] = [];
+    for (const name of await readShardNames(this.#cache.pathOf(this.commit, index), this.#signal))
+      if (!(await this.#cache.has(this.commit, posix.join(folderOf(index), name)))) missing.push(name);
+    return missing;
   }
 
   #fetch(entry: HubEntry): Promise<string> {
     return this.#cache.fetch(this.commit, entry, this.#client, this.#signal);
   }
 
-  /** Listings of a commit never change; many files of one folder ask for the same. */
+  /** What the Hub lists, or, where it gives no answer, what the cache has of it. */
   async #list(folder: string, recursive: boolean): Promise<readonly HubEntry[]> {
-    const { type, repository } = this.#address;
-    const key = JSON.stringify([process.env.HF_ENDPOINT, type, repository, this.commit, folder, recursive]);
-    const known = LISTINGS.get(key);
-    if (known !== undefined) return known;
-    const entries = await this.#client.list(this.commit, folder, recursive);
-    if (LISTINGS.size >= MOST_LISTINGS) LISTINGS.clear();
-    LISTINGS.set(key, entries);
+    if (this.#silent === undefined) {
+      try {
+        return await listing(this.#client, this.#address, this.commit, folder, recursive);
+      } catch (error) {
+        this.#silent = whyUnanswered(error);
+        if (this.#silent === undefined || (await this.#cache.list(this.commit, folder, recursive)).length === 0)
+          throw error;
+      }
+    }
+    return this.#cache.list(this.commit, folder, recursive);
+  }
+
+  /** The same for those who take all that is there: with no answer, and without the user's knowing, it may be less. */
+  async #listForMany(folder: string, recursive: boolean): Promise<readonly HubEntry[]> {
+    const entries = await this.#list(folder, recursive);
+    if (this.#silent !== undefined && offlineBy() === undefined)
+      warn(`${this.#pinned(folder)}: ${this.#silent}, so the cache is used; the repository may have more`);
     return entries;
+  }
+
+  /**
+   * Shards count as one checkpoint with the index in their folder. In the cache the index may be what is missing, and a
+   * shard alone is no model.
+   */
+  #withoutShards(files: readonly HubEntry[]): HubEntry[] {
+    const folders = new Set(files.filter(({ path }) => isIndex(path)).map(({ path }) => folderOf(path)));
+    return files.filter(
+      ({ path }) => !(SHARD.test(path) && (this.#silent !== undefined || folders.has(folderOf(path)))),
+    );
   }
 
   #pinned(path: string): string {
@@ -159,24 +271,16 @@ class Repository {
   }
 }
 
-const LISTINGS = new Map<string, readonly HubEntry[]>();
-const MOST_LISTINGS = 64;
-
 const folderOf = (path: string): string => (path.includes('/') ? posix.dirname(path) : '');
 
-/** Shards count as one checkpoint with the index in their folder. */
-function withoutShards(files: readonly HubEntry[]): HubEntry[] {
-  const folders = new Set(files.filter(({ path }) => isIndex(path)).map(({ path }) => folderOf(path)));
-  return files.filter(({ path }) => !(SHARD.test(path) && folders.has(folderOf(path))));
-}
-
-function isOffline(): boolean {
-  return /^(1|true|yes|on)$/i.test(process.env.HF_HUB_OFFLINE ?? '');
-}
-
-function offline(address: HubAddress): TensimError {
-  return new TensimError('FILE_NOT_FOUND', 'it is not in the cache, and HF_HUB_OFFLINE is set', {
+/** What is not in the cache while the Hub is not asked; its other commits may have it. */
+async function notCached(address: HubAddress, cache: HubCache, silent: string): Promise<TensimError> {
+  const [commit] = await cache.commitsWith(address.path);
+  return new TensimError('FILE_NOT_FOUND', `it is not in the cache, and ${silent}`, {
     file: addressText(address),
-    hint: 'Unset HF_HUB_OFFLINE to download it',
+    hint:
+      commit === undefined
+        ? 'It has to be downloaded once while the Hub can be asked'
+        : `The cache has it of another time: ${addressText({ ...address, revision: commit })}`,
   });
 }

@@ -3,7 +3,7 @@ import { count } from './counts.js';
 import { type Element, parsePattern } from './pattern_syntax.js';
 
 /** Characters of a pattern, and steps of the machine it becomes: far above any that people write. */
-const MOST_CHARACTERS = 1024;
+const MOST_CHARACTERS = 2048;
 const MOST_STEPS = 8192;
 
 /** A step of the machine: what it takes from a name, and where it goes on, to either place where there are two. */

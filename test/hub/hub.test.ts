@@ -83,6 +83,8 @@ afterAll(() => server.stop());
 beforeEach(() => {
   cache = join(root, `cache-${caches++}`);
   vi.stubEnv('HF_HUB_CACHE', cache);
+  // Who runs the tests may be logged in.
+  vi.stubEnv('HF_HOME', join(root, 'home'));
   server.requests.length = 0;
   server.tokens.length = 0;
   server.faults = {};

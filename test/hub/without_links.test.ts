@@ -20,7 +20,9 @@ beforeEach(() => vi.stubEnv('HF_HUB_CACHE', folder));
 
 function clientThatSends(bytes: Uint8Array): HubClient {
   const client = new HubClient(address, undefined);
-  vi.spyOn(client, 'download').mockImplementation(async () => new Blob([new Uint8Array(bytes)]).stream());
+  vi.spyOn(client, 'download').mockImplementation(async (_commit, _path, read) =>
+    read(new Blob([new Uint8Array(bytes)]).stream()),
+  );
   return client;
 }
 

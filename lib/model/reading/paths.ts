@@ -7,6 +7,7 @@ import { isIndex } from '../../formats/endings.js';
 import { exists } from '../../formats/exists.js';
 import { isHubAddress } from '../../hub/address.js';
 import { expandHubAddress } from '../../hub/repository.js';
+import { refuseWebAddress } from '../../hub/web_address.js';
 import { commonKey, type Order, orderByNames, type StatedSteps, statedSteps } from './order.js';
 import { noModels, type Sifting } from './sift.js';
 import { checkpointsIn, findSource, isFolder, shardsOf } from './source.js';
@@ -68,6 +69,7 @@ export async function expandInOrder(
 /** A path that exists is what it says, even if it looks like a pattern. */
 async function expand(given: string, signal?: AbortSignal): Promise<string[]> {
   if (isHubAddress(given)) return expandHubAddress(given, signal);
+  await refuseWebAddress(given);
   if (await isFolder(given)) return checkpointsIn(given, signal);
   if (await exists(given)) return [given];
   const { folder, pattern } = await withoutLiteral(process.platform === 'win32' ? given.replaceAll('\\', '/') : given);

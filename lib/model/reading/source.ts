@@ -9,6 +9,7 @@ import { hasEnding, isIndex, preferredCheckpoints } from '../../formats/endings.
 import { NoModelError } from '../../formats/no_model.js';
 import { addressBeside, isHubAddress, parseAddress } from '../../hub/address.js';
 import { fetchFromHub } from '../../hub/repository.js';
+import { refuseWebAddress } from '../../hub/web_address.js';
 import { count } from '../../words/counts.js';
 import type { ConfigFile, ModelConfig } from '../settings.js';
 import { claimsToBeDescription, type Description, parseDescription } from './description.js';
@@ -70,6 +71,7 @@ export async function findSource(
 }
 
 async function findCheckpoint(given: string, options: ReadingOptions, companions: Companions): Promise<ModelSource> {
+  await refuseWebAddress(given);
   if (!isHubAddress(given)) return findLocally(given, options, companions);
   const { path, revision } = await fetchFromHub(given, options.signal);
   const source = await findLocally(path, options, companions);
