@@ -102,7 +102,7 @@ export class HubClient {
   ): Promise<Answer> {
     const token = await findToken();
     const complaints = new Complaints(this.#address, token);
-    const hub = { origin: new URL(endpoint()).origin, token: token?.text };
+    const hub = { origin: new URL(endpoint()).origin, token };
     const exchange = new Exchange(allowance, complaints, hub, this.#signal);
     try {
       return await question({ fetch: exchange.fetch, complaints });

@@ -3,7 +3,7 @@ import type { TensimError } from '../errors.js';
 import { bytesText } from '../words/bytes.js';
 import { count, plural } from '../words/counts.js';
 import type { Complaints } from './complaints.js';
-import { timeouts } from './settings.js';
+import { type Token, timeouts } from './settings.js';
 
 /** The most that the answer to one question may cost. */
 export interface Allowance {
@@ -33,7 +33,7 @@ export class Exchange {
   readonly #allowance: Allowance;
   readonly #complaints: Complaints;
   readonly #origin: string;
-  readonly #token: string | undefined;
+  #token: Token | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #stop = new AbortController();
   readonly #aborted = () => this.#stop.abort(this.#signal?.reason);
@@ -47,7 +47,7 @@ export class Exchange {
   constructor(
     allowance: Allowance,
     complaints: Complaints,
-    hub: { readonly origin: string; readonly token: string | undefined },
+    hub: { readonly origin: string; readonly token: Token | undefined },
     signal: AbortSignal | undefined,
   ) {
     this.#allowance = allowance;
@@ -90,6 +90,9 @@ export class Exchange {
         if (++redirections > MOST_REDIRECTIONS)
           throw this.#complaints.absurd(`the Hub redirects more than ${MOST_REDIRECTIONS} times`);
         url = this.#next(location, url);
+      } else if (status === 401 && this.#token?.isImplicit) {
+        // A login that is over is no reason to refuse what is public.
+        this.#token = undefined;
       } else if (repeats++ >= MOST_REPEATS || !(await this.#hasWaited(response))) {
         throw this.#complaints.refused(status);
       }
@@ -101,7 +104,7 @@ export class Exchange {
       throw this.#complaints.absurd(`the answer of the Hub has more than ${count(this.#allowance.requests)} pages`);
     const headers = new Headers(given);
     if (url.origin === this.#origin && this.#token !== undefined && !headers.has('authorization'))
-      headers.set('authorization', `Bearer ${this.#token}`);
+      headers.set('authorization', `Bearer ${this.#token.text}`);
     const { reply } = this.#timeouts;
     const late = setTimeout(
       () => this.#end(this.#complaints.unanswered(`the Hub has not answered within ${count(reply)} s`)),

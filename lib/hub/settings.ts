@@ -33,36 +33,38 @@ export function offlineBy(): string | undefined {
 export interface Token {
   readonly text: string;
   readonly from: string;
+  /** Whether it is there for whoever asks, and not given to us: without it, what is public must be there as well. */
+  readonly isImplicit: boolean;
 }
 
 /**
  * The token that gives access to what is private: of HF_TOKEN, or else of the file that `hf auth login` writes.
- * @throws TensimError `INVALID_ARGUMENT` for what can be no token; it does not say what it is
+ * @throws TensimError `INVALID_ARGUMENT` for what can be no token in HF_TOKEN; it does not say what it is
  */
 export async function findToken(): Promise<Token | undefined> {
   if (isSet('HF_HUB_DISABLE_IMPLICIT_TOKEN')) return undefined;
-  for (const from of ['HF_TOKEN', 'HUGGING_FACE_HUB_TOKEN']) {
-    const text = variable(from)?.trim();
-    if (text !== undefined && text !== '') return checked({ text, from });
+  const given = variable('HF_TOKEN')?.trim();
+  if (given) {
+    if (isToken(given)) return { text: given, from: 'HF_TOKEN', isImplicit: false };
+    throw new TensimError('INVALID_ARGUMENT', 'HF_TOKEN is set to what is no token of the Hugging Face Hub', {
+      hint: 'Tokens begin with hf_ and are one word; unset it for public repositories',
+    });
   }
+  const older = variable('HUGGING_FACE_HUB_TOKEN')?.trim();
+  if (older) return isToken(older) ? { text: older, from: 'HUGGING_FACE_HUB_TOKEN', isImplicit: true } : undefined;
   const from = folder('HF_TOKEN_PATH') ?? join(home(), 'token');
   const text = await readText(from, TOKEN_BYTES).then(
     (content) => content.trim(),
     (error: unknown) => {
-      // Who is not logged in has no such file, and what others keep there is not for us.
+      // Who is not logged in has no such file.
       if (error instanceof TensimError) return '';
       throw error;
     },
   );
-  return text === '' ? undefined : checked({ text, from });
+  return isToken(text) ? { text, from, isImplicit: true } : undefined;
 }
 
-function checked(token: Token): Token {
-  if (/^hf_[!-~]+$/.test(token.text)) return token;
-  throw new TensimError('INVALID_ARGUMENT', `${token.from} is set to what is no token of the Hugging Face Hub`, {
-    hint: 'Tokens begin with hf_ and are one word; for public repositories none is needed',
-  });
-}
+const isToken = (text: string): boolean => /^hf_[!-~]+$/.test(text);
 
 /** Where files from the Hub are kept. */
 export function cacheFolder(): string {

@@ -24,6 +24,8 @@ export class HubServer {
   /** Every authorization that came, and to which path. */
   readonly tokens: string[] = [];
   faults: Faults = {};
+  /** Answers in place of the Hub where it returns true; the tokens and requests are noted all the same. */
+  instead: (request: IncomingMessage, response: ServerResponse) => boolean = () => false;
   readonly #repositories: Readonly<Record<string, Repository>>;
   readonly #server = createServer((request, response) => this.#answer(request, response));
 
@@ -34,6 +36,10 @@ export class HubServer {
 
   async start(): Promise<string> {
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+    return this.origin;
+  }
+
+  get origin(): string {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
@@ -46,6 +52,7 @@ export class HubServer {
     const { pathname, searchParams } = new URL(request.url ?? '', 'http://host');
     this.requests.push(`${request.method} ${pathname}`);
     if (request.headers.authorization) this.tokens.push(request.headers.authorization);
+    if (this.instead(request, response)) return undefined;
     const json = (status: number, value: unknown) => {
       response.writeHead(status, { 'content-type': 'application/json' });
       response.end(JSON.stringify(value));
@@ -63,7 +70,10 @@ export class HubServer {
     if (api?.[2] === 'revision')
       return json(200, { _id: '1', id: key, sha: repository.refs[decodeURIComponent(revision)], lastModified: 0 });
     if (api?.[2] === 'tree')
-      return json(200, this.#tree(repository, api[4] ?? '', searchParams.get('recursive') === 'true'));
+      return json(
+        200,
+        this.#tree(repository, decodeURIComponent(api[4] ?? ''), searchParams.get('recursive') === 'true'),
+      );
     return this.#send(repository, decodeURIComponent(file?.[4] ?? ''), request, response);
   }
 
@@ -106,6 +116,24 @@ export class HubServer {
     response.write(content.subarray(0, content.length >> 1));
     if (fault === 'short') setTimeout(() => response.destroy(), 20);
   }
+}
+
+/** Answers all requests that match with a status and nothing else; for `HubServer.instead`. */
+export function statusOf(status: number, headers: Record<string, string> = {}, path = /./): HubServer['instead'] {
+  return (request, response) => {
+    if (!path.test(request.url ?? '')) return false;
+    response.writeHead(status, headers).end('{"error": "an error of hf_a-token-that-nobody-may-see"}');
+    return true;
+  };
+}
+
+/** What a listing of a server may say. */
+export function jsonOf(value: unknown, headers: Record<string, string> = {}, path = /\/tree\//): HubServer['instead'] {
+  return (request, response) => {
+    if (!path.test(request.url ?? '')) return false;
+    response.writeHead(200, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(value));
+    return true;
+  };
 }
 
 const sha256 = (content: Uint8Array) => createHash('sha256').update(content).digest('hex');
