@@ -13,6 +13,7 @@ import { HubClient, type HubEntry } from './client.js';
 import { whyUnanswered } from './complaints.js';
 import { listing } from './listing.js';
 import { offlineBy } from './settings.js';
+import { askUnlessSilent } from './silence.js';
 
 /** A file of the Hub, and where it lies on this machine. */
 export interface HubFile {
@@ -92,20 +93,19 @@ class Repository {
       if (known === undefined) throw await notCached(address, means.cache, offline);
       return new Repository(address, known, means, offline);
     }
-    try {
-      const commit = await means.client.commit();
+    // With nothing in the cache there is no way around asking.
+    const asked = () => means.client.commit();
+    const result = known === undefined ? { answer: await asked() } : await askUnlessSilent(asked);
+    if ('answer' in result) {
       // A cache that cannot be written is no harm if all is in it, and else the next to write will say so.
-      if (commit !== known) await means.cache.rememberCommit(revision, commit).catch(() => undefined);
-      return new Repository(address, commit, means);
-    } catch (error) {
-      const problem = whyUnanswered(error);
-      if (problem === undefined || known === undefined) throw error;
-      warn(
-        `${addressText({ ...address, path: '' })}: ${problem}, so ${revision} is taken from the cache, ` +
-          `at commit ${known}; there may be a newer one`,
-      );
-      return new Repository(address, known, means, problem);
+      if (result.answer !== known) await means.cache.rememberCommit(revision, result.answer).catch(() => undefined);
+      return new Repository(address, result.answer, means);
     }
+    warn(
+      `${addressText({ ...address, path: '' })}: ${result.problem}, so ${revision} is taken from the cache, ` +
+        `at commit ${known}; there may be a newer one`,
+    );
+    return new Repository(address, known as string, means, result.problem);
   }
 
   /** The file of the address in the cache. */

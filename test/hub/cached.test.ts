@@ -142,6 +142,23 @@ describe('without an answer of the Hub', () => {
     expect(warnings).toHaveLength(1);
   });
 
+  test('a server that keeps us waiting in vain is not asked for each address', async () => {
+    const slow = new HubServer({ 'models/me/runs': { refs, files: { 'a.bin': Buffer.from('a') } } });
+    vi.stubEnv('HF_ENDPOINT', await slow.start());
+    onTestFinished(() => slow.stop());
+    breakDown(() => vi.stubEnv('HF_HUB_ETAG_TIMEOUT', '3'));
+    await fetchFromHub('hf://me/runs/a.bin');
+    slow.requests.length = 0;
+    slow.instead = () => true;
+    for (let i = 0; i < 5; i++) await fetchFromHub('hf://me/runs/a.bin');
+    expect(slow.requests).toHaveLength(1);
+    expect(new Set(warnings).size).toBe(1);
+    // What the cache has not must be asked for all the same.
+    vi.stubEnv('HF_HUB_CACHE', join(root, 'another'));
+    slow.instead = () => false;
+    await fetchFromHub('hf://me/runs/a.bin');
+  });
+
   test.each([401, 403, 404])('a status that is an answer (%i) is not passed over', async (status) => {
     await loadModel('hf://me/runs/one.safetensors');
     server.instead = statusOf(status);
