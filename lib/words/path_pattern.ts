@@ -24,7 +24,6 @@ const NOWHERE = -1;
  *     ?         one character
  *     [a-z0]    one of these; [!a-z] or [^a-z] one of the others
  *     {a,b}     one of these, which may be patterns; {1..20} one of these numbers, {01..20} with zeros, {a..e} letters
- *     \*        the character itself, here a star
  *
  * A name that begins with a dot is matched only where the pattern has that dot. Anything else stands for itself:
  * parentheses, `!`, `+` and `@` too, and brackets and braces that are not closed.
@@ -42,7 +41,7 @@ export class PathPattern {
     if (text.length > MOST_CHARACTERS) throw tooLarge(text.length, 'characters', MOST_CHARACTERS);
     const elements = parsePattern(text);
     this.isLiteral = elements.every(({ kind }) => kind === 'character');
-    const before = text.slice(0, text.search(/[*?[{\\]|$/));
+    const before = text.slice(0, text.search(/[*?[{]|$/));
     this.base = this.isLiteral ? text : before.slice(0, Math.max(0, before.lastIndexOf('/')));
     this.#start = this.#compile(elements, this.#add(undefined));
   }

@@ -27,8 +27,7 @@ class Parser {
     this.#text = text;
     const open: number[] = [];
     for (let at = 0; at < text.length; at++) {
-      if (text[at] === '\\') at++;
-      else if (text[at] === '[') at = closingBracket(text, at) ?? at;
+      if (text[at] === '[') at = closingBracket(text, at) ?? at;
       else if (text[at] === '{') open.push(at);
       else if (text[at] === ',' && open.length > 0) this.#commasOf(open.at(-1) as number).push(at);
       else if (text[at] === '}' && open.length > 0) this.#closing.set(open.pop() as number, at);
@@ -63,12 +62,9 @@ class Parser {
         at = brace.end;
         first = brace.leads;
       } else {
-        if (character === '?') found.push({ kind: 'one' });
-        const escaped = character === '\\' && at + 1 < to;
-        const value = escaped ? String.fromCodePoint(text.codePointAt(at + 1) as number) : character;
-        if (character !== '?') found.push({ kind: 'character', value, leads: first });
-        at += value.length + (escaped ? 1 : 0);
-        first = value === '/';
+        found.push(character === '?' ? { kind: 'one' } : { kind: 'character', value: character, leads: first });
+        at += character.length;
+        first = character === '/';
       }
     }
     return { found, leads: first };

@@ -41,8 +41,9 @@ export interface LoadOptions {
  *     const model = await loadModel('step_06000.safetensors');
  *
  * A path can also be an address on the Hugging Face Hub, hf://OWNER/NAME[@REVISION]/PATH, or hf://datasets/… of a
- * dataset: the file is then fetched into the cache that its programs share, with the token in HF_TOKEN if there is one,
- * and `provenance.revision` is the commit.
+ * dataset: the file is then fetched into the cache that its programs share, with the token in HF_TOKEN or of "hf auth
+ * login" if there is one, and `provenance.revision` is the commit. Where the Hub gives no answer the cache is used, with
+ * a warning of the process where it may be behind.
  *
  * @throws TensimError `FILE_NOT_FOUND`; `INVALID_FILE` for a damaged file, one of several models without a `key`, or a
  * description that does not fit;
