@@ -18,15 +18,18 @@ export interface HubEntry {
 const DIGEST = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 
 const MIB = 1024 * 1024;
+/** Some milliseconds of parsing. */
+const VALUES = 100_000;
 /** What a repository is takes one reply. */
-const ONE_REPLY: Allowance = { requests: 16, replyBytes: 4 * MIB, bytes: 4 * MIB, seconds: 60 };
+const ONE_REPLY: Allowance = { requests: 16, replyBytes: 4 * MIB, bytes: 4 * MIB, values: VALUES, seconds: 60 };
 /** A page of a listing has 1,000 entries, which are some hundred kilobytes. */
-const LISTING: Allowance = { requests: 1000, replyBytes: 4 * MIB, bytes: 64 * MIB, seconds: 300 };
+const LISTING: Allowance = { requests: 1000, replyBytes: 4 * MIB, bytes: 64 * MIB, values: VALUES, seconds: 300 };
 /** A file takes as long as it takes; its bytes are counted by those who know how many there are. */
 const FILE: Allowance = {
   requests: 16,
   replyBytes: Number.POSITIVE_INFINITY,
   bytes: Number.POSITIVE_INFINITY,
+  values: Number.POSITIVE_INFINITY,
   seconds: Number.POSITIVE_INFINITY,
 };
 

@@ -3,6 +3,7 @@ import type { TensimError } from '../errors.js';
 import { bytesText } from '../words/bytes.js';
 import { count, plural } from '../words/counts.js';
 import type { Complaints } from './complaints.js';
+import { JsonShape } from './json_shape.js';
 import { type Token, timeouts } from './settings.js';
 
 /** The most that the answer to one question may cost. */
@@ -12,6 +13,8 @@ export interface Allowance {
   readonly replyBytes: number;
   /** Of all replies together. */
   readonly bytes: number;
+  /** Of one reply, which is JSON; infinitely many for one that is none. */
+  readonly values: number;
   readonly seconds: number;
 }
 
@@ -147,6 +150,8 @@ export class Exchange {
     const reader = response.body?.getReader();
     if (reader === undefined) return response;
     let bytes = 0;
+    const { values } = this.#allowance;
+    const shape = values < Number.POSITIVE_INFINITY ? new JsonShape(values) : undefined;
     const pace = new Pace(this.#timeouts.more, (seen) =>
       this.#end(
         this.#complaints.unanswered(
@@ -163,6 +168,10 @@ export class Exchange {
       this.#bytes += value.length;
       this.#check(bytes, this.#allowance.replyBytes, 'a reply');
       this.#check(this.#bytes, this.#allowance.bytes, 'the answer');
+      if (shape?.isTooMuch(value))
+        throw this.#complaints.absurd(
+          `a reply of the Hub has more than ${count(values)} values, or nests them too deep`,
+        );
       return controller.enqueue(value);
     };
     const body = new ReadableStream({ pull, cancel: () => reader.cancel() }, { highWaterMark: 0 });

@@ -231,6 +231,29 @@ describe('an answer of the Hub', () => {
     expect(error.message).toContain('a reply of the Hub has more than 4.00 MiB');
   });
 
+  test.each([
+    ['deep', '['.repeat(1e6)],
+    ['crowded', `[${'{},'.repeat(1e6)}{}]`],
+    ['many-sided', `{${Array.from({ length: 200_000 }, (_, i) => `"${i}":1`)}}`],
+  ])('that is %s is not parsed', async (_what, body) => {
+    for (const part of [/\/tree\//, /\/revision\//]) {
+      server.instead = (request, response) => {
+        if (!part.test(request.url ?? '')) return false;
+        response.writeHead(200, { 'content-type': 'application/json' }).end(body);
+        return true;
+      };
+      const error = await rejection(part.test('/tree/') ? listed() : fetchFromHub(ADDRESS));
+      expect(error).toMatchObject({ code: 'INVALID_FILE' });
+      expect(error.message).toContain('more than 100,000 values, or nests them too deep');
+    }
+  });
+
+  test('may have names with marks of JSON in them', async () => {
+    const path = `${'{[,"\\'.repeat(40_000)}\\`;
+    server.instead = jsonOf([{ type: 'file', path, size: 1, oid }]);
+    expect((await listed()).map((entry) => entry.path)).toEqual([path]);
+  });
+
   test('is not large in many pages', async () => {
     let pages = 0;
     server.instead = (_request, response) => {
