@@ -126,10 +126,10 @@ export class Exchange {
   #next(address: string, from: URL | undefined): URL {
     const url = URL.canParse(address, from?.href) ? new URL(address, from?.href) : undefined;
     const isPlain = url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
-    const isWorse = from?.protocol === 'https:' && url?.protocol === 'http:';
+    const isWorse = (from?.href ?? this.#origin).startsWith('https:') && url?.protocol === 'http:';
     if (isPlain && !isWorse) return url;
     throw this.#complaints.absurd(
-      isWorse ? 'the Hub redirects from https to http' : 'the Hub refers to what is no address on the web',
+      isWorse ? 'the Hub refers from https to http' : 'the Hub refers to what is no address on the web',
     );
   }
 

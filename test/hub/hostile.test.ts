@@ -165,7 +165,7 @@ describe('the token', () => {
     });
     const error = await listed().catch((reason) => reason);
     vi.unstubAllGlobals();
-    vi.stubEnv('HF_ENDPOINT', `http://127.0.0.1:${new URL(server.origin).port}`);
+    vi.stubEnv('HF_ENDPOINT', server.origin);
     expect(asked[0]).toMatchObject({
       token: `Bearer ${TOKEN}`,
       url: expect.stringMatching(/^https:\/\/huggingface\.co\/api/),
@@ -174,8 +174,20 @@ describe('the token', () => {
     else if (kind === 'other') expect(asked[1]?.token).toBeNull();
     else {
       expect(asked).toHaveLength(1);
-      expect(error.message).toContain(kind === 'https' ? 'from https to http' : 'no address on the web');
+      expect(error.message).toContain(kind === 'https' ? 'refers from https to http' : 'no address on the web');
     }
+  });
+
+  test('and a next page that leads from https to http', async () => {
+    vi.stubEnv('HF_ENDPOINT', undefined);
+    const link = '<http://huggingface.co/api/next>; rel="next"';
+    const asked = vi.fn(async () => Response.json([], { headers: { link } }));
+    vi.stubGlobal('fetch', asked);
+    const error = await rejection(listed());
+    vi.unstubAllGlobals();
+    vi.stubEnv('HF_ENDPOINT', server.origin);
+    expect(error.message).toContain('refers from https to http');
+    expect(asked).toHaveBeenCalledTimes(1);
   });
 
   test.each([
