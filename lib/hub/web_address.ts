@@ -17,6 +17,8 @@ const PAGE = new RegExp(
  * @throws TensimError `INVALID_ARGUMENT`
  */
 export async function refuseWebAddress(path: string): Promise<void> {
+  // What is no text is no address; those who open it say so.
+  if (typeof path !== 'string') return;
   const bare = HOSTS.some((host) => path.startsWith(`${host}/`));
   if (bare ? await exists(path) : !/^https?:\/\//i.test(path)) return;
   const address = hubAddressOf(bare ? `https://${path}` : path);
