@@ -22,8 +22,8 @@ const MIB = 1024 * 1024;
 const VALUES = 100_000;
 /** What a repository is takes one reply. */
 const ONE_REPLY: Allowance = { requests: 16, replyBytes: 4 * MIB, bytes: 4 * MIB, values: VALUES, seconds: 60 };
-/** A page of a listing has 1,000 entries, which are some hundred kilobytes. */
-const LISTING: Allowance = { requests: 1000, replyBytes: 4 * MIB, bytes: 64 * MIB, values: VALUES, seconds: 300 };
+/** A page of a listing has 1,000 entries, which are some hundred kilobytes: these are 200,000 files. */
+const LISTING: Allowance = { requests: 200, replyBytes: 4 * MIB, bytes: 64 * MIB, values: VALUES, seconds: 300 };
 /** A file takes as long as it takes; its bytes are counted by those who know how many there are. */
 const FILE: Allowance = {
   requests: 16,
