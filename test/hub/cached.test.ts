@@ -187,7 +187,7 @@ describe('without an answer of the Hub', () => {
       server.instead = statusOf(429, { 'retry-after': retry });
       const start = performance.now();
       await fetchFromHub('hf://me/runs/one.safetensors');
-      expect(performance.now() - start).toBeLessThan(2000);
+      expect(performance.now() - start).toBeLessThan(8000);
       expect(server.requests.length).toBeLessThan(4);
       expect(warnings).toHaveLength(1);
     },

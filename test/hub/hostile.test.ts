@@ -302,7 +302,7 @@ describe('an answer of the Hub', () => {
   });
 
   test('that comes slowly but at a pace is no reason to end', async () => {
-    vi.stubEnv('HF_HUB_DOWNLOAD_TIMEOUT', '1');
+    vi.stubEnv('HF_HUB_DOWNLOAD_TIMEOUT', '2');
     server.instead = (request, response) => {
       if (!request.url?.includes('/resolve/')) return false;
       let sent = 0;
@@ -310,7 +310,7 @@ describe('an answer of the Hub', () => {
         if (sent >= large.length) response.end();
         else response.write(large.subarray(sent, sent + 1000));
         sent += 1000;
-      }, 80);
+      }, 150);
       response.on('close', () => clearInterval(timer));
       return true;
     };
@@ -339,7 +339,7 @@ describe('an answer of the Hub', () => {
         const start = performance.now();
         setTimeout(() => controller.abort(reason), 50);
         expect(await asked).toBe(reason);
-        expect(performance.now() - start).toBeLessThan(1000);
+        expect(performance.now() - start).toBeLessThan(3000);
       }
     },
   );
