@@ -1,5 +1,6 @@
 // What holds the tree together, checked by `npm run lint`: no import of lib runs back up, no files import each other in
-// a circle at run time, and no file is longer than can be read at a sitting.
+// a circle at run time, no file is longer than can be read at a sitting, and no list is spread into the arguments of a
+// function that takes any number of them: beyond some hundred thousand that is a RangeError.
 //
 //     node scripts/check_structure.mjs [folder that holds lib/ and native/]
 import { readdirSync, readFileSync } from 'node:fs';
@@ -11,7 +12,7 @@ import { fileURLToPath } from 'node:url';
  * room is a folder with all folders inside that are no rooms of their own, or a file.
  */
 const ROOMS = [
-  ...['version.ts', 'errors.ts', 'cooperate.ts'],
+  ...['version.ts', 'errors.ts', 'cooperate.ts', 'extremes.ts'],
   ...['words', 'tensor', 'formats', 'hub', 'layers', 'model', 'model/families', 'model/reading'],
   ...['gaussian', 'contraction', 'contraction/path', 'backend', 'fallback', 'machines'],
   ...['contraction/running', 'identities', 'evaluation'],
@@ -30,11 +31,14 @@ const LIMITS = [
   { folder: 'native', endings: ['.cc', '.h', '.cu', '.cuh'], lines: 400 },
 ];
 
+/** Functions that take any number of arguments, to be given a list in another way: lib/extremes.ts, a loop. */
+const VARIADIC = /(?:\bMath\.(?:max|min|hypot)|\.(?:push|unshift|splice|concat|of)|\bfrom(?:CharCode|CodePoint))\(/g;
+
 const root = process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), '..');
 const lib = join(root, 'lib');
 const files = filesIn(lib, ['.ts']);
 const imports = new Map(files.map((file) => [file, importsOf(file)]));
-const faults = [...wrongImports(), ...circles(), ...longFiles()];
+const faults = [...wrongImports(), ...circles(), ...longFiles(), ...spreads()];
 for (const fault of faults) console.error(fault);
 if (faults.length > 0) process.exitCode = 1;
 
@@ -101,4 +105,28 @@ function* longFiles() {
       if (count > lines) yield `${relative(root, file)} has ${count} lines, and ${lines} are the most in ${folder}`;
     }
   }
+}
+
+function* spreads() {
+  for (const file of files) {
+    const text = readFileSync(file, 'utf8').replace(/\/\*[\s\S]*?\*\//g, (comment) => comment.replace(/[^\n]/g, ' '));
+    for (const { 0: call, index } of text.matchAll(VARIADIC)) {
+      if (!spreadsArguments(text, index + call.length)) continue;
+      const line = text.slice(0, index).split('\n').length;
+      yield `${relative(root, file)}:${line} spreads a list into the arguments of ${call.replace(/^\./, '')}…)`;
+    }
+  }
+}
+
+/** Whether one of the arguments that begin at a place is a list spread out; what is inside of brackets is none. */
+function spreadsArguments(text, start) {
+  let depth = 0;
+  let begins = true;
+  for (let i = start; i < text.length && depth >= 0; i++) {
+    if (depth === 0 && begins && text.startsWith('...', i)) return true;
+    if ('([{'.includes(text[i])) depth++;
+    else if (')]}'.includes(text[i])) depth--;
+    if (!/\s/.test(text[i])) begins = depth === 0 && text[i] === ',';
+  }
+  return false;
 }

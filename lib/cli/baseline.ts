@@ -1,5 +1,5 @@
 import { TensimError } from '../errors.js';
-import { readText } from '../formats/text_file.js';
+import { parseJson, readText } from '../formats/text_file.js';
 import { SCHEMAS } from '../report/schemas.js';
 import type { Making } from '../similarity/gate/baseline.js';
 import type { Judged, JudgedSlice } from '../similarity/gate/gate.js';
@@ -56,7 +56,7 @@ export function checkReference(baseline: Baseline, sha256: string | undefined, f
 
 function parse(text: string, file: string): Record<string, unknown> {
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = parseJson(text);
     if (isObject(value)) return value;
   } catch (cause) {
     throw invalid(file, 'is not JSON', cause);

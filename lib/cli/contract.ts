@@ -11,10 +11,10 @@ import { SCHEMAS } from '../report/schemas.js';
 import { checkPlace } from '../report/write.js';
 import type { ScaledTensor, Tensor } from '../tensor/tensor.js';
 import { bytesText } from '../words/bytes.js';
-import { oneLine } from '../words/quoting.js';
+import { jsonText, oneLine } from '../words/quoting.js';
 import { timeText } from '../words/times.js';
 import { type ResultSummary, resultRows, summarizeResult } from './contract_result.js';
-import { type Io, print, table } from './io.js';
+import { type Io, print, say, table } from './io.js';
 import { type Operands, openOperands } from './operands.js';
 import { backendOption, parseSize, threadsOption } from './options.js';
 import { createProgress, type ProgressLine } from './progress.js';
@@ -105,7 +105,7 @@ async function contract(equation: string, texts: string[], flags: ContractFlags,
     progress.stop();
     if (out !== undefined) await write(result!, out, io);
     const report = { compiled, operands, texts, timings, summary };
-    await print(io, [flags.json ? `${JSON.stringify(contractJson(report, flags))}\n` : contractText(report, flags)]);
+    await print(io, [flags.json ? `${jsonText(contractJson(report, flags))}\n` : contractText(report, flags)]);
   } finally {
     progress.stop();
     await operands.close();
@@ -166,7 +166,7 @@ async function write(result: Tensor | ScaledTensor, file: string, io: Io): Promi
   io.signal.throwIfAborted();
   const metadata: Record<string, string> = 'exponent' in result ? { exponent: `${result.exponent}` } : {};
   await writeTensors(file, fromMemory({ [RESULT]: result }), metadata);
-  io.stderr.write(`wrote ${oneLine(file)}\n`);
+  say(io, `wrote ${oneLine(file)}\n`);
 }
 
 interface Report {
@@ -208,7 +208,7 @@ function contractText({ compiled, operands, timings, summary }: Report, flags: C
 const TIMING_HEAD = ['strategy', 'median', 'runs', 'GFLOP/s', 'bytes/s'];
 
 function timingRow({ strategy, seconds, runs, flopsPerSecond, bytesPerSecond, reason }: Timing): string[] {
-  if (seconds === null) return [strategy, oneLine(reason ?? '')];
+  if (seconds === null) return [strategy, reason ?? ''];
   const rates = [((flopsPerSecond ?? 0) / 1e9).toPrecision(3), bytesText(bytesPerSecond ?? 0)];
   return [strategy, timeText(seconds), `${runs}`, ...rates];
 }

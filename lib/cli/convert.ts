@@ -4,7 +4,7 @@ import { findSource } from '../model/reading/source.js';
 import { checkPlace } from '../report/write.js';
 import { count, plural } from '../words/counts.js';
 import { oneLine } from '../words/quoting.js';
-import type { Io } from './io.js';
+import { type Io, say } from './io.js';
 import { keyOption } from './options.js';
 
 const NOTES = `
@@ -39,7 +39,7 @@ export function addConvert(program: Command, io: Io): void {
       const tensors = flags.tensor.length === 0 ? undefined : flags.tensor;
       const written = await convert(checkpoint, output, { tensors, key: flags.key, signal: io.signal });
       if (written.metadataLost > 0)
-        io.stderr.write(`note: the metadata of ${oneLine(input)} is left out: this format has no place for it\n`);
-      io.stderr.write(`wrote ${oneLine(output)}: ${count(written.tensors)} ${plural(written.tensors, 'tensor')}\n`);
+        say(io, `note: the metadata of ${oneLine(input)} is left out: this format has no place for it\n`);
+      say(io, `wrote ${oneLine(output)}: ${count(written.tensors)} ${plural(written.tensors, 'tensor')}\n`);
     });
 }

@@ -4,7 +4,7 @@ import { type BackendReport, backends } from '../machines/select.js';
 import { SCHEMAS } from '../report/schemas.js';
 import { version } from '../version.js';
 import { plural } from '../words/counts.js';
-import { oneLine } from '../words/quoting.js';
+import { jsonText, oneLine } from '../words/quoting.js';
 import { EXIT } from './exit.js';
 import { type Io, print, table } from './io.js';
 
@@ -34,7 +34,7 @@ export function addDoctor(program: Command, io: Io, exit: { code: number }): voi
     .addHelpText('after', NOTES)
     .action(async ({ json }: { json?: boolean }) => {
       const diagnosis = diagnose(await backends());
-      await print(io, [json ? `${JSON.stringify({ schema: SCHEMAS.doctor, ...diagnosis })}\n` : doctorText(diagnosis)]);
+      await print(io, [json ? `${jsonText({ schema: SCHEMAS.doctor, ...diagnosis })}\n` : doctorText(diagnosis)]);
       if (diagnosis.selected === null) exit.code = EXIT.checkFailed;
     });
 }
@@ -69,7 +69,7 @@ function doctorText({ backends: reports, selected, ...machine }: Diagnosis): str
   const sections = reports.map(({ name, available, selected: chosen, reason, details, abilities }) => {
     const state = available ? `available${chosen ? ', selected' : ''}` : `not available: ${oneLine(reason ?? '')}`;
     const known = available ? [...Object.entries(details), ['abilities', Object.keys(abilities).join(', ')]] : [];
-    return `${name}: ${state}\n${table(known.map(([key, value]) => [`${key}`, oneLine(`${value}`)]))}`;
+    return `${name}: ${state}\n${table(known.map(([key, value]) => [`${key}`, `${value}`]))}`;
   });
   const verdict =
     selected === null ? 'TENSIM_BACKEND asks for a backend that is not available: every comparison will fail\n' : '';

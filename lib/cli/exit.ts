@@ -2,7 +2,7 @@ import { CommanderError } from 'commander';
 import { quotesEquation } from '../contraction/equation_error.js';
 import { TensimError } from '../errors.js';
 import { oneLine } from '../words/quoting.js';
-import type { Io } from './io.js';
+import { type Io, say } from './io.js';
 
 /** What the process answers. */
 export const EXIT = {
@@ -32,14 +32,24 @@ export function settle(error: unknown, io: Io): number {
   const message = messageOf(error);
   // Errors of an equation mark a place in it with a second and a third line; in others a line break is part of a name.
   const lines = error instanceof TensimError && quotesEquation(error) ? message.split('\n') : [message];
-  io.stderr.write(`tensim: ${lines.map(oneLine).join('\n')}\n`);
-  if (io.env.TENSIM_DEBUG && error instanceof Error) io.stderr.write(`${error.stack}\n`);
+  say(io, `tensim: ${lines.map(oneLine).join('\n')}\n`);
+  if (io.env.TENSIM_DEBUG && error instanceof Error) say(io, `${stackText(error)}\n`);
   return error instanceof TensimError && error.code === 'UNSUPPORTED_LAYER' ? EXIT.unsupportedModel : EXIT.badInput;
 }
 
 /** Whether a write failed because nobody reads any more. */
 export function isClosedPipe(error: unknown): boolean {
   return (error as NodeJS.ErrnoException)?.code === 'EPIPE';
+}
+
+/** The stack of an error, its message on one line: a line break in a name is no line of the stack. */
+function stackText({ name, message, stack = '' }: Error): string {
+  const at = stack.indexOf(message);
+  if (at < 0) return oneLine(stack || `${name}: ${message}`);
+  const frames = stack.slice(at + message.length).split('\n');
+  return [oneLine(stack.slice(0, at + message.length)) + oneLine(frames[0]), ...frames.slice(1).map(oneLine)].join(
+    '\n',
+  );
 }
 
 function messageOf(error: unknown): string {

@@ -3,8 +3,8 @@ import { explanationJson } from '../report/explain/json.js';
 import { explanationText } from '../report/explain/text.js';
 import { checkExplanationFile, imageOf, writeExplanation } from '../report/explain/write.js';
 import { explain } from '../similarity/explain/explain.js';
-import { oneLine } from '../words/quoting.js';
-import { type Io, print } from './io.js';
+import { jsonText, oneLine } from '../words/quoting.js';
+import { type Io, print, say } from './io.js';
 import {
   addMethodOptions,
   collect,
@@ -68,11 +68,9 @@ async function explainFiles(a: string, b: string, flags: ExplainFlags, io: Io): 
     const shape = imageOf(found, image);
     for (const file of flags.out) {
       await writeExplanation(found, file, { image });
-      io.stderr.write(`wrote ${oneLine(file)}\n`);
+      say(io, `wrote ${oneLine(file)}\n`);
     }
-    const text = flags.json
-      ? `${JSON.stringify(explanationJson(found))}\n`
-      : explanationText(found, shape, textOptions(io));
+    const text = flags.json ? `${jsonText(explanationJson(found))}\n` : explanationText(found, shape, textOptions(io));
     await print(io, [text]);
   } finally {
     progress.stop();

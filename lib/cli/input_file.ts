@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { TensimError } from '../errors.js';
 import { withOpen } from '../formats/checkpoint.js';
-import { readText } from '../formats/text_file.js';
+import { parseJson, readText } from '../formats/text_file.js';
 import { localFile } from '../hub/local_file.js';
 import type { InputLaw } from '../similarity/terms/types.js';
 import { type Tensor, tensor } from '../tensor/tensor.js';
@@ -51,7 +51,7 @@ function parseLaw(text: string, file: string): Law {
   };
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(text);
   } catch (error) {
     return fail(`is not JSON: ${(error as Error).message}`);
   }
@@ -64,13 +64,15 @@ function parseLaw(text: string, file: string): Law {
       : fail(`${name} must be a list of numbers`);
   const square = (value: unknown): Tensor => {
     if (!Array.isArray(value)) return fail('"cov" must be a list of rows');
-    const data = new Float64Array(value.length ** 2);
-    for (const [index, entry] of value.entries()) {
-      const row = numbers(entry, `row ${index + 1} of "cov"`);
+    // Every row is looked at before the square is reserved: a file of empty rows is small, and their square is not.
+    for (const [index, row] of value.entries()) {
+      if (!Array.isArray(row)) return fail(`row ${index + 1} of "cov" must be a list of numbers`);
       if (row.length !== value.length)
         fail(`"cov" has ${value.length} rows, but row ${index + 1} has length ${row.length}`);
-      data.set(row, index * value.length);
     }
+    const data = new Float64Array(value.length ** 2);
+    for (const [index, row] of value.entries())
+      data.set(numbers(row, `row ${index + 1} of "cov"`), index * value.length);
     return tensor(data, [value.length, value.length]);
   };
   return {

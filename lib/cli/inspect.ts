@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { type Inspection, inspect } from '../model/reading/inspect.js';
 import { SCHEMAS } from '../report/schemas.js';
 import { byteCount, count } from '../words/counts.js';
-import { oneLine, quote } from '../words/quoting.js';
+import { jsonText, oneLine, quote } from '../words/quoting.js';
 import { type Io, print, table } from './io.js';
 import { configOption, ignoreOption, keyOption, MODEL_ARGUMENT, modelOption } from './options.js';
 
@@ -34,7 +34,7 @@ export function addInspect(program: Command, io: Io): void {
     .addHelpText('after', NOTES)
     .action(async (file: string, { json, ...options }: InspectFlags) => {
       const inspection = await inspect(file, { ...options, signal: io.signal });
-      await print(io, [json ? `${JSON.stringify(inspectJson(inspection))}\n` : inspectText(inspection)]);
+      await print(io, [json ? `${jsonText(inspectJson(inspection))}\n` : inspectText(inspection)]);
     });
 }
 
@@ -76,7 +76,7 @@ function inspectText(inspection: Inspection): string {
   const facts = [
     ...(format === undefined ? [] : [['format', `${format}, by its content`]]),
     ...(place === undefined || place === '.' ? [] : [['state dict', `under ${quote(place)}`]]),
-    ['family', family === null ? 'none known' : family + (description === null ? '' : ` (by ${oneLine(description)})`)],
+    ['family', family === null ? 'none known' : family + (description === null ? '' : ` (by ${description})`)],
     ...(family === null
       ? []
       : [
@@ -92,7 +92,7 @@ function inspectText(inspection: Inspection): string {
     ...(revision === null ? [] : [['commit', revision]]),
     ['sha256', sha256],
     ...(files.length > 1 ? [['shards', `${files.length - 1}`]] : []),
-    ...Object.entries(metadata).map(([key, value]) => ['metadata', `${oneLine(key)} = ${quote(value)}`]),
+    ...Object.entries(metadata).map(([key, value]) => ['metadata', `${key} = ${quote(value)}`]),
   ];
   const sections = [
     section(
@@ -109,7 +109,7 @@ function inspectText(inspection: Inspection): string {
     ),
     section(
       'problems',
-      problems.map(({ code, message }) => [code, oneLine(message)]),
+      problems.map(({ code, message }) => [code, message]),
     ),
   ];
   return `${oneLine(file)}\n${table(facts)}${sections.join('')}`;

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { version } from '../version.js';
-import { oneLine } from '../words/quoting.js';
+import { composed, oneLine } from '../words/quoting.js';
 import { hearWarnings } from '../words/warning.js';
 import { addCompare } from './compare.js';
 import { addContract } from './contract.js';
@@ -10,7 +10,7 @@ import { EXIT, settle } from './exit.js';
 import { addExplain } from './explain.js';
 import { addGate } from './gate.js';
 import { addInspect } from './inspect.js';
-import type { Io } from './io.js';
+import { type Io, say } from './io.js';
 import { addMatrix } from './matrix.js';
 
 const NOTES = `
@@ -39,9 +39,9 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
     .showHelpAfterError('(tensim --help lists the commands and options)')
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => io.stdout.write(text),
-      writeErr: (text) => io.stderr.write(text),
-      outputError: (text, write) => write(text.replace(/^error: /, 'tensim: ')),
+      writeOut: (text) => io.stdout.write(composed(text)),
+      writeErr: (text) => say(io, text),
+      outputError: (text, write) => write(usageText(text)),
     })
     .addHelpText('after', NOTES);
   addCompare(program, io);
@@ -54,7 +54,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   addDoctor(program, io, exit);
   const told = new Set<string>();
   const deaf = hearWarnings((text) => {
-    if (!told.has(text)) io.stderr.write(`note: ${oneLine(text)}\n`);
+    if (!told.has(text)) say(io, `note: ${oneLine(text)}\n`);
     told.add(text);
   });
   try {
@@ -65,4 +65,10 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   } finally {
     deaf();
   }
+}
+
+/** What commander says of wrong usage: arguments are quoted in it as they were given, and only a proposal is a line. */
+function usageText(text: string): string {
+  const [proposal] = /\n\(Did you mean [^\n]*\?\)\n$/.exec(text) ?? ['\n'];
+  return oneLine(text.slice(0, -proposal.length)).replace(/^error: /, 'tensim: ') + proposal;
 }

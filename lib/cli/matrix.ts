@@ -11,7 +11,7 @@ import { onset } from '../similarity/series/onset.js';
 import type { CrossSimilarity, MatrixOptions, SimilarityMatrix } from '../similarity/terms/types.js';
 import { count } from '../words/counts.js';
 import { oneLine } from '../words/quoting.js';
-import { type Io, print } from './io.js';
+import { type Io, print, say } from './io.js';
 import { addMatrixOptions, choiceOf, explainWork, type MatrixFlags, modelPaths, optionsFor } from './matrix_options.js';
 import {
   addComparisonOptions,
@@ -66,7 +66,7 @@ async function matrix(patterns: string[], flags: MatrixFlags, io: Io): Promise<v
     if (io.signal.aborted && flags.state !== undefined && reached.total > 0) {
       const { done, total } = reached;
       const share = `${count(done)} of ${count(total)} pairs are in ${oneLine(flags.state)}`;
-      io.stderr.write(`stopped: ${share}; the same command goes on from there\n`);
+      say(io, `stopped: ${share}; the same command goes on from there\n`);
     }
     throw error;
   } finally {
@@ -76,7 +76,7 @@ async function matrix(patterns: string[], flags: MatrixFlags, io: Io): Promise<v
 
 /** Says on stderr that no change from one model to the next is told, and why. */
 function warnOfOrder(matrix: SimilarityMatrix, io: Io): void {
-  if (!hasOrder(matrix)) io.stderr.write(`note: ${orderSentence(matrix).join(' ')}\n`);
+  if (!hasOrder(matrix)) say(io, `note: ${orderSentence(matrix).join(' ')}\n`);
 }
 
 /** One result per measure. */

@@ -7,7 +7,7 @@ import { bytesText } from '../words/bytes.js';
 import { count } from '../words/counts.js';
 import { listed } from '../words/names.js';
 import { oneLine } from '../words/quoting.js';
-import type { Io } from './io.js';
+import { type Io, say } from './io.js';
 import { type ComparisonFlags, parseSize } from './options.js';
 
 /** The options of `matrix` as commander parses them. */
@@ -73,7 +73,7 @@ export async function choiceOf(
   paths: readonly string[],
   io: Io,
 ): Promise<MatrixOptions> {
-  const named = (models: readonly string[]) => modelsNamed(models, paths, { model, config, key }, io);
+  const named = (models: readonly string[]) => modelsNamed(models, paths, { model, config, key, ignore }, io);
   return {
     ...(rows && { rows: await named(rows) }),
     ...(against && { columns: await named(against) }),
@@ -95,7 +95,7 @@ export function modelPaths(
   io: Io,
 ): ReturnType<typeof expandInOrder> {
   const onSkipped = (path: string, why: string) => {
-    io.stderr.write(`passed over, no model: ${oneLine(path)} (${why})\n`);
+    say(io, `passed over, no model: ${oneLine(path)} (${why})\n`);
   };
   return expandInOrder(patterns, { model, config, key, ignore, onSkipped, signal: io.signal });
 }
@@ -111,7 +111,8 @@ async function modelsNamed(
   const found: string[] = [];
   for (const name of names) {
     const listed = byLabel.get(name);
-    found.push(...(listed === undefined ? (await modelPaths([name], reading, io)).paths : [listed]));
+    const paths = listed === undefined ? (await modelPaths([name], reading, io)).paths : [listed];
+    for (const path of paths) found.push(path);
   }
   return found;
 }
@@ -141,13 +142,14 @@ export function optionsFor(
 /** What is worth saying about the work that was done, on stderr. */
 export function explainWork(work: Work, { state, verbose }: MatrixFlags, io: Io): void {
   const { pairs, reused, prepared, same, discarded } = work;
-  for (const labels of same) io.stderr.write(`${oneLine(listed(labels, 'and'))} hold the same weights\n`);
+  for (const labels of same) say(io, `${oneLine(listed(labels, 'and'))} hold the same weights\n`);
   if (discarded > 0) {
-    io.stderr.write(
+    say(
+      io,
       `${oneLine(state ?? '')}: the last ${bytesText(discarded)} were damaged or incomplete, and what was in them was computed again\n`,
     );
   }
   if (!verbose) return;
   const kept = state === undefined ? '' : `, ${count(reused)} of them found in the state file`;
-  io.stderr.write(`${count(pairs)} pairs${kept}; models prepared ${count(prepared)} times\n`);
+  say(io, `${count(pairs)} pairs${kept}; models prepared ${count(prepared)} times\n`);
 }

@@ -11,7 +11,7 @@ import { parseBytes } from '../words/bytes.js';
 import { parseDecimal } from '../words/names.js';
 import { oneLine } from '../words/quoting.js';
 import { readInput } from './input_file.js';
-import type { Io } from './io.js';
+import { type Io, say } from './io.js';
 import type { ProgressLine } from './progress.js';
 
 /** The options that say what is compared and how, as commander parses them. */
@@ -231,7 +231,7 @@ export function textOptions({ stdout, env }: Io): TextOptions {
 
 /** What `--verbose` says about the choice of the route. */
 export function explainRoute(result: ResultInfo, { verbose = false }: Pick<ComparisonFlags, 'verbose'>, io: Io): void {
-  if (verbose) io.stderr.write(routeText(result));
+  if (verbose) say(io, routeText(result));
 }
 
 /** Writes the reports, one after the other, and says so on stderr. */
@@ -239,7 +239,7 @@ export async function writeOutputs(result: Report, files: readonly string[], io:
   for (const file of files) {
     io.signal.throwIfAborted();
     await writeReport(result, file);
-    io.stderr.write(`wrote ${oneLine(file)}\n`);
+    say(io, `wrote ${oneLine(file)}\n`);
   }
 }
 

@@ -1,3 +1,4 @@
+import { largest } from '../extremes.js';
 import { plural } from '../words/counts.js';
 import { equationError } from './equation_error.js';
 import type { ParsedEquation, Term } from './parse.js';
@@ -35,7 +36,10 @@ export interface Equation {
 export function bindEquation(parsed: ParsedEquation, shapes: readonly (readonly number[])[]): Equation {
   const { text } = parsed;
   checkCount(parsed, shapes.length);
-  const covered = Math.max(0, ...parsed.inputs.map((term, i) => coveredAxes(text, term, shapes[i], i)));
+  const covered = largest(
+    parsed.inputs.map((term, i) => coveredAxes(text, term, shapes[i], i)),
+    0,
+  );
   const names: string[] = [];
   const numbers = new Map<string, number>();
   const labelOf = (name: string) => {

@@ -1,4 +1,5 @@
 import { TensimError, type TensimErrorCode } from '../errors.js';
+import { oneLine } from '../words/quoting.js';
 
 /** Where in the text of an equation something is wrong: UTF-16 position and length. */
 export interface Place {
@@ -33,10 +34,19 @@ export function equationError(
   const tail = after.length > WINDOW ? [...after.slice(0, WINDOW - 1), '…'] : after;
   const quoted = [...head, ...marked, ...tail].join('');
   const caret = `${' '.repeat(head.length)}${'^'.repeat(Math.max(1, marked.length))} ${note}`;
-  return new TensimError(code, `${what}\n    ${quoted}\n    ${caret}`, hint === undefined ? {} : { hint });
+  const error = new TensimError(
+    code,
+    `${oneLine(what)}\n    ${quoted}\n    ${caret}`,
+    hint === undefined ? {} : { hint },
+  );
+  quoting.add(error);
+  return error;
 }
+
+/** Known by themselves: a message that only looks like one of theirs may be made of a name from outside. */
+const quoting = new WeakSet<TensimError>();
 
 /** Whether an error quotes an equation on lines of its own. */
 export function quotesEquation(error: TensimError): boolean {
-  return error.file === undefined && /\n {4}.*\n {4} *\^+ .*$/.test(error.message);
+  return quoting.has(error);
 }

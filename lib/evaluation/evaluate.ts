@@ -4,6 +4,7 @@ import { TensimError } from '../errors.js';
 import { selectBackend } from '../machines/select.js';
 import type { Model } from '../model/model.js';
 import { type DType, type Tensor, tensor } from '../tensor/tensor.js';
+import { valueText } from '../words/quoting.js';
 import { type ModelInputs, readInputs } from './inputs.js';
 
 /** How a model is run. */
@@ -44,7 +45,7 @@ export async function evaluate(model: Model, inputs: ModelInputs, options: Evalu
     });
   const { dtype = 'float64', backend, ...control } = options;
   if (dtype !== 'float64' && dtype !== 'float32')
-    throw new TensimError('INVALID_ARGUMENT', `the option "dtype" is ${JSON.stringify(dtype)}`, {
+    throw new TensimError('INVALID_ARGUMENT', `the option "dtype" is ${valueText(dtype)}`, {
       hint: 'It may be float64, float32',
     });
   const { signal } = control;

@@ -1,5 +1,5 @@
 import { TensimError } from '../errors.js';
-import { byteCount } from '../words/counts.js';
+import { byteCount, count } from '../words/counts.js';
 import { fileChanged, onceMore } from './changed.js';
 import { SourceFile } from './source_file.js';
 
@@ -24,5 +24,44 @@ async function readOnce(path: string, limit: number): Promise<string> {
     return bytes.toString('utf8').replace(/^\uFEFF/, '');
   } finally {
     await file.close();
+  }
+}
+
+/** Deeper than any file of ours, or any config.json. */
+const DEEPEST = 64;
+/** Lists and objects of some hundred bytes each: a comparison of a million outputs has two million. */
+const MOST_PARTS = 4_000_000;
+
+/**
+ * What the text of a JSON file holds, of no more levels and parts than an honest file has: what is made of it takes much
+ * more memory than its text, and whoever walks down it does not run out of stack.
+ * @throws SyntaxError for what is no JSON or beyond the limits
+ */
+export function parseJson(text: string): unknown {
+  let depth = 0;
+  let parts = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === QUOTE) i = endOfString(text, i + 1);
+    else if (code === OPEN_LIST || code === OPEN_OBJECT) {
+      parts++;
+      if (++depth > DEEPEST) throw new SyntaxError(`it is nested more than ${DEEPEST} levels deep`);
+      if (parts > MOST_PARTS) throw new SyntaxError(`it has more than ${count(MOST_PARTS)} lists and objects`);
+    } else if (code === CLOSE_LIST || code === CLOSE_OBJECT) depth--;
+  }
+  return JSON.parse(text);
+}
+
+const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = Buffer.from('"\\[]{}');
+
+/** Where the string ends that begins before `from`; the end of the text where it does not. */
+function endOfString(text: string, from: number): number {
+  for (let at = from; ; ) {
+    const end = text.indexOf('"', at);
+    if (end < 0) return text.length;
+    let escapes = 0;
+    while (text.charCodeAt(end - 1 - escapes) === BACKSLASH) escapes++;
+    if (escapes % 2 === 0) return end;
+    at = end + 1;
   }
 }

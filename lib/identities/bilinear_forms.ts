@@ -1,5 +1,6 @@
 import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
+import { largest } from '../extremes.js';
 import { members, momentsOfCumulants, refuseTooManyFactors, type Subset } from '../gaussian/subsets.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { checkOptions, inRange, type MatrixInput, readIndices, readLaw, type VectorInput } from './arguments.js';
@@ -83,7 +84,10 @@ function readForms(forms: readonly BilinearForm[], size: number): readonly Bilin
 function checkReach(forms: readonly BilinearForm[], vectors: readonly (readonly number[])[]): void {
   const count = forms.length;
   const widest = forms.reduce((most, { q }) => Math.max(most, q.length), 1);
-  const rows = Math.max(widest, ...vectors.map((vector) => vector.length), 1);
+  const rows = largest(
+    vectors.map((vector) => vector.length),
+    Math.max(widest, 1),
+  );
   const states = count * 2 ** count;
   const second = vectors.length === 2 ? 4 ** count : 0;
   refuseTooManyFactors(count, states * count * 4 * rows * widest ** 2 + second * rows, 16 * states * rows * widest);

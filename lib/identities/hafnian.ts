@@ -185,7 +185,7 @@ function withLoner({ edges: { size, data }, loops, repeats }: RepeatedRows): Rep
   for (let i = 0; i < size; i++) wider.set(data.subarray(i * size, (i + 1) * size), i * more);
   return {
     edges: { size: more, data: wider },
-    loops: Float64Array.of(...(loops ?? []), 1),
+    loops: Float64Array.from([...(loops ?? []), 1]),
     repeats: [...repeats, 1],
   };
 }

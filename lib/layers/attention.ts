@@ -1,3 +1,4 @@
+import { valueText } from '../words/quoting.js';
 import type { LayerKind, Parity } from './kind.js';
 import type { Place } from './place.js';
 import { type LayerReader, optional } from './reader.js';
@@ -77,8 +78,7 @@ export const attention: LayerKind = {
     const { heads, mask, rotaryBase, q1, o, oBias } = layer;
     checkFactors(layer, report);
     if (!Number.isSafeInteger(heads) || heads < 1) report.fail(`heads is ${heads}, not a whole number from 1`);
-    if (mask !== 'causal' && mask !== 'none')
-      report.fail(`mask is ${JSON.stringify(mask)}, neither "causal" nor "none"`);
+    if (mask !== 'causal' && mask !== 'none') report.fail(`mask is ${valueText(mask)}, neither "causal" nor "none"`);
     if (rotaryBase !== null && !(Number.isFinite(rotaryBase) && rotaryBase > 0))
       report.fail(`rotaryBase is ${rotaryBase}, neither a positive number nor null`);
     const [rows, takes] = matrixShape(q1, report);

@@ -1,3 +1,4 @@
+import { largest } from '../extremes.js';
 import type { ChainMethod, FunctionMeasure, LayerKind, Typed } from './kind.js';
 import { blocksOf } from './layer.js';
 import { kindOf } from './table.js';
@@ -10,7 +11,10 @@ const METHODS: Readonly<Record<FunctionMeasure, readonly ChainMethod[]>> = {
 
 /** Blocks of the deepest of some chains. */
 export function depthOf(chains: readonly (readonly Typed[])[]): number {
-  return Math.max(0, ...chains.map((layers) => blocksOf(layers).length));
+  return largest(
+    chains.map((layers) => blocksOf(layers).length),
+    0,
+  );
 }
 
 /**
@@ -36,7 +40,7 @@ export function limitOf(
   measure: FunctionMeasure,
 ): { readonly kind: LayerKind; readonly most: number } {
   const limits = kindsOf(chains).map((kind) => {
-    return { kind, most: Math.max(...METHODS[measure].map((method) => kind.methods[method] ?? 0)) };
+    return { kind, most: largest(METHODS[measure].map((method) => kind.methods[method] ?? 0)) };
   });
   return limits.reduce((least, limit) => (limit.most < least.most ? limit : least));
 }

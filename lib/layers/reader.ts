@@ -1,4 +1,5 @@
 import { quoted } from '../words/names.js';
+import { valueText } from '../words/quoting.js';
 import type { Place } from './place.js';
 
 /** Reports what is wrong with a description, naming its file. */
@@ -64,19 +65,17 @@ export function readRecord(value: unknown, title: string, fail: Fail): Fields {
 }
 
 export function readName(value: unknown, title: string, fail: Fail): string {
-  return typeof value === 'string' && value !== ''
-    ? value
-    : fail(`${title} must be a name, not ${JSON.stringify(value)}`);
+  return typeof value === 'string' && value !== '' ? value : fail(`${title} must be a name, not ${valueText(value)}`);
 }
 
 export function readNumber(value: unknown, title: string, fail: Fail): number {
-  return Number.isFinite(value) ? (value as number) : fail(`${title} must be a number, not ${JSON.stringify(value)}`);
+  return Number.isFinite(value) ? (value as number) : fail(`${title} must be a number, not ${valueText(value)}`);
 }
 
 export function readPositiveInteger(value: unknown, title: string, fail: Fail): number {
   return Number.isSafeInteger(value) && (value as number) >= 1
     ? (value as number)
-    : fail(`${title} must be a whole number from 1, not ${JSON.stringify(value)}`);
+    : fail(`${title} must be a whole number from 1, not ${valueText(value)}`);
 }
 
 export function onlyFields(fields: Fields, known: readonly string[], title: string, fail: Fail): void {

@@ -3,6 +3,7 @@ import type { AbilityName, Backend, BackendName } from '../backend/backend.js';
 import { ABILITY_NAMES, type BackendFor, refusal, type Task } from '../backend/task.js';
 import { TensimError } from '../errors.js';
 import { FALLBACK } from '../fallback/backend.js';
+import { valueText } from '../words/quoting.js';
 import { loadCuda } from './cuda.js';
 import type { Details, Loaded } from './loaded.js';
 import { loadNative } from './native.js';
@@ -150,7 +151,7 @@ function checkName(name: string, source: string): BackendName | undefined {
   if (name === 'auto') return undefined;
   const found = NAMES.find((known) => known === name);
   if (found !== undefined) return found;
-  throw new TensimError('INVALID_ARGUMENT', `${source} is ${JSON.stringify(name)}`, {
+  throw new TensimError('INVALID_ARGUMENT', `${source} is ${valueText(name)}`, {
     hint: `It may be one of auto, ${NAMES.join(', ')}`,
   });
 }

@@ -4,6 +4,7 @@ import type { Residual } from '../layers/residual.js';
 import { layerKinds } from '../layers/table.js';
 import { sizeOf, type Tensor } from '../tensor/tensor.js';
 import { listed } from '../words/names.js';
+import { valueText } from '../words/quoting.js';
 import { checkChain } from './chain.js';
 import { contiguous } from './contiguous.js';
 import { checkFinite } from './finite.js';
@@ -113,7 +114,7 @@ function checkLayer(layer: LayerDefinition, index: number): LayerOf<Tensor> {
   const kind = layerKinds.find(layer.type);
   if (kind === undefined) {
     const types = layerKinds.types.map((type) => `"${type}"`);
-    throw new TensimError('UNSUPPORTED_LAYER', `${title} has the type ${JSON.stringify(layer.type)}`, {
+    throw new TensimError('UNSUPPORTED_LAYER', `${title} has the type ${valueText(layer.type)}`, {
       hint: `A model is a chain of layers of type ${listed(types, 'and')}`,
     });
   }

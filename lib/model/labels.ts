@@ -1,4 +1,5 @@
 import { resolve, sep } from 'node:path';
+import { largest } from '../extremes.js';
 import { withoutEnding } from '../formats/endings.js';
 
 /** The name of a file without folder and ending: `runs/a/step_10.safetensors` → `step_10`; of a folder its own name. */
@@ -11,7 +12,10 @@ export function labelOf(path: string): string {
  * one folder that differ in their ending only are labelled by the whole path.
  */
 export function labelsOf(paths: readonly string[]): string[] {
-  const deepest = Math.max(0, ...paths.map((path) => folders(path).length));
+  const deepest = largest(
+    paths.map((path) => folders(path).length),
+    0,
+  );
   let labels = paths.map(labelOf);
   for (let depth = 2; depth <= deepest && clashes(labels, paths).size > 0; depth++) {
     const clashing = clashes(labels, paths);

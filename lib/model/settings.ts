@@ -1,6 +1,7 @@
 import { TensimError } from '../errors.js';
+import { parseJson } from '../formats/text_file.js';
 import { parseDecimal } from '../words/names.js';
-import { quote } from '../words/quoting.js';
+import { quote, valueText } from '../words/quoting.js';
 
 /**
  * What the tensors of a checkpoint do not tell: given to `loadModel`, or found in the metadata or in a config.json
@@ -133,9 +134,12 @@ export class ModelSettings {
     const { options, given, beside } = this.#sources;
     const chosen = options?.[option];
     if (chosen !== undefined) {
-      const value = type.parse(String(chosen));
+      const value = type.parse(settingText(chosen));
       if (value !== undefined) return value;
-      throw new TensimError('INVALID_ARGUMENT', `the option config.${option} is ${String(chosen)}, not ${type.kind}`);
+      throw new TensimError(
+        'INVALID_ARGUMENT',
+        `the option config.${option} is ${valueText(chosen)}, not ${type.kind}`,
+      );
     }
     return (
       this.#inConfig(given, spelled, type) ??
@@ -150,9 +154,14 @@ export class ModelSettings {
     const values = this.#parsedFiles.get(config) ?? parseObject(config);
     this.#parsedFiles.set(config, values);
     return Object.hasOwn(values, spelled)
-      ? parsed(String(values[spelled]), `"${spelled}"`, type, config.path)
+      ? parsed(settingText(values[spelled]), `"${spelled}"`, type, config.path)
       : undefined;
   }
+}
+
+/** A setting as text; a list or an object is none, and is shown as far as a message needs. */
+function settingText(value: unknown): string {
+  return typeof value === 'object' ? valueText(value) : String(value);
 }
 
 function parsed<T>(text: string, what: string, { parse, kind }: Type<T>, file: string): T {
@@ -195,7 +204,7 @@ function positive(text: string): { base: number } | undefined {
 function parseObject({ path, text }: ConfigFile): Readonly<Record<string, unknown>> {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(text);
   } catch (error) {
     throw new TensimError('INVALID_FILE', `is not JSON: ${(error as Error).message}`, { file: path });
   }

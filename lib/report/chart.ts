@@ -1,5 +1,5 @@
 import type { EncodeEntry, GroupMark, Mark } from 'vega';
-import { printable } from '../words/markup.js';
+import { oneLine } from '../words/quoting.js';
 
 /** Colours of a chart; CSS variables in a page, plain colours in a file of its own. */
 export interface Theme {
@@ -61,7 +61,7 @@ export interface TextItem {
 export function textMark(items: readonly TextItem[], colour: string, style: EncodeEntry = {}): Mark {
   return {
     type: 'group',
-    data: [{ name: 'texts', values: items.map((item) => ({ ...item, text: printable(item.text) })) }],
+    data: [{ name: 'texts', values: items.map((item) => ({ ...item, text: oneLine(item.text) })) }],
     marks: [
       {
         type: 'text',

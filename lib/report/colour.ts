@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { smallest } from '../extremes.js';
 import type { Matrix } from '../similarity/terms/types.js';
 import { encodePng, type Rgb } from './png.js';
 
@@ -59,7 +60,7 @@ export function scaleTicks(scale: ColourScale, gap: number): number[] {
   for (const tick of [0, 0.5, -0.5, 0.8, -0.8, 0.95, ...nines, 0.3, 0.7]) {
     if (tick <= scale.least) continue;
     const distances = chosen.map((other) => Math.abs(scale.position(other) - scale.position(tick)));
-    if (Math.min(...distances) >= gap) chosen.push(tick);
+    if (smallest(distances) >= gap) chosen.push(tick);
   }
   return chosen.sort((a, b) => a - b);
 }

@@ -4,6 +4,7 @@ import type { GateCheck, GateResult } from '../similarity/gate/gate.js';
 import type { ResultInfo } from '../similarity/terms/types.js';
 import { escapeMarkup } from '../words/markup.js';
 import { similarityText } from '../words/numbers.js';
+import { jsonText, oneLine } from '../words/quoting.js';
 import { compareJson } from './json.js';
 import { SCHEMAS } from './schemas.js';
 import { provenance, sliceName, sliceNoun, toleranceSentences } from './summary.js';
@@ -41,7 +42,7 @@ export function gateReport(format: GateFormat, subjects: GateSubjects, end: Gate
     case 'text':
       return gateText(subjects, end, options);
     case 'json':
-      return `${JSON.stringify(gateJson(subjects, end))}\n`;
+      return `${jsonText(gateJson(subjects, end))}\n`;
     case 'junit':
       return gateJunit(subjects, end);
     case 'markdown':
@@ -134,7 +135,7 @@ function outcomeOf(end: GateEnd): keyof typeof MARK {
 }
 
 function titleOf({ candidate, reference }: GateSubjects): string {
-  return `${candidate.label} against ${reference.label}`;
+  return `${oneLine(candidate.label)} against ${oneLine(reference.label)}`;
 }
 
 /** "all outputs", "output 9", and what they are held against where that is the baseline. */
@@ -160,9 +161,9 @@ function listed(checks: readonly GateCheck[]): { shown: readonly GateCheck[]; le
   return { shown, left: checks.length - shown.length };
 }
 
-/** Text that markdown leaves alone, on one line. */
+/** Text that markdown leaves alone, on one line; addresses and names in it are no links. */
 function cell(text: string): string {
   return escapeMarkup(text)
     .replace(/\s+/g, ' ')
-    .replace(/[\\`*_[\]|~]/g, '\\$&');
+    .replace(/[\\`*_[\]|~@]|:(?=\/\/)|(?<=www)\./gi, '\\$&');
 }

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { smallest } from '../extremes.js';
 import { consecutive, outputOnsets } from '../similarity/series/onset.js';
 import type { Matrix, SimilarityMatrix, SimilarityResult } from '../similarity/terms/types.js';
 import { version } from '../version.js';
@@ -201,7 +202,7 @@ function curvesOf(matrix: SimilarityMatrix): Curves[] {
   ];
   const { names, cosine } = matrix.perOutput ?? { names: [], cosine: [] };
   if (names.length === 0) return curves;
-  const least = cosine.map((slice) => Math.min(...consecutive(slice).filter((value) => !Number.isNaN(value))));
+  const least = cosine.map((slice) => smallest(consecutive(slice).filter((value) => !Number.isNaN(value))));
   const kept = [...names.keys()]
     .sort((a, b) => least[a] - least[b])
     .slice(0, MOST_CURVES)

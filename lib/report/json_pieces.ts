@@ -1,4 +1,5 @@
 import type { Matrix } from '../similarity/terms/types.js';
+import { jsonText } from '../words/quoting.js';
 
 /**
  * A matrix within the data of a report: its text is made a row at a time, and what is not finite in it becomes null.
@@ -22,12 +23,12 @@ export class Rows {
 }
 
 /**
- * The text of `JSON.stringify(data)` in pieces of one row of a matrix each: two thousand models make text too long to
+ * The text of `jsonText(data)` in pieces of one row of a matrix each: two thousand models make text too long to
  * build at once without stopping everything else.
  */
 export function* jsonPieces(data: unknown): Generator<string> {
   if (data instanceof Rows) yield* data.pieces();
-  else if (!holdsRows(data)) yield JSON.stringify(data);
+  else if (!holdsRows(data)) yield jsonText(data);
   else if (Array.isArray(data)) {
     for (const [i, value] of data.entries()) {
       yield i === 0 ? '[' : ',';
@@ -38,7 +39,7 @@ export function* jsonPieces(data: unknown): Generator<string> {
     let before = '{';
     for (const [name, value] of Object.entries(data)) {
       if (value === undefined) continue;
-      yield `${before}${JSON.stringify(name)}:`;
+      yield `${before}${jsonText(name)}:`;
       yield* jsonPieces(value);
       before = ',';
     }

@@ -1,4 +1,5 @@
 import { commonParts } from '../words/common_parts.js';
+import { oneLine } from '../words/quoting.js';
 
 /** Labels as a reader wants them: `step_00000 … step_08000` are all a "step", with the numbers 0 … 8000. */
 export interface ShortLabels {
@@ -10,16 +11,19 @@ export interface ShortLabels {
   readonly numbered: boolean;
 }
 
-/** Splits labels that differ in one number only into the common name and the numbers. Other labels stay as they are. */
+/**
+ * Splits labels that differ in one number only into the common name and the numbers. Other labels stay as they are, on
+ * one line.
+ */
 export function shortenLabels(labels: readonly string[]): ShortLabels {
-  const asTheyAre = { noun: '', short: labels, numbered: false };
+  const asTheyAre = { noun: '', short: labels.map(oneLine), numbered: false };
   const first = labels[0];
   if (first === undefined || labels.length < 2) return asTheyAre;
   const { head, tail } = commonParts(labels);
   const numbers = labels.map((label) => label.slice(head, label.length - tail));
   if (!numbers.every((number) => /^\d{1,15}$/.test(number))) return asTheyAre;
   return {
-    noun: first.slice(0, head).replace(/[\s_.\-:=]+$/, ''),
+    noun: oneLine(first.slice(0, head).replace(/[\s_.\-:=]+$/, '')),
     short: numbers.map((n) => `${Number(n)}`),
     numbered: true,
   };
@@ -35,10 +39,10 @@ export function stepName(
   return `${noun === '' ? '' : `${noun} `}${abbreviate(short[from], limit)} → ${abbreviate(short[to], limit)}`;
 }
 
-/** At most `limit` characters, cut in the middle, where names of one family differ least. */
+/** On one line and with at most `limit` characters, cut in the middle, where names of one family differ least. */
 export function abbreviate(text: string, limit: number): string {
-  const characters = [...text];
-  if (characters.length <= limit) return text;
+  const characters = [...oneLine(text)];
+  if (characters.length <= limit) return characters.join('');
   const tail = Math.floor((limit - 1) / 2);
   return `${characters.slice(0, limit - 1 - tail).join('')}…${characters.slice(characters.length - tail).join('')}`;
 }

@@ -1,4 +1,5 @@
 import { escapeMarkup } from '../words/markup.js';
+import { jsonText, oneLine } from '../words/quoting.js';
 import script from './client/main.js?bundled';
 import type { PageData } from './page_data.js';
 
@@ -34,10 +35,18 @@ export function definitionTable(rows: readonly (readonly [string, string])[]): s
   return `<table class="facts">${lines.join('')}</table>`;
 }
 
-/** JSON that no label can break out of its script element with: neither `</script>` nor `<!--` survives. */
+/**
+ * JSON that no label can break out of its script element with: neither `</script>` nor `<!--` survives. The script shows
+ * labels in lines of their own, so that they are on one.
+ */
 function scriptJson(data: PageData): string {
-  return JSON.stringify(data).replace(
-    /[<>&\u2028\u2029]/g,
+  const shown = {
+    ...data,
+    labels: data.labels.map(oneLine),
+    columnLabels: data.columnLabels?.map(oneLine),
+  };
+  return jsonText(shown).replace(
+    /[<>&]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }

@@ -1,3 +1,4 @@
+import { largest, smallest } from '../extremes.js';
 import { FEWEST_EFFECTIVE } from '../similarity/sampled/jackknife.js';
 import type { MeasureComparison } from '../similarity/series/measure_comparison.js';
 import {
@@ -14,6 +15,7 @@ import type { Behaviour, Matrix, ResultInfo, SimilarityMatrix } from '../similar
 import { count, plural } from '../words/counts.js';
 import { listed } from '../words/names.js';
 import { errorText, ratioText, similarityText } from '../words/numbers.js';
+import { oneLine } from '../words/quoting.js';
 import { type ShortLabels, shortenLabels, stepName } from './labels.js';
 
 /** Checkpoints out of place that are named, at most. */
@@ -33,7 +35,7 @@ export interface Summary {
 
 /** "output 9", or "tensor body.0.l.weight" for the `weights` measure, whose slices are tensors. */
 export function sliceName({ measure }: ResultInfo, name: string): string {
-  return `${sliceNoun({ measure })} ${name}`;
+  return `${sliceNoun({ measure })} ${oneLine(name)}`;
 }
 
 export function sliceNoun({ measure }: Pick<ResultInfo, 'measure'>): 'output' | 'tensor' {
@@ -75,7 +77,7 @@ function withoutChanges(matrix: SimilarityMatrix): string[] {
 }
 
 const sameSentences = ({ work }: SimilarityMatrix): string[] =>
-  work.same.map((names) => `${listed(names, 'and')} hold the same weights.`);
+  work.same.map((names) => `${oneLine(listed(names, 'and'))} hold the same weights.`);
 
 /** Whether what follows what in a series means anything. */
 export function hasOrder({ order, labels }: Pick<SimilarityMatrix, 'order' | 'labels'>): boolean {
@@ -132,7 +134,7 @@ function outputSentence(matrix: SimilarityMatrix, change: Change): string[] {
     .filter((_, i) => matrix.perOutput?.names[i] !== output.name)
     .map((slice) => slice[change.from][change.to])
     .filter((similarity) => !Number.isNaN(similarity));
-  const next = others.length === 0 ? '' : `; all others at least ${similarityText(Math.min(...others))}`;
+  const next = others.length === 0 ? '' : `; all others at least ${similarityText(smallest(others))}`;
   const name = sliceName(matrix, output.name);
   return [
     `${name[0].toUpperCase()}${name.slice(1)} changed most there (similarity ${similarityText(output.similarity)}${next}).`,
@@ -254,7 +256,7 @@ function behaviourSentence({ labels, behaviour }: SimilarityMatrix): string[] {
   const range = (matrix: Matrix): string => {
     const values = matrix.flatMap((row, i) => [...row.subarray(i + 1)]).filter((value) => !Number.isNaN(value));
     if (values.length === 0) return 'is undefined';
-    const [least, most] = [Math.min(...values), Math.max(...values)].map((value) => similarityText(value));
+    const [least, most] = [smallest(values), largest(values)].map((value) => similarityText(value));
     return least === most ? `is ${least}` : `lies between ${least} and ${most}`;
   };
   const { inputs, agreement, cka } = behaviour;
@@ -276,6 +278,6 @@ export function provenance(info: ResultInfo): [name: string, value: string][] {
 }
 
 function inputRow(measure: ResultInfo['measure'], input: string): [name: string, value: string] {
-  if (measure === 'behavioural') return ['inputs', input];
-  return ['input law', input === 'standard' ? 'standard, N(0, I)' : input];
+  if (measure === 'behavioural') return ['inputs', oneLine(input)];
+  return ['input law', input === 'standard' ? 'standard, N(0, I)' : oneLine(input)];
 }

@@ -1,9 +1,11 @@
+import { largest, smallest } from '../extremes.js';
 import { INTERVAL } from '../similarity/sampled/jackknife.js';
 import type { MeasureComparison } from '../similarity/series/measure_comparison.js';
 import { consecutive, type Onset, onset } from '../similarity/series/onset.js';
 import type { CrossSimilarity, ResultInfo, SimilarityMatrix, SimilarityResult } from '../similarity/terms/types.js';
 import { bytesText } from '../words/bytes.js';
 import { amountText, errorText, similarityDecimals, similarityText } from '../words/numbers.js';
+import { oneLine } from '../words/quoting.js';
 import { timeText } from '../words/times.js';
 import { amountsText, differenceRows, distanceText } from './difference.js';
 import { abbreviate, shortenLabels } from './labels.js';
@@ -30,7 +32,7 @@ const BARS = '▁▂▃▄▅▆▇█';
 
 /** What `tensim compare` prints: the similarity and what is behind it, then a table per output if there is one. */
 export function compareText(result: SimilarityResult, { colour = false }: TextOptions = {}): string {
-  const { a, b, similarity, behaviour, perOutput } = result;
+  const { similarity, behaviour, perOutput } = result;
   const { innerProduct, normA, normB } = amountsText(result);
   const facts = columns(
     [
@@ -42,7 +44,7 @@ export function compareText(result: SimilarityResult, { colour = false }: TextOp
     ],
     'll',
   );
-  const parts = [`${a}\n${b}`, facts, ...wrapped(toleranceSentences(result)), footnote(result)];
+  const parts = [pairTitle(result), facts, ...wrapped(toleranceSentences(result)), footnote(result)];
   if (perOutput) {
     const decimals = similarityDecimals(
       perOutput.map((slice) => slice.similarity),
@@ -63,6 +65,11 @@ export function compareText(result: SimilarityResult, { colour = false }: TextOp
   return `${parts.join('\n\n')}\n`;
 }
 
+/** The two models of a comparison, a line each. */
+export function pairTitle({ a, b }: { readonly a: string; readonly b: string }): string {
+  return `${oneLine(a)}\n${oneLine(b)}`;
+}
+
 /**
  * What `tensim matrix` prints: the matrix where it fits, else the changes as a curve; then the sentences of the report.
  */
@@ -70,7 +77,7 @@ export function matrixText(matrix: SimilarityMatrix, { colour = false }: TextOpt
   const { headline, sentences } = summarize(matrix);
   const parts = [table(matrix) ?? (hasOrder(matrix) ? curve(matrix) : rangeText(matrix))];
   if (headline !== null) parts.push([bold(headline, colour), ...sentences].join('\n'));
-  else parts.push(...wrapped(sentences));
+  else for (const part of wrapped(sentences)) parts.push(part);
   return `${[...parts, footnote(matrix)].join('\n\n')}\n`;
 }
 
@@ -103,7 +110,7 @@ function crossTable({ rows, columns: against, cosine }: CrossSimilarity): [strin
     ...Array.from(cosine[i], (value) => (Number.isNaN(value) ? '' : value.toFixed(decimals))),
   ]);
   const text = columns([['', ...heads], ...lines], `l${'r'.repeat(against.length)}`);
-  return Math.max(...text.split('\n').map(displayWidth)) <= COLUMNS ? [text] : null;
+  return largest(text.split('\n').map(displayWidth)) <= COLUMNS ? [text] : null;
 }
 
 /** What it prints for several measures: how they see each other, then each by itself. */
@@ -115,7 +122,9 @@ export function measuresText(comparison: MeasureComparison, options: TextOptions
 
 /** What `--verbose` prints: why no other backend, the routes there were, what they would take, and which was taken. */
 export function routeText({ route, estimates, backend, passedOver = [] }: ResultInfo): string {
-  const others = passedOver.map(({ name, reason }) => `backend: ${backend}, not ${name}: ${reason}\n`).join('');
+  const others = passedOver
+    .map(({ name, reason }) => `backend: ${backend}, not ${name}: ${oneLine(reason)}\n`)
+    .join('');
   if (route === null) return `${others}route: the method has one way only\n`;
   const rows = estimates.map((estimate) => [
     estimate.route,
@@ -148,7 +157,7 @@ function table({ labels, cosine }: SimilarityMatrix): string | null {
     [['', ...(numbered ? names.map((_, i) => `${i + 1}`) : head)], ...rows],
     `l${'r'.repeat(labels.length)}`,
   );
-  return Math.max(...text.split('\n').map(displayWidth)) <= COLUMNS ? text : null;
+  return largest(text.split('\n').map(displayWidth)) <= COLUMNS ? text : null;
 }
 
 /** The change of every step as a row of bars on a logarithmic scale; of neighbours that share a bar, the largest. */
@@ -156,12 +165,12 @@ function curve(matrix: SimilarityMatrix): string {
   const { labels } = matrix;
   const similarities = consecutive(matrix.cosine);
   const changes = Array.from(similarities, (similarity) => 1 - similarity);
-  const high = Math.max(...changes);
-  const low = Math.max(Math.min(...changes), high * 1e-6, Number.MIN_VALUE);
+  const high = largest(changes);
+  const low = Math.max(smallest(changes), high * 1e-6, Number.MIN_VALUE);
   const perBar = Math.ceil(changes.length / COLUMNS);
   let bars = '';
   for (let i = 0; i < changes.length; i += perBar) {
-    const change = Math.max(low, ...changes.slice(i, i + perBar));
+    const change = largest(changes.slice(i, i + perBar), low);
     const height = high > low ? Math.log(change / low) / Math.log(high / low) : 0;
     bars += BARS[Math.min(BARS.length - 1, Math.floor(height * BARS.length))];
   }
@@ -205,7 +214,7 @@ export function footnote(info: ResultInfo): string {
 
 /** Rows of cells in aligned columns, two spaces apart; `alignment` has an l or an r per column. */
 export function columns(rows: readonly (readonly string[])[], alignment: string): string {
-  const widths = [...alignment].map((_, c) => Math.max(...rows.map((row) => displayWidth(row[c]))));
+  const widths = [...alignment].map((_, c) => largest(rows.map((row) => displayWidth(row[c]))));
   const lines = rows.map((row) =>
     row.map((cell, c) => {
       const space = ' '.repeat(widths[c] - displayWidth(cell));

@@ -1,10 +1,9 @@
-/** The text without the control characters that XML 1.0 cannot hold, not even escaped. */
-export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are the ones to remove
-  return text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '');
-}
+import { oneLine } from './quoting.js';
 
-/** Text for element content and quoted attributes of XML and HTML. */
+/**
+ * Text for element content and quoted attributes of XML and HTML. What is invisible is spelled out: XML 1.0 has no
+ * place for control characters, not even escaped, and a bidi mark would reach beyond the text it is in.
+ */
 export function escapeMarkup(text: string): string {
-  return printable(text).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+  return oneLine(text).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

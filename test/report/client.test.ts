@@ -7,6 +7,7 @@ import { compareHtml, matrixHtml } from '../../lib/report/html.js';
 import { crossHtml, measuresHtml } from '../../lib/report/several.js';
 import { compareMeasures } from '../../lib/similarity/series/measure_comparison.js';
 import { similarityText } from '../../lib/words/numbers.js';
+import { oneLine } from '../../lib/words/quoting.js';
 import { temporaryFolder } from '../formats/safetensors/helpers.js';
 import { findBrowser } from '../support/browser.js';
 import { comparison, crossOf, golden, matrixOf, NASTY, SLICES, seriesOf, symmetric } from './helpers.js';
@@ -378,7 +379,7 @@ describe.skipIf(program === null)('the scripts of the page, in a browser', () =>
     for (const row of NASTY.keys()) {
       await new ChartInPage(page, HEATMAP).hover(0.5 / size, (row + 0.5) / size);
       expect(await page.locator('.tip').textContent()).toBe(
-        `${NASTY[row]}\n${NASTY[0]}\nsimilarity ${row === 0 ? '1' : '0.5000'}`,
+        `${oneLine(NASTY[row])}\n${NASTY[0]}\nsimilarity ${row === 0 ? '1' : '0.5000'}`,
       );
     }
   });

@@ -5,7 +5,8 @@ import { compareCsv, csvLine, matrixCsv } from '../../lib/report/csv.js';
 import { compareJson, matrixJson, matrixJsonText } from '../../lib/report/json.js';
 import { matrixNpy } from '../../lib/report/npy.js';
 import { encodePng, type Rgb } from '../../lib/report/png.js';
-import { comparison, matrixOf, NASTY, parseCsv, SLICES, symmetric } from './helpers.js';
+import { jsonText, oneLine } from '../../lib/words/quoting.js';
+import { comparison, csvFields, matrixOf, NASTY, parseCsv, SLICES, symmetric } from './helpers.js';
 
 const { NaN: nan } = Number;
 const nasty = matrixOf(
@@ -66,7 +67,7 @@ describe('JSON', () => {
   it('in pieces is the same text as at once', () => {
     const empty = matrixOf([], [], {});
     for (const matrix of [nasty, matrixOf(['a'], [Float64Array.of(1)]), empty])
-      expect([...matrixJsonText(matrix)].join('')).toBe(`${JSON.stringify(matrixJson(matrix))}\n`);
+      expect([...matrixJsonText(matrix)].join('')).toBe(`${jsonText(matrixJson(matrix))}\n`);
   });
 });
 
@@ -77,6 +78,22 @@ describe('CSV', () => {
       fc.property(fields, (row) => {
         expect(parseCsv(csvLine(row))).toEqual([row]);
       }),
+    );
+  });
+
+  it('has no cell that a spreadsheet takes for a formula, but numbers of ours', () => {
+    const begins = ['=1+1', '+1', '-1', '@SUM(1)', '\t=1', '\r=1', '\n=1', ' =1', '＝1', "'=1", "''-1"];
+    for (const label of begins) {
+      const [[cell]] = csvFields(csvLine([label]));
+      expect(cell).toMatch(/^'/);
+      expect(cell.slice(1)).toBe(oneLine(label));
+    }
+    expect(csvLine(['-0.5', -0.5, 1e-7, Number.NaN, "it's", 'a=b', "'a"])).toBe(`"'-0.5",-0.5,1e-7,,it's,a=b,'a\n`);
+  });
+
+  it('shows nothing invisible as it is', () => {
+    expect(csvLine(['a\u001b[2J\u009b\u202e\n\ud800', 'a;b'])).toBe(
+      '"a\\u{1b}[2J\\u{9b}\\u{202e}\\u{a}\\u{d800}","a;b"\n',
     );
   });
 

@@ -4,6 +4,7 @@ import { angle, colourScale, heatmapPng, scaleTicks } from '../../lib/report/col
 import { compareHtml, matrixHtml } from '../../lib/report/html.js';
 import { compareSvg, matrixSvg } from '../../lib/report/svg.js';
 import { version } from '../../lib/version.js';
+import { oneLine } from '../../lib/words/quoting.js';
 import { checkXml, comparison, golden, matrixOf, NASTY, SLICES, seriesOf, symmetric } from './helpers.js';
 
 const { NaN: nan } = Number;
@@ -153,7 +154,7 @@ describe('HTML', () => {
     expect(html.match(/<\/script/g)).toHaveLength(2);
     expect(html).not.toContain('<!--');
     expect(html).not.toContain('<b>');
-    expect(dataOf(html).labels).toEqual(NASTY);
+    expect(dataOf(html).labels).toEqual(NASTY.map(oneLine));
     checkXml(html.slice(html.indexOf('<main>'), html.indexOf('</main>') + 7));
   });
 

@@ -5,6 +5,7 @@ import { summarize } from '../../lib/report/summary.js';
 import { compareText, matrixText } from '../../lib/report/text.js';
 import { escapeMarkup } from '../../lib/words/markup.js';
 import { amountText, ratioText, similarityText } from '../../lib/words/numbers.js';
+import { oneLine } from '../../lib/words/quoting.js';
 import { comparison, golden, matrixOf, NASTY, SLICES, seriesOf, symmetric } from './helpers.js';
 
 describe('labels', () => {
@@ -21,9 +22,9 @@ describe('labels', () => {
     expect(shortenLabels(['007', '010'])).toMatchObject({ noun: '', short: ['7', '10'] });
   });
 
-  it('of other kinds stay as they are', () => {
+  it('of other kinds stay as they are, on one line', () => {
     for (const labels of [['alpha', 'beta'], ['step_1'], [], ['a1b2', 'a2b3'], ['step_1', 'step_'], NASTY])
-      expect(shortenLabels(labels)).toEqual({ noun: '', short: labels, numbered: false });
+      expect(shortenLabels(labels)).toEqual({ noun: '', short: labels.map(oneLine), numbered: false });
   });
 
   it('name a step', () => {

@@ -103,4 +103,26 @@ describe('the check of the structure', () => {
       'native/core/long.cc has 401 lines, and 400 are the most in native',
     ]);
   });
+
+  it('finds lists spread into arguments, and leaves those alone that are spread into lists', () => {
+    const wrong = `
+const most = Math.max(...values, 1);
+all.push(
+  0,
+  ...(more ?? []),
+);
+String.fromCharCode(...codes);
+Float64Array.of(...[1, 2]);`;
+    const right = `
+/** Not Math.max(...values) but: */
+const most = Math.max(first, [...values].length, f({ ...g }), (x, ...rest) => x);
+all.push([...more], { ...one });
+all.slice(...range);`;
+    expect(faults({ 'lib/words/wrong.ts': wrong, 'lib/words/right.ts': right })).toEqual([
+      'lib/words/wrong.ts:2 spreads a list into the arguments of Math.max(…)',
+      'lib/words/wrong.ts:3 spreads a list into the arguments of push(…)',
+      'lib/words/wrong.ts:7 spreads a list into the arguments of fromCharCode(…)',
+      'lib/words/wrong.ts:8 spreads a list into the arguments of of(…)',
+    ]);
+  });
 });

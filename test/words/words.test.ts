@@ -3,7 +3,7 @@ import { bytesIn, parseBytes } from '../../lib/words/bytes.js';
 import { byteCount, count, plural } from '../../lib/words/counts.js';
 import { listed, quoted } from '../../lib/words/names.js';
 import { errorText, percent, signedText } from '../../lib/words/numbers.js';
-import { oneLine, quote } from '../../lib/words/quoting.js';
+import { composed, jsonText, oneLine, quote, valueText } from '../../lib/words/quoting.js';
 import { timeText } from '../../lib/words/times.js';
 
 describe('words', () => {
@@ -72,5 +72,46 @@ describe('words', () => {
     expect(oneLine('a\u001b[31m\nb\u202ec\u2028')).toBe('a\\u{1b}[31m\\u{a}b\\u{202e}c\\u{2028}');
     expect(quote('a"\n\u202e')).toBe('"a\\"\\n\\u{202e}"');
     expect(quote('x'.repeat(100))).toBe(`"${'x'.repeat(80)}…"`);
+    // C0, DEL, C1, marks of direction, zero widths, separators, halves of surrogate pairs, letters without a shape, tags
+    const codes = [0, 9, 0xd, 0x1b, 0x7f, 0x80, 0x85, 0x9b, 0x9f, 0xad, 0x61c, 0x200b, 0x200d, 0x200e, 0x200f, 0x2028];
+    codes.push(0x2029, 0x202a, 0x202e, 0x2060, 0x2066, 0x2069, 0xfeff, 0xd83d, 0xde00, 0x3164, 0x34f, 0xffff, 0xe0041);
+    for (const code of codes) {
+      const text = oneLine(`a${String.fromCodePoint(code)}b`);
+      expect(text).toBe(`a\\u{${code.toString(16)}}b`);
+      expect(oneLine(text)).toBe(text);
+    }
+    for (const text of ['日本語 🙂', '⚠️ ❤️', 'é ñ e\u0301', 'שלום', 'a\\b "c"']) expect(oneLine(text)).toBe(text);
+  });
+
+  it('composed here keep their lines and their emphasis, and nothing else', () => {
+    const bold = '\u001b[1mPASS\u001b[22m\n';
+    expect(composed(bold)).toBe(bold);
+    expect(composed('a\u001b[31m\u001b[8m\u001b]0;t\u0007\r\n')).toBe(
+      'a\\u{1b}[31m\\u{1b}[8m\\u{1b}]0;t\\u{7}\\u{d}\n',
+    );
+  });
+
+  it('as JSON parse to the same, and show what is invisible', () => {
+    const value = { 'a\u009b': ['\u202e\u2028\u007f\u{e0041}🙂\u001b\n"', 1, null, { b: undefined }] };
+    const text = jsonText(value);
+    expect(JSON.parse(text)).toEqual({ 'a\u009b': ['\u202e\u2028\u007f\u{e0041}🙂\u001b\n"', 1, null, {}] });
+    expect(text).toBe('{"a\\u009b":["\\u202e\\u2028\\u007f\\udb40\\udc41🙂\\u001b\\n\\"",1,null,{}]}');
+    expect(jsonText(undefined)).toBeUndefined();
+  });
+
+  it('for values of any shape, however deep and wide', () => {
+    let deep: unknown = 1;
+    for (let i = 0; i < 200_000; i++) deep = [deep];
+    const wide = Array.from({ length: 1_000_000 }, (_, i) => i);
+    expect([deep, wide, { a: 'b\n', c: deep }, 'x', null, undefined, 1n, () => 1].map(valueText)).toEqual([
+      '[[[[…]]]]',
+      '[0,1,2,3,…]',
+      '{"a":"b\\n","c":[[[…]]]}',
+      '"x"',
+      'null',
+      'undefined',
+      '1',
+      'a function',
+    ]);
   });
 });

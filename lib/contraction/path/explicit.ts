@@ -1,4 +1,5 @@
 import { TensimError } from '../../errors.js';
+import { valueText } from '../../words/quoting.js';
 import type { Tree } from '../tree.js';
 
 /**
@@ -26,11 +27,11 @@ export function treeOfPath(path: ExplicitPath, operands: number): Tree {
     for (const place of entry) {
       if (!Number.isInteger(place) || place < 0 || place >= left.length) {
         throw invalid(
-          `${where} names place ${String(place)}, but ${left.length} operands are left (0 … ${left.length - 1})`,
+          `${where} names place ${valueText(place)}, but ${left.length} operands are left (0 … ${left.length - 1})`,
         );
       }
     }
-    if (new Set(entry).size !== entry.length) throw invalid(`${where} names a place twice: [${entry.join(', ')}]`);
+    if (new Set(entry).size !== entry.length) throw invalid(`${where} names a place twice: ${valueText(entry)}`);
     const nodes: number[] = entry.map((place: number) => left[place]);
     for (const place of [...entry].sort((a: number, b: number) => b - a)) left.splice(place, 1);
     left.push(nodes.reduce((a, b) => operands + tree.push([a, b]) - 1));

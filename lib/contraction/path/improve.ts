@@ -51,7 +51,8 @@ function branchesBelow(tree: Tree, leaves: number, node: number, made: (node: nu
   while (branches.length < PART) {
     const open = branches.reduce((latest, n) => (made(n) > made(latest) ? n : latest));
     if (open < leaves) break;
-    branches.splice(branches.indexOf(open), 1, ...tree[open - leaves]);
+    const [a, b] = tree[open - leaves];
+    branches.splice(branches.indexOf(open), 1, a, b);
   }
   return branches;
 }

@@ -1,3 +1,4 @@
+import { largest } from '../../extremes.js';
 import type { DType } from '../../tensor/tensor.js';
 import type { Machine } from '../cost.js';
 import type { Equation } from '../equation.js';
@@ -86,12 +87,12 @@ export function pathInfo(
     path: pathOfTree(tree, network.leaves.length),
     naive: naiveCost(equation),
     scaling: Math.max(
-      ...network.sources.map(({ lone, labels }) => (lone.length > 0 || tree.length === 0 ? labels.length : 0)),
-      ...joins.map(({ kept, summed }) => kept.length + summed.length),
+      largest(network.sources.map(({ lone, labels }) => (lone.length > 0 || tree.length === 0 ? labels.length : 0))),
+      largest(joins.map(({ kept, summed }) => kept.length + summed.length)),
     ),
     flops: plan.flops,
     bytes: plan.bytes,
-    largestIntermediate: Math.max(...plan.buffers.map(({ kind, elements }) => (kind === 'operand' ? 0 : elements))),
+    largestIntermediate: largest(plan.buffers.map(({ kind, elements }) => (kind === 'operand' ? 0 : elements))),
     peakBytes: plan.peakBytes,
     slices: plan.slices,
     seconds: plan.seconds / (machine.pace ?? 1),

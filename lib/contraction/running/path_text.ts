@@ -1,4 +1,6 @@
+import { largest } from '../../extremes.js';
 import { bytesText } from '../../words/bytes.js';
+import { oneLine } from '../../words/quoting.js';
 import { timeText } from '../../words/times.js';
 import type { PathInfo, PathStep } from './path_info.js';
 
@@ -33,7 +35,7 @@ export function pathText(info: PathInfo): string {
     ['slices', slicesText(info)],
     ['predicted', timeText(info.seconds)],
   ];
-  const lines = [`${info.equation}   ${shapes}   ${info.dtype}`, '', ...columns(facts)];
+  const lines = [`${oneLine(info.equation)}   ${shapes}   ${info.dtype}`, '', ...columns(facts)];
   if (info.steps.length === 0) return lines.join('\n');
   const head = ['step', 'kernel', 'batch', 'm x n x k', 'times', 'flop', 'moved', 'predicted'];
   return [...lines, '', ...columns([head, ...info.steps.map(row)])].join('\n');
@@ -42,7 +44,7 @@ export function pathText(info: PathInfo): string {
 function row(step: PathStep): string[] {
   const sizes = step.kernel === 'copy' || step.kernel === 'multiply' ? '-' : `${step.m}x${step.n}x${step.k}`;
   return [
-    step.text,
+    oneLine(step.text),
     step.kernel,
     String(step.batch),
     sizes,
@@ -56,12 +58,14 @@ function row(step: PathStep): string[] {
 function slicesText({ slices }: PathInfo): string {
   if (slices.length === 0) return 'none';
   const passes = slices.reduce((product, slice) => product * slice.count, 1);
-  const each = slices.map(({ name, size, chunk, count: parts }) => `${name} (${size}) in ${parts} parts of ${chunk}`);
+  const each = slices.map(
+    ({ name, size, chunk, count: parts }) => `${oneLine(name)} (${size}) in ${parts} parts of ${chunk}`,
+  );
   return `${each.join(', ')}: ${passes} passes`;
 }
 
 function columns(rows: readonly (readonly string[])[]): string[] {
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((cells) => [...cells[column]].length)));
+  const widths = rows[0].map((_, column) => largest(rows.map((cells) => [...cells[column]].length)));
   return rows.map((cells) =>
     `  ${cells.map((cell, column) => cell + ' '.repeat(widths[column] - [...cell].length)).join('  ')}`.trimEnd(),
   );

@@ -39,7 +39,7 @@ export async function executePlan(
   control: Control,
   pool = new BufferPool(plan.dtype, plan.peakBytes),
 ): Promise<Tensor | ScaledTensor> {
-  const largestBuffer = Math.max(...plan.buffers.map(({ elements }) => elements));
+  const largestBuffer = plan.buffers.reduce((most, { elements }) => Math.max(most, elements), 0);
   if (largestBuffer > MOST_ELEMENTS) {
     throw new TensimError(
       'MEMORY_LIMIT',

@@ -71,7 +71,7 @@ export async function prepareAttention(
   }
   const means: Float64Array[] = [];
   for (const [s, x] of mean.entries()) {
-    const inner = form.residual ? Float64Array.of(...x, ...values[s]) : values[s];
+    const inner = form.residual ? Float64Array.from([...x, ...values[s]]) : values[s];
     means.push(await multiplyVector(form.mixer, inner, form.constant, pacer));
   }
   return { step: { type: 'attention', form, positions, heads, slope }, mean: means };

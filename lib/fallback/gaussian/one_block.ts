@@ -2,6 +2,7 @@ import type { OneBlock } from '../../backend/forms.js';
 import type { ChainSource } from '../../backend/grams.js';
 import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
+import { smallest } from '../../extremes.js';
 import type { BilinearLayer, LinearLayer } from '../../model/model.js';
 import { copyRows, type MatrixView, matrixOf, rowMajor, transpose, vectorOf } from '../../tensor/matrix.js';
 import { multiply, multiplyVector } from '../gemm/gemm.js';
@@ -110,7 +111,7 @@ async function foldBefore(
     return { folded: await throughInputs([stack], weightsLastFirst(before), source, pacer), embedding: null };
   }
   const widths = before.map(({ weight }) => weight.shape[0]);
-  const embedded = widths.indexOf(Math.min(...widths)) + 1;
+  const embedded = widths.indexOf(smallest(widths)) + 1;
   const inner = weightsLastFirst(before.slice(embedded));
   return {
     folded: await scaledProduct(1, stack.columns, [stack, ...inner], pacer),

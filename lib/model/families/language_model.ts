@@ -1,5 +1,6 @@
 import { TensimError } from '../../errors.js';
 import { count } from '../../words/counts.js';
+import { valueText } from '../../words/quoting.js';
 import { biasOf, countLayers, type Family, matchNames, placeIf } from './family.js';
 
 const BLOCK = /^transformer\.h\.(0|[1-9]\d*)\.mlp\.[wp]\.weight$/;
@@ -37,7 +38,7 @@ export const languageModel: Family = {
     if (gate !== undefined)
       throw new TensimError(
         'UNSUPPORTED_LAYER',
-        `has MLP blocks with the gate ${JSON.stringify(gate)}, which is no polynomial`,
+        `has MLP blocks with the gate ${valueText(gate)}, which is no polynomial`,
         {
           file: settings.file,
         },

@@ -1,4 +1,5 @@
 import { TensimError } from '../../errors.js';
+import { parseJson } from '../../formats/text_file.js';
 import type { LayerOf } from '../../layers/layer.js';
 import type { Place } from '../../layers/place.js';
 import {
@@ -13,6 +14,7 @@ import {
 import { kindOf, layerKinds } from '../../layers/table.js';
 import { listed, quoted } from '../../words/names.js';
 import { matchesAny } from '../../words/pattern.js';
+import { valueText } from '../../words/quoting.js';
 import { type Blueprint, type Tensors, tensorsOf } from '../blueprint.js';
 
 export const DESCRIPTION_SCHEMA = 'tensim.model/1';
@@ -57,13 +59,13 @@ export function parseDescription(text: string, file: string): Description {
   };
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(text);
   } catch (error) {
     return fail(`is not JSON: ${(error as Error).message}`);
   }
   const fields = readRecord(json, 'the description', fail);
   if (fields.schema !== DESCRIPTION_SCHEMA)
-    fail(`has the schema ${JSON.stringify(fields.schema)}`, `This version reads "${DESCRIPTION_SCHEMA}"`);
+    fail(`has the schema ${valueText(fields.schema)}`, `This version reads "${DESCRIPTION_SCHEMA}"`);
   onlyFields(fields, ['schema', 'weights', 'positions', 'layers', 'ignore'], 'the description', fail);
   const { weights, positions, layers, ignore = [] } = fields;
   if (!Array.isArray(layers) || layers.length === 0) return fail('"layers" must be a list of at least one layer');
@@ -122,5 +124,5 @@ function parseLayer(json: unknown, title: string, fail: Fail): LayerOf<Place> {
   const kind = typeof type === 'string' ? layerKinds.find(type) : undefined;
   if (kind !== undefined) return kind.parse(new LayerReader(fields, `${title} (${kind.type})`, fail)) as LayerOf<Place>;
   const types = layerKinds.types.map((known) => `"${known}"`);
-  return fail(`${title} has the type ${JSON.stringify(type)}`, `Layers are ${listed(types, 'or')}`);
+  return fail(`${title} has the type ${valueText(type)}`, `Layers are ${listed(types, 'or')}`);
 }

@@ -88,8 +88,9 @@ async function expand(given: string, signal?: AbortSignal): Promise<string[]> {
   const matches = found.map((match) => posix.join(folder, match)).sort(compareNaturally);
   const paths: string[] = [];
   for (const match of matches) {
-    if (match.endsWith('/')) paths.push(...(await checkpointsIn(match, signal).catch(noneIfEmpty)));
-    else if ((await formatAt(match)) !== undefined || /\.json$/i.test(pattern)) paths.push(match);
+    if (match.endsWith('/')) {
+      for (const path of await checkpointsIn(match, signal).catch(noneIfEmpty)) paths.push(path);
+    } else if ((await formatAt(match)) !== undefined || /\.json$/i.test(pattern)) paths.push(match);
   }
   if (paths.length > 0) return paths;
   throw new TensimError('FILE_NOT_FOUND', 'no checkpoint matches this pattern', {

@@ -1,4 +1,5 @@
 import type { Mark } from 'vega';
+import { largest } from '../../extremes.js';
 import type { Direction, FormExplanation } from '../../similarity/explain/types.js';
 import { percent, signedText } from '../../words/numbers.js';
 import {
@@ -72,7 +73,10 @@ export function directionsChart(found: FormExplanation, options: DirectionsOptio
 /** Rows of cells, each with its caption below, behind titles that take so much width. */
 async function grid(rows: readonly Row[], labelWidth: number, options: DirectionsOptions): Promise<Chart> {
   const { width, theme, image } = options;
-  const most = Math.max(1, ...rows.map(({ cells }) => cells.length));
+  const most = largest(
+    rows.map(({ cells }) => cells.length),
+    1,
+  );
   const cell = cellSize(image, (width - labelWidth - GAP * (most - 1)) / most);
   const stacked = rows.some(({ cells }) => cells.some(({ caption }) => textWidth(caption.join(', ')) > cell.width));
   const marks: Mark[] = [];
@@ -85,7 +89,8 @@ async function grid(rows: readonly Row[], labelWidth: number, options: Direction
     notes.push({ x: 0, y: y + 2 + LINE, text: note });
     for (const [k, { vector, caption }] of cells.entries()) {
       const place = { x: labelWidth + k * (cell.width + GAP), y, ...cell };
-      marks.push(...(image === null ? bars(vector, place, theme) : await picture(vector, place, image, options)));
+      const drawn = image === null ? bars(vector, place, theme) : await picture(vector, place, image, options);
+      for (const mark of drawn) marks.push(mark);
       const lines = stacked ? caption : [caption.join(', ')];
       for (const [line, text] of lines.entries())
         captions.push({ x: place.x, y: y + cell.height + 5 + line * LINE, text });

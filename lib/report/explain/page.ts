@@ -1,3 +1,4 @@
+import { largest } from '../../extremes.js';
 import type { ExchangeExplanation, Explanation, FormExplanation } from '../../similarity/explain/types.js';
 import { version } from '../../version.js';
 import { escapeMarkup } from '../../words/markup.js';
@@ -100,7 +101,7 @@ function sharesChart({ shares }: FormExplanation, width: number, theme: Theme): 
 }
 
 function changesChart({ layers }: ExchangeExplanation, width: number, theme: Theme): Chart {
-  const most = Math.max(...layers.map(({ change }) => change));
+  const most = largest(layers.map(({ change }) => change));
   const bars = layers.map(({ layer, type, change }): Bar => {
     const colour = change === most ? theme.highlight : theme.accent;
     return { name: `layer ${layer}, ${type}`, value: change, text: amountText(change, 3), colour };

@@ -1,6 +1,6 @@
 import type { ExchangeExplanation, Explanation, FormExplanation } from '../../similarity/explain/types.js';
 import { percent, signedText, similarityText } from '../../words/numbers.js';
-import { bold, columns, footnote, type TextOptions } from '../text.js';
+import { bold, columns, footnote, pairTitle, type TextOptions } from '../text.js';
 import { type ImageShape, inputName, strongest } from './image.js';
 import { byShare, explanationWords, HYBRID_KEY, HYBRID_PAIRS } from './words.js';
 
@@ -21,9 +21,9 @@ export function explanationText(
   { colour = false }: TextOptions = {},
 ): string {
   const { headline, sentences } = explanationWords(found, image);
-  const parts = [`${found.a}\n${found.b}`, [bold(headline, colour), ...sentences].join('\n')];
+  const parts = [pairTitle(found), [bold(headline, colour), ...sentences].join('\n')];
   if (found.kind === 'exchange') parts.push(exchangeTable(found));
-  else if (found.distance > 0) parts.push(...formParts(found, image));
+  else if (found.distance > 0) for (const part of formParts(found, image)) parts.push(part);
   return `${[...parts, footnote(found)].join('\n\n')}\n`;
 }
 

@@ -1,6 +1,7 @@
 import type { ExchangeExplanation, Explanation, FormExplanation } from '../../similarity/explain/types.js';
 import { plural } from '../../words/counts.js';
 import { amountText, percent, similarityText } from '../../words/numbers.js';
+import { oneLine } from '../../words/quoting.js';
 import { shortenLabels, stepName } from '../labels.js';
 import { toleranceSentences } from '../summary.js';
 import { type ImageShape, inputName, strongest } from './image.js';
@@ -47,7 +48,7 @@ function formWords(found: FormExplanation, image: ImageShape | null): Explanatio
   if (direction !== undefined) {
     const side = direction.value > 0 ? 'larger' : 'smaller';
     sentences.push(
-      `Its first direction is ${percent(direction.share)} of its form and makes it ${side} in ${found.b}; it has ${focus(direction.vector, image)}.`,
+      `Its first direction is ${percent(direction.share)} of its form and makes it ${side} in ${oneLine(found.b)}; it has ${focus(direction.vector, image)}.`,
     );
   }
   const [common] = joint.directions;
@@ -59,12 +60,13 @@ function formWords(found: FormExplanation, image: ImageShape | null): Explanatio
 
 function exchangeWords(found: ExchangeExplanation): ExplanationWords {
   const { similarity, layers } = found;
+  const [a, b] = [found.a, found.b].map(oneLine);
   const most = layers.reduce((best, layer) => (layer.change > best.change ? layer : best));
   return {
     headline: `Layer ${most.layer}, ${most.type}, changed most`,
     sentences: [
       `${pairName(found)}: similarity ${similarityText(similarity)}.`,
-      `With layer ${most.layer} of ${found.b}, ${found.a} is left with a similarity to itself of ${similarityText(most.intoA.toA)}, and comes to ${similarityText(most.intoA.toB)} of ${found.b}.`,
+      `With layer ${most.layer} of ${b}, ${a} is left with a similarity to itself of ${similarityText(most.intoA.toA)}, and comes to ${similarityText(most.intoA.toB)} of ${b}.`,
       ...toleranceSentences(found),
       'This supposes that both write what goes between the layers in the same basis, as checkpoints of one run do.',
     ],

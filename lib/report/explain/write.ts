@@ -1,6 +1,7 @@
 import { extname } from 'node:path';
 import { TensimError } from '../../errors.js';
 import type { Explanation } from '../../similarity/explain/types.js';
+import { jsonText } from '../../words/quoting.js';
 import { checkPlace, writeWhole } from '../write.js';
 import { type ImageShape, imageShape } from './image.js';
 import { explanationJson } from './json.js';
@@ -13,7 +14,7 @@ export interface ExplanationReportOptions {
 }
 
 const WRITERS: Readonly<Record<string, (found: Explanation, image: ImageShape | null) => Promise<string>>> = {
-  '.json': async (found) => `${JSON.stringify(explanationJson(found))}\n`,
+  '.json': async (found) => `${jsonText(explanationJson(found))}\n`,
   '.svg': explanationSvg,
   '.html': explanationHtml,
 };

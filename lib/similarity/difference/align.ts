@@ -1,3 +1,4 @@
+import { largest } from '../../extremes.js';
 import { bilinearOf, linearOf, residualOf } from '../../layers/layer.js';
 import { kindOf } from '../../layers/table.js';
 import type { Layer, LinearLayer } from '../../model/model.js';
@@ -29,7 +30,7 @@ export function alignLayers(f: readonly Layer[], g: readonly Layer[]): LayerPair
   let widths: readonly [number, number] = [kindOf(f[0]).widths(f[0]).takes, kindOf(g[0]).widths(g[0]).takes];
   const push = (one: Layer, other: Layer) => {
     const next = [kindOf(one).widths(one).gives, kindOf(other).widths(other).gives] as const;
-    pairs.push({ f: one, g: other, takes: Math.max(...widths), gives: Math.max(...next) });
+    pairs.push({ f: one, g: other, takes: largest(widths), gives: largest(next) });
     widths = next;
   };
   for (const [k, run] of runsF.entries()) {

@@ -7,6 +7,7 @@ import type {
   PreparedModel,
 } from '../../backend/grams.js';
 import { Pacer } from '../../cooperate.js';
+import { largest } from '../../extremes.js';
 import { isBlock, type LayerOf } from '../../layers/layer.js';
 import type { ShapeOnly } from '../../layers/shapes.js';
 import type { Layer, Model } from '../../model/model.js';
@@ -96,7 +97,14 @@ export async function differenceProducts(
       mixed: at(1),
       change: squares,
       resolution: squares.map((square, c) =>
-        sources.resolve(Math.sqrt(Math.max(0, square, ...terms.map((all) => all[c])))),
+        sources.resolve(
+          Math.sqrt(
+            largest(
+              terms.map((all) => all[c]),
+              Math.max(0, square),
+            ),
+          ),
+        ),
       ),
     };
   } finally {

@@ -1,4 +1,5 @@
 import { TensimError } from '../../errors.js';
+import { valueText } from '../../words/quoting.js';
 import { digestOfName } from '../law/input_digest.js';
 import type { ResultInfo, SimilarityResult } from '../terms/types.js';
 
@@ -64,4 +65,4 @@ function refusal(message: string): TensimError {
   });
 }
 
-const told = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
+const told = (value: unknown): string => (typeof value === 'string' ? value : valueText(value));

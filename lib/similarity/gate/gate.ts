@@ -182,7 +182,7 @@ export function judge(comparison: Judged, given: GateLimits): Verdict {
   ];
   // Outputs that were not compared cannot pass.
   if (slices.length === 0) checks.push(check('minimum', 'any', MISSING, minOutput!));
-  if (baseline !== undefined) checks.push(...dropChecks(comparison, baseline, maxDrop!));
+  if (baseline !== undefined) for (const check of dropChecks(comparison, baseline, maxDrop!)) checks.push(check);
   const outcomes = checks.map(({ outcome }) => outcome);
   const outcome = outcomes.includes('fail') ? 'fail' : outcomes.includes('undecided') ? 'undecided' : 'pass';
   const rank = ({ similarity: value }: JudgedSlice) => (isNumber(value) ? value : Number.NEGATIVE_INFINITY);
@@ -234,7 +234,7 @@ function dropChecks(comparison: Judged, baseline: Judged, maxDrop: number): Gate
     const errors = [value.standardError, earlier.standardError];
     const standardError = errors.every((error) => error === null)
       ? null
-      : Math.hypot(...errors.map((error) => error ?? 0));
+      : Math.hypot(value.standardError ?? 0, earlier.standardError ?? 0);
     const reached = value.reached && earlier.reached;
     return check('drop', name, { similarity: value.similarity, standardError, reached }, limit);
   });

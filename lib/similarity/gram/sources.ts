@@ -9,6 +9,7 @@ import { contiguous } from '../../model/contiguous.js';
 import type { Outline } from '../../model/reading/outline.js';
 import { plural } from '../../words/counts.js';
 import { listed } from '../../words/names.js';
+import { valueText } from '../../words/quoting.js';
 import { type LawOfInputs, underLaw } from '../law/onehot.js';
 import type { Member } from '../members/members.js';
 import { chainSource, featureSource, type ScaleSettings, type SourceInUnits } from '../scale/source.js';
@@ -111,7 +112,7 @@ function checkSupported({ layers, label }: Outline, measure: FunctionMeasure): v
   const unknown = layers.find(({ type }) => !layerKinds.has(type));
   if (unknown !== undefined) {
     const known = layerKinds.entries.map(({ words }) => words.plural);
-    throw new TensimError('UNSUPPORTED_LAYER', `"${label}" has a layer of type ${JSON.stringify(unknown.type)}`, {
+    throw new TensimError('UNSUPPORTED_LAYER', `"${label}" has a layer of type ${valueText(unknown.type)}`, {
       hint: `Chains of ${listed(known, 'and')} can be compared`,
     });
   }

@@ -1,6 +1,7 @@
 import { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { Tensor } from '../../tensor/tensor.js';
+import { valueText } from '../../words/quoting.js';
 import type { InputLaw } from '../terms/types.js';
 import { pivotedCholesky } from './cholesky.js';
 import { digestOfMoments, digestOfName } from './input_digest.js';
@@ -63,7 +64,7 @@ const named = (name: string, law: LawOfInputs): NamedLaw => ({ name, digest: dig
 /** Misspelt fields would silently mean 0 or I. */
 function checkFields(input: unknown): asserts input is Exclude<InputLaw, string> {
   if (typeof input !== 'object' || input === null) {
-    throw new TensimError('INVALID_ARGUMENT', `the input law is ${JSON.stringify(input) ?? String(input)}`, {
+    throw new TensimError('INVALID_ARGUMENT', `the input law is ${valueText(input)}`, {
       hint: "It may be 'standard', 'onehot', 'tokens', { sigma } or { mean, cov }",
     });
   }

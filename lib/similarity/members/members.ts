@@ -4,6 +4,7 @@ import { labelsOf } from '../../model/labels.js';
 import type { Model } from '../../model/model.js';
 import type { LoadOptions } from '../../model/reading/load.js';
 import { firstVisit, type Outline, visitAgain } from '../../model/reading/outline.js';
+import { valueText } from '../../words/quoting.js';
 import { contentIdentity, contentSketch } from './content.js';
 import { KeptModels } from './kept.js';
 
@@ -62,7 +63,7 @@ export async function openMembers(
 /** @throws TensimError `INVALID_ARGUMENT` for what is no model, such as a path. */
 export function checkModel(model: unknown): void {
   if (typeof model === 'object' && model !== null && 'layers' in model && 'parameters' in model) return;
-  throw new TensimError('INVALID_ARGUMENT', `${JSON.stringify(model) ?? String(model)} is not a model`, {
+  throw new TensimError('INVALID_ARGUMENT', `${valueText(model)} is not a model`, {
     hint: 'Use loadModel for a file and createModel for arrays',
   });
 }

@@ -1,5 +1,6 @@
 import type { GramMachine, GramRoute, Grams } from '../../backend/grams.js';
 import { TensimError } from '../../errors.js';
+import { smallest } from '../../extremes.js';
 import { hiddenOf, isBlock, type LayerOf } from '../../layers/layer.js';
 import type { ShapeOnly } from '../../layers/shapes.js';
 import { kindOf } from '../../layers/table.js';
@@ -110,7 +111,7 @@ export function chainShape(layers: readonly LayerOf<ShapeOnly>[], columns: numbe
   const parity = (layer: LayerOf<ShapeOnly>) => kindOf(layer).parity(layer);
   return {
     inputs: columns,
-    embedding: place === -1 || widths.length === 0 ? null : Math.min(...widths),
+    embedding: place === -1 || widths.length === 0 ? null : smallest(widths),
     hidden: block === undefined ? 0 : hiddenOf(block),
     outputs: kindOf(last).widths(last).gives,
     linear:

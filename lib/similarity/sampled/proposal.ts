@@ -1,4 +1,5 @@
 import type { Pacer } from '../../cooperate.js';
+import { largest } from '../../extremes.js';
 import { type Component, type Directions, PLAIN, peaked, shell, stretched } from './components.js';
 
 /** Samples after which the components of a proposal repeat. */
@@ -86,7 +87,7 @@ function mixtureOf(parts: readonly Part[], directions: Directions | null, dimens
   const basis = directions?.basis ?? new Float64Array(0);
   const rank = basis.length / dimension;
   const order = interleaved(parts.map(({ share }) => share));
-  const width = Math.max(...parts.map(({ component }) => component.extra));
+  const width = largest(parts.map(({ component }) => component.extra));
   const [y, added] = [new Float64Array(rank), new Float64Array(rank)];
   return {
     extra: width,
@@ -134,7 +135,7 @@ function interleaved(shares: readonly number[]): number[] {
   const due = shares.map(() => 0);
   return Array.from({ length: PERIOD }, () => {
     for (const [c, share] of shares.entries()) due[c] += share;
-    const next = due.indexOf(Math.max(...due));
+    const next = due.indexOf(largest(due));
     due[next] -= PERIOD;
     return next;
   });

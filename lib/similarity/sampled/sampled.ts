@@ -1,4 +1,5 @@
 import { Pacer } from '../../cooperate.js';
+import { largest } from '../../extremes.js';
 import { growthOf } from '../../layers/layer.js';
 import { isOnehot, type LawOfInputs } from '../law/onehot.js';
 import type { Member } from '../members/members.js';
@@ -53,7 +54,7 @@ export async function sampledGram(
     if (whitening !== null) {
       return await gaussianGram(
         { ...site, whitening, executor },
-        Math.max(...members.map(({ outline }) => growthOf(outline.layers))),
+        largest(members.map(({ outline }) => growthOf(outline.layers))),
         settings,
       );
     }

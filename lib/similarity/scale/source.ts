@@ -1,6 +1,7 @@
 import type { ForwardSource } from '../../backend/forward.js';
 import type { ChainSource, FeatureSource } from '../../backend/grams.js';
 import type { Pacer } from '../../cooperate.js';
+import { largest } from '../../extremes.js';
 import { blocksOf } from '../../layers/layer.js';
 import type { Layer } from '../../model/model.js';
 import { addLevels, exponentOf, levelOf, timesPower } from '../../tensor/power.js';
@@ -73,14 +74,14 @@ export async function featureSource(
     own.push(exponentOf(most));
   }
   const choose = (level: number) => (Math.abs(level) <= WINDOW[dtype] || !Number.isFinite(level) ? 0 : level);
-  const all = choose(Math.max(...own));
+  const all = choose(largest(own));
   const exponents = own.map((level) => (perOutput ? choose(level) : all));
   if (exponents.every((exponent) => exponent === 0)) return { kind: 'features', segments };
   const scaled = segments.map((segment, s) => {
     if (exponents[s] === 0) return segment;
     return Float64Array.from(segment, (value) => timesPower(value, -exponents[s]));
   });
-  const exponent = Math.max(...exponents);
+  const exponent = largest(exponents);
   const slices = exponents.some((one) => one !== exponent) ? Int32Array.from(exponents) : null;
   return { kind: 'features', segments: scaled, scale: { exponent, slices, level: null, sliceLevels: null } };
 }
@@ -116,7 +117,7 @@ export async function inCommonUnits(
   const shared = areAlike(levels[0], levels[1]);
   const own = (i: number) => ({ ...options, levels: levels[shared ? 0 : i] });
   const exponents = [0, 1].map(async (i) => (await balance(chains[i], own(i), pacer)).exponents[0] ?? 0);
-  const exponent = Math.max(...(await Promise.all(exponents)));
+  const exponent = largest(await Promise.all(exponents));
   const layers = async (i: number) => (await balance(chains[i], { ...own(i), exponent }, pacer)).layers;
   return { layers: [await layers(0), await layers(1)], exponent };
 }

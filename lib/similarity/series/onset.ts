@@ -1,3 +1,4 @@
+import { largest } from '../../extremes.js';
 import type { Matrix, SimilarityMatrix } from '../terms/types.js';
 
 /**
@@ -96,7 +97,7 @@ export function standingOut(similarities: Float64Array, resolution: number): { i
   });
   const stretch = Math.max(SHORTEST_STRETCH, Math.floor(changes.length * STRETCH_PART));
   // loudest[j] is the largest change of the stretch that ends at j.
-  const loudest = changes.map((_, j) => Math.max(...changes.slice(Math.max(0, j - stretch + 1), j + 1)));
+  const loudest = changes.map((_, j) => largest(changes.slice(Math.max(0, j - stretch + 1), j + 1)));
   let best: { index: number; rise: number } | null = null;
   for (let i = stretch; i < changes.length; i++) {
     let level = Number.POSITIVE_INFINITY;

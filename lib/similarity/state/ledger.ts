@@ -1,6 +1,7 @@
 import type { GramTile } from '../../backend/grams.js';
 import { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
+import { largest } from '../../extremes.js';
 import { isRefusal } from '../../formats/replace_file.js';
 import { count, plural } from '../../words/counts.js';
 import type { Cells } from '../gram/cells.js';
@@ -128,7 +129,7 @@ export async function recordedRoute(
     if (found === common && route !== null) pairs.set(route, (pairs.get(route) ?? 0) + jobPairs(job));
   });
   await file.close();
-  const most = Math.max(0, ...pairs.values());
+  const most = largest(pairs.values(), 0);
   return { recorded: [...pairs].find(([, count]) => count === most)?.[0] ?? null, discarded: file.discarded };
 }
 

@@ -1,5 +1,6 @@
 import { TensimError } from '../../errors.js';
 import { parseBytes } from '../../words/bytes.js';
+import { valueText } from '../../words/quoting.js';
 import { KNOWN, type Settings, settle } from './options.js';
 import type { MatrixOptions } from './types.js';
 
@@ -76,7 +77,7 @@ function requireAtMostOne(options: Readonly<Record<string, unknown>>): void {
 }
 
 function bad(name: string, value: unknown, what: string): TensimError {
-  return new TensimError('INVALID_ARGUMENT', `the option "${name}" is ${JSON.stringify(value) ?? String(value)}`, {
+  return new TensimError('INVALID_ARGUMENT', `the option "${name}" is ${valueText(value)}`, {
     hint: `It must be ${what}`,
   });
 }

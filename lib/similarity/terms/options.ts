@@ -2,6 +2,7 @@ import type { BackendName, BackendWith } from '../../backend/backend.js';
 import type { GramRoute } from '../../backend/grams.js';
 import { TensimError } from '../../errors.js';
 import type { DType } from '../../tensor/tensor.js';
+import { valueText } from '../../words/quoting.js';
 import type { DataInputs, InputLaw, Measure, Method, Progress, SimilarityOptions } from './types.js';
 
 /** The options of a call with every default filled in. */
@@ -126,7 +127,7 @@ function choose<Name extends keyof typeof CHOICES, Choice extends (typeof CHOICE
   const choices: readonly string[] = CHOICES[name];
   const chosen = value ?? fallback;
   if (choices.includes(chosen)) return chosen;
-  throw new TensimError('INVALID_ARGUMENT', `the option "${name}" is ${JSON.stringify(chosen)}`, {
+  throw new TensimError('INVALID_ARGUMENT', `the option "${name}" is ${valueText(chosen)}`, {
     hint: `It may be ${choices.join(', ')}`,
   });
 }

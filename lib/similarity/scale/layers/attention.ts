@@ -1,4 +1,5 @@
 import type { Pacer } from '../../../cooperate.js';
+import { largest } from '../../../extremes.js';
 import type { AttentionLayer, Layer } from '../../../model/model.js';
 import { addLevels, levelOf } from '../../../tensor/power.js';
 import type { Tensor } from '../../../tensor/tensor.js';
@@ -90,10 +91,10 @@ function scoreUnits(q: Float64Array, k: Float64Array, heads: number, rotary: boo
   for (let head = 0; head < heads; head++) {
     const start = head * size;
     const rows = (plane: number) => (rotary ? [start + plane, start + plane + planes] : [start + plane]);
-    const level = (of: Float64Array, plane: number) => Math.max(...rows(plane).map((row) => of[row]));
+    const level = (of: Float64Array, plane: number) => largest(rows(plane).map((row) => of[row]));
     const all = Array.from({ length: planes }, (_, plane) => [level(q, plane), level(k, plane)] as const);
     const alive = all.filter(([one, other]) => !isZero(one + other)).map(([one, other]) => choose(one) + choose(other));
-    const most = alive.length === 0 ? 0 : Math.max(...alive);
+    const most = alive.length === 0 ? 0 : largest(alive);
     score[head] = most;
     levels[head] = alive.length === 0 ? Number.NEGATIVE_INFINITY : 0;
     for (const [plane, [one, other]] of all.entries()) {

@@ -1,0 +1,112 @@
+import { describe, expect, it } from 'vitest';
+import { TensimError } from '../../lib/errors.js';
+import { explanationHtml, explanationSvg } from '../../lib/report/explain/page.js';
+import { explanationText } from '../../lib/report/explain/text.js';
+import { GATE_FORMATS, gateReport } from '../../lib/report/gate.js';
+import { compareHtml, matrixHtml } from '../../lib/report/html.js';
+import { crossHtml, measuresHtml } from '../../lib/report/several.js';
+import { compareSvg, crossSvg, matrixSvg, measuresSvg } from '../../lib/report/svg.js';
+import { compareText, crossText, matrixText, measuresText, routeText } from '../../lib/report/text.js';
+import type { Explanation } from '../../lib/similarity/explain/types.js';
+import type { GateResult } from '../../lib/similarity/gate/gate.js';
+import { compareMeasures } from '../../lib/similarity/series/measure_comparison.js';
+import { checkXml, comparison, crossOf, matrixOf, SLICES, symmetric } from './helpers.js';
+
+/** A text that would move the cursor, set the title, turn the direction and forge a line, told apart by its number. */
+const hostile = (i: number) =>
+  `${i}\u001b]0;PWNED\u0007\u001b[2J\u001b[1m\u009b8m\rb\nPASS: forged\u2028\u2029\u0085\u202e\u2066\u200b\ud800\uffff`;
+const benign = (i: number) => `${i} harmless`;
+
+/** What must not come out of a report; our own emphasis and the ends of lines may. */
+const RAW = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\uffff]|PASS: forged\n|^PASS: forged/mu;
+
+/** All reports of the room, of models and outputs of such names. */
+async function reports(name: (i: number) => string): Promise<Record<string, string>> {
+  const labels = [0, 1, 2].map(name);
+  const cosine = symmetric(3, (i, j) => 1 / (1 + i + j));
+  const slices = { [name(5)]: cosine, [name(6)]: cosine };
+  const pair = comparison({
+    a: name(0),
+    b: name(1),
+    input: name(2),
+    perOutput: SLICES.map((slice, i) => ({ ...slice, name: name(i) })),
+  });
+  const matrix = matrixOf(labels, cosine, slices);
+  const same = { ...matrix, input: name(3), work: { ...matrix.work, same: [labels.slice(1)] } };
+  const many = matrixOf(
+    Array.from({ length: 60 }, (_, i) => name(i)),
+    symmetric(60, (i, j) => 1 / (1 + j - i)),
+  );
+  const cross = crossOf([name(0)], [name(1)]);
+  const measures = compareMeasures([same, { ...same, measure: 'weights' }], 1);
+  const exchange = exchangeOf(name);
+  const check = { kind: 'output', output: name(4), limit: 0.9, similarity: 0.1, interval: null, outcome: 'fail' };
+  const result = {
+    outcome: 'fail',
+    checks: [check],
+    worst: check,
+    limits: {},
+    comparison: pair,
+  } as unknown as GateResult;
+  const subjects = { candidate: { label: name(0), file: name(1) }, reference: { label: name(2) } };
+  const error = new TensimError('INVALID_FILE', `is odd: ${name(0)}`, { file: name(1), hint: name(2) });
+  const gates = GATE_FORMATS.flatMap((format) => [
+    [`gate ${format}`, gateReport(format, subjects, { result })],
+    [`gate ${format} error`, gateReport(format, subjects, { error })],
+  ]);
+  return {
+    compare: compareText(pair),
+    matrix: matrixText(same),
+    curve: matrixText(many),
+    cross: crossText(cross),
+    measures: measuresText(measures),
+    explain: explanationText(exchange, null),
+    route: routeText({ ...pair, passedOver: [{ name: 'cuda', reason: name(7) }] }),
+    ...Object.fromEntries(gates),
+    'compare.html': await compareHtml(pair),
+    'matrix.html': await matrixHtml(same),
+    'cross.html': await crossHtml(cross),
+    'measures.html': await measuresHtml(measures),
+    'explain.html': await explanationHtml(exchange, null),
+    'compare.svg': await compareSvg(pair),
+    'matrix.svg': await matrixSvg(same),
+    'cross.svg': await crossSvg(cross),
+    'measures.svg': await measuresSvg(measures),
+    'explain.svg': await explanationSvg(exchange, null),
+  };
+}
+
+function exchangeOf(name: (i: number) => string): Explanation {
+  const hybrid = { toA: 0.5, toB: 0.6 };
+  return {
+    ...comparison({ a: name(0), b: name(1) }),
+    kind: 'exchange',
+    layers: [{ layer: 1, type: 'bilinear', change: 0.1, intoA: hybrid, intoB: hybrid }],
+  } as unknown as Explanation;
+}
+
+describe('reports of names that mean harm', () => {
+  it('have as many lines as those of others, and nothing in them that acts', async () => {
+    const [spoilt, sound] = [await reports(hostile), await reports(benign)];
+    for (const [kind, text] of Object.entries(spoilt)) {
+      expect(RAW.exec(text)?.[0], kind).toBeUndefined();
+      if (/html|svg/.test(kind)) continue;
+      expect(text.split('\n').length, kind).toBe(sound[kind].split('\n').length);
+      if (sound[kind].includes('harm')) expect(text, kind).toMatch(/\\u(?:\{1b\}|001b)/);
+    }
+  });
+
+  it('of a gate are well-formed XML and a table of the same cells', async () => {
+    const odd = (i: number) => `${i} | \`a\` <b> &amp; "q" ]]> --> **x** [y](http://z) @all www.z.org ~~s~~ \\`;
+    const spoilt = { ...(await reports(hostile)), ...prefixed(await reports(odd)) };
+    for (const [kind, text] of Object.entries(spoilt))
+      if (kind.includes('junit')) checkXml(text.replace(/^<\?xml.*\?>/, ''));
+    const row = spoilt['odd gate markdown'].split('\n').find((line) => line.startsWith('| ❌'))!;
+    expect(row.match(/(?<!\\)\|/g)).toHaveLength(5);
+    expect(row).not.toMatch(/<b>|(?<!\\)[`*[\]@~]|http:\/\/|www\.z/);
+  });
+});
+
+function prefixed(texts: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(texts).map(([kind, text]) => [`odd ${kind}`, text]));
+}
