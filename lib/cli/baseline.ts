@@ -4,8 +4,8 @@ import { SCHEMAS } from '../report/schemas.js';
 import type { Making } from '../similarity/gate/baseline.js';
 import type { Judged, JudgedSlice } from '../similarity/gate/gate.js';
 
-/** Some hundred thousand outputs. */
-const JSON_BYTES = 64 * 1024 * 1024;
+/** More than half a million outputs. */
+const JSON_BYTES = 256 * 1024 * 1024;
 
 /** An earlier comparison as a file holds it. */
 export interface Baseline extends Judged {

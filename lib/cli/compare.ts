@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
-import { compareJson } from '../report/json.js';
+import { compareJsonText } from '../report/json.js';
 import { compareText } from '../report/text.js';
 import { similarity } from '../similarity/similarity.js';
-import { jsonText } from '../words/quoting.js';
 import { type Io, print } from './io.js';
 import {
   addComparisonOptions,
@@ -44,7 +43,7 @@ async function compare(a: string, b: string, flags: ComparisonFlags, io: Io): Pr
     progress.stop();
     explainRoute(result, flags, io);
     await writeOutputs(result, flags.out, io);
-    await print(io, [flags.json ? `${jsonText(compareJson(result))}\n` : compareText(result, textOptions(io))]);
+    await print(io, flags.json ? compareJsonText(result) : [compareText(result, textOptions(io))]);
   } finally {
     progress.stop();
   }

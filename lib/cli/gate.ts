@@ -100,7 +100,7 @@ async function judgeFiles(path: string, flags: GateFlags, io: Io, exit: { code: 
 /** Prints the report. That nobody reads it to its end changes nothing about the verdict. */
 async function show(format: GateFormat, subjects: GateSubjects, end: GateEnd, io: Io): Promise<void> {
   try {
-    await print(io, [gateReport(format, subjects, end, textOptions(io))]);
+    await print(io, gateReport(format, subjects, end, textOptions(io)));
   } catch (error) {
     if (!isClosedPipe(error)) throw error;
   }

@@ -4,8 +4,9 @@ import type { GateCheck, GateResult } from '../similarity/gate/gate.js';
 import type { ResultInfo } from '../similarity/terms/types.js';
 import { escapeMarkup } from '../words/markup.js';
 import { similarityText } from '../words/numbers.js';
-import { jsonText, oneLine } from '../words/quoting.js';
+import { oneLine } from '../words/quoting.js';
 import { compareJson } from './json.js';
+import { jsonPieces } from './json_pieces.js';
 import { SCHEMAS } from './schemas.js';
 import { provenance, sliceName, sliceNoun, toleranceSentences } from './summary.js';
 import { bold, columns, footnote, type TextOptions } from './text.js';
@@ -37,16 +38,23 @@ export function subjectOf({ label, provenance: { file, sha256 } }: Model): GateS
   return { label, file, sha256 };
 }
 
-export function gateReport(format: GateFormat, subjects: GateSubjects, end: GateEnd, options?: TextOptions): string {
+/** The report of a gate in pieces. */
+export function* gateReport(
+  format: GateFormat,
+  subjects: GateSubjects,
+  end: GateEnd,
+  options?: TextOptions,
+): Generator<string> {
   switch (format) {
     case 'text':
-      return gateText(subjects, end, options);
+      return yield gateText(subjects, end, options);
     case 'json':
-      return `${jsonText(gateJson(subjects, end))}\n`;
+      yield* jsonPieces(gateJson(subjects, end));
+      return yield '\n';
     case 'junit':
-      return gateJunit(subjects, end);
+      return yield gateJunit(subjects, end);
     case 'markdown':
-      return gateMarkdown(subjects, end);
+      return yield gateMarkdown(subjects, end);
   }
 }
 

@@ -37,6 +37,12 @@ export function compareJson(result: SimilarityResult): Record<string, unknown> {
   };
 }
 
+/** The JSON text of a comparison, in pieces. */
+export function* compareJsonText(result: SimilarityResult): Generator<string> {
+  yield* jsonPieces(compareJson(result));
+  yield '\n';
+}
+
 /** The numbers of two models, or of one output of them. */
 function pairJson(part: SimilarityResult | SliceSimilarity): object {
   const { innerProduct, normA, normB, beyondRange } = part;

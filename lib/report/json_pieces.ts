@@ -22,17 +22,24 @@ export class Rows {
   }
 }
 
+/** Elements of a list whose text is made at a time. */
+const PIECE = 1024;
+
 /**
- * The text of `jsonText(data)` in pieces of one row of a matrix each: two thousand models make text too long to
- * build at once without stopping everything else.
+ * The text of `jsonText(data)` in pieces of one row of a matrix, or of some elements of a long list, each: two thousand
+ * models make text too long to build at once without stopping everything else, and a few million outputs too long for
+ * any text.
  */
 export function* jsonPieces(data: unknown): Generator<string> {
   if (data instanceof Rows) yield* data.pieces();
-  else if (!holdsRows(data)) yield jsonText(data);
+  else if (!isLong(data)) yield jsonText(data);
   else if (Array.isArray(data)) {
-    for (const [i, value] of data.entries()) {
+    // Lists hold things of one kind: the first tells whether they are long themselves.
+    const size = isLong(data[0]) ? 1 : PIECE;
+    for (let i = 0; i < data.length; i += size) {
       yield i === 0 ? '[' : ',';
-      yield* jsonPieces(value);
+      if (size === 1) yield* jsonPieces(data[i]);
+      else yield jsonText(data.slice(i, i + size)).slice(1, -1);
     }
     yield ']';
   } else {
@@ -60,9 +67,9 @@ export function finiteOrNull(values: Float64Array): (number | null)[] {
   return Array.from(values, numberOrNull);
 }
 
-/** Whether there is a matrix somewhere in the data. Lists hold things of one kind, so that the first tells. */
-function holdsRows(data: unknown): data is object {
+/** Whether there is a matrix or a long list somewhere in the data. Lists hold things of one kind: the first tells. */
+function isLong(data: unknown): data is object {
   if (typeof data !== 'object' || data === null) return false;
   if (data instanceof Rows) return true;
-  return Array.isArray(data) ? holdsRows(data[0]) : Object.values(data).some(holdsRows);
+  return Array.isArray(data) ? data.length > PIECE || isLong(data[0]) : Object.values(data).some(isLong);
 }

@@ -5,10 +5,9 @@ import { TensimError } from '../errors.js';
 import { replaceFile } from '../formats/replace_file.js';
 import type { MeasureComparison } from '../similarity/series/measure_comparison.js';
 import type { CrossSimilarity, SimilarityMatrix, SimilarityResult } from '../similarity/terms/types.js';
-import { jsonText } from '../words/quoting.js';
 import { compareCsv, crossCsv, matrixCsv, measuresCsv } from './csv.js';
 import { compareHtml, matrixHtml } from './html.js';
-import { compareJson, crossJsonText, matrixJsonText, measuresJsonText } from './json.js';
+import { compareJsonText, crossJsonText, matrixJsonText, measuresJsonText } from './json.js';
 import { matricesNpy, matrixNpy } from './npy.js';
 import { crossHtml, measuresHtml } from './several.js';
 import { compareSvg, crossSvg, matrixSvg, measuresSvg } from './svg.js';
@@ -92,7 +91,7 @@ type Writers<Result> = { readonly [format in ReportFormat]: (result: Result) => 
 
 const WRITERS: { readonly [Kind in Report['kind']]: Writers<Extract<Report, { readonly kind: Kind }>> } = {
   pair: {
-    json: (result) => [`${jsonText(compareJson(result))}\n`],
+    json: compareJsonText,
     csv: compareCsv,
     npy: ({ similarity }) => matrixNpy([Float64Array.of(1, similarity), Float64Array.of(similarity, 1)]),
     svg: async (result) => [await compareSvg(result)],

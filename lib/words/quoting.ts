@@ -22,18 +22,15 @@ export function oneLine(text: string): string {
   return PLAIN.test(text) ? text : text.replace(INVISIBLE, spelled);
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the escape character starts an ANSI code
-const PASSING = /(\n|\u001b\[(?:1|22)m)/;
+/** What is invisible and neither the end of a line nor the emphasis of our own texts. */
+const ACTING = new RegExp(`(?!\\n|\\u001b\\[(?:1|22)m)(?:${INVISIBLE.source})`, 'gu');
 
 /**
  * A text that was composed here, as a terminal may have it: line breaks and our own emphasis pass, everything else that
  * is invisible is spelled out. The second wall: what goes into the text from outside is spelled out where it goes in.
  */
 export function composed(text: string): string {
-  return text
-    .split(PASSING)
-    .map((part, i) => (i % 2 === 1 ? part : oneLine(part)))
-    .join('');
+  return text.replace(ACTING, spelled);
 }
 
 /** Text from a file, safe to print: in quotes, shortened, on one line. */

@@ -51,8 +51,8 @@ async function reports(name: (i: number) => string): Promise<Record<string, stri
   const subjects = { candidate: { label: name(0), file: name(1) }, reference: { label: name(2) } };
   const error = new TensimError('INVALID_FILE', `is odd: ${name(0)}`, { file: name(1), hint: name(2) });
   const gates = GATE_FORMATS.flatMap((format) => [
-    [`gate ${format}`, gateReport(format, subjects, { result })],
-    [`gate ${format} error`, gateReport(format, subjects, { error })],
+    [`gate ${format}`, [...gateReport(format, subjects, { result })].join('')],
+    [`gate ${format} error`, [...gateReport(format, subjects, { error })].join('')],
   ]);
   return {
     compare: compareText(pair),

@@ -97,7 +97,8 @@ async function explainForms(
   const report = onProgress && throttle((done, total) => onProgress({ phase: 'compare', done, total }));
   const found = await survey(difference, engine, (done) => report?.(done, steps));
   const squares = squaresOf(found);
-  const distance = timesPower(Math.sqrt(positions * total(squares)), exponent);
+  const whole = total(squares);
+  const distance = timesPower(Math.sqrt(positions * whole), exponent);
   const about = { kind: 'forms', a: a.label, b: b.label, similarity: value, normA, normB, inputs } as const;
   const how = { ...EXACT, input: name, backend: engine.backend.name };
   // Below the resolution there are two ways to write one function. Out of the range of numbers both are 0 or ∞, and say
@@ -119,7 +120,7 @@ async function explainForms(
     distance,
     fidelityError,
     relativeDistance,
-    shares: squares.map((square) => square / total(squares)),
+    shares: squares.map((square) => square / whole),
     parts: partsOf(total(found.quadratic), total(found.linear), total(found.mean)),
     joint: { ...joint, directions: inUnits(joint.directions, 2 * exponent) },
     outputs: details
