@@ -2,6 +2,7 @@ import { type FileHandle, stat } from 'node:fs/promises';
 import { dirname, extname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { TensimError } from '../errors.js';
+import { placeOf } from '../formats/place.js';
 import { replaceFile } from '../formats/replace_file.js';
 import type { MeasureComparison } from '../similarity/series/measure_comparison.js';
 import type { CrossSimilarity, SimilarityMatrix, SimilarityResult } from '../similarity/terms/types.js';
@@ -40,7 +41,7 @@ export function reportFormat(file: string): ReportFormat {
 
 /**
  * Checks before a long computation that its report can be written: the ending, and that the folder is there.
- * @throws TensimError `INVALID_ARGUMENT` (ending; the file is a folder), `FILE_NOT_FOUND` (no such folder).
+ * @throws TensimError `INVALID_ARGUMENT` (ending; a folder, a pipe, a device, a read-only file), `FILE_NOT_FOUND` (no such folder).
  */
 export async function checkReportFile(file: string): Promise<ReportFormat> {
   const format = reportFormat(file);
@@ -50,17 +51,17 @@ export async function checkReportFile(file: string): Promise<ReportFormat> {
 
 /**
  * Checks that a file can be put where its name says.
- * @throws TensimError `INVALID_ARGUMENT` if it is a folder, `FILE_NOT_FOUND` if there is no folder for it.
+ * @throws TensimError `INVALID_ARGUMENT` if it is a folder, a pipe, a device or read-only, `FILE_NOT_FOUND` if there is
+ * no folder for it.
  */
 export async function checkPlace(file: string): Promise<void> {
-  const folder = dirname(file);
+  const { target } = await placeOf(file);
+  const folder = dirname(target);
   if (!(await stat(folder).catch(() => null))?.isDirectory())
     throw new TensimError('FILE_NOT_FOUND', `there is no folder "${folder}" to write to`, {
       file,
       hint: 'Create the folder first',
     });
-  if ((await stat(file).catch(() => null))?.isDirectory())
-    throw new TensimError('INVALID_ARGUMENT', 'the file cannot be written: this is a folder', { file });
 }
 
 /**
