@@ -96,3 +96,11 @@ export function throttle(
 export function unhurried<Result>(steps: Generator<unknown, Result>, signal?: AbortSignal): Promise<Result> {
   return new Pacer(signal).run(steps);
 }
+
+/** Runs such a computation to its end at once. */
+export function finish<Result>(steps: Generator<unknown, Result>): Result {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value as Result;
+  }
+}

@@ -19,7 +19,13 @@ export type { ExplicitPath } from './contraction/path/explicit.js';
 export type { Optimize } from './contraction/path/find.js';
 export type { Kernel as ContractionKernel, Slice as PathSlice } from './contraction/plan.js';
 export type { CompiledContraction } from './contraction/running/compile.js';
-export { compileContraction, contract, contractionPath } from './contraction/running/contract.js';
+export {
+  compileContraction,
+  compileContractionAsync,
+  contract,
+  contractionPath,
+  contractionPathAsync,
+} from './contraction/running/contract.js';
 export type { CompileOptions, ContractOptions, PlanOptions } from './contraction/running/options.js';
 export type { PathInfo, PathStep } from './contraction/running/path_info.js';
 export { TensimError, type TensimErrorCode, type TensimErrorDetails } from './errors.js';

@@ -1,3 +1,4 @@
+import { finish } from '../cooperate.js';
 import { largest } from '../extremes.js';
 import { plural } from '../words/counts.js';
 import { equationError } from './equation_error.js';
@@ -34,6 +35,11 @@ export interface Equation {
  * @throws TensimError `INVALID_EQUATION` or `SHAPE_MISMATCH`, quoting the equation and marking the place.
  */
 export function bindEquation(parsed: ParsedEquation, shapes: readonly (readonly number[])[]): Equation {
+  return finish(bindSteps(parsed, shapes));
+}
+
+/** The same with pauses: an equation may have a hundred thousand labels. */
+export function* bindSteps(parsed: ParsedEquation, shapes: readonly (readonly number[])[]): Generator<void, Equation> {
   const { text } = parsed;
   checkCount(parsed, shapes.length);
   const covered = largest(
@@ -52,18 +58,21 @@ export function bindEquation(parsed: ParsedEquation, shapes: readonly (readonly 
   };
   const ellipsis = Array.from({ length: covered }, (_, i) => labelOf(`…${i}`));
   const sizes: number[] = ellipsis.map(() => 1);
-  const inputs = parsed.inputs.map((term, operand) => {
+  const inputs: number[][] = [];
+  let bound = 0;
+  for (const [operand, term] of parsed.inputs.entries()) {
     const shape = shapes[operand];
     const own = coveredAxes(text, term, shape, operand);
     const labels: number[] = [];
+    const first = new Map<number, number>();
     for (const token of term.tokens) {
       const places = token.ellipsis ? ellipsis.slice(covered - own) : [labelOf(token.name)];
       for (const label of places) {
         const extent = shape[labels.length];
         const known = sizes[label] ?? 1;
-        const earlier = labels.indexOf(label);
-        if (earlier >= 0 ? shape[earlier] !== extent : extent !== known && extent !== 1 && known !== 1) {
-          const other = earlier >= 0 ? shape[earlier] : known;
+        const earlier = first.get(label);
+        if (earlier !== undefined ? shape[earlier] !== extent : extent !== known && extent !== 1 && known !== 1) {
+          const other = earlier !== undefined ? shape[earlier] : known;
           const what = token.ellipsis
             ? `the axes covered by "..." do not broadcast: ${other} and ${extent}`
             : `the label "${token.name}" has two sizes: ${other} and ${extent}`;
@@ -71,11 +80,14 @@ export function bindEquation(parsed: ParsedEquation, shapes: readonly (readonly 
           throw equationError('SHAPE_MISMATCH', text, token, what, note, 'Axes with one label have one extent, or 1');
         }
         sizes[label] = known === 1 ? extent : known;
+        if (earlier === undefined) first.set(label, labels.length);
         labels.push(label);
       }
+      if (++bound % LABELS_PER_PAUSE === 0) yield;
     }
-    return labels;
-  });
+    inputs.push(labels);
+  }
+  yield;
   const output = outputLabels(parsed, ellipsis, labelOf);
   return { text, inputs, output, shapes, sizes, names };
 }
@@ -89,6 +101,9 @@ export function outputShape(equation: Equation): number[] {
 export function labelText(labels: Iterable<number>, names: readonly string[]): string {
   return [...labels].map((label) => ([...names[label]].length === 1 ? names[label] : `(${names[label]})`)).join('');
 }
+
+/** Labels bound between two pauses: about a millisecond. */
+const LABELS_PER_PAUSE = 2048;
 
 function checkCount({ text, inputs }: ParsedEquation, given: number): void {
   if (given === inputs.length) return;

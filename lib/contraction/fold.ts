@@ -26,15 +26,15 @@ export type OperandOrPart = { readonly operand: number } | { readonly part: numb
  *
  *     'ij,jk,kl->il' with operands 1 and 2 constant, joined first:   part 'jk,kl->jl', rest 'ij,jl->il'
  */
-export function foldConstants(
+export function* foldConstants(
   equation: Equation,
   network: SimplifiedNetwork,
   tree: Tree,
   constant: readonly boolean[],
-): Folded {
+): Generator<void, Folded> {
   const leaves = network.leaves.length;
   const folded = constantNodes(tree, leaves, constant);
-  const joins = joinsOf(network, tree);
+  const joins = yield* joinsOf(network, tree);
   const parts: ConstantPart[] = [];
   const operands: OperandOrPart[] = [];
   const places = new Map<number, number>();
@@ -57,15 +57,11 @@ export function foldConstants(
   };
   const rest: number[] = [];
   const root = leaves + tree.length - 1;
-  const visit = (node: number): void => {
-    if (node < leaves || folded[node]) {
-      addLeaf(node);
-      return;
-    }
-    for (const child of tree[node - leaves]) visit(child);
-    rest.push(node);
-  };
-  visit(root);
+  for (const node of below(tree, leaves, root, (at) => folded[at])) {
+    if (node < leaves || folded[node]) addLeaf(node);
+    else rest.push(node);
+    if ((operands.length + rest.length) % 1024 === 0) yield;
+  }
   for (const [i, node] of rest.entries()) places.set(node, operands.length + i);
   return {
     parts,
@@ -85,15 +81,7 @@ function partBelow(
 ): ConstantPart {
   const operands: number[] = [];
   const inside: number[] = [];
-  const visit = (at: number): void => {
-    if (at < leaves) {
-      operands.push(at);
-      return;
-    }
-    for (const child of tree[at - leaves]) visit(child);
-    inside.push(at);
-  };
-  visit(node);
+  for (const at of below(tree, leaves, node, () => false)) (at < leaves ? operands : inside).push(at);
   const places = new Map([...operands, ...inside].map((at, i) => [at, i]));
   return {
     operands,
@@ -105,4 +93,21 @@ function partBelow(
     },
     tree: inside.map((at) => tree[at - leaves].map((child) => places.get(child)!) as [number, number]),
   };
+}
+
+/**
+ * The nodes below one and itself, children first, leaves and ends without what is below them. On an explicit stack: a
+ * tree of thousands of operands in a row is deeper than the call stack.
+ */
+function* below(tree: Tree, leaves: number, node: number, ends: (node: number) => boolean): Generator<number> {
+  const stack = [{ node, ready: false }];
+  while (stack.length > 0) {
+    const { node: at, ready } = stack.pop()!;
+    if (ready || at < leaves || ends(at)) {
+      yield at;
+      continue;
+    }
+    const [a, b] = tree[at - leaves];
+    stack.push({ node: at, ready: true }, { node: b, ready: false }, { node: a, ready: false });
+  }
 }

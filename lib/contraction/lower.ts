@@ -10,6 +10,9 @@ import { type Chunks, type Execution, estimate, productSize, slicedSizes, type T
 /** Products with no extent above this are not worth packing. */
 const SMALL = 32;
 
+/** Steps written between two pauses: about a millisecond. */
+const TASKS_PER_PAUSE = 64;
+
 /** A tensor during lowering: where the labels of a node are in a buffer. */
 interface Placed {
   readonly buffer: number;
@@ -25,19 +28,22 @@ interface Placed {
  * (batch, left, right), each bundle in the order of the operand it comes from, so that their loops fuse; the last
  * product writes straight into the permuted output.
  */
-export function lowerPlan(
+export function* lowerPlan(
   equation: Equation,
   execution: Execution,
   chunks: Chunks,
   layouts: readonly OperandLayout[],
   dtype: DType,
   predictedSeconds: number,
-): ContractionPlan {
+): Generator<void, ContractionPlan> {
   const lowering = new Lowering(equation, execution, chunks, layouts);
   // An empty axis anywhere leaves nothing to multiply: the result is empty or zero.
   const empty = equation.sizes.includes(0);
-  const tasks = empty ? [] : tasksOf(execution, chunks);
-  for (const task of tasks) lowering.lower(task, task === tasks.at(-1));
+  const tasks = empty ? [] : yield* tasksOf(execution, chunks);
+  for (const [i, task] of tasks.entries()) {
+    lowering.lower(task, task === tasks.at(-1));
+    if (i % TASKS_PER_PAUSE === 0) yield;
+  }
   const { once, steps, totals } = lowering;
   const accumulates = [...once, ...steps].some((step) => step.accumulate);
   return {
@@ -52,7 +58,7 @@ export function lowerPlan(
     ...totals,
     peakBytes: empty
       ? sizeOfLabels(equation.output, equation.sizes) * execution.itemBytes
-      : estimate(execution, chunks).peakBytes,
+      : (yield* estimate(execution, chunks)).peakBytes,
     seconds: empty ? 0 : predictedSeconds,
   };
 }
@@ -119,7 +125,7 @@ class Lowering {
     const direct = last && !aside;
     if (b !== undefined && swaps(a, b, direct ? this.#output : undefined)) [a, b] = [b, a];
     const out = direct ? this.#output : this.#intermediate(a, b, labels);
-    const accumulate = direct && [...this.#chunks.keys()].some((label) => !network.output.includes(label));
+    const accumulate = direct && [...this.#chunks.keys()].some((label) => !this.#output.strides.has(label));
     const release = task.release.map((node) => this.#placed.get(node)!.buffer);
     const all = new Set([...a.strides.keys(), ...(b?.strides.keys() ?? [])]);
     const workspaceBytes =
@@ -230,7 +236,8 @@ class Lowering {
         .map(([label]) => label);
     const first = byStride(a);
     const second = byStride(b);
-    const both = first.filter((label) => second.includes(label));
+    const inSecond = new Set(second);
+    const both = first.filter((label) => inSecond.has(label));
     const order = [...new Set([...both, ...first, ...second])];
     const strides = contiguousStrides(order.map((label) => this.#sizes[label]));
     const buffer = this.#buffers.push({ kind: 'intermediate', elements: sizeOfLabels(order, this.#sizes) }) - 1;

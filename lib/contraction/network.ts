@@ -1,4 +1,8 @@
+import { finish } from '../cooperate.js';
 import type { Equation } from './equation.js';
+
+/** About a millisecond. */
+const OPERANDS_PER_PAUSE = 1024;
 
 /**
  * What a path search sees: operands as sets of labels. Labels of size 1 are gone, diagonals taken, and labels that one
@@ -32,16 +36,25 @@ export interface SimplifiedNetwork extends Network {
  *     'iij,jk,l->k'   with l of size 1:   leaves {j}, {j,k}, {};   i is summed over the diagonal of the first operand
  */
 export function simplifyOperands(equation: Equation): SimplifiedNetwork {
+  return finish(simplifySteps(equation));
+}
+
+/** The same with pauses. */
+export function* simplifySteps(equation: Equation): Generator<void, SimplifiedNetwork> {
   const { sizes, inputs, shapes } = equation;
-  const shown = inputs.map((labels, operand) => [
-    ...new Set(labels.filter((label, axis) => sizes[label] !== 1 && shapes[operand][axis] === sizes[label])),
-  ]);
+  const shown: number[][] = [];
+  for (const [operand, labels] of inputs.entries()) {
+    if (operand % OPERANDS_PER_PAUSE === 0) yield;
+    const seen = labels.filter((label, axis) => sizes[label] !== 1 && shapes[operand][axis] === sizes[label]);
+    shown.push([...new Set(seen)]);
+  }
   const holders = new Int32Array(sizes.length);
   for (const labels of shown) for (const label of labels) holders[label]++;
   for (const label of equation.output) holders[label]++;
   const sources = shown.map((labels) => ({ labels, lone: labels.filter((label) => holders[label] === 1) }));
+  yield;
   return {
-    leaves: sources.map(({ labels, lone }) => labels.filter((label) => !lone.includes(label))),
+    leaves: shown.map((labels) => labels.filter((label) => holders[label] > 1)),
     output: equation.output.filter((label) => sizes[label] !== 1),
     sizes,
     sources,

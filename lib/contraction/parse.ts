@@ -1,3 +1,4 @@
+import { finish } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import { equationError, type Place } from './equation_error.js';
 
@@ -48,12 +49,20 @@ export interface ParsedEquation {
  *   a string nor lists of labels.
  */
 export function parseEquation(equation: EquationInput): ParsedEquation {
-  const parsed = typeof equation === 'string' ? parseText(equation) : parseLists(equation);
-  checkTerms(parsed);
+  return finish(parseSteps(equation));
+}
+
+/** The same with pauses: an equation may have a hundred thousand labels. */
+export function* parseSteps(equation: EquationInput): Generator<void, ParsedEquation> {
+  const parsed = yield* typeof equation === 'string' ? parseText(equation) : parseLists(equation);
+  yield* checkTerms(parsed);
   return parsed;
 }
 
-function parseText(text: string): ParsedEquation {
+/** Labels read between two pauses: about a millisecond. */
+const LABELS_PER_PAUSE = 2048;
+
+function* parseText(text: string): Generator<void, ParsedEquation> {
   const terms: Term[] = [];
   let tokens: Token[] = [];
   let start = 0;
@@ -83,6 +92,7 @@ function parseText(text: string): ParsedEquation {
       throw strayCharacter(text, point, { at, width }, arrow);
     }
     at += width;
+    if (at % LABELS_PER_PAUSE === 0) yield;
   }
   close(text.length);
   const output = arrow ? terms.pop() : undefined;
@@ -101,7 +111,7 @@ function strayCharacter(text: string, point: string, place: Place, arrow: boolea
   return equationError('INVALID_EQUATION', text, place, what, note, 'An equation looks like "ij,jk->ik"');
 }
 
-function parseLists(lists: LabelLists): ParsedEquation {
+function* parseLists(lists: LabelLists): Generator<void, ParsedEquation> {
   if (lists === null || typeof lists !== 'object' || !Array.isArray(lists.inputs)) {
     throw new TensimError(
       'INVALID_ARGUMENT',
@@ -113,38 +123,46 @@ function parseLists(lists: LabelLists): ParsedEquation {
   }
   // The text that errors quote is written here, so that both forms mark places in the same way.
   let text = '';
-  const write = (labels: readonly (number | '...')[]): Term => {
+  let written = 0;
+  const write = function* (labels: readonly (number | '...')[]): Generator<void, Term> {
     if (!Array.isArray(labels)) {
       throw new TensimError('INVALID_ARGUMENT', 'each operand and the output of an equation is a list of labels');
     }
     const at = text.length;
     text += '[';
-    const tokens = labels.map((label, i): Token => {
+    const tokens: Token[] = [];
+    for (const [i, label] of labels.entries()) {
+      if (++written % LABELS_PER_PAUSE === 0) yield;
       if (i > 0) text += ' ';
       const place = { at: text.length, width: String(label).length };
       text += String(label);
-      if (label === '...') return { name: '...', order: Number.NEGATIVE_INFINITY, ellipsis: true, ...place };
+      if (label === '...') {
+        tokens.push({ name: '...', order: Number.NEGATIVE_INFINITY, ellipsis: true, ...place });
+        continue;
+      }
       if (!Number.isSafeInteger(label) || label < 0) {
         const what = `the label ${String(label)} is not a non-negative integer`;
         throw equationError('INVALID_EQUATION', text, place, what, "a label is 0, 1, 2, … or '...'");
       }
-      return { name: String(label), order: label, ellipsis: false, ...place };
-    });
+      tokens.push({ name: String(label), order: label, ellipsis: false, ...place });
+    }
     text += ']';
     return { tokens, at, width: text.length - at };
   };
-  const inputs = lists.inputs.map((labels, i) => {
+  const inputs: Term[] = [];
+  for (const [i, labels] of lists.inputs.entries()) {
     if (i > 0) text += ',';
-    return write(labels);
-  });
+    inputs.push(yield* write(labels));
+  }
   if (lists.output === undefined) return { text, inputs, output: undefined };
   text += '->';
-  const output = write(lists.output);
+  const output = yield* write(lists.output);
   return { text, inputs, output };
 }
 
-function checkTerms({ text, inputs, output }: ParsedEquation): void {
+function* checkTerms({ text, inputs, output }: ParsedEquation): Generator<void, void> {
   if (inputs.length === 0) throw new TensimError('INVALID_EQUATION', 'an equation needs at least one operand');
+  yield;
   for (const term of output === undefined ? inputs : [...inputs, output]) {
     const second = term.tokens.filter((token) => token.ellipsis)[1];
     if (second !== undefined) {
@@ -158,7 +176,13 @@ function checkTerms({ text, inputs, output }: ParsedEquation): void {
     }
   }
   if (output === undefined) return;
-  const known = new Set(inputs.flatMap((term) => term.tokens.map((token) => token.name)));
+  const known = new Set<string>();
+  for (const { tokens } of inputs) {
+    for (const { name } of tokens) {
+      known.add(name);
+      if (known.size % LABELS_PER_PAUSE === 0) yield;
+    }
+  }
   const seen = new Set<string>();
   for (const token of output.tokens) {
     if (token.ellipsis) continue;

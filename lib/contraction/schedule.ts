@@ -1,6 +1,6 @@
 import type { CostModel, Machine, ProductSize, Strategy } from './cost.js';
 import { type SimplifiedNetwork, sizeOfLabels } from './network.js';
-import { type Join, joinCost, joinsOf, type Tree } from './tree.js';
+import { type Join, joinCost, joinsOf, LABELS_PER_PAUSE, type Tree } from './tree.js';
 
 /** One thing to execute: the summation of an operand's lone labels, or a join. */
 export interface Task {
@@ -30,7 +30,7 @@ export interface Execution {
 export type Chunks = ReadonlyMap<number, number>;
 
 /** The tasks of a tree in order, those that no sliced label changes first. */
-export function tasksOf({ network, tree }: Execution, chunks: Chunks): Task[] {
+export function* tasksOf({ network, tree }: Execution, chunks: Chunks): Generator<void, Task[]> {
   const leaves = network.leaves.length;
   const sliced = network.sources.map(({ labels }) => labels.some((label) => chunks.has(label)));
   for (const [a, b] of tree) sliced.push(sliced[a] || sliced[b]);
@@ -40,7 +40,7 @@ export function tasksOf({ network, tree }: Execution, chunks: Chunks): Task[] {
   const sumLeaf = (node: number) => {
     if (node < leaves && hasBuffer(node)) tasks.push({ node, join: undefined, once: once(node), release: [] });
   };
-  for (const join of joinsOf(network, tree)) {
+  for (const join of yield* joinsOf(network, tree)) {
     sumLeaf(join.a);
     sumLeaf(join.b);
     const task = { node: join.node, join, once: once(join.node) };
@@ -66,11 +66,11 @@ export interface Estimate {
 }
 
 /** Memory and cost of executing the tree with the labels cut as `chunks` says. */
-export function estimate(execution: Execution, chunks: Chunks): Estimate {
+export function* estimate(execution: Execution, chunks: Chunks): Generator<void, Estimate> {
   const { network, machine, model, strategy, itemBytes, stripExponent } = execution;
   const sizes = slicedSizes(network.sizes, chunks);
   const output = sizeOfLabels(network.output, network.sizes) * itemBytes;
-  const tasks = tasksOf(execution, chunks);
+  const tasks = yield* tasksOf(execution, chunks);
   const root = tasks.at(-1)!.node;
   const rootBuffer = stripExponent && chunks.size > 0;
   const own = new Map<number, number>();
@@ -79,8 +79,14 @@ export function estimate(execution: Execution, chunks: Chunks): Estimate {
   let totalBytes = output;
   let once = 0;
   let each = 0;
+  let work = 0;
   for (const { node, join, release, once: first } of tasks) {
     const labels = join?.kept ?? network.leaves[node];
+    work += labels.length + (join?.summed.length ?? 0) + 1;
+    if (work > LABELS_PER_PAUSE) {
+      work = 0;
+      yield;
+    }
     const bytes = node === root && !rootBuffer ? 0 : sizeOfLabels(labels, sizes) * itemBytes;
     own.set(node, bytes);
     alive += bytes;
@@ -99,11 +105,12 @@ export function estimate(execution: Execution, chunks: Chunks): Estimate {
 
 /** Extents of the bundles of a join: what both have and keep, what only a has, what only b has, what is summed. */
 export function productSize({ aLabels, bLabels, kept, summed }: Join, sizes: readonly number[]): ProductSize {
+  const [inA, inB] = [new Set(aLabels), new Set(bLabels)];
   const product = (keep: (label: number) => boolean) => sizeOfLabels(kept.filter(keep), sizes);
   return {
-    batch: product((label) => aLabels.includes(label) && bLabels.includes(label)),
-    m: product((label) => !bLabels.includes(label)),
-    n: product((label) => !aLabels.includes(label)),
+    batch: product((label) => inA.has(label) && inB.has(label)),
+    m: product((label) => !inB.has(label)),
+    n: product((label) => !inA.has(label)),
     k: sizeOfLabels(summed, sizes),
   };
 }

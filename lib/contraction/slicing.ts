@@ -27,7 +27,7 @@ export function* chooseSlices(execution: Execution, limit: number): Generator<vo
     );
   }
   const chunks = new Map<number, number>();
-  let current = estimate(execution, chunks);
+  let current = yield* estimate(execution, chunks);
   while (current.peakBytes > limit) {
     const found = yield* bestCut(execution, chunks, current, limit);
     if (found === undefined) {
@@ -40,8 +40,8 @@ export function* chooseSlices(execution: Execution, limit: number): Generator<vo
   for (const label of [...chunks.keys()]) {
     const others = new Map(chunks);
     others.delete(label);
-    if (estimate(execution, others).peakBytes <= limit) chunks.delete(label);
-    else chunks.set(label, evenChunk(network.sizes[label], largestChunk(execution, chunks, label, limit)));
+    if ((yield* estimate(execution, others)).peakBytes <= limit) chunks.delete(label);
+    else chunks.set(label, evenChunk(network.sizes[label], yield* largestChunk(execution, chunks, label, limit)));
     yield;
   }
   return chunks;
@@ -65,10 +65,10 @@ function* bestCut(
   for (const label of new Set(network.leaves.flat())) {
     if (chunks.has(label)) continue;
     yield;
-    const single = estimate(execution, new Map(chunks).set(label, 1));
+    const single = yield* estimate(execution, new Map(chunks).set(label, 1));
     if (single.peakBytes <= limit) {
-      const chunk = evenChunk(network.sizes[label], largestChunk(execution, chunks, label, limit));
-      const after = estimate(execution, new Map(chunks).set(label, chunk));
+      const chunk = evenChunk(network.sizes[label], yield* largestChunk(execution, chunks, label, limit));
+      const after = yield* estimate(execution, new Map(chunks).set(label, chunk));
       if (enough === undefined || after.cost < enough.after.cost) enough = { label, chunk, after };
       continue;
     }
@@ -83,12 +83,12 @@ function* bestCut(
 }
 
 /** The largest part of a label with which everything fits, given that single indices do. */
-function largestChunk(execution: Execution, chunks: Chunks, label: number, limit: number): number {
+function* largestChunk(execution: Execution, chunks: Chunks, label: number, limit: number): Generator<void, number> {
   let fits = 1;
   let beyond = execution.network.sizes[label];
   while (beyond - fits > 1) {
     const middle = Math.floor((fits + beyond) / 2);
-    const { peakBytes } = estimate(execution, new Map(chunks).set(label, middle));
+    const { peakBytes } = yield* estimate(execution, new Map(chunks).set(label, middle));
     if (peakBytes <= limit) fits = middle;
     else beyond = middle;
   }

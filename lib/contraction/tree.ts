@@ -22,16 +22,21 @@ export interface Join {
   readonly summed: readonly number[];
 }
 
+/** Labels looked at between two pauses: about a millisecond. */
+export const LABELS_PER_PAUSE = 8192;
+
 /**
  * The joins of a tree with their labels. A label on three or more operands is summed only where the last operands
- * holding it meet, and never if the output has it.
+ * holding it meet, and never if the output has it. Pauses now and then, as all that goes through a tree does.
  */
-export function joinsOf(network: Network, tree: Tree): Join[] {
+export function* joinsOf(network: Network, tree: Tree): Generator<void, Join[]> {
   const { leaves, output, sizes } = network;
   const holders = new Int32Array(sizes.length);
   for (const labels of [...leaves, output]) for (const label of labels) holders[label]++;
   const labelsOf: (readonly number[])[] = [...leaves];
-  return tree.map(([a, b]) => {
+  const joins: Join[] = [];
+  let work = 0;
+  for (const [a, b] of tree) {
     const aLabels = labelsOf[a];
     const bLabels = labelsOf[b];
     const all = new Set([...aLabels, ...bLabels]);
@@ -46,8 +51,14 @@ export function joinsOf(network: Network, tree: Tree): Join[] {
       }
     }
     const node = labelsOf.push(kept) - 1;
-    return { a, b, node, aLabels, bLabels, kept, summed };
-  });
+    joins.push({ a, b, node, aLabels, bLabels, kept, summed });
+    work += all.size + 1;
+    if (work > LABELS_PER_PAUSE) {
+      work = 0;
+      yield;
+    }
+  }
+  return joins;
 }
 
 /** Operations of a join. */
@@ -68,12 +79,20 @@ export function joinCost(join: Join, sizes: readonly number[], model: CostModel)
 export const CONSTANT_WEIGHT = 1e-3;
 
 /** `constant` tells the leaves whose values never change between runs: joins of such leaves alone count for little. */
-export function treeCost(network: Network, tree: Tree, model: CostModel, constant?: readonly boolean[]): number {
+export function* treeCost(
+  network: Network,
+  tree: Tree,
+  model: CostModel,
+  constant?: readonly boolean[],
+): Generator<void, number> {
   const once = constantNodes(tree, network.leaves.length, constant);
-  return joinsOf(network, tree).reduce(
-    (sum, join) => sum + (once[join.node] ? CONSTANT_WEIGHT : 1) * joinCost(join, network.sizes, model),
-    0,
-  );
+  const joins = yield* joinsOf(network, tree);
+  return joins.reduce((sum, join) => sum + weightedCost(join, network.sizes, model, once[join.node]), 0);
+}
+
+/** What a join counts for in the cost of a tree: little where it is one of constants. */
+export function weightedCost(join: Join, sizes: readonly number[], model: CostModel, once: boolean): number {
+  return (once ? CONSTANT_WEIGHT : 1) * joinCost(join, sizes, model);
 }
 
 /** For every node whether all leaves below it are constant. */
@@ -87,9 +106,9 @@ export function constantNodes(tree: Tree, leaves: number, constant: readonly boo
  * The same tree in the order in which it is best executed: depth first, at every join the child that needs more memory
  * first, so that few intermediates are alive at a time (Sethi–Ullman). Nodes are numbered anew.
  */
-export function scheduleTree(network: Network, tree: Tree): Tree {
+export function* scheduleTree(network: Network, tree: Tree): Generator<void, Tree> {
   const leaves = network.leaves.length;
-  const joins = joinsOf(network, tree);
+  const joins = yield* joinsOf(network, tree);
   const own: number[] = network.leaves.map(() => 0);
   const peak: number[] = network.leaves.map(() => 0);
   for (const { a, b, kept } of joins) {
@@ -104,6 +123,7 @@ export function scheduleTree(network: Network, tree: Tree): Tree {
   const stack = leaves === 1 ? [] : [{ node: leaves + tree.length - 1, ready: false }];
   while (stack.length > 0) {
     const { node, ready } = stack.pop()!;
+    if (ready && ordered.length % 1024 === 1023) yield;
     if (node < leaves) continue;
     const [a, b] = tree[node - leaves];
     if (ready) {

@@ -6,6 +6,7 @@ import { parseEquation } from '../../lib/contraction/parse.js';
 import { mergeOperands } from '../../lib/contraction/path/merge.js';
 import { contractionPath } from '../../lib/contraction/running/contract.js';
 import { joinFlops, joinsOf, type Tree } from '../../lib/contraction/tree.js';
+import { finish } from '../../lib/cooperate.js';
 import numpy from './fixtures/numpy_optimal.json' with { type: 'json' };
 import { choose, type Random, randomCase, randomFrom } from './support/random_equations.js';
 
@@ -33,7 +34,7 @@ function bruteForce(network: Network): number {
   for (const tree of allTrees(leaves.length, [...leaves.keys()], [])) {
     best = Math.min(
       best,
-      joinsOf(network, tree).reduce((sum, join) => sum + joinFlops(join, sizes), 0),
+      finish(joinsOf(network, tree)).reduce((sum, join) => sum + joinFlops(join, sizes), 0),
     );
   }
   return best;
@@ -134,11 +135,11 @@ describe('other searches', () => {
 
   it('begin by merging operands with equal labels and scalars, and forget labels that are summed by that', () => {
     const leaves = [[0, 1], [1, 2], [1, 0], [], [2, 3], []];
-    const merged = mergeOperands({ leaves, output: [3], sizes: [4, 5, 6, 7] }, undefined);
+    const merged = finish(mergeOperands({ leaves, output: [3], sizes: [4, 5, 6, 7] }, undefined));
     expect(merged.network.leaves).toEqual([[1], [1, 2], [2, 3]]);
     expect(merged.joins[0]).toEqual([0, 2]);
     expect(merged.joins).toHaveLength(3);
-    const apart = mergeOperands({ leaves: [[0], [0], []], output: [], sizes: [4] }, [true, false, true]);
+    const apart = finish(mergeOperands({ leaves: [[0], [0], []], output: [], sizes: [4] }, [true, false, true]));
     expect(apart.joins).toEqual([[2, 0]]);
   });
 

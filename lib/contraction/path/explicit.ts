@@ -1,6 +1,11 @@
 import { TensimError } from '../../errors.js';
 import { valueText } from '../../words/quoting.js';
 import type { Tree } from '../tree.js';
+import { Places } from './places.js';
+import type { Search } from './problem.js';
+
+/** About a millisecond. */
+const ENTRIES_PER_PAUSE = 512;
 
 /**
  * A path in the convention of numpy and opt_einsum: each entry names places in the list of operands that are left;
@@ -16,10 +21,12 @@ export type ExplicitPath = readonly (readonly number[])[];
  * @throws TensimError `INVALID_ARGUMENT` if an entry names a place that is not there or one place twice, or if more or
  *   fewer than one operand is left at the end.
  */
-export function treeOfPath(path: ExplicitPath, operands: number): Tree {
+export function* treeOfPath(path: ExplicitPath, operands: number): Search {
   const tree: [number, number][] = [];
-  const left = Array.from({ length: operands }, (_, i) => i);
+  const left = new Places(operands + path.length);
+  for (let node = 0; node < operands; node++) left.push(node);
   for (const [i, entry] of path.entries()) {
+    if (i % ENTRIES_PER_PAUSE === 0) yield;
     const where = `entry ${i} of the path`;
     if (!Array.isArray(entry) || entry.length === 0) {
       throw invalid(`${where} is not a list of places such as [0, 1]`);
@@ -32,8 +39,8 @@ export function treeOfPath(path: ExplicitPath, operands: number): Tree {
       }
     }
     if (new Set(entry).size !== entry.length) throw invalid(`${where} names a place twice: ${valueText(entry)}`);
-    const nodes: number[] = entry.map((place: number) => left[place]);
-    for (const place of [...entry].sort((a: number, b: number) => b - a)) left.splice(place, 1);
+    const nodes: number[] = entry.map((place: number) => left.at(place));
+    for (const node of nodes) left.delete(node);
     left.push(nodes.reduce((a, b) => operands + tree.push([a, b]) - 1));
   }
   if (left.length !== 1) throw invalid(`the path leaves ${left.length} operands; it must join all of them into one`);
@@ -41,14 +48,17 @@ export function treeOfPath(path: ExplicitPath, operands: number): Tree {
 }
 
 /** A tree as such a path. */
-export function pathOfTree(tree: Tree, operands: number): [number, number][] {
-  const left = Array.from({ length: operands }, (_, i) => i);
-  return tree.map(([a, b], t) => {
-    const places: [number, number] = [left.indexOf(a), left.indexOf(b)];
-    for (const node of [a, b]) left.splice(left.indexOf(node), 1);
+export function* pathOfTree(tree: Tree, operands: number): Generator<void, [number, number][]> {
+  const left = new Places(operands + tree.length);
+  for (let node = 0; node < operands; node++) left.push(node);
+  const path: [number, number][] = [];
+  for (const [t, [a, b]] of tree.entries()) {
+    if (t % ENTRIES_PER_PAUSE === 0) yield;
+    path.push([left.of(a), left.of(b)]);
+    for (const node of [a, b]) left.delete(node);
     left.push(operands + t);
-    return places;
-  });
+  }
+  return path;
 }
 
 function invalid(message: string): TensimError {

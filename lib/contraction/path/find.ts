@@ -3,7 +3,7 @@ import { type Tree, treeCost } from '../tree.js';
 import { type ExplicitPath, treeOfPath } from './explicit.js';
 import { greedy } from './greedy.js';
 import { mergeOperands } from './merge.js';
-import { OPTIMAL_LIMIT, optimal } from './optimal.js';
+import { isWithinReach, OPTIMAL_LIMIT, optimal } from './optimal.js';
 import type { Problem, Search } from './problem.js';
 import { effortFor, randomGreedy } from './random_greedy.js';
 
@@ -40,16 +40,20 @@ export function* findTree(problem: Problem, options: SearchOptions): Search {
   const { optimize } = options;
   const count = problem.network.leaves.length;
   if (typeof optimize !== 'string') {
-    if (Array.isArray(optimize)) return treeOfPath(optimize, count);
+    if (Array.isArray(optimize)) return yield* treeOfPath(optimize, count);
     throw new TensimError('INVALID_ARGUMENT', 'optimize must be the name of a search or a path');
   }
-  if (optimize === 'optimal' && count > OPTIMAL_LIMIT) {
-    const message = `an optimal path of ${count} operands is out of reach; at most ${OPTIMAL_LIMIT} can be searched`;
+  const labels = new Set(problem.network.leaves.flat()).size;
+  const reachable = isWithinReach(count, labels);
+  if (optimize === 'optimal' && !reachable) {
+    const what = count > OPTIMAL_LIMIT ? `${count} operands` : `${count} operands with ${labels} labels`;
+    const message = `an optimal path of ${what} is out of reach; at most ${OPTIMAL_LIMIT} can be searched`;
     throw new TensimError('INVALID_ARGUMENT', message, { hint: "Use optimize: 'auto' or 'random-greedy'" });
   }
   // Merging first saves work only: where the optimal tree is affordable without it, it is also looked for without it.
-  if (optimize === 'optimal' || (optimize === 'auto' && count <= AUTO_OPTIMAL)) return yield* optimal(problem);
-  const merged = mergeOperands(problem.network, problem.constant);
+  if (optimize === 'optimal' || (optimize === 'auto' && count <= AUTO_OPTIMAL && reachable))
+    return yield* optimal(problem);
+  const merged = yield* mergeOperands(problem.network, problem.constant);
   const inner = { ...problem, network: merged.network, constant: merged.constant };
   return extend(merged.joins, merged.nodes, count, yield* searchMerged(inner, options));
 }
@@ -57,14 +61,16 @@ export function* findTree(problem: Problem, options: SearchOptions): Search {
 function* searchMerged(problem: Problem, { optimize, seed, secondsPerCost }: SearchOptions): Search {
   if (optimize === 'greedy') return yield* greedy(problem);
   const count = problem.network.leaves.length;
-  if (optimize === 'auto' && count <= AUTO_OPTIMAL) return yield* optimal(problem);
+  const labels = new Set(problem.network.leaves.flat()).size;
+  if (optimize === 'auto' && count <= AUTO_OPTIMAL && isWithinReach(count, labels)) return yield* optimal(problem);
   if (optimize !== 'auto' && optimize !== 'random-greedy') {
     throw new TensimError('INVALID_ARGUMENT', `there is no search called "${String(optimize)}"`, {
       hint: "Use 'auto', 'optimal', 'greedy', 'random-greedy' or a path such as [[0, 1], [0, 1]]",
     });
   }
   const first = yield* greedy(problem);
-  const seconds = treeCost(problem.network, first, problem.model, problem.constant) * secondsPerCost;
+  const cost = yield* treeCost(problem.network, first, problem.model, problem.constant);
+  const seconds = cost * secondsPerCost;
   return yield* randomGreedy(problem, effortFor(count, seconds, seed));
 }
 

@@ -12,12 +12,17 @@ export interface LabelSets {
   readonly sets: Uint32Array;
 }
 
-export function labelSets(network: Network): LabelSets {
+/** Half a millisecond. */
+const LABELS_PER_PAUSE = 1024;
+
+/** Pauses now and then: many labels have large tables. */
+export function* labelSets(network: Network): Generator<void, LabelSets> {
   const used = [...new Set(network.leaves.flat())];
   const bitOf = new Map(used.map((label, bit) => [label, bit]));
   const words = Math.max(1, Math.ceil(used.length / 32));
   const tables = new Float64Array(words * 4 * 256).fill(1);
   for (let bit = 0; bit < used.length; bit++) {
+    if (bit % LABELS_PER_PAUSE === 0) yield;
     const table = (bit >> 3) * 256;
     const flag = 1 << (bit & 7);
     for (let entry = 0; entry < 256; entry++) if (entry & flag) tables[table + entry] *= network.sizes[used[bit]];

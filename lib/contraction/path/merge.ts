@@ -1,5 +1,8 @@
 import { type Network, sizeOfLabels } from '../network.js';
 
+/** About a millisecond. */
+const OPERANDS_PER_PAUSE = 512;
+
 /** A smaller network, and the joins that lead from the leaves of the whole one to its leaves. */
 export interface MergedNetwork {
   readonly network: Network;
@@ -16,13 +19,17 @@ export interface MergedNetwork {
  *
  *     'ij,jk,ij,,kl->il':  (0, 2) are merged, then the scalar with the smallest of the operands
  */
-export function mergeOperands(network: Network, constant: readonly boolean[] | undefined): MergedNetwork {
+export function* mergeOperands(
+  network: Network,
+  constant: readonly boolean[] | undefined,
+): Generator<void, MergedNetwork> {
   const joins: [number, number][] = [];
   const groups = new Map<string, { node: number; labels: readonly number[]; constant: boolean }>();
   const holders = new Int32Array(network.sizes.length);
   for (const labels of [...network.leaves, network.output]) for (const label of labels) holders[label]++;
   const join = (a: number, b: number) => network.leaves.length + joins.push([a, b]) - 1;
   for (const [i, labels] of network.leaves.entries()) {
+    if (i % OPERANDS_PER_PAUSE === 0) yield;
     const key = `${constant?.[i] ?? false}:${[...labels].sort((a, b) => a - b).join()}`;
     const group = groups.get(key);
     if (group === undefined) groups.set(key, { node: i, labels, constant: constant?.[i] ?? false });
@@ -57,15 +64,19 @@ function absorbScalars(
   join: (a: number, b: number) => number,
 ): Group[] {
   const result = groups.filter(({ labels }) => labels.length > 0);
+  const own = result.map(({ labels }) => sizeOfLabels(labels, sizes));
+  // A scalar makes nothing larger: the smallest stays the smallest.
+  const smallest = [true, false].map((constant) =>
+    own.reduce((best, size, i) => {
+      if (result[i].constant !== constant) return best;
+      return best < 0 || size < own[best] ? i : best;
+    }, -1),
+  );
   for (const scalar of groups.filter(({ labels }) => labels.length === 0)) {
-    let smallest = -1;
-    for (const [i, group] of result.entries()) {
-      if (group.constant !== scalar.constant) continue;
-      if (smallest < 0 || sizeOfLabels(group.labels, sizes) < sizeOfLabels(result[smallest].labels, sizes))
-        smallest = i;
-    }
-    if (smallest < 0) result.push(scalar);
-    else result[smallest] = { ...result[smallest], node: join(scalar.node, result[smallest].node) };
+    const kind = scalar.constant ? 0 : 1;
+    const at = smallest[kind];
+    if (at < 0) smallest[kind] = result.push(scalar) - 1;
+    else result[at] = { ...result[at], node: join(scalar.node, result[at].node) };
   }
   return result;
 }

@@ -7,8 +7,20 @@ import type { Problem, Search } from './problem.js';
 /** Beyond this many operands the tables of the dynamic programme no longer fit. */
 export const OPTIMAL_LIMIT = 16;
 
+/**
+ * Words that the label sets of all subsets may take: 64 MiB in two tables. Some hundred labels of 16 operands take a
+ * fiftieth of it.
+ */
+const MOST_WORDS = 2 ** 23;
+
+/** Whether the tables of the dynamic programme fit for so many operands and labels. */
+export function isWithinReach(operands: number, labels: number): boolean {
+  return operands <= OPTIMAL_LIMIT && 2 ** operands * Math.ceil(labels / 32) <= MOST_WORDS;
+}
+
 /** Splits looked at between two pauses: about two milliseconds. */
 const SPLITS_PER_PAUSE = 50_000;
+const WORDS_PER_PAUSE = 100_000;
 
 /**
  * The cheapest of all pairwise trees, outer products included, by dynamic programming over subsets of the operands:
@@ -24,8 +36,9 @@ export function* optimal(problem: Problem): Search {
   if (count === 1) return [];
   const bound = yield* greedyBound(problem);
   const full = 2 ** count - 1;
-  const { words, tables, sets } = labelSets(network);
-  const { kept, sizes } = subsetLabels(count, words, tables, sets);
+  const { words, tables, sets } = yield* labelSets(network);
+  yield;
+  const { kept, sizes } = yield* subsetLabels(count, words, tables, sets);
   let constants = 0;
   for (let i = 0; i < count; i++) if (constant?.[i]) constants |= 1 << i;
 
@@ -45,6 +58,7 @@ export function* optimal(problem: Problem): Search {
       const left = subset ^ right;
       const before = best[left] + best[right];
       if (before >= best[subset] || before >= bound.cost) continue;
+      looked += words >> 2;
       let points = 1;
       let summed = false;
       for (let w = 0; w < words; w++) {
@@ -71,15 +85,22 @@ export function* optimal(problem: Problem): Search {
 /** The greedy tree and what it costs: an upper bound. It may be infinite or beyond counting, then it bounds nothing. */
 function* greedyBound(problem: Problem): Generator<void, { tree: Tree; cost: number }> {
   const tree = yield* greedy(problem);
-  const cost = treeCost(problem.network, tree, problem.model, problem.constant);
+  const cost = yield* treeCost(problem.network, tree, problem.model, problem.constant);
   return { tree, cost: Number.isNaN(cost) ? Number.POSITIVE_INFINITY : cost };
 }
 
 /** The labels each subset of the leaves keeps, and their index combinations. */
-function subsetLabels(count: number, words: number, tables: Float64Array, sets: Uint32Array) {
+function* subsetLabels(
+  count: number,
+  words: number,
+  tables: Float64Array,
+  sets: Uint32Array,
+): Generator<void, { kept: Uint32Array; sizes: Float64Array }> {
   const full = 2 ** count - 1;
+  const perPause = Math.ceil(WORDS_PER_PAUSE / words);
   const union = new Uint32Array((full + 1) * words);
   for (let subset = 1; subset <= full; subset++) {
+    if (subset % perPause === 0) yield;
     const leaf = 31 - Math.clz32(subset & -subset);
     const rest = subset & (subset - 1);
     for (let w = 0; w < words; w++) union[subset * words + w] = union[rest * words + w] | sets[leaf * words + w];
@@ -87,6 +108,7 @@ function subsetLabels(count: number, words: number, tables: Float64Array, sets: 
   const kept = new Uint32Array((full + 1) * words);
   const sizes = new Float64Array(full + 1).fill(1);
   for (let subset = 1; subset <= full; subset++) {
+    if (subset % perPause === 0) yield;
     for (let w = 0; w < words; w++) {
       const outside = union[(full ^ subset) * words + w] | sets[count * words + w];
       const bits = (union[subset * words + w] & outside) >>> 0;

@@ -17,6 +17,8 @@ const SEARCH_SHARE = 0.1;
 const MOST_TRIALS = 512;
 const FEWEST_TRIALS = 2;
 const MOST_ROUNDS = 8;
+/** Of more operands than these no parts are made optimal: a round takes about a millisecond for each. */
+const MOST_IMPROVED = 8192;
 /** Below this many seconds a contraction is not worth more than one round. */
 const QUICK = 0.01;
 /** Seconds one greedy tree takes per operand squared; measured, and a constant so that results can be repeated. */
@@ -28,7 +30,7 @@ export function effortFor(operands: number, seconds: number, seed: number): Effo
   return {
     seed,
     trials: Math.ceil(Math.min(MOST_TRIALS, Math.max(FEWEST_TRIALS, trials))),
-    rounds: seconds < QUICK ? 1 : MOST_ROUNDS,
+    rounds: operands > MOST_IMPROVED ? 0 : seconds < QUICK ? 1 : MOST_ROUNDS,
   };
 }
 
@@ -39,10 +41,10 @@ export function effortFor(operands: number, seconds: number, seed: number): Effo
 export function* randomGreedy(problem: Problem, effort: Effort): Search {
   const random = mulberry32(effort.seed);
   let best: Tree = yield* greedy(problem);
-  let cost = treeCost(problem.network, best, problem.model, problem.constant);
+  let cost = yield* treeCost(problem.network, best, problem.model, problem.constant);
   for (let trial = 0; trial < effort.trials; trial++) {
     const tree = yield* greedy(problem, { random, temperature: random() ** 2, balance: 0.5 + random() });
-    const found = treeCost(problem.network, tree, problem.model, problem.constant);
+    const found = yield* treeCost(problem.network, tree, problem.model, problem.constant);
     if (found < cost) {
       best = tree;
       cost = found;

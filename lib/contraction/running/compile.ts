@@ -1,14 +1,15 @@
 import { setImmediate } from 'node:timers/promises';
 import type { BackendWith } from '../../backend/backend.js';
 import type { Control } from '../../backend/control.js';
+import { unhurried } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { chooseBackend } from '../../machines/select.js';
 import { type DType, dtypeOf, type ScaledTensor, type Tensor } from '../../tensor/tensor.js';
-import { bindEquation, type Equation } from '../equation.js';
+import { bindSteps, type Equation } from '../equation.js';
 import { foldConstants, type OperandOrPart } from '../fold.js';
 import { checkShape, layoutOf } from '../layout.js';
-import { simplifyOperands } from '../network.js';
-import { type EquationInput, parseEquation } from '../parse.js';
+import { simplifySteps } from '../network.js';
+import { type EquationInput, parseSteps } from '../parse.js';
 import type { ContractionPlan } from '../plan.js';
 import { type Prepared, planFor, prepareTree, searchTree } from './engine.js';
 import { type CompileOptions, checkOptions } from './options.js';
@@ -31,6 +32,8 @@ export interface CompiledContraction {
 export interface Compiled {
   readonly whole: Equation;
   readonly rest: Prepared;
+  /** Of the rest, for contiguous operands. */
+  readonly plan: ContractionPlan;
   readonly sources: readonly OperandOrPart[];
   readonly parts: readonly { readonly prepared: Prepared; readonly operands: readonly number[] }[];
   readonly path: PathInfo;
@@ -46,14 +49,14 @@ export function* compileSteps(
 ): Generator<void, Compiled> {
   checkOptions(options);
   for (const [i, shape] of shapes.entries()) checkShape(shape, `operand ${i}`);
-  const whole = bindEquation(parseEquation(input), shapes);
+  const whole = yield* bindSteps(yield* parseSteps(input), shapes);
   const constants = checkConstants(whole, options.constants);
   const dtype = options.dtype ?? 'float64';
   const backend = chooseBackend(options.backend, { contractions: { dtype } });
   const machine = backend.contractions.machine(dtype, options.threads);
-  const network = simplifyOperands(whole);
+  const network = yield* simplifySteps(whole);
   const tree = yield* searchTree(whole, network, machine, dtype, options, constants);
-  const folded = foldConstants(whole, network, tree, constants);
+  const folded = yield* foldConstants(whole, network, tree, constants);
   const rest = yield* prepareTree(folded.equation, folded.tree, machine, dtype, options);
   const parts: { prepared: Prepared; operands: readonly number[] }[] = [];
   for (const part of folded.parts) {
@@ -61,16 +64,17 @@ export function* compileSteps(
     parts.push({ prepared, operands: part.operands });
   }
   const execution = { ...rest.execution, network, tree };
-  const constantPlans = parts.map(({ prepared }) => planFor(prepared));
-  const path = pathInfo({ equation: whole, execution }, planFor(rest), constantPlans, machine);
-  return { whole, rest, sources: folded.operands, parts, path, backend, dtype };
+  const constantPlans: ContractionPlan[] = [];
+  for (const { prepared } of parts) constantPlans.push(yield* planFor(prepared));
+  const plan = yield* planFor(rest);
+  const path = yield* pathInfo({ equation: whole, execution }, plan, constantPlans, machine);
+  return { whole, rest, plan, sources: folded.operands, parts, path, backend, dtype };
 }
 
 /** A compiled contraction ready to be run. */
 export function runnable(compiled: Compiled, options: CompileOptions): CompiledContraction {
   const constants = options.constants ?? {};
   let folded: Promise<Tensor[]> | undefined;
-  const contiguous = planFor(compiled.rest);
   return {
     path: compiled.path,
     async run(operands, control = {}) {
@@ -83,7 +87,7 @@ export function runnable(compiled: Compiled, options: CompileOptions): CompiledC
         throw error;
       });
       const inputs = compiled.sources.map((source) => ('part' in source ? parts[source.part] : all[source.operand]));
-      return await execute(compiled, compiled.rest, contiguous, inputs, control);
+      return await execute(compiled, compiled.rest, compiled.plan, inputs, control);
     },
   };
 }
@@ -106,7 +110,8 @@ async function execute(
 ): Promise<Tensor | ScaledTensor> {
   const layouts = inputs.map(layoutOf);
   const strided = inputs.some(({ strides }) => strides !== undefined);
-  const plan = strided || contiguous === undefined ? planFor(prepared, layouts) : contiguous;
+  const plan =
+    strided || contiguous === undefined ? await unhurried(planFor(prepared, layouts), control.signal) : contiguous;
   const converted: Tensor[] = [];
   for (const input of inputs) converted.push(await toDType(input, dtype, control));
   return await backend.contractions.run(plan, converted, control);

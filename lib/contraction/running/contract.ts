@@ -1,10 +1,11 @@
-import { unhurried } from '../../cooperate.js';
+import type { Control } from '../../backend/control.js';
+import { finish, unhurried } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { type DType, dtypeOf, type ScaledTensor, type Tensor } from '../../tensor/tensor.js';
+import { count } from '../../words/counts.js';
 import { layoutOf } from '../layout.js';
 import type { EquationInput } from '../parse.js';
 import { type CompiledContraction, compileSteps, runnable } from './compile.js';
-import { finish } from './engine.js';
 import type { CompileOptions, ContractOptions, PlanOptions } from './options.js';
 import type { PathInfo } from './path_info.js';
 
@@ -64,6 +65,8 @@ async function compileRecent(
   options: ContractOptions,
 ): Promise<CompiledContraction> {
   const { signal, onProgress: _, ...plan } = options;
+  // The key of a large one is as long as its equation, and what it is planned to is worth no place in memory.
+  if (!isPlannedAtOnce(shapes)) return runnable(await unhurried(compileSteps(equation, shapes, plan), signal), {});
   const key = JSON.stringify([equation, shapes, plan, process.env.TENSIM_BACKEND]);
   const known = recent.get(key);
   recent.delete(key);
@@ -78,16 +81,36 @@ async function compileRecent(
  *
  *     console.log(String(contractionPath('hi,ki,hj,kj->hk', [[512, 256], [512, 256], [512, 256], [512, 256]])));
  *
- * The search runs at once; with many operands and `random-greedy` it may take as long as a tenth of the contraction.
+ * The search runs at once and nothing else runs meanwhile: at most 1,024 operands and 16,384 axes are planned so. With
+ * `random-greedy` it may take as long as a tenth of the contraction. `contractionPathAsync` finds the same path and lets
+ * others run.
  *
- * @throws TensimError as `contract`.
+ * @throws TensimError as `contract`; `INVALID_ARGUMENT` for more operands or axes.
  */
 export function contractionPath(
   equation: EquationInput,
   shapes: readonly (readonly number[])[],
   options: PlanOptions = {},
 ): PathInfo {
+  checkPlannedAtOnce(shapes, 'contractionPathAsync');
   return finish(compileSteps(equation, shapes, options)).path;
+}
+
+/**
+ * The path of `contractionPath`, the same for the same seed, of any number of operands: the search gives way to others
+ * every few milliseconds.
+ *
+ *     const info = await contractionPathAsync(equation, shapes, { signal });
+ *
+ * @throws TensimError (rejects) as `contract`. An abort rejects with the signal's reason.
+ */
+export async function contractionPathAsync(
+  equation: EquationInput,
+  shapes: readonly (readonly number[])[],
+  options: PlanOptions & Pick<Control, 'signal'> = {},
+): Promise<PathInfo> {
+  const { signal, ...plan } = options;
+  return (await unhurried(compileSteps(equation, shapes, plan), signal)).path;
 }
 
 /**
@@ -96,16 +119,57 @@ export function contractionPath(
  *     const layer = compileContraction('bi,oi,op->bp', shapes, { constants: { 1: w1, 2: w2 } });
  *     const y = await layer.run([x]);          // w1 and w2 are multiplied at the first run only, if that pays
  *
+ * It is planned at once, as by `contractionPath` and with its bounds; `compileContractionAsync` lets others run.
+ *
  * Constants are not copied: leave them unchanged as long as it is used.
  *
- * @throws TensimError as `contract`.
+ * @throws TensimError as `contractionPath`.
  */
 export function compileContraction(
   equation: EquationInput,
   shapes: readonly (readonly number[])[],
   options: CompileOptions = {},
 ): CompiledContraction {
+  checkPlannedAtOnce(shapes, 'compileContractionAsync');
   return runnable(finish(compileSteps(equation, shapes, options)), options);
+}
+
+/**
+ * The contraction of `compileContraction`, of any number of operands: planning gives way to others every few
+ * milliseconds.
+ *
+ *     const network = await compileContractionAsync(equation, shapes, { constants, signal });
+ *     const result = await network.run(operands);
+ *
+ * @throws TensimError (rejects) as `contract`. An abort rejects with the signal's reason.
+ */
+export async function compileContractionAsync(
+  equation: EquationInput,
+  shapes: readonly (readonly number[])[],
+  options: CompileOptions & Pick<Control, 'signal'> = {},
+): Promise<CompiledContraction> {
+  const { signal, ...plan } = options;
+  return runnable(await unhurried(compileSteps(equation, shapes, plan), signal), plan);
+}
+
+/** Operands, and axes of all of them together, that are planned at once. */
+const MOST_OPERANDS = 1024;
+const MOST_AXES = 16_384;
+
+function isPlannedAtOnce(shapes: readonly (readonly number[])[]): boolean {
+  return shapes.length <= MOST_OPERANDS && axesOf(shapes) <= MOST_AXES;
+}
+
+function checkPlannedAtOnce(shapes: readonly (readonly number[])[], twin: string): void {
+  if (!Array.isArray(shapes) || isPlannedAtOnce(shapes)) return;
+  const given = `${count(shapes.length)} operands with ${count(axesOf(shapes))} axes`;
+  throw new TensimError('INVALID_ARGUMENT', `${given} are too many to be planned at once`, {
+    hint: `At most ${count(MOST_OPERANDS)} operands and ${count(MOST_AXES)} axes are; ${twin} plans any number and lets others run`,
+  });
+}
+
+function axesOf(shapes: readonly (readonly number[])[]): number {
+  return shapes.reduce((sum, shape) => sum + (shape?.length ?? 0), 0);
 }
 
 function commonDType(operands: readonly Tensor[]): DType {

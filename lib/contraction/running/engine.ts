@@ -3,7 +3,7 @@ import { costModel, type Machine } from '../cost.js';
 import type { Equation } from '../equation.js';
 import { contiguousLayout } from '../layout.js';
 import { lowerPlan } from '../lower.js';
-import { type SimplifiedNetwork, simplifyOperands } from '../network.js';
+import { type SimplifiedNetwork, simplifySteps } from '../network.js';
 import { findTree } from '../path/find.js';
 import type { ContractionPlan, OperandLayout } from '../plan.js';
 import { type Chunks, type Execution, estimate } from '../schedule.js';
@@ -54,10 +54,10 @@ export function* prepareTree(
   dtype: DType,
   options: PlanOptions,
 ): Generator<void, Prepared> {
-  const network = simplifyOperands(equation);
+  const network = yield* simplifySteps(equation);
   const execution: Execution = {
     network,
-    tree: scheduleTree(network, tree),
+    tree: yield* scheduleTree(network, tree),
     machine,
     model: costModel(machine, 'time', ITEM_BYTES[dtype]),
     strategy: options.strategy ?? 'blocked',
@@ -67,19 +67,18 @@ export function* prepareTree(
   const limit = options.memoryLimit ?? Number.POSITIVE_INFINITY;
   const empty = equation.sizes.includes(0);
   const chunks = empty ? new Map<number, number>() : yield* chooseSlices(execution, limit);
-  return { equation, execution, chunks, dtype, seconds: empty ? 0 : estimate(execution, chunks).cost };
+  return { equation, execution, chunks, dtype, seconds: empty ? 0 : (yield* estimate(execution, chunks)).cost };
 }
 
 /** The plan for operands of some layouts; contiguous ones if none are given. */
-export function planFor(prepared: Prepared, layouts?: readonly OperandLayout[]): ContractionPlan {
+export function* planFor(prepared: Prepared, layouts?: readonly OperandLayout[]): Generator<void, ContractionPlan> {
   const { equation, execution, chunks, dtype, seconds } = prepared;
-  return lowerPlan(equation, execution, chunks, layouts ?? equation.shapes.map(contiguousLayout), dtype, seconds);
-}
-
-/** Runs a search to its end at once. */
-export function finish<Result>(search: Generator<void, Result>): Result {
-  for (;;) {
-    const { done, value } = search.next();
-    if (done) return value;
-  }
+  return yield* lowerPlan(
+    equation,
+    execution,
+    chunks,
+    layouts ?? equation.shapes.map(contiguousLayout),
+    dtype,
+    seconds,
+  );
 }

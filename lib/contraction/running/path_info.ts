@@ -9,6 +9,9 @@ import { joinsOf } from '../tree.js';
 import type { Prepared } from './engine.js';
 import { pathText } from './path_text.js';
 
+/** About a millisecond. */
+const STEPS_PER_PAUSE = 1024;
+
 /** What a contraction will do, as plain data; `String(info)` is a table for people. */
 export interface PathInfo {
   /** As it was given, in the notation of einsum. */
@@ -70,21 +73,33 @@ export interface PathStep {
   readonly constant: boolean;
 }
 
-export function pathInfo(
+/** Pauses now and then. */
+export function* pathInfo(
   whole: Pick<Prepared, 'equation' | 'execution'>,
   plan: ContractionPlan,
   constantPlans: readonly ContractionPlan[],
   machine: Machine,
-): PathInfo {
+): Generator<void, PathInfo> {
   const { equation, execution } = whole;
   const { network, tree } = execution;
-  const joins = joinsOf(network, tree);
+  const joins = yield* joinsOf(network, tree);
   const times = plan.slices.reduce((count, slice) => count * slice.count, 1);
+  const steps: PathStep[] = [];
+  for (const [some, count, constant] of [
+    ...constantPlans.map(({ once, steps: all }) => [[...once, ...all], 1, true] as const),
+    [plan.once, 1, false] as const,
+    [plan.steps, times, false] as const,
+  ]) {
+    for (const [i, step] of some.entries()) {
+      if (i % STEPS_PER_PAUSE === 0) yield;
+      steps.push(rowOf(step, count, constant, machine));
+    }
+  }
   const info: PathInfo = {
     equation: equation.text,
     shapes: equation.shapes,
     dtype: plan.dtype,
-    path: pathOfTree(tree, network.leaves.length),
+    path: yield* pathOfTree(tree, network.leaves.length),
     naive: naiveCost(equation),
     scaling: Math.max(
       largest(network.sources.map(({ lone, labels }) => (lone.length > 0 || tree.length === 0 ? labels.length : 0))),
@@ -96,11 +111,7 @@ export function pathInfo(
     peakBytes: plan.peakBytes,
     slices: plan.slices,
     seconds: plan.seconds / (machine.pace ?? 1),
-    steps: [
-      ...constantPlans.flatMap(({ once, steps }) => [...once, ...steps].map((step) => rowOf(step, 1, true, machine))),
-      ...plan.once.map((step) => rowOf(step, 1, false, machine)),
-      ...plan.steps.map((step) => rowOf(step, times, false, machine)),
-    ],
+    steps,
   };
   // Not enumerable, so that the object stays plain data for JSON, structuredClone and deep comparisons.
   return Object.defineProperty(info, 'toString', { value: () => pathText(info) });
@@ -127,7 +138,8 @@ function rowOf(step: PlanStep, times: number, constant: boolean, machine: Machin
 /** One nest of loops over all labels: a multiplication per further operand, and an addition if anything is summed. */
 function naiveCost({ inputs, output, sizes }: Equation): PathInfo['naive'] {
   const labels = [...new Set(inputs.flat())];
-  const summed = labels.some((label) => !output.includes(label));
+  const kept = new Set(output);
+  const summed = labels.some((label) => !kept.has(label));
   const perPoint = Math.max(1, inputs.length - 1) + (summed ? 1 : 0);
   return { scaling: labels.length, flops: perPoint * sizeOfLabels(labels, sizes) };
 }

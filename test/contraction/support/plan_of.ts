@@ -3,8 +3,9 @@ import { layoutOf } from '../../../lib/contraction/layout.js';
 import { simplifyOperands } from '../../../lib/contraction/network.js';
 import { type EquationInput, parseEquation } from '../../../lib/contraction/parse.js';
 import type { ContractionPlan } from '../../../lib/contraction/plan.js';
-import { finish, planFor, prepareTree, searchTree } from '../../../lib/contraction/running/engine.js';
+import { planFor, prepareTree, searchTree } from '../../../lib/contraction/running/engine.js';
 import type { PlanOptions } from '../../../lib/contraction/running/options.js';
+import { finish } from '../../../lib/cooperate.js';
 import { MACHINE } from '../../../lib/fallback/contraction/machine.js';
 import type { Tensor } from '../../../lib/tensor/tensor.js';
 
@@ -19,5 +20,5 @@ export function planOf(input: EquationInput, operands: readonly Tensor[], option
   );
   const machine = { ...MACHINE, workspaceBytes: () => 0 };
   const tree = finish(searchTree(equation, simplifyOperands(equation), machine, 'float64', options));
-  return planFor(finish(prepareTree(equation, tree, machine, 'float64', options)), operands.map(layoutOf));
+  return finish(planFor(finish(prepareTree(equation, tree, machine, 'float64', options)), operands.map(layoutOf)));
 }
