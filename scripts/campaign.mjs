@@ -1,4 +1,4 @@
-// `npm run campaign -- KIND [--minutes N] [--seed N] [--rounds N]`: what takes longer than an ordinary run has time
+// `npm run campaign -- KIND [--minutes N] [--seed N] [--rounds N] [--runs N]`: what takes longer than an ordinary run has time
 // for. Rounds are begun until the time is over. Each prints the command that repeats it; the first that fails ends the
 // campaign with exit status 1.
 
@@ -35,6 +35,14 @@ const KINDS = {
       native(seed, filter, '--sanitize=address,undefined', '--long'),
     ],
   },
+  kill: {
+    about: 'matrices with a state file, killed at random moments and finished: every bit is that of a run left alone',
+    round: (seed, filter, runs = 200) => [script('kill', seed, filter, runs)],
+  },
+  churn: {
+    about: 'files changed while they are read: every result is of one version whole, or an error that says so',
+    round: (seed, filter, runs = 2000) => [script('churn', seed, filter, runs)],
+  },
   coverage: {
     about: 'whether sampled intervals cover the truth, of random networks of all kinds',
     round: (seed, filter) => [
@@ -47,7 +55,7 @@ const KINDS = {
   },
 };
 
-const HELP = `npm run campaign -- KIND [--minutes N] [--seed N] [--rounds N] [--filter NAME]
+const HELP = `npm run campaign -- KIND [--minutes N] [--seed N] [--rounds N] [--runs N] [--filter NAME]
 
 ${Object.entries(KINDS)
   .map(([name, { about }]) => `  ${name.padEnd(14)} ${about}`)
@@ -56,9 +64,18 @@ ${Object.entries(KINDS)
   --minutes N    begins nothing more after this time; what is running ends first (60)
   --seed N       of the first round, the next ones count on from it (1)
   --rounds N     at most so many rounds
-  --filter NAME  only suites, native tests or networks with NAME in their names
+  --runs N       of one round of kill, kills, and of churn, reads
+  --filter NAME  only suites, native tests or networks with NAME in their names; of kill, backends, and of churn, readers
 
 Every command is printed with its seed, so that what fails can be repeated. The exit status is 1 if anything failed, 2 for bad usage.`;
+
+/** A campaign with a body of its own, on what `npm run build` has made. */
+function script(name, seed, filter, runs) {
+  const filtered = filter === undefined ? [] : ['--filter', filter];
+  return {
+    command: ['node', `scripts/campaigns/${name}.mjs`, '--seed', String(seed), '--runs', String(runs), ...filtered],
+  };
+}
 
 function native(seed, filter, ...options) {
   const filtered = filter === undefined ? [] : [`--filter=${filter}`];
@@ -93,7 +110,8 @@ function read() {
       options: {
         minutes: { type: 'string', default: '60' },
         seed: { type: 'string', default: '1' },
-        rounds: { type: 'string', default: String(Number.MAX_SAFE_INTEGER) },
+        rounds: { type: 'string' },
+        runs: { type: 'string' },
         filter: { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },
       },
@@ -110,11 +128,14 @@ if (values.help) {
 }
 const kind = Object.hasOwn(KINDS, positionals[0] ?? '') ? KINDS[positionals[0]] : fail(HELP);
 const end = performance.now() + 60_000 * whole('minutes', values.minutes);
-const [first, rounds] = [whole('seed', values.seed), whole('rounds', values.rounds)];
+const first = whole('seed', values.seed);
+// Who says how many runs wants so many, and no further round.
+const runs = values.runs && whole('runs', values.runs);
+const rounds = whole('rounds', values.rounds ?? (runs === undefined ? String(Number.MAX_SAFE_INTEGER) : '1'));
 
 let done = 0;
 for (let round = 0; round < rounds && performance.now() < end; round++) {
-  for (const { command, env } of kind.round(first + round, values.filter)) {
+  for (const { command, env } of kind.round(first + round, values.filter, runs)) {
     if (performance.now() >= end) break;
     const set = Object.entries(env ?? {}).map(([name, value]) => `${name}=${value}`);
     console.log(`\n=== ${[...set, ...command].join(' ')}`);

@@ -1,5 +1,6 @@
 import { type BigIntStats, constants, type Stats } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
+import { setTimeout as wait } from 'node:timers/promises';
 import { TensimError } from '../errors.js';
 import { byteCount } from '../words/counts.js';
 import { fileChanged, isChange } from './changed.js';
@@ -8,6 +9,11 @@ import { isAsStamped, type Stamp, stampOf } from './stamp.js';
 
 /** Bytes per positioned read. A multiple of every element size, so that no element is split between two chunks. */
 const CHUNK_BYTES = 2 * 1024 * 1024;
+
+/** Files up to this size are written in one go by nearly all programs. */
+const PIECE_BYTES = 256 * 1024;
+/** For how long a system that is busy keeps a program from going on. */
+const HELD_UP_MS = 100;
 
 /**
  * Buffers for pieces that are not in use: thousands of small files would leave as many behind, which takes memory until
@@ -92,6 +98,8 @@ export class SourceFile {
   /** Whether what was read of it is read again, where its stamp alone could not tell. */
   async readsTheSame(): Promise<boolean> {
     if (this.journal === undefined) return true;
+    // What is written in several pieces may be in the middle of it, and its writer held up for a while.
+    if (this.size > PIECE_BYTES) await wait(HELD_UP_MS);
     return this.journal.reads((into, position) => this.fill(into, position));
   }
 
