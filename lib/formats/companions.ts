@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
+import { TensimError } from '../errors.js';
 import { isChange } from './changed.js';
 import { type Stamp, stampOf } from './stamp.js';
-import { readText } from './text_file.js';
+import { readStampedText, readText } from './text_file.js';
 
 interface Companion {
   readonly path: string;
@@ -21,13 +22,18 @@ export class Companions {
 
   /** @throws TensimError as `readText` */
   async read(path: string, limit: number): Promise<string> {
-    const stamp = await stampAt(path);
-    let text: string | undefined;
     try {
-      text = await readText(path, limit);
-      return text;
-    } finally {
+      const { text, stamp } = await readStampedText(path, limit);
       this.#companions.push({ path, stamp, text, limit });
+      return text;
+    } catch (error) {
+      this.#companions.push({
+        path,
+        stamp: isMissing(error) ? undefined : await stampAt(path),
+        text: undefined,
+        limit,
+      });
+      throw error;
     }
   }
 
@@ -47,6 +53,11 @@ async function stampAt(path: string): Promise<Stamp | undefined> {
     (stats) => stampOf(stats),
     () => undefined,
   );
+}
+
+/** Not one that may not be read, which is there all the same. */
+function isMissing(error: unknown): boolean {
+  return error instanceof TensimError && (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
 }
 
 function unlessChanged(error: unknown): undefined {

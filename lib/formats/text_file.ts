@@ -2,16 +2,27 @@ import { TensimError } from '../errors.js';
 import { byteCount, count } from '../words/counts.js';
 import { fileChanged, onceMore } from './changed.js';
 import { SourceFile } from './source_file.js';
+import type { Stamp } from './stamp.js';
 
 /**
  * The text of a file that should be small.
  * @throws TensimError `FILE_NOT_FOUND`, `INVALID_FILE` if it is larger than `limit` bytes or no file; `FILE_CHANGED`
  */
-export function readText(path: string, limit: number): Promise<string> {
+export async function readText(path: string, limit: number): Promise<string> {
+  return (await readStampedText(path, limit)).text;
+}
+
+/** The same, with what the system says of the file. */
+export function readStampedText(path: string, limit: number): Promise<StampedText> {
   return onceMore(() => readOnce(path, limit));
 }
 
-async function readOnce(path: string, limit: number): Promise<string> {
+interface StampedText {
+  readonly text: string;
+  readonly stamp: Stamp;
+}
+
+async function readOnce(path: string, limit: number): Promise<StampedText> {
   const file = await SourceFile.open(path);
   try {
     if (file.size > limit)
@@ -21,7 +32,7 @@ async function readOnce(path: string, limit: number): Promise<string> {
     const bytes = Buffer.alloc(file.size);
     await file.read(bytes, 0);
     if (!((await file.readsTheSame()) && (await file.isInPlace()))) throw fileChanged(path);
-    return bytes.toString('utf8').replace(/^\uFEFF/, '');
+    return { text: bytes.toString('utf8').replace(/^\uFEFF/, ''), stamp: file.stamp };
   } finally {
     await file.close();
   }

@@ -1,10 +1,13 @@
 import {
   appendFileSync,
+  chmodSync,
   closeSync,
   existsSync,
+  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statSync,
   truncateSync,
@@ -252,6 +255,18 @@ describe('what belongs to a checkpoint', () => {
     vi.restoreAllMocks();
     whileRead((time) => writeFileSync(beside, JSON.stringify({ time })), 2);
     expect(await rejection(loadModel(path))).toMatchObject({ code: 'FILE_CHANGED', file: beside });
+    rmSync(beside);
+  });
+
+  it('is nothing that is there and cannot be read', async () => {
+    await writeCheckpoint(folder, 'model.safetensors', bilinearShapes());
+    const beside = join(folder, 'config.json');
+    mkdirSync(beside);
+    expect((await loadModel(path)).parameters.size).toBe(2);
+    rmdirSync(beside);
+    writeFileSync(beside, '{}');
+    chmodSync(beside, 0);
+    expect((await loadModel(path)).parameters.size).toBe(2);
     rmSync(beside);
   });
 });
