@@ -248,6 +248,8 @@ describe('a job', () => {
       [{ setting: { ...setting, version: '0.0.0' } }, 'INVALID_ARGUMENT', 'setting.version'],
       [{ setting: { ...setting, dtype: 'float16' } }, 'INVALID_ARGUMENT', 'setting.dtype'],
       [{ setting: { ...setting, backend: 'abacus' } }, 'INVALID_ARGUMENT', 'setting.backend'],
+      [{ setting: { ...setting, arithmetic: 7 } }, 'INVALID_ARGUMENT', 'setting.arithmetic'],
+      [{ setting: { ...setting, arithmetic: 'abacus' } }, 'BACKEND_UNAVAILABLE', 'instructions "abacus"'],
       [{ setting: { ...setting, method: 'sampled' } }, 'INVALID_ARGUMENT', 'setting'],
       [{ setting: { ...setting, names: ['a'] } }, 'INVALID_ARGUMENT', '"names"'],
       [{ setting: { ...setting, law: { sigma: -1 } } }, 'INVALID_ARGUMENT', 'setting.law.sigma'],

@@ -11,7 +11,7 @@ import { openSite } from '../sampled/sampled.js';
 import { LocalSampler } from '../sampled/sampler.js';
 import { type ModelFile, openModel } from './models.js';
 import { readSampleJob, type SampleResult, writeSums } from './samples.js';
-import { type ChainSetting, checkLaw, type WeightSetting } from './setting.js';
+import { type ChainSetting, checkArithmetic, checkLaw, type WeightSetting } from './setting.js';
 import { readTileJob, type TileResult, writeTile } from './tile.js';
 
 /** How a job is steered in the process that runs it: its result does not depend on it. */
@@ -40,6 +40,7 @@ async function runTileJob(value: unknown, { signal, threads }: RunOptions): Prom
   const kinds = kindsOf(members.map(({ outline }) => outline));
   const grams = isWeights ? { dtype } : { method: setting.chain, kinds, dtype };
   const backend = await selectBackend(setting.backend, { grams }, signal);
+  checkArithmetic(setting, backend.grams);
   const settings: GramSettings = {
     ...{ backend, dtype, perOutput: setting.perOutput, threads, signal, onProgress: undefined },
     measure: isWeights ? 'gaussian' : setting.measure,
@@ -73,6 +74,7 @@ async function runSampleJob(value: unknown, { signal, threads }: RunOptions): Pr
   const outlines = members.map(({ outline }) => outline);
   const task = { normals: {}, forward: { kinds: kindsOf(outlines), dtype }, grams: { dtype: 'float64' } } as const;
   const backend = await selectBackend(setting.backend, task, signal);
+  checkArithmetic(setting, backend.grams);
   checkComparable(outlines, setting.measure);
   checkLaw(law, outlines[0].inputShape[1]);
   const site = await openSite(members, members, law, { backend, dtype, signal, threads });

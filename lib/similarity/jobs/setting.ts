@@ -1,9 +1,10 @@
 import type { BackendName } from '../../backend/backend.js';
-import type { ChainMethod, GramRoute } from '../../backend/grams.js';
+import type { ChainMethod, GramRoute, Grams } from '../../backend/grams.js';
 import { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { DType } from '../../tensor/tensor.js';
 import { version } from '../../version.js';
+import { quote } from '../../words/quoting.js';
 import { isOnehot, type LawOfInputs } from '../law/onehot.js';
 import type { Comparison } from '../plan/comparison.js';
 import type { SampledLaw } from '../sampled/sampled.js';
@@ -34,6 +35,8 @@ interface Common {
   readonly version: string;
   readonly dtype: DType;
   readonly backend: BackendName;
+  /** The instructions that the backend takes, where its last bits depend on them: see `Grams`. */
+  readonly arithmetic?: string;
   readonly perOutput: boolean;
 }
 
@@ -66,7 +69,8 @@ export async function writeSetting(comparison: Comparison): Promise<Setting<LawT
   const { info, settings } = comparison;
   const { dtype, backend, method, route, measure } = info;
   const { perOutput, signal } = settings;
-  const common = { version, dtype, backend, perOutput };
+  const { arithmetic } = settings.backend.grams;
+  const common = { version, dtype, backend, ...(arithmetic !== undefined && { arithmetic }), perOutput };
   const pacer = new Pacer(signal);
   if (comparison.kind === 'samples') {
     const law = comparison.law === 'tokens' ? comparison.law : await writeLaw(comparison.law, pacer);
@@ -94,10 +98,11 @@ async function writeLaw(law: LawOfInputs, pacer: Pacer): Promise<LawText> {
 }
 
 const COMMON = ['version', 'measure', 'method', 'dtype', 'backend', 'perOutput'];
+const MAYBE = ['arithmetic'];
 
 /** @throws TensimError (rejects) `INVALID_ARGUMENT`; `NOT_FINITE` for a law that is no numbers. */
 export async function readSetting(value: unknown, where: string, pacer: Pacer): Promise<Setting<LawOfInputs>> {
-  const all = readFields(value, where, COMMON, ['chain', 'route', 'law', 'names']);
+  const all = readFields(value, where, COMMON, [...MAYBE, 'chain', 'route', 'law', 'names']);
   const at = (name: string) => `${where}.${name}`;
   const written = readText(all.version, at('version'));
   if (written !== version) throw wrong(at('version'), `"${version}": other versions may give other bits`);
@@ -105,21 +110,22 @@ export async function readSetting(value: unknown, where: string, pacer: Pacer): 
     version,
     dtype: readChoice(all.dtype, at('dtype'), ['float64', 'float32'] as const),
     backend: readChoice(all.backend, at('backend'), ['native', 'cuda', 'fallback'] as const),
+    ...(all.arithmetic !== undefined && { arithmetic: readText(all.arithmetic, at('arithmetic')) }),
     perOutput: readFlag(all.perOutput, at('perOutput')),
   };
   const measure = readChoice(all.measure, at('measure'), ['gaussian', 'tensor', 'weights'] as const);
   if (measure === 'weights') {
-    const { method, names } = readFields(value, where, [...COMMON, 'names']);
+    const { method, names } = readFields(value, where, [...COMMON, 'names'], MAYBE);
     readChoice(method, at('method'), ['exact'] as const);
     return { ...common, measure, method: 'exact', names: readList(names, at('names'), readText) };
   }
   const method = readChoice(all.method, at('method'), METHODS[measure]);
   if (method === 'sampled') {
-    const { law } = readFields(value, where, [...COMMON, 'law']);
+    const { law } = readFields(value, where, [...COMMON, 'law'], MAYBE);
     const own = law === 'tokens' ? law : await readLaw(law, at('law'), pacer);
     return { ...common, measure: 'gaussian', method, law: own };
   }
-  const fields = readFields(value, where, [...COMMON, 'chain', 'route', 'law']);
+  const fields = readFields(value, where, [...COMMON, 'chain', 'route', 'law'], MAYBE);
   return {
     ...common,
     measure,
@@ -153,6 +159,17 @@ async function readLaw(value: unknown, where: string, pacer: Pacer): Promise<Law
     ...(mean !== undefined && { mean: await numbers(mean, `${where}.mean`) }),
     factor: { columns, data: columns === 0 ? new Float64Array(0) : await numbers(fields.data, `${where}.factor.data`) },
   };
+}
+
+/** @throws TensimError `BACKEND_UNAVAILABLE` where the products of this process would have other bits than the job wants. */
+export function checkArithmetic({ arithmetic, backend }: Common, grams: Pick<Grams, 'arithmetic'>): void {
+  if (arithmetic === undefined || arithmetic === grams.arithmetic) return;
+  const own = grams.arithmetic ?? 'none by name';
+  throw new TensimError(
+    'BACKEND_UNAVAILABLE',
+    `the job is for the instructions ${quote(arithmetic)}, and the backend "${backend}" takes ${own} here: the bits would differ`,
+    { hint: 'Set TENSIM_CPU to the same, which all have, on every machine' },
+  );
 }
 
 /** @throws TensimError `SHAPE_MISMATCH` for a law that is not one of so many inputs. */
