@@ -9,7 +9,7 @@ import { sizeOf, type Tensor, type TensorData } from '../tensor/tensor.js';
 /**
  * Inputs for a model of n positions and d features: vectors as a tensor (batch, n, d), or (batch, d) where n is 1; or
  * token ids below d, which stand for one-hot vectors, as (batch, n) integers, a list of sequences of n, or an
- * Int32Array of them one after the other.
+ * Int32Array of them one after the other. Integers of the shape of vectors, such as pixels, are vectors.
  */
 export type ModelInputs = Tensor | IntegerTensor | Int32Array | readonly (readonly number[])[];
 
@@ -29,7 +29,7 @@ export interface ReadInputs {
  */
 export async function readInputs(model: Model, inputs: ModelInputs, signal?: AbortSignal): Promise<ReadInputs> {
   const [positions, features] = model.inputShape;
-  if (isTokens(inputs)) {
+  if (isTokens(inputs) && !areVectors(inputs, positions, features)) {
     if (!kindOf(model.layers[0]).takesTokens) {
       throw new TensimError('UNSUPPORTED_LAYER', `"${model.label}" takes no tokens: its first layer is not linear`, {
         hint: 'Token ids stand for one-hot vectors, of which an embedding picks its columns; give vectors',
@@ -39,7 +39,7 @@ export async function readInputs(model: Model, inputs: ModelInputs, signal?: Abo
     await checkTokens(values, features, signal);
     return { kind: 'tokens', values, leading: [values.length / positions, positions] };
   }
-  const { data, shape } = contiguous(inputs as Tensor, 'inputs');
+  const { data, shape } = contiguous(isTokens(inputs) ? floats(inputs) : inputs, 'inputs');
   const plain = shape.length === 2 && positions === 1;
   const [batch, ...rest] = plain ? [shape[0], 1, shape[1]] : shape;
   if (batch === undefined || rest.length !== 2 || rest[0] !== positions || rest[1] !== features) {
@@ -52,6 +52,19 @@ export async function readInputs(model: Model, inputs: ModelInputs, signal?: Abo
 }
 
 type Tokens = Exclude<ModelInputs, Tensor>;
+
+/** Whether integers have the shape of vectors, pixels say, and not that of token ids. */
+function areVectors(inputs: Tokens, positions: number, features: number): inputs is IntegerTensor {
+  if (!('shape' in inputs) || !Array.isArray(inputs.shape)) return false;
+  const [, ...rest] = inputs.shape as readonly number[];
+  const asTokens = rest.length === 1 && rest[0] === positions;
+  const asVectors = rest.at(-1) === features && (rest.length === 1 ? positions === 1 : rest[0] === positions);
+  return asVectors && !asTokens && rest.length <= 2;
+}
+
+function floats({ data, shape }: IntegerTensor): Tensor {
+  return { data: Float64Array.from(data), shape };
+}
 
 function isTokens(inputs: ModelInputs): inputs is Tokens {
   return (
@@ -70,11 +83,20 @@ function tokensOf(model: Model, inputs: Tokens, positions: number): Int32Array {
   const { data, shape } = inputs;
   const fits = Array.isArray(shape) && sizeOf(shape) === data.length;
   if (fits && (shape[1] === positions ? shape.length === 2 : shape.length === 1 && positions === 1)) return data;
-  throw mismatch(model, `the token ids have shape [${String(shape)}] instead of [batch, ${positions}]`);
+  const vectors = `[batch, ${positions === 1 ? '' : `${positions}, `}${model.inputShape[1]}]`;
+  throw mismatch(
+    model,
+    `the token ids have shape [${String(shape)}] instead of [batch, ${positions}]`,
+    `Integers are taken for token ids, or for vectors where they have the shape ${vectors}; floats are always vectors: x.astype("float32")`,
+  );
 }
 
-function mismatch(model: Model, problem: string): TensimError {
-  return new TensimError('SHAPE_MISMATCH', `${problem}, which "${model.label}" needs`);
+function mismatch(model: Model, problem: string, hint?: string): TensimError {
+  return new TensimError(
+    'SHAPE_MISMATCH',
+    `${problem}, which "${model.label}" needs`,
+    hint === undefined ? {} : { hint },
+  );
 }
 
 function flatten(sequences: readonly (readonly number[])[], positions: number): Int32Array {

@@ -11,7 +11,8 @@ const NAME = 'inputs';
 /**
  * Reads inputs for models: an .npy file, or a file of another format that is read (.npz, .safetensors, .pt), or one on
  * the Hugging Face Hub (hf://…), with one tensor or one that is called `inputs`. Floats are vectors, (batch, n, d) or
- * (batch, d); integers are token ids, (batch, n) or (batch).
+ * (batch, d); integers are token ids, (batch, n) or (batch), or vectors where they have the shape of these; truth values
+ * are vectors of zeros and ones.
  *
  *     const { behaviour } = await similarity(a, b, { measure: 'behavioural', inputs: await loadInputs('digits.npy') });
  *
@@ -29,6 +30,10 @@ export async function loadInputs(path: string, signal?: AbortSignal): Promise<Te
       });
     }
     const { dtype } = checkpoint.tensors.get(name)!;
+    if (dtype === 'BOOL') {
+      const { shape } = checkpoint.tensors.get(name)!;
+      return { data: Float32Array.from(await checkpoint.readBytes(name, signal), (byte) => Math.min(1, byte)), shape };
+    }
     return await (isIntegerFormat(dtype) ? checkpoint.readIntegers(name, signal) : checkpoint.read(name, signal));
   });
 }

@@ -2,7 +2,7 @@ import type { Mark } from 'vega';
 import type { SimilarityResult } from '../similarity/terms/types.js';
 import { similarityText } from '../words/numbers.js';
 import { type Chart, lineMark, type TextItem, type Theme, textMark, textWidth } from './chart.js';
-import { abbreviate } from './labels.js';
+import { abbreviateAll } from './labels.js';
 import { sliceName } from './summary.js';
 
 const ROW = 20;
@@ -39,7 +39,10 @@ export function barsChart(result: SimilarityResult, width: number, theme: Theme)
 
 /** Bars below each other, from zero (or the least value, where that is negative) to `most`. */
 export function barRows(rows: readonly Bar[], most: number, width: number, theme: Theme): Chart {
-  const labels = rows.map(({ name }) => abbreviate(name, LONGEST_LABEL));
+  const labels = abbreviateAll(
+    rows.map(({ name }) => name),
+    LONGEST_LABEL,
+  );
   const left = labels.reduce((widest, name) => Math.max(widest, textWidth(name)), 0) + 12;
   const least = rows.reduce((lowest, { value }) => Math.min(lowest, value ?? 0), 0);
   const plot = { x: left, y: TOP, width: width - left - RIGHT, height: rows.length * ROW };

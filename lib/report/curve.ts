@@ -3,7 +3,7 @@ import type { Step } from '../similarity/terms/types.js';
 import { amountText } from '../words/numbers.js';
 import { changePosition, changeRange, changeTicks, type Series } from './change_axis.js';
 import { type Chart, lineMark, type Rect, type TextItem, type Theme, textMark, textWidth } from './chart.js';
-import { abbreviate, labelStride, type ShortLabels } from './labels.js';
+import { abbreviateAll, labelStride, type ShortLabels } from './labels.js';
 
 const TOP = 20;
 const RIGHT = 14;
@@ -67,7 +67,7 @@ export function curveChart(options: CurveOptions): Chart {
 }
 
 function bottomLabels(labels: ShortLabels, plot: Rect, x: (i: number) => number, theme: Theme): Mark {
-  const names = labels.short.map((label) => abbreviate(label, LONGEST_LABEL));
+  const names = abbreviateAll(labels.short, LONGEST_LABEL);
   const longest = names.reduce((most, name) => Math.max(most, textWidth(name)), 0);
   const stride = labelStride(names.length, Math.floor(plot.width / (longest + 14)));
   const items = [...names.keys()]

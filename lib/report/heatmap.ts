@@ -4,7 +4,7 @@ import type { Step } from '../similarity/terms/types.js';
 import { amountText, similarityText } from '../words/numbers.js';
 import { type Chart, imageMark, lineMark, type Rect, type TextItem, type Theme, textMark, textWidth } from './chart.js';
 import { type ColourScale, scaleTicks } from './colour.js';
-import { abbreviate, labelStride, type ShortLabels } from './labels.js';
+import { abbreviateAll, labelStride, type ShortLabels } from './labels.js';
 
 /** Characters of a label that is not a number. */
 const LONGEST_LABEL = 18;
@@ -77,7 +77,7 @@ export function heatmapChart(options: HeatmapOptions): Chart {
 
 /** The names along an axis, and the width of the longest in pixels. */
 function axisOf({ short }: ShortLabels): { names: string[]; longest: number } {
-  const names = short.map((label) => abbreviate(label, LONGEST_LABEL));
+  const names = abbreviateAll(short, LONGEST_LABEL);
   return { names, longest: names.reduce((most, name) => Math.max(most, textWidth(name)), 0) };
 }
 

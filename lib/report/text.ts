@@ -8,7 +8,7 @@ import { amountText, errorText, similarityDecimals, similarityText } from '../wo
 import { oneLine } from '../words/quoting.js';
 import { timeText } from '../words/times.js';
 import { amountsText, differenceRows, distanceText } from './difference.js';
-import { abbreviate, shortenLabels } from './labels.js';
+import { abbreviateAll, shortenLabels } from './labels.js';
 import {
   behaviourRows,
   hasOrder,
@@ -50,8 +50,12 @@ export function compareText(result: SimilarityResult, { colour = false }: TextOp
       perOutput.map((slice) => slice.similarity),
       6,
     );
-    const rows = perOutput.map((slice) => [
-      abbreviate(slice.name, LONGEST_LABEL),
+    const names = abbreviateAll(
+      perOutput.map(({ name }) => name),
+      LONGEST_LABEL,
+    );
+    const rows = perOutput.map((slice, c) => [
+      names[c],
       slice.similarity === null ? 'undefined (zero output)' : slice.similarity.toFixed(decimals),
       ...(slice.standardError === undefined ? [] : [`± ${errorText(INTERVAL * slice.standardError)}`]),
       distanceText(slice),
@@ -104,9 +108,10 @@ function crossTable({ rows, columns: against, cosine }: CrossSimilarity): [strin
     cosine.flatMap((row) => [...row]),
     4,
   );
-  const heads = against.map((label) => abbreviate(label, LONGEST_LABEL));
-  const lines = rows.map((label, i) => [
-    abbreviate(label, LONGEST_LABEL),
+  const heads = abbreviateAll(against, LONGEST_LABEL);
+  const names = abbreviateAll(rows, LONGEST_LABEL);
+  const lines = names.map((name, i) => [
+    name,
     ...Array.from(cosine[i], (value) => (Number.isNaN(value) ? '' : value.toFixed(decimals))),
   ]);
   const text = columns([['', ...heads], ...lines], `l${'r'.repeat(against.length)}`);
@@ -141,7 +146,8 @@ export function routeText({ route, estimates, backend, passedOver = [] }: Result
 function table({ labels, cosine }: SimilarityMatrix): string | null {
   // A column takes at least "0.0000" and two spaces.
   if (labels.length * 8 > COLUMNS) return null;
-  const names = shortenLabels(labels).short.map((name) => abbreviate(name, LONGEST_LABEL));
+  const names = abbreviateAll(shortenLabels(labels).short, LONGEST_LABEL);
+  const whole = abbreviateAll(labels, LONGEST_LABEL);
   const decimals = similarityDecimals(
     cosine.flatMap((row) => [...row]),
     4,
@@ -149,8 +155,8 @@ function table({ labels, cosine }: SimilarityMatrix): string | null {
   const head = names.map((name) => ([...name].length <= decimals + 2 ? name : ''));
   // Names too long for a column head give way to row numbers.
   const numbered = head.includes('');
-  const rows = labels.map((label, i) => [
-    `${numbered ? `${i + 1}  ` : ''}${abbreviate(label, LONGEST_LABEL)}`,
+  const rows = whole.map((label, i) => [
+    `${numbered ? `${i + 1}  ` : ''}${label}`,
     ...Array.from(cosine[i], (value) => (Number.isNaN(value) ? '' : value.toFixed(decimals))),
   ]);
   const text = columns(
@@ -175,7 +181,7 @@ function curve(matrix: SimilarityMatrix): string {
     bars += BARS[Math.min(BARS.length - 1, Math.floor(height * BARS.length))];
   }
   const { short } = shortenLabels(labels);
-  const [first, last] = [abbreviate(short[0], LONGEST_LABEL), abbreviate(short.at(-1)!, LONGEST_LABEL)];
+  const [first, last] = abbreviateAll([short[0], short.at(-1)!], LONGEST_LABEL);
   const gap = Math.max(1, bars.length - displayWidth(first) - displayWidth(last));
   const title = `${labels.length} models: change from one to the next, 1 − similarity, ${amountText(low, 2)} to ${amountText(high, 2)} (logarithmic)`;
   return [title, bars, `${first}${' '.repeat(gap)}${last}`, '', largestSteps(matrix, similarities, onset(matrix))].join(
@@ -184,16 +190,13 @@ function curve(matrix: SimilarityMatrix): string {
 }
 
 /** The steps that changed most, and the onset among them. */
-function largestSteps({ labels }: SimilarityMatrix, similarities: Float64Array, start: Onset | null): string {
+function largestSteps({ labels: whole }: SimilarityMatrix, similarities: Float64Array, start: Onset | null): string {
+  const labels = abbreviateAll(whole, LONGEST_LABEL);
   const most = [...similarities.keys()].sort((a, b) => similarities[a] - similarities[b]).slice(0, 5);
   if (start !== null && !most.includes(start.from)) most[4] = start.from;
   const rows = most
     .sort((a, b) => a - b)
-    .map((i) => [
-      `${abbreviate(labels[i], LONGEST_LABEL)} → ${abbreviate(labels[i + 1], LONGEST_LABEL)}`,
-      similarityText(similarities[i]),
-      i === start?.from ? 'onset' : '',
-    ]);
+    .map((i) => [`${labels[i]} → ${labels[i + 1]}`, similarityText(similarities[i]), i === start?.from ? 'onset' : '']);
   return columns([['largest changes', 'similarity', ''], ...rows], 'lrl');
 }
 

@@ -1,10 +1,13 @@
+/** A text, or its characters. */
+type Characters = ArrayLike<string>;
+
 /**
  * How many characters texts have in common at their beginning and, beyond that, at their end. Numbers are not cut in two:
  * what is in common ends before the digits of one. Of a single text, nothing.
  */
-export function commonParts(texts: readonly string[]): { readonly head: number; readonly tail: number } {
-  const [first = '', ...others] = texts;
-  if (others.length === 0) return { head: 0, tail: 0 };
+export function commonParts(texts: readonly Characters[]): { readonly head: number; readonly tail: number } {
+  const [first, ...others] = texts;
+  if (first === undefined || others.length === 0) return { head: 0, tail: 0 };
   let [head, tail] = [first.length, first.length];
   for (const text of others) {
     head = Math.min(
@@ -22,7 +25,7 @@ export function commonParts(texts: readonly string[]): { readonly head: number; 
   return { head, tail: Math.min(tail, shortest - head) };
 }
 
-function commonLength(a: string, b: string, at: (text: string, i: number) => string | undefined): number {
+function commonLength(a: Characters, b: Characters, at: (text: Characters, i: number) => string | undefined): number {
   const limit = Math.min(a.length, b.length);
   let i = 0;
   while (i < limit && at(a, i) === at(b, i)) i++;

@@ -171,6 +171,22 @@ describe.each(availableBackends)('evaluate on %s', (backend) => {
     }
   });
 
+  test('integers of the shape of vectors are vectors', async () => {
+    const draw = random(12);
+    const plain = createModel({ layers: [randomBlock(draw, { inputs: 3, hidden: 2, outputs: 2 })] });
+    const pixels = { data: Int32Array.of(0, 255, 7, 3, 2, 1), shape: [2, 3] };
+    const floats = tensor(Array.from(pixels.data), [2, 3]);
+    expect(await evaluate(plain, pixels, { backend })).toEqual(await evaluate(plain, floats, { backend }));
+    const sequence = createModel({ layers: [randomLinear(draw, 2, 3)], positions: 2 });
+    const rows = { ...pixels, shape: [1, 2, 3] };
+    const expected = await evaluate(sequence, { ...floats, shape: [1, 2, 3] }, { backend });
+    expect(await evaluate(sequence, rows, { backend })).toEqual(expected);
+    // Where both would do they are token ids.
+    const single = createModel({ layers: [randomLinear(draw, 2, 1)] });
+    const ids = { data: Int32Array.of(0, 0), shape: [2, 1] };
+    expect(await evaluate(single, ids, { backend })).toEqual(await evaluate(single, [[0], [0]], { backend }));
+  });
+
   test('takes (batch, d) for one position and keeps the form', async () => {
     const model = createModel({ layers: [randomLinear(random(3), 2, 4)] });
     const inputs = randomTensor(random(4), 3, 4);
@@ -277,6 +293,14 @@ describe('inputs that do not fit', () => {
     ['a string', plain, 'inputs.npy' as never, 'INVALID_ARGUMENT'],
   ])('%s', async (_, model, inputs, code) => {
     await expect(evaluate(model, inputs)).rejects.toMatchObject({ name: 'TensimError', code });
+  });
+
+  test('integers that are neither token ids nor vectors are told what they are taken for', async () => {
+    const inputs = { data: new Int32Array(8), shape: [2, 4] };
+    const error = await evaluate(plain, inputs).catch((reason) => reason);
+    expect(error).toMatchObject({ code: 'SHAPE_MISMATCH' });
+    expect(error.message).toContain('the token ids have shape [2,4] instead of [batch, 1]');
+    expect(error.hint).toContain('or for vectors where they have the shape [batch, 3]');
   });
 
   test('options are checked', async () => {

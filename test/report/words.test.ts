@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { abbreviate, labelStride, shortenLabels, stepName } from '../../lib/report/labels.js';
+import { abbreviate, abbreviateAll, labelStride, shortenLabels, stepName } from '../../lib/report/labels.js';
 import { summarize } from '../../lib/report/summary.js';
 import { compareText, matrixText } from '../../lib/report/text.js';
 import { escapeMarkup } from '../../lib/words/markup.js';
@@ -38,6 +38,25 @@ describe('labels', () => {
         const cut = abbreviate(text, limit);
         expect([...cut].length).toBe(Math.min(limit, [...text].length));
         expect(() => encodeURIComponent(cut)).not.toThrow();
+      }),
+    );
+  });
+
+  it('are told apart when they are cut', () => {
+    const wide = ['wda', 'wdb', 'wdc'].map((own) => `mnist_bilinear_adamw_${own}_lr_final_model`);
+    expect(abbreviateAll(wide, 28)).toEqual(['wda', 'wdb', 'wdc'].map((own) => `mnist_bilinear_adamw_${own}_lr…`));
+    const folders = [10000, 10050, 10100].map((step) => `checkpoint-${step}/pytorch_model_long_name`);
+    expect(abbreviateAll(folders, 28)).toEqual([10000, 10050, 10100].map((step) => `checkpoint-${step}/pytorch_mo…`));
+    const between = ['x', 'y'].map((own) => `${'long_'.repeat(6)}${own}${'_long'.repeat(6)}`);
+    expect(abbreviateAll(between, 10)).toEqual(['…ng_x_lon…', '…ng_y_lon…']);
+    expect(abbreviateAll(['alpha', 'alpha'], 3)).toEqual(['a…a', 'a…a']);
+    const label = fc.tuple(fc.constantFrom('', 'a', 'common_', '😀'), fc.nat(200), fc.constantFrom('', '_b', '_tail'));
+    fc.assert(
+      fc.property(fc.array(label, { maxLength: 12 }), fc.integer({ min: 8, max: 40 }), (parts, limit) => {
+        const labels = parts.map(([head, n, tail]) => `${head.repeat(n % 7)}${n}${tail.repeat(n % 11)}`);
+        const short = abbreviateAll(labels, limit);
+        for (const text of short) expect([...text].length).toBeLessThanOrEqual(limit);
+        expect(new Set(short).size).toBe(new Set(labels).size);
       }),
     );
   });

@@ -131,6 +131,11 @@ describe('readNpy', () => {
 });
 
 describe('loadInputs', () => {
+  test('takes truth values for vectors of zeros and ones', async () => {
+    const file = write(npy('|b1', '(2, 2)', Uint8Array.of(1, 0, 0, 1)));
+    expect(await loadInputs(file)).toEqual({ data: Float32Array.of(1, 0, 0, 1), shape: [2, 2] });
+  });
+
   const numbers = { data: Float32Array.of(1, 2), shape: [1, 2] };
 
   test('takes the only tensor of a safetensors file, or the one called inputs', async () => {
