@@ -195,15 +195,16 @@ export async function similarityOptions(
 /** Loads two models, labelled so that they can be told apart. */
 export async function loadPair(
   paths: readonly [string, string],
-  { model, config, key, ignore }: MethodFlags,
+  { model, config, key, ignore, measure }: MethodFlags,
   { signal }: Io,
   progress: ProgressLine,
 ): Promise<[Model, Model]> {
   const labels = labelsOf(paths);
   const models: Model[] = [];
+  const unknown = measure === 'weights' ? 'parameters' : 'refuse';
   for (const [index, path] of paths.entries()) {
     progress.update('reading', index, paths.length);
-    models.push(await loadModel(path, { model, config, key, ignore, label: labels[index], signal }));
+    models.push(await loadModel(path, { model, config, key, ignore, unknown, label: labels[index], signal }));
   }
   return models as [Model, Model];
 }

@@ -29,6 +29,8 @@ export interface ReadInputs {
  */
 export async function readInputs(model: Model, inputs: ModelInputs, signal?: AbortSignal): Promise<ReadInputs> {
   const [positions, features] = model.inputShape;
+  if (model.layers.length === 0)
+    throw new TensimError('UNSUPPORTED_LAYER', `"${model.label}" cannot be evaluated: its layers are not known`);
   if (isTokens(inputs) && !areVectors(inputs, positions, features)) {
     if (!kindOf(model.layers[0]).takesTokens) {
       throw new TensimError('UNSUPPORTED_LAYER', `"${model.label}" takes no tokens: its first layer is not linear`, {

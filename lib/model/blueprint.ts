@@ -42,20 +42,21 @@ export function usedTensors(blueprint: Blueprint, tensors: Tensors): string[] {
  * @throws TensimError `UNSUPPORTED_DTYPE` or `SHAPE_MISMATCH` naming the tensor.
  */
 export function checkBlueprint(blueprint: Blueprint, tensors: Tensors, file: string): ChainInfo {
-  for (const name of usedTensors(blueprint, tensors)) {
-    const { dtype } = tensors.get(name) as TensorInfo;
-    if (!isFloatFormat(dtype)) {
-      throw new TensimError('UNSUPPORTED_DTYPE', `has element type ${dtype}, which cannot be a weight`, {
-        file,
-        tensor: name,
-        hint: `Weights are of type ${Object.keys(FLOAT_BYTES).join(', ')}`,
-      });
-    }
-  }
+  for (const name of usedTensors(blueprint, tensors)) checkElements(tensors.get(name) as TensorInfo, file);
   return checkChain(
     blueprint.layers.map((layer) => mapLayer(layer, (place) => namedShape(place, tensors, file))),
     file,
   );
+}
+
+/** @throws TensimError `UNSUPPORTED_DTYPE` for a tensor that can be no weight. */
+export function checkElements({ name, dtype }: TensorInfo, file: string): void {
+  if (isFloatFormat(dtype)) return;
+  throw new TensimError('UNSUPPORTED_DTYPE', `has element type ${dtype}, which cannot be a weight`, {
+    file,
+    tensor: name,
+    hint: `Weights are of type ${Object.keys(FLOAT_BYTES).join(', ')}; what the network does not need is left out by --ignore, option "ignore"`,
+  });
 }
 
 /** The shape at a place, whose tensor must be there and, for a half, have an even number of rows. */

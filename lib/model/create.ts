@@ -73,6 +73,9 @@ export function createModel(definition: ModelDefinition): Model {
   return assembleModel({ ...definition, layers, parameters });
 }
 
+/** The family of models whose layers are not known. */
+const UNKNOWN = 'unknown';
+
 /**
  * The model of layers and parameters that are contiguous and, as the caller has made sure, finite.
  * @throws TensimError `SHAPE_MISMATCH` as `createModel`.
@@ -90,7 +93,10 @@ export function assembleModel(
   const shapes = layers.map((layer, index) =>
     mapLayer(layer, (part, role) => ({ name: names.get(part) ?? partName(index, role), shape: part.shape })),
   );
-  const { inputs, outputs, degree } = checkChain(shapes, provenance?.file);
+  const isUnknown = layers.length === 0 && definition.family === UNKNOWN;
+  const { inputs, outputs, degree } = isUnknown
+    ? { inputs: 0, outputs: 0, degree: null }
+    : checkChain(shapes, provenance?.file);
   return Object.freeze({
     label: definition.label ?? 'model',
     family: definition.family ?? 'custom',

@@ -39,8 +39,8 @@ export interface Model {
   /** A short name for tables and reports: the file name without its ending, or as given. */
   readonly label: string;
   /**
-   * How the layers were recognised: `bilinear`, `deep`, … as docs/guide/models.md lists them, or `custom` (model.json
-   * or made from arrays).
+   * How the layers were recognised: `bilinear`, `deep`, … as docs/guide/models.md lists them, `custom` (model.json or
+   * made from arrays), or `unknown` (parameters only, without layers).
    */
   readonly family: string;
   /** From the input to the output. */

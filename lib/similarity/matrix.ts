@@ -89,6 +89,7 @@ export async function matrixBy(
   const { signal, onProgress } = settings;
   const selection = await select(models, settings.choice, {
     ...settings.load,
+    ...(settings.measure === 'weights' && { unknown: 'parameters' as const }),
     signal,
     kept: new KeptModels(roomToKeep(settings)),
     onOpen: onProgress && throttle((done, total) => onProgress({ phase: 'open', done, total })),

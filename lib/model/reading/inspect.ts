@@ -135,7 +135,7 @@ async function judge(checkpoint: Checkpoint, source: ModelSource, signal: AbortS
   let recognised: Recognised | undefined;
   try {
     recognised = await understand(checkpoint, source, signal);
-    for await (const _ of readWeights(checkpoint, recognised.blueprint, signal));
+    for await (const _ of readWeights(checkpoint, recognised, signal));
   } catch (error) {
     if (!(error instanceof TensimError)) throw error;
     problems.push({ code: error.code, message: error.message });

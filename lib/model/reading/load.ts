@@ -27,6 +27,11 @@ export interface LoadOptions {
    * to be no weight (counters, causal masks, tables of rotary embeddings, empty tensors) need not be named.
    */
   readonly ignore?: readonly string[] | undefined;
+  /**
+   * What becomes of a network of no known family: default `refuse`. With `parameters` it is a model of the family
+   * `unknown`, without layers, whose `parameters` can be compared by the measure `weights`, which needs no more.
+   */
+  readonly unknown?: 'refuse' | 'parameters' | undefined;
   /** Default: the file's name without its ending. */
   readonly label?: string | undefined;
   /** Aborting rejects with `signal.reason`. */

@@ -47,7 +47,7 @@ export function firstVisit(
   let answer: boolean | undefined;
   return withModelFile(path, options, async (file) => {
     const { checkpoint, recognised } = file;
-    answer ??= wanted(bytesOf(recognised.blueprint, checkpoint.tensors));
+    answer ??= wanted(bytesOf(recognised, checkpoint.tensors));
     const model = answer ? await readModel(file, options).catch(onlyPassOn) : undefined;
     const sha256 = await checkpoint.sha256(options.signal);
     const { files, stamp } = checkpoint;
@@ -96,7 +96,7 @@ function outlineOf(file: ModelFile, label: string, sha256: string): FileOutline 
 
 /**
  * By the place in the file too, since two of one file hold two models of the same blueprint; and by the names of the
- * parameters, where they are not those in the file: some measures compare by them.
+ * parameters, where the layers and the file do not tell them: some measures compare by them.
  */
 function identityOf(file: ModelFile, sha256: string): string {
   const { blueprint, parameters } = file.recognised;
@@ -104,6 +104,7 @@ function identityOf(file: ModelFile, sha256: string): string {
   const hash = createHash('sha256').update(sha256).update(JSON.stringify(blueprint));
   if (key !== undefined) hash.update(JSON.stringify({ key }));
   const names = [...parameters];
-  if (names.some(([own, inFile]) => own !== inFile)) hash.update(JSON.stringify(names));
+  if (blueprint.layers.length === 0 || names.some(([own, inFile]) => own !== inFile))
+    hash.update(JSON.stringify(names));
   return hash.digest('hex');
 }

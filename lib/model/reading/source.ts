@@ -34,6 +34,8 @@ export interface ModelSource {
   readonly ignore?: readonly string[];
   /** Take note of what is read beside the checkpoint. */
   readonly companions?: Companions;
+  /** What becomes of networks of no known family. */
+  readonly unknown?: 'refuse' | 'parameters';
 }
 
 /** What a caller says about how to read a model. */
@@ -46,6 +48,8 @@ export interface ReadingOptions {
   readonly key?: string | undefined;
   /** Names of tensors to be left out, in which `*` stands for anything. */
   readonly ignore?: readonly string[] | undefined;
+  /** What becomes of networks of no known family: default `refuse`; `parameters` takes their tensors without layers. */
+  readonly unknown?: 'refuse' | 'parameters' | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -60,10 +64,11 @@ export async function findSource(
   options: ReadingOptions = {},
   companions = new Companions(),
 ): Promise<ModelSource> {
-  const { config, ignore } = options;
+  const { config, ignore, unknown } = options;
   const found = {
     ...(await findCheckpoint(path, options, companions)),
     ...(ignore !== undefined && { ignore }),
+    ...(unknown !== undefined && { unknown }),
   };
   if (typeof config !== 'string') return config === undefined ? found : { ...found, config };
   if (/^\s*\{/.test(config)) return { ...found, configFile: { path: 'the given settings', text: config } };

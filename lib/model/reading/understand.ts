@@ -4,7 +4,7 @@ import type { Checkpoint } from '../../formats/checkpoint.js';
 import { Companions } from '../../formats/companions.js';
 import { type LayerOf, mapLayer } from '../../layers/layer.js';
 import type { Place } from '../../layers/place.js';
-import { type Blueprint, checkBlueprint, type Tensors, tensorsOf, usedTensors } from '../blueprint.js';
+import { type Blueprint, checkBlueprint, checkElements, type Tensors, tensorsOf, usedTensors } from '../blueprint.js';
 import type { ChainInfo } from '../chain.js';
 import { recognise, unrecognised } from '../families/recognise.js';
 import { ModelSettings } from '../settings.js';
@@ -41,9 +41,40 @@ export async function understand(
   source: ModelSource,
   signal?: AbortSignal,
 ): Promise<Recognised> {
-  const { description, config, configFile, ignore, companions = new Companions() } = source;
+  const ways = new Ways(checkpoint, withoutIgnored(checkpoint, source.ignore), signal);
+  try {
+    return await understandLayers(checkpoint, source, ways);
+  } catch (error) {
+    if (source.unknown !== 'parameters' || source.description !== undefined || !isOfLayers(error)) throw error;
+    return parametersAlone(checkpoint, await ways.last());
+  }
+}
+
+/** Whether it is the layers that are not known, or do not fit. */
+function isOfLayers(error: unknown): boolean {
+  const codes: readonly string[] = ['UNSUPPORTED_LAYER', 'INVALID_FILE', 'SHAPE_MISMATCH'];
+  return error instanceof TensimError && codes.includes(error.code);
+}
+
+/**
+ * All tensors that are left, as parameters of a network of unknown layers.
+ * @throws TensimError `UNSUPPORTED_DTYPE` naming a tensor that can be no weight; `UNSUPPORTED_LAYER` if none is left.
+ */
+function parametersAlone({ path }: Checkpoint, [{ tensors, prefix, wrappers }, { setAside, tied }]: Way): Recognised {
+  if (tensors.size === 0) throw unrecognised(tensors, path);
+  for (const info of tensors.values()) checkElements(info, path);
+  return {
+    blueprint: { family: 'unknown', positions: 1, layers: [] },
+    chain: { inputs: 0, outputs: 0, degree: null },
+    description: null,
+    parameters: new Map([...tensors].map(([own, { name }]) => [own, name])),
+    ...{ prefix, wrappers, setAside, tied },
+  };
+}
+
+async function understandLayers(checkpoint: Checkpoint, source: ModelSource, ways: Ways): Promise<Recognised> {
+  const { description, config, configFile, companions = new Companions() } = source;
   const { path, metadata } = checkpoint;
-  const ways = new Ways(checkpoint, withoutIgnored(checkpoint, ignore), signal);
   if (description !== undefined) return asDescribed(description, checkpoint, ways);
   const settings = new ModelSettings(path, metadata, {
     options: config,

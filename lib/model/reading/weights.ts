@@ -2,12 +2,13 @@ import type { Checkpoint } from '../../formats/checkpoint.js';
 import { type LayerOf, mapLayer, partsOf } from '../../layers/layer.js';
 import type { Place } from '../../layers/place.js';
 import { sizeOf, type Tensor } from '../../tensor/tensor.js';
-import { type Blueprint, type Tensors, tensorAt, usedTensors } from '../blueprint.js';
+import { type Blueprint, type Tensors, tensorAt } from '../blueprint.js';
 import { assembleModel } from '../create.js';
 import { checkFiniteInTurns } from '../finite.js';
 import { labelOf } from '../labels.js';
 import type { Model } from '../model.js';
 import { type ModelFile, provenanceOf } from './model_file.js';
+import type { Recognised } from './understand.js';
 
 /**
  * The weights of a model in the order in which they lie in the file, each finite. All bytes before the last are read,
@@ -16,10 +17,10 @@ import { type ModelFile, provenanceOf } from './model_file.js';
  */
 export async function* readWeights(
   checkpoint: Checkpoint,
-  blueprint: Blueprint,
+  recognised: Recognised,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<[name: string, tensor: Tensor]> {
-  yield* checked(checkpoint, checkpoint.readInOrder(usedTensors(blueprint, checkpoint.tensors), signal), signal);
+  yield* checked(checkpoint, checkpoint.readInOrder(storedParameters(recognised), signal), signal);
 }
 
 /**
@@ -34,11 +35,10 @@ export async function readModel(
 ): Promise<Model> {
   const { path, checkpoint, recognised } = file;
   const { blueprint, parameters: own } = recognised;
-  const names = usedTensors(blueprint, checkpoint.tensors);
   const weights =
     digest === undefined
-      ? readWeights(checkpoint, blueprint, signal)
-      : checked(checkpoint, oneByOne(checkpoint, names, signal), signal);
+      ? readWeights(checkpoint, recognised, signal)
+      : checked(checkpoint, oneByOne(checkpoint, storedParameters(recognised), signal), signal);
   const read = new Map<string, Tensor>();
   for await (const [name, tensor] of weights) read.set(name, tensor);
   const sha256 = digest ?? (await checkpoint.sha256(signal));
@@ -54,13 +54,17 @@ export async function readModel(
   });
 }
 
+/** The tensors of a model, each once, in the order of the file. */
+const storedParameters = ({ parameters }: Recognised): string[] => [...new Set(parameters.values())];
+
 /** What a model takes in memory, in bytes; no less. */
-export function bytesOf(blueprint: Blueprint, tensors: Tensors): number {
+export function bytesOf(recognised: Recognised, tensors: Tensors): number {
+  const { blueprint } = recognised;
   const bytes = (name: string) => {
     const { dtype, shape } = tensors.get(name)!;
     return sizeOf(shape) * (dtype === 'F64' ? 8 : 4);
   };
-  const asRead = usedTensors(blueprint, tensors).reduce((sum, name) => sum + bytes(name), 0);
+  const asRead = storedParameters(recognised).reduce((sum, name) => sum + bytes(name), 0);
   // Parts that are no views of what was read are copies, at most of all of it in double precision.
   const copied = blueprint.layers
     .flatMap((layer) => partsOf(layer))

@@ -109,6 +109,7 @@ export function namedWeights(
 }
 
 function checkSupported({ layers, label }: Outline, measure: FunctionMeasure): void {
+  requireLayers({ layers, label });
   const unknown = layers.find(({ type }) => !layerKinds.has(type));
   if (unknown !== undefined) {
     const known = layerKinds.entries.map(({ words }) => words.plural);
@@ -126,6 +127,14 @@ function checkSupported({ layers, label }: Outline, measure: FunctionMeasure): v
       },
     );
   }
+}
+
+/** @throws TensimError `UNSUPPORTED_LAYER` for a model of unknown layers. */
+export function requireLayers({ layers, label }: Pick<Outline, 'layers' | 'label'>): void {
+  if (layers.length > 0) return;
+  throw new TensimError('UNSUPPORTED_LAYER', `"${label}" is of no known family: its layers are not known`, {
+    hint: 'The measure "weights" compares its tensors',
+  });
 }
 
 function requireEqualDegree(a: Outline, b: Outline): void {

@@ -4,7 +4,7 @@ import { isHubAddress } from '../../hub/address.js';
 import type { ModelConfig } from '../../model/settings.js';
 import { KeptModels } from '../members/kept.js';
 import { fileMember, type Member } from '../members/members.js';
-import { readFields, readList, readText, wrong } from './fields.js';
+import { readChoice, readFields, readList, readText, wrong } from './fields.js';
 
 /** A model of a job: the file that it is in, and what this must hold. */
 export interface ModelFile {
@@ -20,6 +20,7 @@ export interface ModelFile {
   readonly config?: string | ModelConfig;
   readonly key?: string;
   readonly ignore?: readonly string[];
+  readonly unknown?: 'parameters';
 }
 
 const CONFIG = ['heads', 'context', 'scale', 'mask', 'rotaryBase', 'residual', 'block'];
@@ -32,7 +33,7 @@ export async function writeModel({ outline, file, identity }: Member): Promise<M
       hint: 'Write it to a file, and give the path of that',
     });
   }
-  const { path, model, config, key, ignore } = file;
+  const { path, model, config, key, ignore, unknown } = file;
   const isPath = typeof config === 'string' && !/^\s*\{/.test(config);
   return {
     path: isHubAddress(path) ? path : resolve(path),
@@ -43,6 +44,7 @@ export async function writeModel({ outline, file, identity }: Member): Promise<M
     ...(config !== undefined && { config: isPath ? resolve(config) : config }),
     ...(key !== undefined && { key }),
     ...(ignore !== undefined && { ignore }),
+    ...(unknown === 'parameters' && { unknown }),
   };
 }
 
@@ -51,14 +53,14 @@ export function readModel(value: unknown, where: string): ModelFile {
     value,
     where,
     ['path', 'label', 'sha256', 'identity'],
-    ['model', 'config', 'key', 'ignore'],
+    ['model', 'config', 'key', 'ignore', 'unknown'],
   );
   const digest = (name: 'sha256' | 'identity') => {
     const text = readText(fields[name], `${where}.${name}`);
     if (/^[0-9a-f]{64}$/.test(text)) return text;
     throw wrong(`${where}.${name}`, 'a SHA-256');
   };
-  const { model, config, key, ignore } = fields;
+  const { model, config, key, ignore, unknown } = fields;
   return {
     path: readText(fields.path, `${where}.path`),
     label: readText(fields.label, `${where}.label`),
@@ -73,6 +75,7 @@ export function readModel(value: unknown, where: string): ModelFile {
     }),
     ...(key !== undefined && { key: readText(key, `${where}.key`) }),
     ...(ignore !== undefined && { ignore: readList(ignore, `${where}.ignore`, readText) }),
+    ...(unknown !== undefined && { unknown: readChoice(unknown, `${where}.unknown`, ['parameters'] as const) }),
   };
 }
 
@@ -81,10 +84,10 @@ export function readModel(value: unknown, where: string): ModelFile {
  * @throws TensimError (rejects) `INVALID_FILE` where it is not what the job was written for; as `loadModel`.
  */
 export async function openModel(file: ModelFile, signal: AbortSignal | undefined): Promise<Member> {
-  const { path, label, model, config, key, ignore, sha256, identity } = file;
+  const { path, label, model, config, key, ignore, unknown, sha256, identity } = file;
   // All models of a job are prepared at once: their weights are kept from the pass that makes sure of the file.
   const kept = new KeptModels(Number.POSITIVE_INFINITY);
-  const member = await fileMember(path, { label, model, config, key, ignore, signal }, kept);
+  const member = await fileMember(path, { label, model, config, key, ignore, unknown, signal }, kept);
   const differs = (what: string) =>
     new TensimError('INVALID_FILE', what, {
       file: path,

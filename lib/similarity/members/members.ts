@@ -27,11 +27,11 @@ export interface Member {
   /** Text that is the same for equal models and nearly always another for others, found quickly. */
   sketch(): string;
   /** Of a model in a file: its path, and how it is read. */
-  readonly file?: Pick<LoadOptions, 'model' | 'config' | 'key' | 'ignore'> & { readonly path: string };
+  readonly file?: Pick<LoadOptions, 'model' | 'config' | 'key' | 'ignore' | 'unknown'> & { readonly path: string };
 }
 
 /** How members in files are read. */
-export type MemberOptions = Pick<LoadOptions, 'model' | 'config' | 'key' | 'ignore' | 'signal'> & {
+export type MemberOptions = Pick<LoadOptions, 'model' | 'config' | 'key' | 'ignore' | 'unknown' | 'signal'> & {
   readonly onOpen?: ((done: number, total: number) => void) | undefined;
   /** Takes the weights that are read when the files are opened, as far as it has room. */
   readonly kept?: KeptModels | undefined;
@@ -114,7 +114,14 @@ export async function fileMember(path: string, options: LoadOptions, kept: KeptM
     },
     identity: async () => outline.identity,
     known: outline.identity,
-    file: { path, model: options.model, config: options.config, key: options.key, ignore: options.ignore },
+    file: {
+      path,
+      model: options.model,
+      config: options.config,
+      key: options.key,
+      ignore: options.ignore,
+      unknown: options.unknown,
+    },
     sketch: () => outline.identity,
   };
 }
