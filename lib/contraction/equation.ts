@@ -1,6 +1,7 @@
 import { finish } from '../cooperate.js';
+import { TensimError } from '../errors.js';
 import { largest } from '../extremes.js';
-import { plural } from '../words/counts.js';
+import { count, plural } from '../words/counts.js';
 import { equationError } from './equation_error.js';
 import type { ParsedEquation, Term } from './parse.js';
 
@@ -32,7 +33,8 @@ export interface Equation {
  *
  *     bindEquation(parseEquation('...ij,jk'), [[2, 3, 4], [4, 5]])     // output: the ellipsis, i, k: shape [2, 3, 5]
  *
- * @throws TensimError `INVALID_EQUATION` or `SHAPE_MISMATCH`, quoting the equation and marking the place.
+ * @throws TensimError `INVALID_EQUATION` or `SHAPE_MISMATCH`, quoting the equation and marking the place;
+ * `INVALID_ARGUMENT` for an operand of more elements than a number can say.
  */
 export function bindEquation(parsed: ParsedEquation, shapes: readonly (readonly number[])[]): Equation {
   return finish(bindSteps(parsed, shapes));
@@ -85,6 +87,7 @@ export function* bindSteps(parsed: ParsedEquation, shapes: readonly (readonly nu
       }
       if (++bound % LABELS_PER_PAUSE === 0) yield;
     }
+    checkElements(shape, operand);
     inputs.push(labels);
   }
   yield;
@@ -100,6 +103,15 @@ export function outputShape(equation: Equation): number[] {
 /** Labels as text; a name of several characters is put in parentheses: `ab`, `0(12)3`. */
 export function labelText(labels: Iterable<number>, names: readonly string[]): string {
   return [...labels].map((label) => ([...names[label]].length === 1 ? names[label] : `(${names[label]})`)).join('');
+}
+
+/** @throws TensimError `INVALID_ARGUMENT` where no number says how many elements an operand has. */
+function checkElements(shape: readonly number[], operand: number): void {
+  let size = 1;
+  for (const extent of shape) size *= extent;
+  if (size < Number.POSITIVE_INFINITY || shape.includes(0)) return;
+  const message = `operand ${operand} has ${count(shape.length)} axes, and more elements than a number can say`;
+  throw new TensimError('INVALID_ARGUMENT', message, { hint: 'Axes of extent 1 do no harm; others multiply' });
 }
 
 /** Labels bound between two pauses: about a millisecond. */

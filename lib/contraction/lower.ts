@@ -10,8 +10,9 @@ import { type Chunks, type Execution, estimate, productSize, slicedSizes, type T
 /** Products with no extent above this are not worth packing. */
 const SMALL = 32;
 
-/** Steps written between two pauses: about a millisecond. */
-const TASKS_PER_PAUSE = 64;
+/** Labels of the steps written between two pauses, and what a step counts for beside them: some milliseconds. */
+const LABELS_PER_PAUSE = 1024;
+const TASK_WORK = 64;
 
 /** A tensor during lowering: where the labels of a node are in a buffer. */
 interface Placed {
@@ -37,12 +38,18 @@ export function* lowerPlan(
   predictedSeconds: number,
 ): Generator<void, ContractionPlan> {
   const lowering = new Lowering(equation, execution, chunks, layouts);
+  yield* lowering.place(layouts);
   // An empty axis anywhere leaves nothing to multiply: the result is empty or zero.
   const empty = equation.sizes.includes(0);
   const tasks = empty ? [] : yield* tasksOf(execution, chunks);
-  for (const [i, task] of tasks.entries()) {
+  let work = 0;
+  for (const task of tasks) {
     lowering.lower(task, task === tasks.at(-1));
-    if (i % TASKS_PER_PAUSE === 0) yield;
+    work += (task.join?.kept.length ?? 0) + (task.join?.summed.length ?? 0) + TASK_WORK;
+    if (work > LABELS_PER_PAUSE) {
+      work = 0;
+      yield;
+    }
   }
   const { once, steps, totals } = lowering;
   const accumulates = [...once, ...steps].some((step) => step.accumulate);
@@ -88,19 +95,24 @@ class Lowering {
     });
     for (const label of chunks.keys()) this.#sliceOf.set(label, this.#sliceOf.size);
     this.#buffers = layouts.map(({ elements }) => ({ kind: 'operand', elements }));
-    for (const [operand, { labels }] of execution.network.sources.entries()) {
+    const shape = outputShape(equation);
+    const strides = contiguousStrides(shape);
+    const along = equation.output.map((label, axis) => [label, strides[axis]] as const);
+    this.#output = { buffer: -1, offset: 0, strides: new Map(along), whole: true };
+  }
+
+  /** Says where the operands have their labels; before anything is lowered. */
+  *place(layouts: readonly OperandLayout[]): Generator<void, void> {
+    for (const [operand, { labels }] of this.#execution.network.sources.entries()) {
+      if (operand % 256 === 0 || labels.length > 256) yield;
       const { strides, offset } = layouts[operand];
       const along = new Map(labels.map((label) => [label, 0]));
-      for (const [axis, label] of equation.inputs[operand].entries()) {
+      for (const [axis, label] of this.#equation.inputs[operand].entries()) {
         // A label that repeats steps along all its axes at once: its diagonal.
         if (along.has(label)) along.set(label, along.get(label)! + strides[axis]);
       }
       this.#placed.set(operand, { buffer: operand, offset, strides: along, whole: true });
     }
-    const shape = outputShape(equation);
-    const strides = contiguousStrides(shape);
-    const along = equation.output.map((label, axis) => [label, strides[axis]] as const);
-    this.#output = { buffer: -1, offset: 0, strides: new Map(along), whole: true };
   }
 
   /** The parts of the plan that are known at the end. The output buffer is the last. */

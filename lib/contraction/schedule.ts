@@ -2,6 +2,9 @@ import type { CostModel, Machine, ProductSize, Strategy } from './cost.js';
 import { type SimplifiedNetwork, sizeOfLabels } from './network.js';
 import { type Join, joinCost, joinsOf, LABELS_PER_PAUSE, type Tree } from './tree.js';
 
+/** What a task costs beside its labels, in labels. */
+const TASK_WORK = 64;
+
 /** One thing to execute: the summation of an operand's lone labels, or a join. */
 export interface Task {
   /** The node it makes; a leaf if it sums lone labels. */
@@ -40,7 +43,8 @@ export function* tasksOf({ network, tree }: Execution, chunks: Chunks): Generato
   const sumLeaf = (node: number) => {
     if (node < leaves && hasBuffer(node)) tasks.push({ node, join: undefined, once: once(node), release: [] });
   };
-  for (const join of yield* joinsOf(network, tree)) {
+  for (const [i, join] of (yield* joinsOf(network, tree)).entries()) {
+    if (i % 1024 === 1023) yield;
     sumLeaf(join.a);
     sumLeaf(join.b);
     const task = { node: join.node, join, once: once(join.node) };
@@ -82,7 +86,7 @@ export function* estimate(execution: Execution, chunks: Chunks): Generator<void,
   let work = 0;
   for (const { node, join, release, once: first } of tasks) {
     const labels = join?.kept ?? network.leaves[node];
-    work += labels.length + (join?.summed.length ?? 0) + 1;
+    work += labels.length + (join?.summed.length ?? 0) + TASK_WORK;
     if (work > LABELS_PER_PAUSE) {
       work = 0;
       yield;

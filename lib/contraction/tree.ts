@@ -52,7 +52,7 @@ export function* joinsOf(network: Network, tree: Tree): Generator<void, Join[]> 
     }
     const node = labelsOf.push(kept) - 1;
     joins.push({ a, b, node, aLabels, bLabels, kept, summed });
-    work += all.size + 1;
+    work += all.size + 16;
     if (work > LABELS_PER_PAUSE) {
       work = 0;
       yield;

@@ -95,12 +95,15 @@ export function* pathInfo(
       steps.push(rowOf(step, count, constant, machine));
     }
   }
+  yield;
+  const naive = naiveCost(equation);
+  yield;
   const info: PathInfo = {
     equation: equation.text,
     shapes: equation.shapes,
     dtype: plan.dtype,
     path: yield* pathOfTree(tree, network.leaves.length),
-    naive: naiveCost(equation),
+    naive,
     scaling: Math.max(
       largest(network.sources.map(({ lone, labels }) => (lone.length > 0 || tree.length === 0 ? labels.length : 0))),
       largest(joins.map(({ kept, summed }) => kept.length + summed.length)),
