@@ -40,12 +40,14 @@ export {
   type TensorEntry,
 } from './formats/checkpoint.js';
 export { type Conversion, type ConvertOptions, convert } from './formats/convert.js';
+export type { Deflated } from './formats/entry.js';
 export type { NamedTensors } from './formats/outgoing.js';
 export { type WriteOptions, writeSafetensors } from './formats/safetensors/write.js';
 export * as gaussian from './identities/index.js';
 export { type AbilityReport, type BackendReport, backends } from './machines/select.js';
 export { createModel, type LayerDefinition, type ModelDefinition } from './model/create.js';
 export type { AttentionLayer, BilinearLayer, Layer, LinearLayer, Model, Provenance } from './model/model.js';
+export type { SetAside } from './model/reading/contents.js';
 export { type Inspection, inspect, type Problem, type TensorListing } from './model/reading/inspect.js';
 export { type LoadOptions, loadModel } from './model/reading/load.js';
 export type { Order } from './model/reading/order.js';

@@ -21,7 +21,9 @@ const NAME = 'inputs';
  */
 export async function loadInputs(path: string, signal?: AbortSignal): Promise<Tensor | IntegerTensor> {
   return withOpen(await localFile(path, signal), { signal }, async (checkpoint) => {
-    const names = [...checkpoint.tensors.keys()];
+    const all = [...checkpoint.tensors.values()];
+    // What has no axes is a number beside them.
+    const names = (all.length === 1 ? all : all.filter(({ shape }) => shape.length > 0)).map(({ name }) => name);
     const name = names.length === 1 ? names[0] : names.find((candidate) => candidate === NAME);
     if (name === undefined) {
       throw new TensimError('INVALID_FILE', `has ${names.length === 0 ? 'no tensors' : quoted(names)}`, {

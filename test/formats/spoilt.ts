@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { deflateRawSync } from 'node:zlib';
+import { npyHeader } from '../../lib/formats/numpy/write.js';
 import { dict, global, int, join as parts, pickle, reduce, tensor, text, tuple } from '../support/pickle.js';
-import { type Member, zip } from '../support/zip.js';
+import { deflated, type Member, zip } from '../support/zip.js';
 import { checkpoint, SIX } from './pytorch/checkpoint.js';
 import { random } from './safetensors/malformed.js';
 
@@ -20,7 +22,7 @@ const PT = fixtures('pytorch', [
   'v3.pt',
   'refused_evil.pt',
 ]);
-const NPZ = fixtures('numpy', ['arrays.npz', 'others.npz']);
+const NPZ = fixtures('numpy', ['arrays.npz', 'others.npz', 'compressed.npz']);
 const NPY = [
   "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }",
   "{'descr': '>f4', 'fortran_order': True, 'shape': (3, 2), }",
@@ -167,6 +169,17 @@ export const SPOILS: Readonly<Record<string, (next: Random) => { ending: 'pt' | 
       ),
     ),
   }),
+  'a compressed array that is spoilt': (next) => {
+    const content = Buffer.concat([npyHeader('<f4', [6]), SIX]);
+    const data = deflateRawSync(next() < 0.2 ? Buffer.concat([content, Buffer.alloc(below(next, 300))]) : content);
+    const lies: Partial<Member>[] = [
+      { data: flipped(next, data, 4) },
+      { data: data.subarray(0, below(next, data.length)) },
+      { crc: below(next, 2 ** 31) },
+      { unpacked: pick(next, [0, 1, content.length - 1, content.length + 1, 2 ** 31, 2 ** 40]) },
+    ];
+    return { ending: 'npz', bytes: zip([deflated('w.npy', content, { data, ...pick(next, lies) })], { zip64: true }) };
+  },
   'an array whose header lies': (next) => {
     const word = () =>
       pick(next, [

@@ -66,6 +66,12 @@ describe('a model.json', () => {
     expect((await loadModel(weights, { model })).layers[0]).toMatchObject({ beta: 5 });
   });
 
+  test('is told apart from a pointer of Git LFS', async () => {
+    const file = fileIn(root, 'pointer.json', 'version https://git-lfs.github.com/spec/v1\n');
+    const weights = await writeCheckpoint(root, 'pointed.safetensors', { a: [1] });
+    expect((await rejection(loadModel(weights, { model: file }))).hint).toContain('git lfs pull');
+  });
+
   test.each(['{"model_type": "llama"}', 'not JSON', '[]', ''])('of someone else is left alone: %s', async (text) => {
     const where = folder(`foreign-${text.length}`);
     fileIn(where, 'model.json', text);

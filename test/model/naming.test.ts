@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { TensimError } from '../../lib/errors.js';
@@ -148,6 +149,25 @@ describe('names that wrappers leave', () => {
     expect((await similarity(full, short)).similarity).toBe(1);
     const visit = (model: string) => firstVisit(file, { model }, () => false).then(({ outline }) => outline.identity);
     expect(await visit(description(''))).not.toBe(await visit(description('module.')));
+  });
+
+  test('a model.json beside that was written for the names in the file goes before what is taken off', async () => {
+    const folder = join(root, `beside-${files++}`);
+    mkdirSync(folder);
+    const names = ['left', 'right', 'down'].map((side) => `net.${side}.weight`);
+    await writeCheckpoint(folder, 'a.safetensors', Object.fromEntries(names.map((name) => [name, [2, 2]])));
+    const file = join(folder, 'a.safetensors');
+    expect(await inspect(file)).toMatchObject({ family: 'sides', prefix: 'net.' });
+    const [left, right, down] = names;
+    const layers = [{ type: 'bilinear', left, right, down, residual: { lerp: 0.5 } }];
+    fileIn(folder, 'model.json', JSON.stringify({ schema: 'tensim.model/1', layers }));
+    expect(await inspect(file)).toMatchObject({ family: 'custom', prefix: null, problems: [] });
+    fileIn(
+      folder,
+      'model.json',
+      JSON.stringify({ schema: 'tensim.model/1', layers: [{ type: 'linear', weight: 'gone' }] }),
+    );
+    expect(await inspect(file)).toMatchObject({ family: 'sides', prefix: 'net.' });
   });
 });
 

@@ -66,7 +66,7 @@ export function zip(members: readonly Member[], { zip64 = false, comment = '', e
     add(
       u32(0x04034b50),
       u16(20, flags, method, 0, 0),
-      u32(crc, data.length, member.unpacked ?? data.length),
+      u32(crc, data.length, (member.unpacked ?? data.length) % 2 ** 32),
       u16(localBytes.length, 0),
     );
     add(localBytes, data);

@@ -1,4 +1,5 @@
 import { TensimError } from '../../errors.js';
+import { lookAlike } from '../../formats/look_alike.js';
 import { parseJson } from '../../formats/text_file.js';
 import type { LayerOf } from '../../layers/layer.js';
 import type { Place } from '../../layers/place.js';
@@ -61,7 +62,8 @@ export function parseDescription(text: string, file: string): Description {
   try {
     json = parseJson(text);
   } catch (error) {
-    return fail(`is not JSON: ${(error as Error).message}`);
+    const hint = /^\s*[{[]/.test(text) ? undefined : lookAlike(Buffer.from(text.slice(0, 64)));
+    return fail(`is not JSON: ${(error as Error).message}`, hint);
   }
   const fields = readRecord(json, 'the description', fail);
   if (fields.schema !== DESCRIPTION_SCHEMA)

@@ -31,8 +31,8 @@ export interface Recognised {
 /**
  * What an open checkpoint is, from its header alone. In this order: the description that the caller gave; a family, by
  * the tensor names; a model.json of ours beside the checkpoint, so that one for other files in the folder never changes
- * how a known family is read. Names and tensors are taken as they are where that makes a model, and otherwise without
- * what is no weight, with tied weights, and without the names of wrappers.
+ * how a known family is read. Names and tensors are taken as they are where that makes a model in one of these ways, and
+ * otherwise without what is no weight, with tied weights, and without the names of wrappers.
  * @throws TensimError `UNSUPPORTED_LAYER` if none of them knows it, `INVALID_FILE`, `UNSUPPORTED_DTYPE` or
  * `SHAPE_MISMATCH`.
  */
@@ -81,22 +81,35 @@ async function understandLayers(checkpoint: Checkpoint, source: ModelSource, way
     given: configFile,
     beside: await configBeside(path, companions),
   });
-  for await (const [naming, contents] of ways.all()) {
-    const blueprint = recognise(naming.tensors, settings);
-    if (blueprint !== undefined) return understood(checkpoint, blueprint, naming, contents, null);
-  }
+  const as = (way: Way): Recognised | undefined => {
+    const blueprint = recognise(way[0].tensors, settings);
+    return blueprint && understood(checkpoint, blueprint, ...way, null);
+  };
+  const asItIs = as(ways.first);
+  if (asItIs !== undefined) return asItIs;
+  // Before anything is taken off or left out: one that was written for these very names.
   const beside = await readOwnDescription(join(dirname(path), 'model.json'), companions);
+  const names = ways.first[0].tensors;
+  if (beside !== undefined && wantedBy(beside).every((name) => names.has(name)))
+    return asDescribed(beside, checkpoint, ways);
+  for (const way of await ways.sorted()) {
+    const found = as(way);
+    if (found !== undefined) return found;
+  }
   if (beside !== undefined) return asDescribed(beside, checkpoint, ways);
   const [{ tensors, prefix }] = await ways.last();
   throw unrecognised(tensors, path, prefix);
 }
+
+/** The tensors that a description makes layers of. */
+const wantedBy = ({ positions, layers }: Description): string[] => tensorsOf({ family: 'custom', positions, layers });
 
 /**
  * As a description says. Its names are those in the file, or those without the names of wrappers.
  * @throws TensimError `INVALID_ARGUMENT` where it uses what is to be ignored.
  */
 async function asDescribed(by: Description, checkpoint: Checkpoint, ways: Ways): Promise<Recognised> {
-  const wanted = tensorsOf({ family: 'custom', positions: by.positions, layers: by.layers });
+  const wanted = wantedBy(by);
   const ignored = ways.first[1].setAside.find(({ name }) => wanted.includes(name));
   if (ignored !== undefined)
     throw new TensimError('INVALID_ARGUMENT', `is to be ignored, and ${by.file} makes a layer of it`, {
@@ -156,11 +169,6 @@ class Ways {
     this.#checkpoint = checkpoint;
     this.#signal = signal;
     this.first = [{ tensors: contents.tensors, prefix: '', wrappers: [] }, contents];
-  }
-
-  async *all(): AsyncGenerator<Way> {
-    yield this.first;
-    yield* await this.sorted();
   }
 
   /** Without what is no weight; sorted once, because masks are looked into. */

@@ -131,6 +131,18 @@ describe('readNpy', () => {
 });
 
 describe('loadInputs', () => {
+  test('takes the only array beside numbers without axes', async () => {
+    const file = join(root, 'numbered.safetensors');
+    await writeSafetensors(
+      file,
+      new Map([
+        ['x', numbers],
+        ['step', { data: Float32Array.of(7), shape: [] }],
+      ]),
+    );
+    expect(await loadInputs(file)).toEqual(numbers);
+  });
+
   test('takes truth values for vectors of zeros and ones', async () => {
     const file = write(npy('|b1', '(2, 2)', Uint8Array.of(1, 0, 0, 1)));
     expect(await loadInputs(file)).toEqual({ data: Float32Array.of(1, 0, 0, 1), shape: [2, 2] });
