@@ -344,6 +344,31 @@ describe('tied weights', () => {
     expect(await inspect(file)).toMatchObject({ family: 'attention', prefix: 'model.', problems: [] });
   });
 
+  test('a bias that a network need not have is not lost', async () => {
+    const file = await write(deepShapes(1, true), {});
+    const biased = await loadModel(file);
+    const tensors = tensorsOf(deepShapes(1, true));
+    tensors.set('body.0.r.bias', tensors.get('body.0.l.bias')!);
+    const written = await write(tensors);
+    tensors.delete('body.0.r.bias');
+    const tied = await write(tensors, { 'body.0.r.bias': 'body.0.l.bias' });
+    await sameAs(tied, written);
+    expect((await similarity(biased, await loadModel(tied))).similarity).toBeLessThan(1);
+  });
+
+  test('metadata that name a tensor may say something else', async () => {
+    const plain = await write(deepShapes(1));
+    for (const prefix of ['', 'module.']) {
+      const metadata = { output_layer: `${prefix}head.weight` };
+      const file = await write(
+        renamed((name) => prefix + name),
+        metadata,
+      );
+      await sameAs(file, plain);
+      expect(await inspect(file)).toMatchObject({ tied: {}, prefix: prefix || null });
+    }
+  });
+
   test('but not by metadata that name no tensor', async () => {
     const file = await write(stored, { ...metadata, 'unembed.weight': 'gone.weight' });
     expect(await loadModel(file).catch((error) => error)).toBeInstanceOf(TensimError);

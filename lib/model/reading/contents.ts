@@ -40,34 +40,37 @@ export function withoutIgnored({ tensors }: Checkpoint, patterns: readonly strin
   return { tensors: setAside.length === 0 ? tensors : new Map(kept), setAside, tied: {} };
 }
 
-/**
- * The same without what is known to be no weight, and with the weights that are stored under another name, as the
- * metadata of safetensors' `save_model` tells them: name by stored name.
- */
+/** The same without what is known to be no weight. */
 export async function sorted(contents: Contents, checkpoint: Checkpoint, signal?: AbortSignal): Promise<Contents> {
   const { metadata, path } = checkpoint;
   // What numpy.savez was given beside the weights, labels say; in other formats integers can be packed weights.
   const isArchive = formatOf(path) === 'npz';
   const kept = new Map<string, TensorInfo>();
   const setAside = [...contents.setAside];
-  const ignored = new Set(setAside.map(({ name }) => name));
   for (const [name, info] of contents.tensors) {
-    const told =
-      sizeOf(info.shape) === 1 && Object.hasOwn(metadata, name) && (isStepName(name) || info.shape.length === 0);
+    const single = sizeOf(info.shape) === 1 && (isStepName(name) || info.shape.length === 0);
     const reason =
-      (told ? 'a value beside the weights, told in the metadata' : undefined) ??
+      (single && Object.hasOwn(metadata, name) ? 'a value beside the weights, told in the metadata' : undefined) ??
       knownBuffer(info) ??
       (isArchive && isIntegerFormat(info.dtype) ? 'whole numbers beside the weights' : undefined) ??
       ((await isCausalMask(info, checkpoint, signal)) ? 'a causal mask' : undefined);
     if (reason === undefined) kept.set(name, info);
     else setAside.push({ name, reason });
   }
-  const tied: Record<string, string> = {};
-  for (const [name, stored] of Object.entries(metadata)) {
-    const info = kept.get(stored);
-    if (info === undefined || info.name !== stored || kept.has(name) || ignored.has(name)) continue;
-    kept.set(name, info);
-    tied[name] = stored;
-  }
-  return { tensors: kept, setAside, tied };
+  return { tensors: kept, setAside, tied: {} };
+}
+
+/**
+ * The same with the weights that are stored once, under another name, as the metadata of safetensors' `save_model` tell
+ * them: name by stored name. The same object if there are none.
+ */
+export function withTied(contents: Contents, { metadata }: Checkpoint): Contents {
+  const ignored = new Set(contents.setAside.map(({ name }) => name));
+  const pairs = Object.entries(metadata).filter(
+    ([name, stored]) => contents.tensors.has(stored) && !contents.tensors.has(name) && !ignored.has(name),
+  );
+  if (pairs.length === 0) return contents;
+  const { tensors } = contents;
+  const others = pairs.map(([name, stored]): [string, TensorInfo] => [name, tensors.get(stored)!]);
+  return { ...contents, tensors: new Map([...tensors, ...others]), tied: Object.fromEntries(pairs) };
 }

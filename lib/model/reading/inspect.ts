@@ -8,7 +8,7 @@ import { residualInWords } from '../../layers/residual.js';
 import { kindOf } from '../../layers/table.js';
 import { sizeOf } from '../../tensor/tensor.js';
 import { type Blueprint, shapeAt } from '../blueprint.js';
-import { type SetAside, sorted, withoutIgnored } from './contents.js';
+import { type SetAside, sorted, withoutIgnored, withTied } from './contents.js';
 import type { LoadOptions } from './load.js';
 import { withCheckpoint } from './model_file.js';
 import type { ModelSource } from './source.js';
@@ -104,7 +104,7 @@ export function inspect(path: string, options: Omit<LoadOptions, 'label'> = {}):
     const { recognised, problems } = await judge(checkpoint, source, signal);
     const tensors = [...checkpoint.tensors.values()];
     const { setAside, tied } =
-      recognised ?? (await sorted(withoutIgnored(checkpoint, source.ignore), checkpoint, signal));
+      recognised ?? withTied(await sorted(withoutIgnored(checkpoint, source.ignore), checkpoint, signal), checkpoint);
     const { format, place } = checkpoint;
     return {
       file: path,

@@ -8,7 +8,7 @@ import { type Blueprint, checkBlueprint, checkElements, type Tensors, tensorsOf,
 import type { ChainInfo } from '../chain.js';
 import { recognise, unrecognised } from '../families/recognise.js';
 import { ModelSettings } from '../settings.js';
-import { type Contents, type SetAside, sorted, withoutIgnored } from './contents.js';
+import { type Contents, type SetAside, sorted, withoutIgnored, withTied } from './contents.js';
 import { applyDescription, type Description } from './description.js';
 import { type Naming, namings } from './naming.js';
 import { configBeside, type ModelSource, readOwnDescription } from './source.js';
@@ -85,12 +85,14 @@ async function understandLayers(checkpoint: Checkpoint, source: ModelSource, way
     const blueprint = recognise(way[0].tensors, settings);
     return blueprint && understood(checkpoint, blueprint, ...way, null);
   };
-  const asItIs = as(ways.first);
-  if (asItIs !== undefined) return asItIs;
+  for (const way of ways.asWritten) {
+    const found = as(way);
+    if (found !== undefined) return found;
+  }
   // Before anything is taken off or left out: one that was written for these very names.
   const beside = await readOwnDescription(join(dirname(path), 'model.json'), companions);
-  const names = ways.first[0].tensors;
-  if (beside !== undefined && wantedBy(beside).every((name) => names.has(name)))
+  const [[{ tensors: written }]] = ways.asWritten;
+  if (beside !== undefined && wantedBy(beside).every((name) => written.has(name)))
     return asDescribed(beside, checkpoint, ways);
   for (const way of await ways.sorted()) {
     const found = as(way);
@@ -110,14 +112,15 @@ const wantedBy = ({ positions, layers }: Description): string[] => tensorsOf({ f
  */
 async function asDescribed(by: Description, checkpoint: Checkpoint, ways: Ways): Promise<Recognised> {
   const wanted = wantedBy(by);
-  const ignored = ways.first[1].setAside.find(({ name }) => wanted.includes(name));
+  const ignored = ways.contents.setAside.find(({ name }) => wanted.includes(name));
   if (ignored !== undefined)
     throw new TensimError('INVALID_ARGUMENT', `is to be ignored, and ${by.file} makes a layer of it`, {
       file: checkpoint.path,
       tensor: ignored.name,
     });
-  const all = [...(await ways.sorted()), ways.first];
-  const [naming, contents] = all.find(([{ tensors }]) => wanted.every((name) => tensors.has(name))) ?? ways.first;
+  const all = [...(await ways.sorted()), ...ways.asWritten];
+  const found = all.find(([{ tensors }]) => wanted.every((name) => tensors.has(name)));
+  const [naming, contents] = found ?? ways.asWritten[0];
   const blueprint = applyDescription(by, naming.tensors, checkpoint.path);
   const used = understood(checkpoint, blueprint, naming, contents, by.file);
   const inUse = new Set(used.parameters.values());
@@ -158,9 +161,14 @@ function inFile(blueprint: Blueprint, tensors: Tensors): Blueprint {
 /** A reading of the names, and what was left out for it. */
 type Way = readonly [naming: Naming, contents: Contents];
 
-/** How a checkpoint can be read, the nearest to how it is written first. */
+/**
+ * How a checkpoint can be read, the nearest to how it is written first. Metadata that name a tensor may mean that a
+ * weight is tied to it, or anything else: it is tried with and without.
+ */
 class Ways {
-  readonly first: Way;
+  /** With all names, and all that is not to be ignored. */
+  readonly asWritten: readonly Way[];
+  readonly contents: Contents;
   readonly #checkpoint: Checkpoint;
   readonly #signal: AbortSignal | undefined;
   #sorted: Promise<readonly Way[]> | undefined;
@@ -168,19 +176,25 @@ class Ways {
   constructor(checkpoint: Checkpoint, contents: Contents, signal: AbortSignal | undefined) {
     this.#checkpoint = checkpoint;
     this.#signal = signal;
-    this.first = [{ tensors: contents.tensors, prefix: '', wrappers: [] }, contents];
+    this.contents = contents;
+    this.asWritten = this.#both(contents).map((one) => [{ tensors: one.tensors, prefix: '', wrappers: [] }, one]);
   }
 
-  /** Without what is no weight; sorted once, because masks are looked into. */
+  /** Without what is no weight, and then without what wrappers put into names; found once, as masks are looked into. */
   sorted(): Promise<readonly Way[]> {
-    this.#sorted ??= sorted(this.first[1], this.#checkpoint, this.#signal).then((contents) =>
-      Array.from(namings(contents.tensors), (naming): Way => [naming, contents]),
+    this.#sorted ??= sorted(this.contents, this.#checkpoint, this.#signal).then((contents) =>
+      this.#both(contents).flatMap((one) => Array.from(namings(one.tensors), (naming): Way => [naming, one])),
     );
     return this.#sorted;
   }
 
-  /** With everything taken off. */
+  /** With everything taken off that can be. */
   async last(): Promise<Way> {
-    return (await this.sorted()).at(-1) ?? this.first;
+    const [first = this.asWritten[0], ...others] = await this.sorted();
+    return others.reduce((most, way) => (way[0].prefix.length > most[0].prefix.length ? way : most), first);
+  }
+
+  #both(contents: Contents): Contents[] {
+    return [...new Set([withTied(contents, this.#checkpoint), contents])];
   }
 }
