@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
 import { npyHeader } from '../../lib/formats/numpy/write.js';
+import { NAMES } from '../../lib/formats/pytorch/globals.js';
+import { OP } from '../../lib/formats/pytorch/opcodes.js';
 import { dict, global, int, join as parts, pickle, reduce, tensor, text, tuple } from '../support/pickle.js';
 import { deflated, type Member, zip } from '../support/zip.js';
 import { checkpoint, SIX } from './pytorch/checkpoint.js';
@@ -21,6 +23,11 @@ const PT = fixtures('pytorch', [
   'protocol4.pt',
   'v3.pt',
   'refused_evil.pt',
+  'places/arrays1.pt',
+  'places/arrays5.pt',
+  'places/module4.pt',
+  'places/shadow.pt',
+  'beside/sched.pt',
 ]);
 const NPZ = fixtures('numpy', ['arrays.npz', 'others.npz', 'compressed.npz']);
 const NPY = [
@@ -81,7 +88,14 @@ const GLOBALS = [
   ['', ''],
   ['__builtin__', 'exec'],
 ];
-/** Pieces of pickles that leave one value on the stack. */
+/** Names that have a meaning, and some that have none. */
+const NAMED = [
+  ...GLOBALS,
+  ...NAMES.map((name) => [name.slice(0, name.lastIndexOf('.')), name.slice(name.lastIndexOf('.') + 1)]),
+];
+/** Instructions, and small numbers for their arguments. */
+const INSTRUCTIONS = [...Object.values(OP).filter((code) => code !== OP.STOP), 0, 1, 2, 0x0a, 0x30];
+/** Pieces of pickles; those of known form leave one value on the stack. */
 const VALUES: readonly ((next: Random) => Buffer)[] = [
   (next) => int(pick(next, NUMBERS)),
   (next) => text('x'.repeat(below(next, 9))),
@@ -103,6 +117,17 @@ const VALUES: readonly ((next: Random) => Buffer)[] = [
       ),
     ),
   (next) => tuple(...Array.from({ length: below(next, 4) }, () => VALUES[below(next, VALUES.length)](next))),
+  // Any instructions at all, and those that make, fill and change what is unknown.
+  (next) => Buffer.from(Array.from({ length: below(next, 20) }, () => pick(next, INSTRUCTIONS))),
+  (next) =>
+    parts(
+      global(...(pick(next, NAMED) as [string, string])),
+      tuple(...Array.from({ length: below(next, 5) }, () => VALUES[below(next, VALUES.length)](next))),
+      pick(next, ['R', '\x81', '}\x92']),
+      pick(next, ['', 'Nb', '}b', ')b', 'Na', 'NNs', '2', '(NNu', '(Ne']),
+    ),
+  (next) =>
+    dict([text('a'), VALUES[below(next, VALUES.length)](next)], [text('_modules'), '}'], [text('_parameters'), '}']),
 ];
 const repeat = (piece: string, times: number) => Buffer.alloc(times, piece, 'latin1');
 
