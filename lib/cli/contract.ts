@@ -16,7 +16,7 @@ import { timeText } from '../words/times.js';
 import { type ResultSummary, resultRows, summarizeResult } from './contract_result.js';
 import { type Io, print, say, table } from './io.js';
 import { type Operands, openOperands } from './operands.js';
-import { backendOption, parseSize, threadsOption } from './options.js';
+import { backendOption, keyOption, parseSize, threadsOption } from './options.js';
 import { createProgress, type ProgressLine } from './progress.js';
 import { type Candidate, type Timing, timeStrategies } from './timing.js';
 
@@ -47,6 +47,7 @@ interface ContractFlags {
   readonly backend: NonNullable<PlanOptions['backend']>;
   readonly threads?: number;
   readonly seed: number;
+  readonly key?: string;
   readonly json?: boolean;
 }
 
@@ -81,6 +82,7 @@ export function addContract(program: Command, io: Io): void {
     )
     .addOption(backendOption())
     .addOption(threadsOption())
+    .addOption(keyOption())
     .option('--seed <number>', 'of the random operands and of the random search', parseSeed, 0)
     .option('--json', 'print JSON')
     .addHelpText('after', NOTES)
@@ -91,7 +93,7 @@ async function contract(equation: string, texts: string[], flags: ContractFlags,
   const { explain = false, time = false, out, seed } = flags;
   if (out !== undefined) await checkOut(out, flags.stripExponent === true);
   const progress = createProgress(io);
-  const operands = await openOperands(texts, io.signal);
+  const operands = await openOperands(texts, io.signal, flags.key);
   try {
     const options: PlanOptions = { ...flags, dtype: flags.dtype ?? operands.dtype };
     const compile = (strategy: Strategy | undefined) =>

@@ -35,9 +35,10 @@ const TENSOR = /^(.+?\.(?:safetensors|json|pt|pth|bin|ckpt|tar|npz)):(.+)$/is;
 /**
  * Opens operands as the command line names them: `512x256`, `5` or `scalar` for a shape, `FILE:TENSOR` for a tensor of
  * a checkpoint.
+ * @param key where the tensors are in a PyTorch file of several state dicts, as in `openCheckpoint`
  * @throws TensimError `INVALID_ARGUMENT` for anything else and for tensors that are not there; as `openCheckpoint`.
  */
-export async function openOperands(texts: readonly string[], signal: AbortSignal): Promise<Operands> {
+export async function openOperands(texts: readonly string[], signal: AbortSignal, key?: string): Promise<Operands> {
   const checkpoints = new Map<string, Checkpoint>();
   const close = async () => {
     for (const checkpoint of checkpoints.values()) await checkpoint.close();
@@ -50,7 +51,8 @@ export async function openOperands(texts: readonly string[], signal: AbortSignal
         continue;
       }
       const [, file, name] = TENSOR.exec(text) ?? refuse(text, place);
-      const checkpoint = checkpoints.get(file) ?? (await openCheckpoint(await localFile(file, signal), signal));
+      const checkpoint =
+        checkpoints.get(file) ?? (await openCheckpoint(await localFile(file, signal), { key, signal }));
       checkpoints.set(file, checkpoint);
       const entry = checkpoint.tensors.get(name) ?? missing(file, name);
       operands.push({ shape: entry.shape, stored: { checkpoint, entry } });

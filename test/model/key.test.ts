@@ -92,6 +92,34 @@ describe('every command that reads models takes a key:', () => {
   });
 });
 
+test('tensors of contractions are found under a key', async () => {
+  const product = ['contract', 'ij,kj->ik', `${EMA}:head.weight`, `${EMA}:body.0.l.weight`, '--json'];
+  const keyed = await tensim([...product, '--key', 'ema']);
+  expect(keyed).toMatchObject({ code: 0, stderr: '' });
+  expect(JSON.parse(keyed.stdout)).not.toEqual(JSON.parse((await tensim([...product, '--key', 'model'])).stdout));
+  expect((await tensim(product)).code).toBe(2);
+});
+
+test('the steps of files of several models are read under the key', async () => {
+  const folder = join(root, 'steps');
+  mkdirSync(folder);
+  for (const [name, step] of [
+    ['a', 30],
+    ['b', 4],
+  ] as const) {
+    const ema = dict([text('b.weight'), tensor()]);
+    const content = dict(
+      [text('step'), int(step)],
+      [text('model'), dict([text('a.weight'), tensor()])],
+      [text('ema'), ema],
+    );
+    fileIn(folder, `${name}.pt`, checkpoint(pickle(content)));
+  }
+  const inOrder = (names: string[]) => names.map((name) => join(folder, `${name}.pt`));
+  expect(await expandPaths([folder], undefined, { key: 'ema' })).toEqual(inOrder(['b', 'a']));
+  expect(await expandPaths([folder])).toEqual(inOrder(['a', 'b']));
+});
+
 describe('files that are no models', () => {
   const optimizer = dict(
     [text('state'), dict([int(0), dict([text('exp_avg'), tensor()])])],

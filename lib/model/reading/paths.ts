@@ -58,7 +58,7 @@ export async function expandInOrder(
   const sifted = [...found].filter(([place]) => !given.has(place)).map(([, path]) => path);
   for (const path of await noModels(sifted, sifting)) found.delete(resolve(path));
   const entries: { path: string; steps: StatedSteps }[] = [];
-  for (const path of found.values()) entries.push({ path, steps: await stepsIn(path, signal) });
+  for (const path of found.values()) entries.push({ path, steps: await stepsIn(path, signal, sifting.key) });
   const key = commonKey(entries.map(({ steps }) => steps));
   const step = ({ steps }: { steps: StatedSteps }) => (key === undefined ? 0 : steps.get(key)!);
   entries.sort((a, b) => step(a) - step(b) || compareNaturally(a.path, b.path));
@@ -129,11 +129,12 @@ function noneIfEmpty(error: unknown): [] {
 /**
  * How far the training of a model was, as its file tells it. One that cannot be opened tells nothing: loading it will
  * say why.
+ * @param key where its state dict is, as in `LoadOptions`: without it a file of several tells nothing
  */
-export async function stepsIn(path: string, signal?: AbortSignal): Promise<StatedSteps> {
+export async function stepsIn(path: string, signal?: AbortSignal, key?: string): Promise<StatedSteps> {
   try {
     const { checkpoint } = await findSource(path, { signal });
-    const opened = await openCheckpoint(checkpoint, signal);
+    const opened = await openCheckpoint(checkpoint, { key, signal });
     await opened.close();
     return statedSteps(opened.metadata);
   } catch (error) {

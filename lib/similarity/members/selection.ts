@@ -26,7 +26,7 @@ export async function select(
   { rows, columns, every = 1, steps }: MatrixSettings['choice'],
   options: MemberOptions,
 ): Promise<Selection> {
-  const taken = (await atSteps(models, steps, options.signal)).filter((_, i) => i % every === 0);
+  const taken = (await atSteps(models, steps, options)).filter((_, i) => i % every === 0);
   if (taken.length === 0) {
     throw new TensimError('INVALID_ARGUMENT', 'none of the models is at one of the steps', {
       hint: 'The steps are those of the metadata ("step", "global_step", …), or the last numbers in the labels',
@@ -58,16 +58,16 @@ function labelled(model: ModelOrPath): string {
 async function atSteps(
   models: readonly ModelOrPath[],
   steps: MatrixSettings['choice']['steps'],
-  signal: AbortSignal | undefined,
+  { signal, key }: MemberOptions,
 ): Promise<readonly ModelOrPath[]> {
   if (steps === undefined) return models;
   const stated: StatedSteps[] = [];
   for (const model of models)
-    stated.push(typeof model === 'string' ? await stepsIn(model, signal) : statedSteps(model.provenance.metadata));
-  const key = commonKey(stated);
+    stated.push(typeof model === 'string' ? await stepsIn(model, signal, key) : statedSteps(model.provenance.metadata));
+  const name = commonKey(stated);
   return models.filter((model, i) => {
     const [most] = stated[i].values();
-    const step = (key === undefined ? most : stated[i].get(key)) ?? numberIn(labelled(model));
+    const step = (name === undefined ? most : stated[i].get(name)) ?? numberIn(labelled(model));
     if (step === undefined) {
       throw new TensimError('INVALID_ARGUMENT', `"${labelled(model)}" does not say which step it is of`, {
         hint: 'Its metadata has no "step", "global_step", "iteration" or "epoch", and its label no number',
