@@ -8,11 +8,20 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root } from './toolchain.mjs';
 
-/** How many times as many cases as ordinarily a round of `fuzz` draws in every suite. */
+/** How many times as many cases as ordinarily a round of `random` draws in every suite. */
 const TIMES = 5;
 
 const KINDS = {
   fuzz: {
+    about: 'coverage-guided fuzzing of all readers and parsers; what it finds becomes a fixture of the tests',
+    round: (seed, filter, seconds) => [script('fuzz', seed, filter, `--seconds=${Math.ceil(seconds)}`)],
+  },
+  leak: {
+    about:
+      'heaps, handles and files that are open after thousands of loads, matrices, contractions, failures and aborts',
+    round: (seed, filter) => [script('leak', seed, filter)],
+  },
+  random: {
     about: `random cases of the test suites, ${TIMES} times as many in a round, a suite after the other`,
     round: (seed, filter) =>
       fuzzedSuites(filter).map((suite) => ({
@@ -37,11 +46,11 @@ const KINDS = {
   },
   kill: {
     about: 'matrices with a state file, killed at random moments and finished: every bit is that of a run left alone',
-    round: (seed, filter, runs = 200) => [script('kill', seed, filter, runs)],
+    round: (seed, filter, _, runs = 200) => [script('kill', seed, filter, `--runs=${runs}`)],
   },
   churn: {
     about: 'files changed while they are read: every result is of one version whole, or an error that says so',
-    round: (seed, filter, runs = 2000) => [script('churn', seed, filter, runs)],
+    round: (seed, filter, _, runs = 2000) => [script('churn', seed, filter, `--runs=${runs}`)],
   },
   coverage: {
     about: 'whether sampled intervals cover the truth, of random networks of all kinds',
@@ -65,16 +74,14 @@ ${Object.entries(KINDS)
   --seed N       of the first round, the next ones count on from it (1)
   --rounds N     at most so many rounds
   --runs N       of one round of kill, kills, and of churn, reads
-  --filter NAME  only suites, native tests or networks with NAME in their names; of kill, backends, and of churn, readers
+  --filter NAME  only suites, readers, native tests or networks with NAME in their names; of kill, backends, and of churn, readers
 
 Every command is printed with its seed, so that what fails can be repeated. The exit status is 1 if anything failed, 2 for bad usage.`;
 
-/** A campaign with a body of its own, on what `npm run build` has made. */
-function script(name, seed, filter, runs) {
-  const filtered = filter === undefined ? [] : ['--filter', filter];
-  return {
-    command: ['node', `scripts/campaigns/${name}.mjs`, '--seed', String(seed), '--runs', String(runs), ...filtered],
-  };
+/** A campaign with a body of its own. */
+function script(name, seed, filter, ...options) {
+  const filtered = filter === undefined ? [] : [`--filter=${filter}`];
+  return { command: ['node', `scripts/campaigns/${name}.mjs`, `--seed=${seed}`, ...options, ...filtered] };
 }
 
 function native(seed, filter, ...options) {
@@ -135,7 +142,8 @@ const rounds = whole('rounds', values.rounds ?? (runs === undefined ? String(Num
 
 let done = 0;
 for (let round = 0; round < rounds && performance.now() < end; round++) {
-  for (const { command, env } of kind.round(first + round, values.filter, runs)) {
+  const left = (end - performance.now()) / 1000;
+  for (const { command, env } of kind.round(first + round, values.filter, left, runs)) {
     if (performance.now() >= end) break;
     const set = Object.entries(env ?? {}).map(([name, value]) => `${name}=${value}`);
     console.log(`\n=== ${[...set, ...command].join(' ')}`);

@@ -5,7 +5,7 @@ import { npyHeader } from '../../lib/formats/numpy/write.js';
 import { NAMES } from '../../lib/formats/pytorch/globals.js';
 import { OP } from '../../lib/formats/pytorch/opcodes.js';
 import { dict, global, int, join as parts, pickle, reduce, tensor, text, tuple } from '../support/pickle.js';
-import { deflated, type Member, zip } from '../support/zip.js';
+import { deflated, type Member, membersOf, zip } from '../support/zip.js';
 import { checkpoint, SIX } from './pytorch/checkpoint.js';
 import { random } from './safetensors/malformed.js';
 
@@ -41,21 +41,6 @@ const NPY = [
     SIX,
   ]),
 );
-
-/** The members of an archive whose sizes are in plain records. */
-function membersOf(archive: Buffer): Member[] {
-  const members: Member[] = [];
-  let at = archive.readUInt32LE(archive.length - 6);
-  while (archive.readUInt32LE(at) === 0x02014b50) {
-    const [nameLength, extraLength, commentLength] = [28, 30, 32].map((field) => archive.readUInt16LE(at + field));
-    const header = archive.readUInt32LE(at + 42);
-    const data = header + 30 + archive.readUInt16LE(header + 26) + archive.readUInt16LE(header + 28);
-    const name = archive.toString('utf8', at + 46, at + 46 + nameLength);
-    members.push({ name, data: archive.subarray(data, data + archive.readUInt32LE(at + 20)) });
-    at += 46 + nameLength + extraLength + commentLength;
-  }
-  return members;
-}
 
 function flipped(next: Random, bytes: Uint8Array, most: number): Buffer {
   const copy = Buffer.from(bytes);

@@ -48,6 +48,11 @@ export function* compileSteps(
   options: CompileOptions,
 ): Generator<void, Compiled> {
   checkOptions(options);
+  if (!Array.isArray(shapes)) {
+    throw new TensimError('INVALID_ARGUMENT', 'a contraction needs the shapes of its operands', {
+      hint: 'For example [[2, 3], [3, 4]]: a list of extents for each operand',
+    });
+  }
   for (const [i, shape] of shapes.entries()) checkShape(shape, `operand ${i}`);
   const whole = yield* bindSteps(yield* parseSteps(input), shapes);
   const constants = checkConstants(whole, options.constants);

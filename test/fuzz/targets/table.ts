@@ -1,0 +1,31 @@
+import type { Target } from '../engine/target.js';
+import { readsCommands, readsPatterns } from './commands.js';
+import { readsDescriptions, readsIndexes, readsSettings } from './descriptions.js';
+import { readsEquations } from './equations.js';
+import { readsHub } from './hub.js';
+import { readsNpy, readsNpz, readsPytorch, readsSafetensors } from './readers.js';
+import { readsBaselines, readsLaws, readsStates } from './results.js';
+
+/** All that reads what comes from outside. */
+export const TARGETS: readonly Target[] = [
+  readsSafetensors,
+  readsIndexes,
+  readsPytorch,
+  readsNpz,
+  readsNpy,
+  readsStates,
+  readsDescriptions,
+  readsSettings,
+  readsEquations,
+  readsHub,
+  readsPatterns,
+  readsBaselines,
+  readsLaws,
+  readsCommands,
+];
+
+/** Readers whose findings are known and not mended yet: they are fuzzed, and their findings fail nothing. */
+export const OPEN: ReadonlySet<string> = new Set(['state']);
+
+/** The targets with a text in their names. */
+export const targetsCalled = (part: string): readonly Target[] => TARGETS.filter(({ name }) => name.includes(part));
