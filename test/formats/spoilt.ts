@@ -5,7 +5,8 @@ import { npyHeader } from '../../lib/formats/numpy/write.js';
 import { NAMES } from '../../lib/formats/pytorch/globals.js';
 import { OP } from '../../lib/formats/pytorch/opcodes.js';
 import { dict, global, int, join as parts, pickle, reduce, tensor, text, tuple } from '../support/pickle.js';
-import { deflated, type Member, membersOf, zip } from '../support/zip.js';
+import { membersOf } from '../support/unzip.js';
+import { deflated, type Member, zip } from '../support/zip.js';
 import { checkpoint, SIX } from './pytorch/checkpoint.js';
 import { random } from './safetensors/malformed.js';
 

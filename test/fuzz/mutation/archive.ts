@@ -1,5 +1,6 @@
 import type { Random } from '../../support/random.js';
-import { type Member, membersOf, zip } from '../../support/zip.js';
+import { membersOf } from '../../support/unzip.js';
+import { deflated, type Member, type ZipOptions, zip } from '../../support/zip.js';
 import { anyNumber, chance, mutateBytes, pick } from './bytes.js';
 
 /** The members of an archive; undefined for bytes that are none. */
@@ -29,7 +30,7 @@ export function mutateArchive(
     const place = chance(random, 0.5) ? 0 : at;
     changed[place] = { ...changed[place], data: inside(changed[place], others) };
   } else changeDirectory(changed, at, random, others);
-  return zip(changed, {
+  return packed(changed, {
     zip64: chance(random, 0.1),
     ...(chance(random, 0.02) && { entries: Math.abs(anyNumber(random)) % 70_000 }),
     ...(chance(random, 0.02) && { comment: 'PK\x05\x06'.repeat(random.integer(0, 9)) }),
@@ -60,15 +61,30 @@ function changeDirectory(members: Member[], at: number, random: Random, others: 
       return;
     case 5:
       // What unfolds to something else than the directory says.
-      members[at] = { ...member, method: 8, stored: Buffer.from(member.data).subarray(0, random.integer(0, 40)) };
+      members[at] = {
+        ...member,
+        method: 8,
+        data: member.data.subarray(0, random.integer(0, 40)),
+        crc: 0,
+        unpacked: size,
+      };
       return;
     default:
       members[at] = { ...member, data: Buffer.concat([member.data, Buffer.alloc(random.integer(1, 64))]) };
   }
 }
 
+/** An archive of members; those that are to be compressed are, but for such as lie about what is in them. */
+export function packed(members: readonly Member[], options?: ZipOptions): Buffer {
+  const all = members.map((member) => {
+    const { name, data, method, crc, ...others } = member;
+    return method === 8 && crc === undefined ? deflated(name, data, others) : member;
+  });
+  return zip(all, options);
+}
+
 /** Archives with one member less. */
 export function* fewerMembers(bytes: Uint8Array): Generator<Uint8Array> {
   const members = archive(bytes) ?? [];
-  for (let at = 0; at < members.length; at++) yield zip(members.toSpliced(at, 1));
+  for (let at = 0; at < members.length; at++) yield packed(members.toSpliced(at, 1));
 }

@@ -4,7 +4,7 @@ import { checkpoint as archiveOf, SIX } from '../../formats/pytorch/checkpoint.j
 import { attentionShapes, bilinearShapes, deepShapes, imageShapes, transformerShapes } from '../../model/helpers.js';
 import { dict, join as parts, pickle, tensor, text } from '../../support/pickle.js';
 import { type Member, zip } from '../../support/zip.js';
-import { archive, fewerMembers, mutateArchive } from '../mutation/archive.js';
+import { archive, fewerMembers, mutateArchive, packed } from '../mutation/archive.js';
 import { chance, pick } from '../mutation/bytes.js';
 import { mutateNpy, mutateSafetensors, npy, safetensors } from '../mutation/headers.js';
 import { mutatePickle, smallerPickles, value } from '../mutation/pickle.js';
@@ -71,7 +71,7 @@ export const readsPytorch = fileTarget(
     const at = members?.findIndex(isPickle) ?? -1;
     if (members === undefined || at < 0) return;
     for (const smaller of smallerPickles(Buffer.from(members[at].data)))
-      yield zip(members.with(at, { ...members[at], data: smaller }));
+      yield packed(members.with(at, { ...members[at], data: smaller }));
   },
 );
 
@@ -106,7 +106,7 @@ export const readsNpz = fileTarget(
   'archives of NumPy, deflated or not',
   () => [
     ...[0, 8].map((method) =>
-      zip(BILINEAR.map(([name, header, count]) => ({ name, data: npy(header, numbers(count)), method }))),
+      packed(BILINEAR.map(([name, header, count]) => ({ name, data: npy(header, numbers(count)), method }))),
     ),
     zip([{ name: 'inputs', data: arrays()[0] }]),
     ...fixtures('numpy', ['arrays.npz', 'others.npz', 'objects.npz', 'refused_compressed.npz']),
