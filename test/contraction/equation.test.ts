@@ -297,6 +297,13 @@ describe('equations', () => {
   });
 });
 
+it('refuses shapes that are none', () => {
+  for (const shapes of [undefined, null, 'ij', 3]) {
+    const ask = () => contractionPath('ij,jk->ik', shapes as unknown as number[][]);
+    expect(ask).toThrow(expect.objectContaining({ name: 'TensimError', code: 'INVALID_ARGUMENT' }));
+  }
+});
+
 describe('operands', () => {
   const data = Float64Array.of(1, 2, 3, 4);
   it.each([
