@@ -5,6 +5,7 @@
 //
 //     node scripts/campaigns/fuzz.mjs --seconds 60 --filter pt
 //     node scripts/campaigns/fuzz.mjs --executions 3000 --frozen      the same inputs every time, for CI
+//     node scripts/campaigns/fuzz.mjs --seconds 600 --keep            the corpora in test/fuzz/corpus are made anew
 //     node scripts/campaigns/fuzz.mjs --repeat test/fuzz/fixtures/pt/0123456789abcdef
 
 import { fork } from 'node:child_process';
@@ -20,6 +21,8 @@ import { COUNTERS_BANNER, instrumented } from './instrument.mjs';
 
 /** After which silence of the worker its input counts as one that never ends. */
 const SILENCE = 60_000;
+/** What the worker answers if the fault is its own. */
+const EXIT_FAULT = 70;
 /** How often the worker is started again. */
 const MOST_STARTS = 8;
 
@@ -30,6 +33,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     filter: { type: 'string', default: '' },
     frozen: { type: 'boolean', default: false },
+    keep: { type: 'boolean', default: false },
     repeat: { type: 'string' },
     save: { type: 'string', default: join(root, 'test', 'fuzz', 'fixtures') },
   },
@@ -100,7 +104,7 @@ function run(start) {
       for (const tally of tallies) add(tally);
       if (code === 0) return resolve(undefined);
       failed = true;
-      if (values.repeat !== undefined) return resolve(undefined);
+      if (values.repeat !== undefined || code === EXIT_FAULT) return resolve(undefined);
       const text = readFileSync(journal);
       const end = text.indexOf(0x0a);
       const what = signal === 'SIGKILL' ? `was silent for ${SILENCE / 1000} s` : `ended with ${signal ?? code}`;

@@ -22,14 +22,20 @@ interface Orders {
   /** In a file system in memory. */
   readonly folder: string;
   readonly journal: string;
+  /** Whether the corpora in the tree are to be made anew of what is known in the end. */
+  readonly keep: boolean;
   /** A saved input, to be read and nothing else. */
   readonly repeat?: string;
 }
 
+/** As scripts/campaigns/fuzz.mjs has it. */
+const EXIT_FAULT = 70;
 const CORPUS = join(root, 'test', 'fuzz', 'corpus');
 const FIXTURES = join(root, 'test', 'fuzz', 'fixtures');
 /** What this machine has found, beside what is in the tree. */
 const LEARNED = join(root, 'build', 'fuzz', 'corpus');
+/** Of a corpus in the tree, in bytes. */
+const MOST_IN_TREE = 6_000;
 /** How long a target is read before it is the turn of the next. */
 const TURN_MILLISECONDS = 2000;
 
@@ -37,8 +43,13 @@ const orders = JSON.parse(process.argv[2]) as Orders;
 const until = performance.now() + orders.milliseconds;
 const journal = new Journal(orders.journal);
 listenForStrays();
-if (orders.repeat === undefined) await fuzz();
-else await repeat(orders.repeat);
+try {
+  await (orders.repeat === undefined ? fuzz() : repeat(orders.repeat));
+} catch (error) {
+  // A fault of the campaign itself, not of what it reads.
+  console.error(error);
+  process.exit(EXIT_FAULT);
+}
 process.exit(0);
 
 async function fuzz(): Promise<void> {
@@ -74,6 +85,10 @@ async function fuzz(): Promise<void> {
   if (orders.guided)
     for (const { target, corpus } of all) writeCorpus(join(LEARNED, `${target.name}.txt`), corpus.inputs);
   tell(all);
+  if (!orders.keep) return;
+  mkdirSync(CORPUS, { recursive: true });
+  for (const fuzzing of all)
+    writeCorpus(join(CORPUS, `${fuzzing.target.name}.txt`), await fuzzing.essence(MOST_IN_TREE));
 }
 
 /** Tells the campaign how far it is: also that it is alive. */

@@ -2,7 +2,7 @@ import { ftruncateSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Random, random } from '../../support/random.js';
 import { Corpus } from './corpus.js';
-import { branchesSeen, forgetCounts, newBranches } from './coverage.js';
+import { forgetBranches, forgetCounts, newBranches } from './coverage.js';
 import { minimised } from './minimise.js';
 import { type Finding, type Outcome, observe } from './observe.js';
 import type { Reader, Target } from './target.js';
@@ -70,6 +70,21 @@ export class Fuzzing {
     this.tally.corpus = this.corpus.inputs.length;
   }
 
+  /** The inputs that the others add nothing to, small ones first, of no more bytes in all. */
+  async essence(bytes: number): Promise<Uint8Array[]> {
+    forgetBranches();
+    const chosen: Uint8Array[] = [];
+    let left = bytes;
+    for (const input of this.corpus.inputs.toSorted((a, b) => a.length - b.length)) {
+      if (input.length > left) break;
+      const outcome = await this.#execute(input);
+      if (outcome.kind === 'found' || newBranches() === 0) continue;
+      chosen.push(input);
+      left -= input.length;
+    }
+    return chosen;
+  }
+
   /** What reaches something new is looked at more closely, and mutated from now on. */
   async #keep(input: Uint8Array): Promise<void> {
     this.corpus.add(input);
@@ -129,5 +144,3 @@ export class Journal {
     ftruncateSync(this.#file, length);
   }
 }
-
-export { branchesSeen };

@@ -27,6 +27,11 @@ export function newBranches(): number {
   return found;
 }
 
+/** As if nothing had been taken yet. */
+export function forgetBranches(): void {
+  seen.fill(0);
+}
+
 /** Branches that were ever taken. */
 export function branchesSeen(): number {
   return seen.reduce((count, byte) => count + (byte === 0 ? 0 : 1), 0);

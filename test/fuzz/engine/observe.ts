@@ -13,7 +13,7 @@ export const BOUNDS = {
   /** Of the message of an error. */
   characters: 4000,
   /** After which a promise that does not settle is given up, in time that passes. */
-  settled: 8_000,
+  settled: 15_000,
 } as const;
 
 /** What is wrong with a reading. */

@@ -30,11 +30,13 @@ export function fileTarget(
     async prepare(folder) {
       const path = join(folder, `input.${format}`);
       const copy = join(folder, 'copy.safetensors');
+      const isArrays = /^np/.test(format);
       const read: Reader = async (bytes, thorough) => {
         writeFileSync(path, bytes);
         const tensors = await readTensors(path);
         if (thorough) await compareCopy(tensors, copy);
-        const inputs = await tried(loadInputs(path));
+        // Arrays are what inputs come in; in other files they are looked for now and then.
+        const inputs = isArrays || thorough ? await tried(loadInputs(path)) : undefined;
         const model = await tried(loadModel(path));
         return {
           deep: (model ?? inputs) !== undefined,
@@ -61,7 +63,6 @@ export async function readTensors(path: string): Promise<Map<string, Tensor>> {
       if (read.data.length !== size) throw new Wrong(`${name} has ${read.data.length} elements, not ${size}`);
       if (read.data instanceof Float64Array || read.data instanceof Float32Array) tensors.set(name, read as Tensor);
     }
-    await checkpoint.sha256();
     return tensors;
   } finally {
     await checkpoint.close();

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkpoint as archiveOf, SIX } from '../../formats/pytorch/checkpoint.js';
 import { attentionShapes, bilinearShapes, deepShapes, imageShapes, transformerShapes } from '../../model/helpers.js';
@@ -11,10 +11,12 @@ import { mutatePickle, smallerPickles, value } from '../mutation/pickle.js';
 import { checkpointOf, fileTarget } from './files.js';
 import { root } from './root.js';
 
-const fixtures = (format: string, names: readonly string[]): Buffer[] =>
-  names.map((name) => readFileSync(join(root, 'test', 'formats', format, 'fixtures', name)));
-
-const PICKLED = ['dtypes.pt', 'strides.pt', 'shared.pt', 'training.pt', 'protocol4.pt', 'v3.pt', 'parameters.pt'];
+/** Files that PyTorch and NumPy themselves have written, those that are refused too. */
+function fixtures(format: string, ending: RegExp): Buffer[] {
+  const folder = join(root, 'test', 'formats', format, 'fixtures');
+  const names = readdirSync(folder).filter((name) => ending.test(name));
+  return names.sort().map((name) => readFileSync(join(folder, name)));
+}
 
 export const readsSafetensors = fileTarget(
   'safetensors',
@@ -57,7 +59,7 @@ export const readsPytorch = fileTarget(
       { name: 'a/byteorder', data: Buffer.from('little') },
     ]),
     archiveOf(pickle(dict([text('w'), tensor()]))),
-    ...fixtures('pytorch', [...PICKLED, 'refused_legacy.pt', 'refused_sparse.pt', 'bigendian.pt']),
+    ...fixtures('pytorch', /\.(pt|pth|bin)$/),
   ],
   (bytes, random, other) =>
     mutateArchive(bytes, random, other, (member, others) => {
@@ -109,7 +111,7 @@ export const readsNpz = fileTarget(
       packed(BILINEAR.map(([name, header, count]) => ({ name, data: npy(header, numbers(count)), method }))),
     ),
     zip([{ name: 'inputs', data: arrays()[0] }]),
-    ...fixtures('numpy', ['arrays.npz', 'others.npz', 'objects.npz', 'refused_compressed.npz']),
+    ...fixtures('numpy', /\.npz$/),
   ],
   (bytes, random, other) =>
     mutateArchive(bytes, random, other, (member, others) =>
