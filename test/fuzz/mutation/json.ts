@@ -1,6 +1,6 @@
 import type { Random } from '../../support/random.js';
 import type { Mutate } from '../engine/target.js';
-import { anyNumber, chance, mutateBytes, pick, timesOf } from './bytes.js';
+import { anyNumber, chance, LONGEST, mutateBytes, pick, timesOf } from './bytes.js';
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
@@ -36,7 +36,17 @@ export function mutateJson(tree: Json, random: Random, vocabulary: Vocabulary, o
       return structuredClone(valueAt(pick(random, placesIn([foreign as Json]))));
     });
   }
-  return holder[0] ?? null;
+  return canBeWritten(holder[0]) ? holder[0] : tree;
+}
+
+/** Whether a tree is one at all, and neither too large nor too deep to be written: it may hold itself again and again. */
+function canBeWritten(tree: Json | undefined): tree is Json {
+  try {
+    return tree !== undefined && textOf(tree).length <= LONGEST;
+  } catch (error) {
+    if (error instanceof RangeError) return false;
+    throw error;
+  }
 }
 
 /** Trees that lack something of this one. */
@@ -147,7 +157,7 @@ function anyValue(random: Random, { words, values }: Vocabulary): Json {
     case 6:
       return { [pick(random, words)]: anyNumber(random) };
     default:
-      return chance(random, 0.2) ? nested(random.integer(1, 2000)) : pick(random, words);
+      return chance(random, 0.2) ? nested(random.integer(1, 500)) : pick(random, words);
   }
 }
 
