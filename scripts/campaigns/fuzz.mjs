@@ -82,6 +82,7 @@ function run(start) {
       milliseconds: until - performance.now(),
       executions,
       guided: !values.frozen,
+      keep: values.keep,
       filter: values.filter,
       folder: own,
       journal,
