@@ -36,7 +36,7 @@
       'target_name': 'tensim',
       'sources': ['<!@(<(ask) sources)', '<!@(<(ask) addon)'],
       'include_dirs': ['<!@(<(ask) include-dirs)'],
-      'defines': ['NAPI_VERSION=8', 'NAPI_CPP_EXCEPTIONS', 'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS'],
+      'defines': ['NAPI_VERSION=8', 'NAPI_CPP_EXCEPTIONS', 'NODE_ADDON_API_CPP_EXCEPTIONS_ALL', 'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS'],
       # As in CMakeLists.txt.
       'cflags': ['-ffp-contract=off', '-fno-math-errno'],
       'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['-ffp-contract=off', '-fno-math-errno'] },

@@ -1,8 +1,10 @@
 import type { BackendName } from '../backend/backend.js';
+import type { Control } from '../backend/control.js';
 import { kindsOf } from '../backend/task.js';
 import { TensimError } from '../errors.js';
 import { selectBackend } from '../machines/select.js';
 import type { Model } from '../model/model.js';
+import { steadily } from '../tensor/steady.js';
 import { type DType, type Tensor, tensor } from '../tensor/tensor.js';
 import { valueText } from '../words/quoting.js';
 import { type ModelInputs, readInputs } from './inputs.js';
@@ -48,6 +50,16 @@ export async function evaluate(model: Model, inputs: ModelInputs, options: Evalu
     throw new TensimError('INVALID_ARGUMENT', `the option "dtype" is ${valueText(dtype)}`, {
       hint: 'It may be float64, float32',
     });
+  return steadily([model, inputs], () => run(model, inputs, dtype, backend, control));
+}
+
+async function run(
+  model: Model,
+  inputs: ModelInputs,
+  dtype: DType,
+  backend: EvaluateOptions['backend'],
+  control: Control,
+): Promise<Tensor> {
   const { signal } = control;
   const { values, kind, leading } = await readInputs(model, inputs, signal);
   const kinds = kindsOf([model]);

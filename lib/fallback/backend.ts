@@ -10,6 +10,7 @@ import type { Hafnians } from '../backend/hafnians.js';
 import type { Normals } from '../backend/normals.js';
 import { Pacer, throttle } from '../cooperate.js';
 import { TensimError } from '../errors.js';
+import { steadily } from '../tensor/steady.js';
 import { executePlan } from './contraction/execute.js';
 import { MACHINE } from './contraction/machine.js';
 import { loopHafnian } from './gaussian/hafnian.js';
@@ -44,15 +45,15 @@ const grams: Grams = {
   },
   async prepare(source, dtype, control = {}) {
     const pacer = new Pacer(control.signal);
-    const prepared = await (source.kind === 'chain'
-      ? prepareChain(source, dtype, pacer)
-      : prepareFeatures(source, dtype, pacer));
+    const prepared = await steadily(source, () =>
+      source.kind === 'chain' ? prepareChain(source, dtype, pacer) : prepareFeatures(source, dtype, pacer),
+    );
     control.onProgress?.(1, 1);
     return prepared;
   },
   async tile(job, rows, columns, control = {}) {
     const pacer = new Pacer(control.signal);
-    return gramTile(job, rows.map(own), columns.map(own), pacer, reporter(control));
+    return steadily(null, () => gramTile(job, rows.map(own), columns.map(own), pacer, reporter(control)));
   },
 };
 
@@ -68,31 +69,32 @@ const forward: Forward = {
 };
 
 const normals: Normals = {
-  draw: (stream, first, count, control = {}) => drawNormals(stream, first, count, new Pacer(control.signal)),
+  draw: (stream, first, count, control = {}) =>
+    steadily(null, async () => drawNormals(stream, first, count, new Pacer(control.signal))),
 };
 
 const forms: Forms = {
   get kinds() {
     return allKinds();
   },
-  fold: async (source, control = {}) => foldOneBlock(source, new Pacer(control.signal)),
+  fold: (source, control = {}) => steadily(source, async () => foldOneBlock(source, new Pacer(control.signal))),
 };
 
 const contractions: Contractions = {
   dtypes: DTYPES,
   machine: () => MACHINE,
-  run: (plan, operands, control = {}) => executePlan(plan, operands, control),
+  run: (plan, operands, control = {}) => steadily(operands, () => executePlan(plan, operands, control)),
 };
 
 const hafnians: Hafnians = {
   async loopHafnian(legs, control = {}) {
-    return loopHafnian(legs, new Pacer(control.signal), reporter(control));
+    return steadily(legs, async () => loopHafnian(legs, new Pacer(control.signal), reporter(control)));
   },
 };
 
 const eigen: Eigen = {
   async symmetricEigen(matrices, wanted, control = {}) {
-    return symmetricEigen(matrices, wanted, new Pacer(control.signal), reporter(control));
+    return steadily(matrices, () => symmetricEigen(matrices, wanted, new Pacer(control.signal), reporter(control)));
   },
 };
 

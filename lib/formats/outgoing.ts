@@ -1,6 +1,7 @@
 import { TensimError } from '../errors.js';
 import { encodeFloats, FLOAT_BYTES, FLOAT_MAX, type FloatFormat, isFloatFormat } from '../tensor/convert.js';
 import { RowMajorWalk } from '../tensor/row_major_walk.js';
+import { expectLength } from '../tensor/steady.js';
 import { sizeOf, type Tensor, type TensorData } from '../tensor/tensor.js';
 import { quote } from '../words/quoting.js';
 import type { Checkpoint } from './checkpoint.js';
@@ -41,6 +42,7 @@ export function fromMemory(named: NamedTensors, forced?: FloatFormat): TensorInM
     const problem = nameProblem(name);
     if (problem !== undefined) throw new TensimError('INVALID_ARGUMENT', `the tensor name ${quote(name)} ${problem}`);
     checkTensor(name, tensor);
+    const { length } = tensor.data;
     const dtype = forced ?? (tensor.data instanceof Float64Array ? 'F64' : 'F32');
     return {
       name,
@@ -48,7 +50,7 @@ export function fromMemory(named: NamedTensors, forced?: FloatFormat): TensorInM
       shape: tensor.shape,
       bytes: sizeOf(tensor.shape) * FLOAT_BYTES[dtype],
       *pieces() {
-        for (const values of rowMajor(tensor)) {
+        for (const values of rowMajor(tensor, length)) {
           checkRange(name, values, dtype);
           yield encodeFloats(values, dtype);
         }
@@ -102,16 +104,16 @@ function checkTensor(name: string, { data, shape, strides }: Tensor): void {
     );
 }
 
-/** The elements in row-major order, some at a time. */
-function* rowMajor({ data, shape, strides }: Tensor): Generator<TensorData> {
+/** The elements in row-major order, some at a time, as long as there are as many as when they were checked. */
+function* rowMajor({ data, shape, strides }: Tensor, checked: number): Generator<TensorData> {
   const size = sizeOf(shape);
-  if (strides === undefined) {
-    for (let from = 0; from < size; from += PIECE_ELEMENTS)
-      yield data.subarray(from, Math.min(from + PIECE_ELEMENTS, size));
-    return;
-  }
-  const walk = new RowMajorWalk(data, shape, strides);
+  const walk = strides && new RowMajorWalk(data, shape, strides);
   for (let from = 0; from < size; from += PIECE_ELEMENTS) {
+    expectLength(data, checked);
+    if (walk === undefined) {
+      yield data.subarray(from, Math.min(from + PIECE_ELEMENTS, size));
+      continue;
+    }
     const length = Math.min(PIECE_ELEMENTS, size - from);
     const values = data instanceof Float64Array ? new Float64Array(length) : new Float32Array(length);
     walk.fill(values);

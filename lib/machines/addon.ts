@@ -8,6 +8,7 @@ import type { ContractionPlan } from '../contraction/plan.js';
 import { TensimError, type TensimErrorCode } from '../errors.js';
 import type { PairedLegs } from '../gaussian/sieve.js';
 import type { Layer } from '../model/model.js';
+import { copied } from '../tensor/steady.js';
 import type { DType, Tensor, TensorData } from '../tensor/tensor.js';
 import { packageRoot } from './locate.js';
 
@@ -26,6 +27,8 @@ export interface AddonInfo {
   readonly l2: number;
   readonly nodeApi: number;
   readonly compiler?: string;
+  /** How what callers give is kept safe from what they do to it meanwhile (native/addon/stores.h). */
+  readonly arrays: 'held' | 'copied';
 }
 
 /** The kinds of layers that native/addon/layer_arguments.cc reads. */
@@ -154,8 +157,16 @@ function load(): AddonLoad {
   }
 }
 
-/** Runs one asynchronous call of the addon under a caller's control. */
-export async function runNative<Result>(addon: Addon, control: Control, call: NativeCall<Result>): Promise<Result> {
+/**
+ * Runs one asynchronous call of the addon under a caller's control.
+ * @param memoryHint what helps where there is not enough memory
+ */
+export async function runNative<Result>(
+  addon: Addon,
+  control: Control,
+  call: NativeCall<Result>,
+  memoryHint: string,
+): Promise<Result> {
   const { signal, onProgress } = control;
   signal?.throwIfAborted();
   const nativeControl = new addon.Control();
@@ -171,7 +182,8 @@ export async function runNative<Result>(addon: Addon, control: Control, call: Na
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
     if (code === 'ABORTED') throw signal?.reason ?? error;
-    throw code === undefined ? error : new TensimError(code as TensimErrorCode, message);
+    if (code === undefined || error instanceof TensimError) throw error;
+    throw new TensimError(code as TensimErrorCode, message, code === 'MEMORY_LIMIT' ? { hint: memoryHint } : {});
   } finally {
     clearInterval(timer);
     signal?.removeEventListener('abort', abort);
@@ -183,8 +195,8 @@ function report(onProgress: NonNullable<Control['onProgress']>, [done, total]: [
 }
 
 /**
- * The source with every array in memory that stays where it is while threads read it: shared and resizable buffers,
- * which others may change or shrink meanwhile, are copied.
+ * The source with every array in memory that nobody can write or shrink while threads read it: what lies in shared and
+ * resizable buffers is copied. What is done to other buffers the addon itself is safe from.
  */
 export function ownedSource(source: ChainSource | FeatureSource): object {
   if (source.kind === 'features') return { ...source, segments: source.segments.map(ownedData) };
@@ -217,8 +229,9 @@ function isTensor(value: unknown): value is Tensor {
   return typeof value === 'object' && value !== null && 'data' in value;
 }
 
+/** @throws TensimError as `copied` */
 export function ownedData<Data extends TensorData | Int32Array>(data: Data): Data {
   const { buffer } = data as { buffer: ArrayBufferLike & { resizable?: boolean } };
   const stays = buffer instanceof ArrayBuffer && buffer.resizable !== true;
-  return stays ? data : (data.slice() as Data);
+  return stays ? data : copied(data);
 }

@@ -70,6 +70,8 @@ function cudaDetails(devices: readonly CudaDevice[]): Record<string, string | nu
   };
 }
 
+const MEMORY_HINT = 'Keep fewer models at a time by memoryLimit, use dtype "float32", or the backend "native"';
+
 /** What whole tiles of pairs reach of the peak, as the instructions for each type let them. */
 const PAIRS: Readonly<Record<DType, number>> = { float64: 0.9, float32: 0.66 };
 
@@ -128,16 +130,8 @@ function createCuda(addon: Addon, library: string, probe: (signal?: AbortSignal)
     });
   }
 
-  async function run<Result>(control: Control, call: NativeCall<Result>): Promise<Result> {
-    try {
-      return await runNative(addon, control, call);
-    } catch (error) {
-      if (!(error instanceof TensimError) || error.code !== 'MEMORY_LIMIT') throw error;
-      throw new TensimError('MEMORY_LIMIT', error.message, {
-        hint: 'Keep fewer models at a time by memoryLimit, use dtype "float32", or the backend "native"',
-      });
-    }
-  }
+  const run = <Result>(control: Control, call: NativeCall<Result>): Promise<Result> =>
+    runNative(addon, control, call, MEMORY_HINT);
 
   async function peak(dtype: DType): Promise<number> {
     await usableDevice({});

@@ -29,6 +29,8 @@ const ROUTES: ReadonlyMap<GramRoute, RouteEfficiency> = new Map([
   ['dense', { prepare: 0.5, pair: 0.6 }],
 ]);
 
+const MEMORY_HINT = 'Smaller results, fewer models or inputs at a time, dtype "float32" or a memoryLimit need less';
+
 let loaded: Loaded<NativeBackend> | undefined;
 
 /** The native backend, or the reason why there is none. Loaded once; never throws. */
@@ -52,6 +54,7 @@ function load(): Loaded<NativeBackend> {
       'L2 cache': `${info.l2 / 1024} KiB`,
       'Node-API': info.nodeApi,
       compiler: info.compiler ?? 'unknown',
+      "callers' arrays": info.arrays,
     },
   };
 }
@@ -59,7 +62,7 @@ function load(): Loaded<NativeBackend> {
 type Run = <Result>(control: Control, call: NativeCall<Result>) => Promise<Result>;
 
 function createNative(addon: Addon, instructionSet: string): NativeBackend {
-  const run: Run = (control, call) => runNative(addon, control, call);
+  const run: Run = (control, call) => runNative(addon, control, call, MEMORY_HINT);
   const machine = nativeMachine(addon, instructionSet);
   return {
     name: 'native',

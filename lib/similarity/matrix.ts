@@ -2,6 +2,7 @@ import type { GramRoute } from '../backend/grams.js';
 import { Pacer, throttle } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import type { Model } from '../model/model.js';
+import { steadily } from '../tensor/steady.js';
 import { matrixBehaviour } from './behaviour/scores.js';
 import { direction } from './difference/direction.js';
 import { expanded } from './difference/expanded.js';
@@ -65,7 +66,7 @@ export async function similarityMatrix(
   models: readonly (Model | string)[],
   options: MatrixOptions = {},
 ): Promise<SimilarityMatrix | CrossSimilarity> {
-  return matrixBy({}, models, options);
+  return steadily([models, options], () => matrixBy({}, models, options));
 }
 
 /** Who computes jobs, where that is not this process itself. */

@@ -1,6 +1,7 @@
 import type { GramTile } from '../backend/grams.js';
 import type { Model } from '../model/model.js';
 import { timesPower } from '../tensor/power.js';
+import { steadily } from '../tensor/steady.js';
 import { pairBehaviour } from './behaviour/scores.js';
 import { pairDifferences } from './difference/pair.js';
 import { entryOf, type GramEntry, pairNumbers } from './gram/derived.js';
@@ -27,7 +28,11 @@ import type { PairDifference, SimilarityOptions, SimilarityResult } from './term
  * `PRECISION` where the terms of one cancel too far for the dtype, `NOT_FINITE` if what is sampled leaves the range of
  * numbers, `INVALID_COVARIANCE`, `INVALID_ARGUMENT`, `BACKEND_UNAVAILABLE`; the signal's reason if it is aborted.
  */
-export async function similarity(a: Model, b: Model, options: SimilarityOptions = {}): Promise<SimilarityResult> {
+export function similarity(a: Model, b: Model, options: SimilarityOptions = {}): Promise<SimilarityResult> {
+  return steadily([a, b, options], () => compare(a, b, options));
+}
+
+async function compare(a: Model, b: Model, options: SimilarityOptions): Promise<SimilarityResult> {
   const members = a === b ? both(memberOf(a)) : ([memberOf(a), memberOf(b)] as const);
   const comparison = await planComparison(members, settle(options));
   const { names, settings, info } = comparison;

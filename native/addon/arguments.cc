@@ -3,6 +3,8 @@
 #include <cmath>
 #include <limits>
 
+#include "environment.h"
+
 namespace tensim::addon {
 
 bool present(const Napi::Value& value) {
@@ -17,28 +19,14 @@ void fail(Napi::Env env, const char* code, const std::string& message) {
 
 MatrixView read_column(const Napi::Value& value, const std::string& what, AsyncCall& call) {
   if (!value.IsTypedArray()) fail(value.Env(), "INVALID_ARGUMENT", what + " must be a Float64Array or a Float32Array");
-  const auto array = value.As<Napi::TypedArray>();
-  const napi_typedarray_type type = array.TypedArrayType();
-  if (type != napi_float64_array && type != napi_float32_array) {
-    fail(value.Env(), "INVALID_ARGUMENT", what + " must be a Float64Array or a Float32Array");
-  }
-  if (!array.ArrayBuffer().IsArrayBuffer() || array.ArrayBuffer().IsDetached()) {
-    fail(value.Env(), "INVALID_ARGUMENT", what + " lies in a shared or detached buffer");
-  }
-  call.keep(array);
-  static const double nothing = 0;  // an empty array may have no memory at all, and an absent view is something else
+  const ArrayView array = Environment::of(value.Env()).stores().hold(value.As<Napi::TypedArray>(), what);
+  if (array.owner != nullptr) call.keep(array.owner);
   MatrixView view;
-  view.rows = array.ElementLength();
+  view.dtype = array.dtype;
+  view.data = array.data;
+  view.rows = array.length;
   view.columns = 1;
   view.row_stride = 1;
-  if (type == napi_float64_array) {
-    view.dtype = DType::kFloat64;
-    view.data = array.As<Napi::Float64Array>().Data();
-  } else {
-    view.dtype = DType::kFloat32;
-    view.data = array.As<Napi::Float32Array>().Data();
-  }
-  if (view.data == nullptr) view.data = &nothing;
   return view;
 }
 

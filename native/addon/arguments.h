@@ -13,10 +13,23 @@
 namespace tensim::addon {
 
 // Arguments from JavaScript are never trusted: each is checked for its kind, shape and length before any pointer is
-// taken. What does not fit is a JavaScript Error with a `code`. The views returned point into JavaScript's memory,
-// which `call.keep` keeps alive.
+// taken. What does not fit is a JavaScript Error with a `code`. The views returned point into memory that the call
+// keeps until it has settled, whatever JavaScript does to its arrays meanwhile (stores.h).
 
 [[noreturn]] void fail(Napi::Env env, const char* code, const std::string& message);
+
+// f(), with everything that native code throws in it thrown on as a JavaScript Error with a code.
+template <class F>
+auto translated(Napi::Env env, const F& f) -> decltype(f()) {
+  try {
+    return f();
+  } catch (const Napi::Error&) {
+    throw;
+  } catch (...) {
+    const Failure failure = current_failure();
+    fail(env, failure.code, failure.message);
+  }
+}
 
 // A Float64Array or Float32Array as a column; byteOffset is honoured. Detached and shared buffers are refused.
 MatrixView read_column(const Napi::Value& value, const std::string& what, AsyncCall& call);

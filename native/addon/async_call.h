@@ -4,10 +4,10 @@
 
 #include <memory>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "../core/context.h"
+#include "failure.h"
 
 namespace tensim::addon {
 
@@ -21,23 +21,21 @@ class AsyncCall {
   virtual void execute(const Context& context) = 0;
   virtual Napi::Value result(Napi::Env env) = 0;
 
-  // Keeps an object, and with it the memory that `execute` reads, alive until the call has settled.
-  void keep(const Napi::Object& object) { kept_.push_back(Napi::Persistent(object)); }
+  // Keeps memory that `execute` reads until the call has settled.
+  void keep(std::shared_ptr<const void> owner) { kept_.push_back(std::move(owner)); }
 
   // At environment teardown the references die with the environment; deleting them one by one is no longer allowed.
-  virtual void forget_references() {
-    for (Napi::ObjectReference& reference : kept_) reference.SuppressDestruct();
-  }
+  virtual void forget_references() {}
 
   const std::shared_ptr<Control> control;
   const unsigned threads;
   std::optional<Napi::Promise::Deferred> deferred;  // made when the call starts: bad arguments leave no promise behind
 
-  // The outcome, written by the pool thread before the call is queued for the JavaScript thread. Empty code: success.
-  std::string error_code, error_message;
+  // The outcome, written by the pool thread before the call is queued for the JavaScript thread.
+  std::optional<Failure> failure;
 
  private:
-  std::vector<Napi::ObjectReference> kept_;
+  std::vector<std::shared_ptr<const void>> kept_;
 };
 
 }  // namespace tensim::addon

@@ -121,10 +121,10 @@ class PeakCall final : public AsyncCall {
 
 }  // namespace
 
-Napi::Float64Array to_array(Napi::Env env, const std::vector<double>& values) {
-  auto array = Napi::Float64Array::New(env, values.size());
-  std::copy(values.begin(), values.end(), array.Data());
-  return array;
+Napi::Value to_array(Napi::Env env, const std::vector<double>& values) {
+  const NewArray made = Environment::of(env).stores().make(env, DType::kFloat64, values.size());
+  std::copy(values.begin(), values.end(), static_cast<double*>(made.data));
+  return made.array;
 }
 
 Napi::Object to_object(Napi::Env env, const GramTile& tile, bool per_output) {

@@ -59,7 +59,7 @@ Napi::Value cuda_gram_tile_call(const Napi::CallbackInfo& info);
 Napi::Value peak_call(const Napi::CallbackInfo& info);
 
 // A copy: JavaScript owns every array it is given, since some embedders refuse memory from outside.
-Napi::Float64Array to_array(Napi::Env env, const std::vector<double>& values);
+Napi::Value to_array(Napi::Env env, const std::vector<double>& values);
 
 // A GramTile of lib/backend/backend.ts.
 Napi::Object to_object(Napi::Env env, const GramTile& tile, bool per_output);

@@ -4,6 +4,7 @@
 #include "calls.h"
 #include "environment.h"
 #include "handles.h"
+#include "result_array.h"
 
 namespace tensim::addon {
 namespace {
@@ -19,22 +20,16 @@ class ContractCall final : public AsyncCall {
     const auto array = operands.As<Napi::Array>();
     if (array.Length() != plan_->operands.size())
       fail(env, "INVALID_ARGUMENT", "the plan is for another number of operands");
-    for (std::uint32_t i = 0; i < array.Length(); ++i) {
+    for (std::uint32_t i = 0; i < plan_->operands.size(); ++i) {
       const MatrixView data = read_column(array.Get(i), "operand " + std::to_string(i), *this);
       if (data.dtype != plan_->dtype) fail(env, "INVALID_ARGUMENT", "operands must be of the plan's dtype");
       if (data.rows < plan_->operands[i].elements) fail(env, "SHAPE_MISMATCH", "an operand is shorter than its layout");
       operands_.push_back(data.data);
     }
     const std::size_t elements = plan_->buffer_elements[plan_->output];
-    // JavaScript owns the result from the start; threads write straight into it.
-    const bool float64 = plan_->dtype == DType::kFloat64;
-    const Napi::TypedArray output = float64 ? static_cast<Napi::TypedArray>(Napi::Float64Array::New(env, elements))
-                                            : static_cast<Napi::TypedArray>(Napi::Float32Array::New(env, elements));
-    output_data_ =
-        float64 ? static_cast<void*>(output.As<Napi::Float64Array>().Data()) : output.As<Napi::Float32Array>().Data();
-    const std::size_t bytes = elements * (float64 ? sizeof(double) : sizeof(float));
+    output_data_ = output_.allocate(env, plan_->dtype, elements);
+    const std::size_t bytes = elements * (plan_->dtype == DType::kFloat64 ? sizeof(double) : sizeof(float));
     if (bytes >= kWorthHugePages) advise_huge_pages(output_data_, bytes);
-    output_ = Napi::Persistent(static_cast<Napi::Object>(output));
   }
 
   void execute(const Context& context) override {
@@ -47,15 +42,12 @@ class ContractCall final : public AsyncCall {
 
   Napi::Value result(Napi::Env env) override {
     Napi::Object object = Napi::Object::New(env);
-    object.Set("data", output_.Value());
+    object.Set("data", output_.value());
     object.Set("exponent", exponent_);
     return object;
   }
 
-  void forget_references() override {
-    AsyncCall::forget_references();
-    output_.SuppressDestruct();
-  }
+  void forget_references() override { output_.forget(); }
 
  private:
   template <class T>
@@ -67,7 +59,7 @@ class ContractCall final : public AsyncCall {
 
   std::shared_ptr<const ContractionPlan> plan_;
   std::vector<const void*> operands_;
-  Napi::ObjectReference output_;
+  ResultArray output_;
   void* output_data_ = nullptr;
   double exponent_ = 0;
 };

@@ -1,7 +1,6 @@
 #include "environment.h"
 
-#include <new>
-
+#include "arguments.h"
 #include "async_call.h"
 
 namespace tensim::addon {
@@ -24,24 +23,15 @@ void execute(AsyncCall& call, const KernelSet& kernels, ThreadPool& pool) noexce
   try {
     call.control->throw_if_aborted();
     call.execute(Context{kernels, pool, call.threads, *call.control});
-  } catch (const Aborted&) {
-    call.error_code = "ABORTED";
-    call.error_message = "the call was aborted";
-  } catch (const Error& error) {
-    call.error_code = error.code();
-    call.error_message = error.what();
-  } catch (const std::bad_alloc&) {
-    call.error_code = "MEMORY_LIMIT";
-    call.error_message = "out of memory";
-  } catch (const std::exception& error) {
-    call.error_code = "INTERNAL";
-    call.error_message = error.what();
+  } catch (...) {
+    call.failure = current_failure();
   }
 }
 
 }  // namespace
 
-Environment::Environment(Napi::Env env) : kernels_(kernels_for(chosen_instruction_set())), pool_(shared_pool()) {
+Environment::Environment(Napi::Env env)
+    : kernels_(kernels_for(chosen_instruction_set())), stores_(env), pool_(shared_pool()) {
   queue_ = Queue::New(env, "tensim", 0, 1, this);
   queue_.Unref(env);
   // Hooks run in reverse order: this one before the queue's own, so that calls can still be queued while it waits.
@@ -49,21 +39,29 @@ Environment::Environment(Napi::Env env) : kernels_(kernels_for(chosen_instructio
 }
 
 Napi::Promise Environment::start(Napi::Env env, std::unique_ptr<AsyncCall> owned) {
-  AsyncCall* call = owned.release();  // owned by the queue from here on; settle() deletes it
+  AsyncCall* const call = owned.get();
   call->deferred = Napi::Promise::Deferred::New(env);
   const Napi::Promise promise = call->deferred->Promise();
-  if (pending_.empty()) queue_.Ref(env);
   pending_.insert(call);
   {
     std::lock_guard<std::mutex> lock(running_->mutex);
     ++running_->count;
   }
-  pool_->submit([call, &kernels = kernels_, pool = pool_.get(), queue = queue_, running = running_] {
-    execute(*call, kernels, *pool);
-    queue.NonBlockingCall(call);  // fails only while the environment goes down, and then nobody waits for the outcome
-    std::lock_guard<std::mutex> lock(running->mutex);
-    if (--running->count == 0) running->none.notify_all();
-  });
+  try {
+    pool_->submit([call, &kernels = kernels_, pool = pool_.get(), queue = queue_, running = running_] {
+      execute(*call, kernels, *pool);
+      queue.NonBlockingCall(call);  // fails only while the environment goes down, and then nobody waits for the outcome
+      std::lock_guard<std::mutex> lock(running->mutex);
+      if (--running->count == 0) running->none.notify_all();
+    });
+  } catch (...) {  // there is no thread, or no memory: nothing has been begun
+    pending_.erase(call);
+    std::lock_guard<std::mutex> lock(running_->mutex);
+    --running_->count;
+    throw;
+  }
+  owned.release();  // the queue's from here on; settle() deletes it
+  if (pending_.size() == 1) queue_.Ref(env);
   return promise;
 }
 
@@ -77,14 +75,11 @@ void Environment::settle(Napi::Env env, Napi::Function, Environment* environment
   if (environment->pending_.empty()) environment->queue_.Unref(env);
   try {
     Napi::HandleScope scope(env);
-    if (call->error_code.empty()) {
+    translated(env, [&] {
+      if (call->failure) fail(env, call->failure->code, call->failure->message);
       call->deferred->Resolve(call->result(env));
-    } else {
-      Napi::Error error = Napi::Error::New(env, call->error_message);
-      error.Value().Set("code", call->error_code);
-      call->deferred->Reject(error.Value());
-    }
-  } catch (const Napi::Error& error) {  // an allocation failed, or a worker is being terminated
+    });
+  } catch (const Napi::Error& error) {  // besides failures: an allocation failed, or a worker is being terminated
     call->deferred->Reject(error.Value());
   }
 }

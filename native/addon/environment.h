@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "../core/context.h"
+#include "stores.h"
 
 namespace tensim::addon {
 
@@ -32,6 +33,7 @@ class Environment {
   Napi::Promise start(Napi::Env env, std::unique_ptr<AsyncCall> call);
 
   const KernelSet& kernels() const { return kernels_; }
+  const Stores& stores() const { return stores_; }
   Napi::FunctionReference prepared_constructor, forward_constructor;
 
  private:
@@ -48,6 +50,7 @@ class Environment {
   void shut_down();
 
   const KernelSet& kernels_;
+  const Stores stores_;
   std::shared_ptr<ThreadPool> pool_;
   Queue queue_;  // back to the JavaScript thread; keeps the event loop alive only while calls are pending
   std::unordered_set<AsyncCall*> pending_;

@@ -7,6 +7,7 @@
 #include "environment.h"
 #include "handles.h"
 #include "layers/layer_reader.h"
+#include "result_array.h"
 
 namespace tensim::addon {
 namespace {
@@ -25,6 +26,8 @@ class PrepareForwardCall final : public AsyncCall {
     layers_ = read_layers(source.Get("layers"), features_, *this);
     tokens_ = read_string(source.Get("input"), "input") == "tokens";
     if (layers_.empty()) fail(env, "INVALID_ARGUMENT", "a model has layers");
+    expect_countable(env, layers_, features_, positions_, false);
+    if (positions_ > kMostPositions) fail(env, "MEMORY_LIMIT", "the positions are too many");
     if (tokens_ && !std::holds_alternative<LinearView>(layers_.front()))
       fail(env, "UNSUPPORTED_LAYER", "tokens need a first layer that is linear");
   }
@@ -42,6 +45,8 @@ class PrepareForwardCall final : public AsyncCall {
   Napi::Value result(Napi::Env env) override { return ForwardHandle::create(env, std::move(pass_)); }
 
  private:
+  static constexpr std::size_t kMostPositions = std::size_t{1} << 31;  // attention scores every pair of them
+
   DType dtype_ = DType::kFloat64;
   std::size_t positions_ = 1, features_ = 0;
   bool tokens_ = false;
@@ -70,12 +75,9 @@ class EvaluateCall final : public AsyncCall {
     std::visit([&](const auto& pass) { run(context, pass); }, *pass_);
   }
 
-  Napi::Value result(Napi::Env) override { return output_.Value(); }
+  Napi::Value result(Napi::Env) override { return output_.value(); }
 
-  void forget_references() override {
-    AsyncCall::forget_references();
-    output_.SuppressDestruct();
-  }
+  void forget_references() override { output_.forget(); }
 
  private:
   std::size_t read_vectors(const Napi::Value& inputs) {
@@ -99,16 +101,12 @@ class EvaluateCall final : public AsyncCall {
     return tokens_.size();
   }
 
-  // JavaScript owns the result from the start; threads write straight into it.
   template <class T>
   void allocate(Napi::Env env, const ForwardPass<T>& pass) {
     const std::size_t per_input = pass.positions() * pass.outputs();
     if (batch_ != 0 && per_input > std::numeric_limits<std::size_t>::max() / sizeof(T) / batch_)
       fail(env, "MEMORY_LIMIT", "the outputs are too many");
-    using Array = Napi::TypedArrayOf<T>;
-    Array output = Array::New(env, batch_ * per_input);
-    results_ = output.Data();
-    output_ = Napi::Persistent(static_cast<Napi::Object>(output));
+    results_ = output_.allocate(env, DTypeOf<T>::value, batch_ * per_input);
   }
 
   template <class T>
@@ -125,7 +123,7 @@ class EvaluateCall final : public AsyncCall {
   MatrixView vectors_;
   std::vector<std::int32_t> tokens_;
   std::size_t batch_ = 0;
-  Napi::ObjectReference output_;
+  ResultArray output_;
   void* results_ = nullptr;
 };
 

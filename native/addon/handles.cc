@@ -164,7 +164,8 @@ Napi::Function PlanHandle::define(Napi::Env env) {
 }
 
 PlanHandle::PlanHandle(const Napi::CallbackInfo& info)
-    : ObjectWrap(info), plan_(std::make_shared<const ContractionPlan>(read_plan(info[0]))) {
+    : ObjectWrap(info),
+      plan_(translated(info.Env(), [&] { return std::make_shared<const ContractionPlan>(read_plan(info[0])); })) {
   info.This().As<Napi::Object>().TypeTag(&kPlanTag);
 }
 

@@ -25,6 +25,7 @@ Napi::Value info(const Napi::CallbackInfo& info) {
   object.Set("l1", static_cast<double>(cache_sizes().l1));
   object.Set("l2", static_cast<double>(cache_sizes().l2));
   object.Set("nodeApi", NAPI_VERSION);
+  object.Set("arrays", Environment::of(env).stores().holds() ? "held" : "copied");
 #if defined(__clang__)
   object.Set("compiler", "clang " __clang_version__);
 #elif defined(__GNUC__)
@@ -56,12 +57,19 @@ Napi::Value speed(const Napi::CallbackInfo& info) {
   return pair;
 }
 
+// The function as JavaScript calls it.
+template <Napi::Value (*function)(const Napi::CallbackInfo&)>
+Napi::Value outermost(const Napi::CallbackInfo& info) {
+  return translated(info.Env(), [&] { return function(info); });
+}
+
+template <Napi::Value (*function)(const Napi::CallbackInfo&)>
+void add(Napi::Object& exports, const char* name) {
+  exports.Set(name, Napi::Function::New<outermost<function>>(exports.Env(), name));
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
-  try {
-    env.SetInstanceData(new Environment(env));
-  } catch (const Error& error) {
-    fail(env, error.code(), error.what());
-  }
+  translated(env, [&] { env.SetInstanceData(new Environment(env)); });
   Environment& environment = Environment::of(env);
   Napi::Function control = ControlHandle::define(env), prepared = PreparedHandle::define(env),
                  forward = ForwardHandle::define(env);
@@ -69,23 +77,23 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   environment.forward_constructor = Napi::Persistent(forward);
   exports.Set("Control", control);
   exports.Set("Plan", PlanHandle::define(env));
-  exports.Set("info", Napi::Function::New<info>(env, "info"));
-  exports.Set("prepare", Napi::Function::New<prepare_call>(env, "prepare"));
-  exports.Set("gramTile", Napi::Function::New<gram_tile_call>(env, "gramTile"));
-  exports.Set("prepareForward", Napi::Function::New<prepare_forward_call>(env, "prepareForward"));
-  exports.Set("evaluate", Napi::Function::New<evaluate_call>(env, "evaluate"));
-  exports.Set("contract", Napi::Function::New<contract_call>(env, "contract"));
-  exports.Set("loopHafnian", Napi::Function::New<loop_hafnian_call>(env, "loopHafnian"));
-  exports.Set("normals", Napi::Function::New<normals_call>(env, "normals"));
-  exports.Set("symmetricEigen", Napi::Function::New<symmetric_eigen_call>(env, "symmetricEigen"));
-  exports.Set("cudaDevices", Napi::Function::New<cuda_devices>(env, "cudaDevices"));
-  exports.Set("cudaPrepare", Napi::Function::New<cuda_prepare_call>(env, "cudaPrepare"));
-  exports.Set("cudaDispose", Napi::Function::New<cuda_dispose>(env, "cudaDispose"));
-  exports.Set("cudaPeak", Napi::Function::New<cuda_peak_call>(env, "cudaPeak"));
-  exports.Set("cudaGramTile", Napi::Function::New<cuda_gram_tile_call>(env, "cudaGramTile"));
-  exports.Set("gemmWorkspace", Napi::Function::New<gemm_workspace_of>(env, "gemmWorkspace"));
-  exports.Set("speed", Napi::Function::New<speed>(env, "speed"));
-  exports.Set("peak", Napi::Function::New<peak_call>(env, "peak"));
+  add<info>(exports, "info");
+  add<prepare_call>(exports, "prepare");
+  add<gram_tile_call>(exports, "gramTile");
+  add<prepare_forward_call>(exports, "prepareForward");
+  add<evaluate_call>(exports, "evaluate");
+  add<contract_call>(exports, "contract");
+  add<loop_hafnian_call>(exports, "loopHafnian");
+  add<normals_call>(exports, "normals");
+  add<symmetric_eigen_call>(exports, "symmetricEigen");
+  add<cuda_devices>(exports, "cudaDevices");
+  add<cuda_prepare_call>(exports, "cudaPrepare");
+  add<cuda_dispose>(exports, "cudaDispose");
+  add<cuda_peak_call>(exports, "cudaPeak");
+  add<cuda_gram_tile_call>(exports, "cudaGramTile");
+  add<gemm_workspace_of>(exports, "gemmWorkspace");
+  add<speed>(exports, "speed");
+  add<peak_call>(exports, "peak");
   return exports;
 }
 

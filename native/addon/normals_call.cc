@@ -6,6 +6,7 @@
 #include "calls.h"
 #include "environment.h"
 #include "handles.h"
+#include "result_array.h"
 
 namespace tensim::addon {
 namespace {
@@ -28,26 +29,20 @@ class NormalsCall final : public AsyncCall {
       fail(env, "MEMORY_LIMIT", "the numbers are too many");
     }
     first_ = static_cast<std::uint32_t>(first);
-    // JavaScript owns the result from the start; threads write straight into it.
-    Napi::Float64Array output = Napi::Float64Array::New(env, count_ * stream_.dimension);
-    numbers_ = output.Data();
-    output_ = Napi::Persistent(static_cast<Napi::Object>(output));
+    numbers_ = static_cast<double*>(output_.allocate(env, DType::kFloat64, count_ * stream_.dimension));
   }
 
   void execute(const Context& context) override { normals(context, stream_, first_, count_, numbers_); }
 
-  Napi::Value result(Napi::Env) override { return output_.Value(); }
+  Napi::Value result(Napi::Env) override { return output_.value(); }
 
-  void forget_references() override {
-    AsyncCall::forget_references();
-    output_.SuppressDestruct();
-  }
+  void forget_references() override { output_.forget(); }
 
  private:
   NormalStream stream_;
   std::uint32_t first_ = 0;
   std::size_t count_ = 0;
-  Napi::ObjectReference output_;
+  ResultArray output_;
   double* numbers_ = nullptr;
 };
 

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <variant>
+
 #include "arguments.h"
 #include "layers/layer_reader.h"
 
@@ -15,6 +18,12 @@ SourceArguments read_source(const Napi::Value& value, DType dtype, AsyncCall& ca
     chain.positions = read_count(source.Get("positions"), "positions");
     chain.law = read_law(source.Get("law"), chain.inputs, call);
     chain.layers = read_layers(source.Get("layers"), chain.inputs, call);
+    if (result.method == Method::kClosure) {
+      const bool pairs = std::any_of(chain.layers.begin(), chain.layers.end(), [](const LayerView& layer) {
+        return std::holds_alternative<AttentionView>(layer);
+      });
+      expect_countable(value.Env(), chain.layers, chain.inputs, chain.positions, pairs);
+    }
     return result;
   }
   result.features = true;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
+#include <new>
 #include <vector>
 
 #include "aligned_buffer.h"
@@ -17,7 +19,7 @@ struct Matrix {
 
   Matrix() = default;
   // Leaves the elements uninitialised.
-  Matrix(std::size_t rows, std::size_t columns) : rows(rows), columns(columns), values(rows * columns) {}
+  Matrix(std::size_t rows, std::size_t columns) : rows(rows), columns(columns), values(elements(rows, columns)) {}
   static Matrix zeros(std::size_t rows, std::size_t columns) {
     Matrix matrix(rows, columns);
     matrix.values.clear();
@@ -51,6 +53,13 @@ struct Matrix {
     return view;
   }
   std::size_t bytes() const { return values.bytes(); }
+
+ private:
+  // More than there are numbers for is certainly more than there is memory for.
+  static std::size_t elements(std::size_t rows, std::size_t columns) {
+    if (columns != 0 && rows > std::numeric_limits<std::size_t>::max() / columns) throw std::bad_alloc();
+    return rows * columns;
+  }
 };
 
 // Whether any of them is not zero.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "error.h"
+
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
 #endif
@@ -62,6 +64,10 @@ void ThreadPool::submit(std::function<void()> job) {
     arrivals_.fetch_add(1, std::memory_order_relaxed);
     const auto running = static_cast<unsigned>(threads_.size());
     if (idle_ < jobs_.size() && running < std::max(1u, std::thread::hardware_concurrency())) grow(running + 1);
+    if (threads_.empty()) {
+      jobs_.pop_back();
+      throw Error("MEMORY_LIMIT", "the system has no thread to work on");
+    }
   }
   wake_.notify_one();
 }
@@ -106,8 +112,12 @@ void ThreadPool::work(Region& region) {
 // A pool of more threads than this helps nobody; a wild `threads` option must not exhaust the system.
 constexpr std::size_t kMostThreads = 256;
 
-void ThreadPool::grow(unsigned threads) {
-  while (threads_.size() < std::min<std::size_t>(threads, kMostThreads)) threads_.emplace_back([this] { loop(); });
+void ThreadPool::grow(unsigned threads) noexcept {
+  try {
+    while (threads_.size() < std::min<std::size_t>(threads, kMostThreads)) threads_.emplace_back([this] { loop(); });
+  } catch (const std::exception&) {
+    // The system has no further thread, or no memory for one: those that there are do the work.
+  }
 }
 
 void ThreadPool::loop() {

@@ -33,7 +33,8 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  // Runs `job` on a thread of the pool. It must not throw.
+  // Runs `job` on a thread of the pool. It must not throw. Throws MEMORY_LIMIT, and does not run it, where there is no
+  // thread at all.
   void submit(std::function<void()> job);
 
   // Calls task(0) … task(count − 1), each once, on up to `threads` threads including the caller, and returns when all
@@ -44,7 +45,7 @@ class ThreadPool {
  private:
   struct Region;
 
-  void grow(unsigned threads);  // with mutex_ held
+  void grow(unsigned threads) noexcept;  // with mutex_ held; to fewer where the system has no more
   void loop();
   static void work(Region& region);
 

@@ -33,17 +33,26 @@ describe.skipIf(absent)('the addon', () => {
 
   describe('ends cleanly', () => {
     for (const delay of [0, 5, 40]) {
-      it.each(['exit in the middle of a call', 'the main thread exits while a worker works'])(
-        `%s, after ${delay} ms`,
-        async (name) => {
-          expect(await live(name, delay)).toEqual({ code: 0, signal: null, output: '' });
-        },
-      );
-      it(`a worker is terminated in the middle of a call, after ${delay} ms`, async () => {
-        const end = await live('a worker is terminated in the middle of a call', delay);
-        expect(end).toEqual({ code: 0, signal: null, output: 'settled\n' });
+      it.each([
+        'exit in the middle of a call',
+        'exit in the middle of a call whose arrays were transferred',
+        'the main thread exits while a worker works',
+      ])(`%s, after ${delay} ms`, async (name) => {
+        expect(await live(name, delay)).toEqual({ code: 0, signal: null, output: '' });
+      });
+      it.each([
+        'a worker is terminated in the middle of a call',
+        'a worker is terminated in the middle of a call whose arrays were transferred',
+      ])(`%s, after ${delay} ms`, async (name) => {
+        expect(await live(name, delay)).toEqual({ code: 0, signal: null, output: 'settled\n' });
       });
     }
+    it.each([
+      'models are disposed of in the middle of a call, and twice',
+      'a forward pass is disposed of in the middle of a call, and twice',
+    ])('%s', async (name) => {
+      expect(await live(name, 0)).toEqual({ code: 0, signal: null, output: 'INVALID_ARGUMENT 0 true\n' });
+    });
     it('exit from a promise that a call resolves', async () => {
       const end = await live('exit from a promise that a call resolves', 0);
       expect(end).toEqual({ code: 0, signal: null, output: '' });

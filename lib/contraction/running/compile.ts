@@ -4,6 +4,7 @@ import type { Control } from '../../backend/control.js';
 import { unhurried } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { chooseBackend } from '../../machines/select.js';
+import { steadily } from '../../tensor/steady.js';
 import { type DType, dtypeOf, type ScaledTensor, type Tensor } from '../../tensor/tensor.js';
 import { bindSteps, type Equation } from '../equation.js';
 import { foldConstants, type OperandOrPart } from '../fold.js';
@@ -129,13 +130,15 @@ const CONVERTED = 1 << 20;
 export async function toDType(operand: Tensor, dtype: DType, control: Control): Promise<Tensor> {
   const { data } = operand;
   if (dtypeOf(data) === dtype) return operand;
-  const converted = dtype === 'float64' ? new Float64Array(data.length) : new Float32Array(data.length);
-  for (let start = 0; start < data.length; start += CONVERTED) {
-    converted.set(data.subarray(start, start + CONVERTED), start);
-    await setImmediate();
-    control.signal?.throwIfAborted();
-  }
-  return { ...operand, data: converted };
+  return steadily(data, async () => {
+    const converted = dtype === 'float64' ? new Float64Array(data.length) : new Float32Array(data.length);
+    for (let start = 0; start < converted.length; start += CONVERTED) {
+      converted.set(data.subarray(start, start + CONVERTED), start);
+      await setImmediate();
+      control.signal?.throwIfAborted();
+    }
+    return { ...operand, data: converted };
+  });
 }
 
 function checkConstants(equation: Equation, constants: CompileOptions['constants']): boolean[] {

@@ -5,6 +5,7 @@ import { TensimError } from '../../errors.js';
 import { partsOf } from '../../layers/layer.js';
 import { kindOf } from '../../layers/table.js';
 import type { Layer } from '../../model/model.js';
+import { steadily } from '../../tensor/steady.js';
 import type { DType, TensorData } from '../../tensor/tensor.js';
 import { fallbackLayers } from '../layers/table.js';
 import type { Rows } from './rows.js';
@@ -22,7 +23,7 @@ export function prepareForward(source: ForwardSource, dtype: DType): ForwardPass
     },
     async evaluate(inputs, control = {}) {
       if (layers === null) throw new TensimError('INVALID_ARGUMENT', 'this forward pass has been disposed of');
-      return evaluateBatch(source, inputs, dtype, control);
+      return steadily([source.layers, inputs], () => evaluateBatch(source, inputs, dtype, control));
     },
     dispose() {
       layers = null;

@@ -5,6 +5,7 @@ import { exactMethod } from '../../layers/exact.js';
 import { selectBackend } from '../../machines/select.js';
 import type { Model } from '../../model/model.js';
 import { timesPower } from '../../tensor/power.js';
+import { steadily } from '../../tensor/steady.js';
 import { NEAR } from '../difference/expanded.js';
 import { checkComparable } from '../gram/sources.js';
 import { type GaussianLaw, whiten } from '../law/law.js';
@@ -52,14 +53,14 @@ export async function explain(a: Model, b: Model, options: ExplainOptions = {}):
   const { input = 'standard' } = options;
   const formal = exactMethod([a.layers, b.layers], 'gaussian') === 'one-block';
   if (formal && input !== 'tokens' && options.method !== 'sampled') {
-    return explainForms(a, b, input, top, outputs, others);
+    return steadily([a, b, options], () => explainForms(a, b, input, top, outputs, others));
   }
   if (outputs !== undefined || options.top !== undefined) {
     throw new TensimError('INVALID_ARGUMENT', `${outputs === undefined ? 'top' : 'outputs'} asks for directions`, {
       hint: `Models of one bilinear block have such, under a Gaussian law; "${a.label}" and "${b.label}" are explained layer by layer`,
     });
   }
-  return explainByExchange(a, b, others);
+  return steadily([a, b, options], () => explainByExchange(a, b, others));
 }
 
 async function explainForms(

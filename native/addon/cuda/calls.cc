@@ -178,11 +178,7 @@ Napi::Array describe_devices(Napi::Env env, const TensimCudaApi& api) {
 }  // namespace
 
 Napi::Value cuda_devices(const Napi::CallbackInfo& info) {
-  try {
-    return describe_devices(info.Env(), CudaLibrary::open(read_string(info[0], "library")).api());
-  } catch (const Error& error) {
-    fail(info.Env(), error.code(), error.what());
-  }
+  return describe_devices(info.Env(), CudaLibrary::open(read_string(info[0], "library")).api());
 }
 
 Napi::Value cuda_prepare_call(const Napi::CallbackInfo& info) {

@@ -1,5 +1,7 @@
 #include "layer_reader.h"
 
+#include <algorithm>
+
 namespace tensim::addon {
 namespace {
 
@@ -53,6 +55,22 @@ std::vector<LayerView> read_layers(const Napi::Value& value, std::size_t inputs,
     layers.push_back(read_kind(reader, type, width, static_cast<const LayerView*>(nullptr)));
   }
   return layers;
+}
+
+void expect_countable(Napi::Env env, const std::vector<LayerView>& layers, std::size_t inputs, std::size_t positions,
+                      bool pairs) {
+  auto widest = static_cast<double>(std::max<std::size_t>(inputs, 1));
+  const auto widen = [&](std::size_t width) { widest = std::max(widest, static_cast<double>(width)); };
+  for (const LayerView& layer : layers) {
+    std::visit([&](const auto& view) { widen(view.outputs()); }, layer);
+    if (const auto* bilinear = std::get_if<BilinearView>(&layer)) widen(bilinear->units());
+    if (const auto* attention = std::get_if<AttentionView>(&layer)) widen(attention->inner());
+  }
+  // Of every pair of numbers at two positions there are 4·4 kinds at the most, in elements below 2^63.
+  constexpr double kMostPaired = 536870912.0, kMost = 288230376151711744.0;  // 2^29, 2^58
+  if (static_cast<double>(positions) * widest > (pairs ? kMostPaired : kMost)) {
+    fail(env, "MEMORY_LIMIT", std::to_string(positions) + " positions are more than memory has room for");
+  }
 }
 
 }  // namespace tensim::addon

@@ -37,4 +37,9 @@ void read_layer(const LayerReader& reader, std::size_t width, AttentionView& lay
 // The layers of a ChainSource (lib/backend/backend.ts); their sizes fit from layer to layer.
 std::vector<LayerView> read_layers(const Napi::Value& value, std::size_t inputs, AsyncCall& call);
 
+// Fails with MEMORY_LIMIT where `positions` are so many that the size of what is kept for all of them, or for all pairs
+// of them where `pairs` are kept, is no number that the computation can count to.
+void expect_countable(Napi::Env env, const std::vector<LayerView>& layers, std::size_t inputs, std::size_t positions,
+                      bool pairs);
+
 }  // namespace tensim::addon

@@ -1,0 +1,175 @@
+#include "stores.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "arguments.h"
+
+#if !defined(_WIN32)
+#include <dlfcn.h>
+#endif
+
+namespace tensim::addon {
+namespace {
+
+// v8::BackingStore, known by pointers alone.
+struct Store;
+using Share = std::shared_ptr<const Store>;
+
+// v8::ArrayBuffer::GetBackingStore(), v8::BackingStore::Data() and ByteLength(), as the C++ ABI calls member functions
+// on everything but Windows: `this` is the first argument. A napi_value is what a v8::Local points to, which is `this`.
+struct V8 {
+  Share (*share)(void* array_buffer) = nullptr;
+  void* (*data)(const Store* store) = nullptr;
+  std::size_t (*byte_length)(const Store* store) = nullptr;
+};
+
+template <class Function>
+bool find(const char* symbol, Function& function) {
+#if defined(_WIN32)
+  static_cast<void>(symbol);
+  static_cast<void>(function);
+  return false;
+#else
+  void* const address = dlsym(RTLD_DEFAULT, symbol);
+  std::memcpy(&function, &address, sizeof address);
+  return address != nullptr;
+#endif
+}
+
+V8 find_v8() {
+  V8 v8;
+  const bool whole = find("_ZN2v811ArrayBuffer15GetBackingStoreEv", v8.share) &&
+                     find("_ZNK2v812BackingStore4DataEv", v8.data) &&
+                     find("_ZNK2v812BackingStore10ByteLengthEv", v8.byte_length);
+  return whole ? v8 : V8{};
+}
+
+const V8& v8() {
+  static const V8 found = find_v8();
+  return found;
+}
+
+Share share_of(const Napi::ArrayBuffer& buffer) {
+  return v8().share(static_cast<napi_value>(buffer));
+}
+
+// Embedders and other runtimes tell of themselves beside Node in process.versions.
+bool plain_node(Napi::Env env) {
+  const Napi::Value process = env.Global().Get("process");
+  if (!process.IsObject()) return false;
+  const Napi::Value versions = process.As<Napi::Object>().Get("versions");
+  if (!versions.IsObject()) return false;
+  for (const char* other : {"electron", "nw", "bun", "deno"}) {
+    if (versions.As<Napi::Object>().Has(other)) return false;
+  }
+  return versions.As<Napi::Object>().Has("node") && versions.As<Napi::Object>().Has("v8");
+}
+
+// Whether a share is what it is taken for, and keeps the memory of a buffer when `part` has parted it from that.
+template <class Part>
+bool survives(Napi::Env env, const Part& part) {
+  constexpr std::size_t kBytes = 256;
+  Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, kBytes);
+  void* const data = buffer.Data();
+  const auto holds = [&](const Share& share) {
+    return share != nullptr && v8().data(share.get()) == data && v8().byte_length(share.get()) == kBytes;
+  };
+  auto* const share = new Share(share_of(buffer));
+  if (!holds(*share) || share->use_count() != 2) return false;  // what counts in another way is not to be given back
+  part(buffer);
+  const bool held = holds(*share) && share->use_count() == 1 && buffer.IsDetached();
+  delete share;
+  return held;
+}
+
+bool try_out(Napi::Env env) {
+  if (!survives(env, [](Napi::ArrayBuffer& buffer) { buffer.Detach(); })) return false;
+  const Napi::Value transfer = Napi::ArrayBuffer::New(env, 1).Get("transfer");
+  return !transfer.IsFunction() || survives(env, [&](const Napi::ArrayBuffer& buffer) {
+    transfer.As<Napi::Function>().Call(buffer, {Napi::Number::New(env, 1 << 16)});
+  });
+}
+
+bool can_hold(Napi::Env env) {
+  const char* const wanted = std::getenv("TENSIM_ARRAYS");
+  if (wanted != nullptr && std::strcmp(wanted, "copy") == 0) return false;
+  return v8().share != nullptr && plain_node(env) && try_out(env);
+}
+
+Napi::FunctionReference constructor(Napi::Env env, const char* name) {
+  return Napi::Persistent(env.Global().Get(name).As<Napi::Function>());
+}
+
+std::shared_ptr<const void> copy_of(const void* data, std::size_t bytes) {
+  std::unique_ptr<unsigned char[]> copy(new unsigned char[bytes]);  // not by make_unique, which would clear it first
+  std::memcpy(copy.get(), data, bytes);
+  return std::shared_ptr<const unsigned char[]>(std::move(copy));
+}
+
+}  // namespace
+
+Stores::Stores(Napi::Env env)
+    : holds_(can_hold(env)),
+      float64_array_(constructor(env, "Float64Array")),
+      float32_array_(constructor(env, "Float32Array")) {
+  const auto object = env.Global().Get("Object").As<Napi::Object>();
+  const auto prototype = env.Global().Get("ArrayBuffer").As<Napi::Object>().Get("prototype").As<Napi::Object>();
+  const Napi::Value property = object.Get("getOwnPropertyDescriptor")
+                                   .As<Napi::Function>()
+                                   .Call(object, {prototype, Napi::String::New(env, "resizable")});
+  if (property.IsObject()) resizable_ = Napi::Persistent(property.As<Napi::Object>().Get("get").As<Napi::Function>());
+}
+
+bool Stores::resizable(const Napi::Value& buffer) const {
+  return !resizable_.IsEmpty() && resizable_.Call(buffer, {}).ToBoolean();
+}
+
+ArrayView Stores::hold(const Napi::TypedArray& array, const std::string& what) const {
+  const Napi::Env env = array.Env();
+  ArrayView view;
+  napi_typedarray_type type{};
+  void* data = nullptr;
+  napi_value memory = nullptr;
+  if (napi_get_typedarray_info(env, array, &type, &view.length, &data, &memory, nullptr) != napi_ok) {
+    throw Napi::Error::New(env);
+  }
+  if (type != napi_float64_array && type != napi_float32_array) {
+    fail(env, "INVALID_ARGUMENT", what + " must be a Float64Array or a Float32Array");
+  }
+  view.dtype = type == napi_float64_array ? DType::kFloat64 : DType::kFloat32;
+  const Napi::ArrayBuffer buffer(env, memory);
+  if (!buffer.IsArrayBuffer() || buffer.IsDetached()) {
+    fail(env, "INVALID_ARGUMENT", what + " lies in a shared or detached buffer");
+  }
+  static const double nothing = 0;  // an empty array may have no memory at all
+  if (view.length == 0) data = nullptr;
+  view.data = data == nullptr ? &nothing : data;
+  if (data == nullptr) return view;
+  if (holds_ && !resizable(buffer)) {
+    view.owner = share_of(buffer);
+  } else {
+    view.owner = copy_of(data, view.length * (type == napi_float64_array ? sizeof(double) : sizeof(float)));
+    view.data = view.owner.get();
+  }
+  return view;
+}
+
+NewArray Stores::make(Napi::Env env, DType dtype, std::size_t elements) const {
+  const Napi::FunctionReference& type = dtype == DType::kFloat64 ? float64_array_ : float32_array_;
+  NewArray made;
+  try {
+    made.array = type.New({Napi::Number::New(env, static_cast<double>(elements))}).As<Napi::TypedArray>();
+    const napi_status status =
+        napi_get_typedarray_info(env, made.array, nullptr, nullptr, &made.data, nullptr, nullptr);
+    if (status != napi_ok) throw Napi::Error::New(env);
+    return made;
+  } catch (const Napi::Error& error) {
+    const Napi::Value name = error.Value().Get("name");
+    if (!name.IsString() || name.As<Napi::String>().Utf8Value() != "RangeError") throw;
+    fail(env, "MEMORY_LIMIT", "there is no memory for a result of " + std::to_string(elements) + " elements");
+  }
+}
+
+}  // namespace tensim::addon
