@@ -12,7 +12,7 @@ import { sizeOf, type Tensor, type TensorData } from './tensor.js';
  */
 export async function steadily<Result>(given: unknown, work: () => Promise<Result>): Promise<Result> {
   const before = [...arraysWithin(given)];
-  const lost = () => before.some(({ array, length }) => array.length !== length);
+  const lost = () => before.some((found) => changed(found.array, found.length));
   if (before.some(({ array, length, wanted }) => length < wanted && parted(array.buffer))) throw lostError();
   let result: Result;
   try {
@@ -47,7 +47,15 @@ export function copied<Data extends TensorData | Int32Array>(data: Data): Data {
 
 /** @throws TensimError `INVALID_ARGUMENT` for an array that had this many elements and has lost them */
 export function expectLength(data: TensorData, length: number): void {
-  if (data.length !== length) throw lostError();
+  if (changed(data, length)) throw lostError();
+}
+
+/**
+ * Whether an array has other elements than it had. The buffer is asked as well: in optimised code that has seen buffers
+ * of changing size, V8 of Node 20 gives the former length of an array whose buffer is detached.
+ */
+function changed(array: TensorData, length: number): boolean {
+  return array.length !== length || array.buffer.byteLength < length * array.BYTES_PER_ELEMENT;
 }
 
 const LOST = 'an array has lost its elements: its buffer was transferred or resized';
