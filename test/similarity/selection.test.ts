@@ -181,6 +181,6 @@ describe('the choice of models', () => {
       if (phase === 'open' && done === 2) writeFileSync(path, readFileSync(paths[2]));
     };
     const running = similarityMatrix([paths[0], path], { onProgress, backend: 'fallback' });
-    await expect(running).rejects.toMatchObject({ code: 'INVALID_FILE', message: expect.stringContaining('changed') });
+    await expect(running).rejects.toMatchObject({ code: 'FILE_CHANGED', message: expect.stringContaining('changed') });
   });
 });
