@@ -1,5 +1,6 @@
 import { TensimError } from '../errors.js';
 import { parseJson, readText } from '../formats/text_file.js';
+import type { Provenance } from '../model/model.js';
 import { SCHEMAS } from '../report/schemas.js';
 import type { Making } from '../similarity/gate/baseline.js';
 import type { Judged, JudgedSlice } from '../similarity/gate/gate.js';
@@ -9,8 +10,8 @@ const JSON_BYTES = 256 * 1024 * 1024;
 
 /** An earlier comparison as a file holds it. */
 export interface Baseline extends Judged {
-  /** Digest of the reference it was made with, where the file says it. */
-  readonly reference: string | null;
+  /** Digest of the reference it was made with, where the file says it, and where in its file that was. */
+  readonly reference: Pick<Provenance, 'sha256' | 'key'> | null;
 }
 
 /**
@@ -31,14 +32,14 @@ export async function readBaseline(file: string): Promise<Baseline> {
   const making = makingOf(comparison);
   if (making === null) throw invalid(file, 'does not say how it was made');
   if (making.method === 'sampled' && sampling === null) throw invalid(file, 'does not say how it was sampled');
-  const reference = isObject(whole.reference) ? whole.reference.sha256 : null;
+  const { sha256, key } = isObject(whole.reference) ? whole.reference : {};
   return {
     similarity,
     standardError,
     sampling,
     perOutput,
     ...making,
-    reference: typeof reference === 'string' ? reference : null,
+    reference: typeof sha256 === 'string' ? { sha256, ...(typeof key === 'string' && { key }) } : null,
   };
 }
 
@@ -46,12 +47,17 @@ export async function readBaseline(file: string): Promise<Baseline> {
  * Makes sure that a baseline was made against the same reference, where both are known.
  * @throws TensimError `INVALID_ARGUMENT`
  */
-export function checkReference(baseline: Baseline, sha256: string | undefined, file: string): void {
-  if (baseline.reference === null || sha256 === undefined || baseline.reference === sha256) return;
-  throw new TensimError('INVALID_ARGUMENT', 'the baseline was made against another reference, by its checksum', {
-    file,
-    hint: 'Make it anew: tensim gate … --format json > baseline.json',
-  });
+export function checkReference({ reference }: Baseline, { sha256, key }: Provenance, file: string): void {
+  if (reference === null || sha256 === undefined) return;
+  if (reference.sha256 === sha256 && reference.key === key) return;
+  throw new TensimError(
+    'INVALID_ARGUMENT',
+    'the baseline was made against another reference, by its checksum or its key',
+    {
+      file,
+      hint: 'Make it anew: tensim gate … --format json > baseline.json',
+    },
+  );
 }
 
 function parse(text: string, file: string): Record<string, unknown> {

@@ -87,7 +87,7 @@ async function judgeFiles(path: string, flags: GateFlags, io: Io, exit: { code: 
     settleLimits({ min, minOutput, maxDrop, baseline });
     const options = await similarityOptions(flags, io, progress);
     const [candidate, reference] = await loadPair([path, flags.against], flags, io, progress);
-    if (baseline !== undefined) checkReference(baseline, reference.provenance.sha256, file!);
+    if (baseline !== undefined) checkReference(baseline, reference.provenance, file!);
     const result = await gate(candidate, reference, { ...options, min, minOutput, maxDrop, baseline });
     progress.stop();
     exit.code = CODES[result.outcome];

@@ -24,6 +24,8 @@ export interface GateSubject {
   readonly label: string;
   readonly file?: string | undefined;
   readonly sha256?: string | undefined;
+  /** Where in its file it is, where that was asked for. */
+  readonly key?: string;
 }
 
 /** What became of a gate: judged, or stopped by an error, which is no pass either. */
@@ -34,8 +36,8 @@ const MOST_CHECKS = 40;
 const PART = { pass: 'pass', fail: 'FAIL', undecided: 'UNDECIDED' } as const;
 const MARK = { pass: '✅', fail: '❌', undecided: '⚠️', error: '❌' } as const;
 
-export function subjectOf({ label, provenance: { file, sha256 } }: Model): GateSubject {
-  return { label, file, sha256 };
+export function subjectOf({ label, provenance: { file, sha256, key } }: Model): GateSubject {
+  return { label, file, sha256, ...(key !== undefined && { key }) };
 }
 
 /** The report of a gate in pieces. */

@@ -92,6 +92,17 @@ describe('every command that reads models takes a key:', () => {
   });
 });
 
+test('a baseline of another key is one of another reference', async () => {
+  const gate = ['gate', EMA, '--against', EMA, '--format', 'json', ...FALLBACK];
+  const { stdout } = await tensim([...gate, '--key', 'model']);
+  expect(JSON.parse(stdout).reference).toMatchObject({ key: 'model' });
+  const baseline = fileIn(root, 'baseline.json', stdout);
+  expect((await tensim([...gate, '--key', 'model', '--baseline', baseline])).code).toBe(0);
+  const other = await tensim([...gate, '--key', 'ema', '--baseline', baseline]);
+  expect(other.code).toBe(2);
+  expect(other.stderr).toContain('another reference');
+});
+
 test('tensors of contractions are found under a key', async () => {
   const product = ['contract', 'ij,kj->ik', `${EMA}:head.weight`, `${EMA}:body.0.l.weight`, '--json'];
   const keyed = await tensim([...product, '--key', 'ema']);
@@ -170,6 +181,7 @@ describe('files that are no models', () => {
     mkdirSync(folder);
     copyFileSync(fixture('net.pt'), join(folder, 'model.pt'));
     fileIn(folder, 'optimizer_step_2.pt', checkpoint(pickle(optimizer)));
+    fileIn(folder, 'tokens.bin', Buffer.alloc(64, 7));
     expect(await inspect(folder)).toMatchObject({ family: 'deep', files: [join(folder, 'model.pt')] });
   });
 

@@ -47,13 +47,14 @@ export function* chooseStateDict(root: Value, budget: MemoryBudget, refusals: Re
   if (isTensor(root)) return { path: [], value: root, nested: false };
   if (!isContainer(root)) throw refusals.none('holds no dictionary, so no state dict');
   const found = (yield* findPlaces(root, budget)).filter(({ path }) => path.length > 0 || root instanceof Dict);
-  const pool = different(rivals(found));
+  const likely = rivals(found);
+  const tree = wholeTree(likely, root);
+  if (tree !== undefined) return tree;
+  const pool = different(likely);
   if (pool.length === 0)
     throw root instanceof Dict ? nothing(refusals) : refusals.none('holds no dictionary, so no state dict');
   const [first, ...others] = pool;
   if (others.length === 0) return { path: first.path, value: first.container, nested: false };
-  const tree = wholeTree(pool, root);
-  if (tree !== undefined) return tree;
   const inner = others.find(({ path }) => first.path.length > 0 && first.path.every((name, i) => path[i] === name));
   throw refusals.several(
     inner === undefined
@@ -93,18 +94,13 @@ function rivals(places: readonly Place[]): Place[] {
   const found = weights.length > 0 ? weights : places;
   // Beside a model in its usual place there may be anything at the top, but not a state dict.
   const named = found.some(({ path: [name, ...more] }) => more.length === 0 && isPlace(name));
-  const kept = found.filter(({ path, container }) => path.length > 0 || !named || hasDottedNames(container));
+  const kept = found.filter(({ path, dotted }) => path.length > 0 || !named || dotted);
   const likely = kept.filter((place) => place.likely);
   return likely.length > 0 ? likely : kept;
 }
 
 function isPlace(name: string | undefined): boolean {
   return PLACES.some((place) => place === name);
-}
-
-function hasDottedNames(container: Value): boolean {
-  for (const [name, item] of itemsOf(container)) if (isTensor(item) && name.includes('.')) return true;
-  return false;
 }
 
 /** A model that is there twice, the very same tensors under the same names, is one. */
@@ -115,6 +111,7 @@ function different(places: readonly Place[]): Place[] {
 }
 
 function isSame(a: Place, b: Place): boolean {
+  if (a.container === b.container) return true;
   if (a.tensors !== b.tensors || a.elements !== b.elements || isModule(a.container) || isModule(b.container))
     return false;
   const others = new Map(itemsOf(b.container));
@@ -128,9 +125,15 @@ function isSame(a: Place, b: Place): boolean {
 }
 
 function isSameView(a: PickledTensor, b: PickledTensor): boolean {
-  const view = ({ storage, dtype, offset, shape, strides }: PickledTensor) =>
-    JSON.stringify([storage.key.value, dtype, offset, shape, strides]);
-  return view(a) === view(b);
+  const isEqual = (x: readonly number[], y: readonly number[]) =>
+    x.length === y.length && x.every((extent, axis) => extent === y[axis]);
+  return (
+    a.dtype === b.dtype &&
+    a.offset === b.offset &&
+    isEqual(a.shape, b.shape) &&
+    isEqual(a.strides, b.strides) &&
+    a.storage.key.value === b.storage.key.value
+  );
 }
 
 /**
@@ -138,15 +141,16 @@ function isSameView(a: PickledTensor, b: PickledTensor): boolean {
  * points or one that says that it is a model by itself.
  */
 function wholeTree(places: readonly Place[], root: Value): Choice | undefined {
+  if (places.length < 2) return undefined;
   const [first, ...others] = places.map(({ path }) => path);
   let common = first.findIndex((name, i) => others.some((path) => path[i] !== name));
   if (common < 0) common = first.length;
   const whole = places.every(
-    ({ path, container }) =>
+    ({ path, container, dotted }) =>
       path.length > common &&
       container instanceof Dict &&
       !isModule(container) &&
-      !hasDottedNames(container) &&
+      !dotted &&
       !path.slice(common).some(isUsual),
   );
   if (!whole) return undefined;

@@ -31,6 +31,8 @@ export interface Place {
   readonly elements: number;
   /** Whether one of them could be weights: numbers with a point, and more than one. */
   readonly weights: boolean;
+  /** Whether the names of its tensors have points in them, as those of modules within modules have. */
+  readonly dotted: boolean;
   /** Whether it is named, or its tensors are, as in a state dict. */
   readonly likely: boolean;
 }
@@ -41,22 +43,24 @@ export function pathText(path: readonly string[]): string {
 }
 
 /**
- * All places of a checkpoint, the outer ones first, and each once however many paths lead there. States of optimizers,
+ * All places of a checkpoint, the outer ones first. What is in it at several places is looked into once. States of optimizers,
  * losses and the like are passed over, by their names and by what they are.
  */
 export function* findPlaces(root: Value, budget: MemoryBudget): Generator<void, Place[]> {
   const places: Place[] = [];
-  const seen = new Set<Value>();
+  const seen = new Map<Value, Place | undefined>();
   let level: { readonly path: readonly string[]; readonly value: Value }[] = [{ path: [], value: root }];
   for (let depth = 0; depth <= MOST_DEPTH && level.length > 0; depth++) {
     const next: typeof level = [];
     for (const { path, value } of level) {
       yield;
-      if (!isContainer(value) || seen.has(value) || isOptimizer(value)) continue;
-      seen.add(value);
+      if (!isContainer(value) || isOptimizer(value)) continue;
+      const again = seen.has(value);
       budget.spend(VISIT_COST + 8 * path.length);
-      const place = placeAt(path, value, budget);
-      if (place !== undefined) places.push(place);
+      const known = again ? seen.get(value) : placeAt(path, value, budget);
+      if (known !== undefined) places.push({ ...known, path, likely: known.likely || path.some(isUsual) });
+      if (again) continue;
+      seen.set(value, known);
       if (isModule(value)) continue;
       for (const [name, item] of itemsOf(value))
         if (isContainer(item) && !isBeside(name)) {
@@ -89,7 +93,7 @@ export function isBeside(name: string): boolean {
 }
 
 /** What the state of every optimizer of torch is, whatever it is called. */
-function isOptimizer(value: Value): boolean {
+export function isOptimizer(value: Value): boolean {
   if (value instanceof Made && isOptimizer(value.state)) return true;
   return value instanceof Dict && value.entries?.has('param_groups') === true;
 }
@@ -107,7 +111,7 @@ function placeAt(path: readonly string[], container: Dict | List | Sequence, bud
   }
   if (tensors === 0 && !(container instanceof Dict && container.hasNamelessTensors)) return undefined;
   const likely = dotted || isModule(container) || path.length === 0 || path.some(isUsual);
-  return { path, container, tensors, elements, weights, likely };
+  return { path, container, tensors, elements, weights, dotted, likely };
 }
 
 /** Whether a name says that a model is there. */

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { TensimError } from '../../errors.js';
 import { lookAlike } from '../look_alike.js';
+import { NoModelError } from '../no_model.js';
 import type { SourceFile } from '../source_file.js';
 import type { ZipDirectory } from '../zip/directory.js';
 
@@ -38,6 +39,12 @@ export async function notAnArchive(source: SourceFile): Promise<TensimError> {
       'is a plain pickle, not an archive of torch.save',
       `${saveAnew(file, '__import__("pickle").load(open("FILE", "rb"))')}, if you trust the file: loading a pickle can run code in it`,
     );
+  // Many programs call their own data .bin: token ids, vocabularies.
+  if (size > 0 && /\.bin$/i.test(file) && lookAlike(start) === undefined)
+    return new NoModelError('INVALID_FILE', 'is no PyTorch checkpoint: it does not begin as an archive', {
+      file,
+      hint: 'It is the data of another program, or damaged: download or export it again',
+    });
   return refused(
     size === 0 ? 'is empty' : 'is no PyTorch checkpoint: it does not begin as an archive',
     lookAlike(start) ?? 'The file is damaged or of another kind: download or export it again',

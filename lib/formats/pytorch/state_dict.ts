@@ -4,7 +4,7 @@ import { emptyMetadata, LISTING_LIMITS } from '../entry.js';
 import type { Fail } from './call.js';
 import { type Choice, chooseStateDict, followKey, nothing, type Refusals } from './choose.js';
 import { isModule, moduleTensors } from './module.js';
-import { couldBeWeights, elementsIn, isBeside, isContainer, itemsOf } from './places.js';
+import { couldBeWeights, elementsIn, isBeside, isContainer, isOptimizer, itemsOf } from './places.js';
 import { Dict, isTensor, Made, NumpyScalar, type Tensor, Text, type Value } from './values.js';
 
 /** The name of a tensor that was saved by itself. */
@@ -79,11 +79,12 @@ function* tensorsOf(
     for (const [name, item] of itemsOf(container)) {
       const full = prefix + name;
       // Beside a state dict at the top there may be anything; within one, what could be weights is never left out.
-      if (isTensor(item)) yield [full, item];
-      else if (nested && isModule(item)) yield* moduleTensors(item, budget, `${full}.`);
-      else if (nested && isContainer(item)) yield* visit(item, `${full}.`, depth + 1);
       if (item instanceof Made && item.holdsTensors && !atTop)
         throw wrong(full, `its pickle makes it by ${quote(item.by)} of tensors, which is not read`);
+      if (isTensor(item)) yield [full, item];
+      else if (!nested || isBeside(name) || isOptimizer(item)) continue;
+      else if (isModule(item)) yield* moduleTensors(item, budget, `${full}.`);
+      else if (isContainer(item)) yield* visit(item, `${full}.`, depth + 1);
     }
   }
   yield* visit(value, '', 0);

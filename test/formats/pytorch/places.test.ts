@@ -106,6 +106,26 @@ describe('the state dict is found', () => {
     expect(await foundIn(content)).toMatchObject({ place, names: ['a.weight', 'a.bias'] });
   });
 
+  test('in a tree at the top, without the optimizer beside it', async () => {
+    // One dictionary at two places, and two dictionaries.
+    const part = parts(dict([text('kernel'), w]), 'q\0');
+    const state = dict([text('state'), dict([int(0), sd])], [text('param_groups'), list(dict())]);
+    const content = dict(
+      [text('dense_0'), part],
+      [text('dense_1'), 'h\0'],
+      [text('o'), state],
+      [text('opt_state'), sd],
+    );
+    expect((await foundIn(content)).names).toEqual(['dense_0.kernel', 'dense_1.kernel']);
+    const copy = dict(
+      [text('dense_0'), part],
+      [text('dense_1'), dict([text('kernel'), tensor({ offset: 1, shape: [5], strides: [1] })])],
+      [text('o'), state],
+    );
+    expect((await foundIn(copy)).names).toEqual(['dense_0.kernel', 'dense_1.kernel']);
+    expect((await foundIn(content, '.')).names).toEqual(['dense_0.kernel', 'dense_1.kernel']);
+  });
+
   test('as it was, where tensors stand at the top: with the step and the state of a generator as what they are', async () => {
     const bytes = tensor({ type: global('torch', 'ByteStorage'), shape: [24], strides: [1], elements: 24 });
     const content = dict(
