@@ -21,7 +21,7 @@ export function commonParts(texts: readonly Characters[]): { readonly head: numb
   }
   while (head > 0 && isDigit(first[head - 1])) head--;
   while (tail > 0 && isDigit(first[first.length - tail])) tail--;
-  const shortest = Math.min(...texts.map(({ length }) => length));
+  const shortest = smallest(texts.map(({ length }) => length));
   return { head, tail: Math.min(tail, shortest - head) };
 }
 
