@@ -1,3 +1,5 @@
+import { smallest } from '../extremes.js';
+
 /** A text, or its characters. */
 type Characters = ArrayLike<string>;
 
