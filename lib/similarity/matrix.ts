@@ -17,6 +17,7 @@ import type { Layout } from './gram/slice.js';
 import { tileSize } from './gram/tile_size.js';
 import { KeptModels, roomToKeep } from './members/kept.js';
 import type { Member } from './members/members.js';
+import { checkRoom } from './members/room.js';
 import { type Selection, select } from './members/selection.js';
 import { type Comparison, type OfSamples, planComparison } from './plan/comparison.js';
 import type { SampleExecutor } from './sampled/batch.js';
@@ -182,6 +183,7 @@ async function compute(
   const total = pairCount(pairs);
   const { comparison, discarded } = await plan(listed, total, settings);
   const slices = settings.perOutput ? comparison.names.length : 0;
+  checkRoom(places.rows.length, places.columns.length, slices);
   const cells = new Cells({ ...places, count: members.length, slices, window: settings.choice.window });
   const { memoryLimit, onTile, executors } = settings;
   if (onTile !== undefined) cells.subscribe((change) => onTile(finishedTile(cells, members, change)));

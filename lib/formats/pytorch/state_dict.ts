@@ -1,4 +1,5 @@
 import { quote } from '../../words/quoting.js';
+import { isStepName } from '../../words/steps.js';
 import type { MemoryBudget } from '../budget.js';
 import { emptyMetadata, LISTING_LIMITS } from '../entry.js';
 import type { Fail } from './call.js';
@@ -9,11 +10,6 @@ import { Dict, isTensor, Made, NumpyScalar, type Tensor, Text, type Value } from
 
 /** The name of a tensor that was saved by itself. */
 const ALONE = 'tensor';
-
-/** What counts training, and may be kept as a tensor: it is no part of a model. */
-const COUNTERS = new Set(
-  'step steps global_step global_steps train_step iter iter_num iteration iterations epoch epochs'.split(' '),
-);
 
 /** Deeper than any tree of parameters. */
 const MOST_NESTED = 32;
@@ -108,7 +104,7 @@ function besideIt(root: Value, path: readonly string[]): Pick<StateDict, 'metada
         const text = value instanceof Text ? value.value : value;
         if (typeof text === 'string' || typeof text === 'number' || typeof text === 'boolean')
           metadata[key] = String(text);
-        else if (value instanceof NumpyScalar || (isTensor(value) && COUNTERS.has(key) && elementsIn(value) === 1))
+        else if (value instanceof NumpyScalar || (isTensor(value) && isStepName(key) && elementsIn(value) === 1))
           counters.set(key, value);
       }
     at = new Map(itemsOf(at)).get(name);

@@ -1,6 +1,5 @@
 import { TensimError } from '../../errors.js';
 import type { Checkpoint } from '../../formats/checkpoint.js';
-import { formatOf } from '../../formats/endings.js';
 import { isIntegerFormat } from '../../tensor/integers.js';
 import { sizeOf } from '../../tensor/tensor.js';
 import { matchesAny } from '../../words/pattern.js';
@@ -42,9 +41,9 @@ export function withoutIgnored({ tensors }: Checkpoint, patterns: readonly strin
 
 /** The same without what is known to be no weight. */
 export async function sorted(contents: Contents, checkpoint: Checkpoint, signal?: AbortSignal): Promise<Contents> {
-  const { metadata, path } = checkpoint;
+  const { metadata, format } = checkpoint;
   // What numpy.savez was given beside the weights, labels say; in other formats integers can be packed weights.
-  const isArchive = formatOf(path) === 'npz';
+  const isArchive = format === 'npz';
   const kept = new Map<string, TensorInfo>();
   const setAside = [...contents.setAside];
   for (const [name, info] of contents.tensors) {

@@ -7,6 +7,7 @@ import { parseDecimal } from '../../words/names.js';
 import type { MatrixSettings } from '../terms/matrix_options.js';
 import type { ModelChoice } from '../terms/types.js';
 import { type Member, type MemberOptions, openMembers } from './members.js';
+import { checkRoom } from './room.js';
 
 type ModelOrPath = Model | string;
 
@@ -19,7 +20,8 @@ export interface Selection {
 
 /**
  * Chooses models as `every`, `steps`, `rows` and `columns` say, and opens those in files.
- * @throws TensimError `INVALID_ARGUMENT` for a choice that is not there or leaves none; as `openMembers`.
+ * @throws TensimError `INVALID_ARGUMENT` for a choice that is not there or leaves none; `MEMORY_LIMIT` for more
+ * than there is memory for; as `openMembers`.
  */
 export async function select(
   models: readonly ModelOrPath[],
@@ -34,6 +36,8 @@ export async function select(
   }
   const list = (choice: readonly ModelChoice[] | undefined) => choice?.map((one) => chosen(models, one)) ?? taken;
   const [rowModels, columnModels] = [list(rows), list(columns)];
+  // Before thousands of files are opened for nothing.
+  checkRoom(rowModels.length, columnModels.length, 0);
   const square = rowModels === columnModels;
   const members = await openMembers(square ? rowModels : [...rowModels, ...columnModels], options);
   if (square) return { rows: members, columns: members };

@@ -1,0 +1,26 @@
+import { TensimError } from '../../errors.js';
+import { bytesIn } from '../../words/bytes.js';
+import { count } from '../../words/counts.js';
+
+/** Bytes that a cell of a result takes: an inner product and a similarity. */
+const CELL = 16;
+
+/**
+ * Refuses a result for which there is no memory, before any of it is claimed.
+ * @param slices of every inner product, beside the whole.
+ * @param free bytes that this process can have.
+ * @throws TensimError `MEMORY_LIMIT` with the numbers.
+ */
+export function checkRoom(rows: number, columns: number, slices: number, free = process.availableMemory()): void {
+  const bytes = CELL * rows * columns * (1 + slices);
+  if (bytes <= free) return;
+  const each = slices === 0 ? '' : ` with ${count(slices)} outputs each`;
+  const [needed, there] = [bytes, free].map((size) => bytesIn('GiB', size));
+  throw new TensimError(
+    'MEMORY_LIMIT',
+    `the result of ${count(rows)} by ${count(columns)} models${each} takes ${needed} GiB, and ${there} GiB are free`,
+    {
+      hint: `Compare fewer at a time: every n-th (every), some rows or one reference${slices === 0 ? '' : ', or without outputs (perOutput)'}`,
+    },
+  );
+}
