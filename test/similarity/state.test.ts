@@ -73,6 +73,24 @@ describe.each(availableBackends)('a state file on %s', (backend) => {
     expect(band.work.reused).toBe(band.work.pairs);
   });
 
+  it('knows models that hold equal weights as one, and those after them by their own numbers', async () => {
+    const list = models(6);
+    const twins = [list[0], list[1], models(2)[1], list[2], models(1)[0], list[3]];
+    for (const perOutput of [false, true]) {
+      const options: Options = { backend, perOutput, route: 'factor' };
+      const state = newFile();
+      await similarityMatrix(twins, { ...options, state });
+      for (const asked of [list, twins, [...twins].reverse(), list]) {
+        const resumed = await similarityMatrix(asked, { ...options, state });
+        expect(resumed.work.reused).toBeGreaterThan(9);
+        expect(resumed.work.discarded).toBe(0);
+        same(resumed, await similarityMatrix(asked, options));
+      }
+      const again = await similarityMatrix(twins, { ...options, state });
+      expect(again.work).toMatchObject({ reused: again.work.pairs, prepared: 0 });
+    }
+  });
+
   it('does not mix what was computed otherwise', async () => {
     const list = models(5);
     const state = newFile();

@@ -68,6 +68,8 @@ const NONSENSE: Readonly<Record<string, Buffer>> = {
   'a setting without a route': setting('["a"]'),
   'a setting with a route that is no text': setting('["a",7]'),
   'half a digest of a model': Buffer.concat([Buffer.of(1), Buffer.alloc(48)]),
+  'no models': Buffer.of(1),
+  'a model twice': Buffer.concat([Buffer.of(1), Buffer.alloc(64, 7)]),
   'a tile without a head': Buffer.of(2, 1),
   'a tile of four thousand million rows': tile(0, [0, 2, 0xffffffff, 0xffffffff, 0, 0]),
   'a tile of four thousand million slices': tile(0, [0, 0xffffffff, 1, 1, 0, 1], 1),
@@ -102,6 +104,29 @@ describe('a state file whose digests are right', () => {
       expect(gram).toEqual(whole.gram);
       expect(perOutput?.gram).toEqual(whole.perOutput?.gram);
       expect(await pairsIn(state)).toHaveLength(15);
+    }
+  });
+
+  it.each([
+    ['the models', 1],
+    ['the setting', 0],
+  ] as const)('is cut off where it has %s once more, and stays of use to other lists', async (_what, which) => {
+    const state = newFile();
+    await similarityMatrix(list.slice(0, 3), { ...options, state });
+    const good = payloadsOf(readFileSync(state));
+    const whole = await similarityMatrix(list, options);
+    // A model that is known beside one that is not.
+    const again = which === 0 ? good[0] : Buffer.concat([Buffer.of(1), Buffer.alloc(32, 7), good[1].subarray(1, 33)]);
+    for (const repeated of [good[which], again]) {
+      writeFileSync(state, stateOf([...good, repeated]));
+      const more = await similarityMatrix(list, { ...options, state });
+      expect(more.work).toMatchObject({ reused: 6, discarded: 4 + repeated.length + 16 });
+      expect(more.gram).toEqual(whole.gram);
+      // What was written behind the damage is read as it was meant.
+      const last = await similarityMatrix(list, { ...options, state });
+      expect(last.work).toMatchObject({ reused: 15, discarded: 0 });
+      expect(last.gram).toEqual(whole.gram);
+      expect(last.perOutput?.gram).toEqual(whole.perOutput?.gram);
     }
   });
 

@@ -48,7 +48,7 @@ export class StateFile {
     const identities: string[] = [];
     const log = await RecordLog.open(path, async (payload) => {
       const record = decodeRecord(payload);
-      if (record === undefined || !isSound(record, settings, identities)) return false;
+      if (record === undefined || !isSound(record, settings, models)) return false;
       if (record.kind === 'setting') settings.push(record.setting);
       else if (record.kind === 'tile') await onTile(settings[record.setting], record.job, record.tile, identities);
       else {
@@ -67,10 +67,10 @@ export class StateFile {
     return this.#log.discarded;
   }
 
-  /** Keeps a finished job of models given by their identities. */
+  /** Keeps a finished job of models given by their identities, of which some may be equal. */
   async keep(setting: Setting, identities: readonly string[], job: Job, tile: GramTile): Promise<void> {
     const number = await this.#numberOf(settingText(setting));
-    const added = identities.filter((identity) => !this.#models.has(identity));
+    const added = [...new Set(identities)].filter((identity) => !this.#models.has(identity));
     if (added.length > 0) {
       await this.#log.append(encodeRecord({ kind: 'models', identities: added }));
       for (const identity of added) this.#models.set(identity, this.#models.size);
@@ -92,13 +92,19 @@ export class StateFile {
   }
 }
 
-/** Whether a record fits what stands before it. */
-function isSound(record: StateRecord, settings: readonly string[], { length }: readonly string[]): boolean {
-  if (record.kind === 'models') return true;
-  if (record.kind === 'setting') return settingIn(record.setting) !== undefined;
+/**
+ * Whether a record fits what stands before it. No model and no setting is recorded twice, for places are numbers: a
+ * model under two of them would give those that follow the numbers of others.
+ */
+function isSound(record: StateRecord, settings: readonly string[], models: ReadonlyMap<string, number>): boolean {
+  if (record.kind === 'models') {
+    const { identities } = record;
+    return new Set(identities).size === identities.length && !identities.some((identity) => models.has(identity));
+  }
+  if (record.kind === 'setting') return settingIn(record.setting) !== undefined && !settings.includes(record.setting);
   const { job, tile, setting } = record;
   if (setting >= settings.length) return false;
-  if (![job.rows, job.columns].every((models) => models.every((model) => model < length))) return false;
+  if (![job.rows, job.columns].every((side) => side.every((model) => model < models.size))) return false;
   // Of other versions nothing is known, and nothing is used.
   const slices = slicesOf(settingIn(settings[setting])!.common);
   return slices === undefined || slices * tile.total.length === (tile.perOutput?.length ?? 0);
@@ -163,20 +169,24 @@ export async function openLedger(
   signal: AbortSignal | undefined,
 ): Promise<StateLedger> {
   const pacer = new Pacer(signal);
-  const numbers = new Map(identities.map((identity, number) => [identity, number]));
+  // Models in memory that hold equal weights have numbers of their own, and one identity.
+  const numbers = new Map<string, number[]>();
+  for (const [number, identity] of identities.entries())
+    numbers.set(identity, [...(numbers.get(identity) ?? []), number]);
   const text = settingText(setting);
   let kept = 0;
   const file = await StateFile.open(path, async (found, job, tile, recorded) => {
     if (found !== text) return;
-    const own = (model: number) => numbers.get(recorded[model]);
+    const own = (model: number) => numbers.get(recorded[model]) ?? [];
     for (const [r, row] of job.rows.entries()) {
-      const i = own(row);
-      if (i === undefined) continue;
-      for (let c = job.symmetric ? r : 0; c < job.columns.length; c++) {
-        const j = own(job.columns[c]);
-        if (j === undefined || rank[i] > rank[j]) continue;
-        cells.set(i, j, tile, r * job.columns.length + c);
-        kept++;
+      for (const i of own(row)) {
+        for (let c = job.symmetric ? r : 0; c < job.columns.length; c++) {
+          for (const j of own(job.columns[c])) {
+            if (rank[i] > rank[j]) continue;
+            cells.set(i, j, tile, r * job.columns.length + c);
+            kept++;
+          }
+        }
       }
       if (pacer.due(64 * job.columns.length)) await pacer.pause();
     }

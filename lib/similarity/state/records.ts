@@ -43,7 +43,7 @@ export function decodeRecord(payload: Buffer): StateRecord | undefined {
       return { kind: 'setting', setting: body.toString() };
     case 'models': {
       const count = body.length / IDENTITY_BYTES;
-      if (!Number.isInteger(count)) return undefined;
+      if (count === 0 || !Number.isInteger(count)) return undefined;
       const at = (i: number) => body.toString('hex', i * IDENTITY_BYTES, (i + 1) * IDENTITY_BYTES);
       return { kind: 'models', identities: Array.from({ length: count }, (_, i) => at(i)) };
     }
