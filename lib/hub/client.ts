@@ -71,13 +71,10 @@ export class HubClient {
       const { listFiles } = await library();
       const entries: HubEntry[] = [];
       const common = { fetch, hubUrl: endpoint(), repo: { type, name }, revision: commit, recursive };
-      for await (const entry of listFiles(folder === '' ? common : { ...common, path: inUrl(folder) })) {
-        const { path } = entry;
-        const size = entry.lfs?.size ?? entry.size;
-        const etag = entry.lfs?.oid ?? entry.oid ?? '';
-        if (typeof path !== 'string' || climbs(path) || !DIGEST.test(etag) || !Number.isSafeInteger(size) || size < 0)
-          throw complaints.absurd('the Hub listed what can be no file');
-        entries.push({ path, folder: entry.type === 'directory', size, etag, sha256: entry.lfs?.oid });
+      for await (const listed of listFiles(folder === '' ? common : { ...common, path: inUrl(folder) })) {
+        const entry = entryOf(listed);
+        if (entry === undefined) throw complaints.absurd('the Hub listed what can be no file');
+        entries.push(entry);
       }
       return entries;
     });
@@ -118,6 +115,21 @@ export class HubClient {
     }
   }
 }
+
+/** An entry of a listing, which can be anything that JSON can; undefined for what can be no file or folder. */
+function entryOf(listed: unknown): HubEntry | undefined {
+  const { type, path, oid, size, lfs } = Object(listed) as Record<string, unknown>;
+  const large = lfs === undefined || lfs === null ? undefined : (Object(lfs) as Record<string, unknown>);
+  const sha256 = large?.oid;
+  const etag = sha256 ?? oid;
+  const bytes = large?.size ?? size;
+  if (typeof type !== 'string' || typeof path !== 'string' || climbs(path)) return undefined;
+  if (!isDigest(etag) || !(sha256 === undefined || isDigest(sha256)) || !isSize(bytes)) return undefined;
+  return { path, folder: type === 'directory', size: bytes, etag, sha256 };
+}
+
+const isDigest = (value: unknown): value is string => typeof value === 'string' && DIGEST.test(value);
+const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 /** A path in the address of a request: what means something there is spelled out. */
 function inUrl(path: string): string {

@@ -356,18 +356,37 @@ describe('an answer of the Hub', () => {
     [{ type: 'file', path: 'x\u0000', size: 1, oid }],
     [{ type: 'file', path: '\ud800', size: 1, oid }],
     [{ type: 'file', path: 'x', size: 1, oid: '../../x' }],
+    [{ type: 'file', path: 'x', size: 1, oid: [oid] }],
+    [{ type: 'file', path: 'x', size: 1, oid: { oid } }],
+    [{ type: 'file', path: 'x', size: 1, oid: 1e39 }],
+    [{ type: 'file', path: 'x', size: 1 }],
+    [{ type: 'file', path: 'x', size: [1], oid }],
+    [{ type: 'file', path: 'x', size: '1', oid }],
+    [{ type: 'file', path: 'x', oid }],
+    [{ type: 'file', path: ['x'], size: 1, oid }],
+    [{ type: ['directory'], path: 'x', size: 1, oid }],
+    [{ path: 'x', size: 1, oid }],
+    [{ type: 'file', path: 'x', size: 1, oid, lfs: { oid: ['c'.repeat(64)], size: 1 } }],
+    [{ type: 'file', path: 'x', size: 1, oid, lfs: { oid: 7, size: 1 } }],
+    [{ type: 'file', path: 'x', size: 1, oid, lfs: { oid: 'c'.repeat(64), size: ['1'] } }],
+    [{ type: 'file', path: 'x', size: 1, oid, lfs: { oid: 'c'.repeat(64), size: -1 } }],
     [null],
     ['x'],
+    [7],
+    [[]],
   ])('that lists %j is refused', async (entry) => {
     server.instead = jsonOf([entry]);
     expect(await rejection(listed())).toMatchObject({ code: 'INVALID_FILE' });
   });
 
-  test.each([null, {}, 'x', { sha: '../../x' }])('that says %j of a commit is refused', async (answer) => {
-    server.instead = jsonOf(answer, {}, /revision/);
-    expect(await rejection(fetchFromHub(ADDRESS))).toMatchObject({ code: 'INVALID_FILE' });
-    expect(existsSync(cache)).toBe(false);
-  });
+  test.each([null, {}, 'x', { sha: '../../x' }, { sha: [COMMIT] }, { sha: { toString: COMMIT } }, { sha: 7 }])(
+    'that says %j of a commit is refused',
+    async (answer) => {
+      server.instead = jsonOf(answer, {}, /revision/);
+      expect(await rejection(fetchFromHub(ADDRESS))).toMatchObject({ code: 'INVALID_FILE' });
+      expect(existsSync(cache)).toBe(false);
+    },
+  );
 
   test('may list names that are none here, but those files are not fetched', async () => {
     const commit = 'd'.repeat(40);
