@@ -3,22 +3,31 @@ import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { TensimError } from '../errors.js';
 import { type Place, placeOf } from './place.js';
 
+export interface ReplaceOptions {
+  /** What is thrown where the system refuses to write. */
+  readonly refused?: (cause: Error) => TensimError;
+  /**
+   * Whether nothing of what is there under the name counts, as in a cache, where it is no wish of anybody's: a link is
+   * replaced itself, for it may lead to any file of the user's.
+   */
+  readonly anew?: boolean;
+}
+
 /**
  * Writes a file that appears under its name only when it is complete and on the disk: beside its place first, then
  * renamed. Every whole file of the package is written by this. What it replaces gives it its permissions and, where the
  * system lets it, its owner and group; a symbolic link stays, and what it leads to is replaced. Of a file with several
  * names (hard links) the others keep what it held: a shared file is not changed behind the back of who shares it.
- * @param refused what is thrown where the system refuses to write
  * @throws what `write` throws, be it a mistake of ours; as `placeOf`; `INVALID_ARGUMENT` where the system refuses to
  * write, with its reason
  */
 export async function replaceFile(
   path: string,
   write: (handle: FileHandle) => Promise<void>,
-  refused: (cause: Error) => TensimError = (cause) => cannotBeWritten(path, cause),
+  { refused = (cause) => cannotBeWritten(path, cause), anew = false }: ReplaceOptions = {},
 ): Promise<void> {
   try {
-    const place = await placeOf(path);
+    const place = anew ? { target: path } : await placeOf(path);
     const temporary = `${place.target}.${randomUUID().slice(0, 8)}.tmp`;
     // Until it is complete, what replaces a file that others may not read is for its writer alone.
     const handle = await open(temporary, 'wx', place.replaced === undefined ? 0o666 : 0o600);

@@ -188,7 +188,7 @@ export class HubCache {
   }
 
   #replace(path: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
-    return replaceFile(path, write, (cause) => this.#refused(cause));
+    return replaceFile(path, write, { refused: (cause) => this.#refused(cause), anew: true });
   }
 
   async #writing<Result>(write: () => Promise<Result>): Promise<Result> {
