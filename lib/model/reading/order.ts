@@ -5,12 +5,20 @@ import { labelsOf } from '../labels.js';
 
 /** What the order of a series of models rests on. */
 export type Order =
-  /** On a number in the metadata of every file, under this name. */
-  | { readonly by: 'metadata'; readonly key: string }
-  /** On the numbers in their names. */
-  | { readonly by: 'names' }
-  /** On nothing: they stand by the alphabet, and what follows what says nothing. */
-  | { readonly by: 'none' };
+  | {
+      /** On a number in the metadata of every file. */
+      readonly by: 'metadata';
+      /** The name that the metadata have for it. */
+      readonly key: string;
+    }
+  | {
+      /** On the numbers in their names. */
+      readonly by: 'names';
+    }
+  | {
+      /** On nothing: they stand by the alphabet, and what follows what says nothing. */
+      readonly by: 'none';
+    };
 
 /** How far a training was, as metadata tell it under whatever names: `step`, `global_step`, … */
 export type StatedSteps = ReadonlyMap<string, number>;
