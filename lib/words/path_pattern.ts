@@ -11,9 +11,20 @@ interface Step {
   readonly takes: ((character: string, leads: boolean) => boolean) | undefined;
   next: number;
   other: number;
+  /** The first and the last step of what must not lie between this step and the next. */
+  readonly denied?: readonly [first: number, last: number];
+}
+
+/** Where a pattern has come to within a path. */
+export interface Reached {
+  readonly steps: ReadonlySet<number>;
+  /** What has been begun since steps that deny something. */
+  readonly denying: readonly { readonly step: number; readonly inside: Reached }[];
 }
 
 const NOWHERE = -1;
+/** Steps of patterns that deny something, for which the work grows with the square of a name. */
+const MOST_DENYING = 512;
 
 /**
  * A pattern for paths with slashes, matched in time that grows with pattern times path and no faster, whatever is in
@@ -24,9 +35,11 @@ const NOWHERE = -1;
  *     ?         one character
  *     [a-z0]    one of these; [!a-z] or [^a-z] one of the others
  *     {a,b}     one of these, which may be patterns; {1..20} one of these numbers, {01..20} with zeros, {a..e} letters
+ *     @(a|b)    one of these, as is (a|b); ?(a|b) or none, +(a|b) one or more, *(a|b) any number, !(a|b) anything else
+ *     \\*        the character behind the backslash
  *
- * A name that begins with a dot is matched only where the pattern has that dot. Anything else stands for itself:
- * parentheses, `!`, `+` and `@` too, and brackets and braces that are not closed.
+ * A name that begins with a dot is matched only where the pattern has that dot. Anything else stands for itself: marks
+ * without parentheses, parentheses without a mark or a stroke, and what is open and never closed.
  */
 export class PathPattern {
   readonly #steps: Step[] = [];
@@ -41,9 +54,12 @@ export class PathPattern {
     if (text.length > MOST_CHARACTERS) throw tooLarge(text.length, 'characters', MOST_CHARACTERS);
     const elements = parsePattern(text);
     this.isLiteral = elements.every(({ kind }) => kind === 'character');
-    const before = text.slice(0, text.search(/[*?[{]|$/));
-    this.base = this.isLiteral ? text : before.slice(0, Math.max(0, before.lastIndexOf('/')));
+    const literal = literalStart(elements);
+    const before = literal.slice(0, literal.search(/[*?[{]|$/));
+    this.base = this.isLiteral ? literal : before.slice(0, Math.max(0, before.lastIndexOf('/')));
     this.#start = this.#compile(elements, this.#add(undefined));
+    if (this.size > MOST_DENYING && this.#steps.some(({ denied }) => denied !== undefined))
+      throw tooLarge(this.size, 'alternatives and characters beside a "!(…)"', MOST_DENYING);
   }
 
   /** How much work a character of a name is at most. */
@@ -52,32 +68,68 @@ export class PathPattern {
   }
 
   matches(path: string): boolean {
-    let now = this.#reached([this.#start]);
-    let leads = true;
-    for (const character of path) {
-      const next: number[] = [];
-      for (const at of now) {
-        const { takes, next: after } = this.#steps[at] as Step;
-        if (takes?.(character, leads)) next.push(after);
-      }
-      if (next.length === 0) return false;
-      now = this.#reached(next);
-      leads = character === '/';
+    const reached = this.further(this.begin(), path);
+    return reached !== undefined && this.isWhole(reached);
+  }
+
+  /** Before the first character of a path. */
+  begin(): Reached {
+    return this.#reached([this.#start]);
+  }
+
+  /**
+   * Behind some more characters of a path; undefined where nothing that goes on so is matched.
+   * @param leads whether a name begins with them
+   */
+  further(from: Reached, characters: Iterable<string>, leads = true): Reached | undefined {
+    let [now, first] = [from, leads];
+    for (const character of characters) {
+      now = this.#after(now, character, first);
+      if (now.steps.size === 0 && now.denying.length === 0) return undefined;
+      first = character === '/';
     }
-    return now.has(END);
+    return now;
+  }
+
+  /** Whether a path may end here. */
+  isWhole({ steps }: Reached): boolean {
+    return steps.has(END);
+  }
+
+  #after({ steps, denying }: Reached, character: string, leads: boolean): Reached {
+    const next: number[] = [];
+    for (const at of steps) {
+      const { takes, next: after } = this.#steps[at] as Step;
+      if (takes?.(character, leads)) next.push(after);
+    }
+    const more = inName(character, leads)
+      ? denying.map(({ step, inside }) => ({ step, inside: this.#after(inside, character, leads) }))
+      : [];
+    for (const { step, inside } of more) if (!this.#denies(step, inside)) next.push((this.#steps[step] as Step).next);
+    const { steps: reached, denying: begun } = this.#reached(next);
+    return { steps: reached, denying: different([...more, ...begun]) };
+  }
+
+  #denies(step: number, { steps }: Reached): boolean {
+    return steps.has(((this.#steps[step] as Step).denied as readonly [number, number])[1]);
   }
 
   /** The steps that are reached from others without taking anything. */
-  #reached(from: readonly number[]): Set<number> {
-    const reached = new Set<number>();
+  #reached(from: readonly number[]): Reached {
+    const steps = new Set<number>();
+    const denying: { step: number; inside: Reached }[] = [];
     const waiting = [...from];
     for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
-      if (at === NOWHERE || reached.has(at)) continue;
-      reached.add(at);
-      const { takes, next, other } = this.#steps[at] as Step;
-      if (takes === undefined) waiting.push(next, other);
+      if (at === NOWHERE || steps.has(at)) continue;
+      steps.add(at);
+      const { takes, next, other, denied } = this.#steps[at] as Step;
+      if (denied !== undefined) {
+        const inside = this.#reached([denied[0]]);
+        denying.push({ step: at, inside });
+        if (!this.#denies(at, inside)) waiting.push(next);
+      } else if (takes === undefined) waiting.push(next, other);
     }
-    return reached;
+    return { steps, denying };
   }
 
   #add(takes: Step['takes'], next = NOWHERE, other = NOWHERE): number {
@@ -115,10 +167,25 @@ export class PathPattern {
       case 'below':
         return this.#loop((character, leads) => character === '/' || inName(character, leads), next);
       case 'alternatives':
-        return element.alternatives
-          .map((alternative) => this.#compile(alternative, next))
-          .reduceRight((other, start) => this.#add(undefined, start, other), NOWHERE);
+        return this.#compileAlternatives(element, next);
     }
+  }
+
+  #compileAlternatives({ times, alternatives }: Extract<Element, { kind: 'alternatives' }>, next: number): number {
+    const before = (after: number) =>
+      alternatives
+        .map((alternative) => this.#compile(alternative, after))
+        .reduceRight((other, start) => this.#add(undefined, start, other), NOWHERE);
+    if (times === 'once') return before(next);
+    if (times === 'maybe') return this.#add(undefined, before(next), next);
+    if (times === 'none') {
+      const last = this.#add(undefined);
+      return this.#steps.push({ takes: undefined, next, other: NOWHERE, denied: [before(last), last] }) - 1;
+    }
+    const again = this.#add(undefined, next);
+    const first = before(again);
+    this.#steps[again]!.other = first;
+    return times === 'any' ? again : first;
   }
 
   #loop(takes: Step['takes'], next: number): number {
@@ -133,6 +200,25 @@ const END = 0;
 
 const hidden = (character: string, leads: boolean): boolean => leads && character === '.';
 const inName = (character: string, leads: boolean): boolean => character !== '/' && !hidden(character, leads);
+
+/** The characters before the first thing that stands for more than itself. */
+function literalStart(elements: readonly Element[]): string {
+  const characters: string[] = [];
+  for (const element of elements) {
+    if (element.kind !== 'character') break;
+    characters.push(element.value);
+  }
+  return characters.join('');
+}
+
+/** Each of what is being denied once: where it began plays no part. */
+function different(denying: Reached['denying']): Reached['denying'] {
+  return denying.length < 2 ? denying : [...new Map(denying.map((one) => [keyOf(one), one])).values()];
+}
+
+function keyOf({ step, inside }: Reached['denying'][number]): string {
+  return `${step}(${[...inside.steps].sort((a, b) => a - b).join()};${inside.denying.map(keyOf).sort().join()})`;
+}
 
 function tooLarge(value: number, what: string, most: number): TensimError {
   return new TensimError(

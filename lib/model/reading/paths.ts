@@ -1,5 +1,5 @@
-import { posix, resolve } from 'node:path';
-import { glob, isDynamicPattern } from 'tinyglobby';
+import { resolve } from 'node:path';
+import { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { openCheckpoint } from '../../formats/checkpoint.js';
 import { formatAt } from '../../formats/content.js';
@@ -8,16 +8,12 @@ import { exists } from '../../formats/exists.js';
 import { isHubAddress } from '../../hub/address.js';
 import { expandHubAddress } from '../../hub/repository.js';
 import { refuseWebAddress } from '../../hub/web_address.js';
+import { PathPattern } from '../../words/path_pattern.js';
+import { compareNaturally, sorted } from './natural.js';
 import { commonKey, type Order, orderByNames, type StatedSteps, statedSteps } from './order.js';
 import { noModels, type Sifting } from './sift.js';
 import { checkpointsIn, findSource, isFolder, shardsOf } from './source.js';
-
-const natural = new Intl.Collator('en', { numeric: true });
-
-/** Compares names as people order them: `step_9` before `step_10`. */
-export function compareNaturally(a: string, b: string): number {
-  return natural.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
-}
+import { walk } from './walk.js';
 
 /**
  * The model files that paths, folders and glob patterns stand for: each once, a sharded checkpoint by its index alone.
@@ -61,8 +57,12 @@ export async function expandInOrder(
   for (const path of found.values()) entries.push({ path, steps: await stepsIn(path, signal, sifting.key) });
   const key = commonKey(entries.map(({ steps }) => steps));
   const step = ({ steps }: { steps: StatedSteps }) => (key === undefined ? 0 : steps.get(key)!);
-  entries.sort((a, b) => step(a) - step(b) || compareNaturally(a.path, b.path));
-  const paths = entries.map(({ path }) => path);
+  const ordered = await sorted(
+    entries,
+    (a, b) => step(a) - step(b) || compareNaturally(a.path, b.path),
+    new Pacer(signal),
+  );
+  const paths = ordered.map(({ path }) => path);
   return { paths, order: key === undefined ? orderByNames(paths) : { by: 'metadata', key } };
 }
 
@@ -72,25 +72,21 @@ async function expand(given: string, signal?: AbortSignal): Promise<string[]> {
   await refuseWebAddress(given);
   if (await isFolder(given)) return checkpointsIn(given, signal);
   if (await exists(given)) return [given];
-  const { folder, pattern } = await withoutLiteral(process.platform === 'win32' ? given.replaceAll('\\', '/') : given);
-  if (!isDynamicPattern(pattern)) {
+  const { folder, rest } = await withoutLiteral(process.platform === 'win32' ? given.replaceAll('\\', '/') : given);
+  const pattern = new PathPattern(rest);
+  if (pattern.isLiteral) {
     throw new TensimError('FILE_NOT_FOUND', 'there is no such file or folder', {
       file: given,
       hint: 'Give files, folders or quoted patterns such as "runs/*.safetensors" or "runs/*.pt"',
     });
   }
-  const found = await glob(pattern, {
-    cwd: folder === '' ? '.' : folder,
-    expandDirectories: false,
-    onlyFiles: false,
-    ...(signal && { signal }),
-  });
-  const matches = found.map((match) => posix.join(folder, match)).sort(compareNaturally);
+  const pacer = new Pacer(signal);
+  const matches = await sorted(await walk(folder === '' ? '.' : folder, pattern, pacer), compareNaturally, pacer);
   const paths: string[] = [];
   for (const match of matches) {
     if (match.endsWith('/')) {
       for (const path of await checkpointsIn(match, signal).catch(noneIfEmpty)) paths.push(path);
-    } else if ((await formatAt(match)) !== undefined || /\.json$/i.test(pattern)) paths.push(match);
+    } else if ((await formatAt(match)) !== undefined || /\.json$/i.test(rest)) paths.push(match);
   }
   if (paths.length > 0) return paths;
   throw new TensimError('FILE_NOT_FOUND', 'no checkpoint matches this pattern', {
@@ -101,10 +97,9 @@ async function expand(given: string, signal?: AbortSignal): Promise<string[]> {
 
 /**
  * Cuts off the folders at the beginning of a pattern that are there under these very names, whatever characters are in
- * them: `runs (1)/*.pt` means the folder "runs (1)". In what is left, brackets around nothing to choose from are no
- * pattern either.
+ * them: `runs (1)/*.pt` means the folder "runs (1)".
  */
-async function withoutLiteral(given: string): Promise<{ readonly folder: string; readonly pattern: string }> {
+async function withoutLiteral(given: string): Promise<{ readonly folder: string; readonly rest: string }> {
   const parts = given.split('/');
   let [taken, folder] = [0, ''];
   while (taken < parts.length - 1 && !parts[taken].includes('*')) {
@@ -114,10 +109,7 @@ async function withoutLiteral(given: string): Promise<{ readonly folder: string;
     taken++;
   }
   const rest = parts.slice(taken).join('/');
-  const pattern = rest
-    .replace(/(?<![?*+@!\\])\(([^()|]*)\)/g, '\\($1\\)')
-    .replace(/(?<!\\)\{((?:(?!\.\.)[^{},])*)\}/g, '\\{$1\\}');
-  return { folder, pattern };
+  return { folder, rest: rest.replaceAll(/\/(?:\.?\/)+/g, '/').replace(/(?<!^)\/+$/, '') };
 }
 
 /** A folder that a pattern matches may hold other things. */
