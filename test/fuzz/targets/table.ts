@@ -25,7 +25,7 @@ export const TARGETS: readonly Target[] = [
 ];
 
 /** Readers whose findings are known and not mended yet: they are fuzzed, and their findings fail nothing. */
-export const OPEN: ReadonlySet<string> = new Set(['state', 'hub', 'pattern']);
+export const OPEN: ReadonlySet<string> = new Set();
 
 /** The targets with a text in their names. */
 export const targetsCalled = (part: string): readonly Target[] => TARGETS.filter(({ name }) => name.includes(part));
