@@ -15,6 +15,14 @@ import { noModels, type Sifting } from './sift.js';
 import { checkpointsIn, findSource, isFolder, shardsOf } from './source.js';
 import { walk } from './walk.js';
 
+/** Multiply-adds that take as long as telling by its path what a file is. */
+const JUDGING = 1000;
+
+interface Entry {
+  readonly path: string;
+  readonly steps: StatedSteps;
+}
+
 /**
  * The model files that paths, folders and glob patterns stand for: each once, a sharded checkpoint by its index alone.
  * They are ordered by how far their training was, if the metadata of all say it under one name (`step`, `global_step`, …),
@@ -41,9 +49,11 @@ export async function expandInOrder(
   const { signal } = sifting;
   const found = new Map<string, string>();
   const given = new Set<string>();
+  const pacer = new Pacer(signal);
   for (const pattern of patterns) {
     signal?.throwIfAborted();
     for (const path of await expand(pattern, signal)) {
+      if (pacer.due(JUDGING)) await pacer.pause();
       const place = isHubAddress(path) ? path : resolve(path);
       if (!found.has(place)) found.set(place, path);
       if (path === pattern) given.add(place);
@@ -53,15 +63,12 @@ export async function expandInOrder(
     for (const shard of await shardsOf(index, signal)) found.delete(shard);
   const sifted = [...found].filter(([place]) => !given.has(place)).map(([, path]) => path);
   for (const path of await noModels(sifted, sifting)) found.delete(resolve(path));
-  const entries: { path: string; steps: StatedSteps }[] = [];
+  const entries: Entry[] = [];
   for (const path of found.values()) entries.push({ path, steps: await stepsIn(path, signal, sifting.key) });
   const key = commonKey(entries.map(({ steps }) => steps));
-  const step = ({ steps }: { steps: StatedSteps }) => (key === undefined ? 0 : steps.get(key)!);
-  const ordered = await sorted(
-    entries,
-    (a, b) => step(a) - step(b) || compareNaturally(a.path, b.path),
-    new Pacer(signal),
-  );
+  const step = ({ steps }: Entry) => (key === undefined ? 0 : steps.get(key)!);
+  const compare = (a: Entry, b: Entry) => step(a) - step(b) || compareNaturally(a.path, b.path);
+  const ordered = await sorted(entries, compare, pacer);
   const paths = ordered.map(({ path }) => path);
   return { paths, order: key === undefined ? orderByNames(paths) : { by: 'metadata', key } };
 }
@@ -84,6 +91,7 @@ async function expand(given: string, signal?: AbortSignal): Promise<string[]> {
   const matches = await sorted(await walk(folder === '' ? '.' : folder, pattern, pacer), compareNaturally, pacer);
   const paths: string[] = [];
   for (const match of matches) {
+    if (pacer.due(JUDGING)) await pacer.pause();
     if (match.endsWith('/')) {
       for (const path of await checkpointsIn(match, signal).catch(noneIfEmpty)) paths.push(path);
     } else if ((await formatAt(match)) !== undefined || /\.json$/i.test(rest)) paths.push(match);
