@@ -1,6 +1,6 @@
-// `npm run campaign -- KIND [--minutes N] [--seed N] [--rounds N] [--runs N]`: what takes longer than an ordinary run has time
-// for. Rounds are begun until the time is over. Each prints the command that repeats it; the first that fails ends the
-// campaign with exit status 1.
+// `npm run campaign -- KIND [--minutes N] [--seed N] [--rounds N] [--runs N]`: what takes longer than an ordinary run
+// has time for. Rounds are begun until the time is over. Each prints the command that repeats it; the first that fails
+// ends the campaign with exit status 1.
 
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';

@@ -89,7 +89,8 @@ export interface RouteEfficiency {
 }
 
 /**
- * What routes are chosen by: the same on all machines of a class, whatever they do beside, so that two runs choose alike.
+ * What routes are chosen by: the same on all machines of a class, whatever they do beside, so that two runs choose
+ * alike.
  */
 export interface GramMachine {
   /** Rate of large products, of one thread. */

@@ -11,8 +11,8 @@ const NAME = 'inputs';
 /**
  * Reads inputs for models: an .npy file, or a file of another format that is read (.npz, .safetensors, .pt), or one on
  * the Hugging Face Hub (hf://…), with one tensor or one that is called `inputs`. Floats are vectors, (batch, n, d) or
- * (batch, d); integers are token ids, (batch, n) or (batch), or vectors where they have the shape of these; truth values
- * are vectors of zeros and ones.
+ * (batch, d); integers are token ids, (batch, n) or (batch), or vectors where they have the shape of these; truth
+ * values are vectors of zeros and ones.
  *
  *     const { behaviour } = await similarity(a, b, { measure: 'behavioural', inputs: await loadInputs('digits.npy') });
  *

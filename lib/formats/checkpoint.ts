@@ -41,8 +41,8 @@ export interface Checkpoint {
   /**
    * Reads a tensor as weights, row-major: F64 as float64; F32, F16 and BF16 as float32, all exactly.
    * @throws TensimError `UNSUPPORTED_DTYPE` for every other element type, `INVALID_ARGUMENT` if there is no such tensor
-   * or the checkpoint is closed, `FILE_CHANGED` if the file was written to since it was opened, `MEMORY_LIMIT` if the tensor fits no
-   * array
+   * or the checkpoint is closed, `FILE_CHANGED` if the file was written to since it was opened, `MEMORY_LIMIT` if the
+   * tensor fits no array
    */
   read(name: string, signal?: AbortSignal): Promise<Tensor>;
   /**
@@ -91,9 +91,9 @@ export interface StampedCheckpoint extends Checkpoint {
 
 /**
  * Opens a checkpoint and checks what it lists: `.pt`, `.pth`, `.bin`, `.ckpt` or `.pth.tar` as torch.save writes them,
- * `.npz` and `.npy` as NumPy does, `.bin.index.json` as the index of a sharded checkpoint of PyTorch and any other `.json`
- * as one of safetensors, and else safetensors. Where a file is not what its ending says, or has none, its first bytes
- * decide. No weights are read yet.
+ * `.npz` and `.npy` as NumPy does, `.bin.index.json` as the index of a sharded checkpoint of PyTorch and any other
+ * `.json` as one of safetensors, and else safetensors. Where a file is not what its ending says, or has none, its first
+ * bytes decide. No weights are read yet.
  *
  *     const checkpoint = await openCheckpoint('step_06000.safetensors');
  *     try { const weight = await checkpoint.read('projection.weight'); } finally { await checkpoint.close(); }
@@ -107,8 +107,8 @@ export function openCheckpoint(path: string, options: OpenOptions | AbortSignal 
 }
 
 /**
- * Opens a checkpoint for `use`, closes it, and makes sure that what was read of it was one state of its files. If it was
- * not, all is done once more, after a moment.
+ * Opens a checkpoint for `use`, closes it, and makes sure that what was read of it was one state of its files. If it
+ * was not, all is done once more, after a moment.
  * @throws TensimError as `whileOpen`
  */
 export function withOpen<Result>(

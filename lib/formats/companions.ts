@@ -14,8 +14,8 @@ interface Companion {
 }
 
 /**
- * The small files that say how a checkpoint is read (config.json, model.json), those that are not there among them: they
- * and the weights are one thing, and half of the one with half of another is nothing at all.
+ * The small files that say how a checkpoint is read (config.json, model.json), those that are not there among them:
+ * they and the weights are one thing, and half of the one with half of another is nothing at all.
  */
 export class Companions {
   readonly #companions: Companion[] = [];

@@ -14,8 +14,8 @@ export async function formatAt(path: string): Promise<CheckpointFormat | undefin
 }
 
 /**
- * What kind of checkpoint a file is by its content; undefined for all others, and for what cannot be read. An archive is
- * one of PyTorch or of NumPy by the names in it.
+ * What kind of checkpoint a file is by its content; undefined for all others, and for what cannot be read. An archive
+ * is one of PyTorch or of NumPy by the names in it.
  */
 export async function formatIn(path: string): Promise<CheckpointFormat | undefined> {
   return look(path, async (source, start) => {

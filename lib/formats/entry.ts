@@ -22,8 +22,8 @@ export interface TensorEntry {
   /** Absent where elements are little-endian. */
   readonly bigEndian?: boolean;
   /**
-   * How many bytes it takes in the file where every byte from 128 on is written as the two of its character in UTF-8, as
-   * in arrays that old pickles hold; else absent.
+   * How many bytes it takes in the file where every byte from 128 on is written as the two of its character in UTF-8,
+   * as in arrays that old pickles hold; else absent.
    */
   readonly encoded?: number;
   /** Absent where elements lie in the file as they are; else `offset` is where the compressed data begin. */

@@ -60,7 +60,8 @@ async function filled(
 
 /**
  * The permissions of a replaced file, and its owner and group as far as they may be given. What a group was allowed is
- * not given to another: there it has what all have. Bits that run a file as its owner go, as they do when it is written.
+ * not given to another: there it has what all have. Bits that run a file as its owner go, as they do when it is
+ * written.
  */
 async function takeOver(handle: FileHandle, { mode, uid, gid }: NonNullable<Place['replaced']>): Promise<void> {
   const own = await handle.stat();

@@ -44,8 +44,8 @@ const DEEPEST = 64;
 const MOST_PARTS = 4_000_000;
 
 /**
- * What the text of a JSON file holds, of no more levels and parts than an honest file has: what is made of it takes much
- * more memory than its text, and whoever walks down it does not run out of stack.
+ * What the text of a JSON file holds, of no more levels and parts than an honest file has: what is made of it takes
+ * much more memory than its text, and whoever walks down it does not run out of stack.
  * @throws SyntaxError for what is no JSON or beyond the limits
  */
 export function parseJson(text: string): unknown {

@@ -79,8 +79,8 @@ const PAIRS: Readonly<Record<DType, number>> = { float64: 0.9, float32: 0.66 };
 const COPIES = 0.87;
 
 /**
- * Flops per byte of its memory that a device reaches in whole tiles of pairs: those of an H100. Routes are chosen by it,
- * since the rate of a device that is measured is never twice the same.
+ * Flops per byte of its memory that a device reaches in whole tiles of pairs: those of an H100. Routes are chosen by
+ * it, since the rate of a device that is measured is never twice the same.
  */
 const BALANCE: Readonly<Record<DType, number>> = { float64: 20, float32: 24 };
 /** Where a device does not tell the rate of its memory, that of an H100. */

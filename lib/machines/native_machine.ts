@@ -37,8 +37,8 @@ const PARTIAL_SUM = 8;
 const OFFSET = 8;
 
 /**
- * Describes the native backend to the cost model. The pace of this machine is measured at the first use of a dtype: some
- * milliseconds.
+ * Describes the native backend to the cost model. The pace of this machine is measured at the first use of a dtype:
+ * some milliseconds.
  * @param instructionSet as the addon names it; one that is not known counts as the baseline.
  */
 export function nativeMachine(

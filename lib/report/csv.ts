@@ -62,8 +62,9 @@ const FORMULA = /^'*\s*[=+\-@＝＋－＠\t\r\n]/;
 
 /**
  * A text as a cell has it: an apostrophe goes before what a spreadsheet would run, as OWASP advises, and what is
- * invisible is spelled out. Whoever needs the text back takes one apostrophe away where `'` stands before a formula, and
- * reads `\u{…}` as the character of that number; so a backslash that already stands before `u{` is spelled out as well.
+ * invisible is spelled out. Whoever needs the text back takes one apostrophe away where `'` stands before a formula,
+ * and reads `\u{…}` as the character of that number; so a backslash that already stands before `u{` is spelled out as
+ * well.
  */
 function csvText(text: string): string {
   return oneLine((FORMULA.test(text) ? `'${text}` : text).replaceAll('\\u{', '\\u{5c}u{'));

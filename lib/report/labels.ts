@@ -49,8 +49,8 @@ export function abbreviate(text: string, limit: number): string {
 }
 
 /**
- * Labels of at most `limit` characters each that are told apart as the whole labels are: where cutting them in the middle
- * would make two alike, what they have in common is cut instead.
+ * Labels of at most `limit` characters each that are told apart as the whole labels are: where cutting them in the
+ * middle would make two alike, what they have in common is cut instead.
  */
 export function abbreviateAll(labels: readonly string[], limit: number): string[] {
   const plain = labels.map((label) => abbreviate(label, limit));

@@ -36,8 +36,8 @@ export function definitionTable(rows: readonly (readonly [string, string])[]): s
 }
 
 /**
- * JSON that no label can break out of its script element with: neither `</script>` nor `<!--` survives. The script shows
- * labels in lines of their own, so that they are on one.
+ * JSON that no label can break out of its script element with: neither `</script>` nor `<!--` survives. The script
+ * shows labels in lines of their own, so that they are on one.
  */
 function scriptJson(data: PageData): string {
   const shown = {

@@ -41,7 +41,8 @@ export function reportFormat(file: string): ReportFormat {
 
 /**
  * Checks before a long computation that its report can be written: the ending, and that the folder is there.
- * @throws TensimError `INVALID_ARGUMENT` (ending; a folder, a pipe, a device, a read-only file), `FILE_NOT_FOUND` (no such folder).
+ * @throws TensimError `INVALID_ARGUMENT` (ending; a folder, a pipe, a device, a read-only file), `FILE_NOT_FOUND` (no
+ * such folder).
  */
 export async function checkReportFile(file: string): Promise<ReportFormat> {
   const format = reportFormat(file);

@@ -4,8 +4,8 @@ import { smallest } from '../extremes.js';
 type Characters = ArrayLike<string>;
 
 /**
- * How many characters texts have in common at their beginning and, beyond that, at their end. Numbers are not cut in two:
- * what is in common ends before the digits of one. Of a single text, nothing.
+ * How many characters texts have in common at their beginning and, beyond that, at their end. Numbers are not cut in
+ * two: what is in common ends before the digits of one. Of a single text, nothing.
  */
 export function commonParts(texts: readonly Characters[]): { readonly head: number; readonly tail: number } {
   const [first, ...others] = texts;

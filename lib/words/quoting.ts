@@ -40,8 +40,8 @@ export function quote(text: string): string {
 }
 
 /**
- * The JSON of a value with everything invisible in its strings as escapes of JSON (`\u202e`), so that it can be valueText
- * anywhere and still parses to the same value. `undefined` for what JSON has no text for.
+ * The JSON of a value with everything invisible in its strings as escapes of JSON (`\u202e`), so that it can be
+ * valueText anywhere and still parses to the same value. `undefined` for what JSON has no text for.
  */
 export function jsonText(value: unknown): string {
   const text = JSON.stringify(value);

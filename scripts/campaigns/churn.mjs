@@ -1,6 +1,6 @@
-// `npm run campaign -- churn --runs N`: files are rewritten in place, replaced, cut short, grown, removed and written anew
-// while they are read. Every result must be one version whole, with the digest of that version, or one of the errors that
-// say what happened.
+// `npm run campaign -- churn --runs N`: files are rewritten in place, replaced, cut short, grown, removed and written
+// anew while they are read. Every result must be one version whole, with the digest of that version, or one of the
+// errors that say what happened.
 
 import { createHash } from 'node:crypto';
 import {

@@ -1,7 +1,7 @@
-// `npm run campaign -- fuzz`: coverage-guided fuzzing of all that reads what comes from outside (test/fuzz). This process
-// builds the worker that reads, with counters in the branches of lib, and watches over it: an input over which the
-// worker ends or falls silent is a finding like any other. Findings are saved as test/fuzz/fixtures/TARGET/DIGEST, which
-// `npm test` replays from then on.
+// `npm run campaign -- fuzz`: coverage-guided fuzzing of all that reads what comes from outside (test/fuzz). This
+// process builds the worker that reads, with counters in the branches of lib, and watches over it: an input over which
+// the worker ends or falls silent is a finding like any other. Findings are saved as test/fuzz/fixtures/TARGET/DIGEST,
+// which `npm test` replays from then on.
 //
 //     node scripts/campaigns/fuzz.mjs --seconds 60 --filter pt
 //     node scripts/campaigns/fuzz.mjs --executions 3000 --frozen      the same inputs every time, for CI

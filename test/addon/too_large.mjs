@@ -1,5 +1,5 @@
-// Results and intermediates that no memory has room for, run as `node too_large.mjs`. Prints the code of every error; an
-// aborted process is the failure.
+// Results and intermediates that no memory has room for, run as `node too_large.mjs`. Prints the code of every error;
+// an aborted process is the failure.
 import { addon } from './work.mjs';
 
 const control = () => new addon.Control();

@@ -93,7 +93,8 @@ describe('planning of many operands and labels never holds others up', { timeout
     const taken = performance.now() - begun;
     clearInterval(timer);
     expect([steps.length, path.length]).toEqual([99_999, 99_999]);
-    // How long other processes and the collection of garbage hold it is theirs; that it is a small part of the time is ours.
+    // How long other processes and the collection of garbage hold it is theirs; that it is a small part of the time is
+    // ours.
     expect(ticks).toBeGreaterThan(100);
     expect(longest).toBeLessThan(taken / 4);
   });

@@ -1,5 +1,5 @@
-// The process that reads the inputs: scripts/campaigns/fuzz.mjs builds it with counters in lib, starts it, and starts it
-// again when an input has ended it.
+// The process that reads the inputs: scripts/campaigns/fuzz.mjs builds it with counters in lib, starts it, and starts
+// it again when an input has ended it.
 
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 
 /**
- * Ordinary runs draw as many random cases as a test has time for. A campaign (`npm run campaign -- random`) goes through
- * many times as many, from a seed of its own, which it prints: the variables TENSIM_CAMPAIGN_RUNS (times as many) and
- * TENSIM_CAMPAIGN_SEED.
+ * Ordinary runs draw as many random cases as a test has time for. A campaign (`npm run campaign -- random`) goes
+ * through many times as many, from a seed of its own, which it prints: the variables TENSIM_CAMPAIGN_RUNS (times as
+ * many) and TENSIM_CAMPAIGN_SEED.
  */
 const times = Number(process.env.TENSIM_CAMPAIGN_RUNS ?? 1);
 export const campaignSeed = Number(process.env.TENSIM_CAMPAIGN_SEED ?? 0);

@@ -72,7 +72,8 @@ describe('words', () => {
     expect(oneLine('a\u001b[31m\nb\u202ec\u2028')).toBe('a\\u{1b}[31m\\u{a}b\\u{202e}c\\u{2028}');
     expect(quote('a"\n\u202e')).toBe('"a\\"\\n\\u{202e}"');
     expect(quote('x'.repeat(100))).toBe(`"${'x'.repeat(80)}…"`);
-    // C0, DEL, C1, marks of direction, zero widths, separators, halves of surrogate pairs, letters without a shape, tags
+    // C0, DEL, C1, marks of direction, zero widths, separators, halves of surrogate pairs, letters without a shape,
+    // tags
     const codes = [0, 9, 0xd, 0x1b, 0x7f, 0x80, 0x85, 0x9b, 0x9f, 0xad, 0x61c, 0x200b, 0x200d, 0x200e, 0x200f, 0x2028];
     codes.push(0x2029, 0x202a, 0x202e, 0x2060, 0x2066, 0x2069, 0xfeff, 0xd83d, 0xde00, 0x3164, 0x34f, 0xffff, 0xe0041);
     for (const code of codes) {

@@ -82,8 +82,8 @@ async function compileRecent(
  *     console.log(String(contractionPath('hi,ki,hj,kj->hk', [[512, 256], [512, 256], [512, 256], [512, 256]])));
  *
  * The search runs at once and nothing else runs meanwhile: at most 1,024 operands and 16,384 axes are planned so. With
- * `random-greedy` it may take as long as a tenth of the contraction. `contractionPathAsync` finds the same path and lets
- * others run.
+ * `random-greedy` it may take as long as a tenth of the contraction. `contractionPathAsync` finds the same path and
+ * lets others run.
  *
  * @throws TensimError as `contract`; `INVALID_ARGUMENT` for more operands or axes.
  */

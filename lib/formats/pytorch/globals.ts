@@ -40,8 +40,8 @@ const DENSE = 'Save tensor.to_dense() in its place';
 const PLAIN = 'Save tensor.dequantize() in its place';
 
 /**
- * The names that have a meaning here: those of torch's own weights-only loader and of NumPy as far as a state dict needs
- * them. Nothing of theirs is imported or called: the meaning of each is in call.ts. Every other name stands for
+ * The names that have a meaning here: those of torch's own weights-only loader and of NumPy as far as a state dict
+ * needs them. Nothing of theirs is imported or called: the meaning of each is in call.ts. Every other name stands for
  * something that is opaque.
  */
 const MEANINGS: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([

@@ -23,8 +23,8 @@ const ARCHIVE_START = Buffer.from('PK\x03\x04', 'latin1');
  * Opens the archive that torch.save has written since version 1.6 (a ZIP file of uncompressed members, with `data.pkl`,
  * a pickle of everything but the numbers, and `data/{key}`, a storage of numbers each) and lists the tensors of its
  * state dict. Nothing of the pickle is executed; what it asks for beside tensors and plain data is opaque. Storages are
- * not read before their tensors are, and those of an optimizer never. Checksums are not looked at, as torch does not: it
- * can be told to write none.
+ * not read before their tensors are, and those of an optimizer never. Checksums are not looked at, as torch does not:
+ * it can be told to write none.
  * @throws TensimError `FILE_NOT_FOUND`, or `INVALID_FILE` for other formats of PyTorch, with a way to convert them, for
  * what is damaged, for a state dict of which something is not read, and where it is not clear which of several is meant
  */

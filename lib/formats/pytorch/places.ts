@@ -43,8 +43,8 @@ export function pathText(path: readonly string[]): string {
 }
 
 /**
- * All places of a checkpoint, the outer ones first. What is in it at several places is looked into once. States of optimizers,
- * losses and the like are passed over, by their names and by what they are.
+ * All places of a checkpoint, the outer ones first. What is in it at several places is looked into once. States of
+ * optimizers, losses and the like are passed over, by their names and by what they are.
  */
 export function* findPlaces(root: Value, budget: MemoryBudget): Generator<void, Place[]> {
   const places: Place[] = [];

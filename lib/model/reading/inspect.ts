@@ -56,8 +56,8 @@ export interface Inspection {
   /** Every tensor of the checkpoint, used by the model or not. */
   readonly tensors: readonly TensorListing[];
   /**
-   * What the names of all the model's tensors begin with and its own names do not, as wrappers leave it: `module.`; null
-   * where nothing was taken off.
+   * What the names of all the model's tensors begin with and its own names do not, as wrappers leave it: `module.`;
+   * null where nothing was taken off.
    */
   readonly prefix: string | null;
   /** Tensors that are known to be no weights, or were ignored as asked, each with the reason. */

@@ -23,8 +23,8 @@ export interface LoadOptions {
    */
   readonly key?: string | undefined;
   /**
-   * Names of tensors to be left out, as they stand in the file; `*` stands for anything: `['body.*.mask']`. What is known
-   * to be no weight (counters, causal masks, tables of rotary embeddings, empty tensors) need not be named.
+   * Names of tensors to be left out, as they stand in the file; `*` stands for anything: `['body.*.mask']`. What is
+   * known to be no weight (counters, causal masks, tables of rotary embeddings, empty tensors) need not be named.
    */
   readonly ignore?: readonly string[] | undefined;
   /**
@@ -40,15 +40,15 @@ export interface LoadOptions {
 
 /**
  * Reads a model from a safetensors file, the `.safetensors.index.json` of a sharded one, a PyTorch checkpoint (`.pt`,
- * `.pth`, `.bin`, `.ckpt`, `.pth.tar`), a folder that holds exactly one of these, or a model.json that names its `weights`. Types, names and
- * shapes are checked before any weight is read.
+ * `.pth`, `.bin`, `.ckpt`, `.pth.tar`), a folder that holds exactly one of these, or a model.json that names its
+ * `weights`. Types, names and shapes are checked before any weight is read.
  *
  *     const model = await loadModel('step_06000.safetensors');
  *
  * A path can also be an address on the Hugging Face Hub, hf://OWNER/NAME[@REVISION]/PATH, or hf://datasets/… of a
  * dataset: the file is then fetched into the cache that its programs share, with the token in HF_TOKEN or of "hf auth
- * login" if there is one, and `provenance.revision` is the commit. Where the Hub gives no answer the cache is used, with
- * a warning of the process where it may be behind.
+ * login" if there is one, and `provenance.revision` is the commit. Where the Hub gives no answer the cache is used,
+ * with a warning of the process where it may be behind.
  *
  * @throws TensimError `FILE_NOT_FOUND`; `INVALID_FILE` for a damaged file, one of several models without a `key`, or a
  * description that does not fit;

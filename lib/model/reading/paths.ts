@@ -25,9 +25,9 @@ interface Entry {
 
 /**
  * The model files that paths, folders and glob patterns stand for: each once, a sharded checkpoint by its index alone.
- * They are ordered by how far their training was, if the metadata of all say it under one name (`step`, `global_step`, …),
- * and otherwise, or where that is equal, by the numbers in their names. Of the files that folders and patterns bring,
- * those that are no models are passed over.
+ * They are ordered by how far their training was, if the metadata of all say it under one name (`step`, `global_step`,
+ * …), and otherwise, or where that is equal, by the numbers in their names. Of the files that folders and patterns
+ * bring, those that are no models are passed over.
  * @throws TensimError `FILE_NOT_FOUND` naming the path, pattern or folder without any model.
  */
 export async function expandPaths(

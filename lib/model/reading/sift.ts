@@ -11,8 +11,8 @@ export interface Sifting extends ReadingOptions {
 }
 
 /**
- * Those of the PyTorch files in a folder that are no models, such as the state of an optimizer or a data set: they are sound,
- * and hold no network of a known family. None if no file is a model: loading the first will say why.
+ * Those of the PyTorch files in a folder that are no models, such as the state of an optimizer or a data set: they are
+ * sound, and hold no network of a known family. None if no file is a model: loading the first will say why.
  */
 export async function noModels(paths: readonly string[], options: Sifting): Promise<readonly string[]> {
   const reasons = new Map<string, string>();

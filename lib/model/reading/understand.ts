@@ -31,8 +31,8 @@ export interface Recognised {
 /**
  * What an open checkpoint is, from its header alone. In this order: the description that the caller gave; a family, by
  * the tensor names; a model.json of ours beside the checkpoint, so that one for other files in the folder never changes
- * how a known family is read. Names and tensors are taken as they are where that makes a model in one of these ways, and
- * otherwise without what is no weight, with tied weights, and without the names of wrappers.
+ * how a known family is read. Names and tensors are taken as they are where that makes a model in one of these ways,
+ * and otherwise without what is no weight, with tied weights, and without the names of wrappers.
  * @throws TensimError `UNSUPPORTED_LAYER` if none of them knows it, `INVALID_FILE`, `UNSUPPORTED_DTYPE` or
  * `SHAPE_MISMATCH`.
  */

@@ -30,9 +30,9 @@ interface Place {
 }
 
 /**
- * The paths that a pattern matches below a folder: files, and folders with a slash at their end, in no order. Only folders are
- * entered in which something can match. Links to folders are followed, but never into one that the walk is in already.
- * What may not be read is passed over.
+ * The paths that a pattern matches below a folder: files, and folders with a slash at their end, in no order. Only
+ * folders are entered in which something can match. Links to folders are followed, but never into one that the walk is
+ * in already. What may not be read is passed over.
  * @throws TensimError `INVALID_ARGUMENT` for folders that link to each other without end; the reason of the signal
  */
 export async function walk(folder: string, pattern: PathPattern, pacer: Pacer): Promise<string[]> {

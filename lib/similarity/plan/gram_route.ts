@@ -69,7 +69,8 @@ const FORM_BLOCK = 96;
 /**
  * What each route is expected to take for a job, and the quickest of them. Where not even two models fit the limit, a
  * route is not considered; where not all do, models are prepared again for every group that they meet. The choice
- * follows from the job and the rates alone: the pace of the machine is in the seconds that are told, and in nothing else.
+ * follows from the job and the rates alone: the pace of the machine is in the seconds that are told, and in nothing
+ * else.
  *
  *     planRoute({ chains: models.map(…), dtype }, { ...(await grams.machine(dtype)), routes: grams.routes })
  *

@@ -7,7 +7,8 @@ import type { ResultInfo } from '../terms/types.js';
 /**
  * What inner products depend on beside the two models and the route, as JSON: two runs of the same text give the same
  * bits. So the instructions of the processor are in it, which decide how products are rounded: a file may go from one
- * machine to another, and there it is begun anew rather than mixed. The law goes in by its numbers, whatever its name; the slices by their names, which tell their order.
+ * machine to another, and there it is begun anew rather than mixed. The law goes in by its numbers, whatever its name;
+ * the slices by their names, which tell their order.
  */
 export function settingOf(
   { measure, method, dtype, backend }: ResultInfo,
