@@ -29,7 +29,7 @@ export default defineConfig({
           include: ['test/cli/**/*.test.ts', 'test/contraction/**/*.test.ts'],
           exclude: [
             'test/cli/{bin,gate,input_file,killed}.test.ts',
-            'test/contraction/{memory_resident,path,plan}.test.ts',
+            'test/contraction/{memory_resident,path,plan,planning}.test.ts',
           ],
           env: { TENSIM_BACKEND: 'fallback' },
         },
