@@ -5,6 +5,8 @@ import { Dict, List, Made, OPAQUE, Sequence, Text, type Value } from './values.j
 
 /** Texts of a list that are kept: names of a few things, and not a vocabulary. */
 const MOST_LISTED_TEXTS = 256;
+/** Items from which on what a list takes as it grows, the old and the new of it side by side, shows in memory. */
+const LARGE = 1 << 16;
 
 /**
  * Puts items into the list on top of the stack. Lists matter only for what is made of others in them: one of a million
@@ -18,7 +20,7 @@ export function extend(stack: Stack, items: readonly Value[], budget: MemoryBudg
       const place = target.length++;
       const isKept = item instanceof Text ? target.kept.size < MOST_LISTED_TEXTS : typeof item === 'object';
       if (isKept && item !== null) {
-        budget.spend(COST.kept);
+        budget.spend(target.kept.size < LARGE ? COST.kept : 2 * COST.kept);
         target.kept.set(place, item);
       } else stack.discard(item);
     }
