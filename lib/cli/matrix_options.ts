@@ -73,7 +73,8 @@ export async function choiceOf(
   paths: readonly string[],
   io: Io,
 ): Promise<MatrixOptions> {
-  const named = (models: readonly string[]) => modelsNamed(models, paths, { model, config, key, ignore }, io);
+  const load = { model, config, key, ignore };
+  const named = (models: readonly string[]) => modelsNamed(models, paths, load, io);
   return {
     ...(rows && { rows: await named(rows) }),
     ...(against && { columns: await named(against) }),
@@ -84,7 +85,7 @@ export async function choiceOf(
     steps,
     memoryLimit,
     state,
-    load: { model, config, key, ignore },
+    load,
   };
 }
 

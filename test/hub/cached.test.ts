@@ -7,8 +7,9 @@ import { expandPaths } from '../../lib/model/reading/paths.js';
 import { hearWarnings } from '../../lib/words/warning.js';
 import { tensim } from '../cli/run.js';
 import { rejection, temporaryFolder } from '../formats/safetensors/helpers.js';
-import { bilinearShapes, deepShapes, tensorsOf, writeCheckpoint } from '../model/helpers.js';
+import { bilinearShapes, deepShapes, writeCheckpoint } from '../model/helpers.js';
 import { HubServer, statusOf } from './server.js';
+import { shardedFiles } from './sharded_files.js';
 
 const root = temporaryFolder();
 const COMMIT = '0123456789abcdef0123456789abcdef01234567';
@@ -25,7 +26,6 @@ let commits = 0;
 let refs: Record<string, string>;
 
 beforeAll(async () => {
-  const [[first, weight], [second, projection]] = [...tensorsOf(bilinearShapes(20, 20, 20))];
   const bytes = async (name: string, ...rest: [shapes: Parameters<typeof writeCheckpoint>[2]]) =>
     readFileSync(await writeCheckpoint(root, name, ...rest));
   refs = { main: COMMIT, 'refs/pr/1': OLDER };
@@ -38,13 +38,7 @@ beforeAll(async () => {
         'runs/step_2.safetensors': await bytes('s2.safetensors', bilinearShapes(4, 3, 2)),
         'deep/model.safetensors': await bytes('d.safetensors', deepShapes(1)),
         'deep/config.json': Buffer.from('{"scale": 0.25}'),
-        'sharded/model.safetensors.index.json': Buffer.from(
-          JSON.stringify({
-            weight_map: { [first]: 'model-00001-of-00002.safetensors', [second]: 'model-00002-of-00002.safetensors' },
-          }),
-        ),
-        'sharded/model-00001-of-00002.safetensors': await bytes('1.safetensors', new Map([[first, weight]])),
-        'sharded/model-00002-of-00002.safetensors': await bytes('2.safetensors', new Map([[second, projection]])),
+        ...(await shardedFiles(bytes)),
       },
     },
   });

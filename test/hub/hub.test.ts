@@ -8,8 +8,9 @@ import { loadModel } from '../../lib/model/reading/load.js';
 import { expandPaths } from '../../lib/model/reading/paths.js';
 import { tensim } from '../cli/run.js';
 import { rejection, temporaryFolder } from '../formats/safetensors/helpers.js';
-import { bilinearShapes, deepShapes, tensorsOf, writeCheckpoint } from '../model/helpers.js';
+import { bilinearShapes, deepShapes, writeCheckpoint } from '../model/helpers.js';
 import { HubServer } from './server.js';
+import { shardedFiles } from './sharded_files.js';
 
 const root = temporaryFolder();
 const COMMIT = '0123456789abcdef0123456789abcdef01234567';
@@ -26,7 +27,6 @@ beforeAll(async () => {
     name: string,
     ...rest: [shapes: Parameters<typeof writeCheckpoint>[2], metadata?: Record<string, string>]
   ) => readFileSync(await writeCheckpoint(root, name, ...rest));
-  const [[first, weight], [second, projection]] = [...tensorsOf(bilinearShapes(20, 20, 20))];
   const steps = await Promise.all(
     [1, 20, 3].map(async (step) => [
       `runs/a/step_${step}.safetensors`,
@@ -43,13 +43,7 @@ beforeAll(async () => {
         'runs/b/notes.txt': Buffer.from('not a checkpoint'),
         'deep/model.safetensors': await bytes('d.safetensors', deepShapes(1)),
         'deep/config.json': Buffer.from('{"scale": 0.25}'),
-        'sharded/model.safetensors.index.json': Buffer.from(
-          JSON.stringify({
-            weight_map: { [first]: 'model-00001-of-00002.safetensors', [second]: 'model-00002-of-00002.safetensors' },
-          }),
-        ),
-        'sharded/model-00001-of-00002.safetensors': await bytes('1.safetensors', new Map([[first, weight]])),
-        'sharded/model-00002-of-00002.safetensors': await bytes('2.safetensors', new Map([[second, projection]])),
+        ...(await shardedFiles(bytes)),
         'described/model.json': Buffer.from(
           JSON.stringify({
             schema: 'tensim.model/1',

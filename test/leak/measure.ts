@@ -1,6 +1,6 @@
 // Does one thing over and over, and prints what the process holds in between, a line of JSON each time:
 //
-//     node --expose-gc build/leak/measure.mjs '{"scenario":"loads","backend":"native","rounds":4000,"folder":"/tmp/x"}'
+//     node --expose-gc build/leak/measure.mjs '{"scenario":"loads","backend":"native","rounds":4000,"folder":"FOLDER"}'
 
 import { readdirSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
