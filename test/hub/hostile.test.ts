@@ -1,11 +1,11 @@
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { inspect as shown } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { isPlainPath, parseAddress } from '../../lib/hub/address.js';
+import { parseAddress } from '../../lib/hub/address.js';
 import { HubClient } from '../../lib/hub/client.js';
 import { expandHubAddress, fetchFromHub } from '../../lib/hub/repository.js';
 import { rejection, temporaryFolder } from '../formats/safetensors/helpers.js';
@@ -444,99 +444,6 @@ describe('an answer of the Hub', () => {
         'FILE_NOT_FOUND',
       );
     expect(performance.now() - start).toBeLessThan(5000);
-  });
-});
-
-describe('names', () => {
-  test.each(['a--b/c', 'a/b--c', 'a/..b', 'a/b..c', 'a-/b', 'a/-b', '.a/b', 'a/b.', 'a/b.git', `a/${'b'.repeat(97)}`])(
-    'hf://%s is no repository, for the Hub has none of that name',
-    async (repository) => {
-      expect(await rejection(fetchFromHub(`hf://${repository}/x.pt`))).toMatchObject({ code: 'INVALID_ARGUMENT' });
-      expect(server.requests).toEqual([]);
-    },
-  );
-
-  test.each(['a_b/c.d-e', '_a/b_', 'A/0', `a/${'b'.repeat(96)}`])('hf://%s is one', (repository) => {
-    expect(parseAddress(`hf://${repository}/x.pt`).repository).toBe(repository);
-  });
-
-  test.each(['con', 'NUL.pt', 'aux.tar.pt', 'COM1', 'lpt9.bin', 'a/prn/b', 'CONIN$', 'x.', 'x ', 'a?b', 'com¹.pt'])(
-    '%j is no file on Windows alone',
-    (path) => {
-      expect(isPlainPath(path, 'win32')).toBe(false);
-      expect(isPlainPath(path, 'linux')).toBe(true);
-    },
-  );
-
-  test.each([
-    'C:/x',
-    'C:x',
-    'a:stream',
-    '..',
-    'a/../b',
-    '/x',
-    '\\\\host\\x',
-    'x\u0007',
-    'x'.repeat(256),
-    'é'.repeat(128),
-  ])('%j is none anywhere', (path) => {
-    for (const platform of ['win32', 'linux', 'darwin'] as const) expect(isPlainPath(path, platform)).toBe(false);
-  });
-
-  test('with marks of addresses in them are those of files all the same', async () => {
-    const names = ['a?b=c.pt', 'a#b.pt', '100%25.pt', '%2e%2e/x.pt'];
-    const repository = new HubServer({
-      'models/me/odd': { refs: { main: COMMIT }, files: Object.fromEntries(names.map((name) => [name, content])) },
-    });
-    vi.stubEnv('HF_ENDPOINT', await repository.start());
-    onTestFinished(async () => {
-      vi.stubEnv('HF_ENDPOINT', server.origin);
-      await repository.stop();
-    });
-    for (const name of names)
-      expect(readFileSync((await fetchFromHub(`hf://me/odd/${name}`)).path).equals(content)).toBe(true);
-  });
-});
-
-describe('what lies in the cache', () => {
-  const sha = () => blobs().find((name) => name.length === 64) as string;
-
-  test('is written over, never through: links there lead to no other file', async () => {
-    await fetchFromHub(ADDRESS);
-    const name = sha();
-    useNewCache();
-    const victim = join(root, `victim-${caches}`);
-    writeFileSync(victim, 'VICTIM');
-    const folder = join(cache, 'models--me--runs');
-    for (const [place, file] of [
-      ['blobs', name],
-      ['refs', 'main'],
-    ] as const) {
-      mkdirSync(join(folder, place), { recursive: true });
-      symlinkSync(victim, join(folder, place, file));
-    }
-    expect(readFileSync((await fetchFromHub(ADDRESS)).path).equals(content)).toBe(true);
-    expect(readFileSync(victim, 'utf8')).toBe('VICTIM');
-  });
-
-  test('and is not of the size that is listed is fetched again', async () => {
-    const { path } = await fetchFromHub(ADDRESS);
-    const blob = join(cache, 'models--me--runs', 'blobs', sha());
-    writeFileSync(blob, content.subarray(0, 100));
-    useNewCache();
-    mkdirSync(join(cache, 'models--me--runs', 'blobs'), { recursive: true });
-    writeFileSync(join(cache, 'models--me--runs', 'blobs', blob.slice(-64)), content.subarray(0, 100));
-    const again = await fetchFromHub(ADDRESS);
-    expect(again.path).not.toBe(path);
-    expect(readFileSync(again.path).equals(content)).toBe(true);
-  });
-
-  test('and leads nowhere is fetched again, and linked anew', async () => {
-    const snapshot = join(cache, 'models--me--runs', 'snapshots', COMMIT);
-    mkdirSync(snapshot, { recursive: true });
-    symlinkSync('../../blobs/gone', join(snapshot, 'a.pt'));
-    expect(readFileSync((await fetchFromHub(ADDRESS)).path).equals(content)).toBe(true);
-    expect(lstatSync(join(snapshot, 'a.pt')).isSymbolicLink()).toBe(true);
   });
 });
 
