@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { isPlainPath, parseAddress } from '../../lib/hub/address.js';
-import { fetchFromHub } from '../../lib/hub/repository.js';
+import { expandHubAddress, fetchFromHub } from '../../lib/hub/repository.js';
 import { rejection, temporaryFolder } from '../formats/safetensors/helpers.js';
-import { HubServer } from './server.js';
+import { HubServer, jsonOf } from './server.js';
 
 const root = temporaryFolder();
 const COMMIT = '0123456789abcdef0123456789abcdef01234567';
@@ -17,6 +17,9 @@ beforeAll(async () => {
   vi.stubEnv('HF_HOME', join(root, 'home'));
 });
 afterAll(() => server.stop());
+afterEach(() => {
+  server.instead = () => false;
+});
 
 describe('names', () => {
   test.each(['a--b/c', 'a/b--c', 'a/..b', 'a/b..c', 'a-/b', 'a/-b', '.a/b', 'a/b.', 'a/b.git', `a/${'b'.repeat(97)}`])(
@@ -66,5 +69,16 @@ describe('names', () => {
     });
     for (const name of names)
       expect(readFileSync((await fetchFromHub(`hf://me/odd/${name}`)).path).equals(content)).toBe(true);
+  });
+
+  test('in an answer of the Hub are matched by any pattern at once, whatever they are', async () => {
+    const names = ['a'.repeat(2000), '_'.repeat(2000), 'a/'.repeat(900)].map((name) => `${name}x.safetensors`);
+    server.instead = jsonOf(names.map((path) => ({ type: 'file', path, size: 1, oid: 'b'.repeat(40) })));
+    const start = performance.now();
+    for (const pattern of [`${'*a'.repeat(30)}*b`, '+(+(a|aa|a*)+)b', '*_*_*_*_*.safetensor', `${'**/'.repeat(20)}b`])
+      expect((await rejection(expandHubAddress(`hf://me/runs@${'f'.repeat(40)}/${pattern}`))).code).toBe(
+        'FILE_NOT_FOUND',
+      );
+    expect(performance.now() - start).toBeLessThan(5000);
   });
 });
