@@ -35,12 +35,12 @@ struct NewArray {
 // - taking the buffer away from the caller, or forbidding it to be transferred: the caller would see it.
 //
 // V8 itself counts the owners of such memory, and hands out a share of it by ArrayBuffer::GetBackingStore, under the
-// same name and with the same result in every Node since 14. So a share is taken where all that it rests on has been
-// tried out first, on buffers made for the purpose: the function is there; the process is plain Node (others bring a
-// standard library of their own, whose shared_ptr is not ours) of a version that is known for it; the share points to
-// the memory, counts its owners as our shared_ptr does, and survives that the buffer is detached, or transferred to
-// another length (for which the V8 of Node 21 to 23 moves the memory, whoever else has a share). Everywhere else, on
-// Windows, and where the environment variable TENSIM_ARRAYS is `copy`, arrays are copied.
+// same name and with the same result in every Node since 14. So a share is taken where what it rests on is there: the
+// function; plain Node (others bring a standard library of their own, whose shared_ptr is not ours) of a version for
+// which tests have shown that a share survives whatever parts an array from its buffer (the V8 of Node 21 to 23 moves
+// the memory when a buffer is transferred to another length, whoever else has a share); and a share of a buffer made
+// for the purpose points to its memory, and counts its owners as our shared_ptr does. Everywhere else, on Windows, and
+// where the environment variable TENSIM_ARRAYS is `copy`, arrays are copied.
 //
 // Memory that JavaScript may shrink or that other threads may write (resizable and shared buffers) is always copied,
 // since a share does not help there.
