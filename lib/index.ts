@@ -46,7 +46,17 @@ export { type WriteOptions, writeSafetensors } from './formats/safetensors/write
 export * as gaussian from './identities/index.js';
 export { type AbilityReport, type BackendReport, backends } from './machines/select.js';
 export { createModel, type LayerDefinition, type ModelDefinition } from './model/create.js';
-export type { AttentionLayer, BilinearLayer, Layer, LinearLayer, Model, Provenance } from './model/model.js';
+export type {
+  ActivationLayer,
+  AttentionLayer,
+  BilinearLayer,
+  GatedLayer,
+  HiddenLayer,
+  Layer,
+  LinearLayer,
+  Model,
+  Provenance,
+} from './model/model.js';
 export type { SetAside } from './model/reading/contents.js';
 export { type Inspection, inspect, type Problem, type TensorListing } from './model/reading/inspect.js';
 export { type LoadOptions, loadModel } from './model/reading/load.js';

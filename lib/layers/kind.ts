@@ -1,5 +1,7 @@
 import type { Tensor } from '../tensor/tensor.js';
 import type { BilinearOf } from './bilinear.js';
+import type { GatedOf } from './gated.js';
+import type { HiddenOf } from './hidden.js';
 import type { LinearOf } from './linear.js';
 import type { LayerReader } from './reader.js';
 import type { NamedShape, ShapeReport } from './shapes.js';
@@ -61,6 +63,8 @@ export interface LayerKind extends Typed {
   readonly degree: number | null;
   /** Without a degree, the power of the size of its input by which it grows at most. Default 1. */
   readonly growth?: number;
+  /** Both of a layer by itself, for kinds in which they depend on it. Default: the two above. */
+  sizes?(layer: Typed): { readonly degree: number | null; readonly growth: number };
   /** Whether an output depends on other positions than its own. */
   readonly mixesPositions: boolean;
   /** Whether it can be the embedding of token ids, which stand for one-hot vectors. */
@@ -100,6 +104,11 @@ export interface LayerKind extends Typed {
    * place.
    */
   asBilinear?(layer: Typed): BilinearOf<Tensor>;
-  /** The hidden units of that block, from shapes. */
+  /**
+   * For a kind whose units are functions of one or two linear functions of the input: the hidden layer or the gated
+   * block that does the same.
+   */
+  asUnits?(layer: Typed): HiddenOf<Tensor> | GatedOf<Tensor>;
+  /** The hidden units of the block that `asBilinear` or `asUnits` gives, from shapes. */
   hidden?(layer: Typed): number;
 }

@@ -6,8 +6,11 @@ import { NO_RESIDUAL, RESIDUAL_FIELDS, type Residual } from './residual.js';
 import { kindOf } from './table.js';
 import type { LayerOf } from './types.js';
 
+export type { ActivationOf } from './activation.js';
 export type { AttentionOf } from './attention.js';
 export type { BilinearOf } from './bilinear.js';
+export type { GatedOf } from './gated.js';
+export type { HiddenOf } from './hidden.js';
 export type { LinearOf } from './linear.js';
 export type { LayerOf, LayerTypes } from './types.js';
 
@@ -73,7 +76,7 @@ export function blocksOf<Layer extends Typed>(layers: readonly Layer[]): Layer[]
 /** The degree of a chain as a polynomial of its input; null where a layer is none. */
 export function degreeOf(layers: readonly Typed[]): number | null {
   return layers.reduce<number | null>((degree, layer) => {
-    const own = kindOf(layer).degree;
+    const own = sizesOf(layer).degree;
     return degree === null || own === null ? null : degree * own;
   }, 1);
 }
@@ -81,7 +84,12 @@ export function degreeOf(layers: readonly Typed[]): number | null {
 /** The power of the size of its input that the output of a chain grows by at most; the degree, where it has one. */
 export function growthOf(layers: readonly Typed[]): number {
   return layers.reduce((growth, layer) => {
-    const { degree, growth: own = 1 } = kindOf(layer);
+    const { degree, growth: own } = sizesOf(layer);
     return growth * (degree ?? own);
   }, 1);
+}
+
+function sizesOf(layer: Typed): { readonly degree: number | null; readonly growth: number } {
+  const { degree, growth = 1, sizes } = kindOf(layer);
+  return sizes?.(layer) ?? { degree, growth };
 }

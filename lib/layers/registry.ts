@@ -3,13 +3,13 @@ import { quote } from '../words/quoting.js';
 import type { BuiltIn } from './types.js';
 
 /**
- * What one room knows about every kind of layer, by its name. The built-in kinds are all there, or it is no table;
- * others are registered at run time.
+ * What one room knows about every kind of layer, by its name. The built-in kinds are all there, or it is no table,
+ * but for a room that says which of them it knows; others are registered at run time.
  */
-export class KindTable<Entry> {
+export class KindTable<Entry, Known extends BuiltIn = BuiltIn> {
   readonly #entries: Map<string, Entry>;
 
-  constructor(builtIn: Readonly<Record<BuiltIn, Entry>>) {
+  constructor(builtIn: Readonly<Record<Known, Entry>>) {
     this.#entries = new Map(Object.entries(builtIn));
   }
 

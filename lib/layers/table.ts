@@ -1,11 +1,14 @@
+import { activation } from './activation.js';
 import { attention } from './attention.js';
 import { bilinear } from './bilinear.js';
+import { gated } from './gated.js';
+import { hidden } from './hidden.js';
 import type { LayerKind, Typed } from './kind.js';
 import { linear } from './linear.js';
 import { KindTable } from './registry.js';
 
 /** Every kind of layer that there is. */
-export const layerKinds = new KindTable<LayerKind>({ linear, bilinear, attention });
+export const layerKinds = new KindTable<LayerKind>({ linear, bilinear, attention, activation, hidden, gated });
 
 /**
  * What the kind of a layer is.

@@ -1,5 +1,8 @@
+import type { ActivationOf } from './activation.js';
 import type { AttentionOf } from './attention.js';
 import type { BilinearOf } from './bilinear.js';
+import type { GatedOf } from './gated.js';
+import type { HiddenOf } from './hidden.js';
 import type { LinearOf } from './linear.js';
 
 /**
@@ -11,6 +14,9 @@ export interface LayerTypes<T> {
   linear: LinearOf<T>;
   bilinear: BilinearOf<T>;
   attention: AttentionOf<T>;
+  activation: ActivationOf<T>;
+  hidden: HiddenOf<T>;
+  gated: GatedOf<T>;
 }
 
 /** The kinds that every table has an entry for. */

@@ -10,14 +10,22 @@ import { contiguous } from './contiguous.js';
 import { checkFinite } from './finite.js';
 import type { Layer, Model, Provenance } from './model.js';
 
-/** A layer as given to `createModel`: a `Layer` in which `alpha` (default 0) and `beta` (default 1) may be left out. */
+/**
+ * A layer as given to `createModel`: a `Layer` in which `alpha` (default 0), `beta` (default 1) and `slope` (default:
+ * that of the activation) may be left out.
+ */
 export type LayerDefinition = Definition<Layer>;
 
+/** What may be left out of a layer. */
+type Spared = keyof Residual | 'slope';
+
 /**
- * A layer whose residual may be left out: `alpha` is then 0, `beta` 1.
+ * A layer that may leave out what has a default.
  * @inline
  */
-type Definition<Given> = Given extends Residual ? Omit<Given, keyof Residual> & Partial<Residual> : Given;
+type Definition<Given> = Given extends object
+  ? Omit<Given, Spared> & Partial<Pick<Given, Extract<keyof Given, Spared>>>
+  : never;
 
 /** What `createModel` makes a model of. */
 export interface ModelDefinition {

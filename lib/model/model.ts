@@ -1,4 +1,4 @@
-import type { AttentionOf, BilinearOf, LayerOf, LinearOf } from '../layers/layer.js';
+import type { ActivationOf, AttentionOf, BilinearOf, GatedOf, HiddenOf, LayerOf, LinearOf } from '../layers/layer.js';
 import type { Tensor } from '../tensor/tensor.js';
 
 /** x ↦ W x + b, with W of shape (out, in) and b of shape (out). */
@@ -17,7 +17,26 @@ export interface BilinearLayer extends BilinearOf<Tensor> {}
  */
 export interface AttentionLayer extends AttentionOf<Tensor> {}
 
-/** One layer of a network: a `LinearLayer`, a `BilinearLayer` or an `AttentionLayer`. */
+/** x ↦ φ(x), every feature of every position by itself: `width` features, and for `prelu` as many slopes. */
+export interface ActivationLayer extends ActivationOf<Tensor> {}
+
+/**
+ * x ↦ α x + β (D φ(W x + b) + c) + S x, MATH.md section 10: a hidden layer of a multilayer perceptron. W has shape (h,
+ * in), b (h), D (out, h), c (out), S (out, in). Without `down` D is the identity (out = h). α ≠ 0 needs in = out.
+ */
+export interface HiddenLayer extends HiddenOf<Tensor> {}
+
+/**
+ * x ↦ α x + β (D (φ(W x + b) ⊙ (U x + u)) + c) + S x, MATH.md section 11: a gated block (SwiGLU, GEGLU, ReGLU …). W
+ * (`gate`) and U (`up`) have shape (h, in), b and u (h), D (out, h), c (out), S (out, in). Without `down` D is the
+ * identity (out = h). α ≠ 0 needs in = out.
+ */
+export interface GatedLayer extends GatedOf<Tensor> {}
+
+/**
+ * One layer of a network: a `LinearLayer`, a `BilinearLayer`, an `AttentionLayer`, an `ActivationLayer`, a
+ * `HiddenLayer` or a `GatedLayer`.
+ */
 export type Layer = LayerOf<Tensor>;
 
 /** Where a model came from. All fields are absent for a model made from arrays. */

@@ -1,5 +1,6 @@
 import type { AttentionLayer, BilinearLayer, Layer } from '../../lib/model/model.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
+import { polynomial } from './polynomial.js';
 
 /**
  * Networks as polynomials with exact coefficients, and their expectations: every double is a whole number times a power
@@ -125,7 +126,7 @@ type Vector = readonly Polynomial[];
  * What a chain gives of inputs of some positions: a vector per position. Attention must be without rotary embeddings.
  */
 export function forward(layers: readonly Layer[], inputs: readonly Vector[]): readonly Vector[] {
-  return layers.reduce((x, layer) => {
+  return layers.map(polynomial).reduce((x, layer) => {
     if (layer.type === 'linear') return x.map((vector) => affine(layer.weight, layer.bias, vector));
     const y =
       layer.type === 'attention'
@@ -146,8 +147,9 @@ export function forward(layers: readonly Layer[], inputs: readonly Vector[]): re
  * vector of inputs, and there are 2^blocks of them.
  */
 export function multilinear(layers: readonly Layer[], legs: readonly Vector[]): Vector {
-  const last = layers.at(-1);
-  if (last === undefined) return legs[0];
+  const given = layers.at(-1);
+  if (given === undefined) return legs[0];
+  const last = polynomial(given);
   const before = layers.slice(0, -1);
   if (last.type === 'linear') return affine(last.weight, last.bias, multilinear(before, legs));
   if (last.type === 'attention') throw new Error('attention has no tensor');

@@ -1,5 +1,6 @@
 import type { AttentionLayer, BilinearLayer, Layer, LinearLayer } from '../../lib/model/model.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
+import { type PolynomialLayer, polynomial } from './polynomial.js';
 import type { Random } from './random.js';
 
 /** 2^exponent · x, by steps that are powers of two in range. */
@@ -29,7 +30,7 @@ function scaled({ data, shape }: Tensor, out: readonly number[], into?: readonly
 export function regauged(layers: readonly Layer[], draw: Random, most: number, output: number): Layer[] {
   const pick = () => draw.integer(-most, most);
   let from: number[] | undefined;
-  return layers.map((layer, i) => {
+  return layers.map(polynomial).map((layer, i) => {
     const width = widthOf(layer);
     const last = i === layers.length - 1;
     const kept = layer.type !== 'linear' && layer.alpha !== 0;
@@ -43,15 +44,15 @@ export function regauged(layers: readonly Layer[], draw: Random, most: number, o
   });
 }
 
-const inputsOf = (layer: Layer): number =>
+const inputsOf = (layer: PolynomialLayer): number =>
   layer.type === 'linear' ? layer.weight.shape[1] : layer.type === 'bilinear' ? layer.left.shape[1] : layer.q1.shape[1];
 
-function widthOf(layer: Layer): number {
+function widthOf(layer: PolynomialLayer): number {
   if (layer.type === 'linear') return layer.weight.shape[0];
   return layer.type === 'bilinear' ? (layer.down ?? layer.left).shape[0] : layer.o.shape[0];
 }
 
-function rescale(layer: Layer, from: readonly number[], to: readonly number[], pick: () => number): Layer {
+function rescale(layer: PolynomialLayer, from: readonly number[], to: readonly number[], pick: () => number): Layer {
   const into = from.map((exponent) => -exponent);
   switch (layer.type) {
     case 'linear':

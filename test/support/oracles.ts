@@ -1,5 +1,6 @@
-import type { AttentionLayer, BilinearLayer, Layer, Model } from '../../lib/model/model.js';
+import type { AttentionLayer, BilinearLayer, Layer, LinearLayer, Model } from '../../lib/model/model.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
+import { polynomial } from './polynomial.js';
 
 /** Slow, plain and independent of the library: matrices are arrays of rows. */
 export type Rows = number[][];
@@ -26,11 +27,13 @@ export function evaluate(model: Model, x: readonly number[]): number[] {
 
 /** f(x), layer after layer; x has a row per position. */
 export function evaluateSequence(model: Model, x: Rows): Rows {
-  return model.layers.reduce(
-    (rows: Rows, layer) =>
-      layer.type === 'attention' ? attend(layer, rows) : rows.map((row) => applyLayer(layer, row)),
-    x,
-  );
+  return model.layers
+    .map(polynomial)
+    .reduce(
+      (rows: Rows, layer) =>
+        layer.type === 'attention' ? attend(layer, rows) : rows.map((row) => applyLayer(layer, row)),
+      x,
+    );
 }
 
 /** Quadratic attention as MATH.md section 1 writes it, position by position. */
@@ -151,7 +154,7 @@ function padBlock(block: BilinearLayer): { left: Rows; right: Rows; down: Rows }
   };
 }
 
-function applyLayer(layer: Exclude<Layer, AttentionLayer>, x: readonly number[]): number[] {
+function applyLayer(layer: LinearLayer | BilinearLayer, x: readonly number[]): number[] {
   if (layer.type === 'linear') return affine(layer.weight, layer.bias, x);
   const left = affine(layer.left, layer.leftBias, x);
   const right = affine(layer.right, layer.rightBias, x);

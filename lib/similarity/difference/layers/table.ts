@@ -5,4 +5,8 @@ import type { LayerDifference } from './kind.js';
 import { linear } from './linear.js';
 
 /** The kinds of layers that can be subtracted. */
-export const differenceLayers = new KindTable<LayerDifference>({ linear, bilinear, attention });
+export const differenceLayers = new KindTable<LayerDifference, 'linear' | 'bilinear' | 'attention'>({
+  linear,
+  bilinear,
+  attention,
+});

@@ -1,8 +1,11 @@
 import { KindTable } from '../../../layers/registry.js';
+import { activation } from './activation.js';
 import { attention } from './attention.js';
 import { bilinear } from './bilinear.js';
+import { gated } from './gated.js';
+import { hidden } from './hidden.js';
 import type { LayerScale } from './kind.js';
 import { linear } from './linear.js';
 
 /** Every kind of layer whose numbers can be kept in range. */
-export const scaleLayers = new KindTable<LayerScale>({ linear, bilinear, attention });
+export const scaleLayers = new KindTable<LayerScale>({ linear, bilinear, attention, activation, hidden, gated });

@@ -1,0 +1,12 @@
+import type { HiddenLayer } from '../../model/model.js';
+import { project } from '../model/rows.js';
+import type { FallbackLayer } from './kind.js';
+import { activate, behindUnits } from './units.js';
+
+export const hidden: FallbackLayer = {
+  async forward(layer: HiddenLayer, x, _, pacer) {
+    const units = await project(x, layer.weight, layer.bias, pacer);
+    activate(layer, units);
+    return behindUnits(layer, units, x, pacer);
+  },
+};
