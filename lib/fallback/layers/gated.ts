@@ -1,7 +1,7 @@
 import type { GatedLayer } from '../../model/model.js';
 import { project } from '../model/rows.js';
+import { activate, behindUnits } from '../model/units.js';
 import type { FallbackLayer } from './kind.js';
-import { activate, behindUnits } from './units.js';
 
 export const gated: FallbackLayer = {
   async forward(layer: GatedLayer, x, _, pacer) {

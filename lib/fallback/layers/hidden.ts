@@ -1,7 +1,7 @@
 import type { HiddenLayer } from '../../model/model.js';
 import { project } from '../model/rows.js';
+import { activate, behindUnits } from '../model/units.js';
 import type { FallbackLayer } from './kind.js';
-import { activate, behindUnits } from './units.js';
 
 export const hidden: FallbackLayer = {
   async forward(layer: HiddenLayer, x, _, pacer) {

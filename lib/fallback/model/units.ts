@@ -3,7 +3,7 @@ import { applyActivation } from '../../gaussian/activations/evaluate.js';
 import { activationOf } from '../../layers/activations.js';
 import type { GatedLayer, HiddenLayer } from '../../model/model.js';
 import { vectorOf } from '../../tensor/matrix.js';
-import { addBias, addResidual, project, type Rows } from '../model/rows.js';
+import { addBias, addResidual, project, type Rows } from './rows.js';
 
 /** φ of the units, in place. */
 export function activate(layer: HiddenLayer | GatedLayer, units: Rows): void {
