@@ -8,6 +8,8 @@ export interface Ability {
   /** The kinds of layers it takes, by their `type`. */
   readonly kinds?: ReadonlySet<string>;
   readonly dtypes?: ReadonlySet<DType>;
+  /** The methods by which it can tell what every degree contributes; absent: none. */
+  readonly degrees?: ReadonlySet<ChainMethod>;
 }
 
 /** The types that every backend of today computes in. */

@@ -70,6 +70,8 @@ export interface GramJob {
   readonly symmetric: boolean;
   /** Also return the inner product of every output slice. */
   readonly perOutput: boolean;
+  /** Also return what every degree contributes, of methods in `Ability.degrees`. Default false. */
+  readonly degrees?: boolean | undefined;
 }
 
 /** Inner products of rows with columns. */
@@ -78,6 +80,11 @@ export interface GramTile {
   readonly total: Float64Array;
   /** (rows, columns, outputs), row-major, if asked for. */
   readonly perOutput?: Float64Array;
+  /**
+   * (rows, columns, 4), row-major, if asked for and known: what the degrees 0, 1, 2 and all higher ones of the two
+   * functions, as sums of Hermite polynomials of the whitened input, contribute to `total` (MATH.md section 10).
+   */
+  readonly perDegree?: Float64Array;
 }
 
 /**

@@ -9,6 +9,8 @@ export interface Need {
   /** Every kind of layer in the models at hand. */
   readonly kinds?: ReadonlySet<string> | undefined;
   readonly dtype?: DType | undefined;
+  /** Whether it must tell what every degree contributes. */
+  readonly degrees?: boolean | undefined;
 }
 
 /** What a computation needs of a backend: the abilities, and of each what it must know. */
@@ -47,8 +49,10 @@ export function refusal(backend: Backend, task: Task): string | null {
   return null;
 }
 
-function unknownTo({ methods, kinds, dtypes }: Ability, need: Need): string | null {
+function unknownTo({ methods, kinds, dtypes, degrees }: Ability, need: Need): string | null {
   if (need.method !== undefined && methods?.has(need.method) === false) return `the method "${need.method}"`;
+  if (need.degrees === true && need.method !== undefined && degrees?.has(need.method) !== true)
+    return `what every degree contributes by the method "${need.method}"`;
   const kind = [...(need.kinds ?? [])].find((one) => kinds?.has(one) === false);
   if (kind !== undefined) return `layers of the kind "${kind}"`;
   return need.dtype !== undefined && dtypes?.has(need.dtype) === false ? `the type "${need.dtype}"` : null;

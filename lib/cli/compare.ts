@@ -43,7 +43,10 @@ async function compare(a: string, b: string, flags: ComparisonFlags, io: Io): Pr
     progress.stop();
     explainRoute(result, flags, io);
     await writeOutputs(result, flags.out, io);
-    await print(io, flags.json ? compareJsonText(result) : [compareText(result, textOptions(io))]);
+    await print(
+      io,
+      flags.json ? compareJsonText(result) : [compareText(result, { ...textOptions(io), degrees: flags.degrees })],
+    );
   } finally {
     progress.stop();
   }

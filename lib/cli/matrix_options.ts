@@ -128,13 +128,13 @@ export function optionsFor(
   options: SimilarityOptions,
 ): SimilarityOptions {
   if (measures.length === 1) return { ...options, measure };
-  const { inputs, method, route, perOutput, ...common } = options;
+  const { inputs, method, route, perOutput, degrees, ...common } = options;
   const hasInputs = measures.includes('behavioural') ? measure === 'behavioural' : true;
   return {
     ...common,
     measure,
     ...(hasInputs && inputs !== undefined && { inputs }),
-    ...(measure === 'gaussian' && { method }),
+    ...(measure === 'gaussian' && { method, degrees }),
     ...((measure === 'gaussian' || measure === 'tensor') && { route }),
     ...(measure !== 'behavioural' && { perOutput }),
   };

@@ -40,6 +40,7 @@ export const MODEL_ARGUMENT =
 /** The options of `compare` and `matrix`. */
 export interface ComparisonFlags extends MethodFlags {
   readonly perOutput?: boolean;
+  readonly degrees?: boolean;
   readonly verbose?: boolean;
   readonly json?: boolean;
   readonly out: readonly string[];
@@ -78,6 +79,7 @@ function parseMeasures(text: string): Measure[] {
 export function addComparisonOptions(command: Command, measure = measureOption()): Command {
   return addMethodOptions(command, measure)
     .option('--per-output', 'also compare every output by itself')
+    .option('--degrees', 'also compare by degree: the mean, the linear and the quadratic part, the rest (exact only)')
     .option('--verbose', 'say on stderr what each route was expected to cost')
     .option('--json', 'print JSON')
     .option(
@@ -167,11 +169,12 @@ export function keyOption(): Option {
 /** The options of the computation, with the input law read; without the measure where there are several. */
 export async function similarityOptions(
   flags: Omit<MethodFlags, 'measure'> &
-    Pick<ComparisonFlags, 'perOutput'> & { readonly measure: Measure | readonly Measure[] },
+    Pick<ComparisonFlags, 'perOutput' | 'degrees'> & { readonly measure: Measure | readonly Measure[] },
   io: Io,
   progress: ProgressLine,
 ): Promise<SimilarityOptions> {
-  const { measure, method, route, inputs, dtype, backend, threads, perOutput, seed, tolerance, maxSamples } = flags;
+  const { measure, method, route, inputs, dtype, backend, threads, perOutput, degrees, seed, tolerance, maxSamples } =
+    flags;
   return {
     ...(typeof measure === 'string' && { measure }),
     method,
@@ -182,6 +185,7 @@ export async function similarityOptions(
     backend,
     threads,
     perOutput,
+    degrees,
     seed,
     tolerance,
     maxSamples,

@@ -38,6 +38,7 @@ const grams: Grams = {
     return allKinds();
   },
   dtypes: DTYPES,
+  degrees: new Set(['one-block']),
   routes: ROUTES,
   async machine() {
     const { flopsPerSecond, bytesPerSecond } = MACHINE;

@@ -106,6 +106,7 @@ function gramsOf(addon: Addon, run: Run, machine: ReturnType<typeof nativeMachin
 
   return {
     methods: new Set(['one-block', 'two-block', 'closure', 'tensor']),
+    degrees: new Set(['one-block']),
     kinds: KINDS,
     dtypes: DTYPES,
     routes: ROUTES,

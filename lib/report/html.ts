@@ -11,6 +11,7 @@ import { changeRange, type Series } from './change_axis.js';
 import { type Chart, colourScheme, drawSvg, PAGE } from './chart.js';
 import { angle, type ColourScale, colourScale, heatmapPng, rampPng } from './colour.js';
 import { type CurveOptions, curveChart, LONGEST_CAPTION } from './curve.js';
+import { degreeSentences, degreeTable, matrixDegreeSentences } from './degrees.js';
 import { amountsText, differenceRows } from './difference.js';
 import { heatmapChart } from './heatmap.js';
 import { abbreviate, type ShortLabels, shortenLabels, stepName } from './labels.js';
@@ -41,7 +42,7 @@ export async function matrixHtml(matrix: SimilarityMatrix): Promise<string> {
   const labels = shortenLabels(matrix.labels);
   const words = summarize(matrix);
   const { phases, sentences } = await phasesOf(matrix);
-  const summary = { ...words, sentences: [...words.sentences, ...sentences] };
+  const summary = { ...words, sentences: [...words.sentences, ...sentences, ...matrixDegreeSentences(matrix)] };
   const slices = embeddedSlices(matrix);
   const matrices = slices.map(({ cosine }) => cosine);
   const scale = colourScale(matrices, await colourScheme('viridis'), await colourScheme('blueorange'));
@@ -101,11 +102,23 @@ export async function compareHtml(result: SimilarityResult): Promise<string> {
 <div class="columns">
 <div class="column"><section><h2>Similarity</h2><div class="big">${similarityText(similarity, 6)}</div></section>
 <section><h2>Behind it</h2>${numbers}</section>
+${degreeSection(result)}
 <section><h2>How this was obtained</h2>${definitionTable(rows)}</section></div>
 <div class="column">${bars}</div>
 </div>
 </main>`;
   return page(`tensim: ${a} and ${b}`, body);
+}
+
+/** The degrees of two models as a table; nothing where they are not known. */
+function degreeSection({ degrees }: SimilarityResult): string {
+  if (degrees === undefined) return '';
+  const [head, ...rows] = degreeTable(degrees);
+  const cells = (row: readonly string[], tag: string) =>
+    row.map((cell, i) => `<${tag}${i === 0 ? '' : ' class="number"'}>${escapeMarkup(cell)}</${tag}>`).join('');
+  const body = rows.map((row) => `<tr>${cells(row, 'td')}</tr>`).join('');
+  const words = degreeSentences({ degrees }).map((sentence) => `<p>${escapeMarkup(sentence)}</p>`);
+  return `<section><h2>By degree</h2>${words.join('')}<div class="scroll"><table class="outputs"><thead><tr>${cells(head, 'th')}</tr></thead><tbody>${body}</tbody></table></div></section>`;
 }
 
 function header(matrix: SimilarityMatrix, labels: ShortLabels, { headline, sentences }: Summary): string {

@@ -9,15 +9,16 @@ import type {
   SimilarityMatrix,
   SimilarityResult,
 } from '../similarity/terms/types.js';
+import { degreesJson } from './degrees.js';
 import { finiteOrNull, jsonPieces, numberOrNull, plain, Rows } from './json_pieces.js';
 import { SCHEMAS } from './schemas.js';
 
 /**
  * The result of a comparison as plain data, the contract `tensim.compare/1`. `perOutput` is there only if it was asked
- * for, `behaviour` only for that measure; the similarity of a slice that is zero in one of the models is null.
+ * for, `behaviour` only for that measure, `degrees` where the method knows them; the similarity of a slice that is zero in one of the models is null.
  */
 export function compareJson(result: SimilarityResult): Record<string, unknown> {
-  const { a, b, similarity, behaviour, perOutput } = result;
+  const { a, b, similarity, degrees, behaviour, perOutput } = result;
   return {
     schema: SCHEMAS.compare,
     a,
@@ -25,6 +26,7 @@ export function compareJson(result: SimilarityResult): Record<string, unknown> {
     ...infoJson(result),
     similarity: numberOrNull(similarity),
     ...pairJson(result),
+    ...(degrees && { degrees }),
     ...(behaviour && { behaviour }),
     ...(perOutput && {
       perOutput: perOutput.map((slice) => ({
@@ -97,6 +99,7 @@ function matrixFields(matrix: SimilarityMatrix): object {
       },
     }),
     ...outputsJson(matrix),
+    ...(matrix.degrees && { degrees: degreesJson(matrix.degrees) }),
   };
 }
 
@@ -137,6 +140,7 @@ export function* crossJsonText(cross: CrossSimilarity): Generator<string> {
     ...beyondJson(cross.beyondRange),
     ...cellsJson(cross),
     ...outputsJson(cross),
+    ...(cross.degrees && { degrees: degreesJson(cross.degrees) }),
   });
   yield '\n';
 }

@@ -7,6 +7,7 @@ import { bytesText } from '../words/bytes.js';
 import { amountText, errorText, similarityDecimals, similarityText } from '../words/numbers.js';
 import { oneLine } from '../words/quoting.js';
 import { timeText } from '../words/times.js';
+import { degreeSentences, degreeTable, isTelling, matrixDegreeSentences } from './degrees.js';
 import { amountsText, differenceRows, distanceText } from './difference.js';
 import { abbreviateAll, shortenLabels } from './labels.js';
 import {
@@ -22,6 +23,11 @@ import {
 export interface TextOptions {
   /** Set off what matters with ANSI codes. Default false. */
   readonly colour?: boolean | undefined;
+  /**
+   * Whether the degrees of two models are a table of their own. Default: where they are of higher degree than two, or
+   * mostly constant.
+   */
+  readonly degrees?: boolean | undefined;
 }
 
 /** Columns of the terminal that a report keeps within. */
@@ -31,7 +37,7 @@ const LONGEST_LABEL = 28;
 const BARS = '▁▂▃▄▅▆▇█';
 
 /** What `tensim compare` prints: the similarity and what is behind it, then a table per output if there is one. */
-export function compareText(result: SimilarityResult, { colour = false }: TextOptions = {}): string {
+export function compareText(result: SimilarityResult, { colour = false, degrees }: TextOptions = {}): string {
   const { similarity, behaviour, perOutput } = result;
   const { innerProduct, normA, normB } = amountsText(result);
   const facts = columns(
@@ -44,7 +50,14 @@ export function compareText(result: SimilarityResult, { colour = false }: TextOp
     ],
     'll',
   );
-  const parts = [pairTitle(result), facts, ...wrapped(toleranceSentences(result)), footnote(result)];
+  const table = result.degrees && (degrees ?? isTelling(result.degrees)) ? degreeTable(result.degrees) : null;
+  const parts = [
+    pairTitle(result),
+    facts,
+    ...(table === null ? [] : [columns(table, 'lrrr')]),
+    ...wrapped([...degreeSentences(result), ...toleranceSentences(result)]),
+    footnote(result),
+  ];
   if (perOutput) {
     const decimals = similarityDecimals(
       perOutput.map((slice) => slice.similarity),
@@ -78,7 +91,8 @@ export function pairTitle({ a, b }: { readonly a: string; readonly b: string }):
  * What `tensim matrix` prints: the matrix where it fits, else the changes as a curve; then the sentences of the report.
  */
 export function matrixText(matrix: SimilarityMatrix, { colour = false }: TextOptions = {}): string {
-  const { headline, sentences } = summarize(matrix);
+  const { headline, ...words } = summarize(matrix);
+  const sentences = [...words.sentences, ...matrixDegreeSentences(matrix)];
   const parts = [table(matrix) ?? (hasOrder(matrix) ? curve(matrix) : rangeText(matrix))];
   if (headline !== null) parts.push([bold(headline, colour), ...sentences].join('\n'));
   else for (const part of wrapped(sentences)) parts.push(part);
@@ -98,7 +112,8 @@ export function crossText(cross: CrossSimilarity, { colour = false }: TextOption
   const values = cosine.flatMap((row) => [...row]).filter((value) => !Number.isNaN(value));
   const [least, most] = [values, values.map((value) => -value)].map((all) => all.reduce((a, b) => Math.min(a, b), 1));
   const title = `${rows.length} models against ${against.length}: similarities from ${similarityText(least!)} to ${similarityText(-most!)}`;
-  return `${[bold(title, colour), ...(crossTable(cross) ?? []), footnote(cross)].join('\n\n')}\n`;
+  const parts = [...(crossTable(cross) ?? []), ...wrapped(matrixDegreeSentences(cross)), footnote(cross)];
+  return `${[bold(title, colour), ...parts].join('\n\n')}\n`;
 }
 
 /** Rows of models, columns of models; null if that would be wider than the terminal. */

@@ -5,8 +5,16 @@ import type { SampledGram } from './sampled/result.js';
 import { numbersOfTile, type ScaledTile } from './scale/model_scale.js';
 import type { FinishedTile } from './terms/types.js';
 
-/** A tile that has been put into the cells, as `onTile` is told of it. */
-export function finishedTile(cells: Cells, members: readonly Member[], { job, tile, last }: Change): FinishedTile {
+/**
+ * A tile that has been put into the cells, as `onTile` is told of it.
+ * @param outputs slices that are outputs; degrees come behind them.
+ */
+export function finishedTile(
+  cells: Cells,
+  members: readonly Member[],
+  { job, tile, last }: Change,
+  outputs: number,
+): FinishedTile {
   const { rows, columns } = job;
   const label = (number: number) => members[number].outline.label;
   const place = (number: number) => cells.placesOf(number);
@@ -18,9 +26,18 @@ export function finishedTile(cells: Cells, members: readonly Member[], { job, ti
     rowIndices: rows.map(place),
     columnIndices: columns.map(place),
     gram: total,
-    ...(perOutput && { perOutput }),
+    ...(outputs > 0 && perOutput && { perOutput: firstOf(perOutput, total.length, outputs) }),
     ...(standardError && { cosineError: standardError }),
     last,
     matrix: cells,
   };
+}
+
+/** The first slices of every cell. */
+function firstOf(slices: Float64Array, cells: number, outputs: number): Float64Array {
+  const size = cells === 0 ? outputs : slices.length / cells;
+  if (size === outputs) return slices;
+  const own = new Float64Array(cells * outputs);
+  for (let cell = 0; cell < cells; cell++) own.set(slices.subarray(cell * size, cell * size + outputs), cell * outputs);
+  return own;
 }

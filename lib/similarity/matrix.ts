@@ -8,6 +8,7 @@ import { direction } from './difference/direction.js';
 import { expanded } from './difference/expanded.js';
 import { finishedTile } from './finished_tile.js';
 import { Cells } from './gram/cells.js';
+import { slicesIn } from './gram/degrees.js';
 import { distinct, inOrder, type Ranked, sameLabels } from './gram/distinct.js';
 import type { TileExecutor } from './gram/executor.js';
 import { ranks } from './gram/orientation.js';
@@ -15,6 +16,7 @@ import { allPairs, bandPairs, crossPairs, type PairSet, pairCount } from './gram
 import { gramMatrix } from './gram/run.js';
 import type { Layout } from './gram/slice.js';
 import { tileSize } from './gram/tile_size.js';
+import { resultOf } from './matrix_result.js';
 import { KeptModels, roomToKeep } from './members/kept.js';
 import type { Member } from './members/members.js';
 import { checkRoom } from './members/room.js';
@@ -25,7 +27,7 @@ import { type SampledGram, sampledGram } from './sampled/sampled.js';
 import { openLedger, recordedRoute, type StateLedger } from './state/ledger.js';
 import { type MatrixSettings, settleMatrix } from './terms/matrix_options.js';
 import { checkPlace } from './terms/place.js';
-import type { CrossSimilarity, Matrix, MatrixOptions, ResultInfo, SimilarityMatrix, Work } from './terms/types.js';
+import type { CrossSimilarity, MatrixOptions, ResultInfo, SimilarityMatrix, Work } from './terms/types.js';
 
 /**
  * Options that ask for models against others.
@@ -182,11 +184,14 @@ async function compute(
   const { members, listed, rank } = models;
   const total = pairCount(pairs);
   const { comparison, discarded } = await plan(listed, total, settings);
-  const slices = settings.perOutput ? comparison.names.length : 0;
+  const slices = slicesIn(comparison.names, settings.perOutput, settings.degrees);
   checkRoom(places.rows.length, places.columns.length, slices);
   const cells = new Cells({ ...places, count: members.length, slices, window: settings.choice.window });
   const { memoryLimit, onTile, executors } = settings;
-  if (onTile !== undefined) cells.subscribe((change) => onTile(finishedTile(cells, members, change)));
+  if (onTile !== undefined) {
+    const outputs = slicesIn(comparison.names, settings.perOutput, false);
+    cells.subscribe((change) => onTile(finishedTile(cells, members, change, outputs)));
+  }
   const same = sameLabels(models, given);
   if (comparison.kind === 'samples') {
     cells.expect(total, total);
@@ -229,35 +234,6 @@ async function sample(
   const all = [...members.keys()];
   await cells.put({ rows: all, columns: all, symmetric: true }, sampled, new Pacer(signal));
   return sampled;
-}
-
-/** What the cells hold, with the errors of what was sampled. */
-async function resultOf(cells: Cells, { settings, names }: Comparison, sampled?: SampledGram) {
-  const pacer = new Pacer(settings.signal);
-  const errors = sampled && (await cells.spread(sampled.standardError, 1, 0, pacer));
-  const sliceErrors: Matrix[] = [];
-  const { perOutputError } = sampled ?? {};
-  for (const s of perOutputError ? names.keys() : []) {
-    sliceErrors.push(await cells.spread(perOutputError!, names.length, s, pacer));
-  }
-  return {
-    ...(sampled && { standardError: largest(sampled.standardError), sampling: sampled.sampling }),
-    gram: cells.gram,
-    cosine: await cells.cosines(pacer),
-    ...(errors && { cosineError: errors }),
-    ...(settings.perOutput && {
-      perOutput: {
-        names,
-        gram: cells.sliceGrams,
-        cosine: await cells.sliceCosines(pacer),
-        ...(perOutputError && { cosineError: sliceErrors }),
-      },
-    }),
-  };
-}
-
-function largest(values: Float64Array): number {
-  return values.reduce((most, value) => Math.max(most, value), 0);
 }
 
 /** Decides how to compute: where a choice of routes is left open, by that of the state file. */

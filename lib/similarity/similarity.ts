@@ -4,6 +4,7 @@ import { timesPower } from '../tensor/power.js';
 import { steadily } from '../tensor/steady.js';
 import { pairBehaviour } from './behaviour/scores.js';
 import { pairDifferences } from './difference/pair.js';
+import { pairDegrees } from './gram/degrees.js';
 import { entryOf, type GramEntry, pairNumbers } from './gram/derived.js';
 import { gramPair } from './gram/pair.js';
 import { memberOf } from './members/members.js';
@@ -43,6 +44,7 @@ async function compare(a: Model, b: Model, options: SimilarityOptions): Promise<
   const [difference, ...sliceDifferences] = await pairDifferences(members, comparison, gram);
   const { total, exponents, perOutput, sliceExponents, standardError, perOutputError, sampling, pair } = gram;
   const size = names.length;
+  const degrees = comparison.kind === 'chains' ? pairDegrees(gram, exponents, info.dtype) : undefined;
   return {
     kind: 'pair',
     a: a.label,
@@ -61,6 +63,7 @@ async function compare(a: Model, b: Model, options: SimilarityOptions): Promise<
         ...(pair && sampledQuality(pair, 1 + c)),
       })),
     }),
+    ...(degrees && { degrees }),
     ...(comparison.kind === 'behaviours' && { behaviour: await pairBehaviour(comparison.behaviours, settings) }),
   };
 }

@@ -46,6 +46,7 @@ GramJob read_job(const Napi::Value& value) {
   job.measure = measure == "gaussian" ? Measure::kGaussian : Measure::kTensor;
   job.symmetric = object.Get("symmetric").ToBoolean();
   job.per_output = object.Get("perOutput").ToBoolean();
+  job.degrees = object.Get("degrees").ToBoolean();
   return job;
 }
 

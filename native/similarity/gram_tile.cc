@@ -70,6 +70,34 @@ void mirror(double* matrix, std::size_t size) {
   }
 }
 
+// The same of cells of kDegrees numbers.
+void mirror_cells(std::vector<double>& cells, std::size_t size) {
+  for (std::size_t i = 0; i < size; ++i) {
+    for (std::size_t j = 0; j < i; ++j)
+      std::copy_n(cells.data() + (j * size + i) * kDegrees, kDegrees, cells.data() + (i * size + j) * kDegrees);
+  }
+}
+
+// Sums over the outputs of slices (outputs, rows, columns) as the part of a degree, in their order.
+void add_sums(const double* slices, std::size_t outputs, std::size_t degree, std::vector<double>& per_degree) {
+  const std::size_t cells = per_degree.size() / kDegrees;
+  for (std::size_t c = 0; c < outputs; ++c) {
+    for (std::size_t cell = 0; cell < cells; ++cell) per_degree[cell * kDegrees + degree] += slices[c * cells + cell];
+  }
+}
+
+// Under the measure gaussian: the products of the means beside what higher degrees contribute, of all positions.
+template <class T>
+void finish_degrees(const Models<T>& rows, const Models<T>& columns, std::vector<double>& per_degree) {
+  double* cell = per_degree.data();
+  for (const PreparedModel<T>* a : rows) {
+    for (const PreparedModel<T>* b : columns) {
+      for (std::size_t c = 0; c < a->mean.size(); ++c) cell[0] += a->mean[c] * b->mean[c];
+      for (std::size_t degree = 0; degree < kDegrees; ++degree, ++cell) *cell *= static_cast<double>(a->positions);
+    }
+  }
+}
+
 template <class T>
 std::vector<std::size_t> feature_offsets(const Models<T>& models) {
   for (const PreparedModel<T>* model : models) {
@@ -111,6 +139,17 @@ GramTile gram_tile(const Context& context, const GramJob& job, const Models<T>& 
   });
   quadratic.add(slices.data());
   forms.add(slices.data());
+  if (job.degrees) {
+    tile.per_degree.assign(tile.total.size() * kDegrees, 0.0);
+    add_sums(slices.data(), outputs, 2, tile.per_degree);
+    // Once more by themselves: added to the slices they are, part by part, to what is there.
+    Scratch<double> linear(slices.size());
+    std::fill(linear.data(), linear.data() + linear.size(), 0.0);
+    features.add(linear.data());
+    add_sums(linear.data(), outputs, 1, tile.per_degree);
+    finish_degrees<T>(rows, columns, tile.per_degree);
+    if (job.symmetric) mirror_cells(tile.per_degree, width);
+  }
   features.add(slices.data());
 
   // Output by output, so that memory is read in order; a total is the sum of its slices in theirs.

@@ -5,7 +5,7 @@ import { closureSlices } from '../gaussian/closure.js';
 import { tensorSlices } from '../gaussian/tensor.js';
 import { twoBlockSlices } from '../gaussian/two_block_pair.js';
 import type { Content, FallbackModel } from './prepared.js';
-import { isProduct, type ProductContent, productSlices } from './product_tile.js';
+import { DEGREES, isProduct, type ProductContent, productSlices } from './product_tile.js';
 
 /**
  * The inner products of rows with columns. A symmetric tile computes i ≤ j and mirrors.
@@ -22,8 +22,10 @@ export async function gramTile(
   const width = columns.length;
   const [left, right] = [rows, columns].map((models) => models.map(({ content }) => content));
   const slices = new Float64Array(rows.length * width * outputs);
-  if (left.every(isProduct) && right.every(isProduct)) {
-    await productSlices(job, left, right, slices, pacer, onProgress);
+  const isProducts = left.every(isProduct) && right.every(isProduct);
+  const perDegree = job.degrees === true && isProducts ? new Float64Array(rows.length * width * DEGREES) : null;
+  if (isProducts) {
+    await productSlices(job, left, right, { slices, perDegree }, pacer, onProgress);
   } else {
     await pairwise(job, left as PairContent[], right as PairContent[], outputs, slices, pacer, onProgress);
   }
@@ -36,10 +38,11 @@ export async function gramTile(
       if (!job.symmetric) continue;
       total[j * width + i] = total[cell];
       slices.set(pair, (j * width + i) * outputs);
+      perDegree?.copyWithin((j * width + i) * DEGREES, cell * DEGREES, (cell + 1) * DEGREES);
     }
     if (pacer.due(width * outputs)) await pacer.pause();
   }
-  return job.perOutput ? { total, perOutput: slices } : { total };
+  return { total, ...(job.perOutput && { perOutput: slices }), ...(perDegree && { perDegree }) };
 }
 
 /** What is compared pair after pair. */

@@ -18,6 +18,17 @@ export function isProduct(content: Content): content is ProductContent {
   return content.kind === 'one-block' || content.kind === 'features';
 }
 
+/** The degrees that are told apart: 0, 1, 2, and all higher ones. */
+export const DEGREES = 4;
+
+/** What is computed of a tile, zero at first. */
+export interface ProductSums {
+  /** (rows, columns, outputs). */
+  readonly slices: Float64Array;
+  /** (rows, columns, DEGREES), where the degrees are asked for; of features all is linear. */
+  readonly perDegree: Float64Array | null;
+}
+
 /**
  * The slices of a tile. With P_c = 2⟨B_c, B'_c⟩ (MATH.md sections 3 and 7), from factors pair after pair or from forms
  * all at once:
@@ -27,14 +38,12 @@ export function isProduct(content: Content): content is ProductContent {
  *     tensor, no block    w_c·w'_c + e_c e'_c
  *
  * Positions are independent and alike, so each adds the same. Of a symmetric tile only i ≤ j is meant.
- *
- * @param slices (rows, columns, outputs), zero.
  */
 export async function productSlices(
   job: GramJob,
   rows: readonly ProductContent[],
   columns: readonly ProductContent[],
-  slices: Float64Array,
+  { slices, perDegree }: ProductSums,
   pacer: Pacer,
   onProgress: (done: number, total: number) => void,
 ): Promise<void> {
@@ -47,15 +56,27 @@ export async function productSlices(
   let done = 0;
   const advance = () => onProgress(++done, total);
   if (factors) await addQuadratic(job, rows, columns, outputs, slices, pacer, advance);
-  for (const { of, offsets } of vectors) {
+  const multiply = ({ of, offsets }: Vectors, sums: Float64Array) => {
     const features = { rows: rows.map(of), columns: columns.map(of), offsets, symmetric: job.symmetric };
-    await addFeatureProducts(features, slices, pacer, advance);
+    return addFeatureProducts(features, sums, pacer, advance);
+  };
+  for (const part of vectors.filter(({ degree }) => degree === 2)) await multiply(part, slices);
+  if (perDegree !== null) addSums(slices, outputs, perDegree, 2);
+  for (const part of vectors.filter(({ degree }) => degree === 1)) {
+    if (perDegree === null) await multiply(part, slices);
+    else {
+      const own = new Float64Array(slices.length);
+      await multiply(part, own);
+      addSums(own, outputs, perDegree, 1);
+      for (let i = 0; i < slices.length; i++) slices[i] += own[i];
+    }
   }
   for (const [i, a] of rows.entries()) {
     for (const [j, b] of columns.entries()) {
-      if (a.kind === 'one-block' && b.kind === 'one-block') {
-        finish(job.measure, a, b, slices.subarray((i * columns.length + j) * outputs).subarray(0, outputs));
-      }
+      if (a.kind !== 'one-block' || b.kind !== 'one-block') continue;
+      const cell = i * columns.length + j;
+      finish(job.measure, a, b, slices.subarray(cell * outputs, (cell + 1) * outputs));
+      if (perDegree !== null) finishDegrees(a, b, perDegree.subarray(cell * DEGREES, (cell + 1) * DEGREES));
     }
     if (pacer.due(columns.length * outputs)) await pacer.pause();
   }
@@ -66,6 +87,19 @@ function finish(measure: GramJob['measure'], a: PreparedOneBlock, b: PreparedOne
   const weight = gaussian || !a.quadratic ? 1 : 0.5;
   const [x, y] = gaussian ? [a.mean, b.mean] : [a.constant, b.constant];
   for (let c = 0; c < pair.length; c++) pair[c] = a.positions * (weight * pair[c] + x[c] * y[c]);
+}
+
+/** Adds the sum over the outputs of every cell to the part of a degree. */
+function addSums(slices: Float64Array, outputs: number, perDegree: Float64Array, degree: number): void {
+  for (let i = 0, cell = 0; i < slices.length; i += outputs, cell++) {
+    for (let c = 0; c < outputs; c++) perDegree[cell * DEGREES + degree] += slices[i + c];
+  }
+}
+
+/** Under `gaussian`: the products of the means beside those of higher degree, of all positions. */
+function finishDegrees(a: PreparedOneBlock, b: PreparedOneBlock, pair: Float64Array): void {
+  for (let c = 0; c < a.mean.length; c++) pair[0] += a.mean[c] * b.mean[c];
+  for (let degree = 0; degree < DEGREES; degree++) pair[degree] *= a.positions;
 }
 
 function checkDegrees(models: readonly ProductContent[]): void {
@@ -79,18 +113,21 @@ function checkDegrees(models: readonly ProductContent[]): void {
 /** A part of models that is plain vectors. */
 interface Vectors {
   readonly of: (model: ProductContent) => TensorData | null;
+  /** Of the function whose coefficients they are. */
+  readonly degree: 1 | 2;
   readonly offsets: readonly number[];
 }
 
 /** The parts that some rows and some columns have. */
 function vectorsOf(rows: readonly ProductContent[], columns: readonly ProductContent[]): Vectors[] {
   const [first] = rows;
-  if (first.kind === 'features') return [{ of: (model) => (model as PreparedFeatures).vector, offsets: first.offsets }];
+  if (first.kind === 'features')
+    return [{ of: (model) => (model as PreparedFeatures).vector, degree: 1, offsets: first.offsets }];
   const { inputs, mean } = first;
   const every = (size: number) => Array.from({ length: mean.length + 1 }, (_, c) => c * size);
   const all: Vectors[] = [
-    { of: (model) => (model as PreparedOneBlock).forms, offsets: every(denseFormSize(inputs)) },
-    { of: (model) => (model as PreparedOneBlock).linear, offsets: every(inputs) },
+    { of: (model) => (model as PreparedOneBlock).forms, degree: 2, offsets: every(denseFormSize(inputs)) },
+    { of: (model) => (model as PreparedOneBlock).linear, degree: 1, offsets: every(inputs) },
   ];
   return all.filter(({ of }) => [rows, columns].every((models) => models.some((model) => of(model) !== null)));
 }

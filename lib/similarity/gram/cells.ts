@@ -1,8 +1,11 @@
 import type { GramTile } from '../../backend/grams.js';
 import type { Pacer } from '../../cooperate.js';
 import { isInRange, levelOf, timesPower } from '../../tensor/power.js';
+import type { DType } from '../../tensor/tensor.js';
 import type { ScaledTile } from '../scale/model_scale.js';
+import type { DegreesMatrix } from '../terms/degrees.js';
 import type { LiveMatrix, Matrix, ModelPlaces, ScaledNumber } from '../terms/types.js';
+import { matrixDegrees } from './degrees.js';
 import type { GramEntry } from './derived.js';
 import { KnownPairs } from './known.js';
 import { type Job, jobPairs } from './schedule.js';
@@ -194,8 +197,14 @@ export class Cells implements LiveMatrix {
     return numbersOf(this.#whole);
   }
 
-  get sliceGrams(): Matrix[] {
-    return this.#slices.map(numbersOf);
+  /** Of the first so many slices, which are outputs. */
+  sliceGrams(outputs: number): Matrix[] {
+    return this.#slices.slice(0, outputs).map(numbersOf);
+  }
+
+  /** What the slices behind the outputs tell, which are degrees. */
+  degrees(outputs: number, dtype: DType, pacer: Pacer): Promise<DegreesMatrix> {
+    return matrixDegrees(this.#slices.slice(outputs), this.#whole, this.#layout, dtype, pacer);
   }
 
   /** The inner products of the models of a row and of a column, in their units. */
@@ -245,9 +254,9 @@ export class Cells implements LiveMatrix {
     return cosinesOf(this.#whole, this.#layout, pacer);
   }
 
-  async sliceCosines(pacer: Pacer): Promise<Matrix[]> {
+  async sliceCosines(outputs: number, pacer: Pacer): Promise<Matrix[]> {
     const matrices: Matrix[] = [];
-    for (const slice of this.#slices) matrices.push(await cosinesOf(slice, this.#layout, pacer));
+    for (const slice of this.#slices.slice(0, outputs)) matrices.push(await cosinesOf(slice, this.#layout, pacer));
     return matrices;
   }
 }

@@ -9,10 +9,11 @@ import type { Settings } from '../terms/options.js';
 import type { Progress } from '../terms/types.js';
 
 /** What the work on a Gram matrix needs to know of the settings. */
-export type GramSettings = Pick<Settings, 'dtype' | 'threads' | 'perOutput' | 'signal' | 'onProgress'> & {
-  readonly backend: BackendWith<'grams'>;
-  readonly measure: GramJob['measure'];
-};
+export type GramSettings = Pick<Settings, 'dtype' | 'threads' | 'perOutput' | 'signal' | 'onProgress'> &
+  Partial<Pick<Settings, 'degrees'>> & {
+    readonly backend: BackendWith<'grams'>;
+    readonly measure: GramJob['measure'];
+  };
 
 export type Report = (phase: Progress['phase'], done: number, total: number) => void;
 

@@ -2,6 +2,7 @@ import type { GramTile } from '../../backend/grams.js';
 import type { Member } from '../members/members.js';
 import { inUnits, type ModelScale, type ScaledTile } from '../scale/model_scale.js';
 import { checkProduct, type GramSettings, isProduct } from './control.js';
+import { slicesIn, withDegrees } from './degrees.js';
 import type { JobControl, TileExecutor } from './executor.js';
 import { checkOwn } from './precision.js';
 import { Residents } from './residents.js';
@@ -55,7 +56,8 @@ export class LocalExecutor implements TileExecutor {
     onPrepared: (done: number) => void,
   ): Promise<Extents> {
     const { memoryLimit, sources } = this.#subject;
-    const cell = 8 * (1 + (this.#settings.perOutput ? sources.names.length : 0));
+    const { perOutput, degrees } = this.#settings;
+    const cell = 8 * (1 + slicesIn(sources.names, perOutput, degrees));
     const side = Math.min(tile, Math.max(1, Math.floor(Math.sqrt((memoryLimit * RESULTS_PART) / cell))));
     const limited = Number.isFinite(memoryLimit);
     const capacity = limited ? await this.#residents.measure(memoryLimit, cell * side * side) : models.length;
@@ -79,14 +81,14 @@ export class LocalExecutor implements TileExecutor {
   /** Gives a job to the backend once its models are prepared. */
   async #begin(job: Job, { signal, onProgress, coming = [] }: JobControl): Promise<{ tile: Promise<GramTile> }> {
     const residents = this.#residents;
-    const { backend, measure, perOutput, threads } = this.#settings;
+    const { backend, measure, perOutput, degrees = false, threads } = this.#settings;
     const models = modelsOf(job);
     if (!residents.has(models)) await this.#coming;
     if (!residents.has(models)) await residents.hold(models, []);
     this.#lookAhead(models, coming);
     const [rows, columns] = [residents.get(job.rows), residents.get(job.columns)];
     const control = { signal, threads, onProgress };
-    const tile = backend.grams.tile({ measure, symmetric: job.symmetric, perOutput }, rows, columns, control);
+    const tile = backend.grams.tile({ measure, symmetric: job.symmetric, perOutput, degrees }, rows, columns, control);
     tile.catch(() => {}); // told when it is waited for
     return { tile };
   }
@@ -128,7 +130,7 @@ export class LocalExecutor implements TileExecutor {
           checkProduct(scaled.total[cell], label(i), label(columns[c]), false);
       }
     }
-    return scaled;
+    return withDegrees(scaled);
   }
 }
 

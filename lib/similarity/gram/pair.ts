@@ -16,7 +16,7 @@ export async function gramPair(
   sources: Sources,
   settings: GramSettings,
 ): Promise<GramTile | ScaledTile> {
-  const { backend, measure, perOutput, signal } = settings;
+  const { backend, measure, perOutput, degrees = measure === 'gaussian', signal } = settings;
   const progress = reporter(settings.onProgress);
   const prepared = new Map<Member, Prepared>();
   try {
@@ -30,11 +30,13 @@ export async function gramPair(
     }
     const control = jobControl(settings, 0, 4, 4, progress);
     const models = both.map(({ model }) => model);
-    const tile = await backend.grams.tile({ measure, symmetric: false, perOutput }, models, models, control);
+    const job = { measure, symmetric: false, perOutput, degrees };
+    const tile = await backend.grams.tile(job, models, models, control);
     const scales = both.map(({ scale }) => scale);
     const result = inUnits(tile, scales, scales) ?? tile;
     equaliseSides(result.total, 1);
     if (result.perOutput) equaliseSides(result.perOutput, sources.names.length);
+    if (result.perDegree) equaliseSides(result.perDegree, result.perDegree.length / 4);
     const labels = members.map(({ outline }) => outline.label);
     for (const [i, member] of members.entries()) {
       await checkOwn(result, 3 * i, scales[i], member, sources, settings);

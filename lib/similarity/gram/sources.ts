@@ -52,8 +52,10 @@ export function chainSources(
   method: ChainMethod,
   law: LawOfInputs,
   route: GramRoute | undefined,
-  settings: ScaleSettings,
+  { dtype, perOutput, degrees }: ScaleSettings & { readonly degrees?: boolean | undefined },
 ): Sources {
+  // What a degree contributes is summed over the outputs, which must then share a unit.
+  const settings = { dtype, perOutput: perOutput && degrees !== true };
   const [positions, inputs] = first.inputShape;
   const chainOf = underLaw(law);
   return {

@@ -38,11 +38,12 @@ async function runTileJob(value: unknown, { signal, threads }: RunOptions): Prom
   const isWeights = setting.measure === 'weights';
   const { dtype } = setting;
   const kinds = kindsOf(members.map(({ outline }) => outline));
-  const grams = isWeights ? { dtype } : { method: setting.chain, kinds, dtype };
+  const degrees = isWeights ? false : setting.degrees === true;
+  const grams = isWeights ? { dtype } : { method: setting.chain, kinds, dtype, degrees };
   const backend = await selectBackend(setting.backend, { grams }, signal);
   checkArithmetic(setting, backend.grams);
   const settings: GramSettings = {
-    ...{ backend, dtype, perOutput: setting.perOutput, threads, signal, onProgress: undefined },
+    ...{ backend, dtype, perOutput: setting.perOutput, degrees, threads, signal, onProgress: undefined },
     measure: isWeights ? 'gaussian' : setting.measure,
   };
   const sources = sourcesOf(setting, members, settings);

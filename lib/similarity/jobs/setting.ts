@@ -49,6 +49,8 @@ export interface ChainSetting<Law> extends Common {
   readonly chain: ChainMethod;
   readonly route: GramRoute | null;
   readonly law: Law;
+  /** Whether degrees are slices too, behind the outputs. */
+  readonly degrees?: true;
 }
 
 export interface WeightSetting extends Common {
@@ -84,7 +86,9 @@ export async function writeSetting(comparison: Comparison): Promise<Setting<LawT
       hint: 'Its inputs are in memory, and it compares quickly',
     });
   }
-  return { ...common, measure, method, chain: comparison.method, route, law: await writeLaw(comparison.law, pacer) };
+  const law = await writeLaw(comparison.law, pacer);
+  const degrees = settings.degrees === true && { degrees: true as const };
+  return { ...common, measure, method, chain: comparison.method, route, law, ...degrees };
 }
 
 async function writeLaw(law: LawOfInputs, pacer: Pacer): Promise<LawText> {
@@ -102,7 +106,7 @@ const MAYBE = ['arithmetic'];
 
 /** @throws TensimError (rejects) `INVALID_ARGUMENT`; `NOT_FINITE` for a law that is no numbers. */
 export async function readSetting(value: unknown, where: string, pacer: Pacer): Promise<Setting<LawOfInputs>> {
-  const all = readFields(value, where, COMMON, [...MAYBE, 'chain', 'route', 'law', 'names']);
+  const all = readFields(value, where, COMMON, [...MAYBE, 'chain', 'route', 'law', 'names', 'degrees']);
   const at = (name: string) => `${where}.${name}`;
   const written = readText(all.version, at('version'));
   if (written !== version) throw wrong(at('version'), `"${version}": other versions may give other bits`);
@@ -125,7 +129,7 @@ export async function readSetting(value: unknown, where: string, pacer: Pacer): 
     const own = law === 'tokens' ? law : await readLaw(law, at('law'), pacer);
     return { ...common, measure: 'gaussian', method, law: own };
   }
-  const fields = readFields(value, where, [...COMMON, 'chain', 'route', 'law'], MAYBE);
+  const fields = readFields(value, where, [...COMMON, 'chain', 'route', 'law'], [...MAYBE, 'degrees']);
   return {
     ...common,
     measure,
@@ -133,6 +137,7 @@ export async function readSetting(value: unknown, where: string, pacer: Pacer): 
     chain: readChoice(fields.chain, at('chain'), ['one-block', 'two-block', 'closure', 'tensor'] as const),
     route: readChoice(fields.route, at('route'), ['factor', 'unfolded', 'dense', null] as const),
     law: await readLaw(fields.law, at('law'), pacer),
+    ...(fields.degrees !== undefined && { degrees: readChoice(fields.degrees, at('degrees'), [true] as const) }),
   };
 }
 

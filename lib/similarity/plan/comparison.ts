@@ -87,13 +87,15 @@ export async function planComparison(
 ): Promise<Comparison> {
   const { dtype } = settings;
   const models = members.map(({ outline }) => outline);
+  if (settings.measure === 'weights' || settings.measure === 'behavioural')
+    checkNoDegrees(settings, `the measure "${settings.measure}" knows none`);
   if (settings.measure === 'weights') {
     checkNoRoute(settings.route, `the measure "${settings.measure}" has`);
     const resolved = await resolve(settings, 'gaussian', { grams: { dtype } });
     const sources = weightSources(models, settings);
     const info = resultInfo(resolved, EXACT, null, settings.measure);
     const { names } = sources;
-    const setting = settingOf(info, settings.perOutput, names, resolved.backend.grams);
+    const setting = settingOf(info, settings, names, resolved.backend.grams);
     return { kind: 'weights', sources, names, settings: resolved, info, setting };
   }
   if (settings.measure === 'behavioural') {
@@ -132,13 +134,16 @@ async function planFunctions(
   const named = await whiten(input, models[0].inputShape[1], signal);
   if (route.chain === null) return planSampling(models, settings, named);
   const { law } = named;
-  const grams = { method: route.chain, kinds: kindsOf(models), dtype };
+  const known = measure === 'gaussian' && DEGREE_METHODS.has(route.chain);
+  if (!known) checkNoDegrees(settings, `the method "${route.method}" knows none of these models`);
+  const degrees = settings.degrees === true;
+  const grams = { method: route.chain, kinds: kindsOf(models), dtype, degrees };
   const resolved = await resolve(settings, measure, { grams });
   const plan = await planGram(models, route, law, resolved, extent);
   const info = { ...resultInfo(resolved, route, named, measure), ...plan };
   const sources = chainSources(models, route.chain, law, plan.route ?? undefined, settings);
   const { names } = sources;
-  const setting = settingOf(info, settings.perOutput, names, resolved.backend.grams, route.chain, law);
+  const setting = settingOf(info, settings, names, resolved.backend.grams, route.chain, law);
   return { kind: 'chains', sources, names, settings: resolved, info, setting, method: route.chain, law };
 }
 
@@ -148,6 +153,7 @@ async function planSampling(
   named: Input & { readonly law: SampledLaw },
 ): Promise<Comparison> {
   checkNoRoute(settings.route, 'the method "sampled" has');
+  checkNoDegrees(settings, 'the method "sampled" knows none');
   const forward = { kinds: kindsOf(models), dtype: settings.dtype };
   const resolved = await resolve(settings, 'gaussian', { normals: {}, forward, grams: { dtype: 'float64' } });
   return {
@@ -212,6 +218,17 @@ function checkNoRoute(route: Settings['route'], where: string): void {
   if (route === 'auto') return;
   throw new TensimError('INVALID_ARGUMENT', `the route "${route}" was asked for, and ${where} one way only`, {
     hint: 'Routes are for the measures "gaussian" and "tensor" on models of at most one bilinear block',
+  });
+}
+
+/** The methods that tell what every degree contributes. */
+const DEGREE_METHODS: ReadonlySet<ChainMethod> = new Set(['one-block']);
+
+/** Where no degrees are known, none may be asked for. */
+function checkNoDegrees({ degrees }: Pick<Settings, 'degrees'>, why: string): void {
+  if (degrees !== true) return;
+  throw new TensimError('INVALID_ARGUMENT', `degrees were asked for, and ${why}`, {
+    hint: 'They are known of exact comparisons under the measure "gaussian" of models of at most one block',
   });
 }
 

@@ -51,9 +51,12 @@ export interface ScaledTile extends GramTile {
 
 const isPlain = ({ exponent, slices }: ModelScale) => exponent === 0 && slices === null;
 
-/** A tile of models in the units of a backend, with exponents; null where they are all zero. */
+/**
+ * A tile of models in the units of a backend, with exponents; null where they are all zero. What degrees contribute is
+ * in the units of the whole; where outputs have units of their own, it is not known.
+ */
 export function inUnits(
-  { total, perOutput }: GramTile,
+  { total, perOutput, perDegree }: GramTile,
   rows: readonly ModelScale[],
   columns: readonly ModelScale[],
 ): ScaledTile | null {
@@ -79,7 +82,9 @@ export function inUnits(
       }
     }
   }
-  return { total: totals, exponents, sliceExponents, ...(perOutput && { perOutput }) };
+  const mixed = [...rows, ...columns].some(({ slices }) => slices !== null);
+  const slicesOf = { ...(perOutput && { perOutput }), ...(perDegree && !mixed && { perDegree }) };
+  return { total: totals, exponents, sliceExponents, ...slicesOf };
 }
 
 /** A tile as numbers: ∞, or less than a normal number, where they are out of range. */

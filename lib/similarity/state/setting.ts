@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ChainMethod, Grams } from '../../backend/grams.js';
 import { version } from '../../version.js';
 import { isOnehot, type LawOfInputs } from '../law/onehot.js';
+import { DEGREE_NAMES } from '../terms/degrees.js';
 import type { ResultInfo } from '../terms/types.js';
 
 /**
@@ -12,22 +13,23 @@ import type { ResultInfo } from '../terms/types.js';
  */
 export function settingOf(
   { measure, method, dtype, backend }: ResultInfo,
-  perOutput: boolean,
+  { perOutput, degrees }: { readonly perOutput: boolean; readonly degrees?: boolean | undefined },
   names: readonly string[],
   { arithmetic }: Pick<Grams, 'arithmetic'>,
   chain?: ChainMethod,
   law?: LawOfInputs,
 ): string {
   const by = { dtype, backend, arithmetic };
-  const slices = { perOutput, names };
+  const slices = { perOutput, names, ...(degrees === true && { degrees }) };
   return JSON.stringify({ version, measure, method, chain, law: law && lawDigest(law), ...by, ...slices });
 }
 
 /** How many slices the products of a setting have; undefined for a text that says nothing of it. */
 export function slicesOf(setting: string): number | undefined {
   try {
-    const { perOutput, names } = JSON.parse(setting);
-    return perOutput === false ? 0 : perOutput === true && Array.isArray(names) ? names.length : undefined;
+    const { perOutput, names, degrees } = JSON.parse(setting);
+    if (perOutput !== false && !(perOutput === true && Array.isArray(names))) return undefined;
+    return (perOutput ? names.length : 0) + (degrees === true ? DEGREE_NAMES.length : 0);
   } catch {
     return undefined;
   }

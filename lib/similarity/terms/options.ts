@@ -17,6 +17,8 @@ export interface Settings {
   readonly backend: 'auto' | BackendName;
   readonly threads: number | undefined;
   readonly perOutput: boolean;
+  /** Undefined: where it is known, and costs nothing. */
+  readonly degrees: boolean | undefined;
   readonly seed: number;
   readonly tolerance: number;
   readonly maxSamples: number;
@@ -42,6 +44,7 @@ export const KNOWN: readonly string[] = [
   'backend',
   'threads',
   'perOutput',
+  'degrees',
   'seed',
   'tolerance',
   'maxSamples',
@@ -69,6 +72,7 @@ export function settle(options: SimilarityOptions, known = KNOWN): Settings {
     });
   }
   const { threads, signal, onProgress, input = 'standard', inputs, perOutput = false } = options;
+  const { degrees } = options;
   const { seed = 0, tolerance = TOLERANCE, maxSamples = MAX_SAMPLES } = options;
   if (threads !== undefined) requireWhole('threads', threads, 1);
   requireWhole('seed', seed, 0);
@@ -104,6 +108,7 @@ export function settle(options: SimilarityOptions, known = KNOWN): Settings {
     backend,
     threads,
     perOutput,
+    degrees,
     seed,
     tolerance,
     maxSamples,

@@ -3,6 +3,7 @@ import type { GramRoute } from '../../backend/grams.js';
 import type { Order } from '../../model/reading/order.js';
 import type { DType } from '../../tensor/tensor.js';
 import type { Behaviour, BehaviourMatrix, Matrix } from './behaviour.js';
+import type { Degrees, DegreesMatrix } from './degrees.js';
 import type { SampledErrors, SampledSlice, Sampling } from './sampling.js';
 
 /**
@@ -156,6 +157,8 @@ export interface SimilarityResult extends ResultInfo, PairDifference, SampledErr
   readonly beyondRange?: BeyondRange;
   /** Every output by itself, in their order; with the option `perOutput`. */
   readonly perOutput?: readonly SliceSimilarity[];
+  /** Degree by degree, where the method knows it: see the option `degrees`. */
+  readonly degrees?: Degrees;
   /** For the measure `behavioural`. */
   readonly behaviour?: Behaviour;
 }
@@ -220,6 +223,8 @@ export interface SimilarityMatrix extends ResultInfo {
     /** Standard errors per output, where it was sampled. */
     readonly cosineError?: readonly Matrix[];
   };
+  /** The same degree by degree; with the option `degrees`. */
+  readonly degrees?: DegreesMatrix;
   /** For the measure `behavioural`. */
   readonly behaviour?: BehaviourMatrix;
   /** What was computed, and what was not. */
@@ -276,6 +281,8 @@ export interface CrossSimilarity extends ResultInfo {
     /** Standard errors per output, where it was sampled. */
     readonly cosineError?: readonly Matrix[];
   };
+  /** The same degree by degree; with the option `degrees`. */
+  readonly degrees?: DegreesMatrix;
   /** What was computed, and what was not. */
   readonly work: Work;
   /**

@@ -71,6 +71,12 @@ export interface SimilarityOptions {
   /** Also compare every output slice. Default false. */
   readonly perOutput?: boolean | undefined;
   /**
+   * Also compare degree by degree: the mean of the outputs, their linear and quadratic parts, and the rest. It costs
+   * next to nothing, and only exact comparisons of models of at most one block under `gaussian` know it; asked for
+   * elsewhere it is an error. Default: `similarity` tells it where it is known, `similarityMatrix` not.
+   */
+  readonly degrees?: boolean | undefined;
+  /**
    * For `sampled`: which random inputs, a whole number from 0 to 2⁵³ − 1. Default 0. The same seed gives the same
    * inputs on every backend.
    */

@@ -1,0 +1,38 @@
+import { Pacer } from '../cooperate.js';
+import type { Cells } from './gram/cells.js';
+import { slicesIn } from './gram/degrees.js';
+import type { Comparison } from './plan/comparison.js';
+import type { SampledGram } from './sampled/sampled.js';
+import type { Matrix } from './terms/types.js';
+
+/** What the cells hold, with the errors of what was sampled. */
+export async function resultOf(cells: Cells, { settings, names }: Comparison, sampled?: SampledGram) {
+  const pacer = new Pacer(settings.signal);
+  const { dtype, perOutput, degrees } = settings;
+  const outputs = slicesIn(names, perOutput, false);
+  const errors = sampled && (await cells.spread(sampled.standardError, 1, 0, pacer));
+  const sliceErrors: Matrix[] = [];
+  const { perOutputError } = sampled ?? {};
+  for (const s of perOutputError ? names.keys() : []) {
+    sliceErrors.push(await cells.spread(perOutputError!, names.length, s, pacer));
+  }
+  return {
+    ...(sampled && { standardError: largest(sampled.standardError), sampling: sampled.sampling }),
+    gram: cells.gram,
+    cosine: await cells.cosines(pacer),
+    ...(errors && { cosineError: errors }),
+    ...(perOutput && {
+      perOutput: {
+        names,
+        gram: cells.sliceGrams(outputs),
+        cosine: await cells.sliceCosines(outputs, pacer),
+        ...(perOutputError && { cosineError: sliceErrors }),
+      },
+    }),
+    ...(degrees && { degrees: await cells.degrees(outputs, dtype, pacer) }),
+  };
+}
+
+function largest(values: Float64Array): number {
+  return values.reduce((most, value) => Math.max(most, value), 0);
+}
