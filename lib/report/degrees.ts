@@ -63,7 +63,10 @@ export function degreeSentences({ degrees }: Pick<SimilarityResult, 'degrees'>):
 }
 
 /** The same of a matrix that was asked for its degrees: what they weigh, and how similar models are without the mean. */
-export function matrixDegreeSentences({ degrees }: Pick<SimilarityMatrix | CrossSimilarity, 'degrees'>): string[] {
+export function matrixDegreeSentences({
+  degrees,
+  kind,
+}: Pick<SimilarityMatrix | CrossSimilarity, 'degrees' | 'kind'>): string[] {
   if (degrees === undefined) return [];
   const { names, rowShares, columnShares, centred } = degrees;
   const shares = names.map((name, n) => {
@@ -71,7 +74,10 @@ export function matrixDegreeSentences({ degrees }: Pick<SimilarityMatrix | Cross
     const [least, most] = [smallest(all), largest(all)].map(shareText);
     return `${name} ${least === most ? least : `${least} to ${most}`}`;
   });
-  const values = centred.flatMap((row) => [...row]).filter((value) => !Number.isNaN(value));
+  // Of a square matrix without those of models with themselves.
+  const values = centred
+    .flatMap((row, i) => [...(kind === 'matrix' ? row.subarray(i + 1) : row)])
+    .filter((value) => !Number.isNaN(value));
   const told = `By degree the models consist (in ‖f‖²) of: ${shares.join(', ')}.`;
   if (values.length === 0) return [told];
   const range = [smallest(values), largest(values)].map((value) => similarityText(value));

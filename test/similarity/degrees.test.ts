@@ -82,8 +82,7 @@ describe.each(availableBackends)('degrees on %s', (backend) => {
       check(plain.degrees!, expected(one, two, [0, 0, 0], 1), tolerance);
     }
     const mean = [0.5, -1, 2];
-    const input = { mean, cov: [0.49, 0, 0, 0, 0.49, 0, 0, 0, 0.49].map((value) => value) };
-    const cov = { data: Float64Array.from(input.cov), shape: [INPUTS, INPUTS] };
+    const cov = { data: Float64Array.of(0.49, 0, 0, 0, 0.49, 0, 0, 0, 0.49), shape: [INPUTS, INPUTS] };
     const other = await similarity(one, flat, { backend, dtype, input: { mean, cov } });
     const products = expected(one, flat, mean, 0.7);
     check(other.degrees!, products, tolerance);

@@ -31,7 +31,12 @@ describe.each(availableBackends)('similarity on %s', (backend) => {
           relativeDistance: result.distance / result.normB,
           fidelityError: (result.distance / result.normB) ** 2,
         });
-        const turned = { ...exchanged(ba), a: ba.b, b: ba.a, perOutput: ba.perOutput!.map(exchanged) };
+        const degrees = ba.degrees && {
+          ...ba.degrees,
+          parts: ba.degrees.parts.map((part) => ({ ...part, shareA: part.shareB, shareB: part.shareA })),
+        };
+        const perOutput = ba.perOutput!.map(exchanged);
+        const turned = { ...exchanged(ba), a: ba.b, b: ba.a, perOutput, ...(degrees && { degrees }) };
         expect(turned).toEqual(ab);
       }),
       { numRuns: runs(20) },
