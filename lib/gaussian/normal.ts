@@ -36,10 +36,15 @@ function polynomial(coefficients: readonly number[], x: number): number {
   return sum;
 }
 
+/** e^(x²) erfc(x) for x > NEAR. */
+function scaledComplement(x: number): number {
+  return x <= FAR ? polynomial(MIDDLE_ABOVE, x) / polynomial(MIDDLE_BELOW, x) : farComplement(x);
+}
+
 /** erfc(x) for x > NEAR. */
 function complement(x: number): number {
   if (x > NONE) return 0;
-  const scaled = x <= FAR ? polynomial(MIDDLE_ABOVE, x) / polynomial(MIDDLE_BELOW, x) : farComplement(x);
+  const scaled = scaledComplement(x);
   // x² in two parts, of which the first is exact: the rounding of x² would cost digits.
   const head = Math.trunc(x * 16) / 16;
   return Math.exp(-head * head) * Math.exp(-(x - head) * (x + head)) * scaled;
@@ -73,4 +78,10 @@ export function normalDensity(x: number): number {
 /** Φ(x) = P(z < x), with all its digits far below zero. */
 export function normalDistribution(x: number): number {
   return 0.5 * erfc(-x * Math.SQRT1_2);
+}
+
+/** Φ(−x) / ϕ(x) for x ≥ 0, however far out. */
+export function millsRatio(x: number): number {
+  const t = x * Math.SQRT1_2;
+  return Math.sqrt(Math.PI / 2) * (t > NEAR ? scaledComplement(t) : Math.exp(t * t) * (1 - erf(t)));
 }
