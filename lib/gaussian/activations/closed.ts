@@ -38,8 +38,11 @@ export function closedCoefficients(activation: Activation, m: number, s: number,
   }
 }
 
-/** For small s e^x − 1 cancels; for large s the recursion of the exponential multiplies rounding by s^n / √n!. */
-const losesDigits = (count: number, s: number): boolean => s < 0.05 || (s > 3 && count > 3);
+/** For large s the recursion of the exponential multiplies rounding by s^n / √n!. */
+const losesDigits = (count: number, s: number): boolean => losesSmallDigits(s) || (s > 3 && count > 3);
+
+/** For small s e^x − 1 is a difference of nearly equal numbers. */
+export const losesSmallDigits = (s: number): boolean => s < 0.05;
 
 /** `log` is added up apart from the power: e^log alone may be zero where their product is not. */
 function writePowers(out: Float64Array, s: number, log: number): void {

@@ -1,5 +1,5 @@
 import type { Activation, ActivationName } from '../../layers/activations.js';
-import { erf, normalDistribution } from '../normal.js';
+import { erf, normalDensity, normalDistribution } from '../normal.js';
 
 /** The constants of self-normalising networks. */
 export const SELU = { alpha: 1.6732632423543772, scale: 1.0507009873554805 } as const;
@@ -29,6 +29,16 @@ const geluTanh = (x: number): number => {
   return x * sigmoid(2 * inner);
 };
 
+function step(x: number): number {
+  return x > 0 ? 1 : x === 0 ? 0.5 : 0;
+}
+
+/** (x σ(k x))'. */
+function gatedSlope(k: number, x: number): number {
+  const gate = sigmoid(k * x);
+  return gate * (1 + k * x * sigmoid(-k * x));
+}
+
 /** φ and the names of those that have a slope, which they take as a second argument. */
 const VALUES: Readonly<Record<ActivationName, (x: number, slope: number) => number>> = {
   identity: (x) => x,
@@ -40,7 +50,7 @@ const VALUES: Readonly<Record<ActivationName, (x: number, slope: number) => numb
   hardtanh: (x) => Math.min(Math.max(x, -1), 1),
   relu2: (x) => Math.max(x, 0) ** 2,
   abs: Math.abs,
-  heaviside: (x) => (x > 0 ? 1 : x === 0 ? 0.5 : 0),
+  heaviside: step,
   gelu: (x) => x * normalDistribution(x),
   gelu_tanh: geluTanh,
   quick_gelu: (x) => x * sigmoid(QUICK_GELU * x),
@@ -78,4 +88,47 @@ export function applyActivation(
   const value = VALUES[name];
   if (slopes === null) for (let i = 0; i < data.length; i++) data[i] = value(data[i], slope);
   else for (let i = 0; i < data.length; i++) data[i] = value(data[i], slopes[i % width]);
+}
+
+/** φ' and, of those that have a slope, with it; at kinks the mean of both sides. Of `heaviside` without its step. */
+const DERIVATIVES: Readonly<Record<ActivationName, (x: number, slope: number) => number>> = {
+  identity: () => 1,
+  square: (x) => 2 * x,
+  relu: step,
+  leaky_relu: (x, slope) => slope + (1 - slope) * step(x),
+  prelu: (x, slope) => slope + (1 - slope) * step(x),
+  relu6: (x) => step(x) - step(x - 6),
+  hardtanh: (x) => step(x + 1) - step(x - 1),
+  relu2: (x) => 2 * Math.max(x, 0),
+  abs: Math.sign,
+  heaviside: () => 0,
+  gelu: (x) => normalDistribution(x) + x * normalDensity(x),
+  gelu_tanh: (x) => {
+    const gate = sigmoid(2 * GELU_TANH.scale * x * (1 + GELU_TANH.cubic * x * x));
+    const slope = 2 * GELU_TANH.scale * (1 + 3 * GELU_TANH.cubic * x * x);
+    return gate + x * slope * gate * sigmoid(-2 * GELU_TANH.scale * x * (1 + GELU_TANH.cubic * x * x));
+  },
+  quick_gelu: (x) => gatedSlope(QUICK_GELU, x),
+  silu: (x) => gatedSlope(1, x),
+  tanh: (x) => 1 / Math.cosh(x) ** 2,
+  sigmoid: (x) => sigmoid(x) * sigmoid(-x),
+  softplus: sigmoid,
+  mish: (x) => {
+    const tanh = Math.tanh(softplus(x));
+    return tanh + x * sigmoid(x) * (1 - tanh) * (1 + tanh);
+  },
+  erf: (x) => (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x),
+  sin: Math.cos,
+  cos: (x) => -Math.sin(x),
+  exp: Math.exp,
+  elu: (x, slope) => (x > 0 ? 1 : x === 0 ? (1 + slope) / 2 : slope * Math.exp(x)),
+  selu: (x) => SELU.scale * (x > 0 ? 1 : x === 0 ? (1 + SELU.alpha) / 2 : SELU.alpha * Math.exp(x)),
+  hardswish: (x) => (step(x + 3) - step(x - 3)) * (x / 3 + 0.5) + step(x - 3),
+  hardsigmoid: (x) => (step(x + 3) - step(x - 3)) / 6,
+};
+
+/** φ' as a function of a number, without the jump of `heaviside`. */
+export function activationDerivative({ name, slope }: Activation): (x: number) => number {
+  const derivative = DERIVATIVES[name];
+  return (x) => derivative(x, slope);
 }

@@ -76,7 +76,7 @@ export function grainOf(activation: Activation, mean: number, deviation: number,
   const features = knots.map((x) => ({ at: place(x), scale: blur }));
   if (scale < Number.POSITIVE_INFINITY) features.push({ at: place(0), scale: Math.hypot(scale / size, blur) });
   // A blurred function has the transform times e^(−(ω·blur)²/2).
-  return { band: Math.min(band * size, BLURRED / blur), features, panel: panel / size };
+  return { band: Math.min(band * size, BLURRED / blur), features, panel: Math.max(panel / size, blur / 3) };
 }
 
 const BLURRED = 9;

@@ -1,3 +1,4 @@
+import { TensimError } from '../../errors.js';
 import { gaussLegendre } from '../legendre.js';
 import { normalDensity } from '../normal.js';
 import type { Grain } from './grain.js';
@@ -33,6 +34,7 @@ const WIDEST_BAND = 120;
 const PANEL = gaussLegendre(20);
 /** Panels about a feature, in its scale; from the last on they double. */
 const STEPS = [1, 2, 3, 4, 6, 8];
+const MOST_PANELS = 1 << 18;
 /** Features narrower than this carry nothing: they are places where a panel ends. */
 const NARROWEST = 1e-17;
 
@@ -79,6 +81,15 @@ function composite(features: readonly Feature[], panel: number, reach: number): 
 
 function panelEnds(features: readonly Feature[], panel: number, reach: number): Float64Array {
   const panels = Math.ceil((2 * reach) / panel);
+  if (panels > MOST_PANELS) {
+    throw new TensimError(
+      'INVALID_ARGUMENT',
+      'sin or cos of a number whose deviation is so large cannot be integrated',
+      {
+        hint: 'Its angle goes round more than a hundred thousand times; scale the weights before it down',
+      },
+    );
+  }
   const ends = Array.from({ length: panels + 1 }, (_, i) => -reach + (2 * reach * i) / panels);
   const inside = (at: number) => {
     if (Math.abs(at) < reach) ends.push(at);
