@@ -40,8 +40,10 @@ export function conditional(unit: Unit, spread: number, count: 1 | 3 = 1): (x: n
       return out;
     };
   }
-  if (!hasClosedMean(unit)) return byNodes(activation, spread, out);
   const pieces = piecesOf(activation);
+  // The step of the exponential piece and that of the constant cancel, which a slope would divide by σ.
+  const cancels = count > 1 && pieces !== null && pieces.exponential !== 0 && losesSmallDigits(spread);
+  if (cancels || !hasClosedMean(unit)) return byNodes(activation, spread, out);
   return (x) => {
     if (pieces === null) closedCoefficients(activation, x, spread, out);
     else addPieces(out.fill(0), pieces, x, spread);

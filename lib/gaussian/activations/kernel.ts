@@ -27,7 +27,8 @@ export function kernel(u: Unit, v: Unit, rho: number): number {
   return givenOuter(outer, inner, correlation);
 }
 
-const isPolynomial = ({ activation }: Unit): boolean => aboutActivation(activation.name).degree !== null;
+const degreeOf = ({ activation }: Unit): number | null => aboutActivation(activation.name).degree;
+const isPolynomial = (unit: Unit): boolean => degreeOf(unit) !== null;
 const isTrigonometric = ({ activation: { name } }: Unit): boolean => name === 'sin' || name === 'cos';
 
 /** E φ(m + s z). */
@@ -43,7 +44,7 @@ function tilted({ mean, deviation }: Unit, other: Unit, rho: number): number {
 
 /** Σ a_n b_n ρⁿ, finite where one of the two is a polynomial. */
 function finite(u: Unit, v: Unit, rho: number): number {
-  const degree = Math.min(...[u, v].map(({ activation }) => aboutActivation(activation.name).degree ?? 2));
+  const degree = Math.min(degreeOf(u) ?? 2, degreeOf(v) ?? 2);
   const [a, b] = [u, v].map(({ activation, mean, deviation }) => {
     const values = new Float64Array(degree + 1);
     unitCoefficients(activation, mean, deviation, values);
@@ -113,7 +114,7 @@ function ofPowers(u: Power, v: Power, rho: number): number {
 }
 
 /** The one to integrate over first, and the other, which is averaged given the first: the same for (u, v) and (v, u). */
-function inOrder(u: Unit, v: Unit): readonly [Unit, Unit] {
+export function inOrder<U extends Unit>(u: U, v: U): readonly [U, U] {
   const ranks = [rankOf(u), rankOf(v)];
   for (let i = 0; i < ranks[0].length; i++) {
     if (ranks[0][i] !== ranks[1][i]) return ranks[0][i] > ranks[1][i] ? [u, v] : [v, u];
@@ -124,7 +125,14 @@ function inOrder(u: Unit, v: Unit): readonly [Unit, Unit] {
 function rankOf(unit: Unit): readonly number[] {
   const { activation, mean, deviation } = unit;
   const kind = isTrigonometric(unit) ? 0 : piecesOf(activation) !== null ? 1 : 2;
-  return [hasClosedMean(unit) ? kind : 3, deviation, mean, activation.slope, activation.name.length];
+  // A step has no derivative to be integrated: it is averaged, whatever the other is.
+  return [
+    activation.name === 'heaviside' ? -1 : hasClosedMean(unit) ? kind : 3,
+    deviation,
+    mean,
+    activation.slope,
+    activation.name.length,
+  ];
 }
 
 function givenOuter(outer: Unit, inner: Unit, rho: number): number {
