@@ -53,9 +53,11 @@ export type {
   GatedLayer,
   HiddenLayer,
   Layer,
+  LayerNormLayer,
   LinearLayer,
   Model,
   Provenance,
+  RmsNormLayer,
 } from './model/model.js';
 export type { SetAside } from './model/reading/contents.js';
 export { type Inspection, inspect, type Problem, type TensorListing } from './model/reading/inspect.js';

@@ -11,7 +11,9 @@ export type { AttentionOf } from './attention.js';
 export type { BilinearOf } from './bilinear.js';
 export type { GatedOf } from './gated.js';
 export type { HiddenOf } from './hidden.js';
+export type { LayerNormOf } from './layer_norm.js';
 export type { LinearOf } from './linear.js';
+export type { RmsNormOf } from './rms_norm.js';
 export type { LayerOf, LayerTypes } from './types.js';
 
 /** The parts that a layer has, each with its role: `['weight', …]`, `['left', …]`. */

@@ -4,11 +4,22 @@ import { bilinear } from './bilinear.js';
 import { gated } from './gated.js';
 import { hidden } from './hidden.js';
 import type { LayerKind, Typed } from './kind.js';
+import { layerNorm } from './layer_norm.js';
 import { linear } from './linear.js';
 import { KindTable } from './registry.js';
+import { rmsNorm } from './rms_norm.js';
 
 /** Every kind of layer that there is. */
-export const layerKinds = new KindTable<LayerKind>({ linear, bilinear, attention, activation, hidden, gated });
+export const layerKinds = new KindTable<LayerKind>({
+  linear,
+  bilinear,
+  attention,
+  activation,
+  hidden,
+  gated,
+  rms_norm: rmsNorm,
+  layer_norm: layerNorm,
+});
 
 /**
  * What the kind of a layer is.

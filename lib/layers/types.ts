@@ -3,7 +3,10 @@ import type { AttentionOf } from './attention.js';
 import type { BilinearOf } from './bilinear.js';
 import type { GatedOf } from './gated.js';
 import type { HiddenOf } from './hidden.js';
+import type { LayerNormOf } from './layer_norm.js';
 import type { LinearOf } from './linear.js';
+import type { NORM_DEFAULTS } from './norm.js';
+import type { RmsNormOf } from './rms_norm.js';
 
 /**
  * The layers of each built-in kind, whose parts are anything: tensors in a `Model`, shapes while a chain is checked,
@@ -17,6 +20,14 @@ export interface LayerTypes<T> {
   activation: ActivationOf<T>;
   hidden: HiddenOf<T>;
   gated: GatedOf<T>;
+  rms_norm: RmsNormOf<T>;
+  layer_norm: LayerNormOf<T>;
+}
+
+/** The fields that layers of a kind have a default for, beside α, β and the slope of an activation. */
+export interface SparedFields {
+  rms_norm: keyof typeof NORM_DEFAULTS;
+  layer_norm: keyof typeof NORM_DEFAULTS;
 }
 
 /** The kinds that every table has an entry for. */

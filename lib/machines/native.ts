@@ -20,7 +20,10 @@ export interface NativeBackend extends Abilities {
   peak(dtype: DType, seconds: number): Promise<number>;
 }
 
+/** The kinds of layers that inner products are computed of; affine ones come as linear layers. */
 const KINDS: ReadonlySet<string> = new Set(['linear', 'bilinear', 'attention']);
+/** Those that the forward pass takes besides. */
+const FORWARD_KINDS: ReadonlySet<string> = new Set([...KINDS, 'rms_norm', 'layer_norm']);
 
 /** Measured with AVX-512 on one thread. */
 const ROUTES: ReadonlyMap<GramRoute, RouteEfficiency> = new Map([
@@ -125,7 +128,7 @@ function gramsOf(addon: Addon, run: Run, machine: ReturnType<typeof nativeMachin
 
 function forwardOf(addon: Addon, run: Run): Forward {
   return {
-    kinds: KINDS,
+    kinds: FORWARD_KINDS,
     dtypes: DTYPES,
     async prepare(source, dtype, control = {}) {
       const pass = await run(control, (threads, nativeControl) =>

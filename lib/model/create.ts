@@ -2,6 +2,7 @@ import { TensimError } from '../errors.js';
 import { type LayerOf, mapLayer, partsOf } from '../layers/layer.js';
 import type { Residual } from '../layers/residual.js';
 import { layerKinds } from '../layers/table.js';
+import type { SparedFields } from '../layers/types.js';
 import { sizeOf, type Tensor } from '../tensor/tensor.js';
 import { listed } from '../words/names.js';
 import { valueText } from '../words/quoting.js';
@@ -11,20 +12,23 @@ import { checkFinite } from './finite.js';
 import type { Layer, Model, Provenance } from './model.js';
 
 /**
- * A layer as given to `createModel`: a `Layer` in which `alpha` (default 0), `beta` (default 1) and `slope` (default:
- * that of the activation) may be left out.
+ * A layer as given to `createModel`: a `Layer` in which `alpha` (default 0), `beta` (default 1), `slope` (default: that
+ * of the activation) and what its kind says a default for may be left out.
  */
 export type LayerDefinition = Definition<Layer>;
 
 /** What may be left out of a layer. */
-type Spared = keyof Residual | 'slope';
+type Spared<Given> =
+  | keyof Residual
+  | 'slope'
+  | (Given extends { readonly type: keyof SparedFields } ? SparedFields[Given['type']] : never);
 
 /**
  * A layer that may leave out what has a default.
  * @inline
  */
 type Definition<Given> = Given extends object
-  ? Omit<Given, Spared> & Partial<Pick<Given, Extract<keyof Given, Spared>>>
+  ? Omit<Given, Spared<Given>> & Partial<Pick<Given, Extract<keyof Given, Spared<Given>>>>
   : never;
 
 /** What `createModel` makes a model of. */

@@ -1,4 +1,14 @@
-import type { ActivationOf, AttentionOf, BilinearOf, GatedOf, HiddenOf, LayerOf, LinearOf } from '../layers/layer.js';
+import type {
+  ActivationOf,
+  AttentionOf,
+  BilinearOf,
+  GatedOf,
+  HiddenOf,
+  LayerNormOf,
+  LayerOf,
+  LinearOf,
+  RmsNormOf,
+} from '../layers/layer.js';
 import type { Tensor } from '../tensor/tensor.js';
 
 /** x ↦ W x + b, with W of shape (out, in) and b of shape (out). */
@@ -34,8 +44,17 @@ export interface HiddenLayer extends HiddenOf<Tensor> {}
 export interface GatedLayer extends GatedOf<Tensor> {}
 
 /**
+ * x ↦ (w + offset) ⊙ x / √(mean x² + ε) + b at every position, w and b of shape (features). `offset` is 1 where weights
+ * are stored around 0 (Gemma), else 0. Without w and b, `features` says how many there are.
+ */
+export interface RmsNormLayer extends RmsNormOf<Tensor> {}
+
+/** The same of x less its mean over the features, which makes of the mean square a variance. */
+export interface LayerNormLayer extends LayerNormOf<Tensor> {}
+
+/**
  * One layer of a network: a `LinearLayer`, a `BilinearLayer`, an `AttentionLayer`, an `ActivationLayer`, a
- * `HiddenLayer` or a `GatedLayer`.
+ * `HiddenLayer`, a `GatedLayer`, or one that only the forward pass takes: an `RmsNormLayer`, a `LayerNormLayer`.
  */
 export type Layer = LayerOf<Tensor>;
 

@@ -124,8 +124,9 @@ struct Folding {
     for (std::size_t c = 0; c < map.constant.size(); ++c) map.constant[c] += layer.alpha * front.offset[c];
   }
 
-  void add(const AttentionView&) {
-    throw Error("UNSUPPORTED_LAYER", "the method one-block does not know attention layers");
+  template <class View>
+  void add(const View& layer) {
+    refuse_layer(layer, "the method one-block does not know");
   }
 };
 

@@ -45,6 +45,10 @@ struct Cutting {
   }
   void add(const BilinearView& layer) { add_block(layer); }
   void add(const AttentionView& layer) { add_block(layer); }
+  template <class View>
+  void add(const View& layer) {
+    refuse_layer(layer, "no exact method knows");
+  }
 
  private:
   void add_block(const BlockView& block) {
@@ -79,10 +83,7 @@ Stages<T> stages_of(const Context& context, const ChainView& chain) {
 
 void require_bilinear(const ChainView& chain, const char* refusal) {
   const Overload check{[](const LinearView&) {}, [](const BilinearView&) {},
-                       [&](const AttentionView&) {
-                         throw Error("UNSUPPORTED_LAYER",
-                                     std::string(refusal) + " " + AttentionView::kType + " layers");
-                       }};
+                       [&](const auto& layer) { refuse_layer(layer, refusal); }};
   for (const LayerView& layer : chain.layers) std::visit(check, layer);
 }
 

@@ -1,18 +1,27 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <variant>
 
+#include "../core/error.h"
 #include "attention.h"
 #include "bilinear.h"
 #include "linear.h"
+#include "norm.h"
 
 namespace tensim {
 
 // A layer of any kind. A kind is a struct in a file of its own, which tells its parts and widths; who asks what kind a
 // layer is visits it with one function per kind, so that a kind added here compiles nowhere until all have said what
 // becomes of it. addon/layers reads the kinds from JavaScript, model/ runs them.
-using LayerView = std::variant<LinearView, BilinearView, AttentionView>;
+using LayerView = std::variant<LinearView, BilinearView, AttentionView, RmsNormView, LayerNormView>;
+
+// What a method says of a kind that it does not take: of most, outputs can be sampled only.
+template <class View>
+[[noreturn]] void refuse_layer(const View&, const char* refusal) {
+  throw Error("UNSUPPORTED_LAYER", std::string(refusal) + " " + View::kType + " layers");
+}
 
 // Those that linear layers do not fold into: what a chain is cut at.
 using BlockView = std::variant<BilinearView, AttentionView>;

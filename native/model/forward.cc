@@ -34,6 +34,8 @@ void ForwardPass<T>::add(const Context& context, const LayerView& layer) {
       [&](const LinearView& view) -> Pass { return LinearPass<T>(kernels, view); },
       [&](const BilinearView& view) -> Pass { return BilinearPass<T>(kernels, view); },
       [&](const AttentionView& view) -> Pass { return AttentionPass<T>(kernels, view, positions_); },
+      [&](const RmsNormView& view) -> Pass { return NormPass<T>(view); },
+      [&](const LayerNormView& view) -> Pass { return NormPass<T>(view); },
   };
   passes_.push_back(std::visit(pass, layer));
   std::visit(

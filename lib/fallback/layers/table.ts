@@ -6,6 +6,7 @@ import { gated } from './gated.js';
 import { hidden } from './hidden.js';
 import type { FallbackLayer } from './kind.js';
 import { linear } from './linear.js';
+import { layerNorm, rmsNorm } from './norm.js';
 
 /** Every kind of layer that the fallback can run. */
 export const fallbackLayers = new KindTable<FallbackLayer>({
@@ -15,4 +16,6 @@ export const fallbackLayers = new KindTable<FallbackLayer>({
   activation,
   hidden,
   gated,
+  rms_norm: rmsNorm,
+  layer_norm: layerNorm,
 });

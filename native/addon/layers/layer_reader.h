@@ -33,6 +33,8 @@ struct LayerReader {
 void read_layer(const LayerReader& reader, std::size_t width, LinearView& layer);
 void read_layer(const LayerReader& reader, std::size_t width, BilinearView& layer);
 void read_layer(const LayerReader& reader, std::size_t width, AttentionView& layer);
+void read_layer(const LayerReader& reader, std::size_t width, RmsNormView& layer);
+void read_layer(const LayerReader& reader, std::size_t width, LayerNormView& layer);
 
 // The layers of a ChainSource (lib/backend/backend.ts); their sizes fit from layer to layer.
 std::vector<LayerView> read_layers(const Napi::Value& value, std::size_t inputs, AsyncCall& call);

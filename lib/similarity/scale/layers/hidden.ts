@@ -1,7 +1,7 @@
 import type { HiddenLayer, Layer } from '../../../model/model.js';
 import { addLevels } from '../../../tensor/power.js';
 import { featuresOf, rowLevels } from '../rows.js';
-import type { LayerScale } from './kind.js';
+import { FIXED, type LayerScale } from './kind.js';
 import { withResidual } from './residual.js';
 import { activated } from './units.js';
 
@@ -17,5 +17,5 @@ export const hidden: LayerScale = {
     return { inner: {}, out: out.map((level, i) => addLevels(level, beside[i])) };
   },
   rescale: async (layer: HiddenLayer): Promise<Layer> => layer,
-  units: () => ({ carried: false, even: false, fixed: true }),
+  units: () => FIXED,
 };

@@ -37,5 +37,8 @@ export interface LayerScale {
   units(layer: Typed): UnitsAround;
 }
 
+/** Units of 1, around a layer that takes and gives numbers as they are. */
+export const FIXED: UnitsAround = { carried: false, even: false, fixed: true };
+
 /** Units that may be any. */
 export const FREE: UnitsAround = { carried: false, even: false, fixed: false };
