@@ -49,15 +49,20 @@ export { createModel, type LayerDefinition, type ModelDefinition } from './model
 export type {
   ActivationLayer,
   AttentionLayer,
+  BatchNormLayer,
   BilinearLayer,
+  ConvolutionLayer,
   GatedLayer,
   HiddenLayer,
   Layer,
   LayerNormLayer,
   LinearLayer,
   Model,
+  PoolLayer,
+  PositionsLayer,
   Provenance,
   RmsNormLayer,
+  SoftmaxAttentionLayer,
 } from './model/model.js';
 export type { SetAside } from './model/reading/contents.js';
 export { type Inspection, inspect, type Problem, type TensorListing } from './model/reading/inspect.js';

@@ -1,3 +1,4 @@
+import { isBlock } from '../layers/layer.js';
 import type { DType } from '../tensor/tensor.js';
 import type { Ability } from './ability.js';
 import type { AbilityName, Backend, BackendWith } from './backend.js';
@@ -23,6 +24,15 @@ export type BackendFor<Wanted extends Task> = BackendWith<keyof Wanted & Ability
 export function kindsOf(models: Iterable<{ readonly layers: readonly { readonly type: string }[] }>): Set<string> {
   const kinds = new Set<string>();
   for (const { layers } of models) for (const { type } of layers) kinds.add(type);
+  return kinds;
+}
+
+/** The kinds that inner products of models are computed of: affine layers come as linear ones. */
+export function productKindsOf(
+  models: Iterable<{ readonly layers: readonly { readonly type: string }[] }>,
+): Set<string> {
+  const kinds = new Set<string>();
+  for (const { layers } of models) for (const layer of layers) kinds.add(isBlock(layer) ? layer.type : 'linear');
   return kinds;
 }
 

@@ -65,7 +65,7 @@ export interface LayerKind extends Typed {
   readonly growth?: number;
   /** Both of a layer by itself, for kinds in which they depend on it. Default: the two above. */
   sizes?(layer: Typed): { readonly degree: number | null; readonly growth: number };
-  /** Whether an output depends on other positions than its own. */
+  /** Whether an output depends on other positions than its own, or on which position it is at. */
   readonly mixesPositions: boolean;
   /** Whether it can be the embedding of token ids, which stand for one-hot vectors. */
   readonly takesTokens: boolean;
@@ -94,6 +94,15 @@ export interface LayerKind extends Typed {
   inWords(layer: Typed): string;
   /** Reads it from a model.json. */
   parse(reader: LayerReader): Typed;
+  /** For a kind that knows so many positions: how many; models may have fewer. */
+  mostPositions?(layer: Typed): number;
+  /**
+   * For an affine kind of which not every layer is: whether a layer, of shapes, is affine, and its matrix no larger than
+   * what is multiplied into its neighbours.
+   */
+  isAffine?(layer: Typed): boolean;
+  /** How a layer of an affine kind is called that is none. */
+  readonly asBlock?: string;
   /**
    * For an affine kind, which maps every position by itself as x ↦ W x + b: the linear layer that does the same. Exact
    * methods multiply it into its neighbours. All other kinds are blocks.

@@ -1,6 +1,6 @@
 import type { Tensor } from '../tensor/tensor.js';
 import type { BilinearOf } from './bilinear.js';
-import type { Typed } from './kind.js';
+import type { LayerKind, Typed } from './kind.js';
 import type { LinearOf } from './linear.js';
 import { NO_RESIDUAL, RESIDUAL_FIELDS, type Residual } from './residual.js';
 import { kindOf } from './table.js';
@@ -8,12 +8,17 @@ import type { LayerOf } from './types.js';
 
 export type { ActivationOf } from './activation.js';
 export type { AttentionOf } from './attention.js';
+export type { BatchNormOf } from './batch_norm.js';
 export type { BilinearOf } from './bilinear.js';
+export type { ConvolutionOf } from './convolution.js';
 export type { GatedOf } from './gated.js';
 export type { HiddenOf } from './hidden.js';
 export type { LayerNormOf } from './layer_norm.js';
 export type { LinearOf } from './linear.js';
+export type { PoolOf } from './pool.js';
+export type { PositionsOf } from './positions.js';
 export type { RmsNormOf } from './rms_norm.js';
+export type { SoftmaxAttentionOf } from './softmax_attention.js';
 export type { LayerOf, LayerTypes } from './types.js';
 
 /** The parts that a layer has, each with its role: `['weight', …]`, `['left', …]`. */
@@ -49,7 +54,7 @@ export function residualOf(layer: Typed): Residual {
  * which every other layer is.
  */
 export function linearOf(layer: LayerOf<Tensor>): LinearOf<Tensor> | null {
-  return kindOf(layer).asLinear?.(layer) ?? null;
+  return isBlock(layer) ? null : kindOf(layer).asLinear!(layer);
 }
 
 /**
@@ -67,7 +72,18 @@ export function hiddenOf(layer: Typed): number {
 
 /** Whether a layer is of no affine kind, so that a chain is cut at it. */
 export function isBlock(layer: Typed): boolean {
-  return kindOf(layer).asLinear === undefined;
+  const kind = kindOf(layer);
+  return kind.asLinear === undefined || kind.isAffine?.(layer) === false;
+}
+
+/** The layers of a chain, affine ones as the linear layers that do the same. */
+export function withLinear(layers: readonly LayerOf<Tensor>[]): LayerOf<Tensor>[] {
+  return layers.map((layer) => linearOf(layer) ?? layer);
+}
+
+/** What a layer is called in messages that is a block. */
+export function nounOf({ words, asBlock }: LayerKind): string {
+  return asBlock ?? words.noun;
 }
 
 /** The layers of a chain that are blocks. */

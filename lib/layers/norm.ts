@@ -1,7 +1,8 @@
+import { checkCount, checkEpsilon, checkVector } from './counts.js';
 import type { LayerKind, LayerWords, Parity } from './kind.js';
 import type { Place } from './place.js';
 import type { LayerReader } from './reader.js';
-import { type NamedShape, type ShapeOnly, type ShapeReport, shown } from './shapes.js';
+import type { NamedShape, ShapeOnly, ShapeReport } from './shapes.js';
 
 /* What normalisations over the features of a position share. */
 
@@ -76,21 +77,4 @@ type Typed<T> = NormOf<T> & { readonly type: string };
 
 function featuresOf({ weight, bias, features }: NormOf<ShapeOnly>): number | undefined {
   return features ?? (weight ?? bias)?.shape[0];
-}
-
-/** ε keeps roots and divisions from zero: it is a number from 0. */
-export function checkEpsilon(epsilon: number, report: ShapeReport): void {
-  if (!(Number.isFinite(epsilon) && epsilon >= 0)) report.fail(`epsilon is ${epsilon}, not a number from 0`);
-}
-
-/** A field that counts something. */
-export function checkCount(field: string, value: number, report: ShapeReport, least = 1): void {
-  if (!Number.isSafeInteger(value) || value < least)
-    report.fail(`${field} is ${value}, not a whole number from ${least}`);
-}
-
-/** A part that has one number for each of `length` things. */
-export function checkVector(part: NamedShape, length: number, things: string, report: ShapeReport): void {
-  if (part.shape.length !== 1 || part.shape[0] !== length)
-    report.refuse(part, `has shape ${shown(part)}, but ${length} ${things} need [${length}]`);
 }

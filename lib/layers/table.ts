@@ -1,13 +1,18 @@
 import { activation } from './activation.js';
 import { attention } from './attention.js';
+import { batchNorm } from './batch_norm.js';
 import { bilinear } from './bilinear.js';
+import { convolution } from './convolution.js';
 import { gated } from './gated.js';
 import { hidden } from './hidden.js';
 import type { LayerKind, Typed } from './kind.js';
 import { layerNorm } from './layer_norm.js';
 import { linear } from './linear.js';
+import { pool } from './pool.js';
+import { positions } from './positions.js';
 import { KindTable } from './registry.js';
 import { rmsNorm } from './rms_norm.js';
+import { softmaxAttention } from './softmax_attention.js';
 
 /** Every kind of layer that there is. */
 export const layerKinds = new KindTable<LayerKind>({
@@ -19,6 +24,11 @@ export const layerKinds = new KindTable<LayerKind>({
   gated,
   rms_norm: rmsNorm,
   layer_norm: layerNorm,
+  batch_norm: batchNorm,
+  convolution,
+  pool,
+  softmax_attention: softmaxAttention,
+  positions,
 });
 
 /**

@@ -23,7 +23,14 @@ export interface NativeBackend extends Abilities {
 /** The kinds of layers that inner products are computed of; affine ones come as linear layers. */
 const KINDS: ReadonlySet<string> = new Set(['linear', 'bilinear', 'attention']);
 /** Those that the forward pass takes besides. */
-const FORWARD_KINDS: ReadonlySet<string> = new Set([...KINDS, 'rms_norm', 'layer_norm']);
+const FORWARD_KINDS: ReadonlySet<string> = new Set([
+  ...KINDS,
+  'rms_norm',
+  'layer_norm',
+  'batch_norm',
+  'convolution',
+  'pool',
+]);
 
 /** Measured with AVX-512 on one thread. */
 const ROUTES: ReadonlyMap<GramRoute, RouteEfficiency> = new Map([

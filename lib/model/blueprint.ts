@@ -45,6 +45,7 @@ export function checkBlueprint(blueprint: Blueprint, tensors: Tensors, file: str
   for (const name of usedTensors(blueprint, tensors)) checkElements(tensors.get(name) as TensorInfo, file);
   return checkChain(
     blueprint.layers.map((layer) => mapLayer(layer, (place) => namedShape(place, tensors, file))),
+    blueprint.positions,
     file,
   );
 }

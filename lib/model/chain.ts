@@ -21,7 +21,7 @@ export interface ChainInfo {
  * @throws TensimError `SHAPE_MISMATCH` naming the layer (counted from 1) and the tensors; `INVALID_ARGUMENT` for an
  * empty chain, or a number of a layer that cannot be right.
  */
-export function checkChain(layers: readonly LayerOf<NamedShape>[], file?: string): ChainInfo {
+export function checkChain(layers: readonly LayerOf<NamedShape>[], positions: number, file?: string): ChainInfo {
   if (layers.length === 0) throw new TensimError('INVALID_ARGUMENT', 'a model needs at least one layer', place(file));
   let inputs = 0;
   let width = 0;
@@ -34,6 +34,9 @@ export function checkChain(layers: readonly LayerOf<NamedShape>[], file?: string
     if (index === 0) inputs = takes;
     else if (takes !== width)
       report.refuse(ends?.takes ?? null, `takes ${features(takes)}, but layer ${index}${before} gives ${width}`);
+    const most = kind.mostPositions?.(layer) ?? positions;
+    if (most < positions)
+      report.refuse(ends?.takes ?? null, `has ${most} positions, but inputs of the model have ${positions}`);
     width = gives;
     before = ends === null ? '' : ` (tensor "${ends.gives.name}")`;
   }

@@ -108,7 +108,7 @@ export function assembleModel(
   const isUnknown = layers.length === 0 && definition.family === UNKNOWN;
   const { inputs, outputs, degree } = isUnknown
     ? { inputs: 0, outputs: 0, degree: null }
-    : checkChain(shapes, provenance?.file);
+    : checkChain(shapes, positions, provenance?.file);
   return Object.freeze({
     label: definition.label ?? 'model',
     family: definition.family ?? 'custom',

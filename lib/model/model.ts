@@ -1,13 +1,18 @@
 import type {
   ActivationOf,
   AttentionOf,
+  BatchNormOf,
   BilinearOf,
+  ConvolutionOf,
   GatedOf,
   HiddenOf,
   LayerNormOf,
   LayerOf,
   LinearOf,
+  PoolOf,
+  PositionsOf,
   RmsNormOf,
+  SoftmaxAttentionOf,
 } from '../layers/layer.js';
 import type { Tensor } from '../tensor/tensor.js';
 
@@ -53,8 +58,44 @@ export interface RmsNormLayer extends RmsNormOf<Tensor> {}
 export interface LayerNormLayer extends LayerNormOf<Tensor> {}
 
 /**
+ * x ↦ w ⊙ (x − μ) / √(σ² + ε) + b, channel by channel, as after training: μ, σ², w and b have shape (channels). A channel
+ * is `area` features in a row: height × width behind a convolution, 1 behind a linear layer.
+ */
+export interface BatchNormLayer extends BatchNormOf<Tensor> {}
+
+/**
+ * A convolution of images of `height` × `width`, flattened as channels × height × width: `weight` has shape (out,
+ * in/groups, rows, columns), `bias` (out). Without `height` it is one of sequences, and `weight` has shape (out,
+ * in/groups, columns). `stride`, `padding` (with zeros) and `dilation` are a number, or [down, across]. It is affine: exact
+ * wherever its neighbours are, up to 2^25 inputs times outputs.
+ */
+export interface ConvolutionLayer extends ConvolutionOf<Tensor> {}
+
+/**
+ * The mean or the largest of every window of every channel of an image. Fields as in `ConvolutionLayer`; `stride` is that
+ * of the windows, by default their own size, and padding counts as zeros in a mean unless `countPadding` is false. Means
+ * are affine, maxima can be sampled only.
+ */
+export interface PoolLayer extends PoolOf<Tensor> {}
+
+/**
+ * x_s ↦ α x_s + β (O·concat_heads Σ_t softmax_t(scale q_s·k_t) v_t + o) over the positions t that s sees. q has shape
+ * (heads·d_head, in), k (kvHeads·d_head, in), v (kvHeads·d_value, in), their rows head by head, o (out, heads·d_value);
+ * biases as many numbers as their matrix has rows. Head h of the queries meets head ⌊h·kvHeads/heads⌋ of keys and values.
+ * Before they meet, queries and keys are normalised where `qNorm` and `kNorm` are given (RMS, every head by itself, or
+ * all of them as one vector), and then turned by the rotary embedding. To the scores `softcap` is applied, and then
+ * ALiBi added, −slope·|s − t|. Only the forward pass takes such layers.
+ */
+export interface SoftmaxAttentionLayer extends SoftmaxAttentionOf<Tensor> {}
+
+/** x_s ↦ x_s + p_s: row s of `weight`, (positions, features), which may have more rows than inputs have positions. */
+export interface PositionsLayer extends PositionsOf<Tensor> {}
+
+/**
  * One layer of a network: a `LinearLayer`, a `BilinearLayer`, an `AttentionLayer`, an `ActivationLayer`, a
- * `HiddenLayer`, a `GatedLayer`, or one that only the forward pass takes: an `RmsNormLayer`, a `LayerNormLayer`.
+ * `HiddenLayer`, a `GatedLayer`, or one that only the forward pass takes: an `RmsNormLayer`, a `LayerNormLayer`, a
+ * `SoftmaxAttentionLayer`, a `PositionsLayer`;
+ * or an affine one, a `BatchNormLayer`, a `ConvolutionLayer` or a `PoolLayer`.
  */
 export type Layer = LayerOf<Tensor>;
 

@@ -6,7 +6,9 @@
 
 #include "../core/error.h"
 #include "attention.h"
+#include "batch_norm.h"
 #include "bilinear.h"
+#include "image.h"
 #include "linear.h"
 #include "norm.h"
 
@@ -15,7 +17,8 @@ namespace tensim {
 // A layer of any kind. A kind is a struct in a file of its own, which tells its parts and widths; who asks what kind a
 // layer is visits it with one function per kind, so that a kind added here compiles nowhere until all have said what
 // becomes of it. addon/layers reads the kinds from JavaScript, model/ runs them.
-using LayerView = std::variant<LinearView, BilinearView, AttentionView, RmsNormView, LayerNormView>;
+using LayerView = std::variant<LinearView, BilinearView, AttentionView, RmsNormView, LayerNormView, BatchNormView,
+                               ConvolutionView, PoolView>;
 
 // What a method says of a kind that it does not take: of most, outputs can be sampled only.
 template <class View>

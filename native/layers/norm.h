@@ -6,8 +6,8 @@
 
 namespace tensim {
 
-// x ↦ (w + offset) ⊙ (x − μ) / √(mean (x − μ)² + ε) + b at every position, over memory that somebody else owns: μ is the
-// mean over the features where they are centred, else 0. Weight and bias are columns, or absent.
+// x ↦ (w + offset) ⊙ (x − μ) / √(mean (x − μ)² + ε) + b at every position, over memory that somebody else owns: μ is
+// the mean over the features where they are centred, else 0. Weight and bias are columns, or absent.
 template <bool Centred>
 struct NormView {
   static constexpr const char* kType = Centred ? "layer_norm" : "rms_norm";

@@ -8,6 +8,8 @@ namespace {
 // Rows that go through all layers together on one thread: enough to make reading the weights cheap, few enough that the
 // activations stay in the second cache.
 constexpr std::size_t kChunkRows = 128;
+// Numbers of a chunk behind any of the layers, at most, unless an input alone has more: images are wide.
+constexpr std::size_t kChunkSize = std::size_t{1} << 22;
 
 }  // namespace
 
@@ -36,6 +38,9 @@ void ForwardPass<T>::add(const Context& context, const LayerView& layer) {
       [&](const AttentionView& view) -> Pass { return AttentionPass<T>(kernels, view, positions_); },
       [&](const RmsNormView& view) -> Pass { return NormPass<T>(view); },
       [&](const LayerNormView& view) -> Pass { return NormPass<T>(view); },
+      [&](const BatchNormView& view) -> Pass { return BatchNormPass<T>(view); },
+      [&](const ConvolutionView& view) -> Pass { return ConvolutionPass<T>(kernels, view); },
+      [&](const PoolView& view) -> Pass { return PoolPass<T>(view); },
   };
   passes_.push_back(std::visit(pass, layer));
   std::visit(
@@ -87,7 +92,8 @@ void ForwardPass<T>::evaluate(const Context& context, const std::int32_t* tokens
 template <class T>
 template <class Load>
 void ForwardPass<T>::run(const Context& context, std::size_t batch, T* results, const Load& load) const {
-  const std::size_t per_chunk = std::max<std::size_t>(1, kChunkRows / positions_);
+  const std::size_t most = std::min(kChunkRows, kChunkSize / std::max<std::size_t>(1, widest_));
+  const std::size_t per_chunk = std::max<std::size_t>(1, most / positions_);
   const double per_row = flops_per_row();
   context.control.expect(static_cast<std::uint64_t>(per_row * static_cast<double>(batch * positions_)));
   context.parallel_for((batch + per_chunk - 1) / per_chunk, [&](std::size_t chunk) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "attention.h"
+#include "image.h"
 #include "norm.h"
 #include "passes.h"
 
@@ -36,7 +37,8 @@ class ForwardPass {
   void evaluate(const Context& context, const std::int32_t* tokens, std::size_t batch, T* results) const;
 
  private:
-  using Pass = std::variant<LinearPass<T>, BilinearPass<T>, AttentionPass<T>, NormPass<T>>;
+  using Pass = std::variant<LinearPass<T>, BilinearPass<T>, AttentionPass<T>, NormPass<T>, BatchNormPass<T>,
+                            ConvolutionPass<T>, PoolPass<T>>;
 
   template <class Load>
   void run(const Context& context, std::size_t batch, T* results, const Load& load) const;

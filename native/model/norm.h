@@ -7,8 +7,8 @@
 
 namespace tensim {
 
-// (x − μ) / √(mean (x − μ)² + ε) ⊙ gain + bias of one row, with sums in double precision: gain and bias may be null. μ is
-// the mean of the row if it is centred, else 0.
+// (x − μ) / √(mean (x − μ)² + ε) ⊙ gain + bias of one row, with sums in double precision: gain and bias may be null.
+// μ is the mean of the row if it is centred, else 0.
 template <class T>
 void normalise(const T* x, std::size_t width, bool centred, double epsilon, const T* gain, const T* bias, T* y);
 

@@ -234,18 +234,22 @@ describe('models with shifts', () => {
     });
   });
 
-  it.skipIf(!native)('pass over the native backend, which refuses them by name', async () => {
-    expect((await similarity(a, b)).backend).toBe('fallback');
-    expect((await similarity(plainA, plainB)).backend).toBe('native');
-    expect((await similarity(a, b, { measure: 'weights' })).backend).toBe('native');
-    const inputs = tensor(new Float64Array(5), [1, 5]);
-    expect((await evaluate(a, inputs)).shape).toEqual([1, 4]);
-    for (const refused of [similarity(a, b, { backend: 'native' }), evaluate(a, inputs, { backend: 'native' })])
-      await expect(refused).rejects.toMatchObject({
-        code: 'BACKEND_UNAVAILABLE',
-        message: expect.stringMatching(/"native".* does not know .*shift/),
-      });
-  });
+  it.skipIf(!native)(
+    'are linear layers to the native backend, which runs no kind that it has no name for',
+    async () => {
+      expect((await similarity(a, b)).backend).toBe('native');
+      expect((await similarity(plainA, plainB)).backend).toBe('native');
+      expect((await similarity(a, b, { measure: 'weights' })).backend).toBe('native');
+      const inputs = tensor(new Float64Array(5), [1, 5]);
+      expect((await evaluate(a, inputs)).shape).toEqual([1, 4]);
+      const sampled = similarity(a, b, { backend: 'native', method: 'sampled' });
+      for (const refused of [sampled, evaluate(a, inputs, { backend: 'native' })])
+        await expect(refused).rejects.toMatchObject({
+          code: 'BACKEND_UNAVAILABLE',
+          message: expect.stringMatching(/"native".* does not know .*shift/),
+        });
+    },
+  );
 });
 
 function times({ data, shape }: Tensor, factor: number): Tensor {

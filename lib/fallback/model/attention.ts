@@ -1,5 +1,6 @@
 import type { Pacer } from '../../cooperate.js';
 import type { AttentionLayer } from '../../model/model.js';
+import { rotate, rotations } from './rotary.js';
 import type { Rows } from './rows.js';
 
 /** Queries, keys and values before rotation: (positions of all inputs, heads·d_head) each. */
@@ -26,7 +27,7 @@ export async function attend(
   if (rotaryBase !== null) {
     const turns = rotations(positions, size, rotaryBase);
     for (const rows of [q1, k1, q2, k2]) {
-      rotate(rows, turns, positions, size);
+      rotate(rows, turns, positions, { size, turning: size, interleaved: false });
       if (pacer.due(2 * rows.data.length)) await pacer.pause();
     }
   }
@@ -53,36 +54,4 @@ export async function attend(
     if (pacer.due(3 * width * (end - first))) await pacer.pause();
   }
   return { data: joined, count, width };
-}
-
-/** cos and sin of s·base^(−2j/size) for every position s and pair j, one after the other. */
-function rotations(positions: number, size: number, base: number): Float64Array {
-  const half = size / 2;
-  const turns = new Float64Array(positions * size);
-  for (let s = 0, at = 0; s < positions; s++) {
-    for (let j = 0; j < half; j++, at += 2) {
-      const angle = s * base ** ((-2 * j) / size);
-      turns[at] = Math.cos(angle);
-      turns[at + 1] = Math.sin(angle);
-    }
-  }
-  return turns;
-}
-
-/** Turns the pair (j, j + size/2) of every head of every row by the angle of its position. */
-function rotate({ data, count, width }: Rows, turns: Float64Array, positions: number, size: number): void {
-  const half = size / 2;
-  for (let row = 0; row < count; row++) {
-    const turn = (row % positions) * size;
-    for (let head = row * width; head < (row + 1) * width; head += size) {
-      for (let j = 0; j < half; j++) {
-        const cos = turns[turn + 2 * j];
-        const sin = turns[turn + 2 * j + 1];
-        const a = data[head + j];
-        const b = data[head + j + half];
-        data[head + j] = a * cos - b * sin;
-        data[head + j + half] = b * cos + a * sin;
-      }
-    }
-  }
 }

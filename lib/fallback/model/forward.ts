@@ -2,6 +2,7 @@ import type { Control } from '../../backend/control.js';
 import type { ForwardPass, ForwardSource } from '../../backend/forward.js';
 import { Pacer, throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
+import { largest } from '../../extremes.js';
 import { partsOf } from '../../layers/layer.js';
 import { kindOf } from '../../layers/table.js';
 import type { Layer } from '../../model/model.js';
@@ -12,6 +13,8 @@ import type { Rows } from './rows.js';
 
 /** Rows (positions of all inputs) taken through the layers together: enough to make packing a weight cheap. */
 const CHUNK_ROWS = 256;
+/** Numbers of a chunk behind any of the layers, at most, unless an input alone has more: images are wide. */
+const CHUNK_SIZE = 2 ** 22;
 
 /** The forward pass of a chain (MATH.md section 1), in double precision whatever the dtype of the result. */
 export function prepareForward(source: ForwardSource, dtype: DType): ForwardPass {
@@ -46,7 +49,11 @@ async function evaluateBatch(
   const report = onProgress === undefined ? () => {} : throttle(onProgress);
   const perRow = input === 'tokens' ? 1 : features;
   const batch = inputs.length / (positions * perRow);
-  const perChunk = Math.max(1, Math.floor(CHUNK_ROWS / positions));
+  const widest = largest(
+    layers.map((layer) => kindOf(layer).widths(layer).gives),
+    features,
+  );
+  const perChunk = Math.max(1, Math.floor(Math.min(CHUNK_ROWS, CHUNK_SIZE / widest) / positions));
   const last = layers[layers.length - 1];
   const outputs = kindOf(last).widths(last).gives;
   const size = batch * positions * outputs;

@@ -3,7 +3,7 @@ import { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { undefinedUnder } from '../../layers/exact.js';
 import type { FunctionMeasure } from '../../layers/kind.js';
-import { blocksOf, degreeOf } from '../../layers/layer.js';
+import { blocksOf, degreeOf, nounOf, withLinear } from '../../layers/layer.js';
 import { kindOf, layerKinds } from '../../layers/table.js';
 import { contiguous } from '../../model/contiguous.js';
 import type { Outline } from '../../model/reading/outline.js';
@@ -63,7 +63,7 @@ export function chainSources(
     async of(member) {
       const { layers } = await member.load();
       const pacer = new Pacer();
-      const chain = { ...(await chainOf(layers, pacer)), inputs, positions };
+      const chain = { ...(await chainOf(withLinear(layers), pacer)), inputs, positions };
       return chainSource(chain, { method, route }, settings, pacer);
     },
   };
@@ -123,7 +123,7 @@ function checkSupported({ layers, label }: Outline, measure: FunctionMeasure): v
   if (kind !== undefined) {
     throw new TensimError(
       'UNSUPPORTED_LAYER',
-      `"${label}" has ${kind.words.noun}, for which the measure "${measure}" is not defined`,
+      `"${label}" has ${nounOf(kind)}, for which the measure "${measure}" is not defined`,
       {
         hint: 'Use the measure "gaussian"',
       },

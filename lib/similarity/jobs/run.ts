@@ -1,5 +1,5 @@
 import type { Control } from '../../backend/control.js';
-import { kindsOf } from '../../backend/task.js';
+import { kindsOf, productKindsOf } from '../../backend/task.js';
 import { Pacer } from '../../cooperate.js';
 import { selectBackend } from '../../machines/select.js';
 import type { GramSettings } from '../gram/control.js';
@@ -37,7 +37,7 @@ async function runTileJob(value: unknown, { signal, threads }: RunOptions): Prom
   const members = await openModels(models, signal);
   const isWeights = setting.measure === 'weights';
   const { dtype } = setting;
-  const kinds = kindsOf(members.map(({ outline }) => outline));
+  const kinds = productKindsOf(members.map(({ outline }) => outline));
   const degrees = isWeights ? false : setting.degrees === true;
   const grams = isWeights ? { dtype } : { method: setting.chain, kinds, dtype, degrees };
   const backend = await selectBackend(setting.backend, { grams }, signal);

@@ -1,6 +1,6 @@
 import { totalmem } from 'node:os';
 import type { ChainMethod, GramRoute } from '../../backend/grams.js';
-import { kindsOf, type Task } from '../../backend/task.js';
+import { kindsOf, productKindsOf, type Task } from '../../backend/task.js';
 import { TensimError } from '../../errors.js';
 import { takeBackend } from '../../machines/select.js';
 import type { Outline } from '../../model/reading/outline.js';
@@ -137,7 +137,7 @@ async function planFunctions(
   const known = measure === 'gaussian' && DEGREE_METHODS.has(route.chain);
   if (!known) checkNoDegrees(settings, `the method "${route.method}" knows none of these models`);
   const degrees = settings.degrees === true;
-  const grams = { method: route.chain, kinds: kindsOf(models), dtype, degrees };
+  const grams = { method: route.chain, kinds: productKindsOf(models), dtype, degrees };
   const resolved = await resolve(settings, measure, { grams });
   const plan = await planGram(models, route, law, resolved, extent);
   const info = { ...resultInfo(resolved, route, named, measure), ...plan };

@@ -2,7 +2,7 @@ import type { ChainMethod } from '../../backend/grams.js';
 import { TensimError } from '../../errors.js';
 import { depthOf, exactMethod, isExact, limitOf, untaken } from '../../layers/exact.js';
 import type { FunctionMeasure } from '../../layers/kind.js';
-import { blocksOf, hiddenOf, type LayerOf, residualOf } from '../../layers/layer.js';
+import { blocksOf, hiddenOf, type LayerOf, nounOf, residualOf } from '../../layers/layer.js';
 import type { ShapeOnly } from '../../layers/shapes.js';
 import { kindOf } from '../../layers/table.js';
 import type { Outline } from '../../model/reading/outline.js';
@@ -69,11 +69,12 @@ const REMEDY = 'The method "sampled" (or "auto") estimates at any depth; "closur
 function tooDeep(models: readonly Outline[], measure: FunctionMeasure): TensimError {
   const chains = models.map(({ layers }) => layers);
   const { kind, most } = limitOf(chains, measure);
-  const { noun, plural } = kind.words;
+  const { plural } = kind.words;
+  const noun = nounOf(kind);
   const refuse = ({ label }: Outline, problem: string) =>
     new TensimError('UNSUPPORTED_LAYER', `"${label}" has ${problem}`, { hint: REMEDY });
   if (most === 0) {
-    const one = models.find(({ layers }) => layers.some((layer) => kindOf(layer) === kind))!;
+    const one = models.find(({ layers }) => blocksOf(layers).some((layer) => kindOf(layer) === kind))!;
     return refuse(one, `${noun}, for which no method is exact`);
   }
   const depth = depthOf(chains);
@@ -87,7 +88,7 @@ function notClosed(models: readonly Outline[]): TensimError | null {
   for (const { label, layers } of models) {
     const kind = untaken('closure', [layers]);
     if (kind === undefined) continue;
-    return new TensimError('UNSUPPORTED_LAYER', `"${label}" has ${kind.words.noun}, for which there is no closure`, {
+    return new TensimError('UNSUPPORTED_LAYER', `"${label}" has ${nounOf(kind)}, for which there is no closure`, {
       hint: 'The method "sampled" (or "auto") estimates, whatever the layers',
     });
   }

@@ -33,6 +33,32 @@ MatrixView LayerReader::bias(const char* name, std::size_t size) const {
   return read_optional_column(object.Get(name), size, where + name, call);
 }
 
+MatrixView LayerReader::column(const char* name, std::size_t size) const {
+  if (!present(object.Get(name))) fail(env, "INVALID_ARGUMENT", where + name + " is missing");
+  return bias(name, size);
+}
+
+MatrixView LayerReader::stacked(const char* name, std::vector<std::size_t>& shape) const {
+  const Napi::Object tensor = read_object(object.Get(name), where + name);
+  MatrixView view = read_column(tensor.Get("data"), where + name, call);
+  const Napi::Value axes = tensor.Get("shape");
+  if (!axes.IsArray() || axes.As<Napi::Array>().Length() < 2)
+    fail(env, "SHAPE_MISMATCH", where + name + " must have two axes or more");
+  for (std::uint32_t i = 0; i < axes.As<Napi::Array>().Length(); ++i)
+    shape.push_back(read_size(axes.As<Napi::Array>().Get(i), where + name));
+  std::size_t columns = 1;
+  for (std::size_t i = 1; i < shape.size(); ++i) {
+    if (shape[i] != 0 && columns > view.rows / shape[i]) fail(env, "SHAPE_MISMATCH", where + name + " is too large");
+    columns *= shape[i];
+  }
+  if (columns == 0 || view.rows % columns != 0) fail(env, "SHAPE_MISMATCH", where + name + " has no such shape");
+  expect(env, view.rows / columns, shape[0], where + "the number of rows of " + name);
+  view.rows = shape[0];
+  view.columns = columns;
+  view.row_stride = static_cast<std::ptrdiff_t>(columns);
+  return view;
+}
+
 double LayerReader::number(const char* name) const {
   return read_number(object.Get(name), where + name);
 }

@@ -18,6 +18,10 @@ struct LayerReader {
   MatrixView matrix(const char* name) const;
   // A bias, or an absent view.
   MatrixView bias(const char* name, std::size_t size) const;
+  // A part of `size` elements that must be there.
+  MatrixView column(const char* name, std::size_t size) const;
+  // A tensor of two axes or more as a matrix of its first axis and all others, and its shape.
+  MatrixView stacked(const char* name, std::vector<std::size_t>& shape) const;
   double number(const char* name) const;
   void expect_shape(const MatrixView& matrix, const char* name, std::size_t rows, std::size_t columns) const;
   // Reads α and β, and checks the width that a residual must find again.
@@ -35,6 +39,9 @@ void read_layer(const LayerReader& reader, std::size_t width, BilinearView& laye
 void read_layer(const LayerReader& reader, std::size_t width, AttentionView& layer);
 void read_layer(const LayerReader& reader, std::size_t width, RmsNormView& layer);
 void read_layer(const LayerReader& reader, std::size_t width, LayerNormView& layer);
+void read_layer(const LayerReader& reader, std::size_t width, BatchNormView& layer);
+void read_layer(const LayerReader& reader, std::size_t width, ConvolutionView& layer);
+void read_layer(const LayerReader& reader, std::size_t width, PoolView& layer);
 
 // The layers of a ChainSource (lib/backend/backend.ts); their sizes fit from layer to layer.
 std::vector<LayerView> read_layers(const Napi::Value& value, std::size_t inputs, AsyncCall& call);

@@ -1,12 +1,17 @@
 import { KindTable } from '../../../layers/registry.js';
 import { activation } from './activation.js';
 import { attention } from './attention.js';
+import { batchNorm } from './batch_norm.js';
 import { bilinear } from './bilinear.js';
+import { convolution } from './convolution.js';
 import { gated } from './gated.js';
 import { hidden } from './hidden.js';
 import type { LayerScale } from './kind.js';
 import { linear } from './linear.js';
 import { norm } from './norm.js';
+import { pool } from './pool.js';
+import { positions } from './positions.js';
+import { softmaxAttention } from './softmax_attention.js';
 
 /** Every kind of layer whose numbers can be kept in range. */
 export const scaleLayers = new KindTable<LayerScale>({
@@ -18,4 +23,9 @@ export const scaleLayers = new KindTable<LayerScale>({
   gated,
   rms_norm: norm,
   layer_norm: norm,
+  batch_norm: batchNorm,
+  convolution,
+  pool,
+  softmax_attention: softmaxAttention,
+  positions,
 });
