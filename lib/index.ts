@@ -68,7 +68,7 @@ export type { SetAside } from './model/reading/contents.js';
 export { type Inspection, inspect, type Problem, type TensorListing } from './model/reading/inspect.js';
 export { type LoadOptions, loadModel } from './model/reading/load.js';
 export type { Order } from './model/reading/order.js';
-export type { ModelConfig } from './model/settings.js';
+export type { ModelConfig, Setting } from './model/settings.js';
 export { type ExplanationReportOptions, writeExplanation } from './report/explain/write.js';
 export { type Report, writeReport } from './report/write.js';
 export { direction } from './similarity/difference/direction.js';

@@ -4,7 +4,15 @@ import { SCHEMAS } from '../report/schemas.js';
 import { byteCount, count } from '../words/counts.js';
 import { jsonText, oneLine, quote } from '../words/quoting.js';
 import { type Io, print, table } from './io.js';
-import { configOption, ignoreOption, keyOption, MODEL_ARGUMENT, modelOption } from './options.js';
+import {
+  activationOption,
+  configOf,
+  configOption,
+  ignoreOption,
+  keyOption,
+  MODEL_ARGUMENT,
+  modelOption,
+} from './options.js';
 
 const NOTES = `
 A model that cannot be compared is described all the same, with the reasons; the exit code is then still 0.
@@ -16,6 +24,7 @@ Examples:
 interface InspectFlags {
   readonly model?: string;
   readonly config?: string;
+  readonly activation?: string;
   readonly ignore: readonly string[];
   readonly json?: boolean;
 }
@@ -28,12 +37,14 @@ export function addInspect(program: Command, io: Io): void {
     .argument('<file>', MODEL_ARGUMENT)
     .addOption(modelOption())
     .addOption(configOption())
+    .addOption(activationOption())
     .addOption(keyOption())
     .addOption(ignoreOption())
     .option('--json', 'print JSON')
     .addHelpText('after', NOTES)
-    .action(async (file: string, { json, ...options }: InspectFlags) => {
-      const inspection = await inspect(file, { ...options, signal: io.signal });
+    .action(async (file: string, { json, config, activation, ...options }: InspectFlags) => {
+      const settings = configOf({ config, activation });
+      const inspection = await inspect(file, { ...options, config: settings, signal: io.signal });
       await print(io, [json ? `${jsonText(inspectJson(inspection))}\n` : inspectText(inspection)]);
     });
 }
@@ -42,7 +53,7 @@ export function addInspect(program: Command, io: Io): void {
 function inspectJson(inspection: Inspection): Record<string, unknown> {
   const { file, files, sha256, family, description, layers, positions, inputs, outputs, degree, parameters } =
     inspection;
-  const { revision, format, place, metadata, tensors, method, problems, prefix, setAside, tied } = inspection;
+  const { revision, format, place, metadata, tensors, method, problems, prefix, setAside, tied, settings } = inspection;
   return {
     schema: SCHEMAS.inspect,
     file,
@@ -52,6 +63,7 @@ function inspectJson(inspection: Inspection): Record<string, unknown> {
     files,
     sha256,
     family,
+    settings,
     description,
     layers,
     positions,
@@ -72,11 +84,12 @@ function inspectJson(inspection: Inspection): Record<string, unknown> {
 function inspectText(inspection: Inspection): string {
   const { file, files, sha256, family, description, layers, positions, inputs, outputs, degree, parameters } =
     inspection;
-  const { revision, format, place, metadata, tensors, method, problems, prefix, setAside, tied } = inspection;
+  const { revision, format, place, metadata, tensors, method, problems, prefix, setAside, tied, settings } = inspection;
   const facts = [
     ...(format === undefined ? [] : [['format', `${format}, by its content`]]),
     ...(place === undefined || place === '.' ? [] : [['state dict', `under ${quote(place)}`]]),
     ['family', family === null ? 'none known' : family + (description === null ? '' : ` (by ${description})`)],
+    ...settings.map(({ name, value, from }) => ['setting', `${name} = ${oneLine(value)} (${oneLine(from)})`]),
     ...(family === null
       ? []
       : [

@@ -16,6 +16,7 @@ import { addMatrixOptions, choiceOf, explainWork, type MatrixFlags, modelPaths, 
 import {
   addComparisonOptions,
   checkOutputs,
+  configOf,
   explainRoute,
   measuresOption,
   similarityOptions,
@@ -88,7 +89,7 @@ async function compute(
   io: Io,
 ): Promise<(SimilarityMatrix | CrossSimilarity)[]> {
   const { onProgress, ...given } = await similarityOptions(flags, io, progress);
-  const { paths, order } = await modelPaths(patterns, flags, io);
+  const { paths, order } = await modelPaths(patterns, { ...flags, config: configOf(flags) }, io);
   const choice = await choiceOf(flags, paths, io);
   const results: (SimilarityMatrix | CrossSimilarity)[] = [];
   for (const measure of flags.measure) {

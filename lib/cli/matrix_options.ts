@@ -8,7 +8,7 @@ import { count } from '../words/counts.js';
 import { listed } from '../words/names.js';
 import { oneLine } from '../words/quoting.js';
 import { type Io, say } from './io.js';
-import { type ComparisonFlags, parseSize } from './options.js';
+import { type ComparisonFlags, configOf, parseSize } from './options.js';
 
 /** The options of `matrix` as commander parses them. */
 export interface MatrixFlags extends Omit<ComparisonFlags, 'measure'> {
@@ -54,26 +54,9 @@ function parseSteps(text: string): NonNullable<MatrixOptions['steps']> {
 }
 
 /** What is compared with what, of the files of the command. */
-export async function choiceOf(
-  {
-    rows,
-    against,
-    reference,
-    window,
-    consecutive,
-    every,
-    steps,
-    memoryLimit,
-    state,
-    model,
-    config,
-    key,
-    ignore,
-  }: MatrixFlags,
-  paths: readonly string[],
-  io: Io,
-): Promise<MatrixOptions> {
-  const load = { model, config, key, ignore };
+export async function choiceOf(flags: MatrixFlags, paths: readonly string[], io: Io): Promise<MatrixOptions> {
+  const { rows, against, reference, window, consecutive, every, steps, memoryLimit, state, model, key, ignore } = flags;
+  const load = { model, config: configOf(flags), key, ignore };
   const named = (models: readonly string[]) => modelsNamed(models, paths, load, io);
   return {
     ...(rows && { rows: await named(rows) }),

@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { loadInputs } from '../evaluation/inputs_file.js';
 import { labelsOf } from '../model/labels.js';
 import type { Model } from '../model/model.js';
-import { loadModel } from '../model/reading/load.js';
+import { type LoadOptions, loadModel } from '../model/reading/load.js';
 import { routeText, type TextOptions } from '../report/text.js';
 import { checkReportFile, type Report, writeReport } from '../report/write.js';
 import type { Measure, Progress, ResultInfo, SimilarityOptions } from '../similarity/terms/types.js';
@@ -29,6 +29,7 @@ export interface MethodFlags {
   readonly maxSamples?: number;
   readonly model?: string;
   readonly config?: string;
+  readonly activation?: string;
   readonly key?: string;
   readonly ignore: readonly string[];
 }
@@ -126,6 +127,7 @@ export function addMethodOptions(command: Command, measure = measureOption()): C
     .option('--max-samples <count>', 'sampled: inputs to evaluate at most (default: 262144)', parseWhole)
     .addOption(modelOption())
     .addOption(configOption())
+    .addOption(activationOption())
     .addOption(keyOption())
     .addOption(ignoreOption());
 }
@@ -148,6 +150,24 @@ export function configOption(): Option {
     '--config <file>',
     'a config.json with n_head, n_ctx, mask … where checkpoints do not say them, or its text {…}',
   );
+}
+
+export function activationOption(): Option {
+  return new Option(
+    '--activation <name>',
+    'what stands between linear layers, or in a gate, where checkpoints do not say it: relu, gelu, silu, tanh …, or none',
+  );
+}
+
+/** The settings of `--config` and `--activation`, as the option `config` of the library takes them. */
+export function configOf({
+  config,
+  activation,
+}: {
+  readonly config?: string | undefined;
+  readonly activation?: string | undefined;
+}): LoadOptions['config'] {
+  return activation === undefined ? config : { activation, file: config };
 }
 
 export function ignoreOption(): Option {
@@ -199,10 +219,12 @@ export async function similarityOptions(
 /** Loads two models, labelled so that they can be told apart. */
 export async function loadPair(
   paths: readonly [string, string],
-  { model, config, key, ignore, measure }: MethodFlags,
+  flags: MethodFlags,
   { signal }: Io,
   progress: ProgressLine,
 ): Promise<[Model, Model]> {
+  const { model, key, ignore, measure } = flags;
+  const config = configOf(flags);
   const labels = labelsOf(paths);
   const models: Model[] = [];
   const unknown = measure === 'weights' ? 'parameters' : 'refuse';

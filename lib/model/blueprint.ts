@@ -22,13 +22,16 @@ export interface Blueprint {
   /** Of an input; 1 for a plain network. */
   readonly positions: number;
   readonly layers: readonly LayerOf<Place>[];
+  /** Weights of the checkpoint that belong to none of its layers: the critic of a policy. */
+  readonly beside?: readonly string[];
 }
 
 /** The names of the tensors a blueprint speaks of; some more than once. */
-export function tensorsOf({ layers }: Blueprint): string[] {
-  return layers.flatMap((layer) =>
+export function tensorsOf({ layers, beside = [] }: Blueprint): string[] {
+  const parts = layers.flatMap((layer) =>
     partsOf(layer).flatMap(([, { tensor, energy }]) => (energy === undefined ? [tensor] : [tensor, energy])),
   );
+  return [...parts, ...beside];
 }
 
 /** The tensors of a checkpoint that a blueprint uses, in the order of the checkpoint. */

@@ -1,7 +1,9 @@
 import { TensimError } from '../errors.js';
 import { parseJson } from '../formats/text_file.js';
+import type { Activated } from '../layers/activations.js';
 import { parseDecimal } from '../words/names.js';
 import { quote, valueText } from '../words/quoting.js';
+import { ACTIVATION_IN_WORDS, statedActivation, statedGate } from './stated_activation.js';
 
 /**
  * What the tensors of a checkpoint do not tell: given to `loadModel`, or found in the metadata or in a config.json
@@ -22,12 +24,30 @@ export interface ModelConfig {
   readonly residual?: boolean | undefined;
   /** Which MLP block of a language model is meant, from 0: `block`. */
   readonly block?: number | undefined;
+  /**
+   * What stands between the linear layers, or in the gate, of a network whose tensors do not tell: `'none'` or the name
+   * of an activation as torch, Keras or transformers have it, with a slope as in `'leaky_relu(0.2)'`. In files
+   * `activation`, `hidden_act`, `activation_function`, `hidden_activation` or `activation_fn`.
+   */
+  readonly activation?: string | undefined;
+  /** A config.json, its path or its text, for what the other fields do not say. */
+  readonly file?: string | undefined;
 }
 
 /** The text of a config.json; parsed only when it is asked for something, since most are for other programs. */
 export interface ConfigFile {
   readonly path: string;
   readonly text: string;
+}
+
+/** A setting that a model was read with. */
+export interface Setting {
+  /** As checkpoints spell it: `n_head`, `activation`. */
+  readonly name: string;
+  /** As it was understood. */
+  readonly value: string;
+  /** Who said so: `given`, `the metadata "hidden_act"`, `"n_head" in config.json`, or `default`. */
+  readonly from: string;
 }
 
 /** Field names as checkpoints and config.json spell them. */
@@ -39,6 +59,9 @@ const SPELLED = {
   residual: 'residual',
   block: 'block',
 } as const;
+
+/** Names under which an activation is told, the first before the others. */
+const ACTIVATIONS = ['activation', 'hidden_act', 'activation_function', 'hidden_activation', 'activation_fn'] as const;
 
 /** Where settings may be found beside the checkpoint's own metadata. */
 export interface SettingSources {
@@ -60,11 +83,17 @@ export class ModelSettings {
   readonly #metadata: Readonly<Record<string, string>>;
   readonly #sources: SettingSources;
   readonly #parsedFiles = new Map<ConfigFile, Readonly<Record<string, unknown>>>();
+  readonly #asked = new Map<string, Setting>();
 
   constructor(file: string, metadata: Readonly<Record<string, string>>, sources: SettingSources = {}) {
     this.file = file;
     this.#metadata = metadata;
     this.#sources = sources;
+  }
+
+  /** What was asked for so far, and who said it. */
+  get asked(): readonly Setting[] {
+    return [...this.#asked.values()];
   }
 
   /** Heads per attention layer. */
@@ -87,25 +116,41 @@ export class ModelSettings {
   /** 10 000 unless given, as rotary embeddings have it everywhere. */
   rotaryBase(): number | null {
     const none = (text: string) => text === 'none' || text === 'null';
-    const found = this.#find('rotaryBase', SPELLED.rotaryBase, {
-      parse: (text) => (none(text) ? { base: null } : positive(text)),
+    const type = {
+      parse: (text: string) => (none(text) ? { base: null } : positive(text)),
       kind: 'a positive number or "none"',
-    });
-    return found === undefined ? 10_000 : found.base;
+      inWords: ({ base }: { base: number | null }) => `${base ?? 'none'}`,
+    };
+    return this.#orDefault('rotaryBase', SPELLED.rotaryBase, type, { base: 10_000 }).base;
   }
 
   /** The scale of a residual under the name it has in this family; `missing` if it is nowhere. */
   scale(spelled: 'attn_scale' | 'scale', missing?: number): number {
     return missing === undefined
       ? this.#required('scale', spelled, number)
-      : (this.#find('scale', spelled, number) ?? missing);
+      : this.#orDefault('scale', spelled, number, missing);
   }
 
   /** Whether blocks add to their input; `missing` if it is nowhere. */
   residual(missing?: boolean): boolean {
     return missing === undefined
       ? this.#required('residual', SPELLED.residual, truth)
-      : (this.#find('residual', SPELLED.residual, truth) ?? missing);
+      : this.#orDefault('residual', SPELLED.residual, truth, missing);
+  }
+
+  /** What stands between linear layers; undefined if nobody says. */
+  activation(): Activated | undefined {
+    return this.#activation(statedActivation);
+  }
+
+  /** What is applied to the gate of a gated block, which may be told by the name of the whole (`swiglu`). */
+  gateActivation(): Activated | undefined {
+    return this.#activation(statedGate);
+  }
+
+  #activation(parse: (text: string) => Activated | undefined): Activated | undefined {
+    const inWords = ({ activation, slope }: Activated) => (slope === null ? activation : `${activation}(${slope})`);
+    return this.#find('activation', ACTIVATIONS, { parse, kind: ACTIVATION_IN_WORDS, inWords });
   }
 
   /** The number of one block, if one is asked for. */
@@ -130,23 +175,45 @@ export class ModelSettings {
     });
   }
 
-  #find<T>(option: keyof ModelConfig, spelled: string, type: Type<T>): T | undefined {
+  #orDefault<T>(option: keyof ModelConfig, spelled: string, type: Type<T>, missing: T): T {
+    const found = this.#find(option, spelled, type);
+    if (found === undefined) this.#note(spelled, missing, type, 'default');
+    return found ?? missing;
+  }
+
+  #note<T>(name: string, value: T, { inWords = String }: Type<T>, from: string): T {
+    this.#asked.set(name, { name, value: inWords(value), from });
+    return value;
+  }
+
+  #find<T>(option: keyof ModelConfig, spelled: string | readonly string[], type: Type<T>): T | undefined {
     const { options, given, beside } = this.#sources;
+    const names = typeof spelled === 'string' ? [spelled] : spelled;
     const chosen = options?.[option];
     if (chosen !== undefined) {
       const value = type.parse(settingText(chosen));
-      if (value !== undefined) return value;
+      if (value !== undefined) return this.#note(names[0], value, type, 'given');
       throw new TensimError(
         'INVALID_ARGUMENT',
         `the option config.${option} is ${valueText(chosen)}, not ${type.kind}`,
       );
     }
-    return (
-      this.#inConfig(given, spelled, type) ??
-      (Object.hasOwn(this.#metadata, spelled)
-        ? parsed(this.#metadata[spelled], `the metadata "${spelled}"`, type, this.file)
-        : this.#inConfig(beside, spelled, type))
-    );
+    const sources = [
+      [(name: string) => this.#inConfig(given, name, type), (name: string) => `${quote(name)} in ${given?.path}`],
+      [(name: string) => this.#inMetadata(name, type), (name: string) => `the metadata ${quote(name)}`],
+      [(name: string) => this.#inConfig(beside, name, type), (name: string) => `${quote(name)} in ${beside?.path}`],
+    ] as const;
+    for (const [look, place] of sources)
+      for (const name of names) {
+        const value = look(name);
+        if (value !== undefined) return this.#note(names[0], value, type, place(name));
+      }
+    return undefined;
+  }
+
+  #inMetadata<T>(name: string, type: Type<T>): T | undefined {
+    if (!Object.hasOwn(this.#metadata, name)) return undefined;
+    return parsed(this.#metadata[name], `the metadata "${name}"`, type, this.file);
   }
 
   #inConfig<T>(config: ConfigFile | undefined, spelled: string, type: Type<T>): T | undefined {
@@ -174,6 +241,8 @@ function parsed<T>(text: string, what: string, { parse, kind }: Type<T>, file: s
 interface Type<T> {
   readonly parse: (text: string) => T | undefined;
   readonly kind: string;
+  /** Of a value, where it is no plain one. */
+  readonly inWords?: (value: T) => string;
 }
 
 const number: Type<number> = { parse: parseDecimal, kind: 'a finite number' };

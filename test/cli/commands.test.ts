@@ -240,6 +240,7 @@ describe('tensim inspect', () => {
       'files',
       'sha256',
       'family',
+      'settings',
       'description',
       'layers',
       'positions',

@@ -26,6 +26,7 @@ describe('inspect', () => {
       tied: {},
       parameters: 30,
       family: 'bilinear',
+      settings: [],
       description: null,
       layers: ['bilinear 4 → 3 hidden → 2'],
       positions: 1,

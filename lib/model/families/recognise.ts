@@ -1,15 +1,20 @@
 import type { TensimError } from '../../errors.js';
-import { NoModelError } from '../../formats/no_model.js';
-import { layerKinds } from '../../layers/table.js';
-import { listed, quoted } from '../../words/names.js';
+import { quoted } from '../../words/names.js';
 import type { Blueprint, Tensors } from '../blueprint.js';
 import type { ModelSettings } from '../settings.js';
 import { attention } from './attention.js';
 import { bilinear } from './bilinear.js';
+import { blocks } from './blocks.js';
 import { deep } from './deep.js';
+import type { Everyday } from './everyday.js';
 import type { Family, Match } from './family.js';
+import { foreign } from './foreign.js';
+import { gated } from './gated.js';
 import { image } from './image.js';
 import { languageModel } from './language_model.js';
+import { mlp } from './mlp.js';
+import { policy } from './policy.js';
+import { untold } from './refusals.js';
 import { sides } from './sides.js';
 import { tellingSign } from './signs.js';
 import { stack } from './stack.js';
@@ -29,31 +34,45 @@ export function recognise(tensors: Tensors, settings: ModelSettings): Blueprint 
   return family?.blueprint(tensors, settings);
 }
 
+/** Kinds of networks that are recognised by what their modules are called, in many ways; the first that knows one. */
+const EVERYDAY: readonly Everyday[] = [policy, blocks, gated, mlp];
+
 /**
- * Why a checkpoint belongs to no family: what was looked for, what was found, which family is nearest and what differs.
+ * The same of a network as people name them, of which the tensors rarely tell everything.
+ * @throws TensimError for one that is known as far as its tensors tell it, with what is to be said.
+ */
+export function recogniseEveryday(tensors: Tensors, settings: ModelSettings): Blueprint | undefined {
+  for (const known of EVERYDAY) {
+    const blueprint = known(tensors, settings);
+    if (blueprint !== undefined) return blueprint;
+  }
+  return undefined;
+}
+
+/**
+ * Why a checkpoint belongs to no family: what it is instead, or what was found, which family is nearest and what
+ * differs.
  * @param prefix what all names have before them in the file.
  */
 export function unrecognised(tensors: Tensors, file: string, prefix = ''): TensimError {
-  const inFile = (names: readonly string[]) => names.map((name) => tensors.get(name)?.name ?? prefix + name);
+  const inFile = (name: string) => tensors.get(name)?.name ?? prefix + name;
   const names = [...tensors.keys()];
   const matches = FAMILIES.map((family) => ({ family, match: family.match(tensors) }));
-  const nearest = matches.reduce((best, next) => (distance(next.match) < distance(best.match) ? next : best));
-  const related = matches.some(({ match }) => match.found.length > 0);
-  const [missing, extra] = [inFile(nearest.match.missing), inFile(nearest.match.extra)];
+  const { family, match } = matches.reduce((best, next) => (distance(next.match) < distance(best.match) ? next : best));
+  const related = match.found.length > 0 && match.missing.length <= match.found.length;
+  const known = related ? undefined : foreign(tensors, file, inFile);
+  if (known !== undefined) return known;
+  const [missing, extra] = [match.missing.map(inFile), match.extra.map(inFile)];
   const parts = [
-    `is of no known family: looked for ${FAMILIES.map(({ name, looksFor }) => `${name} (${looksFor})`).join(' or ')}`,
-    `found ${names.length === 0 ? 'no tensors' : quoted(inFile(names))}`,
-    related ? `the nearest is ${nearest.family.name}, with ${difference(missing, extra)}` : undefined,
-    tellingSign(related ? extra : inFile(names)),
+    'is of no known family',
+    `found ${names.length === 0 ? 'no tensors' : quoted(names.map(inFile))}`,
+    match.found.length > 0 ? `the nearest is ${family.name}, with ${difference(missing, extra)}` : undefined,
+    match.found.length > 0 && missing.length > 0 ? `its names are ${family.looksFor}` : undefined,
+    tellingSign(match.found.length > 0 ? extra : names.map(inFile)),
   ];
-  const kinds = layerKinds.entries.map(({ words }) => words.adjective);
-  const describe = `If the network is a chain of ${listed(kinds, 'and')} layers, describe it with a model.json (--model FILE, option "model")`;
-  const complete = related && missing.length === 0 && extra.length > 0;
-  const leave = `If the network does not need what is left over, leave it out: --ignore '${extra[0]}' (option "ignore")`;
-  return new NoModelError('UNSUPPORTED_LAYER', parts.filter((part) => part !== undefined).join('; '), {
-    file,
-    hint: complete ? `${leave}. ${describe}` : describe,
-  });
+  const complete = missing.length === 0 && extra.length > 0;
+  const leave = `leave out what the network does not need (--ignore '${extra[0]}', option "ignore")`;
+  return untold(file, parts.filter((part) => part !== undefined).join('; '), ...(complete ? [leave] : []));
 }
 
 /** How many names differ; a family of which nothing was found is farther away than any of which something was. */

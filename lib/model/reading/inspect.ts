@@ -8,6 +8,7 @@ import { residualInWords } from '../../layers/residual.js';
 import { kindOf } from '../../layers/table.js';
 import { sizeOf } from '../../tensor/tensor.js';
 import { type Blueprint, shapeAt } from '../blueprint.js';
+import type { Setting } from '../settings.js';
 import { type SetAside, sorted, withoutIgnored, withTied } from './contents.js';
 import type { LoadOptions } from './load.js';
 import { withCheckpoint } from './model_file.js';
@@ -68,6 +69,8 @@ export interface Inspection {
   readonly parameters: number;
   /** `bilinear`, `deep`, … as docs/guide/models.md lists them, or `custom`. */
   readonly family: string | null;
+  /** What the tensors do not tell and the model was read with, and who said it: what was assumed. */
+  readonly settings: readonly Setting[];
   /** The model.json that described it. */
   readonly description: string | null;
   /** One line each: `bilinear 4 → 6 hidden → 4, residual 0.5 x + 0.5 block(x)`. */
@@ -155,13 +158,15 @@ function describe(recognised: Recognised | undefined, { tensors }: Checkpoint) {
       outputs: null,
       degree: null,
       method: null,
+      settings: [],
     };
     return { parameters: elements(tensors.keys()), layers: [], ...unknown };
   }
-  const { blueprint, chain, description, parameters } = recognised;
+  const { blueprint, chain, description, parameters, settings } = recognised;
   return {
     parameters: elements(parameters.values()),
     family: blueprint.family,
+    settings,
     description,
     positions: blueprint.positions,
     layers: layersInWords(blueprint, (place) => shapeAt(place, tensors)),

@@ -11,9 +11,9 @@ export interface LoadOptions {
    */
   readonly model?: string | undefined;
   /**
-   * What the tensors do not tell: heads, context length, scale, mask, rotary base; or the path of a config.json that
-   * says so, or its text. It goes before the checkpoint's metadata, and that before a config.json beside the
-   * checkpoint.
+   * What the tensors do not tell: the activation, heads, context length, scale, mask, rotary base; or the path of a
+   * config.json that says so, or its text. It goes before the checkpoint's metadata, and that before a config.json
+   * beside the checkpoint.
    */
   readonly config?: ModelConfig | string | undefined;
   /**

@@ -70,9 +70,24 @@ export async function findSource(
     ...(ignore !== undefined && { ignore }),
     ...(unknown !== undefined && { unknown }),
   };
-  if (typeof config !== 'string') return config === undefined ? found : { ...found, config };
-  if (/^\s*\{/.test(config)) return { ...found, configFile: { path: 'the given settings', text: config } };
-  return { ...found, configFile: { path: config, text: await companions.read(config, CONFIG_BYTES) } };
+  if (config === undefined) return found;
+  const [fields, file] = typeof config === 'string' ? [undefined, config] : [config, config.file];
+  return {
+    ...found,
+    ...(fields !== undefined && { config: fields }),
+    ...(file !== undefined && { configFile: await configGiven(file, companions) }),
+  };
+}
+
+/** A config.json by its path, or its text. */
+async function configGiven(file: string, companions: Companions): Promise<ConfigFile> {
+  if (isConfigText(file)) return { path: 'the given settings', text: file };
+  return { path: file, text: await companions.read(file, CONFIG_BYTES) };
+}
+
+/** Whether settings are given as their text, and not by the path of a file. */
+export function isConfigText(config: string): boolean {
+  return /^\s*\{/.test(config);
 }
 
 async function findCheckpoint(given: string, options: ReadingOptions, companions: Companions): Promise<ModelSource> {

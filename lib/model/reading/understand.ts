@@ -6,8 +6,8 @@ import { type LayerOf, mapLayer } from '../../layers/layer.js';
 import type { Place } from '../../layers/place.js';
 import { type Blueprint, checkBlueprint, checkElements, type Tensors, tensorsOf, usedTensors } from '../blueprint.js';
 import type { ChainInfo } from '../chain.js';
-import { recognise, unrecognised } from '../families/recognise.js';
-import { ModelSettings } from '../settings.js';
+import { recognise, recogniseEveryday, unrecognised } from '../families/recognise.js';
+import { ModelSettings, type Setting } from '../settings.js';
 import { type Contents, type SetAside, sorted, withoutIgnored, withTied } from './contents.js';
 import { applyDescription, type Description } from './description.js';
 import { type Naming, namings } from './naming.js';
@@ -26,12 +26,14 @@ export interface Recognised {
   readonly wrappers: readonly string[];
   readonly setAside: readonly SetAside[];
   readonly tied: Readonly<Record<string, string>>;
+  /** What the tensors do not tell and was asked for, and who said it. */
+  readonly settings: readonly Setting[];
 }
 
 /**
  * What an open checkpoint is, from its header alone. In this order: the description that the caller gave; a family, by
  * the tensor names; a model.json of ours beside the checkpoint, so that one for other files in the folder never changes
- * how a known family is read. Names and tensors are taken as they are where that makes a model in one of these ways,
+ * how a known family is read; a network as people name them, of which a description may say more than its names. Names and tensors are taken as they are where that makes a model in one of these ways,
  * and otherwise without what is no weight, with tied weights, and without the names of wrappers.
  * @throws TensimError `UNSUPPORTED_LAYER` if none of them knows it, `INVALID_FILE`, `UNSUPPORTED_DTYPE` or
  * `SHAPE_MISMATCH`.
@@ -68,7 +70,7 @@ function parametersAlone({ path }: Checkpoint, [{ tensors, prefix, wrappers }, {
     chain: { inputs: 0, outputs: 0, degree: null },
     description: null,
     parameters: new Map([...tensors].map(([own, { name }]) => [own, name])),
-    ...{ prefix, wrappers, setAside, tied },
+    ...{ prefix, wrappers, setAside, tied, settings: [] },
   };
 }
 
@@ -81,9 +83,11 @@ async function understandLayers(checkpoint: Checkpoint, source: ModelSource, way
     given: configFile,
     beside: await configBeside(path, companions),
   });
-  const as = (way: Way): Recognised | undefined => {
-    const blueprint = recognise(way[0].tensors, settings);
-    return blueprint && understood(checkpoint, blueprint, ...way, null);
+  const as = (way: Way, known = recognise): Recognised | undefined => {
+    const blueprint = known(way[0].tensors, settings);
+    if (blueprint === undefined) return undefined;
+    const found = understood(checkpoint, blueprint, ...way, null);
+    return { ...withRest(found, way[1], 'no part of what is compared'), settings: settings.asked };
   };
   for (const way of ways.asWritten) {
     const found = as(way);
@@ -99,6 +103,10 @@ async function understandLayers(checkpoint: Checkpoint, source: ModelSource, way
     if (found !== undefined) return found;
   }
   if (beside !== undefined) return asDescribed(beside, checkpoint, ways);
+  for (const way of await ways.shortest()) {
+    const found = as(way, recogniseEveryday);
+    if (found !== undefined) return found;
+  }
   const [{ tensors, prefix }] = await ways.last();
   throw unrecognised(tensors, path, prefix);
 }
@@ -122,11 +130,14 @@ async function asDescribed(by: Description, checkpoint: Checkpoint, ways: Ways):
   const found = all.find(([{ tensors }]) => wanted.every((name) => tensors.has(name)));
   const [naming, contents] = found ?? ways.asWritten[0];
   const blueprint = applyDescription(by, naming.tensors, checkpoint.path);
-  const used = understood(checkpoint, blueprint, naming, contents, by.file);
-  const inUse = new Set(used.parameters.values());
-  const left = [...contents.tensors.values()].filter(({ name }) => !inUse.has(name));
-  const reason = 'ignored by the description';
-  return { ...used, setAside: [...used.setAside, ...left.map(({ name }) => ({ name, reason }))] };
+  return withRest(understood(checkpoint, blueprint, naming, contents, by.file), contents, 'ignored by the description');
+}
+
+/** With everything that the layers do not use set aside, for the same reason. */
+function withRest(found: Recognised, { tensors }: Contents, reason: string): Recognised {
+  const used = new Set(found.parameters.values());
+  const left = [...tensors.values()].filter(({ name }) => !used.has(name));
+  return { ...found, setAside: [...found.setAside, ...left.map(({ name }) => ({ name, reason }))] };
 }
 
 function understood(
@@ -142,7 +153,7 @@ function understood(
     chain: checkBlueprint(blueprint, tensors, path),
     description,
     parameters: new Map(usedTensors(own, named).map((name) => [name, named.get(name)!.name])),
-    ...{ prefix, wrappers, setAside, tied },
+    ...{ prefix, wrappers, setAside, tied, settings: [] },
   };
 }
 
@@ -155,7 +166,11 @@ function inFile(blueprint: Blueprint, tensors: Tensors): Blueprint {
     tensor: name(place.tensor),
     ...(place.energy !== undefined && { energy: name(place.energy) }),
   });
-  return { ...blueprint, layers: blueprint.layers.map((layer): LayerOf<Place> => mapLayer(layer, at)) };
+  return {
+    ...blueprint,
+    layers: blueprint.layers.map((layer): LayerOf<Place> => mapLayer(layer, at)),
+    ...(blueprint.beside && { beside: blueprint.beside.map(name) }),
+  };
 }
 
 /** A reading of the names, and what was left out for it. */
@@ -188,10 +203,15 @@ class Ways {
     return this.#sorted;
   }
 
+  /** The same, the names with the most taken off first. */
+  async shortest(): Promise<readonly Way[]> {
+    return [...(await this.sorted())].sort(([a], [b]) => b.prefix.length - a.prefix.length);
+  }
+
   /** With everything taken off that can be. */
   async last(): Promise<Way> {
-    const [first = this.asWritten[0], ...others] = await this.sorted();
-    return others.reduce((most, way) => (way[0].prefix.length > most[0].prefix.length ? way : most), first);
+    const [first = this.asWritten[0]] = await this.shortest();
+    return first;
   }
 
   #both(contents: Contents): Contents[] {

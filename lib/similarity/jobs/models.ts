@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { TensimError } from '../../errors.js';
 import { isHubAddress } from '../../hub/address.js';
+import { isConfigText } from '../../model/reading/source.js';
 import type { ModelConfig } from '../../model/settings.js';
 import { KeptModels } from '../members/kept.js';
 import { fileMember, type Member } from '../members/members.js';
@@ -23,7 +24,7 @@ export interface ModelFile {
   readonly unknown?: 'parameters';
 }
 
-const CONFIG = ['heads', 'context', 'scale', 'mask', 'rotaryBase', 'residual', 'block'];
+const CONFIG = ['heads', 'context', 'scale', 'mask', 'rotaryBase', 'residual', 'block', 'activation', 'file'];
 
 /** @throws TensimError (rejects) `INVALID_ARGUMENT` for a model that is not in a file. */
 export async function writeModel({ outline, file, identity }: Member): Promise<ModelFile> {
@@ -34,18 +35,23 @@ export async function writeModel({ outline, file, identity }: Member): Promise<M
     });
   }
   const { path, model, config, key, ignore, unknown } = file;
-  const isPath = typeof config === 'string' && !/^\s*\{/.test(config);
   return {
     path: isHubAddress(path) ? path : resolve(path),
     label,
     sha256: provenance.sha256,
     identity: await identity(),
     ...(model !== undefined && { model: resolve(model) }),
-    ...(config !== undefined && { config: isPath ? resolve(config) : config }),
+    ...(config !== undefined && { config: elsewhere(config) }),
     ...(key !== undefined && { key }),
     ...(ignore !== undefined && { ignore }),
     ...(unknown === 'parameters' && { unknown }),
   };
+}
+
+/** Settings as a process in another folder can read them. */
+function elsewhere(config: string | ModelConfig): string | ModelConfig {
+  if (typeof config === 'string') return isConfigText(config) ? config : resolve(config);
+  return config.file === undefined ? config : { ...config, file: elsewhere(config.file) as string };
 }
 
 export function readModel(value: unknown, where: string): ModelFile {

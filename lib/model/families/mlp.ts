@@ -1,0 +1,160 @@
+import type { Activated } from '../../layers/activations.js';
+import type { LayerOf } from '../../layers/layer.js';
+import type { Place } from '../../layers/place.js';
+import { count } from '../../words/counts.js';
+import { quoted } from '../../words/names.js';
+import type { Blueprint } from '../blueprint.js';
+import type { ModelSettings } from '../settings.js';
+import type { Everyday } from './everyday.js';
+import {
+  biasAt,
+  isLinear,
+  type LinearModule,
+  linearOf,
+  type Module,
+  matrixAt,
+  modulesOf,
+  ownPaths,
+  type Part,
+  type Rows,
+  rowsOf,
+  widthsOf,
+} from './modules.js';
+import { orderOf } from './order_of_layers.js';
+import { noActivation, shown, untold } from './refusals.js';
+import { tellingSign } from './signs.js';
+
+/**
+ * Linear layers in a row with an activation between any two, x ↦ W_n φ(… φ(W_1 x + b_1) …) + b_n: modules that are
+ * numbered (`0`, `2`, `4` of a torch.nn.Sequential, `fc1`, `layers.0`, `dense_1` …) or called first and last (`input`,
+ * `hidden`, `output`, `fc_out` …), with or without biases. φ is the setting `activation`. One layer alone is linear.
+ *
+ * Matrices are read as rows of outputs or of inputs, as biases and neighbours tell, or else as who names them so has
+ * them: `weight` of torch outputs, `kernel` of Keras inputs.
+ */
+export const mlp: Everyday = (tensors, settings) => {
+  const modules = modulesOf(tensors);
+  return modules.length === 0 ? undefined : chainOf(modules, settings);
+};
+
+/** The layers of modules that are a chain; undefined where their names or kinds say that they are none. */
+export function chainOf(modules: readonly Module[], settings: ModelSettings): Blueprint | undefined {
+  const vectors = modules.filter((module) => !isLinear(module));
+  if (vectors.some((module) => !isVector(module))) return undefined;
+  const linear = modules.filter(isLinear) as LinearModule[];
+  if (linear.length === 0 || (linear.length === 1 && vectors.length > 0)) return undefined;
+  if (linear.length === 1 && /emb|(?:^|[./])w[tp]e[./]/i.test(linear[0].weight.inFile)) return undefined;
+  const paths = ownPaths(modules);
+  const found = orderOf(paths.filter((_, index) => isLinear(modules[index])));
+  if (found === undefined) return undefined;
+  const { file } = settings;
+  const layers = found.order.map((index) => linear[index]);
+  const rows = rowsOfChain(layers, file);
+  if (layers.length === 1) return { family: 'linear', positions: 1, layers: [linearOf(layers[0], rows)] };
+  if (found.adjacent !== undefined) {
+    const names = found.adjacent.map((index) => linear[index].weight.inFile);
+    throw untold(
+      file,
+      `is a chain of ${count(layers.length)} linear layers, and by their numbers nothing stands between ${quoted(names)}, but something between others`,
+    );
+  }
+  const slopes = vectors.length === 0 ? undefined : slopesBetween(modules, paths, layers, settings);
+  const activation = activationOf(layers, rows, settings);
+  const family = activation.activation === 'identity' ? 'linear' : 'mlp';
+  return { family, positions: 1, layers: layersOf(layers, rows, activation, slopes) };
+}
+
+/** Scales, shifts and running means of one width. */
+function isVector({ weight, bias, others }: Module): boolean {
+  return [weight, bias, ...others].every((part) => part === undefined || part.shape.length < 2);
+}
+
+/**
+ * How the matrices of a chain are read.
+ * @throws TensimError where they do not fit, or fit both ways.
+ */
+function rowsOfChain(layers: readonly LinearModule[], file: string): Rows {
+  const fits = (rows: Rows) => misfit(layers, rows) === undefined;
+  const rows = rowsOf(layers, fits);
+  if (rows === 'outputs' || rows === 'inputs') return rows;
+  const names = `is called a chain of ${count(layers.length)} linear layers`;
+  if (rows === 'either')
+    throw untold(
+      file,
+      `${names}, but nothing tells whether a row of ${shown(layers[0].weight)} is an output or an input`,
+    );
+  const at = misfit(layers, layers[0].convention === 'inputs' ? 'inputs' : 'outputs') as number;
+  const between = at === 0 ? layers.slice(0, 1) : layers.slice(at - 1, at + 1);
+  const parts = between.flatMap(({ weight, bias }) => [weight, ...(bias === undefined ? [] : [bias])]);
+  throw untold(file, `${names}, but their shapes do not fit: ${parts.map(shown).join(', ')}`);
+}
+
+/** The first layer that does not take what the one before it gives, or whose bias does not fit. */
+function misfit(layers: readonly LinearModule[], rows: Rows): number | undefined {
+  const widths = layers.map((layer) => widthsOf(layer, rows));
+  const at = widths.findIndex((own, i) => own === undefined || (i > 0 && widths[i - 1]?.[1] !== own[0]));
+  return at < 0 ? undefined : at;
+}
+
+function activationOf(layers: readonly LinearModule[], rows: Rows, settings: ModelSettings): Activated {
+  const activation = settings.activation();
+  if (activation !== undefined) return activation;
+  const widths = layers.map((layer) => widthsOf(layer, rows) as [number, number]);
+  const chain = [widths[0][0], ...widths.map(([, gives]) => gives)].join(' → ');
+  throw noActivation(settings.file, `is a chain of ${count(layers.length)} linear layers, ${chain}`);
+}
+
+/**
+ * The slopes behind each layer but the last, of a network with `prelu`, by the numbers of the modules.
+ * @throws TensimError for vectors that are no slopes, such as those of normalisations.
+ */
+function slopesBetween(
+  modules: readonly Module[],
+  paths: readonly (readonly string[])[],
+  layers: readonly LinearModule[],
+  settings: ModelSettings,
+): Part[] {
+  const { file } = settings;
+  const vectors = modules.filter((module) => !isLinear(module));
+  const [part] = vectors
+    .flatMap(({ weight, bias, others }) => [weight, bias, ...others])
+    .filter((one) => one !== undefined);
+  const bare = vectors.every(({ weight, bias, others }) => weight !== undefined && !bias && others.length === 0);
+  if (settings.activation()?.activation !== 'prelu' || !bare) {
+    const sign = tellingSign([part.inFile]);
+    throw untold(
+      file,
+      `is a chain of ${count(layers.length)} linear layers with more beside them: ${sign ?? shown(part)}`,
+      `leave out what the network does not need (--ignore ${quoted([part.inFile])}, option "ignore")`,
+    );
+  }
+  const number = (module: Module) => Number(paths[modules.indexOf(module)].at(-1));
+  const between = layers.slice(1).map((next, index) => {
+    const [from, to] = [number(layers[index]), number(next)];
+    const within = vectors.filter((module) => from < number(module) && number(module) < to);
+    return within.length === 1 ? within[0].weight : undefined;
+  });
+  if (vectors.length > between.length || !between.every((slopes) => slopes !== undefined))
+    throw untold(file, `has slopes of "prelu", ${shown(part)}, of which it is not told where they stand`);
+  return between;
+}
+
+function layersOf(
+  layers: readonly LinearModule[],
+  rows: Rows,
+  activation: Activated,
+  slopes: readonly Part[] | undefined,
+): LayerOf<Place>[] {
+  if (activation.activation === 'identity') return layers.map((layer) => linearOf(layer, rows));
+  const last = layers[layers.length - 1];
+  return layers.slice(0, -1).map((layer, index, hidden) => ({
+    type: 'hidden' as const,
+    weight: matrixAt(layer, rows),
+    ...biasAt('bias', layer),
+    ...(slopes && { slopes: { tensor: slopes[index].name } }),
+    ...(index === hidden.length - 1 && { down: matrixAt(last, rows), ...biasAt('downBias', last) }),
+    ...activation,
+    alpha: 0,
+    beta: 1,
+  }));
+}
