@@ -68,7 +68,8 @@ export const blocks: Everyday = (tensors, settings) => {
 
 /** How one block is asked for. */
 export function chooseBlock({ mlps }: Blocks): string {
-  const numbers = [...mlps.keys()];
-  const range = numbers.length === 1 ? '' : ` to ${Math.max(...numbers)}`;
-  return `compare one of its MLP blocks (--config '{"block": ${Math.min(...numbers)}}'${range}, option config.block)`;
+  const numbers = [...mlps.keys()].sort((a, b) => a - b);
+  const [first, last] = [numbers[0], numbers[numbers.length - 1]];
+  const range = first === last ? '' : ` to ${last}`;
+  return `compare one of its MLP blocks (--config '{"block": ${first}}'${range}, option config.block)`;
 }
