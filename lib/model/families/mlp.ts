@@ -45,6 +45,7 @@ export function chainOf(modules: readonly Module[], settings: ModelSettings): Bl
   if (linear.length === 0 || (linear.length === 1 && vectors.length > 0)) return undefined;
   if (linear.length === 1 && /emb|(?:^|[./])w[tp]e[./]/i.test(linear[0].weight.inFile)) return undefined;
   const paths = ownPaths(modules);
+  if (modules.length > 1 && modules.some(({ path }, index) => isOneOfBlocks(path, paths[index]))) return undefined;
   const found = orderOf(paths.filter((_, index) => isLinear(modules[index])));
   if (found === undefined) return undefined;
   const { file } = settings;
@@ -63,6 +64,14 @@ export function chainOf(modules: readonly Module[], settings: ModelSettings): Bl
   const family = activation.activation === 'identity' ? 'linear' : 'mlp';
   return { family, positions: 1, layers: layersOf(layers, rows, activation, slopes) };
 }
+
+/** Whether a number that all have in common counts blocks, which may have a residual around them: `0.fc1`, not `0.1`. */
+function isOneOfBlocks(path: readonly string[], own: readonly string[]): boolean {
+  const numbers = (parts: readonly string[]) => parts.filter((part) => NUMBER.test(part)).length;
+  return numbers(path) > numbers(own) && !own.every((part) => NUMBER.test(part));
+}
+
+const NUMBER = /^\d+$/;
 
 /** Scales, shifts and running means of one width. */
 function isVector({ weight, bias, others }: Module): boolean {
