@@ -6,6 +6,8 @@ import { formatAtStart, formatIn } from './content.js';
 import { type CheckpointFormat, formatOf, isIndex } from './endings.js';
 import type { TensorEntry } from './entry.js';
 import { openNpy, openNpz } from './numpy/open.js';
+import type { Graph } from './onnx/graph.js';
+import { openOnnx } from './onnx/open.js';
 import type { OpenedFiles, OpenOptions } from './opened_files.js';
 import { openPytorch } from './pytorch/open.js';
 import { RunningDigest } from './running_digest.js';
@@ -32,7 +34,7 @@ export interface Checkpoint {
    * and in .npz archives every number and text without axes.
    */
   readonly metadata: Readonly<Record<string, string>>;
-  /** What kind of file it is, by its content: `safetensors`, `pytorch`, `npz` or `npy`. */
+  /** What kind of file it is, by its content: `safetensors`, `pytorch`, `npz`, `npy` or `onnx`. */
   readonly format: CheckpointFormat;
   /** Where the tensors are in a PyTorch file, as the option `key` says it: `model`, or `.` for the top; else absent. */
   readonly place?: string;
@@ -78,6 +80,8 @@ export interface Checkpoint {
 
 /** A checkpoint with what the system said of its files when they were opened. */
 export interface StampedCheckpoint extends Checkpoint {
+  /** The network, in a format that tells it; else absent. */
+  readonly graph?: Graph;
   readonly stamp: Stamp;
   /**
    * Makes sure that all that was read lay in the files under these paths at one moment: that none was written to,
@@ -91,7 +95,7 @@ export interface StampedCheckpoint extends Checkpoint {
 
 /**
  * Opens a checkpoint and checks what it lists: `.pt`, `.pth`, `.bin`, `.ckpt` or `.pth.tar` as torch.save writes them,
- * `.npz` and `.npy` as NumPy does, `.bin.index.json` as the index of a sharded checkpoint of PyTorch and any other
+ * `.npz` and `.npy` as NumPy does, `.onnx`, `.bin.index.json` as the index of a sharded checkpoint of PyTorch and any other
  * `.json` as one of safetensors, and else safetensors. Where a file is not what its ending says, or has none, its first
  * bytes decide. No weights are read yet.
  *
@@ -170,22 +174,25 @@ const OPENERS: Readonly<Record<CheckpointFormat, (path: string, options: OpenOpt
   },
   npz: (path, { signal }) => openNpz(path, signal),
   npy: openNpy,
+  onnx: (path, { signal }) => openOnnx(path, signal),
 };
 
 class OpenCheckpoint implements StampedCheckpoint {
   readonly path: string;
   readonly format: CheckpointFormat;
   declare readonly place?: string;
+  declare readonly graph?: Graph;
   readonly metadata: Readonly<Record<string, string>>;
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   readonly stamp: Stamp;
   private readonly sources: ReadonlyMap<string, SourceFile>;
   private readonly digest: RunningDigest;
 
-  constructor(path: string, format: CheckpointFormat, { sources, metadata, tensors, place }: OpenedFiles) {
+  constructor(path: string, format: CheckpointFormat, { sources, metadata, tensors, place, graph }: OpenedFiles) {
     this.path = path;
     this.format = format;
     if (place !== undefined) this.place = place;
+    if (graph !== undefined) this.graph = graph;
     this.metadata = Object.freeze(metadata);
     this.tensors = tensors;
     this.sources = new Map(sources.map((source) => [source.path, source]));

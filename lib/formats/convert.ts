@@ -96,11 +96,11 @@ export async function writeTensors(
  */
 export function checkWritable(path: string): 'safetensors' | 'npz' | 'npy' {
   const format = formatOf(path);
-  if (format !== undefined && format !== 'pytorch' && !isIndex(path)) return format;
+  if (format !== undefined && format !== 'pytorch' && format !== 'onnx' && !isIndex(path)) return format;
   throw new TensimError(
     'INVALID_ARGUMENT',
-    format === 'pytorch'
-      ? 'PyTorch checkpoints are read, not written'
+    format === 'pytorch' || format === 'onnx'
+      ? `${format === 'onnx' ? 'ONNX models' : 'PyTorch checkpoints'} are read, not written`
       : 'the ending says no format that tensors are written in',
     { file: path, hint: 'Endings are .safetensors, .npz and, for one tensor, .npy' },
   );

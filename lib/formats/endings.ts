@@ -1,11 +1,12 @@
 /** The kinds of files that hold named tensors. */
-export type CheckpointFormat = 'safetensors' | 'pytorch' | 'npz' | 'npy';
+export type CheckpointFormat = 'safetensors' | 'pytorch' | 'npz' | 'npy' | 'onnx';
 
 const ENDINGS: readonly (readonly [format: CheckpointFormat, ending: RegExp])[] = [
   ['safetensors', /\.safetensors(\.index(\.[\w-]+)?\.json)?$/i],
   ['pytorch', /\.((pt|pth|bin)(\.index(\.[\w-]+)?\.json)?|ckpt|(pt|pth)\.tar)$/i],
   ['npz', /\.npz$/i],
   ['npy', /\.npy$/i],
+  ['onnx', /\.onnx$/i],
 ];
 
 /** What a path is by its ending alone; undefined for any other. */
@@ -17,14 +18,14 @@ export function formatOf(path: string): CheckpointFormat | undefined {
  * The formats that a folder is looked through for, the first of which there are any: what lies beside is often the same
  * model once more.
  */
-const SOUGHT: readonly CheckpointFormat[] = ['safetensors', 'pytorch', 'npz'];
+const SOUGHT: readonly CheckpointFormat[] = ['safetensors', 'pytorch', 'onnx', 'npz'];
 
 /** What training programs put beside a model under the endings of one. */
 const BESIDE = /(?:^|\/)(?:optimizer|scheduler|scaler|training_args|rng_state\w*)\.(?:pt|pth|bin|ckpt)$/i;
 
 /**
- * Of the files in a folder, its checkpoints: safetensors files, or, where there are none, those of PyTorch, or else
- * .npz archives.
+ * Of the files in a folder, its checkpoints: safetensors files, or, where there are none, those of PyTorch, then
+ * ONNX models, or else .npz archives.
  * @param formats of files whose endings do not say it
  */
 export function preferredCheckpoints(

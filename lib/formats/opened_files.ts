@@ -1,4 +1,5 @@
 import type { TensorEntry } from './entry.js';
+import type { Graph } from './onnx/graph.js';
 import type { SourceFile } from './source_file.js';
 
 /** How a checkpoint is opened. */
@@ -23,4 +24,6 @@ export interface OpenedFiles {
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   /** Where they were found in a file that holds other things too, as a key says it. */
   readonly place?: string;
+  /** The network, in a format that tells it. */
+  readonly graph?: Graph;
 }

@@ -7,4 +7,18 @@ export interface Place {
   readonly transposed?: boolean;
   /** The tensor of one element e, a mean energy, by (e + 10⁻⁶)^−½ of which the part is multiplied. */
   readonly energy?: string;
+  /** What is made of its elements, where the layer needs other numbers than those. */
+  readonly made?: Made;
+}
+
+/**
+ * What is made of a tensor: `factor` times a power of each element. `vector` and `diagonal` have `size` elements, one
+ * for all or each its own; with the power 0 a diagonal is the identity.
+ */
+export interface Made {
+  readonly as: 'vector' | 'diagonal' | 'matrix';
+  /** Of a vector, or of the rows and columns of a diagonal matrix. */
+  readonly size?: number;
+  readonly factor: number;
+  readonly power: -1 | 0 | 1;
 }

@@ -1,6 +1,6 @@
 import { TensimError } from '../errors.js';
 import { type LayerOf, mapLayer, partsOf } from '../layers/layer.js';
-import type { Place } from '../layers/place.js';
+import type { Made, Place } from '../layers/place.js';
 import type { NamedShape } from '../layers/shapes.js';
 import { FLOAT_BYTES, isFloatFormat } from '../tensor/convert.js';
 import { sizeOf, type Tensor } from '../tensor/tensor.js';
@@ -64,7 +64,8 @@ export function checkElements({ name, dtype }: TensorInfo, file: string): void {
 }
 
 /** The shape at a place, whose tensor must be there and, for a half, have an even number of rows. */
-export function shapeAt({ tensor, half, transposed }: Place, tensors: Tensors): readonly number[] {
+export function shapeAt({ tensor, half, transposed, made }: Place, tensors: Tensors): readonly number[] {
+  if (made?.size !== undefined) return made.as === 'vector' ? [made.size] : [made.size, made.size];
   const { shape } = tensors.get(tensor) as TensorInfo;
   const part = half === undefined ? shape : halfOf(shape);
   return transposed === true ? [...part].reverse() : part;
@@ -75,12 +76,12 @@ const ENERGY_EPSILON = 1e-6;
 
 /**
  * The tensor at a place: a view where that is possible, a copy where the place is transposed or scaled.
- * @throws TensimError `NOT_FINITE` for an energy that has no root.
+ * @throws TensimError `NOT_FINITE` for an energy that has no root, and for the reciprocal of zero.
  */
 export function tensorAt(place: Place, read: ReadonlyMap<string, Tensor>): Tensor {
-  const { tensor: name, half, transposed, energy } = place;
+  const { tensor: name, half, transposed, energy, made } = place;
   const whole = read.get(name) as Tensor;
-  if (half === undefined && transposed !== true && energy === undefined) return whole;
+  if (half === undefined && transposed !== true && energy === undefined && made === undefined) return whole;
   let part = whole;
   if (half !== undefined) {
     const shape = halfOf(part.shape);
@@ -89,6 +90,7 @@ export function tensorAt(place: Place, read: ReadonlyMap<string, Tensor>): Tenso
     part = { data: part.data.subarray(start, start + size), shape };
   }
   if (transposed === true) part = transposedCopy(part);
+  if (made !== undefined) part = madeOf(part, made, name);
   if (energy !== undefined) part = scaledCopy(part, energy, read.get(energy) as Tensor);
   return Object.freeze({ data: part.data, shape: Object.freeze([...part.shape]) });
 }
@@ -108,6 +110,24 @@ function scaledCopy({ data, shape }: Tensor, name: string, energy: Tensor): Tens
   }
   const factor = (value + ENERGY_EPSILON) ** -0.5;
   return { data: Float64Array.from(data, (weight) => weight * factor), shape };
+}
+
+/** As the elements are where that is exact, and else in double precision. */
+function madeOf({ data, shape }: Tensor, { as, size = 0, factor, power }: Made, name: string): Tensor {
+  const isExact = Math.abs(factor) === 1 && power >= 0 && !(data instanceof Float64Array);
+  const allocate = (length: number) => (isExact ? new Float32Array(length) : new Float64Array(length));
+  if (power === -1 && data.includes(0)) {
+    throw new TensimError('NOT_FINITE', 'is divided by, and has a zero', { tensor: name });
+  }
+  const value = (at: number) => factor * (data.length === 1 ? data[0] : data[at]) ** power;
+  if (as === 'diagonal') {
+    const diagonal = allocate(size * size);
+    for (let i = 0; i < size; i++) diagonal[i * (size + 1)] = value(i);
+    return { data: diagonal, shape: [size, size] };
+  }
+  const made = allocate(as === 'vector' ? size : data.length);
+  for (let i = 0; i < made.length; i++) made[i] = value(i);
+  return { data: made, shape: as === 'vector' ? [size] : shape };
 }
 
 function namedShape(place: Place, tensors: Tensors, file: string): NamedShape {

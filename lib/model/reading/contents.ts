@@ -42,8 +42,9 @@ export function withoutIgnored({ tensors }: Checkpoint, patterns: readonly strin
 /** The same without what is known to be no weight. */
 export async function sorted(contents: Contents, checkpoint: Checkpoint, signal?: AbortSignal): Promise<Contents> {
   const { metadata, format } = checkpoint;
-  // What numpy.savez was given beside the weights, labels say; in other formats integers can be packed weights.
-  const isArchive = format === 'npz';
+  // What numpy.savez was given beside the weights, labels say, or what shapes of ONNX are; in other formats integers can
+  // be packed weights.
+  const isArchive = format === 'npz' || format === 'onnx';
   const kept = new Map<string, TensorInfo>();
   const setAside = [...contents.setAside];
   for (const [name, info] of contents.tensors) {

@@ -1,5 +1,5 @@
 import { TensimError, type TensimErrorCode } from '../../errors.js';
-import type { Checkpoint, CheckpointFormat } from '../../formats/checkpoint.js';
+import type { Checkpoint, CheckpointFormat, StampedCheckpoint } from '../../formats/checkpoint.js';
 import { formatOf } from '../../formats/endings.js';
 import { exactMethod } from '../../layers/exact.js';
 import { mapLayer, partsOf, residualOf } from '../../layers/layer.js';
@@ -133,7 +133,11 @@ interface Judgement {
 }
 
 /** Everything that loading the model would find wrong. */
-async function judge(checkpoint: Checkpoint, source: ModelSource, signal: AbortSignal | undefined): Promise<Judgement> {
+async function judge(
+  checkpoint: StampedCheckpoint,
+  source: ModelSource,
+  signal: AbortSignal | undefined,
+): Promise<Judgement> {
   const problems: Problem[] = [];
   let recognised: Recognised | undefined;
   try {

@@ -1,7 +1,8 @@
 import { dirname, join } from 'node:path';
 import { TensimError } from '../../errors.js';
-import type { Checkpoint } from '../../formats/checkpoint.js';
+import type { Checkpoint, StampedCheckpoint } from '../../formats/checkpoint.js';
 import { Companions } from '../../formats/companions.js';
+import type { Graph } from '../../formats/onnx/graph.js';
 import { type LayerOf, mapLayer } from '../../layers/layer.js';
 import type { Place } from '../../layers/place.js';
 import { type Blueprint, checkBlueprint, checkElements, type Tensors, tensorsOf, usedTensors } from '../blueprint.js';
@@ -10,6 +11,7 @@ import { recognise, recogniseEveryday, unrecognised } from '../families/recognis
 import { ModelSettings, type Setting } from '../settings.js';
 import { type Contents, type SetAside, sorted, withoutIgnored, withTied } from './contents.js';
 import { applyDescription, type Description } from './description.js';
+import { blueprintOf } from './graph/blueprint.js';
 import { type Naming, namings } from './naming.js';
 import { configBeside, type ModelSource, readOwnDescription } from './source.js';
 
@@ -39,7 +41,7 @@ export interface Recognised {
  * `SHAPE_MISMATCH`.
  */
 export async function understand(
-  checkpoint: Checkpoint,
+  checkpoint: StampedCheckpoint,
   source: ModelSource,
   signal?: AbortSignal,
 ): Promise<Recognised> {
@@ -74,10 +76,11 @@ function parametersAlone({ path }: Checkpoint, [{ tensors, prefix, wrappers }, {
   };
 }
 
-async function understandLayers(checkpoint: Checkpoint, source: ModelSource, ways: Ways): Promise<Recognised> {
+async function understandLayers(checkpoint: StampedCheckpoint, source: ModelSource, ways: Ways): Promise<Recognised> {
   const { description, config, configFile, companions = new Companions() } = source;
   const { path, metadata } = checkpoint;
   if (description !== undefined) return asDescribed(description, checkpoint, ways);
+  if (checkpoint.graph !== undefined) return asInGraph(checkpoint, checkpoint.graph, ways);
   const settings = new ModelSettings(path, metadata, {
     options: config,
     given: configFile,
@@ -109,6 +112,15 @@ async function understandLayers(checkpoint: Checkpoint, source: ModelSource, way
   }
   const [{ tensors, prefix }] = await ways.last();
   throw unrecognised(tensors, path, prefix);
+}
+
+/** As the graph in the file says, which names all that it needs. */
+function asInGraph(checkpoint: Checkpoint, graph: Graph, { asWritten: [[naming, contents]] }: Ways): Recognised {
+  const found = understood(checkpoint, blueprintOf(graph, naming.tensors, checkpoint.path), naming, contents, null);
+  const inUse = new Set(found.parameters.values());
+  const left = [...contents.tensors.keys()].filter((name) => !inUse.has(name));
+  const reason = 'no layer is made of it';
+  return { ...found, setAside: [...found.setAside, ...left.map((name) => ({ name, reason }))] };
 }
 
 /** The tensors that a description makes layers of. */

@@ -68,8 +68,10 @@ export function bytesOf(recognised: Recognised, tensors: Tensors): number {
   // Parts that are no views of what was read are copies, at most of all of it in double precision.
   const copied = blueprint.layers
     .flatMap((layer) => partsOf(layer))
-    .filter(([, { transposed, energy }]) => transposed || energy !== undefined);
-  return copied.reduce((sum, [, { tensor }]) => sum + 2 * bytes(tensor), asRead);
+    .filter(([, { transposed, energy, made }]) => transposed || energy !== undefined || made !== undefined);
+  const copy = ({ tensor, made }: Place) =>
+    made?.size === undefined ? 2 * bytes(tensor) : 8 * made.size ** (made.as === 'diagonal' ? 2 : 1);
+  return copied.reduce((sum, [, place]) => sum + copy(place), asRead);
 }
 
 async function* checked(
@@ -95,7 +97,7 @@ async function* oneByOne(
 function layersOf(blueprint: Blueprint, read: ReadonlyMap<string, Tensor>): LayerOf<Tensor>[] {
   const made = new Map<string, Tensor>();
   const at = (place: Place): Tensor => {
-    const key = JSON.stringify([place.tensor, place.half, place.transposed, place.energy]);
+    const key = JSON.stringify([place.tensor, place.half, place.transposed, place.energy, place.made]);
     const tensor = made.get(key) ?? tensorAt(place, read);
     made.set(key, tensor);
     return tensor;
