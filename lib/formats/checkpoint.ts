@@ -5,6 +5,7 @@ import { fileChanged, onceMore } from './changed.js';
 import { formatAtStart, formatIn } from './content.js';
 import { type CheckpointFormat, formatOf, isIndex } from './endings.js';
 import type { TensorEntry } from './entry.js';
+import { foreignModel } from './foreign.js';
 import { openNpy, openNpz } from './numpy/open.js';
 import type { Graph } from './onnx/graph.js';
 import { openOnnx } from './onnx/open.js';
@@ -148,7 +149,10 @@ export async function whileOpen<Result>(
 async function openStamped(path: string, options: OpenOptions): Promise<StampedCheckpoint> {
   options.signal?.throwIfAborted();
   const named = formatOf(path);
-  const format = named ?? (await formatIn(path)) ?? 'safetensors';
+  const found = named ?? (await formatIn(path));
+  const foreign = found === undefined ? await foreignModel(path) : undefined;
+  if (foreign !== undefined) throw foreign;
+  const format = found ?? 'safetensors';
   const openAs = async (one: CheckpointFormat) => {
     const opened = await OPENERS[one](path, options);
     return new OpenCheckpoint(path, one, await withScalars(opened, one === 'npz' ? standsBeside : isStep));
@@ -158,10 +162,10 @@ async function openStamped(path: string, options: OpenOptions): Promise<StampedC
   } catch (error) {
     // Only now, so that files that are what they say are looked at once.
     if (named === undefined || !(error instanceof TensimError) || error.code !== 'INVALID_FILE') throw error;
-    const found = await formatAtStart(path);
-    if (found === undefined || found === format) throw error;
-    return openAs(found).catch((other: unknown) => {
-      throw other instanceof TensimError ? error : other;
+    const other = (await formatAtStart(path)) ?? (await formatIn(path));
+    if (other === undefined || other === format) throw (await foreignModel(path)) ?? error;
+    return openAs(other).catch((failure: unknown) => {
+      throw failure instanceof TensimError ? error : failure;
     });
   }
 }

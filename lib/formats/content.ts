@@ -1,6 +1,7 @@
 import { TensimError } from '../errors.js';
 import { MemoryBudget } from './budget.js';
 import { type CheckpointFormat, formatOf, hasEnding } from './endings.js';
+import { POLICY } from './pytorch/policy_archive.js';
 import { SourceFile } from './source_file.js';
 import { readDirectory } from './zip/directory.js';
 import { LOCAL } from './zip/records.js';
@@ -15,7 +16,7 @@ export async function formatAt(path: string): Promise<CheckpointFormat | undefin
 
 /**
  * What kind of checkpoint a file is by its content; undefined for all others, and for what cannot be read. An archive
- * is one of PyTorch or of NumPy by the names in it.
+ * is one of PyTorch or of NumPy by the names in it; those of stable-baselines3 hold several of PyTorch.
  */
 export async function formatIn(path: string): Promise<CheckpointFormat | undefined> {
   return look(path, async (source, start) => {
@@ -57,8 +58,19 @@ function formatOfStart(start: Buffer): CheckpointFormat | undefined {
   if (start.toString('latin1', 0, 6) === '\x93NUMPY') return 'npy';
   // The length of a header, below 2^40, and then its brace.
   if (start.toString('latin1', 5, 9) === '\0\0\0{') return 'safetensors';
+  if (isOnnx(start)) return 'onnx';
   if (!isArchive(start) || start.length < LOCAL.bytes) return undefined;
   return formatOfMember(start.toString('latin1', LOCAL.bytes, LOCAL.bytes + start.readUInt16LE(26)));
+}
+
+/**
+ * A message whose first field is the version of ONNX and whose second is the name of who wrote it, or the graph. Files
+ * of Core ML begin likewise, but with a message in the place of the name.
+ */
+function isOnnx(start: Buffer): boolean {
+  const [field, version, next, length, first] = start;
+  if (field !== 0x08 || version < 3 || version > 0x1f) return false;
+  return (next === 0x12 && length > 0 && first >= 0x41 && first <= 0x7a) || (next === 0x3a && start.length > 8);
 }
 
 function isArchive(start: Buffer): boolean {
@@ -66,6 +78,6 @@ function isArchive(start: Buffer): boolean {
 }
 
 function formatOfMember(name: string): CheckpointFormat | undefined {
-  if (/^[^/]*\/data\.pkl$/.test(name)) return 'pytorch';
+  if (/^[^/]*\/data\.pkl$/.test(name) || name === POLICY) return 'pytorch';
   return /\.npy$/i.test(name) ? 'npz' : undefined;
 }

@@ -3,7 +3,7 @@ import { byteCount, count } from '../words/counts.js';
 import { quote } from '../words/quoting.js';
 import type { MemoryBudget } from './budget.js';
 import { LISTING_LIMITS, nameProblem, type TensorEntry } from './entry.js';
-import type { SourceFile } from './source_file.js';
+import type { ByteSource } from './source_file.js';
 
 /** What an entry of a listing costs in memory. */
 const ENTRY_COST = 512;
@@ -44,7 +44,10 @@ export function* checkNames(names: Iterable<string>, file: string, budget: Memor
  * Tensors may share their elements, but not so that reading all of them takes many times the size of the file.
  * @throws TensimError `INVALID_FILE`
  */
-export function checkTotal(entries: Iterable<TensorEntry>, { path: file, size }: SourceFile): void {
+export function checkTotal(
+  entries: Iterable<TensorEntry>,
+  { path: file, size }: Pick<ByteSource, 'path' | 'size'>,
+): void {
   let [total, unfolded, stored] = [0, 0, 0];
   for (const { bytes, deflated } of entries) {
     if (deflated === undefined) total += bytes;

@@ -31,8 +31,22 @@ export interface ReadOptions {
   readonly passing?: ((position: number, piece: Uint8Array) => void) | undefined;
 }
 
+/** Bytes that are read from any position: a file, or a part of one. */
+export interface ByteSource {
+  /** Of the file, for messages. */
+  readonly path: string;
+  readonly size: number;
+  /** As `SourceFile.read`. */
+  read(into: Uint8Array, position: number, options?: ReadOptions): Promise<void>;
+}
+
+/** A part of a file as if it was one: an archive within an archive. */
+export function partOf(source: ByteSource, from: number, size: number): ByteSource {
+  return { path: source.path, size, read: (into, position, options) => source.read(into, from + position, options) };
+}
+
 /** A regular file open for positioned reads, with the size and the stamp that it had when it was opened. */
-export class SourceFile {
+export class SourceFile implements ByteSource {
   readonly path: string;
   readonly size: number;
   readonly stamp: Stamp;

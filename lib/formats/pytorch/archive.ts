@@ -4,7 +4,7 @@ import { sizeOf } from '../../tensor/tensor.js';
 import { byteCount, count } from '../../words/counts.js';
 import { quote } from '../../words/quoting.js';
 import type { TensorEntry } from '../entry.js';
-import type { SourceFile } from '../source_file.js';
+import type { ByteSource } from '../source_file.js';
 import { isRowMajor, isWalkable, rowMajorStrides, spanOf } from '../strided.js';
 import { damaged } from '../zip/damaged.js';
 import { locate, type ZipDirectory, type ZipMember } from '../zip/directory.js';
@@ -24,7 +24,7 @@ const SCANNED = 1 << 16;
 
 /** The members of a checkpoint's archive. */
 export class Archive {
-  readonly #source: SourceFile;
+  readonly #source: ByteSource;
   readonly #directory: ZipDirectory;
   /** Name of the folder that all members are in, with its slash. */
   readonly #folder: string;
@@ -34,7 +34,7 @@ export class Archive {
   #pickle = Buffer.alloc(0);
   #pickleAt = 0;
 
-  constructor(source: SourceFile, directory: ZipDirectory) {
+  constructor(source: ByteSource, directory: ZipDirectory) {
     this.#source = source;
     this.#directory = directory;
     const pickles = [...directory.members.keys()].filter((name) => /^[^/]*\/data\.pkl$/.test(name));

@@ -5,11 +5,12 @@ import type { TensorEntry } from '../entry.js';
 import { checkNames, checkTotal } from '../listing.js';
 import { NoModelError } from '../no_model.js';
 import type { OpenedFiles, OpenOptions } from '../opened_files.js';
-import { SourceFile } from '../source_file.js';
-import { readDirectory } from '../zip/directory.js';
+import { type ByteSource, partOf, SourceFile } from '../source_file.js';
+import { readDirectory, type ZipDirectory } from '../zip/directory.js';
 import { Archive } from './archive.js';
 import type { Refusals } from './choose.js';
 import { pathText } from './places.js';
+import { findInner, locateStored, policyMetadata } from './policy_archive.js';
 import { notAnArchive } from './remedies.js';
 import { findStateDict, type StateDict } from './state_dict.js';
 import { unpickle } from './unpickle.js';
@@ -31,7 +32,7 @@ const ARCHIVE_START = Buffer.from('PK\x03\x04', 'latin1');
 export async function openPytorch(path: string, options: OpenOptions = {}): Promise<OpenedFiles> {
   const source = await SourceFile.open(path);
   try {
-    return { sources: [source], ...(await readArchive(source, options)) };
+    return { sources: [source], ...(await readArchives(source, options)) };
   } catch (error) {
     const blamed = await source.blamed(error);
     await source.close();
@@ -39,13 +40,43 @@ export async function openPytorch(path: string, options: OpenOptions = {}): Prom
   }
 }
 
-async function readArchive(source: SourceFile, { key, signal }: OpenOptions): Promise<Omit<OpenedFiles, 'sources'>> {
-  const { path: file } = source;
+/** The archive itself, or one within it, as stable-baselines3 saves several in one. */
+async function readArchives(source: SourceFile, options: OpenOptions): Promise<Contents> {
+  const { signal } = options;
+  if (!(await isArchive(source))) throw await notAnArchive(source);
+  const budget = new MemoryBudget(source.path);
+  const directory = await readDirectory(source, budget, signal);
+  const inner = findInner(source, directory, options.key);
+  if (inner === undefined) return readArchive(source, directory, budget, options);
+  const { member, key } = inner;
+  const from = await locateStored(source, directory, member);
+  const part = partOf(source, from, member.size);
+  if (!(await isArchive(part))) throw await notAnArchive(part, member.name);
+  const partDirectory = await readDirectory(part, budget, signal);
+  const { tensors, metadata, place } = await readArchive(part, partDirectory, budget, { key, signal });
+  return {
+    tensors: new Map([...tensors].map(([name, entry]) => [name, { ...entry, offset: entry.offset + from }])),
+    metadata: Object.assign(metadata, await policyMetadata(source, directory, budget)),
+    place: place === '.' ? member.name : `${member.name}.${place}`,
+  };
+}
+
+async function isArchive(source: ByteSource): Promise<boolean> {
   const start = Buffer.alloc(Math.min(ARCHIVE_START.length, source.size));
   await source.read(start, 0);
-  if (!start.equals(ARCHIVE_START)) throw await notAnArchive(source);
-  const budget = new MemoryBudget(file);
-  const directory = await readDirectory(source, budget, signal);
+  return start.equals(ARCHIVE_START);
+}
+
+/** What a file holds. */
+type Contents = Omit<OpenedFiles, 'sources' | 'metadata'> & { readonly metadata: Record<string, string> };
+
+async function readArchive(
+  source: ByteSource,
+  directory: ZipDirectory,
+  budget: MemoryBudget,
+  { key, signal }: OpenOptions,
+): Promise<Contents> {
+  const { path: file } = source;
   const archive = new Archive(source, directory);
   const fail = (problem: string) =>
     new TensimError('INVALID_FILE', `its pickle ${problem}`, { file, hint: archive.remedy() });

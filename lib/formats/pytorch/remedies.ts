@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { TensimError } from '../../errors.js';
 import { lookAlike } from '../look_alike.js';
 import { NoModelError } from '../no_model.js';
-import type { SourceFile } from '../source_file.js';
+import type { ByteSource } from '../source_file.js';
 import type { ZipDirectory } from '../zip/directory.js';
 
 /**
@@ -19,14 +19,23 @@ export function saveAnew(path: string, load = 'torch.load("FILE", map_location="
   return `Convert it with: import torch; torch.save(${load.replace('FILE', file)}, "${file.replace(/\.\w+$/, '')}.new.pt")`;
 }
 
+/** What Python opens in the place of a file, for a member of an archive. */
+const memberOf = (path: string, member: string): string =>
+  `__import__("io").BytesIO(__import__("zipfile").ZipFile(${path}).read("${member}"))`;
+
 /**
  * Why a file with the name of a PyTorch checkpoint is not the archive that torch.save has written since version 1.6.
+ * @param member of the archive that the file is, if it is one within it
  */
-export async function notAnArchive(source: SourceFile): Promise<TensimError> {
+export async function notAnArchive(source: ByteSource, member?: string): Promise<TensimError> {
   const { path: file, size } = source;
   const start = Buffer.alloc(Math.min(size, LOOKED_AT));
   await source.read(start, 0);
-  const refused = (problem: string, hint: string) => new TensimError('INVALID_FILE', problem, { file, hint });
+  const refused = (problem: string, hint: string) =>
+    new TensimError('INVALID_FILE', member === undefined ? problem : `its member "${member}" ${problem}`, {
+      file,
+      hint: member === undefined ? hint : hint.replace(/(?<=\()"[^"]*"(?=,)/, (path) => memberOf(path, member)),
+    });
   if (start.subarray(0, LEGACY_START.length).equals(LEGACY_START))
     return refused('was written by torch.save in its format of before version 1.6, without an archive', saveAnew(file));
   if (start.toString('latin1', TAR_MAGIC.at, LOOKED_AT) === TAR_MAGIC.text)
@@ -52,7 +61,7 @@ export async function notAnArchive(source: SourceFile): Promise<TensimError> {
 }
 
 /** Why an archive without a state dict's pickle, or with more beside it, is none. */
-export function notACheckpoint(source: SourceFile, { members }: ZipDirectory): TensimError {
+export function notACheckpoint(source: ByteSource, { members }: ZipDirectory): TensimError {
   const names = [...members.keys()];
   const { path: file } = source;
   if (names.some((name) => name.endsWith('.npy')))

@@ -2,7 +2,7 @@ import { unhurried } from '../../cooperate.js';
 import { byteCount, count } from '../../words/counts.js';
 import { quote } from '../../words/quoting.js';
 import type { MemoryBudget } from '../budget.js';
-import type { SourceFile } from '../source_file.js';
+import type { ByteSource } from '../source_file.js';
 import { damaged } from './damaged.js';
 import { readEnd } from './end.js';
 import {
@@ -52,7 +52,7 @@ const MEMBER_COST = 256;
  * @throws TensimError `INVALID_FILE` for every violation of the format, duplicate names, and archives in several parts
  */
 export async function readDirectory(
-  source: SourceFile,
+  source: ByteSource,
   budget: MemoryBudget,
   signal?: AbortSignal,
 ): Promise<ZipDirectory> {
@@ -63,7 +63,7 @@ export async function readDirectory(
 }
 
 function* parseDirectory(
-  source: SourceFile,
+  source: ByteSource,
   directory: Buffer,
   entries: number,
   budget: MemoryBudget,
@@ -92,7 +92,7 @@ function* parseDirectory(
  * @throws TensimError `INVALID_FILE` if its local header is not where or what the directory says, or the data end after
  * the directory begins
  */
-export async function locate(source: SourceFile, { start }: ZipDirectory, member: ZipMember): Promise<number> {
+export async function locate(source: ByteSource, { start }: ZipDirectory, member: ZipMember): Promise<number> {
   const { name, encoding, header, size, method } = member;
   const wrong = () => damaged(source, `its member ${quote(name)} is not where the directory says`);
   const expected = Buffer.from(name, encoding);
@@ -107,7 +107,7 @@ export async function locate(source: SourceFile, { start }: ZipDirectory, member
 }
 
 function readMember(
-  source: SourceFile,
+  source: ByteSource,
   record: Buffer,
   name: string,
   nameLength: number,

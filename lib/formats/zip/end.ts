@@ -1,5 +1,5 @@
 import { lookAlike } from '../look_alike.js';
-import type { SourceFile } from '../source_file.js';
+import type { ByteSource } from '../source_file.js';
 import { damaged } from './damaged.js';
 import { END, END_64, LOCAL, LOCATOR_64, readUInt64, SATURATED_16 } from './records.js';
 
@@ -20,7 +20,7 @@ const TAIL = LOCATOR_64.bytes + END.bytes + END.mostComment;
  * Finds the central directory from the end of the file.
  * @throws TensimError `INVALID_FILE` if there is none, or it lies beyond the file
  */
-export async function readEnd(source: SourceFile): Promise<DirectoryPlace> {
+export async function readEnd(source: ByteSource): Promise<DirectoryPlace> {
   const { size } = source;
   const tail = Buffer.alloc(Math.min(TAIL, size));
   const tailStart = size - tail.length;
@@ -59,7 +59,7 @@ function findEnd(tail: Buffer): number {
 
 /** The zip64 end record, if a locator right before the end record points to one. */
 async function readEnd64(
-  source: SourceFile,
+  source: ByteSource,
   tail: Buffer,
   end: number,
 ): Promise<{ place: DirectoryPlace; at: number } | undefined> {

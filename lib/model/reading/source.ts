@@ -6,6 +6,7 @@ import { type CheckpointFormat, type OpenOptions, openCheckpoint } from '../../f
 import { Companions } from '../../formats/companions.js';
 import { formatAt } from '../../formats/content.js';
 import { hasEnding, isIndex, preferredCheckpoints } from '../../formats/endings.js';
+import { refusalOf, SAVED_MODEL } from '../../formats/foreign.js';
 import { NoModelError } from '../../formats/no_model.js';
 import { addressBeside, isHubAddress, parseAddress } from '../../hub/address.js';
 import { fetchFromHub } from '../../hub/repository.js';
@@ -129,7 +130,7 @@ async function findLocally(path: string, options: ReadingOptions, companions: Co
 
 /**
  * The checkpoints in a folder (not below it), a sharded one by its index and not by its shards: safetensors files, or,
- * where there are none, those of PyTorch, or else of NumPy.
+ * where there are none, those of PyTorch, then ONNX models, or else archives of NumPy.
  * @throws TensimError `FILE_NOT_FOUND` if there is none; `INVALID_FILE` for an index that is damaged.
  */
 export async function checkpointsIn(folder: string, signal?: AbortSignal): Promise<string[]> {
@@ -145,9 +146,10 @@ export async function checkpointsIn(folder: string, signal?: AbortSignal): Promi
   }
   const found = preferredCheckpoints(visible, formats);
   if (found.length === 0) {
+    if (visible.includes('saved_model.pb')) throw refusalOf(SAVED_MODEL, folder);
     throw new TensimError('FILE_NOT_FOUND', 'there is no checkpoint in this folder', {
       file: folder,
-      hint: 'Looked for *.safetensors, *.safetensors.index.json, *.pt, *.pth, *.bin, *.ckpt, *.pth.tar and *.npz; folders inside it are not searched',
+      hint: 'Looked for *.safetensors, *.safetensors.index.json, *.pt, *.pth, *.bin, *.ckpt, *.pth.tar, *.onnx and *.npz; folders inside it are not searched',
     });
   }
   const paths = found.map((name) => join(folder, name));
