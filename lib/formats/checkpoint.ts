@@ -162,7 +162,7 @@ async function openStamped(path: string, options: OpenOptions): Promise<StampedC
   } catch (error) {
     // Only now, so that files that are what they say are looked at once.
     if (named === undefined || !(error instanceof TensimError) || error.code !== 'INVALID_FILE') throw error;
-    const other = (await formatAtStart(path)) ?? (await formatIn(path));
+    const other = await formatAtStart(path);
     if (other === undefined || other === format) throw (await foreignModel(path)) ?? error;
     return openAs(other).catch((failure: unknown) => {
       throw failure instanceof TensimError ? error : failure;

@@ -1,9 +1,7 @@
 import { basename } from 'node:path';
 import { TensimError } from '../errors.js';
-import { MemoryBudget } from './budget.js';
 import { pythonName } from './python_name.js';
 import { SourceFile } from './source_file.js';
-import { readDirectory } from './zip/directory.js';
 
 /** Enough for the first bytes of all of them. */
 const LOOKED_AT = 64;
@@ -29,7 +27,7 @@ export const SAVED_MODEL: Foreign = {
 };
 const GGUF: Foreign = {
   problem: 'is a GGUF file, which is not read',
-  hint: () => 'Use the safetensors checkpoint that it was made from',
+  hint: () => 'Use the safetensors checkpoint that the GGUF file was made from',
 };
 const TFLITE: Foreign = {
   problem: 'is a model of TensorFlow Lite, which is not read',
@@ -45,15 +43,15 @@ const SIGNS: readonly (readonly [at: number, magic: string, kind: Foreign])[] = 
   [0, '\x89HDF\r\n\x1a\n', HDF5],
   [0, 'GGUF', GGUF],
   [4, 'TFL3', TFLITE],
+  // The name of an archive's first member, behind a header.
+  [30, 'metadata.json', KERAS],
+  [30, 'model.weights.h5', KERAS],
 ];
 /** By names, of files without a sign that only they have. */
 const NAMES: readonly (readonly [name: RegExp, kind: Foreign])[] = [
   [/(?:^|[/\\])saved_model\.pb(?:txt)?$/i, SAVED_MODEL],
   [/\.mlmodel$/i, CORE_ML],
 ];
-/** Members that only an archive of Keras has. */
-const KERAS_MEMBERS = ['model.weights.h5', 'config.json'];
-
 /**
  * The refusal of a file that holds a model in a way that is not read, with what converts it; undefined for all others,
  * and for what cannot be looked at.
@@ -74,10 +72,7 @@ async function kindOf(path: string): Promise<Foreign | undefined> {
       const start = Buffer.alloc(Math.min(LOOKED_AT, source.size));
       await source.read(start, 0);
       const text = start.toString('latin1');
-      const sign = SIGNS.find(([at, magic]) => text.startsWith(magic, at));
-      if (sign !== undefined || !text.startsWith('PK\x03\x04')) return sign?.[2];
-      const { members } = await readDirectory(source, new MemoryBudget(path));
-      return KERAS_MEMBERS.every((name) => members.has(name)) ? KERAS : undefined;
+      return SIGNS.find(([at, magic]) => text.startsWith(magic, at))?.[2];
     } finally {
       await source.close();
     }

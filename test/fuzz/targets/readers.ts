@@ -2,10 +2,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkpoint as archiveOf, SIX } from '../../formats/pytorch/checkpoint.js';
 import { attentionShapes, bilinearShapes, deepShapes, imageShapes, transformerShapes } from '../../model/helpers.js';
+import { node, onnx, tensor as onnxTensor } from '../../support/onnx.js';
 import { dict, join as parts, pickle, tensor, text } from '../../support/pickle.js';
 import { type Member, zip } from '../../support/zip.js';
 import { archive, fewerMembers, mutateArchive, packed } from '../mutation/archive.js';
-import { chance, pick } from '../mutation/bytes.js';
+import { chance, mutateBytes, pick } from '../mutation/bytes.js';
 import { mutateNpy, mutateSafetensors, npy, safetensors } from '../mutation/headers.js';
 import { mutatePickle, smallerPickles, value } from '../mutation/pickle.js';
 import { checkpointOf, fileTarget } from './files.js';
@@ -118,4 +119,47 @@ export const readsNpz = fileTarget(
       mutateNpy(member.data, random, () => pick(random, others()).data),
     ),
   fewerMembers,
+);
+
+const MATRICES = [
+  onnxTensor('w', [3, 2], [1, 2, 3, 4, 5, 6]),
+  onnxTensor('b', [2], [7, 8]),
+  onnxTensor('c', [1, 3], [1, 1, 2]),
+];
+const OPERATIONS = [
+  ...['Gemm', 'MatMul', 'Add', 'Sub', 'Mul', 'Div', 'Relu', 'Tanh', 'Elu', 'Clip', 'PRelu', 'Flatten', 'Reshape'],
+  ...['Identity', 'Constant', 'Transpose', 'Squeeze', 'Unsqueeze', 'Cast', 'Dropout', 'Shape', 'Gather', 'Concat'],
+  ...['x', 'y', 'w', 'b', 'c', 'm', 'a', 'axis', 'perm', 'alpha', 'transA', 'transB', 'pytorch', 'ai.onnx'],
+];
+
+export const readsOnnx = fileTarget(
+  'onnx',
+  'models of ONNX, and the chains that their graphs are',
+  () => [
+    onnx({
+      nodes: [
+        node('Sub', ['x', 'c'], ['s']),
+        node('Flatten', ['s'], ['f'], { axis: 1 }),
+        node('MatMul', ['f', 'w'], ['m']),
+        node('Add', ['m', 'b'], ['a']),
+        node('Relu', ['a'], ['y']),
+      ],
+      tensors: MATRICES,
+      input: [1, 1, 3],
+      metadata: { step: '3' },
+    }),
+    onnx({
+      nodes: [
+        node('Constant', [], ['k'], { value: onnxTensor('', [3, 2], [1, 2, 3, 4, 5, 6]) }),
+        node('Constant', [], ['to'], { value_ints: [-1, 3] }),
+        node('Reshape', ['x', 'to'], ['r']),
+        node('Gemm', ['r', 'k', 'b'], ['g'], { alpha: 0.5 }),
+        node('LeakyRelu', ['g'], ['y'], { alpha: 0.25 }),
+      ],
+      tensors: MATRICES.slice(1, 2),
+      input: ['n', 1, 3],
+    }),
+    onnx({ nodes: [node('Tanh', ['x'], ['y'])], input: [3, 1] }),
+  ],
+  (bytes, random, other) => mutateBytes(bytes, random, other, OPERATIONS),
 );

@@ -3,7 +3,7 @@ import { readsCommands, readsPatterns } from './commands.js';
 import { readsDescriptions, readsIndexes, readsSettings } from './descriptions.js';
 import { readsEquations } from './equations.js';
 import { readsHub } from './hub.js';
-import { readsNpy, readsNpz, readsPytorch, readsSafetensors } from './readers.js';
+import { readsNpy, readsNpz, readsOnnx, readsPytorch, readsSafetensors } from './readers.js';
 import { readsBaselines, readsLaws, readsStates } from './results.js';
 
 /** All that reads what comes from outside. */
@@ -13,6 +13,7 @@ export const TARGETS: readonly Target[] = [
   readsPytorch,
   readsNpz,
   readsNpy,
+  readsOnnx,
   readsStates,
   readsDescriptions,
   readsSettings,
