@@ -1,10 +1,10 @@
-// `npm run campaign -- KIND [--minutes N] [--seed N] [--rounds N] [--runs N]`: what takes longer than an ordinary run
-// has time for. Rounds are begun until the time is over. Each prints the command that repeats it; the first that fails
-// ends the campaign with exit status 1.
+// `npm run campaign -- KIND [FOLDER] [--minutes N] [--seed N] [--rounds N] [--runs N]`: what takes longer than an
+// ordinary run has time for. Rounds are begun until the time is over. Each prints the command that repeats it; the first
+// that fails ends the campaign with exit status 1.
 
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root } from './toolchain.mjs';
 
@@ -52,6 +52,13 @@ const KINDS = {
     about: 'files changed while they are read: every result is of one version whole, or an error that says so',
     round: (seed, filter, _, runs = 2000) => [script('churn', seed, filter, `--runs=${runs}`)],
   },
+  peers: {
+    about: 'checkpoints of other people, in FOLDER: pairs of them are as similar as was measured independently',
+    once: true,
+    round: (seed, filter, _, __, [folder]) => [
+      script('peers', seed, filter, ...(folder === undefined ? [] : [resolve(folder)])),
+    ],
+  },
   coverage: {
     about: 'whether sampled intervals cover the truth, of random networks of all kinds',
     round: (seed, filter) => [
@@ -64,7 +71,7 @@ const KINDS = {
   },
 };
 
-const HELP = `npm run campaign -- KIND [--minutes N] [--seed N] [--rounds N] [--runs N] [--filter NAME]
+const HELP = `npm run campaign -- KIND [FOLDER] [--minutes N] [--seed N] [--rounds N] [--runs N] [--filter NAME]
 
 ${Object.entries(KINDS)
   .map(([name, { about }]) => `  ${name.padEnd(14)} ${about}`)
@@ -138,12 +145,15 @@ const end = performance.now() + 60_000 * whole('minutes', values.minutes);
 const first = whole('seed', values.seed);
 // Who says how many runs wants so many, and no further round.
 const runs = values.runs && whole('runs', values.runs);
-const rounds = whole('rounds', values.rounds ?? (runs === undefined ? String(Number.MAX_SAFE_INTEGER) : '1'));
+const rounds = whole(
+  'rounds',
+  values.rounds ?? (runs === undefined && !kind.once ? String(Number.MAX_SAFE_INTEGER) : '1'),
+);
 
 let done = 0;
 for (let round = 0; round < rounds && performance.now() < end; round++) {
   const left = (end - performance.now()) / 1000;
-  for (const { command, env } of kind.round(first + round, values.filter, left, runs)) {
+  for (const { command, env } of kind.round(first + round, values.filter, left, runs, positionals.slice(1))) {
     if (performance.now() >= end) break;
     const set = Object.entries(env ?? {}).map(([name, value]) => `${name}=${value}`);
     console.log(`\n=== ${[...set, ...command].join(' ')}`);

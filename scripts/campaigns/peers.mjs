@@ -1,0 +1,144 @@
+// `npm run campaign -- peers FOLDER`: reads checkpoints that other people have trained, none of which is in the
+// repository, and holds what comes out of pairs of them to values that were computed once, independently, with NumPy in
+// float64 (section MEASURED of the CATALOG.md beside the files). Files that are not read must be refused for their
+// reason.
+//
+//     node scripts/campaigns/peers.mjs [FOLDER] [--filter NAME]
+//
+// Without a folder: TENSIM_PEERS, or peer-checkpoints in `shared` beside the checkout. Where there is none, nothing is
+// done.
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { build } from 'esbuild';
+import { forNode } from '../bundle.mjs';
+import { root } from '../toolchain.mjs';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { filter: { type: 'string', default: '' }, seed: { type: 'string', default: '1' } },
+});
+const folder = positionals[0] ?? process.env.TENSIM_PEERS ?? join(root, '..', 'shared', 'peer-checkpoints');
+if (!existsSync(folder)) {
+  console.log(`There is no folder ${folder}: nothing is compared.`);
+  process.exit(positionals.length > 0 ? 1 : 0);
+}
+
+const outdir = join(root, 'build', 'peers');
+await build({
+  ...forNode,
+  entryPoints: { index: 'lib/index.ts' },
+  outdir,
+  outExtension: { '.js': '.mjs' },
+  format: 'esm',
+});
+const { loadModel, similarity } = await import(pathToFileURL(join(outdir, 'index.mjs')));
+
+const RELU = { config: { activation: 'relu' } };
+const TANH = { config: { activation: 'tanh' } };
+const PARAMETERS = { unknown: 'parameters' };
+const [PPO, A2C, TRPO] = ['ppo-CartPole-2021-03', 'a2c-CartPole-2021-03', 'trpo-CartPole'].map(
+  (name) => `rl-sb3/${name}.zip`,
+);
+const [LATE, EARLY] = ['2023-11-29-epoch12', '2023-11-22-epoch3'].map((name) => `mlp-mnist/rib-mlp-${name}.pt`);
+const TEACHER = 'mlp-mnist/teacher_mlp.pt';
+const acasxu = (name) => `mlp-acasxu/acasxu_${name}.onnx`;
+const vpd = (name) => `tn-bilinear-vpd/${name}.pt`;
+const induction = (step) => `induction-finetune/finetuned_model_${step}.pth`;
+
+/** Outputs on N(0, I): cosine, and its standard error where it was sampled. */
+const FUNCTIONS = [
+  [LATE, EARLY, RELU, 0.871, 0.0006],
+  [LATE, TEACHER, RELU, 0.7376, 0.0015],
+  [PPO, A2C, TANH, 0.9464, 0.0008],
+  [PPO, TRPO, TANH, 0.8668, 0.0017],
+  [A2C, TRPO, TANH, 0.768, 0.0014],
+  // One network by two exporters.
+  [acasxu('1_1.eran'), acasxu('1_1.marabou'), {}, 1, 0],
+];
+
+/** Cosines of the weights of equal names. */
+const WEIGHTS = [
+  [PPO, A2C, TANH, 0.009763306568714965],
+  [PPO, TRPO, TANH, -0.006429453033497458],
+  [A2C, TRPO, TANH, 0.020376758395949275],
+  [vpd('v8_channel__step_500'), vpd('v8_channel__step_5000'), PARAMETERS, 0.7609211326213333],
+  [vpd('v8_channel__step_5000'), vpd('v8_channel__final'), PARAMETERS, 0.8782597943948234],
+  [vpd('v8_channel__final'), vpd('v15_channel__step_20000'), PARAMETERS, 0.583027659838585],
+  [vpd('v6_none_tightinit__final'), vpd('v14_rmsnorm__final'), PARAMETERS, 0.16116386114588263],
+  [induction(0), induction(200), PARAMETERS, 0.806901],
+  [induction(0), induction(400), PARAMETERS, 0.790979],
+  [induction(200), induction(400), PARAMETERS, 0.998094],
+];
+
+/** Files that are read, as networks of so many inputs and outputs, and not compared with others. */
+const READ = [
+  ['rl-sb3/ppo-Acrobot.zip', TANH, 6, 3],
+  ['rl-sb3/ars-CartPole.zip', {}, 4, 2],
+  ['mlp-mnist/abcrown-mnist_2_20.pth', RELU, 784, 10],
+  ['mlp-mnist/eran-mnist_6_100_nat.pth', RELU, 784, 10],
+  [acasxu('1_2.eran'), {}, 5, 5],
+];
+
+/** Files that are refused, whatever is given beside, and a word of the reason. */
+const REFUSED = [
+  ['rl-sb3/ppo-CartPole-2020-06.zip', TANH, /"policy\.pth" was written .* before version 1\.6.*torch\.save/s],
+  ['rl-sb3/ppo-CartPole-2020-06-best.zip', TANH, /"policy\.pth" was written .* before version 1\.6/],
+  [PPO, {}, /activation/],
+  [TEACHER, {}, /activation/],
+  ['mlp-mnist/lyapunov-seed_0.pth', RELU, /"controller" and "lyapunov"/],
+  ['mlp-mnist/modelconfidence-mnist_transformer.pth', RELU, /attention/],
+  ['mlp-mnist/marabou-fc_2-2sigmoids-3.h5', {}, /HDF5.*keras/s],
+  ['quantised-and-gguf/torchao-int4-model.pt', {}, /lin_mod\.weight/],
+  ['quantised-and-gguf/ratchet-test-f16.gguf', {}, /GGUF/],
+  ['quantised-and-gguf/las7-truncated.gguf', {}, /GGUF/],
+  ['llama/weightless-tiny.gguf', {}, /GGUF/],
+];
+
+/** Standard errors that two estimates may differ by, and what rounding to four digits takes. */
+const MOST_ERRORS = 4;
+const ROUNDING = 5e-5;
+/** Of a cosine that was printed with six digits. */
+const MOST_OFF = 1e-6;
+
+let [done, failed] = [0, 0];
+async function check(name, judge) {
+  if (!name.includes(values.filter)) return;
+  done++;
+  const [isRight, text] = await judge().catch((error) => [false, error.message]);
+  console.log(`${isRight ? 'as it should be' : 'WRONG'}: ${name}: ${text}`);
+  if (!isRight) failed++;
+}
+const load = (file, options) => loadModel(join(folder, file), options);
+
+for (const [a, b, options, wanted, error] of FUNCTIONS)
+  await check(`${a} | ${b}`, async () => {
+    const settings = { seed: Number(values.seed) };
+    const found = await similarity(await load(a, options), await load(b, options), settings);
+    const own = found.standardError ?? 0;
+    const most = MOST_ERRORS * Math.hypot(error, own) + (error > 0 ? ROUNDING : 1e-12);
+    const off = Math.abs(found.similarity - wanted);
+    return [off <= most, `${found.similarity} ± ${own}, and ${wanted} ± ${error} was measured (${found.method})`];
+  });
+for (const [a, b, options, wanted] of WEIGHTS)
+  await check(`weights of ${a} | ${b}`, async () => {
+    const found = await similarity(await load(a, options), await load(b, options), { measure: 'weights' });
+    return [Math.abs(found.similarity - wanted) <= MOST_OFF, `${found.similarity}, and ${wanted} was computed`];
+  });
+for (const [file, options, inputs, outputs] of READ)
+  await check(file, async () => {
+    const { inputShape, outputShape, family } = await load(file, options);
+    const isRight = inputShape.at(-1) === inputs && outputShape.at(-1) === outputs;
+    return [isRight, `${family}, ${inputShape.at(-1)} → ${outputShape.at(-1)}`];
+  });
+for (const [file, options, reason] of REFUSED)
+  await check(`${file} is refused`, () =>
+    load(file, options).then(
+      () => [false, 'it was read'],
+      (error) => [typeof error.code === 'string' && reason.test(error.message), error.message],
+    ),
+  );
+console.log(`${done} checks, ${failed} failed`);
+process.exit(failed > 0 || done === 0 ? 1 : 0);
