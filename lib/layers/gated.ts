@@ -64,7 +64,7 @@ export const gated: LayerKind = {
   },
   mixesPositions: false,
   takesTokens: false,
-  methods: {},
+  methods: { closure: 1 },
 
   parity(layer: GatedOf<ShapeOnly>): Parity {
     const { gateBias, upBias, downBias, skip, alpha } = layer;

@@ -57,7 +57,7 @@ export const hidden: LayerKind = {
   sizes: (layer: HiddenOf<ShapeOnly>) => aboutActivation(activationOf(layer).name),
   mixesPositions: false,
   takesTokens: false,
-  methods: {},
+  methods: { closure: 1 },
 
   parity(layer: HiddenOf<ShapeOnly>): Parity {
     const { bias, downBias, skip, alpha } = layer;

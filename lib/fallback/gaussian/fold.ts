@@ -26,7 +26,7 @@ export async function throughInputs(
  * after.
  */
 export async function foldAfter(
-  block: BilinearLayer,
+  block: Pick<BilinearLayer, 'alpha' | 'beta' | 'down'>,
   width: number,
   after: readonly MatrixView[],
   pacer: Pacer,

@@ -2,6 +2,7 @@ import { applyActivation } from '../../gaussian/activations/evaluate.js';
 import { activationOf } from '../../layers/activations.js';
 import type { ActivationLayer } from '../../model/model.js';
 import type { FallbackLayer } from './kind.js';
+import { unitsClosure } from './units.js';
 
 export const activation: FallbackLayer = {
   async forward(layer: ActivationLayer, { data, count, width }) {
@@ -9,4 +10,6 @@ export const activation: FallbackLayer = {
     applyActivation(activationOf(layer), layer.slopes?.data ?? null, rows);
     return rows;
   },
+
+  closure: unitsClosure,
 };

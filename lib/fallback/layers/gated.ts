@@ -2,6 +2,7 @@ import type { GatedLayer } from '../../model/model.js';
 import { project } from '../model/rows.js';
 import { activate, behindUnits } from '../model/units.js';
 import type { FallbackLayer } from './kind.js';
+import { unitsClosure } from './units.js';
 
 export const gated: FallbackLayer = {
   async forward(layer: GatedLayer, x, _, pacer) {
@@ -11,4 +12,6 @@ export const gated: FallbackLayer = {
     for (let i = 0; i < data.length; i++) units.data[i] *= data[i];
     return behindUnits(layer, units, x, pacer);
   },
+
+  closure: unitsClosure,
 };

@@ -28,7 +28,7 @@ export interface GatedCoefficients {
   readonly dq: Float64Array;
 }
 
-/** The coefficients of gated units up to the degree `terms`; slopes of `prelu`, one per unit. */
+/** The coefficients of gated units up to the degree `terms`, and E q²; slopes of `prelu`, one per unit. */
 export async function gatedCoefficients(
   activation: Activation,
   slopes: ArrayLike<number> | null,
@@ -40,10 +40,10 @@ export async function gatedCoefficients(
   },
   terms: number,
   pacer: Pacer,
-): Promise<GatedCoefficients> {
+): Promise<GatedCoefficients & { readonly energy: Float64Array }> {
   const { means, deviations, constants, betas } = units;
   const count = terms + 1;
-  const { values } = await coefficients(activation, slopes, means, deviations, terms + 2, pacer);
+  const { values, energy } = await coefficients(activation, slopes, means, deviations, terms + 2, pacer);
   const [p, q, dp, dq] = Array.from({ length: 4 }, () => new Float64Array(means.length * count));
   for (let i = 0; i < means.length; i++) {
     const all = values.subarray(i * (count + 2), (i + 1) * (count + 2));
@@ -54,7 +54,7 @@ export async function gatedCoefficients(
     dq.set(unit.dq, i * count);
     if (pacer.due(8 * count)) await pacer.pause();
   }
-  return { p, q, dp, dq };
+  return { p, q, dp, dq, energy };
 }
 
 /**

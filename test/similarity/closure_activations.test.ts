@@ -1,0 +1,111 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { createModel, type LayerDefinition, type Model, similarity, tensor } from '../../lib/index.js';
+import { modelOf } from '../support/models.js';
+import { type Random, random } from '../support/random.js';
+
+type Rows = readonly (readonly number[])[];
+interface Side {
+  readonly act: string;
+  readonly W: Rows;
+  readonly b: readonly number[];
+  readonly U?: Rows;
+  readonly u?: readonly number[];
+  readonly D: Rows;
+  readonly c: readonly number[];
+  readonly S?: Rows | null;
+}
+interface Case {
+  readonly name: string;
+  readonly mean?: readonly number[];
+  readonly L?: Rows;
+  readonly f: Side;
+  readonly g: Side;
+  readonly values: { readonly fg: number; readonly ff: number; readonly gg: number };
+}
+
+const golden = JSON.parse(readFileSync(new URL('../golden/activations.json', import.meta.url), 'utf8')) as {
+  readonly models: readonly Case[];
+  readonly gated: readonly Case[];
+};
+
+const matrix = (rows: Rows) => tensor(Float64Array.from(rows.flat()), [rows.length, rows[0].length]);
+const vector = (values: readonly number[]) => tensor(Float64Array.from(values), [values.length]);
+
+function goldenModel({ act, W, b, U, u, D, c, S }: Side): Model {
+  const behind = { activation: act, down: matrix(D), downBias: vector(c), ...(S ? { skip: matrix(S) } : {}) };
+  const layer: LayerDefinition =
+    U === undefined
+      ? { type: 'hidden', weight: matrix(W), bias: vector(b), ...behind }
+      : { type: 'gated', gate: matrix(W), gateBias: vector(b), up: matrix(U), upBias: vector(u!), ...behind };
+  return createModel({ layers: [layer] });
+}
+
+/** N(0, 1/in) weights, times a gain. */
+function weights(draw: Random, rows: number, columns: number, gain = 1) {
+  const data = Float64Array.from({ length: rows * columns }, () => (gain * draw.normal()) / Math.sqrt(columns));
+  return tensor(data, [rows, columns]);
+}
+
+const biases = (draw: Random, size: number) =>
+  tensor(
+    Float64Array.from({ length: size }, () => 0.3 * draw.normal()),
+    [size],
+  );
+
+const FALLBACK = { backend: 'fallback' } as const;
+
+describe('the closure of networks with activations', () => {
+  it('is exact for one hidden layer and one gated block: the golden models', async () => {
+    for (const { name, mean, L, f, g, values } of [...golden.models, ...golden.gated]) {
+      const cov = L?.map((row) => L.map((other) => row.reduce((sum, value, k) => sum + value * other[k], 0)));
+      const input = mean && cov ? { mean, cov } : 'standard';
+      const result = await similarity(goldenModel(f), goldenModel(g), { ...FALLBACK, method: 'closure', input });
+      const scale = Math.sqrt(values.ff * values.gg);
+      expect(Math.abs(result.innerProduct - values.fg) / scale, name).toBeLessThanOrEqual(2e-12);
+      expect(result.normA ** 2 / values.ff, name).toBeCloseTo(1, 11);
+      expect(result.normB ** 2 / values.gg, name).toBeCloseTo(1, 11);
+    }
+  }, 120_000);
+
+  it('is near what samples say at two and three blocks, residuals and gated blocks among them', async () => {
+    const draw = random(7);
+    const mlp = (depth: number, activation: string) =>
+      modelOf([
+        ...Array.from({ length: depth }, (_, i): LayerDefinition => {
+          const takes = i === 0 ? 32 : 64;
+          return { type: 'hidden', weight: weights(draw, 64, takes, Math.SQRT2), bias: biases(draw, 64), activation };
+        }),
+        { type: 'linear', weight: weights(draw, 3, 64) },
+      ]);
+    const blocks = (activation: string) =>
+      modelOf(
+        Array.from({ length: 2 }, (_, i): LayerDefinition => {
+          const residual = { down: weights(draw, 8, 16), alpha: 1, beta: 0.5, skip: weights(draw, 8, 8, 0.3) };
+          if (i === 0) return { type: 'hidden', weight: weights(draw, 16, 8), activation, ...residual };
+          return {
+            type: 'gated',
+            gate: weights(draw, 16, 8),
+            up: weights(draw, 16, 8),
+            activation: 'silu',
+            ...residual,
+          };
+        }),
+      );
+    const pairs = [
+      [mlp(2, 'relu'), mlp(2, 'relu')],
+      [mlp(3, 'gelu'), mlp(2, 'tanh')],
+      [blocks('gelu'), blocks('relu')],
+    ] as const;
+    for (const [a, b] of pairs) {
+      const closure = await similarity(a, b, { ...FALLBACK, method: 'closure' });
+      const sampled = await similarity(a, b, { ...FALLBACK, method: 'sampled', tolerance: 0.004, seed: 1 });
+      expect(closure.exact).toBe(false);
+      expect(Math.abs(closure.similarity - sampled.similarity)).toBeLessThanOrEqual(0.03);
+      expect(Math.abs(closure.normA / sampled.normA - 1)).toBeLessThanOrEqual(0.06);
+    }
+    // What is the same function is the same to the closure.
+    const [a] = pairs[0];
+    expect((await similarity(a, a, { ...FALLBACK, method: 'closure' })).similarity).toBeCloseTo(1, 12);
+  }, 120_000);
+});
