@@ -1,4 +1,5 @@
 import type { Tensor } from '../tensor/tensor.js';
+import type { GatedOf } from './gated.js';
 import type { LayerKind, Parity } from './kind.js';
 import type { Place } from './place.js';
 import { type LayerReader, optional } from './reader.js';
@@ -109,6 +110,17 @@ export const bilinear: LayerKind = {
   },
 
   asBilinear: (layer: BilinearOf<Tensor>) => layer,
+
+  asUnits({ left, leftBias, right, rightBias, down, downBias, alpha, beta }: BilinearOf<Tensor>): GatedOf<Tensor> {
+    return {
+      type: 'gated',
+      ...{ gate: left, up: right, activation: 'identity', slope: null, alpha, beta },
+      ...(leftBias && { gateBias: leftBias }),
+      ...(rightBias && { upBias: rightBias }),
+      ...(down && { down }),
+      ...(downBias && { downBias }),
+    };
+  },
 
   hidden: ({ left }: BilinearOf<ShapeOnly>) => left.shape[0],
 };

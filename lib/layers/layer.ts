@@ -1,5 +1,7 @@
 import type { Tensor } from '../tensor/tensor.js';
 import type { BilinearOf } from './bilinear.js';
+import type { GatedOf } from './gated.js';
+import type { HiddenOf } from './hidden.js';
 import type { LayerKind, Typed } from './kind.js';
 import type { LinearOf } from './linear.js';
 import { NO_RESIDUAL, RESIDUAL_FIELDS, type Residual } from './residual.js';
@@ -65,7 +67,12 @@ export function bilinearOf(layer: LayerOf<Tensor>): BilinearOf<Tensor> | null {
   return kindOf(layer).asBilinear?.(layer) ?? null;
 }
 
-/** The hidden units of that block, from shapes; 0 for other layers. */
+/** The hidden layer or gated block that does the same as one of a kind made of units; null for other layers. */
+export function unitsOf(layer: LayerOf<Tensor>): HiddenOf<Tensor> | GatedOf<Tensor> | null {
+  return kindOf(layer).asUnits?.(layer) ?? null;
+}
+
+/** The hidden units of these blocks, from shapes; 0 for other layers. */
 export function hiddenOf(layer: Typed): number {
   return kindOf(layer).hidden?.(layer) ?? 0;
 }

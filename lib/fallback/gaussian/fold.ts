@@ -1,7 +1,9 @@
 import type { ChainSource } from '../../backend/grams.js';
 import type { Pacer } from '../../cooperate.js';
-import type { BilinearLayer, LinearLayer } from '../../model/model.js';
+import type { Residual } from '../../layers/residual.js';
+import type { LinearLayer } from '../../model/model.js';
 import { copyRows, identity, type MatrixView, matrixOf, rowMajor, vectorOf } from '../../tensor/matrix.js';
+import type { Tensor } from '../../tensor/tensor.js';
 import { multiplyChain } from '../gemm/chain.js';
 import { multiplyVector } from '../gemm/gemm.js';
 
@@ -21,25 +23,37 @@ export async function throughInputs(
   return scaledProduct(1, inputs, [...outer, ...before, factor], pacer);
 }
 
+/** A block of hidden units: what is behind them, and beside them. */
+interface BlockOfUnits extends Residual {
+  /** D. */
+  readonly down?: Tensor;
+  /** S. */
+  readonly skip?: Tensor;
+}
+
 /**
- * What follows the sum in the block: β·W·D for the units, and α·W for the residual (null without one), W the layers
- * after.
+ * What follows the sum in the block: β·W·D for the units, and W (α + S) for what leads past them (null where nothing
+ * does), W the layers after.
  */
 export async function foldAfter(
-  block: Pick<BilinearLayer, 'alpha' | 'beta' | 'down'>,
+  block: BlockOfUnits,
   width: number,
   after: readonly MatrixView[],
   pacer: Pacer,
 ): Promise<{ down: MatrixView; skip: MatrixView | null }> {
+  const { alpha, beta } = block;
   const inner = block.down === undefined ? [] : [matrixOf(block.down)];
-  if (block.alpha === 0) {
-    return { down: await scaledProduct(block.beta, width, [...after, ...inner], pacer), skip: null };
+  if (alpha === 0 && block.skip === undefined) {
+    return { down: await scaledProduct(beta, width, [...after, ...inner], pacer), skip: null };
   }
   const outer = after.length === 0 ? [] : [await multiplyChain(after, pacer)];
-  return {
-    down: await scaledProduct(block.beta, width, [...outer, ...inner], pacer),
-    skip: await scaledProduct(block.alpha, width, outer, pacer),
-  };
+  const down = await scaledProduct(beta, width, [...outer, ...inner], pacer);
+  const kept = alpha === 0 ? null : await scaledProduct(alpha, width, outer, pacer);
+  if (block.skip === undefined) return { down, skip: kept };
+  const skip = await scaledProduct(1, width, [...outer, matrixOf(block.skip)], pacer);
+  const sum = skip.data as Float64Array;
+  for (let i = 0; kept !== null && i < sum.length; i++) sum[i] += kept.data[i];
+  return { down, skip };
 }
 
 /** A vector sent through linear layers, biases included. */

@@ -1,0 +1,189 @@
+import type { ChainSource } from '../../backend/grams.js';
+import type { Pacer } from '../../cooperate.js';
+import { TensimError } from '../../errors.js';
+import { type Activation, activationOf } from '../../layers/activations.js';
+import { unitsOf } from '../../layers/layer.js';
+import type { GatedLayer, HiddenLayer, LinearLayer } from '../../model/model.js';
+import { copyRows, type MatrixView, matrixOf, rowMajor, vectorOf } from '../../tensor/matrix.js';
+import { multiplyVector } from '../gemm/gemm.js';
+import { foldAfter, meanOf, throughInputs, throughLayers, unlessZero, weightsLastFirst } from './fold.js';
+import { stagesOf } from './stages.js';
+
+/**
+ * A chain of at most one block of units as a function of the whitened input z ~ N(0, I_k), with everything around the
+ * block folded in (MATH.md sections 10 and 11):
+ *
+ *     f(z) = c + S z + D φ(m + s ⊙ Ŵ z)                                a hidden layer
+ *     f(z) = c + S z + D (φ(m + s ⊙ Ŵ z) ⊙ (u + β ⊙ Ŵ z + U⊥ z))       a gated block
+ *
+ * Rows of Ŵ have length 1, or are zero where s is; those of U⊥ are orthogonal to those of Ŵ.
+ */
+export interface FoldedUnits {
+  /** k. */
+  readonly inputs: number;
+  readonly outputs: number;
+  /** h; 0 without a block. */
+  readonly hidden: number;
+  readonly activation: Activation;
+  /** Of `prelu`, (h). */
+  readonly slopes: Float64Array | null;
+  /** Ŵ, (h, k). */
+  readonly directions: Float64Array;
+  /** m, (h). */
+  readonly means: Float64Array;
+  /** s, (h). */
+  readonly deviations: Float64Array;
+  /** What φ is multiplied by; null for a hidden layer. */
+  readonly up: FoldedUp | null;
+  /** D, (o, h). */
+  readonly down: Float64Array;
+  /** c, (o). */
+  readonly constant: Float64Array;
+  /** S, (o, k), or null if zero. */
+  readonly skip: Float64Array | null;
+}
+
+/** The other factor of gated units: u + β z + ξ with z = ŵ·x, ξ = U⊥·x. */
+export interface FoldedUp {
+  /** u, (h). */
+  readonly constants: Float64Array;
+  /** β, (h). */
+  readonly along: Float64Array;
+  /** U⊥, (h, k). */
+  readonly across: Float64Array;
+  /** ‖U⊥‖, (h). */
+  readonly lengths: Float64Array;
+}
+
+/**
+ * Folds a chain, multiplying in the cheapest order.
+ * @throws TensimError `UNSUPPORTED_LAYER` for more than one block, or one that is not made of units.
+ */
+export async function foldUnits(source: ChainSource, pacer: Pacer): Promise<FoldedUnits> {
+  const { before, stages } = stagesOf(source.layers);
+  if (stages.length > 1)
+    throw new TensimError('UNSUPPORTED_LAYER', `the method "hidden" cannot take ${stages.length} blocks`);
+  const [stage] = stages;
+  if (stage === undefined) return foldWithout(source, before, pacer);
+  const block = unitsOf(stage.block);
+  if (block === null)
+    throw new TensimError('UNSUPPORTED_LAYER', `the method "hidden" does not know ${stage.block.type} layers`);
+  return foldAround(source, before, block, stage.after, pacer);
+}
+
+/** A chain of linear layers alone: no unit. */
+async function foldWithout(source: ChainSource, layers: readonly LinearLayer[], pacer: Pacer): Promise<FoldedUnits> {
+  const constant = await throughLayers(layers, meanOf(source), pacer);
+  const { data, columns } = await throughInputs([], weightsLastFirst(layers), source, pacer);
+  const none = new Float64Array(0);
+  return {
+    ...{ inputs: columns, outputs: constant.length, hidden: 0 },
+    ...{ activation: { name: 'identity', slope: 0 }, slopes: null },
+    ...{ directions: none, means: none, deviations: none, up: null, down: none },
+    constant,
+    skip: unlessZero(data as Float64Array),
+  };
+}
+
+async function foldAround(
+  source: ChainSource,
+  before: readonly LinearLayer[],
+  block: HiddenLayer | GatedLayer,
+  after: readonly LinearLayer[],
+  pacer: Pacer,
+): Promise<FoldedUnits> {
+  const [weight, bias] = block.type === 'gated' ? [block.gate, block.gateBias] : [block.weight, block.bias];
+  const hidden = weight.shape[0];
+  const blockOutputs = block.down?.shape[0] ?? hidden;
+  const { down, skip } = await foldAfter(block, blockOutputs, weightsLastFirst(after), pacer);
+  const outputs = down.rows;
+
+  // W, U and what leads past the block take the same way back to the input: one matrix for all.
+  const sides = block.type === 'gated' ? [weight, block.up] : [weight];
+  const parts = [...sides.map(matrixOf), ...(skip === null ? [] : [skip])];
+  const stack = await stackRows(parts, pacer);
+  const offset = await throughLayers(before, meanOf(source), pacer);
+  const biases = new Float64Array(stack.rows);
+  biases.set(vectorOf(bias, hidden));
+  if (block.type === 'gated') biases.set(vectorOf(block.upBias, hidden), hidden);
+  const constants = await multiplyVector(stack, offset, biases, pacer);
+  const { data, columns: inputs } = await throughInputs([stack], weightsLastFirst(before), source, pacer);
+  const rows = data as Float64Array;
+  const [units, sided] = [hidden * inputs, sides.length * hidden];
+
+  const outerBias = vectorOf(block.downBias, blockOutputs).map((c) => block.beta * c);
+  const constant = await throughLayers(after, outerBias, pacer);
+  if (skip !== null) for (let c = 0; c < outputs; c++) constant[c] += constants[sided + c];
+  const directions = rows.subarray(0, units);
+  const deviations = await normalise(directions, hidden, inputs, pacer);
+  const up = sides.length === 1 ? null : await splitUp(rows.subarray(units, 2 * units), directions, hidden, pacer);
+  return {
+    ...{ inputs, outputs, hidden, directions, deviations },
+    activation: activationOf(block),
+    slopes: block.slopes === undefined ? null : vectorOf(block.slopes, hidden),
+    means: constants.subarray(0, hidden),
+    up: up && { constants: constants.subarray(hidden, 2 * hidden), ...up },
+    down: down.data as Float64Array,
+    constant,
+    skip: skip && unlessZero(rows.subarray(sided * inputs)),
+  };
+}
+
+/** Matrices of equal width below each other. */
+async function stackRows(parts: readonly MatrixView[], pacer: Pacer): Promise<MatrixView> {
+  const { columns } = parts[0];
+  const rows = parts.reduce((sum, part) => sum + part.rows, 0);
+  const data = new Float64Array(rows * columns);
+  let at = 0;
+  for (const part of parts) {
+    await copyRows(part, 1, data, at, columns, pacer);
+    at += part.rows * columns;
+  }
+  return rowMajor(data, rows, columns);
+}
+
+/** Divides every row by its length, in place. @returns the lengths. */
+async function normalise(rows: Float64Array, count: number, width: number, pacer: Pacer): Promise<Float64Array> {
+  const lengths = new Float64Array(count);
+  for (let i = 0; i < count; i++) {
+    const row = rows.subarray(i * width, (i + 1) * width);
+    lengths[i] = lengthOf(row);
+    if (lengths[i] > 0) for (let j = 0; j < width; j++) row[j] /= lengths[i];
+    if (pacer.due(2 * width)) await pacer.pause();
+  }
+  return lengths;
+}
+
+/** Squares between these add up without leaving the range of numbers, nor losing a digit to its end. */
+const [LEAST_SQUARE, MOST_SQUARE] = [2 ** -900, 2 ** 900];
+
+function lengthOf(row: Float64Array): number {
+  let sum = 0;
+  for (const value of row) sum += value * value;
+  if (sum > LEAST_SQUARE && sum < MOST_SQUARE) return Math.sqrt(sum);
+  const most = row.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
+  if (most === 0 || !Number.isFinite(most)) return most;
+  let scaled = 0;
+  for (const value of row) scaled += (value / most) ** 2;
+  return most * Math.sqrt(scaled);
+}
+
+/** U = β Ŵ + U⊥. @param rows U, which becomes U⊥. */
+async function splitUp(
+  rows: Float64Array,
+  directions: Float64Array,
+  hidden: number,
+  pacer: Pacer,
+): Promise<Omit<FoldedUp, 'constants'>> {
+  const width = hidden === 0 ? 0 : rows.length / hidden;
+  const [along, lengths] = [new Float64Array(hidden), new Float64Array(hidden)];
+  for (let i = 0; i < hidden; i++) {
+    const across = rows.subarray(i * width, (i + 1) * width);
+    const direction = directions.subarray(i * width, (i + 1) * width);
+    for (let j = 0; j < width; j++) along[i] += across[j] * direction[j];
+    for (let j = 0; j < width; j++) across[j] -= along[i] * direction[j];
+    lengths[i] = lengthOf(across);
+    if (pacer.due(5 * width)) await pacer.pause();
+  }
+  return { along, across: rows, lengths };
+}
