@@ -1,24 +1,29 @@
-import type { GatedLayer, Layer } from '../../../model/model.js';
-import { addLevels } from '../../../tensor/power.js';
-import { featuresOf, rowLevels } from '../rows.js';
-import { FIXED, type LayerScale } from './kind.js';
-import { withResidual } from './residual.js';
-import { activated } from './units.js';
+import type { GatedLayer } from '../../../model/model.js';
+import { featuresOf, rowLevels, shifted } from '../rows.js';
+import type { LayerScale } from './kind.js';
+import { rescaleBehind, unitExponents, unitLevels } from './units.js';
 
 export const gated: LayerScale = {
   async levels(layer: GatedLayer, input, _, pacer) {
-    const { gate, up, gateBias, upBias, down, downBias, skip } = layer;
+    const { gate, up, gateBias, upBias } = layer;
     const features = featuresOf(input);
-    const factors = await rowLevels(up, upBias, features, pacer);
-    const units = activated(layer, await rowLevels(gate, gateBias, features, pacer)).map(
-      (level, h) => level + factors[h],
-    );
-    const block = down === undefined ? units : await rowLevels(down, downBias, featuresOf(units), pacer);
-    const out = withResidual(block, input, layer);
-    if (skip === undefined) return { inner: {}, out };
-    const beside = await rowLevels(skip, undefined, features, pacer);
-    return { inner: {}, out: out.map((level, i) => addLevels(level, beside[i])) };
+    const u = await rowLevels(gate, gateBias, features, pacer);
+    return unitLevels(layer, u, await rowLevels(up, upBias, features, pacer), input, pacer);
   },
-  rescale: async (layer: GatedLayer): Promise<Layer> => layer,
-  units: () => FIXED,
+
+  async rescale(layer: GatedLayer, levels, units, choose, pacer): Promise<GatedLayer> {
+    const { gate, up, gateBias, upBias } = layer;
+    const exponents = unitExponents(gate.shape[0], levels, choose);
+    const { u, v } = exponents;
+    return {
+      ...layer,
+      gate: await shifted(gate, u, units.from, pacer),
+      up: await shifted(up, v, units.from, pacer),
+      ...(gateBias && { gateBias: await shifted(gateBias, u, null, pacer) }),
+      ...(upBias && { upBias: await shifted(upBias, v, null, pacer) }),
+      ...(await rescaleBehind(layer, exponents, levels, units, choose, pacer)),
+    };
+  },
+
+  units: ({ alpha }: GatedLayer) => ({ carried: alpha !== 0, even: false, fixed: false }),
 };

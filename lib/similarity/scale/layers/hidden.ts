@@ -1,21 +1,24 @@
-import type { HiddenLayer, Layer } from '../../../model/model.js';
-import { addLevels } from '../../../tensor/power.js';
-import { featuresOf, rowLevels } from '../rows.js';
-import { FIXED, type LayerScale } from './kind.js';
-import { withResidual } from './residual.js';
-import { activated } from './units.js';
+import type { HiddenLayer } from '../../../model/model.js';
+import { featuresOf, rowLevels, shifted } from '../rows.js';
+import type { LayerScale } from './kind.js';
+import { rescaleBehind, unitExponents, unitLevels } from './units.js';
 
 export const hidden: LayerScale = {
   async levels(layer: HiddenLayer, input, _, pacer) {
-    const { weight, bias, down, downBias, skip } = layer;
-    const features = featuresOf(input);
-    const units = activated(layer, await rowLevels(weight, bias, features, pacer));
-    const block = down === undefined ? units : await rowLevels(down, downBias, featuresOf(units), pacer);
-    const out = withResidual(block, input, layer);
-    if (skip === undefined) return { inner: {}, out };
-    const beside = await rowLevels(skip, undefined, features, pacer);
-    return { inner: {}, out: out.map((level, i) => addLevels(level, beside[i])) };
+    const u = await rowLevels(layer.weight, layer.bias, featuresOf(input), pacer);
+    return unitLevels(layer, u, null, input, pacer);
   },
-  rescale: async (layer: HiddenLayer): Promise<Layer> => layer,
-  units: () => FIXED,
+
+  async rescale(layer: HiddenLayer, levels, units, choose, pacer): Promise<HiddenLayer> {
+    const { weight, bias } = layer;
+    const exponents = unitExponents(weight.shape[0], levels, choose);
+    return {
+      ...layer,
+      weight: await shifted(weight, exponents.u, units.from, pacer),
+      ...(bias && { bias: await shifted(bias, exponents.u, null, pacer) }),
+      ...(await rescaleBehind(layer, exponents, levels, units, choose, pacer)),
+    };
+  },
+
+  units: ({ alpha }: HiddenLayer) => ({ carried: alpha !== 0, even: false, fixed: false }),
 };
