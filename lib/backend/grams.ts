@@ -81,11 +81,19 @@ export interface GramTile {
   /** (rows, columns, outputs), row-major, if asked for. */
   readonly perOutput?: Float64Array;
   /**
-   * (rows, columns, 4), row-major, if asked for and known: what the degrees 0, 1, 2 and all higher ones of the two
-   * functions, as sums of Hermite polynomials of the whitened input, contribute to `total` (MATH.md section 10).
+   * (rows, columns, 4): what the constant, linear, quadratic and all higher parts contribute to the total, if asked
+   * for.
    */
   readonly perDegree?: Float64Array;
+  /**
+   * (rows, columns): what at most is left out of the total by series that were cut off; of the method `hidden`, whose
+   * error is proven.
+   */
+  readonly bound?: Float64Array;
 }
+
+/** The parts of `GramTile.perDegree`. */
+export const DEGREE_PARTS = ['constant', 'linear', 'quadratic', 'higher'] as const;
 
 /**
  * Shares of the rate of large products that the parts of a route reach: preparing a model, and the product of a pair.

@@ -210,7 +210,8 @@ export function measureSentences({ matrices, correlation, block }: MeasureCompar
 }
 
 /** What is not exact says so, and how far it can be trusted. */
-function methodText({ method, exact, sampling }: ResultInfo): string {
+function methodText({ method, exact, certified, sampling }: ResultInfo): string {
+  if (certified !== undefined) return `exact, proven to ${certified}`;
   if (exact) return method === 'exact' ? 'exact' : `${method}, exact here`;
   if (sampling !== null) return `sampled on ${count(sampling.samples)} inputs (seed ${sampling.seed})`;
   return 'closure, an approximation of unknown error';

@@ -4,6 +4,7 @@ import { timesPower } from '../tensor/power.js';
 import { steadily } from '../tensor/steady.js';
 import { pairBehaviour } from './behaviour/scores.js';
 import { pairDifferences } from './difference/pair.js';
+import { certifiedPair } from './gram/certified.js';
 import { pairDegrees } from './gram/degrees.js';
 import { entryOf, type GramEntry, pairNumbers } from './gram/derived.js';
 import { gramPair } from './gram/pair.js';
@@ -42,7 +43,7 @@ async function compare(a: Model, b: Model, options: SimilarityOptions): Promise<
       ? await sampledGram(members, comparison.law, comparison.settings)
       : await gramPair(members, comparison.sources, settings);
   const [difference, ...sliceDifferences] = await pairDifferences(members, comparison, gram);
-  const { total, exponents, perOutput, sliceExponents, standardError, perOutputError, sampling, pair } = gram;
+  const { total, exponents, perOutput, sliceExponents, standardError, perOutputError, sampling, pair, bound } = gram;
   const size = names.length;
   const degrees = comparison.kind === 'chains' ? pairDegrees(gram, exponents, info.dtype) : undefined;
   return {
@@ -50,6 +51,7 @@ async function compare(a: Model, b: Model, options: SimilarityOptions): Promise<
     a: a.label,
     b: b.label,
     ...info,
+    ...(bound && { certified: certifiedPair(gram, info.dtype) }),
     ...(standardError && { standardError: standardError[1], sampling }),
     ...(difference as NumbersOf<PairDifference>),
     ...pairNumbers(entryOf(total, exponents, 0, 1)),

@@ -1,4 +1,4 @@
-import type { GramJob } from '../../backend/grams.js';
+import { DEGREE_PARTS, type GramJob } from '../../backend/grams.js';
 import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { TensorData } from '../../tensor/tensor.js';
@@ -19,7 +19,7 @@ export function isProduct(content: Content): content is ProductContent {
 }
 
 /** The degrees that are told apart: 0, 1, 2, and all higher ones. */
-export const DEGREES = 4;
+export const DEGREES = DEGREE_PARTS.length;
 
 /** What is computed of a tile, zero at first. */
 export interface ProductSums {

@@ -5,6 +5,8 @@ import type { DType } from '../../tensor/tensor.js';
 import type { ScaledTile } from '../scale/model_scale.js';
 import type { DegreesMatrix } from '../terms/degrees.js';
 import type { LiveMatrix, Matrix, ModelPlaces, ScaledNumber } from '../terms/types.js';
+import { Bounds } from './bounds.js';
+import { certified } from './certified.js';
 import { matrixDegrees } from './degrees.js';
 import type { GramEntry } from './derived.js';
 import { KnownPairs } from './known.js';
@@ -32,6 +34,7 @@ export class Cells implements LiveMatrix {
   #left = 0;
   readonly #whole: Slice;
   readonly #slices: readonly Slice[];
+  #bounds: Bounds | null = null;
   /** The rows and columns of the result that a model stands for. */
   readonly #rowsOf: readonly (readonly number[])[];
   readonly #columnsOf: readonly (readonly number[])[];
@@ -72,6 +75,7 @@ export class Cells implements LiveMatrix {
     const { exponents, sliceExponents } = 'exponents' in tile ? tile : NO_EXPONENTS;
     const size = this.#slices.length;
     for (const r of job.rows.keys()) {
+      if (tile.bound !== undefined) this.#boundRow(job, r, tile.bound, exponents);
       this.#putRow(this.#whole, job, r, total, exponents, 1, 0);
       for (let s = 0; s < size; s++) this.#putRow(this.#slices[s], job, r, perOutput!, sliceExponents, size, s);
       this.#pairs.addAll(job.rows[r], job.columns, job.symmetric ? r : 0);
@@ -98,10 +102,28 @@ export class Cells implements LiveMatrix {
     }
   }
 
+  #boundRow(
+    { rows, columns, symmetric }: Job,
+    r: number,
+    bound: Float64Array,
+    exponents: Int32Array | undefined,
+  ): void {
+    this.#bounds ??= new Bounds(this.#layout);
+    const width = columns.length;
+    for (let c = symmetric ? r : 0; c < width; c++) {
+      const at = r * width + c;
+      this.#bounds.set(rows[r], columns[c], Math.log2(bound[at]) + (exponents === undefined ? 0 : exponents[at]));
+    }
+  }
+
   /** Puts the products of models i and j, which stand at place `at` of a tile. */
-  set(i: number, j: number, { total, perOutput }: GramTile, at: number): void {
+  set(i: number, j: number, { total, perOutput, bound }: GramTile, at: number): void {
     const size = this.#slices.length;
     this.#set(this.#whole, i, j, total[at], 0);
+    if (bound !== undefined) {
+      this.#bounds ??= new Bounds(this.#layout);
+      this.#bounds.set(i, j, Math.log2(bound[at]));
+    }
     for (let s = 0; s < size; s++) this.#set(this.#slices[s], i, j, perOutput![at * size + s], 0);
     this.#pairs.add(i, j);
   }
@@ -190,6 +212,17 @@ export class Cells implements LiveMatrix {
   /** Where the model of a number stands. */
   placesOf(number: number): ModelPlaces {
     return { rows: this.#rowsOf[number], columns: this.#columnsOf[number] };
+  }
+
+  /**
+   * The largest proven bound on the error of a product, relative to the norms; nothing where products have none.
+   * @throws TensimError `PRECISION` as the function of this name.
+   */
+  certified(dtype: DType): { certified?: number } {
+    if (this.#bounds === null) return {};
+    const { own, ownExponents } = this.#whole;
+    const levels = own.map((square, i) => levelOf(square) + ownExponents[i] / 2);
+    return { certified: certified(2 ** this.#bounds.largest(levels), dtype) };
   }
 
   /** Inner products, (rows, columns). */

@@ -41,8 +41,10 @@ export interface TileResult {
   readonly schema: 'tensim.tile-result/1';
   /** (rows, columns), row-major, doubles. */
   readonly total: string;
-  /** (rows, columns, outputs). */
+  /** (rows, columns, slices): outputs, and behind them degrees, as far as they were asked for. */
   readonly perOutput?: string;
+  /** (rows, columns), as `GramTile.bound`: of the method that has one. */
+  readonly bound?: string;
   /** Integers of 32 bits, of the cells and of the slices; absent where they are all zero. */
   readonly exponents?: string;
   readonly sliceExponents?: string;
@@ -95,6 +97,7 @@ export async function writeTile(tile: GramTile | ScaledTile, pacer = new Pacer()
     schema: 'tensim.tile-result/1',
     total: await writeNumbers(tile.total, pacer),
     ...(tile.perOutput && { perOutput: await writeNumbers(tile.perOutput, pacer) }),
+    ...(tile.bound && { bound: await writeNumbers(tile.bound, pacer) }),
     ...(exponents && { exponents: await writeNumbers(exponents, pacer) }),
     ...(sliceExponents && { sliceExponents: await writeNumbers(sliceExponents, pacer) }),
   };
@@ -108,11 +111,14 @@ export async function writeTile(tile: GramTile | ScaledTile, pacer = new Pacer()
 export async function readTile(value: unknown, { rows, columns }: Job, outputs: number, pacer = new Pacer()) {
   const size = rows.length * columns.length;
   const slices = outputs > 0 ? ['perOutput'] : [];
-  const fields = readFields(value, 'the result', ['schema', 'total', ...slices], ['exponents', 'sliceExponents']);
+  const maybe = ['bound', 'exponents', 'sliceExponents'];
+  const fields = readFields(value, 'the result', ['schema', 'total', ...slices], maybe);
+  const part = (name: string, length: number) => readDoubles(fields[name], name, length, pacer);
   readChoice(fields.schema, 'schema', ['tensim.tile-result/1'] as const);
   const tile: GramTile = {
-    total: await readDoubles(fields.total, 'total', size, pacer),
-    ...(outputs > 0 && { perOutput: await readDoubles(fields.perOutput, 'perOutput', size * outputs, pacer) }),
+    total: await part('total', size),
+    ...(outputs > 0 && { perOutput: await part('perOutput', size * outputs) }),
+    ...(fields.bound !== undefined && { bound: await part('bound', size) }),
   };
   if (fields.exponents === undefined) return tile;
   const scaled: ScaledTile = {

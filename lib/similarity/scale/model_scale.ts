@@ -52,11 +52,11 @@ export interface ScaledTile extends GramTile {
 const isPlain = ({ exponent, slices }: ModelScale) => exponent === 0 && slices === null;
 
 /**
- * A tile of models in the units of a backend, with exponents; null where they are all zero. What degrees contribute is
- * in the units of the whole; where outputs have units of their own, it is not known.
+ * A tile of models in the units of a backend, with exponents; null where they are all zero. What bounds the sum of slices
+ * in units of their own bounds it in the largest of these; what degrees contribute to such a sum is not known.
  */
 export function inUnits(
-  { total, perOutput, perDegree }: GramTile,
+  { total, perOutput, perDegree, bound }: GramTile,
   rows: readonly ModelScale[],
   columns: readonly ModelScale[],
 ): ScaledTile | null {
@@ -82,17 +82,24 @@ export function inUnits(
       }
     }
   }
-  const mixed = [...rows, ...columns].some(({ slices }) => slices !== null);
-  const slicesOf = { ...(perOutput && { perOutput }), ...(perDegree && !mixed && { perDegree }) };
-  return { total: totals, exponents, sliceExponents, ...slicesOf };
+  const together = [...rows, ...columns].every(({ slices }) => slices === null);
+  return {
+    ...{ total: totals, exponents, sliceExponents },
+    ...(perOutput && { perOutput }),
+    ...(perDegree && together && { perDegree }),
+    ...(bound && { bound }),
+  };
 }
 
 /** A tile as numbers: ∞, or less than a normal number, where they are out of range. */
 export function numbersOfTile(tile: GramTile | ScaledTile): GramTile {
   if (!('exponents' in tile)) return tile;
-  const { total, exponents, perOutput, sliceExponents } = tile;
-  const slices = perOutput && { perOutput: valuesOf(perOutput, sliceExponents!) };
-  return { total: valuesOf(total, exponents), ...slices };
+  const { total, exponents, perOutput, sliceExponents, bound } = tile;
+  return {
+    total: valuesOf(total, exponents),
+    ...(perOutput && { perOutput: valuesOf(perOutput, sliceExponents!) }),
+    ...(bound && { bound: valuesOf(bound, exponents) }),
+  };
 }
 
 /** The same where all numbers are normal; else null. */

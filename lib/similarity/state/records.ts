@@ -6,8 +6,10 @@ import type { Job } from '../gram/schedule.js';
  *
  *     setting   0, JSON
  *     models    1, a digest of 32 bytes each
- *     tile      2, symmetric or not (1 byte); setting, slices, numbers of rows and of columns (u32 each);
- *               the rows, the columns (u32 each); the products of the whole, of the slices (f64)
+ *     tile      2, flags (1 byte); setting, slices, numbers of rows and of columns (u32 each); the rows, the columns
+ *               (u32 each); the products of the whole, of the slices, and what flags tell of (f64)
+ *
+ * Flags add up: 1 where the tile is symmetric, 2 where it has bounds.
  *
  * Numbers are little-endian. A symmetric tile has its products above the diagonal twice, as backends return them.
  */
@@ -19,6 +21,7 @@ export type StateRecord =
 const KINDS = ['setting', 'models', 'tile'] as const;
 const IDENTITY_BYTES = 32;
 const TILE_HEAD = 2 + 4 * 4;
+const FLAGS = { symmetric: 1, bound: 2 } as const;
 
 export function encodeRecord(record: StateRecord): Buffer {
   const kind = Buffer.of(KINDS.indexOf(record.kind));
@@ -54,17 +57,18 @@ export function decodeRecord(payload: Buffer): StateRecord | undefined {
   }
 }
 
-function encodeTile(setting: number, { rows, columns, symmetric }: Job, { total, perOutput }: GramTile): Buffer {
+function encodeTile(setting: number, { rows, columns, symmetric }: Job, tile: GramTile): Buffer {
+  const { total, perOutput, bound } = tile;
   const slices = perOutput === undefined ? 0 : perOutput.length / total.length;
   const numbers = [setting, slices, rows.length, columns.length, ...rows, ...columns];
-  const products = total.length * (1 + slices);
+  const parts = [total, perOutput, bound].filter((part) => part !== undefined);
+  const products = parts.reduce((sum, part) => sum + part.length, 0);
   const bytes = Buffer.alloc(2 + 4 * numbers.length + 8 * products);
   bytes[0] = KINDS.indexOf('tile');
-  bytes[1] = symmetric ? 1 : 0;
+  bytes[1] = (symmetric ? FLAGS.symmetric : 0) | (bound ? FLAGS.bound : 0);
   let at = 2;
   for (const number of numbers) at = bytes.writeUInt32LE(number, at);
-  for (const value of total) at = bytes.writeDoubleLE(value, at);
-  for (const value of perOutput ?? []) at = bytes.writeDoubleLE(value, at);
+  for (const part of parts) for (const value of part) at = bytes.writeDoubleLE(value, at);
   return bytes;
 }
 
@@ -74,15 +78,27 @@ function decodeTile(bytes: Buffer): StateRecord | undefined {
   const [setting, slices, rowCount, columnCount] = [word(0), word(1), word(2), word(3)];
   const products = TILE_HEAD + 4 * (rowCount + columnCount);
   const size = rowCount * columnCount;
-  if (size === 0 || bytes.length !== products + 8 * size * (1 + slices)) return undefined;
+  const flags = bytes[1];
+  const has = (flag: keyof typeof FLAGS) => (flags & FLAGS[flag]) !== 0;
+  const sizes = [size, slices * size, has('bound') ? size : 0];
+  const all = sizes.reduce((sum, one) => sum + one, 0);
+  if (size === 0 || bytes.length !== products + 8 * all) return undefined;
   const words = (count: number, from: number) => Array.from({ length: count }, (_, i) => word(from + i));
   const doubles = (count: number, from: number) =>
     Float64Array.from({ length: count }, (_, i) => bytes.readDoubleLE(products + 8 * (from + i)));
-  const job: Job = { rows: words(rowCount, 4), columns: words(columnCount, 4 + rowCount), symmetric: bytes[1] === 1 };
+  const job: Job = { rows: words(rowCount, 4), columns: words(columnCount, 4 + rowCount), symmetric: has('symmetric') };
   const square = rowCount === columnCount && job.rows.every((row, i) => row === job.columns[i]);
-  if (bytes[1] > 1 || (job.symmetric && !square)) return undefined;
-  const total = doubles(size, 0);
-  const perOutput = slices > 0 ? doubles(size * slices, size) : undefined;
-  if (!total.every(Number.isFinite) || perOutput?.every(Number.isFinite) === false) return undefined;
-  return { kind: 'tile', setting, job, tile: { total, ...(perOutput && { perOutput }) } };
+  if (flags >= 2 * FLAGS.bound || (job.symmetric && !square)) return undefined;
+  let from = 0;
+  const [total, perOutput, bound] = sizes.map((count) => {
+    from += count;
+    return doubles(count, from - count);
+  });
+  if (![total, perOutput, bound].every((part) => part.every(Number.isFinite))) return undefined;
+  const tile: GramTile = {
+    total,
+    ...(slices > 0 && { perOutput }),
+    ...(has('bound') && { bound }),
+  };
+  return { kind: 'tile', setting, job, tile };
 }

@@ -1,3 +1,4 @@
+import { DEGREE_PARTS } from '../../backend/grams.js';
 import type { Matrix } from './behaviour.js';
 
 /**
@@ -5,7 +6,7 @@ import type { Matrix } from './behaviour.js';
  * apart: its mean, its linear and its quadratic part, and all that is left. They are orthogonal, so inner products are
  * sums over them (MATH.md section 10).
  */
-export const DEGREE_NAMES = ['constant', 'linear', 'quadratic', 'higher'] as const;
+export const DEGREE_NAMES = DEGREE_PARTS;
 
 /** One of them. */
 export type DegreeName = (typeof DEGREE_NAMES)[number];

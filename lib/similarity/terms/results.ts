@@ -49,6 +49,11 @@ export interface ResultInfo {
   readonly route: GramRoute | null;
   /** What the routes that could be taken were expected to cost; empty where there is no choice. */
   readonly estimates: readonly RouteEstimate[];
+  /**
+   * What series that were cut off can have changed of any similarity, proven (docs/MATH.md section 10): at most 1e-12,
+   * or 1e-6 in float32. There where units with activations were compared exactly.
+   */
+  readonly certified?: number | undefined;
   /** Standard error of the similarity where it was sampled (of a matrix: the largest of all), else null. */
   readonly standardError: number | null;
   /** How it was sampled, if it was. */
