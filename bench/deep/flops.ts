@@ -13,7 +13,9 @@ import type { AttentionShape, DeepShape, Shape } from './instances.js';
 /** Flops of one inner product of two different networks. */
 export function pairFlops(shape: Shape, method: ChainMethod): number {
   if (shape.family === 'attention') return attentionClosure(shape);
-  return { 'one-block': oneBlock, 'two-block': twoBlock, closure: deepClosure, tensor: deepTensor }[method](shape);
+  // A bilinear block as units takes the same four products.
+  const methods = { 'one-block': oneBlock, hidden: oneBlock, 'two-block': twoBlock };
+  return { ...methods, closure: deepClosure, tensor: deepTensor }[method](shape);
 }
 
 /**

@@ -33,12 +33,12 @@ const ROUTES: ReadonlyMap<GramRoute, RouteEfficiency> = new Map([
 ]);
 
 const grams: Grams = {
-  methods: new Set(['one-block', 'two-block', 'closure', 'tensor']),
+  methods: new Set(['one-block', 'hidden', 'two-block', 'closure', 'tensor']),
   get kinds() {
     return allKinds();
   },
   dtypes: DTYPES,
-  degrees: new Set(['one-block']),
+  degrees: new Set(['one-block', 'hidden']),
   routes: ROUTES,
   async machine() {
     const { flopsPerSecond, bytesPerSecond } = MACHINE;

@@ -27,7 +27,7 @@ export const activation: LayerKind = {
   sizes: (layer: ActivationOf<ShapeOnly>) => aboutActivation(activationOf(layer).name),
   mixesPositions: false,
   takesTokens: false,
-  methods: { closure: 1 },
+  methods: { hidden: 1, closure: 1 },
 
   parity: (layer: ActivationOf<ShapeOnly>): Parity => aboutActivation(activationOf(layer).name).parity,
 

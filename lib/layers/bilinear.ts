@@ -51,7 +51,7 @@ export const bilinear: LayerKind = {
   degree: 2,
   mixesPositions: false,
   takesTokens: false,
-  methods: { 'one-block': 1, 'two-block': 2, closure: 1, tensor: Number.POSITIVE_INFINITY },
+  methods: { 'one-block': 1, hidden: 1, 'two-block': 2, closure: 1, tensor: Number.POSITIVE_INFINITY },
 
   parity({ alpha, leftBias, rightBias }: BilinearOf<ShapeOnly>): Parity {
     return alpha === 0 && leftBias === undefined && rightBias === undefined ? 'even' : null;

@@ -5,7 +5,7 @@ import { kindOf } from './table.js';
 
 /** The methods by which each measure is computed, the cheapest first. */
 const METHODS: Readonly<Record<FunctionMeasure, readonly ChainMethod[]>> = {
-  gaussian: ['one-block', 'two-block', 'closure'],
+  gaussian: ['one-block', 'hidden', 'two-block', 'closure'],
   tensor: ['one-block', 'tensor'],
 };
 

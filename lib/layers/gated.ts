@@ -64,7 +64,7 @@ export const gated: LayerKind = {
   },
   mixesPositions: false,
   takesTokens: false,
-  methods: { closure: 1 },
+  methods: { hidden: 1, closure: 1 },
 
   parity(layer: GatedOf<ShapeOnly>): Parity {
     const { gateBias, upBias, downBias, skip, alpha } = layer;

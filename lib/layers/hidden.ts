@@ -57,7 +57,7 @@ export const hidden: LayerKind = {
   sizes: (layer: HiddenOf<ShapeOnly>) => aboutActivation(activationOf(layer).name),
   mixesPositions: false,
   takesTokens: false,
-  methods: { closure: 1 },
+  methods: { hidden: 1, closure: 1 },
 
   parity(layer: HiddenOf<ShapeOnly>): Parity {
     const { bias, downBias, skip, alpha } = layer;

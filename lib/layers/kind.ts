@@ -21,11 +21,12 @@ export type FunctionMeasure = 'gaussian' | 'tensor';
  * | method | chains | result |
  * |---|---|---|
  * | `one-block` | at most one quadratic block | exact, section 3; both measures |
+ * | `hidden` | at most one block of units: hidden, gated, activation, bilinear | exact, sections 10 and 11; `gaussian` |
  * | `two-block` | at most two quadratic blocks | exact, section 5; `gaussian` |
  * | `closure` | any depth | section 6, exact for at most one block of any kind; `gaussian` |
  * | `tensor` | affine layers and quadratic blocks, any number | exact, section 7; `tensor` |
  */
-export type ChainMethod = 'one-block' | 'two-block' | 'closure' | 'tensor';
+export type ChainMethod = 'one-block' | 'hidden' | 'two-block' | 'closure' | 'tensor';
 
 /** How a function behaves under x ↦ −x: `odd` changes its sign, `even` stays as it is; null: neither. */
 export type Parity = 'even' | 'odd' | null;

@@ -19,7 +19,7 @@ import { tileSize } from './gram/tile_size.js';
 import { resultOf } from './matrix_result.js';
 import { KeptModels, roomToKeep } from './members/kept.js';
 import type { Member } from './members/members.js';
-import { checkRoom } from './members/room.js';
+import { BOUND_CELL, checkRoom } from './members/room.js';
 import { type Selection, select } from './members/selection.js';
 import { type Comparison, type OfSamples, planComparison } from './plan/comparison.js';
 import type { SampleExecutor } from './sampled/batch.js';
@@ -185,7 +185,8 @@ async function compute(
   const total = pairCount(pairs);
   const { comparison, discarded } = await plan(listed, total, settings);
   const slices = slicesIn(comparison.names, settings.perOutput, settings.degrees);
-  checkRoom(places.rows.length, places.columns.length, slices);
+  const beside = comparison.kind === 'chains' && comparison.method === 'hidden' ? BOUND_CELL : 0;
+  checkRoom(places.rows.length, places.columns.length, slices, undefined, beside);
   const cells = new Cells({ ...places, count: members.length, slices, window: settings.choice.window });
   const { memoryLimit, onTile, executors } = settings;
   if (onTile !== undefined) {
@@ -205,8 +206,7 @@ async function compute(
     const { backend, dtype, threads } = comparison.settings;
     const machine = flops === null ? undefined : await backend.grams.machine(dtype, threads);
     const tile = tileSize(flops, slices, machine && machine.flopsPerSecond * machine.pace);
-    const { sources } = comparison;
-    const run = { members, rank, sources, pairs, cells, tile, memoryLimit, ledger };
+    const run = { members, rank, sources: comparison.sources, pairs, cells, tile, memoryLimit, ledger };
     const count = await gramMatrix(run, comparison.settings, executors.tiles?.(members, comparison));
     const work: Work = { pairs: total, ...count, same, discarded: discarded + (ledger?.discarded ?? 0) };
     return { comparison, cells, ...(await resultOf(cells, comparison)), work };

@@ -6,7 +6,7 @@ import type { SampledGram } from './sampled/sampled.js';
 import type { Matrix } from './terms/types.js';
 
 /** What the cells hold, with the errors of what was sampled. */
-export async function resultOf(cells: Cells, { settings, names }: Comparison, sampled?: SampledGram) {
+export async function resultOf(cells: Cells, { settings, names, info }: Comparison, sampled?: SampledGram) {
   const pacer = new Pacer(settings.signal);
   const { dtype, perOutput, degrees } = settings;
   const outputs = slicesIn(names, perOutput, false);
@@ -17,6 +17,7 @@ export async function resultOf(cells: Cells, { settings, names }: Comparison, sa
     sliceErrors.push(await cells.spread(perOutputError!, names.length, s, pacer));
   }
   return {
+    ...cells.certified(info.dtype),
     ...(sampled && { standardError: largest(sampled.standardError), sampling: sampled.sampling }),
     gram: cells.gram,
     cosine: await cells.cosines(pacer),

@@ -4,6 +4,7 @@ import { isAbsolute, join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { BackendName } from '../../lib/backend/backend.js';
 import type { Model } from '../../lib/model/model.js';
 import type { Job } from '../../lib/similarity/gram/schedule.js';
 import { runJob } from '../../lib/similarity/jobs/run.js';
@@ -17,10 +18,11 @@ import type { MatrixOptions, SimilarityMatrix } from '../../lib/similarity/terms
 import { version } from '../../lib/version.js';
 import { step } from '../cli/run.js';
 import { temporaryFolder } from '../formats/safetensors/helpers.js';
-import { availableBackends } from '../support/backends.js';
+import { availableBackends, backendsWith } from '../support/backends.js';
 import { saveModel } from '../support/model_files.js';
 import { modelOf, randomAttention, randomBlock, randomLinear, sequenceModel } from '../support/models.js';
 import { random } from '../support/random.js';
+import { randomGated, randomHidden } from '../support/units.js';
 
 const root = temporaryFolder();
 /** Within the package, where the imports that are not bundled are found. */
@@ -99,6 +101,7 @@ const stretched = () => {
   return { ...others, weight: { ...weight, data: weight.data.map((value, i) => (i % 6 === 0 ? 20 * value : value)) } };
 };
 
+const UNITS = { inputs: 4, hidden: 5, outputs: 4, biases: true } as const;
 const FILES = {
   embedded: await save(
     times(5, (i) => modelOf([randomLinear(draw, 4, 6), block({ hidden: 9 + (i % 2), outputs: 3 })])),
@@ -108,6 +111,12 @@ const FILES = {
   deeper: await save(times(4, () => modelOf([block(), block(), block({ residual: [1, 0.5] }), block()]))),
   attending: await save(times(3, () => sequenceModel(2, [attention()]))),
   tokens: await save(times(3, () => sequenceModel(2, [randomLinear(draw, 4, 7, false), attention(), block()]))),
+  units: await save([
+    modelOf([randomHidden(draw, { ...UNITS, activation: 'relu' })]),
+    modelOf([randomGated(draw, { ...UNITS, activation: 'silu' }), randomLinear(draw, 4, 4)]),
+    modelOf([randomHidden(draw, { ...UNITS, activation: 'prelu' })]),
+    modelOf([block()]),
+  ]),
   // Along one direction of many, so that a pilot finds it.
   steep: await save(times(3, () => modelOf([stretched(), block({ inputs: 6 }), block(), block()]))),
   // Norms, or single outputs, far out of the range of numbers of either type.
@@ -153,6 +162,13 @@ const WAYS: [title: string, files: readonly string[], options: MatrixOptions, le
   ],
 ];
 
+const WAYS_OF_UNITS: typeof WAYS = [
+  ['of units with activations', FILES.units, { perOutput: true, input: LAW }, 3],
+  ['of units with activations in float32', FILES.units, { dtype: 'float32' }, 3],
+];
+const waysFor = (backend: BackendName) =>
+  backendsWith('hidden').includes(backend) ? [...WAYS, ...WAYS_OF_UNITS] : WAYS;
+
 /** All that a result says. */
 const numbersOf = (result: object) => {
   const { work, direction, difference, ...numbers } = result as SimilarityMatrix;
@@ -160,13 +176,16 @@ const numbersOf = (result: object) => {
 };
 
 describe.each(availableBackends)('the jobs on %s of a matrix', (backend) => {
-  it.each(WAYS)('%s give its bits, run in another process from their JSON', async (_, files, options, least) => {
-    const { jobs, executors } = recording();
-    const whole = await similarityMatrix(files, { backend, ...options });
-    const again = await matrixBy(executors, files, { backend, ...options });
-    expect(numbersOf(again)).toEqual(numbersOf(whole));
-    expect(jobs.length).toBeGreaterThanOrEqual(least);
-  });
+  it.each(waysFor(backend))(
+    '%s give its bits, run in another process from their JSON',
+    async (_, files, options, least) => {
+      const { jobs, executors } = recording();
+      const whole = await similarityMatrix(files, { backend, ...options });
+      const again = await matrixBy(executors, files, { backend, ...options });
+      expect(numbersOf(again)).toEqual(numbersOf(whole));
+      expect(jobs.length).toBeGreaterThanOrEqual(least);
+    },
+  );
 });
 
 describe('a job', () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { BackendName } from '../../lib/backend/backend.js';
 import { mapLayer } from '../../lib/layers/layer.js';
 import type { BilinearLayer, Layer, Model } from '../../lib/model/model.js';
 import { compareJson, matrixJson, matrixJsonText } from '../../lib/report/json.js';
@@ -7,10 +8,11 @@ import { similarityMatrix } from '../../lib/similarity/matrix.js';
 import { similarity } from '../../lib/similarity/similarity.js';
 import type { SimilarityOptions } from '../../lib/similarity/terms/types.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
-import { availableBackends } from '../support/backends.js';
+import { availableBackends, backendsWith } from '../support/backends.js';
 import { regauged } from '../support/gauge.js';
 import { randomAttention, randomBlock, randomLinear, sequenceModel } from '../support/models.js';
 import { type Random, random } from '../support/random.js';
+import { randomGated, randomHidden } from '../support/units.js';
 
 interface Kind {
   readonly layers: (draw: Random) => Layer[];
@@ -18,12 +20,15 @@ interface Kind {
   readonly options: readonly SimilarityOptions[];
   /** Exponents of the units inside. */
   readonly most: number;
+  /** Of units with activations: differences of such networks come from their inner products. */
+  readonly units?: true;
 }
 
 const block = (draw: Random, hidden: number, biases: boolean, residual?: readonly [number, number]) =>
   randomBlock(draw, { inputs: 3, hidden, outputs: 3, biases, ...(residual && { residual }) });
 const attention = (draw: Random, rotaryBase: number | null, biases: boolean, residual?: readonly [number, number]) =>
   randomAttention(draw, { inputs: 3, heads: 2, size: 2, rotaryBase, biases, ...(residual && { residual }) });
+const UNITS = { inputs: 3, hidden: 5, outputs: 3 } as const;
 const SAMPLED = { method: 'sampled', maxSamples: 2048 } as const;
 const CLOSURE = { method: 'closure' } as const;
 const TENSOR = { measure: 'tensor' } as const;
@@ -83,6 +88,65 @@ const KINDS: readonly [string, Kind][] = [
     },
   ],
   [
+    'ReLU units',
+    {
+      layers: (d) => [
+        randomLinear(d, 3, 3),
+        randomHidden(d, { ...UNITS, activation: 'relu', biases: true, skip: true }),
+        randomLinear(d, 2, 3),
+      ],
+      options: [{}, SAMPLED],
+      units: true,
+      most: 300,
+    },
+  ],
+  [
+    'squares of ReLU units, one dead and one always off, and a residual',
+    {
+      layers: (d) => {
+        const units = randomHidden(d, { ...UNITS, activation: 'relu2', biases: true, residual: [0.5, 2] });
+        units.weight.data.fill(0, 0, 6);
+        units.bias!.data[0] = 0;
+        units.bias!.data[1] = -1;
+        return [randomLinear(d, 3, 3), units, randomLinear(d, 2, 3)];
+      },
+      options: [{}],
+      units: true,
+      most: 200,
+    },
+  ],
+  [
+    'units that are gated by leaky ReLUs',
+    {
+      layers: (d) => [
+        randomLinear(d, 3, 3),
+        randomGated(d, { ...UNITS, activation: 'leaky_relu', biases: true }),
+        randomLinear(d, 2, 3),
+      ],
+      options: [{}, SAMPLED],
+      units: true,
+      most: 200,
+    },
+  ],
+  [
+    'units that are gated by SiLU',
+    {
+      layers: (d) => [randomLinear(d, 3, 3), randomGated(d, { ...UNITS, activation: 'silu', biases: true })],
+      options: [{}, SAMPLED],
+      units: true,
+      most: 300,
+    },
+  ],
+  [
+    'tanh units',
+    {
+      layers: (d) => [randomLinear(d, 3, 3), randomHidden(d, { ...UNITS, activation: 'tanh' }), randomLinear(d, 2, 3)],
+      options: [{}],
+      units: true,
+      most: 300,
+    },
+  ],
+  [
     'attention',
     {
       layers: (d) => [
@@ -98,8 +162,11 @@ const KINDS: readonly [string, Kind][] = [
   ],
 ];
 
+const POLYNOMIALS = KINDS.filter(([, { units }]) => !units);
+const kindsFor = (backend: BackendName) => (backendsWith('hidden').includes(backend) ? KINDS : POLYNOMIALS);
+
 describe.each(availableBackends)('powers of two in the weights on %s', (backend) => {
-  describe.each(KINDS)('of %s', (_, { layers, positions = 1, options, most }) => {
+  describe.each(kindsFor(backend))('of %s', (_, { layers, positions = 1, options, most }) => {
     const cases = options.flatMap((one) => (['float64', 'float32'] as const).map((dtype) => ({ ...one, dtype })));
     it.each(cases)('change no bit of the similarity, %o', async (how) => {
       for (const seed of [1, 2]) {
@@ -163,7 +230,7 @@ describe.each(availableBackends)('the baselines on %s', (backend) => {
 });
 
 describe.each(availableBackends)('distances of near models on %s', (backend) => {
-  it.each(KINDS)('are the same in any units: %s', async (_, { layers, positions = 1, options, most }) => {
+  it.each(POLYNOMIALS)('are the same in any units: %s', async (_, { layers, positions = 1, options, most }) => {
     const near = (chain: readonly Layer[]): Layer[] => {
       const draw = random(77);
       const part = (tensor: Tensor) => ({

@@ -4,10 +4,11 @@ import { describe, expect, it } from 'vitest';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
 import type { MatrixOptions, SimilarityMatrix } from '../../lib/similarity/terms/types.js';
 import { temporaryFolder } from '../formats/safetensors/helpers.js';
-import { availableBackends } from '../support/backends.js';
-import { blockModel } from '../support/models.js';
+import { availableBackends, backendsWith } from '../support/backends.js';
+import { blockModel, modelOf } from '../support/models.js';
 import { random } from '../support/random.js';
 import { pairsIn } from '../support/state.js';
+import { randomGated, randomHidden } from '../support/units.js';
 
 const root = temporaryFolder();
 let files = 0;
@@ -236,5 +237,30 @@ describe('a damaged state file', () => {
       code: 'INVALID_FILE',
       message: expect.stringContaining('something else'),
     });
+  });
+});
+
+describe.each(backendsWith('hidden'))('a state file of networks with activations on %s', (backend) => {
+  it('keeps what is proven of their products', async () => {
+    const draw = random(3);
+    const list = Array.from({ length: 9 }, (_, i) => {
+      const activation = i % 3 === 0 ? 'relu' : 'silu';
+      return modelOf(
+        [(i % 2 ? randomGated : randomHidden)(draw, { ...shape, activation, biases: true })],
+        `model ${i}`,
+      );
+    });
+    for (const options of [{ perOutput: true }, { dtype: 'float32' }] as const) {
+      const state = newFile();
+      const whole = await similarityMatrix(list, { backend, ...options });
+      await similarityMatrix(list.slice(0, 6), { backend, state, ...options });
+      const resumed = await similarityMatrix(list, { backend, state, ...options });
+      same(resumed, whole);
+      expect(resumed.work.reused).toBe(21);
+      expect(resumed.certified).toBe(whole.certified);
+      const again = await similarityMatrix(list, { backend, state, ...options });
+      expect(again.work.reused).toBe(45);
+      expect(again.certified).toBe(whole.certified);
+    }
   });
 });

@@ -1,4 +1,13 @@
-import type { AttentionLayer, BilinearLayer, Layer, LinearLayer } from '../../lib/model/model.js';
+import { aboutActivation, activationOf } from '../../lib/layers/activations.js';
+import { kindOf } from '../../lib/layers/table.js';
+import type {
+  AttentionLayer,
+  BilinearLayer,
+  GatedLayer,
+  HiddenLayer,
+  Layer,
+  LinearLayer,
+} from '../../lib/model/model.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import { type PolynomialLayer, polynomial } from './polynomial.js';
 import type { Random } from './random.js';
@@ -25,12 +34,13 @@ function scaled({ data, shape }: Tensor, out: readonly number[], into?: readonly
 
 /**
  * The same function in another gauge: features between layers, hidden units and heads in units of powers of two up to
- * 2^±most, and the outputs all multiplied by 2^output. Where there is a residual the units of features stay.
+ * 2^±most, and the outputs all multiplied by 2^output. Where there is a residual the units of features stay, and those of
+ * the arguments of activations through which no power of two goes. Units must have a D behind them.
  */
 export function regauged(layers: readonly Layer[], draw: Random, most: number, output: number): Layer[] {
   const pick = () => draw.integer(-most, most);
   let from: number[] | undefined;
-  return layers.map(polynomial).map((layer, i) => {
+  return layers.map(known).map((layer, i) => {
     const width = widthOf(layer);
     const last = i === layers.length - 1;
     const kept = layer.type !== 'linear' && layer.alpha !== 0;
@@ -44,15 +54,15 @@ export function regauged(layers: readonly Layer[], draw: Random, most: number, o
   });
 }
 
-const inputsOf = (layer: PolynomialLayer): number =>
-  layer.type === 'linear' ? layer.weight.shape[1] : layer.type === 'bilinear' ? layer.left.shape[1] : layer.q1.shape[1];
+type KnownLayer = PolynomialLayer | HiddenLayer | GatedLayer;
 
-function widthOf(layer: PolynomialLayer): number {
-  if (layer.type === 'linear') return layer.weight.shape[0];
-  return layer.type === 'bilinear' ? (layer.down ?? layer.left).shape[0] : layer.o.shape[0];
-}
+const known = (layer: Layer): KnownLayer =>
+  layer.type === 'hidden' || layer.type === 'gated' ? layer : polynomial(layer);
 
-function rescale(layer: PolynomialLayer, from: readonly number[], to: readonly number[], pick: () => number): Layer {
+const inputsOf = (layer: KnownLayer): number => kindOf(layer).widths(layer).takes;
+const widthOf = (layer: KnownLayer): number => kindOf(layer).widths(layer).gives;
+
+function rescale(layer: KnownLayer, from: readonly number[], to: readonly number[], pick: () => number): Layer {
   const into = from.map((exponent) => -exponent);
   switch (layer.type) {
     case 'linear':
@@ -61,7 +71,43 @@ function rescale(layer: PolynomialLayer, from: readonly number[], to: readonly n
       return bilinear(layer, into, to, pick);
     case 'attention':
       return attention(layer, into, to, pick);
+    case 'hidden':
+    case 'gated':
+      return units(layer, into, to, pick);
   }
+}
+
+/** The argument of φ may be scaled where φ(s x) = s^k φ(x), what multiplies it always. */
+function units(
+  layer: HiddenLayer | GatedLayer,
+  into: readonly number[],
+  to: readonly number[],
+  pick: () => number,
+): Layer {
+  const { homogeneous } = aboutActivation(activationOf(layer).name);
+  const hidden = kindOf(layer).hidden!(layer);
+  const u = Array.from({ length: hidden }, () => (homogeneous === null ? 0 : pick()));
+  const v = Array.from({ length: hidden }, () => (layer.type === 'gated' ? pick() : 0));
+  const back = u.map((exponent, h) => -(homogeneous ?? 0) * exponent - v[h]);
+  const { down, downBias, skip } = layer;
+  const behind = {
+    down: scaled(down!, to, back),
+    ...(downBias && { downBias: scaled(downBias, to) }),
+    ...(skip && { skip: scaled(skip, to, into) }),
+  };
+  if (layer.type === 'hidden') {
+    const { weight, bias } = layer;
+    return { ...layer, weight: scaled(weight, u, into), ...(bias && { bias: scaled(bias, u) }), ...behind };
+  }
+  const { gate, gateBias, up, upBias } = layer;
+  return {
+    ...layer,
+    gate: scaled(gate, u, into),
+    up: scaled(up, v, into),
+    ...(gateBias && { gateBias: scaled(gateBias, u) }),
+    ...(upBias && { upBias: scaled(upBias, v) }),
+    ...behind,
+  };
 }
 
 function linear({ type, weight, bias }: LinearLayer, into: readonly number[], to: readonly number[]): Layer {

@@ -1,5 +1,3 @@
-import type { Pacer } from '../../cooperate.js';
-
 /*
  * What Hermite series leave out, bounded before anything is summed (MATH.md sections 10 and 11). With the tails
  * T(N)² = Σ_{n>N} a_n² of the coefficients, P = T^p(N) and Q = ‖U⊥‖ T^q(N−1), the terms of K_ij beyond degree N are by
@@ -56,7 +54,7 @@ export function tailsOf(
 }
 
 /** What E φ² and the sum of squares may be off by, relative to E φ². */
-const ROUNDING = 2 ** -49;
+const ROUNDING = 2 ** -46;
 
 /** Adds the tails of one unit to those of its block. @param down D, (o, h), column `unit` of which is meant. */
 export function addTails(
@@ -170,9 +168,8 @@ function wholeTails({ outputs, blocks, p, q }: Tails): Tails {
 }
 
 /** Tails of so many units, all zero. */
-export async function emptyTails(hidden: number, outputs: number, gated: boolean, pacer: Pacer): Promise<Tails> {
+export function emptyTails(hidden: number, outputs: number, gated: boolean): Tails {
   const blocks = Math.ceil(hidden / BLOCK);
   const size = blocks * DEGREES.length * outputs;
-  if (pacer.due(size)) await pacer.pause();
   return { outputs, blocks, p: new Float64Array(size), q: gated ? new Float64Array(size) : null };
 }

@@ -1,11 +1,12 @@
-import type { GramJob, GramTile } from '../../backend/grams.js';
+import { DEGREE_PARTS, type GramJob, type GramTile } from '../../backend/grams.js';
 import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { closureSlices } from '../gaussian/closure.js';
+import { type HiddenProducts, hiddenProducts } from '../gaussian/hidden_pair.js';
 import { tensorSlices } from '../gaussian/tensor.js';
 import { twoBlockSlices } from '../gaussian/two_block_pair.js';
 import type { Content, FallbackModel } from './prepared.js';
-import { DEGREES, isProduct, type ProductContent, productSlices } from './product_tile.js';
+import { isProduct, type ProductContent, productSlices, type TileValues } from './product_tile.js';
 
 /**
  * The inner products of rows with columns. A symmetric tile computes i ≤ j and mirrors.
@@ -21,28 +22,46 @@ export async function gramTile(
   const outputs = checkAgreement([...rows, ...columns]);
   const width = columns.length;
   const [left, right] = [rows, columns].map((models) => models.map(({ content }) => content));
-  const slices = new Float64Array(rows.length * width * outputs);
-  const isProducts = left.every(isProduct) && right.every(isProduct);
-  const perDegree = job.degrees === true && isProducts ? new Float64Array(rows.length * width * DEGREES) : null;
-  if (isProducts) {
-    await productSlices(job, left, right, { slices, perDegree }, pacer, onProgress);
+  const cells = rows.length * width;
+  const values: TileValues = {
+    slices: new Float64Array(cells * outputs),
+    degrees: hasDegrees(job, rows) ? new Float64Array(cells * DEGREE_PARTS.length) : null,
+    bound: rows[0]?.content.kind === 'hidden' ? new Float64Array(cells) : null,
+  };
+  if (left.every(isProduct) && right.every(isProduct)) {
+    await productSlices(job, left, right, values, pacer, onProgress);
   } else {
-    await pairwise(job, left as PairContent[], right as PairContent[], outputs, slices, pacer, onProgress);
+    await pairwise(job, left as PairContent[], right as PairContent[], outputs, values, pacer, onProgress);
   }
-  const total = new Float64Array(rows.length * width);
+  const { slices, degrees, bound } = values;
+  const total = new Float64Array(cells);
   for (let i = 0; i < rows.length; i++) {
     for (let j = job.symmetric ? i : 0; j < width; j++) {
       const cell = i * width + j;
       const pair = slices.subarray(cell * outputs, (cell + 1) * outputs);
       total[cell] = pair.reduce((sum, value) => sum + value, 0);
       if (!job.symmetric) continue;
-      total[j * width + i] = total[cell];
-      slices.set(pair, (j * width + i) * outputs);
-      perDegree?.copyWithin((j * width + i) * DEGREES, cell * DEGREES, (cell + 1) * DEGREES);
+      const mirrored = j * width + i;
+      total[mirrored] = total[cell];
+      slices.set(pair, mirrored * outputs);
+      if (bound !== null) bound[mirrored] = bound[cell];
+      const size = DEGREE_PARTS.length;
+      degrees?.copyWithin(mirrored * size, cell * size, (cell + 1) * size);
     }
     if (pacer.due(width * outputs)) await pacer.pause();
   }
-  return { total, ...(job.perOutput && { perOutput: slices }), ...(perDegree && { perDegree }) };
+  return {
+    total,
+    ...(job.perOutput && { perOutput: slices }),
+    ...(degrees && { perDegree: degrees }),
+    ...(bound && { bound }),
+  };
+}
+
+/** Whether what degrees contribute is asked for and known. */
+function hasDegrees({ degrees, measure }: GramJob, [first]: readonly FallbackModel[]): boolean {
+  const kind = first?.content.kind;
+  return degrees === true && measure === 'gaussian' && (kind === 'one-block' || kind === 'hidden');
 }
 
 /** What is compared pair after pair. */
@@ -53,7 +72,7 @@ async function pairwise(
   rows: readonly PairContent[],
   columns: readonly PairContent[],
   outputs: number,
-  slices: Float64Array,
+  values: TileValues,
   pacer: Pacer,
   onProgress: (done: number, total: number) => void,
 ): Promise<void> {
@@ -63,15 +82,27 @@ async function pairwise(
   for (let i = 0; i < rows.length; i++) {
     for (let j = job.symmetric ? i : 0; j < width; j++) {
       const cell = i * width + j;
-      await pairSlices(rows[i], columns[j], slices.subarray(cell * outputs, (cell + 1) * outputs), pacer);
+      const [row, column] = [rows[i], columns[j]];
+      const result = values.slices.subarray(cell * outputs, (cell + 1) * outputs);
+      if (row.kind === 'hidden' && column.kind === 'hidden') {
+        const same = row === column;
+        putHidden(same ? row.self : await hiddenProducts(row, column, values.degrees !== null, pacer), cell, values);
+      } else await pairSlices(row, column, result, pacer);
       onProgress(++done, pairs);
       if (pacer.due(outputs)) await pacer.pause();
     }
   }
 }
 
+function putHidden({ slices, degrees, bound }: HiddenProducts, cell: number, values: TileValues): void {
+  values.slices.set(slices, cell * slices.length);
+  values.degrees?.set(degrees, cell * degrees.length);
+  if (values.bound !== null) values.bound[cell] = bound;
+}
+
 /** The inner products of one pair, one per slice, into `result`. */
 async function pairSlices(row: PairContent, column: PairContent, result: Float64Array, pacer: Pacer): Promise<void> {
+  if (row.kind === 'hidden' || column.kind === 'hidden') return;
   if (row === column) result.set(row.self);
   else if (row.kind === 'two-block' && column.kind === 'two-block') await twoBlockSlices(row, column, result, pacer);
   else if (row.kind === 'closure' && column.kind === 'closure') await closureSlices(row, column, result, pacer);

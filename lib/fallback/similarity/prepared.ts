@@ -4,9 +4,11 @@ import { TensimError } from '../../errors.js';
 import type { DType, TensorData } from '../../tensor/tensor.js';
 import { type PreparedClosure, prepareClosure } from '../gaussian/closure.js';
 import { denseForm } from '../gaussian/dense_form.js';
+import { type PreparedHidden, prepareHidden } from '../gaussian/hidden.js';
 import { foldOneBlock } from '../gaussian/one_block.js';
 import { type PreparedTensor, prepareTensor } from '../gaussian/tensor.js';
 import { type PreparedTwoBlock, prepareTwoBlock } from '../gaussian/two_block.js';
+import { convert, copyInto } from './convert.js';
 import { packQuadratic, packRows } from './pair_kernel.js';
 
 /**
@@ -46,7 +48,13 @@ export interface PreparedFeatures {
 }
 
 /** What a model is prepared as: for one of the methods, or as features. */
-export type Content = PreparedOneBlock | PreparedTwoBlock | PreparedClosure | PreparedTensor | PreparedFeatures;
+export type Content =
+  | PreparedOneBlock
+  | PreparedHidden
+  | PreparedTwoBlock
+  | PreparedClosure
+  | PreparedTensor
+  | PreparedFeatures;
 
 /** The fallback's prepared model: its content until it is disposed. */
 export class FallbackModel implements PreparedModel {
@@ -75,7 +83,7 @@ export class FallbackModel implements PreparedModel {
 
 /**
  * Prepares a chain for its method. `float32` rounds what a chain of one block mostly consists of (factors, embedding,
- * forms, linear part) to single precision; all else, and all arithmetic, is in double precision.
+ * forms, linear part), or one of units, to single precision; all else, and all arithmetic, is in double precision.
  */
 export async function prepareChain(source: ChainSource, dtype: DType, pacer: Pacer): Promise<FallbackModel> {
   const content = await prepareContent(source, dtype, pacer);
@@ -86,6 +94,8 @@ async function prepareContent(source: ChainSource, dtype: DType, pacer: Pacer) {
   switch (source.method) {
     case 'one-block':
       return prepareOneBlock(source, dtype, pacer);
+    case 'hidden':
+      return prepareHidden(source, dtype, pacer);
     case 'two-block':
       return prepareTwoBlock(source, pacer);
     case 'closure':
@@ -140,24 +150,6 @@ export async function prepareFeatures(source: FeatureSource, dtype: DType, pacer
     await copyInto(vector.subarray(offsets[c], offsets[c + 1]), segment, pacer);
   }
   return new FallbackModel(dtype, source.segments.length, { kind: 'features', vector, offsets });
-}
-
-async function convert(data: Float64Array, dtype: DType, pacer: Pacer): Promise<TensorData> {
-  if (dtype === 'float64') return data;
-  const rounded = new Float32Array(data.length);
-  await copyInto(rounded, data, pacer);
-  return rounded;
-}
-
-/** Elements copied between two chances to yield. */
-const COPY_CHUNK = 1 << 17;
-
-/** Copies numbers into an array of either type and at least the same length. */
-export async function copyInto(target: TensorData, source: TensorData, pacer: Pacer): Promise<void> {
-  for (let at = 0; at < source.length; at += COPY_CHUNK) {
-    target.set(source.subarray(at, at + COPY_CHUNK), at);
-    if (pacer.due(COPY_CHUNK)) await pacer.pause();
-  }
 }
 
 /** Every array that a prepared model holds, however deep; one that is held twice only once. */

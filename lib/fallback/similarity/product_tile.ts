@@ -3,10 +3,11 @@ import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { TensorData } from '../../tensor/tensor.js';
 import { denseFormSize } from '../gaussian/dense_form.js';
+import { copyInto } from './convert.js';
 import { addFeatureProducts } from './feature_products.js';
 import { throughMetric, type UnfoldedPart } from './metric.js';
 import { pairProducts } from './pair_kernel.js';
-import { type Content, copyInto, type PreparedFeatures, type PreparedOneBlock } from './prepared.js';
+import type { Content, PreparedFeatures, PreparedOneBlock } from './prepared.js';
 
 /**
  * What is compared by products over all models of a tile: plain vectors, and chains of one block with their parts that
@@ -18,15 +19,14 @@ export function isProduct(content: Content): content is ProductContent {
   return content.kind === 'one-block' || content.kind === 'features';
 }
 
-/** The degrees that are told apart: 0, 1, 2, and all higher ones. */
-export const DEGREES = DEGREE_PARTS.length;
-
-/** What is computed of a tile, zero at first. */
-export interface ProductSums {
-  /** (rows, columns, outputs). */
+/** What a tile is made of, cell after cell; null for what it does not have, or is not asked for. */
+export interface TileValues {
+  /** (rows, columns, outputs), zero at first. */
   readonly slices: Float64Array;
-  /** (rows, columns, DEGREES), where the degrees are asked for; of features all is linear. */
-  readonly perDegree: Float64Array | null;
+  /** (rows, columns, 4), as `GramTile.perDegree`. */
+  readonly degrees: Float64Array | null;
+  /** (rows, columns), as `GramTile.bound`. */
+  readonly bound: Float64Array | null;
 }
 
 /**
@@ -37,13 +37,14 @@ export interface ProductSums {
  *     tensor, one block   ½ (P_c + w_c·w'_c) + e_c e'_c     the linear part fills two legs of x̃ ⊗ x̃, half in each
  *     tensor, no block    w_c·w'_c + e_c e'_c
  *
- * Positions are independent and alike, so each adds the same. Of a symmetric tile only i ≤ j is meant.
+ * Positions are independent and alike, so each adds the same. Of a symmetric tile only i ≤ j is meant. The three terms
+ * of the first line are what degrees 2, 1 and 0 contribute.
  */
 export async function productSlices(
   job: GramJob,
   rows: readonly ProductContent[],
   columns: readonly ProductContent[],
-  { slices, perDegree }: ProductSums,
+  { slices, degrees }: TileValues,
   pacer: Pacer,
   onProgress: (done: number, total: number) => void,
 ): Promise<void> {
@@ -56,27 +57,27 @@ export async function productSlices(
   let done = 0;
   const advance = () => onProgress(++done, total);
   if (factors) await addQuadratic(job, rows, columns, outputs, slices, pacer, advance);
-  const multiply = ({ of, offsets }: Vectors, sums: Float64Array) => {
+  const addVectors = ({ of, offsets }: Vectors, to: Float64Array) => {
     const features = { rows: rows.map(of), columns: columns.map(of), offsets, symmetric: job.symmetric };
-    return addFeatureProducts(features, sums, pacer, advance);
+    return addFeatureProducts(features, to, pacer, advance);
   };
-  for (const part of vectors.filter(({ degree }) => degree === 2)) await multiply(part, slices);
-  if (perDegree !== null) addSums(slices, outputs, perDegree, 2);
-  for (const part of vectors.filter(({ degree }) => degree === 1)) {
-    if (perDegree === null) await multiply(part, slices);
-    else {
-      const own = new Float64Array(slices.length);
-      await multiply(part, own);
-      addSums(own, outputs, perDegree, 1);
-      for (let i = 0; i < slices.length; i++) slices[i] += own[i];
-    }
+  for (const part of vectors) if (part.degree !== 1) await addVectors(part, slices);
+  if (degrees !== null) addDegree(2, slices, degrees);
+  for (const part of vectors) {
+    if (part.degree !== 1) continue;
+    const linear = degrees === null ? slices : new Float64Array(slices.length);
+    await addVectors(part, linear);
+    if (degrees === null) continue;
+    addDegree(1, linear, degrees);
+    for (let i = 0; i < slices.length; i++) slices[i] += linear[i];
   }
   for (const [i, a] of rows.entries()) {
     for (const [j, b] of columns.entries()) {
-      if (a.kind !== 'one-block' || b.kind !== 'one-block') continue;
-      const cell = i * columns.length + j;
-      finish(job.measure, a, b, slices.subarray(cell * outputs, (cell + 1) * outputs));
-      if (perDegree !== null) finishDegrees(a, b, perDegree.subarray(cell * DEGREES, (cell + 1) * DEGREES));
+      if (a.kind === 'one-block' && b.kind === 'one-block') {
+        const cell = i * columns.length + j;
+        finish(job.measure, a, b, slices.subarray(cell * outputs, (cell + 1) * outputs));
+        if (degrees !== null) finishDegrees(a, b, degrees.subarray(cell * PARTS, (cell + 1) * PARTS));
+      }
     }
     if (pacer.due(columns.length * outputs)) await pacer.pause();
   }
@@ -89,17 +90,18 @@ function finish(measure: GramJob['measure'], a: PreparedOneBlock, b: PreparedOne
   for (let c = 0; c < pair.length; c++) pair[c] = a.positions * (weight * pair[c] + x[c] * y[c]);
 }
 
-/** Adds the sum over the outputs of every cell to the part of a degree. */
-function addSums(slices: Float64Array, outputs: number, perDegree: Float64Array, degree: number): void {
-  for (let i = 0, cell = 0; i < slices.length; i += outputs, cell++) {
-    for (let c = 0; c < outputs; c++) perDegree[cell * DEGREES + degree] += slices[i + c];
-  }
+const PARTS = DEGREE_PARTS.length;
+
+/** Adds up the outputs of every cell as what a degree contributes. */
+function addDegree(degree: number, slices: Float64Array, degrees: Float64Array): void {
+  const outputs = (slices.length * PARTS) / degrees.length;
+  for (let i = 0; i < slices.length; i++) degrees[Math.floor(i / outputs) * PARTS + degree] += slices[i];
 }
 
-/** Under `gaussian`: the products of the means beside those of higher degree, of all positions. */
-function finishDegrees(a: PreparedOneBlock, b: PreparedOneBlock, pair: Float64Array): void {
-  for (let c = 0; c < a.mean.length; c++) pair[0] += a.mean[c] * b.mean[c];
-  for (let degree = 0; degree < DEGREES; degree++) pair[degree] *= a.positions;
+/** The constant part, and all positions. */
+function finishDegrees(a: PreparedOneBlock, b: PreparedOneBlock, degrees: Float64Array): void {
+  for (let c = 0; c < a.mean.length; c++) degrees[0] += a.mean[c] * b.mean[c];
+  for (let degree = 0; degree < PARTS; degree++) degrees[degree] *= a.positions;
 }
 
 function checkDegrees(models: readonly ProductContent[]): void {
@@ -112,9 +114,9 @@ function checkDegrees(models: readonly ProductContent[]): void {
 
 /** A part of models that is plain vectors. */
 interface Vectors {
+  /** What it contributes to; null for vectors that stand for no function. */
+  readonly degree: 1 | 2 | null;
   readonly of: (model: ProductContent) => TensorData | null;
-  /** Of the function whose coefficients they are. */
-  readonly degree: 1 | 2;
   readonly offsets: readonly number[];
 }
 
@@ -122,12 +124,12 @@ interface Vectors {
 function vectorsOf(rows: readonly ProductContent[], columns: readonly ProductContent[]): Vectors[] {
   const [first] = rows;
   if (first.kind === 'features')
-    return [{ of: (model) => (model as PreparedFeatures).vector, degree: 1, offsets: first.offsets }];
+    return [{ degree: null, of: (model) => (model as PreparedFeatures).vector, offsets: first.offsets }];
   const { inputs, mean } = first;
   const every = (size: number) => Array.from({ length: mean.length + 1 }, (_, c) => c * size);
   const all: Vectors[] = [
-    { of: (model) => (model as PreparedOneBlock).forms, degree: 2, offsets: every(denseFormSize(inputs)) },
-    { of: (model) => (model as PreparedOneBlock).linear, degree: 1, offsets: every(inputs) },
+    { degree: 2, of: (model) => (model as PreparedOneBlock).forms, offsets: every(denseFormSize(inputs)) },
+    { degree: 1, of: (model) => (model as PreparedOneBlock).linear, offsets: every(inputs) },
   ];
   return all.filter(({ of }) => [rows, columns].every((models) => models.some((model) => of(model) !== null)));
 }

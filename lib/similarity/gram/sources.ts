@@ -121,9 +121,10 @@ function checkSupported({ layers, label }: Outline, measure: FunctionMeasure): v
   }
   const kind = undefinedUnder(measure, layers);
   if (kind !== undefined) {
+    const reason = kind.methods.hidden === undefined ? '' : ', as activations have no tensors';
     throw new TensimError(
       'UNSUPPORTED_LAYER',
-      `"${label}" has ${nounOf(kind)}, for which the measure "${measure}" is not defined`,
+      `"${label}" has ${nounOf(kind)}, for which the measure "${measure}" is not defined${reason}`,
       {
         hint: 'Use the measure "gaussian"',
       },

@@ -134,7 +134,7 @@ export async function readSetting(value: unknown, where: string, pacer: Pacer): 
     ...common,
     measure,
     method,
-    chain: readChoice(fields.chain, at('chain'), ['one-block', 'two-block', 'closure', 'tensor'] as const),
+    chain: readChoice(fields.chain, at('chain'), ['one-block', 'hidden', 'two-block', 'closure', 'tensor'] as const),
     route: readChoice(fields.route, at('route'), ['factor', 'unfolded', 'dense', null] as const),
     law: await readLaw(fields.law, at('law'), pacer),
     ...(fields.degrees !== undefined && { degrees: readChoice(fields.degrees, at('degrees'), [true] as const) }),

@@ -4,15 +4,24 @@ import { count } from '../../words/counts.js';
 
 /** Bytes that a cell of a result takes: an inner product and a similarity. */
 const CELL = 16;
+/** What the proven error of a product takes beside it. */
+export const BOUND_CELL = 4;
 
 /**
  * Refuses a result for which there is no memory, before any of it is claimed.
  * @param slices of every inner product, beside the whole.
  * @param free bytes that this process can have.
+ * @param beside bytes of a cell beside its products.
  * @throws TensimError `MEMORY_LIMIT` with the numbers.
  */
-export function checkRoom(rows: number, columns: number, slices: number, free = process.availableMemory()): void {
-  const bytes = CELL * rows * columns * (1 + slices);
+export function checkRoom(
+  rows: number,
+  columns: number,
+  slices: number,
+  free = process.availableMemory(),
+  beside = 0,
+): void {
+  const bytes = (CELL * (1 + slices) + beside) * rows * columns;
   if (bytes <= free) return;
   const each = slices === 0 ? '' : ` with ${count(slices)} outputs each`;
   const [needed, there] = [bytes, free].map((size) => bytesIn('GiB', size));

@@ -222,7 +222,7 @@ function checkNoRoute(route: Settings['route'], where: string): void {
 }
 
 /** The methods that tell what every degree contributes. */
-const DEGREE_METHODS: ReadonlySet<ChainMethod> = new Set(['one-block']);
+const DEGREE_METHODS: ReadonlySet<ChainMethod> = new Set(['one-block', 'hidden']);
 
 /** Where no degrees are known, none may be asked for. */
 function checkNoDegrees({ degrees }: Pick<Settings, 'degrees'>, why: string): void {

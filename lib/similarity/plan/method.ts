@@ -56,7 +56,9 @@ export function chooseMethod(
     return { chain: 'closure', method, exact: isExact('closure', chains) };
   }
   const chain = exactMethod(chains, measure);
-  const obstacle = unequalKinds(models) ?? (chain === null ? tooDeep(models, measure) : tooLarge(models));
+  // Units of any kind meet those of any other.
+  const unequal = untaken('hidden', chains) === undefined ? null : unequalKinds(models);
+  const obstacle = unequal ?? (chain === null ? tooDeep(models, measure) : tooLarge(models));
   if (chain !== null && obstacle === null) return exactRoute(chain);
   if (method === 'auto') return SAMPLED;
   throw obstacle;

@@ -67,7 +67,7 @@ async function slowness(target: Target, read: Reader, bytes: Uint8Array, first: 
 }
 
 /** The longest time between two turns of the event loop, in processor time or in time that passed, the smaller. */
-async function longestHeld(work: () => Promise<unknown>): Promise<number> {
+export async function longestHeld(work: () => Promise<unknown>): Promise<number> {
   let longest = 0;
   let running = true;
   let last = [processorTime(), performance.now()];
