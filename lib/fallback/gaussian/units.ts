@@ -1,7 +1,7 @@
 import type { ChainSource } from '../../backend/grams.js';
 import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
-import { type Activation, activationOf } from '../../layers/activations.js';
+import { type Activation, aboutActivation, activationOf } from '../../layers/activations.js';
 import { unitsOf } from '../../layers/layer.js';
 import type { GatedLayer, HiddenLayer, LinearLayer } from '../../model/model.js';
 import { copyRows, type MatrixView, matrixOf, rowMajor, vectorOf } from '../../tensor/matrix.js';
@@ -16,7 +16,8 @@ import { stagesOf } from './stages.js';
  *     f(z) = c + S z + D φ(m + s ⊙ Ŵ z)                                a hidden layer
  *     f(z) = c + S z + D (φ(m + s ⊙ Ŵ z) ⊙ (u + β ⊙ Ŵ z + U⊥ z))       a gated block
  *
- * Rows of Ŵ have length 1, or are zero where s is; those of U⊥ are orthogonal to those of Ŵ.
+ * Rows of Ŵ have length 1, or are zero where s is; those of U⊥ are orthogonal to those of Ŵ. Where φ(s x) = s^k φ(x), D
+ * has taken s^k, and s is 1.
  */
 export interface FoldedUnits {
   /** k. */
@@ -116,17 +117,43 @@ async function foldAround(
   if (skip !== null) for (let c = 0; c < outputs; c++) constant[c] += constants[sided + c];
   const directions = rows.subarray(0, units);
   const deviations = await normalise(directions, hidden, inputs, pacer);
+  const [means, weights] = [constants.subarray(0, hidden), down.data as Float64Array];
+  const { homogeneous } = aboutActivation(activationOf(block).name);
+  if (homogeneous !== null) await toUnitDeviations(homogeneous, means, deviations, weights, pacer);
   const up = sides.length === 1 ? null : await splitUp(rows.subarray(units, 2 * units), directions, hidden, pacer);
   return {
     ...{ inputs, outputs, hidden, directions, deviations },
     activation: activationOf(block),
     slopes: block.slopes === undefined ? null : vectorOf(block.slopes, hidden),
-    means: constants.subarray(0, hidden),
+    means,
     up: up && { constants: constants.subarray(hidden, 2 * hidden), ...up },
-    down: down.data as Float64Array,
+    down: weights,
     constant,
     skip: skip && unlessZero(rows.subarray(sided * inputs)),
   };
+}
+
+/** How many deviations from zero a mean may be that is divided by the deviation. */
+const FARTHEST_MEAN = 2 ** 200;
+
+/** φ(m + s z) = s^k φ(m/s + z): of homogeneous activations D takes the sizes, so that no number depends on units. */
+async function toUnitDeviations(
+  degree: number,
+  means: Float64Array,
+  deviations: Float64Array,
+  down: Float64Array,
+  pacer: Pacer,
+): Promise<void> {
+  const sizes = deviations.map((size, i) => (size > 0 && Math.abs(means[i]) / size < FARTHEST_MEAN ? size : 1));
+  for (const [i, size] of sizes.entries()) {
+    means[i] /= size;
+    deviations[i] /= size;
+  }
+  const powers = sizes.map((size) => (degree === 2 ? size * size : degree === 1 ? size : 1));
+  for (let at = 0; at < down.length; at += powers.length) {
+    for (let i = 0; i < powers.length; i++) down[at + i] *= powers[i];
+    if (pacer.due(powers.length)) await pacer.pause();
+  }
 }
 
 /** Matrices of equal width below each other. */
