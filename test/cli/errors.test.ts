@@ -93,7 +93,7 @@ describe('a model that is not supported is exit code 3', () => {
     const { code, stdout, stderr } = await tensim(['compare', file, file]);
     expect({ code, stdout }).toEqual({ code: 3, stdout: '' });
     expect(stderr).toMatch(LINE);
-    expect(stderr).toContain('looks like attention');
+    expect(stderr).toContain('is a transformer with a softmax in its attention');
   });
 
   test('because it has too many blocks', async () => {

@@ -37,13 +37,18 @@ export const mlp: Everyday = (tensors, settings) => {
   return modules.length === 0 ? undefined : chainOf(modules, settings);
 };
 
+const EMBEDDING = /emb|(?:^|[./])w[tp]e[./]/i;
+
 /** The layers of modules that are a chain; undefined where their names or kinds say that they are none. */
 export function chainOf(modules: readonly Module[], settings: ModelSettings): Blueprint | undefined {
   const vectors = modules.filter((module) => !isLinear(module));
   if (vectors.some((module) => !isVector(module))) return undefined;
   const linear = modules.filter(isLinear) as LinearModule[];
   if (linear.length === 0 || (linear.length === 1 && vectors.length > 0)) return undefined;
-  if (linear.length === 1 && /emb|(?:^|[./])w[tp]e[./]/i.test(linear[0].weight.inFile)) return undefined;
+  // What is left of a larger network, an embedding or a part of an attention, is no model by itself.
+  const isPart = ({ weight: { inFile } }: LinearModule) =>
+    EMBEDDING.test(inFile) || tellingSign([inFile]) !== undefined;
+  if (linear.length === 1 && isPart(linear[0])) return undefined;
   const paths = ownPaths(modules);
   if (modules.length > 1 && modules.some(({ path }, index) => isOneOfBlocks(path, paths[index]))) return undefined;
   const found = orderOf(paths.filter((_, index) => isLinear(modules[index])));

@@ -68,7 +68,8 @@ export function orderOf(paths: readonly (readonly string[])[]): Order | undefine
 const plain = (part: string): string => part.toLowerCase().replace(/[-_]/g, '');
 
 function placeOf(path: readonly string[]): Place | undefined {
-  const last = path.at(-1) as string;
+  const last = path.at(-1);
+  if (last === undefined) return undefined;
   const [, before = last, space, digits] = /^(.*?)(_?)(\d{1,8})$/.exec(last) ?? [];
   const [stem = '', ...more] = [...path.slice(0, -1), before].map(plain).filter((part) => part !== '');
   if (more.length > 0) return undefined;
