@@ -30,6 +30,8 @@ const FORWARD_KINDS: ReadonlySet<string> = new Set([
   'batch_norm',
   'convolution',
   'pool',
+  'softmax_attention',
+  'positions',
 ]);
 
 /** Measured with AVX-512 on one thread. */

@@ -11,6 +11,7 @@
 #include "image.h"
 #include "linear.h"
 #include "norm.h"
+#include "softmax_attention.h"
 
 namespace tensim {
 
@@ -18,7 +19,7 @@ namespace tensim {
 // layer is visits it with one function per kind, so that a kind added here compiles nowhere until all have said what
 // becomes of it. addon/layers reads the kinds from JavaScript, model/ runs them.
 using LayerView = std::variant<LinearView, BilinearView, AttentionView, RmsNormView, LayerNormView, BatchNormView,
-                               ConvolutionView, PoolView>;
+                               ConvolutionView, PoolView, SoftmaxAttentionView, PositionsView>;
 
 // What a method says of a kind that it does not take: of most, outputs can be sampled only.
 template <class View>

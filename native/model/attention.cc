@@ -1,8 +1,8 @@
 #include "attention.h"
 
 #include <algorithm>
-#include <cmath>
 
+#include "rotary.h"
 #include "rows.h"
 
 namespace tensim {
@@ -10,32 +10,6 @@ namespace {
 
 // Queries whose scores are computed together.
 constexpr std::size_t kQueryBlock = 32;
-
-// cos and sin of s·base^(−2j/size) for position s and pair j (MATH.md section 1).
-template <class T>
-std::vector<T> rotations(std::size_t positions, std::size_t size, double base) {
-  std::vector<T> turns;
-  for (std::size_t s = 0; s < positions; ++s) {
-    for (std::size_t j = 0; j < size / 2; ++j) {
-      const double angle =
-          static_cast<double>(s) * std::pow(base, -2.0 * static_cast<double>(j) / static_cast<double>(size));
-      turns.push_back(static_cast<T>(std::cos(angle)));
-      turns.push_back(static_cast<T>(std::sin(angle)));
-    }
-  }
-  return turns;
-}
-
-// Turns the pairs (j, j + size/2) of one head.
-template <class T>
-void rotate(const T* turns, std::size_t size, T* head) {
-  const std::size_t half = size / 2;
-  for (std::size_t j = 0; j < half; ++j) {
-    const T cos = turns[2 * j], sin = turns[2 * j + 1], a = head[j], b = head[j + half];
-    head[j] = a * cos - b * sin;
-    head[j + half] = b * cos + a * sin;
-  }
-}
 
 }  // namespace
 
@@ -74,7 +48,7 @@ void attend(const Context& context, const AttentionPass<T>& pass, std::size_t ro
     for (std::size_t row = 0; row < rows; ++row) {
       const T* turns = pass.turns.data() + row % n * size;
       for (std::size_t head = 0; head < 4 * pass.heads; ++head)
-        rotate(turns, size, projected + row * stride + head * size);
+        rotate(turns, size, false, projected + row * stride + head * size);
     }
   }
   if (scratch.keys.size() < 2 * size * n) scratch.keys = AlignedBuffer<T>(2 * size * n);

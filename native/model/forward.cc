@@ -41,6 +41,8 @@ void ForwardPass<T>::add(const Context& context, const LayerView& layer) {
       [&](const BatchNormView& view) -> Pass { return BatchNormPass<T>(view); },
       [&](const ConvolutionView& view) -> Pass { return ConvolutionPass<T>(kernels, view); },
       [&](const PoolView& view) -> Pass { return PoolPass<T>(view); },
+      [&](const SoftmaxAttentionView& view) -> Pass { return SoftmaxAttentionPass<T>(kernels, view, positions_); },
+      [&](const PositionsView& view) -> Pass { return PositionsPass<T>(view, positions_); },
   };
   passes_.push_back(std::visit(pass, layer));
   std::visit(

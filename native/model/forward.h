@@ -10,6 +10,7 @@
 #include "image.h"
 #include "norm.h"
 #include "passes.h"
+#include "softmax_attention.h"
 
 namespace tensim {
 
@@ -38,7 +39,7 @@ class ForwardPass {
 
  private:
   using Pass = std::variant<LinearPass<T>, BilinearPass<T>, AttentionPass<T>, NormPass<T>, BatchNormPass<T>,
-                            ConvolutionPass<T>, PoolPass<T>>;
+                            ConvolutionPass<T>, PoolPass<T>, SoftmaxAttentionPass<T>, PositionsPass<T>>;
 
   template <class Load>
   void run(const Context& context, std::size_t batch, T* results, const Load& load) const;

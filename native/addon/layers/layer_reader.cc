@@ -91,6 +91,7 @@ void expect_countable(Napi::Env env, const std::vector<LayerView>& layers, std::
     std::visit([&](const auto& view) { widen(view.outputs()); }, layer);
     if (const auto* bilinear = std::get_if<BilinearView>(&layer)) widen(bilinear->units());
     if (const auto* attention = std::get_if<AttentionView>(&layer)) widen(attention->inner());
+    if (const auto* softmax = std::get_if<SoftmaxAttentionView>(&layer)) widen(softmax->q.rows);
   }
   // Of every pair of numbers at two positions there are 4·4 kinds at the most, in elements below 2^63.
   constexpr double kMostPaired = 536870912.0, kMost = 288230376151711744.0;  // 2^29, 2^58

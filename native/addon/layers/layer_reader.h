@@ -42,6 +42,8 @@ void read_layer(const LayerReader& reader, std::size_t width, LayerNormView& lay
 void read_layer(const LayerReader& reader, std::size_t width, BatchNormView& layer);
 void read_layer(const LayerReader& reader, std::size_t width, ConvolutionView& layer);
 void read_layer(const LayerReader& reader, std::size_t width, PoolView& layer);
+void read_layer(const LayerReader& reader, std::size_t width, SoftmaxAttentionView& layer);
+void read_layer(const LayerReader& reader, std::size_t width, PositionsView& layer);
 
 // The layers of a ChainSource (lib/backend/backend.ts); their sizes fit from layer to layer.
 std::vector<LayerView> read_layers(const Napi::Value& value, std::size_t inputs, AsyncCall& call);
