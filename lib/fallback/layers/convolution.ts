@@ -2,7 +2,7 @@ import { convolutionWindows } from '../../layers/convolution.js';
 import type { ConvolutionLayer } from '../../model/model.js';
 import { rowMajor, transpose } from '../../tensor/matrix.js';
 import { multiply } from '../gemm/gemm.js';
-import { patches } from '../model/patches.js';
+import { patches } from '../model/image.js';
 import type { FallbackLayer } from './kind.js';
 
 /** Kernels times windows, group by group: (out, in · kernel) · (in · kernel, windows). */
