@@ -7,6 +7,7 @@ import type { ChainSource, FeatureSource, GramJob, GramTile, PreparedModel } fro
 import type { ContractionPlan } from '../contraction/plan.js';
 import { TensimError, type TensimErrorCode } from '../errors.js';
 import type { PairedLegs } from '../gaussian/sieve.js';
+import { type Activated, activationOf } from '../layers/activations.js';
 import type { Layer } from '../model/model.js';
 import { copied } from '../tensor/steady.js';
 import type { DType, Tensor, TensorData } from '../tensor/tensor.js';
@@ -31,8 +32,22 @@ export interface AddonInfo {
   readonly arrays: 'held' | 'copied';
 }
 
-/** The kinds of layers that native/addon/layer_arguments.cc reads. */
-export const ADDON_KINDS: ReadonlySet<string> = new Set(['linear', 'bilinear', 'attention']);
+/** The kinds of layers that native/addon/layers reads. */
+export const ADDON_KINDS: ReadonlySet<string> = new Set([
+  'linear',
+  'bilinear',
+  'attention',
+  'activation',
+  'hidden',
+  'gated',
+  'rms_norm',
+  'layer_norm',
+  'batch_norm',
+  'convolution',
+  'pool',
+  'softmax_attention',
+  'positions',
+]);
 
 /** The functions of native/addon/module.cc. */
 export interface Addon {
@@ -218,11 +233,17 @@ export function ownedForward(source: ForwardSource): object {
 
 function ownedLayer(layer: Layer): object {
   return Object.fromEntries(
-    Object.entries(layer).map(([name, value]) => [
+    Object.entries({ ...layer, ...('activation' in layer && plainActivation(layer)) }).map(([name, value]) => [
       name,
       isTensor(value) ? { ...value, data: ownedData(value.data) } : value,
     ]),
   );
+}
+
+/** The activation by its own name, with its slope. */
+function plainActivation(layer: Activated): object {
+  const { name, slope } = activationOf(layer);
+  return { activation: name, slope };
 }
 
 function isTensor(value: unknown): value is Tensor {

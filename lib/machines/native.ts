@@ -9,7 +9,16 @@ import type { ContractionPlan } from '../contraction/plan.js';
 import { FALLBACK } from '../fallback/backend.js';
 import { streamKey } from '../gaussian/threefry.js';
 import type { DType } from '../tensor/tensor.js';
-import { type Addon, loadAddon, type NativeCall, ownedData, ownedForward, ownedSource, runNative } from './addon.js';
+import {
+  ADDON_KINDS,
+  type Addon,
+  loadAddon,
+  type NativeCall,
+  ownedData,
+  ownedForward,
+  ownedSource,
+  runNative,
+} from './addon.js';
 import type { Loaded } from './loaded.js';
 import { nativeMachine } from './native_machine.js';
 
@@ -22,17 +31,6 @@ export interface NativeBackend extends Abilities {
 
 /** The kinds of layers that inner products are computed of; affine ones come as linear layers. */
 const KINDS: ReadonlySet<string> = new Set(['linear', 'bilinear', 'attention']);
-/** Those that the forward pass takes besides. */
-const FORWARD_KINDS: ReadonlySet<string> = new Set([
-  ...KINDS,
-  'rms_norm',
-  'layer_norm',
-  'batch_norm',
-  'convolution',
-  'pool',
-  'softmax_attention',
-  'positions',
-]);
 
 /** Measured with AVX-512 on one thread. */
 const ROUTES: ReadonlyMap<GramRoute, RouteEfficiency> = new Map([
@@ -137,7 +135,7 @@ function gramsOf(addon: Addon, run: Run, machine: ReturnType<typeof nativeMachin
 
 function forwardOf(addon: Addon, run: Run): Forward {
   return {
-    kinds: FORWARD_KINDS,
+    kinds: ADDON_KINDS,
     dtypes: DTYPES,
     async prepare(source, dtype, control = {}) {
       const pass = await run(control, (threads, nativeControl) =>

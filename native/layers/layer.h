@@ -5,9 +5,12 @@
 #include <variant>
 
 #include "../core/error.h"
+#include "activation.h"
 #include "attention.h"
 #include "batch_norm.h"
 #include "bilinear.h"
+#include "gated.h"
+#include "hidden.h"
 #include "image.h"
 #include "linear.h"
 #include "norm.h"
@@ -18,8 +21,9 @@ namespace tensim {
 // A layer of any kind. A kind is a struct in a file of its own, which tells its parts and widths; who asks what kind a
 // layer is visits it with one function per kind, so that a kind added here compiles nowhere until all have said what
 // becomes of it. addon/layers reads the kinds from JavaScript, model/ runs them.
-using LayerView = std::variant<LinearView, BilinearView, AttentionView, RmsNormView, LayerNormView, BatchNormView,
-                               ConvolutionView, PoolView, SoftmaxAttentionView, PositionsView>;
+using LayerView =
+    std::variant<LinearView, BilinearView, AttentionView, ActivationView, HiddenView, GatedView, RmsNormView,
+                 LayerNormView, BatchNormView, ConvolutionView, PoolView, SoftmaxAttentionView, PositionsView>;
 
 // What a method says of a kind that it does not take: of most, outputs can be sampled only.
 template <class View>

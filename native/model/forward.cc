@@ -43,6 +43,9 @@ void ForwardPass<T>::add(const Context& context, const LayerView& layer) {
       [&](const PoolView& view) -> Pass { return PoolPass<T>(view); },
       [&](const SoftmaxAttentionView& view) -> Pass { return SoftmaxAttentionPass<T>(kernels, view, positions_); },
       [&](const PositionsView& view) -> Pass { return PositionsPass<T>(view, positions_); },
+      [&](const ActivationView& view) -> Pass { return ActivationPass<T>(kernels, view); },
+      [&](const HiddenView& view) -> Pass { return HiddenPass<T>(kernels, view); },
+      [&](const GatedView& view) -> Pass { return GatedPass<T>(kernels, view); },
   };
   passes_.push_back(std::visit(pass, layer));
   std::visit(

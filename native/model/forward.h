@@ -11,6 +11,7 @@
 #include "norm.h"
 #include "passes.h"
 #include "softmax_attention.h"
+#include "units.h"
 
 namespace tensim {
 
@@ -38,8 +39,9 @@ class ForwardPass {
   void evaluate(const Context& context, const std::int32_t* tokens, std::size_t batch, T* results) const;
 
  private:
-  using Pass = std::variant<LinearPass<T>, BilinearPass<T>, AttentionPass<T>, NormPass<T>, BatchNormPass<T>,
-                            ConvolutionPass<T>, PoolPass<T>, SoftmaxAttentionPass<T>, PositionsPass<T>>;
+  using Pass = std::variant<LinearPass<T>, BilinearPass<T>, AttentionPass<T>, ActivationPass<T>, HiddenPass<T>,
+                            GatedPass<T>, NormPass<T>, BatchNormPass<T>, ConvolutionPass<T>, PoolPass<T>,
+                            SoftmaxAttentionPass<T>, PositionsPass<T>>;
 
   template <class Load>
   void run(const Context& context, std::size_t batch, T* results, const Load& load) const;

@@ -173,5 +173,102 @@ TEST(gated_kernels_are_the_sums_of_their_series) {
   }
 }
 
+// Both at once, with points that differ.
+TEST(activation_coefficients_of_many_units_are_those_of_each) {
+  on_every_kernel([](const Context& context) {
+    Random random(3);
+    for (int kind = 0; kind < kKinds; ++kind) {
+      constexpr std::size_t kUnits = 9, kTerms = 40;
+      std::vector<double> means, deviations{0, 1e-300, 1e-3, 0.5, 1, 3, 9, 40, 700}, slopes;
+      for (std::size_t i = 0; i < kUnits; ++i) {
+        means.push_back(2 * random.number());
+        slopes.push_back(random.number());
+      }
+      Activation activation = activation_of(kind);
+      const bool prelu = activation.kind == ActivationKind::kPrelu;
+      if (activation.kind == ActivationKind::kExp) deviations = {0, 1e-300, 1e-3, 0.1, 0.5, 1, 1.5, 2, 3};
+      std::vector<double> values(kUnits * (kTerms + 1)), energy(kUnits);
+      coefficients(context, activation, prelu ? slopes.data() : nullptr, means.data(), deviations.data(), kUnits,
+                   kTerms, values.data(), energy.data());
+      for (std::size_t i = 0; i < kUnits; ++i) {
+        if (prelu) activation.slope = slopes[i];
+        const Unit unit{activation, means[i], deviations[i]};
+        const Series alone(unit, kTerms);
+        const double* row = &values[i * (kTerms + 1)];
+        double sum = 0;
+        for (std::size_t n = 0; n <= kTerms; ++n) {
+          close(row[n], alone.values[n], 1e-14 * std::sqrt(energy[i]), told(unit, unit, 1));
+          sum += row[n] * row[n];
+        }
+        close(energy[i], kernel(unit, unit, 1), 1e-13 * energy[i], told(unit, unit, 1));
+        CHECK(sum <= energy[i] * (1 + 1e-13));
+      }
+    }
+  });
+}
+
+// E φ ψ by plain points over z and z' of correlation ±1, or a mean of its own where a deviation is 0.
+double on_a_line(const Unit& u, const Unit& v, double sign) {
+  constexpr int kPoints = 400000;
+  constexpr double kReach = 12;
+  double sum = 0;
+  for (int i = 0; i < kPoints; ++i) {
+    const double z = kReach * (2 * (i + 0.5) / kPoints - 1);
+    sum += std::exp(-0.5 * z * z) * value(u.activation, u.mean + u.deviation * z) *
+           value(v.activation, v.mean + sign * v.deviation * z);
+  }
+  return sum * 2 * kReach / kPoints / std::sqrt(2 * std::acos(-1.0));
+}
+
+TEST(activation_kernels_are_exact_at_the_ends) {
+  Random random(4);
+  for (int i = 0; i < kKinds; ++i) {
+    for (int j = i; j < kKinds; ++j) {
+      if ((i * kKinds + j) % (thorough() ? 3 : 20) != 0) continue;
+      Unit u = random_unit(random, i), v = random_unit(random, j);
+      for (const double sign : {-1.0, 1.0}) {
+        // Steps are seen by the points to a ten-thousandth of a deviation.
+        const double exact = kernel(u, v, sign);
+        close(exact, on_a_line(u, v, sign), 5e-5 * size_of(u, v), told(u, v, sign));
+        close(kernel(v, u, sign), exact, 1e-13 * size_of(u, v), told(v, u, sign));
+        // d/d rho of a step is a density that grows like 1/√(1 − rho²).
+        const double near = sign * (1 - 1e-13);
+        close(kernel(u, v, near), exact, 1e-6 * size_of(u, v), told(u, v, near));
+      }
+      v.deviation = 0;
+      const double alone = value(v.activation, v.mean);
+      close(kernel(u, v, 0.3), alone * kernel(u, {activation_of(9), 1, 0}, 0), 1e-13 * std::abs(alone) * size_of(u, u),
+            told(u, v, 0.3));
+    }
+  }
+}
+
+// Far out an activation is a line, or a constant, and a kernel what that makes of it.
+TEST(activation_kernels_of_any_size_are_numbers) {
+  for (int i = 0; i < kKinds; ++i) {
+    for (int j = 0; j < kKinds; ++j) {
+      const Activation phi = activation_of(i), psi = activation_of(j);
+      for (const double mean : {-1e6, -40.0, 0.0, 40.0, 1e6}) {
+        for (const double deviation : {1e-200, 1e-8, 30.0}) {
+          if (phi.kind == ActivationKind::kExp || psi.kind == ActivationKind::kExp) continue;
+          if ((i + 3 * j) % (thorough() ? 5 : 17) != 0) continue;
+          for (const double rho : {-1.0, 0.4, 1 - 1e-15}) {
+            const Unit u{phi, mean, deviation}, v{psi, 0.3 * mean, 2 * deviation};
+            const double found = kernel(u, v, rho),
+                         most = std::sqrt(std::max(kernel(u, u, 1), 0.0) * std::max(kernel(v, v, 1), 0.0));
+            CHECK(std::isfinite(found));
+            close(0, std::max(0.0, std::abs(found) - most), 1e-11 * most + 1e-16, told(u, v, rho));
+          }
+        }
+      }
+    }
+  }
+  const auto of = [](ActivationKind kind, double mean, double deviation) { return Unit{{kind, 0}, mean, deviation}; };
+  close(kernel(of(ActivationKind::kHardtanh, 1e6, 1), of(ActivationKind::kTanh, -1e6, 2), 0.5), -1, 1e-15, "signs");
+  close(kernel(of(ActivationKind::kRelu6, 1e6, 1), of(ActivationKind::kRelu6, 1e6, 1), 1), 36, 1e-13, "relu6");
+  close(kernel(of(ActivationKind::kHardtanh, 0, 1e8), of(ActivationKind::kErf, 0, 1e9), 0.5), 1.0 / 3, 1e-7, "arcs");
+  close(kernel(of(ActivationKind::kTanh, 0, 1e8), of(ActivationKind::kTanh, 0, 1e8), 0.5), 1.0 / 3, 1e-7, "arcs");
+}
+
 }  // namespace
 }  // namespace tensim::test

@@ -63,6 +63,17 @@ double LayerReader::number(const char* name) const {
   return read_number(object.Get(name), where + name);
 }
 
+void LayerReader::read_activation(Activation& activation, MatrixView& slopes, std::size_t units) const {
+  const std::string name = read_string(object.Get("activation"), where + "activation");
+  const std::optional<ActivationKind> kind = activation_named(name);
+  if (!kind) fail(env, "INVALID_ARGUMENT", where + "there is no activation " + name);
+  activation.kind = *kind;
+  activation.slope = present(object.Get("slope")) ? number("slope") : 0;
+  slopes = bias("slopes", units);
+  if (absent(slopes) == (*kind == ActivationKind::kPrelu))
+    fail(env, "INVALID_ARGUMENT", where + "slopes belong to prelu, and prelu has slopes");
+}
+
 void LayerReader::expect_shape(const MatrixView& matrix, const char* name, std::size_t rows,
                                std::size_t columns) const {
   expect(env, matrix.columns, columns, where + "the number of columns of " + name);
@@ -90,6 +101,8 @@ void expect_countable(Napi::Env env, const std::vector<LayerView>& layers, std::
   for (const LayerView& layer : layers) {
     std::visit([&](const auto& view) { widen(view.outputs()); }, layer);
     if (const auto* bilinear = std::get_if<BilinearView>(&layer)) widen(bilinear->units());
+    if (const auto* hidden = std::get_if<HiddenView>(&layer)) widen(hidden->units());
+    if (const auto* gated = std::get_if<GatedView>(&layer)) widen(gated->units());
     if (const auto* attention = std::get_if<AttentionView>(&layer)) widen(attention->inner());
     if (const auto* softmax = std::get_if<SoftmaxAttentionView>(&layer)) widen(softmax->q.rows);
   }

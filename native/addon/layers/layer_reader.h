@@ -23,7 +23,23 @@ struct LayerReader {
   // A tensor of two axes or more as a matrix of its first axis and all others, and its shape.
   MatrixView stacked(const char* name, std::vector<std::size_t>& shape) const;
   double number(const char* name) const;
+  // The activation and, of prelu, the slopes of `units` units.
+  void read_activation(Activation& activation, MatrixView& slopes, std::size_t units) const;
   void expect_shape(const MatrixView& matrix, const char* name, std::size_t rows, std::size_t columns) const;
+  // Reads the parts D, c and S behind the units of a block, and α and β.
+  template <class View>
+  void read_behind(View& layer, std::size_t width) const {
+    if (present(object.Get("down"))) {
+      layer.down = matrix("down");
+      expect_shape(layer.down, "down", layer.outputs(), layer.units());
+    }
+    layer.down_bias = bias("downBias", layer.outputs());
+    if (present(object.Get("skip"))) {
+      layer.skip = matrix("skip");
+      expect_shape(layer.skip, "skip", layer.outputs(), width);
+    }
+    read_residual(layer, width);
+  }
   // Reads α and β, and checks the width that a residual must find again.
   template <class View>
   void read_residual(View& layer, std::size_t width) const {
@@ -44,6 +60,9 @@ void read_layer(const LayerReader& reader, std::size_t width, ConvolutionView& l
 void read_layer(const LayerReader& reader, std::size_t width, PoolView& layer);
 void read_layer(const LayerReader& reader, std::size_t width, SoftmaxAttentionView& layer);
 void read_layer(const LayerReader& reader, std::size_t width, PositionsView& layer);
+void read_layer(const LayerReader& reader, std::size_t width, ActivationView& layer);
+void read_layer(const LayerReader& reader, std::size_t width, HiddenView& layer);
+void read_layer(const LayerReader& reader, std::size_t width, GatedView& layer);
 
 // The layers of a ChainSource (lib/backend/backend.ts); their sizes fit from layer to layer.
 std::vector<LayerView> read_layers(const Napi::Value& value, std::size_t inputs, AsyncCall& call);

@@ -207,7 +207,10 @@ void coefficients(const Context& context, const Activation& activation, const do
     }
     unit_coefficients(own, means[i], deviations[i], terms, row);
     const Unit unit{own, means[i], deviations[i]};
-    energy[i] = kernel(unit, unit, 1);
+    // Rounding must not leave less than what the coefficients hold: of a unit that is hardly ever on, all is rounding.
+    double held = 0;
+    for (std::size_t n = 0; n <= terms; ++n) held += row[n] * row[n];
+    energy[i] = std::max(kernel(unit, unit, 1), held);
   });
 }
 

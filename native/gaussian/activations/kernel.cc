@@ -57,7 +57,7 @@ bool is_trig(ActivationKind kind) {
   return kind == ActivationKind::kSin || kind == ActivationKind::kCos;
 }
 
-double mean_of(const Unit& unit) {
+double average_of(const Unit& unit) {
   return Blurred(unit.activation, unit.deviation).value(unit.mean);
 }
 
@@ -72,7 +72,7 @@ double polynomial_kernel(const Unit& u, const Unit& v, double rho) {
 // e^u tilts the law of v.
 double exp_kernel(const Unit& u, const Unit& v, double rho) {
   const Unit tilted{v.activation, v.mean + rho * u.deviation * v.deviation, v.deviation};
-  return product(std::exp(u.mean + 0.5 * u.deviation * u.deviation), mean_of(tilted));
+  return product(std::exp(u.mean + 0.5 * u.deviation * u.deviation), average_of(tilted));
 }
 
 double between(const Unit& inner, const Unit& outer, double rho) {
@@ -87,8 +87,8 @@ double between(const Unit& inner, const Unit& outer, double rho) {
 
 double kernel(const Unit& u, const Unit& v, double rho) {
   const ActivationKind one = u.activation.kind, other = v.activation.kind;
-  if (u.deviation < kLeastDeviation) return product(value(u.activation, u.mean), mean_of(v));
-  if (v.deviation < kLeastDeviation) return product(value(v.activation, v.mean), mean_of(u));
+  if (u.deviation < kLeastDeviation) return product(value(u.activation, u.mean), average_of(v));
+  if (v.deviation < kLeastDeviation) return product(value(v.activation, v.mean), average_of(u));
   const Pieces first = pieces_of(u.activation), second = pieces_of(v.activation);
   if (first.whole || second.whole) return polynomial_kernel(u, v, rho);
   if (one == ActivationKind::kExp) return exp_kernel(u, v, rho);
