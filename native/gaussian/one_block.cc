@@ -9,53 +9,6 @@
 namespace tensim {
 namespace {
 
-FoldedMatrix folded_product(const Context& context, const MatrixView& a, const MatrixView& b) {
-  FoldedMatrix c = FoldedMatrix::allocate(a.rows, b.columns);
-  gemm<double>(context, a, b, c.data(), static_cast<std::ptrdiff_t>(b.columns));
-  return c;
-}
-
-FoldedMatrix scaled(const MatrixView& a, double factor) {
-  FoldedMatrix c = FoldedMatrix::allocate(a.rows, a.columns);
-  for (std::size_t i = 0; i < a.rows; ++i) {
-    for (std::size_t j = 0; j < a.columns; ++j) c.own[i * a.columns + j] = factor * element(a, i, j);
-  }
-  return c;
-}
-
-FoldedMatrix scaled_identity(std::size_t size, double factor) {
-  FoldedMatrix c = FoldedMatrix::allocate(size, size);
-  c.own.clear();
-  for (std::size_t i = 0; i < size; ++i) c.own[i * size + i] = factor;
-  return c;
-}
-
-// The affine map z ↦ P z + p from the whitened input to where the chain has got. P = sigma · I is not stored.
-struct FoldedFront {
-  bool identity = true;
-  double sigma = 1;
-  FoldedMatrix matrix;
-  std::vector<double> offset;
-
-  // W·P, borrowing W itself where that is the same.
-  FoldedMatrix after(const Context& context, const MatrixView& w) const {
-    if (!identity) return folded_product(context, w, matrix.view);
-    if (sigma != 1) return scaled(w, sigma);
-    FoldedMatrix borrowed;
-    borrowed.view = w;
-    return borrowed;
-  }
-
-  // P itself, leaving the identity.
-  FoldedMatrix take(std::size_t inputs) {
-    FoldedMatrix taken = identity ? scaled_identity(inputs, sigma) : std::move(matrix);
-    identity = true;
-    sigma = 1;
-    matrix = {};
-    return taken;
-  }
-};
-
 // Of row h of two matrices of the same width.
 double row_product(const Context& context, const MatrixView& a, const MatrixView& b, std::size_t h) {
   if (a.dtype == b.dtype && a.column_stride == 1 && b.column_stride == 1) {
@@ -97,10 +50,7 @@ struct Folding {
 
   void add(const LinearView& layer) {
     if (!map.block) {  // before the block
-      std::vector<double> offset = multiply_vector(context, layer.weight, front.offset, layer.bias);
-      front.matrix = front.after(context, layer.weight);
-      front.identity = false;
-      front.offset = std::move(offset);
+      front.add(context, layer);
       return;
     }
     map.down = folded_product(context, layer.weight, map.down.view);
@@ -132,25 +82,11 @@ struct Folding {
 
 }  // namespace
 
-FoldedMatrix FoldedMatrix::allocate(std::size_t rows, std::size_t columns) {
-  FoldedMatrix matrix;
-  // An empty matrix is present all the same, so that a block without units stays distinct from no matrix at all.
-  matrix.own = AlignedBuffer<double>(std::max<std::size_t>(1, rows * columns));
-  matrix.view = MatrixView::row_major(matrix.own.data(), rows, columns);
-  return matrix;
-}
-
 QuadraticMap fold_one_block(const Context& context, const ChainView& chain, bool unfold) {
   const std::vector<LayerView>& layers = chain.layers;
-  Folding folding{context, {}, {}};
+  Folding folding{context, FoldedFront(chain), {}};
   FoldedFront& front = folding.front;
   QuadraticMap& map = folding.map;
-  front.sigma = chain.law.sigma;
-  front.offset = vector_of(chain.law.mean, chain.inputs);
-  if (!absent(chain.law.factor)) {
-    front.identity = false;
-    front.matrix.view = chain.law.factor;
-  }
   map.inputs = absent(chain.law.factor) ? chain.inputs : chain.law.factor.columns;
   const bool has_block = !std::all_of(layers.begin(), layers.end(), is_linear);
   const std::size_t embedded = unfold && has_block ? embedding_layers(layers) : layers.size();

@@ -7,17 +7,9 @@
 #include "../core/context.h"
 #include "../core/matrix.h"
 #include "../layers/chain.h"
+#include "folded.h"
 
 namespace tensim {
-
-// A matrix that is either a view of somebody else's or its own.
-struct FoldedMatrix {
-  MatrixView view;
-  AlignedBuffer<double> own;
-
-  static FoldedMatrix allocate(std::size_t rows, std::size_t columns);
-  double* data() { return own.data(); }
-};
 
 // A chain with at most one block, folded (MATH.md section 3):
 //

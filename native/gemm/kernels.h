@@ -87,6 +87,36 @@ struct SmallProduct {
   bool overwrite;
 };
 
+// What a kernel of Hermite series knows of the units along one side of a micro-tile (MATH.md sections 10 and 11): from
+// degree 2 on, of every degree a value per lane. Degree n of p is at p[(n − 2)·lanes + lane], with mr or nr lanes, that
+// of q at q[(n − 2)·q_step + lane]: a side whose q is zero gives a single row of zeros, and q_step = 0. Columns begin on
+// a vector.
+template <class T>
+struct HermiteSide {
+  const T* p;
+  const T* q;
+  std::ptrdiff_t q_step;
+};
+
+// A micro-tile of pairs of units, whose K^{≥2} is summed up weighted. All that is mr × nr is contiguous and begins on a
+// vector.
+//
+//   hidden   K = Σ_n p_n p'_n ρ^n
+//   gated    K = Σ_n ρ^{n−2} [p_n (ρ² p'_n + ρ κ' q'_n) + q_n (ρ κ p'_n + (κ κ' + (ρ ν − κ κ')/n) q'_n)]
+//
+// The second is section 11 by degree, with q_n the √n-fold of its q_{n−1}.
+template <class T>
+struct HermiteTile {
+  const T *rho, *kappa, *kappa_prime, *nu;  // mr × nr; of `hidden` rho alone
+  const T* weights;                         // mr × nr: Σ_c D_ci D'_cj
+  HermiteSide<T> rows, columns;
+  std::size_t terms;  // N ≥ 2: the last degree
+  // Two vectors of doubles: Σ weights · K of degree 2 is added to the first, that of the degrees from 3 on to the
+  // second.
+  double* sums;
+  double* values;  // mr × nr: where K goes, or null
+};
+
 template <class T>
 struct MicroKernels {
   int mr;     // rows of a micro-tile, even
@@ -115,6 +145,17 @@ struct MicroKernels {
                    double* sums, bool overwrite);
 
   void (*form)(const FormStretch<T>& stretch);
+
+  // The largest |x| of mr × nr elements that begin on a vector.
+  T (*largest)(const T* tile);
+  // Hermite series of hidden and of gated units, in T; they are weighted and summed in double.
+  void (*hidden)(const HermiteTile<T>& tile);
+  void (*gated)(const HermiteTile<T>& tile);
+  // For each output c, with `values` of one of them and D of the tile's units:
+  //   sums[c·lanes + …] += Σ_ij da[c·mr + i] · values[i·nr + j] · db[c·nr + j]
+  // values, db and sums begin on a vector of doubles.
+  void (*weigh)(std::size_t outputs, const double* values, const double* da, const double* db, double* sums);
+
   void (*small)(const SmallProduct<T>& product);
 
   // Loops over contiguous vectors; no alignment is needed. `dot` and `sum` accumulate in double.

@@ -21,6 +21,7 @@ struct Avx2F64 {
   static TENSIM_INLINE Vector fma(Vector a, Vector b, Vector c) { return _mm256_fmadd_pd(a, b, c); }
   static TENSIM_INLINE Vector mul(Vector a, Vector b) { return _mm256_mul_pd(a, b); }
   static TENSIM_INLINE Vector add(Vector a, Vector b) { return _mm256_add_pd(a, b); }
+  static TENSIM_INLINE Vector max(Vector a, Vector b) { return _mm256_max_pd(a, b); }
   static TENSIM_INLINE T sum(Vector v) {
     alignas(32) T t[4];
     _mm256_store_pd(t, v);
@@ -44,6 +45,7 @@ struct Avx2F32 {
   static TENSIM_INLINE Vector fma(Vector a, Vector b, Vector c) { return _mm256_fmadd_ps(a, b, c); }
   static TENSIM_INLINE Vector mul(Vector a, Vector b) { return _mm256_mul_ps(a, b); }
   static TENSIM_INLINE Vector add(Vector a, Vector b) { return _mm256_add_ps(a, b); }
+  static TENSIM_INLINE Vector max(Vector a, Vector b) { return _mm256_max_ps(a, b); }
   template <int Half>
   static TENSIM_INLINE __m256d widen(Vector v) {
     return _mm256_cvtps_pd(_mm256_extractf128_ps(v, Half));

@@ -28,6 +28,7 @@ struct Avx512F64 {
   static TENSIM_INLINE Vector fma(Vector a, Vector b, Vector c) { return _mm512_fmadd_pd(a, b, c); }
   static TENSIM_INLINE Vector mul(Vector a, Vector b) { return _mm512_mul_pd(a, b); }
   static TENSIM_INLINE Vector add(Vector a, Vector b) { return _mm512_add_pd(a, b); }
+  static TENSIM_INLINE Vector max(Vector a, Vector b) { return _mm512_max_pd(a, b); }
   static TENSIM_INLINE T sum(Vector v) { return _mm512_reduce_add_pd(v); }
 };
 
@@ -48,6 +49,7 @@ struct Avx512F32 {
   static TENSIM_INLINE Vector fma(Vector a, Vector b, Vector c) { return _mm512_fmadd_ps(a, b, c); }
   static TENSIM_INLINE Vector mul(Vector a, Vector b) { return _mm512_mul_ps(a, b); }
   static TENSIM_INLINE Vector add(Vector a, Vector b) { return _mm512_add_ps(a, b); }
+  static TENSIM_INLINE Vector max(Vector a, Vector b) { return _mm512_max_ps(a, b); }
   template <int Half>
   static TENSIM_INLINE __m512d widen(Vector v) {
     return _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, Half));

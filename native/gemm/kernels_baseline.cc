@@ -27,6 +27,7 @@ struct BaselineF64 {
   static TENSIM_INLINE void store_part(T* p, Vector v, std::size_t n) { store_some<BaselineF64>(p, v, n); }
   static TENSIM_INLINE Vector mul(Vector a, Vector b) { return _mm_mul_pd(a, b); }
   static TENSIM_INLINE Vector add(Vector a, Vector b) { return _mm_add_pd(a, b); }
+  static TENSIM_INLINE Vector max(Vector a, Vector b) { return _mm_max_pd(a, b); }
   static TENSIM_INLINE Vector fma(Vector a, Vector b, Vector c) { return add(mul(a, b), c); }
   static TENSIM_INLINE T sum(Vector v) { return _mm_cvtsd_f64(v) + _mm_cvtsd_f64(_mm_unpackhi_pd(v, v)); }
 };
@@ -46,6 +47,7 @@ struct BaselineF32 {
   static TENSIM_INLINE void store_part(T* p, Vector v, std::size_t n) { store_some<BaselineF32>(p, v, n); }
   static TENSIM_INLINE Vector mul(Vector a, Vector b) { return _mm_mul_ps(a, b); }
   static TENSIM_INLINE Vector add(Vector a, Vector b) { return _mm_add_ps(a, b); }
+  static TENSIM_INLINE Vector max(Vector a, Vector b) { return _mm_max_ps(a, b); }
   static TENSIM_INLINE Vector fma(Vector a, Vector b, Vector c) { return add(mul(a, b), c); }
   template <int Half>
   static TENSIM_INLINE __m128d widen(Vector v) {
@@ -71,6 +73,7 @@ struct Scalar {
   static TENSIM_INLINE void store_part(T* p, Vector v, std::size_t) { *p = v; }
   static TENSIM_INLINE Vector mul(Vector a, Vector b) { return a * b; }
   static TENSIM_INLINE Vector add(Vector a, Vector b) { return a + b; }
+  static TENSIM_INLINE Vector max(Vector a, Vector b) { return a > b ? a : b; }
   static TENSIM_INLINE Vector fma(Vector a, Vector b, Vector c) { return a * b + c; }
   static TENSIM_INLINE T sum(Vector v) { return v; }
   template <int>

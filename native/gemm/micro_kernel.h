@@ -3,6 +3,7 @@
 #pragma once
 
 #include "form_kernel.h"
+#include "hermite_kernel.h"
 #include "normals_kernel.h"
 #include "product_kernel.h"
 #include "series_kernel.h"
@@ -176,6 +177,10 @@ struct MicroKernel {
             &pair_finish,
             &ProductKernel<V, MR, NV>::run,
             &FormKernel<V, 2 * MR, NV / 2>::run,
+            &HermiteKernel<V, MR, NV>::largest,
+            &HermiteKernel<V, MR, NV>::hidden,
+            &HermiteKernel<V, MR, NV>::gated,
+            &HermiteKernel<V, MR, NV>::weigh,
             &Vectors::small,
             &Vectors::dot,
             &Vectors::sum,

@@ -13,7 +13,7 @@
 //   load(p), store(p, v)                   p on a vector
 //   load_any(p), store_any(p, v)           p anywhere
 //   load_part(p, n), store_part(p, v, n)   the first n lanes, others zero or left as they are
-//   fma(a, b, c) = a·b + c, mul, add       lane by lane
+//   fma(a, b, c) = a·b + c, mul, add, max  lane by lane
 //   sum(v)                                 of all lanes
 //
 // and for T = float `Wide`, the double vector of half as many lanes, and widen<half>(v).
