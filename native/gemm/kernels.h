@@ -89,8 +89,8 @@ struct SmallProduct {
 
 // What a kernel of Hermite series knows of the units along one side of a micro-tile (MATH.md sections 10 and 11): from
 // degree 2 on, of every degree a value per lane. Degree n of p is at p[(n − 2)·lanes + lane], with mr or nr lanes, that
-// of q at q[(n − 2)·q_step + lane]: a side whose q is zero gives a single row of zeros, and q_step = 0. Columns begin on
-// a vector.
+// of q at q[(n − 2)·q_step + lane]: a side whose q is zero gives a single row of zeros, and q_step = 0. Columns begin
+// on a vector.
 template <class T>
 struct HermiteSide {
   const T* p;
