@@ -111,10 +111,11 @@ std::size_t read_count(const Napi::Value& value, const std::string& what) {
 Method read_method(const Napi::Value& value) {
   const std::string text = read_string(value, "method");
   if (text == "one-block") return Method::kOneBlock;
+  if (text == "hidden") return Method::kHidden;
   if (text == "two-block") return Method::kTwoBlock;
   if (text == "closure") return Method::kClosure;
   if (text == "tensor") return Method::kTensor;
-  fail(value.Env(), "INVALID_ARGUMENT", "method must be one-block, two-block, closure or tensor");
+  fail(value.Env(), "INVALID_ARGUMENT", "method must be one-block, hidden, two-block, closure or tensor");
 }
 
 Route read_route(const Napi::Value& value) {

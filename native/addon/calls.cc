@@ -132,6 +132,7 @@ Napi::Object to_object(Napi::Env env, const GramTile& tile, bool per_output) {
   object.Set("total", to_array(env, tile.total));
   if (per_output) object.Set("perOutput", to_array(env, tile.per_output));
   if (!tile.per_degree.empty()) object.Set("perDegree", to_array(env, tile.per_degree));
+  if (!tile.bound.empty()) object.Set("bound", to_array(env, tile.bound));
   return object;
 }
 

@@ -24,6 +24,7 @@ struct GramTile {
   std::vector<double> total;       // (rows, columns)
   std::vector<double> per_output;  // (rows, columns, outputs), empty unless asked for
   std::vector<double> per_degree;  // (rows, columns, kDegrees), empty unless asked for and known
+  std::vector<double> bound;       // (rows, columns), of the method hidden: on what its series leave out
 };
 
 // Inner products of every row model with every column model (MATH.md section 3). All must have the same depth, outputs

@@ -5,6 +5,7 @@
 #include "../core/assert.h"
 #include "../core/error.h"
 #include "../gaussian/two_block_pair.h"
+#include "hidden_tile.h"
 #include "pair_tile.h"
 
 namespace tensim {
@@ -18,6 +19,8 @@ AnyPrepared prepare_as(const Context& context, Method method, Route route, const
       model.positions = chain.positions;
       return model;
     }
+    case Method::kHidden:
+      return prepare_hidden<T>(context, fold_units(context, chain), chain.positions);
     case Method::kTwoBlock:
       return prepare_two_block<T>(context, chain);
     case Method::kClosure:
@@ -32,6 +35,11 @@ template <class T>
 GramTile tile_of(const Context& context, const GramJob& job, const std::vector<const PreparedModel<T>*>& rows,
                  const std::vector<const PreparedModel<T>*>& columns) {
   return gram_tile<T>(context, job, rows, columns);
+}
+template <class T>
+GramTile tile_of(const Context& context, const GramJob& job, const std::vector<const PreparedHidden<T>*>& rows,
+                 const std::vector<const PreparedHidden<T>*>& columns) {
+  return hidden_tile<T>(context, job, rows, columns);
 }
 template <class T>
 GramTile tile_of(const Context& context, const GramJob& job, const std::vector<const ClosureModel<T>*>& rows,

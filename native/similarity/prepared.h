@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "../gaussian/closure.h"
+#include "../gaussian/hidden.h"
 #include "../gaussian/tensor.h"
 #include "../gaussian/two_block.h"
 #include "../layers/chain.h"
@@ -13,11 +14,12 @@
 namespace tensim {
 
 // lib/backend/backend.ts, ChainMethod.
-enum class Method { kOneBlock, kTwoBlock, kClosure, kTensor };
+enum class Method { kOneBlock, kHidden, kTwoBlock, kClosure, kTensor };
 
 // A model prepared by any method with any element type.
 using AnyPrepared = std::variant<PreparedModel<double>, PreparedModel<float>, ClosureModel<double>, ClosureModel<float>,
-                                 TwoBlockModel<double>, TwoBlockModel<float>, TensorModel<double>, TensorModel<float>>;
+                                 TwoBlockModel<double>, TwoBlockModel<float>, TensorModel<double>, TensorModel<float>,
+                                 PreparedHidden<double>, PreparedHidden<float>>;
 
 // `route` is for kOneBlock alone.
 AnyPrepared prepare_chain(const Context& context, Method method, Route route, DType dtype, const ChainView& chain);

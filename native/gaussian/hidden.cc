@@ -1,0 +1,259 @@
+#include "hidden.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "../gemm/gemm.h"
+#include "../gemm/pack_rows.h"
+#include "activations/coefficients.h"
+#include "activations/pieces.h"
+#include "hidden_pair.h"
+
+namespace tensim {
+namespace {
+
+// Degrees that are kept where they are enough, and where they are not: what asks for more is listed.
+constexpr std::size_t kTerms = 64, kMoreTerms = 192;
+// Tails behind kTerms that are this small beside the units are what rounding leaves of them.
+constexpr double kNoTail = 1e-7;
+// A norm smaller than this part of a guess that is made of the units alone is not known well enough to measure by.
+constexpr double kCancelled = 0x1p-36;
+// How much larger than a norm the guess of it may have been.
+constexpr double kClose = 8;
+
+// Of all units: p_n and √n q_(n−1) for n from 2 on, and the tails behind every degree, all (h, terms − 1).
+struct Series {
+  std::size_t terms;
+  Matrix<double> p, q, tails;
+};
+
+// The degree of p, where φ is a polynomial.
+std::size_t degree_of(const FoldedUnits& folded) {
+  const std::size_t more = folded.gated ? 1 : 0;
+  if (folded.activation.kind == ActivationKind::kIdentity) return 1 + more;
+  if (folded.activation.kind == ActivationKind::kSquare) return 2 + more;
+  return 0;
+}
+
+template <class T>
+using Own = typename PreparedHidden<T>::Own;
+
+// The tail behind the last degree, by Parseval: of hidden units T of p, of gated ones that of |p_n| + ‖U⊥‖ √n |q_(n−1)|
+// or, of steps, without the root.
+template <class T>
+double rest_of(const Own<T>& own, double p_squares, double q_squares, double derivative, bool stepped) {
+  const double all = own.energy_q + (stepped ? 0 : derivative);
+  return std::sqrt(std::max(0.0, own.energy_p - p_squares)) + own.length * std::sqrt(std::max(0.0, all - q_squares));
+}
+
+// Expands unit i, whose coefficients of φ are `row`, n ≤ terms + 1.
+template <class T>
+void expand(const FoldedUnits& folded, std::size_t i, const double* row, std::size_t degree, bool stepped,
+            Series& series, Own<T>& own) {
+  const double u = folded.gated ? folded.constants[i] : 1, beta = folded.gated ? folded.along[i] : 0;
+  own.unit = {{folded.activation_of(i), folded.means[i], folded.deviations[i]}, u, beta};
+  own.length = folded.gated ? folded.lengths[i] : 0;
+  double p_squares = 0, q_squares = 0, q_plain = 0;
+  for (std::size_t n = 0; n <= series.terms; ++n) {
+    const auto order = static_cast<double>(n);
+    const double below = n == 0 ? 0 : row[n - 1];
+    const double p = u * row[n] + beta * (std::sqrt(order) * below + std::sqrt(order + 1) * row[n + 1]);
+    p_squares += p * p;
+    q_plain += below * below;
+    q_squares += (stepped ? 1 : order) * below * below;
+    if (n == 0) own.p0 = p;
+    if (n == 1) own.p1 = p, own.q0 = below;
+    if (n == 2) own.p2 = p, own.q1 = below;
+    if (n < 2) continue;
+    series.p.row(i)[n - 2] = p;
+    if (folded.gated) series.q.row(i)[n - 2] = std::sqrt(order) * below;
+  }
+  double rest = 0;
+  if (degree > 0) {  // a polynomial ends with its degree
+    own.energy_p = p_squares;
+    own.energy_q = q_plain;
+  } else if (folded.gated) {
+    const GatedKernels kernels = gated_kernels(own.unit, own.unit, 1);
+    own.energy_p = kernels.pp;
+    own.energy_q = kernels.qq;
+    rest = rest_of<T>(own, p_squares, q_squares, kernels.dq_dq, stepped);
+  } else {
+    rest = rest_of<T>(own, p_squares, 0, 0, true);
+  }
+  double squares = rest * rest;
+  for (std::size_t n = series.terms; n >= 2; --n) {
+    series.tails.row(i)[n - 2] = std::sqrt(squares);
+    const double q = folded.gated ? series.q.row(i)[n - 2] / (stepped ? std::sqrt(static_cast<double>(n)) : 1) : 0;
+    const double both = std::abs(series.p.row(i)[n - 2]) + own.length * std::abs(q);
+    squares += both * both;
+  }
+}
+
+template <class T>
+Series series_of(const Context& context, const FoldedUnits& folded, std::size_t terms, PreparedHidden<T>& model) {
+  const std::size_t hidden = folded.hidden, degree = degree_of(folded);
+  Series series{terms, Matrix<double>(hidden, terms - 1), Matrix<double>(folded.gated ? hidden : 0, terms - 1),
+                Matrix<double>(hidden, terms - 1)};
+  // One more than is kept: p_n reaches for q_(n+1).
+  Matrix<double> values(hidden, terms + 2);
+  std::vector<double> energy(hidden);
+  coefficients(context, folded.activation, folded.slopes.empty() ? nullptr : folded.slopes.data(), folded.means.data(),
+               folded.deviations.data(), hidden, terms + 1, values.data(), energy.data());
+  model.units.assign(hidden, {});
+  context.parallel_for(hidden, 64 * terms, [&](std::size_t i) {
+    model.units[i].energy_p = energy[i];
+    expand<T>(folded, i, values.row(i), degree, model.stepped, series, model.units[i]);
+  });
+  return series;
+}
+
+// ‖D_i‖
+std::vector<double> weights_of(const FoldedUnits& folded) {
+  std::vector<double> weights(folded.hidden, 0.0);
+  for (std::size_t c = 0; c < folded.outputs; ++c) {
+    for (std::size_t i = 0; i < folded.hidden; ++i) {
+      const double down = element(folded.down.view, c, i);
+      weights[i] += down * down;
+    }
+  }
+  for (double& weight : weights) weight = std::sqrt(weight);
+  return weights;
+}
+
+template <class T>
+void pack_side(const Context& context, const FoldedUnits& folded, const Series& series,
+               const std::vector<double>& weights, const std::vector<double>& sizes, std::size_t width,
+               HiddenSide<T>& side) {
+  side.width = width;
+  side.panels = (folded.hidden + width - 1) / width;
+  side.directions = pack_rows<T>(context, folded.directions.view(), width);
+  side.down = pack_rows<T>(context, folded.down.view.transpose(), width);
+  side.p = pack_rows<T>(context, series.p.view(), width);
+  if (folded.gated) {
+    side.across = pack_rows<T>(context, folded.across.view(), width);
+    side.q = pack_rows<T>(context, series.q.view(), width);
+  }
+  double all = 0;
+  for (double size : sizes) all += size;
+  side.tails.resize(side.panels * (series.terms - 1));
+  side.shares.resize(side.panels);
+  for (std::size_t panel = 0; panel < side.panels; ++panel) {
+    const std::size_t first = panel * width, last = std::min(folded.hidden, first + width);
+    double own = 0;
+    for (std::size_t i = first; i < last; ++i) own += sizes[i];
+    side.shares[panel] = own == 0 ? 0 : own / all;
+    for (std::size_t k = 0; k + 1 < series.terms; ++k) {
+      double tail = 0;
+      for (std::size_t i = first; i < last; ++i) tail += weights[i] * series.tails.row(i)[k];
+      // Units that are zero have no tails.
+      side.tails[panel * (series.terms - 1) + k] = std::log(own == 0 ? 0 : tail / own * all);
+    }
+  }
+}
+
+// F_0 = c + D p_0 and F_1 = S + D (p_1 Ŵ + q_0 U⊥); gives ‖F_0‖² + ‖F_1‖².
+template <class T>
+double low_degrees(const Context& context, const FoldedUnits& folded, PreparedHidden<T>& model) {
+  const std::size_t inputs = folded.inputs, outputs = folded.outputs, hidden = folded.hidden;
+  std::vector<double> zeroth(hidden);
+  for (std::size_t i = 0; i < hidden; ++i) zeroth[i] = model.units[i].p0;
+  model.constant = folded.constant;
+  Matrix<double> linear =
+      absent(folded.skip.view) ? Matrix<double>::zeros(outputs, inputs) : Matrix<double>::copy(folded.skip.view);
+  if (hidden > 0) {
+    model.constant =
+        multiply_vector(context, folded.down.view, zeroth, MatrixView::row_major(folded.constant.data(), outputs, 1));
+    Matrix<double> rows(hidden, inputs);
+    context.parallel_for(hidden, inputs, [&](std::size_t i) {
+      for (std::size_t j = 0; j < inputs; ++j) {
+        const double across = folded.gated ? model.units[i].q0 * folded.across.row(i)[j] : 0;
+        rows.row(i)[j] = model.units[i].p1 * folded.directions.row(i)[j] + across;
+      }
+    });
+    gemm<double>(context, folded.down.view, rows.view(), linear.data(), static_cast<std::ptrdiff_t>(inputs), 1, true);
+  }
+  double squares = 0, first = 0;
+  for (double c : model.constant) squares += c * c;
+  for (std::size_t at = 0; at < outputs * inputs; ++at) first += linear.data()[at] * linear.data()[at];
+  if (first == 0) return squares;
+  model.features = AlignedBuffer<T>::lasting(outputs * inputs);
+  for (std::size_t at = 0; at < outputs * inputs; ++at) model.features[at] = static_cast<T>(linear.data()[at]);
+  for (std::size_t c = 0; c <= outputs; ++c) model.feature_offsets.push_back(c * inputs);
+  return squares + first;
+}
+
+}  // namespace
+
+template <class T>
+std::size_t PreparedHidden<T>::bytes() const {
+  return rows.bytes() + columns.bytes() + units.size() * sizeof(Own) + features.bytes() +
+         constant.size() * sizeof(double) + feature_offsets.size() * sizeof(std::size_t);
+}
+
+template <class T>
+PreparedHidden<T> prepare_hidden(const Context& context, const FoldedUnits& folded, std::size_t positions) {
+  PreparedHidden<T> model;
+  model.inputs = folded.inputs;
+  model.outputs = folded.outputs;
+  model.positions = positions;
+  model.hidden = folded.hidden;
+  model.gated = folded.gated;
+  model.stepped = folded.gated && pieces_of(folded.activation).step;
+  if (folded.hidden == 0) {
+    model.norm = std::sqrt(low_degrees<T>(context, folded, model));
+    return model;
+  }
+
+  const std::vector<double> weights = weights_of(folded);
+  std::vector<double> sizes(folded.hidden);
+  const auto expanded = [&](std::size_t terms) {
+    Series series = series_of<T>(context, folded, terms, model);
+    for (std::size_t i = 0; i < folded.hidden; ++i) {
+      const Own<T>& own = model.units[i];
+      sizes[i] = weights[i] * std::sqrt(own.energy_p + own.length * own.length * own.energy_q);
+    }
+    return series;
+  };
+  const std::size_t degree = degree_of(folded);
+  Series series = expanded(degree > 0 ? std::max<std::size_t>(2, degree) : kTerms);
+  if (degree == 0) {
+    double tail = 0, all = 0;
+    for (std::size_t i = 0; i < folded.hidden; ++i) {
+      tail += weights[i] * series.tails.row(i)[kTerms - 2];
+      all += sizes[i];
+    }
+    if (tail > kNoTail * all) series = expanded(kMoreTerms);
+  }
+  model.terms = series.terms;
+
+  double squares = low_degrees<T>(context, folded, model);
+  const double low = squares;
+  for (std::size_t i = 0; i < folded.hidden; ++i) {
+    const Own<T>& own = model.units[i];
+    const double square = own.length * own.length;
+    const double energy =
+        own.energy_p + square * own.energy_q - own.p0 * own.p0 - own.p1 * own.p1 - square * own.q0 * own.q0;
+    squares += weights[i] * weights[i] * std::max(0.0, energy);
+  }
+  const MicroKernels<T>& kernels = context.kernels.of<T>();
+  pack_side(context, folded, series, weights, sizes, static_cast<std::size_t>(kernels.mr), model.rows);
+  pack_side(context, folded, series, weights, sizes, static_cast<std::size_t>(kernels.nr), model.columns);
+
+  const double guess = std::sqrt(squares);
+  const auto with_itself = [&](double norm) {
+    model.norm = norm;
+    model.self = hidden_products<T>(context, model, model, false);
+    const double square = low + model.self.quadratic + model.self.higher;
+    model.norm = std::max(std::sqrt(std::max(0.0, square)), kCancelled * guess);
+  };
+  with_itself(guess);
+  if (guess > kClose * model.norm) with_itself(model.norm);
+  return model;
+}
+
+template struct PreparedHidden<double>;
+template struct PreparedHidden<float>;
+template PreparedHidden<double> prepare_hidden<double>(const Context&, const FoldedUnits&, std::size_t);
+template PreparedHidden<float> prepare_hidden<float>(const Context&, const FoldedUnits&, std::size_t);
+
+}  // namespace tensim

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "../core/aligned_buffer.h"
+#include "../core/context.h"
+#include "activations/gated.h"
+#include "units.h"
+
+namespace tensim {
+
+// The units of a model along one side of a micro-tile, in panels of `width` units (gemm/kernels.h): of every unit a row
+// of Ŵ and of U⊥ over k steps, of D over o steps, and the coefficients from degree 2 on over `terms − 1` steps. Units
+// that fill up the last panel are zero.
+template <class T>
+struct HiddenSide {
+  std::size_t width = 0, panels = 0;
+  AlignedBuffer<T> directions, across, down, p, q;
+  // Of a panel and of a degree N from 2 on: ln Σ_i ‖D_i‖ T_i(N) · S / S_panel, where T_i is the tail of unit i behind
+  // degree N and S = Σ_i ‖D_i‖ √E_i, of all units or of a panel. `shares` are S_panel / S.
+  std::vector<double> tails, shares;
+
+  std::size_t bytes() const {
+    return directions.bytes() + across.bytes() + down.bytes() + p.bytes() + q.bytes() +
+           (tails.size() + shares.size()) * sizeof(double);
+  }
+};
+
+// What the degrees from 2 on contribute to an inner product.
+struct HiddenProducts {
+  double quadratic = 0, higher = 0;
+  double bound = 0;            // on what the series leave out
+  std::vector<double> slices;  // of every output, where asked for
+};
+
+// A chain of at most one block of units, by Hermite degree (MATH.md sections 10 and 11): degrees 0 and 1 as they are,
+// all higher ones as coefficients of the units. Unit i is p_i(z) + ξ q_i(z), with z = ŵ_i·x, ξ = U⊥_i·x; a hidden layer
+// has no ξ, and p = φ(m + s z). The coefficients of q are kept as √n q_(n−1).
+template <class T>
+struct PreparedHidden {
+  std::size_t inputs = 0;  // k, the size of the whitened input
+  std::size_t outputs = 0;
+  std::size_t positions = 1;
+  std::size_t hidden = 0;  // h
+  std::size_t terms = 2;   // the last degree that is kept
+  bool gated = false;
+  bool stepped = false;  // ∂q has no square that could be integrated: its tails are those of q
+  HiddenSide<T> rows, columns;
+
+  // What closed forms are given and what is subtracted from them.
+  struct Own {
+    GatedUnit unit;
+    double p0 = 0, p1 = 0, p2 = 0, q0 = 0, q1 = 0;
+    double energy_p = 0, energy_q = 0, length = 0;  // E p², E q², ‖U⊥‖
+  };
+  std::vector<Own> units;
+
+  std::vector<double> constant;              // F_0, (o)
+  AlignedBuffer<T> features;                 // F_1, (o, k), empty where it is zero
+  std::vector<std::size_t> feature_offsets;  // of its outputs
+  // ‖f‖, or, before it is known, what it were if units were independent: errors are measured by it.
+  double norm = 0;
+  HiddenProducts self;  // the products of the model with itself, without slices
+
+  std::size_t bytes() const;
+};
+
+// Expands and packs a folded chain, whose positions are independent and alike.
+template <class T>
+PreparedHidden<T> prepare_hidden(const Context& context, const FoldedUnits& folded, std::size_t positions);
+
+}  // namespace tensim

@@ -1,0 +1,477 @@
+#include "hidden_pair.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "../core/assert.h"
+#include "../core/scratch.h"
+#include "activations/pieces.h"
+
+namespace tensim {
+namespace {
+
+constexpr std::size_t ceil_div(std::size_t a, std::size_t b) {
+  return (a + b - 1) / b;
+}
+
+// Row panels per part, as in similarity/pair_kernel.cc: some milliseconds of work, and sums that stay in a cache.
+constexpr std::size_t kPanelsPerPart = 16;
+
+// The part of ‖f‖‖g‖ that series may leave out: a tenth of what results claim, for closed forms and slices that are
+// scaled apart add to the error too.
+template <class T>
+constexpr double kTolerance = sizeof(T) == 8 ? 1e-13 : 1e-7;
+
+// So few terms are not worth a look at which entries ask for them.
+constexpr std::size_t kFewTerms = 24;
+// No entry below is worth a place on the list.
+constexpr double kNeverListed = 0.25;
+// What an entry takes in closed form and by quadrature, in terms of the series of a tile.
+constexpr double kClosedCost = 64, kQuadratureCost = 4096;
+// Nearer to ±1 than this is ±1: roundings alone put it there.
+constexpr double kSnap = 4e-15;
+
+bool in_closed_form(const Activation& a, const Activation& b, bool gated) {
+  const auto of_pieces = [](const Activation& activation) {
+    const Pieces pieces = pieces_of(activation);
+    return (pieces.knots > 0 || pieces.whole) && pieces.exponential == 0;
+  };
+  if (of_pieces(a) && of_pieces(b)) return true;
+  if (gated || a.kind != b.kind) return false;
+  return a.kind == ActivationKind::kGelu || a.kind == ActivationKind::kErf || a.kind == ActivationKind::kSin ||
+         a.kind == ActivationKind::kCos || a.kind == ActivationKind::kExp;
+}
+
+template <class T>
+double listed_cost(const PreparedHidden<T>& a, const PreparedHidden<T>& b) {
+  if (a.units.empty() || b.units.empty()) return 0;
+  const Activation &own = a.units.front().unit.gate.activation, &other = b.units.front().unit.gate.activation;
+  return in_closed_form(own, other, a.gated || b.gated) ? kClosedCost : kQuadratureCost;
+}
+
+// Steps of the inputs at a time: a column panel of each side then stays in the second cache.
+template <class T>
+std::size_t most_steps(std::size_t columns) {
+  static const CacheSizes caches = cache_sizes();
+  return std::max<std::size_t>(256, caches.l2 / (8 * columns * sizeof(T)));
+}
+
+// Row `lane` of a packed panel.
+template <class T>
+struct PackedRow {
+  const T* data;
+  std::size_t step;
+  double operator[](std::size_t k) const { return static_cast<double>(data[k * step]); }
+};
+template <class T>
+PackedRow<T> row_of(const AlignedBuffer<T>& panels, std::size_t width, std::size_t depth, std::size_t unit) {
+  return {panels.data() + unit / width * width * depth + unit % width, width};
+}
+
+// ρ = ŵ·ŵ' near ±1, from the difference of the two, which keeps the digits of 1 − |ρ|; likewise κ and κ', for U⊥ is
+// orthogonal to ŵ.
+struct Crossed {
+  double rho = 0, kappa = 0, kappa_prime = 0, nu = 0;
+};
+
+template <class T>
+Crossed crossed(const PreparedHidden<T>& a, const PreparedHidden<T>& b, std::size_t i, std::size_t j, bool negative) {
+  const std::size_t depth = a.inputs;
+  const auto own = row_of(a.rows.directions, a.rows.width, depth, i),
+             other = row_of(b.columns.directions, b.columns.width, depth, j);
+  const double sign = negative ? -1 : 1;
+  Crossed result;
+  double squares = 0;
+  for (std::size_t k = 0; k < depth; ++k) {
+    const double gap = own[k] - sign * other[k];
+    squares += gap * gap;
+  }
+  result.rho = sign * (1 - std::min(2.0, 0.5 * squares));
+  if (std::abs(result.rho) > 1 - kSnap) result.rho = std::copysign(1.0, result.rho);
+  if (a.gated) {
+    const auto across = row_of(a.rows.across, a.rows.width, depth, i);
+    for (std::size_t k = 0; k < depth; ++k) result.kappa -= across[k] * (own[k] - sign * other[k]) * sign;
+  }
+  if (b.gated) {
+    const auto across = row_of(b.columns.across, b.columns.width, depth, j);
+    for (std::size_t k = 0; k < depth; ++k) result.kappa_prime -= across[k] * (other[k] - sign * own[k]) * sign;
+  }
+  if (a.gated && b.gated) {
+    const auto up = row_of(a.rows.across, a.rows.width, depth, i),
+               other_up = row_of(b.columns.across, b.columns.width, depth, j);
+    for (std::size_t k = 0; k < depth; ++k) result.nu += up[k] * other_up[k];
+  }
+  return result;
+}
+
+template <class T>
+using Own = typename PreparedHidden<T>::Own;
+
+// The covariance of two units of degree 2, and that of all degrees from 2 on.
+struct Covariance {
+  double quadratic, all;
+};
+
+template <class T>
+Covariance of_unit(const Own<T>& unit) {
+  const double square = unit.length * unit.length;
+  return {unit.p2 * unit.p2 + square * unit.q1 * unit.q1,
+          unit.energy_p + square * unit.energy_q - unit.p0 * unit.p0 - unit.p1 * unit.p1 - square * unit.q0 * unit.q0};
+}
+
+template <class T>
+Covariance of_pair(const Own<T>& a, const Own<T>& b, const Crossed& by, bool gated) {
+  const double rho = by.rho, both = by.kappa * by.kappa_prime;
+  const double low = a.p0 * b.p0 + rho * a.p1 * b.p1;
+  const double root = std::sqrt(2.0);
+  const double quadratic = rho * rho * a.p2 * b.p2 +
+                           rho * root * (by.kappa * a.q1 * b.p2 + by.kappa_prime * a.p2 * b.q1) +
+                           (rho * by.nu + both) * a.q1 * b.q1;
+  if (!gated) return {quadratic, kernel(a.unit.gate, b.unit.gate, rho) - low};
+  const GatedKernels k = gated_kernels(a.unit, b.unit, rho);
+  const double crossed = by.kappa * (k.q_dp - a.q0 * b.p1) + by.kappa_prime * (k.dp_q - a.p1 * b.q0);
+  return {quadratic, k.pp - low + crossed + by.nu * (k.qq - a.q0 * b.q0) + (both == 0 ? 0 : both * k.dq_dq)};
+}
+
+}  // namespace
+
+// Products of the row panels of a part with one column panel, and what they add to.
+template <class T>
+struct HiddenPair<T>::Block {
+  std::size_t first, count;  // row panels
+  std::size_t column;
+  std::size_t area;  // of a tile
+  Scratch<T> rho, kappa, kappa_prime, nu, weights;
+  Scratch<double> values, sums, slice_sums;
+  AlignedBuffer<T> zeros;                         // a tile, or a row of coefficients that are zero
+  AlignedBuffer<double> down_rows, down_columns;  // D in double, where slices are wanted
+};
+
+template <class T>
+struct HiddenPair<T>::Tile {
+  std::size_t row_unit, column_unit;
+  T *rho, *kappa, *kappa_prime, *nu;
+  const T* weights;
+  double* values;
+  const double *row_tails, *column_tails;
+  double log_rho = 0;
+  std::size_t terms = 2;
+  std::vector<Entry> listed;
+};
+
+template <class T>
+HiddenPair<T>::HiddenPair(const Context& context, const PreparedHidden<T>& a, const PreparedHidden<T>& b, bool slices)
+    : context_(context),
+      kernels_(context.kernels.of<T>()),
+      a_(a),
+      b_(b),
+      same_(&a == &b),
+      slices_(slices),
+      gated_(a.gated || b.gated),
+      stepped_(a.stepped || b.stepped),
+      most_(std::min(a.terms, b.terms)),
+      log_tolerance_(std::log(kTolerance<T>) + std::log(a.norm) + std::log(b.norm)),
+      listed_cost_(listed_cost(a, b)) {
+  TENSIM_ASSERT(a.inputs == b.inputs && a.outputs == b.outputs);
+}
+
+template <class T>
+std::size_t HiddenPair<T>::parts() const {
+  return b_.hidden == 0 ? 0 : ceil_div(a_.rows.panels, kPanelsPerPart);
+}
+
+template <class T>
+std::uint64_t HiddenPair<T>::flops(std::size_t part) const {
+  const std::size_t width = kPanelsPerPart * a_.rows.width, first = part * width;
+  const std::size_t units = std::min(width, a_.hidden - first);
+  const std::size_t products = (a_.gated ? 2 : 1) * (b_.gated ? 2 : 1);
+  const std::size_t others = same_ ? b_.hidden - first : b_.hidden;
+  return 2 * units * others * (products * a_.inputs + (slices_ ? 2 : 1) * a_.outputs + (gated_ ? 8 : 2) * kFewTerms);
+}
+
+// Whether the series reach there at all by this bound, and its logarithm without the shares of the panels.
+//
+//   hidden           |ρ|^{N+1} T T'
+//   gated            |ρ|^{N−1} T T' with T of |p_n| + ‖U⊥‖ √n |q_(n−1)|
+//   gated by a step  (N+1) |ρ|^{N−1} T T' with T of |p_n| + ‖U⊥‖ |q_(n−1)|, where n |ρ|^n falls from N on
+template <class T>
+double HiddenPair<T>::log_bound(double log_rho, std::size_t terms, const double* a, const double* b) const {
+  const auto n = static_cast<double>(terms);
+  const double tails = a[terms - 2] + b[terms - 2];
+  if (!gated_) return (n + 1) * log_rho + tails;
+  if (!stepped_) return (n - 1) * log_rho + tails;
+  if (-log_rho * (n + 1) < 1) return std::numeric_limits<double>::infinity();
+  return (n - 1) * log_rho + tails + std::log(n + 1);
+}
+
+template <class T>
+bool HiddenPair<T>::enough(double log_rho, std::size_t terms, const double* a, const double* b) const {
+  return log_bound(log_rho, terms, a, b) <= log_tolerance_;
+}
+
+// The fewest terms that are enough, or one more than there are.
+template <class T>
+std::size_t HiddenPair<T>::terms_for(double log_rho, const double* a, const double* b) const {
+  if (!enough(log_rho, most_, a, b)) return most_ + 1;
+  std::size_t low = 2, high = most_;
+  while (low < high) {
+    const std::size_t middle = (low + high) / 2;
+    if (enough(log_rho, middle, a, b)) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  return high;
+}
+
+// How many terms the tile is summed to, and which entries are listed instead: whatever takes least.
+template <class T>
+void HiddenPair<T>::choose(Tile& tile, double largest) const {
+  const auto terms_at = [&](double rho) {
+    return terms_for(std::log(std::min(rho, 1.0)), tile.row_tails, tile.column_tails);
+  };
+  std::size_t best = terms_at(largest), taken = 0;
+  double rest = largest;
+  if (best > kFewTerms) {
+    const std::size_t area = a_.rows.width * b_.columns.width;
+    for (std::size_t at = 0; at < area; ++at) {
+      const double size = std::abs(static_cast<double>(tile.rho[at]));
+      if (size > kNeverListed) tile.listed.push_back({size, at});
+    }
+    std::sort(tile.listed.begin(), tile.listed.end(),
+              [](const Entry& x, const Entry& y) { return x.size > y.size || (x.size == y.size && x.at < y.at); });
+    double least = best > most_ ? std::numeric_limits<double>::infinity() : static_cast<double>(best);
+    for (std::size_t count = 1; count <= tile.listed.size(); ++count) {
+      const double listing = static_cast<double>(count) * listed_cost_;
+      if (listing >= least) break;
+      const double next = count < tile.listed.size() ? tile.listed[count].size : kNeverListed;
+      const std::size_t terms = terms_at(next);
+      const bool last = count == tile.listed.size();
+      if ((terms > most_ && !last) || listing + static_cast<double>(terms) >= least) continue;
+      least = listing + static_cast<double>(terms);
+      best = terms;
+      taken = count;
+      rest = next;
+    }
+    tile.listed.resize(taken);
+  }
+  tile.terms = std::min(best, most_);
+  tile.log_rho = std::log(std::min(rest, 1.0));
+  for (const Entry& entry : tile.listed) {
+    for (T* products : {tile.kappa, tile.kappa_prime, tile.nu}) {
+      if (products != nullptr) products[entry.at] = T(0);
+    }
+  }
+}
+
+template <class T>
+void HiddenPair<T>::take_listed(Tile& tile, HiddenProducts& sums) const {
+  const std::size_t nr = b_.columns.width;
+  for (const Entry& entry : tile.listed) {
+    context_.control.throw_if_aborted();
+    const std::size_t i = tile.row_unit + entry.at / nr, j = tile.column_unit + entry.at % nr;
+    const double weight = static_cast<double>(tile.weights[entry.at]);
+    const bool negative = tile.rho[entry.at] < 0;
+    tile.rho[entry.at] = T(0);
+    if (weight == 0) continue;
+    const Covariance covariance = same_ && i == j
+                                      ? of_unit<T>(a_.units[i])
+                                      : of_pair<T>(a_.units[i], b_.units[j], crossed(a_, b_, i, j, negative), gated_);
+    sums.quadratic += weight * covariance.quadratic;
+    sums.higher += weight * (covariance.all - covariance.quadratic);
+    for (std::size_t c = 0; c < sums.slices.size(); ++c) {
+      const double down = row_of(a_.rows.down, a_.rows.width, a_.outputs, i)[c],
+                   other = row_of(b_.columns.down, b_.columns.width, a_.outputs, j)[c];
+      sums.slices[c] += down * other * covariance.all * (same_ && i != j ? 2 : 1);
+    }
+  }
+}
+
+template <class T>
+void HiddenPair<T>::multiply(Block& block, std::size_t column) const {
+  const auto mr = static_cast<std::size_t>(kernels_.mr), nr = static_cast<std::size_t>(kernels_.nr);
+  const std::size_t depth = a_.inputs, most = most_steps<T>(nr);
+  const std::size_t steps = depth == 0 ? 1 : ceil_div(depth, ceil_div(depth, most));
+  block.column = column;
+  const auto product = [&](const AlignedBuffer<T>& rows, const AlignedBuffer<T>& columns, std::size_t length,
+                           std::size_t first, std::size_t count, std::size_t p, Scratch<T>& to) {
+    kernels_.gemm(count, rows.data() + ((block.first + p) * length + first) * mr,
+                  columns.data() + (column * length + first) * nr,
+                  {to.data() + p * block.area, kernels_.nr, 1, kernels_.mr, kernels_.nr, first == 0});
+  };
+  for (std::size_t k = 0; k < depth || k == 0; k += steps) {
+    context_.control.throw_if_aborted();
+    const std::size_t count = std::min(steps, depth - k);
+    for (std::size_t p = 0; p < block.count; ++p) {
+      const HiddenSide<T>&own = a_.rows, &other = b_.columns;
+      product(own.directions, other.directions, depth, k, count, p, block.rho);
+      if (a_.gated) product(own.across, other.directions, depth, k, count, p, block.kappa);
+      if (b_.gated) product(own.directions, other.across, depth, k, count, p, block.kappa_prime);
+      if (a_.gated && b_.gated) product(own.across, other.across, depth, k, count, p, block.nu);
+    }
+  }
+  for (std::size_t k = 0; k < a_.outputs || k == 0; k += most) {
+    const std::size_t count = std::min(most, a_.outputs - k);
+    for (std::size_t p = 0; p < block.count; ++p) {
+      product(a_.rows.down, b_.columns.down, a_.outputs, k, count, p, block.weights);
+    }
+  }
+}
+
+// A tile whose products are there. Of a model with itself the pairs above the diagonal count twice, those below not at
+// all, and the diagonal is known.
+template <class T>
+void HiddenPair<T>::finish(Block& block, Tile& tile, HiddenProducts& sums) const {
+  const std::size_t mr = a_.rows.width, nr = b_.columns.width, panel = tile.row_unit / mr;
+  T* weights = const_cast<T*>(tile.weights);
+  std::vector<Entry> diagonal;
+  if (same_) {
+    for (std::size_t i = 0; i < mr; ++i) {
+      for (std::size_t j = 0; j < nr; ++j) {
+        const std::size_t at = i * nr + j, row = tile.row_unit + i, column = tile.column_unit + j;
+        if (row == column && row < a_.hidden) {
+          diagonal.push_back({1, at});
+        } else {
+          weights[at] *= row < column ? T(2) : T(0);
+        }
+        if (row >= column) {
+          for (T* products : {tile.rho, tile.kappa, tile.kappa_prime, tile.nu}) {
+            if (products != nullptr) products[at] = T(0);
+          }
+        }
+      }
+    }
+  }
+  choose(tile, static_cast<double>(kernels_.largest(tile.rho)));
+  const double bound = std::exp(log_bound(tile.log_rho, tile.terms, tile.row_tails, tile.column_tails)) *
+                       a_.rows.shares[panel] * b_.columns.shares[block.column];
+  sums.bound += same_ ? 2 * bound : bound;
+  tile.listed.insert(tile.listed.end(), diagonal.begin(), diagonal.end());
+  take_listed(tile, sums);
+
+  const T* zeros = block.zeros.data();
+  const auto side = [&](const HiddenSide<T>& units, std::size_t terms, std::size_t at) -> HermiteSide<T> {
+    const std::size_t start = at * units.width * (terms - 1);
+    if (units.q.empty()) return {units.p.data() + start, zeros, 0};
+    return {units.p.data() + start, units.q.data() + start, static_cast<std::ptrdiff_t>(units.width)};
+  };
+  const auto or_zero = [&](const T* products) { return products == nullptr ? zeros : products; };
+  const HermiteTile<T> task{tile.rho,
+                            or_zero(tile.kappa),
+                            or_zero(tile.kappa_prime),
+                            or_zero(tile.nu),
+                            tile.weights,
+                            side(a_.rows, a_.terms, panel),
+                            side(b_.columns, b_.terms, block.column),
+                            tile.terms,
+                            block.sums.data(),
+                            tile.values};
+  (gated_ ? kernels_.gated : kernels_.hidden)(task);
+  if (tile.values == nullptr) return;
+  if (same_) {
+    for (std::size_t at = 0; at < block.area; ++at) {
+      const std::size_t row = tile.row_unit + at / nr, column = tile.column_unit + at % nr;
+      tile.values[at] *= row < column ? 2 : 0;
+    }
+  }
+  const std::size_t outputs = a_.outputs;
+  for (std::size_t at = 0; at < outputs * mr; ++at) {
+    block.down_rows[at] = static_cast<double>(a_.rows.down[panel * outputs * mr + at]);
+  }
+  kernels_.weigh(outputs, tile.values, block.down_rows.data(), block.down_columns.data(), block.slice_sums.data());
+}
+
+template <class T>
+HiddenProducts HiddenPair<T>::run(std::size_t part) const {
+  const std::size_t mr = a_.rows.width, nr = b_.columns.width, area = mr * nr, outputs = a_.outputs;
+  const auto lanes = static_cast<std::size_t>(kernels_.lanes);
+  HiddenProducts sums;
+  if (slices_) sums.slices.assign(outputs, 0.0);
+  Block block;
+  block.area = area;
+  block.first = part * kPanelsPerPart;
+  block.count = std::min(kPanelsPerPart, a_.rows.panels - block.first);
+  const auto tiles = [&](bool wanted) { return Scratch<T>(wanted ? block.count * area : 0); };
+  block.rho = tiles(true);
+  block.kappa = tiles(a_.gated);
+  block.kappa_prime = tiles(b_.gated);
+  block.nu = tiles(a_.gated && b_.gated);
+  block.weights = tiles(true);
+  block.zeros = AlignedBuffer<T>::zeros(area);
+  block.sums = Scratch<double>(2 * lanes);
+  std::fill(block.sums.data(), block.sums.data() + 2 * lanes, 0.0);
+  if (slices_) {
+    block.values = Scratch<double>(area);
+    block.slice_sums = Scratch<double>(outputs * lanes);
+    std::fill(block.slice_sums.data(), block.slice_sums.data() + outputs * lanes, 0.0);
+    block.down_rows = AlignedBuffer<double>(outputs * mr);
+    block.down_columns = AlignedBuffer<double>(outputs * nr);
+  }
+  const std::size_t first_column = same_ ? block.first * mr / nr : 0;
+  for (std::size_t column = first_column; column < b_.columns.panels; ++column) {
+    multiply(block, column);
+    for (std::size_t at = 0; slices_ && at < outputs * nr; ++at) {
+      block.down_columns[at] = static_cast<double>(b_.columns.down[column * outputs * nr + at]);
+    }
+    for (std::size_t p = 0; p < block.count; ++p) {
+      const std::size_t panel = block.first + p;
+      if (same_ && panel * mr >= (column + 1) * nr) continue;
+      const auto at = [&](Scratch<T>& products) { return products.size() == 0 ? nullptr : products.data() + p * area; };
+      Tile tile{panel * mr,
+                column * nr,
+                at(block.rho),
+                at(block.kappa),
+                at(block.kappa_prime),
+                at(block.nu),
+                at(block.weights),
+                slices_ ? block.values.data() : nullptr,
+                a_.rows.tails.data() + panel * (a_.terms - 1),
+                b_.columns.tails.data() + column * (b_.terms - 1),
+                0,
+                2,
+                {}};
+      finish(block, tile, sums);
+    }
+  }
+  for (std::size_t lane = 0; lane < lanes; ++lane) {
+    sums.quadratic += block.sums.data()[lane];
+    sums.higher += block.sums.data()[lanes + lane];
+  }
+  for (std::size_t at = 0; at < sums.slices.size() * lanes; ++at)
+    sums.slices[at / lanes] += block.slice_sums.data()[at];
+  return sums;
+}
+
+template <class T>
+HiddenProducts HiddenPair<T>::sum(const HiddenProducts* parts, std::size_t count) {
+  HiddenProducts all;
+  for (std::size_t part = 0; part < count; ++part) {
+    const HiddenProducts& one = parts[part];
+    all.quadratic += one.quadratic;
+    all.higher += one.higher;
+    all.bound += one.bound;
+    all.slices.resize(one.slices.size());
+    for (std::size_t c = 0; c < one.slices.size(); ++c) all.slices[c] += one.slices[c];
+  }
+  return all;
+}
+
+template <class T>
+HiddenProducts hidden_products(const Context& context, const PreparedHidden<T>& a, const PreparedHidden<T>& b,
+                               bool slices) {
+  const HiddenPair<T> pair(context, a, b, slices);
+  std::vector<HiddenProducts> parts(pair.parts());
+  context.parallel_for(parts.size(), [&](std::size_t part) { parts[part] = pair.run(part); });
+  return HiddenPair<T>::sum(parts.data(), parts.size());
+}
+
+template class HiddenPair<double>;
+template class HiddenPair<float>;
+template HiddenProducts hidden_products<double>(const Context&, const PreparedHidden<double>&,
+                                                const PreparedHidden<double>&, bool);
+template HiddenProducts hidden_products<float>(const Context&, const PreparedHidden<float>&,
+                                               const PreparedHidden<float>&, bool);
+
+}  // namespace tensim
