@@ -35,21 +35,16 @@ std::size_t degree_of(const FoldedUnits& folded) {
   return 0;
 }
 
-template <class T>
-using Own = typename PreparedHidden<T>::Own;
-
 // The tail behind the last degree, by Parseval: of hidden units T of p, of gated ones that of |p_n| + ‖U⊥‖ √n |q_(n−1)|
 // or, of steps, without the root.
-template <class T>
-double rest_of(const Own<T>& own, double p_squares, double q_squares, double derivative, bool stepped) {
+double rest_of(const HiddenUnit& own, double p_squares, double q_squares, double derivative, bool stepped) {
   const double all = own.energy_q + (stepped ? 0 : derivative);
   return std::sqrt(std::max(0.0, own.energy_p - p_squares)) + own.length * std::sqrt(std::max(0.0, all - q_squares));
 }
 
 // Expands unit i, whose coefficients of φ are `row`, n ≤ terms + 1.
-template <class T>
 void expand(const FoldedUnits& folded, std::size_t i, const double* row, std::size_t degree, bool stepped,
-            Series& series, Own<T>& own) {
+            Series& series, HiddenUnit& own) {
   const double u = folded.gated ? folded.constants[i] : 1, beta = folded.gated ? folded.along[i] : 0;
   own.unit = {{folded.activation_of(i), folded.means[i], folded.deviations[i]}, u, beta};
   own.length = folded.gated ? folded.lengths[i] : 0;
@@ -76,9 +71,9 @@ void expand(const FoldedUnits& folded, std::size_t i, const double* row, std::si
     const GatedKernels kernels = gated_kernels(own.unit, own.unit, 1);
     own.energy_p = kernels.pp;
     own.energy_q = kernels.qq;
-    rest = rest_of<T>(own, p_squares, q_squares, kernels.dq_dq, stepped);
+    rest = rest_of(own, p_squares, q_squares, kernels.dq_dq, stepped);
   } else {
-    rest = rest_of<T>(own, p_squares, 0, 0, true);
+    rest = rest_of(own, p_squares, 0, 0, true);
   }
   double squares = rest * rest;
   for (std::size_t n = series.terms; n >= 2; --n) {
@@ -102,7 +97,7 @@ Series series_of(const Context& context, const FoldedUnits& folded, std::size_t 
   model.units.assign(hidden, {});
   context.parallel_for(hidden, 64 * terms, [&](std::size_t i) {
     model.units[i].energy_p = energy[i];
-    expand<T>(folded, i, values.row(i), degree, model.stepped, series, model.units[i]);
+    expand(folded, i, values.row(i), degree, model.stepped, series, model.units[i]);
   });
   return series;
 }
@@ -186,7 +181,7 @@ double low_degrees(const Context& context, const FoldedUnits& folded, PreparedHi
 
 template <class T>
 std::size_t PreparedHidden<T>::bytes() const {
-  return rows.bytes() + columns.bytes() + units.size() * sizeof(Own) + features.bytes() +
+  return rows.bytes() + columns.bytes() + units.size() * sizeof(HiddenUnit) + features.bytes() +
          constant.size() * sizeof(double) + feature_offsets.size() * sizeof(std::size_t);
 }
 
@@ -209,7 +204,7 @@ PreparedHidden<T> prepare_hidden(const Context& context, const FoldedUnits& fold
   const auto expanded = [&](std::size_t terms) {
     Series series = series_of<T>(context, folded, terms, model);
     for (std::size_t i = 0; i < folded.hidden; ++i) {
-      const Own<T>& own = model.units[i];
+      const HiddenUnit& own = model.units[i];
       sizes[i] = weights[i] * std::sqrt(own.energy_p + own.length * own.length * own.energy_q);
     }
     return series;
@@ -229,7 +224,7 @@ PreparedHidden<T> prepare_hidden(const Context& context, const FoldedUnits& fold
   double squares = low_degrees<T>(context, folded, model);
   const double low = squares;
   for (std::size_t i = 0; i < folded.hidden; ++i) {
-    const Own<T>& own = model.units[i];
+    const HiddenUnit& own = model.units[i];
     const double square = own.length * own.length;
     const double energy =
         own.energy_p + square * own.energy_q - own.p0 * own.p0 - own.p1 * own.p1 - square * own.q0 * own.q0;

@@ -27,6 +27,13 @@ struct HiddenSide {
   }
 };
 
+// What closed forms are given of a unit, and what is subtracted from them.
+struct HiddenUnit {
+  GatedUnit unit;
+  double p0 = 0, p1 = 0, p2 = 0, q0 = 0, q1 = 0;
+  double energy_p = 0, energy_q = 0, length = 0;  // E p², E q², ‖U⊥‖
+};
+
 // What the degrees from 2 on contribute to an inner product.
 struct HiddenProducts {
   double quadratic = 0, higher = 0;
@@ -48,13 +55,7 @@ struct PreparedHidden {
   bool stepped = false;  // ∂q has no square that could be integrated: its tails are those of q
   HiddenSide<T> rows, columns;
 
-  // What closed forms are given and what is subtracted from them.
-  struct Own {
-    GatedUnit unit;
-    double p0 = 0, p1 = 0, p2 = 0, q0 = 0, q1 = 0;
-    double energy_p = 0, energy_q = 0, length = 0;  // E p², E q², ‖U⊥‖
-  };
-  std::vector<Own> units;
+  std::vector<HiddenUnit> units;
 
   std::vector<double> constant;              // F_0, (o)
   AlignedBuffer<T> features;                 // F_1, (o, k), empty where it is zero

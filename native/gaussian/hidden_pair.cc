@@ -6,7 +6,7 @@
 
 #include "../core/assert.h"
 #include "../core/scratch.h"
-#include "activations/pieces.h"
+#include "hidden_kernel.h"
 
 namespace tensim {
 namespace {
@@ -27,111 +27,11 @@ constexpr double kTolerance = sizeof(T) == 8 ? 1e-13 : 1e-7;
 constexpr std::size_t kFewTerms = 24;
 // No entry below is worth a place on the list.
 constexpr double kNeverListed = 0.25;
-// What an entry takes in closed form and by quadrature, in terms of the series of a tile.
-constexpr double kClosedCost = 64, kQuadratureCost = 4096;
-// Nearer to ±1 than this is ±1: roundings alone put it there.
-constexpr double kSnap = 4e-15;
-
-bool in_closed_form(const Activation& a, const Activation& b, bool gated) {
-  const auto of_pieces = [](const Activation& activation) {
-    const Pieces pieces = pieces_of(activation);
-    return (pieces.knots > 0 || pieces.whole) && pieces.exponential == 0;
-  };
-  if (of_pieces(a) && of_pieces(b)) return true;
-  if (gated || a.kind != b.kind) return false;
-  return a.kind == ActivationKind::kGelu || a.kind == ActivationKind::kErf || a.kind == ActivationKind::kSin ||
-         a.kind == ActivationKind::kCos || a.kind == ActivationKind::kExp;
-}
-
-template <class T>
-double listed_cost(const PreparedHidden<T>& a, const PreparedHidden<T>& b) {
-  if (a.units.empty() || b.units.empty()) return 0;
-  const Activation &own = a.units.front().unit.gate.activation, &other = b.units.front().unit.gate.activation;
-  return in_closed_form(own, other, a.gated || b.gated) ? kClosedCost : kQuadratureCost;
-}
-
 // Steps of the inputs at a time: a column panel of each side then stays in the second cache.
 template <class T>
 std::size_t most_steps(std::size_t columns) {
   static const CacheSizes caches = cache_sizes();
   return std::max<std::size_t>(256, caches.l2 / (8 * columns * sizeof(T)));
-}
-
-// Row `lane` of a packed panel.
-template <class T>
-struct PackedRow {
-  const T* data;
-  std::size_t step;
-  double operator[](std::size_t k) const { return static_cast<double>(data[k * step]); }
-};
-template <class T>
-PackedRow<T> row_of(const AlignedBuffer<T>& panels, std::size_t width, std::size_t depth, std::size_t unit) {
-  return {panels.data() + unit / width * width * depth + unit % width, width};
-}
-
-// ρ = ŵ·ŵ' near ±1, from the difference of the two, which keeps the digits of 1 − |ρ|; likewise κ and κ', for U⊥ is
-// orthogonal to ŵ.
-struct Crossed {
-  double rho = 0, kappa = 0, kappa_prime = 0, nu = 0;
-};
-
-template <class T>
-Crossed crossed(const PreparedHidden<T>& a, const PreparedHidden<T>& b, std::size_t i, std::size_t j, bool negative) {
-  const std::size_t depth = a.inputs;
-  const auto own = row_of(a.rows.directions, a.rows.width, depth, i),
-             other = row_of(b.columns.directions, b.columns.width, depth, j);
-  const double sign = negative ? -1 : 1;
-  Crossed result;
-  double squares = 0;
-  for (std::size_t k = 0; k < depth; ++k) {
-    const double gap = own[k] - sign * other[k];
-    squares += gap * gap;
-  }
-  result.rho = sign * (1 - std::min(2.0, 0.5 * squares));
-  if (std::abs(result.rho) > 1 - kSnap) result.rho = std::copysign(1.0, result.rho);
-  if (a.gated) {
-    const auto across = row_of(a.rows.across, a.rows.width, depth, i);
-    for (std::size_t k = 0; k < depth; ++k) result.kappa -= across[k] * (own[k] - sign * other[k]) * sign;
-  }
-  if (b.gated) {
-    const auto across = row_of(b.columns.across, b.columns.width, depth, j);
-    for (std::size_t k = 0; k < depth; ++k) result.kappa_prime -= across[k] * (other[k] - sign * own[k]) * sign;
-  }
-  if (a.gated && b.gated) {
-    const auto up = row_of(a.rows.across, a.rows.width, depth, i),
-               other_up = row_of(b.columns.across, b.columns.width, depth, j);
-    for (std::size_t k = 0; k < depth; ++k) result.nu += up[k] * other_up[k];
-  }
-  return result;
-}
-
-template <class T>
-using Own = typename PreparedHidden<T>::Own;
-
-// The covariance of two units of degree 2, and that of all degrees from 2 on.
-struct Covariance {
-  double quadratic, all;
-};
-
-template <class T>
-Covariance of_unit(const Own<T>& unit) {
-  const double square = unit.length * unit.length;
-  return {unit.p2 * unit.p2 + square * unit.q1 * unit.q1,
-          unit.energy_p + square * unit.energy_q - unit.p0 * unit.p0 - unit.p1 * unit.p1 - square * unit.q0 * unit.q0};
-}
-
-template <class T>
-Covariance of_pair(const Own<T>& a, const Own<T>& b, const Crossed& by, bool gated) {
-  const double rho = by.rho, both = by.kappa * by.kappa_prime;
-  const double low = a.p0 * b.p0 + rho * a.p1 * b.p1;
-  const double root = std::sqrt(2.0);
-  const double quadratic = rho * rho * a.p2 * b.p2 +
-                           rho * root * (by.kappa * a.q1 * b.p2 + by.kappa_prime * a.p2 * b.q1) +
-                           (rho * by.nu + both) * a.q1 * b.q1;
-  if (!gated) return {quadratic, kernel(a.unit.gate, b.unit.gate, rho) - low};
-  const GatedKernels k = gated_kernels(a.unit, b.unit, rho);
-  const double crossed = by.kappa * (k.q_dp - a.q0 * b.p1) + by.kappa_prime * (k.dp_q - a.p1 * b.q0);
-  return {quadratic, k.pp - low + crossed + by.nu * (k.qq - a.q0 * b.q0) + (both == 0 ? 0 : both * k.dq_dq)};
 }
 
 }  // namespace
@@ -172,7 +72,7 @@ HiddenPair<T>::HiddenPair(const Context& context, const PreparedHidden<T>& a, co
       stepped_(a.stepped || b.stepped),
       most_(std::min(a.terms, b.terms)),
       log_tolerance_(std::log(kTolerance<T>) + std::log(a.norm) + std::log(b.norm)),
-      listed_cost_(listed_cost(a, b)) {
+      listed_cost_(closed_cost(a, b)) {
   TENSIM_ASSERT(a.inputs == b.inputs && a.outputs == b.outputs);
 }
 
@@ -276,14 +176,13 @@ void HiddenPair<T>::take_listed(Tile& tile, HiddenProducts& sums) const {
     const bool negative = tile.rho[entry.at] < 0;
     tile.rho[entry.at] = T(0);
     if (weight == 0) continue;
-    const Covariance covariance = same_ && i == j
-                                      ? of_unit<T>(a_.units[i])
-                                      : of_pair<T>(a_.units[i], b_.units[j], crossed(a_, b_, i, j, negative), gated_);
+    const UnitCovariance covariance =
+        same_ && i == j ? own_covariance(a_.units[i]) : closed_kernel(a_, b_, i, j, negative);
     sums.quadratic += weight * covariance.quadratic;
     sums.higher += weight * (covariance.all - covariance.quadratic);
     for (std::size_t c = 0; c < sums.slices.size(); ++c) {
-      const double down = row_of(a_.rows.down, a_.rows.width, a_.outputs, i)[c],
-                   other = row_of(b_.columns.down, b_.columns.width, a_.outputs, j)[c];
+      const double down = packed_row(a_.rows.down, a_.rows.width, a_.outputs, i)[c],
+                   other = packed_row(b_.columns.down, b_.columns.width, a_.outputs, j)[c];
       sums.slices[c] += down * other * covariance.all * (same_ && i != j ? 2 : 1);
     }
   }
