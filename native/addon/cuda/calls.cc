@@ -46,6 +46,7 @@ class PrepareCall final : public AsyncCall {
       case Method::kClosure:
         model_ = prepare_cuda_closure(context, api, device, source.dtype, source.chain);
         return;
+      case Method::kHidden:
       case Method::kTwoBlock:
       case Method::kTensor:
         break;
