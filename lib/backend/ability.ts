@@ -7,6 +7,8 @@ export interface Ability {
   readonly methods?: ReadonlySet<ChainMethod>;
   /** The kinds of layers it takes, by their `type`. */
   readonly kinds?: ReadonlySet<string>;
+  /** Those that a method takes, where they are not all of these. */
+  readonly kindsOf?: ReadonlyMap<ChainMethod, ReadonlySet<string>>;
   readonly dtypes?: ReadonlySet<DType>;
   /** The methods by which it can tell what every degree contributes; absent: none. */
   readonly degrees?: ReadonlySet<ChainMethod>;

@@ -59,11 +59,15 @@ export function refusal(backend: Backend, task: Task): string | null {
   return null;
 }
 
-function unknownTo({ methods, kinds, dtypes, degrees }: Ability, need: Need): string | null {
+function unknownTo({ methods, kinds, kindsOf, dtypes, degrees }: Ability, need: Need): string | null {
   if (need.method !== undefined && methods?.has(need.method) === false) return `the method "${need.method}"`;
   if (need.degrees === true && need.method !== undefined && degrees?.has(need.method) !== true)
     return `what every degree contributes by the method "${need.method}"`;
-  const kind = [...(need.kinds ?? [])].find((one) => kinds?.has(one) === false);
+  const unknown = (known: ReadonlySet<string> | undefined) =>
+    [...(need.kinds ?? [])].find((one) => known?.has(one) === false);
+  const kind = unknown(kinds);
   if (kind !== undefined) return `layers of the kind "${kind}"`;
+  const untaken = need.method === undefined ? undefined : unknown(kindsOf?.get(need.method));
+  if (untaken !== undefined) return `layers of the kind "${untaken}" by the method "${need.method}"`;
   return need.dtype !== undefined && dtypes?.has(need.dtype) === false ? `the type "${need.dtype}"` : null;
 }

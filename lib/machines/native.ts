@@ -29,8 +29,10 @@ export interface NativeBackend extends Abilities {
   peak(dtype: DType, seconds: number): Promise<number>;
 }
 
-/** The kinds of layers that inner products are computed of; affine ones come as linear layers. */
-const KINDS: ReadonlySet<string> = new Set(['linear', 'bilinear', 'attention']);
+/** The kinds of layers that the closure takes natively; affine ones come as linear layers. */
+const CLOSURE_KINDS: ReadonlySet<string> = new Set(['linear', 'bilinear', 'attention']);
+/** Those that inner products are computed of by some method. */
+const KINDS: ReadonlySet<string> = new Set([...CLOSURE_KINDS, 'activation', 'hidden', 'gated']);
 
 /** Measured with AVX-512 on one thread. */
 const ROUTES: ReadonlyMap<GramRoute, RouteEfficiency> = new Map([
@@ -115,9 +117,10 @@ function gramsOf(addon: Addon, run: Run, machine: ReturnType<typeof nativeMachin
   }
 
   return {
-    methods: new Set(['one-block', 'two-block', 'closure', 'tensor']),
-    degrees: new Set(['one-block']),
+    methods: new Set(['one-block', 'hidden', 'two-block', 'closure', 'tensor']),
+    degrees: new Set(['one-block', 'hidden']),
     kinds: KINDS,
+    kindsOf: new Map([['closure', CLOSURE_KINDS]]),
     dtypes: DTYPES,
     routes: ROUTES,
     arithmetic,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 #include <utility>
 
 #include "../core/error.h"
@@ -65,8 +66,49 @@ struct Folding {
                   {}});
   }
 
-  void add(const AttentionView&) {
-    throw Error("UNSUPPORTED_LAYER", "the method hidden does not know attention layers");
+  void add(const HiddenView& layer) {
+    UnitBlock units = around(layer, layer.units());
+    units.weight = layer.weight;
+    units.bias = layer.bias;
+    add(units);
+  }
+
+  void add(const GatedView& layer) {
+    UnitBlock units = around(layer, layer.units());
+    units.weight = layer.gate;
+    units.bias = layer.gate_bias;
+    units.gated = true;
+    units.up = layer.up;
+    units.up_bias = layer.up_bias;
+    add(units);
+  }
+
+  void add(const ActivationView& layer) {
+    UnitBlock units;
+    units.width = layer.width();
+    units.activation = layer.activation;
+    units.slopes = layer.slopes;
+    add(units);
+  }
+
+  template <class View>
+  void add(const View&) {
+    throw Error("UNSUPPORTED_LAYER", std::string("the method hidden does not know ") + View::kType + " layers");
+  }
+
+  // What hidden layers and gated blocks share.
+  template <class View>
+  static UnitBlock around(const View& layer, std::size_t width) {
+    UnitBlock units;
+    units.width = width;
+    units.activation = layer.activation;
+    units.slopes = layer.slopes;
+    units.down = layer.down;
+    units.down_bias = layer.down_bias;
+    units.skip = layer.skip;
+    units.alpha = layer.alpha;
+    units.beta = layer.beta;
+    return units;
   }
 
   void add(const UnitBlock& layer) {
