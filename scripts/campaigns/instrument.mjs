@@ -1,8 +1,9 @@
 // Counters in the branches of lib, put in while it is bundled: what a fuzzed input reaches is known after each of some
-// thousand runs a second. V8's own block coverage tells the same, but taking it costs some milliseconds each time.
+// thousand runs a second. V8's own block coverage tells the same, but taking it costs some milliseconds each time. Files
+// are asked for at once there (test/fuzz/engine/prompt_files.ts).
 
 import { readFileSync } from 'node:fs';
-import { relative } from 'node:path';
+import { join, relative } from 'node:path';
 import { transform } from 'esbuild';
 import { parseAst } from 'vitest/node';
 import { root } from '../toolchain.mjs';
@@ -18,10 +19,12 @@ export function instrumented() {
   let next = 0;
   return {
     name: 'instrumented',
-    setup({ onLoad }) {
+    setup({ onLoad, onResolve }) {
+      onResolve({ filter: /^node:fs\/promises$/ }, ({ importer }) =>
+        isLibrary(importer) ? { path: join(root, 'test', 'fuzz', 'engine', 'prompt_files.ts') } : undefined,
+      );
       onLoad({ filter: /[\\/]lib[\\/].*\.ts$/ }, async ({ path }) => {
-        const name = relative(root, path).replaceAll('\\', '/');
-        if (!name.startsWith('lib/') || LEFT_OUT.test(name)) return undefined;
+        if (!isLibrary(path) || LEFT_OUT.test(nameOf(path))) return undefined;
         const { code } = await transform(readFileSync(path, 'utf8'), {
           loader: 'ts',
           target: 'node20',
@@ -41,6 +44,9 @@ export function instrumented() {
     },
   };
 }
+
+const nameOf = (path) => relative(root, path).replaceAll('\\', '/');
+const isLibrary = (path) => nameOf(path).startsWith('lib/');
 
 /** Makes the counters before any of the code runs. */
 export const COUNTERS_BANNER = `globalThis.tensimCounters??=new Uint8Array(${COUNTERS});`;

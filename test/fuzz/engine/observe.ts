@@ -1,4 +1,5 @@
 import { TensimError } from '../../../lib/errors.js';
+import { withFilesAsEver } from './prompt_files.js';
 import type { Accepted, Reader, Target } from './target.js';
 
 /** What is asked of every reading. */
@@ -41,7 +42,8 @@ export function listenForStrays(): void {
 /** Reads an input and judges how that went. */
 export async function observe(target: Target, read: Reader, bytes: Uint8Array, thorough = false): Promise<Outcome> {
   const before = { rss: process.memoryUsage.rss(), peak: peak(), cpu: processorTime() };
-  const outcome = await settle(read, bytes, thorough);
+  const work = () => settle(read, bytes, thorough);
+  const outcome = await (thorough ? withFilesAsEver(work) : work());
   const milliseconds = processorTime() - before.cpu;
   if (strays.length > 0) return raw('unhandled: ', strays.splice(0)[0]);
   if (outcome.kind === 'found') return outcome;
@@ -57,7 +59,7 @@ async function slowness(target: Target, read: Reader, bytes: Uint8Array, first: 
   let [least, leastHeld] = [first, Number.POSITIVE_INFINITY];
   for (let again = 0; again < 3; again++) {
     const before = processorTime();
-    leastHeld = Math.min(leastHeld, await longestHeld(() => settle(read, bytes, false)));
+    leastHeld = Math.min(leastHeld, await longestHeld(() => withFilesAsEver(() => settle(read, bytes, false))));
     least = Math.min(least, processorTime() - before);
   }
   if (least > BOUNDS.milliseconds) return found('slow', target.name, `${Math.round(least)} ms of processor time`);
