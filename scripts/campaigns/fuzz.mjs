@@ -110,7 +110,8 @@ function run(start) {
       const end = text.indexOf(0x0a);
       const what = signal === 'SIGKILL' ? `was silent for ${SILENCE / 1000} s` : `ended with ${signal ?? code}`;
       const finding = { kind: 'crash', key: `crash ${start}`, message: `the worker ${what}` };
-      save(text.toString('utf8', 0, end), finding, text.subarray(end + 1));
+      const [target, length] = text.toString('utf8', 0, end).split(' ');
+      save(target, finding, text.subarray(end + 1, end + 1 + Number(length)));
       resolve(tallies);
     });
   });

@@ -1,4 +1,4 @@
-import { ftruncateSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Random, random } from '../../support/random.js';
 import { Corpus } from './corpus.js';
@@ -137,10 +137,9 @@ export class Journal {
     this.#file = openSync(path, 'w');
   }
 
+  /** The length stands before the input: what a longer one has left behind it is not cut off each time. */
   note(target: string, input: Uint8Array): void {
-    const head = Buffer.from(`${target}\n`);
-    const length = head.length + input.length;
-    writeSync(this.#file, Buffer.concat([head, input], length), 0, length, 0);
-    ftruncateSync(this.#file, length);
+    const head = Buffer.from(`${target} ${input.length}\n`);
+    writeSync(this.#file, Buffer.concat([head, input]), 0, head.length + input.length, 0);
   }
 }

@@ -4,7 +4,7 @@
  * not.
  */
 const counters = (globalThis as { tensimCounters?: Uint8Array }).tensimCounters ?? new Uint8Array(8);
-const words = new BigUint64Array(counters.buffer);
+const words = new Uint32Array(counters.buffer);
 const seen = new Uint8Array(counters.length);
 
 /** Before a run. */
@@ -16,8 +16,8 @@ export function forgetCounts(): void {
 export function newBranches(): number {
   let found = 0;
   for (let word = 0; word < words.length; word++) {
-    if (words[word] === 0n) continue;
-    for (let i = 8 * word; i < 8 * word + 8; i++) {
+    if (words[word] === 0) continue;
+    for (let i = 4 * word; i < 4 * word + 4; i++) {
       const magnitude = counters[i] === 0 ? 0 : 1 << (31 - Math.clz32(counters[i]));
       if ((seen[i] & magnitude) === magnitude) continue;
       seen[i] |= magnitude;

@@ -4,8 +4,8 @@
  * is then the same but for what others get to do meanwhile; so one that is looked at closely, or timed, asks as ever.
  */
 
-import * as now from 'node:fs';
-import * as later from 'node:fs/promises';
+import now from 'node:fs';
+import later, { type FileHandle } from 'node:fs/promises';
 
 let prompt = true;
 
@@ -44,7 +44,7 @@ export const stat = either('stat');
 export const statfs = either('statfs');
 export const symlink = either('symlink');
 
-export async function open(path: string, flags?: string | number, mode?: number): Promise<Handle | later.FileHandle> {
+export async function open(path: string, flags?: string | number, mode?: number): Promise<Handle | FileHandle> {
   return prompt ? new Handle(now.openSync(path, flags ?? 'r', mode)) : later.open(path, flags, mode);
 }
 
