@@ -6,9 +6,8 @@
 
 namespace tensim::addon {
 
-// Reads and checks a plan of lib/contraction/plan.ts: every view of every step stays within its buffer for every
-// combination of slices, and every operand's layout within the number of elements it asks for. What does not fit is a
-// JavaScript Error with a code.
+// Reads a plan of lib/contraction/plan.ts, and checks it (contraction/plan_check.h). What is no plan is a JavaScript
+// Error with a code, what cannot be run an Error.
 ContractionPlan read_plan(const Napi::Value& value);
 
 }  // namespace tensim::addon

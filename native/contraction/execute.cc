@@ -1,5 +1,6 @@
 #include "execute.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -76,7 +77,7 @@ class Execution {
     }
     Product<T> product = place(step);
     if (plan_.strip_exponent) scale(step, product);
-    compute(step, product);
+    if (!is_empty(product.batch) && !is_empty(product.left) && !is_empty(product.right)) compute(step, product);
     if (plan_.strip_exponent && !step.accumulate) out.peak = exponent_of<T>(largest(out.read, out.elements));
     for (std::size_t buffer : step.release) {
       pool_.give(std::move(held_[buffer].own));
@@ -86,15 +87,30 @@ class Execution {
 
   Product<T> place(const PlanStep& step) const {
     Product<T> product;
-    product.a = held_[step.a.buffer].read + offset(step.a);
-    if (step.has_b) product.b = held_[step.b.buffer].read + offset(step.b);
-    product.out = held_[step.out.buffer].write + offset(step.out);
     product.batch = bundle(step.batch);
     product.left = bundle(step.left);
     product.right = bundle(step.right);
     product.contracted = bundle(step.contracted);
     product.accumulate = step.accumulate;
+    product.a = held_[step.a.buffer].read;
+    if (step.has_b) product.b = held_[step.b.buffer].read;
+    product.out = held_[step.out.buffer].write;
+    if (is_empty(product.batch) || is_empty(product.left) || is_empty(product.right)) return product;
+    product.out += offset(step.out);
+    if (is_empty(product.contracted)) {
+      // Nothing is read, so the views of the inputs may lead anywhere.
+      for (Bundle* bundle : {&product.batch, &product.left, &product.right, &product.contracted}) {
+        for (Loop& loop : *bundle) loop.a = loop.b = 0;
+      }
+      return product;
+    }
+    product.a += offset(step.a);
+    if (step.has_b) product.b += offset(step.b);
     return product;
+  }
+
+  static bool is_empty(const Bundle& bundle) {
+    return std::any_of(bundle.begin(), bundle.end(), [](const Loop& loop) { return loop.size == 0; });
   }
 
   std::ptrdiff_t offset(const PlanView& view) const {

@@ -93,4 +93,34 @@ describe.skipIf(absent)('plans given to the addon', () => {
     expect(refused).toBeGreaterThan(500);
     expect(ran).toBeGreaterThan(100);
   });
+
+  it('are refused when a size of 0, or one that nothing holds, hides where they reach', async () => {
+    const operands = [
+      [2, 3],
+      [3, 2],
+    ].map((shape): Tensor => ({ data: new Float64Array(6), shape }));
+    type Step = { contracted: { size: number }[]; out: { offset: number } };
+    const changed = (change: (plan: ContractionPlan, step: Step) => void) => {
+      const plan = JSON.parse(JSON.stringify(planOf('ij,jk->ik', operands))) as ContractionPlan;
+      change(plan, [...plan.once, ...plan.steps][0] as unknown as Step);
+      return backend.contractions.run(plan, operands);
+    };
+    const same = await changed(() => {});
+    expect(same.data).toHaveLength(4);
+    const refusals: readonly Parameters<typeof changed>[0][] = [
+      // Nothing is summed, and zeros are written.
+      (_, step) => {
+        step.contracted[0].size = 0;
+        step.out.offset = 1000;
+      },
+      // The data of an operand is as long as its layout says, and not as its buffer does.
+      (plan) => Object.assign(plan.buffers[0], { elements: 1000 }),
+      // Products of sizes that come back to 0.
+      (_, step) => {
+        const loop = { size: 2 ** 32, strideA: 0, strideB: 0, strideOut: 0, slice: -1 };
+        step.contracted.push({ ...loop }, { ...loop });
+      },
+    ];
+    for (const change of refusals) await expect(changed(change)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
 });
