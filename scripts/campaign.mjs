@@ -16,6 +16,11 @@ const KINDS = {
     about: 'coverage-guided fuzzing of all readers and parsers; what it finds becomes a fixture of the tests',
     round: (seed, filter, seconds) => [script('fuzz', seed, filter, `--seconds=${Math.ceil(seconds)}`)],
   },
+  'fuzz-native': {
+    about:
+      'libFuzzer on the plans that the addon is given, under AddressSanitizer and UndefinedBehaviorSanitizer; needs clang',
+    round: (seed, _, seconds) => [script('fuzz_native', seed, undefined, `--seconds=${Math.ceil(seconds)}`)],
+  },
   leak: {
     about:
       'heaps, handles and files that are open after thousands of loads, matrices, contractions, failures and aborts',

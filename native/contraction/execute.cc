@@ -93,20 +93,29 @@ class Execution {
     product.contracted = bundle(step.contracted);
     product.accumulate = step.accumulate;
     product.a = held_[step.a.buffer].read;
-    if (step.has_b) product.b = held_[step.b.buffer].read;
+    if (step.has_b) {
+      product.b = held_[step.b.buffer].read;
+    } else {
+      clear(product, &Loop::b);
+    }
     product.out = held_[step.out.buffer].write;
     if (is_empty(product.batch) || is_empty(product.left) || is_empty(product.right)) return product;
     product.out += offset(step.out);
     if (is_empty(product.contracted)) {
       // Nothing is read, so the views of the inputs may lead anywhere.
-      for (Bundle* bundle : {&product.batch, &product.left, &product.right, &product.contracted}) {
-        for (Loop& loop : *bundle) loop.a = loop.b = 0;
-      }
+      clear(product, &Loop::a);
+      clear(product, &Loop::b);
       return product;
     }
     product.a += offset(step.a);
     if (step.has_b) product.b += offset(step.b);
     return product;
+  }
+
+  static void clear(Product<T>& product, std::ptrdiff_t Loop::*stride) {
+    for (Bundle* bundle : {&product.batch, &product.left, &product.right, &product.contracted}) {
+      for (Loop& loop : *bundle) loop.*stride = 0;
+    }
   }
 
   static bool is_empty(const Bundle& bundle) {

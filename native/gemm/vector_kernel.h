@@ -138,8 +138,8 @@ struct VectorKernel {
     constexpr std::size_t kRows = 4;
     for (; product.rows >= kRows; product.rows -= kRows) {
       small_block<kRows, N>(product, tail);
-      product.a.data += kRows * product.a.row;
-      product.c.data += kRows * product.c.row;
+      product.a.data += std::ptrdiff_t{kRows} * product.a.row;
+      product.c.data += std::ptrdiff_t{kRows} * product.c.row;
     }
     if (product.rows == 3) return small_block<3, N>(product, tail);
     if (product.rows == 2) return small_block<2, N>(product, tail);
