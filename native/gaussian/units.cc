@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -22,6 +23,30 @@ double length_of(const double* row, std::size_t size) {
   sum = 0;
   for (std::size_t j = 0; j < size; ++j) sum += (row[j] / most) * (row[j] / most);
   return most * std::sqrt(sum);
+}
+
+// k where φ(s x) = s^k φ(x) for every s > 0.
+std::optional<int> homogeneous(ActivationKind kind) {
+  using Kind = ActivationKind;
+  if (kind == Kind::kHeaviside) return 0;
+  if (kind == Kind::kSquare || kind == Kind::kRelu2) return 2;
+  const bool linear = kind == Kind::kIdentity || kind == Kind::kRelu || kind == Kind::kLeakyRelu ||
+                      kind == Kind::kPrelu || kind == Kind::kAbs;
+  return linear ? std::optional<int>(1) : std::nullopt;
+}
+
+// φ(m + s z) = s^k φ(m/s + z): D takes the sizes, so that no number depends on units.
+void to_unit_deviations(int degree, FoldedUnits& units) {
+  // How many deviations from zero a mean may be that is divided by the deviation.
+  constexpr double kFarthestMean = 0x1p200;
+  for (std::size_t i = 0; i < units.hidden; ++i) {
+    const double size = units.deviations[i];
+    if (!(size > 0 && std::abs(units.means[i]) / size < kFarthestMean)) continue;
+    units.means[i] /= size;
+    units.deviations[i] = 1;
+    const double power = degree == 2 ? size * size : degree == 1 ? size : 1;
+    for (std::size_t c = 0; c < units.outputs; ++c) units.down.own[c * units.hidden + i] *= power;
+  }
 }
 
 // A block of units as one of the layers gives it. What is absent is as in GatedView.
@@ -195,6 +220,8 @@ FoldedUnits fold_units(const Context& context, const ChainView& chain) {
     units.skip = identity ? scaled_identity(chain.inputs, folding.front.sigma) : scaled(folding.front.matrix.view, 1);
   }
   units.outputs = units.constant.size();
+  const std::optional<int> degree = homogeneous(units.activation.kind);
+  if (degree && units.hidden > 0) to_unit_deviations(*degree, units);
   return std::move(units);
 }
 

@@ -17,8 +17,8 @@ namespace tensim {
 //   f(z) = c + S z + D φ(m + s ⊙ Ŵ z)                               a hidden layer
 //   f(z) = c + S z + D (φ(m + s ⊙ Ŵ z) ⊙ (u + β ⊙ Ŵ z + U⊥ z))      a gated block
 //
-// Rows of Ŵ have length 1, or are zero where s is; those of U⊥ are orthogonal to those of Ŵ. A bilinear block is the
-// gated block of the identity.
+// Rows of Ŵ have length 1, or are zero where s is; those of U⊥ are orthogonal to those of Ŵ. Where φ(s x) = s^k φ(x), D
+// has taken s^k, and s is 1. A bilinear block is the gated block of the identity.
 struct FoldedUnits {
   std::size_t inputs = 0;  // k
   std::size_t outputs = 0;

@@ -55,7 +55,7 @@ struct Pair {
 
 // What each pair adds, in their order. Parts of pairs, many small or few large, are shared out among the threads.
 template <class T>
-std::vector<HiddenProducts> higher_degrees(const Context& context, const std::vector<Pair<T>>& pairs) {
+std::vector<HiddenProducts> products_of(const Context& context, const std::vector<Pair<T>>& pairs) {
   struct Part {
     std::size_t pair, part;
   };
@@ -119,7 +119,7 @@ GramTile hidden_tile(const Context& context, const GramJob& job, const Models<T>
   Scratch<double> slices(size * outputs);  // (outputs, rows, columns)
   std::fill(slices.data(), slices.data() + size * outputs, 0.0);
   linear.add(slices.data());
-  const std::vector<HiddenProducts> higher = higher_degrees<T>(context, pairs);
+  const std::vector<HiddenProducts> higher = products_of<T>(context, pairs);
 
   const auto put = [&](std::size_t i, std::size_t j, std::size_t from, const HiddenProducts& own,
                        const HiddenProducts& sliced) {

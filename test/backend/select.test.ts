@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { ChainMethod } from '../../lib/backend/grams.js';
 import { kindsOf } from '../../lib/backend/task.js';
+import { layerKinds } from '../../lib/layers/table.js';
 import { backends, chooseBackend, selectBackend } from '../../lib/machines/select.js';
 
 afterEach(() => vi.unstubAllEnvs());
@@ -118,9 +119,10 @@ describe('backends', () => {
       ...['grams', 'forward', 'normals', 'forms', 'contractions', 'hafnians', 'eigen'],
     ]);
     expect(abilities.grams).toEqual({
-      methods: ['one-block', 'two-block', 'closure', 'tensor'],
-      kinds: ['linear', 'bilinear', 'attention'],
+      methods: ['one-block', 'hidden', 'two-block', 'closure', 'tensor'],
+      kinds: [...layerKinds.types],
       dtypes: ['float64', 'float32'],
+      degrees: ['one-block', 'hidden'],
       routes: ['factor', 'unfolded', 'dense'],
     });
     for (const report of await backends()) if (!report.available) expect(report.abilities).toEqual({});

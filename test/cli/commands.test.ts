@@ -27,7 +27,18 @@ const FALLBACK = ['--backend', 'fallback'];
 
 describe('tensim compare', () => {
   const DIFFERENCE = ['distance', 'distanceResolution', 'dissimilarity', 'fidelityError', 'relativeDistance'];
-  const FIELDS = ['schema', 'a', 'b', ...INFO, 'similarity', ...DIFFERENCE, 'innerProduct', 'normA', 'normB'];
+  const FIELDS = [
+    'schema',
+    'a',
+    'b',
+    ...INFO,
+    'similarity',
+    ...DIFFERENCE,
+    'innerProduct',
+    'normA',
+    'normB',
+    'degrees',
+  ];
 
   test('prints the fields of tensim.compare/1 in their order, and nothing on stderr', async () => {
     const { code, stdout, stderr } = await tensim(['compare', step(6000), step(6200), '--json', ...FALLBACK]);

@@ -73,6 +73,8 @@ class Chain {
             return at_each([&](const std::vector<double>& in) { return multiply(view, in); });
           },
           [&](const AttentionView& view) { return attend(view, x); },
+          // Chains of this class have no others.
+          [&](const auto&) -> std::vector<double> { throw std::logic_error("a layer that is never pushed"); },
       };
       x = std::visit(apply, layer);
       width = std::visit([](const auto& view) { return view.outputs(); }, layer);

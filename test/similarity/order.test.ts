@@ -10,6 +10,7 @@ import type { MatrixOptions, SimilarityMatrix } from '../../lib/similarity/terms
 import { step } from '../cli/run.js';
 import { temporaryFolder } from '../formats/safetensors/helpers.js';
 import { availableBackends } from '../support/backends.js';
+import { exchangedDegrees } from '../support/degrees.js';
 import { modelOf, randomAttention, randomBlock, randomLinear, randomTensor, sequenceModel } from '../support/models.js';
 import { random } from '../support/random.js';
 
@@ -111,6 +112,7 @@ describe.each(availableBackends)('the bits on %s of a matrix', (backend) => {
       normBError,
       fidelityError,
       relativeDistance,
+      degrees,
       ...one
     } = await similarity(a, b, { backend, ...given });
     const {
@@ -122,10 +124,12 @@ describe.each(availableBackends)('the bits on %s of a matrix', (backend) => {
       normBError: errorOfA,
       fidelityError: _f,
       relativeDistance: _r,
+      degrees: turned,
       ...other
     } = await similarity(b, a, { backend, ...given });
     expect([x, y]).toEqual([q, p]);
     expect([normOfA, normOfB, errorOfA, errorOfB]).toEqual([normA, normB, normAError, normBError]);
+    expect(exchangedDegrees(turned)).toEqual(degrees);
     expect(other).toEqual(one);
   });
 });

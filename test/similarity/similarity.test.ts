@@ -9,6 +9,7 @@ import type { Measure, SimilarityOptions } from '../../lib/similarity/terms/type
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import { availableBackends } from '../support/backends.js';
 import { runs } from '../support/campaign.js';
+import { exchangedDegrees } from '../support/degrees.js';
 import { blockModel, modelOf, randomAttention, randomBlock, randomLinear, sequenceModel } from '../support/models.js';
 import { random } from '../support/random.js';
 
@@ -31,10 +32,7 @@ describe.each(availableBackends)('similarity on %s', (backend) => {
           relativeDistance: result.distance / result.normB,
           fidelityError: (result.distance / result.normB) ** 2,
         });
-        const degrees = ba.degrees && {
-          ...ba.degrees,
-          parts: ba.degrees.parts.map((part) => ({ ...part, shareA: part.shareB, shareB: part.shareA })),
-        };
+        const degrees = exchangedDegrees(ba.degrees);
         const perOutput = ba.perOutput!.map(exchanged);
         const turned = { ...exchanged(ba), a: ba.b, b: ba.a, perOutput, ...(degrees && { degrees }) };
         expect(turned).toEqual(ab);

@@ -100,5 +100,5 @@ test('every other measure says that the layers are not known', async () => {
   ])
     expect(await rejection(refused)).toMatchObject({ code: 'UNSUPPORTED_LAYER' });
   const { code, stderr } = await tensim(['compare', await write(RESNET), await write(RESNET)]);
-  expect({ code, told: stderr.includes('is of no known family') }).toEqual({ code: 3, told: true });
+  expect({ code, told: stderr.includes('is a convolutional network') }).toEqual({ code: 3, told: true });
 });

@@ -3,7 +3,7 @@ import { type Activation, activationOf } from '../../layers/activations.js';
 import { kindOf } from '../../layers/table.js';
 import type { Layer, LinearLayer } from '../../model/model.js';
 import { type MatrixView, matrixOf, vectorOf } from '../../tensor/matrix.js';
-import { foldAfter, scaledProduct, throughLayers, weightsLastFirst } from './fold.js';
+import { foldAfter, throughLayers, weightsLastFirst } from './fold.js';
 
 /**
  * A hidden layer, gated block or bare activation with its residual and the linear layers after it folded in: x ↦ S x +
@@ -33,8 +33,7 @@ export async function unitsForm(layer: Layer, after: readonly LinearLayer[], pac
   const weight = matrixOf(gated ? block.gate : block.weight);
   const hidden = weight.rows;
   const width = block.down?.shape[0] ?? hidden;
-  const weights = weightsLastFirst(after);
-  const folded = await foldAfter(block, width, weights, pacer);
+  const folded = await foldAfter(block, width, weightsLastFirst(after), pacer);
   const constant = vectorOf(block.downBias, width).map((c) => block.beta * c);
   return {
     activation: activationOf(block),
@@ -43,14 +42,7 @@ export async function unitsForm(layer: Layer, after: readonly LinearLayer[], pac
     bias: vectorOf(gated ? block.gateBias : block.bias, hidden),
     up: gated ? { weight: matrixOf(block.up), bias: vectorOf(block.upBias, hidden) } : null,
     down: folded.down,
-    skip:
-      block.skip === undefined ? folded.skip : await withSkip(folded.skip, [...weights, matrixOf(block.skip)], pacer),
+    skip: folded.skip,
     constant: await throughLayers(after, constant, pacer),
   };
-}
-
-async function withSkip(skip: MatrixView | null, chain: readonly MatrixView[], pacer: Pacer): Promise<MatrixView> {
-  const beside = await scaledProduct(1, chain[0].rows, chain, pacer);
-  if (skip !== null) for (let i = 0; i < beside.data.length; i++) beside.data[i] += skip.data[i];
-  return beside;
 }

@@ -11,7 +11,7 @@ import { matrixDegrees } from './degrees.js';
 import type { GramEntry } from './derived.js';
 import { KnownPairs } from './known.js';
 import { type Job, jobPairs } from './schedule.js';
-import { cosineAt, cosinesOf, emptySlice, type Layout, numbersOf, type Slice } from './slice.js';
+import { cosineAt, cosinesOf, emptySlice, type Layout, numbersOf, placesOf, type Slice } from './slice.js';
 
 /** What has just been put into the cells. */
 export interface Change {
@@ -295,9 +295,3 @@ export class Cells implements LiveMatrix {
 }
 
 const NO_EXPONENTS = { exponents: undefined, sliceExponents: undefined };
-
-function placesOf(numbers: Int32Array, count: number): number[][] {
-  const places: number[][] = Array.from({ length: count }, () => []);
-  for (const [place, number] of numbers.entries()) places[number].push(place);
-  return places;
-}

@@ -71,3 +71,10 @@ export function cosineAt(
   const product = exponent === 0 ? gram[row][column] : timesPower(gram[row][column], exponent);
   return cosineByRoots(product, own[i], own[j], rootI, rootJ);
 }
+
+/** Where every model stands, by number, in the rows or columns of a result. */
+export function placesOf(numbers: Int32Array, count: number): number[][] {
+  const places: number[][] = Array.from({ length: count }, () => []);
+  for (const [place, number] of numbers.entries()) places[number].push(place);
+  return places;
+}

@@ -37,9 +37,10 @@ export interface BalanceOptions {
   readonly window: number;
   /**
    * Every output by itself, so that none is lost beside the others; else all by the same power of two, so that they can
-   * be added up.
+   * be added up. `'far'`: by itself only where they are too far from each other for one power, as a method wants it that
+   * weighs outputs against each other.
    */
-  readonly apart: boolean;
+  readonly apart: boolean | 'far';
   /** The input is not to be scaled: it comes from elsewhere. */
   readonly fixedInput?: boolean;
   /** For all outputs, instead of what they need. */
@@ -58,7 +59,7 @@ export interface BalanceOptions {
  */
 export async function balance(chain: Chain, options: BalanceOptions, pacer: Pacer): Promise<Balanced> {
   const { layers, law, inputs, positions } = chain;
-  const { window, apart } = options;
+  const { window } = options;
   const { streams, inner } = options.levels ?? (await chainLevels(chain, pacer, options.measured));
   const choose: Choose = (level) => (Math.abs(level) <= window || !Number.isFinite(level) ? 0 : Math.round(level));
   const last = streams[layers.length];
@@ -66,6 +67,7 @@ export async function balance(chain: Chain, options: BalanceOptions, pacer: Pace
     return { ...chain, exponents: new Int32Array(last.length), levels: last };
   }
   const units = unitsOf(chain, streams, choose, options.fixedInput === true);
+  const apart = options.apart === 'far' ? !areNear(last) : options.apart;
   const wanted = apart ? Int32Array.from(last, choose) : shared(last, choose);
   if (options.exponent !== undefined) wanted.fill(options.exponent);
   const end = layers.at(-1);
