@@ -104,7 +104,8 @@ const WORK_OF_KERNEL = 1 << 14;
  * E φ(u) ψ(v) = Σ a_n b_n ρⁿ (F. G. Mehler, 1866); Σ a_n² = E φ². Errors are some roundings of √(E φ²). MATH.md section 10
  * has the closed forms, and the rule of quadrature where there is none.
  *
- * @param mean,std m and s ≥ 0, numbers or lists of equal length.
+ * @param mean m, a number or a list.
+ * @param std s ≥ 0, a number or a list of the same length.
  * @param terms the highest degree, a whole number from 0.
  * @throws TensimError as `dual`.
  */
