@@ -3,23 +3,17 @@ import { type Activated, aboutActivation, activationOf } from './activations.js'
 import type { LayerKind, Parity } from './kind.js';
 import type { Place } from './place.js';
 import type { LayerReader } from './reader.js';
-import {
-  checkFactors,
-  checkResidual,
-  NO_RESIDUAL,
-  parseResidual,
-  RESIDUAL_DESCRIPTION,
-  RESIDUAL_FIELDS,
-} from './residual.js';
+import { checkFactors, checkResidual, NO_RESIDUAL, RESIDUAL_FIELDS } from './residual.js';
 import { checkBias, matrixShape, type NamedShape, type ShapeOnly, type ShapeReport, shown } from './shapes.js';
 import {
-  activationInWords,
+  AROUND_DESCRIPTION,
   checkActivation,
   checkBehind,
   checkSlopes,
   NO_SLOPE,
-  parseActivation,
+  parseAround,
   UNIT_FIELDS,
+  unitsInWords,
 } from './units.js';
 
 /** x ↦ α x + β (D (φ(W x + b) ⊙ (U x + u)) + c) + S x, MATH.md section 11; shapes as in `GatedLayer`. */
@@ -93,34 +87,21 @@ export const gated: LayerKind = {
     return { takes: gate, gives: last };
   },
 
-  inWords(layer: GatedOf<ShapeOnly>) {
-    const { gate, down } = layer;
-    const [units, takes] = gate.shape;
-    const name = activationInWords(layer);
-    return down === undefined
-      ? `gated ${takes} → ${units} ${name}`
-      : `gated ${takes} → ${units} ${name} → ${down.shape[0]}`;
-  },
+  inWords: (layer: GatedOf<ShapeOnly>) => unitsInWords(layer, layer.gate),
 
   /**
    * `gate` and `up` (h, in), `gateBias`, `upBias` (h)?, `activation`, `slope`? or `slopes` (h)?, `down` (out, h)?,
    * `downBias` (out)?, `skip` (out, in)?; and the residual as `parseResidual` says.
    */
   parse(reader: LayerReader): GatedOf<Place> {
-    const biases = ['gateBias', 'upBias', 'downBias'];
-    reader.only(['gate', 'up', 'slopes', 'down', 'skip', ...biases, ...UNIT_FIELDS, ...RESIDUAL_DESCRIPTION]);
+    reader.only(['gate', 'up', 'gateBias', 'upBias', ...AROUND_DESCRIPTION]);
     return {
       type: 'gated',
       gate: reader.required('gate'),
       up: reader.required('up'),
       ...reader.optional('gateBias'),
       ...reader.optional('upBias'),
-      ...reader.optional('slopes'),
-      ...reader.optional('down'),
-      ...reader.optional('downBias'),
-      ...reader.optional('skip'),
-      ...parseActivation(reader),
-      ...parseResidual(reader),
+      ...parseAround(reader),
     };
   },
 

@@ -3,23 +3,17 @@ import { type Activated, aboutActivation, activationOf } from './activations.js'
 import type { LayerKind, Parity } from './kind.js';
 import type { Place } from './place.js';
 import type { LayerReader } from './reader.js';
-import {
-  checkFactors,
-  checkResidual,
-  NO_RESIDUAL,
-  parseResidual,
-  RESIDUAL_DESCRIPTION,
-  RESIDUAL_FIELDS,
-} from './residual.js';
+import { checkFactors, checkResidual, NO_RESIDUAL, RESIDUAL_FIELDS } from './residual.js';
 import { checkBias, matrixShape, type NamedShape, type ShapeOnly, type ShapeReport } from './shapes.js';
 import {
-  activationInWords,
+  AROUND_DESCRIPTION,
   checkActivation,
   checkBehind,
   checkSlopes,
   NO_SLOPE,
-  parseActivation,
+  parseAround,
   UNIT_FIELDS,
+  unitsInWords,
 } from './units.js';
 
 /** x ↦ α x + β (D φ(W x + b) + c) + S x, MATH.md section 10; shapes as in `HiddenLayer`. */
@@ -81,31 +75,19 @@ export const hidden: LayerKind = {
     return { takes: weight, gives: last };
   },
 
-  inWords(layer: HiddenOf<ShapeOnly>) {
-    const { weight, down } = layer;
-    const [units, takes] = weight.shape;
-    const name = activationInWords(layer);
-    return down === undefined
-      ? `hidden ${takes} → ${units} ${name}`
-      : `hidden ${takes} → ${units} ${name} → ${down.shape[0]}`;
-  },
+  inWords: (layer: HiddenOf<ShapeOnly>) => unitsInWords(layer, layer.weight),
 
   /**
    * `weight` (h, in), `bias` (h)?, `activation`, `slope`? or `slopes` (h)?, `down` (out, h)?, `downBias` (out)?, `skip`
    * (out, in)?; and the residual as `parseResidual` says.
    */
   parse(reader: LayerReader): HiddenOf<Place> {
-    reader.only(['weight', 'bias', 'slopes', 'down', 'downBias', 'skip', ...UNIT_FIELDS, ...RESIDUAL_DESCRIPTION]);
+    reader.only(['weight', 'bias', ...AROUND_DESCRIPTION]);
     return {
       type: 'hidden',
       weight: reader.required('weight'),
       ...reader.optional('bias'),
-      ...reader.optional('slopes'),
-      ...reader.optional('down'),
-      ...reader.optional('downBias'),
-      ...reader.optional('skip'),
-      ...parseActivation(reader),
-      ...parseResidual(reader),
+      ...parseAround(reader),
     };
   },
 

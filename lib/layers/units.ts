@@ -1,7 +1,7 @@
 import { type Activated, activationOf } from './activations.js';
 import type { LayerReader } from './reader.js';
-import { residualInWords } from './residual.js';
-import { checkBias, matrixShape, type NamedShape, type ShapeReport, shown } from './shapes.js';
+import { parseResidual, RESIDUAL_DESCRIPTION } from './residual.js';
+import { checkBias, matrixShape, type NamedShape, type ShapeOnly, type ShapeReport, shown } from './shapes.js';
 
 /* What hidden layers, gated blocks and bare activations share. */
 
@@ -75,13 +75,29 @@ export function activationInWords(layer: Activated): string {
   return layer.slope === null ? name : `${name}(${layer.slope})`;
 }
 
-/** `, residual …`, `, skip` behind the words of a block. */
-export function aroundInWords(layer: {
-  readonly alpha: number;
-  readonly beta: number;
-  readonly skip?: unknown;
-}): string {
-  return `${residualInWords(layer)}${layer.skip === undefined ? '' : ', beside a linear map'}`;
+/** `hidden 64 → 128 gelu → 10`. */
+export function unitsInWords(
+  layer: Activated & { readonly type: string; readonly down?: ShapeOnly },
+  weight: ShapeOnly,
+) {
+  const [units, takes] = weight.shape;
+  const block = `${layer.type} ${takes} → ${units} ${activationInWords(layer)}`;
+  return layer.down === undefined ? block : `${block} → ${layer.down.shape[0]}`;
+}
+
+/** The parts and fields that `parseAround` reads. */
+export const AROUND_DESCRIPTION = ['slopes', 'down', 'downBias', 'skip', ...UNIT_FIELDS, ...RESIDUAL_DESCRIPTION];
+
+/** What hidden layers and gated blocks have beside their weights: `slopes`, D, c, S, the activation, the residual. */
+export function parseAround(reader: LayerReader) {
+  return {
+    ...reader.optional('slopes'),
+    ...reader.optional('down'),
+    ...reader.optional('downBias'),
+    ...reader.optional('skip'),
+    ...parseActivation(reader),
+    ...parseResidual(reader),
+  };
 }
 
 /** `activation`, and `slope` of those that have one. */

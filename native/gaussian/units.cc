@@ -117,8 +117,8 @@ struct Folding {
   }
 
   template <class View>
-  void add(const View&) {
-    throw Error("UNSUPPORTED_LAYER", std::string("the method hidden does not know ") + View::kType + " layers");
+  void add(const View& layer) {
+    refuse_layer(layer, "the method hidden does not know");
   }
 
   // What hidden layers and gated blocks share.

@@ -1,45 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { createModel, type LayerDefinition, type Model, similarity, tensor } from '../../lib/index.js';
+import { type LayerDefinition, similarity, tensor } from '../../lib/index.js';
+import { goldenLayer, goldenPairs } from '../support/golden_units.js';
 import { modelOf } from '../support/models.js';
 import { type Random, random } from '../support/random.js';
-
-type Rows = readonly (readonly number[])[];
-interface Side {
-  readonly act: string;
-  readonly W: Rows;
-  readonly b: readonly number[];
-  readonly U?: Rows;
-  readonly u?: readonly number[];
-  readonly D: Rows;
-  readonly c: readonly number[];
-  readonly S?: Rows | null;
-}
-interface Case {
-  readonly name: string;
-  readonly mean?: readonly number[];
-  readonly L?: Rows;
-  readonly f: Side;
-  readonly g: Side;
-  readonly values: { readonly fg: number; readonly ff: number; readonly gg: number };
-}
-
-const golden = JSON.parse(readFileSync(new URL('../golden/activations.json', import.meta.url), 'utf8')) as {
-  readonly models: readonly Case[];
-  readonly gated: readonly Case[];
-};
-
-const matrix = (rows: Rows) => tensor(Float64Array.from(rows.flat()), [rows.length, rows[0].length]);
-const vector = (values: readonly number[]) => tensor(Float64Array.from(values), [values.length]);
-
-function goldenModel({ act, W, b, U, u, D, c, S }: Side): Model {
-  const behind = { activation: act, down: matrix(D), downBias: vector(c), ...(S ? { skip: matrix(S) } : {}) };
-  const layer: LayerDefinition =
-    U === undefined
-      ? { type: 'hidden', weight: matrix(W), bias: vector(b), ...behind }
-      : { type: 'gated', gate: matrix(W), gateBias: vector(b), up: matrix(U), upBias: vector(u!), ...behind };
-  return createModel({ layers: [layer] });
-}
 
 /** N(0, 1/in) weights, times a gain. */
 function weights(draw: Random, rows: number, columns: number, gain = 1) {
@@ -57,10 +20,14 @@ const FALLBACK = { backend: 'fallback' } as const;
 
 describe('the closure of networks with activations', () => {
   it('is exact for one hidden layer and one gated block: the golden models', async () => {
-    for (const { name, mean, L, f, g, values } of [...golden.models, ...golden.gated]) {
+    for (const { name, mean, L, f, g, values } of goldenPairs) {
       const cov = L?.map((row) => L.map((other) => row.reduce((sum, value, k) => sum + value * other[k], 0)));
       const input = mean && cov ? { mean, cov } : 'standard';
-      const result = await similarity(goldenModel(f), goldenModel(g), { ...FALLBACK, method: 'closure', input });
+      const result = await similarity(modelOf([goldenLayer(f)]), modelOf([goldenLayer(g)]), {
+        ...FALLBACK,
+        method: 'closure',
+        input,
+      });
       const scale = Math.sqrt(values.ff * values.gg);
       expect(Math.abs(result.innerProduct - values.fg) / scale, name).toBeLessThanOrEqual(2e-12);
       expect(result.normA ** 2 / values.ff, name).toBeCloseTo(1, 11);

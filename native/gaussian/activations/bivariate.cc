@@ -122,16 +122,4 @@ TruncatedMoments truncated_moments(double a, double b, double rho, std::size_t m
   return moments;
 }
 
-double remainder(std::size_t p, double a, double b, double rho) {
-  const auto& rule = legendre_rule<24>();
-  const double angle = 0.5 * std::asin(rho);
-  double sum = 0;
-  for (std::size_t i = 0; i < rule.nodes.size(); ++i) {
-    const double sine = std::sin(angle + angle * rule.nodes[i]), above = rho - sine;
-    sum += rule.weights[i] * (p == 1 ? above : 0.5 * above * above) *
-           std::exp(-0.5 * (a * a + b * b - 2 * a * b * sine) / ((1 - sine) * (1 + sine)));
-  }
-  return sum * angle / (2 * kPi);
-}
-
 }  // namespace tensim

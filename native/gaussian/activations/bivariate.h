@@ -24,8 +24,4 @@ struct TruncatedMoments {
 // All of them for p, q ≤ most ≤ 3, by Stein's recursion.
 TruncatedMoments truncated_moments(double a, double b, double rho, std::size_t most);
 
-// J_p = ∫₀^rho (rho − r)^p/p! ϕ₂(a, b; r) dr: what (z+a)_+^p (z'+b)_+^p/p!² has of degrees above p, without
-// cancellation, p = 1 or 2. For |rho| ≤ 0.9.
-double remainder(std::size_t p, double a, double b, double rho);
-
 }  // namespace tensim

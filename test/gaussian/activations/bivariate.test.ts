@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { orthant, remainder, truncatedMoments } from '../../../lib/gaussian/activations/bivariate.js';
+import { orthant, truncatedMoments } from '../../../lib/gaussian/activations/bivariate.js';
 import { normalDensity, normalDistribution } from '../../../lib/gaussian/normal.js';
 import { expectation } from '../../support/activations.js';
+import { remainder } from '../../support/remainder.js';
 
 const PLACES = [-9, -2.3, -0.4, 0, 1e-9, 0.4, 1.7, 6];
 const CORRELATIONS = [-1, -0.9999, -0.6, 0, 0.3, 0.97, 1 - 1e-9, 1];
