@@ -1,19 +1,17 @@
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { evaluate } from '../../lib/evaluation/evaluate.js';
 import { recognise, recogniseEveryday, unrecognised } from '../../lib/model/families/recognise.js';
 import { inspect } from '../../lib/model/reading/inspect.js';
-import { type LoadOptions, loadModel } from '../../lib/model/reading/load.js';
+import { loadModel } from '../../lib/model/reading/load.js';
 import { type ModelConfig, ModelSettings } from '../../lib/model/settings.js';
-import { similarity } from '../../lib/similarity/similarity.js';
 import { type Tensor, tensor } from '../../lib/tensor/tensor.js';
-import { tensim } from '../cli/run.js';
-import { rejection, temporaryFolder } from '../formats/safetensors/helpers.js';
+import { temporaryFolder } from '../formats/safetensors/helpers.js';
 import {
   attentionShapes,
   bilinearShapes,
+  chainShapes,
   counting,
   deepShapes,
   imageShapes,
@@ -45,20 +43,6 @@ const refusal = (shapes: Shapes, options: ModelConfig = {}): string => {
   }
   return unrecognised(listing(shapes), 'net').message;
 };
-
-/** A chain d → h → … with these names of modules, of `weight` and, unless they are none, `bias`. */
-function chain(
-  modules: readonly string[],
-  widths: readonly number[],
-  biases = true,
-): Record<string, readonly number[]> {
-  return Object.fromEntries(
-    modules.flatMap((module, i) => [
-      [`${module}.weight`, [widths[i + 1], widths[i]]],
-      ...(biases ? [[`${module}.bias`, [widths[i + 1]]]] : []),
-    ]),
-  );
-}
 
 const NAMES: readonly (readonly string[])[] = [
   ['0', '2'],
@@ -99,7 +83,7 @@ describe('a chain of linear layers', () => {
   const cases = NAMES.flatMap((modules) => [true, false].map((biases) => ({ modules, biases })));
 
   test.each(cases)('$modules, biases: $biases, in any order in the file', ({ modules, biases }) => {
-    const shapes = chain(modules, widths, biases);
+    const shapes = chainShapes(modules, widths, biases);
     const places = modules.map((module) => ({ tensor: `${module}.weight` }));
     fc.assert(
       fc.property(fc.shuffledSubarray(Object.keys(shapes), { minLength: Object.keys(shapes).length }), (order) => {
@@ -169,11 +153,11 @@ describe('a chain of linear layers', () => {
       problems: [],
     });
     for (const part of ['emb', 'wte', 'layers.0.self_attn.q_proj'])
-      expect(read(chain([part], [4, 4], false), {})).toBeUndefined();
+      expect(read(chainShapes([part], [4, 4], false), {})).toBeUndefined();
   });
 
   test('with prelu has the slopes that stand between', () => {
-    const shapes = { ...chain(['0', '2', '4'], [5, 7, 6, 3]), '1.weight': [7], '3.weight': [6] };
+    const shapes = { ...chainShapes(['0', '2', '4'], [5, 7, 6, 3]), '1.weight': [7], '3.weight': [6] };
     expect(read(shapes, { activation: 'prelu' })?.layers).toMatchObject([
       { weight: { tensor: '0.weight' }, slopes: { tensor: '1.weight' }, activation: 'prelu' },
       { weight: { tensor: '2.weight' }, slopes: { tensor: '3.weight' }, activation: 'prelu' },
@@ -184,20 +168,24 @@ describe('a chain of linear layers', () => {
   test.each<[string, Shapes, string]>([
     [
       'numbers leave room here and not there',
-      chain(['0', '1', '3'], widths),
+      chainShapes(['0', '1', '3'], widths),
       'nothing stands between "0.weight", "1.weight"',
     ],
-    ['shapes do not fit', { ...chain(['fc1'], [5, 7]), ...chain(['fc2'], [6, 3]) }, '"fc1.weight" [7, 5]'],
-    ['a normalisation stands between', { ...chain(['fc1', 'fc2'], widths), 'bn1.weight': [7] }, 'a normalisation'],
+    ['shapes do not fit', { ...chainShapes(['fc1'], [5, 7]), ...chainShapes(['fc2'], [6, 3]) }, '"fc1.weight" [7, 5]'],
+    [
+      'a normalisation stands between',
+      { ...chainShapes(['fc1', 'fc2'], widths), 'bn1.weight': [7] },
+      'a normalisation',
+    ],
     ['rows are outputs or inputs', { W1: [4, 4], W2: [4, 4] }, 'an output or an input'],
-    ['a last layer may be a first', chain(['fc', 'fc1', 'fc2'], [4, 4, 4, 4]), 'of no known family'],
+    ['a last layer may be a first', chainShapes(['fc', 'fc1', 'fc2'], [4, 4, 4, 4]), 'of no known family'],
     [
       'an encoder and its decoder meet',
-      chain(['encoder.0', 'encoder.2', 'decoder.0', 'decoder.2'], widths),
+      chainShapes(['encoder.0', 'encoder.2', 'decoder.0', 'decoder.2'], widths),
       '2 networks',
     ],
-    ['names say nothing of an order', chain(['alpha', 'beta'], widths), 'of no known family'],
-    ['two names stand for one place', chain(['fc1', 'lin1'], widths), 'of no known family'],
+    ['names say nothing of an order', chainShapes(['alpha', 'beta'], widths), 'of no known family'],
+    ['two names stand for one place', chainShapes(['fc1', 'lin1'], widths), 'of no known family'],
   ])('is refused in a few lines where %s', (_, shapes, reason) => {
     const message = refusal(shapes, { activation: 'relu' });
     expect(message).toContain(reason);
@@ -275,22 +263,22 @@ describe('a gated block', () => {
 
   test('that is one of several has something around it, and is refused', () => {
     expect(read(three(['0.w1.weight', '0.w3.weight', '0.w2.weight'], d))).toBeUndefined();
-    expect(read(chain(['layers.0.fc1', 'layers.0.fc2'], [5, 7, 5]))).toBeUndefined();
+    expect(read(chainShapes(['layers.0.fc1', 'layers.0.fc2'], [5, 7, 5]))).toBeUndefined();
   });
 });
 
 describe('the policy of an actor and critic', () => {
   const policy = (hidden: readonly number[]): Shapes => ({
-    ...chain(
+    ...chainShapes(
       hidden.map((_, i) => `mlp_extractor.policy_net.${2 * i}`),
       [4, ...hidden],
     ),
-    ...chain(
+    ...chainShapes(
       hidden.map((_, i) => `mlp_extractor.value_net.${2 * i}`),
       [4, ...hidden],
     ),
-    ...chain(['action_net'], [hidden.at(-1) ?? 4, 2]),
-    ...chain(['value_net'], [hidden.at(-1) ?? 4, 1]),
+    ...chainShapes(['action_net'], [hidden.at(-1) ?? 4, 2]),
+    ...chainShapes(['value_net'], [hidden.at(-1) ?? 4, 1]),
     log_std: [2],
   });
 
@@ -332,7 +320,7 @@ describe('networks that are no chain', () => {
   });
   const opt: Shapes = {
     'decoder.layers.0.self_attn.q_proj.weight': [4, 4],
-    ...chain(['decoder.layers.0.fc1', 'decoder.layers.0.fc2'], [4, 8, 4]),
+    ...chainShapes(['decoder.layers.0.fc1', 'decoder.layers.0.fc2'], [4, 8, 4]),
   };
 
   test.each<[string, Shapes, string]>([
@@ -341,14 +329,17 @@ describe('networks that are no chain', () => {
     ['OPT', opt, 'is a transformer of 1 block with a softmax'],
     [
       'a convolutional network',
-      { 'conv1.weight': [8, 1, 3, 3], ...chain(['fc'], [8, 3]) },
+      { 'conv1.weight': [8, 1, 3, 3], ...chainShapes(['fc'], [8, 3]) },
       'is a convolutional network',
     ],
     ['a recurrent network', { 'rnn.weight_ih_l0': [8, 4], 'rnn.weight_hh_l0': [8, 8] }, 'is a recurrent network'],
     ['an adapter', { 'q.lora_A.weight': [2, 4], 'q.lora_B.weight': [4, 2] }, 'holds adapters'],
     [
       'a controller and what certifies it',
-      { ...chain(['controller.0', 'controller.2'], [2, 5, 1]), ...chain(['lyapunov.0', 'lyapunov.2'], [2, 6, 1]) },
+      {
+        ...chainShapes(['controller.0', 'controller.2'], [2, 5, 1]),
+        ...chainShapes(['lyapunov.0', 'lyapunov.2'], [2, 6, 1]),
+      },
       'holds 2 networks side by side, "controller" and "lyapunov"',
     ],
   ])('%s is told for what it is, and what to do', (_, shapes, what) => {
@@ -403,77 +394,4 @@ test('networks of the other families stay what they are, whatever is said of an 
   };
   for (const [family, shapes] of Object.entries(all))
     expect(recognise(listing(shapes), settings)).toMatchObject({ family });
-});
-
-describe('files as people have them', () => {
-  const options: LoadOptions = { config: { activation: 'relu' } };
-
-  test.each(['relu_ck_a.pt', 'fc_a.pt', 'fc_a.safetensors'])(
-    '%s is two layers, once an activation is said',
-    async (name) => {
-      expect(await rejection(loadModel(fixture(name)))).toMatchObject({ code: 'INVALID_FILE' });
-      const { family, layers, settings, problems } = await inspect(fixture(name), options);
-      expect({ family, layers, settings, problems }).toEqual({
-        family: 'mlp',
-        layers: ['hidden 16 → 32 relu → 10, with 2 biases'],
-        settings: [{ name: 'activation', value: 'relu', from: 'given' }],
-        problems: [],
-      });
-    },
-  );
-
-  test('of one network in two formats it is the same function', async () => {
-    const [pt, safetensors] = [
-      await loadModel(fixture('fc_a.pt'), options),
-      await loadModel(fixture('fc_a.safetensors'), options),
-    ];
-    expect((await similarity(pt, safetensors, { tolerance: 0.05, maxSamples: 2048 })).similarity).toBeCloseTo(1, 9);
-    const { similarity: exact } = await similarity(
-      await loadModel(fixture('fc_a.pt'), { config: { activation: 'none' } }),
-      await loadModel(fixture('fc_a.safetensors'), { config: { activation: 'none' } }),
-    );
-    expect(exact).toBeCloseTo(1, 12);
-  });
-
-  test('names that wrappers leave are taken off, so that weights compare with those of the bare network', async () => {
-    const shapes = chain(['fc1', 'fc2'], [5, 7, 3]);
-    const bare = await loadModel(await writeCheckpoint(root, 'bare.safetensors', shapes), options);
-    for (const prefix of ['module.', '_orig_mod.', 'module._orig_mod.', 'model.', 'policy.net.']) {
-      const named = Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [prefix + name, shape]));
-      const file = await writeCheckpoint(root, 'wrapped.safetensors', named);
-      expect((await inspect(file, options)).prefix).toBe(prefix);
-      const { similarity: same } = await similarity(bare, await loadModel(file, options), { measure: 'weights' });
-      expect(same).toBeCloseTo(1, 12);
-    }
-  });
-
-  test('a description beside says more than names, and goes before them', async () => {
-    const folder = join(root, 'described');
-    mkdirSync(folder);
-    copyFileSync(fixture('fc_a.safetensors'), join(folder, 'net.safetensors'));
-    const hidden = {
-      type: 'hidden',
-      weight: 'fc1.weight',
-      bias: 'fc1.bias',
-      activation: 'silu',
-      down: 'fc2.weight',
-      downBias: 'fc2.bias',
-    };
-    writeFileSync(join(folder, 'model.json'), JSON.stringify({ schema: 'tensim.model/1', layers: [hidden] }));
-    const { family, layers } = await inspect(join(folder, 'net.safetensors'), options);
-    expect({ family, layers }).toEqual({ family: 'custom', layers: ['hidden 16 → 32 silu → 10, with 2 biases'] });
-  });
-
-  test('a convolutional network and a transformer are compared by their weights', async () => {
-    expect((await rejection(loadModel(fixture('cnn_a.pt')))).message).toContain('is a convolutional network');
-    const { code, stdout } = await tensim([
-      'compare',
-      fixture('cnn_a.pt'),
-      fixture('cnn_a.pt'),
-      '--measure',
-      'weights',
-      '--json',
-    ]);
-    expect({ code, same: JSON.parse(stdout).similarity }).toEqual({ code: 0, same: expect.closeTo(1, 12) });
-  });
 });

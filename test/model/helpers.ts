@@ -95,3 +95,17 @@ export function imageShapes(blocks: number, biases = false, [d, h, o] = [6, 4, 3
   }));
   return Object.assign({ 'embed.weight': [h, d] }, ...parts, { 'head.weight': [o, h] });
 }
+
+/** A chain d → h → … with these names of modules, of `weight` and, unless they are none, `bias`. */
+export function chainShapes(
+  modules: readonly string[],
+  widths: readonly number[],
+  biases = true,
+): Record<string, readonly number[]> {
+  return Object.fromEntries(
+    modules.flatMap((module, i) => [
+      [`${module}.weight`, [widths[i + 1], widths[i]]],
+      ...(biases ? [[`${module}.bias`, [widths[i + 1]]]] : []),
+    ]),
+  );
+}
