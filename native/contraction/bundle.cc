@@ -35,7 +35,7 @@ void fill_offsets(const Bundle& bundle, std::ptrdiff_t Loop::*stride, std::size_
       at += static_cast<std::ptrdiff_t>(rest % loop->size) * ((*loop).*stride);
       rest /= loop->size;
     }
-    for (std::size_t i = 0; i < run; ++i, at += step) offsets[filled + i] = at;
+    for (std::size_t i = 0; i < run; ++i) offsets[filled + i] = at + static_cast<std::ptrdiff_t>(i) * step;
     filled += run;
   }
 }

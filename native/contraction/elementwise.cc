@@ -23,9 +23,12 @@ void run(const MicroKernels<T>& kernels, const Product<T>& p, const Loop& inner,
     if (inner.a == 1 && inner.b == 0 && p.a_factor == 1)
       return kernels.axpy(count, p.b_factor * *b, a, out, p.accumulate);
   }
-  for (std::size_t i = 0; i < count; ++i, a += inner.a, b += inner.b, out += inner.out) {
-    const T value = p.b == nullptr ? p.a_factor * *a : (p.a_factor * *a) * (p.b_factor * *b);
-    *out = p.accumulate ? *out + value : value;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto at = static_cast<std::ptrdiff_t>(i);
+    const T scaled = p.a_factor * a[at * inner.a];
+    const T value = p.b == nullptr ? scaled : scaled * (p.b_factor * b[at * inner.b]);
+    T& to = out[at * inner.out];
+    to = p.accumulate ? to + value : value;
   }
 }
 

@@ -41,9 +41,9 @@ void sum_run(const MicroKernels<T>& kernels, const T* a, const std::ptrdiff_t* k
       for (std::size_t k = i; k < end; ++k) {
         const T* at = a + kept[k];
         double sum = 0;
-        for (std::size_t w = 0; w < count; ++w, at += stride) {
-          sum +=
-              vector == nullptr ? static_cast<double>(*at) : static_cast<double>(*at) * static_cast<double>(vector[w]);
+        for (std::size_t w = 0; w < count; ++w) {
+          const auto value = static_cast<double>(at[static_cast<std::ptrdiff_t>(w) * stride]);
+          sum += vector == nullptr ? value : value * static_cast<double>(vector[w]);
         }
         sums[k] += sum;
       }
@@ -96,7 +96,9 @@ void weighted_sums(const Context& context, const Product<T>& product, const Bund
         const T* b = product.b + entry.b + place.b;
         vector = b;
         if (inner.b != 1 || product.b_factor != 1) {
-          for (std::size_t k = 0; k < steps; ++k, b += inner.b) gathered[k] = product.b_factor * *b;
+          for (std::size_t k = 0; k < steps; ++k) {
+            gathered[k] = product.b_factor * b[static_cast<std::ptrdiff_t>(k) * inner.b];
+          }
           vector = gathered;
         }
       }
