@@ -6,6 +6,8 @@ import { formatAtStart, formatIn } from './content.js';
 import { type CheckpointFormat, formatOf, isIndex } from './endings.js';
 import type { TensorEntry } from './entry.js';
 import { foreignModel } from './foreign.js';
+import { openGguf } from './gguf/open.js';
+import { openLlama2c } from './llama2c/open.js';
 import { openNpy, openNpz } from './numpy/open.js';
 import type { Graph } from './onnx/graph.js';
 import { openOnnx } from './onnx/open.js';
@@ -35,7 +37,7 @@ export interface Checkpoint {
    * and in .npz archives every number and text without axes.
    */
   readonly metadata: Readonly<Record<string, string>>;
-  /** What kind of file it is, by its content: `safetensors`, `pytorch`, `npz`, `npy` or `onnx`. */
+  /** What kind of file it is, by its content: `safetensors`, `pytorch`, `npz`, `npy`, `onnx`, `gguf` or `llama2c`. */
   readonly format: CheckpointFormat;
   /** Where the tensors are in a PyTorch file, as the option `key` says it: `model`, or `.` for the top; else absent. */
   readonly place?: string;
@@ -96,7 +98,7 @@ export interface StampedCheckpoint extends Checkpoint {
 
 /**
  * Opens a checkpoint and checks what it lists: `.pt`, `.pth`, `.bin`, `.ckpt` or `.pth.tar` as torch.save writes them,
- * `.npz` and `.npy` as NumPy does, `.onnx`, `.bin.index.json` as the index of a sharded checkpoint of PyTorch and any other
+ * `.npz` and `.npy` as NumPy does, `.onnx`, `.gguf`, `.bin.index.json` as the index of a sharded checkpoint of PyTorch and any other
  * `.json` as one of safetensors, and else safetensors. Where a file is not what its ending says, or has none, its first
  * bytes decide. No weights are read yet.
  *
@@ -179,6 +181,8 @@ const OPENERS: Readonly<Record<CheckpointFormat, (path: string, options: OpenOpt
   npz: (path, { signal }) => openNpz(path, signal),
   npy: openNpy,
   onnx: (path, { signal }) => openOnnx(path, signal),
+  gguf: (path, { signal }) => openGguf(path, signal),
+  llama2c: openLlama2c,
 };
 
 class OpenCheckpoint implements StampedCheckpoint {

@@ -1,6 +1,7 @@
 import { TensimError } from '../errors.js';
 import { MemoryBudget } from './budget.js';
 import { type CheckpointFormat, formatOf, hasEnding } from './endings.js';
+import { isLlama2c } from './llama2c/open.js';
 import { POLICY } from './pytorch/policy_archive.js';
 import { SourceFile } from './source_file.js';
 import { readDirectory } from './zip/directory.js';
@@ -21,8 +22,8 @@ export async function formatAt(path: string): Promise<CheckpointFormat | undefin
 export async function formatIn(path: string): Promise<CheckpointFormat | undefined> {
   return look(path, async (source, start) => {
     // A pickle without an archive: what it is, and how to convert it, is told where PyTorch files are read.
-    if (start[0] === 0x80 && start[1] >= 2 && start[1] <= 5) return formatOfStart(start) ?? 'pytorch';
-    const format = formatOfStart(start);
+    if (start[0] === 0x80 && start[1] >= 2 && start[1] <= 5) return formatOfStart(start, source.size) ?? 'pytorch';
+    const format = formatOfStart(start, source.size);
     if (format !== undefined || !isArchive(start)) return format;
     const { members } = await readDirectory(source, new MemoryBudget(path));
     const formats = [...members.keys()].map(formatOfMember);
@@ -32,7 +33,7 @@ export async function formatIn(path: string): Promise<CheckpointFormat | undefin
 
 /** The same by its first bytes alone. */
 export async function formatAtStart(path: string): Promise<CheckpointFormat | undefined> {
-  return look(path, async (_, start) => formatOfStart(start));
+  return look(path, async ({ size }, start) => formatOfStart(start, size));
 }
 
 async function look<Result>(
@@ -54,11 +55,13 @@ async function look<Result>(
   }
 }
 
-function formatOfStart(start: Buffer): CheckpointFormat | undefined {
+function formatOfStart(start: Buffer, size: number): CheckpointFormat | undefined {
   if (start.toString('latin1', 0, 6) === '\x93NUMPY') return 'npy';
   // The length of a header, below 2^40, and then its brace.
   if (start.toString('latin1', 5, 9) === '\0\0\0{') return 'safetensors';
+  if (start.toString('latin1', 0, 4) === 'GGUF') return 'gguf';
   if (isOnnx(start)) return 'onnx';
+  if (isLlama2c(start, size)) return 'llama2c';
   if (!isArchive(start) || start.length < LOCAL.bytes) return undefined;
   return formatOfMember(start.toString('latin1', LOCAL.bytes, LOCAL.bytes + start.readUInt16LE(26)));
 }

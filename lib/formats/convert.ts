@@ -2,7 +2,7 @@ import { TensimError } from '../errors.js';
 import { count } from '../words/counts.js';
 import { quote } from '../words/quoting.js';
 import { type Checkpoint, type StampedCheckpoint, withOpen } from './checkpoint.js';
-import { formatOf, isIndex } from './endings.js';
+import { type CheckpointFormat, formatOf, isIndex } from './endings.js';
 import type { TensorEntry } from './entry.js';
 import { writeNpy, writeNpz } from './numpy/write.js';
 import { fromCheckpoint, type OutgoingTensor } from './outgoing.js';
@@ -90,18 +90,24 @@ export async function writeTensors(
   }
 }
 
+/** Formats that are read alone, as one speaks of their files. */
+const READ_ONLY: Partial<Record<CheckpointFormat, string>> = {
+  pytorch: 'PyTorch checkpoints',
+  onnx: 'ONNX models',
+  gguf: 'GGUF files',
+};
+
 /**
  * The format that tensors would be written in.
  * @throws TensimError `INVALID_ARGUMENT` for an ending of which no file is written
  */
 export function checkWritable(path: string): 'safetensors' | 'npz' | 'npy' {
   const format = formatOf(path);
-  if (format !== undefined && format !== 'pytorch' && format !== 'onnx' && !isIndex(path)) return format;
+  if (!isIndex(path) && (format === 'safetensors' || format === 'npz' || format === 'npy')) return format;
+  const read = format === undefined ? undefined : READ_ONLY[format];
   throw new TensimError(
     'INVALID_ARGUMENT',
-    format === 'pytorch' || format === 'onnx'
-      ? `${format === 'onnx' ? 'ONNX models' : 'PyTorch checkpoints'} are read, not written`
-      : 'the ending says no format that tensors are written in',
+    read !== undefined ? `${read} are read, not written` : 'the ending says no format that tensors are written in',
     { file: path, hint: 'Endings are .safetensors, .npz and, for one tensor, .npy' },
   );
 }

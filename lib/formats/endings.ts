@@ -1,5 +1,5 @@
 /** The kinds of files that hold named tensors. */
-export type CheckpointFormat = 'safetensors' | 'pytorch' | 'npz' | 'npy' | 'onnx';
+export type CheckpointFormat = 'safetensors' | 'pytorch' | 'npz' | 'npy' | 'onnx' | 'gguf' | 'llama2c';
 
 const ENDINGS: readonly (readonly [format: CheckpointFormat, ending: RegExp])[] = [
   ['safetensors', /\.safetensors(\.index(\.[\w-]+)?\.json)?$/i],
@@ -7,6 +7,7 @@ const ENDINGS: readonly (readonly [format: CheckpointFormat, ending: RegExp])[] 
   ['npz', /\.npz$/i],
   ['npy', /\.npy$/i],
   ['onnx', /\.onnx$/i],
+  ['gguf', /\.gguf$/i],
 ];
 
 /** What a path is by its ending alone; undefined for any other. */
@@ -18,14 +19,14 @@ export function formatOf(path: string): CheckpointFormat | undefined {
  * The formats that a folder is looked through for, the first of which there are any: what lies beside is often the same
  * model once more.
  */
-const SOUGHT: readonly CheckpointFormat[] = ['safetensors', 'pytorch', 'onnx', 'npz'];
+const SOUGHT: readonly CheckpointFormat[] = ['safetensors', 'pytorch', 'onnx', 'gguf', 'npz'];
 
 /** What training programs put beside a model under the endings of one. */
 const BESIDE = /(?:^|\/)(?:optimizer|scheduler|scaler|training_args|rng_state\w*)\.(?:pt|pth|bin|ckpt)$/i;
 
 /**
  * Of the files in a folder, its checkpoints: safetensors files, or, where there are none, those of PyTorch, then
- * ONNX models, or else .npz archives.
+ * ONNX models, then those of GGUF, or else .npz archives.
  * @param formats of files whose endings do not say it
  */
 export function preferredCheckpoints(

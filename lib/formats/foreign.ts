@@ -25,10 +25,6 @@ export const SAVED_MODEL: Foreign = {
   problem: 'is a SavedModel of TensorFlow, which is not read',
   hint: () => 'Convert it: python -m tf2onnx.convert --saved-model FOLDER --output model.onnx',
 };
-const GGUF: Foreign = {
-  problem: 'is a GGUF file, which is not read',
-  hint: () => 'Use the safetensors checkpoint that the GGUF file was made from',
-};
 const TFLITE: Foreign = {
   problem: 'is a model of TensorFlow Lite, which is not read',
   hint: (path) => `Convert it: python -m tf2onnx.convert --tflite ${basename(path)} --output model.onnx`,
@@ -41,7 +37,6 @@ const CORE_ML: Foreign = {
 /** By the first bytes, from some place on. */
 const SIGNS: readonly (readonly [at: number, magic: string, kind: Foreign])[] = [
   [0, '\x89HDF\r\n\x1a\n', HDF5],
-  [0, 'GGUF', GGUF],
   [4, 'TFL3', TFLITE],
   // The name of an archive's first member, behind a header.
   [30, 'metadata.json', KERAS],

@@ -8,7 +8,7 @@ const SIGNS: readonly (readonly [magic: string, hint: string])[] = [
   ],
   ['\x93NUMPY', 'This looks like a NumPy array: give it the ending .npy'],
   ['\x89HDF', 'This looks like an HDF5 file: save it with safetensors first'],
-  ['GGUF', 'This looks like a GGUF file: use the safetensors checkpoint it was made from'],
+  ['GGUF', 'This looks like a GGUF file: give it the ending .gguf'],
   ['{', 'This looks like JSON: the index of a sharded checkpoint must have a name that ends in .json'],
   ['<', 'This looks like a web page: the download probably brought an error page or a login form instead'],
 ];

@@ -21,8 +21,6 @@ test.each<[string, string, Uint8Array, RegExp]>([
   ['the same under another ending', 'net.npz', keras, /model of Keras/],
   ['a SavedModel', 'saved_model.pb', start('\x08\x01\x12\x20\x0a'), /SavedModel.*tf2onnx/s],
   ['TensorFlow Lite', 'net.tflite', start('\x1c\0\0\0TFL3'), /TensorFlow Lite.*--tflite net\.tflite/s],
-  ['GGUF', 'net.gguf', start('GGUF\x03\0\0\0'), /GGUF.*safetensors/s],
-  ['GGUF without an ending', 'net', start('GGUF\x03\0\0\0'), /GGUF/],
   ['Core ML', 'net.mlmodel', start('\x08\x04\x12\x20\x0a\x06'), /Core ML.*ONNX/s],
 ])('%s is told and refused', async (_, name, bytes, message) => {
   const path = fileIn(folder, name, bytes);

@@ -2,6 +2,7 @@ import type { Target } from '../engine/target.js';
 import { readsCommands, readsPatterns } from './commands.js';
 import { readsDescriptions, readsIndexes, readsSettings } from './descriptions.js';
 import { readsEquations } from './equations.js';
+import { readsGguf } from './gguf.js';
 import { readsHub } from './hub.js';
 import { readsNpy, readsNpz, readsOnnx, readsPytorch, readsSafetensors } from './readers.js';
 import { readsBaselines, readsLaws, readsStates } from './results.js';
@@ -14,6 +15,7 @@ export const TARGETS: readonly Target[] = [
   readsNpz,
   readsNpy,
   readsOnnx,
+  readsGguf,
   readsStates,
   readsDescriptions,
   readsSettings,
