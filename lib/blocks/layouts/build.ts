@@ -1,0 +1,244 @@
+import { TensimError } from '../../errors.js';
+import { type ActivationName, activationNamed } from '../../layers/activations.js';
+import type { Tensors } from '../../model/blueprint.js';
+import { quoted } from '../../words/names.js';
+import { quote } from '../../words/quoting.js';
+import type { Rotation } from '../circuits/planes.js';
+import type { Attention, BlockNetwork, LayerBlocks, Mlp, Norm, Piece } from '../network.js';
+import { extentOf } from '../pieces.js';
+import type { BlockSettings } from '../settings.js';
+import type { Layout } from './layout.js';
+import type { Geometry } from './packing.js';
+import { type Names, splitLayers, type View } from './view.js';
+
+const weights = (names: Names): Names => names.map((name) => `${name}.weight`);
+const biases = (names: Names): Names => names.map((name) => `${name}.bias`);
+
+/** Whether a network's names are those of a layout. */
+export function fits({ layer, signs }: Layout, tensors: Tensors): boolean {
+  for (const name of tensors.keys()) {
+    const within = layer.exec(name)?.[2];
+    if (within !== undefined && signs.some((sign) => within === sign || within.startsWith(`${sign}.`))) return true;
+  }
+  return false;
+}
+
+/**
+ * The blocks of a network whose names are those of a layout.
+ * @throws TensimError `INVALID_FILE` for tensors that are missing, by their names, and for what nobody says that must be
+ * said; `SHAPE_MISMATCH` for shapes that do not fit what is said
+ */
+export function networkOf(layout: Layout, tensors: Tensors, settings: BlockSettings): BlockNetwork {
+  const { layers, outside } = splitLayers(tensors, layout.layer);
+  const embedding = outside.optional(weights(layout.embedding));
+  const build = new Building(layout, tensors, settings, widthOf(layout, tensors, layers, embedding));
+  const found = [...layers].map(([number, view]) => build.layer(number, view));
+  const missing = [...layers].flatMap(([number, view]) => view.missing.map((name) => `${name} (layer ${number})`));
+  if (missing.length > 0)
+    throw new TensimError('INVALID_FILE', `is a transformer as ${layout.name} names it, without ${quoted(missing)}`, {
+      file: settings.file,
+      hint: 'The file is a part of a model, or was cut: get all of its files',
+    });
+  const finalNorm = build.norm(outside, layout.finalNorm);
+  const unembedding = outside.optional(weights(layout.unembedding));
+  return {
+    layout: layout.name,
+    width: build.width,
+    layers: found,
+    ...(embedding && { embedding }),
+    ...(finalNorm && { finalNorm }),
+    ...(unembedding && { unembedding }),
+    others: outside.rest,
+  };
+}
+
+/** d: what the embedding has in a row, or what the first layer's norm has, or its MLP gives. */
+function widthOf(layout: Layout, tensors: Tensors, layers: ReadonlyMap<number, View>, embedding?: Piece): number {
+  const own = embedding && extentOf(embedding, tensors.get(embedding.tensor)!)?.[1];
+  if (own !== undefined) return own;
+  for (const view of layers.values()) {
+    const norm = view.find(weights([...layout.attentionNorm, ...layout.mlpNorm]));
+    if (norm !== undefined) return view.shape(norm)[0];
+    const output = view.find(weights([...layout.attention.output, ...layout.mlp.down]));
+    if (output !== undefined) return view.shape(output)[0];
+  }
+  return 0;
+}
+
+class Building {
+  readonly width: number;
+  readonly #layout: Layout;
+  readonly #tensors: Tensors;
+  readonly #settings: BlockSettings;
+
+  constructor(layout: Layout, tensors: Tensors, settings: BlockSettings, width: number) {
+    this.#layout = layout;
+    this.#tensors = tensors;
+    this.#settings = settings;
+    this.width = width;
+  }
+
+  layer(number: number, view: View): LayerBlocks {
+    const { attention, mlp } = this.#layout;
+    const isTransposed = this.#layout.transposed?.(view) === true;
+    const has = (names: Names | undefined) => names !== undefined && view.find(weights(names)) !== undefined;
+    const withAttention = [attention.query, attention.packed, attention.output].some(has);
+    const withMlp = [mlp.up, mlp.packed, mlp.down].some(has);
+    const norms = {
+      attentionNorm: this.norm(view, this.#layout.attentionNorm),
+      mlpNorm: this.norm(view, this.#layout.mlpNorm),
+    };
+    return {
+      number,
+      ...(withAttention && { attention: this.#attention(view, isTransposed) }),
+      ...(norms.attentionNorm && { attentionNorm: norms.attentionNorm }),
+      ...(withMlp && { mlp: this.#mlp(view, isTransposed) }),
+      ...(norms.mlpNorm && { mlpNorm: norms.mlpNorm }),
+      others: view.rest,
+    };
+  }
+
+  /** The first of these norms that is there. */
+  norm(view: View, names: Names): Norm | undefined {
+    const gain = view.optional(weights(names));
+    if (gain === undefined) return undefined;
+    const bias = view.optional(biases(names));
+    const fromOne = this.#layout.fromOne?.(this.#settings) === true;
+    return {
+      kind: bias === undefined ? this.#layout.norm : 'layer',
+      gain,
+      ...(fromOne && { fromOne }),
+      ...(bias && { bias }),
+    };
+  }
+
+  #attention(view: View, transposed: boolean): Attention {
+    const { query, key, value, packed, output, queryNorm, keyNorm } = this.#layout.attention;
+    const about = transposed ? ({ transposed } as const) : {};
+    const geometry = this.#geometry(view, transposed);
+    const normalised = [queryNorm, keyNorm].map((names) => names && view.optional(weights(names))).some(Boolean);
+    const outputs = view.required(weights(output), about);
+    const outputBias = view.optional(biases(output));
+    const shared = {
+      ...geometry,
+      output: outputs,
+      ...(outputBias && { outputBias }),
+      rotation: this.#rotation(geometry),
+      ...(normalised && { normalised: true as const }),
+    };
+    const inOne = packed && view.find(weights(packed));
+    const parts = (role: 'query' | 'key' | 'value', names: Names): [weight: Piece, bias: Piece | undefined] => {
+      if (inOne === undefined) return [view.required(weights(names), about), view.optional(biases(names))];
+      const rows = this.#layout.packing!(geometry, this.#settings)[role];
+      return [view.required(weights(packed!), { ...about, rows }), view.optional(biases(packed!), { rows })];
+    };
+    const [queries, queryBias] = parts('query', query ?? packed!);
+    const [keys, keyBias] = parts('key', key ?? packed!);
+    const [values, valueBias] = parts('value', value ?? packed!);
+    this.#check(queries, geometry.heads * geometry.width, this.width);
+    this.#check(keys, geometry.groups * geometry.width, this.width);
+    this.#check(values, geometry.groups * geometry.width, this.width);
+    this.#check(outputs, this.width, geometry.heads * geometry.width);
+    return {
+      ...shared,
+      ...{ query: queries, key: keys, value: values },
+      ...(queryBias && { queryBias }),
+      ...(keyBias && { keyBias }),
+      ...(valueBias && { valueBias }),
+    };
+  }
+
+  #geometry(view: View, transposed: boolean): Geometry {
+    const { query, packed } = this.#layout.attention;
+    const heads = this.#settings.heads();
+    const groups = this.#settings.count('groups') ?? heads;
+    const [own, all] = [query, packed].map((names) => names && view.find(weights(names)));
+    const told = this.#settings.count('headWidth');
+    const rows = (name: string) => view.shape(name)[transposed ? 1 : 0];
+    const parts = own !== undefined ? heads : heads + 2 * groups;
+    const name = own ?? all;
+    const width = told ?? (name === undefined ? this.width / heads : rows(name) / parts);
+    if (Number.isSafeInteger(width) && Number.isSafeInteger(heads / groups)) return { heads, groups, width };
+    throw new TensimError(
+      'INVALID_FILE',
+      `has ${name === undefined ? this.width : rows(name)} rows of attention, which are no ${heads} heads with ${groups} of keys and values`,
+      { file: this.#settings.file, hint: 'Check the number of heads in its config.json, or given as config.heads' },
+    );
+  }
+
+  #rotation({ width }: Geometry): Rotation | null {
+    const { rotary, rotaryShare = 1 } = this.#layout;
+    if (rotary === null) return null;
+    const base = this.#settings.number('rotaryBase') ?? rotary.base;
+    const share = this.#settings.number('rotaryShare') ?? rotaryShare;
+    const turned = this.#settings.count('rotaryWidth') ?? Math.floor(share * width);
+    const planes = Math.floor(Math.min(turned, width) / 2);
+    const { interleaved } = rotary;
+    return {
+      angles: Float64Array.from({ length: planes }, (_, p) => base ** (-p / planes)),
+      interleaved: typeof interleaved === 'function' ? interleaved(this.#settings) : interleaved,
+    };
+  }
+
+  #mlp(view: View, transposed: boolean): Mlp {
+    const { gate, up, down, packed } = this.#layout.mlp;
+    const about = transposed ? ({ transposed } as const) : {};
+    const inOne = packed === undefined ? undefined : view.find(weights(packed));
+    const linear = (names: Names): [weight: Piece, bias: Piece | undefined] => [
+      view.required(weights(names), about),
+      view.optional(biases(names)),
+    ];
+    const half = (names: Names, which: 0 | 1): [weight: Piece, bias: Piece | undefined] => {
+      const run = view.shape(inOne!)[0] / 2;
+      const rows = { start: which * run, run, stride: run, count: 1 };
+      return [view.required(weights(names), { rows }), view.optional(biases(names), { rows })];
+    };
+    const gated = inOne !== undefined || (gate !== undefined && view.find(weights(gate)) !== undefined);
+    const [gates, gateBias] = !gated ? [] : inOne === undefined ? linear(gate!) : half(packed!, 0);
+    const [ups, upBias] = inOne === undefined ? linear(up) : half(packed!, 1);
+    const [downs, downBias] = linear(down);
+    return {
+      activation: this.#activation(),
+      ...(gates && { gate: gates }),
+      ...(gateBias && { gateBias }),
+      up: ups,
+      ...(upBias && { upBias }),
+      down: downs,
+      ...(downBias && { downBias }),
+    };
+  }
+
+  #activation(): ActivationName {
+    const { activation, name } = this.#layout;
+    const told = this.#settings.text('activation');
+    const named = told === undefined ? undefined : activationNamed(told);
+    if (told !== undefined && named === undefined)
+      throw new TensimError('INVALID_FILE', `says the activation ${quote(told)}, which is not known`, {
+        file: this.#settings.file,
+      });
+    const own = typeof activation === 'function' ? activation(this.#settings) : activation;
+    const found = named ?? own;
+    if (found !== undefined) return found;
+    throw new TensimError('INVALID_FILE', `does not say the activation of its MLPs, which ${name} does not fix`, {
+      file: this.#settings.file,
+      hint: 'Put its config.json beside it, or say it: --activation gelu_tanh, option config.activation',
+    });
+  }
+
+  /** @throws TensimError `SHAPE_MISMATCH` */
+  #check(piece: Piece, outputs: number, inputs: number): void {
+    const tensor = this.#tensors.get(piece.tensor);
+    if (tensor === undefined) return;
+    const extent = extentOf(piece, tensor);
+    if (extent?.[0] === outputs && extent[1] === inputs) return;
+    throw new TensimError(
+      'SHAPE_MISMATCH',
+      `has the shape [${tensor.shape.join(', ')}], of which [${outputs}, ${inputs}] cannot be taken`,
+      {
+        file: this.#settings.file,
+        tensor: tensor.name,
+        hint: `The settings are ${quoted([...this.#settings.told.keys()])}`,
+      },
+    );
+  }
+}

@@ -1,0 +1,19 @@
+import type { Tensors } from '../../model/blueprint.js';
+import type { BlockNetwork } from '../network.js';
+import type { BlockSettings } from '../settings.js';
+import { fits, networkOf } from './build.js';
+import { gpt2, neox, phi2 } from './gpt.js';
+import type { Layout } from './layout.js';
+import { gguf, llama, meta, phi3 } from './llama.js';
+
+/** Those with a sign that others have too stand behind these. */
+const LAYOUTS: readonly Layout[] = [gguf, meta, phi2, phi3, llama, gpt2, neox];
+
+/**
+ * The blocks of a transformer of a known layout; undefined for any other network.
+ * @throws TensimError as `networkOf`
+ */
+export function recogniseBlocks(tensors: Tensors, settings: BlockSettings): BlockNetwork | undefined {
+  const layout = LAYOUTS.find((candidate) => fits(candidate, tensors));
+  return layout && networkOf(layout, tensors, settings);
+}

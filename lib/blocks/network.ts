@@ -1,0 +1,100 @@
+import type { ActivationName } from '../layers/activations.js';
+import type { Rotation } from './circuits/planes.js';
+
+/* A transformer by its blocks, as places in a checkpoint, before any weight is read. */
+
+/** Rows of a matrix, in runs: `count` runs of `run` rows, each `stride` rows behind the one before. */
+export interface Runs {
+  readonly start: number;
+  readonly run: number;
+  readonly stride: number;
+  readonly count: number;
+}
+
+/** A matrix of outputs by inputs, or a vector over outputs, within a tensor. */
+export interface Piece {
+  /** The name of the tensor in the checkpoint. */
+  readonly tensor: string;
+  /** Which of the first axis is meant, of experts that are stacked in one tensor. */
+  readonly expert?: number;
+  /** The tensor is (heads, in, width), and row (h, j) of the matrix is its [h, :, j]. */
+  readonly perHead?: true;
+  /** The tensor, all axes but the last taken as one, is stored as inputs by outputs. */
+  readonly transposed?: true;
+  /** Of the matrix of outputs by inputs; absent: all. */
+  readonly rows?: Runs;
+}
+
+/** What stands before a block, or behind it. */
+export interface Norm {
+  readonly kind: 'rms' | 'layer';
+  /** Absent: all are 1. */
+  readonly gain?: Piece;
+  /** The gain is 1 + what is stored. */
+  readonly fromOne?: true;
+  readonly bias?: Piece;
+}
+
+/** D φ(U x + u) + c; with a gate D (φ(G x + g) ⊙ (U x + u)) + c. */
+export interface Mlp {
+  readonly activation: ActivationName;
+  readonly gate?: Piece;
+  readonly gateBias?: Piece;
+  readonly up: Piece;
+  readonly upBias?: Piece;
+  readonly down: Piece;
+  readonly downBias?: Piece;
+}
+
+export interface Experts {
+  readonly router: Piece;
+  readonly experts: readonly Mlp[];
+  readonly shared?: Mlp;
+}
+
+export interface Attention {
+  readonly heads: number;
+  /** Heads of keys and values, each for `heads / groups` heads one after the other. */
+  readonly groups: number;
+  /** Of a head's query and key, and of its value. */
+  readonly width: number;
+  /** (heads · width, d), (groups · width, d), (groups · width, d), (d, heads · width). */
+  readonly query: Piece;
+  readonly key: Piece;
+  readonly value: Piece;
+  readonly output: Piece;
+  readonly queryBias?: Piece;
+  readonly keyBias?: Piece;
+  readonly valueBias?: Piece;
+  readonly outputBias?: Piece;
+  /** Null: no rotary embedding. */
+  readonly rotation: Rotation | null;
+  /** Queries and keys are normalised, which is no bilinear form: what is compared is their form before that. */
+  readonly normalised?: true;
+}
+
+export interface LayerBlocks {
+  /** Its number in the checkpoint. */
+  readonly number: number;
+  readonly attention?: Attention;
+  readonly attentionNorm?: Norm;
+  readonly mlp?: Mlp;
+  readonly experts?: Experts;
+  readonly mlpNorm?: Norm;
+  /** Names of tensors that belong to the layer and to neither block: norms behind blocks, scales. */
+  readonly others: readonly string[];
+}
+
+export interface BlockNetwork {
+  /** The layout, as docs/guide/blocks.md lists them. */
+  readonly layout: string;
+  /** d, the width of the residual stream. */
+  readonly width: number;
+  readonly layers: readonly LayerBlocks[];
+  readonly embedding?: Piece;
+  readonly finalNorm?: Norm;
+  /** Absent where the embedding serves for it. */
+  readonly unembedding?: Piece;
+  /** Names of tensors that belong to no layer and to none of these. */
+  readonly others: readonly string[];
+}

@@ -1,0 +1,36 @@
+import type { Attention, Piece } from '../network.js';
+import { type Affine, behindNorm, type Gain, type PieceReader } from './reader.js';
+
+/** An attention layer behind its norm, in numbers: what its circuits are made of. */
+export interface Circuits extends Pick<Attention, 'heads' | 'groups' | 'width' | 'rotation'> {
+  /** (heads · width, d). */
+  readonly query: Affine;
+  /** (groups · width, d). */
+  readonly key: Affine;
+  readonly value: Affine;
+  /** Wᵀ, (heads · width, d): rows as of the others; and what is added to the sum of all heads. */
+  readonly output: Affine;
+}
+
+export async function readCircuits(attention: Attention, norm: Gain, d: number, read: PieceReader): Promise<Circuits> {
+  const { heads, groups, width, rotation } = attention;
+  const vector = async (piece: Piece | undefined) => (piece === undefined ? null : await read(piece));
+  const behind = async (weight: Piece, bias: Piece | undefined) =>
+    behindNorm(await read(weight), await vector(bias), norm, d);
+  return {
+    ...{ heads, groups, width, rotation },
+    query: await behind(attention.query, attention.queryBias),
+    key: await behind(attention.key, attention.keyBias),
+    value: await behind(attention.value, attention.valueBias),
+    output: {
+      weight: transposed(await read(attention.output), d, heads * width),
+      bias: await vector(attention.outputBias),
+    },
+  };
+}
+
+function transposed(data: Float64Array, rows: number, columns: number): Float64Array {
+  const result = new Float64Array(data.length);
+  for (let i = 0, at = 0; i < rows; i++) for (let j = 0; j < columns; j++, at++) result[j * rows + i] = data[at];
+  return result;
+}

@@ -1,0 +1,140 @@
+import { TensimError } from '../errors.js';
+import { parseDecimal } from '../words/names.js';
+import { quote, valueText } from '../words/quoting.js';
+
+/** What somebody says about a network: a config.json, metadata, options. */
+export interface Source {
+  /** For messages: `config.json`, `the metadata`. */
+  readonly name: string;
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+/** A setting, and who said it. */
+export interface Told<T> {
+  readonly value: T;
+  readonly from: string;
+}
+
+/**
+ * Names of settings, as the libraries that write config.json have them, and as GGUF does behind the name of the
+ * architecture. Of nested ones the whole path.
+ */
+const NAMES = {
+  heads: ['num_attention_heads', 'n_head', 'n_heads', 'num_heads', 'attention.head_count'],
+  groups: ['num_key_value_heads', 'n_kv_heads', 'num_kv_heads', 'n_head_kv', 'attention.head_count_kv'],
+  headWidth: ['head_dim', 'kv_channels', 'd_head', 'attention.key_length'],
+  rotaryBase: ['rope_theta', 'rope_parameters.rope_theta', 'rotary_emb_base', 'rotary_base', 'rope.freq_base'],
+  rotaryShare: ['partial_rotary_factor', 'rope_parameters.partial_rotary_factor', 'rotary_pct'],
+  rotaryWidth: ['rotary_dim', 'rope.dimension_count'],
+  activation: ['activation', 'hidden_act', 'activation_function', 'hidden_activation', 'activation_fn', 'act_fn'],
+  architecture: ['model_type', 'general.architecture'],
+} as const;
+export type SettingName = keyof typeof NAMES;
+
+/** Parts of a config.json that hold the settings of the language model of a larger one. */
+const WITHIN = ['text_config', 'llm_config', 'language_config'];
+
+/** Looks settings up in sources, the first before the others, and remembers who said what. */
+export class BlockSettings {
+  /** The checkpoint, for messages. */
+  readonly file: string;
+  readonly #sources: readonly Source[];
+  readonly #told = new Map<string, Told<number | string>>();
+
+  constructor(file: string, sources: readonly Source[]) {
+    this.file = file;
+    this.#sources = sources.map(({ name, values }) => ({ name, values: flat(values) }));
+  }
+
+  /** What was asked for so far, by name. */
+  get told(): ReadonlyMap<string, Told<number | string>> {
+    return this.#told;
+  }
+
+  /**
+   * A number above zero; undefined where nobody says it.
+   * @throws TensimError `INVALID_FILE` for what is said and is none
+   */
+  number(setting: SettingName): number | undefined {
+    return this.#find(
+      setting,
+      (text) => {
+        const value = parseDecimal(text);
+        return value !== undefined && value > 0 ? value : undefined;
+      },
+      'a number above zero',
+    );
+  }
+
+  /** A whole number above zero; undefined where nobody says it. */
+  count(setting: SettingName): number | undefined {
+    return this.#find(
+      setting,
+      (text) => {
+        const value = parseDecimal(text);
+        return value !== undefined && value >= 1 && Number.isSafeInteger(value) ? value : undefined;
+      },
+      'a whole number from 1',
+    );
+  }
+
+  text(setting: SettingName): string | undefined {
+    return this.#find(setting, (text) => text, 'a text');
+  }
+
+  /**
+   * The number of heads, which no tensor tells.
+   * @throws TensimError `INVALID_FILE` where nobody says it
+   */
+  heads(): number {
+    const heads = this.count('heads');
+    if (heads !== undefined) return heads;
+    throw new TensimError(
+      'INVALID_FILE',
+      'does not say how many attention heads it has, which its tensors do not tell',
+      {
+        file: this.file,
+        hint: `Put its config.json beside it, or say it: --config '{"n_head": 12}', option config.heads`,
+      },
+    );
+  }
+
+  #find<T extends number | string>(
+    setting: SettingName,
+    parse: (text: string) => T | undefined,
+    kind: string,
+  ): T | undefined {
+    for (const { name, values } of this.#sources)
+      for (const spelled of NAMES[setting]) {
+        const own = Object.hasOwn(values, spelled) ? spelled : Object.keys(values).find((key) => isOf(key, spelled));
+        const given = own === undefined ? undefined : values[own];
+        if (given === undefined || given === null) continue;
+        const value = typeof given === 'object' ? undefined : parse(String(given).trim());
+        if (value === undefined)
+          throw new TensimError('INVALID_FILE', `${quote(own!)} in ${name} is ${valueText(given)}, not ${kind}`, {
+            file: this.file,
+          });
+        this.#told.set(setting, { value, from: `${quote(own!)} in ${name}` });
+        return value;
+      }
+    return undefined;
+  }
+}
+
+/** Whether a key is a setting of GGUF behind the name of an architecture: `llama.attention.head_count`. */
+const isOf = (key: string, spelled: string): boolean =>
+  key.endsWith(`.${spelled}`) && !key.slice(0, -spelled.length - 1).includes('.');
+
+/** With what is nested a level down under the names of both levels, and the settings of a part as if of the whole. */
+function flat(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const all: Record<string, unknown> = Object.create(null);
+  for (const part of WITHIN) if (isRecord(values[part])) Object.assign(all, flat(values[part]));
+  for (const [key, value] of Object.entries(values)) {
+    if (!isRecord(value)) all[key] = value;
+    else for (const [inner, nested] of Object.entries(value)) all[`${key}.${inner}`] = nested;
+  }
+  return all;
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
