@@ -83,17 +83,16 @@ class Building {
     const isTransposed = this.#layout.transposed?.(view) === true;
     const has = (names: Names | undefined) => names !== undefined && view.find(weights(names)) !== undefined;
     const withAttention = [attention.query, attention.packed, attention.output].some(has);
-    const withMlp = [mlp.up, mlp.packed, mlp.down].some(has);
-    const norms = {
-      attentionNorm: this.norm(view, this.#layout.attentionNorm),
-      mlpNorm: this.norm(view, this.#layout.mlpNorm),
-    };
+    const withMlp = [mlp.gate, mlp.up, mlp.packed, mlp.down].some(has);
+    const isBehind = this.#layout.normsBehind?.(view) === true;
+    const attentionNorm = isBehind ? undefined : this.norm(view, this.#layout.attentionNorm);
+    const mlpNorm = isBehind ? undefined : this.norm(view, this.#layout.mlpNorm);
     return {
       number,
       ...(withAttention && { attention: this.#attention(view, isTransposed) }),
-      ...(norms.attentionNorm && { attentionNorm: norms.attentionNorm }),
+      ...(attentionNorm && { attentionNorm }),
       ...(withMlp && { mlp: this.#mlp(view, isTransposed) }),
-      ...(norms.mlpNorm && { mlpNorm: norms.mlpNorm }),
+      ...(mlpNorm && { mlpNorm }),
       others: view.rest,
     };
   }

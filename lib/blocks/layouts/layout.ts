@@ -52,6 +52,8 @@ export interface Layout {
   readonly rotaryShare?: number;
   /** What the programs of the family have built in, where they do. */
   readonly activation?: ActivationName | ((settings: BlockSettings) => ActivationName | undefined);
+  /** Whether blocks are normalised behind and not before, so that they take the stream as it is. */
+  readonly normsBehind?: (layer: View) => boolean;
   /** Whether gains are stored as what is added to 1. */
   readonly fromOne?: (settings: BlockSettings) => boolean;
 }

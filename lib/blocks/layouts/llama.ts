@@ -29,6 +29,9 @@ export const llama: Layout = {
   finalNorm: ['model.norm', 'language_model.model.norm', 'model.language_model.norm', 'norm'],
   unembedding: ['lm_head', 'language_model.lm_head'],
   norm: 'rms',
+  normsBehind: (layer) =>
+    layer.find(['input_layernorm.weight']) === undefined &&
+    layer.find(['post_feedforward_layernorm.weight']) !== undefined,
   rotary: { interleaved: false, base: 10_000 },
   fromOne: isGemma,
 };

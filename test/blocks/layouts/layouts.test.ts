@@ -171,6 +171,20 @@ describe('one network in several layouts', () => {
   });
 });
 
+test('norms behind the blocks are none before them, as in OLMo 2', async () => {
+  const one = smallLayer(1);
+  const tensors = llama(one);
+  delete tensors['model.layers.0.input_layernorm.weight'];
+  tensors['model.layers.0.post_feedforward_layernorm.weight'] = [one.gains[0], one.d];
+  const { network } = await open(tensors, CONFIG);
+  expect(network.layers[0]).not.toHaveProperty('attentionNorm');
+  expect(network.layers[0]).not.toHaveProperty('mlpNorm');
+  expect(network.layers[0].others).toEqual([
+    'model.layers.0.post_attention_layernorm.weight',
+    'model.layers.0.post_feedforward_layernorm.weight',
+  ]);
+});
+
 describe('layer norms and biases, in the layouts of GPT', () => {
   const one = smallLayer(2, 4);
   const { d, heads, width, units } = one;

@@ -1,0 +1,95 @@
+import { Pacer } from '../cooperate.js';
+import { TensimError } from '../errors.js';
+import type { StampedCheckpoint } from '../formats/checkpoint.js';
+import { Companions } from '../formats/companions.js';
+import { parseJson } from '../formats/text_file.js';
+import type { Tensors } from '../model/blueprint.js';
+import { sorted, withoutIgnored } from '../model/reading/contents.js';
+import { withCheckpoint } from '../model/reading/model_file.js';
+import { namings } from '../model/reading/naming.js';
+import { configBeside, type ModelSource, type ReadingOptions } from '../model/reading/source.js';
+import type { ConfigFile, ModelConfig } from '../model/settings.js';
+import { recogniseBlocks } from './layouts/table.js';
+import type { BlockNetwork } from './network.js';
+import type { PieceReader } from './parts/reader.js';
+import { readPiece } from './pieces.js';
+import { BlockSettings, type Source } from './settings.js';
+
+/** A transformer's file, open and understood; no weight of it is read yet. */
+export interface BlockFile {
+  /** As the caller gave it. */
+  readonly path: string;
+  readonly checkpoint: StampedCheckpoint;
+  readonly network: BlockNetwork;
+  readonly settings: BlockSettings;
+  readonly read: PieceReader;
+}
+
+/**
+ * Opens a transformer's file for `use`, and closes it when that is done.
+ * @throws TensimError as `withCheckpoint` and `networkOf`; `UNSUPPORTED_LAYER` for a network of no known layout
+ */
+export function withBlocks<Result>(
+  path: string,
+  options: ReadingOptions,
+  use: (file: BlockFile) => Promise<Result>,
+): Promise<Result> {
+  return withCheckpoint(path, options, async (checkpoint, source) => {
+    const { signal } = options;
+    const companions = source.companions ?? new Companions();
+    const settings = new BlockSettings(checkpoint.path, await sourcesOf(checkpoint, source, companions));
+    const contents = await sorted(withoutIgnored(checkpoint, source.ignore), checkpoint, signal);
+    const { network, tensors } = understood(contents.tensors, settings);
+    const pacer = new Pacer(signal);
+    const read: PieceReader = async (piece) => {
+      const { name } = tensors.get(piece.tensor)!;
+      return readPiece(piece, await checkpoint.read(name, signal), pacer);
+    };
+    return use({ path, checkpoint, network, settings, read });
+  });
+}
+
+/** By the names as they are written, or without what wrapped the network. */
+function understood(all: Tensors, settings: BlockSettings): { network: BlockNetwork; tensors: Tensors } {
+  for (const { tensors } of namings(all)) {
+    const network = recogniseBlocks(tensors, settings);
+    if (network !== undefined) return { network, tensors };
+  }
+  throw new TensimError('UNSUPPORTED_LAYER', 'is no transformer of a known layout', {
+    file: settings.file,
+    hint: 'See what it is with "tensim inspect"; whole networks are compared by "tensim compare"',
+  });
+}
+
+/** Who says something about a network, the first before the others. */
+async function sourcesOf(
+  checkpoint: StampedCheckpoint,
+  source: ModelSource,
+  companions: Companions,
+): Promise<Source[]> {
+  const beside = await configBeside(checkpoint.path, companions);
+  const { config, configFile } = source;
+  return [
+    ...(config === undefined ? [] : [{ name: 'what was given', values: asSpelled(config) }]),
+    ...(configFile === undefined ? [] : [inFile(configFile)]),
+    { name: 'the metadata', values: checkpoint.metadata },
+    ...(beside === undefined ? [] : [inFile(beside)]),
+  ];
+}
+
+function asSpelled({ heads, rotaryBase, activation }: ModelConfig): Record<string, unknown> {
+  const values = { n_head: heads, rope_theta: rotaryBase, activation };
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}
+
+function inFile({ path, text }: ConfigFile): Source {
+  let values: unknown;
+  try {
+    values = parseJson(text);
+  } catch (error) {
+    throw new TensimError('INVALID_FILE', `is not JSON: ${(error as Error).message}`, { file: path });
+  }
+  if (typeof values !== 'object' || values === null || Array.isArray(values))
+    throw new TensimError('INVALID_FILE', 'must be an object { … }', { file: path });
+  return { name: path, values: values as Record<string, unknown> };
+}
