@@ -13,6 +13,19 @@
 export type { AbilityName, BackendName } from './backend/backend.js';
 export type { Control } from './backend/control.js';
 export type { GramRoute } from './backend/grams.js';
+export { similarityOfBlocks } from './blocks/similarity_of_blocks.js';
+export type {
+  AttentionComparison,
+  BlockOptions,
+  BlockSimilarity,
+  BlockSubject,
+  BlocksResult,
+  HeadComparison,
+  LayerComparison,
+  MlpComparison,
+  WeightComparison,
+  WorstBlock,
+} from './blocks/terms.js';
 export type { Strategy } from './contraction/cost.js';
 export type { EquationInput, LabelLists } from './contraction/parse.js';
 export type { ExplicitPath } from './contraction/path/explicit.js';

@@ -10,6 +10,7 @@ const TOPICS = [
   ['evaluation/', 'Models'],
   ['similarity/series/', 'Series of checkpoints'],
   ['similarity/explain/', 'Where models differ'],
+  ['blocks/', 'Transformers'],
   ['similarity/gate/', 'The gate'],
   ['similarity/', 'Similarity'],
   ['report/', 'Reports'],

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { version } from '../version.js';
 import { composed, oneLine } from '../words/quoting.js';
 import { hearWarnings } from '../words/warning.js';
+import { addBlocks } from './blocks.js';
 import { addCompare } from './compare.js';
 import { addContract } from './contract.js';
 import { addConvert } from './convert.js';
@@ -17,6 +18,7 @@ const NOTES = `
 Examples:
   $ tensim compare step_6000.safetensors step_6200.safetensors
   $ tensim matrix checkpoints/ --per-output --out report.html
+  $ tensim blocks base/ tuned/
   $ tensim explain step_6000.safetensors step_8000.safetensors --image 8x8
   $ tensim gate candidate.safetensors --against released.safetensors
   $ tensim inspect step_6000.safetensors
@@ -46,6 +48,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
     .addHelpText('after', NOTES);
   addCompare(program, io);
   addMatrix(program, io);
+  addBlocks(program, io);
   addExplain(program, io);
   addGate(program, io, exit);
   addInspect(program, io);

@@ -34,7 +34,7 @@ await build({
   outExtension: { '.js': '.mjs' },
   format: 'esm',
 });
-const { loadModel, similarity } = await import(pathToFileURL(join(outdir, 'index.mjs')));
+const { loadModel, similarity, similarityOfBlocks } = await import(pathToFileURL(join(outdir, 'index.mjs')));
 
 const RELU = { config: { activation: 'relu' } };
 const TANH = { config: { activation: 'tanh' } };
@@ -92,9 +92,38 @@ const REFUSED = [
   ['mlp-mnist/modelconfidence-mnist_transformer.pth', RELU, /attention/],
   ['mlp-mnist/marabou-fc_2-2sigmoids-3.h5', {}, /HDF5.*keras/s],
   ['quantised-and-gguf/torchao-int4-model.pt', {}, /lin_mod\.weight/],
-  ['quantised-and-gguf/ratchet-test-f16.gguf', {}, /GGUF/],
-  ['quantised-and-gguf/las7-truncated.gguf', {}, /GGUF/],
-  ['llama/weightless-tiny.gguf', {}, /GGUF/],
+  ['quantised-and-gguf/ratchet-test-f16.gguf', {}, /"tensor1"/],
+  ['quantised-and-gguf/las7-truncated.gguf', {}, /cut short/],
+  ['llama/weightless-tiny.gguf', {}, /blk\.0/],
+];
+
+const [STORIES, SCRAMBLED] = ['icpp', 'rvspoc.transpose'].map((name) => `llama/stories260K.${name}.bin`);
+const MAKEMORE = 'gpt/makemore-induction.pt';
+const GPT = { config: { heads: 1, activation: 'gelu_new' } };
+
+/** Transformers whose blocks are the same functions. */
+const SAME_BLOCKS = [
+  [STORIES, 'llama/stories260K.crabml-f32.gguf', {}],
+  [MAKEMORE, MAKEMORE, GPT],
+];
+/** Of every layer: similarity of the MLPs, of the sums of W_O W_V, and the mean of the matched heads' QK and OV. */
+const BLOCKS = [
+  [
+    STORIES,
+    SCRAMBLED,
+    {},
+    [0.0003265222738801358, -0.010525185034567553, 0.007548547245079751],
+    [-0.00844235862332186, 0.027263016523292345, 0.0199070366916682],
+    [-0.002180747933421629, -0.0195063998154594, 0.004303305368268484],
+    [-0.00543592689158328, -0.002274776194725527, -0.004201074984655057],
+    [-0.0027816309333413463, 0.012014138786976263, 0.015241874759279432],
+  ],
+];
+/** Transformers whose blocks are not compared, and a word of the reason. */
+const NO_BLOCKS = [
+  ['llama/weightless-tiny.gguf', {}, /attn_output.*attn_k.*attn_v.*ffn_up/],
+  [MAKEMORE, {}, /attention heads/],
+  [TEACHER, {}, /no transformer/],
 ];
 
 /** Standard errors that two estimates may differ by, and what rounding to four digits takes. */
@@ -137,6 +166,29 @@ for (const [file, options, reason] of REFUSED)
   await check(`${file} is refused`, () =>
     load(file, options).then(
       () => [false, 'it was read'],
+      (error) => [typeof error.code === 'string' && reason.test(error.message), error.message],
+    ),
+  );
+const blocksOf = (a, b, options) => similarityOfBlocks(join(folder, a), join(folder, b), options);
+for (const [a, b, options] of SAME_BLOCKS)
+  await check(`blocks of ${a} | ${b}`, async () => {
+    const { layers, worst } = await blocksOf(a, b, options);
+    return [worst === null && layers.length > 0, `${layers.length} layers, of which ${worst?.layer ?? 'none'} differs`];
+  });
+for (const [a, b, options, ...wanted] of BLOCKS)
+  await check(`blocks of ${a} | ${b}`, async () => {
+    const { layers } = await blocksOf(a, b, options);
+    const found = layers.map(({ mlp, attention: { ov, heads } }) => {
+      const matched = heads.reduce((sum, head) => sum + head.qk + head.ov, 0) / (2 * heads.length);
+      return [mlp.similarity, ov.similarity, matched];
+    });
+    const off = Math.max(...found.flatMap((layer, i) => layer.map((value, j) => Math.abs(value - wanted[i][j]))));
+    return [off <= 1e-9, `at most ${off} from what was computed`];
+  });
+for (const [file, options, reason] of NO_BLOCKS)
+  await check(`blocks of ${file} are refused`, () =>
+    blocksOf(file, file, options).then(
+      () => [false, 'they were read'],
       (error) => [typeof error.code === 'string' && reason.test(error.message), error.message],
     ),
   );

@@ -67,3 +67,102 @@ export const joined = (...parts: readonly Float64Array[]): Float64Array =>
 /** Rows `from` to `to` of a matrix. */
 export const cut = (data: Float64Array, columns: number, from: number, to: number): Float64Array =>
   data.subarray(from * columns, to * columns);
+
+/** Tensors by name, with their shapes. */
+export type Given = Record<string, [data: Float64Array, ...shape: number[]]>;
+
+/** A network of these layers as transformers names Llama. */
+export function llamaTensors(layers: readonly SmallLayer[], prefix = 'model.'): Given {
+  const [{ d, embedding, gains }] = layers;
+  const tensors: Given = {
+    [`${prefix}embed_tokens.weight`]: [embedding, TOKENS, d],
+    [`${prefix}norm.weight`]: [gains[0], d],
+  };
+  for (const [number, one] of layers.entries()) {
+    const { heads, groups, width, units } = one;
+    const own: Given = {
+      'self_attn.q_proj.weight': [one.query, heads * width, d],
+      'self_attn.k_proj.weight': [one.key, groups * width, d],
+      'self_attn.v_proj.weight': [one.value, groups * width, d],
+      'self_attn.o_proj.weight': [one.output, d, heads * width],
+      'mlp.gate_proj.weight': [one.gate, units, d],
+      'mlp.up_proj.weight': [one.up, units, d],
+      'mlp.down_proj.weight': [one.down, d, units],
+      'input_layernorm.weight': [one.gains[0], d],
+      'post_attention_layernorm.weight': [one.gains[1], d],
+    };
+    for (const [name, tensor] of Object.entries(own)) tensors[`${prefix}layers.${number}.${name}`] = tensor;
+  }
+  return tensors;
+}
+
+/** Columns of a matrix of so many rows, in another order. */
+const columnsOf = (data: Float64Array, rows: number, order: readonly number[]): Float64Array => {
+  const columns = data.length / rows;
+  return transposed(rowsOf(transposed(data, rows, columns), rows, order), columns, rows);
+};
+
+/**
+ * The same function in other weights: units in another order and rescaled, groups of heads and the heads in them in
+ * another order, planes of the rotary embedding turned and stretched, and another basis of every group's values.
+ */
+export function gauged(one: SmallLayer, seed: number): SmallLayer {
+  const { d, heads, groups, width, units } = one;
+  const { normal, uniform } = random(seed);
+  const shuffled = (count: number) => {
+    const keys = Array.from({ length: count }, (): number => uniform());
+    return keys.map((_, i) => i).sort((a, b) => keys[a] - keys[b]);
+  };
+  const copies = Object.fromEntries(
+    Object.entries(one).map(([name, value]) => [name, value instanceof Float64Array ? value.slice() : value]),
+  ) as unknown as { -readonly [key in keyof SmallLayer]: SmallLayer[key] };
+  const { query, key, value, output, up, down } = copies;
+  const half = width / 2;
+  const share = heads / groups;
+  for (let group = 0; group < groups; group++) {
+    for (let p = 0; p < half; p++) {
+      const [x, y] = [normal(), normal()];
+      // z on the queries, 1/conj(z) = z/|z|² on the keys.
+      const turn = (data: Float64Array, first: number, scale: number) => {
+        for (let j = 0; j < d; j++) {
+          const [a, b] = [data[first * d + j], data[(first + half) * d + j]];
+          data[first * d + j] = scale * (x * a - y * b);
+          data[(first + half) * d + j] = scale * (y * a + x * b);
+        }
+      };
+      turn(key, group * width + p, 1 / (x * x + y * y));
+      for (let i = 0; i < share; i++) turn(query, (group * share + i) * width + p, 1);
+    }
+    // Row 0 of the values gains s times row 1; column 1 of the outputs loses s times column 0.
+    const s = normal();
+    for (let j = 0; j < d; j++) {
+      value[group * width * d + j] += s * value[(group * width + 1) * d + j];
+      for (let i = 0; i < share; i++) {
+        const at = j * heads * width + (group * share + i) * width;
+        output[at + 1] -= s * output[at];
+      }
+    }
+  }
+  for (let u = 0; u < units; u++) {
+    const scale = 0.5 + uniform();
+    for (let j = 0; j < d; j++) {
+      up[u * d + j] *= scale;
+      down[j * units + u] /= scale;
+    }
+  }
+  const orderOfUnits = shuffled(units);
+  const orderOfGroups = shuffled(groups);
+  const orderOfHeads = orderOfGroups.flatMap((group) => shuffled(share).map((i) => group * share + i));
+  const rows = (order: readonly number[]) =>
+    order.flatMap((one) => Array.from({ length: width }, (_, i) => one * width + i));
+  return {
+    ...copies,
+    query: rowsOf(query, d, rows(orderOfHeads)),
+    key: rowsOf(key, d, rows(orderOfGroups)),
+    value: rowsOf(value, d, rows(orderOfGroups)),
+    output: columnsOf(output, d, rows(orderOfHeads)),
+    gate: rowsOf(one.gate, d, orderOfUnits),
+    up: rowsOf(up, d, orderOfUnits),
+    down: columnsOf(down, d, orderOfUnits),
+  };
+}

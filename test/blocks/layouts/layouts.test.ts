@@ -10,9 +10,18 @@ import { Pacer } from '../../../lib/cooperate.js';
 import { createModel } from '../../../lib/model/create.js';
 import { similarity } from '../../../lib/similarity/similarity.js';
 import type { Tensor } from '../../../lib/tensor/tensor.js';
-import { cut, joined, rowsOf, type SmallLayer, smallLayer, TOKENS, transposed } from '../../support/transformers.js';
+import {
+  cut,
+  type Given,
+  joined,
+  llamaTensors,
+  rowsOf,
+  type SmallLayer,
+  smallLayer,
+  TOKENS,
+  transposed,
+} from '../../support/transformers.js';
 
-type Given = Record<string, [data: Float64Array, ...shape: number[]]>;
 const CONFIG = { n_head: 4, num_key_value_heads: 2, hidden_act: 'silu' };
 
 async function open(tensors: Given, config: Record<string, unknown>) {
@@ -50,22 +59,7 @@ const asPairs = (heads: number, width: number) =>
     return head * width + (within % 2) * (width / 2) + Math.floor(within / 2);
   });
 
-function llama(one: SmallLayer, layer = 'model.layers.0.'): Given {
-  const { d, heads, groups, width, units } = one;
-  return {
-    'model.embed_tokens.weight': [one.embedding, TOKENS, d],
-    [`${layer}self_attn.q_proj.weight`]: [one.query, heads * width, d],
-    [`${layer}self_attn.k_proj.weight`]: [one.key, groups * width, d],
-    [`${layer}self_attn.v_proj.weight`]: [one.value, groups * width, d],
-    [`${layer}self_attn.o_proj.weight`]: [one.output, d, heads * width],
-    [`${layer}mlp.gate_proj.weight`]: [one.gate, units, d],
-    [`${layer}mlp.up_proj.weight`]: [one.up, units, d],
-    [`${layer}mlp.down_proj.weight`]: [one.down, d, units],
-    [`${layer}input_layernorm.weight`]: [one.gains[0], d],
-    [`${layer}post_attention_layernorm.weight`]: [one.gains[1], d],
-    'model.norm.weight': [one.gains[0], d],
-  };
-}
+const llama = (one: SmallLayer, prefix?: string): Given => llamaTensors([one], prefix);
 
 function phi3(one: SmallLayer): Given {
   const { d, heads, groups, width, units } = one;
@@ -125,7 +119,7 @@ describe('one network in several layouts', () => {
   const expected = open(llama(one), CONFIG);
 
   test.each<[string, Given, Record<string, unknown>]>([
-    ['behind another prefix', llama(one, 'layers.0.'), CONFIG],
+    ['behind another prefix', llama(one, ''), CONFIG],
     ['queries, keys and values in one matrix', phi3(one), CONFIG],
     ['neighbouring rows turned together', meta(one), { n_heads: 4, n_kv_heads: 2 }],
     [

@@ -1,0 +1,116 @@
+import type { BackendName } from '../backend/backend.js';
+import type { LoadOptions } from '../model/reading/load.js';
+import type { Degrees } from '../similarity/terms/degrees.js';
+import type { Progress, SimilarityOptions } from '../similarity/terms/types.js';
+
+/** How the blocks of two transformers are compared. */
+export interface BlockOptions
+  extends Pick<SimilarityOptions, 'backend' | 'threads'>,
+    Pick<LoadOptions, 'config' | 'key' | 'ignore' | 'signal'> {
+  /**
+   * What two networks may differ in without differing in what they do, and is taken out before they are compared:
+   * `none`, or `heads`, their order (heads that share keys stay together). Default: `heads`.
+   */
+  readonly align?: 'none' | 'heads' | undefined;
+  /**
+   * Offsets between a query and a key over which scores are compared, from 0 to this many less one; default 64. Without
+   * a rotary embedding they are all alike.
+   */
+  readonly window?: number | undefined;
+  /** Counts layers, in the phase `compare`. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/** One head of the first network, and the head of the second that answers it. */
+export interface HeadComparison {
+  readonly head: number;
+  /** The number of the head that it was compared with: its own, unless heads were aligned. */
+  readonly answeredBy: number;
+  /** Cosine of the scores qᵀR k over independent positions, mean over the window; null where one is zero. */
+  readonly qk: number | null;
+  /** Cosine of W_O W_V; null where one is zero. */
+  readonly ov: number | null;
+}
+
+/** Two functions of one input, compared. */
+export interface BlockSimilarity {
+  /** Their cosine, in −1 … 1. */
+  readonly similarity: number;
+  /** E‖f − g‖² / E‖f‖², of the first: not below 0. */
+  readonly fidelityError: number;
+}
+
+export interface MlpComparison extends BlockSimilarity {
+  /** Whether it was computed by a formula; else it was sampled. */
+  readonly exact: boolean;
+  readonly standardError: number | null;
+  /** What a series that was cut off can have changed of the similarity, proven. */
+  readonly certified?: number;
+  /** By the degrees of the normalised input: the constant, the linear part, the quadratic one, the rest. */
+  readonly byDegree?: Degrees;
+}
+
+export interface AttentionComparison {
+  readonly heads: readonly HeadComparison[];
+  /** Σ_h W_O W_V, with what the means of the values and the biases add: what attention gives for given weights. */
+  readonly ov: BlockSimilarity | null;
+  /** Queries or keys are normalised: scores were compared before that, where they are bilinear. */
+  readonly normalised?: true;
+}
+
+/** The numbers themselves, in one order for both networks. */
+export interface WeightComparison {
+  readonly cosine: number | null;
+  /** ‖w − w'‖² / ‖w‖². */
+  readonly nmse: number | null;
+  /** All are the same number. */
+  readonly equal: boolean;
+}
+
+export interface LayerComparison {
+  /** Its number in the first network. */
+  readonly layer: number;
+  readonly mlp?: MlpComparison;
+  readonly attention?: AttentionComparison;
+  /** Of the weights, biases and gains of the layer that both have. */
+  readonly weights: WeightComparison;
+}
+
+/** Where a network differs most, and by what. */
+export interface WorstBlock {
+  readonly layer: number;
+  readonly part: 'mlp' | 'qk' | 'ov';
+  /** Of the part; of `qk` the mean of the heads. */
+  readonly similarity: number;
+}
+
+/** A network as its blocks are compared. */
+export interface BlockSubject {
+  readonly path: string;
+  readonly sha256: string;
+  /** `llama`, `gpt2`, … */
+  readonly layout: string;
+  /** Names of tensors that no comparison has looked at: experts, norms behind blocks, learned positions. */
+  readonly left: readonly string[];
+  /** What its tensors do not tell, and who said it. */
+  readonly settings: Readonly<Record<string, { readonly value: number | string; readonly from: string }>>;
+}
+
+/** Two transformers, block by block. Never a statement about the networks as wholes. */
+export interface BlocksResult {
+  readonly kind: 'blocks';
+  readonly a: BlockSubject;
+  readonly b: BlockSubject;
+  /** The width of the residual stream. */
+  readonly width: number;
+  /** The law of what a norm divides: independent and standard normal. */
+  readonly input: 'standard';
+  readonly window: number;
+  readonly alignment: 'none' | 'heads';
+  readonly layers: readonly LayerComparison[];
+  readonly embedding?: WeightComparison;
+  readonly unembedding?: WeightComparison;
+  /** Null where all blocks are alike to 1e-12. */
+  readonly worst: WorstBlock | null;
+  readonly backend: BackendName;
+}
