@@ -14,6 +14,8 @@ const ATTENTION =
   /c_attn|(?:^|[._/])(?:self_?attn|attn|attention|mha|self_attention|crossattention)(?:[._/]|$)|in_proj_weight|(?:^|[._/])(?:q|k|v|qkv|query|key|value)(?:_?proj)?[._/](?:weight|bias)$/i;
 const QUADRATIC = /(?:^|[._/])[qk][12](?:_proj)?[._/]/;
 const RECURRENT = /(?:^|[._/])(?:weight|bias)_[ih]h_l\d+|(?:^|[._/])recurrent_kernel/;
+/** Of a transformer. */
+const COMPARE_BLOCKS = 'compare it with another block by block (tensim blocks A B, similarityOfBlocks)';
 const ADAPTER = /(?:^|[._/])lora_|(?:^|[._/])hada_|(?:^|[._/])lokr_/i;
 
 /**
@@ -34,7 +36,7 @@ export function foreign(tensors: Tensors, file: string, inFile: (name: string) =
     const blocks = blocksOf(tensors);
     const size = blocks === undefined ? '' : ` of ${count(blocks.count)} ${plural(blocks.count, 'block')}`;
     const what = `is a transformer${size} with a softmax in its attention (${quotedName(attention)}), which as a whole has no exact comparison`;
-    return blocks === undefined ? untold(file, what) : untold(file, what, chooseBlock(blocks));
+    return blocks === undefined ? untold(file, what) : untold(file, what, COMPARE_BLOCKS, chooseBlock(blocks));
   }
   const recurrent = names.find((name) => RECURRENT.test(name));
   if (recurrent !== undefined)
