@@ -71,6 +71,7 @@ export type {
   LayerNormLayer,
   LinearLayer,
   Model,
+  ParallelLayer,
   PoolLayer,
   PositionsLayer,
   Provenance,

@@ -1,4 +1,4 @@
-import { isBlock } from '../layers/layer.js';
+import { exactType, typesOf } from '../layers/layer.js';
 import type { DType } from '../tensor/tensor.js';
 import type { Ability } from './ability.js';
 import type { AbilityName, Backend, BackendWith } from './backend.js';
@@ -23,16 +23,17 @@ export type BackendFor<Wanted extends Task> = BackendWith<keyof Wanted & Ability
 /** The kinds of all layers of models. */
 export function kindsOf(models: Iterable<{ readonly layers: readonly { readonly type: string }[] }>): Set<string> {
   const kinds = new Set<string>();
-  for (const { layers } of models) for (const { type } of layers) kinds.add(type);
+  for (const { layers } of models) for (const type of layers.flatMap(typesOf)) kinds.add(type);
   return kinds;
 }
 
-/** The kinds that inner products of models are computed of: affine layers come as linear ones. */
+/** The kinds that inner products of models are computed of: affine layers come as linear ones, and others as the
+ * kind that stands in their place. */
 export function productKindsOf(
   models: Iterable<{ readonly layers: readonly { readonly type: string }[] }>,
 ): Set<string> {
   const kinds = new Set<string>();
-  for (const { layers } of models) for (const layer of layers) kinds.add(isBlock(layer) ? layer.type : 'linear');
+  for (const { layers } of models) for (const layer of layers) kinds.add(exactType(layer));
   return kinds;
 }
 

@@ -56,6 +56,8 @@ export const activation: LayerKind = {
     };
   },
 
+  units: 'hidden',
+
   asUnits({ width, slopes, activation: name, slope }: ActivationOf<Tensor>): HiddenOf<Tensor> {
     const data = new Float64Array(width * width);
     for (let i = 0; i < width; i++) data[i * (width + 1)] = 1;

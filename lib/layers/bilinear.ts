@@ -111,6 +111,8 @@ export const bilinear: LayerKind = {
 
   asBilinear: (layer: BilinearOf<Tensor>) => layer,
 
+  units: 'gated',
+
   asUnits({ left, leftBias, right, rightBias, down, downBias, alpha, beta }: BilinearOf<Tensor>): GatedOf<Tensor> {
     return {
       type: 'gated',

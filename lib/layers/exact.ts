@@ -1,7 +1,7 @@
 import { largest } from '../extremes.js';
 import type { ChainMethod, FunctionMeasure, LayerKind, Typed } from './kind.js';
-import { blocksOf } from './layer.js';
-import { kindOf } from './table.js';
+import { blocksOf, exactType } from './layer.js';
+import { kindOf, layerKinds } from './table.js';
 
 /** The methods by which each measure is computed, the cheapest first. */
 const METHODS: Readonly<Record<FunctionMeasure, readonly ChainMethod[]>> = {
@@ -28,7 +28,7 @@ export function exactMethod(chains: readonly (readonly Typed[])[], measure: Func
 /** Whether a method is exact for these chains. */
 export function isExact(method: ChainMethod, chains: readonly (readonly Typed[])[]): boolean {
   const depth = depthOf(chains);
-  return kindsOf(chains).every((kind) => (kind.methods[method] ?? 0) >= depth);
+  return chains.flatMap(blocksOf).every((layer) => (methodsOf(layer)[method] ?? 0) >= depth);
 }
 
 /**
@@ -39,15 +39,17 @@ export function limitOf(
   chains: readonly (readonly Typed[])[],
   measure: FunctionMeasure,
 ): { readonly kind: LayerKind; readonly most: number } {
-  const limits = kindsOf(chains).map((kind) => {
-    return { kind, most: largest(METHODS[measure].map((method) => kind.methods[method] ?? 0)) };
+  const limits = chains.flatMap(blocksOf).map((layer) => {
+    const methods = methodsOf(layer);
+    return { kind: kindOf(layer), most: largest(METHODS[measure].map((method) => methods[method] ?? 0)) };
   });
   return limits.reduce((least, limit) => (limit.most < least.most ? limit : least));
 }
 
 /** A kind of block among these that a method does not take; undefined: it takes them all. */
 export function untaken(method: ChainMethod, chains: readonly (readonly Typed[])[]): LayerKind | undefined {
-  return kindsOf(chains).find((kind) => kind.methods[method] === undefined);
+  const found = chains.flatMap(blocksOf).find((layer) => methodsOf(layer)[method] === undefined);
+  return found && kindOf(found);
 }
 
 /**
@@ -56,10 +58,13 @@ export function untaken(method: ChainMethod, chains: readonly (readonly Typed[])
  */
 export function undefinedUnder(measure: FunctionMeasure, layers: readonly Typed[]): LayerKind | undefined {
   if (measure === 'gaussian') return undefined;
-  return kindsOf([layers]).find((kind) => METHODS[measure].every((method) => kind.methods[method] === undefined));
+  const found = blocksOf(layers).find((layer) =>
+    METHODS[measure].every((method) => methodsOf(layer)[method] === undefined),
+  );
+  return found && kindOf(found);
 }
 
-/** The kinds of all blocks, each once. */
-function kindsOf(chains: readonly (readonly Typed[])[]): LayerKind[] {
-  return [...new Set(chains.flatMap((layers) => blocksOf(layers).map(kindOf)))];
+/** The methods that take a block: those of its kind, or of the kind that stands in its place. */
+function methodsOf(layer: Typed): LayerKind['methods'] {
+  return layerKinds.of(exactType(layer)).methods;
 }

@@ -105,6 +105,8 @@ export const gated: LayerKind = {
     };
   },
 
+  units: 'gated',
+
   asUnits: (layer: GatedOf<Tensor>) => layer,
 
   hidden: ({ gate }: GatedOf<ShapeOnly>) => gate.shape[0],

@@ -91,6 +91,8 @@ export const hidden: LayerKind = {
     };
   },
 
+  units: 'hidden',
+
   asUnits: (layer: HiddenOf<Tensor>) => layer,
 
   hidden: ({ weight }: HiddenOf<ShapeOnly>) => weight.shape[0],

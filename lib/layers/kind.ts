@@ -31,6 +31,9 @@ export type ChainMethod = 'one-block' | 'hidden' | 'two-block' | 'closure' | 'te
 /** How a function behaves under x ↦ −x: `odd` changes its sign, `even` stays as it is; null: neither. */
 export type Parity = 'even' | 'odd' | null;
 
+/** The kinds of blocks of units. */
+export type UnitsType = 'hidden' | 'gated';
+
 /** How a kind is called in messages. */
 export interface LayerWords {
   /** Before "layers" or alone: `bilinear`, `quadratic attention`. */
@@ -57,6 +60,8 @@ export interface LayerKind extends Typed {
     readonly required: readonly string[];
     readonly optional: readonly string[];
     readonly fields: readonly string[];
+    /** Whether it holds chains of layers, its `branches`, whose parts are its own too. */
+    readonly branches?: true;
   };
   /** What fields are where a definition leaves them out. All others must be given. */
   readonly defaults: Readonly<Record<string, unknown>>;
@@ -68,6 +73,8 @@ export interface LayerKind extends Typed {
   sizes?(layer: Typed): { readonly degree: number | null; readonly growth: number };
   /** Whether an output depends on other positions than its own, or on which position it is at. */
   readonly mixesPositions: boolean;
+  /** The same of a layer by itself, for kinds in which it depends on it. */
+  mixes?(layer: Typed): boolean;
   /** Whether it can be the embedding of token ids, which stand for one-hot vectors. */
   readonly takesTokens: boolean;
   /**
@@ -119,6 +126,15 @@ export interface LayerKind extends Typed {
    * block that does the same.
    */
   asUnits?(layer: Typed): HiddenOf<Tensor> | GatedOf<Tensor>;
+  /** Which of the two `asUnits` gives. */
+  readonly units?: UnitsType;
+  /**
+   * For a kind whose layers can be written as one of another: which kind, from shapes; null for a layer that cannot. Exact
+   * methods take what `asSimpler` gives for it.
+   */
+  simplerType?(layer: Typed): UnitsType | null;
+  /** The layer of that kind that does the same. */
+  asSimpler?(layer: Typed): HiddenOf<Tensor> | GatedOf<Tensor>;
   /** The hidden units of the block that `asBilinear` or `asUnits` gives, from shapes. */
   hidden?(layer: Typed): number;
 }

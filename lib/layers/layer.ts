@@ -1,11 +1,13 @@
 import type { Tensor } from '../tensor/tensor.js';
 import type { BilinearOf } from './bilinear.js';
+import { sizesOfChain } from './chains.js';
 import type { GatedOf } from './gated.js';
 import type { HiddenOf } from './hidden.js';
 import type { LayerKind, Typed } from './kind.js';
 import type { LinearOf } from './linear.js';
+import type { ParallelOf } from './parallel.js';
 import { NO_RESIDUAL, RESIDUAL_FIELDS, type Residual } from './residual.js';
-import { kindOf } from './table.js';
+import { kindOf, layerKinds } from './table.js';
 import type { LayerOf } from './types.js';
 
 export type { ActivationOf } from './activation.js';
@@ -17,6 +19,7 @@ export type { GatedOf } from './gated.js';
 export type { HiddenOf } from './hidden.js';
 export type { LayerNormOf } from './layer_norm.js';
 export type { LinearOf } from './linear.js';
+export type { ParallelOf } from './parallel.js';
 export type { PoolOf } from './pool.js';
 export type { PositionsOf } from './positions.js';
 export type { RmsNormOf } from './rms_norm.js';
@@ -27,18 +30,46 @@ export type { LayerOf, LayerTypes } from './types.js';
 export function partsOf<T>(layer: LayerOf<T>): [role: string, part: T][] {
   const { required, optional } = kindOf(layer).parts;
   const parts = layer as unknown as Readonly<Record<string, T | undefined>>;
-  return [...required, ...optional].flatMap((role): [string, T][] => {
+  const own = [...required, ...optional].flatMap((role): [string, T][] => {
     const part = parts[role];
     return part === undefined ? [] : [[role, part]];
   });
+  const inner = branchesOf(layer).flatMap((branch, b) =>
+    branch.flatMap((one, i) => partsOf(one).map(([role, part]): [string, T] => [inBranch(b, i, role), part])),
+  );
+  return [...own, ...inner];
+}
+
+/** The chains of layers that a layer holds; none, but for kinds that do. */
+export function branchesOf<T>(layer: LayerOf<T>): readonly (readonly LayerOf<T>[])[] {
+  return kindOf(layer).parts.branches ? (layer as ParallelOf<T>).branches : [];
+}
+
+/** The role of a part in a layer of a branch: `branches.0.1.weight`. */
+const inBranch = (branch: number, index: number, role: string): string => `branches.${branch}.${index}.${role}`;
+
+/** The types of a layer and of all layers within. */
+export function typesOf(layer: Typed): string[] {
+  const { branches = [] } = layerKinds.find(layer.type)?.parts.branches ? (layer as ParallelOf<unknown>) : {};
+  return [layer.type, ...branches.flatMap((branch) => branch.flatMap(typesOf))];
 }
 
 /** The same layer with every part replaced. */
 export function mapLayer<T, U>(layer: LayerOf<T>, replace: (part: T, role: string) => U): LayerOf<U> {
-  const parts = Object.fromEntries(partsOf(layer).map(([role, part]) => [role, replace(part, role)]));
+  const { required, optional, fields, branches } = kindOf(layer).parts;
   const values = layer as unknown as Readonly<Record<string, unknown>>;
-  const fields = kindOf(layer).parts.fields.map((field) => [field, values[field]]);
-  return { type: layer.type, ...Object.fromEntries(fields), ...parts } as LayerOf<U>;
+  const parts = [...required, ...optional]
+    .filter((role) => values[role] !== undefined)
+    .map((role) => [role, replace(values[role] as T, role)]);
+  const mapped = branchesOf(layer).map((branch, b) =>
+    branch.map((inner, i) => mapLayer(inner, (part, role) => replace(part, inBranch(b, i, role)))),
+  );
+  return {
+    type: layer.type,
+    ...Object.fromEntries(fields.map((field) => [field, values[field]])),
+    ...Object.fromEntries(parts),
+    ...(branches && { branches: mapped }),
+  } as LayerOf<U>;
 }
 
 /** Whether layers of its kind have α and β around them. */
@@ -83,9 +114,28 @@ export function isBlock(layer: Typed): boolean {
   return kind.asLinear === undefined || kind.isAffine?.(layer) === false;
 }
 
-/** The layers of a chain, affine ones as the linear layers that do the same. */
+/** The layers of a chain as exact methods take them: affine ones as linear layers, sums of branches as one block. */
 export function withLinear(layers: readonly LayerOf<Tensor>[]): LayerOf<Tensor>[] {
-  return layers.map((layer) => linearOf(layer) ?? layer);
+  return layers.map((layer) => {
+    const simpler = simplerType(layer) === null ? null : kindOf(layer).asSimpler!(layer);
+    return linearOf(layer) ?? simpler ?? layer;
+  });
+}
+
+/** What a block is replaced by for exact methods, another kind; null: it stays. */
+function simplerType(layer: Typed): string | null {
+  return isBlock(layer) ? (kindOf(layer).simplerType?.(layer) ?? null) : null;
+}
+
+/** The type of the layer that exact methods take in the place of one. */
+export function exactType(layer: Typed): string {
+  return isBlock(layer) ? (simplerType(layer) ?? layer.type) : 'linear';
+}
+
+/** Whether its outputs depend on other positions than their own, or on which they are at. */
+export function mixesPositions(layer: Typed): boolean {
+  const kind = kindOf(layer);
+  return kind.mixes?.(layer) ?? kind.mixesPositions;
 }
 
 /** What a layer is called in messages that is a block. */
@@ -100,21 +150,10 @@ export function blocksOf<Layer extends Typed>(layers: readonly Layer[]): Layer[]
 
 /** The degree of a chain as a polynomial of its input; null where a layer is none. */
 export function degreeOf(layers: readonly Typed[]): number | null {
-  return layers.reduce<number | null>((degree, layer) => {
-    const own = sizesOf(layer).degree;
-    return degree === null || own === null ? null : degree * own;
-  }, 1);
+  return sizesOfChain(layers, kindOf).degree;
 }
 
 /** The power of the size of its input that the output of a chain grows by at most; the degree, where it has one. */
 export function growthOf(layers: readonly Typed[]): number {
-  return layers.reduce((growth, layer) => {
-    const { degree, growth: own } = sizesOf(layer);
-    return growth * (degree ?? own);
-  }, 1);
-}
-
-function sizesOf(layer: Typed): { readonly degree: number | null; readonly growth: number } {
-  const { degree, growth = 1, sizes } = kindOf(layer);
-  return sizes?.(layer) ?? { degree, growth };
+  return sizesOfChain(layers, kindOf).growth;
 }

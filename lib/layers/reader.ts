@@ -12,11 +12,14 @@ export class LayerReader {
   readonly title: string;
   readonly fields: Fields;
   readonly fail: Fail;
+  /** Layers that it lies within. */
+  readonly depth: number;
 
-  constructor(fields: Fields, title: string, fail: Fail) {
+  constructor(fields: Fields, title: string, fail: Fail, depth = 0) {
     this.fields = fields;
     this.title = title;
     this.fail = fail;
+    this.depth = depth;
   }
 
   /** Refuses every field but `type` and these. */

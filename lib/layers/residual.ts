@@ -34,16 +34,16 @@ export function checkResidual(
 export const RESIDUAL_DESCRIPTION = [...RESIDUAL_FIELDS, 'residual'] as const;
 
 /**
- * `alpha` and `beta` (default 0 and 1), or `residual` `{ "lerp": σ }` (α = 1−σ, β = σ) or `{ "add": s }` (α = 1, β =
+ * `alpha` and `beta` (default 0 and 1, unless `otherwise` says more), or `residual` `{ "lerp": σ }` (α = 1−σ, β = σ) or `{ "add": s }` (α = 1, β =
  * s).
  */
-export function parseResidual(reader: LayerReader): Residual {
+export function parseResidual(reader: LayerReader, otherwise: Residual = NO_RESIDUAL): Residual {
   const { fields, title, fail } = reader;
   const { alpha, beta, residual } = fields;
   if (residual === undefined) {
     return {
-      alpha: alpha === undefined ? NO_RESIDUAL.alpha : reader.number('alpha'),
-      beta: beta === undefined ? NO_RESIDUAL.beta : reader.number('beta'),
+      alpha: alpha === undefined ? otherwise.alpha : reader.number('alpha'),
+      beta: beta === undefined ? otherwise.beta : reader.number('beta'),
     };
   }
   if (alpha !== undefined || beta !== undefined) fail(`${title} has "residual" as well as "alpha" or "beta"`);

@@ -11,6 +11,7 @@ import {
   RESIDUAL_DESCRIPTION,
   RESIDUAL_FIELDS,
 } from './residual.js';
+import { checkScaling, type Frequencies, type RopeScaling, scaledFrequencies, scalingInWords } from './rope_scaling.js';
 import { checkBias, matrixShape, type NamedShape, type ShapeOnly, type ShapeReport, shown } from './shapes.js';
 
 /** What of softmax attention are numbers and words, none of which need be given but `heads` and `mask`. */
@@ -33,8 +34,8 @@ export interface SoftmaxFields {
   readonly rotaryDimension: number | null;
   /** Which features turn together: j and j + r/2 of r (`half`), or 2j and 2j + 1. */
   readonly rotaryLayout: 'half' | 'interleaved';
-  /** What positions are divided by before they turn anything. */
-  readonly rotaryScaling: number;
+  /** What positions are divided by before they turn anything, or `rope_scaling` as a config.json has it. */
+  readonly rotaryScaling: number | RopeScaling;
   /** Slopes of ALiBi fall from 2^−m/heads to 2^−m with this m (8 as published); null: none. */
   readonly alibi: number | null;
   /** ε of the norms of queries and keys. */
@@ -145,7 +146,7 @@ export const softmaxAttention: LayerKind = {
     const shared = kvHeadsOf(layer) === heads ? '' : ` (${kvHeadsOf(layer)} of keys)`;
     const sight = mask === 'causal' ? 'causal' : 'no mask';
     const near = window === null ? '' : `, window ${window}`;
-    const turned = rotaryBase === null ? '' : `, rotary base ${rotaryBase}`;
+    const turned = rotaryBase === null ? '' : `, rotary base ${rotaryBase}${scalingInWords(layer.rotaryScaling)}`;
     const size = `${q.shape[1]} → ${heads}${shared} × ${headSizes(layer).size} → ${o.shape[0]}`;
     return `softmax attention ${size}, ${sight}${near}${turned}${alibi === null ? '' : ', ALiBi'}`;
   },
@@ -177,6 +178,14 @@ export function kvHeadsOf({ heads, kvHeads }: SoftmaxFields): number {
   return kvHeads ?? heads;
 }
 
+/** How the pairs of a head turn in a model of so many positions, where that is scaled in parts; else null. */
+export function frequenciesOf(layer: SoftmaxAttentionOf<ShapeOnly>, positions: number): Frequencies | null {
+  const { rotaryBase, rotaryDimension, rotaryScaling } = layer;
+  if (rotaryBase === null || typeof rotaryScaling === 'number') return null;
+  const turning = rotaryDimension ?? headSizes(layer).size;
+  return scaledFrequencies(rotaryScaling, { base: rotaryBase, turning, positions });
+}
+
 /** Features of a head's queries and keys, and of its values. */
 export function headSizes(layer: SoftmaxAttentionOf<ShapeOnly>): { readonly size: number; readonly valueSize: number } {
   return { size: layer.q.shape[0] / layer.heads, valueSize: layer.v.shape[0] / kvHeadsOf(layer) };
@@ -191,13 +200,14 @@ function checkFields(layer: SoftmaxFields, report: ShapeReport): void {
   if (mask !== 'causal' && mask !== 'none') report.fail(`mask is ${valueText(mask)}, neither "causal" nor "none"`);
   if (rotaryLayout !== 'half' && rotaryLayout !== 'interleaved')
     report.fail(`rotaryLayout is ${valueText(rotaryLayout)}, neither "half" nor "interleaved"`);
-  for (const field of ['softcap', 'rotaryBase', 'alibi', 'rotaryScaling'] as const) {
+  for (const field of ['softcap', 'rotaryBase', 'alibi'] as const) {
     const value = layer[field];
     if (value !== null && !(Number.isFinite(value) && value > 0))
       report.fail(`${field} is ${valueText(value)}, not a positive number`);
   }
   if (layer.scale !== null && !Number.isFinite(layer.scale))
     report.fail(`scale is ${valueText(layer.scale)}, not a finite number`);
+  checkScaling(layer.rotaryScaling, report);
   checkEpsilon(normEpsilon, report);
   if (!Number.isFinite(normOffset)) report.fail(`normOffset is ${valueText(normOffset)}, not a finite number`);
 }

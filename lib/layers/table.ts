@@ -8,6 +8,8 @@ import { hidden } from './hidden.js';
 import type { LayerKind, Typed } from './kind.js';
 import { layerNorm } from './layer_norm.js';
 import { linear } from './linear.js';
+import { parallelKind } from './parallel.js';
+import { parseLayer } from './parse.js';
 import { pool } from './pool.js';
 import { positions } from './positions.js';
 import { KindTable } from './registry.js';
@@ -15,7 +17,7 @@ import { rmsNorm } from './rms_norm.js';
 import { softmaxAttention } from './softmax_attention.js';
 
 /** Every kind of layer that there is. */
-export const layerKinds = new KindTable<LayerKind>({
+export const layerKinds: KindTable<LayerKind> = new KindTable<LayerKind>({
   linear,
   bilinear,
   attention,
@@ -29,6 +31,9 @@ export const layerKinds = new KindTable<LayerKind>({
   pool,
   softmax_attention: softmaxAttention,
   positions,
+  parallel: parallelKind(kindOf, (json, title, { fail, depth }) =>
+    parseLayer(json, title, fail, layerKinds, depth + 1),
+  ),
 });
 
 /**

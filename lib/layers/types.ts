@@ -8,6 +8,7 @@ import type { HiddenOf } from './hidden.js';
 import type { LayerNormOf } from './layer_norm.js';
 import type { LinearOf } from './linear.js';
 import type { NORM_DEFAULTS } from './norm.js';
+import type { ParallelOf } from './parallel.js';
 import type { POOL_DEFAULTS, PoolOf } from './pool.js';
 import type { PositionsOf } from './positions.js';
 import type { RmsNormOf } from './rms_norm.js';
@@ -32,6 +33,7 @@ export interface LayerTypes<T> {
   pool: PoolOf<T>;
   softmax_attention: SoftmaxAttentionOf<T>;
   positions: PositionsOf<T>;
+  parallel: ParallelOf<T>;
 }
 
 /** The fields that layers of a kind have a default for, beside α, β and the slope of an activation. */

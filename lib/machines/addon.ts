@@ -8,7 +8,9 @@ import type { ContractionPlan } from '../contraction/plan.js';
 import { TensimError, type TensimErrorCode } from '../errors.js';
 import type { PairedLegs } from '../gaussian/sieve.js';
 import { type Activated, activationOf } from '../layers/activations.js';
-import type { Layer } from '../model/model.js';
+import { branchesOf } from '../layers/layer.js';
+import { frequenciesOf } from '../layers/softmax_attention.js';
+import type { Layer, SoftmaxAttentionLayer } from '../model/model.js';
 import { copied } from '../tensor/steady.js';
 import type { DType, Tensor, TensorData } from '../tensor/tensor.js';
 import { packageRoot } from './locate.js';
@@ -47,6 +49,7 @@ export const ADDON_KINDS: ReadonlySet<string> = new Set([
   'pool',
   'softmax_attention',
   'positions',
+  'parallel',
 ]);
 
 /** The functions of native/addon/module.cc. */
@@ -218,7 +221,7 @@ export function ownedSource(source: ChainSource | FeatureSource): object {
   const { mean, factor, sigma } = source.law;
   return {
     ...source,
-    layers: source.layers.map(ownedLayer),
+    layers: source.layers.map((layer) => ownedLayer(layer, source.positions)),
     law: {
       sigma,
       mean: mean && ownedData(mean),
@@ -228,12 +231,18 @@ export function ownedSource(source: ChainSource | FeatureSource): object {
 }
 
 export function ownedForward(source: ForwardSource): object {
-  return { ...source, layers: source.layers.map(ownedLayer) };
+  return { ...source, layers: source.layers.map((layer) => ownedLayer(layer, source.positions)) };
 }
 
-function ownedLayer(layer: Layer): object {
+function ownedLayer(layer: Layer, positions: number): object {
+  const inside = branchesOf(layer).map((branch) => branch.map((inner) => ownedLayer(inner, positions)));
+  const plain = {
+    ...('activation' in layer && plainActivation(layer)),
+    ...('rotaryScaling' in layer && plainRotary(layer, positions)),
+    ...(inside.length > 0 && { branches: inside }),
+  };
   return Object.fromEntries(
-    Object.entries({ ...layer, ...('activation' in layer && plainActivation(layer)) }).map(([name, value]) => [
+    Object.entries({ ...layer, ...plain }).map(([name, value]) => [
       name,
       isTensor(value) ? { ...value, data: ownedData(value.data) } : value,
     ]),
@@ -244,6 +253,13 @@ function ownedLayer(layer: Layer): object {
 function plainActivation(layer: Activated): object {
   const { name, slope } = activationOf(layer);
   return { activation: name, slope };
+}
+
+/** What a scaling of the rotary embedding makes of every pair, which the addon takes as numbers. */
+function plainRotary(layer: SoftmaxAttentionLayer, positions: number): object {
+  const scaled = frequenciesOf(layer, positions);
+  if (scaled !== null) return { rotaryScaling: 1, rotaryFrequencies: scaled.frequencies, rotaryFactor: scaled.factor };
+  return { rotaryScaling: typeof layer.rotaryScaling === 'number' ? layer.rotaryScaling : 1 };
 }
 
 function isTensor(value: unknown): value is Tensor {

@@ -1,8 +1,9 @@
 import { TensimError } from '../errors.js';
-import { degreeOf, type LayerOf } from '../layers/layer.js';
+import { checkFollowing } from '../layers/chains.js';
+import type { Typed } from '../layers/kind.js';
+import { degreeOf, type LayerOf, partsOf } from '../layers/layer.js';
 import type { NamedShape, ShapeReport } from '../layers/shapes.js';
 import { kindOf } from '../layers/table.js';
-import { plural } from '../words/counts.js';
 
 /** What a chain of layers maps to what. */
 export interface ChainInfo {
@@ -23,24 +24,15 @@ export interface ChainInfo {
  */
 export function checkChain(layers: readonly LayerOf<NamedShape>[], positions: number, file?: string): ChainInfo {
   if (layers.length === 0) throw new TensimError('INVALID_ARGUMENT', 'a model needs at least one layer', place(file));
-  let inputs = 0;
-  let width = 0;
-  let before = '';
+  const reportOf = (index: number, layer: Typed) => reportOn(`layer ${index + 1} (${layer.type})`, file);
+  const { takes: inputs, gives: outputs } = checkFollowing(layers, reportOf, kindOf);
   for (const [index, layer] of layers.entries()) {
-    const kind = kindOf(layer);
-    const report = reportOn(`layer ${index + 1} (${layer.type})`, file);
-    const ends = kind.check(layer, report);
-    const { takes, gives } = kind.widths(layer);
-    if (index === 0) inputs = takes;
-    else if (takes !== width)
-      report.refuse(ends?.takes ?? null, `takes ${features(takes)}, but layer ${index}${before} gives ${width}`);
-    const most = kind.mostPositions?.(layer) ?? positions;
-    if (most < positions)
-      report.refuse(ends?.takes ?? null, `has ${most} positions, but inputs of the model have ${positions}`);
-    width = gives;
-    before = ends === null ? '' : ` (tensor "${ends.gives.name}")`;
+    const most = kindOf(layer).mostPositions?.(layer) ?? positions;
+    if (most >= positions) continue;
+    const [, part = null] = partsOf(layer)[0] ?? [];
+    reportOf(index, layer).refuse(part, `has ${most} positions, but inputs of the model have ${positions}`);
   }
-  return { inputs, outputs: width, degree: degreeOf(layers) };
+  return { inputs, outputs, degree: degreeOf(layers) };
 }
 
 function reportOn(title: string, file: string | undefined): ShapeReport {
@@ -55,5 +47,4 @@ function reportOn(title: string, file: string | undefined): ShapeReport {
   };
 }
 
-const features = (count: number): string => `${count} ${plural(count, 'feature')}`;
 const place = (file: string | undefined): { file?: string } => (file === undefined ? {} : { file });

@@ -1,5 +1,6 @@
 import { TensimError } from '../errors.js';
-import { type LayerOf, mapLayer, partsOf } from '../layers/layer.js';
+import { branchesOf, type LayerOf, mapLayer, partsOf } from '../layers/layer.js';
+import { MOST_NESTED } from '../layers/parallel.js';
 import type { Residual } from '../layers/residual.js';
 import { layerKinds } from '../layers/table.js';
 import type { SparedFields } from '../layers/types.js';
@@ -9,13 +10,19 @@ import { valueText } from '../words/quoting.js';
 import { checkChain } from './chain.js';
 import { contiguous } from './contiguous.js';
 import { checkFinite } from './finite.js';
-import type { Layer, Model, Provenance } from './model.js';
+import type { Layer, Model, ParallelLayer, Provenance } from './model.js';
 
 /**
  * A layer as given to `createModel`: a `Layer` in which `alpha` (default 0), `beta` (default 1), `slope` (default: that
  * of the activation) and what its kind says a default for may be left out.
  */
-export type LayerDefinition = Definition<Layer>;
+export type LayerDefinition = Definition<Exclude<Layer, ParallelLayer>> | ParallelDefinition;
+
+/** A `ParallelLayer` whose layers may leave out what has a default, and itself `alpha` and `beta`, which are 1. */
+export interface ParallelDefinition extends Partial<Residual> {
+  readonly type: 'parallel';
+  readonly branches: readonly (readonly LayerDefinition[])[];
+}
 
 /** What may be left out of a layer. */
 type Spared<Given> =
@@ -76,7 +83,9 @@ export function createModel(definition: ModelDefinition): Model {
     return tensor;
   };
   const layers = definition.layers.map((layer, index) =>
-    mapLayer(checkLayer(layer, index), (part, role) => keep(part, names.get(part) ?? partName(index, role))),
+    mapLayer(checkLayer(layer, `layer ${index + 1}`), (part, role) =>
+      keep(part, names.get(part) ?? partName(index, role)),
+    ),
   );
   const parameters =
     definition.parameters === undefined
@@ -112,7 +121,7 @@ export function assembleModel(
   return Object.freeze({
     label: definition.label ?? 'model',
     family: definition.family ?? 'custom',
-    layers: Object.freeze(layers.map((layer) => Object.freeze(layer))),
+    layers: Object.freeze(layers.map(frozenLayer)),
     inputShape: Object.freeze([positions, inputs] as const),
     outputShape: Object.freeze([positions, outputs] as const),
     degree,
@@ -125,8 +134,7 @@ export function assembleModel(
 /**
  * The layer with its defaults filled in. A field that no layer has is refused: it may be a weight under a wrong name.
  */
-function checkLayer(layer: LayerDefinition, index: number): LayerOf<Tensor> {
-  const title = `layer ${index + 1}`;
+function checkLayer(layer: LayerDefinition, title: string, depth = 0): LayerOf<Tensor> {
   if (typeof layer !== 'object' || layer === null)
     throw new TensimError('INVALID_ARGUMENT', `${title} is not an object`);
   const kind = layerKinds.find(layer.type);
@@ -137,13 +145,13 @@ function checkLayer(layer: LayerDefinition, index: number): LayerOf<Tensor> {
     });
   }
   const { parts, defaults } = kind;
-  const { required, optional, fields } = parts;
+  const { required, optional, fields, branches } = parts;
   const given = fields.filter((field) => !Object.hasOwn(defaults, field));
   for (const role of [...required, ...given]) {
     if (!Object.hasOwn(layer, role))
       throw new TensimError('INVALID_ARGUMENT', `${title} (${layer.type}) has no "${role}"`);
   }
-  const known: string[] = ['type', ...required, ...optional, ...fields];
+  const known: string[] = ['type', ...required, ...optional, ...fields, ...(branches ? ['branches'] : [])];
   const unknown = Object.keys(layer).find((field) => !known.includes(field));
   if (unknown !== undefined) {
     throw new TensimError('INVALID_ARGUMENT', `${title} (${layer.type}) has an unknown field "${unknown}"`, {
@@ -152,7 +160,27 @@ function checkLayer(layer: LayerDefinition, index: number): LayerOf<Tensor> {
   }
   const values = layer as unknown as Readonly<Record<string, unknown>>;
   const filled = Object.entries(defaults).map(([field, value]) => [field, values[field] ?? value]);
-  return { ...layer, ...Object.fromEntries(filled) };
+  const inside = branches && checkBranches(values.branches, `${title} (${layer.type})`, depth);
+  return { ...layer, ...Object.fromEntries(filled), ...(inside && { branches: inside }) } as LayerOf<Tensor>;
+}
+
+function checkBranches(branches: unknown, title: string, depth: number): LayerOf<Tensor>[][] {
+  if (depth >= MOST_NESTED)
+    throw new TensimError(
+      'INVALID_ARGUMENT',
+      `${title} is within ${depth} others, and ${MOST_NESTED} in all are the most`,
+    );
+  if (!Array.isArray(branches) || !branches.every((branch) => Array.isArray(branch)))
+    throw new TensimError('INVALID_ARGUMENT', `${title} needs { branches: [[...], ...] }, lists of layers`);
+  return branches.map((branch: readonly LayerDefinition[], b) =>
+    branch.map((layer, i) => checkLayer(layer, `${title}, branch ${b + 1}, layer ${i + 1}`, depth + 1)),
+  );
+}
+
+function frozenLayer(layer: LayerOf<Tensor>): Layer {
+  for (const branch of branchesOf(layer)) Object.freeze(branch).forEach(frozenLayer);
+  Object.freeze(branchesOf(layer));
+  return Object.freeze(layer);
 }
 
 const partName = (index: number, role: string): string => `layers.${index}.${role}`;

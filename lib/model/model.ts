@@ -9,6 +9,7 @@ import type {
   LayerNormOf,
   LayerOf,
   LinearOf,
+  ParallelOf,
   PoolOf,
   PositionsOf,
   RmsNormOf,
@@ -92,10 +93,19 @@ export interface SoftmaxAttentionLayer extends SoftmaxAttentionOf<Tensor> {}
 export interface PositionsLayer extends PositionsOf<Tensor> {}
 
 /**
+ * x ↦ α x + β Σ_k F_k(x): chains of layers beside each other, each on the same input, whose outputs add up. A block of a
+ * pre-norm transformer is two of them with one branch each, [norm, attention] and [norm, MLP]; with both branches in one
+ * it has parallel residuals (GPT-NeoX, Falcon, Phi). Branches take and give as many features as each other, and α ≠ 0
+ * needs as many outputs as inputs. At most eight are within each other. Exact where all branches are affine, or one of
+ * them has a single block of units; otherwise outputs can be sampled.
+ */
+export interface ParallelLayer extends ParallelOf<Tensor> {}
+
+/**
  * One layer of a network: a `LinearLayer`, a `BilinearLayer`, an `AttentionLayer`, an `ActivationLayer`, a
  * `HiddenLayer`, a `GatedLayer`, or one that only the forward pass takes: an `RmsNormLayer`, a `LayerNormLayer`, a
  * `SoftmaxAttentionLayer`, a `PositionsLayer`;
- * or an affine one, a `BatchNormLayer`, a `ConvolutionLayer` or a `PoolLayer`.
+ * or an affine one, a `BatchNormLayer`, a `ConvolutionLayer` or a `PoolLayer`; or chains of them, a `ParallelLayer`.
  */
 export type Layer = LayerOf<Tensor>;
 

@@ -22,7 +22,9 @@ struct SoftmaxAttentionView {
   std::size_t turning = 0;
   bool interleaved = false;
   double rotary_scaling = 1;
-  double alibi = 0;  // 0: none
+  MatrixView frequencies;    // a column of one per pair that turns, instead of base and scaling; may be absent
+  double rotary_factor = 1;  // of cos and sin
+  double alibi = 0;          // 0: none
   double norm_epsilon = 0, norm_offset = 0;
   double alpha = 0, beta = 1;
 

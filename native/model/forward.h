@@ -3,15 +3,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <variant>
 #include <vector>
 
-#include "attention.h"
-#include "image.h"
-#include "norm.h"
-#include "passes.h"
-#include "softmax_attention.h"
-#include "units.h"
+#include "sequence.h"
 
 namespace tensim {
 
@@ -24,7 +18,7 @@ class ForwardPass {
               bool tokens);
 
   std::size_t positions() const { return positions_; }
-  std::size_t outputs() const { return outputs_; }
+  std::size_t outputs() const { return layers_.outputs(); }
   // Numbers (or ids) per input.
   std::size_t input_size() const { return takes_tokens() ? positions_ : positions_ * features_; }
   bool takes_tokens() const { return embedding_.has_value(); }
@@ -39,19 +33,13 @@ class ForwardPass {
   void evaluate(const Context& context, const std::int32_t* tokens, std::size_t batch, T* results) const;
 
  private:
-  using Pass = std::variant<LinearPass<T>, BilinearPass<T>, AttentionPass<T>, ActivationPass<T>, HiddenPass<T>,
-                            GatedPass<T>, NormPass<T>, BatchNormPass<T>, ConvolutionPass<T>, PoolPass<T>,
-                            SoftmaxAttentionPass<T>, PositionsPass<T>>;
-
   template <class Load>
   void run(const Context& context, std::size_t batch, T* results, const Load& load) const;
-  void add(const Context& context, const LayerView& layer);
   double flops_per_row() const;
 
-  std::size_t positions_ = 1, features_ = 0, outputs_ = 0;
-  std::size_t widest_ = 0, widest_inside_ = 0, widest_joined_ = 0;  // of any row of x and y, of `wide`, of `joined`
-  std::optional<EmbeddingPass<T>> embedding_;                       // the first layer, where inputs are tokens
-  std::vector<Pass> passes_;
+  std::size_t positions_ = 1, features_ = 0;
+  std::optional<EmbeddingPass<T>> embedding_;  // the first layer, where inputs are tokens
+  PassSequence<T> layers_;                     // all others
 };
 
 }  // namespace tensim

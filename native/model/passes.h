@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <vector>
 
 #include "../core/context.h"
@@ -18,6 +19,7 @@ namespace tensim {
 template <class T>
 struct ForwardScratch {
   AlignedBuffer<T> x, y, wide, joined, panels, keys, scores;
+  std::unique_ptr<ForwardScratch> inside;  // of the layers within one
 };
 
 // One matrix and its bias.

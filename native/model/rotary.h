@@ -22,6 +22,20 @@ std::vector<T> rotations(std::size_t positions, std::size_t turning, double base
   return turns;
 }
 
+// The same of angles s times given frequencies, times `factor`.
+template <class T>
+std::vector<T> rotations_of(std::size_t positions, const std::vector<double>& frequencies, double factor) {
+  std::vector<T> turns;
+  for (std::size_t s = 0; s < positions; ++s) {
+    for (const double frequency : frequencies) {
+      const double angle = static_cast<double>(s) * frequency;
+      turns.push_back(static_cast<T>(std::cos(angle) * factor));
+      turns.push_back(static_cast<T>(std::sin(angle) * factor));
+    }
+  }
+  return turns;
+}
+
 // Turns the first `turning` features of one head: the pairs (2j, 2j + 1) if they are interleaved, else (j, j +
 // turning/2).
 template <class T>

@@ -95,7 +95,11 @@ SoftmaxAttentionPass<T>::SoftmaxAttentionPass(const MicroKernels<T>& kernels, co
       norm_epsilon(layer.norm_epsilon),
       alpha(static_cast<T>(layer.alpha)),
       beta(static_cast<T>(layer.beta)) {
-  if (layer.rotary_base > 0) turns = rotations<T>(positions, turning, layer.rotary_base, layer.rotary_scaling);
+  if (!absent(layer.frequencies)) {
+    turns = rotations_of<T>(positions, vector_of(layer.frequencies, turning / 2), layer.rotary_factor);
+  } else if (layer.rotary_base > 0) {
+    turns = rotations<T>(positions, turning, layer.rotary_base, layer.rotary_scaling);
+  }
   if (layer.alibi > 0) slopes = alibi_slopes<T>(heads, layer.alibi);
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { RopeScaling } from '../../lib/layers/rope_scaling.js';
 import { createModel, type LayerDefinition } from '../../lib/model/create.js';
 import type { SoftmaxAttentionLayer } from '../../lib/model/model.js';
 import { similarity } from '../../lib/similarity/similarity.js';
@@ -69,15 +70,19 @@ function plain(given: LayerDefinition, x: Rows): Rows {
   const turned = (head: number[], s: number): number[] => {
     if (layer.rotaryBase == null) return head;
     const r = layer.rotaryDimension ?? head.length;
-    const angle = (j: number) => s / (layer.rotaryScaling ?? 1) / layer.rotaryBase! ** ((2 * j) / r);
+    const scaling = layer.rotaryScaling ?? 1;
+    const [turn, size] = typeof scaling === 'number' ? [null, 1] : stretched(scaling, layer.rotaryBase, r, x.length);
+    const angle = (j: number) =>
+      turn === null ? s / (scaling as number) / layer.rotaryBase! ** ((2 * j) / r) : s * turn[j];
+    const [cos, sin] = [Math.cos, Math.sin].map((wave) => (j: number) => size * wave(angle(j)));
     return head.map((value, i) => {
       if (i >= r) return value;
       if (layer.rotaryLayout === 'interleaved') {
         const other = i % 2 === 0 ? -head[i + 1] : head[i - 1];
-        return value * Math.cos(angle(Math.floor(i / 2))) + other * Math.sin(angle(Math.floor(i / 2)));
+        return value * cos(Math.floor(i / 2)) + other * sin(Math.floor(i / 2));
       }
       const other = i < r / 2 ? -head[i + r / 2] : head[i - r / 2];
-      return value * Math.cos(angle(i % (r / 2))) + other * Math.sin(angle(i % (r / 2)));
+      return value * cos(i % (r / 2)) + other * sin(i % (r / 2));
     });
   };
   const q = x.map((row, s) =>
@@ -109,11 +114,60 @@ function plain(given: LayerDefinition, x: Rows): Rows {
   });
 }
 
+/** Inverse frequencies, and what cosines and sines are multiplied by, as transformers' `modeling_rope_utils` says. */
+function stretched(scaling: RopeScaling, base: number, dim: number, length: number): [number[], number] {
+  const {
+    factor = 1,
+    original_max_position_embeddings: max = 1,
+    low_freq_factor = 1,
+    high_freq_factor = 4,
+    beta_fast,
+    beta_slow,
+    attention_factor,
+    mscale,
+    mscale_all_dim,
+    truncate,
+  } = scaling;
+  const inverse = (of: number) => Array.from({ length: dim / 2 }, (_, i) => 1 / of ** ((2 * i) / dim));
+  const type = scaling.rope_type ?? scaling.type;
+  if (type === 'linear') return [inverse(base).map((f) => f / factor), 1];
+  if (type === 'dynamic') {
+    const seen = Math.max(length, max);
+    return [inverse(base * ((factor * seen) / max - (factor - 1)) ** (dim / (dim - 2))), 1];
+  }
+  if (type === 'llama3') {
+    const [lowWavelength, highWavelength] = [max / low_freq_factor, max / high_freq_factor];
+    const one = (f: number) => {
+      const wavelength = (2 * Math.PI) / f;
+      const slow = wavelength > lowWavelength ? f / factor : f;
+      if (wavelength < highWavelength || wavelength > lowWavelength) return slow;
+      const smooth = (max / wavelength - low_freq_factor) / (high_freq_factor - low_freq_factor);
+      return ((1 - smooth) * slow) / factor + smooth * slow;
+    };
+    return [inverse(base).map(one), 1];
+  }
+  if (type === 'yarn') {
+    const correction = (rotations: number) => (dim * Math.log(max / (rotations * 2 * Math.PI))) / (2 * Math.log(base));
+    let [low, high] = [correction(beta_fast ?? 32), correction(beta_slow ?? 1)];
+    if (truncate !== false) [low, high] = [Math.floor(low), Math.ceil(high)];
+    [low, high] = [Math.max(low, 0), Math.min(high, dim - 1)];
+    if (low === high) high += 0.001;
+    const ramp = (i: number) => Math.max(0, Math.min(1, (i - low) / (high - low)));
+    const of = (m: number) => (factor <= 1 ? 1 : 0.1 * m * Math.log(factor) + 1);
+    const usual = mscale && mscale_all_dim ? of(mscale) / of(mscale_all_dim) : of(1);
+    const frequencies = inverse(base).map((f, i) => (1 / (factor / f)) * ramp(i) + f * (1 - ramp(i)));
+    return [frequencies, attention_factor ?? usual];
+  }
+  return [inverse(base), 1];
+}
+
 /** Of the paper, and of BLOOM for numbers of heads that are no power of two. */
 const SLOPES: Record<number, readonly number[]> = {
   4: [1 / 4, 1 / 16, 1 / 64, 1 / 256],
   3: [1 / 16, 1 / 256, 1 / 4],
 };
+
+const LLAMA = { rope_type: 'llama3', factor: 8, low_freq_factor: 1, high_freq_factor: 4 } as const;
 
 const CASES: Record<string, readonly [Sizes, Fields?, number?]> = {
   causal: [{ inputs: 6, heads: 2, size: 3 }],
@@ -132,6 +186,58 @@ const CASES: Record<string, readonly [Sizes, Fields?, number?]> = {
   'with interleaved rotations of a part': [
     { inputs: 6, heads: 3, size: 6 },
     { rotaryBase: 50, rotaryDimension: 2, rotaryLayout: 'interleaved' },
+  ],
+  'with rotations as of Llama 3': [
+    { inputs: 6, heads: 2, size: 8 },
+    { rotaryBase: 50, rotaryScaling: { ...LLAMA, original_max_position_embeddings: 40 } },
+  ],
+  'with rotations as of Llama 3, interleaved and of a part': [
+    { inputs: 6, heads: 2, size: 8 },
+    {
+      ...{ rotaryBase: 30, rotaryDimension: 6, rotaryLayout: 'interleaved' },
+      rotaryScaling: { ...LLAMA, original_max_position_embeddings: 24 },
+    },
+  ],
+  'with rotations by YaRN': [
+    { inputs: 6, heads: 2, size: 8 },
+    {
+      rotaryBase: 20,
+      rotaryScaling: { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 64, beta_fast: 6, beta_slow: 1 },
+    },
+  ],
+  'with rotations by YaRN, as usual, over many positions': [
+    { inputs: 6, heads: 2, size: 16 },
+    { rotaryBase: 1e4, rotaryScaling: { type: 'yarn', factor: 16, original_max_position_embeddings: 4096 } },
+    40,
+  ],
+  'with rotations by YaRN, of a part, with all that may be said': [
+    { inputs: 6, heads: 2, size: 12 },
+    {
+      ...{ rotaryBase: 100, rotaryDimension: 8 },
+      rotaryScaling: {
+        ...{ rope_type: 'yarn', factor: 4, original_max_position_embeddings: 128, beta_fast: 8, truncate: false },
+        ...{ mscale: 0.7, mscale_all_dim: 1.2 },
+      },
+    },
+  ],
+  'with rotations by YaRN of a given size': [
+    { inputs: 6, heads: 2, size: 4 },
+    {
+      rotaryBase: 100,
+      rotaryScaling: { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 128, attention_factor: 1.5 },
+    },
+  ],
+  'with rotations by NTK, beyond what was trained': [
+    { inputs: 6, heads: 2, size: 6 },
+    { rotaryBase: 50, rotaryScaling: { rope_type: 'dynamic', factor: 3, original_max_position_embeddings: 4 } },
+  ],
+  'with rotations by NTK, within what was trained': [
+    { inputs: 6, heads: 2, size: 6 },
+    { rotaryBase: 50, rotaryScaling: { rope_type: 'dynamic', factor: 3, original_max_position_embeddings: 9 } },
+  ],
+  'with rotations divided': [
+    { inputs: 6, heads: 2, size: 6 },
+    { rotaryBase: 50, rotaryScaling: { rope_type: 'linear', factor: 3 } },
   ],
   'with a window': [{ inputs: 4, heads: 2, size: 2 }, { window: 3 }, 9],
   'with a window to both sides': [{ inputs: 4, heads: 2, size: 2 }, { window: 2, mask: 'none' }, 9],
@@ -217,6 +323,19 @@ describe('softmax attention', () => {
     [{ rotaryBase: -1 }, 'rotaryBase is -1, not a positive number'],
     [{ rotaryBase: 10, rotaryDimension: 3 }, '3 of 4 features of a head cannot turn in pairs'],
     [{ rotaryLayout: 'both' }, 'rotaryLayout is "both"'],
+    [{ rotaryScaling: 0 }, 'rotaryScaling is 0, neither a positive number nor an object'],
+    [{ rotaryScaling: { rope_type: 'longrope', factor: 4 } }, 'of the type "longrope"; known are default, linear'],
+    [{ rotaryScaling: { rope_type: 'llama3', factor: 8 } }, 'of the type "llama3" needs "low_freq_factor"'],
+    [{ rotaryScaling: { rope_type: 'linear', factor: -1 } }, 'factor is -1, not a positive number'],
+    [{ rotaryScaling: { rope_type: 'linear', factor: 2, beta_fast: 3 } }, 'of the type "linear" has no "beta_fast"'],
+    [
+      { rotaryScaling: { ...LLAMA, low_freq_factor: 4, original_max_position_embeddings: 8 } },
+      'low_freq_factor 4 is not below high_freq_factor 4',
+    ],
+    [
+      { rotaryScaling: { rope_type: 'dynamic', factor: 2, original_max_position_embeddings: 1.5 } },
+      'original_max_position_embeddings is 1.5, not a whole number',
+    ],
     [{ qNorm: tensor([1, 2, 3], [3]) }, 'a norm of every head has [4], one of all [8]'],
     [{ o: tensor(new Float64Array(20), [5, 4]) }, 'takes 4 features, but the heads give 8'],
     [{ k: tensor(new Float64Array(20), [4, 5]) }, '2 heads of 4 features are needed'],

@@ -9,12 +9,13 @@ import { hidden } from './hidden.js';
 import type { FallbackLayer } from './kind.js';
 import { linear } from './linear.js';
 import { layerNorm, rmsNorm } from './norm.js';
+import { parallel } from './parallel.js';
 import { pool } from './pool.js';
 import { positions } from './positions.js';
 import { softmaxAttention } from './softmax_attention.js';
 
 /** Every kind of layer that the fallback can run. */
-export const fallbackLayers = new KindTable<FallbackLayer>({
+export const fallbackLayers: KindTable<FallbackLayer> = new KindTable<FallbackLayer>({
   linear,
   bilinear,
   attention,
@@ -28,4 +29,5 @@ export const fallbackLayers = new KindTable<FallbackLayer>({
   pool,
   softmax_attention: softmaxAttention,
   positions,
+  parallel: parallel((type) => fallbackLayers.of(type)),
 });

@@ -1,3 +1,4 @@
+import type { Frequencies } from '../../layers/rope_scaling.js';
 import type { Rows } from './rows.js';
 
 /** What of a head of so many features turns, and how: the first `turning` of them. */
@@ -20,6 +21,18 @@ export function rotations(positions: number, turning: number, base: number, scal
       const angle = (s / scaling) * base ** ((-2 * j) / turning);
       turns[at] = Math.cos(angle);
       turns[at + 1] = Math.sin(angle);
+    }
+  }
+  return turns;
+}
+
+/** The same of angles s times given frequencies, times `factor`. */
+export function rotationsOf(positions: number, { frequencies, factor }: Frequencies): Float64Array {
+  const turns = new Float64Array(2 * positions * frequencies.length);
+  for (let s = 0, at = 0; s < positions; s++) {
+    for (let j = 0; j < frequencies.length; j++, at += 2) {
+      turns[at] = Math.cos(s * frequencies[j]) * factor;
+      turns[at + 1] = Math.sin(s * frequencies[j]) * factor;
     }
   }
   return turns;

@@ -1,9 +1,9 @@
 import type { Pacer } from '../../cooperate.js';
-import { alibiSlopes, headSizes, kvHeadsOf } from '../../layers/softmax_attention.js';
+import { alibiSlopes, frequenciesOf, headSizes, kvHeadsOf } from '../../layers/softmax_attention.js';
 import type { SoftmaxAttentionLayer } from '../../model/model.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { normalise } from './norm.js';
-import { rotate, rotations } from './rotary.js';
+import { rotate, rotations, rotationsOf } from './rotary.js';
 import type { Rows } from './rows.js';
 
 /** Queries, keys and values as projected: (positions of all inputs, heads · features). */
@@ -81,7 +81,11 @@ function turn(layer: SoftmaxAttentionLayer, all: readonly Rows[], positions: num
   const { rotaryBase, rotaryDimension, rotaryLayout, rotaryScaling } = layer;
   if (rotaryBase === null) return;
   const turning = rotaryDimension ?? size;
-  const turns = rotations(positions, turning, rotaryBase, rotaryScaling);
+  const scaled = frequenciesOf(layer, positions);
+  const turns =
+    scaled === null
+      ? rotations(positions, turning, rotaryBase, rotaryScaling as number)
+      : rotationsOf(positions, scaled);
   for (const rows of all)
     rotate(rows, turns, positions, { size, turning, interleaved: rotaryLayout === 'interleaved' });
 }

@@ -1,19 +1,12 @@
 import { TensimError } from '../../errors.js';
 import { lookAlike } from '../../formats/look_alike.js';
 import { parseJson } from '../../formats/text_file.js';
-import type { LayerOf } from '../../layers/layer.js';
+import { type LayerOf, mixesPositions } from '../../layers/layer.js';
+import { parseLayer } from '../../layers/parse.js';
 import type { Place } from '../../layers/place.js';
-import {
-  type Fail,
-  LayerReader,
-  onlyFields,
-  optional,
-  readName,
-  readPositiveInteger,
-  readRecord,
-} from '../../layers/reader.js';
+import { type Fail, onlyFields, optional, readName, readPositiveInteger, readRecord } from '../../layers/reader.js';
 import { kindOf, layerKinds } from '../../layers/table.js';
-import { listed, quoted } from '../../words/names.js';
+import { quoted } from '../../words/names.js';
 import { matchesAny } from '../../words/pattern.js';
 import { valueText } from '../../words/quoting.js';
 import { type Blueprint, type Tensors, tensorsOf } from '../blueprint.js';
@@ -73,10 +66,10 @@ export function parseDescription(text: string, file: string): Description {
   if (!Array.isArray(layers) || layers.length === 0) return fail('"layers" must be a list of at least one layer');
   if (!Array.isArray(ignore) || !ignore.every((name) => typeof name === 'string'))
     return fail('"ignore" must be a list of tensor names');
-  const parsed = layers.map((layer, index) => parseLayer(layer, `layer ${index + 1}`, fail));
-  const mixing = parsed.map(kindOf).find(({ mixesPositions }) => mixesPositions);
+  const parsed = layers.map((layer, index) => parseLayer(layer, `layer ${index + 1}`, fail, layerKinds));
+  const mixing = parsed.find(mixesPositions);
   if (positions === undefined && mixing !== undefined)
-    return fail(`has ${mixing.words.noun} but no "positions", the number of positions of an input`);
+    return fail(`has ${kindOf(mixing).words.noun} but no "positions", the number of positions of an input`);
   return {
     file,
     positions: positions === undefined ? 1 : readPositiveInteger(positions, '"positions"', fail),
@@ -118,13 +111,4 @@ export function applyDescription(description: Description, tensors: Tensors, che
     });
   }
   return blueprint;
-}
-
-function parseLayer(json: unknown, title: string, fail: Fail): LayerOf<Place> {
-  const fields = readRecord(json, title, fail);
-  const { type } = fields;
-  const kind = typeof type === 'string' ? layerKinds.find(type) : undefined;
-  if (kind !== undefined) return kind.parse(new LayerReader(fields, `${title} (${kind.type})`, fail)) as LayerOf<Place>;
-  const types = layerKinds.types.map((known) => `"${known}"`);
-  return fail(`${title} has the type ${valueText(type)}`, `Layers are ${listed(types, 'or')}`);
 }

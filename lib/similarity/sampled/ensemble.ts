@@ -1,6 +1,7 @@
 import type { Control } from '../../backend/control.js';
 import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
+import { mixesPositions } from '../../layers/layer.js';
 import { kindOf } from '../../layers/table.js';
 import type { Outline } from '../../model/reading/outline.js';
 import { timesPower } from '../../tensor/power.js';
@@ -74,7 +75,7 @@ export function openEnsemble(
 }
 
 function takesTokens({ layers }: Outline): boolean {
-  return kindOf(layers[0]).takesTokens && layers.some((layer) => kindOf(layer).mixesPositions);
+  return kindOf(layers[0]).takesTokens && layers.some(mixesPositions);
 }
 
 function checkTakesTokens({ layers, label }: Outline): void {

@@ -5,6 +5,22 @@
 namespace tensim::addon {
 namespace {
 
+// The widest of some layers and of what is inside of them.
+void widen_by(const std::vector<LayerView>& layers, double& widest) {
+  const auto widen = [&](std::size_t width) { widest = std::max(widest, static_cast<double>(width)); };
+  for (const LayerView& layer : layers) {
+    std::visit([&](const auto& view) { widen(view.outputs()); }, layer);
+    if (const auto* bilinear = std::get_if<BilinearView>(&layer)) widen(bilinear->units());
+    if (const auto* hidden = std::get_if<HiddenView>(&layer)) widen(hidden->units());
+    if (const auto* gated = std::get_if<GatedView>(&layer)) widen(gated->units());
+    if (const auto* attention = std::get_if<AttentionView>(&layer)) widen(attention->inner());
+    if (const auto* softmax = std::get_if<SoftmaxAttentionView>(&layer)) widen(softmax->q.rows);
+    if (const auto* parallel = std::get_if<ParallelView>(&layer)) {
+      for (const std::vector<LayerView>& chain : parallel->branches->chains) widen_by(chain, widest);
+    }
+  }
+}
+
 // The layer of the kind that is called so, and the width of its output.
 template <class... Kinds>
 LayerView read_kind(const LayerReader& reader, const std::string& type, std::size_t& width,
@@ -21,6 +37,21 @@ LayerView read_kind(const LayerReader& reader, const std::string& type, std::siz
     fail(reader.env, "UNSUPPORTED_LAYER", reader.where + "type " + type + " is not known to this backend");
   }
   return layer;
+}
+
+// @param width of what the first layer takes, and then of what the last one gives.
+std::vector<LayerView> read_chain(const Napi::Value& value, const std::string& within, std::size_t depth,
+                                  std::size_t& width, AsyncCall& call) {
+  if (!value.IsArray()) fail(value.Env(), "INVALID_ARGUMENT", within + "layers must be an array");
+  const auto array = value.As<Napi::Array>();
+  std::vector<LayerView> layers;
+  for (std::uint32_t i = 0; i < array.Length(); ++i) {
+    const std::string where = within + "layer " + std::to_string(i) + ": ";
+    const LayerReader reader{value.Env(), read_object(array.Get(i), where), where, call, depth};
+    const std::string type = read_string(reader.object.Get("type"), where + "type");
+    layers.push_back(read_kind(reader, type, width, static_cast<const LayerView*>(nullptr)));
+  }
+  return layers;
 }
 
 }  // namespace
@@ -81,31 +112,18 @@ void LayerReader::expect_shape(const MatrixView& matrix, const char* name, std::
 }
 
 std::vector<LayerView> read_layers(const Napi::Value& value, std::size_t inputs, AsyncCall& call) {
-  if (!value.IsArray()) fail(value.Env(), "INVALID_ARGUMENT", "layers must be an array");
-  const auto array = value.As<Napi::Array>();
-  std::vector<LayerView> layers;
   std::size_t width = inputs;
-  for (std::uint32_t i = 0; i < array.Length(); ++i) {
-    const std::string where = "layer " + std::to_string(i) + ": ";
-    const LayerReader reader{value.Env(), read_object(array.Get(i), where), where, call};
-    const std::string type = read_string(reader.object.Get("type"), where + "type");
-    layers.push_back(read_kind(reader, type, width, static_cast<const LayerView*>(nullptr)));
-  }
-  return layers;
+  return read_chain(value, "", 0, width, call);
+}
+
+std::vector<LayerView> read_branch(const LayerReader& reader, const Napi::Value& value, std::size_t& width) {
+  return read_chain(value, reader.where, reader.depth + 1, width, reader.call);
 }
 
 void expect_countable(Napi::Env env, const std::vector<LayerView>& layers, std::size_t inputs, std::size_t positions,
                       bool pairs) {
   auto widest = static_cast<double>(std::max<std::size_t>(inputs, 1));
-  const auto widen = [&](std::size_t width) { widest = std::max(widest, static_cast<double>(width)); };
-  for (const LayerView& layer : layers) {
-    std::visit([&](const auto& view) { widen(view.outputs()); }, layer);
-    if (const auto* bilinear = std::get_if<BilinearView>(&layer)) widen(bilinear->units());
-    if (const auto* hidden = std::get_if<HiddenView>(&layer)) widen(hidden->units());
-    if (const auto* gated = std::get_if<GatedView>(&layer)) widen(gated->units());
-    if (const auto* attention = std::get_if<AttentionView>(&layer)) widen(attention->inner());
-    if (const auto* softmax = std::get_if<SoftmaxAttentionView>(&layer)) widen(softmax->q.rows);
-  }
+  widen_by(layers, widest);
   // Of every pair of numbers at two positions there are 4·4 kinds at the most, in elements below 2^63.
   constexpr double kMostPaired = 536870912.0, kMost = 288230376151711744.0;  // 2^29, 2^58
   if (static_cast<double>(positions) * widest > (pairs ? kMostPaired : kMost)) {

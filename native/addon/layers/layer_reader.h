@@ -14,6 +14,7 @@ struct LayerReader {
   Napi::Object object;
   std::string where;  // "layer 3: "
   AsyncCall& call;
+  std::size_t depth = 0;  // layers that it lies within
 
   MatrixView matrix(const char* name) const;
   // A bias, or an absent view.
@@ -60,12 +61,16 @@ void read_layer(const LayerReader& reader, std::size_t width, ConvolutionView& l
 void read_layer(const LayerReader& reader, std::size_t width, PoolView& layer);
 void read_layer(const LayerReader& reader, std::size_t width, SoftmaxAttentionView& layer);
 void read_layer(const LayerReader& reader, std::size_t width, PositionsView& layer);
+void read_layer(const LayerReader& reader, std::size_t width, ParallelView& layer);
 void read_layer(const LayerReader& reader, std::size_t width, ActivationView& layer);
 void read_layer(const LayerReader& reader, std::size_t width, HiddenView& layer);
 void read_layer(const LayerReader& reader, std::size_t width, GatedView& layer);
 
 // The layers of a ChainSource (lib/backend/backend.ts); their sizes fit from layer to layer.
 std::vector<LayerView> read_layers(const Napi::Value& value, std::size_t inputs, AsyncCall& call);
+
+// The same of the layers of a branch, and the width of what they give.
+std::vector<LayerView> read_branch(const LayerReader& reader, const Napi::Value& value, std::size_t& width);
 
 // Fails with MEMORY_LIMIT where `positions` are so many that the size of what is kept for all of them, or for all pairs
 // of them where `pairs` are kept, is no number that the computation can count to.

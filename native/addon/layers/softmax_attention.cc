@@ -71,6 +71,11 @@ void read_layer(const LayerReader& reader, std::size_t width, SoftmaxAttentionVi
   layer.norm_offset = reader.number("normOffset");
   if (layer.rotary_base > 0 && (layer.turning % 2 != 0 || layer.turning > layer.size()))
     fail(reader.env, "SHAPE_MISMATCH", reader.where + "the features that turn are no pairs of a head");
+  const Napi::Value frequencies = reader.object.Get("rotaryFrequencies");
+  if (layer.rotary_base == 0 || !present(frequencies)) return;
+  layer.frequencies = read_column(frequencies, reader.where + "rotaryFrequencies", reader.call);
+  expect(reader.env, layer.frequencies.rows, layer.turning / 2, reader.where + "the number of rotaryFrequencies");
+  layer.rotary_factor = reader.number("rotaryFactor");
 }
 
 void read_layer(const LayerReader& reader, std::size_t width, PositionsView& layer) {

@@ -9,12 +9,13 @@ import { hidden } from './hidden.js';
 import type { LayerScale } from './kind.js';
 import { linear } from './linear.js';
 import { norm } from './norm.js';
+import { parallel } from './parallel.js';
 import { pool } from './pool.js';
 import { positions } from './positions.js';
 import { softmaxAttention } from './softmax_attention.js';
 
 /** Every kind of layer whose numbers can be kept in range. */
-export const scaleLayers = new KindTable<LayerScale>({
+export const scaleLayers: KindTable<LayerScale> = new KindTable<LayerScale>({
   linear,
   bilinear,
   attention,
@@ -28,4 +29,5 @@ export const scaleLayers = new KindTable<LayerScale>({
   pool,
   softmax_attention: softmaxAttention,
   positions,
+  parallel: parallel((type) => scaleLayers.of(type)),
 });
