@@ -48,12 +48,6 @@ describe('content decides what a file is', () => {
     ['an archive of other things', zip([{ name: 'readme.txt', data: npy }]), '.ckpt', 'without the one data.pkl'],
     ['an archive of nothing known, without an ending', zip([{ name: 'readme.txt', data: npy }]), '', 'archive'],
     ['a pickle without an archive', readFileSync(at('pytorch/fixtures/refused_plain.pt')), '', 'plain pickle'],
-    [
-      'a file of before version 1.6',
-      readFileSync(at('pytorch/fixtures/refused_legacy.pt')),
-      '.ckpt',
-      'before version 1.6',
-    ],
     ['nothing', Buffer.alloc(0), '.ckpt', 'is empty'],
   ])('%s stays what it is', async (_, bytes, ending, message) => {
     const path = fileIn(folder, `other${ending}`, bytes);

@@ -6,73 +6,37 @@ import { quote } from '../../words/quoting.js';
 import type { TensorEntry } from '../entry.js';
 import type { ByteSource } from '../source_file.js';
 import { isRowMajor, isWalkable, rowMajorStrides, spanOf } from '../strided.js';
-import { damaged } from '../zip/damaged.js';
-import { locate, type ZipDirectory, type ZipMember } from '../zip/directory.js';
-import { STORED } from '../zip/records.js';
+import type { Container, Pickle } from './container.js';
 import { ELEMENT_BYTES } from './globals.js';
 import { elementsOf } from './numpy.js';
-import { notACheckpoint, saveAnew } from './remedies.js';
 import { scalarText } from './scalar.js';
 import { type Bytes, NumpyArray, type NumpyScalar, PickledTensor, type Tensor, Unread } from './values.js';
 
-/** Far above the pickle of any state dict, whose numbers lie elsewhere. */
-const MOST_PICKLE = 256 * 1024 * 1024;
 /** A tensor with strides of zero has more elements than the file: no more than this. */
 const MOST_EXPANDED = 1 << 20;
 /** Bytes looked at between two looks at the clock. */
 const SCANNED = 1 << 16;
 
-/** The members of a checkpoint's archive. */
+/** The tensors of a checkpoint, whatever holds its pickle and its storages. */
 export class Archive {
   readonly #source: ByteSource;
-  readonly #directory: ZipDirectory;
-  /** Name of the folder that all members are in, with its slash. */
-  readonly #folder: string;
-  /** Where storages begin, by key. */
-  readonly #places = new Map<string, number>();
-  /** The pickle, and where it begins. */
-  #pickle = Buffer.alloc(0);
-  #pickleAt = 0;
+  readonly #container: Container;
+  readonly #pickle: Pickle;
+  readonly #bigEndian: boolean;
 
-  constructor(source: ByteSource, directory: ZipDirectory) {
+  private constructor(source: ByteSource, container: Container, pickle: Pickle, bigEndian: boolean) {
     this.#source = source;
-    this.#directory = directory;
-    const pickles = [...directory.members.keys()].filter((name) => /^[^/]*\/data\.pkl$/.test(name));
-    if (pickles.length !== 1) throw notACheckpoint(source, directory);
-    this.#folder = pickles[0].slice(0, -'data.pkl'.length);
+    this.#container = container;
+    this.#pickle = pickle;
+    this.#bigEndian = bigEndian;
   }
 
-  /** Whether it is a TorchScript model: its pickle holds instances of classes that are written beside it. */
-  get isScript(): boolean {
-    return this.#member('constants.pkl') !== undefined;
+  static async open(source: ByteSource, container: Container): Promise<Archive> {
+    return new Archive(source, container, await container.pickle(), await container.isBigEndian());
   }
 
-  /** What helps where the pickle is refused. */
-  remedy(): string {
-    return !this.isScript
-      ? 'Nothing of it was executed. Save the state dict alone: torch.save(model.state_dict(), "file.pt")'
-      : 'It is a TorchScript model: save torch.jit.load("file.pt").state_dict() with torch.save';
-  }
-
-  async pickle(): Promise<Buffer> {
-    const member = this.#member('data.pkl') as ZipMember;
-    if (member.size > MOST_PICKLE)
-      throw damaged(
-        this.#source,
-        `its pickle has ${byteCount(member.size)}, at most ${byteCount(MOST_PICKLE)} are read`,
-      );
-    this.#pickleAt = await this.#locate(member);
-    this.#pickle = Buffer.alloc(member.size);
-    await this.#source.read(this.#pickle, this.#pickleAt);
-    return this.#pickle;
-  }
-
-  async isBigEndian(): Promise<boolean> {
-    const member = this.#member('byteorder');
-    if (member === undefined || member.size > 6) return false;
-    const text = Buffer.alloc(member.size);
-    await this.#source.read(text, await this.#locate(member));
-    return text.toString('latin1') === 'big';
+  get pickle(): Buffer {
+    return this.#pickle.bytes;
   }
 
   /** What makes the errors of a tensor. */
@@ -86,24 +50,25 @@ export class Archive {
 
   /**
    * The listing of a tensor.
-   * @param bigEndian whether storages are; arrays say so themselves
    * @throws TensimError `INVALID_FILE` for one that is not read, or does not lie within its storage
    */
-  async entry(name: string, tensor: Tensor, bigEndian: boolean, pacer: Pacer): Promise<TensorEntry> {
+  async entry(name: string, tensor: Tensor, pacer: Pacer): Promise<TensorEntry> {
     if (tensor instanceof NumpyArray) return this.#arrayEntry(name, tensor, pacer);
-    if (tensor instanceof Unread) throw this.wrong(name, `its pickle ${tensor.problem}`, tensor.hint ?? this.remedy());
+    if (tensor instanceof Unread)
+      throw this.wrong(name, `its pickle ${tensor.problem}`, tensor.hint ?? this.#container.remedy());
     const entry = await this.#tensorEntry(name, tensor);
-    return bigEndian ? { ...entry, bigEndian } : entry;
+    // Arrays say themselves how they are written.
+    return this.#bigEndian ? { ...entry, bigEndian: true } : entry;
   }
 
   /** A single number as text; undefined for what is none, or is not read. */
-  async scalar(name: string, value: Tensor | NumpyScalar, bigEndian: boolean): Promise<string | undefined> {
+  async scalar(name: string, value: Tensor | NumpyScalar): Promise<string | undefined> {
     if (value instanceof Unread) return undefined;
     if (value instanceof PickledTensor) {
       const { dtype, offset } = await this.#tensorEntry(name, value);
       const bytes = Buffer.alloc(ELEMENT_BYTES.get(dtype) as number);
       await this.#source.read(bytes, offset);
-      return scalarText(bytes, dtype, bigEndian);
+      return scalarText(bytes, dtype, this.#bigEndian);
     }
     const { type, bytes } = value instanceof NumpyArray ? (value.content ?? {}) : value;
     const elements = type && elementsOf(type);
@@ -121,7 +86,7 @@ export class Archive {
     if (elements === undefined) throw wrong('has a NumPy array whose elements are no numbers');
     const { dtype, width, bigEndian } = elements;
     const held = await plainLength(bytes, pacer);
-    if (held === undefined || (held > 0 && bytes.pickle !== this.#pickle))
+    if (held === undefined || (held > 0 && bytes.pickle !== this.pickle))
       throw wrong('has a NumPy array whose numbers are written as a text');
     if (sizeOf(shape) * width !== held)
       throw wrong(`says that a NumPy array has the shape [${shape.join(', ')}], but has ${byteCount(held)} of it`);
@@ -131,7 +96,7 @@ export class Archive {
       shape,
       bytes: held,
       file: this.#source.path,
-      offset: this.#pickleAt + bytes.at,
+      offset: this.#pickle.at + bytes.at,
       ...(fortran && shape.length > 1 && { strides: rowMajorStrides([...shape].reverse()).reverse() }),
       ...(bigEndian && { bigEndian }),
       ...(held < bytes.length && { encoded: bytes.length }),
@@ -142,12 +107,12 @@ export class Archive {
     const { storage, dtype, offset, shape, strides } = tensor;
     const wrong = (problem: string, hint?: string) => this.wrong(name, problem, hint);
     const key = storage.key.value ?? '';
-    const member = this.#member(`data/${key}`);
-    if (member === undefined) throw wrong(`its storage ${quote(key)} is missing`);
+    const place = await this.#container.storage(key);
+    if (place === undefined) throw wrong(`its storage ${quote(key)} is missing`);
     const width = ELEMENT_BYTES.get(dtype) as number;
     const bytes = storage.elements * (storage.dtype === null ? 1 : (ELEMENT_BYTES.get(storage.dtype) as number));
-    if (bytes > member.size)
-      throw wrong(`its storage is said to have ${byteCount(bytes)}, and has ${byteCount(member.size)}`);
+    if (bytes > place.size)
+      throw wrong(`its storage is said to have ${byteCount(bytes)}, and has ${byteCount(place.size)}`);
     const held = Math.floor(bytes / width);
     const size = sizeOf(shape);
     if (!Number.isSafeInteger(size) || !(offset + spanOf(shape, strides) <= held))
@@ -155,32 +120,15 @@ export class Archive {
     if (size > held && size > MOST_EXPANDED)
       throw wrong(`shape [${shape.join(', ')}] repeats its ${count(held)} elements without end`);
     if (!isWalkable(shape, strides)) throw wrong('its elements overlap in memory', 'Save tensor.contiguous() instead');
-    const begin = this.#places.get(key) ?? (await this.#locate(member));
-    this.#places.set(key, begin);
     return {
       name,
       dtype,
       shape,
       bytes: size * width,
       file: this.#source.path,
-      offset: begin + offset * width,
+      offset: place.at + offset * width,
       ...(!isRowMajor(shape, strides) && { strides }),
     };
-  }
-
-  #member(name: string): ZipMember | undefined {
-    return this.#directory.members.get(this.#folder + name);
-  }
-
-  #locate(member: ZipMember): Promise<number> {
-    const { path: file } = this.#source;
-    if (member.encrypted || member.method !== STORED)
-      throw new TensimError(
-        'INVALID_FILE',
-        `its member ${quote(member.name)} is ${member.encrypted ? 'encrypted' : 'compressed'}, which torch.save never does`,
-        { file, hint: saveAnew(file) },
-      );
-    return locate(this.#source, this.#directory, member);
   }
 }
 

@@ -89,13 +89,15 @@ export function setItem(dict: Dict, key: Value, value: Value): void {
 
 /**
  * The storage of a persistent id: ('storage', type, key, location, number of elements). Where it was, a GPU say, does
- * not matter.
+ * not matter. Before version 1.6 a view of a storage could follow, and ('module', class, file, source) stood for a class
+ * whose source was saved with it.
  */
 export function storageOf(id: Value): Value {
   const items = id instanceof Sequence ? id.items : [];
-  const [tag, type, key, , elements] = items;
+  const [tag, type, key, , elements, view] = items;
+  if (tag instanceof Text && tag.value === 'module' && type instanceof Global) return type;
   if (tag instanceof Text && tag.value === 'storage' && type instanceof Global && key instanceof Text)
-    return type.meaning?.kind === 'storage' && isCount(elements)
+    return type.meaning?.kind === 'storage' && isCount(elements) && (view ?? null) === null
       ? new Storage(key, type.meaning.dtype, elements)
       : new Made(type.name);
   return new Made('a persistent id');

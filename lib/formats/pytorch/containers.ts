@@ -11,14 +11,21 @@ const LARGE = 1 << 16;
 /**
  * Puts items into the list on top of the stack. Lists matter only for what is made of others in them: one of a million
  * losses is passed over.
+ * @param mostTexts that are kept
  */
-export function extend(stack: Stack, items: readonly Value[], budget: MemoryBudget, fail: Fail): true {
+export function extend(
+  stack: Stack,
+  items: readonly Value[],
+  budget: MemoryBudget,
+  fail: Fail,
+  mostTexts = MOST_LISTED_TEXTS,
+): true {
   const target = stack.top();
   if (target instanceof Made) target.holdsTensors ||= items.some(mayBeTensor);
   else if (target instanceof List) {
     for (const item of items) {
       const place = target.length++;
-      const isKept = item instanceof Text ? target.kept.size < MOST_LISTED_TEXTS : typeof item === 'object';
+      const isKept = item instanceof Text ? target.kept.size < mostTexts : typeof item === 'object';
       if (isKept && item !== null) {
         budget.spend(target.kept.size < LARGE ? COST.kept : 2 * COST.kept);
         target.kept.set(place, item);

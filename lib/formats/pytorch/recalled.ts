@@ -12,6 +12,8 @@ export const RUN = 256;
 export class Recalled {
   /** One bit for every value there can be: a pickle remembers fewer values than it has bytes. */
   readonly #bits: Uint8Array;
+  /** Where the pickle ends. */
+  end = 0;
 
   constructor(bytes: Buffer) {
     this.#bits = new Uint8Array(Math.ceil(bytes.length / 8));
@@ -33,7 +35,10 @@ export function* findRecalled(bytes: Buffer, fail: Fail): Generator<void, Recall
   const recalled = new Recalled(bytes);
   for (let steps = 1; ; steps++) {
     const opcode = reader.byte();
-    if (opcode === OP.STOP) return recalled;
+    if (opcode === OP.STOP) {
+      recalled.end = reader.position;
+      return recalled;
+    }
     if (opcode === OP.BINGET) recalled.add(reader.byte());
     else if (opcode === OP.LONG_BINGET) recalled.add(reader.uint32());
     else if (opcode === OP.GET) recalled.add(Number(reader.line()));

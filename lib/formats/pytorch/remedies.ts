@@ -5,10 +5,6 @@ import { NoModelError } from '../no_model.js';
 import type { ByteSource } from '../source_file.js';
 import type { ZipDirectory } from '../zip/directory.js';
 
-/**
- * The first instructions of every file of torch.save before version 1.6: a pickle of the number 0x1950a86a20f9469cfc6c.
- */
-const LEGACY_START = Buffer.from('80028a0a6cfc9c46f9206aa85019', 'hex');
 /** Where a tar archive says that it is one. */
 const TAR_MAGIC = { text: 'ustar', at: 257 } as const;
 const LOOKED_AT = TAR_MAGIC.at + TAR_MAGIC.text.length;
@@ -24,7 +20,7 @@ const memberOf = (path: string, member: string): string =>
   `__import__("io").BytesIO(__import__("zipfile").ZipFile(${path}).read("${member}"))`;
 
 /**
- * Why a file with the name of a PyTorch checkpoint is not the archive that torch.save has written since version 1.6.
+ * Why a file with the name of a PyTorch checkpoint is not what torch.save writes, or wrote before version 1.6.
  * @param member of the archive that the file is, if it is one within it
  */
 export async function notAnArchive(source: ByteSource, member?: string): Promise<TensimError> {
@@ -36,8 +32,6 @@ export async function notAnArchive(source: ByteSource, member?: string): Promise
       file,
       hint: member === undefined ? hint : hint.replace(/(?<=\()"[^"]*"(?=,)/, (path) => memberOf(path, member)),
     });
-  if (start.subarray(0, LEGACY_START.length).equals(LEGACY_START))
-    return refused('was written by torch.save in its format of before version 1.6, without an archive', saveAnew(file));
   if (start.toString('latin1', TAR_MAGIC.at, LOOKED_AT) === TAR_MAGIC.text)
     return refused(
       'is a tar archive, as torch.save wrote them before version 0.1.10',

@@ -9,6 +9,13 @@ import { findRecalled, RUN } from './recalled.js';
 import { COST, Stack } from './stack.js';
 import { Bytes, Dict, Global, List, Made, OPAQUE, PickledTensor, Sequence, Text, type Value } from './values.js';
 
+export interface UnpickleOptions {
+  /** Is told of every persistent id. */
+  readonly note?: ((id: Value) => void) | undefined;
+  /** Texts of a list that are kept; default: few. */
+  readonly mostTexts?: number | undefined;
+}
+
 /**
  * Reads a pickle without carrying out anything it asks for: a machine of its own that knows the instructions
  * (opcodes.ts) and the names that state dicts are made of (globals.ts); what all other names make is opaque. Its values
@@ -18,9 +25,14 @@ import { Bytes, Dict, Global, List, Made, OPAQUE, PickledTensor, Sequence, Text,
  * @param budget pays for every value
  * @param fail makes the error for a pickle that is none
  */
-export function* unpickle(bytes: Buffer, budget: MemoryBudget, fail: Fail): Generator<void, Value> {
+export function* unpickle(
+  bytes: Buffer,
+  budget: MemoryBudget,
+  fail: Fail,
+  { note, mostTexts }: UnpickleOptions = {},
+): Generator<void, Value> {
   const stack = new Stack(budget, fail, yield* findRecalled(bytes, fail));
-  const machine = new Machine(bytes, stack, budget, fail);
+  const machine = new Machine(bytes, stack, budget, fail, { note, mostTexts });
   for (let steps = 1; machine.step(); steps++) if (steps % RUN === 0) yield;
   return stack.result();
 }
@@ -31,13 +43,15 @@ class Machine {
   readonly #stack: Stack;
   readonly #budget: MemoryBudget;
   readonly #fail: Fail;
+  readonly #options: UnpickleOptions;
 
-  constructor(bytes: Buffer, stack: Stack, budget: MemoryBudget, fail: Fail) {
+  constructor(bytes: Buffer, stack: Stack, budget: MemoryBudget, fail: Fail, options: UnpickleOptions) {
     this.#bytes = bytes;
     this.#reader = new ByteReader(bytes, fail);
     this.#stack = stack;
     this.#budget = budget;
     this.#fail = fail;
+    this.#options = options;
   }
 
   /** Carries out one instruction; false if it was the last. */
@@ -217,6 +231,7 @@ class Machine {
         return stack.push(new Made('a persistent id'), COST.object);
       case OP.BINPERSID: {
         const id = stack.pop();
+        this.#options.note?.(id);
         stack.push(storageOf(id), COST.object);
         return stack.discard(id);
       }
@@ -247,7 +262,7 @@ class Machine {
   }
 
   #extend(items: readonly Value[]): true {
-    return extend(this.#stack, items, this.#budget, this.#fail);
+    return extend(this.#stack, items, this.#budget, this.#fail, this.#options.mostTexts);
   }
 
   #setItems(items: readonly Value[]): true {

@@ -37,11 +37,6 @@ describe('another format of PyTorch is refused with a way to convert it:', () =>
   const tar = Buffer.alloc(1024);
   tar.write('ustar', 257);
   test.each([
-    [
-      'before version 1.6',
-      fixture('refused_legacy.pt'),
-      'torch.save(torch.load("refused.pt", map_location="cpu", weights_only=True), "refused.new.pt")',
-    ],
     ['tar', tar, 'weights_only=False), "refused.new.pt"), if you trust the file'],
     ['a plain pickle', fixture('refused_plain.pt'), 'pickle").load(open("refused.pt", "rb"))'],
     [
