@@ -23,8 +23,19 @@ const NAMES = {
   heads: ['num_attention_heads', 'n_head', 'n_heads', 'num_heads', 'attention.head_count'],
   groups: ['num_key_value_heads', 'n_kv_heads', 'num_kv_heads', 'n_head_kv', 'attention.head_count_kv'],
   headWidth: ['head_dim', 'kv_channels', 'd_head', 'attention.key_length'],
-  rotaryBase: ['rope_theta', 'rope_parameters.rope_theta', 'rotary_emb_base', 'rotary_base', 'rope.freq_base'],
+  rotaryBase: [
+    'rope_theta',
+    'rope_parameters.rope_theta',
+    'rope_parameters.full_attention.rope_theta',
+    'rotary_emb_base',
+    'rotary_base',
+    'rope.freq_base',
+  ],
   rotaryShare: ['partial_rotary_factor', 'rope_parameters.partial_rotary_factor', 'rotary_pct'],
+  localRotaryBase: ['rope_local_base_freq', 'rope_parameters.sliding_attention.rope_theta'],
+  localPattern: ['sliding_window_pattern'],
+  layerKinds: ['layer_types'],
+  scaling: ['rope_scaling', 'rope_parameters.full_attention', 'rope_parameters'],
   rotaryWidth: ['rotary_dim', 'rope.dimension_count'],
   activation: ['activation', 'hidden_act', 'activation_function', 'hidden_activation', 'activation_fn', 'act_fn'],
   architecture: ['model_type', 'general.architecture'],
@@ -82,6 +93,16 @@ export class BlockSettings {
     return this.#find(setting, (text) => text, 'a text');
   }
 
+  /** What is no plain value: a list, or an object; undefined where nobody says it. */
+  object(setting: SettingName): object | undefined {
+    for (const { values } of this.#sources)
+      for (const spelled of NAMES[setting]) {
+        const given = values[spelled];
+        if (typeof given === 'object' && given !== null) return given;
+      }
+    return undefined;
+  }
+
   /**
    * The number of heads, which no tensor tells.
    * @throws TensimError `INVALID_FILE` where nobody says it
@@ -125,14 +146,23 @@ export class BlockSettings {
 const isOf = (key: string, spelled: string): boolean =>
   key.endsWith(`.${spelled}`) && !key.slice(0, -spelled.length - 1).includes('.');
 
-/** With what is nested a level down under the names of both levels, and the settings of a part as if of the whole. */
+/** Objects within objects that are looked into. */
+const MOST_NESTED = 4;
+
+/** With what is nested also under the names of all levels, and the settings of a part as if of the whole. */
 function flat(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const all: Record<string, unknown> = Object.create(null);
-  for (const part of WITHIN) if (isRecord(values[part])) Object.assign(all, flat(values[part]));
-  for (const [key, value] of Object.entries(values)) {
-    if (!isRecord(value)) all[key] = value;
-    else for (const [inner, nested] of Object.entries(value)) all[`${key}.${inner}`] = nested;
+  const put = (record: Readonly<Record<string, unknown>>, before: string, depth: number) => {
+    for (const [key, value] of Object.entries(record)) {
+      all[before + key] = value;
+      if (isRecord(value) && depth < MOST_NESTED) put(value, `${before}${key}.`, depth + 1);
+    }
+  };
+  for (const part of WITHIN) {
+    const own = values[part];
+    if (isRecord(own)) put(own, '', 1);
   }
+  put(values, '', 0);
   return all;
 }
 

@@ -3,12 +3,12 @@ import { type NamedShape, type ShapeReport, shown } from './shapes.js';
 /* Checks of fields that are numbers, and of parts that are vectors. */
 
 /** ε keeps roots and divisions from zero: it is a number from 0. */
-export function checkEpsilon(epsilon: number, report: ShapeReport): void {
+export function checkEpsilon(epsilon: number, report: Pick<ShapeReport, 'fail'>): void {
   if (!(Number.isFinite(epsilon) && epsilon >= 0)) report.fail(`epsilon is ${epsilon}, not a number from 0`);
 }
 
 /** A field that counts something. */
-export function checkCount(field: string, value: number, report: ShapeReport, least = 1): void {
+export function checkCount(field: string, value: number, report: Pick<ShapeReport, 'fail'>, least = 1): void {
   if (!Number.isSafeInteger(value) || value < least)
     report.fail(`${field} is ${value}, not a whole number from ${least}`);
 }

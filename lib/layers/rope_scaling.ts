@@ -53,7 +53,7 @@ export function scalingInWords(scaling: number | RopeScaling): string {
 }
 
 /** @throws TensimError for what is none; what a type does not know is refused, as it may change what the model computes. */
-export function checkScaling(scaling: number | RopeScaling, report: ShapeReport): void {
+export function checkScaling(scaling: number | RopeScaling, report: Pick<ShapeReport, 'fail'>): void {
   const title = 'rotaryScaling';
   if (typeof scaling === 'number' || typeof scaling !== 'object' || scaling === null) {
     if (!(Number.isFinite(scaling) && scaling > 0))
@@ -75,7 +75,7 @@ export function checkScaling(scaling: number | RopeScaling, report: ShapeReport)
     report.fail(`${title}: low_freq_factor ${low} is not below high_freq_factor ${high}`);
 }
 
-function checkField(field: Field, value: unknown, report: ShapeReport): void {
+function checkField(field: Field, value: unknown, report: Pick<ShapeReport, 'fail'>): void {
   if (value === undefined || value === null) return;
   const name = `rotaryScaling: ${field}`;
   if (field === 'truncate') {

@@ -3,12 +3,12 @@ import { type ActivationName, activationNamed } from '../../layers/activations.j
 import type { Tensors } from '../../model/blueprint.js';
 import { quoted } from '../../words/names.js';
 import { quote } from '../../words/quoting.js';
-import type { Rotation } from '../circuits/planes.js';
 import type { Attention, BlockNetwork, LayerBlocks, Mlp, Norm, Piece } from '../network.js';
 import { extentOf } from '../pieces.js';
 import type { BlockSettings } from '../settings.js';
 import type { Layout } from './layout.js';
 import type { Geometry } from './packing.js';
+import { rotationOf } from './rotation.js';
 import { type Names, splitLayers, type View } from './view.js';
 
 const weights = (names: Names): Names => names.map((name) => `${name}.weight`);
@@ -89,7 +89,7 @@ class Building {
     const mlpNorm = isBehind ? undefined : this.norm(view, this.#layout.mlpNorm);
     return {
       number,
-      ...(withAttention && { attention: this.#attention(view, isTransposed) }),
+      ...(withAttention && { attention: this.#attention(number, view, isTransposed) }),
       ...(attentionNorm && { attentionNorm }),
       ...(withMlp && { mlp: this.#mlp(view, isTransposed) }),
       ...(mlpNorm && { mlpNorm }),
@@ -111,7 +111,7 @@ class Building {
     };
   }
 
-  #attention(view: View, transposed: boolean): Attention {
+  #attention(number: number, view: View, transposed: boolean): Attention {
     const { query, key, value, packed, output, queryNorm, keyNorm } = this.#layout.attention;
     const about = transposed ? ({ transposed } as const) : {};
     const geometry = this.#geometry(view, transposed);
@@ -122,7 +122,7 @@ class Building {
       ...geometry,
       output: outputs,
       ...(outputBias && { outputBias }),
-      rotation: this.#rotation(geometry),
+      rotation: rotationOf(this.#layout, this.#settings, geometry.width, number),
       ...(normalised && { normalised: true as const }),
     };
     const inOne = packed && view.find(weights(packed));
@@ -163,20 +163,6 @@ class Building {
       `has ${name === undefined ? this.width : rows(name)} rows of attention, which are no ${heads} heads with ${groups} of keys and values`,
       { file: this.#settings.file, hint: 'Check the number of heads in its config.json, or given as config.heads' },
     );
-  }
-
-  #rotation({ width }: Geometry): Rotation | null {
-    const { rotary, rotaryShare = 1 } = this.#layout;
-    if (rotary === null) return null;
-    const base = this.#settings.number('rotaryBase') ?? rotary.base;
-    const share = this.#settings.number('rotaryShare') ?? rotaryShare;
-    const turned = this.#settings.count('rotaryWidth') ?? Math.floor(share * width);
-    const planes = Math.floor(Math.min(turned, width) / 2);
-    const { interleaved } = rotary;
-    return {
-      angles: Float64Array.from({ length: planes }, (_, p) => base ** (-p / planes)),
-      interleaved: typeof interleaved === 'function' ? interleaved(this.#settings) : interleaved,
-    };
   }
 
   #mlp(view: View, transposed: boolean): Mlp {

@@ -179,6 +179,41 @@ test('norms behind the blocks are none before them, as in OLMo 2', async () => {
   ]);
 });
 
+describe('the angles of a rotary embedding', () => {
+  const one = smallLayer(1);
+  const anglesOf = async (config: object) =>
+    (await open(llama(one), { ...CONFIG, ...config })).circuits.rotation!.angles;
+  const scaling = { factor: 8, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 64 };
+
+  test.each<[string, object, number[]]>([
+    ['of a base', { rope_theta: 100 }, [1, 0.1]],
+    ['of a base among parameters', { rope_parameters: { rope_theta: 400 } }, [1, 0.05]],
+    ['of a part of the head', { rope_theta: 100, partial_rotary_factor: 0.5 }, [1]],
+    ['divided', { rope_theta: 100, rope_scaling: { rope_type: 'linear', factor: 4 } }, [0.25, 0.025]],
+    // 64 positions are 10.2 turns of the first plane and a fifth of one of the second.
+    ['of Llama 3', { rope_theta: 2500, rope_scaling: { rope_type: 'llama3', ...scaling } }, [1, 0.0025]],
+    ['of a local layer', { rope_theta: 1e6, rope_local_base_freq: 100 }, [1, 0.1]],
+    [
+      'of a layer that is told to be local',
+      { layer_types: ['sliding_attention'], rope_local_base_freq: 100 },
+      [1, 0.1],
+    ],
+    ['of one that is not', { layer_types: ['full_attention'], rope_local_base_freq: 100, rope_theta: 400 }, [1, 0.05]],
+  ])('%s', async (_, config, expected) => {
+    const angles = await anglesOf(config);
+    expect(angles).toHaveLength(expected.length);
+    expected.forEach((angle, p) => {
+      expect(angles[p]).toBeCloseTo(angle, 14);
+    });
+  });
+
+  test('are refused where it is not known how they are stretched', async () => {
+    const error = await anglesOf({ rope_scaling: { rope_type: 'longrope', factor: 4 } }).catch((reason) => reason);
+    expect(error).toMatchObject({ code: 'INVALID_FILE' });
+    expect(error.message).toMatch(/longrope/);
+  });
+});
+
 describe('layer norms and biases, in the layouts of GPT', () => {
   const one = smallLayer(2, 4);
   const { d, heads, width, units } = one;

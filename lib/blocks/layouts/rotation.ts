@@ -1,0 +1,60 @@
+import { TensimError } from '../../errors.js';
+import { checkScaling, type RopeScaling, scaledFrequencies } from '../../layers/rope_scaling.js';
+import type { Rotation } from '../circuits/planes.js';
+import type { BlockSettings } from '../settings.js';
+import type { Layout } from './layout.js';
+
+/** Of Gemma 3, one layer in so many sees all positions; the others turn with a base of their own. */
+const GEMMA_PATTERN = 6;
+
+/**
+ * How queries and keys of a layer are turned; null for a layout without a rotary embedding.
+ * @param width of a head
+ * @throws TensimError `INVALID_FILE` for a scaling that is not known, for it changes which angles there are
+ */
+export function rotationOf(
+  { rotary, rotaryShare = 1 }: Layout,
+  settings: BlockSettings,
+  width: number,
+  layer: number,
+): Rotation | null {
+  if (rotary === null) return null;
+  const isLocal = isLocalLayer(settings, layer);
+  const local = isLocal ? settings.number('localRotaryBase') : undefined;
+  const base = local ?? settings.number('rotaryBase') ?? rotary.base;
+  const share = settings.number('rotaryShare') ?? rotaryShare;
+  const turned = settings.count('rotaryWidth') ?? Math.floor(share * width);
+  const turning = 2 * Math.floor(Math.min(turned, width) / 2);
+  const scaling = local === undefined ? scalingOf(settings) : {};
+  // How many positions there are matters to one kind of scaling, beyond those that it was trained on: not compared.
+  const { frequencies } = scaledFrequencies(scaling, { base, turning, positions: 1 });
+  const { interleaved } = rotary;
+  return {
+    angles: frequencies,
+    interleaved: typeof interleaved === 'function' ? interleaved(settings) : interleaved,
+  };
+}
+
+function isLocalLayer(settings: BlockSettings, layer: number): boolean {
+  const kinds = settings.object('layerKinds');
+  if (Array.isArray(kinds)) return kinds[layer] === 'sliding_attention';
+  if (settings.number('localRotaryBase') === undefined) return false;
+  return (layer + 1) % (settings.count('localPattern') ?? GEMMA_PATTERN) !== 0;
+}
+
+/** What stretches the embedding to more positions, as config.json has it. */
+function scalingOf(settings: BlockSettings): RopeScaling {
+  const found = settings.object('scaling');
+  if (found === undefined || Array.isArray(found)) return {};
+  // Of newer files it holds the base and the share as well.
+  const { rope_theta: _, partial_rotary_factor: __, ...scaling } = found as Record<string, unknown>;
+  checkScaling(scaling as RopeScaling, {
+    fail: (problem: string): never => {
+      throw new TensimError('INVALID_FILE', `its ${problem}`, {
+        file: settings.file,
+        hint: 'Scores cannot be compared where it is not known how positions turn them',
+      });
+    },
+  });
+  return scaling as RopeScaling;
+}
