@@ -105,6 +105,7 @@ const GPT = { config: { heads: 1, activation: 'gelu_new' } };
 const SAME_BLOCKS = [
   [STORIES, 'llama/stories260K.crabml-f32.gguf', {}],
   [MAKEMORE, MAKEMORE, GPT],
+  ['tl-algorithmic/palindrome_easy.pt', 'tl-algorithmic/palindrome_easy.pt', {}],
 ];
 /** Of every layer: similarity of the MLPs, of the sums of W_O W_V, and the mean of the matched heads' QK and OV. */
 const BLOCKS = [

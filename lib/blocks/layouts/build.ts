@@ -6,19 +6,17 @@ import { quote } from '../../words/quoting.js';
 import type { Attention, BlockNetwork, LayerBlocks, Mlp, Norm, Piece } from '../network.js';
 import { extentOf } from '../pieces.js';
 import type { BlockSettings } from '../settings.js';
-import type { Layout } from './layout.js';
+import { type Layout, type Naming, PLAIN } from './layout.js';
 import type { Geometry } from './packing.js';
 import { rotationOf } from './rotation.js';
 import { type Names, splitLayers, type View } from './view.js';
 
-const weights = (names: Names): Names => names.map((name) => `${name}.weight`);
-const biases = (names: Names): Names => names.map((name) => `${name}.bias`);
-
 /** Whether a network's names are those of a layout. */
-export function fits({ layer, signs }: Layout, tensors: Tensors): boolean {
+export function fits({ layer, signs, naming = PLAIN }: Layout, tensors: Tensors): boolean {
+  const sought = signs.flatMap((sign) => [naming.weight(sign), naming.bias(sign)]);
   for (const name of tensors.keys()) {
     const within = layer.exec(name)?.[2];
-    if (within !== undefined && signs.some((sign) => within === sign || within.startsWith(`${sign}.`))) return true;
+    if (within !== undefined && sought.includes(within)) return true;
   }
   return false;
 }
@@ -30,6 +28,8 @@ export function fits({ layer, signs }: Layout, tensors: Tensors): boolean {
  */
 export function networkOf(layout: Layout, tensors: Tensors, settings: BlockSettings): BlockNetwork {
   const { layers, outside } = splitLayers(tensors, layout.layer);
+  const { naming = PLAIN } = layout;
+  const weights = (names: Names) => names.map(naming.weight);
   const embedding = outside.optional(weights(layout.embedding));
   const build = new Building(layout, tensors, settings, widthOf(layout, tensors, layers, embedding));
   const found = [...layers].map(([number, view]) => build.layer(number, view));
@@ -40,7 +40,7 @@ export function networkOf(layout: Layout, tensors: Tensors, settings: BlockSetti
       hint: 'The file is a part of a model, or was cut: get all of its files',
     });
   const finalNorm = build.norm(outside, layout.finalNorm);
-  const unembedding = outside.optional(weights(layout.unembedding));
+  const unembedding = outside.optional(weights(layout.unembedding), layout.headsApart && { transposed: true });
   return {
     layout: layout.name,
     width: build.width,
@@ -56,11 +56,12 @@ export function networkOf(layout: Layout, tensors: Tensors, settings: BlockSetti
 function widthOf(layout: Layout, tensors: Tensors, layers: ReadonlyMap<number, View>, embedding?: Piece): number {
   const own = embedding && extentOf(embedding, tensors.get(embedding.tensor)!)?.[1];
   if (own !== undefined) return own;
+  const { naming = PLAIN } = layout;
   for (const view of layers.values()) {
-    const norm = view.find(weights([...layout.attentionNorm, ...layout.mlpNorm]));
+    const norm = view.find([...layout.attentionNorm, ...layout.mlpNorm].map(naming.gain));
     if (norm !== undefined) return view.shape(norm)[0];
-    const output = view.find(weights([...layout.attention.output, ...layout.mlp.down]));
-    if (output !== undefined) return view.shape(output)[0];
+    const output = view.find([...layout.attention.output, ...layout.mlp.down].map(naming.weight));
+    if (output !== undefined) return view.shape(output).at(layout.headsApart ? -1 : 0)!;
   }
   return 0;
 }
@@ -68,11 +69,13 @@ function widthOf(layout: Layout, tensors: Tensors, layers: ReadonlyMap<number, V
 class Building {
   readonly width: number;
   readonly #layout: Layout;
+  readonly #naming: Naming;
   readonly #tensors: Tensors;
   readonly #settings: BlockSettings;
 
   constructor(layout: Layout, tensors: Tensors, settings: BlockSettings, width: number) {
     this.#layout = layout;
+    this.#naming = layout.naming ?? PLAIN;
     this.#tensors = tensors;
     this.#settings = settings;
     this.width = width;
@@ -81,7 +84,7 @@ class Building {
   layer(number: number, view: View): LayerBlocks {
     const { attention, mlp } = this.#layout;
     const isTransposed = this.#layout.transposed?.(view) === true;
-    const has = (names: Names | undefined) => names !== undefined && view.find(weights(names)) !== undefined;
+    const has = (names: Names | undefined) => names !== undefined && view.find(this.#weights(names)) !== undefined;
     const withAttention = [attention.query, attention.packed, attention.output].some(has);
     const withMlp = [mlp.gate, mlp.up, mlp.packed, mlp.down].some(has);
     const isBehind = this.#layout.normsBehind?.(view) === true;
@@ -97,11 +100,19 @@ class Building {
     };
   }
 
+  #weights(modules: Names): Names {
+    return modules.map(this.#naming.weight);
+  }
+
+  #biases(modules: Names): Names {
+    return modules.map(this.#naming.bias);
+  }
+
   /** The first of these norms that is there. */
   norm(view: View, names: Names): Norm | undefined {
-    const gain = view.optional(weights(names));
+    const gain = view.optional(names.map(this.#naming.gain));
     if (gain === undefined) return undefined;
-    const bias = view.optional(biases(names));
+    const bias = view.optional(names.map(this.#naming.shift));
     const fromOne = this.#layout.fromOne?.(this.#settings) === true;
     return {
       kind: bias === undefined ? this.#layout.norm : 'layer',
@@ -115,9 +126,9 @@ class Building {
     const { query, key, value, packed, output, queryNorm, keyNorm } = this.#layout.attention;
     const about = transposed ? ({ transposed } as const) : {};
     const geometry = this.#geometry(view, transposed);
-    const normalised = [queryNorm, keyNorm].map((names) => names && view.optional(weights(names))).some(Boolean);
-    const outputs = view.required(weights(output), about);
-    const outputBias = view.optional(biases(output));
+    const normalised = [queryNorm, keyNorm].map((names) => names && this.norm(view, names)).some(Boolean);
+    const outputs = view.required(this.#weights(output), about);
+    const outputBias = view.optional(this.#biases(output));
     const shared = {
       ...geometry,
       output: outputs,
@@ -125,11 +136,15 @@ class Building {
       rotation: rotationOf(this.#layout, this.#settings, geometry.width, number),
       ...(normalised && { normalised: true as const }),
     };
-    const inOne = packed && view.find(weights(packed));
+    const inOne = packed && view.find(this.#weights(packed));
     const parts = (role: 'query' | 'key' | 'value', names: Names): [weight: Piece, bias: Piece | undefined] => {
-      if (inOne === undefined) return [view.required(weights(names), about), view.optional(biases(names))];
+      const apart = this.#layout.headsApart ? ({ perHead: true } as const) : about;
+      if (inOne === undefined) return [view.required(this.#weights(names), apart), view.optional(this.#biases(names))];
       const rows = this.#layout.packing!(geometry, this.#settings)[role];
-      return [view.required(weights(packed!), { ...about, rows }), view.optional(biases(packed!), { rows })];
+      return [
+        view.required(this.#weights(packed!), { ...about, rows }),
+        view.optional(this.#biases(packed!), { rows }),
+      ];
     };
     const [queries, queryBias] = parts('query', query ?? packed!);
     const [keys, keyBias] = parts('key', key ?? packed!);
@@ -149,9 +164,15 @@ class Building {
 
   #geometry(view: View, transposed: boolean): Geometry {
     const { query, packed } = this.#layout.attention;
+    const { key = [], output } = this.#layout.attention;
+    if (this.#layout.headsApart) {
+      const [of, shared] = [query ?? output, key].map((names) => view.find(this.#weights(names)));
+      const shape = of === undefined ? [0, 0, 0] : view.shape(of);
+      return { heads: shape[0], groups: shared === undefined ? shape[0] : view.shape(shared)[0], width: shape[2] };
+    }
     const heads = this.#settings.heads();
     const groups = this.#settings.count('groups') ?? heads;
-    const [own, all] = [query, packed].map((names) => names && view.find(weights(names)));
+    const [own, all] = [query, packed].map((names) => names && view.find(this.#weights(names)));
     const told = this.#settings.count('headWidth');
     const rows = (name: string) => view.shape(name)[transposed ? 1 : 0];
     const parts = own !== undefined ? heads : heads + 2 * groups;
@@ -168,17 +189,17 @@ class Building {
   #mlp(view: View, transposed: boolean): Mlp {
     const { gate, up, down, packed } = this.#layout.mlp;
     const about = transposed ? ({ transposed } as const) : {};
-    const inOne = packed === undefined ? undefined : view.find(weights(packed));
+    const inOne = packed === undefined ? undefined : view.find(this.#weights(packed));
     const linear = (names: Names): [weight: Piece, bias: Piece | undefined] => [
-      view.required(weights(names), about),
-      view.optional(biases(names)),
+      view.required(this.#weights(names), about),
+      view.optional(this.#biases(names)),
     ];
     const half = (names: Names, which: 0 | 1): [weight: Piece, bias: Piece | undefined] => {
       const run = view.shape(inOne!)[0] / 2;
       const rows = { start: which * run, run, stride: run, count: 1 };
-      return [view.required(weights(names), { rows }), view.optional(biases(names), { rows })];
+      return [view.required(this.#weights(names), { rows }), view.optional(this.#biases(names), { rows })];
     };
-    const gated = inOne !== undefined || (gate !== undefined && view.find(weights(gate)) !== undefined);
+    const gated = inOne !== undefined || (gate !== undefined && view.find(this.#weights(gate)) !== undefined);
     const [gates, gateBias] = !gated ? [] : inOne === undefined ? linear(gate!) : half(packed!, 0);
     const [ups, upBias] = inOne === undefined ? linear(up) : half(packed!, 1);
     const [downs, downBias] = linear(down);

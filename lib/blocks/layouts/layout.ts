@@ -24,6 +24,23 @@ export interface MlpNames {
   readonly packed?: Names;
 }
 
+/** From the name of a module to those of its tensors. */
+export interface Naming {
+  readonly weight: (module: string) => string;
+  readonly bias: (module: string) => string;
+  /** Of norms. */
+  readonly gain: (module: string) => string;
+  readonly shift: (module: string) => string;
+}
+
+/** As torch has it. */
+export const PLAIN: Naming = {
+  weight: (module) => `${module}.weight`,
+  bias: (module) => `${module}.bias`,
+  gain: (module) => `${module}.weight`,
+  shift: (module) => `${module}.bias`,
+};
+
 /** How the tensors of a family of transformers are called, and what its programs take for granted. */
 export interface Layout {
   readonly name: string;
@@ -31,6 +48,8 @@ export interface Layout {
   readonly layer: RegExp;
   /** Names within a layer that only this layout has, one of which a layer must have. */
   readonly signs: Names;
+  /** What a module's tensors are called; absent: its name with `.weight` and `.bias`. */
+  readonly naming?: Naming;
   readonly attention: AttentionNames;
   readonly mlp: MlpNames;
   readonly attentionNorm: Names;
@@ -43,6 +62,8 @@ export interface Layout {
   readonly packing?: (geometry: Geometry, settings: BlockSettings) => Packing;
   /** Whether matrices are stored as inputs by outputs. */
   readonly transposed?: (layer: View) => boolean;
+  /** Queries, keys and values are (heads, in, width) and the output is (heads, width, out), so that shapes tell the heads. */
+  readonly headsApart?: true;
   /** Of the rotary embedding, where there is one. */
   readonly rotary: {
     readonly interleaved: boolean | ((settings: BlockSettings) => boolean);

@@ -5,9 +5,10 @@ import { fits, networkOf } from './build.js';
 import { gpt2, neox, phi2 } from './gpt.js';
 import type { Layout } from './layout.js';
 import { gguf, llama, meta, phi3 } from './llama.js';
+import { transformerLens } from './transformer_lens.js';
 
 /** Those with a sign that others have too stand behind these. */
-const LAYOUTS: readonly Layout[] = [gguf, meta, phi2, phi3, llama, gpt2, neox];
+const LAYOUTS: readonly Layout[] = [gguf, meta, phi2, phi3, llama, gpt2, neox, transformerLens];
 
 /**
  * The blocks of a transformer of a known layout; undefined for any other network.

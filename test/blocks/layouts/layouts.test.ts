@@ -306,6 +306,55 @@ describe('layer norms and biases, in the layouts of GPT', () => {
   });
 });
 
+test('a matrix for every head is TransformerLens, and its shapes tell the heads', async () => {
+  const one = smallLayer(2, 4);
+  const { d, heads, width, units } = one;
+  const rows = heads * width;
+  const apart = (data: Float64Array) =>
+    joined(...Array.from({ length: heads }, (_, h) => transposed(cut(data, d, h * width, (h + 1) * width), width, d)));
+  const network: Given = {
+    'embed.W_E': [one.embedding, TOKENS, d],
+    'blocks.0.attn.W_Q': [apart(one.query), heads, d, width],
+    'blocks.0.attn.W_K': [apart(one.key), heads, d, width],
+    'blocks.0.attn.W_V': [apart(one.value), heads, d, width],
+    'blocks.0.attn.W_O': [transposed(one.output, d, rows), heads, width, d],
+    'blocks.0.attn.b_Q': [one.queryBias, heads, width],
+    'blocks.0.attn.b_K': [one.keyBias, heads, width],
+    'blocks.0.attn.b_V': [one.valueBias, heads, width],
+    'blocks.0.attn.b_O': [one.outputBias, d],
+    'blocks.0.ln1.w': [one.gains[0], d],
+    'blocks.0.ln1.b': [one.shifts[0], d],
+    'blocks.0.ln2.w': [one.gains[1], d],
+    'blocks.0.ln2.b': [one.shifts[1], d],
+    'blocks.0.mlp.W_in': [transposed(one.up, units, d), d, units],
+    'blocks.0.mlp.b_in': [one.upBias, units],
+    'blocks.0.mlp.W_out': [transposed(one.down, d, units), units, d],
+    'blocks.0.mlp.b_out': [one.downBias, d],
+    'unembed.W_U': [one.embedding, d, TOKENS],
+  };
+  const plain: Given = {
+    'h.0.attn.c_attn.weight': [joined(one.query, one.key, one.value), 3 * rows, d],
+    'h.0.attn.c_attn.bias': [joined(one.queryBias, one.keyBias, one.valueBias), 3 * rows],
+    'h.0.attn.c_proj.weight': [one.output, d, rows],
+    'h.0.attn.c_proj.bias': [one.outputBias, d],
+    'h.0.mlp.c_fc.weight': [one.up, units, d],
+    'h.0.mlp.c_fc.bias': [one.upBias, units],
+    'h.0.mlp.c_proj.weight': [one.down, d, units],
+    'h.0.mlp.c_proj.bias': [one.downBias, d],
+    'h.0.ln_1.weight': [one.gains[0], d],
+    'h.0.ln_1.bias': [one.shifts[0], d],
+    'h.0.ln_2.weight': [one.gains[1], d],
+    'h.0.ln_2.bias': [one.shifts[1], d],
+  };
+  const [own, other] = [
+    await open(plain, { n_head: 4, activation_function: 'gelu' }),
+    await open(network, { act_fn: 'gelu' }),
+  ];
+  expect(other.circuits).toEqual(own.circuits);
+  expect((await similarity(own.mlp, other.mlp)).similarity).toBeCloseTo(1, 13);
+  expect(other.network).toMatchObject({ width: d, others: [], unembedding: { transposed: true } });
+});
+
 describe('a transformer is refused', () => {
   const one = smallLayer(3);
   const refusal = (tensors: Given, config: Record<string, unknown>) =>
