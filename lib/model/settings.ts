@@ -1,8 +1,8 @@
 import { TensimError } from '../errors.js';
 import { parseJson } from '../formats/text_file.js';
 import type { Activated } from '../layers/activations.js';
-import { parseDecimal } from '../words/names.js';
 import { quote, valueText } from '../words/quoting.js';
+import { naturalNumber, number, positive, positiveInteger, type Type, truth } from './setting_types.js';
 import { ACTIVATION_IN_WORDS, statedActivation, statedGate } from './stated_activation.js';
 
 /**
@@ -27,9 +27,17 @@ export interface ModelConfig {
   /**
    * What stands between the linear layers, or in the gate, of a network whose tensors do not tell: `'none'` or the name
    * of an activation as torch, Keras or transformers have it, with a slope as in `'leaky_relu(0.2)'`. In files
-   * `activation`, `hidden_act`, `activation_function`, `hidden_activation` or `activation_fn`.
+   * `activation`, `hidden_act`, `activation_function`, `hidden_activation` or `activation_fn`, in PyTorch's also within a
+   * `config`, `hparams` or `args` beside the state dict.
    */
   readonly activation?: string | undefined;
+  /**
+   * Whether batch norms among linear layers stand before the activation or behind it, where the names of their tensors do
+   * not tell: `norm_place`.
+   */
+  readonly normPlace?: 'before' | 'after' | undefined;
+  /** ε of these norms, which no state dict tells: `norm_eps`; 10⁻⁵ if it is nowhere, as torch has it. */
+  readonly normEpsilon?: number | undefined;
   /** A config.json, its path or its text, for what the other fields do not say. */
   readonly file?: string | undefined;
 }
@@ -58,6 +66,8 @@ const SPELLED = {
   rotaryBase: 'rotary_base',
   residual: 'residual',
   block: 'block',
+  normPlace: 'norm_place',
+  normEpsilon: 'norm_eps',
 } as const;
 
 /** Names under which an activation is told, the first before the others. */
@@ -150,12 +160,26 @@ export class ModelSettings {
 
   #activation(parse: (text: string) => Activated | undefined): Activated | undefined {
     const inWords = ({ activation, slope }: Activated) => (slope === null ? activation : `${activation}(${slope})`);
-    return this.#find('activation', ACTIVATIONS, { parse, kind: ACTIVATION_IN_WORDS, inWords });
+    return this.#find('activation', ACTIVATIONS, { parse, kind: ACTIVATION_IN_WORDS, inWords }, true);
   }
 
   /** The number of one block, if one is asked for. */
   block(): number | undefined {
     return this.#find('block', SPELLED.block, naturalNumber);
+  }
+
+  /** Where batch norms stand; undefined if nobody says. */
+  normPlace(): 'before' | 'after' | undefined {
+    return this.#find('normPlace', SPELLED.normPlace, {
+      parse: (text) => (text === 'before' || text === 'after' ? text : undefined),
+      kind: '"before" or "after" (the activation)',
+    });
+  }
+
+  /** ε of batch norms; that of torch unless given. */
+  normEpsilon(): number {
+    const parse = (text: string) => positive(text)?.base;
+    return this.#orDefault('normEpsilon', SPELLED.normEpsilon, { parse, kind: 'a positive number' }, 1e-5);
   }
 
   /** The activation function of gated blocks, where the file says that there is one. */
@@ -186,7 +210,13 @@ export class ModelSettings {
     return value;
   }
 
-  #find<T>(option: keyof ModelConfig, spelled: string | readonly string[], type: Type<T>): T | undefined {
+  /** @param nested whether configs within the metadata count. */
+  #find<T>(
+    option: keyof ModelConfig,
+    spelled: string | readonly string[],
+    type: Type<T>,
+    nested = false,
+  ): T | undefined {
     const { options, given, beside } = this.#sources;
     const names = typeof spelled === 'string' ? [spelled] : spelled;
     const chosen = options?.[option];
@@ -198,9 +228,14 @@ export class ModelSettings {
         `the option config.${option} is ${valueText(chosen)}, not ${type.kind}`,
       );
     }
+    const told = (name: string) => `the metadata ${quote(name)}`;
     const sources = [
       [(name: string) => this.#inConfig(given, name, type), (name: string) => `${quote(name)} in ${given?.path}`],
-      [(name: string) => this.#inMetadata(name, type), (name: string) => `the metadata ${quote(name)}`],
+      [(name: string) => this.#inMetadata(name, type), told],
+      [
+        (name: string) => (nested ? this.#inMetadata(this.#inConfigs(name), type) : undefined),
+        (name: string) => told(this.#inConfigs(name) ?? name),
+      ],
       [(name: string) => this.#inConfig(beside, name, type), (name: string) => `${quote(name)} in ${beside?.path}`],
     ] as const;
     for (const [look, place] of sources)
@@ -211,8 +246,15 @@ export class ModelSettings {
     return undefined;
   }
 
-  #inMetadata<T>(name: string, type: Type<T>): T | undefined {
-    if (!Object.hasOwn(this.#metadata, name)) return undefined;
+  /** The name in the metadata of what configs there say alike under a name of theirs: `hparams.activation`. */
+  #inConfigs(name: string): string | undefined {
+    const found = Object.keys(this.#metadata).filter((key) => key.endsWith(`.${name}`));
+    // Two that say otherwise are of two parts of the network, and nobody knows which is meant.
+    return new Set(found.map((key) => this.#metadata[key])).size === 1 ? found[0] : undefined;
+  }
+
+  #inMetadata<T>(name: string | undefined, type: Type<T>): T | undefined {
+    if (name === undefined || !Object.hasOwn(this.#metadata, name)) return undefined;
     return parsed(this.#metadata[name], `the metadata "${name}"`, type, this.file);
   }
 
@@ -235,39 +277,6 @@ function parsed<T>(text: string, what: string, { parse, kind }: Type<T>, file: s
   const value = parse(text.trim());
   if (value !== undefined) return value;
   throw new TensimError('INVALID_FILE', `${what} is ${quote(text)}, not ${kind}`, { file });
-}
-
-/** How a setting is read from text, and what it should be, for messages. */
-interface Type<T> {
-  readonly parse: (text: string) => T | undefined;
-  readonly kind: string;
-  /** Of a value, where it is no plain one. */
-  readonly inWords?: (value: T) => string;
-}
-
-const number: Type<number> = { parse: parseDecimal, kind: 'a finite number' };
-
-const truth: Type<boolean> = {
-  parse: (text) => (/^(true|1)$/i.test(text) ? true : /^(false|0)$/i.test(text) ? false : undefined),
-  kind: 'true or false',
-};
-
-const naturalNumber: Type<number> = {
-  parse: (text) => (/^\d{1,9}$/.test(text) ? Number(text) : undefined),
-  kind: 'a whole number from 0',
-};
-
-const positiveInteger: Type<number> = {
-  parse: (text) => {
-    const value = parseDecimal(text);
-    return value !== undefined && Number.isSafeInteger(value) && value >= 1 ? value : undefined;
-  },
-  kind: 'a whole number from 1',
-};
-
-function positive(text: string): { base: number } | undefined {
-  const base = parseDecimal(text);
-  return base !== undefined && base > 0 ? { base } : undefined;
 }
 
 function parseObject({ path, text }: ConfigFile): Readonly<Record<string, unknown>> {

@@ -39,9 +39,10 @@ const { loadModel, similarity, similarityOfBlocks } = await import(pathToFileURL
 const RELU = { config: { activation: 'relu' } };
 const TANH = { config: { activation: 'tanh' } };
 const PARAMETERS = { unknown: 'parameters' };
-const [PPO, A2C, TRPO] = ['ppo-CartPole-2021-03', 'a2c-CartPole-2021-03', 'trpo-CartPole'].map(
-  (name) => `rl-sb3/${name}.zip`,
-);
+const policy = (name) => `rl-sb3/${name}.zip`;
+const [PPO, A2C, TRPO] = ['ppo-CartPole-2021-03', 'a2c-CartPole-2021-03', 'trpo-CartPole'].map(policy);
+// Policies in the format of before version 1.6.
+const [OLD, BEST] = ['ppo-CartPole-2020-06', 'ppo-CartPole-2020-06-best'].map(policy);
 const [LATE, EARLY] = ['2023-11-29-epoch12', '2023-11-22-epoch3'].map((name) => `mlp-mnist/rib-mlp-${name}.pt`);
 const TEACHER = 'mlp-mnist/teacher_mlp.pt';
 const acasxu = (name) => `mlp-acasxu/acasxu_${name}.onnx`;
@@ -55,6 +56,13 @@ const FUNCTIONS = [
   [PPO, A2C, TANH, 0.9464, 0.0008],
   [PPO, TRPO, TANH, 0.8668, 0.0017],
   [A2C, TRPO, TANH, 0.768, 0.0014],
+  [PPO, OLD, TANH, 0.9751, 0.0003],
+  [PPO, BEST, TANH, 0.762, 0.002],
+  [OLD, BEST, TANH, 0.7264, 0.0022],
+  [OLD, A2C, TANH, 0.8968, 0.0014],
+  [OLD, TRPO, TANH, 0.9, 0.0013],
+  [BEST, A2C, TANH, 0.7769, 0.0026],
+  [BEST, TRPO, TANH, 0.6517, 0.0028],
   // One network by two exporters.
   [acasxu('1_1.eran'), acasxu('1_1.marabou'), {}, 1, 0],
 ];
@@ -64,6 +72,13 @@ const WEIGHTS = [
   [PPO, A2C, TANH, 0.009763306568714965],
   [PPO, TRPO, TANH, -0.006429453033497458],
   [A2C, TRPO, TANH, 0.020376758395949275],
+  [PPO, OLD, TANH, 0.011364443478143074],
+  [PPO, BEST, TANH, 0.005022322315811313],
+  [OLD, BEST, TANH, 0.9781276481433783],
+  [OLD, A2C, TANH, -0.0004209094576439584],
+  [OLD, TRPO, TANH, 0.011896512110548853],
+  [BEST, A2C, TANH, -0.0009500068832081283],
+  [BEST, TRPO, TANH, 0.01072150017276258],
   [vpd('v8_channel__step_500'), vpd('v8_channel__step_5000'), PARAMETERS, 0.7609211326213333],
   [vpd('v8_channel__step_5000'), vpd('v8_channel__final'), PARAMETERS, 0.8782597943948234],
   [vpd('v8_channel__final'), vpd('v15_channel__step_20000'), PARAMETERS, 0.583027659838585],
@@ -84,8 +99,6 @@ const READ = [
 
 /** Files that are refused, whatever is given beside, and a word of the reason. */
 const REFUSED = [
-  ['rl-sb3/ppo-CartPole-2020-06.zip', TANH, /"policy\.pth" was written .* before version 1\.6.*torch\.save/s],
-  ['rl-sb3/ppo-CartPole-2020-06-best.zip', TANH, /"policy\.pth" was written .* before version 1\.6/],
   [PPO, {}, /activation/],
   [TEACHER, {}, /activation/],
   ['mlp-mnist/lyapunov-seed_0.pth', RELU, /"controller" and "lyapunov"/],

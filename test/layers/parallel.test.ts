@@ -370,7 +370,10 @@ describe('model.json', () => {
   const write = async (name: string, layers: unknown[]) => {
     const path = join(folder, `${name}.json`);
     await writeSafetensors(join(folder, 'w.safetensors'), weights);
-    await writeFile(path, JSON.stringify({ schema: 'tensim.model/1', weights: 'w.safetensors', layers }));
+    await writeFile(
+      path,
+      JSON.stringify({ schema: 'tensim.model/1', weights: 'w.safetensors', layers, ignore: ['*'] }),
+    );
     return path;
   };
 
@@ -393,6 +396,13 @@ describe('model.json', () => {
       [{ type: 'linear', weight: weights['side.weight'] }],
     );
     await expectForward(model, random(6), plain(definition), { batch: 2 });
+  });
+
+  it('is exact where the header tells that it is', async () => {
+    const linear = { type: 'parallel', branches: [[block.branches[1][0]], [block.branches[0][1]]] };
+    expect((await inspect(await write('exact', [linear]))).method).toBe('exact');
+    const affine = { type: 'parallel', branches: [[block.branches[1][0]]], alpha: 0 };
+    expect(await inspect(await write('affine', [affine]))).toMatchObject({ method: 'exact', degree: 1, problems: [] });
   });
 
   it('reads the residual of all spellings', async () => {

@@ -1,5 +1,6 @@
 import { quote } from '../../words/quoting.js';
 import { LISTING_LIMITS } from '../entry.js';
+import { meaningOf } from './globals.js';
 import { arrayOf, bytesOf, scalarOf, setArrayState, setTypeState, typeOf } from './numpy.js';
 import {
   Dict,
@@ -173,4 +174,10 @@ export function setState(value: Value, state: Value): void {
     value.state = state;
     value.holdsTensors ||= state instanceof Sequence && state.items.some(mayBeTensor);
   }
+}
+
+/** What a pickle means by a name of a module. */
+export function globalOf(module: string, name: string): Global {
+  const full = `${module}.${name}`;
+  return new Global(full, meaningOf(full));
 }

@@ -6,7 +6,7 @@ import type { Fail } from './call.js';
 import { type Choice, chooseStateDict, followKey, nothing, type Refusals } from './choose.js';
 import { isModule, moduleTensors } from './module.js';
 import { couldBeWeights, elementsIn, isBeside, isContainer, isOptimizer, itemsOf } from './places.js';
-import { Dict, isTensor, Made, NumpyScalar, type Tensor, Text, type Value } from './values.js';
+import { Dict, Global, isTensor, Made, NumpyScalar, type Tensor, Text, type Value } from './values.js';
 
 /** The name of a tensor that was saved by itself. */
 const ALONE = 'tensor';
@@ -91,6 +91,32 @@ function checkNames({ entries, hasNamelessTensors }: Dict, fail: Fail): void {
   if (hasNamelessTensors || numbered()) throw fail('has a tensor in its state dict under a key that is no name');
 }
 
+/** Names under which programs keep what a model was made with. */
+const CONFIG =
+  /^(?:(?:model_?|train_?|training_?)?(?:cfg|config|configs|configuration|args|kwargs|params|options|opts?|settings)|h_?params|hyper_?parameters)$/i;
+/** Dictionaries within each other there, and entries in all of them, that are looked into. */
+const MOST_DEEP = 3;
+const MOST_FIELDS = 256;
+
+/** A text, number or truth value as text, and classes and functions of torch by their names. */
+function plainText(value: Value): string | undefined {
+  const plain = value instanceof Text ? value.value : value;
+  if (typeof plain === 'string' || typeof plain === 'number' || typeof plain === 'boolean') return String(plain);
+  return value instanceof Global && value.name.startsWith('torch.nn.') ? value.name : undefined;
+}
+
+/** What is in a dictionary, or are the attributes of an object such as argparse's, under names with points. */
+function* fieldsIn(value: Value, prefix: string, depth: number): Generator<[name: string, text: string]> {
+  if (!(value instanceof Dict) || isModule(value) || depth >= MOST_DEEP) return;
+  let count = 0;
+  for (const [key, item] of itemsOf(value)) {
+    if (count++ >= MOST_FIELDS) return;
+    const text = plainText(item);
+    if (text !== undefined) yield [`${prefix}.${key}`, text];
+    else yield* fieldsIn(item, `${prefix}.${key}`, depth + 1);
+  }
+}
+
 /** What stands beside the state dict, in everything that it lies in; the outermost goes first. */
 function besideIt(root: Value, path: readonly string[]): Pick<StateDict, 'metadata' | 'counters'> {
   const metadata = emptyMetadata();
@@ -101,9 +127,9 @@ function besideIt(root: Value, path: readonly string[]): Pick<StateDict, 'metada
     if (at instanceof Dict && !isModule(at))
       for (const [key, value] of itemsOf(at)) {
         if (key === '__proto__' || key in metadata || counters.has(key)) continue;
-        const text = value instanceof Text ? value.value : value;
-        if (typeof text === 'string' || typeof text === 'number' || typeof text === 'boolean')
-          metadata[key] = String(text);
+        const text = plainText(value);
+        if (text !== undefined) metadata[key] = text;
+        else if (CONFIG.test(key)) for (const [name, nested] of fieldsIn(value, key, 0)) metadata[name] ??= nested;
         else if (value instanceof NumpyScalar || (isTensor(value) && isStepName(key) && elementsIn(value) === 1))
           counters.set(key, value);
       }

@@ -1,20 +1,24 @@
 import type { MemoryBudget } from '../budget.js';
 import { ByteReader } from './byte_reader.js';
-import { call, type Fail, made, pairsIn, setState, storageOf } from './call.js';
+import { call, type Fail, globalOf, made, pairsIn, setState, storageOf } from './call.js';
 import { extend, setItems } from './containers.js';
-import { meaningOf } from './globals.js';
 import { floatLine, integer, integerLine, quotedLine, unicodeLine } from './literals.js';
 import { OP } from './opcodes.js';
 import { findRecalled, RUN } from './recalled.js';
 import { COST, Stack } from './stack.js';
-import { Bytes, Dict, Global, List, Made, OPAQUE, PickledTensor, Sequence, Text, type Value } from './values.js';
-
-export interface UnpickleOptions {
-  /** Is told of every persistent id. */
-  readonly note?: ((id: Value) => void) | undefined;
-  /** Texts of a list that are kept; default: few. */
-  readonly mostTexts?: number | undefined;
-}
+import {
+  Bytes,
+  Dict,
+  Global,
+  List,
+  Made,
+  OPAQUE,
+  PickledTensor,
+  Sequence,
+  Text,
+  type UnpickleOptions,
+  type Value,
+} from './values.js';
 
 /**
  * Reads a pickle without carrying out anything it asks for: a machine of its own that knows the instructions
@@ -294,9 +298,4 @@ class Machine {
     const by = callable instanceof Global ? callable.name : callable instanceof Made ? callable.by : 'something';
     return this.#stack.push(made(by, args), COST.call);
   }
-}
-
-function globalOf(module: string, name: string): Global {
-  const full = `${module}.${name}`;
-  return new Global(full, meaningOf(full));
 }

@@ -1,10 +1,12 @@
 import type { Activated } from '../../layers/activations.js';
-import type { LayerOf } from '../../layers/layer.js';
+import type { HiddenOf, LayerOf } from '../../layers/layer.js';
 import type { Place } from '../../layers/place.js';
+import { NO_RESIDUAL } from '../../layers/residual.js';
 import { count } from '../../words/counts.js';
 import { quoted } from '../../words/names.js';
 import type { Blueprint } from '../blueprint.js';
 import type { ModelSettings } from '../settings.js';
+import { isBatchNorm, type Norms, placesOf } from './batch_norms.js';
 import type { Everyday } from './everyday.js';
 import {
   biasAt,
@@ -27,7 +29,8 @@ import { tellingSign } from './signs.js';
 /**
  * Linear layers in a row with an activation between any two, x ↦ W_n φ(… φ(W_1 x + b_1) …) + b_n: modules that are
  * numbered (`0`, `2`, `4` of a torch.nn.Sequential, `fc1`, `layers.0`, `dense_1` …) or called first and last (`input`,
- * `hidden`, `output`, `fc_out` …), with or without biases. φ is the setting `activation`. One layer alone is linear.
+ * `hidden`, `output`, `fc_out` …), with or without biases. φ is the setting `activation`. One layer alone is linear. Batch
+ * norms may stand among them (batch_norms.ts).
  *
  * Matrices are read as rows of outputs or of inputs, as biases and neighbours tell, or else as who names them so has
  * them: `weight` of torch outputs, `kernel` of Keras inputs.
@@ -64,10 +67,14 @@ export function chainOf(modules: readonly Module[], settings: ModelSettings): Bl
       `is a chain of ${count(layers.length)} linear layers, and by their numbers nothing stands between ${quoted(names)}, but something between others`,
     );
   }
-  const slopes = vectors.length === 0 ? undefined : slopesBetween(modules, paths, layers, settings);
+  const [norms, others] = [vectors.filter(isBatchNorm), vectors.filter((module) => !isBatchNorm(module))];
+  const slopes = others.length === 0 ? undefined : slopesBetween(modules, paths, layers, others, settings);
   const activation = activationOf(layers, rows, settings);
-  const family = activation.activation === 'identity' ? 'linear' : 'mlp';
-  return { family, positions: 1, layers: layersOf(layers, rows, activation, slopes) };
+  const isIdentity = activation.activation === 'identity';
+  const pathOf = (module: Module) => paths[modules.indexOf(module)];
+  const places = placesOf(norms, { layers, pathOf, others, linear: isIdentity }, settings);
+  const chain = layersOf(layers, rows, activation, { slopes, norms: places });
+  return { family: isIdentity ? 'linear' : 'mlp', positions: 1, layers: chain };
 }
 
 /** Whether a number that all have in common counts blocks, which may have a residual around them: `0.fc1`, not `0.1`. */
@@ -120,16 +127,16 @@ function activationOf(layers: readonly LinearModule[], rows: Rows, settings: Mod
 
 /**
  * The slopes behind each layer but the last, of a network with `prelu`, by the numbers of the modules.
- * @throws TensimError for vectors that are no slopes, such as those of normalisations.
+ * @throws TensimError for vectors that are no slopes, such as those of other normalisations than batch norms.
  */
 function slopesBetween(
   modules: readonly Module[],
   paths: readonly (readonly string[])[],
   layers: readonly LinearModule[],
+  vectors: readonly Module[],
   settings: ModelSettings,
 ): Part[] {
   const { file } = settings;
-  const vectors = modules.filter((module) => !isLinear(module));
   const [part] = vectors
     .flatMap(({ weight, bias, others }) => [weight, bias, ...others])
     .filter((one) => one !== undefined);
@@ -153,22 +160,45 @@ function slopesBetween(
   return between;
 }
 
+/** What stands between the linear layers. */
+interface Between {
+  readonly slopes: readonly Part[] | undefined;
+  readonly norms: Norms;
+}
+
 function layersOf(
   layers: readonly LinearModule[],
   rows: Rows,
   activation: Activated,
-  slopes: readonly Part[] | undefined,
+  { slopes, norms }: Between,
 ): LayerOf<Place>[] {
-  if (activation.activation === 'identity') return layers.map((layer) => linearOf(layer, rows));
-  const last = layers[layers.length - 1];
-  return layers.slice(0, -1).map((layer, index, hidden) => ({
-    type: 'hidden' as const,
-    weight: matrixAt(layer, rows),
-    ...biasAt('bias', layer),
-    ...(slopes && { slopes: { tensor: slopes[index].name } }),
-    ...(index === hidden.length - 1 && { down: matrixAt(last, rows), ...biasAt('downBias', last) }),
-    ...activation,
-    alpha: 0,
-    beta: 1,
-  }));
+  const isIdentity = activation.activation === 'identity';
+  const front = norms.get(-1)?.before;
+  const chain: LayerOf<Place>[] = front === undefined ? [] : [front];
+  for (const [index, layer] of layers.entries()) {
+    const { before, after } = norms.get(index) ?? {};
+    const own = { ...(slopes?.[index] && { slopes: { tensor: slopes[index].name } }) };
+    const isLast = index === layers.length - 1;
+    const ahead = chain.at(-1);
+    // The last layer is the D of the hidden one in front of it, if nothing stands between.
+    if (isLast && before === undefined && ahead?.type === 'hidden')
+      chain.push({ ...(chain.pop() as HiddenOf<Place>), down: matrixAt(layer, rows), ...biasAt('downBias', layer) });
+    else if (isLast || isIdentity || before !== undefined) chain.push(linearOf(layer, rows));
+    else
+      chain.push({
+        type: 'hidden',
+        weight: matrixAt(layer, rows),
+        ...biasAt('bias', layer),
+        ...own,
+        ...activation,
+        ...NO_RESIDUAL,
+      });
+    if (before !== undefined) {
+      chain.push(before);
+      const width = widthsOf(layer, rows)![1];
+      if (!isLast && !isIdentity) chain.push({ type: 'activation', width, ...own, ...activation });
+    }
+    if (after !== undefined) chain.push(after);
+  }
+  return chain;
 }

@@ -2,12 +2,13 @@ import { TensimError, type TensimErrorCode } from '../../errors.js';
 import type { Checkpoint, CheckpointFormat, StampedCheckpoint } from '../../formats/checkpoint.js';
 import { formatOf } from '../../formats/endings.js';
 import { exactMethod } from '../../layers/exact.js';
-import { mapLayer, partsOf, residualOf } from '../../layers/layer.js';
+import { type LayerOf, mapLayer, partsOf, residualOf } from '../../layers/layer.js';
 import type { Place } from '../../layers/place.js';
 import { residualInWords } from '../../layers/residual.js';
+import type { ShapeOnly } from '../../layers/shapes.js';
 import { kindOf } from '../../layers/table.js';
 import { sizeOf } from '../../tensor/tensor.js';
-import { type Blueprint, shapeAt } from '../blueprint.js';
+import { shapeAt } from '../blueprint.js';
 import type { Setting } from '../settings.js';
 import { type SetAside, sorted, withoutIgnored, withTied } from './contents.js';
 import type { LoadOptions } from './load.js';
@@ -167,25 +168,26 @@ function describe(recognised: Recognised | undefined, { tensors }: Checkpoint) {
     return { parameters: elements(tensors.keys()), layers: [], ...unknown };
   }
   const { blueprint, chain, description, parameters, settings } = recognised;
+  const shapes = blueprint.layers.map(
+    (layer): LayerOf<ShapeOnly> => mapLayer(layer, (place: Place) => ({ shape: shapeAt(place, tensors) })),
+  );
   return {
     parameters: elements(parameters.values()),
     family: blueprint.family,
     settings,
     description,
     positions: blueprint.positions,
-    layers: layersInWords(blueprint, (place) => shapeAt(place, tensors)),
+    layers: layersInWords(shapes),
     ...chain,
-    method: exactMethod([blueprint.layers], 'gaussian') === null ? ('sampled' as const) : ('exact' as const),
+    method: exactMethod([shapes], 'gaussian') === null ? ('sampled' as const) : ('exact' as const),
   };
 }
 
-type ShapeAt = (place: Place) => readonly number[];
-
-function layersInWords({ layers }: Blueprint, shapeAt: ShapeAt): string[] {
+function layersInWords(layers: readonly LayerOf<ShapeOnly>[]): string[] {
   return layers.map((layer) => {
     const biases = partsOf(layer).filter(([role]) => /bias$/i.test(role));
     const suffix = biases.length === 0 ? '' : `, with ${biases.length === 1 ? 'a bias' : `${biases.length} biases`}`;
-    const widths = kindOf(layer).inWords(mapLayer(layer, (place) => ({ shape: shapeAt(place) })));
+    const widths = kindOf(layer).inWords(layer);
     return `${widths}${residualInWords(residualOf(layer))}${suffix}`;
   });
 }

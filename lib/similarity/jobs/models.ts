@@ -24,7 +24,10 @@ export interface ModelFile {
   readonly unknown?: 'parameters';
 }
 
-const CONFIG = ['heads', 'context', 'scale', 'mask', 'rotaryBase', 'residual', 'block', 'activation', 'file'];
+const CONFIG = [
+  ...['heads', 'context', 'scale', 'mask', 'rotaryBase', 'residual', 'block', 'activation', 'file'],
+  ...['normPlace', 'normEpsilon'],
+];
 
 /** @throws TensimError (rejects) `INVALID_ARGUMENT` for a model that is not in a file. */
 export async function writeModel({ outline, file, identity }: Member): Promise<ModelFile> {
