@@ -3,6 +3,14 @@ import { type Fail, mayBeTensor, setItem } from './call.js';
 import { COST, type Stack } from './stack.js';
 import { Dict, List, Made, OPAQUE, Sequence, Text, type Value } from './values.js';
 
+/** How a pickle is read. */
+export interface UnpickleOptions {
+  /** Is told of every persistent id. */
+  readonly note?: ((id: Value) => void) | undefined;
+  /** Texts of a list that are kept; default: few. */
+  readonly mostTexts?: number | undefined;
+}
+
 /** Texts of a list that are kept: names of a few things, and not a vocabulary. */
 const MOST_LISTED_TEXTS = 256;
 /** Items from which on what a list takes as it grows, the old and the new of it side by side, shows in memory. */

@@ -1,24 +1,12 @@
 import type { MemoryBudget } from '../budget.js';
 import { ByteReader } from './byte_reader.js';
 import { call, type Fail, globalOf, made, pairsIn, setState, storageOf } from './call.js';
-import { extend, setItems } from './containers.js';
+import { extend, setItems, type UnpickleOptions } from './containers.js';
 import { floatLine, integer, integerLine, quotedLine, unicodeLine } from './literals.js';
 import { OP } from './opcodes.js';
 import { findRecalled, RUN } from './recalled.js';
 import { COST, Stack } from './stack.js';
-import {
-  Bytes,
-  Dict,
-  Global,
-  List,
-  Made,
-  OPAQUE,
-  PickledTensor,
-  Sequence,
-  Text,
-  type UnpickleOptions,
-  type Value,
-} from './values.js';
+import { Bytes, Dict, Global, List, Made, OPAQUE, PickledTensor, Sequence, Text, type Value } from './values.js';
 
 /**
  * Reads a pickle without carrying out anything it asks for: a machine of its own that knows the instructions
@@ -33,10 +21,10 @@ export function* unpickle(
   bytes: Buffer,
   budget: MemoryBudget,
   fail: Fail,
-  { note, mostTexts }: UnpickleOptions = {},
+  options: UnpickleOptions = {},
 ): Generator<void, Value> {
   const stack = new Stack(budget, fail, yield* findRecalled(bytes, fail));
-  const machine = new Machine(bytes, stack, budget, fail, { note, mostTexts });
+  const machine = new Machine(bytes, stack, budget, fail, options);
   for (let steps = 1; machine.step(); steps++) if (steps % RUN === 0) yield;
   return stack.result();
 }

@@ -215,11 +215,3 @@ export class NumpyArray {
 export function isTensor(value: Value | undefined): value is Tensor {
   return value instanceof PickledTensor || value instanceof NumpyArray || value instanceof Unread;
 }
-
-/** How a pickle is read. */
-export interface UnpickleOptions {
-  /** Is told of every persistent id. */
-  readonly note?: ((id: Value) => void) | undefined;
-  /** Texts of a list that are kept; default: few. */
-  readonly mostTexts?: number | undefined;
-}
