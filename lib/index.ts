@@ -97,6 +97,7 @@ export type {
   Hybrid,
   JointDifference,
   LayerExchange,
+  LinearDirection,
   OutputDifference,
 } from './similarity/explain/types.js';
 export {

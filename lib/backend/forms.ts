@@ -39,8 +39,11 @@ export interface OneBlock {
 export interface Forms extends Ability {
   readonly kinds: ReadonlySet<string>;
   /**
-   * Folds a chain, in double precision, by its route.
-   * @throws TensimError (rejects) `UNSUPPORTED_LAYER` for more than one block, or one that is no quadratic form.
+   * Folds a chain, in double precision, by its route. By the method `hidden` a block of units may stand in the place of
+   * the bilinear one, and what is folded is the part of degree two and less of the chain: its mean, its linear part and
+   * its quadratic one (MATH.md sections 10 and 11), orthogonal to all that is left of it.
+   * @throws TensimError (rejects) `UNSUPPORTED_LAYER` for more than one block, or one that is no quadratic form and not
+   * made of units.
    */
   fold(source: ChainSource, control?: Control): Promise<OneBlock>;
 }

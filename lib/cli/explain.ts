@@ -17,8 +17,9 @@ import {
 import { createProgress } from './progress.js';
 
 const EXAMPLES = `
-With at most one bilinear block: the input directions along which the outputs differ. With more blocks, or with attention: which layer
-changed, by exchanging layers between the two.
+With at most one block, bilinear, hidden or gated: the input directions along which the outputs differ; with activations also how much of
+the difference they leave to higher degrees. With more blocks, with attention, or with --by layers: which layer changed, by exchanging
+layers between the two.
 
 Examples:
   $ tensim explain step_6000.safetensors step_8000.safetensors --image 8x8
@@ -28,6 +29,7 @@ Examples:
 interface ExplainFlags extends MethodFlags {
   readonly output?: readonly number[];
   readonly top?: number;
+  readonly by?: 'directions' | 'layers';
   readonly image?: string;
   readonly json?: boolean;
   readonly out: readonly string[];
@@ -47,6 +49,12 @@ export function addExplain(program: Command, io: Io): void {
       ).argParser(parseOutputs),
     )
     .addOption(new Option('--top <count>', 'directions per output, at most (default: 4)').argParser(parseTop))
+    .addOption(
+      new Option(
+        '--by <what>',
+        'explain by directions of the input, or by layers exchanged (default: what there is)',
+      ).choices(['directions', 'layers']),
+    )
     .option('--image <shape>', 'show directions as pictures of this shape, such as 8x8 or 3x32x32')
     .addHelpText('after', EXAMPLES);
   addMethodOptions(command)
@@ -61,8 +69,8 @@ async function explainFiles(a: string, b: string, flags: ExplainFlags, io: Io): 
   try {
     const options = await similarityOptions(flags, io, progress);
     const [first, second] = await loadPair([a, b], flags, io, progress);
-    const { output: outputs, top, image } = flags;
-    const found = await explain(first, second, { ...options, outputs, top });
+    const { output: outputs, top, by, image } = flags;
+    const found = await explain(first, second, { ...options, outputs, top, by });
     progress.stop();
     // Before anything is written: an image that does not fit is an error of usage.
     const shape = imageOf(found, image);

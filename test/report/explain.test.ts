@@ -60,6 +60,15 @@ const forms = (changes: Partial<FormExplanation> = {}): FormExplanation => ({
   ...changes,
 });
 
+/** With activations. */
+const activated = forms({
+  parts: { quadratic: 0.5, linear: 0.3, mean: 0, higher: 0.2 },
+  joint: {
+    ...forms().joint,
+    linear: [{ value: 1.5, share: 0.9, vector: along([5, 0.8], [1, 0.6]), outputs: Float64Array.of(0.6, -0.8, 0) }],
+  },
+});
+
 const exchange: ExchangeExplanation = {
   ...info,
   kind: 'exchange',
@@ -118,6 +127,19 @@ describe('an explanation in words', () => {
     expect(explanationWords(forms(), null).sentences[2]).toContain('on input 5.');
   });
 
+  it('tells what directions leave to higher degrees, and how the linear parts go together', () => {
+    const { sentences } = explanationWords(activated, image);
+    expect(sentences[0]).toContain(
+      'of which 50 % in the quadratic forms, 30 % in the linear parts, 20 % in higher degrees.',
+    );
+    expect(sentences).toContain('Means and directions explain 80 % of the difference; the rest is of higher degree.');
+    expect(sentences).toContain(
+      'The first direction of the linear parts is 90 % of them; it has half of its energy on pixel (1, 2).',
+    );
+    const none = { ...activated, parts: { quadratic: 0.6, linear: 0.4, mean: 0, higher: 0 } };
+    expect(explanationWords(none, image).sentences).toContain('Means and directions explain 100 % of the difference.');
+  });
+
   it('says that there is nothing to explain', () => {
     const { headline } = explanationWords(forms({ distance: 0, outputs: [], shares: new Float64Array(3) }), null);
     expect(headline).toBe('The two compute the same function');
@@ -141,6 +163,12 @@ describe('an explanation as text', () => {
     expect(explanationText(forms(), null)).not.toContain('█');
   });
 
+  it('lists the directions of the linear parts', () => {
+    const text = explanationText(activated, image);
+    expect(text).toMatch(/^linear +30 % +\+1\.5 +90 % +\+\(1, 2\) \+\(0, 1\)$/m);
+    expect(explanationText(forms(), image)).not.toMatch(/^linear/m);
+  });
+
   it('tables the hybrids', () => {
     expect(explanationText(exchange, null)).toMatch(/^2 +bilinear +0\.500 +0\.6000 +0\.9000 +0\.4000 +0\.8000$/m);
   });
@@ -159,6 +187,8 @@ describe('pictures of an explanation', () => {
     // Three large ones, one joint, three of output 1; the linear part is the last of these.
     expect(svg.match(/<image /g) ?? []).toHaveLength(shape === null ? 0 : 7);
     expect(svg).toContain('linear, 20 %');
+    const pictures = (await explanationSvg(activated, shape)).match(/<image /g) ?? [];
+    expect(pictures).toHaveLength(shape === null ? 0 : 8);
   });
 
   it.each(NASTY)('let no label out: %j', async (label) => {
@@ -181,5 +211,8 @@ it('as JSON it is tensim.explain/1, with plain lists', () => {
   expect(found.outputs[0].directions[0]).toEqual({ value: -4, share: 0.75, vector: [0, 0, -0.6, 0, 0, 0.8] });
   expect(found.outputs[0].linear).toEqual([0, 0, 0, 1, 0, 0]);
   expect(found.joint.energy).toEqual([0, 0, 0.36, 0, 0, 0.64]);
+  const { joint, parts } = JSON.parse(JSON.stringify(explanationJson(activated)));
+  expect(joint.linear).toEqual([{ value: 1.5, share: 0.9, vector: [0, 0.6, 0, 0, 0, 0.8], outputs: [0.6, -0.8, 0] }]);
+  expect(parts.higher).toBe(0.2);
   expect(JSON.parse(JSON.stringify(explanationJson(exchange)))).toEqual({ schema: 'tensim.explain/1', ...exchange });
 });

@@ -76,7 +76,7 @@ export async function prepareHidden(source: ChainSource, dtype: DType, pacer: Pa
   const units = panelCount(hidden) * TILE;
   const series = await seriesOf(folded, units, pacer);
   const rounded = (data: Float64Array) => convert(data, dtype, pacer);
-  const { constant, linear } = await lowDegrees(folded, series, pacer);
+  const { constant, linear } = await degreesBelowTwo(folded, series, pacer);
   const { tails, energies } = await tailsOfUnits(folded, series, pacer);
   const prepared: Omit<PreparedHidden, 'norms' | 'self'> = {
     ...{ kind: 'hidden', inputs, outputs, positions: source.positions, hidden, units },
@@ -127,18 +127,22 @@ async function seriesOf(folded: FoldedUnits, units: number, pacer: Pacer): Promi
   return { p, q, closed, energyP, energyQ };
 }
 
-/** F_0 = c + D p_0 and F_1 = S + D (p_1 Ŵ + q_0 U⊥). */
-async function lowDegrees(
+/**
+ * F_0 = c + D p_0 and F_1 = S + D (p_1 Ŵ + q_0 U⊥).
+ * @param count of the coefficients of a unit.
+ */
+export async function degreesBelowTwo(
   { inputs, outputs, hidden, directions, up, down, constant, skip }: FoldedUnits,
-  { p, q }: UnitSeries,
+  { p, q }: Pick<UnitSeries, 'p' | 'q'>,
   pacer: Pacer,
+  count = SERIES,
 ): Promise<{ constant: Float64Array; linear: Float64Array | null }> {
   if (hidden === 0) return { constant, linear: skip };
   const weights: MatrixView = rowMajor(down, outputs, hidden);
-  const zeroth = Float64Array.from({ length: hidden }, (_, i) => p[i * SERIES]);
+  const zeroth = Float64Array.from({ length: hidden }, (_, i) => p[i * count]);
   const rows = new Float64Array(hidden * inputs);
   for (let i = 0, at = 0; i < hidden; i++) {
-    const [along, across] = [p[i * SERIES + 1], q === null ? 0 : q[i * SERIES + 1]];
+    const [along, across] = [p[i * count + 1], q === null ? 0 : q[i * count + 1]];
     for (let j = 0; j < inputs; j++, at++) {
       rows[at] = along * directions[at] + (up === null ? 0 : across * up.across[at]);
     }

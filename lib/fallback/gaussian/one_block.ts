@@ -15,13 +15,16 @@ import {
   unlessZero,
   weightsLastFirst,
 } from './fold.js';
+import { foldLowDegrees } from './low_degrees.js';
 import { requireBilinear, stagesOf } from './stages.js';
 
 /**
  * Folds a chain, multiplying in the cheapest order.
- * @throws TensimError `UNSUPPORTED_LAYER` for more than one block, or one that is not bilinear.
+ * @throws TensimError `UNSUPPORTED_LAYER` for more than one block, or one that is not bilinear; by the method `hidden`
+ * one that is not made of units.
  */
 export async function foldOneBlock(source: ChainSource, pacer: Pacer): Promise<OneBlock> {
+  if (source.method === 'hidden') return foldLowDegrees(source, pacer);
   const { before, stages } = stagesOf(source.layers);
   if (stages.length > 1) {
     throw new TensimError('UNSUPPORTED_LAYER', `a chain of ${stages.length} blocks cannot be folded into one`);

@@ -112,7 +112,7 @@ async function grid(rows: readonly Row[], labelWidth: number, options: Direction
   };
 }
 
-function rowsOf({ joint, outputs }: FormExplanation): Row[] {
+function rowsOf({ joint, outputs, parts: { linear: linearShare } }: FormExplanation): Row[] {
   const cellOf = ({ value, share, vector }: Direction): Cell => ({
     vector,
     caption: [signedText(value), percent(share)],
@@ -120,6 +120,7 @@ function rowsOf({ joint, outputs }: FormExplanation): Row[] {
   const together = joint.directions.map(({ share, vector }) => ({ vector, caption: [percent(share)] }));
   return [
     ...(outputs.length > 1 ? [{ title: 'all outputs', note: 'together', cells: together }] : []),
+    ...(joint.linear?.length ? [{ title: 'linear', note: percent(linearShare), cells: joint.linear.map(cellOf) }] : []),
     ...outputs.map(({ output, share, directions, linear, parts }) => ({
       title: `output ${output}`,
       note: percent(share),

@@ -1,4 +1,4 @@
-import type { Direction, Explanation, FormExplanation } from '../../similarity/explain/types.js';
+import type { Direction, Explanation, FormExplanation, LinearDirection } from '../../similarity/explain/types.js';
 import { SCHEMAS } from '../schemas.js';
 
 /** An explanation as plain data, the contract `tensim.explain/1`; vectors are lists of numbers over the inputs. */
@@ -10,7 +10,11 @@ function formsJson({ shares, joint, outputs, ...about }: FormExplanation): Recor
   return {
     ...about,
     shares: [...shares],
-    joint: { directions: joint.directions.map(directionJson), energy: [...joint.energy] },
+    joint: {
+      directions: joint.directions.map(directionJson),
+      energy: [...joint.energy],
+      ...(joint.linear && { linear: joint.linear.map(linearJson) }),
+    },
     outputs: outputs.map(({ directions, linear, ...output }) => ({
       ...output,
       directions: directions.map(directionJson),
@@ -21,4 +25,8 @@ function formsJson({ shares, joint, outputs, ...about }: FormExplanation): Recor
 
 function directionJson({ value, share, vector }: Direction): Record<string, unknown> {
   return { value, share, vector: [...vector] };
+}
+
+function linearJson({ outputs, ...direction }: LinearDirection): Record<string, unknown> {
+  return { ...directionJson(direction), outputs: [...outputs] };
 }

@@ -19,7 +19,7 @@ import { byShare, explanationWords, HYBRID_KEY, HYBRID_PAIRS, pairName } from '.
 const MOST_SHARES = 24;
 const READING = 'Orange entries act together, against blue ones: the two signs of a direction mean the same.';
 const CAPTIONS =
-  'Below each: its eigenvalue, positive where the output is larger in the second model, and its part of the form.';
+  'Below each: its eigenvalue, positive where the output is larger in the second model, and its part of the form; of linear parts the singular value and its part of them.';
 
 /** A page about where two models differ. One file, loads nothing; every label in it is escaped. */
 export async function explanationHtml(found: Explanation, image: ImageShape | null): Promise<string> {

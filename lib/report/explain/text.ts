@@ -46,8 +46,16 @@ function formParts(found: FormExplanation, image: ImageShape | null): string[] {
     percent(share),
     named(vector, image),
   ]);
+  const linear = (found.joint.linear ?? []).map(({ value, share, vector }, k) => [
+    k === 0 ? 'linear' : '',
+    k === 0 ? percent(found.parts.linear) : '',
+    signedText(value),
+    percent(share),
+    named(vector, image),
+  ]);
   const head = ['output', 'share', 'eigenvalue', 'of its form', 'largest entries'];
-  const parts = [columns([head, ...joint, ...rows], 'lrrrl')];
+  const parts = [columns([head, ...joint, ...rows, ...linear], 'lrrrl')];
+  if (linear.length > 0) parts.push('linear: the linear parts of all outputs together, by singular values');
   const silent = byShare(found.shares).filter((output) => !found.outputs.some((shown) => shown.output === output));
   if (silent.length > 0) {
     const shares = silent.slice(0, MOST_SHARES).map((output) => `${output} ${percent(found.shares[output])}`);

@@ -44,6 +44,17 @@ function formWords(found: FormExplanation, image: ImageShape | null): Explanatio
     `${pairName(found)}: similarity ${similarityText(similarity)}, distance ${amountText(distance, 3)}, of which ${partsText(parts)}.`,
     `Output ${largest} carries ${percent(found.shares[largest])} of the squared difference${next === undefined ? '' : `, the next, output ${next}, ${percent(found.shares[next])}`}.`,
   ];
+  const { quadratic, linear, mean, higher } = parts;
+  if (higher !== undefined) {
+    const told = `Means and directions explain ${percent(quadratic + linear + mean)} of the difference`;
+    sentences.push(higher > 0 ? `${told}; the rest is of higher degree.` : `${told}.`);
+  }
+  const [along] = joint.linear ?? [];
+  if (along !== undefined && linear >= WORTH_NAMING) {
+    sentences.push(
+      `The first direction of the linear parts is ${percent(along.share)} of them; it has ${focus(along.vector, image)}.`,
+    );
+  }
   const [direction] = outputs.find(({ output }) => output === largest)?.directions ?? [];
   if (direction !== undefined) {
     const side = direction.value > 0 ? 'larger' : 'smaller';
@@ -83,11 +94,12 @@ function focus(vector: Float64Array, image: ImageShape | null): string {
   return held >= 0.5 ? `half of its energy on ${names}` : `its largest entries on ${names}`;
 }
 
-function partsText({ quadratic, linear, mean }: FormExplanation['parts']): string {
+function partsText({ quadratic, linear, mean, higher = 0 }: FormExplanation['parts']): string {
   const named = [
     [quadratic, 'in the quadratic forms'],
     [linear, 'in the linear parts'],
     [mean, 'in the means'],
+    [higher, 'in higher degrees'],
   ] as const;
   const worth = named.filter(([share]) => share >= WORTH_NAMING);
   return worth.map(([share, name]) => `${percent(share)} ${name}`).join(', ');

@@ -1,5 +1,5 @@
 import type { OneBlock } from '../../backend/forms.js';
-import type { ChainSource, WhitenedLaw } from '../../backend/grams.js';
+import type { ChainMethod, ChainSource, WhitenedLaw } from '../../backend/grams.js';
 import { Pacer } from '../../cooperate.js';
 import type { Layer, Model } from '../../model/model.js';
 import { differenceChain } from '../difference/chain.js';
@@ -7,7 +7,7 @@ import { type Dense, dense, type Engine, einsum, rowsOf } from './algebra.js';
 import { rowSpace } from './row_space.js';
 
 /**
- * f_b − f_a of two models of at most one bilinear block, over ξ = basis · z, the r coordinates of the whitened input z
+ * f_b − f_a of two models of at most one bilinear block, or its part of degree two and less for other units, over ξ = basis · z, the r coordinates of the whitened input z
  * that either block sees (MATH.md section 3):
  *
  *     Δf_c = ξᵀ sym(Σ_h weights_ch left_h right_hᵀ) ξ + linear_c · z + const,     h over the units of both
@@ -33,10 +33,17 @@ type Pair = readonly [Pick<Model, 'layers' | 'inputShape'>, Pick<Model, 'layers'
 /**
  * Folds the difference and writes it over the fewest coordinates: min(k, two for each of its units) of them, or less.
  * @param near whether the two are so near each other that their parts would cancel.
+ * @param method `one-block`, or `hidden` for other units than bilinear ones.
  */
-export async function differenceOf(models: Pair, near: boolean, law: WhitenedLaw, engine: Engine): Promise<Difference> {
+export async function differenceOf(
+  models: Pair,
+  near: boolean,
+  method: ChainMethod,
+  law: WhitenedLaw,
+  engine: Engine,
+): Promise<Difference> {
   const pacer = new Pacer(engine.signal);
-  const parts = await foldedParts(models, near, law, engine, pacer);
+  const parts = await foldedParts(models, near, method, law, engine, pacer);
   const [{ block }] = parts;
   const { inputs, outputs } = block;
   const units = parts.reduce((sum, part) => sum + (part.block.hidden ?? 0), 0);
@@ -71,13 +78,14 @@ interface Part {
 async function foldedParts(
   [a, b]: Pair,
   near: boolean,
+  method: ChainMethod,
   law: WhitenedLaw,
   { backend, signal, threads }: Engine,
   pacer: Pacer,
 ): Promise<Part[]> {
   const [positions, inputs] = a.inputShape;
   const fold = (layers: readonly Layer[]): Promise<OneBlock> => {
-    const source: ChainSource = { kind: 'chain', layers, inputs, positions, method: 'one-block', law };
+    const source: ChainSource = { kind: 'chain', layers, inputs, positions, method, law };
     return backend.forms.fold(source, { signal, threads });
   };
   const found = near ? await differenceChain(b.layers, a.layers, pacer) : null;

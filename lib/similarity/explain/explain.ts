@@ -2,6 +2,7 @@ import { kindsOf } from '../../backend/task.js';
 import { Pacer, throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { exactMethod } from '../../layers/exact.js';
+import { degreeOf } from '../../layers/layer.js';
 import { selectBackend } from '../../machines/select.js';
 import type { Model } from '../../model/model.js';
 import { timesPower } from '../../tensor/power.js';
@@ -13,12 +14,12 @@ import { asWhitened } from '../law/onehot.js';
 import { checkModel } from '../members/members.js';
 import { inCommonUnits } from '../scale/source.js';
 import { similarity } from '../similarity.js';
-import type { SimilarityOptions } from '../terms/types.js';
+import type { SimilarityOptions, SimilarityResult } from '../terms/types.js';
 import type { Engine } from './algebra.js';
 import { differenceOf } from './difference.js';
 import { jointDifference, outputDifferences, partsOf, squaresOf, total } from './directions.js';
 import { explainByExchange } from './exchange.js';
-import { survey } from './forms.js';
+import { survey, type Whole } from './forms.js';
 import { InputSpace } from './input_space.js';
 import type { Direction, ExplainOptions, Explanation, FormExplanation } from './types.js';
 
@@ -32,7 +33,11 @@ const DEFAULT_OUTPUTS = 16;
  * With at most one bilinear block each output is a quadratic form, and so is its difference b − a: its eigenvectors are
  * the input directions along which it acts (MATH.md section 3). Exact, in double precision, under the input law given.
  *
- * With more blocks, with attention, or where sampling is asked for, every layer is exchanged between the two in turn,
+ * With one block of units with activations, hidden or gated, the same is told of the part of degree two and less of the
+ * difference, and how much is left of it (section 10): its means, its linear part by singular values, its quadratic
+ * part by eigenvectors.
+ *
+ * With more blocks, with attention, or where sampling or layers are asked for, every layer is exchanged between the two in turn,
  * and the hybrids are compared with both by `similarity`; the options go on to it.
  *
  *     const found = await explain(before, after);
@@ -44,20 +49,27 @@ const DEFAULT_OUTPUTS = 16;
  */
 export async function explain(a: Model, b: Model, options: ExplainOptions = {}): Promise<Explanation> {
   for (const model of [a, b]) checkModel(model);
-  const { top = DEFAULT_TOP, outputs, ...others } = options;
+  const { top = DEFAULT_TOP, outputs, by, ...others } = options;
+  if (by !== undefined && by !== 'directions' && by !== 'layers') {
+    throw new TensimError('INVALID_ARGUMENT', `the option "by" is ${String(by)}`, {
+      hint: 'It must be "directions" or "layers"',
+    });
+  }
   if (!Number.isSafeInteger(top) || top < 1) {
     throw new TensimError('INVALID_ARGUMENT', `the option "top" is ${String(top)}`, {
       hint: 'It must be a whole number from 1',
     });
   }
   const { input = 'standard' } = options;
-  const formal = exactMethod([a.layers, b.layers], 'gaussian') === 'one-block';
-  if (formal && input !== 'tokens' && options.method !== 'sampled') {
-    return steadily([a, b, options], () => explainForms(a, b, input, top, outputs, others));
+  const method = exactMethod([a.layers, b.layers], 'gaussian');
+  const formal = method === 'one-block' || method === 'hidden';
+  if (formal && input !== 'tokens' && options.method !== 'sampled' && by !== 'layers') {
+    return steadily([a, b, options], () => explainForms(a, b, method, input, top, outputs, others));
   }
-  if (outputs !== undefined || options.top !== undefined) {
-    throw new TensimError('INVALID_ARGUMENT', `${outputs === undefined ? 'top' : 'outputs'} asks for directions`, {
-      hint: `Models of one bilinear block have such, under a Gaussian law; "${a.label}" and "${b.label}" are explained layer by layer`,
+  if (outputs !== undefined || options.top !== undefined || by === 'directions') {
+    const asked = by === 'directions' ? 'by' : outputs === undefined ? 'top' : 'outputs';
+    throw new TensimError('INVALID_ARGUMENT', `${asked} asks for directions`, {
+      hint: `Models of one block of units have such, under a Gaussian law; "${a.label}" and "${b.label}" are explained layer by layer`,
     });
   }
   return steadily([a, b, options], () => explainByExchange(a, b, others));
@@ -66,6 +78,7 @@ export async function explain(a: Model, b: Model, options: ExplainOptions = {}):
 async function explainForms(
   a: Model,
   b: Model,
+  by: 'one-block' | 'hidden',
   input: GaussianLaw,
   top: number,
   outputs: readonly number[] | undefined,
@@ -84,24 +97,29 @@ async function explainForms(
   const kinds = kindsOf([a, b]);
   const task = { forms: { kinds }, contractions: { dtype: 'float64' }, eigen: {} } as const;
   const engine: Engine = { backend: await selectBackend(options.backend, task, signal), signal, threads };
-  const compared = await similarity(a, b, { ...options, dtype: 'float64', onProgress: undefined });
-  const { similarity: value, fidelityError, relativeDistance, normA, normB } = compared;
+  const { method = 'auto' } = options;
+  const compared = await similarity(a, b, {
+    ...{ ...options, dtype: 'float64', onProgress: undefined },
+    ...(by === 'hidden' && { perOutput: true, method: method === 'auto' ? 'exact' : method }),
+  });
+  const { similarity: value, fidelityError, relativeDistance, normA, normB, certified } = compared;
   const { name, law: asked } = await whiten(input, inputs, signal);
   const law = await asWhitened(asked, new Pacer(signal));
   const chain = ({ layers }: Model) => ({ layers, law, inputs, positions });
   const { layers, exponent } = await inCommonUnits([chain(a), chain(b)], new Pacer(signal));
   const { inputShape } = a;
   const [one, two] = layers.map((own) => ({ layers: own, inputShape }));
-  const difference = await differenceOf([one, two], fidelityError < NEAR, law, engine);
+  const difference = await differenceOf([one, two], fidelityError < NEAR, by, law, engine);
   // Every output is gone through once, and those with directions a second time.
   const steps = count + (outputs?.length ?? Math.min(count, DEFAULT_OUTPUTS));
   const report = onProgress && throttle((done, total) => onProgress({ phase: 'compare', done, total }));
-  const found = await survey(difference, engine, (done) => report?.(done, steps));
+  const whole = hasHigher([a, b]) ? wholeOf(compared, positions, exponent) : null;
+  const found = await survey(difference, whole, engine, (done) => report?.(done, steps));
   const squares = squaresOf(found);
-  const whole = total(squares);
-  const distance = timesPower(Math.sqrt(positions * whole), exponent);
+  const square = total(squares);
+  const distance = timesPower(Math.sqrt(positions * square), exponent);
   const about = { kind: 'forms', a: a.label, b: b.label, similarity: value, normA, normB, inputs } as const;
-  const how = { ...EXACT, input: name, backend: engine.backend.name };
+  const how = { ...EXACT, input: name, backend: engine.backend.name, ...(certified !== undefined && { certified }) };
   // Below the resolution there are two ways to write one function. Out of the range of numbers both are 0 or ∞, and say
   // nothing.
   const inRange = compared.beyondRange === undefined;
@@ -121,17 +139,38 @@ async function explainForms(
     distance,
     fidelityError,
     relativeDistance,
-    shares: squares.map((square) => square / whole),
-    parts: partsOf(total(found.quadratic), total(found.linear), total(found.mean)),
-    joint: { ...joint, directions: inUnits(joint.directions, 2 * exponent) },
+    shares: squares.map((own) => own / square),
+    parts: partsOf(
+      total(found.quadratic),
+      total(found.linear),
+      total(found.mean),
+      found.higher === null ? null : total(found.higher),
+    ),
+    joint: {
+      ...joint,
+      directions: inUnits(joint.directions, 2 * exponent),
+      ...(joint.linear && { linear: inUnits(joint.linear, exponent) }),
+    },
     outputs: details
       .sort((one, other) => other.share - one.share)
       .map((output) => ({ ...output, directions: inUnits(output.directions, exponent) })),
   };
 }
 
+/** Whether there can be more in a difference than forms show. */
+function hasHigher(models: readonly Model[]): boolean {
+  return models.some(({ layers }) => (degreeOf(layers) ?? Number.POSITIVE_INFINITY) > 2);
+}
+
+/** Squared distances of the outputs, at one position and in units of 2^exponent. */
+function wholeOf({ perOutput = [] }: SimilarityResult, positions: number, exponent: number): Whole {
+  const squares = (of: 'distance' | 'distanceResolution') =>
+    Float64Array.from(perOutput, (one) => timesPower(one[of], -exponent) ** 2 / positions);
+  return { squares: squares('distance'), errors: squares('distanceResolution') };
+}
+
 /** Directions whose values are those of forms divided by 2^exponent. */
-function inUnits(directions: readonly Direction[], exponent: number): readonly Direction[] {
+function inUnits<T extends Direction>(directions: readonly T[], exponent: number): readonly T[] {
   if (exponent === 0) return directions;
   return directions.map((direction) => ({ ...direction, value: timesPower(direction.value, exponent) }));
 }

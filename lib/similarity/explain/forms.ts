@@ -6,7 +6,7 @@ import type { Difference } from './difference.js';
 const CHUNK_SIZE = 2 ** 22;
 
 /**
- * Squared norms of a difference, per output and of its three parts (MATH.md section 3), and what the outputs have in
+ * Squared norms of a difference, per output and of its parts (MATH.md sections 3 and 10), and what the outputs have in
  * common.
  */
 export interface Survey {
@@ -16,12 +16,22 @@ export interface Survey {
   readonly linear: Float64Array;
   /** (Δ E f_c)², (o). */
   readonly mean: Float64Array;
+  /** What all degrees above two are, (o); null for polynomials of degree two. */
+  readonly higher: Float64Array | null;
   /** Σ_c ΔB_c², (r, r). */
   readonly sum: Dense;
 }
 
-/** Goes through the forms of all outputs, some at a time. */
-export async function survey(difference: Difference, engine: Engine, report: (done: number) => void): Promise<Survey> {
+/**
+ * Goes through the forms of all outputs, some at a time.
+ * @param whole E (Δf_c)², (o), with the errors of these, where it is not the sum of what is found; else null.
+ */
+export async function survey(
+  difference: Difference,
+  whole: Whole | null,
+  engine: Engine,
+  report: (done: number) => void,
+): Promise<Survey> {
   const { outputs, linear, mean, weights } = difference;
   const pacer = new Pacer(engine.signal);
   const rank = rankOf(difference);
@@ -37,12 +47,19 @@ export async function survey(difference: Difference, engine: Engine, report: (do
     }
     report(to);
   }
-  return {
-    quadratic,
-    linear: linear === null ? new Float64Array(outputs) : await squaredNorms(linear, pacer),
-    mean: mean.map((value) => value * value),
-    sum: dense(sum, rank, rank),
-  };
+  const slopes = linear === null ? new Float64Array(outputs) : await squaredNorms(linear, pacer);
+  const means = mean.map((value) => value * value);
+  const left = whole?.squares.map((square, c) => {
+    const rest = square - quadratic[c] - slopes[c] - means[c];
+    return rest > whole.errors[c] ? rest : 0;
+  });
+  return { quadratic, linear: slopes, mean: means, higher: left ?? null, sum: dense(sum, rank, rank) };
+}
+
+/** Squared norms of a difference per output, (o), all degrees together, and what they can be off by. */
+export interface Whole {
+  readonly squares: Float64Array;
+  readonly errors: Float64Array;
 }
 
 /** r, the coordinates that forms are written in. */

@@ -36,11 +36,11 @@ export class InputSpace {
   /** Directions of ξ, (n, r), as inputs of length 1: (n, d). */
   async fromCoordinates(vectors: Dense): Promise<Dense> {
     const inputs = this.#map === null ? vectors : await einsum('nr,rd->nd', [vectors, this.#map], this.#engine);
-    return this.#unit(inputs);
+    return (await this.#unit(inputs)).directions;
   }
 
-  /** Directions of z, (n, k), likewise. */
-  async fromWhitened(vectors: Dense): Promise<Dense> {
+  /** Directions of z, (n, k), likewise, and −1 for those that were turned round, else 1. */
+  async fromWhitened(vectors: Dense): Promise<{ readonly directions: Dense; readonly signs: Float64Array }> {
     return this.#unit(await this.#spread(vectors));
   }
 
@@ -63,10 +63,11 @@ export class InputSpace {
   }
 
   /** Rows scaled to length 1, the first largest entry positive: which of v and −v is shown must not be chance. */
-  async #unit({ data, shape }: Dense): Promise<Dense> {
+  async #unit({ data, shape }: Dense): Promise<{ directions: Dense; signs: Float64Array }> {
     const pacer = new Pacer(this.#engine.signal);
     const [count, width] = shape;
     const result = new Float64Array(data.length);
+    const signs = new Float64Array(count);
     for (let n = 0; n < count; n++) {
       const row = data.subarray(n * width, (n + 1) * width);
       let square = 0;
@@ -76,10 +77,11 @@ export class InputSpace {
         // By more than rounding: the entries of a direction are often equal in pairs.
         if (Math.abs(value) > Math.abs(largest) * (1 + 1e-9)) largest = value;
       }
-      const scale = square > 0 ? Math.sign(largest) / Math.sqrt(square) : 0;
+      signs[n] = largest < 0 ? -1 : 1;
+      const scale = square > 0 ? signs[n] / Math.sqrt(square) : 0;
       for (let i = 0; i < width; i++) result[n * width + i] = scale * row[i];
       if (pacer.due(2 * width)) await pacer.pause();
     }
-    return dense(result, count, width);
+    return { directions: dense(result, count, width), signs };
   }
 }

@@ -9,6 +9,11 @@ export interface ExplainOptions extends Omit<SimilarityOptions, 'perOutput'> {
    * Outputs to give directions for. Default: the 16 that differ most. Every output gets its share of the difference.
    */
   readonly outputs?: readonly number[] | undefined;
+  /**
+   * Explain by the directions of the input along which outputs differ, or by exchanging layers. Default: by directions
+   * where there are any.
+   */
+  readonly by?: 'directions' | 'layers' | undefined;
 }
 
 /** An input direction along which a quadratic form acts: v of λ (v·z)². */
@@ -28,9 +33,22 @@ export interface Direction {
 }
 
 /**
- * What a difference is made of, as shares of its squared norm E (f_b − f_a)² (MATH.md section 3), which add up to 1:
- * 2‖ΔB‖² of the quadratic forms, ‖Δw‖² of the linear parts (biases and residuals), (Δ E f)² of the means (constants and
- * traces).
+ * A direction along which outputs differ in proportion: the linear parts are Σ_k σ_k u_k v_kᵀ, a matrix of outputs by
+ * inputs, and this is one of its singular values with what belongs to it.
+ */
+export interface LinearDirection extends Direction {
+  /** σ. */
+  readonly value: number;
+  /** σ² / Σ_c ‖Δw_c‖². */
+  readonly share: number;
+  /** u, of length 1: how the outputs of `b` are larger as the input goes along `vector`. One number per output. */
+  readonly outputs: Float64Array;
+}
+
+/**
+ * What a difference is made of, as shares of its squared norm E (f_b − f_a)² (MATH.md sections 3 and 10), which add up
+ * to 1: 2‖ΔB‖² of the quadratic forms, ‖Δw‖² of the linear parts (biases and residuals), (Δ E f)² of the means
+ * (constants and traces), and of networks with activations what is left.
  */
 export interface DifferenceParts {
   /** Share of 2‖ΔB‖², the quadratic forms. */
@@ -39,9 +57,17 @@ export interface DifferenceParts {
   readonly linear: number;
   /** Share of (Δ E f)², the means. */
   readonly mean: number;
+  /**
+   * Share of all degrees above two, which have no directions; absent where neither model has any. It is what is left of
+   * the whole, and 0 where that could be rounding.
+   */
+  readonly higher?: number;
 }
 
-/** One output: f_c of `b` minus that of `a`, = zᵀΔB z + Δw·z + Δe in the whitened input z, x = μ + C z. */
+/**
+ * One output: f_c of `b` minus that of `a`, = zᵀΔB z + Δw·z + Δe in the whitened input z, x = μ + C z. Of networks with
+ * activations this is its part of degree two and less, to which all that is left of it is orthogonal.
+ */
 export interface OutputDifference {
   /** Its number, from 0. */
   readonly output: number;
@@ -61,12 +87,18 @@ export interface JointDifference {
   readonly directions: readonly Direction[];
   /**
    * How much the difference depends on each input, length d, summing to 1: the diagonal of C E[∇Δf ∇Δfᵀ] Cᵀ = C (4 ΔB²
-   * + Δw Δwᵀ) Cᵀ, summed over the outputs. For N(0, I) the mean square of ∂Δf/∂x_i.
+   * + Δw Δwᵀ) Cᵀ, summed over the outputs. For N(0, I) the mean square of ∂Δf/∂x_i. Of networks with activations that
+   * of the part of degree two and less.
    */
   readonly energy: Float64Array;
+  /** Directions of the linear parts, those of the largest σ first; absent where these do not differ. */
+  readonly linear?: readonly LinearDirection[];
 }
 
-/** Where two models of at most one bilinear block differ, exactly: the forms of the difference b − a. */
+/**
+ * Where two models of at most one bilinear block, or one block of units with activations, differ, exactly: the forms of
+ * the difference b − a, or of its part of degree two and less.
+ */
 export interface FormExplanation extends ResultInfo {
   /** Tells this kind of explanation from the other. */
   readonly kind: 'forms';
@@ -121,7 +153,7 @@ export interface LayerExchange {
 }
 
 /**
- * Where two models of several blocks, or with attention, differ: what happens when they exchange a layer. It means
+ * Where two models of several blocks, or with attention, differ, and others that are asked for it: what happens when they exchange a layer. It means
  * something where both write the space between layers in the same basis, as checkpoints of one run do.
  */
 export interface ExchangeExplanation extends ResultInfo {
@@ -138,7 +170,7 @@ export interface ExchangeExplanation extends ResultInfo {
 }
 
 /**
- * Where two models differ: by their forms where both have at most one bilinear block, else by layers exchanged.
+ * Where two models differ: by their forms where both have at most one block of units, else by layers exchanged.
  * `kind` tells which.
  */
 export type Explanation = FormExplanation | ExchangeExplanation;
