@@ -1,5 +1,5 @@
 import { largest } from '../../extremes.js';
-import { bilinearOf, linearOf, residualOf } from '../../layers/layer.js';
+import { bilinearOf, linearOf, residualOf, unitsOf } from '../../layers/layer.js';
 import { kindOf } from '../../layers/table.js';
 import type { Layer, LinearLayer } from '../../model/model.js';
 import { identity } from '../../tensor/matrix.js';
@@ -50,7 +50,8 @@ export function alignLayers(f: readonly Layer[], g: readonly Layer[]): LayerPair
 }
 
 /**
- * Affine layers, as linear ones, and the block behind them, a quadratic one as bilinear; the last run ends without one.
+ * Affine layers, as linear ones, and the block behind them, a quadratic one as bilinear, a bare activation as a hidden
+ * layer; the last run ends without one.
  */
 interface Run {
   readonly linear: readonly LinearLayer[];
@@ -64,7 +65,7 @@ function runsOf(layers: readonly Layer[]): Run[] {
     const linear = linearOf(layer);
     if (linear !== null) affine.push(linear);
     else {
-      runs.push({ linear: affine, block: bilinearOf(layer) ?? layer });
+      runs.push({ linear: affine, block: bilinearOf(layer) ?? unitsOf(layer) ?? layer });
       affine = [];
     }
   }

@@ -11,18 +11,22 @@ import { assemble, changeOf, type Piece, scaledChange, viewOf } from './weights.
 type Block = Extract<Layer, Residual>;
 
 /** Such a kind of block by the roles of its parts; each has a bias under its own role and `Bias`. */
-export interface BlockRoles {
+export interface BlockParts {
   /** The linear functions that it multiplies, of as many rows each. */
   readonly factors: readonly [first: string, ...others: string[]];
   /** The linear function that takes the products to the stream; where a block is without, the identity. */
   readonly mixer: string;
+}
+
+/** The same of a kind whose products are multiplied out. */
+export interface BlockRoles extends BlockParts {
   /** What a block of so many products has beside its parts, with the residual of g and β = 1. */
   fields(g: Typed, products: number): object;
 }
 
 /** How the functions of a block change: its factors, and at the end β times what takes their products to the stream. */
 export async function blockChanges(
-  roles: BlockRoles,
+  roles: BlockParts,
   f: Block,
   g: Block,
   takes: number,
@@ -51,11 +55,11 @@ export async function blockChanges(
 type Parts = Readonly<Record<string, Tensor | undefined>>;
 
 /** Hidden units, or the features of all heads. */
-function productsOf({ factors: [first] }: BlockRoles, block: Block): number {
+function productsOf({ factors: [first] }: BlockParts, block: Block): number {
   return (block as unknown as Parts)[first]!.shape[0];
 }
 
-function partOf(roles: BlockRoles, block: Block, role: string) {
+function partOf(roles: BlockParts, block: Block, role: string) {
   const parts = block as unknown as Parts;
   const missing = role === roles.mixer && parts[role] === undefined;
   return {

@@ -1,3 +1,4 @@
+import type { WhitenedLaw } from '../../backend/grams.js';
 import type { Pacer } from '../../cooperate.js';
 import { partsOf, residualOf } from '../../layers/layer.js';
 import { kindOf } from '../../layers/table.js';
@@ -6,6 +7,7 @@ import { identity } from '../../tensor/matrix.js';
 import { alignLayers, type LayerPair } from './align.js';
 import { differenceLayers } from './layers/table.js';
 import type { Place, Stream } from './linear.js';
+import { probesBehind, probesOf } from './probes.js';
 import { type Change, changeOf, largest, viewOf } from './weights.js';
 
 /** f − g = scale · (the chain). */
@@ -14,6 +16,8 @@ export interface DifferenceChain {
   readonly layers: readonly Layer[] | null;
   /** A power of two, such that what the chain computes is of the size of f and g. */
   readonly scale: number;
+  /** By how much its norm is wrong beside rounding, relative to it: of units with kinks whose arguments have moved. */
+  readonly error: number;
 }
 
 /**
@@ -27,13 +31,18 @@ export interface DifferenceChain {
  * the methods that those of f and g come by, and ‖f − g‖² has a rounding error of its own size, where ⟨f,f⟩ − 2⟨f,g⟩ +
  * ⟨g,g⟩ has one of the size of ‖f‖². Layers in front of the first that differs are those of g.
  *
+ * Units with activations are no products: where their arguments are equal the difference is in D alone, else
+ * `layers/units.ts` says what is done.
+ *
+ * @param under the law of the inputs; without, units whose arguments move have no difference.
  * @returns null where the chains do not go beside each other: blocks of other kinds, heads of other sizes, residuals of
- * attention of other factors.
+ * attention of other factors, other activations, or units that move behind another block.
  */
 export async function differenceChain(
   f: readonly Layer[],
   g: readonly Layer[],
   pacer: Pacer,
+  under: { readonly law: WhitenedLaw; readonly inputs: number } | null = null,
 ): Promise<DifferenceChain | null> {
   const aligned = alignLayers(f, g);
   if (aligned === null) return null;
@@ -43,28 +52,37 @@ export async function differenceChain(
     pairs.push({ ...pair, f: (await differenceLayers.of(g.type).matched?.(f, g, pacer)) ?? f });
   }
   const scale = await scaleOf(pairs, pacer);
-  if (scale === 0) return { layers: null, scale };
+  if (scale === 0) return { layers: null, scale, error: 0 };
   const layers: Layer[] = [];
+  let probes = under && (await probesOf(under.law, under.inputs, pacer));
+  let error = 0;
+  const push = async (layer: Layer) => {
+    layers.push(layer);
+    probes = probes && (await probesBehind(layer, probes, pacer));
+  };
   let from: Stream = { width: kindOf(g[0]).widths(g[0]).takes, split: false, moved: false };
   for (const [index, pair] of pairs.entries()) {
     const { gives } = pair;
     if (!from.split && (await same(pair, pacer))) {
-      layers.push(pair.g);
+      await push(pair.g);
       from = { ...from, width: gives };
       continue;
     }
     const residual = residualOf(pair.g).alpha !== 0;
     if (residual && !from.split) {
-      layers.push(beginning(from.width));
+      await push(beginning(from.width));
       from = { ...from, split: true };
     }
     const last = index === pairs.length - 1;
-    const place: Place = { from, gives, last: last && !residual, scale };
-    layers.push(await differenceLayers.of(pair.g.type).difference(pair.f, pair.g, place, pacer));
+    const place: Place = { from, gives, last: last && !residual, scale, probes };
+    const found = await differenceLayers.of(pair.g.type).difference(pair.f, pair.g, place, pacer);
+    if (found === null) return null;
+    await push(found.layer);
+    error = Math.max(error, found.error ?? 0);
     if (last && residual) layers.push(ending(gives));
     from = { width: gives, split: true, moved: true };
   }
-  return { layers, scale };
+  return { layers, scale, error };
 }
 
 /** x ↦ (x, 0). */

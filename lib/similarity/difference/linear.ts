@@ -1,5 +1,6 @@
 import type { Pacer } from '../../cooperate.js';
 import type { LinearLayer } from '../../model/model.js';
+import type { Probes } from './probes.js';
 import { assemble, type Change, changeOf, type Piece, viewOf } from './weights.js';
 
 /**
@@ -21,6 +22,8 @@ export interface Place {
   /** Give Δ alone: nothing comes that needs x_g. */
   readonly last: boolean;
   readonly scale: number;
+  /** The stream before the layer at some inputs; null behind a block, and where no law is known. */
+  readonly probes: Probes | null;
 }
 
 /** A linear function of the stream in f and in g. */

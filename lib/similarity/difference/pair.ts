@@ -32,10 +32,13 @@ export async function pairDifferences(
   if (found === 'equal') return products.map(equal);
   // Two ways to write one function, scaled very differently, can cancel more than their inner products do.
   const apart = (entry: GramEntry, c: number) => {
-    const difference = found !== null && isNear(entry) ? computed(found, c) : null;
+    if (found === null || !isNear(entry)) return null;
+    const difference = computed(found, c);
     const { aa, bb, u } = inOneUnit(entry);
     const best = timesPower(gramResolution(aa, bb, 'float64'), u);
-    return difference !== null && difference.distanceResolution <= best ? difference : null;
+    if (difference.distanceResolution > best) return null;
+    // A distance far above what inner products resolve they know better than a difference that is not exact.
+    return 2 * found.error <= (best / difference.distance) ** 2 ? difference : null;
   };
   const near = products.map(apart);
   if (dtype === 'float64' || products.every((entry, c) => near[c] !== null || !isNear(entry))) {

@@ -39,8 +39,10 @@ export interface DifferenceProducts {
   readonly own: Float64Array;
   readonly mixed: Float64Array;
   readonly change: Float64Array;
-  /** Errors of √⟨Δ,Δ⟩ that rounding can have caused. */
+  /** Errors of √⟨Δ,Δ⟩ that rounding can have caused, or `error`. */
   readonly resolution: Float64Array;
+  /** What √⟨Δ,Δ⟩ is wrong by beside rounding, relative to it. */
+  readonly error: number;
 }
 
 /** What is prepared: r, Δ, and where the sizes of the terms of Δ are to be measured, the same with random signs. */
@@ -52,6 +54,8 @@ interface Sources {
   readonly exponent: number;
   /** How ‖terms‖ makes an error of ‖Δ‖. */
   readonly resolve: (terms: number) => number;
+  /** As in `DifferenceProducts`. */
+  readonly error: number;
 }
 
 /** Forms of a difference are written out up to this many bytes. */
@@ -93,19 +97,18 @@ export async function differenceProducts(
       reference,
       scale: sources.scale,
       exponent: sources.exponent,
+      error: sources.error,
       own: at(0),
       mixed: at(1),
       change: squares,
-      resolution: squares.map((square, c) =>
-        sources.resolve(
-          Math.sqrt(
-            largest(
-              terms.map((all) => all[c]),
-              Math.max(0, square),
-            ),
-          ),
-        ),
-      ),
+      resolution: squares.map((square, c) => {
+        const own = Math.max(0, square);
+        const most = largest(
+          terms.map((all) => all[c]),
+          own,
+        );
+        return Math.max(sources.resolve(Math.sqrt(most)), sources.error * Math.sqrt(own));
+      }),
     };
   } finally {
     for (const model of prepared) model.dispose();
@@ -131,9 +134,9 @@ async function sourcesOf(
   const about = { law: isOnehot(law) ? { sigma: 1 / Math.sqrt(inputs) } : law, inputs, positions };
   const chain = (model: Model) => ({ ...about, layers: model.layers });
   const units = await inCommonUnits([chain(one), chain(two)], pacer);
-  const found = await differenceChain(units.layers[0], units.layers[1], pacer);
+  const found = await differenceChain(units.layers[0], units.layers[1], pacer, about);
   if (found === null) return null;
-  const { layers, scale } = found;
+  const { layers, scale, error } = found;
   if (layers === null) return 'equal';
   if (!isAffordable(layers, two.inputShape, method)) return null;
   const columns = isOnehot(law) ? inputs : (law.factor?.columns ?? inputs);
@@ -152,6 +155,7 @@ async function sourcesOf(
     change: await sourceOf(layers),
     terms,
     scale,
+    error,
     exponent: units.exponent,
     resolve: (terms) => {
       const linear = route === 'dense' || (method === 'one-block' && !layers.some(isBlock));
@@ -191,7 +195,7 @@ async function featureSources(f: Member, g: Member, comparison: Compared, pacer:
   const error = measure === 'weights' ? 0 : linearResolution(1, dtype);
   return {
     ...{ own: { kind: 'features', segments: own }, change: { kind: 'features', segments } },
-    ...{ terms: [], scale: 1, exponent, resolve: () => error },
+    ...{ terms: [], scale: 1, exponent, error: 0, resolve: () => error },
   };
 }
 

@@ -39,7 +39,7 @@ async function drawnAnew({ data, shape }: Tensor, sign: () => number, pacer: Pac
 }
 
 /** Bits of Marsaglia's xorshift generator ("Xorshift RNGs", 2003). */
-function signSource(draw: number): () => number {
+export function signSource(draw: number): () => number {
   let state = Math.imul(0x9e3779b9, draw + 1);
   return () => {
     state ^= state << 13;

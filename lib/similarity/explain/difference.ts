@@ -88,7 +88,7 @@ async function foldedParts(
     const source: ChainSource = { kind: 'chain', layers, inputs, positions, method, law };
     return backend.forms.fold(source, { signal, threads });
   };
-  const found = near ? await differenceChain(b.layers, a.layers, pacer) : null;
+  const found = near ? await differenceChain(b.layers, a.layers, pacer, { law, inputs }) : null;
   if (found !== null && found.layers !== null) return [{ block: await fold(found.layers), factor: found.scale }];
   return [
     { block: await fold(a.layers), factor: -1 },

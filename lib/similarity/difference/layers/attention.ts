@@ -31,6 +31,8 @@ export const attention: LayerDifference = {
   },
   changes: (f: AttentionLayer, g: AttentionLayer, takes, gives, pacer) =>
     blockChanges(ROLES, f, g, takes, gives, pacer),
-  difference: (f: AttentionLayer, g: AttentionLayer, place, pacer) => differenceBlock(ROLES, f, g, place, pacer),
+  difference: async (f: AttentionLayer, g: AttentionLayer, place, pacer) => ({
+    layer: await differenceBlock(ROLES, f, g, place, pacer),
+  }),
   isAffordable: ({ q1 }: AttentionOf<ShapeOnly>, positions) => (q1.shape[0] * positions) ** 2 <= MOST_WORK,
 };

@@ -13,5 +13,7 @@ export const bilinear: LayerDifference = {
   alike: () => true,
   matched: matchUnits,
   changes: (f: BilinearLayer, g: BilinearLayer, takes, gives, pacer) => blockChanges(ROLES, f, g, takes, gives, pacer),
-  difference: (f: BilinearLayer, g: BilinearLayer, place, pacer) => differenceBlock(ROLES, f, g, place, pacer),
+  difference: async (f: BilinearLayer, g: BilinearLayer, place, pacer) => ({
+    layer: await differenceBlock(ROLES, f, g, place, pacer),
+  }),
 };

@@ -5,6 +5,13 @@ import type { LayerOf } from '../../../layers/types.js';
 import type { Layer } from '../../../model/model.js';
 import type { LinearChange, Place } from '../linear.js';
 
+/** A layer of a difference chain. */
+export interface DifferenceLayer {
+  readonly layer: Layer;
+  /** By how much the norm of the difference is wrong beside rounding, relative to it; default 0. */
+  readonly error?: number;
+}
+
 /**
  * How two layers of a kind are subtracted: its room in lib/similarity/difference. A kind without one has no difference
  * chain, and distances of models with such layers are those that their inner products give. Affine kinds come as linear
@@ -20,8 +27,8 @@ export interface LayerDifference {
   matched?(f: Typed, g: Typed, pacer: Pacer): Promise<Layer>;
   /** How the linear functions change that it is made of. @param takes,gives widths of the streams around it. */
   changes(f: Typed, g: Typed, takes: number, gives: number, pacer: Pacer): Promise<LinearChange[]>;
-  /** The layer at a place of the chain f − g. */
-  difference(f: Typed, g: Typed, place: Place, pacer: Pacer): Promise<Layer>;
+  /** The layer at a place of the chain f − g; null where the two have none there. */
+  difference(f: Typed, g: Typed, place: Place, pacer: Pacer): Promise<DifferenceLayer | null>;
   /**
    * Whether the inner product of a difference with such a layer takes no more time than a comparison may. Default:
    * always.

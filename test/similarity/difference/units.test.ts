@@ -1,0 +1,190 @@
+import { describe, expect, it } from 'vitest';
+import { Pacer } from '../../../lib/cooperate.js';
+import { evaluate } from '../../../lib/evaluation/evaluate.js';
+import { gaussLegendre } from '../../../lib/gaussian/legendre.js';
+import { mapLayer } from '../../../lib/layers/layer.js';
+import type { HiddenLayer, Layer, Model } from '../../../lib/model/model.js';
+import { differenceChain } from '../../../lib/similarity/difference/chain.js';
+import { explain } from '../../../lib/similarity/explain/explain.js';
+import { similarity } from '../../../lib/similarity/similarity.js';
+import { availableBackends } from '../../support/backends.js';
+import { modelOf, randomLinear, randomTensor } from '../../support/models.js';
+import { type Random, random } from '../../support/random.js';
+import { randomGated, randomHidden } from '../../support/units.js';
+
+/** Every number of some parts, by default of all, with a normal number times `by`. */
+function nudged(layers: readonly Layer[], draw: Random, by: number, roles?: readonly string[]): Layer[] {
+  return layers.map((layer) =>
+    mapLayer(layer, ({ data, shape }, role) => ({
+      data: Float64Array.from(data, (value) => {
+        return roles === undefined || roles.includes(role) ? value + by * draw.normal() : value;
+      }),
+      shape,
+    })),
+  );
+}
+
+interface Wanted {
+  readonly distance: number;
+  readonly dissimilarity: number;
+}
+
+/** From ⟨g,g⟩, ⟨g,f − g⟩ and ‖f − g‖²: no difference of large numbers. */
+function wantedFrom(own: number, mixed: number, change: number): Wanted {
+  const [p, q] = [mixed / own, Math.sqrt(change / own)];
+  const w = 1 + 2 * p + q * q;
+  return {
+    distance: Math.sqrt(change),
+    dissimilarity: ((q - p) * (q + p)) / (w + (1 + p) * Math.sqrt(w)),
+  };
+}
+
+/** Of smooth functions of two inputs by the trapezoidal rule. */
+async function bySums(f: Model, g: Model): Promise<Wanted> {
+  const [step, reach] = [0.2, 8];
+  const axis = Array.from({ length: (2 * reach) / step + 1 }, (_, i) => i * step - reach);
+  const points = axis.flatMap((x) => axis.map((y) => [x, y]));
+  const batch = { data: Float64Array.from(points.flat()), shape: [points.length, 2] };
+  const [one, two] = await Promise.all([f, g].map((model) => evaluate(model, batch, { backend: 'fallback' })));
+  const sums = [0, 0, 0];
+  const outputs = one.shape[1];
+  for (const [at, value] of two.data.entries()) {
+    const [x, y] = points[Math.floor(at / outputs)];
+    const weight = (step * step * Math.exp(-0.5 * (x * x + y * y))) / (2 * Math.PI);
+    const difference = one.data[at] - value;
+    for (const [k, term] of [value * value, value * difference, difference * difference].entries())
+      sums[k] += weight * term;
+  }
+  return wantedFrom(sums[0], sums[1], sums[2]);
+}
+
+const POINTS = gaussLegendre(20);
+const SLOPES: Readonly<Record<string, number>> = { relu: 0, leaky_relu: 0.01, abs: -1 };
+
+/** Of units with kinks at zero, without biases, of two inputs: over angles, between all kinks. */
+function byAngles(f: HiddenLayer, g: HiddenLayer): Wanted {
+  const slope = SLOPES[f.activation];
+  const [hidden] = f.weight.shape;
+  const kinks = [f, g].flatMap(({ weight: { data } }) =>
+    Array.from({ length: hidden }, (_, i) => Math.atan2(data[2 * i + 1], data[2 * i])).flatMap((angle) =>
+      [-5, -3, -1, 1, 3, 5].map((k) => angle + (k * Math.PI) / 2),
+    ),
+  );
+  const ends = [0, ...kinks.filter((angle) => angle > 0 && angle < 2 * Math.PI), 2 * Math.PI].sort((p, q) => p - q);
+  const sums = [0, 0, 0];
+  for (let k = 0; k + 1 < ends.length; k++) {
+    const half = (ends[k + 1] - ends[k]) / 2;
+    for (const [n, node] of POINTS.nodes.entries()) {
+      const angle = ends[k] + half * (1 + node);
+      const [x, y] = [Math.cos(angle), Math.sin(angle)];
+      for (let c = 0; c < f.down!.shape[0]; c++) {
+        let [value, difference] = [0, 0];
+        for (let i = 0; i < hidden; i++) {
+          const [u, v] = [f, g].map(({ weight: { data } }) => data[2 * i] * x + data[2 * i + 1] * y);
+          const [one, other] = [u, v].map((argument) => (argument > 0 ? argument : slope * argument));
+          const [p, q] = [f, g].map(({ down }) => down!.data[c * hidden + i]);
+          value += q * other;
+          difference += p * (one - other) + (p - q) * other;
+        }
+        // E r² = 2
+        const weight = (half * POINTS.weights[n]) / Math.PI;
+        for (const [j, term] of [value * value, value * difference, difference * difference].entries())
+          sums[j] += weight * term;
+      }
+    }
+  }
+  return wantedFrom(sums[0], sums[1], sums[2]);
+}
+
+const SHAPE = { inputs: 2, hidden: 4, outputs: 2, biases: true } as const;
+const SMOOTH: Readonly<Record<string, (draw: Random) => Layer[]>> = {
+  'a hidden layer': (draw) => [randomHidden(draw, { ...SHAPE, activation: 'gelu', skip: true })],
+  'a hidden layer with a residual between linear layers': (draw) => [
+    randomLinear(draw, 2, 2),
+    randomHidden(draw, { ...SHAPE, outputs: 2, activation: 'sigmoid', residual: [1, 0.5] }),
+    randomLinear(draw, 3, 2),
+  ],
+  'a gated block': (draw) => [randomGated(draw, { ...SHAPE, activation: 'silu' })],
+};
+/** What has no cause in the arguments of the activation. */
+const BEHIND = ['down', 'downBias', 'up', 'upBias', 'skip'];
+
+describe.each(availableBackends)('nearly equal networks with activations on %s', (backend) => {
+  it.each(Object.entries(SMOOTH))('of %s differ by what they differ', async (_, layers) => {
+    for (const [by, roles] of [[1e-3], [1e-6], [1e-6, BEHIND]] as const) {
+      const draw = random(17);
+      const g = layers(draw);
+      const [a, b] = [modelOf(nudged(g, draw, by, roles)), modelOf(g)];
+      const found = await similarity(a, b, { backend, method: 'exact' });
+      const wanted = await bySums(a, b);
+      expect(found.distance / wanted.distance).toBeCloseTo(1, 9);
+      expect(found.dissimilarity / wanted.dissimilarity).toBeCloseTo(1, 8);
+      expect(found.distanceResolution / found.distance).toBeLessThan(1e-4);
+    }
+  });
+
+  it.each(Object.keys(SLOPES))('with kinks, %s, differ by what they differ', async (activation) => {
+    for (const by of [1e-4, 1e-7]) {
+      const draw = random(19);
+      const g = [randomHidden(draw, { inputs: 2, hidden: 6, outputs: 3, activation: activation as 'relu' })];
+      const f = nudged(g, draw, by) as HiddenLayer[];
+      const found = await similarity(modelOf(f), modelOf(g), { backend, method: 'exact' });
+      const wanted = byAngles(f[0], g[0]);
+      const error = Math.abs(found.distance / wanted.distance - 1);
+      expect(error).toBeLessThan(1e-8);
+      expect(error * found.distance).toBeLessThan(found.distanceResolution);
+      expect(found.dissimilarity / wanted.dissimilarity).toBeCloseTo(1, 6);
+      expect(found.distanceResolution / found.distance).toBeLessThan(1e-5);
+    }
+  });
+
+  it('are explained by degree however near they are', async () => {
+    const shares = [1e-3, 1e-7].map(async (by) => {
+      const draw = random(23);
+      const g = SMOOTH['a hidden layer'](draw);
+      const found = await explain(modelOf(g), modelOf(nudged(g, draw, by)), { backend });
+      return found.kind === 'forms' ? found.parts : {};
+    });
+    const [far, near] = await Promise.all(shares);
+    for (const [part, share] of Object.entries(near)) expect(share).toBeCloseTo(far[part as keyof typeof far]!, 2);
+    expect(near).toHaveProperty('higher');
+  });
+});
+
+describe('the difference of two layers of units', () => {
+  const law = { law: { sigma: 1 }, inputs: 3 };
+  const shape = { inputs: 3, hidden: 4, outputs: 2, biases: true } as const;
+
+  it('is a layer of as many units where only what is behind them has changed', async () => {
+    const draw = random(29);
+    const g = randomHidden(draw, { ...shape, activation: 'elu' });
+    const f = { ...g, down: randomTensor(draw, 2, 4) };
+    const found = await differenceChain([f], [g], new Pacer());
+    expect(found!.layers).toMatchObject([{ type: 'hidden', weight: { shape: [4, 3] }, down: { shape: [2, 4] } }]);
+    expect(found!.error).toBe(0);
+  });
+
+  it('goes on behind linear layers, beside the stream of the other', async () => {
+    const draw = random(31);
+    const g = [randomGated(draw, { ...shape, activation: 'gelu' }), randomLinear(draw, 3, 2)];
+    const f = nudged(g, draw, 1e-3);
+    const found = await differenceChain(f, g, new Pacer(), law);
+    const x = { data: Float64Array.from({ length: 15 }, () => draw.normal()), shape: [5, 3] };
+    const [delta, one, two] = await Promise.all([found!.layers!, f, g].map((own) => evaluate(modelOf(own), x)));
+    for (const [i, value] of delta.data.entries())
+      expect(found!.scale * value).toBeCloseTo(one.data[i] - two.data[i], 10);
+  });
+
+  it.each<[string, Partial<HiddenLayer>, Partial<HiddenLayer>, boolean]>([
+    ['other activations', { activation: 'silu' }, {}, true],
+    ['other slopes', { activation: 'elu', slope: 0.5 }, { activation: 'elu', slope: 0.6 }, true],
+    ['arguments that move where no law is known', { bias: randomTensor(random(5), 4) }, {}, false],
+    ['arguments that move far', { bias: randomTensor(random(5), 4) }, {}, true],
+    ['arguments that move about kinks of other kinds', { activation: 'relu6' }, { activation: 'relu6' }, true],
+  ])('is not there for %s', async (_, one, other, known) => {
+    const layer = randomHidden(random(37), { ...shape, activation: 'gelu' });
+    const [f] = nudged([{ ...layer, ...one } as Layer], random(41), 1e-6);
+    const found = await differenceChain([f], [{ ...layer, ...other } as Layer], new Pacer(), known ? law : null);
+    expect(found).toBeNull();
+  });
+});
