@@ -4,6 +4,11 @@ import { goldenLayer, goldenPairs } from '../support/golden_units.js';
 import { modelOf } from '../support/models.js';
 import { type Random, random } from '../support/random.js';
 
+const identity = (width: number): LayerDefinition => {
+  const data = Float64Array.from({ length: width * width }, (_, i) => (i % (width + 1) === 0 ? 1 : 0));
+  return { type: 'hidden', weight: tensor(data, [width, width]), activation: 'identity' };
+};
+
 /** N(0, 1/in) weights, times a gain. */
 function weights(draw: Random, rows: number, columns: number, gain = 1) {
   const data = Float64Array.from({ length: rows * columns }, () => (gain * draw.normal()) / Math.sqrt(columns));
@@ -34,6 +39,22 @@ describe('the closure of networks with activations', () => {
       expect(result.normB ** 2 / values.gg, name).toBeCloseTo(1, 11);
     }
   }, 120_000);
+
+  it('has the shorter of two chains wait as if blocks that do nothing stood behind its own', async () => {
+    const draw = random(3);
+    const chain = (depth: number) => [
+      ...Array.from({ length: depth }, (_, i): LayerDefinition => {
+        return { type: 'hidden', weight: weights(draw, 6, i === 0 ? 4 : 6), bias: biases(draw, 6), activation: 'gelu' };
+      }),
+      { type: 'linear' as const, weight: weights(draw, 2, 6) },
+    ];
+    const [short, long] = [chain(1), chain(3)];
+    const padded = [short[0], identity(6), identity(6), short[1]];
+    const [one, other] = [short, padded].map((layers) =>
+      similarity(modelOf(layers), modelOf(long), { ...FALLBACK, method: 'closure' }),
+    );
+    expect((await one).similarity).toBeCloseTo((await other).similarity, 13);
+  });
 
   it('is near what samples say at two and three blocks, residuals and gated blocks among them', async () => {
     const draw = random(7);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { loadModel } from '../../lib/model/reading/load.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
+import { availableBackends } from '../support/backends.js';
 
 const here = import.meta.dirname;
 const readJson = (path: string) => JSON.parse(readFileSync(join(here, '../..', path), 'utf8'));
@@ -23,6 +24,32 @@ const pairs = networks.flatMap((_, i) => networks.slice(0, i).map((__, j) => [i,
 test('under the mean and covariance of the images, similarities are those of the outputs on the images', () => {
   expect(measured.networks).toEqual(networks);
   for (const [i, j] of pairs) expect(Math.abs(cosine('digits', i, j) - measured.cosine[i][j])).toBeLessThan(0.003);
+});
+
+/** From 2^20 samples, which take a minute. */
+const sampled = readJson('test/golden/digits-activations-sampled.json');
+
+describe.each(availableBackends)('digits with ReLU and GELU, exactly, on %s', (backend) => {
+  const load = () => Promise.all(networks.map((name) => loadModel(example(`digits-activations/${name}.safetensors`))));
+
+  test('similarities lie within three standard errors of those of a million samples', async () => {
+    expect(sampled.networks).toEqual(networks);
+    const { cosine: exact } = await similarityMatrix(await load(), { backend, method: 'exact' });
+    for (const [i, j] of pairs) {
+      expect(exact[i][j]).toBeCloseTo(cosine('standard', i, j), 10);
+      const error = sampled.cosineError[i][j];
+      expect(error).toBeLessThan(5e-5);
+      expect(Math.abs(exact[i][j] - sampled.cosine[i][j])).toBeLessThan(3 * error);
+    }
+  });
+
+  test('and under the mean and covariance of the images, what their outputs on the images say', async () => {
+    const { cosine: exact } = await similarityMatrix(await load(), { backend, method: 'exact', input: moments });
+    for (const [i, j] of pairs) {
+      expect(exact[i][j]).toBeCloseTo(cosine('digits', i, j), 10);
+      expect(Math.abs(exact[i][j] - measured.cosine[i][j])).toBeLessThan(0.003);
+    }
+  });
 });
 
 // The best there is, and the one that is there everywhere.
