@@ -2,13 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { Pacer } from '../../../lib/cooperate.js';
 import { evaluate } from '../../../lib/evaluation/evaluate.js';
 import { gaussLegendre } from '../../../lib/gaussian/legendre.js';
+import type { ActivationName } from '../../../lib/layers/activations.js';
 import { mapLayer } from '../../../lib/layers/layer.js';
-import type { HiddenLayer, Layer, Model } from '../../../lib/model/model.js';
+import type { HiddenLayer, Layer, LinearLayer, Model } from '../../../lib/model/model.js';
 import { differenceChain } from '../../../lib/similarity/difference/chain.js';
 import { explain } from '../../../lib/similarity/explain/explain.js';
 import { similarity } from '../../../lib/similarity/similarity.js';
 import { availableBackends } from '../../support/backends.js';
-import { modelOf, randomLinear, randomTensor } from '../../support/models.js';
+import { modelOf, randomLinear, randomTensor, sequenceModel } from '../../support/models.js';
 import { type Random, random } from '../../support/random.js';
 import { randomGated, randomHidden } from '../../support/units.js';
 
@@ -59,42 +60,59 @@ async function bySums(f: Model, g: Model): Promise<Wanted> {
 }
 
 const POINTS = gaussLegendre(20);
-const SLOPES: Readonly<Record<string, number>> = { relu: 0, leaky_relu: 0.01, abs: -1 };
 
-/** Of units with kinks at zero, without biases, of two inputs: over angles, between all kinks. */
-function byAngles(f: HiddenLayer, g: HiddenLayer): Wanted {
-  const slope = SLOPES[f.activation];
-  const [hidden] = f.weight.shape;
-  const kinks = [f, g].flatMap(({ weight: { data } }) =>
-    Array.from({ length: hidden }, (_, i) => Math.atan2(data[2 * i + 1], data[2 * i])).flatMap((angle) =>
+/** Of functions of two inputs with f(r x) = r f(x): over angles, between all kinks of their units, whose W are given. */
+async function byAngles(f: Model, g: Model, rows: readonly Float64Array[]): Promise<Wanted> {
+  const kinks = rows.flatMap((data) =>
+    Array.from({ length: data.length / 2 }, (_, i) => Math.atan2(data[2 * i + 1], data[2 * i])).flatMap((angle) =>
       [-5, -3, -1, 1, 3, 5].map((k) => angle + (k * Math.PI) / 2),
     ),
   );
   const ends = [0, ...kinks.filter((angle) => angle > 0 && angle < 2 * Math.PI), 2 * Math.PI].sort((p, q) => p - q);
+  const halves = ends.slice(1).map((end, k) => (end - ends[k]) / 2);
+  const angles = halves.flatMap((half, k) => Array.from(POINTS.nodes, (node) => ends[k] + half * (1 + node)));
+  const circle = Float64Array.from(angles.flatMap((angle) => [Math.cos(angle), Math.sin(angle)]));
+  const batch = { data: circle, shape: [angles.length, 2] };
+  const [one, two] = await Promise.all([f, g].map((model) => evaluate(model, batch, { backend: 'fallback' })));
   const sums = [0, 0, 0];
-  for (let k = 0; k + 1 < ends.length; k++) {
-    const half = (ends[k + 1] - ends[k]) / 2;
-    for (const [n, node] of POINTS.nodes.entries()) {
-      const angle = ends[k] + half * (1 + node);
-      const [x, y] = [Math.cos(angle), Math.sin(angle)];
-      for (let c = 0; c < f.down!.shape[0]; c++) {
-        let [value, difference] = [0, 0];
-        for (let i = 0; i < hidden; i++) {
-          const [u, v] = [f, g].map(({ weight: { data } }) => data[2 * i] * x + data[2 * i + 1] * y);
-          const [one, other] = [u, v].map((argument) => (argument > 0 ? argument : slope * argument));
-          const [p, q] = [f, g].map(({ down }) => down!.data[c * hidden + i]);
-          value += q * other;
-          difference += p * (one - other) + (p - q) * other;
-        }
-        // E r² = 2
-        const weight = (half * POINTS.weights[n]) / Math.PI;
-        for (const [j, term] of [value * value, value * difference, difference * difference].entries())
-          sums[j] += weight * term;
-      }
-    }
+  for (const [at, value] of two.data.entries()) {
+    const point = Math.floor(at / two.shape[1]);
+    // E r² = 2
+    const weight = (halves[Math.floor(point / 20)] * POINTS.weights[point % 20]) / Math.PI;
+    const difference = one.data[at] - value;
+    for (const [k, term] of [value * value, value * difference, difference * difference].entries())
+      sums[k] += weight * term;
   }
   return wantedFrom(sums[0], sums[1], sums[2]);
 }
+
+/** W of the units of a chain as functions of two inputs. */
+function argumentsOf(layers: readonly Layer[]): Float64Array {
+  const [first, second] = layers;
+  if (first.type === 'hidden') return first.weight.data as Float64Array;
+  const [outer, inner] = [(second as HiddenLayer).weight, (first as LinearLayer).weight];
+  const [rows, width] = outer.shape;
+  return Float64Array.from({ length: 2 * rows }, (_, at) => {
+    const [i, j] = [Math.floor(at / 2), at % 2];
+    return Array.from({ length: width }, (__, k) => outer.data[i * width + k] * inner.data[2 * k + j]).reduce(
+      (sum, value) => sum + value,
+    );
+  });
+}
+
+const kinked = (activation: ActivationName) => (draw: Random) => [
+  randomHidden(draw, { inputs: 2, hidden: 6, outputs: 3, activation }),
+];
+const KINKED: Readonly<Record<string, (draw: Random) => Layer[]>> = {
+  relu: kinked('relu'),
+  leaky_relu: kinked('leaky_relu'),
+  abs: kinked('abs'),
+  'prelu between linear layers, with a residual': (draw) => [
+    randomLinear(draw, 3, 2, false),
+    randomHidden(draw, { inputs: 3, hidden: 5, outputs: 3, activation: 'prelu', residual: [1, 0.5], skip: true }),
+    randomLinear(draw, 2, 3, false),
+  ],
+};
 
 const SHAPE = { inputs: 2, hidden: 4, outputs: 2, biases: true } as const;
 const SMOOTH: Readonly<Record<string, (draw: Random) => Layer[]>> = {
@@ -123,19 +141,33 @@ describe.each(availableBackends)('nearly equal networks with activations on %s',
     }
   });
 
-  it.each(Object.keys(SLOPES))('with kinks, %s, differ by what they differ', async (activation) => {
+  it.each(Object.entries(KINKED))('with kinks, %s, differ by what they differ', async (_, layers) => {
     for (const by of [1e-4, 1e-7]) {
       const draw = random(19);
-      const g = [randomHidden(draw, { inputs: 2, hidden: 6, outputs: 3, activation: activation as 'relu' })];
-      const f = nudged(g, draw, by) as HiddenLayer[];
-      const found = await similarity(modelOf(f), modelOf(g), { backend, method: 'exact' });
-      const wanted = byAngles(f[0], g[0]);
+      const g = layers(draw);
+      // Slopes as they are: they are no function of the input.
+      const f = nudged(g, draw, by, ['weight', 'down', 'skip']);
+      const [a, b] = [modelOf(f), modelOf(g)];
+      const found = await similarity(a, b, { backend, method: 'exact' });
+      const wanted = await byAngles(a, b, [argumentsOf(f), argumentsOf(g)]);
       const error = Math.abs(found.distance / wanted.distance - 1);
       expect(error).toBeLessThan(1e-8);
       expect(error * found.distance).toBeLessThan(found.distanceResolution);
       expect(found.dissimilarity / wanted.dissimilarity).toBeCloseTo(1, 6);
       expect(found.distanceResolution / found.distance).toBeLessThan(1e-5);
     }
+  });
+
+  it('differ alike at two positions, and in single precision', async () => {
+    const draw = random(43);
+    const g = KINKED.relu(draw);
+    const f = nudged(g, draw, 1e-5);
+    const distances = [1, 2].map(async (positions) => {
+      const [a, b] = [f, g].map((chain) => sequenceModel(positions, chain));
+      return similarity(a, b, { backend, method: 'exact', dtype: positions === 1 ? 'float64' : 'float32' });
+    });
+    const [one, two] = await Promise.all(distances);
+    expect(two.distance / one.distance).toBeCloseTo(Math.SQRT2, 10);
   });
 
   it('are explained by degree however near they are', async () => {
