@@ -37,9 +37,24 @@ export async function bothRows(change: LinearChange, place: Place, pacer: Pacer)
 }
 
 /** Those of g and `at` times the change; a factor for every row. */
-export function between({ g, change }: BothRows, at: ArrayLike<number>): Float64Array {
+export async function between({ g, change }: BothRows, at: ArrayLike<number>, pacer: Pacer): Promise<Float64Array> {
   const width = g.length / at.length;
-  return g.map((entry, i) => entry + at[Math.floor(i / width)] * change[i]);
+  const rows = new Float64Array(g.length);
+  for (let i = 0, k = 0; i < at.length; i++) {
+    for (const end = k + width; k < end; k++) rows[k] = g[k] + at[i] * change[k];
+    if (pacer.due(width)) await pacer.pause();
+  }
+  return rows;
+}
+
+/** Rows with the other sign. */
+export async function turned(rows: Float64Array, pacer: Pacer): Promise<Float64Array> {
+  const result = new Float64Array(rows.length);
+  for (let k = 0; k < rows.length; k++) {
+    result[k] = -rows[k];
+    if (pacer.due(1)) await pacer.pause();
+  }
+  return result;
 }
 
 /** How far units move from g to f, as a root mean square. */

@@ -1,7 +1,9 @@
 import type { Pacer } from '../../cooperate.js';
-import type { BilinearLayer } from '../../model/model.js';
+import { mapLayer, partsOf } from '../../layers/layer.js';
+import type { BilinearLayer, GatedLayer, HiddenLayer, Layer } from '../../model/model.js';
 import { matrixOf } from '../../tensor/matrix.js';
 import type { Tensor } from '../../tensor/tensor.js';
+import { viewOf } from './weights.js';
 
 /**
  * The block f with its hidden units as they stand in g, where that brings the two closer: in their order, with left and
@@ -18,6 +20,46 @@ export async function matchUnits(f: BilinearLayer, g: BilinearLayer, pacer: Pace
   const best = total(sorted) < total(inPlace) ? sorted : inPlace;
   if (best.every(({ unit, isPlain }, h) => unit === h && isPlain)) return f;
   return rebuilt(f, units, best, pacer);
+}
+
+/** Likewise of units with activations, which have nothing but their order. */
+export async function reorderUnits(f: HiddenLayer | GatedLayer, g: typeof f, pacer: Pacer): Promise<Layer> {
+  if (f.down === undefined || String(f.down.shape) !== String(g.down?.shape)) return f;
+  const [own, others] = [sidesOf(f), sidesOf(g)];
+  if (String(own.left.shape) !== String(others.left.shape)) return f;
+  const [units, wanted] = [await unitsOf(own, pacer), await unitsOf(others, pacer)];
+  const inPlace = await fits(wanted, units, null, pacer, false);
+  const sorted = await fits(wanted, units, REACH, pacer, false);
+  const order = (total(sorted) < total(inPlace) ? sorted : inPlace).map(({ unit }) => unit);
+  if (order.every((unit, h) => unit === h)) return f;
+  const parts = new Map<Tensor, Tensor>();
+  for (const [role, part] of partsOf<Tensor>(f)) {
+    parts.set(part, BEHIND.has(role) ? part : await reordered(part, role === 'down', order, pacer));
+  }
+  return mapLayer(f as Layer, (part) => parts.get(part)!);
+}
+
+/** A part with its rows, or its columns, in another order. */
+async function reordered(part: Tensor, isDown: boolean, order: readonly number[], pacer: Pacer): Promise<Tensor> {
+  const { data, rows, columns, rowStride, columnStride } = viewOf(part)!;
+  const values = new Float64Array(rows * columns);
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) {
+      const [row, column] = isDown ? [i, order[j]] : [order[i], j];
+      values[i * columns + j] = data[row * rowStride + column * columnStride];
+    }
+    if (pacer.due(columns)) await pacer.pause();
+  }
+  return { data: values, shape: part.shape };
+}
+
+/** Parts that belong to no unit. */
+const BEHIND: ReadonlySet<string> = new Set(['downBias', 'skip']);
+
+function sidesOf(layer: HiddenLayer | GatedLayer): Sides {
+  const down = layer.down && { down: layer.down };
+  if (layer.type === 'hidden') return { left: layer.weight, leftBias: layer.bias, ...down };
+  return { left: layer.gate, leftBias: layer.gateBias, right: layer.up, rightBias: layer.upBias, ...down };
 }
 
 /** Among how many units next in size one is looked for. */
@@ -42,14 +84,25 @@ interface Fit {
   readonly isPlain: boolean;
 }
 
-async function unitsOf(block: BilinearLayer, pacer: Pacer): Promise<Unit[]> {
+/** The parts of a block that its units are made of; without a right side they have the factor 1 there. */
+interface Sides {
+  readonly left: Tensor;
+  readonly leftBias?: Tensor | undefined;
+  readonly right?: Tensor;
+  readonly rightBias?: Tensor | undefined;
+  readonly down?: Tensor;
+}
+
+const ONE = Float64Array.of(1);
+
+async function unitsOf(block: Sides, pacer: Pacer): Promise<Unit[]> {
   const { left, right, leftBias, rightBias } = block;
   const down = matrixOf(block.down!);
   const units: Unit[] = [];
   for (let h = 0; h < left.shape[0]; h++) {
     const unit = {
       left: rowOf(left, leftBias, h),
-      right: rowOf(right, rightBias, h),
+      right: right === undefined ? ONE : rowOf(right, rightBias, h),
       down: Float64Array.from({ length: down.rows }, (_, c) => down.data[c * down.rowStride + h * down.columnStride]),
     };
     units.push({ ...unit, size: norm(unit.left) * norm(unit.right) * norm(unit.down) });
@@ -67,7 +120,13 @@ function rowOf(weight: Tensor, bias: Tensor | undefined, h: number): Float64Arra
 }
 
 /** A unit of f for every unit of g: the same one, or of those alike in size the nearest that is left. */
-async function fits(g: readonly Unit[], f: readonly Unit[], reach: number | null, pacer: Pacer): Promise<Fit[]> {
+async function fits(
+  g: readonly Unit[],
+  f: readonly Unit[],
+  reach: number | null,
+  pacer: Pacer,
+  isBilinear = true,
+): Promise<Fit[]> {
   const bySize = (units: readonly Unit[]) => [...units.keys()].sort((i, j) => units[i].size - units[j].size || i - j);
   const [order, left] = [bySize(g), bySize(f)];
   const found = new Array<Fit>(g.length);
@@ -75,7 +134,7 @@ async function fits(g: readonly Unit[], f: readonly Unit[], reach: number | null
     const candidates = reach === null ? [h] : left.slice(0, reach);
     let best: Fit | null = null;
     for (const unit of candidates) {
-      const fit = fitOf(g[h], f[unit], unit);
+      const fit = isBilinear ? fitOf(g[h], f[unit], unit) : fitWith(g[h], f[unit], unit, false, [1, 1, 1]);
       if (best === null || fit.cost < best.cost) best = fit;
       if (pacer.due(8 * g[h].left.length)) await pacer.pause();
     }

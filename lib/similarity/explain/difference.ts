@@ -74,7 +74,10 @@ interface Part {
   readonly factor: number;
 }
 
-/** The chain of the difference, in which nothing large cancels; where there is none, or no need of it, b and −a. */
+/**
+ * The chain of the difference, in which nothing large cancels; where there is none, or one that is not exact, or no need
+ * of it, b and −a.
+ */
 async function foldedParts(
   [a, b]: Pair,
   near: boolean,
@@ -89,7 +92,8 @@ async function foldedParts(
     return backend.forms.fold(source, { signal, threads });
   };
   const found = near ? await differenceChain(b.layers, a.layers, pacer, { law, inputs }) : null;
-  if (found !== null && found.layers !== null) return [{ block: await fold(found.layers), factor: found.scale }];
+  const isExact = found !== null && found.error === 0;
+  if (isExact && found.layers !== null) return [{ block: await fold(found.layers), factor: found.scale }];
   return [
     { block: await fold(a.layers), factor: -1 },
     { block: await fold(b.layers), factor: 1 },

@@ -196,6 +196,23 @@ describe('the difference of two layers of units', () => {
     expect(found!.error).toBe(0);
   });
 
+  it('is zero for copies whose units are in another order, and is small where they have changed a little', async () => {
+    const draw = random(47);
+    for (const make of [randomHidden, randomGated]) {
+      const g = make(draw, { ...shape, hidden: 6, activation: 'gelu', skip: true }) as Layer;
+      const order = [3, 0, 5, 1, 4, 2];
+      const f = mapLayer(g, ({ data, shape: [rows, columns = 1] }, role) => {
+        if (role === 'skip' || role === 'downBias') return { data, shape: columns === 1 ? [rows] : [rows, columns] };
+        const at = (i: number, j: number) => (role === 'down' ? i * columns + order[j] : order[i] * columns + j);
+        const values = Float64Array.from(data, (_, k) => data[at(Math.floor(k / columns), k % columns)]);
+        return { data: values, shape: columns === 1 ? [rows] : [rows, columns] };
+      });
+      expect((await differenceChain([f], [g], new Pacer(), law))!.layers).toBeNull();
+      const near = await differenceChain(nudged([f], draw, 1e-6), [g], new Pacer(), law);
+      expect(near!.scale).toBeLessThan(1e-5);
+    }
+  });
+
   it('goes on behind linear layers, beside the stream of the other', async () => {
     const draw = random(31);
     const g = [randomGated(draw, { ...shape, activation: 'gelu' }), randomLinear(draw, 3, 2)];

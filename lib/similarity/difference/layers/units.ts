@@ -7,7 +7,8 @@ import { type MatrixView, rowMajor, vectorOf } from '../../../tensor/matrix.js';
 import { blockChanges } from '../block.js';
 import type { LinearChange, Place } from '../linear.js';
 import { FARTHEST, interpolated, isAnalytic, kinkError, kinkNodes, kinkOf } from '../moved.js';
-import { between, bothRows, lengthsOf, movesOf, rowsOf } from '../unit_rows.js';
+import { between, bothRows, lengthsOf, movesOf, rowsOf, turned } from '../unit_rows.js';
+import { reorderUnits } from '../units.js';
 import { assemble, type Change, changeOf, type Piece, viewOf } from '../weights.js';
 import type { DifferenceLayer, LayerDifference } from './kind.js';
 
@@ -30,6 +31,7 @@ export const units: LayerDifference = {
       residualOf(f).alpha === residualOf(g).alpha
     );
   },
+  matched: reorderUnits,
   async changes(f: Units, g: Units, takes, gives, pacer) {
     const skip = await changeOf(viewOf(f.skip), viewOf(g.skip), gives, takes, pacer);
     const none: Change = { f: null, g: null, delta: null, rows: gives, columns: 1 };
@@ -41,19 +43,24 @@ export const units: LayerDifference = {
     const up = rest.length === 2 ? rest[0] : null;
     const parts: Parts = { f, g, gate, up, down: rest[rest.length - 1], place };
     if (!from.moved && gate.weight.delta === null && gate.bias.delta === null) return besideEqualGates(parts, pacer);
-    if (place.probes === null) return null;
+    // Told before any of it is made.
+    if (place.probes === null || !isAffordable(MOST_GROUPS * gate.weight.rows, place.probes.width)) return null;
     const activation = activationOf(g);
     if (isAnalytic(activation)) return ofSmoothUnits(parts, pacer);
     return up === null && kinkOf(activation) !== null ? ofKinkedUnits(parts, pacer) : null;
   },
   isAffordable(layer: HiddenOf<ShapeOnly> | GatedOf<ShapeOnly>) {
     const [count, inputs] = gateOf(layer).shape;
-    return count * count * inputs <= MOST_WORK;
+    return isAffordable(count, inputs);
   },
 };
 
 /** Multiply-adds of all units with all of them up to which units are subtracted: some ten seconds of one core. */
 const MOST_WORK = 2 ** 34;
+/** What a layer of units that move is made of, as many as it has each. */
+const MOST_GROUPS = 7;
+
+const isAffordable = (count: number, inputs: number): boolean => count * count * inputs <= MOST_WORK;
 
 function gateOf<T>(layer: HiddenOf<T> | GatedOf<T>): T {
   return layer.type === 'gated' ? layer.gate : layer.weight;
@@ -132,8 +139,8 @@ async function ofSmoothUnits(parts: Parts, pacer: Pacer): Promise<DifferenceLaye
   for (const [k] of terms[0].entries()) {
     const at = terms.map((all) => scale * all[k].at);
     groups.push({
-      gate: between(gates, at),
-      up: ups && between(ups, at),
+      gate: await between(gates, at, pacer),
+      up: ups && (await between(ups, at, pacer)),
       change: [down.weight.f, Float64Array.from(terms, (all) => all[k].factor / scale)],
     });
   }
@@ -157,9 +164,10 @@ async function ofKinkedUnits(parts: Parts, pacer: Pacer): Promise<DifferenceLaye
   const size = moves.reduce((most, move, i) => Math.max(most, lengths[i] > 0 ? move / lengths[i] : move), 0);
   if (!(size <= FARTHEST)) return null;
   const kink = kinkOf(activationOf(g))!;
-  const middle = between(rows, new Float64Array(count).fill(scale / 2));
-  const below = slopes === undefined ? new Float64Array(count).fill(kink.below) : vectorOf(slopes, count);
-  const above = new Float64Array(count).fill(kink.above);
+  const all = (value: number) => new Float64Array(count).fill(value);
+  const middle = await between(rows, all(scale / 2), pacer);
+  const below = slopes === undefined ? all(kink.below) : vectorOf(slopes, count);
+  const above = all(kink.above);
   const mean = await halfway(down.weight, pacer);
   const groups: Group[] = [];
   for (const [sign, slope] of [
@@ -167,16 +175,20 @@ async function ofKinkedUnits(parts: Parts, pacer: Pacer): Promise<DifferenceLaye
     [-1, below],
   ] as const) {
     if (slope.every((one) => one === 0)) continue;
-    const turned = (gates: Float64Array) => (sign === 1 ? gates : gates.map((entry) => -entry));
+    const facing = async (gates: Float64Array) => (sign === 1 ? gates : turned(gates, pacer));
     if (!last) {
       const own = await timesColumns(down.weight.g, slope, pacer);
-      groups.push({ gate: turned(rows.g), up: rows.g, own });
+      groups.push({ gate: await facing(rows.g), up: rows.g, own });
     }
-    groups.push({ gate: turned(middle), up: middle, change: [down.weight.delta, slope.map((one) => one / scale)] });
+    groups.push({
+      gate: await facing(middle),
+      up: middle,
+      change: [down.weight.delta, slope.map((one) => one / scale)],
+    });
     const nodes = kinkNodes(size);
     for (const node of nodes) {
-      const at = between(rows, new Float64Array(count).fill(scale * node));
-      groups.push({ gate: turned(at), up: rows.change, change: [mean, slope.map((one) => one / nodes.length)] });
+      const at = await between(rows, all(scale * node), pacer);
+      groups.push({ gate: await facing(at), up: rows.change, change: [mean, slope.map((one) => one / nodes.length)] });
     }
   }
   return { layer: await layerOf(groups, parts, STEP, pacer), error: kinkError(size) };
@@ -191,19 +203,9 @@ async function layerOf(groups: readonly Group[], parts: Parts, activated: Activa
   const count = gate.weight.rows;
   const columns = from.split ? 2 * from.width : from.width;
   const [below, all] = [last ? 0 : gives, groups.length * count];
-  const gates = sideOf(
-    groups.map((group) => group.gate),
-    count,
-    columns,
-  );
-  const ups =
-    groups[0].up === null
-      ? null
-      : sideOf(
-          groups.map((group) => group.up!),
-          count,
-          columns,
-        );
+  const sides = (of: (group: Group) => Float64Array) => sideOf(groups.map(of), count, columns, pacer);
+  const gates = await sides((group) => group.gate);
+  const ups = groups[0].up === null ? null : await sides((group) => group.up!);
   const pieces: Piece[] = [];
   for (const [k, { own, change }] of groups.entries()) {
     const column = k * count;
@@ -234,7 +236,7 @@ async function layerOf(groups: readonly Group[], parts: Parts, activated: Activa
 }
 
 /** Rows with their biases behind, as a weight and a bias. */
-function sideOf(groups: readonly Float64Array[], count: number, columns: number) {
+async function sideOf(groups: readonly Float64Array[], count: number, columns: number, pacer: Pacer) {
   const all = groups.length * count;
   const [weight, bias] = [new Float64Array(all * columns), new Float64Array(all)];
   for (let i = 0; i < all; i++) {
@@ -242,6 +244,7 @@ function sideOf(groups: readonly Float64Array[], count: number, columns: number)
     const at = (i % count) * (columns + 1);
     weight.set(rows.subarray(at, at + columns), i * columns);
     bias[i] = rows[at + columns];
+    if (pacer.due(columns)) await pacer.pause();
   }
   return { weight: { data: weight, shape: [all, columns] }, bias: { data: bias, shape: [all] } };
 }
@@ -264,11 +267,11 @@ async function timesColumns(view: MatrixView | null, factors: Float64Array, pace
 
 /** (f + g)/2. */
 async function halfway({ f, g, rows, columns }: Change, pacer: Pacer): Promise<MatrixView> {
-  const one = await assemble(rows, columns, [{ view: f, row: 0, column: 0, factor: 0.5 }], pacer);
+  const sum = await assemble(rows, columns, [{ view: f, row: 0, column: 0, factor: 0.5 }], pacer);
   const other = await assemble(rows, columns, [{ view: g, row: 0, column: 0, factor: 0.5 }], pacer);
-  return rowMajor(
-    one.map((entry, i) => entry + other[i]),
-    rows,
-    columns,
-  );
+  for (let k = 0; k < sum.length; k++) {
+    sum[k] += other[k];
+    if (pacer.due(1)) await pacer.pause();
+  }
+  return rowMajor(sum, rows, columns);
 }
