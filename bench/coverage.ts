@@ -1,6 +1,6 @@
 /**
  * Whether sampled intervals cover: random networks of many kinds whose similarity is known exactly (by quadrature in
- * one to three dimensions, by the formulas for one and two blocks, or by evaluating all sequences of tokens), estimated
+ * one to three dimensions, by the formulas for one and two blocks, on a grid, or by evaluating all sequences of tokens), estimated
  * by sampling with default options.
  *
  *     npm run bench:coverage -- [--filter NAME]… [--count N] [--seed N] [--seconds N] [--max-samples N] [--backend native|fallback] [--json FILE] [--check]
@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util';
 
 import type { BackendName } from '../lib/backend/backend.js';
 import { campaign } from './coverage/campaign.js';
-import { KINDS } from './coverage/kinds.js';
+import { ALL_KINDS } from './coverage/kinds.js';
 import { coverageTable, covers, LEGEND, summarise } from './coverage/results.js';
 
 async function main(): Promise<void> {
@@ -30,7 +30,7 @@ async function main(): Promise<void> {
     },
   });
   const { filter } = values;
-  const kinds = KINDS.filter(({ name }) => filter.length === 0 || filter.some((part) => name.includes(part)));
+  const kinds = ALL_KINDS.filter(({ name }) => filter.length === 0 || filter.some((part) => name.includes(part)));
   if (kinds.length === 0) throw new Error(`no kind is called ${filter.join(' or ')}`);
   const number = (text: string | undefined) => (text === undefined ? undefined : Number(text));
   let done = 0;

@@ -1,8 +1,17 @@
 import type { Model } from '../../lib/model/model.js';
 import type { InputLaw } from '../../lib/similarity/terms/types.js';
 import type { Random } from '../../test/support/random.js';
-import { behind, type ChainShape, moved, projection, randomChain, tailPair } from './networks.js';
-import { byEnumeration, byFormula, byQuadrature, type Truth } from './truth.js';
+import {
+  behind,
+  type ChainShape,
+  moved,
+  projection,
+  randomChain,
+  randomUnits,
+  tailPair,
+  type UnitsShape,
+} from './networks.js';
+import { byEnumeration, byFormula, byGrid, byQuadrature, type Truth } from './truth.js';
 
 /** Two networks of which the similarity is known. */
 export interface Instance {
@@ -184,3 +193,41 @@ export const KINDS: readonly Kind[] = [
   tail('tail, one output', [2, 2], [1, 4]),
   tail('tail, one output, 4–32', [2, 2], [4, 32]),
 ];
+
+/** Networks of activations of one or two numbers, alone or of a subspace of an input of many; or one and a moved copy. */
+function units(
+  name: string,
+  shape: Pick<UnitsShape, 'depth' | 'gated' | 'residual' | 'decaying'>,
+  features: readonly [number, number] | null,
+  near = false,
+): Kind {
+  return {
+    name,
+    async make(draw) {
+      const own = { ...shape, features: draw.integer(1, 2), outputs: draw.integer(1, 3), hidden: draw.integer(4, 16) };
+      const f = randomUnits(draw, own);
+      const inner = [f, near ? moved(draw, f, 0.05 + 0.2 * draw.uniform()) : randomUnits(draw, own)] as const;
+      const truth = await byGrid(inner);
+      if (features === null) return { models: inner, input: standard, truth };
+      const layer = projection(draw, own.features, draw.integer(...features));
+      return { models: [behind(layer, inner[0]), behind(layer, inner[1])], input: standard, truth };
+    },
+  };
+}
+
+const WIDE = [5, 32] as const;
+
+/** Networks with activations: those of two layers and more are sampled beside their surrogates. */
+export const UNIT_KINDS: readonly Kind[] = [
+  units('2 hidden layers, 1–2 inputs', { depth: 2 }, null),
+  units('3 hidden layers, 1–2 inputs', { depth: 3 }, null),
+  units('2 hidden layers of 1–2 in 32', { depth: 2 }, WIDE),
+  units('3 hidden layers of 1–2 in 32', { depth: 3 }, WIDE),
+  units('2 gated blocks, 1–2 inputs', { depth: 2, gated: true }, null),
+  units('2 gated blocks of 1–2 in 32', { depth: 2, gated: true, residual: true }, WIDE),
+  units('3 residual layers, 1–2 inputs', { depth: 3, residual: true }, null),
+  units('2 layers, as if trained', { depth: 2, decaying: true }, null),
+  units('3 layers, a moved copy', { depth: 3, decaying: true }, null, true),
+];
+
+export const ALL_KINDS: readonly Kind[] = [...KINDS, ...UNIT_KINDS];

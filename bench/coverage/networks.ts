@@ -2,6 +2,7 @@ import { createModel, type LayerDefinition } from '../../lib/model/create.js';
 import type { LinearLayer, Model } from '../../lib/model/model.js';
 import { randomAttention, randomBlock, randomLinear } from '../../test/support/models.js';
 import type { Random } from '../../test/support/random.js';
+import { randomGated, randomHidden } from '../../test/support/units.js';
 
 /** What a random chain is made of. */
 export interface ChainShape {
@@ -42,6 +43,41 @@ export function randomChain(draw: Random, shape: ChainShape): Model {
   }
   linear(outputs);
   return createModel({ layers, positions, label: 'chain' });
+}
+
+/** What a network of activations is made of. */
+export interface UnitsShape {
+  readonly features: number;
+  readonly outputs: number;
+  /** Blocks. */
+  readonly depth: number;
+  /** Units of a block. */
+  readonly hidden: number;
+  readonly gated?: boolean;
+  readonly residual?: boolean;
+  /** Whether few units carry most, as training makes it. */
+  readonly decaying?: boolean;
+}
+
+const ACTIVATIONS = ['relu', 'gelu', 'silu', 'tanh'] as const;
+
+/** A random network of blocks with one activation, and a head. */
+export function randomUnits(draw: Random, shape: UnitsShape): Model {
+  const { features, outputs, depth, hidden, gated = false, residual = false, decaying = false } = shape;
+  const activation = ACTIVATIONS[draw.integer(0, 3)];
+  const layers: LayerDefinition[] = [];
+  if (residual) layers.push(randomLinear(draw, hidden, features, true));
+  for (let i = 0; i < depth; i++) {
+    const inputs = i > 0 || residual ? hidden : features;
+    const factors = residual ? { residual: [1, 0.5 + draw.uniform()] as const } : {};
+    const block = { inputs, hidden, outputs: hidden, activation, biases: true, ...factors };
+    const layer = gated ? randomGated(draw, block) : randomHidden(draw, block);
+    const { down } = layer;
+    const data = down!.data.map((value, at) => (decaying ? (2 * value) / (1 + (at % hidden)) : value));
+    layers.push({ ...layer, down: { ...down!, data } });
+  }
+  layers.push(randomLinear(draw, outputs, hidden, true));
+  return createModel({ layers, label: 'units' });
 }
 
 /**

@@ -213,7 +213,10 @@ export function measureSentences({ matrices, correlation, block }: MeasureCompar
 function methodText({ method, exact, certified, sampling }: ResultInfo): string {
   if (certified !== undefined) return `exact, proven to ${certified}`;
   if (exact) return method === 'exact' ? 'exact' : `${method}, exact here`;
-  if (sampling !== null) return `sampled on ${count(sampling.samples)} inputs (seed ${sampling.seed})`;
+  if (sampling !== null) {
+    const beside = sampling.surrogate === undefined ? '' : ', beside surrogates of one block';
+    return `sampled on ${count(sampling.samples)} inputs (seed ${sampling.seed})${beside}`;
+  }
   return 'closure, an approximation of unknown error';
 }
 

@@ -117,6 +117,13 @@ const FILES = {
     modelOf([randomHidden(draw, { ...UNITS, activation: 'prelu' })]),
     modelOf([block()]),
   ]),
+  layered: await save([
+    ...times(2, () => {
+      const block = { ...UNITS, activation: 'tanh', residual: [1, 0.5] } as const;
+      return modelOf([randomHidden(draw, block), randomHidden(draw, block)]);
+    }),
+    modelOf([randomHidden(draw, { ...UNITS, activation: 'tanh' })]),
+  ]),
   // Along one direction of many, so that a pilot finds it.
   steep: await save(times(3, () => modelOf([stretched(), block({ inputs: 6 }), block(), block()]))),
   // Norms, or single outputs, far out of the range of numbers of either type.
@@ -132,6 +139,7 @@ const FILES = {
 
 const LAW = { mean: [0.5, -1, 0.25, 2], cov: [1, 2, 3, 4].map((i) => [1, 2, 3, 4].map((j) => (i === j ? i : 0.3))) };
 const sampled = { method: 'sampled', maxSamples: 2048 } as const;
+const many = { method: 'sampled', maxSamples: 8192, tolerance: 1e-4 } as const;
 const WAYS: [title: string, files: readonly string[], options: MatrixOptions, least: number][] = [
   ['by the route factor', FILES.embedded, { route: 'factor' }, 6],
   ['by the route unfolded', FILES.embedded, { route: 'unfolded', perOutput: true }, 6],
@@ -165,6 +173,7 @@ const WAYS: [title: string, files: readonly string[], options: MatrixOptions, le
 const WAYS_OF_UNITS: typeof WAYS = [
   ['of units with activations', FILES.units, { perOutput: true, input: LAW }, 3],
   ['of units with activations in float32', FILES.units, { dtype: 'float32' }, 3],
+  ['sampled beside surrogates', FILES.layered.slice(0, 2), { ...many, perOutput: true }, 96],
 ];
 const waysFor = (backend: BackendName) =>
   backendsWith('hidden').includes(backend) ? [...WAYS, ...WAYS_OF_UNITS] : WAYS;
@@ -229,6 +238,33 @@ describe('a job', () => {
       tolerance: 0.5,
     });
     expect(jobs.at(-1)).toMatchObject({ draws: { directions: { basis: expect.any(String) } }, watched: true });
+  });
+
+  it('carries the surrogates of models, and is refused where they are not theirs', async () => {
+    const { jobs, executors } = recording((job) => runJob(job));
+    const { sampling } = await matrixBy(executors, FILES.layered, { backend: 'fallback', ...many });
+    expect(sampling!.surrogate!.varianceRatio).toBeLessThan(0.8);
+    const job = JSON.parse(JSON.stringify(jobs.at(-1)));
+    const of: ('self' | { weight: string; bias: string })[] = job.surrogates.of;
+    const self = of.indexOf('self');
+    const changed = (change: (typeof of)[number] | null, m: number) => {
+      return { ...job, surrogates: { ...job.surrogates, of: of.map((one, i) => (i === m ? change : one)) } };
+    };
+    const head = of[(self + 1) % 3] as { weight: string; bias: string };
+    const refused = { code: 'INVALID_ARGUMENT', message: expect.stringContaining('surrogates.of') };
+    for (const wrong of [
+      changed(head, self),
+      changed('self', (self + 1) % 3),
+      changed({ ...head, weight: head.bias }, (self + 1) % 3),
+      { ...job, surrogates: { ...job.surrogates, of: of.slice(1) } },
+    ]) {
+      await expect(runJob(wrong)).rejects.toMatchObject(refused);
+    }
+    // Without any, sums are those of the outputs alone.
+    const { surrogates, ...plain } = job;
+    const none = { of: of.map(() => null), total: Buffer.alloc(8 * 9).toString('base64') };
+    const [zero, without] = [await runJob({ ...job, surrogates: none }), await runJob(plain)];
+    expect(zero).toMatchObject({ total: (without as { total: string }).total });
   });
 
   it('is small: a law that a name says is two numbers', async () => {

@@ -2,6 +2,7 @@ import type { Control } from '../../backend/control.js';
 import { kindsOf, productKindsOf } from '../../backend/task.js';
 import { Pacer } from '../../cooperate.js';
 import { selectBackend } from '../../machines/select.js';
+import type { Outline } from '../../model/reading/outline.js';
 import type { GramSettings } from '../gram/control.js';
 import { LocalExecutor } from '../gram/local.js';
 import { chainSources, checkComparable, namedWeights, type Sources } from '../gram/sources.js';
@@ -9,6 +10,8 @@ import type { LawOfInputs } from '../law/onehot.js';
 import type { Member } from '../members/members.js';
 import { openSite } from '../sampled/sampled.js';
 import { LocalSampler } from '../sampled/sampler.js';
+import { keptLayers, type Surrogates, widthBehind } from '../sampled/surrogate.js';
+import { wrong } from './fields.js';
 import { type ModelFile, openModel } from './models.js';
 import { readSampleJob, type SampleResult, writeSums } from './samples.js';
 import { type ChainSetting, checkArithmetic, checkLaw, type WeightSetting } from './setting.js';
@@ -82,11 +85,28 @@ async function runSampleJob(value: unknown, { signal, threads }: RunOptions): Pr
   try {
     const { ensemble, whitening, drawsOf } = site;
     const own = batch(whitening?.dimension ?? 0);
+    checkSurrogates(own.surrogates, outlines);
     const sums = await new LocalSampler(ensemble, drawsOf, { backend, perOutput }).run(own, { signal, threads });
     const slices = perOutput ? 1 + ensemble.outputs : 1;
     return await writeSums(sums, { models: members.length, slices, watched: own.watched }, new Pacer(signal));
   } finally {
     site.dispose();
+  }
+}
+
+/** @throws TensimError `INVALID_ARGUMENT` for surrogates that are not of these models. */
+function checkSurrogates(surrogates: Surrogates | null, outlines: readonly Outline[]): void {
+  for (const [m, surrogate] of surrogates?.of.entries() ?? []) {
+    const { layers, outputShape } = outlines[m];
+    const kept = keptLayers(layers);
+    const fits =
+      surrogate === null ||
+      (surrogate === 'self'
+        ? kept === 'self'
+        : typeof kept === 'number' &&
+          surrogate.bias.length === outputShape[1] &&
+          surrogate.weight.length === outputShape[1] * widthBehind(layers, kept));
+    if (!fits) throw wrong(`surrogates.of[${m}]`, 'that of the model');
   }
 }
 

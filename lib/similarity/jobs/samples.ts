@@ -6,6 +6,7 @@ import type { DrawsSpec } from '../sampled/draws.js';
 import { MOST_AT_ONCE } from '../sampled/estimate.js';
 import { GROUPS } from '../sampled/jackknife.js';
 import { watchedPairs } from '../sampled/monitor.js';
+import type { Surrogate, Surrogates } from '../sampled/surrogate.js';
 import {
   doublesIn,
   readChoice,
@@ -31,6 +32,14 @@ export interface SampleJob {
   readonly samples: number;
   readonly group: number;
   readonly watched: boolean;
+  /** As `Surrogates`, with arrays in base64; absent: there are none. */
+  readonly surrogates?: SurrogatesText;
+}
+
+export interface SurrogatesText {
+  readonly of: readonly ({ readonly weight: string; readonly bias: string } | 'self' | null)[];
+  readonly total: string;
+  readonly perOutput?: string;
 }
 
 /** As `DrawsSpec`, with arrays in base64; the dimension of z follows from the law and the models. */
@@ -56,6 +65,8 @@ export interface SampleResult {
   /** What every sample adds: (count, models, slices), and of watched pairs (count, pairs, slices). */
   readonly squares: string;
   readonly products: string;
+  /** With surrogates: (count, models, slices), what every sample adds to the estimates of squares. */
+  readonly controlled?: string;
 }
 
 /** A job as it is run: with arrays as numbers. */
@@ -70,15 +81,54 @@ export interface ReadSampleJob {
 export async function writeSampleJob(
   setting: Setting<LawText>,
   members: readonly Member[],
-  { draws, ...batch }: SampleBatch,
+  { draws, surrogates, ...batch }: SampleBatch,
 ): Promise<SampleJob> {
+  const pacer = new Pacer();
   return {
     schema: 'tensim.samples/1',
     setting,
     models: await Promise.all(members.map(writeModel)),
-    draws: await writeDraws(draws, new Pacer()),
+    draws: await writeDraws(draws, pacer),
     ...batch,
+    ...(surrogates && { surrogates: await writeSurrogates(surrogates, pacer) }),
   };
+}
+
+async function writeSurrogates({ of, total, perOutput }: Surrogates, pacer: Pacer): Promise<SurrogatesText> {
+  const texts: SurrogatesText['of'][number][] = [];
+  for (const surrogate of of) {
+    if (surrogate === null || surrogate === 'self') texts.push(surrogate);
+    else {
+      const { weight, bias } = surrogate;
+      texts.push({ weight: await writeNumbers(weight, pacer), bias: await writeNumbers(bias, pacer) });
+    }
+  }
+  return {
+    of: texts,
+    total: await writeNumbers(total, pacer),
+    ...(perOutput && { perOutput: await writeNumbers(perOutput, pacer) }),
+  };
+}
+
+async function readSurrogates(value: unknown, models: number, perOutput: boolean, pacer: Pacer): Promise<Surrogates> {
+  const names = ['of', 'total', ...(perOutput ? ['perOutput'] : [])];
+  const fields = readFields(value, 'surrogates', names);
+  const numbers = (text: unknown, where: string) => readDoubles(text, where, doublesIn(text, where), pacer);
+  const texts = readList(fields.of, 'surrogates.of', (one, where) => {
+    if (one === null || one === 'self') return { where, text: one };
+    return { where, text: readFields(one, where, ['weight', 'bias']) };
+  });
+  if (texts.length !== models) throw wrong('surrogates.of', 'one for every model');
+  const of: Surrogate[] = [];
+  for (const { where, text } of texts) {
+    if (text === null || typeof text === 'string') of.push(text as 'self' | null);
+    else {
+      const weight = await numbers(text.weight, `${where}.weight`);
+      of.push({ weight, bias: await numbers(text.bias, `${where}.bias`) });
+    }
+  }
+  const total = await readDoubles(fields.total, 'surrogates.total', models * models, pacer);
+  return { of, total, perOutput: perOutput ? await numbers(fields.perOutput, 'surrogates.perOutput') : null };
 }
 
 async function writeDraws(spec: DrawsSpec, pacer: Pacer): Promise<DrawsText> {
@@ -98,12 +148,17 @@ const STAGES = 16;
 /** @throws TensimError (rejects) `INVALID_ARGUMENT` for what is no such job; `NOT_FINITE`. */
 export async function readSampleJob(value: unknown, pacer = new Pacer()): Promise<ReadSampleJob> {
   const names = ['schema', 'setting', 'models', 'draws', 'first', 'samples', 'group', 'watched'];
-  const fields = readFields(value, 'the job', names);
+  const fields = readFields(value, 'the job', names, ['surrogates']);
   readChoice(fields.schema, 'schema', ['tensim.samples/1'] as const);
   const setting = await readSetting(fields.setting, 'setting', pacer);
   if (setting.method !== 'sampled') throw wrong('setting.method', '"sampled"');
   const draws = await readDraws(fields.draws, pacer);
   const isTokens = setting.law === 'tokens';
+  const models = readList(fields.models, 'models', readModel);
+  const surrogates =
+    fields.surrogates === undefined
+      ? null
+      : await readSurrogates(fields.surrogates, models.length, setting.perOutput, pacer);
   const rest = {
     first: readWhole(fields.first, 'first', 0, MOST_SAMPLES),
     samples: readWhole(fields.samples, 'samples', 1, MOST_AT_ONCE),
@@ -112,11 +167,11 @@ export async function readSampleJob(value: unknown, pacer = new Pacer()): Promis
   };
   return {
     setting,
-    models: readList(fields.models, 'models', readModel),
+    models,
     batch: (dimension) => {
       const own = draws(dimension);
       if ((own.kind === 'tokens') !== isTokens) throw wrong('draws.kind', 'that of the law');
-      return { draws: own, ...rest };
+      return { draws: own, ...rest, surrogates };
     },
   };
 }
@@ -166,8 +221,10 @@ export async function writeSums(sums: BatchSums, shape: SampleShape, pacer = new
   const pairs = pairsOf(shape);
   const squares = new Float64Array(count * models * slices);
   const all = new Float64Array(count * pairs * slices);
+  const controlled = products.controlled === undefined ? undefined : new Float64Array(squares.length);
   for (let s = 0; s < count; s++) {
     products.squares(s, squares.subarray(s * models * slices, (s + 1) * models * slices));
+    products.controlled?.(s, controlled!.subarray(s * models * slices, (s + 1) * models * slices));
     for (let p = 0; p < pairs; p++) {
       const at = (s * pairs + p) * slices;
       products.product(s, p, all.subarray(at, at + slices));
@@ -181,6 +238,7 @@ export async function writeSums(sums: BatchSums, shape: SampleShape, pacer = new
     ...(tile.perOutput && { perOutput: await writeNumbers(tile.perOutput, pacer) }),
     squares: await writeNumbers(squares, pacer),
     products: await writeNumbers(all, pacer),
+    ...(controlled && { controlled: await writeNumbers(controlled, pacer) }),
   };
 }
 
@@ -190,12 +248,16 @@ export async function readSums(value: unknown, shape: SampleShape, pacer = new P
   const pairs = pairsOf(shape);
   const cells = (models === 2 ? 3 : models) ** 2;
   const names = ['schema', 'count', 'lost', 'exponents', 'total', 'squares', 'products'];
-  const fields = readFields(value, 'the result', slices > 1 ? [...names, 'perOutput'] : names);
+  const fields = readFields(value, 'the result', slices > 1 ? [...names, 'perOutput'] : names, ['controlled']);
   readChoice(fields.schema, 'schema', ['tensim.samples-result/1'] as const);
   const count = readWhole(fields.count, 'count', 1, 2 * MOST_AT_ONCE);
   const exponents = readList(fields.exponents, 'exponents', (one, where) => readWhole(one, where, -(2 ** 30), 2 ** 30));
   if (exponents.length !== models) throw wrong('exponents', 'one for every model');
   const squares = await readDoubles(fields.squares, 'squares', count * models * slices, pacer);
+  const controlled =
+    fields.controlled === undefined
+      ? undefined
+      : await readDoubles(fields.controlled, 'controlled', count * models * slices, pacer);
   const products = await readDoubles(fields.products, 'products', count * pairs * slices, pacer);
   const perOutput =
     slices > 1 ? await readDoubles(fields.perOutput, 'perOutput', cells * (slices - 1), pacer) : undefined;
@@ -208,6 +270,8 @@ export async function readSums(value: unknown, shape: SampleShape, pacer = new P
       count,
       width: slices,
       squares: (s, into) => into.set(squares.subarray(s * models * slices, (s + 1) * models * slices)),
+      controlled:
+        controlled && ((s, into) => into.set(controlled.subarray(s * models * slices, (s + 1) * models * slices))),
       product: (s, p, into) => into.set(products.subarray((s * pairs + p) * slices, (s * pairs + p + 1) * slices)),
     },
   };

@@ -3,6 +3,7 @@ import type { GramTile } from '../../backend/grams.js';
 import type { TensorData } from '../../tensor/tensor.js';
 import type { DrawsSpec } from './draws.js';
 import type { OutputSize } from './ensemble.js';
+import type { Surrogates } from './surrogate.js';
 
 /** A part of the samples of a stage: what all models are evaluated on at a time. */
 export interface SampleBatch {
@@ -14,6 +15,8 @@ export interface SampleBatch {
   readonly group: number;
   /** Whether products of watched pairs are wanted beside the squares of the models. */
   readonly watched: boolean;
+  /** What stands in for the models as control variates; null: nothing. */
+  readonly surrogates: Surrogates | null;
 }
 
 /** What a batch adds to an estimate. */
@@ -39,8 +42,20 @@ export interface SampleProducts {
   readonly width: number;
   /** |f|² of every model on sample s, into (models, slices). */
   squares(s: number, into: Float64Array): void;
-  /** ⟨f,g⟩ of models i and j, which are the `pair`th that are watched, into (slices). */
+  /**
+   * ⟨f,g⟩ of models i and j, which are the `pair`th that are watched, into (slices); with surrogates what a sample adds
+   * to its estimate, ⟨f,g⟩ − ⟨f̃,g̃⟩ + E ⟨f̃,g̃⟩.
+   */
   product(s: number, pair: number, into: Float64Array): void;
+  /** With surrogates, what a sample adds to the estimates of |f|², as `squares`; else absent. */
+  readonly controlled?: ((s: number, into: Float64Array) => void) | undefined;
+}
+
+/** The surrogates of models on the same samples. */
+export interface Controlling {
+  readonly values: readonly TensorData[];
+  /** E f̃·g̃, (models, models), and per output. */
+  readonly expected: { readonly total: Float64Array; readonly perOutput: Float64Array | null };
 }
 
 /**
@@ -67,22 +82,46 @@ export function productsOf(
   { count, positions, outputs }: OutputSize,
   slices: number,
   pairs: readonly (readonly [number, number])[],
+  controlling: Controlling | null = null,
 ): SampleProducts {
   const width = positions * outputs;
+  const models = values.length;
   const rootOf = (s: number) => (weights === null ? 1 : Math.sqrt(weights[s]));
+  const add = (of: readonly TensorData[], i: number, j: number, s: number, into: Float64Array, at: number) =>
+    multiply(of[i], of[j], s * width, width, outputs, rootOf(s), into, at, slices);
+  const other = new Float64Array(slices);
+  /** From ⟨f,g⟩ to what it adds to the estimate. */
+  const control = (
+    { values: standIns, expected }: Controlling,
+    i: number,
+    j: number,
+    s: number,
+    into: Float64Array,
+    at: number,
+  ) => {
+    add(standIns, i, j, s, other, 0);
+    const cell = i * models + j;
+    into[at] += expected.total[cell] - other[0];
+    for (let c = 1; c < slices; c++) into[at + c] += expected.perOutput![cell * outputs + c - 1] - other[c];
+  };
+  const squares = (s: number, into: Float64Array) => {
+    for (let m = 0; m < models; m++) add(values, m, m, s, into, m * slices);
+  };
   return {
     count,
-    width,
-    squares(s, into) {
-      const root = rootOf(s);
-      for (let m = 0; m < values.length; m++) {
-        multiply(values[m], values[m], s * width, width, outputs, root, into, m * slices, slices);
-      }
-    },
+    width: controlling === null ? width : 2 * width,
+    squares,
     product(s, pair, into) {
       const [i, j] = pairs[pair];
-      multiply(values[i], values[j], s * width, width, outputs, rootOf(s), into, 0, slices);
+      add(values, i, j, s, into, 0);
+      if (controlling !== null) control(controlling, i, j, s, into, 0);
     },
+    ...(controlling !== null && {
+      controlled(s, into) {
+        squares(s, into);
+        for (let m = 0; m < models; m++) control(controlling, m, m, s, into, m * slices);
+      },
+    }),
   };
 }
 

@@ -77,6 +77,7 @@ export const STREAMS = {
   further: 5,
   chains: 6,
   decisions: 7,
+  fit: 8,
   vectors: 16,
   tokens: 32,
   radii: 48,

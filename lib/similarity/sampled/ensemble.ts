@@ -30,10 +30,23 @@ export interface EnsembleShape {
 
 /** Such models; one that stands twice is evaluated once. */
 export interface Ensemble extends EnsembleShape {
+  /** The different ones. */
+  readonly members: readonly Member[];
   /** Outputs of different model m on inputs, (count, n, o), in units of its own. */
   evaluate(m: number, inputs: Draw['inputs'], control: Control): Promise<TensorData>;
   /** Once it has been evaluated, its units: 2^exponent. */
   exponent(m: number): number;
+  /** Takes another model to be evaluated on the same inputs, within the same memory. */
+  beside(member: Member): Companion;
+  dispose(): void;
+}
+
+/** A model that is evaluated beside those of an ensemble. */
+export interface Companion {
+  evaluate(inputs: Draw['inputs'], control: Control): Promise<TensorData>;
+  /** Once it has been evaluated, its units: 2^exponent. */
+  exponent(): number;
+  /** Gives back what it takes. */
   dispose(): void;
 }
 
@@ -61,6 +74,7 @@ export function openEnsemble(
   const passes = new Passes(different, input, settings);
   const [{ inputShape, outputShape }] = outlines;
   return {
+    members: different,
     count: different.length,
     places: members.map((member) => different.indexOf(member)),
     labels: outlines.map(({ label }) => label),
@@ -70,6 +84,14 @@ export function openEnsemble(
     outputs: outputShape[1],
     evaluate: (m, inputs, control) => passes.evaluate(m, inputs, control),
     exponent: (m) => passes.exponent(m),
+    beside(member) {
+      const number = passes.add(member);
+      return {
+        evaluate: (inputs, control) => passes.evaluate(number, inputs, control),
+        exponent: () => passes.exponent(number),
+        dispose: () => passes.release(number),
+      };
+    },
     dispose: () => passes.dispose(),
   };
 }

@@ -12,8 +12,9 @@ import type { EnsembleShape } from './ensemble.js';
 import { GROUPS, GroupSums, INTERVAL } from './jackknife.js';
 import { type Known, Monitor } from './monitor.js';
 import { PERIOD } from './proposal.js';
-import { pairSums, type SampledGram, type SampledPair } from './result.js';
+import { asGiven, pairSums, type SampledGram, type SampledPair } from './result.js';
 import { controlOf, type SampleSettings } from './settings.js';
+import type { Surrogates } from './surrogate.js';
 
 /** Samples at a time: enough to occupy every thread. */
 export const MOST_AT_ONCE = 2048;
@@ -31,6 +32,12 @@ const DOUBT = 4;
 const DISAGREEMENT = 4;
 const ROUNDING = 1e-12;
 
+/** Control variates, and the variance of similarities with them in parts of that without. */
+export interface Variates {
+  readonly surrogates: Surrogates;
+  readonly varianceRatio: number;
+}
+
 /**
  * One stage of estimating the Gram matrix of different models: samples of their own, and how far they can be trusted.
  * The stage before told how many to take, and what it expects of their errors stands where theirs are smaller by luck.
@@ -40,6 +47,7 @@ export class Estimate {
   readonly #executor: SampleExecutor;
   readonly #settings: SampleSettings;
   readonly #before: Estimate | null;
+  readonly #variates: Variates | null;
   /** Of the models, and of the difference of two. */
   readonly #sums: GroupSums;
   readonly #monitor: Monitor;
@@ -62,6 +70,7 @@ export class Estimate {
     executor: SampleExecutor,
     settings: SampleSettings,
     before: Estimate | null = null,
+    variates: Variates | null = null,
   ) {
     const { perOutput, onProgress, signal } = settings;
     const { count, outputs } = ensemble;
@@ -79,6 +88,7 @@ export class Estimate {
     this.#executor = executor;
     this.#settings = settings;
     this.#before = before;
+    this.#variates = variates;
     this.#sums = new GroupSums(functions, size);
     this.#monitor = new Monitor(count, size, before === null ? null : before.#known());
     this.#pacer = new Pacer(signal);
@@ -96,9 +106,14 @@ export class Estimate {
     return this.#interval(0) <= this.#settings.tolerance && this.#trusts(0);
   }
 
-  /** How many samples the tolerance is expected to take. */
-  wanted(): number {
-    const forError = MARGIN * (this.#interval(0) / this.#settings.tolerance) ** 2;
+  /** Half the width of the widest 95 % interval. */
+  get interval(): number {
+    return this.#interval(0);
+  }
+
+  /** How many samples the tolerance is expected to take; with a part of the variance. */
+  wanted(part = 1): number {
+    const forError = MARGIN * part * (this.#interval(0) / this.#settings.tolerance) ** 2;
     const doubtful = this.#before !== null && !this.#trusts(0) ? DOUBT : 0;
     const needed = Math.max(forError, this.#monitor.lacks(0), doubtful);
     // Outputs have no tolerance of their own, but their intervals are to be relied on, if that is not too dear.
@@ -155,6 +170,7 @@ export class Estimate {
       interval: this.#interval(0),
       reached: this.reached(),
       tokenModels: this.#ensemble.tokenModels,
+      ...(this.#variates && { surrogate: { varianceRatio: this.#variates.varianceRatio } }),
     };
     const slices = this.#sums.size - 1;
     const exponents = this.#ensemble.places.map((m) => this.#exponents[m]);
@@ -196,6 +212,10 @@ export class Estimate {
       interval: of((c) => this.#interval(c)),
       trusted: slices.map((c) => this.#trusts(c)),
     };
+  }
+
+  #asGiven(matrices: readonly Float64Array[]): Promise<Float64Array> {
+    return asGiven(matrices, this.#sums.models, this.#ensemble.places, this.#pacer);
   }
 
   #cell(i: number, j: number): number {
@@ -249,11 +269,12 @@ export class Estimate {
   *#batches(draws: DrawsSpec, inputs: number): Generator<SampleBatch, undefined> {
     const whole = PERIOD * GROUPS * inputsPerSample(draws);
     const most = this.#atOnce();
+    const surrogates = this.#variates?.surrogates ?? null;
     let left = PERIOD * Math.max(1, Math.floor(inputs / whole));
     for (let first = 0; left > 0; ) {
       const samples = Math.min(most, left);
       for (let group = 0; group < GROUPS; group++, first += samples) {
-        yield { draws, first, samples, group, watched: this.#before !== null };
+        yield { draws, first, samples, group, watched: this.#before !== null, surrogates };
       }
       left -= samples;
     }
@@ -271,25 +292,8 @@ export class Estimate {
   /** Samples of a batch: whole periods, within the bytes that it may take. */
   #atOnce(): number {
     const { count, inputSize, positions, outputs } = this.#ensemble;
-    const bytes = 8 * Math.max(inputSize, 2 * count * positions * outputs);
+    const functions = this.#variates === null ? count : 2 * count;
+    const bytes = 8 * Math.max(inputSize, 2 * functions * positions * outputs);
     return PERIOD * Math.max(1, Math.floor(Math.min(MOST_AT_ONCE, BATCH_BYTES / bytes) / PERIOD));
-  }
-
-  /**
-   * Matrices of different models, one after the other in every cell, at the places of the models as they were given.
-   */
-  async #asGiven(matrices: readonly Float64Array[]): Promise<Float64Array> {
-    const { places } = this.#ensemble;
-    const size = matrices.length;
-    const all = new Float64Array(places.length ** 2 * size);
-    let at = 0;
-    for (const from of places) {
-      for (const to of places) {
-        const cell = this.#cell(from, to);
-        for (const matrix of matrices) all[at++] = matrix[cell];
-        if (this.#pacer.due(size)) await this.#pacer.pause();
-      }
-    }
-    return all;
   }
 }

@@ -1,7 +1,7 @@
 import type { Pacer } from '../../cooperate.js';
 
 /** In more dimensions a frame takes longer than the forward passes of most models. */
-const MOST_DIMENSIONS = 64;
+export const FRAME_DIMENSIONS = 64;
 /** Rows that a further one is made orthogonal to at a time. */
 const AT_ONCE = 4;
 
@@ -18,7 +18,7 @@ export async function orthogonalise(
   kind: readonly number[],
   pacer: Pacer,
 ): Promise<void> {
-  if (dimension === 1 || dimension > MOST_DIMENSIONS) return;
+  if (dimension === 1 || dimension > FRAME_DIMENSIONS) return;
   const samples = z.length / dimension;
   // Unit rows, and zeros up to a multiple of AT_ONCE.
   const frame = new Float64Array((dimension + AT_ONCE) * dimension);

@@ -50,19 +50,20 @@ export class Monitor {
     this.#influences.counted(count);
     const squares = new Float64Array(this.#models * slices);
     const products = new Float64Array(slices);
+    const added = samples.controlled === undefined ? squares : new Float64Array(squares.length);
     for (let s = 0; s < count; s++) {
       samples.squares(s, squares);
       for (let quantity = 0; quantity < squares.length; quantity++) this.#norms.add(quantity, squares[quantity]);
       if (this.#known !== null) {
+        samples.controlled?.(s, added);
         for (const [p, [i, j]] of this.pairs.entries()) {
           samples.product(s, p, products);
           for (let c = 0; c < slices; c++) {
             const { cosine, normA, normB } = this.#known[p][c];
-            const a = squares[i * slices + c] / normA ** 2;
-            const b = squares[j * slices + c] / normB ** 2;
-            const influence = products[c] / (normA * normB) - (cosine / 2) * (a + b);
+            const part = (of: Float64Array) => of[i * slices + c] / normA ** 2 + of[j * slices + c] / normB ** 2;
+            const influence = products[c] / (normA * normB) - (cosine / 2) * part(added);
             // Where two outputs are multiples of each other it is all rounding.
-            const real = Math.abs(influence) > ROUNDING * (a + b);
+            const real = Math.abs(influence) > ROUNDING * part(squares);
             this.#influences.add(p * slices + c, real ? influence * influence : 0);
           }
         }

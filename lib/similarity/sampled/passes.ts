@@ -28,7 +28,7 @@ export interface PassSettings {
  * then there again at every turn.
  */
 export class Passes {
-  readonly #members: readonly Member[];
+  readonly #members: Member[];
   readonly #input: InputKind;
   readonly #settings: PassSettings;
   /** By number; the one used last at the end. */
@@ -39,7 +39,7 @@ export class Passes {
   #largest = 0;
 
   constructor(members: readonly Member[], input: InputKind, settings: PassSettings) {
-    this.#members = members;
+    this.#members = [...members];
     this.#input = input;
     this.#settings = settings;
   }
@@ -53,6 +53,17 @@ export class Passes {
     this.#passes.delete(m);
     this.#passes.set(m, pass);
     return pass.evaluate(inputs, control);
+  }
+
+  /** Takes one more model, under the same limit; its number. */
+  add(member: Member): number {
+    return this.#members.push(member) - 1;
+  }
+
+  /** Gives back what is packed of model m. */
+  release(m: number): void {
+    this.#passes.get(m)?.dispose();
+    this.#passes.delete(m);
   }
 
   /** Of a model that has been evaluated: its outputs are in units of 2^exponent. */

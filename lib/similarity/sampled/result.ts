@@ -1,4 +1,5 @@
 import type { GramTile } from '../../backend/grams.js';
+import type { Pacer } from '../../cooperate.js';
 import type { ScaledTile } from '../scale/model_scale.js';
 import type { Sampling } from '../terms/sampling.js';
 
@@ -33,4 +34,25 @@ export interface SampledGram extends GramTile, Partial<Pick<ScaledTile, 'exponen
 /** Exponents of every two of some models, `size` times each: those of the cells of a tile. */
 export function pairSums(exponents: readonly number[], size: number): Int32Array {
   return Int32Array.from(exponents.flatMap((u) => exponents.flatMap((v) => new Array<number>(size).fill(u + v))));
+}
+
+/**
+ * Matrices of `models` different ones, one after the other in every cell, at the places of the models as they were given.
+ */
+export async function asGiven(
+  matrices: readonly Float64Array[],
+  models: number,
+  places: readonly number[],
+  pacer: Pacer,
+): Promise<Float64Array> {
+  const size = matrices.length;
+  const all = new Float64Array(places.length ** 2 * size);
+  let at = 0;
+  for (const from of places) {
+    for (const to of places) {
+      for (const matrix of matrices) all[at++] = matrix[from * models + to];
+      if (pacer.due(size)) await pacer.pause();
+    }
+  }
+  return all;
 }

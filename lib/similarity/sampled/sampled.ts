@@ -7,7 +7,7 @@ import type { SampleExecutor } from './batch.js';
 import type { Directions } from './components.js';
 import { type Draws, type DrawsSpec, drawsFrom, openWhitening, type Whitening } from './draws.js';
 import { type Ensemble, type EnsembleShape, inOwnOrder, openEnsemble } from './ensemble.js';
-import { Estimate } from './estimate.js';
+import { Estimate, type Variates } from './estimate.js';
 import type { PassSettings } from './passes.js';
 import { FURTHER_SAMPLES, openPilot, PILOT_SAMPLES } from './pilot.js';
 import { FEW_DIMENSIONS } from './proposal.js';
@@ -15,13 +15,20 @@ import type { SampledGram } from './result.js';
 import { LocalSampler } from './sampler.js';
 import { controlOf, type SampleSettings } from './settings.js';
 import { oppositesPay } from './signs.js';
+import { StandIns } from './stand_ins.js';
+import { openSurrogates, surrogatesPay } from './variates.js';
 
 /** Samples of the stage that decides how many are needed, and of a result at least. */
 const FIRST = 4096;
 /** A stage has at most so many times the samples of the one before: the errors that it is planned by are estimates. */
 const GROWTH = 16;
-/** Stages beside those that are numbered from 0: what tells whether opposite pairs pay, and a second decision. */
-const STAGES = { signs: 15, again: 14 } as const;
+/**
+ * Stages beside those that are numbered from 0: what tells whether opposite pairs pay, a second decision, and that with
+ * control variates.
+ */
+const STAGES = { signs: 15, again: 14, controlled: 13 } as const;
+/** Control variates are looked for where so many samples are needed at least. */
+const MANY = 2 * FIRST;
 /** A better pilot is worth it where so many times its samples are needed. */
 const WORTH = 3;
 
@@ -53,7 +60,7 @@ export async function sampledGram(
   try {
     if (whitening !== null) {
       return await gaussianGram(
-        { ...site, whitening, executor },
+        { ...site, whitening, executor, law: law as LawOfInputs },
         largest(members.map(({ outline }) => growthOf(outline.layers))),
         settings,
       );
@@ -109,40 +116,72 @@ export async function openSite(
 interface Sampled {
   readonly ensemble: EnsembleShape;
   readonly executor: SampleExecutor;
+  /** Default: none. */
+  readonly variates?: Variates | null;
 }
 
-/** From where models have their weight, and in opposite pairs where that pays. */
+/** From where models have their weight, in opposite pairs where that pays, and beside surrogates where these do. */
 async function gaussianGram(
-  site: Site & Sampled & { readonly whitening: Whitening },
+  site: Site & Sampled & { readonly whitening: Whitening; readonly law: LawOfInputs },
   degree: number,
   settings: SampleSettings,
 ): Promise<SampledGram> {
   const { ensemble, whitening, drawsOf } = site;
   const { seed, maxSamples, signal } = settings;
   const { dimension } = whitening;
-  const streams = async (directions: Directions | null) => {
+  const streams = async (directions: Directions | null, variates: Variates | null) => {
     const proposal = { dimension, degree, directions };
     const draws = (stage: number, antithetic: boolean): DrawsSpec => {
       return { kind: 'vectors', seed, stage, antithetic, proposal };
     };
     const pairs = drawsOf(draws(STAGES.signs, true));
-    const antithetic = await oppositesPay(ensemble, pairs, controlOf(settings), new Pacer(signal));
+    const standIns = variates && new StandIns(ensemble, variates.surrogates);
+    const antithetic = await oppositesPay(ensemble, standIns, pairs, controlOf(settings), new Pacer(signal));
+    standIns?.dispose();
     return (stage: number) => draws(stage, antithetic);
   };
   const affordable = dimension > FEW_DIMENSIONS && maxSamples >= PILOT_SAMPLES;
   const pilot = affordable ? await openPilot(ensemble, whitening, degree, settings) : null;
-  const draws = await streams(pilot === null ? null : pilot.directions);
-  const first = await decide(site, settings, draws(0));
+  const directions = pilot === null ? null : pilot.directions;
+  let draws = await streams(directions, null);
+  let first = await decide(site, settings, draws(0));
+  const controlled = await withVariates(site, settings, first, (variates) => streams(directions, variates));
+  if (controlled !== null) ({ draws, first } = controlled);
+  const variates = controlled?.variates ?? null;
+  const beside = { ...site, variates };
   if (pilot === null || Math.min(first.wanted(), maxSamples) < WORTH * FURTHER_SAMPLES) {
-    return refine(first, site, settings, draws);
+    return refine(first, beside, settings, draws);
   }
-  const better = await streams(await pilot.further());
-  return refine(await decide(site, settings, better(STAGES.again)), site, settings, better);
+  const better = await streams(await pilot.further(), variates);
+  return refine(await decide(beside, settings, better(STAGES.again)), beside, settings, better);
+}
+
+/** The decision anew, with surrogates as control variates; null where there are none, or they do not pay. */
+async function withVariates(
+  site: Site & Sampled & { readonly whitening: Whitening; readonly law: LawOfInputs },
+  settings: SampleSettings,
+  plain: Estimate,
+  streams: (variates: Variates) => Promise<(stage: number) => DrawsSpec>,
+) {
+  const samples = Math.min(plain.wanted(), settings.maxSamples);
+  if (samples < MANY) return null;
+  const found = await openSurrogates(site.ensemble, site.whitening, site.law, settings, samples);
+  if (found === null) return null;
+  const { surrogates, cost } = found;
+  const untried = { surrogates, varianceRatio: 1 };
+  const draws = await streams(untried);
+  const first = await decide({ ...site, variates: untried }, settings, draws(STAGES.controlled));
+  const varianceRatio = (first.interval / plain.interval) ** 2 * (plain.samples / first.samples);
+  return surrogatesPay(varianceRatio, cost) ? { draws, first, variates: { surrogates, varianceRatio } } : null;
 }
 
 /** The samples that tell how many are needed. */
-function decide({ ensemble, executor }: Sampled, settings: SampleSettings, draws: DrawsSpec): Promise<Estimate> {
-  return new Estimate(ensemble, executor, settings).run(draws, Math.min(FIRST, settings.maxSamples));
+function decide(
+  { ensemble, executor, variates }: Sampled,
+  settings: SampleSettings,
+  draws: DrawsSpec,
+): Promise<Estimate> {
+  return new Estimate(ensemble, executor, settings, null, variates).run(draws, Math.min(FIRST, settings.maxSamples));
 }
 
 /**
@@ -151,7 +190,7 @@ function decide({ ensemble, executor }: Sampled, settings: SampleSettings, draws
  */
 async function refine(
   first: Estimate,
-  { ensemble, executor }: Sampled,
+  { ensemble, executor, variates }: Sampled,
   settings: SampleSettings,
   drawsOf: (stage: number) => DrawsSpec,
 ): Promise<SampledGram> {
@@ -159,7 +198,7 @@ async function refine(
   let last = first;
   for (let stage = 1; ; stage++) {
     const samples = Math.min(maxSamples, Math.max(FIRST, Math.min(last.wanted(), GROWTH * last.samples)));
-    last = await new Estimate(ensemble, executor, settings, last).run(drawsOf(stage), samples);
+    last = await new Estimate(ensemble, executor, settings, last, variates).run(drawsOf(stage), samples);
     if (last.reached() || samples === maxSamples) return last.gram();
   }
 }

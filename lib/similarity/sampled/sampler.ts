@@ -7,6 +7,8 @@ import type { Draws, DrawsSpec } from './draws.js';
 import { difference, dropOverflown, type Ensemble, type OutputSize, weighted } from './ensemble.js';
 import { watchedPairs } from './monitor.js';
 import type { SampleSettings } from './settings.js';
+import { controlled, StandIns, withDifference } from './stand_ins.js';
+import type { Surrogates } from './surrogate.js';
 
 type SamplerSettings = Pick<SampleSettings, 'backend' | 'perOutput'>;
 
@@ -16,6 +18,7 @@ export class LocalSampler implements SampleExecutor {
   readonly #ensemble: Ensemble;
   readonly #drawsOf: (spec: DrawsSpec) => Draws;
   readonly #settings: SamplerSettings;
+  readonly #standIns = new WeakMap<Surrogates, StandIns>();
 
   constructor(ensemble: Ensemble, drawsOf: (spec: DrawsSpec) => Draws, settings: SamplerSettings) {
     this.#ensemble = ensemble;
@@ -23,7 +26,7 @@ export class LocalSampler implements SampleExecutor {
     this.#settings = settings;
   }
 
-  async run({ draws, first, samples, watched }: SampleBatch, control: Control): Promise<BatchSums> {
+  async run({ draws, first, samples, watched, surrogates }: SampleBatch, control: Control): Promise<BatchSums> {
     const { perOutput } = this.#settings;
     const { count: models, positions, outputs } = this.#ensemble;
     const pacer = new Pacer(control.signal);
@@ -31,13 +34,37 @@ export class LocalSampler implements SampleExecutor {
     const size = { count, positions, outputs };
     const values: TensorData[] = [];
     for (let m = 0; m < models; m++) values.push(await this.#ensemble.evaluate(m, inputs, control));
-    const lost = weights === null ? 0 : dropOverflown(values, weights, positions * outputs);
+    const standIns = surrogates === null ? null : this.#standInsOf(surrogates);
+    const others = (await standIns?.evaluate(values, inputs, control)) ?? [];
+    const lost = weights === null ? 0 : dropOverflown([...values, ...others], weights, positions * outputs);
     const exponents = values.map((_, m) => this.#ensemble.exponent(m));
-    const functions = models === 2 ? [...values, difference(values[0], values[1], exponents[0], exponents[1])] : values;
+    const [u, v] = exponents;
+    const functions = models === 2 ? [...values, difference(values[0], values[1], u, v)] : values;
     const tile = await this.#sums(functions, weights, size, pacer, control);
     const pairs = watched ? watchedPairs(models) : [];
-    const products = productsOf(values, weights, size, perOutput ? 1 + outputs : 1, pairs);
-    return { count, lost, exponents, tile, products };
+    const slices = perOutput ? 1 + outputs : 1;
+    if (standIns === null) {
+      return { count, lost, exponents, tile, products: productsOf(values, weights, size, slices, pairs) };
+    }
+    const expected = standIns.expected();
+    const products = productsOf(values, weights, size, slices, pairs, { values: others, expected });
+    if (models !== 2) {
+      const other = await this.#sums(others, weights, size, pacer, control);
+      return { count, lost, exponents, tile: controlled(tile, other, expected, count), products };
+    }
+    const all = withDifference(expected, u, v);
+    const change = difference(others[0], others[1], u, v);
+    for (let i = 0; i < change.length; i++) if (!all.usable(i % outputs)) change[i] = 0;
+    const other = await this.#sums([...others, change], weights, size, pacer, control);
+    return { count, lost, exponents, tile: controlled(tile, other, all, count), products };
+  }
+
+  #standInsOf(surrogates: Surrogates): StandIns {
+    const known = this.#standIns.get(surrogates);
+    if (known !== undefined) return known;
+    const made = new StandIns(this.#ensemble, surrogates);
+    this.#standIns.set(surrogates, made);
+    return made;
   }
 
   async #sums(

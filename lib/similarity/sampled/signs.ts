@@ -4,6 +4,7 @@ import type { TensorData } from '../../tensor/tensor.js';
 import type { Draws } from './draws.js';
 import type { Ensemble } from './ensemble.js';
 import { PERIOD } from './proposal.js';
+import type { StandIns } from './stand_ins.js';
 
 /** Pairs of inputs that tell. */
 const SAMPLES = 16 * PERIOD;
@@ -14,27 +15,41 @@ const MODELS = 8;
  * Whether every z should come with −z: where what a sample adds to the similarities at z and at −z is correlated
  * negatively, as where models have a large constant and a linear part. Elsewhere the second evaluation tells less than
  * one at another z, and for even and for odd functions nothing.
+ * @param standIns the control variates of the estimate; null: there are none.
  */
-export async function oppositesPay(ensemble: Ensemble, pairs: Draws, control: Control, pacer: Pacer): Promise<boolean> {
+export async function oppositesPay(
+  ensemble: Ensemble,
+  standIns: StandIns | null,
+  pairs: Draws,
+  control: Control,
+  pacer: Pacer,
+): Promise<boolean> {
   const { inputs, weights, count: all } = await pairs.at(0, SAMPLES, control);
   const count = all / 2;
   const values: TensorData[] = [];
-  for (let m = 0; m < Math.min(MODELS, ensemble.count); m++) {
+  for (let m = 0; m < (standIns === null ? Math.min(MODELS, ensemble.count) : ensemble.count); m++) {
     values.push(await ensemble.evaluate(m, inputs, control));
   }
+  const others = await standIns?.evaluate(values, inputs, control);
+  const expected = standIns?.expected().total;
   const width = ensemble.positions * ensemble.outputs;
   const weight = (s: number) => (weights === null ? 1 : weights[s]);
+  const productOf = (of: readonly TensorData[], i: number, j: number, s: number) => {
+    let sum = 0;
+    for (let k = s * width; k < (s + 1) * width; k++) sum += of[i][k] * of[j][k];
+    return weight(s) * sum;
+  };
   let covariance = 0;
-  for (let m = 1; m < values.length; m++) {
+  const asked = Math.min(MODELS, values.length);
+  for (let m = 1; m < asked; m++) {
     const [ff, fg, gg] = [
-      [values[m - 1], values[m - 1]],
-      [values[m - 1], values[m]],
-      [values[m], values[m]],
-    ].map(([a, b]) => {
+      [m - 1, m - 1],
+      [m - 1, m],
+      [m, m],
+    ].map(([i, j]) => {
       return Float64Array.from({ length: 2 * count }, (_, s) => {
-        let sum = 0;
-        for (let i = s * width; i < (s + 1) * width; i++) sum += a[i] * b[i];
-        return weight(s) * sum;
+        const own = productOf(values, i, j, s);
+        return others === undefined ? own : own - productOf(others, i, j, s) + expected![i * values.length + j];
       });
     });
     const [x, y, w] = [ff, fg, gg].map((part) => part.reduce((sum, value) => sum + value / part.length, 0));
@@ -47,7 +62,7 @@ export async function oppositesPay(ensemble: Ensemble, pairs: Draws, control: Co
     if (square > 0) covariance += product / square;
     if (pacer.due(count * (6 * width + 16))) await pacer.pause();
   }
-  return covariance < -NOISE * values.length;
+  return covariance < -NOISE * asked;
 }
 
 /** A correlation that so many samples show by chance. */

@@ -20,6 +20,14 @@ export interface Sampling {
   readonly reached: boolean;
   /** Whether these look like models of tokens, under a law of vectors: the law `tokens` may be what is wanted. */
   readonly tokenModels: boolean;
+  /**
+   * Where surrogates of the models were control variates (MATH.md section 15): functions of one block that vary as the
+   * models do, and whose inner products are exact.
+   */
+  readonly surrogate?: {
+    /** The variance of the similarities with them in parts of that without, on samples that decided about it. */
+    readonly varianceRatio: number;
+  };
 }
 
 /** Standard errors of what a comparison of two models says beside the similarity, where it was sampled. */
