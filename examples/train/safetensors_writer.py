@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def save_checkpoint(path: Path, tensors: dict, metadata: dict) -> None:
-    """Write `tensors` (name -> torch tensor) in the given order; metadata values are stored as text.
+    """Write `tensors` (name -> torch tensor or NumPy array) in the given order; metadata values are stored as text.
 
     Layout: the header's length (8 bytes, little-endian), the header (JSON, padded with spaces to a multiple of
     8 bytes), then the values of the tensors one after the other.
@@ -15,8 +15,9 @@ def save_checkpoint(path: Path, tensors: dict, metadata: dict) -> None:
     blobs = []
     offset = 0
     for name, tensor in tensors.items():
-        blob = tensor.detach().contiguous().numpy().astype("<f4").tobytes()
-        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [offset, offset + len(blob)]}
+        values = tensor.detach().numpy() if hasattr(tensor, "detach") else tensor
+        blob = values.astype("<f4").tobytes()
+        header[name] = {"dtype": "F32", "shape": list(values.shape), "data_offsets": [offset, offset + len(blob)]}
         blobs.append(blob)
         offset += len(blob)
 
