@@ -163,6 +163,7 @@ export type {
   SimilarityResult,
   SliceSimilarity,
   Step,
+  Weighed,
   Work,
 } from './similarity/terms/types.js';
 export type { FloatFormat } from './tensor/convert.js';

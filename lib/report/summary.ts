@@ -16,6 +16,7 @@ import { count, plural } from '../words/counts.js';
 import { listed } from '../words/names.js';
 import { errorText, ratioText, similarityText } from '../words/numbers.js';
 import { oneLine } from '../words/quoting.js';
+import { timeText } from '../words/times.js';
 import { type ShortLabels, shortenLabels, stepName } from './labels.js';
 
 /** Checkpoints out of place that are named, at most. */
@@ -276,6 +277,12 @@ export function provenance(info: ResultInfo): [name: string, value: string][] {
     ['method', methodText(info)],
   ];
   if (info.sampling !== null) rows.push(['95 % interval', `± ${errorText(info.sampling.interval)}`]);
+  if (info.weighed !== undefined) {
+    const [exact, sampled] = [info.weighed.exactSeconds, info.weighed.sampledSeconds].map((seconds) =>
+      seconds < 100 ? timeText(seconds) : `${count(Math.round(seconds))} s`,
+    );
+    rows.push(['weighed by auto', `exact ${exact} of one thread, sampled ${sampled}`]);
+  }
   if (info.input !== null) rows.push(inputRow(info.measure, info.input));
   rows.push(['dtype', info.dtype], ['backend', info.backend]);
   return rows;

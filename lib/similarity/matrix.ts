@@ -21,7 +21,7 @@ import { KeptModels, roomToKeep } from './members/kept.js';
 import type { Member } from './members/members.js';
 import { BOUND_CELL, checkRoom } from './members/room.js';
 import { type Selection, select } from './members/selection.js';
-import { type Comparison, type OfSamples, planComparison } from './plan/comparison.js';
+import { type Comparison, type OfSamples, planComparison, settledOn } from './plan/comparison.js';
 import type { SampleExecutor } from './sampled/batch.js';
 import { type SampledGram, sampledGram } from './sampled/sampled.js';
 import { openLedger, recordedRoute, type StateLedger } from './state/ledger.js';
@@ -183,10 +183,12 @@ async function compute(
 ) {
   const { members, listed, rank } = models;
   const total = pairCount(pairs);
-  const { comparison, discarded } = await plan(listed, total, settings);
-  const slices = slicesIn(comparison.names, settings.perOutput, settings.degrees);
-  const beside = comparison.kind === 'chains' && comparison.method === 'hidden' ? BOUND_CELL : 0;
+  const { comparison: planned, discarded } = await plan(listed, total, settings);
+  const slices = slicesIn(planned.names, settings.perOutput, settings.degrees);
+  const beside = planned.kind === 'chains' && planned.method === 'hidden' ? BOUND_CELL : 0;
   checkRoom(places.rows.length, places.columns.length, slices, undefined, beside);
+  const tried = planned.kind === 'samples' ? await sample(members, planned, settings) : null;
+  const comparison = tried === null ? planned : await settledOn(planned, tried);
   const cells = new Cells({ ...places, count: members.length, slices, window: settings.choice.window });
   const { memoryLimit, onTile, executors } = settings;
   if (onTile !== undefined) {
@@ -196,7 +198,9 @@ async function compute(
   const same = sameLabels(models, given);
   if (comparison.kind === 'samples') {
     cells.expect(total, total);
-    const sampled = await sample(members, cells, comparison, settings);
+    const sampled = tried!;
+    const all = [...members.keys()];
+    await cells.put({ rows: all, columns: all, symmetric: true }, sampled, new Pacer(settings.signal));
     const work: Work = { pairs: total, reused: 0, prepared: members.length, same, discarded };
     return { comparison, cells, ...(await resultOf(cells, comparison, sampled)), work };
   }
@@ -223,17 +227,13 @@ function flopsOfPair({ estimates, route }: ResultInfo, pairs: number): number | 
 /** Samples all models at once: whatever pairs are wanted, the work is in the evaluation of each. */
 async function sample(
   members: readonly Member[],
-  cells: Cells,
   comparison: OfSamples,
-  { memoryLimit, signal, executors }: Computing,
+  { memoryLimit, executors }: Computing,
 ): Promise<SampledGram> {
   const { samples } = executors;
   const executorOf = samples && ((different: readonly Member[]) => samples(different, comparison));
   const { law, settings } = comparison;
-  const sampled = await sampledGram(members, law, { ...settings, memoryLimit }, executorOf);
-  const all = [...members.keys()];
-  await cells.put({ rows: all, columns: all, symmetric: true }, sampled, new Pacer(signal));
-  return sampled;
+  return sampledGram(members, law, { ...settings, memoryLimit }, executorOf);
 }
 
 /** Decides how to compute: where a choice of routes is left open, by that of the state file. */
@@ -243,7 +243,12 @@ async function plan(
   settings: MatrixSettings,
 ): Promise<{ comparison: Comparison; discarded: number }> {
   const { memoryLimit, freeMemory, state, route } = settings;
-  const extent = { pairs, freeMemory, ...(Number.isFinite(memoryLimit) && { memoryLimit }) };
+  const extent = {
+    pairs,
+    freeMemory,
+    keeps: state !== undefined,
+    ...(Number.isFinite(memoryLimit) && { memoryLimit }),
+  };
   const comparison = await planComparison(members, settings, extent);
   const setting = keptSetting(comparison);
   if (state === undefined || setting === undefined || route !== 'auto') return { comparison, discarded: 0 };

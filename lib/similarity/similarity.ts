@@ -9,7 +9,7 @@ import { pairDegrees } from './gram/degrees.js';
 import { entryOf, type GramEntry, pairNumbers } from './gram/derived.js';
 import { gramPair } from './gram/pair.js';
 import { memberOf } from './members/members.js';
-import { planComparison } from './plan/comparison.js';
+import { planComparison, settledOn } from './plan/comparison.js';
 import { type SampledGram, type SampledPair, sampledGram } from './sampled/sampled.js';
 import type { ScaledTile } from './scale/model_scale.js';
 import { settle } from './terms/options.js';
@@ -36,12 +36,12 @@ export function similarity(a: Model, b: Model, options: SimilarityOptions = {}):
 
 async function compare(a: Model, b: Model, options: SimilarityOptions): Promise<SimilarityResult> {
   const members = a === b ? both(memberOf(a)) : ([memberOf(a), memberOf(b)] as const);
-  const comparison = await planComparison(members, settle(options));
+  const planned = await planComparison(members, settle(options));
+  const tried = planned.kind === 'samples' ? await sampledGram(members, planned.law, planned.settings) : null;
+  const comparison = tried === null ? planned : await settledOn(planned, tried);
   const { names, settings, info } = comparison;
   const gram: GramTile & Partial<SampledGram> & Partial<ScaledTile> =
-    comparison.kind === 'samples'
-      ? await sampledGram(members, comparison.law, comparison.settings)
-      : await gramPair(members, comparison.sources, settings);
+    comparison.kind === 'samples' ? tried! : await gramPair(members, comparison.sources, settings);
   const [difference, ...sliceDifferences] = await pairDifferences(members, comparison, gram);
   const { total, exponents, perOutput, sliceExponents, standardError, perOutputError, sampling, pair, bound } = gram;
   const size = names.length;

@@ -12,13 +12,14 @@ import { digestOfName } from '../law/input_digest.js';
 import { type NamedLaw, whiten } from '../law/law.js';
 import { isOnehot, type LawOfInputs } from '../law/onehot.js';
 import type { Member } from '../members/members.js';
-import type { SampledLaw } from '../sampled/sampled.js';
+import type { SampledGram, SampledLaw } from '../sampled/sampled.js';
 import type { SampleSettings } from '../sampled/settings.js';
 import { settingOf } from '../state/setting.js';
 import type { ResolvedSettings, Settings } from '../terms/options.js';
 import type { Measure, ResultInfo, RouteEstimate } from '../terms/types.js';
 import { chainShape, planRoute, type RouteJob } from './gram_route.js';
 import { chooseMethod, type ExactMethod, type MethodChoice } from './method.js';
+import { type Choice, choiceFor } from './weigh.js';
 
 /**
  * A comparison ready to be computed: everything checked; nothing multiplied yet but by the forward pass of
@@ -64,6 +65,8 @@ export interface OfSamples extends Planned {
   /** Whose backend draws and evaluates as well. */
   readonly settings: Planned['settings'] & Pick<SampleSettings, 'backend'>;
   readonly law: SampledLaw;
+  /** Where `auto` could have taken the exact method: that comparison, for samples that do not reach the tolerance. */
+  readonly instead?: (() => Promise<Comparison>) | undefined;
 }
 
 /** What the choice of a route depends on beside the models. */
@@ -72,6 +75,10 @@ export type Extent = Pick<RouteJob, 'pairs' | 'memoryLimit'> & {
   readonly freeMemory?: number | undefined;
   /** Bytes that this process could have if nothing else ran. Default: those of the machine or its container. */
   readonly totalMemory?: number | undefined;
+  /** Whether inner products are to be kept, as samples cannot be: what is exact is computed exactly then. */
+  readonly keeps?: boolean | undefined;
+  /** Seconds of one thread that exact comparisons may take before `auto` weighs them. Default: as `choiceFor`. */
+  readonly patience?: number | undefined;
 };
 
 /**
@@ -108,7 +115,14 @@ export async function planComparison(
     const { sources } = found;
     return { kind: 'behaviours', sources, names: sources.names, settings: resolved, info, behaviours: found };
   }
-  return planFunctions(models, settings, settings.measure, extent);
+  return planFunctions(members, settings, settings.measure, extent);
+}
+
+/** What was planned; or where samples have missed the tolerance and the exact method was left for them, that one. */
+export async function settledOn(planned: Comparison, { sampling }: Pick<SampledGram, 'sampling'>): Promise<Comparison> {
+  if (planned.kind !== 'samples' || planned.instead === undefined || sampling.reached) return planned;
+  const exact = await planned.instead();
+  return { ...exact, info: { ...exact.info, weighed: planned.info.weighed } };
 }
 
 const EXACT = { method: 'exact', exact: true } as const;
@@ -122,11 +136,12 @@ async function resolve<
 }
 
 async function planFunctions(
-  models: readonly Outline[],
+  members: readonly Member[],
   settings: Settings,
   measure: 'gaussian' | 'tensor',
   extent: Extent,
 ): Promise<Comparison> {
+  const models = members.map(({ outline }) => outline);
   const { method, input, dtype, signal } = settings;
   const route = chooseMethod(models, measure, method, input);
   if (input === 'tokens')
@@ -139,8 +154,15 @@ async function planFunctions(
   const degrees = settings.degrees === true;
   const grams = { method: route.chain, kinds: productKindsOf(models), dtype, degrees };
   const resolved = await resolve(settings, measure, { grams });
+  const isOpen = method === 'auto' && settings.route === 'auto' && !degrees && extent.keeps !== true;
+  const choice = isOpen && route.chain === 'hidden' ? await choiceFor(members, law, resolved, extent) : null;
+  if (choice?.sampled) {
+    const instead = () => planFunctions(members, { ...settings, method: 'exact' }, measure, extent);
+    const own = { ...settings, maxSamples: choice.maxSamples };
+    return { ...(await planSampling(models, own, named, choice)), instead };
+  }
   const plan = await planGram(models, route, law, resolved, extent);
-  const info = { ...resultInfo(resolved, route, named, measure), ...plan };
+  const info = { ...resultInfo(resolved, route, named, measure), ...plan, ...weighedOf(choice) };
   const sources = chainSources(models, route.chain, law, plan.route ?? undefined, settings);
   const { names } = sources;
   const setting = settingOf(info, settings, names, resolved.backend.grams, route.chain, law);
@@ -151,7 +173,8 @@ async function planSampling(
   models: readonly Outline[],
   settings: Settings,
   named: Input & { readonly law: SampledLaw },
-): Promise<Comparison> {
+  choice: Choice | null = null,
+): Promise<OfSamples> {
   checkNoRoute(settings.route, 'the method "sampled" has');
   checkNoDegrees(settings, 'the method "sampled" knows none');
   const forward = { kinds: kindsOf(models), dtype: settings.dtype };
@@ -160,10 +183,12 @@ async function planSampling(
     kind: 'samples',
     names: outputNames(models[0]),
     settings: resolved,
-    info: resultInfo(resolved, { method: 'sampled', exact: false }, named, 'gaussian'),
+    info: { ...resultInfo(resolved, { method: 'sampled', exact: false }, named, 'gaussian'), ...weighedOf(choice) },
     law: named.law,
   };
 }
+
+const weighedOf = (choice: Choice | null) => choice && { weighed: choice.weighed };
 
 /** The route to the Gram matrix of models of one block: the cheapest, or the one that was asked for. */
 async function planGram(

@@ -78,6 +78,7 @@ export const STREAMS = {
   chains: 6,
   decisions: 7,
   fit: 8,
+  weigh: 9,
   vectors: 16,
   tokens: 32,
   radii: 48,

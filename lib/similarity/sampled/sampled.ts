@@ -19,7 +19,7 @@ import { StandIns } from './stand_ins.js';
 import { openSurrogates, surrogatesPay } from './variates.js';
 
 /** Samples of the stage that decides how many are needed, and of a result at least. */
-const FIRST = 4096;
+export const FIRST_SAMPLES = 4096;
 /** A stage has at most so many times the samples of the one before: the errors that it is planned by are estimates. */
 const GROWTH = 16;
 /**
@@ -28,7 +28,7 @@ const GROWTH = 16;
  */
 const STAGES = { signs: 15, again: 14, controlled: 13 } as const;
 /** Control variates are looked for where so many samples are needed at least. */
-const MANY = 2 * FIRST;
+const MANY = 2 * FIRST_SAMPLES;
 /** A better pilot is worth it where so many times its samples are needed. */
 const WORTH = 3;
 
@@ -181,7 +181,10 @@ function decide(
   settings: SampleSettings,
   draws: DrawsSpec,
 ): Promise<Estimate> {
-  return new Estimate(ensemble, executor, settings, null, variates).run(draws, Math.min(FIRST, settings.maxSamples));
+  return new Estimate(ensemble, executor, settings, null, variates).run(
+    draws,
+    Math.min(FIRST_SAMPLES, settings.maxSamples),
+  );
 }
 
 /**
@@ -197,7 +200,7 @@ async function refine(
   const { maxSamples } = settings;
   let last = first;
   for (let stage = 1; ; stage++) {
-    const samples = Math.min(maxSamples, Math.max(FIRST, Math.min(last.wanted(), GROWTH * last.samples)));
+    const samples = Math.min(maxSamples, Math.max(FIRST_SAMPLES, Math.min(last.wanted(), GROWTH * last.samples)));
     last = await new Estimate(ensemble, executor, settings, last, variates).run(drawsOf(stage), samples);
     if (last.reached() || samples === maxSamples) return last.gram();
   }

@@ -6,8 +6,9 @@ import type { Ensemble } from './ensemble.js';
 import { PERIOD } from './proposal.js';
 import type { StandIns } from './stand_ins.js';
 
-/** Pairs of inputs that tell. */
+/** Pairs of inputs that tell, and their inputs. */
 const SAMPLES = 16 * PERIOD;
+export const SIGN_SAMPLES = 2 * SAMPLES;
 /** So many models, the first, tell. */
 const MODELS = 8;
 

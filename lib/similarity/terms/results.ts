@@ -4,7 +4,7 @@ import type { Order } from '../../model/reading/order.js';
 import type { DType } from '../../tensor/tensor.js';
 import type { Behaviour, BehaviourMatrix, Matrix } from './behaviour.js';
 import type { Degrees, DegreesMatrix } from './degrees.js';
-import type { SampledErrors, SampledSlice, Sampling } from './sampling.js';
+import type { SampledErrors, SampledSlice, Sampling, Weighed } from './sampling.js';
 
 /**
  * MATH.md section 2. Two are baselines: `weights` changes under reparametrisations that leave the function alone, and
@@ -58,6 +58,8 @@ export interface ResultInfo {
   readonly standardError: number | null;
   /** How it was sampled, if it was. */
   readonly sampling: Sampling | null;
+  /** What `auto` has weighed, where the exact method takes long; absent elsewhere. */
+  readonly weighed?: Weighed | undefined;
   /**
    * Name of the input law: `standard`, `onehot`, `sigma=2`, `custom` or the name given; of the inputs for `behavioural`
    * (`1797 inputs` or the name given); null for `weights`.

@@ -54,3 +54,13 @@ export interface SampledSlice {
    */
   readonly reached?: boolean;
 }
+
+/** What the method `auto` has weighed where the exact one takes long (MATH.md section 18). */
+export interface Weighed {
+  /** What the exact comparison is expected to take, in seconds of one thread of a machine of this class. */
+  readonly exactSeconds: number;
+  /** The same of sampling to the tolerance. */
+  readonly sampledSeconds: number;
+  /** The standard deviation of what one random input tells of a similarity, of a few; the largest of the pairs. */
+  readonly deviation: number;
+}

@@ -186,4 +186,4 @@ export interface Progress {
 export type * from './behaviour.js';
 export type * from './live.js';
 export type * from './results.js';
-export type { SampledErrors, SampledSlice, Sampling } from './sampling.js';
+export type { SampledErrors, SampledSlice, Sampling, Weighed } from './sampling.js';
