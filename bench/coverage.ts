@@ -1,9 +1,9 @@
 /**
  * Whether sampled intervals cover: random networks of many kinds whose similarity is known exactly (by quadrature in
- * one to three dimensions, by the formulas for one and two blocks, on a grid, or by evaluating all sequences of tokens), estimated
- * by sampling with default options.
+ * one to three dimensions, by the formulas for one and two blocks, on a grid, or by evaluating all sequences of
+ * tokens), estimated by sampling with default options.
  *
- *     npm run bench:coverage -- [--filter NAME]… [--count N] [--seed N] [--seconds N] [--max-samples N] [--backend native|fallback] [--json FILE] [--check]
+ *     npm run bench:coverage -- [--filter NAME]… [--count N] [--seed N] [--seconds N] [--max-samples N] [--tolerance T] [--backend native|fallback] [--json FILE] [--check]
  *
  * NAME is a part of the name of a kind; N networks of each. A row per kind, and one for all. With --check it fails
  * where more lie outside than chance explains, or a gate passes wrongly.
@@ -24,6 +24,7 @@ async function main(): Promise<void> {
       seed: { type: 'string', default: '0' },
       seconds: { type: 'string' },
       'max-samples': { type: 'string' },
+      tolerance: { type: 'string' },
       backend: { type: 'string' },
       json: { type: 'string' },
       check: { type: 'boolean', default: false },
@@ -40,6 +41,7 @@ async function main(): Promise<void> {
     seed: Number(values.seed),
     seconds: number(values.seconds),
     maxSamples: number(values['max-samples']),
+    tolerance: number(values.tolerance),
     backend: values.backend as BackendName | undefined,
     onTrial: () => {
       if (++done % 100 === 0) console.error(`${done} networks`);

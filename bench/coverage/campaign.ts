@@ -18,6 +18,8 @@ export interface Trial {
   readonly reached: boolean;
   readonly samples: number;
   readonly effectiveSamples: number;
+  /** Whether it was sampled beside surrogates. */
+  readonly surrogates: boolean;
   readonly seconds: number;
   /**
    * Samples that plain sampling would need for the tolerance; NaN under the law `tokens`, which is sampled plainly
@@ -37,6 +39,7 @@ export interface CampaignOptions {
   readonly seed: number;
   readonly backend?: BackendName | undefined;
   readonly maxSamples?: number | undefined;
+  readonly tolerance?: number | undefined;
   /** Ends the campaign after the network that is being sampled. */
   readonly seconds?: number | undefined;
   readonly onTrial?: ((trial: Trial) => void) | undefined;
@@ -64,7 +67,7 @@ export async function campaign(options: CampaignOptions): Promise<Trial[]> {
 
 async function estimate(kind: string, number: number, instance: Instance, options: CampaignOptions): Promise<Trial> {
   const { models, input, truth } = instance;
-  const { backend, maxSamples } = options;
+  const { backend, maxSamples, tolerance } = options;
   const start = performance.now();
   const result = await similarity(...models, {
     method: 'sampled',
@@ -73,6 +76,7 @@ async function estimate(kind: string, number: number, instance: Instance, option
     input,
     backend,
     maxSamples,
+    tolerance,
   });
   const seconds = (performance.now() - start) / 1000;
   const { reached, samples, effectiveSamples } = result.sampling!;
@@ -91,6 +95,7 @@ async function estimate(kind: string, number: number, instance: Instance, option
     reached,
     samples,
     effectiveSamples,
+    surrogates: result.sampling!.surrogate !== undefined,
     seconds,
     plain: await plainSamples(instance, number, result.sampling!.tolerance),
     slices,

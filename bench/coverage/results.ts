@@ -6,6 +6,8 @@ import { errorIn, type Trial } from './campaign.js';
 export interface Summary {
   readonly trials: number;
   readonly reached: number;
+  /** Sampled beside surrogates. */
+  readonly surrogates: number;
   /** Of those reached: the truth is not in the 95 % interval; is more than five standard errors away. */
   readonly outside: number;
   readonly far: number;
@@ -31,6 +33,7 @@ export function summarise(trials: readonly Trial[]): Summary {
   return {
     trials: trials.length,
     reached: reached.length,
+    surrogates: trials.filter((trial) => trial.surrogates).length,
     outside: errors.filter((error) => !(error <= INTERVAL)).length,
     far: errors.filter((error) => !(error <= FAR)).length,
     slices: slices.length,
@@ -57,7 +60,7 @@ export function covers({ reached, outside, far, slicesFar, wrongPasses }: Summar
 export function coverageTable(trials: readonly Trial[]): string {
   const names = [...new Set(trials.map(({ kind }) => kind))];
   const rows = names.map((name) => row(name, summarise(trials.filter(({ kind }) => kind === name))));
-  const head = ['kind', 'networks', 'reached', 'outside', '> 5 s.e.', 'outputs', 'outside', '> 5 s.e.'];
+  const head = ['kind', 'networks', 'surrogates', 'reached', 'outside', '> 5 s.e.', 'outputs', 'outside', '> 5 s.e.'];
   const more = ['wrong passes', 'mean samples', 'plain ÷ these', 'ms'];
   return formatTable([...head, ...more], [...rows, row('all', summarise(trials))]);
 }
@@ -67,6 +70,7 @@ function row(name: string, summary: Summary): string[] {
   return [
     name,
     String(summary.trials),
+    share(summary.surrogates, summary.trials),
     share(summary.reached, summary.trials),
     share(summary.outside, summary.reached),
     String(summary.far),

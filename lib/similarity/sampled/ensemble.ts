@@ -38,6 +38,8 @@ export interface Ensemble extends EnsembleShape {
   exponent(m: number): number;
   /** Takes another model to be evaluated on the same inputs, within the same memory. */
   beside(member: Member): Companion;
+  /** Gives back what is packed, until it is asked for again. */
+  release(): void;
   dispose(): void;
 }
 
@@ -92,6 +94,7 @@ export function openEnsemble(
         dispose: () => passes.release(number),
       };
     },
+    release: () => passes.dispose(),
     dispose: () => passes.dispose(),
   };
 }

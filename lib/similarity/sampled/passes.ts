@@ -71,6 +71,7 @@ export class Passes {
     return this.#exponents[m];
   }
 
+  /** Gives back all; what is evaluated afterwards is packed again. */
   dispose(): void {
     for (const pass of this.#passes.values()) pass.dispose();
     this.#passes.clear();

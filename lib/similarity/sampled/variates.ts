@@ -29,7 +29,7 @@ const FEWEST = 1024;
 /** The heads of wider blocks take longer to fit than they save. */
 const WIDEST = 1024;
 /** Numbers that the inputs of a fit, and what models make of them, may be. */
-const MOST_NUMBERS = 2 ** 24;
+const MOST_NUMBERS = 2 ** 23;
 /** A surrogate that leaves more of the variance of a model saves nothing. */
 const MOST_LEFT = 0.5;
 /** What of the samples is hoped to be saved before anything is known. */
@@ -127,6 +127,8 @@ export async function openSurrogates(
   }
   const places = of.flatMap((surrogate, m) => (surrogate === null ? [] : [m]));
   const members = places.map((m) => surrogateMember(ensemble.members[m], of[m] as Head | 'self'));
+  // The limit is for all that is prepared at a time.
+  if (settings.memoryLimit !== undefined) ensemble.release();
   try {
     const expected = await expectedProducts(members, places, of.length, law, settings);
     return expected && { surrogates: { of, ...expected }, cost };
