@@ -7,6 +7,8 @@ import { sizeOf } from '../../tensor/tensor.js';
 import type { LawOfInputs } from '../law/onehot.js';
 import type { Member } from '../members/members.js';
 import { DEVIATION_SAMPLES, deviationOfSamples } from '../sampled/deviation.js';
+import { SUMS_BYTES } from '../sampled/estimate.js';
+import { GroupSums } from '../sampled/jackknife.js';
 import { PILOT_SAMPLES } from '../sampled/pilot.js';
 import { FIRST_SAMPLES } from '../sampled/sampled.js';
 import type { SampleSettings } from '../sampled/settings.js';
@@ -139,6 +141,8 @@ export async function choiceFor(
   if (exactFlops(job) <= patience * flopsPerSecond) return null;
   const task = { normals: {}, forward: { kinds: kindsOf(models), dtype }, grams: { dtype: 'float64' } } as const;
   if (refusal(backend, task) !== null) return null;
+  const slices = settings.perOutput ? 1 + models[0].outputShape[1] : 1;
+  if (GroupSums.bytes(models.length, slices) > SUMS_BYTES) return null;
   const own = { ...settings, memoryLimit, backend: backend as SampleSettings['backend'] };
   // Where not even the fewest samples would pay, none are drawn.
   if (!weigh(job, 0, settings, flopsPerSecond).sampled) return null;

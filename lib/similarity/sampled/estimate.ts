@@ -21,7 +21,7 @@ export const MOST_AT_ONCE = 2048;
 /** Bytes that the inputs of one batch, and the outputs of all models on it, may take. */
 const BATCH_BYTES = 2 ** 27;
 /** Bytes that the sums of all groups may take. */
-const SUMS_BYTES = 2 ** 30;
+export const SUMS_BYTES = 2 ** 30;
 /** More than the errors ask for, so that one stage is usually the last. */
 const MARGIN = 1.25;
 /** Samples for the outputs at most, in those for the similarity in all. */
