@@ -103,8 +103,10 @@ describe.each(BACKENDS)('sampling beside surrogates on %s', (backend) => {
 
   test.runIf(quickest)('in a matrix every model has its own, and one of a single block is its own', async () => {
     const models = [network(1, hidden('tanh')), network(8, hidden('silu'), 1), network(2, hidden('tanh'))];
-    const options = { backend, ...MANY, method: 'sampled', memoryLimit: '64MiB' } as const;
+    const options = { backend, ...MANY, method: 'sampled' } as const;
     const { cosine, cosineError, sampling } = await similarityMatrix(models, options);
+    const limited = await similarityMatrix(models, { ...options, memoryLimit: '1MiB' });
+    expect([limited.cosine, limited.cosineError]).toEqual([cosine, cosineError]);
     expect(sampling).toMatchObject({ samples: 8192, surrogate: { varianceRatio: expect.any(Number) } });
     for (const [i, f] of models.entries()) {
       expect(cosine[i][i]).toBe(1);
@@ -134,6 +136,26 @@ describe.each(BACKENDS)('sampling beside surrogates on %s', (backend) => {
     const found = await sample(a, b, { input });
     expect(found.sampling!.surrogate).toBeDefined();
     expect(Math.abs(found.similarity - truth.whole)).toBeLessThan(4 * found.standardError!);
+  });
+
+  test.runIf(quickest)('takes norms behind the first block, and as many positions as there are', async () => {
+    const models = [1, 2].map((seed) => {
+      const draw = random(seed);
+      const units = () => randomHidden(draw, { ...UNITS, activation: 'tanh' });
+      const norm = {
+        type: 'rms_norm',
+        weight: { data: new Float64Array(6).fill(1), shape: [6] },
+        epsilon: 1e-6,
+      } as const;
+      return [randomLinear(draw, 6, 2), units(), norm, units(), randomLinear(draw, 3, 6)];
+    });
+    const of = (positions: number) => models.map((layers) => createModel({ layers, positions })) as [Model, Model];
+    const truth = await byGrid(of(1));
+    for (const positions of [1, 3]) {
+      const found = await sample(...of(positions));
+      expect(found.sampling!.surrogate!.varianceRatio).toBeLessThan(0.8);
+      expect(Math.abs(found.similarity - truth.whole)).toBeLessThan(4 * found.standardError!);
+    }
   });
 
   test.runIf(quickest)('are left out where they tell nothing, or few samples are enough', async () => {
