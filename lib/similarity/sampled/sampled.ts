@@ -171,7 +171,7 @@ async function withVariates(
   const untried = { surrogates, varianceRatio: 1 };
   const draws = await streams(untried);
   const first = await decide({ ...site, variates: untried }, settings, draws(STAGES.controlled));
-  const varianceRatio = (first.interval / plain.interval) ** 2 * (plain.samples / first.samples);
+  const varianceRatio = (first.interval / plain.interval) ** 2 * (first.samples / plain.samples);
   return surrogatesPay(varianceRatio, cost) ? { draws, first, variates: { surrogates, varianceRatio } } : null;
 }
 
