@@ -9,6 +9,7 @@ import { similarity } from '../../lib/similarity/similarity.js';
 import type { SimilarityOptions } from '../../lib/similarity/terms/types.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import { availableBackends, backendsWith } from '../support/backends.js';
+import { inCampaign } from '../support/campaign.js';
 import { regauged } from '../support/gauge.js';
 import { randomAttention, randomBlock, randomLinear, sequenceModel } from '../support/models.js';
 import { type Random, random } from '../support/random.js';
@@ -29,7 +30,8 @@ const block = (draw: Random, hidden: number, biases: boolean, residual?: readonl
 const attention = (draw: Random, rotaryBase: number | null, biases: boolean, residual?: readonly [number, number]) =>
   randomAttention(draw, { inputs: 3, heads: 2, size: 2, rotaryBase, biases, ...(residual && { residual }) });
 const UNITS = { inputs: 3, hidden: 5, outputs: 3 } as const;
-const SAMPLED = { method: 'sampled', maxSamples: 2048 } as const;
+// As few as there can be: what is told of bits does not depend on how many.
+const SAMPLED = { method: 'sampled', maxSamples: 1024 } as const;
 const CLOSURE = { method: 'closure' } as const;
 const TENSOR = { measure: 'tensor' } as const;
 
@@ -155,7 +157,7 @@ const KINDS: readonly [string, Kind][] = [
         attention(d, 100, false),
         randomLinear(d, 2, 3),
       ],
-      positions: 3,
+      positions: 2,
       options: [CLOSURE, SAMPLED],
       most: 200,
     },
@@ -169,7 +171,8 @@ describe.each(availableBackends)('powers of two in the weights on %s', (backend)
   describe.each(kindsFor(backend))('of %s', (_, { layers, positions = 1, options, most }) => {
     const cases = options.flatMap((one) => (['float64', 'float32'] as const).map((dtype) => ({ ...one, dtype })));
     it.each(cases)('change no bit of the similarity, %o', async (how) => {
-      for (const seed of [1, 2]) {
+      // Every evaluation of a sampled one takes the same way: a second network of each kind is a campaign's.
+      for (const seed of how.method === 'sampled' && !inCampaign ? [1] : [1, 2]) {
         const draw = random(seed);
         const [f, g] = [layers(draw), layers(draw)];
         const model = (chain: readonly Layer[]) => sequenceModel(positions, chain);
