@@ -12,6 +12,13 @@ export function forgetCounts(): void {
   counters.fill(0);
 }
 
+/** Counts what stands for a branch without a counter, where native code has gone: a refusal of its, say. */
+export function took(place: string): void {
+  let hash = 0;
+  for (let i = 0; i < place.length; i++) hash = (Math.imul(hash, 31) + place.charCodeAt(i)) >>> 0;
+  counters[hash % counters.length]++;
+}
+
 /** After a run: how many branches it took that no run before did, or not of this order; they count as seen from now. */
 export function newBranches(): number {
   let found = 0;

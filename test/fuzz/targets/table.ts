@@ -1,9 +1,11 @@
 import type { Target } from '../engine/target.js';
+import { passesToAddon } from './addon.js';
 import { readsCommands, readsPatterns } from './commands.js';
 import { readsDescriptions, readsIndexes, readsSettings } from './descriptions.js';
 import { readsEquations } from './equations.js';
 import { readsGguf } from './gguf.js';
 import { readsHub } from './hub.js';
+import { readsNetworks } from './networks.js';
 import { readsNpy, readsNpz, readsOnnx, readsPytorch, readsSafetensors } from './readers.js';
 import { readsBaselines, readsLaws, readsStates } from './results.js';
 
@@ -25,6 +27,8 @@ export const TARGETS: readonly Target[] = [
   readsBaselines,
   readsLaws,
   readsCommands,
+  readsNetworks,
+  ...passesToAddon,
 ];
 
 /** Readers whose findings are known and not mended yet: they are fuzzed, and their findings fail nothing. */
