@@ -16,8 +16,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openCheckpoint } from '../../lib/formats/checkpoint.js';
 import { convert } from '../../lib/formats/convert.js';
 import { writeSafetensors } from '../../lib/formats/safetensors/write.js';
@@ -29,8 +28,16 @@ import { openMembers } from '../../lib/similarity/members/members.js';
 import { rejection, temporaryFolder } from '../formats/safetensors/helpers.js';
 import { bilinearShapes, counting, writeCheckpoint } from './helpers.js';
 
+// What pauses before it reads again does so here too, but shortly.
+vi.mock('node:timers/promises', async (original) => {
+  const timers = await original<typeof import('node:timers/promises')>();
+  return { ...timers, setTimeout: (ms: number) => timers.setTimeout(Math.min(ms, 20)) };
+});
+
 const folder = temporaryFolder();
-const path = join(folder, 'model.safetensors');
+const usual = join(folder, 'model.safetensors');
+/** The file that is read. */
+let path = usual;
 const other = join(folder, 'other.safetensors');
 
 /** A model whose numbers count from `start`. */
@@ -50,9 +57,30 @@ function overwrite(bytes: Buffer, from = 0): void {
   closeSync(file);
 }
 
+/** Old enough for the next write to move the times of a file. */
+const OLD = 150;
+
+/** Files of the numbers from 1 that are old enough: waited for together, and each taken once. */
+const prepared = Array.from({ length: 12 * 4 }, (_, i) => join(folder, `prepared-${i}.safetensors`));
+beforeAll(async () => {
+  const bytes = await bytesFrom(1);
+  for (const file of prepared) writeFileSync(file, bytes);
+  await pause(OLD);
+});
+
+/** From here to the end of the test, a file is read that holds the numbers from 1. */
+function takePrepared(): void {
+  path = prepared.pop()!;
+}
+
+/** A pause that is as long as it says. */
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
 /** Waits until the times of the file are old enough for the next write to move them. */
 async function settle(): Promise<void> {
-  await wait(Math.max(0, statSync(path).ctimeMs + 150 - Date.now()));
+  await pause(Math.max(0, statSync(path).ctimeMs + OLD - Date.now()));
 }
 
 /** Has `change` happen after so many reads of the file, `times` times; counts how often it was opened. */
@@ -72,6 +100,7 @@ function whileRead(change: (time: number) => void, times: number, after = 3): { 
 }
 
 afterEach(() => {
+  path = usual;
   vi.restoreAllMocks();
 });
 
@@ -113,9 +142,8 @@ describe.each(Object.keys(READERS))('a file that %s reads', (name) => {
   const reader = READERS[name];
 
   it.each(Object.keys(CHANGES))('and that is %s meanwhile is read once more, and whole', async (kind) => {
-    const [first, next] = [await bytesFrom(1), await bytesFrom(2)];
-    writeFileSync(path, first);
-    await settle();
+    const next = await bytesFrom(2);
+    takePrepared();
     const seen = whileRead(() => CHANGES[kind](next), 1);
     const found = await reader();
     expect(seen.opened).toBe(2);
@@ -126,8 +154,7 @@ describe.each(Object.keys(READERS))('a file that %s reads', (name) => {
 
   it.each(Object.keys(CHANGES))('and that is %s every time is told as FILE_CHANGED', async (kind) => {
     const versions = [await bytesFrom(1), await bytesFrom(2), await bytesFrom(3)];
-    writeFileSync(path, versions[0]);
-    await settle();
+    takePrepared();
     const output = join(folder, 'converted.npz');
     rmSync(output, { force: true });
     whileRead((time) => CHANGES[kind](versions[time]), 2);
@@ -141,8 +168,7 @@ describe.each(Object.keys(READERS))('a file that %s reads', (name) => {
       () => appendFileSync(path, 'more'),
       (time: number) => truncateSync(path, bytes.length - time),
     ]) {
-      writeFileSync(path, bytes);
-      await settle();
+      takePrepared();
       whileRead(
         (time) => {
           writeFileSync(path, bytes);
@@ -213,7 +239,7 @@ describe('what belongs to a checkpoint', () => {
         await writeSafetensors(shards[i], new Map([[tensor, value]]));
     };
     await write(1);
-    await wait(150);
+    await pause(OLD);
     // The first is open when both are replaced, the second is not: one of each would be half and half.
     const { open } = SourceFile;
     let left = 1;

@@ -126,10 +126,10 @@ describe.each(availableBackends)('what is said to be reached on %s', (backend) =
   });
 
   test('covers random networks of all kinds at its rate, and no gate passes below its limit', async () => {
-    // Of every kind on the native backend, of every other on the fallback; `npm run campaign -- coverage` goes on from
+    // Of every kind on the native backend, of every third on the fallback; `npm run campaign -- coverage` goes on from
     // here.
     const count = 1;
-    const kinds = KINDS.filter((_, i) => backend !== 'fallback' || i % 2 === 0);
+    const kinds = KINDS.filter((_, i) => backend !== 'fallback' || i % 3 === 0);
     const options = { backend, count, seed: 1000, maxSamples: 65_536 };
     const trials = await campaign({ ...options, kinds });
     const { reached, outside, far, slicesFar, wrongPasses } = summarise(trials);

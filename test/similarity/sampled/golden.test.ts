@@ -57,7 +57,7 @@ describe.each(availableBackends)('sampling real networks on %s', (backend) => {
       const taken = few ? FEW : files.map((_, i) => i);
       const models = await Promise.all(taken.map((i) => example('induction', files[i])));
       const enough = backend === 'fallback' ? 1024 : 4096;
-      const maxSamples = inCampaign ? 4 * enough : input === 'tokens' ? 2 * enough : enough;
+      const maxSamples = inCampaign ? 4 * enough : input === 'standard' ? enough : 2 * enough;
       const found = await similarityMatrix(models, { backend, input, maxSamples, dtype: 'float32' });
       expect(found).toMatchObject({ method: 'sampled', input });
       const golden = laws[input];

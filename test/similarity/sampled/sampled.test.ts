@@ -5,7 +5,7 @@ import { similarityMatrix } from '../../../lib/similarity/matrix.js';
 import { similarity } from '../../../lib/similarity/similarity.js';
 import type { SimilarityOptions } from '../../../lib/similarity/terms/types.js';
 import { availableBackends } from '../../support/backends.js';
-import { campaignSeed, runs } from '../../support/campaign.js';
+import { campaignSeed, inCampaign, runs } from '../../support/campaign.js';
 import { eigenvalues } from '../../support/eigenvalues.js';
 import { modelOf, randomAttention, randomBlock, randomLinear, sequenceModel } from '../../support/models.js';
 import { evaluateSequence, standardLaw } from '../../support/oracles.js';
@@ -78,19 +78,22 @@ describe.each(availableBackends)('sampling on %s', (backend) => {
     expect(strict.sampling!.interval).toBeCloseTo(INTERVAL * strict.standardError!, 12);
   });
 
-  // The backends draw the same numbers, so that the fallback need not go through all.
-  const seeds = runs(backend === 'fallback' ? 100 : 200);
-  test(`its error bars are true: over ${seeds} seeds the exact value lies in between 90 and 99 % of the intervals`, async () => {
-    const [a, b] = [deep(20, 2), deep(21, 2)];
-    const { similarity: exact } = await similarity(a, b, { backend });
-    let inside = 0;
-    for (let seed = 0; seed < seeds; seed++) {
-      const found = await sample(a, b, { seed: campaignSeed * seeds + seed, tolerance: 0.05 });
-      if (Math.abs(found.similarity - exact) <= INTERVAL * found.standardError!) inside++;
-    }
-    expect(inside).toBeGreaterThanOrEqual(0.9 * seeds);
-    expect(inside).toBeLessThanOrEqual(0.99 * seeds);
-  });
+  // The backends draw the same numbers and give the same results, which is asserted below: one of them goes through all.
+  const seeds = runs(200);
+  test.runIf(backend === availableBackends[0] || inCampaign)(
+    `its error bars are true: over ${seeds} seeds the exact value lies in between 90 and 99 % of the intervals`,
+    async () => {
+      const [a, b] = [deep(20, 2), deep(21, 2)];
+      const { similarity: exact } = await similarity(a, b, { backend });
+      let inside = 0;
+      for (let seed = 0; seed < seeds; seed++) {
+        const found = await sample(a, b, { seed: campaignSeed * seeds + seed, tolerance: 0.05 });
+        if (Math.abs(found.similarity - exact) <= INTERVAL * found.standardError!) inside++;
+      }
+      expect(inside).toBeGreaterThanOrEqual(0.9 * seeds);
+      expect(inside).toBeLessThanOrEqual(0.99 * seeds);
+    },
+  );
 
   test.each<[string, SimilarityOptions['input']]>([
     ['sigma', { sigma: 1.5 }],
@@ -119,6 +122,7 @@ describe.each(availableBackends)('sampling on %s', (backend) => {
     const first = await sample(a, b, { tolerance: 0.02 });
     const reference = await sample(a, b, { tolerance: 0.02, backend: 'fallback' });
     expect(Math.abs(first.similarity - reference.similarity)).toBeLessThan(1e-12);
+    expect(Math.abs(first.standardError! - reference.standardError!)).toBeLessThan(1e-12);
     expect(first.sampling!.samples).toBe(reference.sampling!.samples);
     expect((await sample(a, b, { tolerance: 0.02, threads: 1 })).similarity).toBe(first.similarity);
     expect((await sample(b, a, { tolerance: 0.02 })).similarity).toBe(first.similarity);
