@@ -1,4 +1,5 @@
 import type { Tensor } from '../tensor/tensor.js';
+import { valueText } from '../words/quoting.js';
 import { type Activated, aboutActivation, activationOf } from './activations.js';
 import type { HiddenOf } from './hidden.js';
 import type { LayerKind, Parity } from './kind.js';
@@ -35,7 +36,8 @@ export const activation: LayerKind = {
 
   check(layer: ActivationOf<NamedShape>, report: ShapeReport) {
     const { width, slopes } = layer;
-    if (!Number.isSafeInteger(width) || width < 1) report.fail(`width is ${width}, not a whole number from 1`);
+    if (!Number.isSafeInteger(width) || width < 1)
+      report.fail(`width is ${valueText(width)}, not a whole number from 1`);
     checkActivation(layer, report);
     checkSlopes(layer, width, report);
     if (slopes !== undefined && slopes.shape.length !== 1)

@@ -77,10 +77,11 @@ export const attention: LayerKind = {
   check(layer: AttentionOf<NamedShape>, report: ShapeReport) {
     const { heads, mask, rotaryBase, q1, o, oBias } = layer;
     checkFactors(layer, report);
-    if (!Number.isSafeInteger(heads) || heads < 1) report.fail(`heads is ${heads}, not a whole number from 1`);
+    if (!Number.isSafeInteger(heads) || heads < 1)
+      report.fail(`heads is ${valueText(heads)}, not a whole number from 1`);
     if (mask !== 'causal' && mask !== 'none') report.fail(`mask is ${valueText(mask)}, neither "causal" nor "none"`);
     if (rotaryBase !== null && !(Number.isFinite(rotaryBase) && rotaryBase > 0))
-      report.fail(`rotaryBase is ${rotaryBase}, neither a positive number nor null`);
+      report.fail(`rotaryBase is ${valueText(rotaryBase)}, neither a positive number nor null`);
     const [rows, takes] = matrixShape(q1, report);
     if (rows % heads !== 0) report.refuse(q1, `has shape ${shown(q1)}, whose rows do not divide into ${heads} heads`);
     if (rotaryBase !== null && (rows / heads) % 2 !== 0)

@@ -1,3 +1,4 @@
+import { valueText } from '../words/quoting.js';
 import { checkCount, checkEpsilon, checkVector } from './counts.js';
 import type { LayerKind, LayerWords, Parity } from './kind.js';
 import type { Place } from './place.js';
@@ -46,7 +47,7 @@ export function normKind(type: string, words: LayerWords, title: string): LayerK
     check(layer: Typed<NamedShape>, report: ShapeReport) {
       const { weight, bias, features, epsilon, offset } = layer;
       checkEpsilon(epsilon, report);
-      if (!Number.isFinite(offset)) report.fail(`offset is ${offset}, not a finite number`);
+      if (!Number.isFinite(offset)) report.fail(`offset is ${valueText(offset)}, not a finite number`);
       if (features !== null) checkCount('features', features, report);
       const width = featuresOf(layer);
       if (width === undefined) return report.fail('needs "features", as it has neither a weight nor a bias');

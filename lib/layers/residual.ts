@@ -1,3 +1,4 @@
+import { valueText } from '../words/quoting.js';
 import { type LayerReader, readNumber, readRecord } from './reader.js';
 import type { NamedShape, ShapeReport } from './shapes.js';
 
@@ -16,7 +17,7 @@ export const RESIDUAL_FIELDS = ['alpha', 'beta'] as const;
 
 export function checkFactors({ alpha, beta }: Residual, report: ShapeReport): void {
   for (const [factor, value] of Object.entries({ alpha, beta }))
-    if (!Number.isFinite(value)) report.fail(`${factor} is ${value}, not a finite number`);
+    if (!Number.isFinite(value)) report.fail(`${factor} is ${valueText(value)}, not a finite number`);
 }
 
 export function checkResidual(

@@ -1,3 +1,4 @@
+import { valueText } from '../words/quoting.js';
 import { type Activated, activationOf } from './activations.js';
 import type { LayerReader } from './reader.js';
 import { parseResidual, RESIDUAL_DESCRIPTION } from './residual.js';
@@ -17,7 +18,7 @@ interface UnitsChecked extends Activated {
 /** @param report where the name is none, or the slope no number. */
 export function checkActivation(layer: Activated, report: ShapeReport): void {
   const { slope } = layer;
-  if (slope !== null && !Number.isFinite(slope)) report.fail(`slope is ${slope}, not a finite number`);
+  if (slope !== null && !Number.isFinite(slope)) report.fail(`slope is ${valueText(slope)}, not a finite number`);
   try {
     activationOf(layer);
   } catch (error) {

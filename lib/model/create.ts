@@ -72,6 +72,8 @@ export interface ModelDefinition {
 export function createModel(definition: ModelDefinition): Model {
   if (!Array.isArray(definition?.layers))
     throw new TensimError('INVALID_ARGUMENT', 'createModel needs { layers: [...] }');
+  if (definition.parameters !== undefined && !(definition.parameters instanceof Map))
+    throw new TensimError('INVALID_ARGUMENT', 'parameters must be a Map of tensors by name');
   const names = new Map<Tensor, string>();
   for (const [name, given] of definition.parameters ?? []) names.set(given, name);
   // One frozen tensor per tensor given, so that what layers and parameters share stays shared.
@@ -109,7 +111,7 @@ export function assembleModel(
 ): Model {
   const { layers, parameters, provenance, positions = 1 } = definition;
   if (!Number.isSafeInteger(positions) || positions < 1)
-    throw new TensimError('INVALID_ARGUMENT', `a model cannot have ${String(positions)} positions`);
+    throw new TensimError('INVALID_ARGUMENT', `a model cannot have ${valueText(positions)} positions`);
   const names = new Map([...parameters].map(([name, part]) => [part, name]));
   const shapes = layers.map((layer, index) =>
     mapLayer(layer, (part, role) => ({ name: names.get(part) ?? partName(index, role), shape: part.shape })),
@@ -134,9 +136,11 @@ export function assembleModel(
 /**
  * The layer with its defaults filled in. A field that no layer has is refused: it may be a weight under a wrong name.
  */
-function checkLayer(layer: LayerDefinition, title: string, depth = 0): LayerOf<Tensor> {
-  if (typeof layer !== 'object' || layer === null)
+function checkLayer(definition: LayerDefinition, title: string, depth = 0): LayerOf<Tensor> {
+  if (typeof definition !== 'object' || definition === null)
     throw new TensimError('INVALID_ARGUMENT', `${title} is not an object`);
+  // Each field is read once: what is checked is what the model is made of.
+  const layer = { ...definition };
   const kind = layerKinds.find(layer.type);
   if (kind === undefined) {
     const types = layerKinds.types.map((type) => `"${type}"`);
@@ -147,8 +151,9 @@ function checkLayer(layer: LayerDefinition, title: string, depth = 0): LayerOf<T
   const { parts, defaults } = kind;
   const { required, optional, fields, branches } = parts;
   const given = fields.filter((field) => !Object.hasOwn(defaults, field));
+  const values = layer as unknown as Readonly<Record<string, unknown>>;
   for (const role of [...required, ...given]) {
-    if (!Object.hasOwn(layer, role))
+    if (!Object.hasOwn(layer, role) || (values[role] === undefined && required.includes(role)))
       throw new TensimError('INVALID_ARGUMENT', `${title} (${layer.type}) has no "${role}"`);
   }
   const known: string[] = ['type', ...required, ...optional, ...fields, ...(branches ? ['branches'] : [])];
@@ -158,7 +163,6 @@ function checkLayer(layer: LayerDefinition, title: string, depth = 0): LayerOf<T
       hint: `It may have ${known.join(', ')}`,
     });
   }
-  const values = layer as unknown as Readonly<Record<string, unknown>>;
   const filled = Object.entries(defaults).map(([field, value]) => [field, values[field] ?? value]);
   const inside = branches && checkBranches(values.branches, `${title} (${layer.type})`, depth);
   return { ...layer, ...Object.fromEntries(filled), ...(inside && { branches: inside }) } as LayerOf<Tensor>;

@@ -1,4 +1,5 @@
 import { TensimError } from '../errors.js';
+import { valueText } from '../words/quoting.js';
 
 /** The compute types. Weights of any floating-point type are read into one of them. */
 export type DType = 'float64' | 'float32';
@@ -47,22 +48,41 @@ export function dtypeOf(data: TensorData): DType {
  * `data.length`, `INVALID_ARGUMENT` for data that are no numbers.
  */
 export function tensor(data: TensorData | readonly number[], shape: readonly number[]): Tensor {
-  const values = Array.isArray(data) ? Float64Array.from(data) : (data as TensorData);
-  if (!(values instanceof Float64Array) && !(values instanceof Float32Array)) {
-    throw new TensimError(
-      'INVALID_ARGUMENT',
-      'tensor data must be a Float64Array, a Float32Array or an array of numbers',
-    );
-  }
-  for (const extent of shape) {
+  const values = numbersOf(data);
+  if (!Array.isArray(shape)) throw new TensimError('INVALID_ARGUMENT', 'the shape of a tensor must be an array');
+  const extents: readonly number[] = Object.freeze([...shape]);
+  for (const extent of extents) {
     if (!Number.isSafeInteger(extent) || extent < 0)
-      throw new TensimError('SHAPE_MISMATCH', `shape [${shape.join(', ')}] must consist of non-negative integers`);
+      throw new TensimError('SHAPE_MISMATCH', `shape ${extentsText(extents)} must consist of non-negative integers`);
   }
-  if (sizeOf(shape) !== values.length) {
+  if (sizeOf(extents) !== values.length) {
     throw new TensimError(
       'SHAPE_MISMATCH',
-      `shape [${shape.join(', ')}] has ${sizeOf(shape)} elements, the data ${values.length}`,
+      `shape ${extentsText(extents)} has ${sizeOf(extents)} elements, the data ${values.length}`,
     );
   }
-  return { data: values, shape: Object.freeze([...shape]) };
+  return { data: values, shape: extents };
+}
+
+/**
+ * The data of a tensor, a plain array as float64.
+ * @throws TensimError `INVALID_ARGUMENT` for what are no numbers
+ */
+export function numbersOf(data: TensorData | readonly number[]): TensorData {
+  if (data instanceof Float64Array || data instanceof Float32Array) return data;
+  try {
+    if (Array.isArray(data)) return Float64Array.from(data);
+  } catch {
+    // A symbol, a BigInt, or an object that is no number.
+  }
+  throw new TensimError(
+    'INVALID_ARGUMENT',
+    'tensor data must be a Float64Array, a Float32Array or an array of numbers',
+  );
+}
+
+/** `[2, 3]`, also of what are no extents, in messages. */
+export function extentsText(extents: unknown): string {
+  if (!Array.isArray(extents)) return valueText(extents);
+  return `[${extents.map((extent) => (typeof extent === 'number' ? extent : valueText(extent))).join(', ')}]`;
 }

@@ -1,8 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { TensimError } from '../../lib/errors.js';
 import { createModel, type LayerDefinition, type ModelDefinition } from '../../lib/model/create.js';
 import type { BilinearLayer, LinearLayer } from '../../lib/model/model.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
+import { KIND_NAMES, rightLayer } from '../fuzz/mutation/chains.js';
+import { Builder } from '../fuzz/mutation/objects.js';
+import { random } from '../support/random.js';
 import { counting } from './helpers.js';
 
 const linear = (out: number, takes: number): LinearLayer => ({ type: 'linear', weight: counting([out, takes]) });
@@ -287,5 +291,60 @@ describe('createModel', () => {
         expect.objectContaining({ tensor: 'extra' }),
       );
     });
+  });
+});
+
+describe('what is put in the place of a field', () => {
+  const strange: Record<string, unknown> = {
+    ...{
+      undefined,
+      null: null,
+      symbol: Symbol('s'),
+      bigint: 3n,
+      function: () => 3,
+      object: {},
+      list: [],
+      words: 'three',
+    },
+    ...{ bare: Object.create(null), symbols: [Symbol('s')], nan: Number.NaN, date: new Date(3) },
+    'a tensor of symbols': { data: [Symbol('s')], shape: [1] },
+    'a tensor without data': { data: null, shape: [2, 3], strides: [3, 1] },
+    'a shape of symbols': { data: new Float64Array(6), shape: [Symbol('s'), 3] },
+    'strides of symbols': { data: new Float64Array(6), shape: [2, 3], strides: [Symbol('s'), 1] },
+  };
+  const taken = (change: object) => {
+    try {
+      return createModel(change as ModelDefinition);
+    } catch (error) {
+      expect(error).toBeInstanceOf(TensimError);
+      return undefined;
+    }
+  };
+
+  test.each(KIND_NAMES)('of a layer of type %s is taken or refused, and nothing else', (type) => {
+    const layer = new Builder().build(rightLayer(random(1), 4, type).layer) as LayerDefinition;
+    expect(createModel({ layers: [layer] }).inputShape).toEqual([1, 4]);
+    for (const field of Object.keys(layer))
+      for (const value of Object.values(strange)) taken({ layers: [{ ...layer, [field]: value }] });
+    const required = Object.keys(layer).find((field) => field !== 'type')!;
+    expect(() => createModel({ layers: [{ ...layer, [required]: undefined }] })).toThrow(TensimError);
+  });
+
+  test('of a definition likewise', () => {
+    for (const value of Object.values(strange))
+      for (const field of ['layers', 'positions', 'parameters']) taken({ layers: [linear(2, 3)], [field]: value });
+    expect(() => createModel({ layers: [linear(2, 3)], parameters: {} as never })).toThrow('must be a Map');
+  });
+
+  test('is read once: what was checked is what the model is made of', () => {
+    let reads = 0;
+    const turning = {
+      ...bilinear(3, 2, 3),
+      get type() {
+        return reads++ === 0 ? 'bilinear' : 'linear';
+      },
+    }; // prettier-ignore
+    const model = createModel({ layers: [turning as unknown as LayerDefinition] });
+    expect(model.layers.map(({ type }) => type)).toEqual(['bilinear']);
   });
 });
