@@ -47,21 +47,27 @@ const wide = (count: number) => networkOf([list(count, (i) => i)], [], 1);
 const fromTheLeft = ({ shapes }: Network) =>
   list(shapes.length - 1, (i) => (i === 0 ? [0, 1] : [0, shapes.length - 1 - i]));
 
+const MOST = 50;
+const largest = (times: readonly number[]) => times.reduce((most, time) => Math.max(most, time), 0);
+
 /**
  * The longest that the planner goes without a pause, in milliseconds. Pauses depend on the work done alone, so that of
- * several runs the least time of each stretch is what it takes; the rest is other processes and garbage.
+ * several runs the least time of each stretch is what it takes; the rest is other processes, which take no processor time
+ * of this one, and garbage. It runs again as long as that could be what makes a stretch too long.
  */
 function longestHold({ equation, shapes }: Network, optimize: Optimize, runs: number): number {
   const least: number[] = [];
-  for (let run = 0; run < runs; run++) {
+  for (let run = 0; run < runs && !(run > 0 && largest(least) < MOST); run++) {
     const steps = compileSteps(equation, shapes, { optimize, backend: 'fallback' });
     for (let i = 0, done: boolean | undefined = false; !done; i++) {
-      const begun = performance.now();
+      const [begun, before] = [performance.now(), process.cpuUsage()];
       done = steps.next().done;
-      least[i] = Math.min(least[i] ?? Number.POSITIVE_INFINITY, performance.now() - begun);
+      const { user, system } = process.cpuUsage(before);
+      const held = Math.min(performance.now() - begun, (user + system) / 1000);
+      least[i] = Math.min(least[i] ?? Number.POSITIVE_INFINITY, held);
     }
   }
-  return least.reduce((most, time) => Math.max(most, time), 0);
+  return largest(least);
 }
 
 describe('planning of many operands and labels never holds others up', { timeout: 240_000 }, () => {
@@ -77,7 +83,7 @@ describe('planning of many operands and labels never holds others up', { timeout
     ['3,000 in a chain', chain(3000), fromTheLeft(chain(3000)), 3],
   ];
   it.each(cases)('%s', (_, network, optimize, runs) => {
-    expect(longestHold(network, optimize, runs)).toBeLessThan(50);
+    expect(longestHold(network, optimize, runs)).toBeLessThan(MOST);
   });
 
   it('100,000 in a chain, with timers served all along', async () => {
