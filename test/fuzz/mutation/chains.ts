@@ -47,7 +47,7 @@ const KINDS: Readonly<Record<string, (random: Random, width: number) => Drawn>> 
     const gives = random.integer(1, 4);
     const o = tensorOf(random, [gives, heads * size]);
     const layer = { ...Object.fromEntries(roles), o, heads, mask: pick(random, ['causal', 'none']) };
-    const rotaryBase = chance(random, 0.5) ? null : 100;
+    const rotaryBase = chance(random, 0.5) ? null : 10;
     return { layer: { ...layer, rotaryBase, ...residual(random, gives === width) }, gives };
   },
   activation: (random, width) => ({ layer: { width, ...activation(random, width) }, gives: width }),
@@ -104,7 +104,7 @@ const KINDS: Readonly<Record<string, (random: Random, width: number) => Drawn>> 
     };
     const fields = {
       ...maybe(random, () => ({ window: random.integer(1, 4) })),
-      ...maybe(random, () => ({ rotaryBase: 100, rotaryLayout: pick(random, ['half', 'interleaved']) })),
+      ...maybe(random, () => ({ rotaryBase: 10, rotaryLayout: pick(random, ['half', 'interleaved']) })),
       ...maybe(random, () => ({ softcap: 2, scale: 0.5 })),
       ...maybe(random, () => ({ alibi: 8 })),
     };
