@@ -57,8 +57,9 @@ export type { Deflated } from './formats/entry.js';
 export type { NamedTensors } from './formats/outgoing.js';
 export { type WriteOptions, writeSafetensors } from './formats/safetensors/write.js';
 export * as gaussian from './identities/index.js';
+export type { RopeScaling } from './layers/rope_scaling.js';
 export { type AbilityReport, type BackendReport, backends } from './machines/select.js';
-export { createModel, type LayerDefinition, type ModelDefinition } from './model/create.js';
+export { createModel, type LayerDefinition, type ModelDefinition, type ParallelDefinition } from './model/create.js';
 export type {
   ActivationLayer,
   AttentionLayer,

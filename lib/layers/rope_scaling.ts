@@ -16,17 +16,29 @@ import type { ShapeReport } from './shapes.js';
  * - `default`: nothing is stretched.
  */
 export interface RopeScaling {
+  /** `linear`, `dynamic`, `llama3`, `yarn` or `default`. */
   readonly rope_type?: string;
+  /** The same, as older files have it. */
   readonly type?: string;
+  /** By how much more positions there are. */
   readonly factor?: number;
+  /** Positions that the model was trained on. */
   readonly original_max_position_embeddings?: number;
+  /** Of `llama3`: pairs that turn less often over these are slowed down. */
   readonly low_freq_factor?: number;
+  /** Of `llama3`: pairs that turn more often stay. */
   readonly high_freq_factor?: number;
+  /** Of `yarn`: pairs that turn more often stay; default 32. */
   readonly beta_fast?: number | null;
+  /** Of `yarn`: pairs that turn less often are slowed down; default 1. */
   readonly beta_slow?: number | null;
+  /** Of `yarn`: what cosines and sines are multiplied by. */
   readonly attention_factor?: number | null;
+  /** Of `yarn`: makes that factor, with `mscale_all_dim`. */
   readonly mscale?: number | null;
+  /** See `mscale`. */
   readonly mscale_all_dim?: number | null;
+  /** Of `yarn`: whether the passage is between whole pairs; default true. */
   readonly truncate?: boolean | null;
 }
 

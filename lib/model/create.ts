@@ -20,7 +20,9 @@ export type LayerDefinition = Definition<Exclude<Layer, ParallelLayer>> | Parall
 
 /** A `ParallelLayer` whose layers may leave out what has a default, and itself `alpha` and `beta`, which are 1. */
 export interface ParallelDefinition extends Partial<Residual> {
+  /** Tells the kinds of layers apart. */
   readonly type: 'parallel';
+  /** As in `ParallelLayer`. */
   readonly branches: readonly (readonly LayerDefinition[])[];
 }
 

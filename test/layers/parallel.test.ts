@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { evaluate } from '../../lib/evaluation/evaluate.js';
 import { writeSafetensors } from '../../lib/formats/safetensors/write.js';
 import { createModel, type LayerDefinition } from '../../lib/model/create.js';
 import type { Layer, Model, ParallelLayer } from '../../lib/model/model.js';
@@ -249,6 +250,21 @@ describe('branches of which no method is exact', () => {
     const dot = (u: number[], v: number[]) => u.reduce((sum, one, i) => sum + one * v[i], 0);
     const { similarity: found } = await similarity(a, b, { measure: 'weights' });
     expect(found).toBeCloseTo(dot(x, y) / Math.sqrt(dot(x, x) * dot(y, y)), 13);
+  });
+
+  it('are compared by their behaviour', async () => {
+    const inputs = tensor(
+      Array.from({ length: 40 }, (_, i) => Math.sin(i * i)),
+      [10, 4],
+    );
+    const [x, y] = await Promise.all([a, b].map(async (model) => (await evaluate(model, inputs)).data));
+    const cosine = (i: number) => {
+      const [u, v] = [x, y].map((all) => [all[2 * i], all[2 * i + 1]]);
+      return (u[0] * v[0] + u[1] * v[1]) / (Math.hypot(...u) * Math.hypot(...v));
+    };
+    const mean = Array.from({ length: 10 }, (_, i) => cosine(i)).reduce((sum, one) => sum + one, 0) / 10;
+    const { similarity: found } = await similarity(a, b, { measure: 'behavioural', inputs });
+    expect(found).toBeCloseTo(mean, 12);
   });
 
   it('keep their numbers in range where branches have large ones', async () => {
