@@ -8,9 +8,8 @@ import type { ContractionPlan } from '../contraction/plan.js';
 import { TensimError, type TensimErrorCode } from '../errors.js';
 import type { PairedLegs } from '../gaussian/sieve.js';
 import { type Activated, activationOf } from '../layers/activations.js';
-import { branchesOf } from '../layers/layer.js';
 import { frequenciesOf } from '../layers/softmax_attention.js';
-import type { Layer, SoftmaxAttentionLayer } from '../model/model.js';
+import type { Layer, ParallelLayer, SoftmaxAttentionLayer } from '../model/model.js';
 import { copied } from '../tensor/steady.js';
 import type { DType, Tensor, TensorData } from '../tensor/tensor.js';
 import { packageRoot } from './locate.js';
@@ -235,11 +234,12 @@ export function ownedForward(source: ForwardSource): object {
 }
 
 function ownedLayer(layer: Layer, positions: number): object {
-  const inside = branchesOf(layer).map((branch) => branch.map((inner) => ownedLayer(inner, positions)));
+  const { branches } = layer as Partial<ParallelLayer>;
+  const inside = branches?.map?.((branch) => branch.map((inner) => ownedLayer(inner, positions)));
   const plain = {
     ...('activation' in layer && plainActivation(layer)),
     ...('rotaryScaling' in layer && plainRotary(layer, positions)),
-    ...(inside.length > 0 && { branches: inside }),
+    ...(inside && { branches: inside }),
   };
   return Object.fromEntries(
     Object.entries({ ...layer, ...plain }).map(([name, value]) => [

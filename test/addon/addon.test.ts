@@ -68,6 +68,9 @@ describe.skipIf(absent)('the addon', () => {
 
   describe('checks its arguments', () => {
     const weight = { data: new Float64Array(6), shape: [2, 3] };
+    const parallel = (...branches: object[][]) => ({ type: 'parallel', branches, alpha: 0, beta: 1 });
+    const nested = (depth: number): object =>
+      depth === 0 ? { type: 'linear', weight } : parallel([nested(depth - 1)]);
     const bad: readonly (readonly [string, unknown, string])[] = [
       [
         'data shorter than the shape',
@@ -125,6 +128,22 @@ describe.skipIf(absent)('the addon', () => {
         'SHAPE_MISMATCH',
       ],
       ['a layer without a type', [{}], 'INVALID_ARGUMENT'],
+      ['no branches', [parallel()], 'INVALID_ARGUMENT'],
+      ['branches that are no list', [{ ...parallel(), branches: 3 }], 'INVALID_ARGUMENT'],
+      ['an empty branch', [parallel([])], 'INVALID_ARGUMENT'],
+      [
+        'branches of different widths',
+        [
+          parallel(
+            [{ type: 'linear', weight }],
+            [{ type: 'linear', weight: { data: new Float64Array(3), shape: [1, 3] } }],
+          ),
+        ],
+        'SHAPE_MISMATCH',
+      ],
+      ['nine layers within each other', [nested(9)], 'INVALID_ARGUMENT'],
+      // Exact methods are given the layer that does the same.
+      ['branches', [parallel([{ type: 'linear', weight }])], 'UNSUPPORTED_LAYER'],
     ];
     it.each(bad)('%s', async (_, layers, code) => {
       await expect(backend.grams.prepare(chainOf(layers as ChainSource['layers'], 3), 'float64')).rejects.toMatchObject(
