@@ -52,6 +52,20 @@ describe('tensim explain', () => {
     expect(JSON.parse(json).schema).toBe('tensim.explain/1');
   });
 
+  test('tells by degree what networks with activations differ in, or exchanges their layers', async () => {
+    const steps = ['05800', '08000'].map((name) =>
+      join(import.meta.dirname, `../../examples/digits-relu-backdoor/step_${name}.safetensors`),
+    );
+    const { code, stdout } = await tensim(['explain', ...steps, '--image', '8x8', '--top', '1']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^Output 9 differs most/m);
+    expect(stdout).toMatch(/^Means and directions explain \d+ % of the difference; the rest is of higher degree\.$/m);
+    const linear = /^linear +\d+ % +\+[\d.]+ +\d+ % +(.*)$/m.exec(stdout)?.[1];
+    for (const pixel of CORNER) expect(linear).toContain(`+${pixel}`);
+    const exchanged = await tensim(['explain', ...steps, '--by', 'layers', '--json', '--method', 'exact']);
+    expect(JSON.parse(exchanged.stdout).kind).toBe('exchange');
+  });
+
   test('exchanges the layers of deeper networks', async () => {
     const [a, b] = await Promise.all(
       ['a', 'b'].map((name) => writeCheckpoint(root, `${name}.safetensors`, deepShapes(2))),
