@@ -30,7 +30,7 @@ const KINDS = {
     about: `random cases of the test suites, ${TIMES} times as many in a round, a suite after the other`,
     round: (seed, filter) =>
       fuzzedSuites(filter).map((suite) => ({
-        command: ['npx', 'vitest', 'run', suite, '--project', 'all'],
+        command: ['npx', 'vitest', 'run', suite, '--project', 'all*'],
         env: { TENSIM_CAMPAIGN_RUNS: String(TIMES), TENSIM_CAMPAIGN_SEED: String(seed) },
       })),
   },
@@ -45,7 +45,7 @@ const KINDS = {
       'the kernels of the CUDA backend, emulated on the host, as released and under sanitizers, and everything above them',
     round: (seed, filter = 'cuda') => [
       native(seed, filter),
-      { command: ['npx', 'vitest', 'run', 'test/backend/cuda.test.ts', '--project', 'all'] },
+      { command: ['npx', 'vitest', 'run', 'test/backend/cuda.test.ts', '--project', 'all*'] },
       native(seed, filter, '--sanitize=address,undefined', '--long'),
     ],
   },
