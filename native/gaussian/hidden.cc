@@ -19,7 +19,7 @@ constexpr double kNoTail = 1e-7;
 // A norm smaller than this part of a guess that is made of the units alone is not known well enough to measure by.
 constexpr double kCancelled = 0x1p-36;
 // How much larger than a norm the guess of it may have been.
-constexpr double kClose = 8;
+constexpr double kClose = 3;
 
 // Of all units: p_n and √n q_(n−1) for n from 2 on, and the tails behind every degree, all (h, terms − 1).
 struct Series {
@@ -102,22 +102,19 @@ Series series_of(const Context& context, const FoldedUnits& folded, std::size_t 
   return series;
 }
 
-// ‖D_i‖
-std::vector<double> weights_of(const FoldedUnits& folded) {
+// The largest of |D_ci| in the scale of output c.
+std::vector<double> weights_of(const FoldedUnits& folded, const std::vector<double>& scales) {
   std::vector<double> weights(folded.hidden, 0.0);
   for (std::size_t c = 0; c < folded.outputs; ++c) {
-    for (std::size_t i = 0; i < folded.hidden; ++i) {
-      const double down = element(folded.down.view, c, i);
-      weights[i] += down * down;
+    for (std::size_t i = 0; scales[c] > 0 && i < folded.hidden; ++i) {
+      weights[i] = std::max(weights[i], std::abs(element(folded.down.view, c, i)) / scales[c]);
     }
   }
-  for (double& weight : weights) weight = std::sqrt(weight);
   return weights;
 }
 
 template <class T>
-void pack_side(const Context& context, const FoldedUnits& folded, const Series& series,
-               const std::vector<double>& weights, const std::vector<double>& sizes, std::size_t width,
+void pack_side(const Context& context, const FoldedUnits& folded, const Series& series, std::size_t width,
                HiddenSide<T>& side) {
   side.width = width;
   side.panels = (folded.hidden + width - 1) / width;
@@ -128,14 +125,25 @@ void pack_side(const Context& context, const FoldedUnits& folded, const Series& 
     side.across = pack_rows<T>(context, folded.across.view(), width);
     side.q = pack_rows<T>(context, series.q.view(), width);
   }
+}
+
+// √E of a unit.
+double size_of(const HiddenUnit& unit) {
+  return std::sqrt(unit.energy_p + unit.length * unit.length * unit.energy_q);
+}
+
+template <class T>
+void pack_tails(const PreparedHidden<T>& model, const Series& series, const std::vector<double>& weights,
+                HiddenSide<T>& side) {
+  const std::size_t width = side.width, hidden = model.hidden;
   double all = 0;
-  for (double size : sizes) all += size;
+  for (std::size_t i = 0; i < hidden; ++i) all += weights[i] * size_of(model.units[i]);
   side.tails.resize(side.panels * (series.terms - 1));
   side.shares.resize(side.panels);
   for (std::size_t panel = 0; panel < side.panels; ++panel) {
-    const std::size_t first = panel * width, last = std::min(folded.hidden, first + width);
+    const std::size_t first = panel * width, last = std::min(hidden, first + width);
     double own = 0;
-    for (std::size_t i = first; i < last; ++i) own += sizes[i];
+    for (std::size_t i = first; i < last; ++i) own += weights[i] * size_of(model.units[i]);
     side.shares[panel] = own == 0 ? 0 : own / all;
     for (std::size_t k = 0; k + 1 < series.terms; ++k) {
       double tail = 0;
@@ -146,9 +154,9 @@ void pack_side(const Context& context, const FoldedUnits& folded, const Series& 
   }
 }
 
-// F_0 = c + D p_0 and F_1 = S + D (p_1 Ŵ + q_0 U⊥); gives ‖F_0‖² + ‖F_1‖².
+// F_0 = c + D p_0 and F_1 = S + D (p_1 Ŵ + q_0 U⊥); gives ‖F_0‖² + ‖F_1‖² of every output.
 template <class T>
-double low_degrees(const Context& context, const FoldedUnits& folded, PreparedHidden<T>& model) {
+std::vector<double> low_degrees(const Context& context, const FoldedUnits& folded, PreparedHidden<T>& model) {
   const std::size_t inputs = folded.inputs, outputs = folded.outputs, hidden = folded.hidden;
   std::vector<double> zeroth(hidden);
   for (std::size_t i = 0; i < hidden; ++i) zeroth[i] = model.units[i].p0;
@@ -167,14 +175,37 @@ double low_degrees(const Context& context, const FoldedUnits& folded, PreparedHi
     });
     gemm<double>(context, folded.down.view, rows.view(), linear.data(), static_cast<std::ptrdiff_t>(inputs), 1, true);
   }
-  double squares = 0, first = 0;
-  for (double c : model.constant) squares += c * c;
-  for (std::size_t at = 0; at < outputs * inputs; ++at) first += linear.data()[at] * linear.data()[at];
-  if (first == 0) return squares;
+  std::vector<double> squares(outputs);
+  bool zero = true;
+  for (std::size_t c = 0; c < outputs; ++c) {
+    squares[c] = model.constant[c] * model.constant[c];
+    for (std::size_t j = 0; j < inputs; ++j) {
+      squares[c] += linear.row(c)[j] * linear.row(c)[j];
+      zero = zero && linear.row(c)[j] == 0;
+    }
+  }
+  if (zero) return squares;
   model.features = AlignedBuffer<T>::lasting(outputs * inputs);
   for (std::size_t at = 0; at < outputs * inputs; ++at) model.features[at] = static_cast<T>(linear.data()[at]);
   for (std::size_t c = 0; c <= outputs; ++c) model.feature_offsets.push_back(c * inputs);
-  return squares + first;
+  return squares;
+}
+
+// Σ_i D_ci² E_i without the degrees 0 and 1, of every output: what the units added to ‖f_c‖² if they were independent.
+template <class T>
+std::vector<double> independent_squares(const FoldedUnits& folded, const PreparedHidden<T>& model) {
+  std::vector<double> squares(folded.outputs, 0.0);
+  for (std::size_t i = 0; i < folded.hidden; ++i) {
+    const HiddenUnit& own = model.units[i];
+    const double square = own.length * own.length;
+    const double energy =
+        own.energy_p + square * own.energy_q - own.p0 * own.p0 - own.p1 * own.p1 - square * own.q0 * own.q0;
+    for (std::size_t c = 0; c < folded.outputs; ++c) {
+      const double down = element(folded.down.view, c, i);
+      squares[c] += down * down * std::max(0.0, energy);
+    }
+  }
+  return squares;
 }
 
 }  // namespace
@@ -194,55 +225,47 @@ PreparedHidden<T> prepare_hidden(const Context& context, const FoldedUnits& fold
   model.hidden = folded.hidden;
   model.gated = folded.gated;
   model.stepped = folded.gated && pieces_of(folded.activation).step;
+  model.self.slices.assign(folded.outputs, 0.0);
   if (folded.hidden == 0) {
-    model.norm = std::sqrt(low_degrees<T>(context, folded, model));
+    model.scales = low_degrees<T>(context, folded, model);
+    for (double& scale : model.scales) scale = std::sqrt(scale);
     return model;
   }
 
-  const std::vector<double> weights = weights_of(folded);
-  std::vector<double> sizes(folded.hidden);
-  const auto expanded = [&](std::size_t terms) {
-    Series series = series_of<T>(context, folded, terms, model);
-    for (std::size_t i = 0; i < folded.hidden; ++i) {
-      const HiddenUnit& own = model.units[i];
-      sizes[i] = weights[i] * std::sqrt(own.energy_p + own.length * own.length * own.energy_q);
-    }
-    return series;
-  };
   const std::size_t degree = degree_of(folded);
-  Series series = expanded(degree > 0 ? std::max<std::size_t>(2, degree) : kTerms);
+  Series series = series_of<T>(context, folded, degree > 0 ? std::max<std::size_t>(2, degree) : kTerms, model);
   if (degree == 0) {
-    double tail = 0, all = 0;
+    bool enough = true;
     for (std::size_t i = 0; i < folded.hidden; ++i) {
-      tail += weights[i] * series.tails.row(i)[kTerms - 2];
-      all += sizes[i];
+      enough = enough && series.tails.row(i)[kTerms - 2] <= kNoTail * size_of(model.units[i]);
     }
-    if (tail > kNoTail * all) series = expanded(kMoreTerms);
+    if (!enough) series = series_of<T>(context, folded, kMoreTerms, model);
   }
   model.terms = series.terms;
-
-  double squares = low_degrees<T>(context, folded, model);
-  const double low = squares;
-  for (std::size_t i = 0; i < folded.hidden; ++i) {
-    const HiddenUnit& own = model.units[i];
-    const double square = own.length * own.length;
-    const double energy =
-        own.energy_p + square * own.energy_q - own.p0 * own.p0 - own.p1 * own.p1 - square * own.q0 * own.q0;
-    squares += weights[i] * weights[i] * std::max(0.0, energy);
-  }
   const MicroKernels<T>& kernels = context.kernels.of<T>();
-  pack_side(context, folded, series, weights, sizes, static_cast<std::size_t>(kernels.mr), model.rows);
-  pack_side(context, folded, series, weights, sizes, static_cast<std::size_t>(kernels.nr), model.columns);
+  pack_side(context, folded, series, static_cast<std::size_t>(kernels.mr), model.rows);
+  pack_side(context, folded, series, static_cast<std::size_t>(kernels.nr), model.columns);
 
-  const double guess = std::sqrt(squares);
-  const auto with_itself = [&](double norm) {
-    model.norm = norm;
-    model.self = hidden_products<T>(context, model, model, false);
-    const double square = low + model.self.quadratic + model.self.higher;
-    model.norm = std::max(std::sqrt(std::max(0.0, square)), kCancelled * guess);
+  // Errors are measured by ‖f_c‖, which is not known before: where a first guess turns out to be far too large, the
+  // product is taken once more.
+  const std::vector<double> low = low_degrees<T>(context, folded, model);
+  std::vector<double> guess = independent_squares<T>(folded, model);
+  for (std::size_t c = 0; c < folded.outputs; ++c) guess[c] = std::sqrt(low[c] + guess[c]);
+  const auto with_itself = [&](const std::vector<double>& scales) {
+    model.scales = scales;
+    const std::vector<double> weights = weights_of(folded, scales);
+    pack_tails(model, series, weights, model.rows);
+    pack_tails(model, series, weights, model.columns);
+    model.self = hidden_products<T>(context, model, model, true);
   };
   with_itself(guess);
-  if (guess > kClose * model.norm) with_itself(model.norm);
+  std::vector<double> norms(folded.outputs);
+  bool close = true;
+  for (std::size_t c = 0; c < folded.outputs; ++c) {
+    norms[c] = std::max(std::sqrt(std::max(0.0, low[c] + model.self.slices[c])), kCancelled * guess[c]);
+    close = close && guess[c] <= kClose * norms[c];
+  }
+  if (!close) with_itself(norms);
   return model;
 }
 

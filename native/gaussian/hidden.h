@@ -17,8 +17,9 @@ template <class T>
 struct HiddenSide {
   std::size_t width = 0, panels = 0;
   AlignedBuffer<T> directions, across, down, p, q;
-  // Of a panel and of a degree N from 2 on: ln Σ_i ‖D_i‖ T_i(N) · S / S_panel, where T_i is the tail of unit i behind
-  // degree N and S = Σ_i ‖D_i‖ √E_i, of all units or of a panel. `shares` are S_panel / S.
+  // Of a panel and of a degree N from 2 on: ln Σ_i w_i T_i(N) · S / S_panel, where T_i is the tail of unit i behind
+  // degree N, w_i the largest of |D_ci| in the scale of output c, and S = Σ_i w_i √E_i, of all units or of a panel.
+  // `shares` are S_panel / S.
   std::vector<double> tails, shares;
 
   std::size_t bytes() const {
@@ -60,9 +61,9 @@ struct PreparedHidden {
   std::vector<double> constant;              // F_0, (o)
   AlignedBuffer<T> features;                 // F_1, (o, k), empty where it is zero
   std::vector<std::size_t> feature_offsets;  // of its outputs
-  // ‖f‖, or, before it is known, what it were if units were independent: errors are measured by it.
-  double norm = 0;
-  HiddenProducts self;  // the products of the model with itself, without slices
+  // ‖f_c‖ of every output, nearly: errors are measured by them, so that no slice depends on the units of another.
+  std::vector<double> scales;
+  HiddenProducts self;  // the products of the model with itself, with slices
 
   std::size_t bytes() const;
 };

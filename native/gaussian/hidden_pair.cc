@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "../core/assert.h"
 #include "../core/scratch.h"
@@ -18,7 +19,7 @@ constexpr std::size_t ceil_div(std::size_t a, std::size_t b) {
 // Row panels per part, as in similarity/pair_kernel.cc: some milliseconds of work, and sums that stay in a cache.
 constexpr std::size_t kPanelsPerPart = 16;
 
-// The part of ‖f‖‖g‖ that series may leave out: a tenth of what results claim, for closed forms and slices that are
+// The part of ‖f_c‖‖g_c‖ that series may leave out: a tenth of what results claim, for closed forms and slices that are
 // scaled apart add to the error too.
 template <class T>
 constexpr double kTolerance = sizeof(T) == 8 ? 1e-13 : 1e-7;
@@ -71,7 +72,7 @@ HiddenPair<T>::HiddenPair(const Context& context, const PreparedHidden<T>& a, co
       gated_(a.gated || b.gated),
       stepped_(a.stepped || b.stepped),
       most_(std::min(a.terms, b.terms)),
-      log_tolerance_(std::log(kTolerance<T>) + std::log(a.norm) + std::log(b.norm)),
+      scale_(std::inner_product(a.scales.begin(), a.scales.end(), b.scales.begin(), 0.0)),
       listed_cost_(closed_cost(a, b)) {
   TENSIM_ASSERT(a.inputs == b.inputs && a.outputs == b.outputs);
 }
@@ -107,7 +108,7 @@ double HiddenPair<T>::log_bound(double log_rho, std::size_t terms, const double*
 
 template <class T>
 bool HiddenPair<T>::enough(double log_rho, std::size_t terms, const double* a, const double* b) const {
-  return log_bound(log_rho, terms, a, b) <= log_tolerance_;
+  return log_bound(log_rho, terms, a, b) <= std::log(kTolerance<T>);
 }
 
 // The fewest terms that are enough, or one more than there are.
@@ -245,7 +246,7 @@ void HiddenPair<T>::finish(Block& block, Tile& tile, HiddenProducts& sums) const
   }
   choose(tile, static_cast<double>(kernels_.largest(tile.rho)));
   const double bound = std::exp(log_bound(tile.log_rho, tile.terms, tile.row_tails, tile.column_tails)) *
-                       a_.rows.shares[panel] * b_.columns.shares[block.column];
+                       a_.rows.shares[panel] * b_.columns.shares[block.column] * scale_;
   sums.bound += same_ ? 2 * bound : bound;
   tile.listed.insert(tile.listed.end(), diagonal.begin(), diagonal.end());
   take_listed(tile, sums);

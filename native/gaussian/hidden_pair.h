@@ -43,8 +43,8 @@ class HiddenPair {
   const MicroKernels<T>& kernels_;
   const PreparedHidden<T>&a_, &b_;
   const bool same_, slices_, gated_, stepped_;
-  const std::size_t most_;  // the last degree that both have
-  const double log_tolerance_;
+  const std::size_t most_;    // the last degree that both have
+  const double scale_;        // Σ_c of the products of the scales of the outputs
   const double listed_cost_;  // what an entry of the list takes, in terms of the series of a whole tile
 };
 

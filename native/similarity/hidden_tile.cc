@@ -104,12 +104,12 @@ GramTile hidden_tile(const Context& context, const GramJob& job, const Models<T>
   if (job.degrees) tile.per_degree.assign(kDegrees * size, 0.0);
   if (job.per_output) tile.per_output.assign(size * outputs, 0.0);
 
-  // The product of a model with itself is known, but for its slices.
+  // The product of a model with itself is known.
   std::vector<Pair<T>> pairs;
   std::uint64_t flops = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     for (std::size_t j = job.symmetric ? i : 0; j < width; ++j) {
-      if (rows[i] == columns[j] && !job.per_output) continue;
+      if (rows[i] == columns[j]) continue;
       pairs.push_back({i, j, HiddenPair<T>(context, *rows[i], *columns[j], job.per_output)});
       for (std::size_t part = 0; part < pairs.back().kernel.parts(); ++part) flops += pairs.back().kernel.flops(part);
     }
@@ -121,8 +121,7 @@ GramTile hidden_tile(const Context& context, const GramJob& job, const Models<T>
   linear.add(slices.data());
   const std::vector<HiddenProducts> higher = products_of<T>(context, pairs);
 
-  const auto put = [&](std::size_t i, std::size_t j, std::size_t from, const HiddenProducts& own,
-                       const HiddenProducts& sliced) {
+  const auto put = [&](std::size_t i, std::size_t j, std::size_t from, const HiddenProducts& own) {
     const std::size_t at = i * width + j;
     double constant = 0, first = 0;
     for (std::size_t c = 0; c < outputs; ++c) {
@@ -131,7 +130,7 @@ GramTile hidden_tile(const Context& context, const GramJob& job, const Models<T>
       constant += low;
       first += product;
       if (job.per_output) {
-        const double rest = sliced.slices.empty() ? 0 : sliced.slices[c];
+        const double rest = own.slices.empty() ? 0 : own.slices[c];
         tile.per_output[at * outputs + c] = positions * (low + product + rest);
       }
     }
@@ -142,14 +141,11 @@ GramTile hidden_tile(const Context& context, const GramJob& job, const Models<T>
     for (std::size_t n = 0; n < kDegrees; ++n) tile.per_degree[kDegrees * at + n] = positions * degrees[n];
   };
   std::size_t next = 0;
-  const HiddenProducts none;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     for (std::size_t j = job.symmetric ? i : 0; j < width; ++j) {
-      const bool same = rows[i] == columns[j];
-      const HiddenProducts& found = same && !job.per_output ? none : higher[next++];
-      const HiddenProducts& own = same ? rows[i]->self : found;
-      put(i, j, i * width + j, own, found);
-      if (job.symmetric && i != j) put(j, i, i * width + j, own, found);
+      const HiddenProducts& own = rows[i] == columns[j] ? rows[i]->self : higher[next++];
+      put(i, j, i * width + j, own);
+      if (job.symmetric && i != j) put(j, i, i * width + j, own);
     }
   }
   return tile;
