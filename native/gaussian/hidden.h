@@ -37,9 +37,9 @@ struct HiddenUnit {
 
 // What the degrees from 2 on contribute to an inner product.
 struct HiddenProducts {
-  double quadratic = 0, higher = 0;
+  std::vector<double> slices;  // of every output; none without units
+  double quadratic = 0;        // degree 2 of all of them, where asked for
   double bound = 0;            // on what the series leave out
-  std::vector<double> slices;  // of every output, where asked for
 };
 
 // A chain of at most one block of units, by Hermite degree (MATH.md sections 10 and 11): degrees 0 and 1 as they are,
@@ -63,7 +63,7 @@ struct PreparedHidden {
   std::vector<std::size_t> feature_offsets;  // of its outputs
   // ‖f_c‖ of every output, nearly: errors are measured by them, so that no slice depends on the units of another.
   std::vector<double> scales;
-  HiddenProducts self;  // the products of the model with itself, with slices
+  HiddenProducts self;  // the products of the model with itself, with degree 2
 
   std::size_t bytes() const;
 };

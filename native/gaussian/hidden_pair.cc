@@ -44,17 +44,16 @@ struct HiddenPair<T>::Block {
   std::size_t column;
   std::size_t area;  // of a tile
   Scratch<T> rho, kappa, kappa_prime, nu, weights;
-  Scratch<double> values, sums, slice_sums;
-  AlignedBuffer<T> zeros;                         // a tile, or a row of coefficients that are zero
-  AlignedBuffer<double> down_rows, down_columns;  // D in double, where slices are wanted
+  Scratch<T> values;  // of one tile
+  Scratch<double> quadratic, slices;
+  AlignedBuffer<T> zeros;  // a tile, or a row of coefficients that are zero
 };
 
 template <class T>
 struct HiddenPair<T>::Tile {
   std::size_t row_unit, column_unit;
   T *rho, *kappa, *kappa_prime, *nu;
-  const T* weights;
-  double* values;
+  T* weights;
   const double *row_tails, *column_tails;
   double log_rho = 0;
   std::size_t terms = 2;
@@ -62,13 +61,13 @@ struct HiddenPair<T>::Tile {
 };
 
 template <class T>
-HiddenPair<T>::HiddenPair(const Context& context, const PreparedHidden<T>& a, const PreparedHidden<T>& b, bool slices)
+HiddenPair<T>::HiddenPair(const Context& context, const PreparedHidden<T>& a, const PreparedHidden<T>& b, bool degrees)
     : context_(context),
       kernels_(context.kernels.of<T>()),
       a_(a),
       b_(b),
       same_(&a == &b),
-      slices_(slices),
+      degrees_(degrees),
       gated_(a.gated || b.gated),
       stepped_(a.stepped || b.stepped),
       most_(std::min(a.terms, b.terms)),
@@ -88,7 +87,7 @@ std::uint64_t HiddenPair<T>::flops(std::size_t part) const {
   const std::size_t units = std::min(width, a_.hidden - first);
   const std::size_t products = (a_.gated ? 2 : 1) * (b_.gated ? 2 : 1);
   const std::size_t others = same_ ? b_.hidden - first : b_.hidden;
-  return 2 * units * others * (products * a_.inputs + (slices_ ? 2 : 1) * a_.outputs + (gated_ ? 8 : 2) * kFewTerms);
+  return 2 * units * others * (products * a_.inputs + (degrees_ ? 2 : 1) * a_.outputs + (gated_ ? 8 : 2) * kFewTerms);
 }
 
 // Whether the series reach there at all by this bound, and its logarithm without the shares of the panels.
@@ -173,14 +172,12 @@ void HiddenPair<T>::take_listed(Tile& tile, HiddenProducts& sums) const {
   for (const Entry& entry : tile.listed) {
     context_.control.throw_if_aborted();
     const std::size_t i = tile.row_unit + entry.at / nr, j = tile.column_unit + entry.at % nr;
-    const double weight = static_cast<double>(tile.weights[entry.at]);
     const bool negative = tile.rho[entry.at] < 0;
     tile.rho[entry.at] = T(0);
-    if (weight == 0) continue;
+    if (i >= a_.hidden || j >= b_.hidden) continue;
     const UnitCovariance covariance =
         same_ && i == j ? own_covariance(a_.units[i]) : closed_kernel(a_, b_, i, j, negative);
-    sums.quadratic += weight * covariance.quadratic;
-    sums.higher += weight * (covariance.all - covariance.quadratic);
+    if (degrees_) sums.quadratic += static_cast<double>(tile.weights[entry.at]) * covariance.quadratic;
     for (std::size_t c = 0; c < sums.slices.size(); ++c) {
       const double down = packed_row(a_.rows.down, a_.rows.width, a_.outputs, i)[c],
                    other = packed_row(b_.columns.down, b_.columns.width, a_.outputs, j)[c];
@@ -212,7 +209,7 @@ void HiddenPair<T>::multiply(Block& block, std::size_t column) const {
       if (a_.gated && b_.gated) product(own.across, other.across, depth, k, count, p, block.nu);
     }
   }
-  for (std::size_t k = 0; k < a_.outputs || k == 0; k += most) {
+  for (std::size_t k = 0; degrees_ && (k < a_.outputs || k == 0); k += most) {
     const std::size_t count = std::min(most, a_.outputs - k);
     for (std::size_t p = 0; p < block.count; ++p) {
       product(a_.rows.down, b_.columns.down, a_.outputs, k, count, p, block.weights);
@@ -225,7 +222,6 @@ void HiddenPair<T>::multiply(Block& block, std::size_t column) const {
 template <class T>
 void HiddenPair<T>::finish(Block& block, Tile& tile, HiddenProducts& sums) const {
   const std::size_t mr = a_.rows.width, nr = b_.columns.width, panel = tile.row_unit / mr;
-  T* weights = const_cast<T*>(tile.weights);
   std::vector<Entry> diagonal;
   if (same_) {
     for (std::size_t i = 0; i < mr; ++i) {
@@ -233,8 +229,8 @@ void HiddenPair<T>::finish(Block& block, Tile& tile, HiddenProducts& sums) const
         const std::size_t at = i * nr + j, row = tile.row_unit + i, column = tile.column_unit + j;
         if (row == column && row < a_.hidden) {
           diagonal.push_back({1, at});
-        } else {
-          weights[at] *= row < column ? T(2) : T(0);
+        } else if (degrees_) {
+          tile.weights[at] *= row < column ? T(2) : T(0);
         }
         if (row >= column) {
           for (T* products : {tile.rho, tile.kappa, tile.kappa_prime, tile.nu}) {
@@ -262,25 +258,20 @@ void HiddenPair<T>::finish(Block& block, Tile& tile, HiddenProducts& sums) const
                             or_zero(tile.kappa),
                             or_zero(tile.kappa_prime),
                             or_zero(tile.nu),
-                            tile.weights,
                             side(a_.rows, a_.terms, panel),
                             side(b_.columns, b_.terms, block.column),
                             tile.terms,
-                            block.sums.data(),
-                            tile.values};
+                            block.values.data(),
+                            tile.weights,
+                            block.quadratic.data()};
   (gated_ ? kernels_.gated : kernels_.hidden)(task);
-  if (tile.values == nullptr) return;
   if (same_) {
     for (std::size_t at = 0; at < block.area; ++at) {
-      const std::size_t row = tile.row_unit + at / nr, column = tile.column_unit + at % nr;
-      tile.values[at] *= row < column ? 2 : 0;
+      block.values.data()[at] *= tile.row_unit + at / nr < tile.column_unit + at % nr ? T(2) : T(0);
     }
   }
-  const std::size_t outputs = a_.outputs;
-  for (std::size_t at = 0; at < outputs * mr; ++at) {
-    block.down_rows[at] = static_cast<double>(a_.rows.down[panel * outputs * mr + at]);
-  }
-  kernels_.weigh(outputs, tile.values, block.down_rows.data(), block.down_columns.data(), block.slice_sums.data());
+  kernels_.weigh(a_.outputs, block.values.data(), a_.rows.down.data() + panel * a_.outputs * mr,
+                 b_.columns.down.data() + block.column * a_.outputs * nr, block.slices.data());
 }
 
 template <class T>
@@ -288,7 +279,7 @@ HiddenProducts HiddenPair<T>::run(std::size_t part) const {
   const std::size_t mr = a_.rows.width, nr = b_.columns.width, area = mr * nr, outputs = a_.outputs;
   const auto lanes = static_cast<std::size_t>(kernels_.lanes);
   HiddenProducts sums;
-  if (slices_) sums.slices.assign(outputs, 0.0);
+  sums.slices.assign(outputs, 0.0);
   Block block;
   block.area = area;
   block.first = part * kPanelsPerPart;
@@ -298,23 +289,16 @@ HiddenProducts HiddenPair<T>::run(std::size_t part) const {
   block.kappa = tiles(a_.gated);
   block.kappa_prime = tiles(b_.gated);
   block.nu = tiles(a_.gated && b_.gated);
-  block.weights = tiles(true);
+  block.weights = tiles(degrees_);
   block.zeros = AlignedBuffer<T>::zeros(area);
-  block.sums = Scratch<double>(2 * lanes);
-  std::fill(block.sums.data(), block.sums.data() + 2 * lanes, 0.0);
-  if (slices_) {
-    block.values = Scratch<double>(area);
-    block.slice_sums = Scratch<double>(outputs * lanes);
-    std::fill(block.slice_sums.data(), block.slice_sums.data() + outputs * lanes, 0.0);
-    block.down_rows = AlignedBuffer<double>(outputs * mr);
-    block.down_columns = AlignedBuffer<double>(outputs * nr);
-  }
+  block.values = Scratch<T>(area);
+  block.quadratic = Scratch<double>(lanes);
+  std::fill(block.quadratic.data(), block.quadratic.data() + lanes, 0.0);
+  block.slices = Scratch<double>(outputs * lanes);
+  std::fill(block.slices.data(), block.slices.data() + outputs * lanes, 0.0);
   const std::size_t first_column = same_ ? block.first * mr / nr : 0;
   for (std::size_t column = first_column; column < b_.columns.panels; ++column) {
     multiply(block, column);
-    for (std::size_t at = 0; slices_ && at < outputs * nr; ++at) {
-      block.down_columns[at] = static_cast<double>(b_.columns.down[column * outputs * nr + at]);
-    }
     for (std::size_t p = 0; p < block.count; ++p) {
       const std::size_t panel = block.first + p;
       if (same_ && panel * mr >= (column + 1) * nr) continue;
@@ -326,7 +310,6 @@ HiddenProducts HiddenPair<T>::run(std::size_t part) const {
                 at(block.kappa_prime),
                 at(block.nu),
                 at(block.weights),
-                slices_ ? block.values.data() : nullptr,
                 a_.rows.tails.data() + panel * (a_.terms - 1),
                 b_.columns.tails.data() + column * (b_.terms - 1),
                 0,
@@ -335,12 +318,8 @@ HiddenProducts HiddenPair<T>::run(std::size_t part) const {
       finish(block, tile, sums);
     }
   }
-  for (std::size_t lane = 0; lane < lanes; ++lane) {
-    sums.quadratic += block.sums.data()[lane];
-    sums.higher += block.sums.data()[lanes + lane];
-  }
-  for (std::size_t at = 0; at < sums.slices.size() * lanes; ++at)
-    sums.slices[at / lanes] += block.slice_sums.data()[at];
+  for (std::size_t lane = 0; lane < lanes; ++lane) sums.quadratic += block.quadratic.data()[lane];
+  for (std::size_t at = 0; at < outputs * lanes; ++at) sums.slices[at / lanes] += block.slices.data()[at];
   return sums;
 }
 
@@ -350,7 +329,6 @@ HiddenProducts HiddenPair<T>::sum(const HiddenProducts* parts, std::size_t count
   for (std::size_t part = 0; part < count; ++part) {
     const HiddenProducts& one = parts[part];
     all.quadratic += one.quadratic;
-    all.higher += one.higher;
     all.bound += one.bound;
     all.slices.resize(one.slices.size());
     for (std::size_t c = 0; c < one.slices.size(); ++c) all.slices[c] += one.slices[c];
@@ -360,8 +338,8 @@ HiddenProducts HiddenPair<T>::sum(const HiddenProducts* parts, std::size_t count
 
 template <class T>
 HiddenProducts hidden_products(const Context& context, const PreparedHidden<T>& a, const PreparedHidden<T>& b,
-                               bool slices) {
-  const HiddenPair<T> pair(context, a, b, slices);
+                               bool degrees) {
+  const HiddenPair<T> pair(context, a, b, degrees);
   std::vector<HiddenProducts> parts(pair.parts());
   context.parallel_for(parts.size(), [&](std::size_t part) { parts[part] = pair.run(part); });
   return HiddenPair<T>::sum(parts.data(), parts.size());

@@ -8,15 +8,16 @@
 
 namespace tensim {
 
-// What the degrees from 2 on contribute to the inner product of two models, Σ_ij (DᵀD')_ij K_ij^{≥2} (MATH.md sections
-// 10 and 11), in parts of consecutive row panels of `a`. No h×h matrix leaves the caches: a micro-tile of correlations
-// is multiplied, its series are summed to as many terms as the bound asks for, and entries near |ρ| = 1 that would ask
-// for too many are taken in closed form or by quadrature. Numbers depend on the two models alone.
+// What the degrees from 2 on contribute to the inner product of two models, Σ_ij D_ci D'_cj K_ij^{≥2} for every output
+// c (MATH.md sections 10 and 11), in parts of consecutive row panels of `a`. No h×h matrix leaves the caches: a
+// micro-tile of correlations is multiplied, its series are summed to as many terms as the bound asks for, and entries
+// near |ρ| = 1 that would ask for too many are taken in closed form or by quadrature. Numbers depend on the two models
+// alone.
 template <class T>
 class HiddenPair {
  public:
-  // `slices`: the product of every output too. A model with itself takes half the work.
-  HiddenPair(const Context& context, const PreparedHidden<T>& a, const PreparedHidden<T>& b, bool slices);
+  // `degrees`: what degree 2 contributes too. A model with itself takes half the work.
+  HiddenPair(const Context& context, const PreparedHidden<T>& a, const PreparedHidden<T>& b, bool degrees);
 
   std::size_t parts() const;
   std::uint64_t flops(std::size_t part) const;
@@ -42,7 +43,7 @@ class HiddenPair {
   const Context& context_;
   const MicroKernels<T>& kernels_;
   const PreparedHidden<T>&a_, &b_;
-  const bool same_, slices_, gated_, stepped_;
+  const bool same_, degrees_, gated_, stepped_;
   const std::size_t most_;    // the last degree that both have
   const double scale_;        // Σ_c of the products of the scales of the outputs
   const double listed_cost_;  // what an entry of the list takes, in terms of the series of a whole tile
@@ -51,6 +52,6 @@ class HiddenPair {
 // All parts, on the threads of the context.
 template <class T>
 HiddenProducts hidden_products(const Context& context, const PreparedHidden<T>& a, const PreparedHidden<T>& b,
-                               bool slices);
+                               bool degrees);
 
 }  // namespace tensim

@@ -52,24 +52,19 @@ struct HermiteKernel {
     }
   }
 
-  struct Sums {
-    WideVector quadratic, higher;
-  };
-
-  // Adds what a vector of pairs gives, from element `at` of the tile on.
-  static TENSIM_INLINE void add(const HermiteTile<T>& tile, int at, Vector quadratic, Vector higher, Sums& sums) {
+  // Stores what a vector of pairs gives, from element `at` of the tile on, and adds its part of degree 2 to `sum`.
+  static TENSIM_INLINE void put(const HermiteTile<T>& tile, int at, Vector quadratic, Vector higher, WideVector& sum) {
+    V::store(tile.values + at, V::add(quadratic, higher));
+    if (tile.weights == nullptr) return;
     const Vector weight = V::load(tile.weights + at);
     unroll<kParts>([&](auto p) TENSIM_LAMBDA {
       constexpr int part = decltype(p)::value;
-      const WideVector m = wide<part>(weight), second = wide<part>(quadratic), rest = wide<part>(higher);
-      sums.quadratic = W::fma(m, second, sums.quadratic);
-      sums.higher = W::fma(m, rest, sums.higher);
-      if (tile.values != nullptr) W::store(tile.values + at + part * kLanes, W::add(second, rest));
+      sum = W::fma(wide<part>(weight), wide<part>(quadratic), sum);
     });
   }
 
   // Horner's rule downwards from the last degree to 3.
-  static TENSIM_INLINE void hidden_rows(const HermiteTile<T>& tile, int row, Sums& sums) {
+  static TENSIM_INLINE void hidden_rows(const HermiteTile<T>& tile, int row, WideVector& sum) {
     constexpr int R = kHiddenRows;
     const T* a = tile.rows.p + row;
     const T* b = tile.columns.p;
@@ -93,17 +88,17 @@ struct HermiteKernel {
       const Vector value = V::splat(a[i]);
       unroll<NV>([&](auto j) TENSIM_LAMBDA {
         const Vector square = V::mul(rho[i][j], rho[i][j]);
-        add(tile, (row + i) * kColumns + j * kWidth, V::mul(square, V::mul(value, V::load(b + j * kWidth))),
-            V::mul(V::mul(series[i][j], rho[i][j]), square), sums);
+        put(tile, (row + i) * kColumns + j * kWidth, V::mul(square, V::mul(value, V::load(b + j * kWidth))),
+            V::mul(V::mul(series[i][j], rho[i][j]), square), sum);
       });
     });
   }
 
   static void hidden(const HermiteTile<T>& tile) {
     check(tile);
-    Sums sums = load(tile);
-    for (int row = 0; row < MR; row += kHiddenRows) hidden_rows(tile, row, sums);
-    store(tile, sums);
+    WideVector sum = load(tile);
+    for (int row = 0; row < MR; row += kHiddenRows) hidden_rows(tile, row, sum);
+    store(tile, sum);
   }
 
   // What the terms of a vector of pairs are made of.
@@ -134,7 +129,7 @@ struct HermiteKernel {
     return V::fma(q, with_q, V::mul(p, with_p));
   }
 
-  static TENSIM_INLINE void gated_rows(const HermiteTile<T>& tile, int row, int column, Sums& sums) {
+  static TENSIM_INLINE void gated_rows(const HermiteTile<T>& tile, int row, int column, WideVector& sum) {
     constexpr int R = kGatedRows;
     const T *p = tile.rows.p + row, *q = tile.rows.q + row;
     const T *p_prime = tile.columns.p + column, *q_prime = tile.columns.q + column;
@@ -155,9 +150,9 @@ struct HermiteKernel {
       });
     }
     unroll<R>([&](auto i) TENSIM_LAMBDA {
-      add(tile, (row + i) * kColumns + column,
+      put(tile, (row + i) * kColumns + column,
           bracket(gate[i], V::splat(T(0.5)), V::splat(p[i]), V::splat(q[i]), V::load(p_prime), V::load(q_prime)),
-          V::mul(series[i], gate[i].rho), sums);
+          V::mul(series[i], gate[i].rho), sum);
     });
   }
 
@@ -165,40 +160,47 @@ struct HermiteKernel {
     check(tile);
     TENSIM_ASSERT(on_vector<V>(tile.kappa) && on_vector<V>(tile.kappa_prime) && on_vector<V>(tile.nu));
     TENSIM_ASSERT(on_vector<V>(tile.columns.q) && tile.columns.q_step % kWidth == 0);
-    Sums sums = load(tile);
+    WideVector sum = load(tile);
     for (int column = 0; column < kColumns; column += kWidth) {
-      for (int row = 0; row < MR; row += kGatedRows) gated_rows(tile, row, column, sums);
+      for (int row = 0; row < MR; row += kGatedRows) gated_rows(tile, row, column, sum);
     }
-    store(tile, sums);
+    store(tile, sum);
   }
 
   static TENSIM_INLINE void check([[maybe_unused]] const HermiteTile<T>& tile) {
-    TENSIM_ASSERT(tile.terms >= 2 && on_vector<V>(tile.rho) && on_vector<V>(tile.weights));
-    TENSIM_ASSERT(on_vector<V>(tile.columns.p) && on_vector<W>(tile.sums) && on_vector<W>(tile.values));
+    TENSIM_ASSERT(tile.terms >= 2 && on_vector<V>(tile.rho) && on_vector<V>(tile.values));
+    TENSIM_ASSERT(on_vector<V>(tile.columns.p) && on_vector<V>(tile.weights) && on_vector<W>(tile.sums));
   }
-  static TENSIM_INLINE Sums load(const HermiteTile<T>& tile) {
-    return {W::load(tile.sums), W::load(tile.sums + kLanes)};
+  static TENSIM_INLINE WideVector load(const HermiteTile<T>& tile) {
+    return tile.weights == nullptr ? W::zero() : W::load(tile.sums);
   }
-  static TENSIM_INLINE void store(const HermiteTile<T>& tile, const Sums& sums) {
-    W::store(tile.sums, sums.quadratic);
-    W::store(tile.sums + kLanes, sums.higher);
+  static TENSIM_INLINE void store(const HermiteTile<T>& tile, WideVector sum) {
+    if (tile.weights != nullptr) W::store(tile.sums, sum);
   }
 
-  static void weigh(std::size_t outputs, const double* values, const double* da, const double* db, double* sums) {
-    TENSIM_ASSERT(on_vector<W>(values) && on_vector<W>(db) && on_vector<W>(sums));
-    for (int column = 0; column < kColumns; column += kLanes) {
-      WideVector value[MR];
-      unroll<MR>([&](auto i) TENSIM_LAMBDA { value[i] = W::load(values + i * kColumns + column); });
-      const double *row_weights = da, *column_weights = db + column;
-      for (std::size_t c = 0; c < outputs; ++c) {
-        WideVector weighted = W::mul(W::splat(row_weights[0]), value[0]);
-        unroll<MR - 1>([&](auto i)
-                           TENSIM_LAMBDA { weighted = W::fma(W::splat(row_weights[i + 1]), value[i + 1], weighted); });
-        double* at = sums + c * kLanes;
-        W::store(at, W::fma(weighted, W::load(column_weights), W::load(at)));
-        row_weights += MR;
-        column_weights += kColumns;
-      }
+  // The whole tile in registers, as in a product: per output NV·(MR + 1) multiply-adds, MR broadcasts and NV loads.
+  static void weigh(std::size_t outputs, const T* values, const T* da, const T* db, double* sums) {
+    TENSIM_ASSERT(on_vector<V>(values) && on_vector<V>(db) && on_vector<W>(sums));
+    Vector value[MR][NV];
+    unroll<MR>([&](auto i) TENSIM_LAMBDA {
+      unroll<NV>([&](auto j) TENSIM_LAMBDA { value[i][j] = V::load(values + i * kColumns + j * kWidth); });
+    });
+    for (std::size_t c = 0; c < outputs; ++c) {
+      Vector weighted[NV];
+      unroll<MR>([&](auto i) TENSIM_LAMBDA {
+        const Vector row = V::splat(da[i]);
+        unroll<NV>([&](auto j) TENSIM_LAMBDA {
+          weighted[j] = i == 0 ? V::mul(row, value[i][j]) : V::fma(row, value[i][j], weighted[j]);
+        });
+      });
+      Vector sum = V::mul(weighted[0], V::load(db));
+      unroll<NV - 1>([&](auto j) TENSIM_LAMBDA { sum = V::fma(weighted[j + 1], V::load(db + (j + 1) * kWidth), sum); });
+      WideVector all = W::load(sums);
+      unroll<kParts>([&](auto p) TENSIM_LAMBDA { all = W::add(all, wide<decltype(p)::value>(sum)); });
+      W::store(sums, all);
+      da += MR;
+      db += kColumns;
+      sums += kLanes;
     }
   }
 };

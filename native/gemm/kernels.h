@@ -98,8 +98,7 @@ struct HermiteSide {
   std::ptrdiff_t q_step;
 };
 
-// A micro-tile of pairs of units, whose K^{≥2} is summed up weighted. All that is mr × nr is contiguous and begins on a
-// vector.
+// A micro-tile of pairs of units. All that is mr × nr is contiguous and begins on a vector.
 //
 //   hidden   K = Σ_n p_n p'_n ρ^n
 //   gated    K = Σ_n ρ^{n−2} [p_n (ρ² p'_n + ρ κ' q'_n) + q_n (ρ κ p'_n + (κ κ' + (ρ ν − κ κ')/n) q'_n)]
@@ -108,13 +107,12 @@ struct HermiteSide {
 template <class T>
 struct HermiteTile {
   const T *rho, *kappa, *kappa_prime, *nu;  // mr × nr; of `hidden` rho alone
-  const T* weights;                         // mr × nr: Σ_c D_ci D'_cj
   HermiteSide<T> rows, columns;
   std::size_t terms;  // N ≥ 2: the last degree
-  // Two vectors of doubles: Σ weights · K of degree 2 is added to the first, that of the degrees from 3 on to the
-  // second.
+  T* values;          // mr × nr: where K^{≥2} goes
+  // What degree 2 contributes, if it is wanted: Σ weights · K^{2} is added to a vector of doubles.
+  const T* weights;  // mr × nr, or null
   double* sums;
-  double* values;  // mr × nr: where K goes, or null
 };
 
 template <class T>
@@ -148,13 +146,13 @@ struct MicroKernels {
 
   // The largest |x| of mr × nr elements that begin on a vector.
   T (*largest)(const T* tile);
-  // Hermite series of hidden and of gated units, in T; they are weighted and summed in double.
+  // Hermite series of hidden and of gated units, in T.
   void (*hidden)(const HermiteTile<T>& tile);
   void (*gated)(const HermiteTile<T>& tile);
-  // For each output c, with `values` of one of them and D of the tile's units:
+  // For each output c, with D of the tile's units:
   //   sums[c·lanes + …] += Σ_ij da[c·mr + i] · values[i·nr + j] · db[c·nr + j]
-  // values, db and sums begin on a vector of doubles.
-  void (*weigh)(std::size_t outputs, const double* values, const double* da, const double* db, double* sums);
+  // A tile is summed in T, and added in double. values, db and sums begin on a vector.
+  void (*weigh)(std::size_t outputs, const T* values, const T* da, const T* db, double* sums);
 
   void (*small)(const SmallProduct<T>& product);
 

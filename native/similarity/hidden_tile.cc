@@ -110,7 +110,7 @@ GramTile hidden_tile(const Context& context, const GramJob& job, const Models<T>
   for (std::size_t i = 0; i < rows.size(); ++i) {
     for (std::size_t j = job.symmetric ? i : 0; j < width; ++j) {
       if (rows[i] == columns[j]) continue;
-      pairs.push_back({i, j, HiddenPair<T>(context, *rows[i], *columns[j], job.per_output)});
+      pairs.push_back({i, j, HiddenPair<T>(context, *rows[i], *columns[j], job.degrees)});
       for (std::size_t part = 0; part < pairs.back().kernel.parts(); ++part) flops += pairs.back().kernel.flops(part);
     }
   }
@@ -123,21 +123,20 @@ GramTile hidden_tile(const Context& context, const GramJob& job, const Models<T>
 
   const auto put = [&](std::size_t i, std::size_t j, std::size_t from, const HiddenProducts& own) {
     const std::size_t at = i * width + j;
-    double constant = 0, first = 0;
+    double constant = 0, first = 0, units = 0;
     for (std::size_t c = 0; c < outputs; ++c) {
       const double product = slices.data()[c * size + from];
       const double low = rows[i]->constant[c] * columns[j]->constant[c];
+      const double rest = own.slices.empty() ? 0 : own.slices[c], slice = positions * (low + product + rest);
       constant += low;
       first += product;
-      if (job.per_output) {
-        const double rest = own.slices.empty() ? 0 : own.slices[c];
-        tile.per_output[at * outputs + c] = positions * (low + product + rest);
-      }
+      units += rest;
+      tile.total[at] += slice;  // in the order of the outputs: to the bit what their slices add up to
+      if (job.per_output) tile.per_output[at * outputs + c] = slice;
     }
-    tile.total[at] = positions * (constant + first + own.quadratic + own.higher);
     tile.bound[at] = positions * own.bound;
     if (!job.degrees) return;
-    const double degrees[kDegrees] = {constant, first, own.quadratic, own.higher};
+    const double degrees[kDegrees] = {constant, first, own.quadratic, units - own.quadratic};
     for (std::size_t n = 0; n < kDegrees; ++n) tile.per_degree[kDegrees * at + n] = positions * degrees[n];
   };
   std::size_t next = 0;

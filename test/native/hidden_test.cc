@@ -139,7 +139,7 @@ void check_pair(const Context& context, const FoldedUnits& f, const FoldedUnits&
   job.per_output = true;
   job.degrees = true;
   const GramTile tile = hidden_tile<T>(context, job, {&a, &b}, {&a, &b});
-  job.per_output = false;
+  job.per_output = job.degrees = false;
   const GramTile totals = hidden_tile<T>(context, job, {&a, &b}, {&a, &b});
   const FoldedUnits* units[2] = {&f, &g};
   double scale = 0;
@@ -147,6 +147,9 @@ void check_pair(const Context& context, const FoldedUnits& f, const FoldedUnits&
   for (std::size_t at = 0; at < 4; ++at) {
     const Products wanted = plain(*units[at / 2], *units[at % 2]);
     CHECK(tile.total[at] == totals.total[at]);
+    double sum = 0;
+    for (std::size_t c = 0; c < f.outputs; ++c) sum += tile.per_output[at * f.outputs + c];
+    CHECK(tile.total[at] == sum);
     CHECK_CLOSE(tile.total[at], wanted.total, kTolerance, wanted.magnitude);
     double degrees = 0;
     for (std::size_t n = 0; n < 4; ++n) degrees += tile.per_degree[4 * at + n];
