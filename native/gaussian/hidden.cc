@@ -48,7 +48,7 @@ void expand(const FoldedUnits& folded, std::size_t i, const double* row, std::si
   const double u = folded.gated ? folded.constants[i] : 1, beta = folded.gated ? folded.along[i] : 0;
   own.unit = {{folded.activation_of(i), folded.means[i], folded.deviations[i]}, u, beta};
   own.length = folded.gated ? folded.lengths[i] : 0;
-  double p_squares = 0, q_squares = 0, q_plain = 0;
+  double p_squares = 0, q_squares = 0, q_plain = 0, p_higher = 0, q_higher = 0;
   for (std::size_t n = 0; n <= series.terms; ++n) {
     const auto order = static_cast<double>(n);
     const double below = n == 0 ? 0 : row[n - 1];
@@ -60,6 +60,7 @@ void expand(const FoldedUnits& folded, std::size_t i, const double* row, std::si
     if (n == 1) own.p1 = p, own.q0 = below;
     if (n == 2) own.p2 = p, own.q1 = below;
     if (n < 2) continue;
+    if (n > 2) p_higher += p * p, q_higher += below * below;
     series.p.row(i)[n - 2] = p;
     if (folded.gated) series.q.row(i)[n - 2] = std::sqrt(order) * below;
   }
@@ -75,6 +76,8 @@ void expand(const FoldedUnits& folded, std::size_t i, const double* row, std::si
   } else {
     rest = rest_of(own, p_squares, 0, 0, true);
   }
+  own.higher = p_higher + std::max(0.0, own.energy_p - p_squares) +
+               own.length * own.length * (q_higher + std::max(0.0, own.energy_q - q_plain));
   double squares = rest * rest;
   for (std::size_t n = series.terms; n >= 2; --n) {
     series.tails.row(i)[n - 2] = std::sqrt(squares);
@@ -245,6 +248,7 @@ PreparedHidden<T> prepare_hidden(const Context& context, const FoldedUnits& fold
   const MicroKernels<T>& kernels = context.kernels.of<T>();
   pack_side(context, folded, series, static_cast<std::size_t>(kernels.mr), model.rows);
   pack_side(context, folded, series, static_cast<std::size_t>(kernels.nr), model.columns);
+  model.rows.outputs = pack_rows<T>(context, folded.down.view, static_cast<std::size_t>(kernels.mr));
 
   // Errors are measured by ‖f_c‖, which is not known before: where a first guess turns out to be far too large, the
   // product is taken once more.

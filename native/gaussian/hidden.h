@@ -17,13 +17,15 @@ template <class T>
 struct HiddenSide {
   std::size_t width = 0, panels = 0;
   AlignedBuffer<T> directions, across, down, p, q;
+  // D once more, of rows alone: in panels of as many outputs as they have units, over h steps.
+  AlignedBuffer<T> outputs;
   // Of a panel and of a degree N from 2 on: ln Σ_i w_i T_i(N) · S / S_panel, where T_i is the tail of unit i behind
   // degree N, w_i the largest of |D_ci| in the scale of output c, and S = Σ_i w_i √E_i, of all units or of a panel.
   // `shares` are S_panel / S.
   std::vector<double> tails, shares;
 
   std::size_t bytes() const {
-    return directions.bytes() + across.bytes() + down.bytes() + p.bytes() + q.bytes() +
+    return directions.bytes() + across.bytes() + down.bytes() + p.bytes() + q.bytes() + outputs.bytes() +
            (tails.size() + shares.size()) * sizeof(double);
   }
 };
@@ -33,13 +35,14 @@ struct HiddenUnit {
   GatedUnit unit;
   double p0 = 0, p1 = 0, p2 = 0, q0 = 0, q1 = 0;
   double energy_p = 0, energy_q = 0, length = 0;  // E p², E q², ‖U⊥‖
+  double higher = 0;                              // E of the square of all degrees from 3 on
 };
 
 // What the degrees from 2 on contribute to an inner product.
 struct HiddenProducts {
-  std::vector<double> slices;  // of every output; none without units
-  double quadratic = 0;        // degree 2 of all of them, where asked for
-  double bound = 0;            // on what the series leave out
+  std::vector<double> slices;        // of every output; none without units
+  double quadratic = 0, higher = 0;  // degree 2 and those from 3 on, of all of them, where asked for
+  double bound = 0;                  // on what the series leave out
 };
 
 // A chain of at most one block of units, by Hermite degree (MATH.md sections 10 and 11): degrees 0 and 1 as they are,
@@ -63,7 +66,7 @@ struct PreparedHidden {
   std::vector<std::size_t> feature_offsets;  // of its outputs
   // ‖f_c‖ of every output, nearly: errors are measured by them, so that no slice depends on the units of another.
   std::vector<double> scales;
-  HiddenProducts self;  // the products of the model with itself, with degree 2
+  HiddenProducts self;  // the products of the model with itself, with degrees
 
   std::size_t bytes() const;
 };

@@ -67,17 +67,18 @@ UnitCovariance covariance_of(const HiddenUnit& a, const HiddenUnit& b, const Cro
   const double quadratic = rho * rho * a.p2 * b.p2 +
                            rho * root * (by.kappa * a.q1 * b.p2 + by.kappa_prime * a.p2 * b.q1) +
                            (rho * by.nu + both) * a.q1 * b.q1;
-  if (!gated) return {quadratic, kernel(a.unit.gate, b.unit.gate, rho) - low};
+  const auto from_all = [&](double all) { return UnitCovariance{quadratic, all - quadratic, all}; };
+  if (!gated) return from_all(kernel(a.unit.gate, b.unit.gate, rho) - low);
   const GatedKernels k = gated_kernels(a.unit, b.unit, rho);
   const double crossed = by.kappa * (k.q_dp - a.q0 * b.p1) + by.kappa_prime * (k.dp_q - a.p1 * b.q0);
-  return {quadratic, k.pp - low + crossed + by.nu * (k.qq - a.q0 * b.q0) + (both == 0 ? 0 : both * k.dq_dq)};
+  return from_all(k.pp - low + crossed + by.nu * (k.qq - a.q0 * b.q0) + (both == 0 ? 0 : both * k.dq_dq));
 }
 
 }  // namespace
 
 UnitCovariance own_covariance(const HiddenUnit& unit) {
   const double square = unit.length * unit.length;
-  return {unit.p2 * unit.p2 + square * unit.q1 * unit.q1,
+  return {unit.p2 * unit.p2 + square * unit.q1 * unit.q1, unit.higher,
           unit.energy_p + square * unit.energy_q - unit.p0 * unit.p0 - unit.p1 * unit.p1 - square * unit.q0 * unit.q0};
 }
 

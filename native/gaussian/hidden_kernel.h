@@ -20,9 +20,9 @@ PackedRow<T> packed_row(const AlignedBuffer<T>& panels, std::size_t width, std::
   return {panels.data() + unit / width * width * depth + unit % width, width};
 }
 
-// The covariance of two units of degree 2, and that of all degrees from 2 on.
+// The covariance of two units of degree 2, that of all higher degrees, and both together.
 struct UnitCovariance {
-  double quadratic, all;
+  double quadratic, higher, all;
 };
 
 // Of a unit with itself, which takes no integral.

@@ -16,8 +16,9 @@ constexpr std::size_t ceil_div(std::size_t a, std::size_t b) {
   return (a + b - 1) / b;
 }
 
-// Row panels per part, as in similarity/pair_kernel.cc: some milliseconds of work, and sums that stay in a cache.
-constexpr std::size_t kPanelsPerPart = 16;
+// Row panels per part: some milliseconds of work, and rows that stay in the second cache while columns come and go, so
+// half as many where units have two rows each.
+constexpr std::size_t kPanelsPerPart = 16, kGatedPanelsPerPart = 8;
 
 // The part of ‖f_c‖‖g_c‖ that series may leave out: a tenth of what results claim, for closed forms and slices that are
 // scaled apart add to the error too.
@@ -26,6 +27,8 @@ constexpr double kTolerance = sizeof(T) == 8 ? 1e-13 : 1e-7;
 
 // So few terms are not worth a look at which entries ask for them.
 constexpr std::size_t kFewTerms = 24;
+// Steps of a product that a cache line is fetched in, and its bytes (gemm/kernels.h).
+constexpr std::size_t kFetchSteps = 4, kLine = 64;
 // No entry below is worth a place on the list.
 constexpr double kNeverListed = 0.25;
 // Steps of the inputs at a time: a column panel of each side then stays in the second cache.
@@ -43,17 +46,16 @@ struct HiddenPair<T>::Block {
   std::size_t first, count;  // row panels
   std::size_t column;
   std::size_t area;  // of a tile
-  Scratch<T> rho, kappa, kappa_prime, nu, weights;
-  Scratch<T> values;  // of one tile
-  Scratch<double> quadratic, slices;
-  AlignedBuffer<T> zeros;  // a tile, or a row of coefficients that are zero
+  Scratch<T> rho, kappa, kappa_prime, nu, weights, values;
+  Scratch<double> degrees, slices;  // in vectors
+  AlignedBuffer<T> zeros;           // a tile, or a row of coefficients that are zero
 };
 
 template <class T>
 struct HiddenPair<T>::Tile {
   std::size_t row_unit, column_unit;
   T *rho, *kappa, *kappa_prime, *nu;
-  T* weights;
+  T *weights, *values;
   const double *row_tails, *column_tails;
   double log_rho = 0;
   std::size_t terms = 2;
@@ -70,6 +72,7 @@ HiddenPair<T>::HiddenPair(const Context& context, const PreparedHidden<T>& a, co
       degrees_(degrees),
       gated_(a.gated || b.gated),
       stepped_(a.stepped || b.stepped),
+      panels_(a.gated ? kGatedPanelsPerPart : kPanelsPerPart),
       most_(std::min(a.terms, b.terms)),
       scale_(std::inner_product(a.scales.begin(), a.scales.end(), b.scales.begin(), 0.0)),
       listed_cost_(closed_cost(a, b)) {
@@ -78,12 +81,12 @@ HiddenPair<T>::HiddenPair(const Context& context, const PreparedHidden<T>& a, co
 
 template <class T>
 std::size_t HiddenPair<T>::parts() const {
-  return b_.hidden == 0 ? 0 : ceil_div(a_.rows.panels, kPanelsPerPart);
+  return b_.hidden == 0 ? 0 : ceil_div(a_.rows.panels, panels_);
 }
 
 template <class T>
 std::uint64_t HiddenPair<T>::flops(std::size_t part) const {
-  const std::size_t width = kPanelsPerPart * a_.rows.width, first = part * width;
+  const std::size_t width = panels_ * a_.rows.width, first = part * width;
   const std::size_t units = std::min(width, a_.hidden - first);
   const std::size_t products = (a_.gated ? 2 : 1) * (b_.gated ? 2 : 1);
   const std::size_t others = same_ ? b_.hidden - first : b_.hidden;
@@ -177,65 +180,83 @@ void HiddenPair<T>::take_listed(Tile& tile, HiddenProducts& sums) const {
     if (i >= a_.hidden || j >= b_.hidden) continue;
     const UnitCovariance covariance =
         same_ && i == j ? own_covariance(a_.units[i]) : closed_kernel(a_, b_, i, j, negative);
-    if (degrees_) sums.quadratic += static_cast<double>(tile.weights[entry.at]) * covariance.quadratic;
+    const double times = same_ && i != j ? 2 : 1;
+    if (degrees_) {
+      const double weight = times * static_cast<double>(tile.weights[entry.at]);
+      sums.quadratic += weight * covariance.quadratic;
+      sums.higher += weight * covariance.higher;
+    }
     for (std::size_t c = 0; c < sums.slices.size(); ++c) {
       const double down = packed_row(a_.rows.down, a_.rows.width, a_.outputs, i)[c],
                    other = packed_row(b_.columns.down, b_.columns.width, a_.outputs, j)[c];
-      sums.slices[c] += down * other * covariance.all * (same_ && i != j ? 2 : 1);
+      sums.slices[c] += times * down * other * covariance.all;
     }
   }
 }
 
+// The products of the first `count` row panels. While they are taken, the next column panel comes in from memory.
 template <class T>
-void HiddenPair<T>::multiply(Block& block, std::size_t column) const {
+void HiddenPair<T>::multiply(Block& block, std::size_t count) const {
   const auto mr = static_cast<std::size_t>(kernels_.mr), nr = static_cast<std::size_t>(kernels_.nr);
   const std::size_t depth = a_.inputs, most = most_steps<T>(nr);
   const std::size_t steps = depth == 0 ? 1 : ceil_div(depth, ceil_div(depth, most));
-  block.column = column;
   const auto product = [&](const AlignedBuffer<T>& rows, const AlignedBuffer<T>& columns, std::size_t length,
-                           std::size_t first, std::size_t count, std::size_t p, Scratch<T>& to) {
-    kernels_.gemm(count, rows.data() + ((block.first + p) * length + first) * mr,
-                  columns.data() + (column * length + first) * nr,
-                  {to.data() + p * block.area, kernels_.nr, 1, kernels_.mr, kernels_.nr, first == 0});
+                           std::size_t first, std::size_t taken, std::size_t p, Scratch<T>& to, bool fetching) {
+    const T* panel = columns.data() + (block.column * length + first) * nr;
+    const T* next = panel + length * nr;
+    const T* ahead = next + p * (taken / kFetchSteps) * (kLine / sizeof(T));
+    const bool wanted = fetching && block.column + 1 < b_.columns.panels && ahead < next + taken * nr;
+    kernels_.tile(taken, rows.data() + ((block.first + p) * length + first) * mr, panel, to.data() + p * block.area,
+                  first == 0, wanted ? ahead : nullptr);
   };
   for (std::size_t k = 0; k < depth || k == 0; k += steps) {
     context_.control.throw_if_aborted();
-    const std::size_t count = std::min(steps, depth - k);
-    for (std::size_t p = 0; p < block.count; ++p) {
+    const std::size_t taken = std::min(steps, depth - k);
+    for (std::size_t p = 0; p < count; ++p) {
       const HiddenSide<T>&own = a_.rows, &other = b_.columns;
-      product(own.directions, other.directions, depth, k, count, p, block.rho);
-      if (a_.gated) product(own.across, other.directions, depth, k, count, p, block.kappa);
-      if (b_.gated) product(own.directions, other.across, depth, k, count, p, block.kappa_prime);
-      if (a_.gated && b_.gated) product(own.across, other.across, depth, k, count, p, block.nu);
+      product(own.directions, other.directions, depth, k, taken, p, block.rho, true);
+      if (a_.gated) product(own.across, other.directions, depth, k, taken, p, block.kappa, false);
+      if (b_.gated) product(own.directions, other.across, depth, k, taken, p, block.kappa_prime, true);
+      if (a_.gated && b_.gated) product(own.across, other.across, depth, k, taken, p, block.nu, false);
     }
   }
   for (std::size_t k = 0; degrees_ && (k < a_.outputs || k == 0); k += most) {
-    const std::size_t count = std::min(most, a_.outputs - k);
-    for (std::size_t p = 0; p < block.count; ++p) {
-      product(a_.rows.down, b_.columns.down, a_.outputs, k, count, p, block.weights);
+    const std::size_t taken = std::min(most, a_.outputs - k);
+    for (std::size_t p = 0; p < count; ++p) {
+      product(a_.rows.down, b_.columns.down, a_.outputs, k, taken, p, block.weights, false);
     }
   }
 }
 
-// A tile whose products are there. Of a model with itself the pairs above the diagonal count twice, those below not at
-// all, and the diagonal is known.
+// Σ_ij D_ci K_ij D'_cj of the first `count` row panels, for every output.
+template <class T>
+void HiddenPair<T>::weigh(Block& block, std::size_t count) const {
+  const auto mr = static_cast<std::size_t>(kernels_.mr), nr = static_cast<std::size_t>(kernels_.nr),
+             lanes = static_cast<std::size_t>(kernels_.lanes);
+  const std::size_t outputs = a_.outputs, first = block.first * mr, units = std::min(count * mr, a_.hidden - first);
+  const T* down = b_.columns.down.data() + block.column * outputs * nr;
+  const T* next = block.column + 1 < b_.columns.panels ? down + outputs * nr : nullptr;
+  for (std::size_t c = 0; c < outputs; c += mr) {
+    kernels_.weigh(units, a_.rows.outputs.data() + c * a_.hidden + first * mr, block.values.data(), down + c * nr,
+                   std::min(mr, outputs - c), block.slices.data() + c * lanes,
+                   next == nullptr ? nullptr : next + c * nr);
+  }
+}
+
+// A tile whose products are there. Of a model with itself only pairs above the diagonal are summed, and the diagonal is
+// known.
 template <class T>
 void HiddenPair<T>::finish(Block& block, Tile& tile, HiddenProducts& sums) const {
   const std::size_t mr = a_.rows.width, nr = b_.columns.width, panel = tile.row_unit / mr;
   std::vector<Entry> diagonal;
-  if (same_) {
+  if (same_ && tile.row_unit + mr > tile.column_unit) {
     for (std::size_t i = 0; i < mr; ++i) {
       for (std::size_t j = 0; j < nr; ++j) {
         const std::size_t at = i * nr + j, row = tile.row_unit + i, column = tile.column_unit + j;
-        if (row == column && row < a_.hidden) {
-          diagonal.push_back({1, at});
-        } else if (degrees_) {
-          tile.weights[at] *= row < column ? T(2) : T(0);
-        }
-        if (row >= column) {
-          for (T* products : {tile.rho, tile.kappa, tile.kappa_prime, tile.nu}) {
-            if (products != nullptr) products[at] = T(0);
-          }
+        if (row < column) continue;
+        if (row == column && row < a_.hidden) diagonal.push_back({1, at});
+        for (T* products : {tile.rho, tile.kappa, tile.kappa_prime, tile.nu}) {
+          if (products != nullptr) products[at] = T(0);
         }
       }
     }
@@ -261,17 +282,10 @@ void HiddenPair<T>::finish(Block& block, Tile& tile, HiddenProducts& sums) const
                             side(a_.rows, a_.terms, panel),
                             side(b_.columns, b_.terms, block.column),
                             tile.terms,
-                            block.values.data(),
+                            tile.values,
                             tile.weights,
-                            block.quadratic.data()};
+                            block.degrees.data()};
   (gated_ ? kernels_.gated : kernels_.hidden)(task);
-  if (same_) {
-    for (std::size_t at = 0; at < block.area; ++at) {
-      block.values.data()[at] *= tile.row_unit + at / nr < tile.column_unit + at % nr ? T(2) : T(0);
-    }
-  }
-  kernels_.weigh(a_.outputs, block.values.data(), a_.rows.down.data() + panel * a_.outputs * mr,
-                 b_.columns.down.data() + block.column * a_.outputs * nr, block.slices.data());
 }
 
 template <class T>
@@ -282,26 +296,31 @@ HiddenProducts HiddenPair<T>::run(std::size_t part) const {
   sums.slices.assign(outputs, 0.0);
   Block block;
   block.area = area;
-  block.first = part * kPanelsPerPart;
-  block.count = std::min(kPanelsPerPart, a_.rows.panels - block.first);
+  block.first = part * panels_;
+  block.count = std::min(panels_, a_.rows.panels - block.first);
   const auto tiles = [&](bool wanted) { return Scratch<T>(wanted ? block.count * area : 0); };
   block.rho = tiles(true);
   block.kappa = tiles(a_.gated);
   block.kappa_prime = tiles(b_.gated);
   block.nu = tiles(a_.gated && b_.gated);
   block.weights = tiles(degrees_);
+  block.values = tiles(true);
   block.zeros = AlignedBuffer<T>::zeros(area);
-  block.values = Scratch<T>(area);
-  block.quadratic = Scratch<double>(lanes);
-  std::fill(block.quadratic.data(), block.quadratic.data() + lanes, 0.0);
-  block.slices = Scratch<double>(outputs * lanes);
-  std::fill(block.slices.data(), block.slices.data() + outputs * lanes, 0.0);
-  const std::size_t first_column = same_ ? block.first * mr / nr : 0;
-  for (std::size_t column = first_column; column < b_.columns.panels; ++column) {
-    multiply(block, column);
-    for (std::size_t p = 0; p < block.count; ++p) {
+  const auto vectors = [&](std::size_t count) {
+    Scratch<double> made(count * lanes);
+    std::fill(made.data(), made.data() + count * lanes, 0.0);
+    return made;
+  };
+  block.degrees = vectors(2);
+  block.slices = vectors(outputs);
+  for (std::size_t column = same_ ? block.first * mr / nr : 0; column < b_.columns.panels; ++column) {
+    block.column = column;
+    // Of a model with itself, the panels that begin above the diagonal.
+    const std::size_t above = ceil_div((column + 1) * nr, mr) - block.first;
+    const std::size_t count = same_ ? std::min(block.count, above) : block.count;
+    multiply(block, count);
+    for (std::size_t p = 0; p < count; ++p) {
       const std::size_t panel = block.first + p;
-      if (same_ && panel * mr >= (column + 1) * nr) continue;
       const auto at = [&](Scratch<T>& products) { return products.size() == 0 ? nullptr : products.data() + p * area; };
       Tile tile{panel * mr,
                 column * nr,
@@ -310,6 +329,7 @@ HiddenProducts HiddenPair<T>::run(std::size_t part) const {
                 at(block.kappa_prime),
                 at(block.nu),
                 at(block.weights),
+                at(block.values),
                 a_.rows.tails.data() + panel * (a_.terms - 1),
                 b_.columns.tails.data() + column * (b_.terms - 1),
                 0,
@@ -317,9 +337,14 @@ HiddenProducts HiddenPair<T>::run(std::size_t part) const {
                 {}};
       finish(block, tile, sums);
     }
+    weigh(block, count);
   }
-  for (std::size_t lane = 0; lane < lanes; ++lane) sums.quadratic += block.quadratic.data()[lane];
-  for (std::size_t at = 0; at < outputs * lanes; ++at) sums.slices[at / lanes] += block.slices.data()[at];
+  const double times = same_ ? 2 : 1;  // those below the diagonal
+  for (std::size_t lane = 0; lane < lanes; ++lane) {
+    sums.quadratic += times * block.degrees.data()[lane];
+    sums.higher += times * block.degrees.data()[lanes + lane];
+  }
+  for (std::size_t at = 0; at < outputs * lanes; ++at) sums.slices[at / lanes] += times * block.slices.data()[at];
   return sums;
 }
 
@@ -329,6 +354,7 @@ HiddenProducts HiddenPair<T>::sum(const HiddenProducts* parts, std::size_t count
   for (std::size_t part = 0; part < count; ++part) {
     const HiddenProducts& one = parts[part];
     all.quadratic += one.quadratic;
+    all.higher += one.higher;
     all.bound += one.bound;
     all.slices.resize(one.slices.size());
     for (std::size_t c = 0; c < one.slices.size(); ++c) all.slices[c] += one.slices[c];

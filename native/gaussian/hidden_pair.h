@@ -16,7 +16,7 @@ namespace tensim {
 template <class T>
 class HiddenPair {
  public:
-  // `degrees`: what degree 2 contributes too. A model with itself takes half the work.
+  // `degrees`: what degree 2 and the higher ones contribute too. A model with itself takes half the work.
   HiddenPair(const Context& context, const PreparedHidden<T>& a, const PreparedHidden<T>& b, bool degrees);
 
   std::size_t parts() const;
@@ -32,7 +32,8 @@ class HiddenPair {
     double size;
     std::size_t at;
   };
-  void multiply(Block& block, std::size_t column) const;
+  void multiply(Block& block, std::size_t count) const;
+  void weigh(Block& block, std::size_t count) const;
   void finish(Block& block, Tile& tile, HiddenProducts& sums) const;
   bool enough(double log_rho, std::size_t terms, const double* a, const double* b) const;
   double log_bound(double log_rho, std::size_t terms, const double* a, const double* b) const;
@@ -44,6 +45,7 @@ class HiddenPair {
   const MicroKernels<T>& kernels_;
   const PreparedHidden<T>&a_, &b_;
   const bool same_, degrees_, gated_, stepped_;
+  const std::size_t panels_;  // rows of a part
   const std::size_t most_;    // the last degree that both have
   const double scale_;        // Σ_c of the products of the scales of the outputs
   const double listed_cost_;  // what an entry of the list takes, in terms of the series of a whole tile

@@ -52,19 +52,24 @@ struct HermiteKernel {
     }
   }
 
-  // Stores what a vector of pairs gives, from element `at` of the tile on, and adds its part of degree 2 to `sum`.
-  static TENSIM_INLINE void put(const HermiteTile<T>& tile, int at, Vector quadratic, Vector higher, WideVector& sum) {
+  struct Sums {
+    WideVector quadratic, higher;
+  };
+
+  // Stores what a vector of pairs gives, from element `at` of the tile on, and adds its degrees to the sums.
+  static TENSIM_INLINE void put(const HermiteTile<T>& tile, int at, Vector quadratic, Vector higher, Sums& sums) {
     V::store(tile.values + at, V::add(quadratic, higher));
     if (tile.weights == nullptr) return;
     const Vector weight = V::load(tile.weights + at);
     unroll<kParts>([&](auto p) TENSIM_LAMBDA {
       constexpr int part = decltype(p)::value;
-      sum = W::fma(wide<part>(weight), wide<part>(quadratic), sum);
+      sums.quadratic = W::fma(wide<part>(weight), wide<part>(quadratic), sums.quadratic);
+      sums.higher = W::fma(wide<part>(weight), wide<part>(higher), sums.higher);
     });
   }
 
   // Horner's rule downwards from the last degree to 3.
-  static TENSIM_INLINE void hidden_rows(const HermiteTile<T>& tile, int row, WideVector& sum) {
+  static TENSIM_INLINE void hidden_rows(const HermiteTile<T>& tile, int row, Sums& sums) {
     constexpr int R = kHiddenRows;
     const T* a = tile.rows.p + row;
     const T* b = tile.columns.p;
@@ -89,16 +94,16 @@ struct HermiteKernel {
       unroll<NV>([&](auto j) TENSIM_LAMBDA {
         const Vector square = V::mul(rho[i][j], rho[i][j]);
         put(tile, (row + i) * kColumns + j * kWidth, V::mul(square, V::mul(value, V::load(b + j * kWidth))),
-            V::mul(V::mul(series[i][j], rho[i][j]), square), sum);
+            V::mul(V::mul(series[i][j], rho[i][j]), square), sums);
       });
     });
   }
 
   static void hidden(const HermiteTile<T>& tile) {
     check(tile);
-    WideVector sum = load(tile);
-    for (int row = 0; row < MR; row += kHiddenRows) hidden_rows(tile, row, sum);
-    store(tile, sum);
+    Sums sums = load(tile);
+    for (int row = 0; row < MR; row += kHiddenRows) hidden_rows(tile, row, sums);
+    store(tile, sums);
   }
 
   // What the terms of a vector of pairs are made of.
@@ -129,7 +134,7 @@ struct HermiteKernel {
     return V::fma(q, with_q, V::mul(p, with_p));
   }
 
-  static TENSIM_INLINE void gated_rows(const HermiteTile<T>& tile, int row, int column, WideVector& sum) {
+  static TENSIM_INLINE void gated_rows(const HermiteTile<T>& tile, int row, int column, Sums& sums) {
     constexpr int R = kGatedRows;
     const T *p = tile.rows.p + row, *q = tile.rows.q + row;
     const T *p_prime = tile.columns.p + column, *q_prime = tile.columns.q + column;
@@ -152,7 +157,7 @@ struct HermiteKernel {
     unroll<R>([&](auto i) TENSIM_LAMBDA {
       put(tile, (row + i) * kColumns + column,
           bracket(gate[i], V::splat(T(0.5)), V::splat(p[i]), V::splat(q[i]), V::load(p_prime), V::load(q_prime)),
-          V::mul(series[i], gate[i].rho), sum);
+          V::mul(series[i], gate[i].rho), sums);
     });
   }
 
@@ -160,48 +165,25 @@ struct HermiteKernel {
     check(tile);
     TENSIM_ASSERT(on_vector<V>(tile.kappa) && on_vector<V>(tile.kappa_prime) && on_vector<V>(tile.nu));
     TENSIM_ASSERT(on_vector<V>(tile.columns.q) && tile.columns.q_step % kWidth == 0);
-    WideVector sum = load(tile);
+    Sums sums = load(tile);
     for (int column = 0; column < kColumns; column += kWidth) {
-      for (int row = 0; row < MR; row += kGatedRows) gated_rows(tile, row, column, sum);
+      for (int row = 0; row < MR; row += kGatedRows) gated_rows(tile, row, column, sums);
     }
-    store(tile, sum);
+    store(tile, sums);
   }
 
   static TENSIM_INLINE void check([[maybe_unused]] const HermiteTile<T>& tile) {
     TENSIM_ASSERT(tile.terms >= 2 && on_vector<V>(tile.rho) && on_vector<V>(tile.values));
     TENSIM_ASSERT(on_vector<V>(tile.columns.p) && on_vector<V>(tile.weights) && on_vector<W>(tile.sums));
   }
-  static TENSIM_INLINE WideVector load(const HermiteTile<T>& tile) {
-    return tile.weights == nullptr ? W::zero() : W::load(tile.sums);
+  static TENSIM_INLINE Sums load(const HermiteTile<T>& tile) {
+    if (tile.weights == nullptr) return {W::zero(), W::zero()};
+    return {W::load(tile.sums), W::load(tile.sums + kLanes)};
   }
-  static TENSIM_INLINE void store(const HermiteTile<T>& tile, WideVector sum) {
-    if (tile.weights != nullptr) W::store(tile.sums, sum);
-  }
-
-  // The whole tile in registers, as in a product: per output NV·(MR + 1) multiply-adds, MR broadcasts and NV loads.
-  static void weigh(std::size_t outputs, const T* values, const T* da, const T* db, double* sums) {
-    TENSIM_ASSERT(on_vector<V>(values) && on_vector<V>(db) && on_vector<W>(sums));
-    Vector value[MR][NV];
-    unroll<MR>([&](auto i) TENSIM_LAMBDA {
-      unroll<NV>([&](auto j) TENSIM_LAMBDA { value[i][j] = V::load(values + i * kColumns + j * kWidth); });
-    });
-    for (std::size_t c = 0; c < outputs; ++c) {
-      Vector weighted[NV];
-      unroll<MR>([&](auto i) TENSIM_LAMBDA {
-        const Vector row = V::splat(da[i]);
-        unroll<NV>([&](auto j) TENSIM_LAMBDA {
-          weighted[j] = i == 0 ? V::mul(row, value[i][j]) : V::fma(row, value[i][j], weighted[j]);
-        });
-      });
-      Vector sum = V::mul(weighted[0], V::load(db));
-      unroll<NV - 1>([&](auto j) TENSIM_LAMBDA { sum = V::fma(weighted[j + 1], V::load(db + (j + 1) * kWidth), sum); });
-      WideVector all = W::load(sums);
-      unroll<kParts>([&](auto p) TENSIM_LAMBDA { all = W::add(all, wide<decltype(p)::value>(sum)); });
-      W::store(sums, all);
-      da += MR;
-      db += kColumns;
-      sums += kLanes;
-    }
+  static TENSIM_INLINE void store(const HermiteTile<T>& tile, const Sums& sums) {
+    if (tile.weights == nullptr) return;
+    W::store(tile.sums, sums.quadratic);
+    W::store(tile.sums + kLanes, sums.higher);
   }
 };
 

@@ -110,7 +110,8 @@ struct HermiteTile {
   HermiteSide<T> rows, columns;
   std::size_t terms;  // N ≥ 2: the last degree
   T* values;          // mr × nr: where K^{≥2} goes
-  // What degree 2 contributes, if it is wanted: Σ weights · K^{2} is added to a vector of doubles.
+  // What degree 2 and the higher ones contribute, if that is wanted: Σ weights · K^{2} and Σ weights · K^{≥3} are added
+  // to a vector of doubles each.
   const T* weights;  // mr × nr, or null
   double* sums;
 };
@@ -124,6 +125,10 @@ struct MicroKernels {
 
   // c (+)= Σ_k a[k,i] b[k,j], k < depth, for a row panel and a column panel.
   void (*gemm)(std::size_t depth, const T* a, const T* b, const TileTarget<T>& c);
+
+  // The same where c is a whole tile of mr × nr that begins on a vector. Meanwhile a cache line of `ahead` is fetched
+  // every four steps, unless it is null: panels come in from memory while others are multiplied.
+  void (*tile)(std::size_t depth, const T* a, const T* b, T* c, bool overwrite, const T* ahead);
 
   // The four products of a micro-tile over `depth` steps, added to `partial` (mr × nr doubles, written if `overwrite`).
   void (*pair_partial)(std::size_t depth, const T* a, const T* b, double* partial, bool overwrite);
@@ -149,10 +154,12 @@ struct MicroKernels {
   // Hermite series of hidden and of gated units, in T.
   void (*hidden)(const HermiteTile<T>& tile);
   void (*gated)(const HermiteTile<T>& tile);
-  // For each output c, with D of the tile's units:
-  //   sums[c·lanes + …] += Σ_ij da[c·mr + i] · values[i·nr + j] · db[c·nr + j]
-  // A tile is summed in T, and added in double. values, db and sums begin on a vector.
-  void (*weigh)(std::size_t outputs, const T* values, const T* da, const T* db, double* sums);
+  // For each output c < outputs ≤ mr, with D of `units` units of rows and of a tile's columns:
+  //   sums[c·lanes + …] += Σ_ij da[i·mr + c] · values[i·nr + j] · db[c·nr + j]
+  // The sum over i is a product in T, that over j is taken in double. values, db and sums begin on a vector; `ahead` as
+  // for `tile`.
+  void (*weigh)(std::size_t units, const T* da, const T* values, const T* db, std::size_t outputs, double* sums,
+                const T* ahead);
 
   void (*small)(const SmallProduct<T>& product);
 

@@ -33,22 +33,42 @@ struct MicroKernel {
     Vector at[MR][NV];
   };
 
-  // The loop that everything is about: per step NV loads, MR broadcasts and MR·NV multiply-adds.
+  // NV loads, MR broadcasts and MR·NV multiply-adds.
+  static TENSIM_INLINE void step(const T* a, const T* b, Tile& tile) {
+    Vector column[NV];
+    unroll<NV>([&](auto j) TENSIM_LAMBDA { column[j] = V::load(b + j * kWidth); });
+    unroll<MR>([&](auto i) TENSIM_LAMBDA {
+      const Vector row = V::splat(a[i]);
+      unroll<NV>([&](auto j) TENSIM_LAMBDA { tile.at[i][j] = V::fma(row, column[j], tile.at[i][j]); });
+    });
+  }
+
+  // The loop that everything is about.
   static TENSIM_INLINE void multiply(std::size_t depth, const T* a, const T* b, Tile& tile) {
     TENSIM_ASSERT(depth == 0 || (a != nullptr && b != nullptr));
     TENSIM_ASSERT(on_vector<V>(b));
     unroll<MR>([&](auto i) TENSIM_LAMBDA { unroll<NV>([&](auto j) TENSIM_LAMBDA { tile.at[i][j] = V::zero(); }); });
     TENSIM_UNROLL(4)
     for (std::size_t k = 0; k < depth; ++k) {
-      Vector column[NV];
-      unroll<NV>([&](auto j) TENSIM_LAMBDA { column[j] = V::load(b + j * kWidth); });
-      unroll<MR>([&](auto i) TENSIM_LAMBDA {
-        const Vector row = V::splat(a[i]);
-        unroll<NV>([&](auto j) TENSIM_LAMBDA { tile.at[i][j] = V::fma(row, column[j], tile.at[i][j]); });
-      });
+      step(a, b, tile);
       a += MR;
       b += kColumns;
     }
+  }
+
+  // The same, while cache lines from `ahead` on are fetched.
+  static constexpr std::size_t kFetchSteps = 4, kLine = 64 / sizeof(T);
+  static TENSIM_INLINE void multiply(std::size_t depth, const T* a, const T* b, Tile& tile, const T* ahead) {
+    if (ahead == nullptr) return multiply(depth, a, b, tile);
+    TENSIM_ASSERT(on_vector<V>(b));
+    unroll<MR>([&](auto i) TENSIM_LAMBDA { unroll<NV>([&](auto j) TENSIM_LAMBDA { tile.at[i][j] = V::zero(); }); });
+    std::size_t k = 0;
+    for (; k + kFetchSteps <= depth; k += kFetchSteps) {
+      TENSIM_FETCH(ahead);
+      ahead += kLine;
+      unroll<kFetchSteps>([&](auto s) TENSIM_LAMBDA { step(a + (k + s) * MR, b + (k + s) * kColumns, tile); });
+    }
+    for (; k < depth; ++k) step(a + k * MR, b + k * kColumns, tile);
   }
 
   static void gemm(std::size_t depth, const T* a, const T* b, const TileTarget<T>& c) {
@@ -79,6 +99,34 @@ struct MicroKernel {
     }
   }
 
+  static void tile(std::size_t depth, const T* a, const T* b, T* c, bool overwrite, const T* ahead) {
+    TENSIM_ASSERT(on_vector<V>(c));
+    Tile tile;
+    multiply(depth, a, b, tile, ahead);
+    unroll<MR>([&](auto i) TENSIM_LAMBDA {
+      unroll<NV>([&](auto j) TENSIM_LAMBDA {
+        T* at = c + i * kColumns + j * kWidth;
+        V::store(at, overwrite ? tile.at[i][j] : V::add(V::load(at), tile.at[i][j]));
+      });
+    });
+  }
+
+  static void weigh(std::size_t units, const T* da, const T* values, const T* db, std::size_t outputs, double* sums,
+                    const T* ahead) {
+    TENSIM_ASSERT(outputs >= 1 && outputs <= MR && on_vector<V>(db) && on_vector<W>(sums));
+    Tile tile;
+    multiply(units, da, values, tile, ahead);
+    unroll<MR>([&](auto c) TENSIM_LAMBDA {
+      if (static_cast<std::size_t>(c) >= outputs) return;
+      WideVector sum = W::load(sums + c * kLanes);
+      unroll<NV * kParts>([&](auto p) TENSIM_LAMBDA {
+        constexpr int part = decltype(p)::value;
+        sum = W::fma(wide<decltype(c)::value, part>(tile), wide<part>(db + c * kColumns), sum);
+      });
+      W::store(sums + c * kLanes, sum);
+    });
+  }
+
   // The p-th double vector of row i of a tile: columns p·kLanes … of the panel.
   template <int I, int P>
   static TENSIM_INLINE WideVector wide(const Tile& tile) {
@@ -86,6 +134,16 @@ struct MicroKernel {
       return tile.at[I][P];
     } else {
       return V::template widen<P % kParts>(tile.at[I][P / kParts]);
+    }
+  }
+
+  // The same of a row in memory.
+  template <int P>
+  static TENSIM_INLINE WideVector wide(const T* row) {
+    if constexpr (kParts == 1) {
+      return V::load(row + P * kWidth);
+    } else {
+      return V::template widen<P % kParts>(V::load(row + P / kParts * kWidth));
     }
   }
 
@@ -173,6 +231,7 @@ struct MicroKernel {
             kWidth,
             kLanes,
             &gemm,
+            &tile,
             &pair_partial,
             &pair_finish,
             &ProductKernel<V, MR, NV>::run,
@@ -180,7 +239,7 @@ struct MicroKernel {
             &HermiteKernel<V, MR, NV>::largest,
             &HermiteKernel<V, MR, NV>::hidden,
             &HermiteKernel<V, MR, NV>::gated,
-            &HermiteKernel<V, MR, NV>::weigh,
+            &weigh,
             &Vectors::small,
             &Vectors::dot,
             &Vectors::sum,

@@ -25,11 +25,18 @@
 #include "../core/assert.h"
 #include "kernels.h"
 
+// TENSIM_FETCH(p): the cache line of p is wanted in the second cache before long.
 #if defined(_MSC_VER) && !defined(__clang__)
 #define TENSIM_INLINE __forceinline
 #define TENSIM_LAMBDA
 #define TENSIM_UNROLL(n)
+#if defined(_M_X64)
+#define TENSIM_FETCH(p) _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T1)
 #else
+#define TENSIM_FETCH(p) static_cast<void>(p)
+#endif
+#else
+#define TENSIM_FETCH(p) __builtin_prefetch(p, 0, 2)
 #define TENSIM_INLINE inline __attribute__((always_inline))
 #define TENSIM_LAMBDA __attribute__((always_inline))
 #define TENSIM_PRAGMA(text) _Pragma(#text)

@@ -1,6 +1,7 @@
 #include "hidden_tile.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include "../core/error.h"
@@ -136,7 +137,10 @@ GramTile hidden_tile(const Context& context, const GramJob& job, const Models<T>
     }
     tile.bound[at] = positions * own.bound;
     if (!job.degrees) return;
-    const double degrees[kDegrees] = {constant, first, own.quadratic, units - own.quadratic};
+    // Degrees add up to the total. Rounding goes to the larger one of these two, so that the other keeps its digits.
+    const bool quadratic = std::abs(own.quadratic) >= std::abs(own.higher);
+    const double second = quadratic ? units - own.higher : own.quadratic;
+    const double degrees[kDegrees] = {constant, first, second, quadratic ? own.higher : units - own.quadratic};
     for (std::size_t n = 0; n < kDegrees; ++n) tile.per_degree[kDegrees * at + n] = positions * degrees[n];
   };
   std::size_t next = 0;

@@ -54,9 +54,9 @@ template <class T>
 void check_series(const MicroKernels<T>& kernels, Random& random, std::size_t terms, bool gated) {
   const Drawn<T> drawn(random, kernels, terms);
   const auto lanes = static_cast<std::size_t>(kernels.lanes), size = drawn.mr * drawn.nr;
-  AlignedBuffer<double> sums(lanes);
+  AlignedBuffer<double> sums(2 * lanes);
   AlignedBuffer<T> values(size), again(size);
-  std::fill(sums.data(), sums.data() + lanes, 0.25);
+  std::fill(sums.data(), sums.data() + 2 * lanes, 0.25);
   HermiteTile<T> tile{drawn.rho.data(),
                       drawn.kappa.data(),
                       drawn.kappa_prime.data(),
@@ -71,7 +71,7 @@ void check_series(const MicroKernels<T>& kernels, Random& random, std::size_t te
   tile.values = again.data();
   tile.weights = nullptr;
   (gated ? kernels.gated : kernels.hidden)(tile);
-  double quadratic = 0, magnitude = 1;
+  double quadratic = 0, higher = 0, magnitude = 1;
   for (std::size_t i = 0; i < drawn.mr; ++i) {
     for (std::size_t j = 0; j < drawn.nr; ++j) {
       const double weight = drawn.weights[i * drawn.nr + j], second = drawn.of_degree(2, i, j, gated);
@@ -85,12 +85,14 @@ void check_series(const MicroKernels<T>& kernels, Random& random, std::size_t te
       CHECK_CLOSE(static_cast<double>(values[i * drawn.nr + j]), second + rest,
                   (static_cast<double>(terms) + 10) * kUnit<T>, pair_magnitude);
       quadratic += weight * second;
+      higher += weight * rest;
       magnitude += std::abs(weight) * pair_magnitude;
     }
   }
-  double found = 0;
-  for (std::size_t lane = 0; lane < lanes; ++lane) found += sums[lane] - 0.25;
-  CHECK_CLOSE(found, quadratic, 20 * kUnit<T>, magnitude);
+  double found[2] = {0, 0};
+  for (std::size_t at = 0; at < 2 * lanes; ++at) found[at / lanes] += sums[at] - 0.25;
+  CHECK_CLOSE(found[0], quadratic, 20 * kUnit<T>, magnitude);
+  CHECK_CLOSE(found[1], higher, (static_cast<double>(terms) + 20) * kUnit<T>, magnitude);
 }
 
 // A side without gates gives one row of zeros: the same as a whole panel of them, to the bit.
@@ -118,28 +120,49 @@ void check_without_gate(const MicroKernels<T>& kernels, Random& random) {
 }
 
 template <class T>
-void check_weighing(const MicroKernels<T>& kernels, Random& random, std::size_t outputs) {
+void check_weighing(const MicroKernels<T>& kernels, Random& random, std::size_t units, std::size_t outputs) {
   const auto mr = static_cast<std::size_t>(kernels.mr), nr = static_cast<std::size_t>(kernels.nr),
              lanes = static_cast<std::size_t>(kernels.lanes);
-  const auto values = numbers<T>(random, mr * nr, 1), rows = numbers<T>(random, mr * outputs, 1),
+  const auto values = numbers<T>(random, units * nr, 1), rows = numbers<T>(random, mr * units, 1),
              columns = numbers<T>(random, nr * outputs, 1);
   AlignedBuffer<double> sums = AlignedBuffer<double>::zeros(lanes * outputs + lanes);
   sums[lanes * outputs] = 17;
-  kernels.weigh(outputs, values.data(), rows.data(), columns.data(), sums.data());
+  kernels.weigh(units, rows.data(), values.data(), columns.data(), outputs, sums.data(), nullptr);
+  const std::vector<double> once(sums.data(), sums.data() + sums.size());
+  kernels.weigh(units, rows.data(), values.data(), columns.data(), outputs, sums.data(), values.data());
   for (std::size_t c = 0; c < outputs; ++c) {
     double wanted = 0, found = 0, magnitude = 1;
-    for (std::size_t i = 0; i < mr; ++i) {
+    for (std::size_t i = 0; i < units; ++i) {
       for (std::size_t j = 0; j < nr; ++j) {
-        const double term = static_cast<double>(rows[c * mr + i]) * static_cast<double>(values[i * nr + j]) *
+        const double term = static_cast<double>(rows[i * mr + c]) * static_cast<double>(values[i * nr + j]) *
                             static_cast<double>(columns[c * nr + j]);
         wanted += term;
         magnitude += std::abs(term);
       }
     }
-    for (std::size_t lane = 0; lane < lanes; ++lane) found += sums[c * lanes + lane];
+    for (std::size_t at = c * lanes; at < (c + 1) * lanes; ++at) {
+      found += once[at];
+      CHECK_CLOSE(sums[at], 2 * once[at], kUnit<double>, 50 * magnitude);
+    }
     CHECK_CLOSE(found, wanted, 20 * kUnit<T>, magnitude);
   }
   CHECK(sums[lanes * outputs] == 17);
+}
+
+// A whole tile: what `gemm` gives, to the bit, whatever is fetched meanwhile.
+template <class T>
+void check_tile(const MicroKernels<T>& kernels, Random& random, std::size_t depth) {
+  const auto mr = static_cast<std::size_t>(kernels.mr), nr = static_cast<std::size_t>(kernels.nr), size = mr * nr;
+  const auto rows = numbers<T>(random, mr * depth, 1), columns = numbers<T>(random, nr * depth, 1);
+  for (const bool overwrite : {true, false}) {
+    auto wanted = numbers<T>(random, size, 1);
+    AlignedBuffer<T> found[2] = {AlignedBuffer<T>(size), AlignedBuffer<T>(size)};
+    for (auto& tile : found) std::copy(wanted.data(), wanted.data() + size, tile.data());
+    kernels.gemm(depth, rows.data(), columns.data(), {wanted.data(), kernels.nr, 1, kernels.mr, kernels.nr, overwrite});
+    kernels.tile(depth, rows.data(), columns.data(), found[0].data(), overwrite, nullptr);
+    kernels.tile(depth, rows.data(), columns.data(), found[1].data(), overwrite, columns.data());
+    for (std::size_t at = 0; at < size; ++at) CHECK(found[0][at] == wanted[at] && found[1][at] == wanted[at]);
+  }
 }
 
 template <class T>
@@ -161,7 +184,12 @@ void check_all(const Context& context) {
     check_series(kernels, random, terms, true);
   }
   check_without_gate(kernels, random);
-  for (std::size_t outputs : {0, 1, 3, 10}) check_weighing(kernels, random, outputs);
+  for (std::size_t units : {1, 4, 96}) {
+    for (int outputs = 1; outputs <= kernels.mr; ++outputs) {
+      check_weighing(kernels, random, units, static_cast<std::size_t>(outputs));
+    }
+  }
+  for (std::size_t depth : {1, 3, 4, 9}) check_tile(kernels, random, depth);
   check_largest(kernels, random);
 }
 

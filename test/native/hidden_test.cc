@@ -230,6 +230,24 @@ TEST(hidden_products_do_not_depend_on_threads_or_other_models) {
   });
 }
 
+// What is of degree 2 has no rounding of it in the higher ones.
+TEST(units_of_degree_two_have_no_higher_degrees) {
+  on_every_kernel([](const Context& context) {
+    Random random(15);
+    for (const bool gated : {false, true}) {
+      const ActivationKind kind = gated ? ActivationKind::kIdentity : ActivationKind::kSquare;
+      const FoldedUnits f = draw(random, {20, 37, 3}, kind, gated, nullptr);
+      const FoldedUnits g = draw(random, {20, 39, 3}, kind, gated, &f);
+      const PreparedHidden<double> a = prepare_hidden<double>(context, f, 1), b = prepare_hidden<double>(context, g, 1);
+      GramJob job;
+      job.degrees = true;
+      const GramTile tile = hidden_tile<double>(context, job, {&a, &b}, {&a, &b});
+      for (std::size_t at = 0; at < 4; ++at)
+        CHECK(tile.per_degree[4 * at + 2] != 0 && tile.per_degree[4 * at + 3] == 0);
+    }
+  });
+}
+
 // A bilinear block is a gated block of the identity.
 TEST(bilinear_blocks_give_the_same_as_gated_units) {
   on_every_kernel([](const Context& context) {

@@ -20,10 +20,17 @@ interface Units {
   readonly closed: readonly GatedUnit[];
 }
 
+/** K of four units with some others, and its parts of degree 2 and from 3 on. */
+export interface Strips {
+  readonly all: Float64Array;
+  readonly quadratic: Float64Array;
+  readonly higher: Float64Array;
+}
+
 /**
  * K_ij = Σ_{2≤n≤N} a_in b_jn ρ^n of 4 × 4 units by Horner, four sums side by side.
  * @param rho in a row of 16 from `at` on.
- * @param strip gets K_ij at `to` + 4j + i, as `quadratic` gets its part of degree 2.
+ * @param strips get K_ij and its parts at `to` + 4j + i.
  */
 export function hiddenSeries(
   a: Float64Array,
@@ -32,8 +39,7 @@ export function hiddenSeries(
   rho: Float64Array,
   at: number,
   degree: number,
-  strip: Float64Array,
-  quadratic: Float64Array,
+  strips: Strips,
   to: number,
 ): void {
   const b0 = other * SERIES;
@@ -58,23 +64,17 @@ export function hiddenSeries(
       k3 = (k3 + own * b[b3 + n]) * r3;
     }
     const second = a[from + 2];
-    put(k0, second * b[b0 + 2], r0 * r0, strip, quadratic, to + i);
-    put(k1, second * b[b1 + 2], r1 * r1, strip, quadratic, to + TILE + i);
-    put(k2, second * b[b2 + 2], r2 * r2, strip, quadratic, to + 2 * TILE + i);
-    put(k3, second * b[b3 + 2], r3 * r3, strip, quadratic, to + 3 * TILE + i);
+    put(k0, second * b[b0 + 2], r0 * r0, strips, to + i);
+    put(k1, second * b[b1 + 2], r1 * r1, strips, to + TILE + i);
+    put(k2, second * b[b2 + 2], r2 * r2, strips, to + 2 * TILE + i);
+    put(k3, second * b[b3 + 2], r3 * r3, strips, to + 3 * TILE + i);
   }
 }
 
-function put(
-  higher: number,
-  second: number,
-  square: number,
-  strip: Float64Array,
-  quadratic: Float64Array,
-  at: number,
-): void {
-  strip[at] = (higher + second) * square;
-  quadratic[at] = second * square;
+function put(higher: number, second: number, square: number, strips: Strips, at: number): void {
+  strips.all[at] = (higher + second) * square;
+  strips.quadratic[at] = second * square;
+  strips.higher[at] = higher * square;
 }
 
 /** ρ = ŵ·ŵ', κ = U⊥·ŵ', κ' = ŵ·U⊥' and ν = U⊥·U⊥'; what is null is zero. */
@@ -100,8 +100,7 @@ export function gatedSeries(
   { unit, other }: Place,
   crossed: Crossed<Float64Array | null> & { readonly rho: Float64Array; readonly at: number },
   degree: number,
-  strip: Float64Array,
-  quadratic: Float64Array,
+  strips: Strips,
   to: number,
 ): void {
   const [p, otherP] = [a.p, b.p];
@@ -118,15 +117,17 @@ export function gatedSeries(
       const [square, left, right, both] = [rho * rho, rho * kappa, rho * otherKappa, kappa * otherKappa];
       const start = (other + j) * SERIES;
       const startQ = b.q === null ? 0 : start;
-      let [sum, term] = [0, 0];
+      let [sum, term, higher] = [0, 0, 0];
       for (let n = degree; n >= 2; n--) {
         const [x, y, s, t] = [p[from + n], otherP[start + n], q[fromQ + n], otherQ[startQ + n]];
         term = square * x * y + ROOTS[n] * (left * s * y + right * x * t) + (nu + (n - 1) * both) * s * t;
-        sum = sum * rho + term;
+        higher = sum * rho;
+        sum = higher + term;
       }
       const at = to + TILE * j + i;
-      strip[at] = sum;
-      quadratic[at] = term;
+      strips.all[at] = sum;
+      strips.quadratic[at] = term;
+      strips.higher[at] = higher;
     }
   }
 }

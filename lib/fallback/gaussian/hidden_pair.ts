@@ -3,7 +3,7 @@ import type { TensorData } from '../../tensor/tensor.js';
 import { microKernel, TILE } from '../gemm/kernel.js';
 import type { PreparedHidden } from './hidden.js';
 import { BLOCK, SeriesPlan } from './hidden_bound.js';
-import { closedKernel, gatedSeries, hiddenSeries } from './hidden_kernel.js';
+import { closedKernel, gatedSeries, hiddenSeries, type Strips } from './hidden_kernel.js';
 
 /** A prepared model, which may not know its product with itself yet. */
 export type HiddenModel = Omit<PreparedHidden, 'self'>;
@@ -65,13 +65,15 @@ class HiddenPair {
   readonly #nu: Float64Array | null;
   /** Rows in double precision. */
   readonly #rows: Record<Rows, Float64Array | null>;
-  /** K of four units with those of a block, as a panel, and its part of degree 2. */
-  readonly #strip = new Float64Array(TILE * BLOCK);
-  readonly #quadratic = new Float64Array(TILE * BLOCK);
+  /** Of four units with those of a block, as panels. */
+  readonly #strips: Strips = {
+    all: new Float64Array(TILE * BLOCK),
+    quadratic: new Float64Array(TILE * BLOCK),
+    higher: new Float64Array(TILE * BLOCK),
+  };
   readonly #tile = new Float64Array(TILE * TILE);
-  /** Degrees 2 and higher, and degree 2 alone, of each output. */
-  readonly #high: Float64Array;
-  readonly #second: Float64Array;
+  /** What the strips add to each output: degrees from 2 on, and their parts if asked for. */
+  readonly #sums: Strips;
 
   constructor(a: HiddenModel, b: HiddenModel | null, degrees: boolean) {
     this.#a = a;
@@ -86,8 +88,8 @@ class HiddenPair {
     this.#otherKappa = square(this.#b.across !== null);
     this.#nu = square(a.across !== null && this.#b.across !== null);
     this.#rows = { directions: null, across: null, otherDirections: null, otherAcross: null };
-    this.#high = new Float64Array(a.outputs);
-    this.#second = new Float64Array(a.outputs);
+    const sums = () => new Float64Array(a.outputs);
+    this.#sums = { all: sums(), quadratic: sums(), higher: sums() };
   }
 
   /** Adds the units of block `row` of a with those of block `column` of b. */
@@ -104,8 +106,9 @@ class HiddenPair {
         await this.#closed(row, column, panel, other, pacer);
       }
       const unit = row * BLOCK + panel * TILE;
-      await this.#reduce(this.#strip, unit, column * BLOCK, width, this.#high, pacer);
-      if (this.#degrees) await this.#reduce(this.#quadratic, unit, column * BLOCK, width, this.#second, pacer);
+      for (const part of this.#degrees ? (['all', 'quadratic', 'higher'] as const) : (['all'] as const)) {
+        await this.#reduce(this.#strips[part], unit, column * BLOCK, width, this.#sums[part], pacer);
+      }
     }
   }
 
@@ -144,12 +147,12 @@ class HiddenPair {
   #addTile(row: number, column: number, panel: number, other: number, degree: number): void {
     const at = (panel * PANELS + other) * TILE * TILE;
     const place = { unit: row * BLOCK + panel * TILE, other: column * BLOCK + other * TILE };
-    const [strip, quadratic, to] = [this.#strip, this.#quadratic, other * TILE * TILE];
+    const [strips, to] = [this.#strips, other * TILE * TILE];
     if (this.#kappa === null && this.#otherKappa === null) {
-      hiddenSeries(this.#a.p, this.#b.p, place, this.#rho, at, degree, strip, quadratic, to);
+      hiddenSeries(this.#a.p, this.#b.p, place, this.#rho, at, degree, strips, to);
     } else {
       const crossed = { rho: this.#rho, kappa: this.#kappa, otherKappa: this.#otherKappa, nu: this.#nu, at };
-      gatedSeries(this.#a, this.#b, place, crossed, degree, strip, quadratic, to);
+      gatedSeries(this.#a, this.#b, place, crossed, degree, strips, to);
     }
   }
 
@@ -164,7 +167,10 @@ class HiddenPair {
         const rho = this.#same && unit === otherUnit ? 1 : exactRho(this.#a, unit, this.#b, otherUnit, this.#rho[at]);
         const value = (of: Float64Array | null) => (of === null ? 0 : of[at]);
         const crossed = { rho, kappa: value(this.#kappa), otherKappa: value(this.#otherKappa), nu: value(this.#nu) };
-        this.#strip[(other * TILE + j) * TILE + i] = closedKernel(this.#a, this.#b, unit, otherUnit, crossed);
+        const place = (other * TILE + j) * TILE + i;
+        const all = closedKernel(this.#a, this.#b, unit, otherUnit, crossed);
+        this.#strips.all[place] = all;
+        this.#strips.higher[place] = all - this.#strips.quadratic[place];
         if (pacer.due(CLOSED_WORK)) await pacer.pause();
       }
     }
@@ -206,9 +212,9 @@ class HiddenPair {
       if (linear !== null && otherLinear !== null) {
         for (let j = c * inputs; j < (c + 1) * inputs; j++) first += linear[j] * otherLinear[j];
       }
-      slices[c] = positions * (zeroth + first + this.#high[c]);
+      slices[c] = positions * (zeroth + first + this.#sums.all[c]);
       bound += positions * this.#plan.bounds[c];
-      for (const [d, part] of [zeroth, first, this.#second[c], this.#high[c] - this.#second[c]].entries())
+      for (const [d, part] of [zeroth, first, this.#sums.quadratic[c], this.#sums.higher[c]].entries())
         if (this.#degrees) degrees[d] += positions * part;
       if (pacer.due(inputs)) await pacer.pause();
     }
