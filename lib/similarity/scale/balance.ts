@@ -37,10 +37,9 @@ export interface BalanceOptions {
   readonly window: number;
   /**
    * Every output by itself, so that none is lost beside the others; else all by the same power of two, so that they can
-   * be added up. `'far'`: by itself only where they are too far from each other for one power, as a method wants it that
-   * weighs outputs against each other.
+   * be added up.
    */
-  readonly apart: boolean | 'far';
+  readonly apart: boolean;
   /** The input is not to be scaled: it comes from elsewhere. */
   readonly fixedInput?: boolean;
   /** For all outputs, instead of what they need. */
@@ -67,8 +66,7 @@ export async function balance(chain: Chain, options: BalanceOptions, pacer: Pace
     return { ...chain, exponents: new Int32Array(last.length), levels: last };
   }
   const units = unitsOf(chain, streams, choose, options.fixedInput === true);
-  const apart = options.apart === 'far' ? !areNear(last) : options.apart;
-  const wanted = apart ? Int32Array.from(last, choose) : shared(last, choose);
+  const wanted = options.apart ? Int32Array.from(last, choose) : shared(last, choose);
   if (options.exponent !== undefined) wanted.fill(options.exponent);
   const end = layers.at(-1);
   const bound = end === undefined || unitsAround(end).carried || unitsAround(end).fixed;

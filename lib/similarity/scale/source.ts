@@ -35,8 +35,7 @@ export async function chainSource(
   pacer: Pacer,
   measured?: ReadonlyMap<number, number>,
 ): Promise<SourceInUnits> {
-  const apart = perOutput && method === 'hidden' ? 'far' : perOutput;
-  const options = { window: WINDOW[dtype], apart, ...(measured && { measured }) } as const;
+  const options = { window: WINDOW[dtype], apart: perOutput, ...(measured && { measured }) };
   const balanced = await balance(chain, options, pacer);
   const { layers, law, inputs, positions } = balanced;
   return {
