@@ -23,6 +23,7 @@ export type {
   HeadComparison,
   LayerComparison,
   MlpComparison,
+  ToldSetting,
   WeightComparison,
   WorstBlock,
 } from './blocks/terms.js';
@@ -136,6 +137,7 @@ export {
   segmentation,
 } from './similarity/series/segmentation.js';
 export { similarity } from './similarity/similarity.js';
+export type { DegreeName, DegreeSimilarity, Degrees, DegreesMatrix } from './similarity/terms/degrees.js';
 export type {
   Behaviour,
   BehaviourMatrix,

@@ -23,6 +23,7 @@ export interface BlockOptions
 
 /** One head of the first network, and the head of the second that answers it. */
 export interface HeadComparison {
+  /** Its number in the first network, from 0. */
   readonly head: number;
   /** The number of the head that it was compared with: its own, unless heads were aligned. */
   readonly answeredBy: number;
@@ -43,6 +44,7 @@ export interface BlockSimilarity {
 export interface MlpComparison extends BlockSimilarity {
   /** Whether it was computed by a formula; else it was sampled. */
   readonly exact: boolean;
+  /** Of the similarity, where it was sampled; else null. */
   readonly standardError: number | null;
   /** What a series that was cut off can have changed of the similarity, proven. */
   readonly certified?: number;
@@ -51,6 +53,7 @@ export interface MlpComparison extends BlockSimilarity {
 }
 
 export interface AttentionComparison {
+  /** One for every head of the first network. */
   readonly heads: readonly HeadComparison[];
   /** Σ_h W_O W_V, with what the means of the values and the biases add: what attention gives for given weights. */
   readonly ov: BlockSimilarity | null;
@@ -60,6 +63,7 @@ export interface AttentionComparison {
 
 /** The numbers themselves, in one order for both networks. */
 export interface WeightComparison {
+  /** In −1 … 1; null where all of one network are zero. */
   readonly cosine: number | null;
   /** ‖w − w'‖² / ‖w‖². */
   readonly nmse: number | null;
@@ -70,7 +74,9 @@ export interface WeightComparison {
 export interface LayerComparison {
   /** Its number in the first network. */
   readonly layer: number;
+  /** Absent where one of the two has none. */
   readonly mlp?: MlpComparison;
+  /** Absent where one of the two has none. */
   readonly attention?: AttentionComparison;
   /** Of the weights, biases and gains of the layer that both have. */
   readonly weights: WeightComparison;
@@ -78,39 +84,60 @@ export interface LayerComparison {
 
 /** Where a network differs most, and by what. */
 export interface WorstBlock {
+  /** Its number in the first network. */
   readonly layer: number;
+  /** The MLP, the scores of the heads, or what they write. */
   readonly part: 'mlp' | 'qk' | 'ov';
   /** Of the part; of `qk` the mean of the heads. */
   readonly similarity: number;
 }
 
+/** A setting of a network, and who said it. */
+export interface ToldSetting {
+  /** As it was understood. */
+  readonly value: number | string;
+  /** `"n_head" in config.json`, … */
+  readonly from: string;
+}
+
 /** A network as its blocks are compared. */
 export interface BlockSubject {
+  /** As it was given. */
   readonly path: string;
+  /** Of its files, in hexadecimal. */
   readonly sha256: string;
   /** `llama`, `gpt2`, … */
   readonly layout: string;
   /** Names of tensors that no comparison has looked at: experts, norms behind blocks, learned positions. */
   readonly left: readonly string[];
   /** What its tensors do not tell, and who said it. */
-  readonly settings: Readonly<Record<string, { readonly value: number | string; readonly from: string }>>;
+  readonly settings: Readonly<Record<string, ToldSetting>>;
 }
 
 /** Two transformers, block by block. Never a statement about the networks as wholes. */
 export interface BlocksResult {
+  /** Tells this result from others. */
   readonly kind: 'blocks';
+  /** The first, which fidelity errors refer to. */
   readonly a: BlockSubject;
+  /** The second. */
   readonly b: BlockSubject;
   /** The width of the residual stream. */
   readonly width: number;
   /** The law of what a norm divides: independent and standard normal. */
   readonly input: 'standard';
+  /** Offsets over which scores were compared. */
   readonly window: number;
+  /** What was taken out before. */
   readonly alignment: 'none' | 'heads';
+  /** In the order of the first network. */
   readonly layers: readonly LayerComparison[];
+  /** Of tokens; absent where one of the two has none. */
   readonly embedding?: WeightComparison;
+  /** Absent where one of the two has none of its own. */
   readonly unembedding?: WeightComparison;
   /** Null where all blocks are alike to 1e-12. */
   readonly worst: WorstBlock | null;
+  /** Who multiplied. */
   readonly backend: BackendName;
 }

@@ -69,6 +69,7 @@ export interface Activation {
 
 /** How layers hold their activation: by a name, own or other, and the slope if it has one. */
 export interface Activated {
+  /** `'relu'`, `'gelu'`, …, or a name that torch, Keras or transformers has for one. */
   readonly activation: string;
   /** Of `leaky_relu` (default 0.01) and `elu` (default 1); null: the default. */
   readonly slope: number | null;

@@ -21,6 +21,7 @@ import type { ShapeReport } from './shapes.js';
 export interface PoolOf<_> extends Windowed {
   /** Tells the kinds of layers apart. */
   readonly type: 'pool';
+  /** What is taken of every window; means are linear. */
   readonly mode: 'mean' | 'max';
   /** Channels of an image. */
   readonly channels: number;
