@@ -92,10 +92,18 @@ export function isBeside(name: string): boolean {
   return name.length <= 128 && !name.includes('.') && BESIDE.test(name);
 }
 
+/** States of states that are looked into: an object may be its own, or one of a long chain of others. */
+const MOST_STATES = 8;
+
 /** What the state of every optimizer of torch is, whatever it is called. */
 export function isOptimizer(value: Value): boolean {
-  if (value instanceof Made && isOptimizer(value.state)) return true;
-  return value instanceof Dict && value.entries?.has('param_groups') === true;
+  let state: Value = value;
+  for (let depth = 0; depth < MOST_STATES; depth++) {
+    if (state instanceof Dict && state.entries?.has('param_groups') === true) return true;
+    if (!(state instanceof Made)) return false;
+    state = state.state;
+  }
+  return false;
 }
 
 function placeAt(path: readonly string[], container: Dict | List | Sequence, budget: MemoryBudget): Place | undefined {
