@@ -13,15 +13,13 @@ import { mlpLayer } from './parts/mlp.js';
 import { readGain } from './parts/reader.js';
 import type { AttentionComparison, BlockOptions, BlockSimilarity, LayerComparison, MlpComparison } from './terms.js';
 import { compareWeights } from './weights.js';
+import { SAME } from './worst.js';
 
 /** The options of one comparison, with their defaults. */
 export interface BlockSettled extends Pick<BlockOptions, 'backend' | 'threads' | 'signal'> {
   readonly align: 'none' | 'heads';
   readonly window: number;
 }
-
-/** Below this, what differs is rounding: two ways to write one function. */
-const ROUNDING = 1e-12;
 
 /** Compares a layer of one network with a layer of another, of the same width of the stream. */
 export async function compareLayer(
@@ -123,6 +121,6 @@ function compareSums(own: HeadProducts, mixed: HeadProducts, others: HeadProduct
   const fidelityError = (ff - 2 * fg + gg) / ff;
   return {
     similarity: cosine(fg, ff, gg),
-    fidelityError: Math.abs(fidelityError) < ROUNDING ? 0 : fidelityError,
+    fidelityError: Math.abs(fidelityError) < SAME ? 0 : fidelityError,
   };
 }

@@ -2,13 +2,13 @@ import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import type { StampedCheckpoint } from '../formats/checkpoint.js';
 import { Companions } from '../formats/companions.js';
-import { parseJson } from '../formats/text_file.js';
 import type { Tensors } from '../model/blueprint.js';
 import { sorted, withoutIgnored } from '../model/reading/contents.js';
 import { withCheckpoint } from '../model/reading/model_file.js';
 import { namings } from '../model/reading/naming.js';
 import { configBeside, type ModelSource, type ReadingOptions } from '../model/reading/source.js';
-import type { ConfigFile, ModelConfig } from '../model/settings.js';
+import { type ConfigFile, type ModelConfig, parseObject } from '../model/settings.js';
+import type { Tensor } from '../tensor/tensor.js';
 import { recogniseBlocks } from './layouts/table.js';
 import type { BlockNetwork } from './network.js';
 import type { PieceReader } from './parts/reader.js';
@@ -22,7 +22,9 @@ export interface BlockFile {
   readonly checkpoint: StampedCheckpoint;
   readonly network: BlockNetwork;
   readonly settings: BlockSettings;
+  /** Tensors that were read are kept, as several pieces may be of one, until they are let go. */
   readonly read: PieceReader;
+  readonly letGo: () => void;
 }
 
 /**
@@ -41,11 +43,14 @@ export function withBlocks<Result>(
     const contents = await sorted(withoutIgnored(checkpoint, source.ignore), checkpoint, signal);
     const { network, tensors } = understood(contents.tensors, settings);
     const pacer = new Pacer(signal);
+    const kept = new Map<string, Tensor>();
     const read: PieceReader = async (piece) => {
       const { name } = tensors.get(piece.tensor)!;
-      return readPiece(piece, await checkpoint.read(name, signal), pacer);
+      const tensor = kept.get(name) ?? (await checkpoint.read(name, signal));
+      kept.set(name, tensor);
+      return readPiece(piece, tensor, pacer);
     };
-    return use({ path, checkpoint, network, settings, read });
+    return use({ path, checkpoint, network, settings, read, letGo: () => kept.clear() });
   });
 }
 
@@ -82,14 +87,4 @@ function asSpelled({ heads, rotaryBase, activation }: ModelConfig): Record<strin
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }
 
-function inFile({ path, text }: ConfigFile): Source {
-  let values: unknown;
-  try {
-    values = parseJson(text);
-  } catch (error) {
-    throw new TensimError('INVALID_FILE', `is not JSON: ${(error as Error).message}`, { file: path });
-  }
-  if (typeof values !== 'object' || values === null || Array.isArray(values))
-    throw new TensimError('INVALID_FILE', 'must be an object { … }', { file: path });
-  return { name: path, values: values as Record<string, unknown> };
-}
+const inFile = (config: ConfigFile): Source => ({ name: config.path, values: parseObject(config) });

@@ -22,6 +22,11 @@ export function extentOf(
   return end <= rows ? [runs.run * runs.count, columns] : undefined;
 }
 
+/** The transpose of a piece that is all of its tensor. */
+export function turned({ transposed, ...piece }: Omit<Piece, 'perHead' | 'rows'>): Piece {
+  return transposed ? piece : { ...piece, transposed: true };
+}
+
 /**
  * A piece in double precision, (outputs, inputs) row-major.
  * @param tensor as it was read

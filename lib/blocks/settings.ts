@@ -1,18 +1,13 @@
 import { TensimError } from '../errors.js';
 import { parseDecimal } from '../words/names.js';
 import { quote, valueText } from '../words/quoting.js';
+import type { ToldSetting } from './terms.js';
 
 /** What somebody says about a network: a config.json, metadata, options. */
 export interface Source {
   /** For messages: `config.json`, `the metadata`. */
   readonly name: string;
   readonly values: Readonly<Record<string, unknown>>;
-}
-
-/** A setting, and who said it. */
-export interface Told<T> {
-  readonly value: T;
-  readonly from: string;
 }
 
 /**
@@ -50,7 +45,7 @@ export class BlockSettings {
   /** The checkpoint, for messages. */
   readonly file: string;
   readonly #sources: readonly Source[];
-  readonly #told = new Map<string, Told<number | string>>();
+  readonly #told = new Map<string, ToldSetting>();
 
   constructor(file: string, sources: readonly Source[]) {
     this.file = file;
@@ -58,7 +53,7 @@ export class BlockSettings {
   }
 
   /** What was asked for so far, by name. */
-  get told(): ReadonlyMap<string, Told<number | string>> {
+  get told(): ReadonlyMap<string, ToldSetting> {
     return this.#told;
   }
 

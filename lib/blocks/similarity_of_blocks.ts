@@ -3,14 +3,13 @@ import { TensimError } from '../errors.js';
 import { selectBackend } from '../machines/select.js';
 import { type BlockSettled, compareLayer } from './compare.js';
 import { type BlockFile, withBlocks } from './open.js';
-import type { BlockOptions, BlockSubject, BlocksResult, LayerComparison, WorstBlock } from './terms.js';
+import type { BlockOptions, BlockSubject, BlocksResult, LayerComparison } from './terms.js';
 import { comparePieces } from './weights.js';
+import { worstOf } from './worst.js';
 
 /** Offsets between queries and keys, where nothing else is asked for. */
 const WINDOW = 64;
 const MOST_WINDOW = 1 << 20;
-/** Similarities closer to 1 than this say that two blocks are one function. */
-export const SAME = 1e-12;
 
 /**
  * Where two transformers differ, block by block, from their weights alone: MLPs as functions of a normalised input,
@@ -52,6 +51,7 @@ async function compare(
     onProgress?.({ phase: 'compare', done: at, total: one.layers.length });
     signal?.throwIfAborted();
     layers.push(await compareLayer(f, layer, g, other.layers[at], settled));
+    for (const file of [f, g]) file.letGo();
   }
   const pacer = new Pacer(signal);
   const embedding = await comparePieces(f, one.embedding, g, other.embedding, pacer);
@@ -83,25 +83,4 @@ function unequal(f: BlockFile, g: BlockFile, one: string, other: string): Tensim
     file: f.path,
     hint: 'Blocks are compared between networks of one shape',
   });
-}
-
-/** The part with the lowest similarity. */
-function worstOf(layers: readonly LayerComparison[]): WorstBlock | null {
-  let worst: WorstBlock | null = null;
-  const consider = (layer: number, part: WorstBlock['part'], similarity: number | null | undefined) => {
-    if (similarity === null || similarity === undefined || similarity > 1 - SAME) return;
-    if (worst === null || similarity < worst.similarity) worst = { layer, part, similarity };
-  };
-  for (const { layer, mlp, attention } of layers) {
-    consider(layer, 'mlp', mlp?.similarity);
-    consider(layer, 'ov', attention?.ov?.similarity);
-    consider(layer, 'qk', meanOf(attention?.heads.map(({ qk }) => qk) ?? []));
-  }
-  return worst;
-}
-
-/** The mean of those that are known; null where none is. */
-export function meanOf(values: readonly (number | null)[]): number | null {
-  const known = values.filter((value) => value !== null);
-  return known.length === 0 ? null : known.reduce((sum, value) => sum + value, 0) / known.length;
 }

@@ -92,6 +92,21 @@ export class SourceFile implements ByteSource {
   }
 
   /**
+   * Opens a file for what is read of it at first, a listing: it then stays open, or is closed where that fails.
+   * @throws TensimError as `open`; what `read` throws, or that the file has changed if that is the reason
+   */
+  static async openedFor<Result>(path: string, read: (source: SourceFile) => Promise<Result>): Promise<Result> {
+    const source = await SourceFile.open(path);
+    try {
+      return await read(source);
+    } catch (error) {
+      const blamed = await source.blamed(error);
+      await source.close();
+      throw blamed;
+    }
+  }
+
+  /**
    * Fills `into` with the bytes from `position` on.
    * @throws TensimError `FILE_CHANGED` if the file ends before; `INVALID_FILE` if the system cannot read it
    */

@@ -279,7 +279,11 @@ function parsed<T>(text: string, what: string, { parse, kind }: Type<T>, file: s
   throw new TensimError('INVALID_FILE', `${what} is ${quote(text)}, not ${kind}`, { file });
 }
 
-function parseObject({ path, text }: ConfigFile): Readonly<Record<string, unknown>> {
+/**
+ * What a config.json says.
+ * @throws TensimError `INVALID_FILE` for what is no object
+ */
+export function parseObject({ path, text }: ConfigFile): Readonly<Record<string, unknown>> {
   let json: unknown;
   try {
     json = parseJson(text);

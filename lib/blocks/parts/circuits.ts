@@ -1,4 +1,5 @@
 import type { Attention, Piece } from '../network.js';
+import { turned } from '../pieces.js';
 import { type Affine, behindNorm, type Gain, type PieceReader } from './reader.js';
 
 /** An attention layer behind its norm, in numbers: what its circuits are made of. */
@@ -23,14 +24,8 @@ export async function readCircuits(attention: Attention, norm: Gain, d: number, 
     key: await behind(attention.key, attention.keyBias),
     value: await behind(attention.value, attention.valueBias),
     output: {
-      weight: transposed(await read(attention.output), d, heads * width),
+      weight: await read(turned(attention.output)),
       bias: await vector(attention.outputBias),
     },
   };
-}
-
-function transposed(data: Float64Array, rows: number, columns: number): Float64Array {
-  const result = new Float64Array(data.length);
-  for (let i = 0, at = 0; i < rows; i++) for (let j = 0; j < columns; j++, at++) result[j * rows + i] = data[at];
-  return result;
 }

@@ -22,15 +22,10 @@ const ALIGNMENT = 32;
  * which is the reverse of the file's own order; quantised types keep their names there (`Q4_K`, …).
  * @throws TensimError `FILE_NOT_FOUND`, or `INVALID_FILE` for what is damaged or cut short, and for more than is read
  */
-export async function openGguf(path: string, signal?: AbortSignal): Promise<OpenedFiles> {
-  const source = await SourceFile.open(path);
-  try {
+export function openGguf(path: string, signal?: AbortSignal): Promise<OpenedFiles> {
+  return SourceFile.openedFor(path, async (source) => {
     return { sources: [source], ...(await readHeader(source, signal)) };
-  } catch (error) {
-    const blamed = await source.blamed(error);
-    await source.close();
-    throw blamed;
-  }
+  });
 }
 
 async function readHeader(source: SourceFile, signal?: AbortSignal): Promise<Omit<OpenedFiles, 'sources'>> {

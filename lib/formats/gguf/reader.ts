@@ -2,6 +2,7 @@ import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { byteCount } from '../../words/counts.js';
 import type { SourceFile } from '../source_file.js';
+import { Window } from '../window.js';
 
 /** Bytes that are read at a time: headers are long where they hold a vocabulary. */
 const WINDOW = 1 << 18;
@@ -20,17 +21,16 @@ export class HeaderReader {
   bigEndian = false;
   readonly #source: SourceFile;
   readonly #pacer: Pacer;
-  #window: DataView<ArrayBuffer> = new DataView(new ArrayBuffer(0));
-  #windowAt = 0;
+  readonly #window: Window;
 
   constructor(source: SourceFile, pacer: Pacer) {
     this.#source = source;
     this.#pacer = pacer;
+    this.#window = new Window(source, WINDOW);
   }
 
   async uint32(what: string): Promise<number> {
-    const at = await this.#take(4, what);
-    return this.#window.getUint32(at, !this.bigEndian);
+    return (await this.#take(4, what)).getUint32(0, !this.bigEndian);
   }
 
   /** How many of something there are; beyond 2⁵³ only its size is right. */
@@ -40,28 +40,24 @@ export class HeaderReader {
   }
 
   async uint64(what: string): Promise<bigint> {
-    const at = await this.#take(8, what);
-    return this.#window.getBigUint64(at, !this.bigEndian);
+    return (await this.#take(8, what)).getBigUint64(0, !this.bigEndian);
   }
 
   async float32(what: string): Promise<number> {
-    const at = await this.#take(4, what);
-    return this.#window.getFloat32(at, !this.bigEndian);
+    return (await this.#take(4, what)).getFloat32(0, !this.bigEndian);
   }
 
   async float64(what: string): Promise<number> {
-    const at = await this.#take(8, what);
-    return this.#window.getFloat64(at, !this.bigEndian);
+    return (await this.#take(8, what)).getFloat64(0, !this.bigEndian);
   }
 
   /** A whole number of so many bytes. */
   async integer(bytes: 1 | 2 | 4 | 8, signed: boolean, what: string): Promise<number | bigint> {
-    const at = await this.#take(bytes, what);
-    const [view, little] = [this.#window, !this.bigEndian];
-    if (bytes === 8) return signed ? view.getBigInt64(at, little) : view.getBigUint64(at, little);
-    if (bytes === 4) return signed ? view.getInt32(at, little) : view.getUint32(at, little);
-    if (bytes === 2) return signed ? view.getInt16(at, little) : view.getUint16(at, little);
-    return signed ? view.getInt8(at) : view.getUint8(at);
+    const [view, little] = [await this.#take(bytes, what), !this.bigEndian];
+    if (bytes === 8) return signed ? view.getBigInt64(0, little) : view.getBigUint64(0, little);
+    if (bytes === 4) return signed ? view.getInt32(0, little) : view.getUint32(0, little);
+    if (bytes === 2) return signed ? view.getInt16(0, little) : view.getUint16(0, little);
+    return signed ? view.getInt8(0) : view.getUint8(0);
   }
 
   /**
@@ -74,8 +70,7 @@ export class HeaderReader {
       this.skip(length, what);
       return undefined;
     }
-    const at = await this.#take(length, what);
-    const bytes = new Uint8Array(this.#window.buffer, at, length);
+    const bytes = await this.#take(length, what);
     try {
       return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
     } catch {
@@ -97,20 +92,13 @@ export class HeaderReader {
     });
   }
 
-  /** Where in the window the next bytes are, which are then behind us. */
-  async #take(bytes: number, what: string): Promise<number> {
-    if (bytes > this.#source.size - this.position) throw this.#cutShort(bytes, what);
+  /** The next bytes, which are then behind us. */
+  async #take(bytes: number, what: string): Promise<DataView> {
+    const at = this.position;
+    this.skip(bytes, what);
     if (this.#pacer.due(VALUE_WORK)) await this.#pacer.pause();
-    const inside = this.position - this.#windowAt;
-    if (inside < 0 || inside + bytes > this.#window.byteLength) {
-      const window = new Uint8Array(Math.min(Math.max(WINDOW, bytes), this.#source.size - this.position));
-      await this.#source.read(window, this.position);
-      this.#window = new DataView(window.buffer);
-      this.#windowAt = this.position;
-    }
-    const at = this.position - this.#windowAt;
-    this.position += bytes;
-    return at;
+    const { buffer, byteOffset, byteLength } = await this.#window.bytes(at, bytes);
+    return new DataView(buffer, byteOffset, byteLength);
   }
 
   #cutShort(bytes: number, what: string): TensimError {

@@ -14,7 +14,7 @@ type Settings = Readonly<Record<(typeof SETTINGS)[number], number>>;
 const MAGIC = 0x616b3432;
 const HEADER = { plain: 28, padded: 256 } as const;
 /** Bytes that tell what a file is. */
-export const LLAMA2C_START = 64;
+const LLAMA2C_START = 64;
 
 /** What a file says of itself. */
 interface Header extends Settings {
@@ -38,9 +38,8 @@ export function isLlama2c(start: Buffer, size: number): boolean {
  * checkpoints have them (`layers.0.attention.wq.weight`, …), a tensor for every layer. The settings are the metadata.
  * @throws TensimError `FILE_NOT_FOUND`; `INVALID_FILE` for what is none, cut short, or quantised
  */
-export async function openLlama2c(path: string): Promise<OpenedFiles> {
-  const source = await SourceFile.open(path);
-  try {
+export function openLlama2c(path: string): Promise<OpenedFiles> {
+  return SourceFile.openedFor(path, async (source) => {
     const start = Buffer.alloc(Math.min(LLAMA2C_START, source.size));
     await source.read(start, 0);
     const header = headerOf(start);
@@ -56,11 +55,7 @@ export async function openLlama2c(path: string): Promise<OpenedFiles> {
     if (expected !== source.size)
       throw refused(`its settings make ${byteCount(expected)}, and it has ${byteCount(source.size)}`);
     return { sources: [source], metadata: metadataOf(header), tensors: entriesOf(header, path) };
-  } catch (error) {
-    const blamed = await source.blamed(error);
-    await source.close();
-    throw blamed;
-  }
+  });
 }
 
 /** Undefined where no network has such settings. */

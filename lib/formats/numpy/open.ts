@@ -46,14 +46,9 @@ async function opened(
   path: string,
   list: (source: SourceFile) => Promise<ReadonlyMap<string, TensorEntry>>,
 ): Promise<OpenedFiles> {
-  const source = await SourceFile.open(path);
-  try {
+  return SourceFile.openedFor(path, async (source) => {
     return { sources: [source], metadata: emptyMetadata(), tensors: await list(source) };
-  } catch (error) {
-    const blamed = await source.blamed(error);
-    await source.close();
-    throw blamed;
-  }
+  });
 }
 
 async function listArrays(source: SourceFile, signal?: AbortSignal): Promise<ReadonlyMap<string, TensorEntry>> {

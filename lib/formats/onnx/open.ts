@@ -29,15 +29,10 @@ const MOST_METADATA = 64 * 1024;
  * @throws TensimError `FILE_NOT_FOUND`, or `INVALID_FILE` for what is damaged or cut short, for tensors in other files,
  * and for more than is read
  */
-export async function openOnnx(path: string, signal?: AbortSignal): Promise<OpenedFiles> {
-  const source = await SourceFile.open(path);
-  try {
+export function openOnnx(path: string, signal?: AbortSignal): Promise<OpenedFiles> {
+  return SourceFile.openedFor(path, async (source) => {
     return { sources: [source], ...(await readModel(source, signal)) };
-  } catch (error) {
-    const blamed = await source.blamed(error);
-    await source.close();
-    throw blamed;
-  }
+  });
 }
 
 async function readModel(source: SourceFile, signal?: AbortSignal): Promise<Omit<OpenedFiles, 'sources'>> {

@@ -3,6 +3,7 @@ import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { byteCount } from '../../words/counts.js';
 import type { SourceFile } from '../source_file.js';
+import { Window } from '../window.js';
 
 /** How a field of a message is written. */
 export type Wire = 'varint' | 'fixed64' | 'bytes' | 'group' | 'end' | 'fixed32';
@@ -38,13 +39,13 @@ export class Messages {
   readonly #source: SourceFile;
   readonly #Reader: typeof BinaryReader;
   readonly #pacer: Pacer;
-  #window = Buffer.alloc(0);
-  #windowAt = 0;
+  readonly #window: Window;
 
   constructor(source: SourceFile, Reader: typeof BinaryReader, pacer: Pacer) {
     this.#source = source;
     this.#Reader = Reader;
     this.#pacer = pacer;
+    this.#window = new Window(source, WINDOW);
   }
 
   /** The whole file. */
@@ -67,7 +68,7 @@ export class Messages {
   }
 
   async #fieldAt(at: number, end: number, what: string): Promise<Field> {
-    const head = await this.#bytesAt(at, Math.min(MOST_HEAD, end - at));
+    const head = await this.#window.bytes(at, Math.min(MOST_HEAD, end - at));
     const { number, wire, behind, length } = this.#read(head, what, (reader) => {
       const [one, type] = reader.tag();
       const kind = WIRES[type];
@@ -100,20 +101,20 @@ export class Messages {
     if (field.wire !== 'bytes') throw this.damaged(`${what} is written as a number`);
     if (field.bytes > most)
       throw this.damaged(`${what} has ${byteCount(field.bytes)}, at most ${byteCount(most)} are read`);
-    return Buffer.from(await this.#bytesAt(field.at, field.bytes));
+    return Buffer.from(await this.#window.bytes(field.at, field.bytes));
   }
 
   /** A whole number; beyond 2⁵³ only its size is right. */
   async integer(field: Field, what: string): Promise<number> {
     if (field.wire !== 'varint') throw this.damaged(`${what} is no whole number`);
-    const bytes = await this.#bytesAt(field.at, field.bytes);
+    const bytes = await this.#window.bytes(field.at, field.bytes);
     return this.#read(bytes, what, (reader) => Number(reader.int64()));
   }
 
   /** A float of 32 bits. */
   async float(field: Field, what: string): Promise<number> {
     if (field.wire !== 'fixed32') throw this.damaged(`${what} is no number`);
-    return this.#read(await this.#bytesAt(field.at, 4), what, (reader) => reader.float());
+    return this.#read(await this.#window.bytes(field.at, 4), what, (reader) => reader.float());
   }
 
   /** One whole number of a list, or many of them packed. */
@@ -142,17 +143,5 @@ export class Messages {
       if (error instanceof TensimError) throw error;
       throw this.damaged(`${what} is no message of ONNX (${(error as Error).message})`);
     }
-  }
-
-  /** Bytes of the file, valid until the next are asked for. */
-  async #bytesAt(at: number, bytes: number): Promise<Buffer> {
-    const inside = at - this.#windowAt;
-    if (inside < 0 || inside + bytes > this.#window.length) {
-      this.#window = Buffer.alloc(Math.min(Math.max(WINDOW, bytes), this.#source.size - at));
-      this.#windowAt = at;
-      await this.#source.read(this.#window, at);
-      return this.#window.subarray(0, bytes);
-    }
-    return this.#window.subarray(inside, inside + bytes);
   }
 }

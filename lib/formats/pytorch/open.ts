@@ -32,15 +32,10 @@ const ARCHIVE_START = Buffer.from('PK\x03\x04', 'latin1');
  * @throws TensimError `FILE_NOT_FOUND`, or `INVALID_FILE` for other formats of PyTorch, with a way to convert them, for
  * what is damaged, for a state dict of which something is not read, and where it is not clear which of several is meant
  */
-export async function openPytorch(path: string, options: OpenOptions = {}): Promise<OpenedFiles> {
-  const source = await SourceFile.open(path);
-  try {
+export function openPytorch(path: string, options: OpenOptions = {}): Promise<OpenedFiles> {
+  return SourceFile.openedFor(path, async (source) => {
     return { sources: [source], ...(await readArchives(source, options)) };
-  } catch (error) {
-    const blamed = await source.blamed(error);
-    await source.close();
-    throw blamed;
-  }
+  });
 }
 
 /** The archive itself, or one within it, as stable-baselines3 saves several in one; or what was written before archives. */

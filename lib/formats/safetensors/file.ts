@@ -15,16 +15,11 @@ export interface SafetensorsFile extends Header {
  * size.
  * @throws TensimError as `SourceFile.open`, and `INVALID_FILE` for every violation of the format
  */
-export async function openSafetensorsFile(path: string, signal?: AbortSignal): Promise<SafetensorsFile> {
-  const source = await SourceFile.open(path);
-  try {
+export function openSafetensorsFile(path: string, signal?: AbortSignal): Promise<SafetensorsFile> {
+  return SourceFile.openedFor(path, async (source) => {
     const bytes = await readHeader(source);
     return { source, ...(await unhurried(parseHeader(bytes, path, source.size), signal)) };
-  } catch (error) {
-    const blamed = await source.blamed(error);
-    await source.close();
-    throw blamed;
-  }
+  });
 }
 
 async function readHeader(source: SourceFile): Promise<Buffer> {

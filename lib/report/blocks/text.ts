@@ -1,5 +1,5 @@
-import { meanOf, SAME } from '../../blocks/similarity_of_blocks.js';
 import type { BlockSubject, BlocksResult, LayerComparison, WorstBlock } from '../../blocks/terms.js';
+import { meanOf, SAME } from '../../blocks/worst.js';
 import { quoted } from '../../words/names.js';
 import { errorText, similarityText } from '../../words/numbers.js';
 import { oneLine } from '../../words/quoting.js';
