@@ -23,7 +23,6 @@ export type {
   HeadComparison,
   LayerComparison,
   MlpComparison,
-  ToldSetting,
   WeightComparison,
   WorstBlock,
 } from './blocks/terms.js';
@@ -85,6 +84,7 @@ export { type Inspection, inspect, type Problem, type TensorListing } from './mo
 export { type LoadOptions, loadModel } from './model/reading/load.js';
 export type { Order } from './model/reading/order.js';
 export type { ModelConfig, Setting } from './model/settings.js';
+export type { ToldSetting } from './model/transformers/settings.js';
 export { type ExplanationReportOptions, writeExplanation } from './report/explain/write.js';
 export { type Report, writeReport } from './report/write.js';
 export { direction } from './similarity/difference/direction.js';

@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
  */
 const ROOMS = [
   ...['version.ts', 'errors.ts', 'cooperate.ts', 'extremes.ts'],
-  ...['words', 'tensor', 'formats', 'hub', 'layers', 'model', 'model/families', 'model/reading'],
+  ...['words', 'tensor', 'formats', 'hub', 'layers', 'model', 'model/transformers', 'model/families', 'model/reading'],
   ...['gaussian', 'contraction', 'contraction/path', 'backend', 'fallback', 'machines'],
   ...['contraction/running', 'identities', 'evaluation'],
   ...['similarity/terms', 'similarity/members', 'similarity/law', 'similarity/scale', 'similarity/gram'],

@@ -8,12 +8,12 @@ import { withCheckpoint } from '../model/reading/model_file.js';
 import { namings } from '../model/reading/naming.js';
 import { configBeside, type ModelSource, type ReadingOptions } from '../model/reading/source.js';
 import { type ConfigFile, type ModelConfig, parseObject } from '../model/settings.js';
+import { recogniseBlocks } from '../model/transformers/layouts/table.js';
+import type { BlockNetwork } from '../model/transformers/network.js';
+import { readPiece } from '../model/transformers/pieces.js';
+import { BlockSettings, type Source } from '../model/transformers/settings.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { recogniseBlocks } from './layouts/table.js';
-import type { BlockNetwork } from './network.js';
 import type { PieceReader } from './parts/reader.js';
-import { readPiece } from './pieces.js';
-import { BlockSettings, type Source } from './settings.js';
 
 /** A transformer's file, open and understood; no weight of it is read yet. */
 export interface BlockFile {

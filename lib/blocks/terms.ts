@@ -1,5 +1,6 @@
 import type { BackendName } from '../backend/backend.js';
 import type { LoadOptions } from '../model/reading/load.js';
+import type { ToldSetting } from '../model/transformers/settings.js';
 import type { Degrees } from '../similarity/terms/degrees.js';
 import type { Progress, SimilarityOptions } from '../similarity/terms/types.js';
 
@@ -90,14 +91,6 @@ export interface WorstBlock {
   readonly part: 'mlp' | 'qk' | 'ov';
   /** Of the part; of `qk` the mean of the heads. */
   readonly similarity: number;
-}
-
-/** A setting of a network, and who said it. */
-export interface ToldSetting {
-  /** As it was understood. */
-  readonly value: number | string;
-  /** `"n_head" in config.json`, … */
-  readonly from: string;
 }
 
 /** A network as its blocks are compared. */

@@ -1,7 +1,7 @@
 import type { Pacer } from '../cooperate.js';
+import type { Attention, LayerBlocks, Piece } from '../model/transformers/network.js';
 import { cosine } from '../similarity/gram/derived.js';
 import { planesOf } from './circuits/planes.js';
-import type { Attention, LayerBlocks, Piece } from './network.js';
 import type { BlockFile } from './open.js';
 import type { WeightComparison } from './terms.js';
 

@@ -1,10 +1,4 @@
-/** How a rotary embedding turns the rows of a head: plane p by `angles[p]` from one position to the next. */
-export interface Rotation {
-  /** Radians, for half as many planes as rows are turned; the rows behind them are not. */
-  readonly angles: Float64Array;
-  /** Rows 2p and 2p + 1 are a plane; else rows p and p + n, where n are the planes. */
-  readonly interleaved: boolean;
-}
+import type { Rotation } from '../../model/transformers/network.js';
 
 /** The rows of a head in pairs, each of which lies in a plane of its own. */
 export interface Planes {

@@ -1,5 +1,5 @@
-import type { Attention, Piece } from '../network.js';
-import { turned } from '../pieces.js';
+import type { Attention, Piece } from '../../model/transformers/network.js';
+import { turned } from '../../model/transformers/pieces.js';
 import { type Affine, behindNorm, type Gain, type PieceReader } from './reader.js';
 
 /** An attention layer behind its norm, in numbers: what its circuits are made of. */

@@ -1,5 +1,5 @@
 import type { LayerDefinition } from '../../model/create.js';
-import type { Mlp, Piece } from '../network.js';
+import type { Mlp, Piece } from '../../model/transformers/network.js';
 import { behindNorm, type Gain, type PieceReader } from './reader.js';
 
 /**

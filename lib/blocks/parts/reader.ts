@@ -1,4 +1,4 @@
-import type { Norm, Piece } from '../network.js';
+import type { Norm, Piece } from '../../model/transformers/network.js';
 
 /** Gives a piece in double precision, (outputs, inputs) row-major. */
 export type PieceReader = (piece: Piece) => Promise<Float64Array>;

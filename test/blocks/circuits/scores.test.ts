@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { type Planes, planesOf, type Rotation } from '../../../lib/blocks/circuits/planes.js';
+import { type Planes, planesOf } from '../../../lib/blocks/circuits/planes.js';
 import { meanOfScores } from '../../../lib/blocks/circuits/products.js';
 import { offsetMeans } from '../../../lib/blocks/circuits/window.js';
+import type { Rotation } from '../../../lib/model/transformers/network.js';
 import { random as seeded } from '../../support/random.js';
 
 const random = seeded(7);

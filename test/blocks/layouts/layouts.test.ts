@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { headProducts } from '../../../lib/blocks/circuits/heads.js';
-import { recogniseBlocks } from '../../../lib/blocks/layouts/table.js';
 import { type Circuits, readCircuits } from '../../../lib/blocks/parts/circuits.js';
 import { mlpLayer } from '../../../lib/blocks/parts/mlp.js';
 import { readGain } from '../../../lib/blocks/parts/reader.js';
-import { readPiece } from '../../../lib/blocks/pieces.js';
-import { BlockSettings } from '../../../lib/blocks/settings.js';
 import { Pacer } from '../../../lib/cooperate.js';
 import { createModel } from '../../../lib/model/create.js';
+import { recogniseBlocks } from '../../../lib/model/transformers/layouts/table.js';
+import { readPiece } from '../../../lib/model/transformers/pieces.js';
+import { BlockSettings } from '../../../lib/model/transformers/settings.js';
 import { similarity } from '../../../lib/similarity/similarity.js';
 import type { Tensor } from '../../../lib/tensor/tensor.js';
 import {

@@ -1,5 +1,4 @@
-import type { ActivationName } from '../layers/activations.js';
-import type { Rotation } from './circuits/planes.js';
+import type { ActivationName } from '../../layers/activations.js';
 
 /* A transformer by its blocks, as places in a checkpoint, before any weight is read. */
 
@@ -33,6 +32,14 @@ export interface Norm {
   /** The gain is 1 + what is stored. */
   readonly fromOne?: true;
   readonly bias?: Piece;
+}
+
+/** How a rotary embedding turns the rows of a head: plane p by `angles[p]` from one position to the next. */
+export interface Rotation {
+  /** Radians, for half as many planes as rows are turned; the rows behind them are not. */
+  readonly angles: Float64Array;
+  /** Rows 2p and 2p + 1 are a plane; else rows p and p + n, where n are the planes. */
+  readonly interleaved: boolean;
 }
 
 /** D φ(U x + u) + c; with a gate D (φ(G x + g) ⊙ (U x + u)) + c. */

@@ -1,6 +1,6 @@
-import { TensimError } from '../../errors.js';
-import { checkScaling, type RopeScaling, scaledFrequencies } from '../../layers/rope_scaling.js';
-import type { Rotation } from '../circuits/planes.js';
+import { TensimError } from '../../../errors.js';
+import { checkScaling, type RopeScaling, scaledFrequencies } from '../../../layers/rope_scaling.js';
+import type { Rotation } from '../network.js';
 import type { BlockSettings } from '../settings.js';
 import type { Layout } from './layout.js';
 

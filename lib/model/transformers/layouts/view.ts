@@ -1,4 +1,4 @@
-import type { TensorInfo, Tensors } from '../../model/blueprint.js';
+import type { TensorInfo, Tensors } from '../../blueprint.js';
 import type { Piece } from '../network.js';
 
 /** Names for one thing, of which the first that is there is taken. */

@@ -1,4 +1,4 @@
-import type { Tensors } from '../../model/blueprint.js';
+import type { Tensors } from '../../blueprint.js';
 import type { BlockNetwork } from '../network.js';
 import type { BlockSettings } from '../settings.js';
 import { fits, networkOf } from './build.js';

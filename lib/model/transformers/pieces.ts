@@ -1,6 +1,6 @@
-import type { Pacer } from '../cooperate.js';
-import type { TensorInfo } from '../model/blueprint.js';
-import { sizeOf, type Tensor } from '../tensor/tensor.js';
+import type { Pacer } from '../../cooperate.js';
+import { sizeOf, type Tensor } from '../../tensor/tensor.js';
+import type { TensorInfo } from '../blueprint.js';
 import type { Piece } from './network.js';
 
 /** The outputs and inputs of a piece; a vector has 1 input. Undefined where the tensor is no such thing. */

@@ -1,8 +1,8 @@
-import { TensimError } from '../../errors.js';
-import { type ActivationName, activationNamed } from '../../layers/activations.js';
-import type { Tensors } from '../../model/blueprint.js';
-import { quoted } from '../../words/names.js';
-import { quote } from '../../words/quoting.js';
+import { TensimError } from '../../../errors.js';
+import { type ActivationName, activationNamed } from '../../../layers/activations.js';
+import { quoted } from '../../../words/names.js';
+import { quote } from '../../../words/quoting.js';
+import type { Tensors } from '../../blueprint.js';
 import type { Attention, BlockNetwork, LayerBlocks, Mlp, Norm, Piece } from '../network.js';
 import { extentOf } from '../pieces.js';
 import type { BlockSettings } from '../settings.js';

@@ -1,7 +1,14 @@
-import { TensimError } from '../errors.js';
-import { parseDecimal } from '../words/names.js';
-import { quote, valueText } from '../words/quoting.js';
-import type { ToldSetting } from './terms.js';
+import { TensimError } from '../../errors.js';
+import { parseDecimal } from '../../words/names.js';
+import { quote, valueText } from '../../words/quoting.js';
+
+/** A setting of a network, and who said it. */
+export interface ToldSetting {
+  /** As it was understood. */
+  readonly value: number | string;
+  /** `"n_head" in config.json`, … */
+  readonly from: string;
+}
 
 /** What somebody says about a network: a config.json, metadata, options. */
 export interface Source {

@@ -1,4 +1,4 @@
-import type { ActivationName } from '../../layers/activations.js';
+import type { ActivationName } from '../../../layers/activations.js';
 import type { BlockSettings } from '../settings.js';
 import type { Geometry, Packing } from './packing.js';
 import type { Names, View } from './view.js';
