@@ -130,6 +130,26 @@ void pack_side(const Context& context, const FoldedUnits& folded, const Series& 
   }
 }
 
+// D in panels of `width` outputs, part by part: what a part reads of it lies together. Were it cut out of panels over
+// all units, the pieces would lie h apart, where they take each other's places in the caches.
+template <class T>
+AlignedBuffer<T> pack_outputs(const Context& context, const MatrixView& down, std::size_t width, std::size_t part) {
+  const std::size_t outputs = down.rows, hidden = down.columns, panels = (outputs + width - 1) / width;
+  AlignedBuffer<T> packed = AlignedBuffer<T>::lasting(panels * width * hidden);
+  const std::vector<std::ptrdiff_t> rows = strided_offsets(outputs, down.row_stride),
+                                    columns = strided_offsets(hidden, down.column_stride);
+  context.parallel_for((hidden + part - 1) / part, panels * width * part, [&](std::size_t at) {
+    const std::size_t first = at * part, units = std::min(part, hidden - first);
+    visit(down, [&](const auto* data) {
+      for (std::size_t c = 0; c < panels; ++c) {
+        pack_panel(data, rows.data() + c * width, std::min(width, outputs - c * width), columns.data() + first, units,
+                   width, T(1), packed.data() + (first * panels + c * units) * width);
+      }
+    });
+  });
+  return packed;
+}
+
 // √E of a unit.
 double size_of(const HiddenUnit& unit) {
   return std::sqrt(unit.energy_p + unit.length * unit.length * unit.energy_q);
@@ -248,7 +268,7 @@ PreparedHidden<T> prepare_hidden(const Context& context, const FoldedUnits& fold
   const MicroKernels<T>& kernels = context.kernels.of<T>();
   pack_side(context, folded, series, static_cast<std::size_t>(kernels.mr), model.rows);
   pack_side(context, folded, series, static_cast<std::size_t>(kernels.nr), model.columns);
-  model.rows.outputs = pack_rows<T>(context, folded.down.view, static_cast<std::size_t>(kernels.mr));
+  model.rows.outputs = pack_outputs<T>(context, folded.down.view, model.rows.width, model.part());
 
   // Errors are measured by ‖f_c‖, which is not known before: where a first guess turns out to be far too large, the
   // product is taken once more.

@@ -17,7 +17,8 @@ template <class T>
 struct HiddenSide {
   std::size_t width = 0, panels = 0;
   AlignedBuffer<T> directions, across, down, p, q;
-  // D once more, of rows alone: in panels of as many outputs as they have units, over h steps.
+  // D once more, of rows alone: of every part (`PreparedHidden::part`) panels of as many outputs as they have units,
+  // over the units of the part.
   AlignedBuffer<T> outputs;
   // Of a panel and of a degree N from 2 on: ln Σ_i w_i T_i(N) · S / S_panel, where T_i is the tail of unit i behind
   // degree N, w_i the largest of |D_ci| in the scale of output c, and S = Σ_i w_i √E_i, of all units or of a panel.
@@ -69,6 +70,12 @@ struct PreparedHidden {
   HiddenProducts self;  // the products of the model with itself, with degrees
 
   std::size_t bytes() const;
+
+  // Row panels that are taken together: some milliseconds of work, and rows that stay in the second cache while columns
+  // come and go, so half as many where units have two rows each.
+  std::size_t panels() const { return gated ? 8 : 16; }
+  // Units of so many panels.
+  std::size_t part() const { return panels() * rows.width; }
 };
 
 // Expands and packs a folded chain, whose positions are independent and alike.

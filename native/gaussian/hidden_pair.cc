@@ -16,10 +16,6 @@ constexpr std::size_t ceil_div(std::size_t a, std::size_t b) {
   return (a + b - 1) / b;
 }
 
-// Row panels per part: some milliseconds of work, and rows that stay in the second cache while columns come and go, so
-// half as many where units have two rows each.
-constexpr std::size_t kPanelsPerPart = 16, kGatedPanelsPerPart = 8;
-
 // The part of ‖f_c‖‖g_c‖ that series may leave out: a tenth of what results claim, for closed forms and slices that are
 // scaled apart add to the error too.
 template <class T>
@@ -72,7 +68,7 @@ HiddenPair<T>::HiddenPair(const Context& context, const PreparedHidden<T>& a, co
       degrees_(degrees),
       gated_(a.gated || b.gated),
       stepped_(a.stepped || b.stepped),
-      panels_(a.gated ? kGatedPanelsPerPart : kPanelsPerPart),
+      panels_(a.panels()),
       most_(std::min(a.terms, b.terms)),
       scale_(std::inner_product(a.scales.begin(), a.scales.end(), b.scales.begin(), 0.0)),
       listed_cost_(closed_cost(a, b)) {
@@ -233,11 +229,12 @@ template <class T>
 void HiddenPair<T>::weigh(Block& block, std::size_t count) const {
   const auto mr = static_cast<std::size_t>(kernels_.mr), nr = static_cast<std::size_t>(kernels_.nr),
              lanes = static_cast<std::size_t>(kernels_.lanes);
-  const std::size_t outputs = a_.outputs, first = block.first * mr, units = std::min(count * mr, a_.hidden - first);
+  const std::size_t outputs = a_.outputs, first = block.first * mr, units = std::min(count * mr, a_.hidden - first),
+                    all = std::min(block.count * mr, a_.hidden - first), panels = ceil_div(outputs, mr);
   const T* down = b_.columns.down.data() + block.column * outputs * nr;
   const T* next = block.column + 1 < b_.columns.panels ? down + outputs * nr : nullptr;
   for (std::size_t c = 0; c < outputs; c += mr) {
-    kernels_.weigh(units, a_.rows.outputs.data() + c * a_.hidden + first * mr, block.values.data(), down + c * nr,
+    kernels_.weigh(units, a_.rows.outputs.data() + first * panels * mr + c * all, block.values.data(), down + c * nr,
                    std::min(mr, outputs - c), block.slices.data() + c * lanes,
                    next == nullptr ? nullptr : next + c * nr);
   }

@@ -15,7 +15,7 @@ namespace tensim {
 template <class T>
 AlignedBuffer<T> pack_rows(const Context& context, const MatrixView& matrix, std::size_t width) {
   const std::size_t panels = (matrix.rows + width - 1) / width, depth = matrix.columns;
-  AlignedBuffer<T> packed(panels * width * depth);
+  AlignedBuffer<T> packed = AlignedBuffer<T>::lasting(panels * width * depth);
   const std::vector<std::ptrdiff_t> rows = strided_offsets(matrix.rows, matrix.row_stride),
                                     columns = strided_offsets(depth, matrix.column_stride);
   context.parallel_for(panels, width * depth, [&](std::size_t p) {
