@@ -6,7 +6,7 @@ import type { LayerBlocks } from '../model/transformers/network.js';
 import { cosine } from '../similarity/gram/derived.js';
 import { similarity } from '../similarity/similarity.js';
 import { assignHeads } from './align/assignment.js';
-import { type HeadProducts, headProducts } from './circuits/heads.js';
+import { type HeadProducts, headProducts, ownProducts } from './circuits/heads.js';
 import type { BlockFile } from './open.js';
 import { type Circuits, readCircuits } from './parts/circuits.js';
 import { mlpLayer } from './parts/mlp.js';
@@ -80,8 +80,8 @@ async function compareAttention(
     return (await contract('ik,jk->ij', operands, { backend, threads, signal, dtype: 'float64' })).data as Float64Array;
   };
   const [a, b] = [await circuitsOf(f, one), await circuitsOf(g, other)];
-  const products = (x: Circuits, y: Circuits) => headProducts(x, y, d, window, multiply);
-  const [own, mixed, others] = [await products(a, a), await products(a, b), await products(b, b)];
+  const ownOf = (circuits: Circuits) => ownProducts(circuits, d, window, multiply);
+  const [own, mixed, others] = [await ownOf(a), await headProducts(a, b, d, window, multiply), await ownOf(b)];
   const [qk, ov] = [cosines(own, mixed, others, 'scores'), cosines(own, mixed, others, 'values')];
   const comparable = a.heads === b.heads && a.groups === b.groups;
   const answers = align === 'heads' && comparable ? assignHeads(alike(qk, ov), a.heads, a.groups) : undefined;
@@ -107,11 +107,8 @@ function alike(qk: Float64Array, ov: Float64Array): Float64Array {
 
 /** Cosines of all heads of one layer with all of another, (heads, heads'); NaN beside a head that does nothing. */
 function cosines(own: HeadProducts, mixed: HeadProducts, others: HeadProducts, of: 'scores' | 'values'): Float64Array {
-  const [rows, columns] = [Math.sqrt(own[of].length), Math.sqrt(others[of].length)];
-  return mixed[of].map((value, at) => {
-    const [i, j] = [Math.floor(at / columns), at % columns];
-    return cosine(value, own[of][i * rows + i], others[of][j * columns + j]);
-  });
+  const columns = others[of].length;
+  return mixed[of].map((value, at) => cosine(value, own[of][Math.floor(at / columns)], others[of][at % columns]));
 }
 
 /** Null where one of the two is zero. */

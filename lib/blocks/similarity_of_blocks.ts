@@ -1,9 +1,11 @@
 import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
+import { smallest } from '../extremes.js';
 import { selectBackend } from '../machines/select.js';
+import { type LayerBlocks, type Piece, piecesIn } from '../model/transformers/network.js';
 import { type BlockSettled, compareLayer } from './compare.js';
 import { type BlockFile, withBlocks } from './open.js';
-import type { BlockOptions, BlockSubject, BlocksResult, LayerComparison } from './terms.js';
+import type { BlockOptions, BlockSubject, BlocksResult, LayerComparison, WeightComparison } from './terms.js';
 import { comparePieces } from './weights.js';
 import { worstOf } from './worst.js';
 
@@ -46,27 +48,52 @@ async function compare(
     throw unequal(f, g, `${one.layers.length} layers`, `has ${other.layers.length}`);
   const { align: alignment, window, backend, signal } = settled;
   const { name } = await selectBackend(backend, { contractions: { dtype: 'float64' } }, signal);
+  const ends: Partial<Record<'embedding' | 'unembedding', WeightComparison>> = {};
   const layers: LayerComparison[] = [];
-  for (const [at, layer] of one.layers.entries()) {
-    onProgress?.({ phase: 'compare', done: at, total: one.layers.length });
+  const steps = inFileOrder(f);
+  const total = one.layers.length;
+  for (const step of steps) {
+    onProgress?.({ phase: 'compare', done: layers.length, total });
     signal?.throwIfAborted();
-    layers.push(await compareLayer(f, layer, g, other.layers[at], settled));
+    if (typeof step === 'number') {
+      const [own, others] = [one.layers[step], other.layers[step]];
+      await f.keep(piecesOf(own));
+      await g.keep(piecesOf(others));
+      layers.push(await compareLayer(f, own, g, others, settled));
+    } else {
+      const found = await comparePieces(f, one[step], g, other[step], new Pacer(signal));
+      if (found !== undefined) ends[step] = found;
+    }
     for (const file of [f, g]) file.letGo();
   }
-  const pacer = new Pacer(signal);
-  const embedding = await comparePieces(f, one.embedding, g, other.embedding, pacer);
-  const unembedding = await comparePieces(f, one.unembedding, g, other.unembedding, pacer);
+  layers.sort((a, b) => a.layer - b.layer);
   return {
     kind: 'blocks',
     a: await subjectOf(f, signal),
     b: await subjectOf(g, signal),
     width: one.width,
     ...{ input: 'standard', window, alignment, layers },
-    ...(embedding && { embedding }),
-    ...(unembedding && { unembedding }),
+    ...ends,
     worst: worstOf(layers),
     backend: name,
   };
+}
+
+/** Layers by their places in the network, and what stands at its ends, in the order in which the first file has them. */
+function inFileOrder({ network, placeOf }: BlockFile): (number | 'embedding' | 'unembedding')[] {
+  const first = (pieces: readonly Piece[]) => smallest(pieces.map(placeOf));
+  const steps: [place: number, step: number | 'embedding' | 'unembedding'][] = network.layers.map((layer, at) => [
+    first(piecesOf(layer)),
+    at,
+  ]);
+  for (const end of ['embedding', 'unembedding'] as const)
+    if (network[end] !== undefined) steps.push([placeOf(network[end]), end]);
+  return steps.sort(([a], [b]) => a - b).map(([, step]) => step);
+}
+
+/** Of a layer, what is compared of it as a whole. */
+function piecesOf({ attention, attentionNorm, mlp, mlpNorm }: LayerBlocks): Piece[] {
+  return [...piecesIn({ attention, attentionNorm, mlp, mlpNorm })].map(([, piece]) => piece);
 }
 
 async function subjectOf(

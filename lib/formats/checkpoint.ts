@@ -4,7 +4,7 @@ import type { Tensor } from '../tensor/tensor.js';
 import { fileChanged, onceMore } from './changed.js';
 import { formatAtStart, formatIn } from './content.js';
 import { type CheckpointFormat, formatOf, isIndex } from './endings.js';
-import type { TensorEntry } from './entry.js';
+import { partOfEntry, type TensorEntry } from './entry.js';
 import { foreignModel } from './foreign.js';
 import { openGguf } from './gguf/open.js';
 import { openLlama2c } from './llama2c/open.js';
@@ -81,11 +81,25 @@ export interface Checkpoint {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/**
+ * Reads the elements of a tensor as `readBytes`, or a part of them, counted in elements. Bytes are hashed for `sha256` on
+ * the way, as long as no tensor is skipped that is still to be read.
+ */
+export type StoredReader = (name: string, part?: ElementRange, signal?: AbortSignal) => Promise<Uint8Array>;
+
+/** Elements of a tensor, row-major. */
+export interface ElementRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** A checkpoint with what the system said of its files when they were opened. */
 export interface StampedCheckpoint extends Checkpoint {
   /** The network, in a format that tells it; else absent. */
   readonly graph?: Graph;
   readonly stamp: Stamp;
+  /** Reads these tensors as they are stored, in any order; in that of the files `sha256` costs no reading. */
+  inTurn(names: Iterable<string>): StoredReader;
   /**
    * Makes sure that all that was read lay in the files under these paths at one moment: that none was written to,
    * replaced or removed since they were opened.
@@ -228,16 +242,30 @@ class OpenCheckpoint implements StampedCheckpoint {
   }
 
   async *readInOrder(names: Iterable<string>, signal?: AbortSignal): AsyncGenerator<[name: string, tensor: Tensor]> {
-    const places = new Map(this.files.map((file, place) => [file, place]));
-    const entries = [...names].map((name) => this.entry(name));
-    entries.sort((a, b) => places.get(a.file)! - places.get(b.file)! || a.offset - b.offset);
-    for (const entry of entries) {
+    for (const entry of this.inOrder(names)) {
       signal?.throwIfAborted();
       const source = this.source(entry.file);
       await this.digest.reach(source, entry.offset, signal);
       const passing = (position: number, piece: Uint8Array) => this.digest.take(source, position, piece);
       yield [entry.name, await readFloats(source, entry, { signal, passing })];
     }
+  }
+
+  inTurn(names: Iterable<string>): StoredReader {
+    const waiting = this.inOrder(new Set(names)).reverse();
+    const read = new Set<TensorEntry>();
+    return async (name, part, signal) => {
+      signal?.throwIfAborted();
+      const entry = this.entry(name);
+      const source = this.source(entry.file);
+      if (entry === waiting.at(-1)) await this.digest.reach(source, entry.offset, signal);
+      read.add(entry);
+      while (waiting.length > 0 && read.has(waiting.at(-1)!)) waiting.pop();
+      const passing = (position: number, piece: Uint8Array) => this.digest.take(source, position, piece);
+      const bytes = await readBytes(source, part === undefined ? entry : partOfEntry(entry, part), { signal, passing });
+      await source.checkUntouched();
+      return bytes;
+    };
   }
 
   async sha256(signal?: AbortSignal): Promise<string> {
@@ -266,6 +294,13 @@ class OpenCheckpoint implements StampedCheckpoint {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** As they lie in the files. */
+  private inOrder(names: Iterable<string>): TensorEntry[] {
+    const places = new Map(this.files.map((file, place) => [file, place]));
+    const entries = [...names].map((name) => this.entry(name));
+    return entries.sort((a, b) => places.get(a.file)! - places.get(b.file)! || a.offset - b.offset);
   }
 
   private entry(name: string): TensorEntry {
