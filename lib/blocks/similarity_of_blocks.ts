@@ -3,15 +3,12 @@ import { TensimError } from '../errors.js';
 import { smallest } from '../extremes.js';
 import { selectBackend } from '../machines/select.js';
 import { type LayerBlocks, type Piece, piecesIn } from '../model/transformers/network.js';
-import { type BlockSettled, compareLayer } from './compare.js';
+import { compareLayer } from './compare.js';
 import { type BlockFile, withBlocks } from './open.js';
+import { type GivenSettings, methodsFor, settleBlocks } from './settings.js';
 import type { BlockOptions, BlockSubject, BlocksResult, LayerComparison, WeightComparison } from './terms.js';
 import { comparePieces } from './weights.js';
 import { worstOf } from './worst.js';
-
-/** Offsets between queries and keys, where nothing else is asked for. */
-const WINDOW = 64;
-const MOST_WINDOW = 1 << 20;
 
 /**
  * Where two transformers differ, block by block, from their weights alone: MLPs as functions of a normalised input,
@@ -27,26 +24,23 @@ const MOST_WINDOW = 1 << 20;
  * numbers of layers; `INVALID_ARGUMENT`; the signal's reason if it is aborted
  */
 export function similarityOfBlocks(a: string, b: string, options: BlockOptions = {}): Promise<BlocksResult> {
-  const { align = 'heads', window = WINDOW, backend, threads, signal } = options;
-  if (align !== 'none' && align !== 'heads')
-    throw new TensimError('INVALID_ARGUMENT', `align must be "none" or "heads", not ${JSON.stringify(align)}`);
-  if (!Number.isSafeInteger(window) || window < 1 || window > MOST_WINDOW)
-    throw new TensimError('INVALID_ARGUMENT', `window must be a whole number from 1 to ${MOST_WINDOW}`);
-  const settled: BlockSettled = { align, window, backend, threads, signal };
-  return withBlocks(a, options, (f) => withBlocks(b, options, (g) => compare(f, g, settled, options)));
+  const given = settleBlocks(options);
+  return withBlocks(a, options, (f) => withBlocks(b, options, (g) => compare(f, g, given, options)));
 }
 
 async function compare(
   f: BlockFile,
   g: BlockFile,
-  settled: BlockSettled,
+  given: GivenSettings,
   { onProgress }: BlockOptions,
 ): Promise<BlocksResult> {
   const [one, other] = [f.network, g.network];
   if (one.width !== other.width) throw unequal(f, g, `a residual stream of ${one.width}`, `of ${other.width}`);
   if (one.layers.length !== other.layers.length)
     throw unequal(f, g, `${one.layers.length} layers`, `has ${other.layers.length}`);
-  const { align: alignment, window, backend, signal } = settled;
+  const { align: alignment, window, backend, signal } = given;
+  const methods = await methodsFor(f, [g], given);
+  const settled = { ...given, methodOf: (layer: LayerBlocks) => methods.get(layer)! };
   const { name } = await selectBackend(backend, { contractions: { dtype: 'float64' } }, signal);
   const ends: Partial<Record<'embedding' | 'unembedding', WeightComparison>> = {};
   const layers: LayerComparison[] = [];
