@@ -1,24 +1,25 @@
 import { contract } from '../contraction/running/contract.js';
 import { Pacer } from '../cooperate.js';
-import { createModel } from '../model/create.js';
-import type { Model } from '../model/model.js';
 import type { LayerBlocks } from '../model/transformers/network.js';
 import { cosine } from '../similarity/gram/derived.js';
-import { similarity } from '../similarity/similarity.js';
 import { assignHeads } from './align/assignment.js';
-import { type HeadProducts, headProducts } from './circuits/heads.js';
+import { type HeadProducts, headProducts, ownProducts } from './circuits/heads.js';
+import type { MlpMethod } from './mlps/choose.js';
+import { compareMlpPair, type MlpSettings } from './mlps/compare.js';
+import { mlpSource } from './mlps/source.js';
 import type { BlockFile } from './open.js';
 import { type Circuits, readCircuits } from './parts/circuits.js';
-import { mlpLayer } from './parts/mlp.js';
 import { readGain } from './parts/reader.js';
-import type { AttentionComparison, BlockOptions, BlockSimilarity, LayerComparison, MlpComparison } from './terms.js';
+import type { AttentionComparison, BlockSimilarity, LayerComparison, MlpComparison } from './terms.js';
 import { compareWeights } from './weights.js';
 import { SAME } from './worst.js';
 
 /** The options of one comparison, with their defaults. */
-export interface BlockSettled extends Pick<BlockOptions, 'backend' | 'threads' | 'signal'> {
+export interface BlockSettled extends Omit<MlpSettings, 'input'> {
   readonly align: 'none' | 'heads';
   readonly window: number;
+  /** How MLPs are compared, by the layer of the first network. */
+  readonly methodOf: (layer: LayerBlocks) => MlpMethod;
 }
 
 /** Compares a layer of one network with a layer of another, of the same width of the stream. */
@@ -44,26 +45,11 @@ async function compareMlps(
   one: LayerBlocks,
   g: BlockFile,
   other: LayerBlocks,
-  { backend, threads, signal }: BlockSettled,
+  settled: BlockSettled,
 ): Promise<MlpComparison | undefined> {
   if (one.mlp === undefined || other.mlp === undefined) return undefined;
-  const [a, b] = [await mlpOf(f, one), await mlpOf(g, other)];
-  const found = await similarity(a, b, { degrees: true, backend, threads, signal });
-  const { similarity: cosine, fidelityError, exact, standardError, certified, degrees } = found;
-  return {
-    similarity: cosine,
-    fidelityError: Math.max(0, fidelityError),
-    exact,
-    standardError,
-    ...(certified !== undefined && { certified }),
-    ...(degrees && { byDegree: degrees }),
-  };
-}
-
-async function mlpOf({ network: { width }, read, path }: BlockFile, layer: LayerBlocks): Promise<Model> {
-  const { mlp, mlpNorm, number } = layer;
-  const definition = await mlpLayer(mlp!, await readGain(mlpNorm, read), width, read);
-  return createModel({ layers: [definition], label: `the MLP of layer ${number} of ${path}` });
+  const pair = [await mlpSource(f, one), await mlpSource(g, other)] as const;
+  return compareMlpPair(pair, settled.methodOf(one), { ...settled, input: 'standard' });
 }
 
 async function compareAttention(
@@ -80,8 +66,8 @@ async function compareAttention(
     return (await contract('ik,jk->ij', operands, { backend, threads, signal, dtype: 'float64' })).data as Float64Array;
   };
   const [a, b] = [await circuitsOf(f, one), await circuitsOf(g, other)];
-  const products = (x: Circuits, y: Circuits) => headProducts(x, y, d, window, multiply);
-  const [own, mixed, others] = [await products(a, a), await products(a, b), await products(b, b)];
+  const ownOf = (circuits: Circuits) => ownProducts(circuits, d, window, multiply);
+  const [own, mixed, others] = [await ownOf(a), await headProducts(a, b, d, window, multiply), await ownOf(b)];
   const [qk, ov] = [cosines(own, mixed, others, 'scores'), cosines(own, mixed, others, 'values')];
   const comparable = a.heads === b.heads && a.groups === b.groups;
   const answers = align === 'heads' && comparable ? assignHeads(alike(qk, ov), a.heads, a.groups) : undefined;
@@ -107,11 +93,8 @@ function alike(qk: Float64Array, ov: Float64Array): Float64Array {
 
 /** Cosines of all heads of one layer with all of another, (heads, heads'); NaN beside a head that does nothing. */
 function cosines(own: HeadProducts, mixed: HeadProducts, others: HeadProducts, of: 'scores' | 'values'): Float64Array {
-  const [rows, columns] = [Math.sqrt(own[of].length), Math.sqrt(others[of].length)];
-  return mixed[of].map((value, at) => {
-    const [i, j] = [Math.floor(at / columns), at % columns];
-    return cosine(value, own[of][i * rows + i], others[of][j * columns + j]);
-  });
+  const columns = others[of].length;
+  return mixed[of].map((value, at) => cosine(value, own[of][Math.floor(at / columns)], others[of][at % columns]));
 }
 
 /** Null where one of the two is zero. */

@@ -1,4 +1,3 @@
-import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import type { StampedCheckpoint } from '../formats/checkpoint.js';
 import { Companions } from '../formats/companions.js';
@@ -9,10 +8,9 @@ import { namings } from '../model/reading/naming.js';
 import { configBeside, type ModelSource, type ReadingOptions } from '../model/reading/source.js';
 import { type ConfigFile, type ModelConfig, parseObject } from '../model/settings.js';
 import { recogniseBlocks } from '../model/transformers/layouts/table.js';
-import type { BlockNetwork } from '../model/transformers/network.js';
-import { readPiece } from '../model/transformers/pieces.js';
+import { allPieces, type BlockNetwork, type Piece } from '../model/transformers/network.js';
 import { BlockSettings, type Source } from '../model/transformers/settings.js';
-import type { Tensor } from '../tensor/tensor.js';
+import { KeptWeights } from './kept_weights.js';
 import type { PieceReader } from './parts/reader.js';
 
 /** A transformer's file, open and understood; no weight of it is read yet. */
@@ -22,9 +20,17 @@ export interface BlockFile {
   readonly checkpoint: StampedCheckpoint;
   readonly network: BlockNetwork;
   readonly settings: BlockSettings;
-  /** Tensors that were read are kept, as several pieces may be of one, until they are let go. */
+  /** Of a tensor that is not kept all is read, and kept, or rows of it by themselves where they lie together. */
   readonly read: PieceReader;
+  /** Reads what these pieces are in, in the order of the files, and keeps it as it is stored until it is let go. */
+  readonly keep: (pieces: Iterable<Piece>) => Promise<void>;
   readonly letGo: () => void;
+  /** What is kept of a tensor. */
+  readonly kept: (piece: Piece) => Uint8Array;
+  /** Outputs and inputs of a piece, and what one of its elements takes in the file. */
+  readonly extent: (piece: Piece) => readonly [outputs: number, inputs: number, bytes: number];
+  /** The place of a piece in the files, to be put in order by. */
+  readonly placeOf: (piece: Piece) => number;
 }
 
 /**
@@ -42,15 +48,16 @@ export function withBlocks<Result>(
     const settings = new BlockSettings(checkpoint.path, await sourcesOf(checkpoint, source, companions));
     const contents = await sorted(withoutIgnored(checkpoint, source.ignore), checkpoint, signal);
     const { network, tensors } = understood(contents.tensors, settings);
-    const pacer = new Pacer(signal);
-    const kept = new Map<string, Tensor>();
-    const read: PieceReader = async (piece) => {
-      const { name } = tensors.get(piece.tensor)!;
-      const tensor = kept.get(name) ?? (await checkpoint.read(name, signal));
-      kept.set(name, tensor);
-      return readPiece(piece, tensor, pacer);
-    };
-    return use({ path, checkpoint, network, settings, read, letGo: () => kept.clear() });
+    const weights = new KeptWeights(checkpoint, tensors, allPieces(network), signal);
+    return use({
+      ...{ path, checkpoint, network, settings },
+      read: (piece, cut) => weights.read(piece, cut),
+      keep: (pieces) => weights.keep(pieces),
+      letGo: () => weights.letGo(),
+      kept: (piece) => weights.bytesOf(piece),
+      extent: (piece) => weights.extent(piece),
+      placeOf: (piece) => weights.placeOf(piece),
+    });
   });
 }
 

@@ -1,15 +1,14 @@
 import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
+import { smallest } from '../extremes.js';
 import { selectBackend } from '../machines/select.js';
-import { type BlockSettled, compareLayer } from './compare.js';
+import { type LayerBlocks, type Piece, piecesIn } from '../model/transformers/network.js';
+import { compareLayer } from './compare.js';
 import { type BlockFile, withBlocks } from './open.js';
-import type { BlockOptions, BlockSubject, BlocksResult, LayerComparison } from './terms.js';
+import { type GivenSettings, methodsFor, settleBlocks } from './settings.js';
+import type { BlockOptions, BlockSubject, BlocksResult, LayerComparison, WeightComparison } from './terms.js';
 import { comparePieces } from './weights.js';
 import { worstOf } from './worst.js';
-
-/** Offsets between queries and keys, where nothing else is asked for. */
-const WINDOW = 64;
-const MOST_WINDOW = 1 << 20;
 
 /**
  * Where two transformers differ, block by block, from their weights alone: MLPs as functions of a normalised input,
@@ -25,48 +24,70 @@ const MOST_WINDOW = 1 << 20;
  * numbers of layers; `INVALID_ARGUMENT`; the signal's reason if it is aborted
  */
 export function similarityOfBlocks(a: string, b: string, options: BlockOptions = {}): Promise<BlocksResult> {
-  const { align = 'heads', window = WINDOW, backend, threads, signal } = options;
-  if (align !== 'none' && align !== 'heads')
-    throw new TensimError('INVALID_ARGUMENT', `align must be "none" or "heads", not ${JSON.stringify(align)}`);
-  if (!Number.isSafeInteger(window) || window < 1 || window > MOST_WINDOW)
-    throw new TensimError('INVALID_ARGUMENT', `window must be a whole number from 1 to ${MOST_WINDOW}`);
-  const settled: BlockSettled = { align, window, backend, threads, signal };
-  return withBlocks(a, options, (f) => withBlocks(b, options, (g) => compare(f, g, settled, options)));
+  const given = settleBlocks(options);
+  return withBlocks(a, options, (f) => withBlocks(b, options, (g) => compare(f, g, given, options)));
 }
 
 async function compare(
   f: BlockFile,
   g: BlockFile,
-  settled: BlockSettled,
+  given: GivenSettings,
   { onProgress }: BlockOptions,
 ): Promise<BlocksResult> {
   const [one, other] = [f.network, g.network];
   if (one.width !== other.width) throw unequal(f, g, `a residual stream of ${one.width}`, `of ${other.width}`);
   if (one.layers.length !== other.layers.length)
     throw unequal(f, g, `${one.layers.length} layers`, `has ${other.layers.length}`);
-  const { align: alignment, window, backend, signal } = settled;
+  const { align: alignment, window, backend, signal } = given;
+  const methods = await methodsFor(f, [g], given);
+  const settled = { ...given, methodOf: (layer: LayerBlocks) => methods.get(layer)! };
   const { name } = await selectBackend(backend, { contractions: { dtype: 'float64' } }, signal);
+  const ends: Partial<Record<'embedding' | 'unembedding', WeightComparison>> = {};
   const layers: LayerComparison[] = [];
-  for (const [at, layer] of one.layers.entries()) {
-    onProgress?.({ phase: 'compare', done: at, total: one.layers.length });
+  const steps = inFileOrder(f);
+  const total = one.layers.length;
+  for (const step of steps) {
+    onProgress?.({ phase: 'compare', done: layers.length, total });
     signal?.throwIfAborted();
-    layers.push(await compareLayer(f, layer, g, other.layers[at], settled));
+    if (typeof step === 'number') {
+      const [own, others] = [one.layers[step], other.layers[step]];
+      await f.keep(piecesOf(own));
+      await g.keep(piecesOf(others));
+      layers.push(await compareLayer(f, own, g, others, settled));
+    } else {
+      const found = await comparePieces(f, one[step], g, other[step], new Pacer(signal));
+      if (found !== undefined) ends[step] = found;
+    }
     for (const file of [f, g]) file.letGo();
   }
-  const pacer = new Pacer(signal);
-  const embedding = await comparePieces(f, one.embedding, g, other.embedding, pacer);
-  const unembedding = await comparePieces(f, one.unembedding, g, other.unembedding, pacer);
+  layers.sort((a, b) => a.layer - b.layer);
   return {
     kind: 'blocks',
     a: await subjectOf(f, signal),
     b: await subjectOf(g, signal),
     width: one.width,
     ...{ input: 'standard', window, alignment, layers },
-    ...(embedding && { embedding }),
-    ...(unembedding && { unembedding }),
+    ...ends,
     worst: worstOf(layers),
     backend: name,
   };
+}
+
+/** Layers by their places in the network, and what stands at its ends, in the order in which the first file has them. */
+function inFileOrder({ network, placeOf }: BlockFile): (number | 'embedding' | 'unembedding')[] {
+  const first = (pieces: readonly Piece[]) => smallest(pieces.map(placeOf));
+  const steps: [place: number, step: number | 'embedding' | 'unembedding'][] = network.layers.map((layer, at) => [
+    first(piecesOf(layer)),
+    at,
+  ]);
+  for (const end of ['embedding', 'unembedding'] as const)
+    if (network[end] !== undefined) steps.push([placeOf(network[end]), end]);
+  return steps.sort(([a], [b]) => a - b).map(([, step]) => step);
+}
+
+/** Of a layer, what is compared of it as a whole. */
+function piecesOf({ attention, attentionNorm, mlp, mlpNorm }: LayerBlocks): Piece[] {
+  return [...piecesIn({ attention, attentionNorm, mlp, mlpNorm })].map(([, piece]) => piece);
 }
 
 async function subjectOf(

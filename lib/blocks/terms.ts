@@ -6,7 +6,7 @@ import type { Progress, SimilarityOptions } from '../similarity/terms/types.js';
 
 /** How the blocks of two transformers are compared. */
 export interface BlockOptions
-  extends Pick<SimilarityOptions, 'backend' | 'threads'>,
+  extends Pick<SimilarityOptions, 'backend' | 'threads' | 'seed' | 'tolerance' | 'maxSamples'>,
     Pick<LoadOptions, 'config' | 'key' | 'ignore' | 'signal'> {
   /**
    * What two networks may differ in without differing in what they do, and is taken out before they are compared:
@@ -18,6 +18,13 @@ export interface BlockOptions
    * a rotary embedding they are all alike.
    */
   readonly window?: number | undefined;
+  /**
+   * How MLPs are compared: `exact`, `sampled`, or `auto`, exactly unless all of them together take more than a minute of
+   * one thread and sampling a small part of that. Samples are drawn until the half width of the 95 % interval of a
+   * similarity is below `tolerance` (default 0.005), and that of a fidelity error below a tenth of it; at most
+   * `maxSamples` (default 8192). Default: `auto`.
+   */
+  readonly method?: 'auto' | 'exact' | 'sampled' | undefined;
   /** Counts layers, in the phase `compare`. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
@@ -47,6 +54,8 @@ export interface MlpComparison extends BlockSimilarity {
   readonly exact: boolean;
   /** Of the similarity, where it was sampled; else null. */
   readonly standardError: number | null;
+  /** Inputs that were drawn, where it was sampled. */
+  readonly samples?: number;
   /** What a series that was cut off can have changed of the similarity, proven. */
   readonly certified?: number;
   /** By the degrees of the normalised input: the constant, the linear part, the quadratic one, the rest. */

@@ -1,5 +1,5 @@
 import type { Pacer } from '../cooperate.js';
-import type { Attention, LayerBlocks, Piece } from '../model/transformers/network.js';
+import { type Attention, type LayerBlocks, type Piece, piecesIn } from '../model/transformers/network.js';
 import { cosine } from '../similarity/gram/derived.js';
 import { planesOf } from './circuits/planes.js';
 import type { BlockFile } from './open.js';
@@ -41,6 +41,31 @@ export class WeightTally {
   }
 }
 
+/** Numbers of a piece that are in memory at a time, at most but for the rows of a head. */
+const AT_ONCE = 1 << 19;
+
+/** Adds what a piece of one network has in common with one of another, some rows at a time, if they are of one shape. */
+async function addPieces(
+  tally: WeightTally,
+  [f, one]: readonly [BlockFile, Piece],
+  [g, other]: readonly [BlockFile, Piece],
+  pacer: Pacer,
+  heads?: { readonly width: number; readonly order: readonly Order[] },
+): Promise<boolean> {
+  const [[outputs, inputs], [rows, columns]] = [f.extent(one), g.extent(other)];
+  if (outputs * inputs !== rows * columns) return false;
+  // Of other shapes, but as many numbers: only as wholes they can be put beside each other.
+  const unit = heads?.width ?? 1;
+  const step = inputs === columns ? unit * Math.max(1, Math.floor(AT_ONCE / (inputs * unit))) : outputs;
+  for (let from = 0; from < outputs; from += step) {
+    const cut = inputs === columns ? { rows: { from, to: Math.min(outputs, from + step) } } : {};
+    const parts = [await f.read(one, cut), await g.read(other, cut)];
+    const [a, b] = heads === undefined ? parts : parts.map((data, i) => heads.order[i](data, inputs));
+    await tally.add(a, b, pacer);
+  }
+  return true;
+}
+
 /** Compares a piece of one network with one of another; nothing where one of them has none. */
 export async function comparePieces(
   f: BlockFile,
@@ -50,11 +75,8 @@ export async function comparePieces(
   pacer: Pacer,
 ): Promise<WeightComparison | undefined> {
   if (one === undefined || other === undefined) return undefined;
-  const [a, b] = [await f.read(one), await g.read(other)];
-  if (a.length !== b.length) return undefined;
   const tally = new WeightTally();
-  await tally.add(a, b, pacer);
-  return tally.result;
+  return (await addPieces(tally, [f, one], [g, other], pacer)) ? tally.result : undefined;
 }
 
 /** Of all weights of a layer that both have, rows of queries and keys in one order of planes. */
@@ -70,42 +92,35 @@ export async function compareWeights(
   for (const [role, piece] of a) {
     const answer = b.get(role);
     if (answer === undefined) continue;
-    const [own, others] = [await f.read(piece), await g.read(answer)];
-    if (own.length !== others.length) continue;
-    const order = ({ attention }: LayerBlocks, data: Float64Array) => {
-      const heads = role.startsWith('query') ? attention!.heads : role.startsWith('key') ? attention!.groups : 0;
-      return heads === 0 ? data : inPlanes(attention!, data, heads);
-    };
-    await tally.add(order(one, own), order(other, others), pacer);
+    const turns = role.startsWith('query') || role.startsWith('key');
+    const order = [one, other].map(({ attention }) => (turns ? orderOf(attention!) : PLAIN));
+    const width = one.attention?.width === other.attention?.width ? one.attention?.width : undefined;
+    const heads = turns && width !== undefined ? { width, order } : undefined;
+    await addPieces(tally, [f, piece], [g, answer], pacer, heads);
   }
   return tally.result;
 }
 
 function piecesOf({ attention, attentionNorm, mlp, mlpNorm }: LayerBlocks): Map<string, Piece> {
-  const pieces = new Map<string, Piece>();
-  const take = (part: object | undefined, prefix: string) => {
-    for (const [role, value] of Object.entries(part ?? {}))
-      if (typeof value === 'object' && value !== null && 'tensor' in value)
-        pieces.set(`${prefix}${role}`, value as Piece);
-  };
-  take(attention, '');
-  take(attentionNorm, 'attentionNorm.');
-  take(mlp, 'mlp.');
-  take(mlpNorm, 'mlpNorm.');
-  return pieces;
+  return new Map([...piecesIn(attention), ...piecesIn({ attentionNorm, mlp, mlpNorm })]);
 }
 
+/** Whole heads of rows in another order. */
+type Order = (data: Float64Array, columns: number) => Float64Array;
+
+const PLAIN: Order = (data) => data;
+
 /** Rows of heads with the two of a plane beside each other, whatever the layout of the rotary embedding. */
-function inPlanes({ width, rotation }: Attention, data: Float64Array, heads: number): Float64Array {
-  if (rotation === null || rotation.interleaved) return data;
+function orderOf({ width, rotation }: Attention): Order {
+  if (rotation === null || rotation.interleaved) return PLAIN;
   const { first, second } = planesOf(width, rotation);
   const order = [...first].flatMap((row, p) => (second[p] < 0 ? [row] : [row, second[p]]));
-  const rows = heads * width;
-  const columns = data.length / rows;
-  const result = new Float64Array(data.length);
-  for (let row = 0; row < rows; row++) {
-    const from = row - (row % width) + order[row % width];
-    result.set(data.subarray(from * columns, (from + 1) * columns), row * columns);
-  }
-  return result;
+  return (data, columns) => {
+    const result = new Float64Array(data.length);
+    for (let row = 0; row < data.length / columns; row++) {
+      const from = row - (row % width) + order[row % width];
+      result.set(data.subarray(from * columns, (from + 1) * columns), row * columns);
+    }
+    return result;
+  };
 }

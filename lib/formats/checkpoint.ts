@@ -1,7 +1,7 @@
 import { TensimError } from '../errors.js';
 import type { IntegerTensor } from '../tensor/integers.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { fileChanged, onceMore } from './changed.js';
+import { onceMore } from './changed.js';
 import { formatAtStart, formatIn } from './content.js';
 import { type CheckpointFormat, formatOf, isIndex } from './endings.js';
 import type { TensorEntry } from './entry.js';
@@ -11,15 +11,13 @@ import { openLlama2c } from './llama2c/open.js';
 import { openNpy, openNpz } from './numpy/open.js';
 import type { Graph } from './onnx/graph.js';
 import { openOnnx } from './onnx/open.js';
+import { OpenCheckpoint } from './open_checkpoint.js';
 import type { OpenedFiles, OpenOptions } from './opened_files.js';
 import { openPytorch } from './pytorch/open.js';
-import { RunningDigest } from './running_digest.js';
 import { openSafetensors } from './safetensors/open.js';
 import { isStep, standsBeside, withScalars } from './scalars.js';
 import { openShards } from './shards.js';
-import type { SourceFile } from './source_file.js';
-import { jointStamp, type Stamp } from './stamp.js';
-import { readBytes, readFloats, readIntegers } from './tensor_data.js';
+import type { Stamp } from './stamp.js';
 
 export type { CheckpointFormat } from './endings.js';
 export type { TensorEntry } from './entry.js';
@@ -81,11 +79,25 @@ export interface Checkpoint {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/**
+ * Reads the elements of a tensor as `readBytes`, or a part of them, counted in elements. Bytes are hashed for `sha256` on
+ * the way, as long as no tensor is skipped that is still to be read.
+ */
+export type StoredReader = (name: string, part?: ElementRange, signal?: AbortSignal) => Promise<Uint8Array>;
+
+/** Elements of a tensor, row-major. */
+export interface ElementRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** A checkpoint with what the system said of its files when they were opened. */
 export interface StampedCheckpoint extends Checkpoint {
   /** The network, in a format that tells it; else absent. */
   readonly graph?: Graph;
   readonly stamp: Stamp;
+  /** Reads these tensors as they are stored, in any order; in that of the files `sha256` costs no reading. */
+  inTurn(names: Iterable<string>): StoredReader;
   /**
    * Makes sure that all that was read lay in the files under these paths at one moment: that none was written to,
    * replaced or removed since they were opened.
@@ -184,112 +196,3 @@ const OPENERS: Readonly<Record<CheckpointFormat, (path: string, options: OpenOpt
   gguf: (path, { signal }) => openGguf(path, signal),
   llama2c: openLlama2c,
 };
-
-class OpenCheckpoint implements StampedCheckpoint {
-  readonly path: string;
-  readonly format: CheckpointFormat;
-  declare readonly place?: string;
-  declare readonly graph?: Graph;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly tensors: ReadonlyMap<string, TensorEntry>;
-  readonly stamp: Stamp;
-  private readonly sources: ReadonlyMap<string, SourceFile>;
-  private readonly digest: RunningDigest;
-
-  constructor(path: string, format: CheckpointFormat, { sources, metadata, tensors, place, graph }: OpenedFiles) {
-    this.path = path;
-    this.format = format;
-    if (place !== undefined) this.place = place;
-    if (graph !== undefined) this.graph = graph;
-    this.metadata = Object.freeze(metadata);
-    this.tensors = tensors;
-    this.sources = new Map(sources.map((source) => [source.path, source]));
-    this.stamp = jointStamp(sources.map((source) => source.stamp));
-    this.digest = new RunningDigest(sources);
-  }
-
-  get files(): readonly string[] {
-    return [...this.sources.keys()];
-  }
-
-  async read(name: string, signal?: AbortSignal): Promise<Tensor> {
-    signal?.throwIfAborted();
-    return this.untouched(name, (source, entry) => readFloats(source, entry, { signal }));
-  }
-
-  async readIntegers(name: string, signal?: AbortSignal): Promise<IntegerTensor> {
-    signal?.throwIfAborted();
-    return this.untouched(name, (source, entry) => readIntegers(source, entry, { signal }));
-  }
-
-  async readBytes(name: string, signal?: AbortSignal): Promise<Uint8Array> {
-    signal?.throwIfAborted();
-    return this.untouched(name, (source, entry) => readBytes(source, entry, { signal }));
-  }
-
-  async *readInOrder(names: Iterable<string>, signal?: AbortSignal): AsyncGenerator<[name: string, tensor: Tensor]> {
-    const places = new Map(this.files.map((file, place) => [file, place]));
-    const entries = [...names].map((name) => this.entry(name));
-    entries.sort((a, b) => places.get(a.file)! - places.get(b.file)! || a.offset - b.offset);
-    for (const entry of entries) {
-      signal?.throwIfAborted();
-      const source = this.source(entry.file);
-      await this.digest.reach(source, entry.offset, signal);
-      const passing = (position: number, piece: Uint8Array) => this.digest.take(source, position, piece);
-      yield [entry.name, await readFloats(source, entry, { signal, passing })];
-    }
-  }
-
-  async sha256(signal?: AbortSignal): Promise<string> {
-    signal?.throwIfAborted();
-    const digest = await this.digest.finish(signal);
-    for (const source of this.sources.values()) await source.checkUntouched();
-    return digest;
-  }
-
-  async confirm(): Promise<void> {
-    const sources = [...this.sources.values()];
-    // First all is read again and then all is looked at: what is the same now has lain there in between.
-    for (const source of sources) if (!(await source.readsTheSame())) throw fileChanged(source.path);
-    for (const source of sources) if (!(await source.isInPlace())) throw fileChanged(source.path);
-  }
-
-  async blamed(error: unknown): Promise<unknown> {
-    let blamed = error;
-    for (const source of this.sources.values()) blamed = await source.blamed(blamed);
-    return blamed;
-  }
-
-  async close(): Promise<void> {
-    await Promise.all([...this.sources.values()].map((source) => source.close()));
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  private entry(name: string): TensorEntry {
-    const entry = this.tensors.get(name);
-    if (entry !== undefined) return entry;
-    throw new TensimError('INVALID_ARGUMENT', `there is no tensor "${name}"`, {
-      file: this.path,
-      hint: 'The tensors it has are listed by "tensim inspect"',
-    });
-  }
-
-  /** Reads of a file that nobody has written to since it was opened. */
-  private async untouched<Read>(
-    name: string,
-    read: (source: SourceFile, entry: TensorEntry) => Promise<Read>,
-  ): Promise<Read> {
-    const entry = this.entry(name);
-    const source = this.source(entry.file);
-    const tensor = await read(source, entry);
-    await source.checkUntouched();
-    return tensor;
-  }
-
-  private source(file: string): SourceFile {
-    return this.sources.get(file) as SourceFile;
-  }
-}

@@ -1,3 +1,4 @@
+import { sizeOf } from '../tensor/tensor.js';
 import { byteCount } from '../words/counts.js';
 
 /** One tensor of a checkpoint: what it is and where its data lie. */
@@ -28,6 +29,18 @@ export interface TensorEntry {
   readonly encoded?: number;
   /** Absent where elements lie in the file as they are; else `offset` is where the compressed data begin. */
   readonly deflated?: Deflated;
+}
+
+/** Whether elements lie in the file as they are counted, so that a part of them can be read by itself. */
+export function isPlain({ strides, encoded, deflated, shape, bytes }: TensorEntry): boolean {
+  const width = bytes / sizeOf(shape);
+  return strides === undefined && encoded === undefined && deflated === undefined && Number.isInteger(width);
+}
+
+/** The elements `from` … `to` − 1 of a plain one as a tensor of their own. */
+export function partOfEntry(entry: TensorEntry, { from, to }: { readonly from: number; readonly to: number }) {
+  const width = entry.bytes / sizeOf(entry.shape);
+  return { ...entry, offset: entry.offset + from * width, shape: [to - from], bytes: (to - from) * width };
 }
 
 /** Data that are compressed by the method of ZIP archives. */

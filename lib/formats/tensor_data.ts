@@ -1,6 +1,13 @@
 import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
-import { decodeFloats, FLOAT_BYTES, floatArray, isFloatFormat, reverseElements } from '../tensor/convert.js';
+import {
+  decodeFloats,
+  FLOAT_BYTES,
+  type FloatFormat,
+  floatArray,
+  isFloatFormat,
+  reverseElements,
+} from '../tensor/convert.js';
 import { decodeIntegers, INTEGER_BYTES, type IntegerTensor, isIntegerFormat } from '../tensor/integers.js';
 import { sizeOf, type Tensor } from '../tensor/tensor.js';
 import { byteCount } from '../words/counts.js';
@@ -23,19 +30,27 @@ export async function readFloats(
   entry: TensorEntry,
   options: ElementOptions = {},
 ): Promise<Tensor> {
-  const { dtype, shape, file, name } = entry;
-  if (!isFloatFormat(dtype))
-    throw new TensimError('UNSUPPORTED_DTYPE', `elements of type ${dtype} cannot be weights`, {
-      file,
-      tensor: name,
-      hint: 'Convert the tensor to F64, F32, F16 or BF16',
-    });
+  const { shape } = entry;
+  const dtype = floatFormatOf(entry);
   const data = await readElements(source, entry, options, {
     width: FLOAT_BYTES[dtype],
     make: (length) => floatArray(dtype, length),
     decode: (bytes, target, at) => decodeFloats(bytes, dtype, target, at),
   });
   return { data, shape: Object.freeze([...shape]) };
+}
+
+/**
+ * The type of the elements of a tensor of weights.
+ * @throws TensimError `UNSUPPORTED_DTYPE` for every other
+ */
+export function floatFormatOf({ dtype, file, name }: Pick<TensorEntry, 'dtype' | 'file' | 'name'>): FloatFormat {
+  if (isFloatFormat(dtype)) return dtype;
+  throw new TensimError('UNSUPPORTED_DTYPE', `elements of type ${dtype} cannot be weights`, {
+    file,
+    tensor: name,
+    hint: 'Convert the tensor to F64, F32, F16 or BF16',
+  });
 }
 
 /**

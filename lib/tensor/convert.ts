@@ -77,6 +77,13 @@ export function reverseElements(bytes: Uint8Array, width: number): void {
   else if (width === 8) buffer.swap64();
 }
 
+/** The float32 bits of each bit pattern of a format of 16 bits. */
+export function wideBits(format: 'F16' | 'BF16'): (half: number) => number {
+  if (format === 'BF16') return (half) => half << 16;
+  const widened = float16Table();
+  return (half) => widened[half];
+}
+
 let float16Widened: Uint32Array | undefined;
 
 /** The float32 bits of each of the 65,536 float16 bit patterns. 256 KiB, made on first use. */

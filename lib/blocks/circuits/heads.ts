@@ -1,11 +1,18 @@
+import type { Span } from '../../model/transformers/pieces.js';
 import type { Circuits } from '../parts/circuits.js';
 import type { Affine } from '../parts/reader.js';
-import { planesOf } from './planes.js';
+import { type Planes, planesOf } from './planes.js';
 import { meanOfScores, productOfParts } from './products.js';
-import { offsetMeans } from './window.js';
+import { type OffsetMeans, offsetMeans } from './window.js';
 
 /** A Bᵀ of matrices with rows of one length. */
 export type RowProducts = (a: Float64Array, b: Float64Array, inner: number) => Promise<Float64Array>;
+
+interface HeadSettings {
+  readonly d: number;
+  readonly window: number;
+  readonly multiply: RowProducts;
+}
 
 /** Inner products of the heads of one layer with those of another. */
 export interface HeadProducts {
@@ -19,9 +26,25 @@ export interface HeadProducts {
   readonly constants: number;
 }
 
+/** Numbers of a matrix that are in memory at a time, but for one head. */
+const AT_ONCE = 1 << 19;
+
+/** Some heads of a layer with the groups that they share, in numbers. */
+interface Part {
+  readonly circuits: Circuits;
+  readonly heads: Span;
+  readonly groups: Span;
+  readonly query: Affine;
+  readonly key: Affine;
+  readonly value: Affine;
+  readonly output: Float64Array;
+}
+
 /**
  * Compares the circuits of two attention layers, head by head, under x ~ N(0, I) (MATH.md section 13). Without a rotary
- * embedding, keys are centred: what depends on the query alone the softmax does not see.
+ * embedding, keys are centred: what depends on the query alone the softmax does not see. Some heads of each are in memory
+ * at a time.
+ * @param d width of the stream
  * @param window offsets between query and key: 0 … window − 1 positions back
  */
 export async function headProducts(
@@ -31,31 +54,150 @@ export async function headProducts(
   window: number,
   multiply: RowProducts,
 ): Promise<HeadProducts> {
-  const turns = f.rotation !== null || g.rotation !== null;
-  const queries = await products(f.query, g.query, d, multiply, true);
-  const keys = await products(f.key, g.key, d, multiply, turns);
-  const values = await products(f.value, g.value, d, multiply, false);
-  const outputs = await products(f.output, g.output, d, multiply, false);
-  const planes = { f: planesOf(f.width, f.rotation), g: planesOf(g.width, g.rotation) };
-  const means = offsetMeans(planes.f.angles, planes.g.angles, window);
+  const settings = { d, window, multiply };
   const found = { scores: new Float64Array(f.heads * g.heads), values: new Float64Array(f.heads * g.heads) };
-  let sum = 0;
-  for (let h = 0; h < f.heads; h++)
-    for (let k = 0; k < g.heads; k++) {
-      const place = (data: Float64Array, own: number, other: number, columns: number) => ({
-        data,
-        at: own * f.width * columns + other * g.width,
-        stride: columns,
+  const compared = pairing(f, g, settings);
+  for (const one of spansOf(f, settings)) {
+    const own = await partOf(f, one);
+    for (const two of spansOf(g, settings)) {
+      const other = await partOf(g, two);
+      const pairs = pairsOf(one, two);
+      await compared(own, other, pairs, (h, k, score, value) => {
+        found.scores[h * g.heads + k] = score;
+        found.values[h * g.heads + k] = value;
       });
-      const shared = (data: Float64Array) => place(data, groupOf(h, f), groupOf(k, g), g.groups * g.width);
-      const whole = (data: Float64Array) => place(data, h, k, g.heads * g.width);
-      const at = h * g.heads + k;
-      found.scores[at] = meanOfScores(whole(queries), shared(keys), planes.f, planes.g, means);
-      found.values[at] = productOfParts(whole(outputs), shared(values), f.width, g.width);
-      sum += found.values[at];
     }
-  return { ...found, sum, constants: dot(constantOf(f, d), constantOf(g, d)) };
+  }
+  const sum = found.values.reduce((total, value) => total + value, 0);
+  return { ...found, sum, constants: dot(await constantOf(f, settings), await constantOf(g, settings)) };
 }
+
+/** Of a layer with itself: what every head has with itself, (heads), and their sum. */
+export async function ownProducts(
+  f: Circuits,
+  d: number,
+  window: number,
+  multiply: RowProducts,
+): Promise<HeadProducts> {
+  const settings = { d, window, multiply };
+  const found = { scores: new Float64Array(f.heads), values: new Float64Array(f.heads) };
+  const compared = pairing(f, f, settings);
+  for (const span of spansOf(f, settings)) {
+    const own = await partOf(f, span);
+    await compared(own, own, selvesOf(span), (h, _, score, value) => {
+      found.scores[h] = score;
+      found.values[h] = value;
+    });
+  }
+  const constant = await constantOf(f, settings);
+  return { ...found, sum: await sumOf(f, settings), constants: dot(constant, constant) };
+}
+
+/**
+ * ‖Σ_h W_O W_V‖²: heads that share a value are added up first, so that there are no more products than pairs of groups.
+ */
+async function sumOf(f: Circuits, settings: HeadSettings): Promise<number> {
+  const { d, multiply } = settings;
+  const size = f.width * f.width;
+  const read = async (groups: Span) => ({
+    groups,
+    value: (await f.value(groups)).weight,
+    output: await outputsOf(f, groups, d),
+  });
+  const spans = [...spansOf({ ...f, heads: f.groups }, settings)];
+  let total = 0;
+  for (const [at, span] of spans.entries()) {
+    const own = await read(span);
+    for (const later of spans.slice(at)) {
+      const other = later === span ? own : await read(later);
+      const [outputs, values] = [
+        await multiply(own.output, other.output, d),
+        await multiply(own.value, other.value, d),
+      ];
+      const whole = productOfParts(
+        { data: outputs, at: 0, stride: outputs.length },
+        { data: values, at: 0, stride: values.length },
+        1,
+        (later.to - later.from) * (span.to - span.from) * size,
+      );
+      total += later === span ? whole : 2 * whole;
+    }
+  }
+  return total;
+}
+
+/** Σ W_Oᵀ of the heads of each of some groups, (groups · width, d). */
+async function outputsOf(f: Circuits, groups: Span, d: number): Promise<Float64Array> {
+  const size = f.heads / f.groups;
+  if (size === 1) return f.output(groups);
+  const sums = new Float64Array((groups.to - groups.from) * f.width * d);
+  for (let group = groups.from; group < groups.to; group++)
+    for (let head = group * size; head < (group + 1) * size; head++) {
+      const own = await f.output({ from: head, to: head + 1 });
+      const at = (group - groups.from) * f.width * d;
+      for (let i = 0; i < own.length; i++) sums[at + i] += own[i];
+    }
+  return sums;
+}
+
+/** Heads of a layer in pieces of which each takes little memory. */
+function* spansOf({ heads, width }: Pick<Circuits, 'heads' | 'width'>, { d }: HeadSettings): Generator<Span> {
+  const step = Math.max(1, Math.floor(AT_ONCE / (width * d)));
+  for (let from = 0; from < heads; from += step) yield { from, to: Math.min(heads, from + step) };
+}
+
+async function partOf(circuits: Circuits, heads: Span): Promise<Part> {
+  const groups = { from: groupOf(heads.from, circuits), to: groupOf(heads.to - 1, circuits) + 1 };
+  const query = await circuits.query(heads);
+  const key = await circuits.key(groups);
+  const value = await circuits.value(groups);
+  return { circuits, heads, groups, query, key, value, output: await circuits.output(heads) };
+}
+
+const selvesOf = ({ from, to }: Span): [number, number][] =>
+  Array.from({ length: to - from }, (_, i) => [from + i, from + i]);
+
+function pairsOf(one: Span, two: Span): [number, number][] {
+  const pairs: [number, number][] = [];
+  for (let h = one.from; h < one.to; h++) for (let k = two.from; k < two.to; k++) pairs.push([h, k]);
+  return pairs;
+}
+
+/** Compares pairs of heads of two layers that are in memory. */
+function pairing(f: Circuits, g: Circuits, { d, window, multiply }: HeadSettings) {
+  const turns = f.rotation !== null || g.rotation !== null;
+  const planes = [planesOf(f.width, f.rotation), planesOf(g.width, g.rotation)] as const;
+  const means = offsetMeans(planes[0].angles, planes[1].angles, window);
+  return async (
+    one: Part,
+    two: Part,
+    pairs: readonly (readonly [number, number])[],
+    put: (h: number, k: number, score: number, value: number) => void,
+  ) => {
+    const queries = await products(one.query, two.query, d, multiply, true);
+    const keys = await products(one.key, two.key, d, multiply, turns);
+    const values = await products(one.value, two.value, d, multiply, false);
+    const outputs = await multiply(one.output, two.output, d);
+    const place = (data: Float64Array, own: number, other: number, columns: number) => ({
+      data,
+      at: own * f.width * columns * g.width + other * g.width,
+      stride: columns * g.width,
+    });
+    for (const [h, k] of pairs) {
+      const [own, other] = [groupOf(h, f) - one.groups.from, groupOf(k, g) - two.groups.from];
+      const shared = (data: Float64Array) => place(data, own, other, two.groups.to - two.groups.from);
+      const whole = (data: Float64Array) =>
+        place(data, h - one.heads.from, k - two.heads.from, two.heads.to - two.heads.from);
+      const score = scoresOf(whole(queries), shared(keys), planes, means);
+      put(h, k, score, productOfParts(whole(outputs), shared(values), f.width, g.width));
+    }
+  };
+}
+
+type Placed = Parameters<typeof meanOfScores>[0];
+
+const scoresOf = (queries: Placed, keys: Placed, [f, g]: readonly [Planes, Planes], means: OffsetMeans): number =>
+  meanOfScores(queries, keys, f, g, means);
 
 const groupOf = (head: number, { heads, groups }: Circuits): number => Math.floor((head * groups) / heads);
 
@@ -70,16 +212,22 @@ async function products(f: Affine, g: Affine, d: number, multiply: RowProducts, 
 }
 
 /** Σ_h W_O (the value's mean) and the output's bias, (d). */
-function constantOf(circuits: Circuits, d: number): Float64Array {
-  const { heads, width, value, output } = circuits;
-  const constant = output.bias === null ? new Float64Array(d) : output.bias.slice();
-  if (value.bias === null) return constant;
-  for (let h = 0; h < heads; h++)
-    for (let i = 0; i < width; i++) {
-      const mean = value.bias[groupOf(h, circuits) * width + i];
-      const at = (h * width + i) * d;
-      for (let j = 0; j < d; j++) constant[j] += mean * output.weight[at + j];
-    }
+async function constantOf(circuits: Circuits, settings: HeadSettings): Promise<Float64Array> {
+  const { d } = settings;
+  const { width, outputBias } = circuits;
+  const constant = outputBias === null ? new Float64Array(d) : outputBias.slice();
+  for (const heads of spansOf(circuits, settings)) {
+    const groups = { from: groupOf(heads.from, circuits), to: groupOf(heads.to - 1, circuits) + 1 };
+    const { bias } = await circuits.value(groups);
+    if (bias === null) return constant;
+    const output = await circuits.output(heads);
+    for (let h = heads.from; h < heads.to; h++)
+      for (let i = 0; i < width; i++) {
+        const mean = bias[(groupOf(h, circuits) - groups.from) * width + i];
+        const at = ((h - heads.from) * width + i) * d;
+        for (let j = 0; j < d; j++) constant[j] += mean * output[at + j];
+      }
+  }
   return constant;
 }
 

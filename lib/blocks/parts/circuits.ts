@@ -1,31 +1,33 @@
 import type { Attention, Piece } from '../../model/transformers/network.js';
-import { turned } from '../../model/transformers/pieces.js';
+import { type Span, turned } from '../../model/transformers/pieces.js';
 import { type Affine, behindNorm, type Gain, type PieceReader } from './reader.js';
 
-/** An attention layer behind its norm, in numbers: what its circuits are made of. */
+/** An attention layer behind its norm, of which the numbers of some heads at a time are in memory. */
 export interface Circuits extends Pick<Attention, 'heads' | 'groups' | 'width' | 'rotation'> {
-  /** (heads · width, d). */
-  readonly query: Affine;
-  /** (groups · width, d). */
-  readonly key: Affine;
-  readonly value: Affine;
-  /** Wᵀ, (heads · width, d): rows as of the others; and what is added to the sum of all heads. */
-  readonly output: Affine;
+  /** Of some heads, (heads · width, d). */
+  readonly query: (heads: Span) => Promise<Affine>;
+  /** Of some groups, (groups · width, d). */
+  readonly key: (groups: Span) => Promise<Affine>;
+  readonly value: (groups: Span) => Promise<Affine>;
+  /** Wᵀ of some heads, (heads · width, d): rows as of the others. */
+  readonly output: (heads: Span) => Promise<Float64Array>;
+  /** What is added to the sum of all heads, (d), or null for nothing. */
+  readonly outputBias: Float64Array | null;
 }
 
 export async function readCircuits(attention: Attention, norm: Gain, d: number, read: PieceReader): Promise<Circuits> {
   const { heads, groups, width, rotation } = attention;
-  const vector = async (piece: Piece | undefined) => (piece === undefined ? null : await read(piece));
-  const behind = async (weight: Piece, bias: Piece | undefined) =>
-    behindNorm(await read(weight), await vector(bias), norm, d);
+  const rowsOf = ({ from, to }: Span) => ({ rows: { from: from * width, to: to * width } });
+  const behind = (weight: Piece, bias: Piece | undefined) => async (part: Span) => {
+    const cut = rowsOf(part);
+    return behindNorm(await read(weight, cut), bias === undefined ? null : await read(bias, cut), norm, d);
+  };
   return {
     ...{ heads, groups, width, rotation },
-    query: await behind(attention.query, attention.queryBias),
-    key: await behind(attention.key, attention.keyBias),
-    value: await behind(attention.value, attention.valueBias),
-    output: {
-      weight: await read(turned(attention.output)),
-      bias: await vector(attention.outputBias),
-    },
+    query: behind(attention.query, attention.queryBias),
+    key: behind(attention.key, attention.keyBias),
+    value: behind(attention.value, attention.valueBias),
+    output: (part) => read(turned(attention.output), rowsOf(part)),
+    outputBias: attention.outputBias === undefined ? null : await read(attention.outputBias),
   };
 }

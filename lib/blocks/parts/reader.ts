@@ -1,7 +1,8 @@
 import type { Norm, Piece } from '../../model/transformers/network.js';
+import type { Cut } from '../../model/transformers/pieces.js';
 
-/** Gives a piece in double precision, (outputs, inputs) row-major. */
-export type PieceReader = (piece: Piece) => Promise<Float64Array>;
+/** Gives a piece in double precision, or a part of it, (outputs, inputs) row-major. */
+export type PieceReader = (piece: Piece, cut?: Cut) => Promise<Float64Array>;
 
 /** A linear map and what it adds. */
 export interface Affine {

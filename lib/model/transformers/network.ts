@@ -105,3 +105,17 @@ export interface BlockNetwork {
   /** Names of tensors that belong to no layer and to none of these. */
   readonly others: readonly string[];
 }
+
+/** All pieces of a part of a network, each under the role that it has there. */
+export function* piecesIn(part: object | undefined, prefix = ''): Generator<[role: string, piece: Piece]> {
+  for (const [role, value] of Object.entries(part ?? {})) {
+    if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) continue;
+    if ('tensor' in value) yield [`${prefix}${role}`, value as Piece];
+    else yield* piecesIn(value, `${prefix}${role}.`);
+  }
+}
+
+/** Those of a network that blocks are made of. */
+export function allPieces({ layers, embedding, unembedding }: BlockNetwork): Piece[] {
+  return [...piecesIn({ embedding, unembedding, layers })].map(([, piece]) => piece);
+}

@@ -1,5 +1,5 @@
 import type { Pacer } from '../../cooperate.js';
-import { sizeOf, type Tensor } from '../../tensor/tensor.js';
+import { sizeOf, type Tensor, type TensorData } from '../../tensor/tensor.js';
 import type { TensorInfo } from '../blueprint.js';
 import type { Piece } from './network.js';
 
@@ -27,21 +27,44 @@ export function turned({ transposed, ...piece }: Omit<Piece, 'perHead' | 'rows'>
   return transposed ? piece : { ...piece, transposed: true };
 }
 
+/** Rows of a matrix, or columns, from one to the one before another. */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Which part of a piece is wanted; all, where nothing is said. */
+export interface Cut {
+  readonly rows?: Span | undefined;
+  readonly columns?: Span | undefined;
+}
+
+/** Elements of a tensor, row-major, wherever they are kept. */
+export interface Elements extends Pick<TensorInfo, 'shape'> {
+  /** Puts the elements `at`, `at + step`, … into `into[to…]`. */
+  copy(at: number, count: number, step: number, into: Float64Array, to: number): void;
+}
+
 /**
- * A piece in double precision, (outputs, inputs) row-major.
- * @param tensor as it was read
+ * A piece in double precision, or a part of it, (outputs, inputs) row-major.
+ * @param tensor all of that the piece is in
  */
-export async function readPiece(piece: Piece, tensor: Tensor, pacer: Pacer): Promise<Float64Array> {
+export async function readPiece(
+  piece: Piece,
+  tensor: Elements | Tensor,
+  pacer: Pacer,
+  cut: Cut = {},
+): Promise<Float64Array> {
+  const elements = 'data' in tensor ? elementsOf(tensor.data) : tensor;
   const [outputs, inputs] = extentOf(piece, tensor)!;
+  const { shape } = tensor;
   const { expert, perHead, transposed, rows } = piece;
-  const size = expert === undefined ? 0 : sizeOf(tensor.shape.slice(1));
-  const data = tensor.data.subarray(
-    expert === undefined ? 0 : expert * size,
-    expert === undefined ? undefined : (expert + 1) * size,
-  );
-  const [stored, width] = [data.length / inputs, tensor.shape[tensor.shape.length - 1]];
-  const result = new Float64Array(outputs * inputs);
-  for (let i = 0; i < outputs; i++) {
+  const { rows: wanted = { from: 0, to: outputs }, columns = { from: 0, to: inputs } } = cut;
+  const size = expert === undefined ? sizeOf(shape) : sizeOf(shape.slice(1));
+  const start = (expert ?? 0) * size;
+  const [stored, width, own] = [size / inputs, shape[shape.length - 1], columns.to - columns.from];
+  const result = new Float64Array((wanted.to - wanted.from) * own);
+  for (let i = wanted.from; i < wanted.to; i++) {
     const row = rows === undefined ? i : rows.start + Math.floor(i / rows.run) * rows.stride + (i % rows.run);
     // Where the row begins, and how far it is from one of its elements to the next.
     const [at, step] = perHead
@@ -49,8 +72,23 @@ export async function readPiece(piece: Piece, tensor: Tensor, pacer: Pacer): Pro
       : transposed
         ? [row, stored]
         : [row * inputs, 1];
-    for (let j = 0; j < inputs; j++) result[i * inputs + j] = data[at + j * step];
-    if (pacer.due(inputs)) await pacer.pause();
+    elements.copy(start + at + columns.from * step, own, step, result, (i - wanted.from) * own);
+    if (pacer.due(own)) await pacer.pause();
   }
   return result;
+}
+
+const elementsOf = (data: TensorData): Pick<Elements, 'copy'> => ({
+  copy(at, count, step, into, to) {
+    for (let i = 0, from = at; i < count; i++, from += step) into[to + i] = data[from];
+  },
+});
+
+/**
+ * The elements of the tensor that rows of a piece are, where they lie one behind the other; undefined where they do not.
+ */
+export function runOf(piece: Piece, rows: Span, inputs: number): Span | undefined {
+  const { expert, perHead, transposed, rows: runs } = piece;
+  if (expert !== undefined || perHead || transposed || runs !== undefined) return undefined;
+  return { from: rows.from * inputs, to: rows.to * inputs };
 }

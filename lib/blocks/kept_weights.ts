@@ -1,0 +1,95 @@
+import { Pacer } from '../cooperate.js';
+import type { StampedCheckpoint, StoredReader, TensorEntry } from '../formats/checkpoint.js';
+import { isPlain } from '../formats/entry.js';
+import { floatFormatOf } from '../formats/tensor_data.js';
+import type { Tensors } from '../model/blueprint.js';
+import type { Piece } from '../model/transformers/network.js';
+import { type Cut, extentOf, readPiece, runOf } from '../model/transformers/pieces.js';
+import { StoredFloats } from '../tensor/stored.js';
+import { sizeOf } from '../tensor/tensor.js';
+
+interface Kept {
+  readonly bytes: Uint8Array;
+  readonly elements: StoredFloats;
+}
+
+/**
+ * The weights of a transformer's file, of which a layer at a time is kept, as it is stored. Files are read once where
+ * they are read in their order: then they are hashed on the way.
+ */
+export class KeptWeights {
+  readonly #checkpoint: StampedCheckpoint;
+  readonly #tensors: Tensors;
+  readonly #stored: StoredReader;
+  readonly #places: ReadonlyMap<string, number>;
+  readonly #signal: AbortSignal | undefined;
+  readonly #pacer: Pacer;
+  readonly #kept = new Map<string, Kept>();
+
+  /** @param wanted all pieces that are to be read */
+  constructor(checkpoint: StampedCheckpoint, tensors: Tensors, wanted: readonly Piece[], signal?: AbortSignal) {
+    this.#checkpoint = checkpoint;
+    this.#tensors = tensors;
+    this.#signal = signal;
+    this.#pacer = new Pacer(signal);
+    this.#stored = checkpoint.inTurn(wanted.map((piece) => this.#entry(piece).name));
+    const files = new Map(checkpoint.files.map((file, i) => [file, i]));
+    const placed = [...checkpoint.tensors.values()].sort(
+      (a, b) => files.get(a.file)! - files.get(b.file)! || a.offset - b.offset,
+    );
+    this.#places = new Map(placed.map(({ name }, i) => [name, i]));
+  }
+
+  async keep(pieces: Iterable<Piece>): Promise<void> {
+    const entries = new Map([...pieces].map((piece) => [this.placeOf(piece), this.#entry(piece)]));
+    for (const [, entry] of [...entries].sort(([a], [b]) => a - b)) await this.#keep(entry);
+  }
+
+  async read(piece: Piece, cut: Cut = {}): Promise<Float64Array> {
+    const entry = this.#entry(piece);
+    const [outputs, inputs] = this.extent(piece);
+    const rows = cut.columns === undefined ? cut.rows : undefined;
+    const run = rows && runOf(piece, rows, inputs);
+    if (run !== undefined && !this.#kept.has(entry.name) && isPlain(entry) && rows!.to - rows!.from < outputs) {
+      const bytes = await this.#stored(entry.name, run, this.#signal);
+      const part = { tensor: piece.tensor };
+      const shape = [rows!.to - rows!.from, inputs];
+      return readPiece(part, new StoredFloats(bytes, floatFormatOf(entry), shape), this.#pacer);
+    }
+    return readPiece(piece, (await this.#keep(entry)).elements, this.#pacer, cut);
+  }
+
+  letGo(): void {
+    this.#kept.clear();
+  }
+
+  bytesOf(piece: Piece): Uint8Array {
+    return this.#kept.get(this.#entry(piece).name)!.bytes;
+  }
+
+  extent(piece: Piece): readonly [outputs: number, inputs: number, bytes: number] {
+    const entry = this.#entry(piece);
+    const [outputs, inputs] = extentOf(piece, entry)!;
+    return [outputs, inputs, entry.bytes / sizeOf(entry.shape)];
+  }
+
+  placeOf(piece: Piece): number {
+    return this.#places.get(this.#entry(piece).name)!;
+  }
+
+  /** As it stands in the file, whatever wrapped the network. */
+  #entry({ tensor }: Piece): TensorEntry {
+    return this.#checkpoint.tensors.get(this.#tensors.get(tensor)!.name)!;
+  }
+
+  async #keep(entry: TensorEntry): Promise<Kept> {
+    const { name, shape } = entry;
+    const known = this.#kept.get(name);
+    if (known !== undefined) return known;
+    const format = floatFormatOf(entry);
+    const bytes = await this.#stored(name, undefined, this.#signal);
+    const kept = { bytes, elements: new StoredFloats(bytes, format, shape) };
+    this.#kept.set(name, kept);
+    return kept;
+  }
+}

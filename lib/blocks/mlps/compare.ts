@@ -1,0 +1,104 @@
+import type { BackendName } from '../../backend/backend.js';
+import type { GramTile } from '../../backend/grams.js';
+import { TensimError } from '../../errors.js';
+import { selectBackend } from '../../machines/select.js';
+import { createModel } from '../../model/create.js';
+import { expanded } from '../../similarity/difference/expanded.js';
+import { certifiedPair } from '../../similarity/gram/certified.js';
+import { pairDegrees } from '../../similarity/gram/degrees.js';
+import { entryOf, pairNumbers } from '../../similarity/gram/derived.js';
+import { type GaussianLaw, whiten } from '../../similarity/law/law.js';
+import { isOnehot } from '../../similarity/law/onehot.js';
+import { similarity } from '../../similarity/similarity.js';
+import type { MlpComparison } from '../terms.js';
+import type { MlpMethod } from './choose.js';
+import { exactGram } from './exact.js';
+import { type SampledPair, sampledPairs } from './sampled.js';
+import type { MlpSource } from './source.js';
+
+/** How MLPs are compared. */
+export interface MlpSettings {
+  readonly backend: 'auto' | BackendName | undefined;
+  readonly threads: number | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly seed: number;
+  readonly tolerance: number;
+  readonly maxSamples: number;
+  /** The law of their input. */
+  readonly input: GaussianLaw;
+}
+
+/** Two MLPs of one width. */
+export async function compareMlpPair(
+  pair: readonly [MlpSource, MlpSource],
+  method: MlpMethod,
+  settings: MlpSettings,
+): Promise<MlpComparison> {
+  if (method === 'whole') return comparedWhole(pair, settings);
+  return (await compareMlps(pair, method, settings))(0, 1);
+}
+
+/** Any number of MLPs of one width, by their places; the first is the one that a fidelity error refers to. */
+export async function compareMlps(
+  mlps: readonly MlpSource[],
+  method: Exclude<MlpMethod, 'whole'>,
+  settings: MlpSettings,
+): Promise<(i: number, j: number) => MlpComparison> {
+  const { backend: wanted, threads, signal, seed, tolerance, maxSamples, input } = settings;
+  const { law } = await whiten(input, mlps[0].width, signal);
+  const kinds = new Set(mlps.map(({ gated }) => (gated ? 'gated' : 'hidden')));
+  if (method === 'sampled' && !isOnehot(law)) {
+    const task = { normals: {}, forward: { kinds, dtype: 'float32' } } as const;
+    const backend = await selectBackend(wanted, task, signal);
+    const found = await sampledPairs(mlps, { backend, law, seed, tolerance, maxSamples, threads, signal });
+    return (i, j) => sampledComparison(found.get(Math.min(i, j) * mlps.length + Math.max(i, j))!, i < j);
+  }
+  const task = { grams: { method: 'hidden', kinds, dtype: 'float64', degrees: true } } as const;
+  const backend = await selectBackend(wanted, task, signal);
+  const gram = await exactGram(mlps, { backend, law, threads, signal });
+  return (i, j) => exactComparison(pairOf(gram, mlps.length, i, j), [mlps[i], mlps[j]]);
+}
+
+async function comparedWhole(pair: readonly MlpSource[], { backend, threads, signal, input }: MlpSettings) {
+  const models = [];
+  for (const { definition, label } of pair) models.push(createModel({ layers: [await definition()], label }));
+  const found = await similarity(models[0], models[1], { degrees: true, backend, threads, signal, input });
+  const { similarity: cosine, fidelityError, exact, standardError, certified, degrees } = found;
+  return {
+    similarity: cosine,
+    fidelityError: Math.max(0, fidelityError),
+    exact,
+    standardError,
+    ...(certified !== undefined && { certified }),
+    ...(degrees && { byDegree: degrees }),
+  };
+}
+
+/** The (2, 2) tile of two of several. */
+function pairOf({ total, perDegree, bound }: GramTile, count: number, i: number, j: number): GramTile {
+  const cells = [i * count + i, i * count + j, j * count + i, j * count + j];
+  const taken = (values: Float64Array, size: number) =>
+    Float64Array.from(cells.flatMap((cell) => [...values.subarray(cell * size, (cell + 1) * size)]));
+  return { total: taken(total, 1), perDegree: taken(perDegree!, 4), bound: taken(bound!, 1) };
+}
+
+function exactComparison(gram: GramTile, mlps: readonly [MlpSource, MlpSource]): MlpComparison {
+  const entry = entryOf(gram.total, undefined, 0, 1);
+  const zero = [entry.aa, entry.bb].findIndex((square) => !(square > 0));
+  if (zero >= 0)
+    throw new TensimError('ZERO_NORM', `${mlps[zero].label} is zero`, { hint: 'Nothing is similar to zero' });
+  const degrees = pairDegrees(gram, undefined, 'float64');
+  return {
+    similarity: pairNumbers(entry).similarity,
+    fidelityError: expanded(entry, 'float64').fidelityError!,
+    ...{ exact: true, standardError: null, certified: certifiedPair(gram, 'float64')! },
+    ...(degrees && { byDegree: degrees }),
+  };
+}
+
+/** @param isForward whether the first of the two is the one that fidelity errors refer to */
+function sampledComparison(pair: SampledPair, isForward: boolean): MlpComparison {
+  const { similarity: cosine, standardError, samples } = pair;
+  const fidelityError = isForward ? pair.fidelityError : pair.reverseFidelityError;
+  return { similarity: cosine, fidelityError, exact: false, standardError, samples };
+}

@@ -1,0 +1,53 @@
+import { createModel, type LayerDefinition } from '../../model/create.js';
+import type { Layer } from '../../model/model.js';
+import type { LayerBlocks } from '../../model/transformers/network.js';
+import type { Span } from '../../model/transformers/pieces.js';
+import type { BlockFile } from '../open.js';
+import { mlpLayer } from '../parts/mlp.js';
+import { readGain } from '../parts/reader.js';
+
+/** Sizes of an MLP, which its file tells before any weight is read. */
+export interface MlpShape {
+  /** d, of the stream. */
+  readonly width: number;
+  readonly units: number;
+  readonly gated: boolean;
+}
+
+/** An MLP behind its norm, of which some units at a time are in memory. */
+export interface MlpSource extends MlpShape {
+  /** For messages. */
+  readonly label: string;
+  /**
+   * The part of these units, or all of it, as one layer.
+   * @throws TensimError `NOT_FINITE`
+   */
+  readonly part: (units?: Span) => Promise<Layer>;
+  readonly definition: () => Promise<LayerDefinition>;
+}
+
+/** The sizes of the MLP of a layer; undefined where it has none. */
+export function mlpShape({ network: { width }, extent }: BlockFile, { mlp }: LayerBlocks): MlpShape | undefined {
+  return mlp && { width, units: extent(mlp.up)[0], gated: mlp.gate !== undefined };
+}
+
+/** The MLP of a layer that has one. */
+export async function mlpSource(file: BlockFile, layer: LayerBlocks): Promise<MlpSource> {
+  const { path, read } = file;
+  const { mlp, mlpNorm, number } = layer;
+  const shape = mlpShape(file, layer)!;
+  const norm = await readGain(mlpNorm, read);
+  const label = `the MLP of layer ${number} of ${path}`;
+  const definition = (units?: Span) => mlpLayer(mlp!, norm, shape.width, read, units);
+  return {
+    ...shape,
+    label,
+    definition: () => definition(),
+    part: async (units) => createModel({ layers: [await definition(units)], label }).layers[0],
+  };
+}
+
+/** Units of an MLP, some at a time. */
+export function* partsOf({ units }: MlpShape, step: number): Generator<Span> {
+  for (let from = 0; from < units; from += step) yield { from, to: Math.min(units, from + step) };
+}

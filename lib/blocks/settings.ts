@@ -1,0 +1,59 @@
+import { TensimError } from '../errors.js';
+import { chooseBackend } from '../machines/select.js';
+import type { LayerBlocks } from '../model/transformers/network.js';
+import { settle } from '../similarity/terms/options.js';
+import { valueText } from '../words/quoting.js';
+import type { BlockSettled } from './compare.js';
+import { chooseMethods, type MlpMethod, type MlpRates } from './mlps/choose.js';
+import { mlpShape } from './mlps/source.js';
+import type { BlockFile } from './open.js';
+import type { BlockOptions } from './terms.js';
+
+/** Offsets between queries and keys, where nothing else is asked for. */
+const WINDOW = 64;
+const MOST_WINDOW = 1 << 20;
+/** A tolerance that takes more inputs is finer than the law is right. */
+const MAX_SAMPLES = 8192;
+
+const METHODS = ['auto', 'exact', 'sampled'] as const;
+
+/** Options with their defaults, before the networks are known. */
+export interface GivenSettings extends Omit<BlockSettled, 'methodOf'> {
+  readonly method: (typeof METHODS)[number];
+}
+
+/** @throws TensimError `INVALID_ARGUMENT` */
+export function settleBlocks(options: BlockOptions): GivenSettings {
+  const { align = 'heads', window = WINDOW, method = 'auto', maxSamples = MAX_SAMPLES } = options;
+  if (align !== 'none' && align !== 'heads')
+    throw new TensimError('INVALID_ARGUMENT', `align must be "none" or "heads", not ${valueText(align)}`);
+  if (!Number.isSafeInteger(window) || window < 1 || window > MOST_WINDOW)
+    throw new TensimError('INVALID_ARGUMENT', `window must be a whole number from 1 to ${MOST_WINDOW}`);
+  if (!METHODS.includes(method))
+    throw new TensimError('INVALID_ARGUMENT', `method must be "auto", "exact" or "sampled", not ${valueText(method)}`);
+  const { backend, threads, seed, tolerance, signal } = options;
+  const { seed: ownSeed, tolerance: ownTolerance } = settle({ threads, seed, tolerance, maxSamples });
+  return { align, window, method, backend, threads, signal, seed: ownSeed, tolerance: ownTolerance, maxSamples };
+}
+
+/** Rates of one thread of the machine that would multiply. */
+export async function ratesFor({ backend }: Pick<GivenSettings, 'backend'>): Promise<MlpRates> {
+  const { grams } = chooseBackend(backend, { grams: { dtype: 'float64' } });
+  const [double, single] = [await grams.machine('float64', 1), await grams.machine('float32', 1)];
+  return { float64: double.flopsPerSecond, float32: single.flopsPerSecond };
+}
+
+/** How the MLPs of every layer are compared, by the layers of the first network. */
+export async function methodsFor(
+  first: BlockFile,
+  others: readonly BlockFile[],
+  given: GivenSettings,
+): Promise<ReadonlyMap<LayerBlocks, MlpMethod>> {
+  const { layers } = first.network;
+  const shapes = layers.map((layer, at) => {
+    const found = [first, ...others].map((file) => mlpShape(file, file === first ? layer : file.network.layers[at]));
+    return found.every((shape) => shape !== undefined) ? found : [];
+  });
+  const methods = chooseMethods(shapes, given.method, await ratesFor(given));
+  return new Map(layers.map((layer, at) => [layer, methods[at]]));
+}
