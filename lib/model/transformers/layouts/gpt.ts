@@ -45,7 +45,7 @@ export const gptNeo: Layout = {
 export const gptJ: Layout = {
   ...gpt2,
   name: 'gptj',
-  signs: ['attn.q_proj', 'mlp.fc_in'],
+  signs: ['attn.q_proj'],
   attention: { query: ['attn.q_proj'], key: ['attn.k_proj'], value: ['attn.v_proj'], output: ['attn.out_proj'] },
   mlp: { up: ['mlp.fc_in'], down: ['mlp.fc_out'] },
   mlpNorm: ['ln_1'],
