@@ -1,6 +1,5 @@
 import { TensimError } from '../errors.js';
 import { chooseBackend } from '../machines/select.js';
-import type { LayerBlocks } from '../model/transformers/network.js';
 import { settle } from '../similarity/terms/options.js';
 import { valueText } from '../words/quoting.js';
 import type { BlockSettled } from './compare.js';
@@ -43,17 +42,17 @@ export async function ratesFor({ backend }: Pick<GivenSettings, 'backend'>): Pro
   return { float64: double.flopsPerSecond, float32: single.flopsPerSecond };
 }
 
-/** How the MLPs of every layer are compared, by the layers of the first network. */
+/** How the MLPs of every layer are compared, by the numbers of the first network's layers. */
 export async function methodsFor(
   first: BlockFile,
   others: readonly BlockFile[],
   given: GivenSettings,
-): Promise<ReadonlyMap<LayerBlocks, MlpMethod>> {
+): Promise<ReadonlyMap<number, MlpMethod>> {
   const { layers } = first.network;
   const shapes = layers.map((layer, at) => {
     const found = [first, ...others].map((file) => mlpShape(file, file === first ? layer : file.network.layers[at]));
     return found.every((shape) => shape !== undefined) ? found : [];
   });
   const methods = chooseMethods(shapes, given.method, await ratesFor(given));
-  return new Map(layers.map((layer, at) => [layer, methods[at]]));
+  return new Map(layers.map((layer, at) => [layer.number, methods[at]]));
 }

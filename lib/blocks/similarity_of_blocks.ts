@@ -4,6 +4,7 @@ import { smallest } from '../extremes.js';
 import { selectBackend } from '../machines/select.js';
 import { type LayerBlocks, type Piece, piecesIn } from '../model/transformers/network.js';
 import { compareLayer } from './compare.js';
+import { compareEnds } from './norms.js';
 import { type BlockFile, withBlocks } from './open.js';
 import { type GivenSettings, methodsFor, settleBlocks } from './settings.js';
 import type { BlockOptions, BlockSubject, BlocksResult, LayerComparison, WeightComparison } from './terms.js';
@@ -40,9 +41,9 @@ async function compare(
     throw unequal(f, g, `${one.layers.length} layers`, `has ${other.layers.length}`);
   const { align: alignment, window, backend, signal } = given;
   const methods = await methodsFor(f, [g], given);
-  const settled = { ...given, methodOf: (layer: LayerBlocks) => methods.get(layer)! };
+  const settled = { ...given, methodOf: ({ number }: LayerBlocks) => methods.get(number)! };
   const { name } = await selectBackend(backend, { contractions: { dtype: 'float64' } }, signal);
-  const ends: Partial<Record<'embedding' | 'unembedding', WeightComparison>> = {};
+  const ends: Partial<Record<End, WeightComparison>> = {};
   const layers: LayerComparison[] = [];
   const steps = inFileOrder(f);
   const total = one.layers.length;
@@ -61,6 +62,7 @@ async function compare(
     for (const file of [f, g]) file.letGo();
   }
   layers.sort((a, b) => a.layer - b.layer);
+  const norms = await compareEnds(f, g, new Pacer(signal));
   return {
     kind: 'blocks',
     a: await subjectOf(f, signal),
@@ -68,26 +70,27 @@ async function compare(
     width: one.width,
     ...{ input: 'standard', window, alignment, layers },
     ...ends,
+    ...(norms.length > 0 && { norms }),
     worst: worstOf(layers),
     backend: name,
   };
 }
 
+/** What stands at the ends of a network. */
+const ENDS = ['embedding', 'positions', 'unembedding'] as const;
+type End = (typeof ENDS)[number];
+
 /** Layers by their places in the network, and what stands at its ends, in the order in which the first file has them. */
-function inFileOrder({ network, placeOf }: BlockFile): (number | 'embedding' | 'unembedding')[] {
+function inFileOrder({ network, placeOf }: BlockFile): (number | End)[] {
   const first = (pieces: readonly Piece[]) => smallest(pieces.map(placeOf));
-  const steps: [place: number, step: number | 'embedding' | 'unembedding'][] = network.layers.map((layer, at) => [
-    first(piecesOf(layer)),
-    at,
-  ]);
-  for (const end of ['embedding', 'unembedding'] as const)
-    if (network[end] !== undefined) steps.push([placeOf(network[end]), end]);
+  const steps: [place: number, step: number | End][] = network.layers.map((layer, at) => [first(piecesOf(layer)), at]);
+  for (const end of ENDS) if (network[end] !== undefined) steps.push([placeOf(network[end]), end]);
   return steps.sort(([a], [b]) => a - b).map(([, step]) => step);
 }
 
 /** Of a layer, what is compared of it as a whole. */
-function piecesOf({ attention, attentionNorm, mlp, mlpNorm }: LayerBlocks): Piece[] {
-  return [...piecesIn({ attention, attentionNorm, mlp, mlpNorm })].map(([, piece]) => piece);
+function piecesOf({ attention, attentionNorm, mlp, mlpNorm, norms }: LayerBlocks): Piece[] {
+  return [...piecesIn({ attention, attentionNorm, mlp, mlpNorm, norms })].map(([, piece]) => piece);
 }
 
 async function subjectOf(

@@ -79,15 +79,18 @@ export async function comparePieces(
   return (await addPieces(tally, [f, one], [g, other], pacer)) ? tally.result : undefined;
 }
 
-/** Of all weights of a layer that both have, rows of queries and keys in one order of planes. */
+/**
+ * Of all weights of a layer that both have, rows of queries and keys in one order of planes.
+ * @param tally where it is added to what has been compared
+ */
 export async function compareWeights(
   f: BlockFile,
   one: LayerBlocks,
   g: BlockFile,
   other: LayerBlocks,
   pacer: Pacer,
+  tally = new WeightTally(),
 ): Promise<WeightComparison> {
-  const tally = new WeightTally();
   const [a, b] = [piecesOf(one), piecesOf(other)];
   for (const [role, piece] of a) {
     const answer = b.get(role);
@@ -101,8 +104,11 @@ export async function compareWeights(
   return tally.result;
 }
 
-function piecesOf({ attention, attentionNorm, mlp, mlpNorm }: LayerBlocks): Map<string, Piece> {
-  return new Map([...piecesIn(attention), ...piecesIn({ attentionNorm, mlp, mlpNorm })]);
+function piecesOf({ attention, attentionNorm, mlp, mlpNorm, norms }: LayerBlocks): Map<string, Piece> {
+  // One norm may serve both blocks.
+  const isShared = mlpNorm?.gain?.tensor === attentionNorm?.gain?.tensor;
+  const others = { attentionNorm, mlp, ...(!isShared && { mlpNorm }), norms };
+  return new Map([...piecesIn(attention), ...piecesIn(others)]);
 }
 
 /** Whole heads of rows in another order. */

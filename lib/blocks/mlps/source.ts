@@ -26,8 +26,9 @@ export interface MlpSource extends MlpShape {
   readonly definition: () => Promise<LayerDefinition>;
 }
 
-/** The sizes of the MLP of a layer; undefined where it has none. */
-export function mlpShape({ network: { width }, extent }: BlockFile, { mlp }: LayerBlocks): MlpShape | undefined {
+/** The sizes of the MLP of a layer, or of its experts; undefined where it has none. */
+export function mlpShape({ network: { width }, extent }: BlockFile, layer: LayerBlocks): MlpShape | undefined {
+  const mlp = layer.mlp ?? layer.experts?.experts[0];
   return mlp && { width, units: extent(mlp.up)[0], gated: mlp.gate !== undefined };
 }
 

@@ -16,7 +16,8 @@ export interface Circuits extends Pick<Attention, 'heads' | 'groups' | 'width' |
 }
 
 export async function readCircuits(attention: Attention, norm: Gain, d: number, read: PieceReader): Promise<Circuits> {
-  const { heads, groups, width, rotation } = attention;
+  const { heads, groups, width } = attention;
+  const rotation = await turning(attention, read);
   const rowsOf = ({ from, to }: Span) => ({ rows: { from: from * width, to: to * width } });
   const behind = (weight: Piece, bias: Piece | undefined) => async (part: Span) => {
     const cut = rowsOf(part);
@@ -30,4 +31,12 @@ export async function readCircuits(attention: Attention, norm: Gain, d: number, 
     output: (part) => read(turned(attention.output), rowsOf(part)),
     outputBias: attention.outputBias === undefined ? null : await read(attention.outputBias),
   };
+}
+
+/** With the angles divided by what the checkpoint has for that. */
+async function turning({ rotation }: Attention, read: PieceReader): Promise<Attention['rotation']> {
+  if (rotation?.divisors === undefined) return rotation;
+  const { divisors, ...plain } = rotation;
+  const by = await read(divisors);
+  return { ...plain, angles: plain.angles.map((angle, p) => angle / by[p]) };
 }

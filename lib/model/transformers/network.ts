@@ -24,7 +24,7 @@ export interface Piece {
   readonly rows?: Runs;
 }
 
-/** What stands before a block, or behind it. */
+/** What stands before a block, or behind it. Before a block of a network that normalises sums, the norm of the sum. */
 export interface Norm {
   readonly kind: 'rms' | 'layer';
   /** Absent: all are 1. */
@@ -40,6 +40,8 @@ export interface Rotation {
   readonly angles: Float64Array;
   /** Rows 2p and 2p + 1 are a plane; else rows p and p + n, where n are the planes. */
   readonly interleaved: boolean;
+  /** What the angles are still to be divided by, plane by plane, where the checkpoint has a tensor of that. */
+  readonly divisors?: Piece;
 }
 
 /** D φ(U x + u) + c; with a gate D (φ(G x + g) ⊙ (U x + u)) + c. */
@@ -53,10 +55,24 @@ export interface Mlp {
   readonly downBias?: Piece;
 }
 
+/** MLPs of which a token is given some, as the router says. */
 export interface Experts {
+  /** (experts, d): scores, of what the MLP's norm gives. */
   readonly router: Piece;
+  readonly routerBias?: Piece;
+  /** In the order of the router's rows; none where their weights cannot be read. */
   readonly experts: readonly Mlp[];
+  /** That every token is given. */
   readonly shared?: Mlp;
+  /** (1, d): of how much the shared one counts. */
+  readonly sharedGate?: Piece;
+}
+
+/** A part of a layer that is no function of the form that is compared, or whose weights cannot be read, and why. */
+export interface Uncompared {
+  readonly part: 'attention' | 'mlp' | 'experts';
+  /** Ends a sentence that begins with the part. */
+  readonly reason: string;
 }
 
 export interface Attention {
@@ -78,7 +94,12 @@ export interface Attention {
   readonly rotation: Rotation | null;
   /** Queries and keys are normalised, which is no bilinear form: what is compared is their form before that. */
   readonly normalised?: true;
+  /** Scores get what the distance and the number of the head say (ALiBi), so that heads are not to be exchanged. */
+  readonly slopes?: true;
 }
+
+/** Norms that stand before no block: behind one, within attention. */
+export type OtherNorm = 'behindAttention' | 'behindMlp' | 'query' | 'key';
 
 export interface LayerBlocks {
   /** Its number in the checkpoint. */
@@ -88,7 +109,9 @@ export interface LayerBlocks {
   readonly mlp?: Mlp;
   readonly experts?: Experts;
   readonly mlpNorm?: Norm;
-  /** Names of tensors that belong to the layer and to neither block: norms behind blocks, scales. */
+  readonly norms?: Readonly<Partial<Record<OtherNorm, Norm>>>;
+  readonly uncompared?: readonly Uncompared[];
+  /** Names of tensors that belong to the layer and to none of these: scales, sinks. */
   readonly others: readonly string[];
 }
 
@@ -99,6 +122,10 @@ export interface BlockNetwork {
   readonly width: number;
   readonly layers: readonly LayerBlocks[];
   readonly embedding?: Piece;
+  /** Learned, (positions, d). */
+  readonly positions?: Piece;
+  /** Behind the embedding. */
+  readonly embeddingNorm?: Norm;
   readonly finalNorm?: Norm;
   /** Absent where the embedding serves for it. */
   readonly unembedding?: Piece;
@@ -116,6 +143,6 @@ export function* piecesIn(part: object | undefined, prefix = ''): Generator<[rol
 }
 
 /** Those of a network that blocks are made of. */
-export function allPieces({ layers, embedding, unembedding }: BlockNetwork): Piece[] {
-  return [...piecesIn({ embedding, unembedding, layers })].map(([, piece]) => piece);
+export function allPieces({ layout: _, width: __, others: ___, ...parts }: BlockNetwork): Piece[] {
+  return [...piecesIn(parts)].map(([, piece]) => piece);
 }

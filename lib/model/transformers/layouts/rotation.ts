@@ -1,38 +1,36 @@
 import { TensimError } from '../../../errors.js';
 import { checkScaling, type RopeScaling, scaledFrequencies } from '../../../layers/rope_scaling.js';
-import type { Rotation } from '../network.js';
+import type { Piece, Rotation } from '../network.js';
 import type { BlockSettings } from '../settings.js';
-import type { Layout } from './layout.js';
+import type { Rotary } from './layout.js';
 
 /** Of Gemma 3, one layer in so many sees all positions; the others turn with a base of their own. */
 const GEMMA_PATTERN = 6;
 
 /**
- * How queries and keys of a layer are turned; null for a layout without a rotary embedding.
+ * How queries and keys of a layer are turned.
  * @param width of a head
+ * @param divisors of the angles, where the checkpoint has them
  * @throws TensimError `INVALID_FILE` for a scaling that is not known, for it changes which angles there are
  */
 export function rotationOf(
-  { rotary, rotaryShare = 1 }: Layout,
+  { interleaved, base: usual, share: usualShare = 1, reversed }: Rotary,
   settings: BlockSettings,
   width: number,
   layer: number,
-): Rotation | null {
-  if (rotary === null) return null;
+  divisors: Piece | undefined,
+): Rotation {
   const isLocal = isLocalLayer(settings, layer);
   const local = isLocal ? settings.number('localRotaryBase') : undefined;
-  const base = local ?? settings.number('rotaryBase') ?? rotary.base;
-  const share = settings.number('rotaryShare') ?? rotaryShare;
+  const base = local ?? settings.number('rotaryBase') ?? usual;
+  const share = settings.number('rotaryShare') ?? usualShare;
   const turned = settings.count('rotaryWidth') ?? Math.floor(share * width);
   const turning = 2 * Math.floor(Math.min(turned, width) / 2);
   const scaling = local === undefined ? scalingOf(settings) : {};
   // How many positions there are matters to one kind of scaling, beyond those that it was trained on: not compared.
   const { frequencies } = scaledFrequencies(scaling, { base, turning, positions: 1 });
-  const { interleaved } = rotary;
-  return {
-    angles: frequencies,
-    interleaved: typeof interleaved === 'function' ? interleaved(settings) : interleaved,
-  };
+  const angles = reversed ? frequencies.map((angle) => -angle) : frequencies;
+  return { angles, interleaved, ...(divisors && { divisors }) };
 }
 
 function isLocalLayer(settings: BlockSettings, layer: number): boolean {
@@ -42,12 +40,28 @@ function isLocalLayer(settings: BlockSettings, layer: number): boolean {
   return (layer + 1) % (settings.count('localPattern') ?? GEMMA_PATTERN) !== 0;
 }
 
-/** What stretches the embedding to more positions, as config.json has it. */
+/** What stretches the embedding to more positions, as config.json has it, or GGUF. */
 function scalingOf(settings: BlockSettings): RopeScaling {
   const found = settings.object('scaling');
-  if (found === undefined || Array.isArray(found)) return {};
+  if (found === undefined || Array.isArray(found)) return checked(scalingOfGguf(settings), settings);
   // Of newer files it holds the base and the share as well.
   const { rope_theta: _, partial_rotary_factor: __, ...scaling } = found as Record<string, unknown>;
+  return checked(scaling, settings);
+}
+
+function scalingOfGguf(settings: BlockSettings): RopeScaling {
+  const factor = settings.number('scalingFactor');
+  const kind = settings.text('scalingKind') ?? (factor === undefined ? 'none' : 'linear');
+  if (kind === 'none') return {};
+  const original = settings.count('scalingFrom');
+  return {
+    rope_type: kind,
+    ...(factor !== undefined && { factor }),
+    ...(kind !== 'linear' && original !== undefined && { original_max_position_embeddings: original }),
+  };
+}
+
+function checked(scaling: object, settings: BlockSettings): RopeScaling {
   checkScaling(scaling as RopeScaling, {
     fail: (problem: string): never => {
       throw new TensimError('INVALID_FILE', `its ${problem}`, {
