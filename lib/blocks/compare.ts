@@ -1,12 +1,12 @@
 import { contract } from '../contraction/running/contract.js';
 import { Pacer } from '../cooperate.js';
-import { createModel } from '../model/create.js';
-import type { Model } from '../model/model.js';
 import type { LayerBlocks } from '../model/transformers/network.js';
 import { cosine } from '../similarity/gram/derived.js';
-import { similarity } from '../similarity/similarity.js';
 import { assignHeads } from './align/assignment.js';
 import { type HeadProducts, headProducts } from './circuits/heads.js';
+import { circuitsUnder } from './law/circuits.js';
+import type { BlockLaws } from './law/laws.js';
+import { compareUnder, lawFields, type MlpFunction } from './law/mlps.js';
 import type { BlockFile } from './open.js';
 import { type Circuits, readCircuits } from './parts/circuits.js';
 import { mlpLayer } from './parts/mlp.js';
@@ -19,6 +19,7 @@ import { SAME } from './worst.js';
 export interface BlockSettled extends Pick<BlockOptions, 'backend' | 'threads' | 'signal'> {
   readonly align: 'none' | 'heads';
   readonly window: number;
+  readonly laws: BlockLaws;
 }
 
 /** Compares a layer of one network with a layer of another, of the same width of the stream. */
@@ -44,26 +45,21 @@ async function compareMlps(
   one: LayerBlocks,
   g: BlockFile,
   other: LayerBlocks,
-  { backend, threads, signal }: BlockSettled,
+  { backend, threads, signal, laws }: BlockSettled,
 ): Promise<MlpComparison | undefined> {
   if (one.mlp === undefined || other.mlp === undefined) return undefined;
-  const [a, b] = [await mlpOf(f, one), await mlpOf(g, other)];
-  const found = await similarity(a, b, { degrees: true, backend, threads, signal });
-  const { similarity: cosine, fidelityError, exact, standardError, certified, degrees } = found;
-  return {
-    similarity: cosine,
-    fidelityError: Math.max(0, fidelityError),
-    exact,
-    standardError,
-    ...(certified !== undefined && { certified }),
-    ...(degrees && { byDegree: degrees }),
-  };
+  const law = await laws.of(one.number, 'mlp');
+  return compareUnder(law, await mlpOf(f, one), await mlpOf(g, other), { backend, threads, signal });
 }
 
-async function mlpOf({ network: { width }, read, path }: BlockFile, layer: LayerBlocks): Promise<Model> {
+async function mlpOf({ network: { width }, read, path }: BlockFile, layer: LayerBlocks): Promise<MlpFunction> {
   const { mlp, mlpNorm, number } = layer;
-  const definition = await mlpLayer(mlp!, await readGain(mlpNorm, read), width, read);
-  return createModel({ layers: [definition], label: `the MLP of layer ${number} of ${path}` });
+  const gain = await readGain(mlpNorm, read);
+  return {
+    layer: await mlpLayer(mlp!, gain, width, read),
+    centres: gain.centres,
+    label: `the MLP of layer ${number} of ${path}`,
+  };
 }
 
 async function compareAttention(
@@ -71,7 +67,7 @@ async function compareAttention(
   one: LayerBlocks,
   g: BlockFile,
   other: LayerBlocks,
-  { backend, threads, signal, window, align }: BlockSettled,
+  { backend, threads, signal, window, align, laws }: BlockSettled,
 ): Promise<AttentionComparison | undefined> {
   if (one.attention === undefined || other.attention === undefined) return undefined;
   const { width: d } = f.network;
@@ -79,7 +75,12 @@ async function compareAttention(
     const operands = [left, right].map((data) => ({ data, shape: [data.length / inner, inner] }));
     return (await contract('ik,jk->ij', operands, { backend, threads, signal, dtype: 'float64' })).data as Float64Array;
   };
-  const [a, b] = [await circuitsOf(f, one), await circuitsOf(g, other)];
+  const law = await laws.of(one.number, 'attn');
+  const under = async (file: BlockFile, layer: LayerBlocks) => {
+    const centres = layer.attentionNorm?.kind === 'layer';
+    return circuitsUnder(await circuitsOf(file, layer), law, centres, multiply);
+  };
+  const [a, b] = [await under(f, one), await under(g, other)];
   const products = (x: Circuits, y: Circuits) => headProducts(x, y, d, window, multiply);
   const [own, mixed, others] = [await products(a, a), await products(a, b), await products(b, b)];
   const [qk, ov] = [cosines(own, mixed, others, 'scores'), cosines(own, mixed, others, 'values')];
@@ -91,7 +92,8 @@ async function compareAttention(
     return { head, answeredBy, qk: known(qk[at]), ov: known(ov[at]) };
   });
   const isNormalised = one.attention.normalised === true || other.attention.normalised === true;
-  return { heads, ov: compareSums(own, mixed, others), ...(isNormalised && { normalised: true as const }) };
+  const sums = compareSums(own, mixed, others);
+  return { heads, ov: sums, ...(isNormalised && { normalised: true as const }), ...lawFields(law) };
 }
 
 async function circuitsOf({ network: { width }, read }: BlockFile, layer: LayerBlocks): Promise<Circuits> {

@@ -2,6 +2,8 @@ import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import { selectBackend } from '../machines/select.js';
 import { type BlockSettled, compareLayer } from './compare.js';
+import { checkInput } from './law/input.js';
+import { withLaws } from './law/laws.js';
 import { type BlockFile, withBlocks } from './open.js';
 import type { BlockOptions, BlockSubject, BlocksResult, LayerComparison } from './terms.js';
 import { comparePieces } from './weights.js';
@@ -22,16 +24,21 @@ const MOST_WINDOW = 1 << 20;
  * @param a path, folder or `hf://` address of a transformer whose layout is known; its config.json is read beside it
  * @throws TensimError (rejects) as `loadModel`; `UNSUPPORTED_LAYER` for a network of no known layout; `INVALID_FILE`
  * where tensors are missing, or nobody says how many heads there are; `SHAPE_MISMATCH` for networks of other widths or
- * numbers of layers; `INVALID_ARGUMENT`; the signal's reason if it is aborted
+ * numbers of layers; as `InputLaw` for moments that are none, `INVALID_ARGUMENT`; the signal's reason if it is aborted
  */
 export function similarityOfBlocks(a: string, b: string, options: BlockOptions = {}): Promise<BlocksResult> {
-  const { align = 'heads', window = WINDOW, backend, threads, signal } = options;
+  const { align = 'heads', window = WINDOW, input = 'standard', backend, threads, signal } = options;
   if (align !== 'none' && align !== 'heads')
     throw new TensimError('INVALID_ARGUMENT', `align must be "none" or "heads", not ${JSON.stringify(align)}`);
   if (!Number.isSafeInteger(window) || window < 1 || window > MOST_WINDOW)
     throw new TensimError('INVALID_ARGUMENT', `window must be a whole number from 1 to ${MOST_WINDOW}`);
-  const settled: BlockSettled = { align, window, backend, threads, signal };
-  return withBlocks(a, options, (f) => withBlocks(b, options, (g) => compare(f, g, settled, options)));
+  checkInput(input);
+  const settled = { align, window, backend, threads, signal };
+  return withBlocks(a, options, (f) =>
+    withBlocks(b, options, (g) =>
+      withLaws(input, f.network.width, signal, (laws) => compare(f, g, { ...settled, laws }, options)),
+    ),
+  );
 }
 
 async function compare(
@@ -44,7 +51,7 @@ async function compare(
   if (one.width !== other.width) throw unequal(f, g, `a residual stream of ${one.width}`, `of ${other.width}`);
   if (one.layers.length !== other.layers.length)
     throw unequal(f, g, `${one.layers.length} layers`, `has ${other.layers.length}`);
-  const { align: alignment, window, backend, signal } = settled;
+  const { align: alignment, window, laws, backend, signal } = settled;
   const { name } = await selectBackend(backend, { contractions: { dtype: 'float64' } }, signal);
   const layers: LayerComparison[] = [];
   for (const [at, layer] of one.layers.entries()) {
@@ -61,7 +68,7 @@ async function compare(
     a: await subjectOf(f, signal),
     b: await subjectOf(g, signal),
     width: one.width,
-    ...{ input: 'standard', window, alignment, layers },
+    ...{ input: laws.name, window, alignment, layers },
     ...(embedding && { embedding }),
     ...(unembedding && { unembedding }),
     worst: worstOf(layers),

@@ -1,8 +1,10 @@
 import type { BackendName } from '../backend/backend.js';
 import type { LoadOptions } from '../model/reading/load.js';
 import type { ToldSetting } from '../model/transformers/settings.js';
+import type { LawExtent } from '../similarity/law/extent.js';
 import type { Degrees } from '../similarity/terms/degrees.js';
 import type { Progress, SimilarityOptions } from '../similarity/terms/types.js';
+import type { BlockInput } from './law/input.js';
 
 /** How the blocks of two transformers are compared. */
 export interface BlockOptions
@@ -18,6 +20,8 @@ export interface BlockOptions
    * a rotary embedding they are all alike.
    */
   readonly window?: number | undefined;
+  /** The law of what the norm before a block gives, before its gain. Default: `standard`. */
+  readonly input?: BlockInput | undefined;
   /** Counts layers, in the phase `compare`. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
@@ -42,7 +46,15 @@ export interface BlockSimilarity {
   readonly fidelityError: number;
 }
 
-export interface MlpComparison extends BlockSimilarity {
+/** The law that numbers stand under. */
+export interface UnderLaw {
+  /** `standard`, or the name of the moments: `standard` where they have none for this block. */
+  readonly input: string;
+  /** How much of the input's space moments reach; absent where there are none. */
+  readonly extent?: LawExtent;
+}
+
+export interface MlpComparison extends BlockSimilarity, UnderLaw {
   /** Whether it was computed by a formula; else it was sampled. */
   readonly exact: boolean;
   /** Of the similarity, where it was sampled; else null. */
@@ -53,7 +65,7 @@ export interface MlpComparison extends BlockSimilarity {
   readonly byDegree?: Degrees;
 }
 
-export interface AttentionComparison {
+export interface AttentionComparison extends UnderLaw {
   /** One for every head of the first network. */
   readonly heads: readonly HeadComparison[];
   /** Σ_h W_O W_V, with what the means of the values and the biases add: what attention gives for given weights. */
@@ -117,8 +129,12 @@ export interface BlocksResult {
   readonly b: BlockSubject;
   /** The width of the residual stream. */
   readonly width: number;
-  /** The law of what a norm divides: independent and standard normal. */
-  readonly input: 'standard';
+  /**
+   * The law of what norms give before their gains: `standard` (independent and standard normal), or what the
+   * moments are called. MLPs and attention say themselves which law they were compared under: moments may be of some
+   * blocks only.
+   */
+  readonly input: string;
   /** Offsets over which scores were compared. */
   readonly window: number;
   /** What was taken out before. */

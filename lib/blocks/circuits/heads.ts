@@ -20,8 +20,10 @@ export interface HeadProducts {
 }
 
 /**
- * Compares the circuits of two attention layers, head by head, under x ~ N(0, I) (MATH.md section 13). Without a rotary
- * embedding, keys are centred: what depends on the query alone the softmax does not see.
+ * Compares the circuits of two attention layers, head by head, under z ~ N(0, I), z being what queries, keys and values
+ * are maps of (MATH.md section 13). Without a rotary embedding, keys are centred: what depends on the query alone the
+ * softmax does not see.
+ * @param d width of the residual stream
  * @param window offsets between query and key: 0 … window − 1 positions back
  */
 export async function headProducts(
@@ -32,9 +34,10 @@ export async function headProducts(
   multiply: RowProducts,
 ): Promise<HeadProducts> {
   const turns = f.rotation !== null || g.rotation !== null;
-  const queries = await products(f.query, g.query, d, multiply, true);
-  const keys = await products(f.key, g.key, d, multiply, turns);
-  const values = await products(f.value, g.value, d, multiply, false);
+  const inputs = f.query.weight.length / (f.heads * f.width);
+  const queries = await products(f.query, g.query, inputs, multiply, true);
+  const keys = await products(f.key, g.key, inputs, multiply, turns);
+  const values = await products(f.value, g.value, inputs, multiply, false);
   const outputs = await products(f.output, g.output, d, multiply, false);
   const planes = { f: planesOf(f.width, f.rotation), g: planesOf(g.width, g.rotation) };
   const means = offsetMeans(planes.f.angles, planes.g.angles, window);

@@ -1,6 +1,6 @@
 import type { BlockSubject, BlocksResult, LayerComparison, WorstBlock } from '../../blocks/terms.js';
 import { meanOf, SAME } from '../../blocks/worst.js';
-import { quoted } from '../../words/names.js';
+import { listed, quoted } from '../../words/names.js';
 import { errorText, similarityText } from '../../words/numbers.js';
 import { oneLine } from '../../words/quoting.js';
 import { bold, columns, type TextOptions } from '../text.js';
@@ -32,7 +32,7 @@ export function blocksText(result: BlocksResult, { colour = false }: TextOptions
   );
   const about = [
     `blocks one by one, softmax left out: not a similarity of the networks as wholes`,
-    `input of a block independent and standard normal`,
+    inputText(result),
     `scores over ${window} offsets`,
     alignment === 'heads' ? 'heads in the order that answers best' : 'heads in their order',
     `backend ${backend}`,
@@ -45,6 +45,18 @@ export function blocksText(result: BlocksResult, { colour = false }: TextOptions
     ...[a, b].flatMap(leftText),
     `${about.join(' · ')}\n`,
   ].join('\n\n');
+}
+
+/** Which law the numbers stand under, and where it is another one. */
+function inputText({ input, layers }: BlocksResult): string {
+  if (input === 'standard') return 'input of a block independent and standard normal';
+  const without = (part: 'mlp' | 'attention') => {
+    const numbers = layers.flatMap(({ layer, [part]: own }) => (own && own.input !== input ? [String(layer)] : []));
+    return numbers.length === 0 ? [] : [`${part === 'mlp' ? 'MLPs' : 'attention'} of ${listed(numbers, 'and')}`];
+  };
+  const elsewhere = [...without('mlp'), ...without('attention')];
+  const rest = elsewhere.length === 0 ? '' : `, but standard normal in ${listed(elsewhere, 'and')}, which it lacks`;
+  return `input of a block with the moments of ${oneLine(input)}${rest}`;
 }
 
 /** Closer to 1 than rounding is told as 1. */

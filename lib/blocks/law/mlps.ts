@@ -1,0 +1,51 @@
+import { createModel, type LayerDefinition } from '../../model/create.js';
+import { similarity } from '../../similarity/similarity.js';
+import type { SimilarityOptions } from '../../similarity/terms/types.js';
+import type { MlpComparison } from '../terms.js';
+import { type BlockLaw, behind } from './laws.js';
+
+/** An MLP as a function of what its norm gives before its gain. */
+export interface MlpFunction {
+  readonly layer: LayerDefinition;
+  /** The norm before it is a layer norm. */
+  readonly centres: boolean;
+  /** What errors call it. */
+  readonly label: string;
+}
+
+/** Compares two MLPs of one width under a law. */
+export async function compareUnder(
+  law: BlockLaw,
+  f: MlpFunction,
+  g: MlpFunction,
+  options: Pick<SimilarityOptions, 'backend' | 'threads' | 'signal'>,
+): Promise<MlpComparison> {
+  const [a, b] = [f, g].map(({ layer, centres, label }) =>
+    createModel({ layers: [...whitening(law, centres), layer], label }),
+  );
+  const found = await similarity(a, b, { degrees: true, ...options });
+  const { similarity: cosine, fidelityError, exact, standardError, certified, degrees } = found;
+  return {
+    similarity: cosine,
+    fidelityError: Math.max(0, fidelityError),
+    exact,
+    standardError,
+    ...(certified !== undefined && { certified }),
+    ...(degrees && { byDegree: degrees }),
+    ...lawFields(law),
+  };
+}
+
+/** What a comparison says of the law that it stands under. */
+export function lawFields(law: BlockLaw): Pick<MlpComparison, 'input' | 'extent'> {
+  return { input: law.name, ...(law.kind === 'moments' && { extent: law.extent }) };
+}
+
+/** z ↦ mean + C z, as the layer before. */
+function whitening(law: BlockLaw, centres: boolean): LayerDefinition[] {
+  if (law.kind !== 'moments') return [];
+  const { mean, factor, columns } = behind(law, centres);
+  const d = mean.length;
+  const weight = { data: factor, shape: [d, columns], strides: [1, d] };
+  return [{ type: 'linear', weight, bias: { data: mean, shape: [d] } }];
+}
