@@ -3,7 +3,7 @@ import { Pacer } from '../cooperate.js';
 import type { LayerBlocks } from '../model/transformers/network.js';
 import { cosine } from '../similarity/gram/derived.js';
 import { assignHeads } from './align/assignment.js';
-import { type HeadProducts, headProducts } from './circuits/heads.js';
+import { type HeadProducts, headProducts, type RowProducts } from './circuits/heads.js';
 import { circuitsUnder } from './law/circuits.js';
 import type { BlockLaws } from './law/laws.js';
 import { compareUnder, lawFields, type MlpFunction } from './law/mlps.js';
@@ -45,11 +45,13 @@ async function compareMlps(
   one: LayerBlocks,
   g: BlockFile,
   other: LayerBlocks,
-  { backend, threads, signal, laws }: BlockSettled,
+  settled: BlockSettled,
 ): Promise<MlpComparison | undefined> {
   if (one.mlp === undefined || other.mlp === undefined) return undefined;
+  const { backend, threads, signal, laws } = settled;
   const law = await laws.of(one.number, 'mlp');
-  return compareUnder(law, await mlpOf(f, one), await mlpOf(g, other), { backend, threads, signal });
+  const [a, b] = [await mlpOf(f, one), await mlpOf(g, other)];
+  return compareUnder(law, a, b, rowProducts(settled), { backend, threads, signal });
 }
 
 async function mlpOf({ network: { width }, read, path }: BlockFile, layer: LayerBlocks): Promise<MlpFunction> {
@@ -67,14 +69,12 @@ async function compareAttention(
   one: LayerBlocks,
   g: BlockFile,
   other: LayerBlocks,
-  { backend, threads, signal, window, align, laws }: BlockSettled,
+  settled: BlockSettled,
 ): Promise<AttentionComparison | undefined> {
   if (one.attention === undefined || other.attention === undefined) return undefined;
+  const { window, align, laws } = settled;
   const { width: d } = f.network;
-  const multiply = async (left: Float64Array, right: Float64Array, inner: number) => {
-    const operands = [left, right].map((data) => ({ data, shape: [data.length / inner, inner] }));
-    return (await contract('ik,jk->ij', operands, { backend, threads, signal, dtype: 'float64' })).data as Float64Array;
-  };
+  const multiply = rowProducts(settled);
   const law = await laws.of(one.number, 'attn');
   const under = async (file: BlockFile, layer: LayerBlocks) => {
     const centres = layer.attentionNorm?.kind === 'layer';
@@ -94,6 +94,13 @@ async function compareAttention(
   const isNormalised = one.attention.normalised === true || other.attention.normalised === true;
   const sums = compareSums(own, mixed, others);
   return { heads, ov: sums, ...(isNormalised && { normalised: true as const }), ...lawFields(law) };
+}
+
+function rowProducts({ backend, threads, signal }: BlockSettled): RowProducts {
+  return async (left, right, inner) => {
+    const operands = [left, right].map((data) => ({ data, shape: [data.length / inner, inner] }));
+    return (await contract('ik,jk->ij', operands, { backend, threads, signal, dtype: 'float64' })).data as Float64Array;
+  };
 }
 
 async function circuitsOf({ network: { width }, read }: BlockFile, layer: LayerBlocks): Promise<Circuits> {

@@ -48,7 +48,7 @@ export interface BlockSimilarity {
 
 /** The law that numbers stand under. */
 export interface UnderLaw {
-  /** `standard`, or the name of the moments: `standard` where they have none for this block. */
+  /** `standard`, `sphere`, or the name of the moments: `standard` where they have none for this block. */
   readonly input: string;
   /** How much of the input's space moments reach; absent where there are none. */
   readonly extent?: LawExtent;
@@ -61,8 +61,21 @@ export interface MlpComparison extends BlockSimilarity, UnderLaw {
   readonly standardError: number | null;
   /** What a series that was cut off can have changed of the similarity, proven. */
   readonly certified?: number;
-  /** By the degrees of the normalised input: the constant, the linear part, the quadratic one, the rest. */
+  /**
+   * By the degrees of the normalised input: the constant, the linear part, the quadratic one, the rest. On the sphere
+   * they are those of spherical harmonics.
+   */
   readonly byDegree?: Degrees;
+  /** On the sphere only. */
+  readonly sphere?: {
+    /**
+     * By a series of zonal polynomials; or, for blocks so large that it would take minutes, by the first order in 1/d
+     * from what the blocks are under N(0, I), which is no exact number.
+     */
+    readonly method: 'series' | 'first-order';
+    /** The similarity under N(0, I): how far it is from this one says what the sphere changes. */
+    readonly standard: number;
+  };
 }
 
 export interface AttentionComparison extends UnderLaw {
@@ -130,7 +143,7 @@ export interface BlocksResult {
   /** The width of the residual stream. */
   readonly width: number;
   /**
-   * The law of what norms give before their gains: `standard` (independent and standard normal), or what the
+   * The law of what norms give before their gains: `standard` (independent and standard normal), `sphere`, or what the
    * moments are called. MLPs and attention say themselves which law they were compared under: moments may be of some
    * blocks only.
    */

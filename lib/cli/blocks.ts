@@ -58,7 +58,7 @@ export function addBlocks(program: Command, io: Io): void {
     )
     .option(
       '--input <law>',
-      'law of what the norm before a block gives: "standard", or a file or folder with mlp.N.mean, mlp.N.cov, attn.N.mean, attn.N.cov',
+      'law of what the norm before a block gives: "standard", "sphere", or a file or folder with mlp.N.mean, mlp.N.cov, attn.N.mean, attn.N.cov',
       'standard',
     )
     .addOption(backendOption())
@@ -76,7 +76,7 @@ async function blocks(a: string, b: string, flags: BlockFlags, io: Io): Promise<
   const progress = createProgress(io);
   try {
     const { align, window, input: law, backend, threads, key, ignore, json } = flags;
-    const input = law === 'standard' ? law : { file: law };
+    const input = law === 'standard' || law === 'sphere' ? law : { file: law };
     const result = await similarityOfBlocks(a, b, {
       ...{ align, window, input, backend, threads, key, ignore, config: configOf(flags), signal: io.signal },
       onProgress: ({ done, total }) => progress.update('comparing', done, total, 'layers'),

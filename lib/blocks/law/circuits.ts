@@ -5,6 +5,7 @@ import { type BlockLaw, behind } from './laws.js';
 
 /**
  * Circuits as maps of z ~ N(0, I), where their input is mean + C z: W C and b + W mean. What they write stays as it is.
+ * On the sphere they are what they are under N(0, I): only the covariance of the input enters.
  * @param centres the norm before them is a layer norm
  */
 export async function circuitsUnder(

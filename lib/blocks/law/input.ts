@@ -17,11 +17,13 @@ export interface BlockMoments {
 }
 
 /**
- * The law of what the norm before a block gives, before its gain: `'standard'`, N(0, I); or a Gaussian with moments for every
+ * The law of what the norm before a block gives, before its gain: `'standard'`, N(0, I); `'sphere'`, what a norm makes
+ * of any input without a preferred direction: uniform on the sphere of radius √d; or a Gaussian with moments for every
  * block, from a file or from a function. Blocks for which there are none are compared under N(0, I), and say so.
  */
 export type BlockInput =
   | 'standard'
+  | 'sphere'
   | {
       /**
        * A file with `mlp.N.mean` (d), `mlp.N.cov` (d, d), `attn.N.mean` and `attn.N.cov` for the layers N of the first
@@ -45,14 +47,14 @@ export type BlockInput =
 
 /** @throws TensimError `INVALID_ARGUMENT` for what is no law of blocks */
 export function checkInput(input: BlockInput): void {
-  if (input === 'standard') return;
+  if (input === 'standard' || input === 'sphere') return;
   const given = typeof input === 'object' && input !== null ? input : {};
   const wanted = 'file' in given ? ['file', 'ridge'] : ['momentsOf', 'name', 'ridge'];
   const unknown = Object.keys(given).find((field) => !wanted.includes(field));
   const isKnown = 'file' in given ? typeof given.file === 'string' : 'momentsOf' in given;
   if (!isKnown || unknown !== undefined)
     throw new TensimError('INVALID_ARGUMENT', `the input law of blocks is ${valueText(input)}`, {
-      hint: "It may be 'standard', { file, ridge } or { momentsOf, name, ridge }",
+      hint: "It may be 'standard', 'sphere', { file, ridge } or { momentsOf, name, ridge }",
     });
   const { ridge } = input;
   if (ridge !== undefined && !isRidge(ridge))

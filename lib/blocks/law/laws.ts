@@ -10,7 +10,7 @@ import { type MomentsOf, withMoments } from './moments.js';
 export type BlockLaw = IsotropicLaw | MomentsLaw;
 
 export interface IsotropicLaw {
-  readonly kind: 'standard';
+  readonly kind: 'standard' | 'sphere';
   /** What results call it. */
   readonly name: string;
 }
@@ -35,6 +35,7 @@ export interface BlockLaws {
 }
 
 const STANDARD: BlockLaw = { name: 'standard', kind: 'standard' };
+const SPHERE: BlockLaw = { name: 'sphere', kind: 'sphere' };
 
 /**
  * Gives `use` the laws of blocks of a stream of so many features.
@@ -46,7 +47,10 @@ export function withLaws<Result>(
   signal: AbortSignal | undefined,
   use: (laws: BlockLaws) => Promise<Result>,
 ): Promise<Result> {
-  if (input === 'standard') return use({ name: input, of: async () => STANDARD });
+  if (input === 'standard' || input === 'sphere') {
+    const law = input === 'sphere' ? SPHERE : STANDARD;
+    return use({ name: input, of: async () => law });
+  }
   const { ridge } = input;
   const lawsOf = (given: string, momentsOf: MomentsOf): BlockLaws => {
     const name = ridge === undefined ? given : `${given}, ridge ${ridge}`;

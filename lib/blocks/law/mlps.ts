@@ -1,8 +1,10 @@
 import { createModel, type LayerDefinition } from '../../model/create.js';
 import { similarity } from '../../similarity/similarity.js';
 import type { SimilarityOptions } from '../../similarity/terms/types.js';
+import type { RowProducts } from '../circuits/heads.js';
 import type { MlpComparison } from '../terms.js';
 import { type BlockLaw, behind } from './laws.js';
+import { onSphere } from './sphere/mlps.js';
 
 /** An MLP as a function of what its norm gives before its gain. */
 export interface MlpFunction {
@@ -13,16 +15,24 @@ export interface MlpFunction {
   readonly label: string;
 }
 
-/** Compares two MLPs of one width under a law. */
+/**
+ * Compares two MLPs of one width under a law.
+ * @param multiply for what is compared by series of its own
+ */
 export async function compareUnder(
   law: BlockLaw,
   f: MlpFunction,
   g: MlpFunction,
+  multiply: RowProducts,
   options: Pick<SimilarityOptions, 'backend' | 'threads' | 'signal'>,
 ): Promise<MlpComparison> {
   const [a, b] = [f, g].map(({ layer, centres, label }) =>
     createModel({ layers: [...whitening(law, centres), layer], label }),
   );
+  if (law.kind === 'sphere') {
+    const dimensions = [f, g].map(({ centres }) => a.inputShape[1] - (centres ? 1 : 0));
+    return { ...(await onSphere(a, b, Math.min(...dimensions), multiply, options)), ...lawFields(law) };
+  }
   const found = await similarity(a, b, { degrees: true, ...options });
   const { similarity: cosine, fidelityError, exact, standardError, certified, degrees } = found;
   return {

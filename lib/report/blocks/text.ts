@@ -47,9 +47,20 @@ export function blocksText(result: BlocksResult, { colour = false }: TextOptions
   ].join('\n\n');
 }
 
+/** How far MLPs are from what they are under N(0, I), and whether series were too long for some. */
+function sphereText(layers: BlocksResult['layers']): string {
+  const mlps = layers.flatMap(({ mlp }) => (mlp?.sphere ? [{ own: mlp.similarity, ...mlp.sphere }] : []));
+  if (mlps.length === 0) return '';
+  const most = mlps.reduce((largest, { own, standard }) => Math.max(largest, Math.abs(own - standard)), 0);
+  const estimated = mlps.filter(({ method }) => method === 'first-order').length;
+  const how = estimated === 0 ? '' : `, ${estimated} of ${mlps.length} to the first order in 1/d only`;
+  return ` (MLPs at most ${errorText(most)} from their similarity under a standard normal one${how})`;
+}
+
 /** Which law the numbers stand under, and where it is another one. */
 function inputText({ input, layers }: BlocksResult): string {
   if (input === 'standard') return 'input of a block independent and standard normal';
+  if (input === 'sphere') return `input of a block uniform on a sphere, as behind a norm${sphereText(layers)}`;
   const without = (part: 'mlp' | 'attention') => {
     const numbers = layers.flatMap(({ layer, [part]: own }) => (own && own.input !== input ? [String(layer)] : []));
     return numbers.length === 0 ? [] : [`${part === 'mlp' ? 'MLPs' : 'attention'} of ${listed(numbers, 'and')}`];
