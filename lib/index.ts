@@ -13,6 +13,7 @@
 export type { AbilityName, BackendName } from './backend/backend.js';
 export type { Control } from './backend/control.js';
 export type { GramRoute } from './backend/grams.js';
+export type { BlockInput, BlockMoments, BlockPart } from './blocks/law/input.js';
 export { similarityOfBlocks } from './blocks/similarity_of_blocks.js';
 export type {
   AttentionComparison,
@@ -23,6 +24,7 @@ export type {
   HeadComparison,
   LayerComparison,
   MlpComparison,
+  UnderLaw,
   WeightComparison,
   WorstBlock,
 } from './blocks/terms.js';
@@ -115,6 +117,7 @@ export {
   type Verdict,
 } from './similarity/gate/gate.js';
 export { cosine, distance } from './similarity/gram/derived.js';
+export type { LawExtent } from './similarity/law/extent.js';
 export { similarityMatrix } from './similarity/matrix.js';
 export { blockScore } from './similarity/series/block_score.js';
 export { correlation } from './similarity/series/correlation.js';

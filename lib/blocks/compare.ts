@@ -3,10 +3,13 @@ import { Pacer } from '../cooperate.js';
 import type { LayerBlocks, Uncompared } from '../model/transformers/network.js';
 import { cosine } from '../similarity/gram/derived.js';
 import { assignHeads } from './align/assignment.js';
-import { type HeadProducts, headProducts, ownProducts } from './circuits/heads.js';
+import { type HeadProducts, headProducts, ownProducts, type RowProducts } from './circuits/heads.js';
 import { compareExperts } from './experts.js';
+import { circuitsUnder } from './law/circuits.js';
+import type { BlockLaws } from './law/laws.js';
+import { compareUnder, lawFields } from './law/mlps.js';
 import type { MlpMethod } from './mlps/choose.js';
-import { compareMlpPair, type MlpSettings } from './mlps/compare.js';
+import type { MlpSettings } from './mlps/compare.js';
 import { mlpSource } from './mlps/source.js';
 import { compareNorms } from './norms.js';
 import type { BlockFile } from './open.js';
@@ -17,11 +20,12 @@ import { compareWeights, WeightTally } from './weights.js';
 import { SAME } from './worst.js';
 
 /** The options of one comparison, with their defaults. */
-export interface BlockSettled extends Omit<MlpSettings, 'input'> {
+export interface BlockSettled extends Omit<MlpSettings, 'law'> {
   readonly align: 'none' | 'heads';
   readonly window: number;
   /** How MLPs are compared, by the layer of the first network. */
   readonly methodOf: (layer: LayerBlocks) => MlpMethod;
+  readonly laws: BlockLaws;
 }
 
 /** Compares a layer of one network with a layer of another, of the same width of the stream. */
@@ -61,8 +65,9 @@ async function compareMlps(
   settled: BlockSettled,
 ): Promise<MlpComparison | undefined> {
   if (one.mlp === undefined || other.mlp === undefined) return undefined;
+  const law = await settled.laws.of(one.number, 'mlp');
   const pair = [await mlpSource(f, one), await mlpSource(g, other)] as const;
-  return compareMlpPair(pair, settled.methodOf(one), { ...settled, input: 'standard' });
+  return compareUnder(law, pair, settled.methodOf(one), rowProducts(settled), settled);
 }
 
 async function compareAttention(
@@ -70,15 +75,18 @@ async function compareAttention(
   one: LayerBlocks,
   g: BlockFile,
   other: LayerBlocks,
-  { backend, threads, signal, window, align }: BlockSettled,
+  settled: BlockSettled,
 ): Promise<AttentionComparison | undefined> {
   if (one.attention === undefined || other.attention === undefined) return undefined;
+  const { window, align, laws } = settled;
   const { width: d } = f.network;
-  const multiply = async (left: Float64Array, right: Float64Array, inner: number) => {
-    const operands = [left, right].map((data) => ({ data, shape: [data.length / inner, inner] }));
-    return (await contract('ik,jk->ij', operands, { backend, threads, signal, dtype: 'float64' })).data as Float64Array;
+  const multiply = rowProducts(settled);
+  const law = await laws.of(one.number, 'attn');
+  const under = async (file: BlockFile, layer: LayerBlocks) => {
+    const centres = layer.attentionNorm?.kind === 'layer';
+    return circuitsUnder(await circuitsOf(file, layer), law, centres, multiply);
   };
-  const [a, b] = [await circuitsOf(f, one), await circuitsOf(g, other)];
+  const [a, b] = [await under(f, one), await under(g, other)];
   const ownOf = (circuits: Circuits) => ownProducts(circuits, d, window, multiply);
   const [own, mixed, others] = [await ownOf(a), await headProducts(a, b, d, window, multiply), await ownOf(b)];
   const [qk, ov] = [cosines(own, mixed, others, 'scores'), cosines(own, mixed, others, 'values')];
@@ -97,6 +105,14 @@ async function compareAttention(
     ov: compareSums(own, mixed, others),
     ...(isNormalised && { normalised: true as const }),
     ...(!isFree && { slopes: true as const }),
+    ...lawFields(law),
+  };
+}
+
+function rowProducts({ backend, threads, signal }: BlockSettled): RowProducts {
+  return async (left, right, inner) => {
+    const operands = [left, right].map((data) => ({ data, shape: [data.length / inner, inner] }));
+    return (await contract('ik,jk->ij', operands, { backend, threads, signal, dtype: 'float64' })).data as Float64Array;
   };
 }
 

@@ -17,7 +17,7 @@ const MAX_SAMPLES = 8192;
 const METHODS = ['auto', 'exact', 'sampled'] as const;
 
 /** Options with their defaults, before the networks are known. */
-export interface GivenSettings extends Omit<BlockSettled, 'methodOf'> {
+export interface GivenSettings extends Omit<BlockSettled, 'methodOf' | 'laws'> {
   readonly method: (typeof METHODS)[number];
 }
 

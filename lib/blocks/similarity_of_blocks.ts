@@ -4,6 +4,8 @@ import { smallest } from '../extremes.js';
 import { selectBackend } from '../machines/select.js';
 import { type LayerBlocks, type Piece, piecesIn } from '../model/transformers/network.js';
 import { compareLayer } from './compare.js';
+import { checkInput } from './law/input.js';
+import { type BlockLaws, withLaws } from './law/laws.js';
 import { compareEnds } from './norms.js';
 import { type BlockFile, withBlocks } from './open.js';
 import { type GivenSettings, methodsFor, settleBlocks } from './settings.js';
@@ -22,17 +24,24 @@ import { worstOf } from './worst.js';
  * @param a path, folder or `hf://` address of a transformer whose layout is known; its config.json is read beside it
  * @throws TensimError (rejects) as `loadModel`; `UNSUPPORTED_LAYER` for a network of no known layout; `INVALID_FILE`
  * where tensors are missing, or nobody says how many heads there are; `SHAPE_MISMATCH` for networks of other widths or
- * numbers of layers; `INVALID_ARGUMENT`; the signal's reason if it is aborted
+ * numbers of layers; as `InputLaw` for moments that are none, `INVALID_ARGUMENT`; the signal's reason if it is aborted
  */
 export function similarityOfBlocks(a: string, b: string, options: BlockOptions = {}): Promise<BlocksResult> {
+  const { input = 'standard', signal } = options;
   const given = settleBlocks(options);
-  return withBlocks(a, options, (f) => withBlocks(b, options, (g) => compare(f, g, given, options)));
+  checkInput(input);
+  return withBlocks(a, options, (f) =>
+    withBlocks(b, options, (g) =>
+      withLaws(input, f.network.width, signal, (laws) => compare(f, g, given, laws, options)),
+    ),
+  );
 }
 
 async function compare(
   f: BlockFile,
   g: BlockFile,
   given: GivenSettings,
+  laws: BlockLaws,
   { onProgress }: BlockOptions,
 ): Promise<BlocksResult> {
   const [one, other] = [f.network, g.network];
@@ -41,7 +50,7 @@ async function compare(
     throw unequal(f, g, `${one.layers.length} layers`, `has ${other.layers.length}`);
   const { align: alignment, window, backend, signal } = given;
   const methods = await methodsFor(f, [g], given);
-  const settled = { ...given, methodOf: ({ number }: LayerBlocks) => methods.get(number)! };
+  const settled = { ...given, laws, methodOf: ({ number }: LayerBlocks) => methods.get(number)! };
   const { name } = await selectBackend(backend, { contractions: { dtype: 'float64' } }, signal);
   const ends: Partial<Record<End, WeightComparison>> = {};
   const layers: LayerComparison[] = [];
@@ -68,7 +77,7 @@ async function compare(
     a: await subjectOf(f, signal),
     b: await subjectOf(g, signal),
     width: one.width,
-    ...{ input: 'standard', window, alignment, layers },
+    ...{ input: laws.name, window, alignment, layers },
     ...ends,
     ...(norms.length > 0 && { norms }),
     worst: worstOf(layers),

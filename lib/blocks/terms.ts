@@ -2,8 +2,10 @@ import type { BackendName } from '../backend/backend.js';
 import type { LoadOptions } from '../model/reading/load.js';
 import type { OtherNorm, Uncompared } from '../model/transformers/network.js';
 import type { ToldSetting } from '../model/transformers/settings.js';
+import type { LawExtent } from '../similarity/law/extent.js';
 import type { Degrees } from '../similarity/terms/degrees.js';
 import type { Progress, SimilarityOptions } from '../similarity/terms/types.js';
+import type { BlockInput } from './law/input.js';
 
 /** How the blocks of two transformers are compared. */
 export interface BlockOptions
@@ -26,6 +28,8 @@ export interface BlockOptions
    * `maxSamples` (default 8192). Default: `auto`.
    */
   readonly method?: 'auto' | 'exact' | 'sampled' | undefined;
+  /** The law of what the norm before a block gives, before its gain. Default: `standard`. */
+  readonly input?: BlockInput | undefined;
   /** Counts layers, in the phase `compare`. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
@@ -50,7 +54,15 @@ export interface BlockSimilarity {
   readonly fidelityError: number;
 }
 
-export interface MlpComparison extends BlockSimilarity {
+/** The law that numbers stand under. */
+export interface UnderLaw {
+  /** `standard`, `sphere`, or the name of the moments: `standard` where they have none for this block. */
+  readonly input: string;
+  /** How much of the input's space moments reach; absent where there are none. */
+  readonly extent?: LawExtent;
+}
+
+export interface MlpComparison extends BlockSimilarity, UnderLaw {
   /** Whether it was computed by a formula; else it was sampled. */
   readonly exact: boolean;
   /** Of the similarity, where it was sampled; else null. */
@@ -59,11 +71,24 @@ export interface MlpComparison extends BlockSimilarity {
   readonly samples?: number;
   /** What a series that was cut off can have changed of the similarity, proven. */
   readonly certified?: number;
-  /** By the degrees of the normalised input: the constant, the linear part, the quadratic one, the rest. */
+  /**
+   * By the degrees of the normalised input: the constant, the linear part, the quadratic one, the rest. On the sphere
+   * they are those of spherical harmonics.
+   */
   readonly byDegree?: Degrees;
+  /** On the sphere only. */
+  readonly sphere?: {
+    /**
+     * By a series of zonal polynomials; or, for blocks so large that it would take minutes, by the first order in 1/d
+     * from what the blocks are under N(0, I), which is no exact number.
+     */
+    readonly method: 'series' | 'first-order';
+    /** The similarity under N(0, I): how far it is from this one says what the sphere changes. */
+    readonly standard: number;
+  };
 }
 
-export interface AttentionComparison {
+export interface AttentionComparison extends UnderLaw {
   /** One for every head of the first network. */
   readonly heads: readonly HeadComparison[];
   /** Σ_h W_O W_V, with what the means of the values and the biases add: what attention gives for given weights. */
@@ -176,8 +201,12 @@ export interface BlocksResult {
   readonly b: BlockSubject;
   /** The width of the residual stream. */
   readonly width: number;
-  /** The law of what a norm divides: independent and standard normal. */
-  readonly input: 'standard';
+  /**
+   * The law of what norms give before their gains: `standard` (independent and standard normal), `sphere`, or what the
+   * moments are called. MLPs and attention say themselves which law they were compared under: moments may be of some
+   * blocks only.
+   */
+  readonly input: string;
   /** Offsets over which scores were compared. */
   readonly window: number;
   /** What was taken out before. */

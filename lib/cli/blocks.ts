@@ -26,10 +26,12 @@ MLPs are compared as functions of a normalised input; attention by its circuits,
 Examples:
   $ tensim blocks base/ tuned/
   $ tensim blocks stories260K.bin stories260K.gguf --json
+  $ tensim blocks base/ tuned/ --input moments.safetensors
   $ tensim blocks a.pt b.pt --config '{"n_head": 4, "activation_function": "gelu_new"}'`;
 
 interface BlockFlags extends Required<Pick<BlockOptions, 'align' | 'backend' | 'ignore'>> {
   readonly window?: number;
+  readonly input: string;
   readonly threads?: number;
   readonly config?: string;
   readonly activation?: string;
@@ -54,6 +56,11 @@ export function addBlocks(program: Command, io: Io): void {
       'offsets between queries and keys over which scores are compared (default: 64)',
       parseWindow,
     )
+    .option(
+      '--input <law>',
+      'law of what the norm before a block gives: "standard", "sphere", or a file or folder with mlp.N.mean, mlp.N.cov, attn.N.mean, attn.N.cov',
+      'standard',
+    )
     .addOption(backendOption())
     .addOption(threadsOption())
     .addOption(configOption())
@@ -68,9 +75,10 @@ export function addBlocks(program: Command, io: Io): void {
 async function blocks(a: string, b: string, flags: BlockFlags, io: Io): Promise<void> {
   const progress = createProgress(io);
   try {
-    const { align, window, backend, threads, key, ignore, json } = flags;
+    const { align, window, input: law, backend, threads, key, ignore, json } = flags;
+    const input = law === 'standard' || law === 'sphere' ? law : { file: law };
     const result = await similarityOfBlocks(a, b, {
-      ...{ align, window, backend, threads, key, ignore, config: configOf(flags), signal: io.signal },
+      ...{ align, window, input, backend, threads, key, ignore, config: configOf(flags), signal: io.signal },
       onProgress: ({ done, total }) => progress.update('comparing', done, total, 'layers'),
     });
     progress.stop();

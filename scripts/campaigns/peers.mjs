@@ -8,7 +8,7 @@
 // Without a folder: TENSIM_PEERS, or peer-checkpoints in `shared` beside the checkout. Where there is none, nothing is
 // done.
 
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -251,6 +251,30 @@ for (const [a, b, options, wanted] of OTHER_BLOCKS)
     });
     return [Math.max(...off) <= 1, `at most ${Math.max(...off).toPrecision(2)} of what it may be off`];
   });
+// Copies that were made of two networks, under the moments of their own streams and on the sphere: golden/blocks.json.
+const golden = join(folder, '..', 'golden');
+const madeCopies = existsSync(golden) ? JSON.parse(readFileSync(join(golden, 'blocks.json'), 'utf8')) : {};
+for (const [network, file, options, ending] of [
+  ['stories260K', STORIES, {}, 'bin'],
+  ['makemore', MAKEMORE, GPT, 'safetensors'],
+])
+  for (const copy of Object.keys(madeCopies[network]?.mlp.A_vs_copy ?? {}))
+    for (const law of ['moments', 'sphere'])
+      await check(`blocks of ${file} | ${copy} under ${law}`, async () => {
+        const made = join(golden, 'blocks', `${network}.${copy}.${ending}`);
+        const input = law === 'sphere' ? law : { file: join(golden, 'blocks', `${network}.laws.safetensors`) };
+        const other = copy === 'scrambled' ? join(folder, SCRAMBLED) : made;
+        const { layers } = await similarityOfBlocks(join(folder, file), other, { ...options, input });
+        const wanted = ({ layer }) =>
+          law === 'sphere'
+            ? madeCopies[network].mlp.A_vs_copy[copy][layer].sphere
+            : madeCopies[network].data_law.layers[layer].pairs[`${copy}.${layer}`].gaussian_data_law;
+        const off = layers.map((layer) => {
+          const { similarity: cosine, fidelity_error: error } = wanted(layer);
+          return Math.max(Math.abs(layer.mlp.similarity - cosine), Math.abs(layer.mlp.fidelityError - error));
+        });
+        return [Math.max(...off) <= 1e-9, `at most ${Math.max(...off)} from what was computed`];
+      });
 for (const [file, options, reason] of NO_BLOCKS)
   await check(`blocks of ${file} are refused`, () =>
     blocksOf(file, file, options).then(

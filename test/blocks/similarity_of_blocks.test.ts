@@ -1,26 +1,16 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { similarityOfBlocks } from '../../lib/blocks/similarity_of_blocks.js';
-import { encodeSafetensors } from '../../lib/formats/safetensors/write.js';
 import { tensim } from '../cli/run.js';
 import { rejection, temporaryFolder } from '../formats/safetensors/helpers.js';
 import { backendsWith } from '../support/backends.js';
+import { writeNetwork } from '../support/block_files.js';
 import { random } from '../support/random.js';
 import { type Given, gauged, llamaTensors, type SmallLayer, smallLayer } from '../support/transformers.js';
 
 const root = temporaryFolder();
-const CONFIG = { n_head: 4, num_key_value_heads: 2, hidden_act: 'silu' };
 
-/** A folder with a network and its settings. */
-function written(name: string, tensors: Given, config: object | undefined = CONFIG): string {
-  const folder = join(root, name);
-  mkdirSync(folder, { recursive: true });
-  const named = new Map(Object.entries(tensors).map(([key, [data, ...shape]]) => [key, { data, shape }]));
-  writeFileSync(join(folder, 'model.safetensors'), encodeSafetensors(named));
-  if (config !== undefined) writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
-  return folder;
-}
+const written = (name: string, tensors: Given, config?: Record<string, unknown>) =>
+  writeNetwork(root, name, tensors, config);
 
 const layers = [smallLayer(1), smallLayer(2)];
 const base = written('base', llamaTensors(layers));

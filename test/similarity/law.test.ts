@@ -5,7 +5,7 @@ import { type GaussianLaw, whiten } from '../../lib/similarity/law/law.js';
 import { asWhitened } from '../../lib/similarity/law/onehot.js';
 
 import { eigenvalues } from '../support/eigenvalues.js';
-import { covarianceOf, product, type Rows, tensorOf, transposed } from '../support/oracles.js';
+import { covarianceOf, identity, product, type Rows, tensorOf, transposed } from '../support/oracles.js';
 import { random } from '../support/random.js';
 
 const whitened = async (input: GaussianLaw, inputs: number) =>
@@ -280,4 +280,64 @@ describe('a law is refused', () => {
     ];
     await expect(whiten({ cov }, 2, AbortSignal.abort(reason))).rejects.toBe(reason);
   });
+});
+
+describe('a ridge', () => {
+  const cov = tensorOf([
+    [4, 2, 0],
+    [2, 1, 0],
+    [0, 0, 1],
+  ]);
+
+  it('takes the covariance towards the identity, and keeps its trace', async () => {
+    const factor = await factorOf({ cov, ridge: 0.25 }, 3);
+    expectClose(
+      product(factor, transposed(factor)),
+      [
+        [3.5, 1.5, 0],
+        [1.5, 1.25, 0],
+        [0, 0, 1.25],
+      ],
+      1e-15,
+    );
+    expect((await whiten({ cov, ridge: 0.25, name: 'mine' }, 3)).name).toBe('mine, ridge 0.25');
+  });
+
+  it('of 0 and of 1 is the covariance itself, and the identity', async () => {
+    const [none, all] = [await whiten({ cov, ridge: 0 }, 3), await whiten({ cov, ridge: 1 }, 3)];
+    expect(none.digest).toBe((await whiten({ cov }, 3)).digest);
+    expect(all.digest).toBe((await whiten({ cov: identity(3).map((row) => row.map((x) => 2 * x)) }, 3)).digest);
+  });
+
+  it('is from 0 to 1, and needs a covariance', async () => {
+    for (const ridge of [-0.1, 1.1, Number.NaN, '0.1'])
+      expect(await refusal({ cov, ridge }, 3)).toMatchObject({ code: 'INVALID_ARGUMENT' });
+    const error = await refusal({ mean: [0, 0, 1], ridge: 0.1 }, 3);
+    expect(error.message).toMatch(/a ridge needs a covariance/);
+  });
+});
+
+describe('the extent of a law', () => {
+  it('is the rank of its covariance, and as how many equal directions it is spread out', async () => {
+    const { extent } = await whiten({ cov: covarianceRows([4, 1, 0, 0]) }, 4);
+    expect(extent).toEqual({ inputs: 4, rank: 2, effectiveDimension: 25 / 17 });
+    expect((await whiten({ cov: covarianceRows([0, 0]) }, 2)).extent).toEqual({
+      inputs: 2,
+      rank: 0,
+      effectiveDimension: 0,
+    });
+    expect((await whiten({ mean: [0, 1] }, 2)).extent).toBeUndefined();
+  });
+
+  it('does not count what single precision leaves of a direction', async () => {
+    const d = 6;
+    const projection = Float32Array.from({ length: d * d }, (_, at) => (at % (d + 1) === 0 ? 1 : 0) - 1 / d);
+    const { extent } = await whiten({ cov: { data: projection, shape: [d, d] } }, d);
+    expect(extent!.rank).toBe(d - 1);
+    expect(extent!.effectiveDimension).toBeCloseTo(d - 1, 5);
+  });
+
+  function covarianceRows(variances: readonly number[]): Rows {
+    return variances.map((value, i) => variances.map((_, j) => (i === j ? value : 0)));
+  }
 });

@@ -41,10 +41,10 @@ interface Part {
 }
 
 /**
- * Compares the circuits of two attention layers, head by head, under x ~ N(0, I) (MATH.md section 13). Without a rotary
- * embedding, keys are centred: what depends on the query alone the softmax does not see. Some heads of each are in memory
- * at a time.
- * @param d width of the stream
+ * Compares the circuits of two attention layers, head by head, under z ~ N(0, I), z being what queries, keys and values
+ * are maps of (MATH.md section 13). Without a rotary embedding, keys are centred: what depends on the query alone the
+ * softmax does not see. Some heads of each are in memory at a time.
+ * @param d width of the residual stream
  * @param window offsets between query and key: 0 … window − 1 positions back
  */
 export async function headProducts(
@@ -101,7 +101,7 @@ async function sumOf(f: Circuits, settings: HeadSettings): Promise<number> {
   const size = f.width * f.width;
   const read = async (groups: Span) => ({
     groups,
-    value: (await f.value(groups)).weight,
+    value: await f.value(groups),
     output: await outputsOf(f, groups, d),
   });
   const spans = [...spansOf({ ...f, heads: f.groups }, settings)];
@@ -112,7 +112,7 @@ async function sumOf(f: Circuits, settings: HeadSettings): Promise<number> {
       const other = later === span ? own : await read(later);
       const [outputs, values] = [
         await multiply(own.output, other.output, d),
-        await multiply(own.value, other.value, d),
+        await products(own.value, other.value, inputsOf(own.value, f, span), multiply, false),
       ];
       const whole = productOfParts(
         { data: outputs, at: 0, stride: outputs.length },
@@ -154,6 +154,10 @@ async function partOf(circuits: Circuits, heads: Span): Promise<Part> {
   return { circuits, heads, groups, query, key, value, output: await circuits.output(heads) };
 }
 
+/** What a map has columns: inputs of whole features, or of a law that does not reach all of them. */
+const inputsOf = ({ weight }: Affine, { width }: Circuits, { from, to }: Span): number =>
+  weight.length / ((to - from) * width);
+
 const selvesOf = ({ from, to }: Span): [number, number][] =>
   Array.from({ length: to - from }, (_, i) => [from + i, from + i]);
 
@@ -174,9 +178,10 @@ function pairing(f: Circuits, g: Circuits, { d, window, multiply }: HeadSettings
     pairs: readonly (readonly [number, number])[],
     put: (h: number, k: number, score: number, value: number) => void,
   ) => {
-    const queries = await products(one.query, two.query, d, multiply, true);
-    const keys = await products(one.key, two.key, d, multiply, turns);
-    const values = await products(one.value, two.value, d, multiply, false);
+    const inputs = inputsOf(one.value, f, one.groups);
+    const queries = await products(one.query, two.query, inputs, multiply, true);
+    const keys = await products(one.key, two.key, inputs, multiply, turns);
+    const values = await products(one.value, two.value, inputs, multiply, false);
     const outputs = await multiply(one.output, two.output, d);
     const place = (data: Float64Array, own: number, other: number, columns: number) => ({
       data,

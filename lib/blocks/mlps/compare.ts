@@ -1,14 +1,12 @@
 import type { BackendName } from '../../backend/backend.js';
-import type { GramTile } from '../../backend/grams.js';
+import type { GramTile, WhitenedLaw } from '../../backend/grams.js';
 import { TensimError } from '../../errors.js';
 import { selectBackend } from '../../machines/select.js';
-import { createModel } from '../../model/create.js';
+import type { Model } from '../../model/model.js';
 import { expanded } from '../../similarity/difference/expanded.js';
 import { certifiedPair } from '../../similarity/gram/certified.js';
 import { pairDegrees } from '../../similarity/gram/degrees.js';
 import { entryOf, pairNumbers } from '../../similarity/gram/derived.js';
-import { type GaussianLaw, whiten } from '../../similarity/law/law.js';
-import { isOnehot } from '../../similarity/law/onehot.js';
 import { similarity } from '../../similarity/similarity.js';
 import type { MlpComparison } from '../terms.js';
 import type { MlpMethod } from './choose.js';
@@ -25,16 +23,18 @@ export interface MlpSettings {
   readonly tolerance: number;
   readonly maxSamples: number;
   /** The law of their input. */
-  readonly input: GaussianLaw;
+  readonly law: WhitenedLaw;
 }
+
+/** What is found of two MLPs, but for the name of the law. */
+type Compared = Omit<MlpComparison, 'input'>;
 
 /** Two MLPs of one width. */
 export async function compareMlpPair(
   pair: readonly [MlpSource, MlpSource],
-  method: MlpMethod,
+  method: Exclude<MlpMethod, 'whole'>,
   settings: MlpSettings,
-): Promise<MlpComparison> {
-  if (method === 'whole') return comparedWhole(pair, settings);
+): Promise<Compared> {
   return (await compareMlps(pair, method, settings))(0, 1);
 }
 
@@ -43,11 +43,10 @@ export async function compareMlps(
   mlps: readonly MlpSource[],
   method: Exclude<MlpMethod, 'whole'>,
   settings: MlpSettings,
-): Promise<(i: number, j: number) => MlpComparison> {
-  const { backend: wanted, threads, signal, seed, tolerance, maxSamples, input } = settings;
-  const { law } = await whiten(input, mlps[0].width, signal);
+): Promise<(i: number, j: number) => Compared> {
+  const { backend: wanted, threads, signal, seed, tolerance, maxSamples, law } = settings;
   const kinds = new Set(mlps.map(({ gated }) => (gated ? 'gated' : 'hidden')));
-  if (method === 'sampled' && !isOnehot(law)) {
+  if (method === 'sampled') {
     const task = { normals: {}, forward: { kinds, dtype: 'float32' } } as const;
     const backend = await selectBackend(wanted, task, signal);
     const found = await sampledPairs(mlps, { backend, law, seed, tolerance, maxSamples, threads, signal });
@@ -59,10 +58,12 @@ export async function compareMlps(
   return (i, j) => exactComparison(pairOf(gram, mlps.length, i, j), [mlps[i], mlps[j]]);
 }
 
-async function comparedWhole(pair: readonly MlpSource[], { backend, threads, signal, input }: MlpSettings) {
-  const models = [];
-  for (const { definition, label } of pair) models.push(createModel({ layers: [await definition()], label }));
-  const found = await similarity(models[0], models[1], { degrees: true, backend, threads, signal, input });
+/** Two MLPs as whole models of an input that is independent and standard normal. */
+export async function comparedWhole(
+  [a, b]: readonly [Model, Model],
+  { backend, threads, signal }: Omit<MlpSettings, 'law'>,
+): Promise<Compared> {
+  const found = await similarity(a, b, { degrees: true, backend, threads, signal });
   const { similarity: cosine, fidelityError, exact, standardError, certified, degrees } = found;
   return {
     similarity: cosine,
@@ -82,7 +83,7 @@ function pairOf({ total, perDegree, bound }: GramTile, count: number, i: number,
   return { total: taken(total, 1), perDegree: taken(perDegree!, 4), bound: taken(bound!, 1) };
 }
 
-function exactComparison(gram: GramTile, mlps: readonly [MlpSource, MlpSource]): MlpComparison {
+function exactComparison(gram: GramTile, mlps: readonly [MlpSource, MlpSource]): Compared {
   const entry = entryOf(gram.total, undefined, 0, 1);
   const zero = [entry.aa, entry.bb].findIndex((square) => !(square > 0));
   if (zero >= 0)
@@ -97,7 +98,7 @@ function exactComparison(gram: GramTile, mlps: readonly [MlpSource, MlpSource]):
 }
 
 /** @param isForward whether the first of the two is the one that fidelity errors refer to */
-function sampledComparison(pair: SampledPair, isForward: boolean): MlpComparison {
+function sampledComparison(pair: SampledPair, isForward: boolean): Compared {
   const { similarity: cosine, standardError, samples } = pair;
   const fidelityError = isForward ? pair.fidelityError : pair.reverseFidelityError;
   return { similarity: cosine, fidelityError, exact: false, standardError, samples };

@@ -18,6 +18,8 @@ export interface MlpShape {
 export interface MlpSource extends MlpShape {
   /** For messages. */
   readonly label: string;
+  /** The norm before it is a layer norm. */
+  readonly centres: boolean;
   /**
    * The part of these units, or all of it, as one layer.
    * @throws TensimError `NOT_FINITE`
@@ -43,6 +45,7 @@ export async function mlpSource(file: BlockFile, layer: LayerBlocks): Promise<Ml
   return {
     ...shape,
     label,
+    centres: norm.centres,
     definition: () => definition(),
     part: async (units) => createModel({ layers: [await definition(units)], label }).layers[0],
   };

@@ -1,6 +1,7 @@
 import type { ChainSource } from '../../backend/grams.js';
 import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
+import { normaliseRows, type SplitRows, splitRows } from '../../gaussian/directions.js';
 import { type Activation, aboutActivation, activationOf } from '../../layers/activations.js';
 import { unitsOf } from '../../layers/layer.js';
 import type { GatedLayer, HiddenLayer, LinearLayer } from '../../model/model.js';
@@ -45,15 +46,9 @@ export interface FoldedUnits {
 }
 
 /** The other factor of gated units: u + β z + ξ with z = ŵ·x, ξ = U⊥·x. */
-export interface FoldedUp {
+export interface FoldedUp extends SplitRows {
   /** u, (h). */
   readonly constants: Float64Array;
-  /** β, (h). */
-  readonly along: Float64Array;
-  /** U⊥, (h, k). */
-  readonly across: Float64Array;
-  /** ‖U⊥‖, (h). */
-  readonly lengths: Float64Array;
 }
 
 /**
@@ -116,11 +111,11 @@ async function foldAround(
   const constant = await throughLayers(after, outerBias, pacer);
   if (skip !== null) for (let c = 0; c < outputs; c++) constant[c] += constants[sided + c];
   const directions = rows.subarray(0, units);
-  const deviations = await normalise(directions, hidden, inputs, pacer);
+  const deviations = await normaliseRows(directions, hidden, inputs, pacer);
   const [means, weights] = [constants.subarray(0, hidden), down.data as Float64Array];
   const { homogeneous } = aboutActivation(activationOf(block).name);
   if (homogeneous !== null) await toUnitDeviations(homogeneous, means, deviations, weights, pacer);
-  const up = sides.length === 1 ? null : await splitUp(rows.subarray(units, 2 * units), directions, hidden, pacer);
+  const up = sides.length === 1 ? null : await splitRows(rows.subarray(units, 2 * units), directions, hidden, pacer);
   return {
     ...{ inputs, outputs, hidden, directions, deviations },
     activation: activationOf(block),
@@ -167,50 +162,4 @@ async function stackRows(parts: readonly MatrixView[], pacer: Pacer): Promise<Ma
     at += part.rows * columns;
   }
   return rowMajor(data, rows, columns);
-}
-
-/** Divides every row by its length, in place. @returns the lengths. */
-async function normalise(rows: Float64Array, count: number, width: number, pacer: Pacer): Promise<Float64Array> {
-  const lengths = new Float64Array(count);
-  for (let i = 0; i < count; i++) {
-    const row = rows.subarray(i * width, (i + 1) * width);
-    lengths[i] = lengthOf(row);
-    if (lengths[i] > 0) for (let j = 0; j < width; j++) row[j] /= lengths[i];
-    if (pacer.due(2 * width)) await pacer.pause();
-  }
-  return lengths;
-}
-
-/** Squares between these add up without leaving the range of numbers, nor losing a digit to its end. */
-const [LEAST_SQUARE, MOST_SQUARE] = [2 ** -900, 2 ** 900];
-
-function lengthOf(row: Float64Array): number {
-  let sum = 0;
-  for (const value of row) sum += value * value;
-  if (sum > LEAST_SQUARE && sum < MOST_SQUARE) return Math.sqrt(sum);
-  const most = row.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
-  if (most === 0 || !Number.isFinite(most)) return most;
-  let scaled = 0;
-  for (const value of row) scaled += (value / most) ** 2;
-  return most * Math.sqrt(scaled);
-}
-
-/** U = β Ŵ + U⊥. @param rows U, which becomes U⊥. */
-async function splitUp(
-  rows: Float64Array,
-  directions: Float64Array,
-  hidden: number,
-  pacer: Pacer,
-): Promise<Omit<FoldedUp, 'constants'>> {
-  const width = hidden === 0 ? 0 : rows.length / hidden;
-  const [along, lengths] = [new Float64Array(hidden), new Float64Array(hidden)];
-  for (let i = 0; i < hidden; i++) {
-    const across = rows.subarray(i * width, (i + 1) * width);
-    const direction = directions.subarray(i * width, (i + 1) * width);
-    for (let j = 0; j < width; j++) along[i] += across[j] * direction[j];
-    for (let j = 0; j < width; j++) across[j] -= along[i] * direction[j];
-    lengths[i] = lengthOf(across);
-    if (pacer.due(5 * width)) await pacer.pause();
-  }
-  return { along, across: rows, lengths };
 }

@@ -31,7 +31,7 @@ export function together(a: Grain, b: Grain): Grain {
 const DENSITY_BAND = 9;
 /** Beyond this the trapezoidal rule takes more points than panels of a Gauss rule. */
 const WIDEST_BAND = 120;
-const PANEL = gaussLegendre(20);
+export const PANEL = gaussLegendre(20);
 /** Panels about a feature, in its scale; from the last on they double. */
 const STEPS = [1, 2, 3, 4, 6, 8];
 const MOST_PANELS = 1 << 18;
@@ -46,9 +46,11 @@ const NARROWEST = 1e-17;
  */
 export function nodesFor({ band, features, panel }: Grain, reach: number, frequency = 0): Nodes {
   if (isSmooth({ band }, frequency)) return trapezoid((2 * Math.PI) / (band + frequency + DENSITY_BAND), reach);
-  // Twenty points resolve some fourteen radians.
-  return composite(features, Math.min(2, panel, 14 / Math.max(frequency, 1)), reach);
+  return composite(features, Math.min(panel, longestPanel(frequency)), reach);
 }
+
+/** Of the rule of twenty points, which resolve some fourteen radians. */
+export const longestPanel = (frequency: number): number => Math.min(2, 14 / Math.max(frequency, 1));
 
 /** Whether the trapezoidal rule takes fewer points. */
 export function isSmooth({ band }: Pick<Grain, 'band'>, frequency = 0): boolean {
@@ -79,7 +81,8 @@ function composite(features: readonly Feature[], panel: number, reach: number): 
   return { z, weights };
 }
 
-function panelEnds(features: readonly Feature[], panel: number, reach: number): Float64Array {
+/** Where panels of a Gauss rule on [−reach, reach] end: at the features, and closely about them. */
+export function panelEnds(features: readonly Feature[], panel: number, reach: number): Float64Array {
   const panels = Math.ceil((2 * reach) / panel);
   if (panels > MOST_PANELS) {
     throw new TensimError(

@@ -8,7 +8,7 @@ import type {
 } from '../../blocks/terms.js';
 import { meanOf, SAME } from '../../blocks/worst.js';
 import type { Uncompared } from '../../model/transformers/network.js';
-import { quoted } from '../../words/names.js';
+import { listed, quoted } from '../../words/names.js';
 import { errorText, similarityText } from '../../words/numbers.js';
 import { oneLine } from '../../words/quoting.js';
 import { bold, columns, type TextOptions } from '../text.js';
@@ -44,7 +44,7 @@ export function blocksText(result: BlocksResult, { colour = false }: TextOptions
   const mixtures = expertRows(layers);
   const about = [
     `blocks one by one, softmax left out: not a similarity of the networks as wholes`,
-    `input of a block independent and standard normal`,
+    inputText(result),
     `scores over ${window} offsets`,
     alignment === 'heads' ? 'heads in the order that answers best' : 'heads in their order',
     `backend ${backend}`,
@@ -125,6 +125,29 @@ function uncomparedText(layers: readonly LayerComparison[]): string[] {
       found.set(text, [...(found.get(text) ?? []), layer]);
     }
   return [...found].map(([text, of]) => `in ${of.length === 1 ? `layer ${of[0]}` : `${of.length} layers`}, ${text}`);
+}
+
+/** How far MLPs are from what they are under N(0, I), and whether series were too long for some. */
+function sphereText(layers: BlocksResult['layers']): string {
+  const mlps = layers.flatMap(({ mlp }) => (mlp?.sphere ? [{ own: mlp.similarity, ...mlp.sphere }] : []));
+  if (mlps.length === 0) return '';
+  const most = mlps.reduce((largest, { own, standard }) => Math.max(largest, Math.abs(own - standard)), 0);
+  const estimated = mlps.filter(({ method }) => method === 'first-order').length;
+  const how = estimated === 0 ? '' : `, ${estimated} of ${mlps.length} to the first order in 1/d only`;
+  return ` (MLPs at most ${errorText(most)} from their similarity under a standard normal one${how})`;
+}
+
+/** Which law the numbers stand under, and where it is another one. */
+function inputText({ input, layers }: BlocksResult): string {
+  if (input === 'standard') return 'input of a block independent and standard normal';
+  if (input === 'sphere') return `input of a block uniform on a sphere, as behind a norm${sphereText(layers)}`;
+  const without = (part: 'mlp' | 'attention') => {
+    const numbers = layers.flatMap(({ layer, [part]: own }) => (own && own.input !== input ? [String(layer)] : []));
+    return numbers.length === 0 ? [] : [`${part === 'mlp' ? 'MLPs' : 'attention'} of ${listed(numbers, 'and')}`];
+  };
+  const elsewhere = [...without('mlp'), ...without('attention')];
+  const rest = elsewhere.length === 0 ? '' : `, but standard normal in ${listed(elsewhere, 'and')}, which it lacks`;
+  return `input of a block with the moments of ${oneLine(input)}${rest}`;
 }
 
 /** Closer to 1 than rounding is told as 1. */

@@ -27,7 +27,7 @@ const orNull = (value: number) => (Number.isNaN(value) ? null : value);
  * @param exponents of its cells.
  */
 export function pairDegrees(
-  { perDegree }: GramTile,
+  { perDegree }: Pick<GramTile, 'perDegree'>,
   exponents: Int32Array | undefined,
   dtype: DType,
 ): Degrees | undefined {

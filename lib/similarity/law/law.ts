@@ -4,6 +4,7 @@ import type { Tensor } from '../../tensor/tensor.js';
 import { valueText } from '../../words/quoting.js';
 import type { InputLaw } from '../terms/types.js';
 import { pivotedCholesky } from './cholesky.js';
+import { extentOf, type LawExtent } from './extent.js';
 import { digestOfMoments, digestOfName } from './input_digest.js';
 import type { LawOfInputs } from './onehot.js';
 
@@ -16,6 +17,8 @@ export interface NamedLaw {
   /** Of its content: equal for equal laws, whatever they are called. */
   readonly digest: string;
   readonly law: LawOfInputs;
+  /** Of laws with a covariance of their own. */
+  readonly extent?: LawExtent;
 }
 
 /** `{ mean, cov }` of the public options. */
@@ -41,21 +44,45 @@ export async function whiten(input: GaussianLaw, inputs: number, signal?: AbortS
     }
     return named(`sigma=${sigma}`, { sigma });
   }
-  const { mean, cov, name = 'custom' } = input;
+  const { mean, cov, ridge, name = 'custom' } = input;
   const pacer = new Pacer(signal);
+  if (ridge !== undefined) requireRidge(ridge, cov);
   const moments = {
     ...(mean !== undefined && { mean: readMean(mean, inputs) }),
     ...(cov !== undefined && { cov: await readCovariance(cov, inputs, pacer) }),
   };
+  if (moments.cov && ridge !== undefined) blend(moments.cov.values, inputs, ridge);
+  const factor = moments.cov && (await pivotedCholesky(moments.cov.values, inputs, moments.cov.noise, pacer));
   return {
-    name,
+    name: ridge === undefined ? name : `${name}, ridge ${ridge}`,
     digest: await digestOfMoments({ mean: moments.mean, cov: moments.cov?.values }, inputs, pacer),
-    law: {
-      sigma: 1,
-      ...(moments.mean && { mean: moments.mean }),
-      ...(moments.cov && { factor: await pivotedCholesky(moments.cov.values, inputs, moments.cov.noise, pacer) }),
-    },
+    law: { sigma: 1, ...(moments.mean && { mean: moments.mean }), ...(factor && { factor }) },
+    ...(factor && { extent: extentOf(moments.cov!.values, factor, inputs, moments.cov!.noise) }),
   };
+}
+
+/** A number that a covariance can be blended with the identity by. */
+export const isRidge = (value: unknown): value is number => typeof value === 'number' && value >= 0 && value <= 1;
+
+function requireRidge(ridge: unknown, cov: unknown): void {
+  if (!isRidge(ridge)) {
+    throw new TensimError('INVALID_ARGUMENT', `the ridge is ${valueText(ridge)}`, {
+      hint: 'It is the part of the covariance that the identity takes over, from 0 to 1',
+    });
+  }
+  if (cov === undefined) {
+    throw new TensimError('INVALID_ARGUMENT', 'a ridge needs a covariance, and the input law has none of its own', {
+      hint: 'Give moments: a file with "cov" as the input, or samples that it is computed from',
+    });
+  }
+}
+
+/** Σ becomes (1 − t) Σ + t · tr(Σ)/d · I, which has the same trace. */
+function blend(values: Float64Array, size: number, ridge: number): void {
+  let trace = 0;
+  for (let i = 0; i < size; i++) trace += values[i * (size + 1)];
+  for (let at = 0; at < values.length; at++) values[at] *= 1 - ridge;
+  for (let i = 0; i < size; i++) values[i * (size + 1)] += (ridge * trace) / size;
 }
 
 /** A law whose name says all of it. */
@@ -68,11 +95,11 @@ function checkFields(input: unknown): asserts input is Exclude<InputLaw, string>
       hint: "It may be 'standard', 'onehot', 'tokens', { sigma } or { mean, cov }",
     });
   }
-  const allowed = 'sigma' in input ? ['sigma'] : ['mean', 'cov', 'name'];
+  const allowed = 'sigma' in input ? ['sigma'] : ['mean', 'cov', 'name', 'ridge'];
   const unknown = Object.keys(input).find((field) => !allowed.includes(field));
   if (unknown !== undefined) {
     throw new TensimError('INVALID_ARGUMENT', `the input law has the field "${unknown}" beside ${allowed.join(', ')}`, {
-      hint: "It may be 'standard', 'onehot', { sigma } or { mean, cov, name }",
+      hint: "It may be 'standard', 'onehot', { sigma } or { mean, cov, name, ridge }",
     });
   }
 }

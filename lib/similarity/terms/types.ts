@@ -39,6 +39,8 @@ export type InputLaw =
       readonly cov?: Tensor | readonly (readonly number[])[];
       /** What results call the law; absent: `custom`. */
       readonly name?: string;
+      /** t, from 0 to 1: Σ becomes (1 − t) Σ + t · tr(Σ)/d · I. Absent: it stays as it is. */
+      readonly ridge?: number;
     };
 
 /** How two models are compared. */

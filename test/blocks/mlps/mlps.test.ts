@@ -32,7 +32,7 @@ function mlp(units: number, { gated = true, seed = 1, noise = 0, biased = false 
   const about = { activation: 'silu', ...pieces } as unknown as Parameters<typeof mlpLayer>[0];
   const definition = (part?: Span) => mlpLayer(about, norm, D, read, part);
   return {
-    ...{ width: D, units, gated, label: `mlp ${seed}` },
+    ...{ width: D, units, gated, centres: false, label: `mlp ${seed}` },
     definition: () => definition(),
     part: async (part) => createModel({ layers: [await definition(part)] }).layers[0],
   };

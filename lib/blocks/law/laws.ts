@@ -1,0 +1,111 @@
+import type { WhitenedLaw } from '../../backend/grams.js';
+import { Pacer } from '../../cooperate.js';
+import { TensimError } from '../../errors.js';
+import type { LawExtent } from '../../similarity/law/extent.js';
+import { whiten } from '../../similarity/law/law.js';
+import { asWhitened } from '../../similarity/law/onehot.js';
+import type { BlockInput, BlockPart } from './input.js';
+import { type MomentsOf, withMoments } from './moments.js';
+
+/** The law of one block's input: of what a norm gives before its gain. */
+export type BlockLaw = IsotropicLaw | MomentsLaw;
+
+export interface IsotropicLaw {
+  readonly kind: 'standard' | 'sphere';
+  /** What results call it. */
+  readonly name: string;
+}
+
+/** A Gaussian, whitened: x = mean + C z. */
+export interface MomentsLaw {
+  readonly kind: 'moments';
+  readonly name: string;
+  /** (d). */
+  readonly mean: Float64Array;
+  /** Cᵀ, (columns, d) row-major. */
+  readonly factor: Float64Array;
+  readonly columns: number;
+  readonly extent: LawExtent;
+}
+
+/** Which law the input of which block has. */
+export interface BlockLaws {
+  /** Of all of them. */
+  readonly name: string;
+  of(layer: number, part: BlockPart): Promise<BlockLaw>;
+}
+
+const STANDARD: BlockLaw = { name: 'standard', kind: 'standard' };
+const SPHERE: BlockLaw = { name: 'sphere', kind: 'sphere' };
+
+/**
+ * Gives `use` the laws of blocks of a stream of so many features.
+ * @throws TensimError as `withMoments`; `of` rejects as `whiten` does, naming the block
+ */
+export function withLaws<Result>(
+  input: BlockInput,
+  width: number,
+  signal: AbortSignal | undefined,
+  use: (laws: BlockLaws) => Promise<Result>,
+): Promise<Result> {
+  if (input === 'standard' || input === 'sphere') {
+    const law = input === 'sphere' ? SPHERE : STANDARD;
+    return use({ name: input, of: async () => law });
+  }
+  const { ridge } = input;
+  const lawsOf = (given: string, momentsOf: MomentsOf): BlockLaws => {
+    const name = ridge === undefined ? given : `${given}, ridge ${ridge}`;
+    const of = async (layer: number, part: BlockPart): Promise<BlockLaw> => {
+      const moments = await momentsOf(layer, part);
+      if (moments === undefined) return STANDARD;
+      const { mean: own, cov } = moments;
+      const law = { cov, ...(own && { mean: own }), ...(ridge !== undefined && { ridge }) };
+      const named = await whiten(law, width, signal).catch((error: unknown) => {
+        throw naming(error, `${part}.${layer}`, given);
+      });
+      const { mean = new Float64Array(width), factor } = await asWhitened(named.law, new Pacer(signal));
+      const { data, columns } = factor!;
+      const extent = named.extent!;
+      return { kind: 'moments', name, mean, factor: transposed(data, width, columns), columns, extent };
+    };
+    return { name, of };
+  };
+  if ('file' in input)
+    return withMoments(input.file, width, signal, ({ name, momentsOf }) => use(lawsOf(name, momentsOf)));
+  const { momentsOf, name = 'custom' } = input;
+  return use(lawsOf(name, async (layer, part) => momentsOf(layer, part)));
+}
+
+/** The same for what takes a law beside a network. */
+export function whitenedLaw(law: BlockLaw, centres: boolean): WhitenedLaw {
+  if (law.kind !== 'moments') return { sigma: 1 };
+  const { mean, factor, columns } = behind(law, centres);
+  return { mean, factor: { data: transposed(factor, columns, mean.length), columns }, sigma: 1 };
+}
+
+function transposed(data: Float64Array, rows: number, columns: number): Float64Array {
+  const result = new Float64Array(data.length);
+  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) result[j * rows + i] = data[i * columns + j];
+  return result;
+}
+
+/** Says of which block the moments are no law. */
+function naming(error: unknown, block: string, law: string): unknown {
+  if (!(error instanceof TensimError)) return error;
+  return new TensimError(error.code, `the moments of ${block} in "${law}" are no law: ${error.message}`, {
+    cause: error,
+  });
+}
+
+/**
+ * The law as what stands behind a norm takes it. Maps behind a layer norm are stretched by √(d/(d−1)), as N(0, I) asks
+ * (see `behindNorm`), and moments are of what the norm really gives: they are shrunk by as much.
+ * @param centres the norm is a layer norm
+ */
+export function behind(law: MomentsLaw, centres: boolean): Pick<MomentsLaw, 'mean' | 'factor' | 'columns'> {
+  const d = law.mean.length;
+  if (!centres) return law;
+  const shrink = Math.sqrt((d - 1) / d);
+  const { mean, factor, columns } = law;
+  return { mean: mean.map((value) => value * shrink), factor: factor.map((value) => value * shrink), columns };
+}
