@@ -1,15 +1,19 @@
 import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import { selectBackend } from '../machines/select.js';
+import { quoted } from '../words/names.js';
+import { findBasis, isCentred } from './align/basis.js';
 import { type BlockSettled, compareLayer } from './compare.js';
 import { type BlockFile, withBlocks } from './open.js';
-import type { BlockOptions, BlockSubject, BlocksResult, LayerComparison } from './terms.js';
+import type { Alignment, BlockOptions, BlockSubject, BlocksResult, LayerComparison } from './terms.js';
 import { comparePieces } from './weights.js';
 import { worstOf } from './worst.js';
 
 /** Offsets between queries and keys, where nothing else is asked for. */
 const WINDOW = 64;
 const MOST_WINDOW = 1 << 20;
+/** From the least that is taken out to the most. */
+export const ALIGNMENTS: readonly Alignment[] = ['none', 'heads', 'units', 'rotation'];
 
 /**
  * Where two transformers differ, block by block, from their weights alone: MLPs as functions of a normalised input,
@@ -26,8 +30,8 @@ const MOST_WINDOW = 1 << 20;
  */
 export function similarityOfBlocks(a: string, b: string, options: BlockOptions = {}): Promise<BlocksResult> {
   const { align = 'heads', window = WINDOW, backend, threads, signal } = options;
-  if (align !== 'none' && align !== 'heads')
-    throw new TensimError('INVALID_ARGUMENT', `align must be "none" or "heads", not ${JSON.stringify(align)}`);
+  if (!ALIGNMENTS.includes(align))
+    throw new TensimError('INVALID_ARGUMENT', `align must be ${quoted(ALIGNMENTS)}, not ${JSON.stringify(align)}`);
   if (!Number.isSafeInteger(window) || window < 1 || window > MOST_WINDOW)
     throw new TensimError('INVALID_ARGUMENT', `window must be a whole number from 1 to ${MOST_WINDOW}`);
   const settled: BlockSettled = { align, window, backend, threads, signal };
@@ -37,15 +41,26 @@ export function similarityOfBlocks(a: string, b: string, options: BlockOptions =
 async function compare(
   f: BlockFile,
   g: BlockFile,
-  settled: BlockSettled,
+  options: BlockSettled,
   { onProgress }: BlockOptions,
 ): Promise<BlocksResult> {
   const [one, other] = [f.network, g.network];
   if (one.width !== other.width) throw unequal(f, g, `a residual stream of ${one.width}`, `of ${other.width}`);
   if (one.layers.length !== other.layers.length)
     throw unequal(f, g, `${one.layers.length} layers`, `has ${other.layers.length}`);
-  const { align: alignment, window, backend, signal } = settled;
+  const { align: alignment, window, backend, signal } = options;
   const { name } = await selectBackend(backend, { contractions: { dtype: 'float64' } }, signal);
+  const found = alignment === 'rotation' ? await findBasis(f, g, options) : undefined;
+  const settled: BlockSettled =
+    found === undefined
+      ? options
+      : {
+          ...options,
+          views: [
+            { basis: null, centres: isCentred(one) },
+            { basis: found.basis, centres: isCentred(other) },
+          ],
+        };
   const layers: LayerComparison[] = [];
   for (const [at, layer] of one.layers.entries()) {
     onProgress?.({ phase: 'compare', done: at, total: one.layers.length });
@@ -54,14 +69,17 @@ async function compare(
     for (const file of [f, g]) file.letGo();
   }
   const pacer = new Pacer(signal);
-  const embedding = await comparePieces(f, one.embedding, g, other.embedding, pacer);
-  const unembedding = await comparePieces(f, one.unembedding, g, other.unembedding, pacer);
+  const { embedding, unembedding } = found ?? {
+    embedding: await comparePieces(f, one.embedding, g, other.embedding, pacer),
+    unembedding: await comparePieces(f, one.unembedding, g, other.unembedding, pacer),
+  };
   return {
     kind: 'blocks',
     a: await subjectOf(f, signal),
     b: await subjectOf(g, signal),
     width: one.width,
     ...{ input: 'standard', window, alignment, layers },
+    ...(found && { rotation: found.about }),
     ...(embedding && { embedding }),
     ...(unembedding && { unembedding }),
     worst: worstOf(layers),

@@ -96,7 +96,11 @@ function piecesOf({ attention, attentionNorm, mlp, mlpNorm }: LayerBlocks): Map<
 }
 
 /** Rows of heads with the two of a plane beside each other, whatever the layout of the rotary embedding. */
-function inPlanes({ width, rotation }: Attention, data: Float64Array, heads: number): Float64Array {
+export function inPlanes(
+  { width, rotation }: Pick<Attention, 'width' | 'rotation'>,
+  data: Float64Array,
+  heads: number,
+): Float64Array {
   if (rotation === null || rotation.interleaved) return data;
   const { first, second } = planesOf(width, rotation);
   const order = [...first].flatMap((row, p) => (second[p] < 0 ? [row] : [row, second[p]]));

@@ -1,11 +1,12 @@
 import type { Circuits } from '../parts/circuits.js';
 import type { Affine } from '../parts/reader.js';
+import type { Products } from '../products.js';
 import { planesOf } from './planes.js';
 import { meanOfScores, productOfParts } from './products.js';
 import { offsetMeans } from './window.js';
 
 /** A Bᵀ of matrices with rows of one length. */
-export type RowProducts = (a: Float64Array, b: Float64Array, inner: number) => Promise<Float64Array>;
+export type RowProducts = Products['rows'];
 
 /** Inner products of the heads of one layer with those of another. */
 export interface HeadProducts {
