@@ -15,14 +15,18 @@ export type { Control } from './backend/control.js';
 export type { GramRoute } from './backend/grams.js';
 export { similarityOfBlocks } from './blocks/similarity_of_blocks.js';
 export type {
+  Alignment,
   AttentionComparison,
+  BasisAlignment,
   BlockOptions,
   BlockSimilarity,
   BlockSubject,
   BlocksResult,
   HeadComparison,
+  Impression,
   LayerComparison,
   MlpComparison,
+  UnitComparison,
   WeightComparison,
   WorstBlock,
 } from './blocks/terms.js';

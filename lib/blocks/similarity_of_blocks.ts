@@ -4,6 +4,7 @@ import { selectBackend } from '../machines/select.js';
 import { quoted } from '../words/names.js';
 import { findBasis, isCentred } from './align/basis.js';
 import { type BlockSettled, compareLayer } from './compare.js';
+import { impressionOf } from './impression.js';
 import { type BlockFile, withBlocks } from './open.js';
 import type { Alignment, BlockOptions, BlockSubject, BlocksResult, LayerComparison } from './terms.js';
 import { comparePieces } from './weights.js';
@@ -73,16 +74,20 @@ async function compare(
     embedding: await comparePieces(f, one.embedding, g, other.embedding, pacer),
     unembedding: await comparePieces(f, one.unembedding, g, other.unembedding, pacer),
   };
-  return {
-    kind: 'blocks',
+  const differences = {
     a: await subjectOf(f, signal),
     b: await subjectOf(g, signal),
-    width: one.width,
-    ...{ input: 'standard', window, alignment, layers },
+    ...{ alignment, layers },
     ...(found && { rotation: found.about }),
     ...(embedding && { embedding }),
     ...(unembedding && { unembedding }),
+  };
+  return {
+    kind: 'blocks',
+    ...differences,
+    ...{ width: one.width, input: 'standard', window },
     worst: worstOf(layers),
+    impression: impressionOf(differences),
     backend: name,
   };
 }

@@ -79,7 +79,9 @@ export interface BasisAlignment {
   readonly from: readonly ('embedding' | 'unembedding')[];
   /** ‖A − A' Bᵀ‖ / ‖A‖ of the embeddings, or of the unembeddings behind their norm where that is more: 0 where it fits. */
   readonly residual: number;
-  /** Both have one basis already; nothing was turned. */
+  /** The same without a rotation. */
+  readonly unturned: number;
+  /** Nothing was turned, as the embeddings would not fit 1.5 times as well: both have one basis already, or none in common. */
   readonly identity: boolean;
   /** ‖B − I‖ / √(2d): 0 for the identity, 1 for a basis that has nothing to do with the other. */
   readonly turn: number;
@@ -150,6 +152,20 @@ export interface BlockSubject {
   readonly settings: Readonly<Record<string, ToldSetting>>;
 }
 
+/** What the differences of two networks look like, by rules on their sizes; never a proof of how they came about. */
+export interface Impression {
+  /**
+   * `same`: all numbers are equal. `conversion`: the same functions in other weights, names or precision. `patch`: few
+   * layers changed. `fine-tune`: all changed a little, none much more than others. `unrelated`: nothing is alike, as in
+   * another seed. `unclear`: none of these.
+   */
+  readonly kind: 'same' | 'conversion' | 'patch' | 'fine-tune' | 'unrelated' | 'unclear';
+  /** One sentence. */
+  readonly words: string;
+  /** Of a patch: the numbers of the layers that changed, in the first network. */
+  readonly layers: readonly number[];
+}
+
 /** Two transformers, block by block. Never a statement about the networks as wholes. */
 export interface BlocksResult {
   /** Tells this result from others. */
@@ -176,6 +192,8 @@ export interface BlocksResult {
   readonly unembedding?: WeightComparison;
   /** Null where all blocks are alike to 1e-12. */
   readonly worst: WorstBlock | null;
+  /** What the differences look like. */
+  readonly impression: Impression;
   /** Who multiplied. */
   readonly backend: BackendName;
 }

@@ -11,12 +11,24 @@ import { WeightTally } from '../weights.js';
 import { polarFactor } from './polar.js';
 import { centreRows } from './stream.js';
 
-/** A basis that moves nothing by more than this is the identity, and is not applied. */
-const IDENTITY = 1e-9;
+/**
+ * Nothing is turned where that makes the embeddings fit less than so many times better: a rotation has d²/2 numbers to
+ * fit noise with.
+ */
+const WORTH = 1.5;
 /** Singular values below this part of the largest are rounding: the embeddings say nothing there. */
 const NOTHING = 1e-12;
 /** Rows that are turned at a time. */
 const ROWS = 4096;
+
+type End = 'embedding' | 'unembedding';
+
+/** How an embedding of the second network fits that of the first. */
+interface Fit {
+  readonly end: End;
+  readonly asIs: WeightComparison;
+  readonly turned: WeightComparison;
+}
 
 /** The stream of the second network in the coordinates of the first, and what was found on the way. */
 export interface FoundBasis {
@@ -40,9 +52,8 @@ export async function findBasis(f: BlockFile, g: BlockFile, options: ProductOpti
   const pacer = new Pacer(options.signal);
   const centres = [f, g].map(({ network }) => isCentred(network));
   const total = new Float64Array(d * d);
-  const ends = ['embedding', 'unembedding'] as const;
-  const from: (typeof ends)[number][] = [];
-  for (const end of ends) {
+  const from: End[] = [];
+  for (const end of ['embedding', 'unembedding'] as const) {
     const pair = await endsOf(f, g, end, centres);
     if (pair === undefined) continue;
     const found = await products.columns(...pair, pair[0].length / d);
@@ -60,38 +71,36 @@ export async function findBasis(f: BlockFile, g: BlockFile, options: ProductOpti
   const keepsMean = centres.every(Boolean);
   if (keepsMean) for (let at = 0; at < total.length; at++) total[at] += 1 / d;
   const basis = await polarFactor(total, d, products, pacer);
-  const isIdentity = basis.every((value, at) => Math.abs(value - (at % (d + 1) === 0 ? 1 : 0)) < IDENTITY);
-  const turned = isIdentity ? null : basis;
-  const compared: { [end in (typeof ends)[number]]?: WeightComparison } = {};
+  const fits: Fit[] = [];
   for (const end of from) {
     const [one, other] = (await endsOf(f, g, end, centres))!;
-    const tally = new WeightTally();
+    const [asIs, turned] = [new WeightTally(), new WeightTally()];
     for (let at = 0; at < one.length; at += ROWS * d) {
-      const rows = other.subarray(at, at + ROWS * d);
-      await tally.add(
-        one.subarray(at, at + ROWS * d),
-        turned === null ? rows : await products.rows(rows, turned, d),
-        pacer,
-      );
+      const [rows, others] = [one, other].map((data) => data.subarray(at, at + ROWS * d));
+      await asIs.add(rows, others, pacer);
+      await turned.add(rows, await products.rows(others, basis, d), pacer);
     }
-    compared[end] = tally.result;
+    fits.push({ end, asIs: asIs.result, turned: turned.result });
     for (const file of [f, g]) file.letGo();
   }
+  const residual = (of: 'asIs' | 'turned') => Math.sqrt(largest(fits.map((fit) => fit[of].nmse ?? 0)));
+  const identity = residual('asIs') <= WORTH * residual('turned') || residual('asIs') === 0;
   const trace = basis.reduce((sum, value, at) => (at % (d + 1) === 0 ? sum + value : sum), 0);
   const square = await products.rows(basis, basis, d);
   for (let i = 0; i < d; i++) square[i * d + i] -= 1;
   return {
-    basis: turned,
+    basis: identity ? null : basis,
     about: {
       from,
-      residual: Math.sqrt(largest(from.map((end) => compared[end]!.nmse ?? 0))),
-      identity: isIdentity,
-      turn: isIdentity ? 0 : Math.sqrt(Math.max(0, 1 - trace / d)),
+      residual: residual(identity ? 'asIs' : 'turned'),
+      unturned: residual('asIs'),
+      identity,
+      turn: identity ? 0 : Math.sqrt(Math.max(0, 1 - trace / d)),
       orthogonality: lengthOf(square) / Math.sqrt(d),
       ...(await spreadOf(total, basis, d, products, options)),
       keepsMean,
     },
-    ...compared,
+    ...Object.fromEntries(fits.map(({ end, asIs, turned }) => [end, identity ? asIs : turned])),
   };
 }
 
@@ -106,7 +115,7 @@ export function isCentred({ layers, finalNorm }: BlockNetwork): boolean {
 async function endsOf(
   f: BlockFile,
   g: BlockFile,
-  end: 'embedding' | 'unembedding',
+  end: End,
   centres: readonly boolean[],
 ): Promise<[Float64Array, Float64Array] | undefined> {
   const { width: d } = f.network;

@@ -14,7 +14,7 @@ const FINISHES = 5;
 const IN_REACH = 0.75;
 const POWER_STEPS = 40;
 /** Of the identity, by the norm: where a matrix says nothing, as little as possible is turned. */
-const LEAN = 1e-12;
+const LEAN = 1e-13;
 
 /**
  * The orthogonal matrix nearest to a square one, U Vᵀ of its U S Vᵀ, by products alone: X ← a X + b (XXᵀ) X + c (XXᵀ)² X.

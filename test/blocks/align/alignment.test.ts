@@ -116,7 +116,7 @@ describe('with a rotation', () => {
       keepsMean: false,
     });
     const { residual, orthogonality, turn, condition } = found.rotation!;
-    expect(residual).toBeLessThan(1e-12);
+    expect(residual).toBeLessThan(1e-10);
     expect(orthogonality).toBeLessThan(1e-12);
     expect(turn).toBeGreaterThan(0.8);
     expect(condition).toBeGreaterThan(1);
@@ -171,7 +171,7 @@ describe('with a rotation', () => {
     const found = await similarityOfBlocks(one, written('gpt turned', tensors, GPT2), { align: 'rotation' });
     expectSame(found);
     expect(found.rotation).toMatchObject({ keepsMean: true, identity: false, undetermined: 0 });
-    expect(found.rotation!.residual).toBeLessThan(1e-12);
+    expect(found.rotation!.residual).toBeLessThan(1e-10);
     const without = await similarityOfBlocks(one, join(root, 'gpt turned'), { align: 'heads' });
     expect(without.worst!.similarity).toBeLessThan(0.6);
   });
