@@ -16,15 +16,19 @@ export type { GramRoute } from './backend/grams.js';
 export type { BlockInput, BlockMoments, BlockPart } from './blocks/law/input.js';
 export { similarityOfBlocks } from './blocks/similarity_of_blocks.js';
 export type {
+  Alignment,
   AttentionComparison,
+  BasisAlignment,
   BlockOptions,
   BlockSimilarity,
   BlockSubject,
   BlocksResult,
   HeadComparison,
+  Impression,
   LayerComparison,
   MlpComparison,
   UnderLaw,
+  UnitComparison,
   WeightComparison,
   WorstBlock,
 } from './blocks/terms.js';

@@ -1,12 +1,13 @@
 import { TensimError } from '../errors.js';
 import { chooseBackend } from '../machines/select.js';
 import { settle } from '../similarity/terms/options.js';
-import { valueText } from '../words/quoting.js';
+import { listed } from '../words/names.js';
+import { quote, valueText } from '../words/quoting.js';
 import type { BlockSettled } from './compare.js';
 import { chooseMethods, type MlpMethod, type MlpRates } from './mlps/choose.js';
 import { mlpShape } from './mlps/source.js';
 import type { BlockFile } from './open.js';
-import type { BlockOptions } from './terms.js';
+import type { Alignment, BlockOptions } from './terms.js';
 
 /** Offsets between queries and keys, where nothing else is asked for. */
 const WINDOW = 64;
@@ -14,18 +15,23 @@ const MOST_WINDOW = 1 << 20;
 /** A tolerance that takes more inputs is finer than the law is right. */
 const MAX_SAMPLES = 8192;
 
+/** From the least that is taken out to the most. */
+export const ALIGNMENTS: readonly Alignment[] = ['none', 'heads', 'units', 'rotation'];
 const METHODS = ['auto', 'exact', 'sampled'] as const;
 
 /** Options with their defaults, before the networks are known. */
-export interface GivenSettings extends Omit<BlockSettled, 'methodOf' | 'laws'> {
+export interface GivenSettings extends Omit<BlockSettled, 'methodOf' | 'laws' | 'views'> {
   readonly method: (typeof METHODS)[number];
 }
 
 /** @throws TensimError `INVALID_ARGUMENT` */
 export function settleBlocks(options: BlockOptions): GivenSettings {
   const { align = 'heads', window = WINDOW, method = 'auto', maxSamples = MAX_SAMPLES } = options;
-  if (align !== 'none' && align !== 'heads')
-    throw new TensimError('INVALID_ARGUMENT', `align must be "none" or "heads", not ${valueText(align)}`);
+  if (!ALIGNMENTS.includes(align))
+    throw new TensimError(
+      'INVALID_ARGUMENT',
+      `align must be ${listed(ALIGNMENTS.map(quote), 'or')}, not ${valueText(align)}`,
+    );
   if (!Number.isSafeInteger(window) || window < 1 || window > MOST_WINDOW)
     throw new TensimError('INVALID_ARGUMENT', `window must be a whole number from 1 to ${MOST_WINDOW}`);
   if (!METHODS.includes(method))

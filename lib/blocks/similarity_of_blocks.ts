@@ -2,8 +2,10 @@ import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import { smallest } from '../extremes.js';
 import { selectBackend } from '../machines/select.js';
-import { type LayerBlocks, type Piece, piecesIn } from '../model/transformers/network.js';
+import { type BlockNetwork, type LayerBlocks, type Piece, piecesIn } from '../model/transformers/network.js';
+import { findBasis, isCentred } from './align/basis.js';
 import { compareLayer } from './compare.js';
+import { impressionOf } from './impression.js';
 import { checkInput } from './law/input.js';
 import { type BlockLaws, withLaws } from './law/laws.js';
 import { compareEnds } from './norms.js';
@@ -50,7 +52,10 @@ async function compare(
     throw unequal(f, g, `${one.layers.length} layers`, `has ${other.layers.length}`);
   const { align: alignment, window, backend, signal } = given;
   const methods = await methodsFor(f, [g], given);
-  const settled = { ...given, laws, methodOf: ({ number }: LayerBlocks) => methods.get(number)! };
+  const basis = alignment === 'rotation' ? await findBasis(f, g, given) : undefined;
+  const views = basis && ([viewOf(one, null), viewOf(other, basis.basis)] as const);
+  const methodOf = ({ number }: LayerBlocks) => methods.get(number)!;
+  const settled = { ...given, laws, methodOf, ...(views && { views }) };
   const { name } = await selectBackend(backend, { contractions: { dtype: 'float64' } }, signal);
   const ends: Partial<Record<End, WeightComparison>> = {};
   const layers: LayerComparison[] = [];
@@ -65,25 +70,32 @@ async function compare(
       await g.keep(piecesOf(others));
       layers.push(await compareLayer(f, own, g, others, settled));
     } else {
-      const found = await comparePieces(f, one[step], g, other[step], new Pacer(signal));
+      const turned = step === 'positions' ? undefined : basis?.[step];
+      const found = turned ?? (await comparePieces(f, one[step], g, other[step], new Pacer(signal)));
       if (found !== undefined) ends[step] = found;
     }
     for (const file of [f, g]) file.letGo();
   }
   layers.sort((a, b) => a.layer - b.layer);
   const norms = await compareEnds(f, g, new Pacer(signal));
-  return {
-    kind: 'blocks',
+  const differences = {
     a: await subjectOf(f, signal),
     b: await subjectOf(g, signal),
-    width: one.width,
-    ...{ input: laws.name, window, alignment, layers },
+    ...{ width: one.width, input: laws.name, window, alignment, layers },
+    ...(basis && { rotation: basis.about }),
     ...ends,
     ...(norms.length > 0 && { norms }),
+  };
+  return {
+    kind: 'blocks',
+    ...differences,
     worst: worstOf(layers),
+    impression: impressionOf(differences),
     backend: name,
   };
 }
+
+const viewOf = (network: BlockNetwork, basis: Float64Array | null) => ({ basis, centres: isCentred(network) });
 
 /** What stands at the ends of a network. */
 const ENDS = ['embedding', 'positions', 'unembedding'] as const;

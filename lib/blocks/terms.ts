@@ -7,15 +7,19 @@ import type { Degrees } from '../similarity/terms/degrees.js';
 import type { Progress, SimilarityOptions } from '../similarity/terms/types.js';
 import type { BlockInput } from './law/input.js';
 
+/** What is taken out before a comparison, each with what stands before it. */
+export type Alignment = 'none' | 'heads' | 'units' | 'rotation';
+
 /** How the blocks of two transformers are compared. */
 export interface BlockOptions
   extends Pick<SimilarityOptions, 'backend' | 'threads' | 'seed' | 'tolerance' | 'maxSamples'>,
     Pick<LoadOptions, 'config' | 'key' | 'ignore' | 'signal'> {
   /**
    * What two networks may differ in without differing in what they do, and is taken out before they are compared:
-   * `none`, or `heads`, their order (heads that share keys stay together). Default: `heads`.
+   * `none`; `heads`, their order (heads that share keys stay together); `units`, and the order and scale of hidden
+   * units; `rotation`, and the basis of the residual stream, by their embeddings. Default: `heads`.
    */
-  readonly align?: 'none' | 'heads' | undefined;
+  readonly align?: Alignment | undefined;
   /**
    * Offsets between a query and a key over which scores are compared, from 0 to this many less one; default 64. Without
    * a rotary embedding they are all alike.
@@ -86,6 +90,44 @@ export interface MlpComparison extends BlockSimilarity, UnderLaw {
     /** The similarity under N(0, I): how far it is from this one says what the sphere changes. */
     readonly standard: number;
   };
+  /** Where units were matched, and both have some of one kind. */
+  readonly units?: UnitComparison;
+}
+
+/** The hidden units of an MLP and those of another, each with the one that is most like it. */
+export interface UnitComparison {
+  /** Of the first network. */
+  readonly count: number;
+  /** Those that were given one of the second: all, unless that has fewer. */
+  readonly matched: number;
+  /** Those that were given one of another number. */
+  readonly moved: number;
+  /** Those whose unit is the same function, to 1e-9. */
+  readonly partners: number;
+  /** Mean over the pairs, 1 for the same functions: the product of the cosines of their vectors, and of how near their sizes are. */
+  readonly similarity: number;
+}
+
+/** An orthogonal matrix that takes the residual stream of the second network into that of the first. */
+export interface BasisAlignment {
+  /** What it was found by. */
+  readonly from: readonly ('embedding' | 'unembedding')[];
+  /** ‖A − A' Bᵀ‖ / ‖A‖ of the embeddings, or of the unembeddings behind their norm where that is more: 0 where it fits. */
+  readonly residual: number;
+  /** The same without a rotation. */
+  readonly unturned: number;
+  /** Nothing was turned, as the embeddings would not fit 1.5 times as well: both have one basis already, or none in common. */
+  readonly identity: boolean;
+  /** ‖B − I‖ / √(2d): 0 for the identity, 1 for a basis that has nothing to do with the other. */
+  readonly turn: number;
+  /** ‖B Bᵀ − I‖ / √d, rounding. */
+  readonly orthogonality: number;
+  /** The largest singular value over the least of what it was found by: how well all directions are known. */
+  readonly condition: number;
+  /** Directions of which the embeddings say nothing, and that were turned as little as possible. */
+  readonly undetermined: number;
+  /** Layer norms take the mean over the features off: its direction was kept. */
+  readonly keepsMean: boolean;
 }
 
 export interface AttentionComparison extends UnderLaw {
@@ -163,7 +205,10 @@ export interface LayerComparison {
   readonly norms?: readonly NormComparison[];
   /** What of the layer is not compared, or not whole, and why. */
   readonly uncompared?: readonly Uncompared[];
-  /** Of the weights, biases and gains of the layer that both have. */
+  /**
+   * Of the weights, biases and gains of the layer that both have. Where units were matched: behind the norms, heads and
+   * units in the order of those that answer them, and units in their scale.
+   */
   readonly weights: WeightComparison;
 }
 
@@ -191,6 +236,20 @@ export interface BlockSubject {
   readonly settings: Readonly<Record<string, ToldSetting>>;
 }
 
+/** What the differences of two networks look like, by rules on their sizes; never a proof of how they came about. */
+export interface Impression {
+  /**
+   * `same`: all numbers are equal. `conversion`: the same functions in other weights, names or precision. `patch`: few
+   * layers changed. `fine-tune`: all changed a little, none much more than others. `unrelated`: nothing is alike, as in
+   * another seed. `unclear`: none of these.
+   */
+  readonly kind: 'same' | 'conversion' | 'patch' | 'fine-tune' | 'unrelated' | 'unclear';
+  /** One sentence. */
+  readonly words: string;
+  /** Of a patch: the numbers of the layers that changed, in the first network. */
+  readonly layers: readonly number[];
+}
+
 /** Two transformers, block by block. Never a statement about the networks as wholes. */
 export interface BlocksResult {
   /** Tells this result from others. */
@@ -210,7 +269,9 @@ export interface BlocksResult {
   /** Offsets over which scores were compared. */
   readonly window: number;
   /** What was taken out before. */
-  readonly alignment: 'none' | 'heads';
+  readonly alignment: Alignment;
+  /** Where the residual stream was rotated. */
+  readonly rotation?: BasisAlignment;
   /** In the order of the first network. */
   readonly layers: readonly LayerComparison[];
   /** Of tokens; absent where one of the two has none. */
@@ -223,6 +284,8 @@ export interface BlocksResult {
   readonly norms?: readonly NormComparison[];
   /** Null where all blocks are alike to 1e-12. */
   readonly worst: WorstBlock | null;
+  /** What the differences look like. */
+  readonly impression: Impression;
   /** Who multiplied. */
   readonly backend: BackendName;
 }

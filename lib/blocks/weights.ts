@@ -117,7 +117,7 @@ type Order = (data: Float64Array, columns: number) => Float64Array;
 const PLAIN: Order = (data) => data;
 
 /** Rows of heads with the two of a plane beside each other, whatever the layout of the rotary embedding. */
-function orderOf({ width, rotation }: Attention): Order {
+export function orderOf({ width, rotation }: Pick<Attention, 'width' | 'rotation'>): Order {
   if (rotation === null || rotation.interleaved) return PLAIN;
   const { first, second } = planesOf(width, rotation);
   const order = [...first].flatMap((row, p) => (second[p] < 0 ? [row] : [row, second[p]]));

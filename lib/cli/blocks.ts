@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { ALIGNMENTS } from '../blocks/settings.js';
 import { similarityOfBlocks } from '../blocks/similarity_of_blocks.js';
 import type { BlockOptions } from '../blocks/terms.js';
 import { blocksJson } from '../report/blocks/json.js';
@@ -47,8 +48,11 @@ export function addBlocks(program: Command, io: Io): void {
     .argument('<a>', ARGUMENT)
     .argument('<b>', 'the other')
     .addOption(
-      new Option('--align <what>', 'what is taken out first: nothing, or the order of the heads')
-        .choices(['none', 'heads'])
+      new Option(
+        '--align <what>',
+        'what is taken out first: nothing; the order of the heads; also that of hidden units; also a rotation of the residual stream',
+      )
+        .choices(ALIGNMENTS)
         .default('heads'),
     )
     .option(

@@ -119,7 +119,7 @@ describe('networks are refused', () => {
     expect(error.message).toMatch(message);
   });
 
-  test.each([{ window: 0 }, { window: 1.5 }, { align: 'units' as 'none' }])(
+  test.each([{ window: 0 }, { window: 1.5 }, { align: 'all' as 'none' }])(
     'for options that cannot be: %j',
     async (options) => {
       expect(() => similarityOfBlocks(base, base, options)).toThrow(/window must|align must/);
@@ -158,7 +158,7 @@ describe('tensim blocks', () => {
 
   test.each([
     [['--window', '0'], 2],
-    [['--align', 'units'], 2],
+    [['--align', 'all'], 2],
     [['--config', '{"n_head": 5}'], 2],
   ])('ends with its exit code: %j', async (flags, expected) => {
     expect((await tensim(['blocks', base, other, ...flags])).code).toBe(expected);

@@ -1,9 +1,16 @@
+import { finish } from '../../cooperate.js';
+
 /**
  * Which column answers each row, so that the sum of the chosen values is the largest: the Hungarian method with
  * potentials, in O(rows² · columns).
  * @param values (rows, columns) row-major, finite, of at most as many rows as columns
  */
 export function assign(values: Float64Array, rows: number, columns: number): Int32Array {
+  return finish(assigning(values, rows, columns));
+}
+
+/** The same, yielding after every look at all columns. */
+export function* assigning(values: Float64Array, rows: number, columns: number): Generator<void, Int32Array> {
   // Columns and rows are counted from 1: column 0 stands for the row that is being placed.
   const rowPotential = new Float64Array(rows + 1);
   const columnPotential = new Float64Array(columns + 1);
@@ -33,6 +40,7 @@ export function assign(values: Float64Array, rows: number, columns: number): Int
           columnPotential[j] -= delta;
         } else least[j] -= delta;
       at = next;
+      yield;
     } while (rowOf[at] !== 0);
     for (; at !== 0; at = before[at]) rowOf[at] = rowOf[before[at]];
   }

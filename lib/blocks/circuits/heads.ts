@@ -1,12 +1,13 @@
 import type { Span } from '../../model/transformers/pieces.js';
 import type { Circuits } from '../parts/circuits.js';
 import type { Affine } from '../parts/reader.js';
+import type { Products } from '../products.js';
 import { type Planes, planesOf } from './planes.js';
 import { meanOfScores, productOfParts } from './products.js';
 import { type OffsetMeans, offsetMeans } from './window.js';
 
 /** A Bᵀ of matrices with rows of one length. */
-export type RowProducts = (a: Float64Array, b: Float64Array, inner: number) => Promise<Float64Array>;
+export type RowProducts = Products['rows'];
 
 interface HeadSettings {
   readonly d: number;

@@ -3,7 +3,7 @@ import type { Layer } from '../../model/model.js';
 import type { LayerBlocks } from '../../model/transformers/network.js';
 import type { Span } from '../../model/transformers/pieces.js';
 import type { BlockFile } from '../open.js';
-import { mlpLayer } from '../parts/mlp.js';
+import { type MlpDefinition, mlpLayer } from '../parts/mlp.js';
 import { readGain } from '../parts/reader.js';
 
 /** Sizes of an MLP, which its file tells before any weight is read. */
@@ -34,14 +34,24 @@ export function mlpShape({ network: { width }, extent }: BlockFile, layer: Layer
   return mlp && { width, units: extent(mlp.up)[0], gated: mlp.gate !== undefined };
 }
 
-/** The MLP of a layer that has one. */
-export async function mlpSource(file: BlockFile, layer: LayerBlocks): Promise<MlpSource> {
+/**
+ * The MLP of a layer that has one.
+ * @param inView what is made of it, or of a part of it, before it is compared
+ */
+export async function mlpSource(
+  file: BlockFile,
+  layer: LayerBlocks,
+  inView: ((definition: MlpDefinition) => Promise<MlpDefinition>) | undefined,
+): Promise<MlpSource> {
   const { path, read } = file;
   const { mlp, mlpNorm, number } = layer;
   const shape = mlpShape(file, layer)!;
   const norm = await readGain(mlpNorm, read);
   const label = `the MLP of layer ${number} of ${path}`;
-  const definition = (units?: Span) => mlpLayer(mlp!, norm, shape.width, read, units);
+  const definition = async (units?: Span) => {
+    const own = await mlpLayer(mlp!, norm, shape.width, read, units);
+    return inView === undefined ? own : inView(own);
+  };
   return {
     ...shape,
     label,

@@ -5,6 +5,7 @@ import { behindNorm, type Gain, type PieceReader } from './reader.js';
 
 type HiddenDefinition = Extract<LayerDefinition, { readonly type: 'hidden' }>;
 type GatedDefinition = Extract<LayerDefinition, { readonly type: 'gated' }>;
+export type MlpDefinition = HiddenDefinition | GatedDefinition;
 
 /**
  * An MLP behind its norm as one layer, of which the input is what the norm divides.
@@ -17,7 +18,7 @@ export async function mlpLayer(
   d: number,
   read: PieceReader,
   units?: Span,
-): Promise<HiddenDefinition | GatedDefinition> {
+): Promise<MlpDefinition> {
   const vector = async (piece: Piece | undefined) => (piece === undefined ? null : await read(piece, { rows: units }));
   const tensorOf = (data: Float64Array, ...shape: number[]) => ({ data, shape });
   const inner = async (weight: Piece, bias: Piece | undefined) => {

@@ -1,29 +1,15 @@
-import type {
-  BlockSubject,
-  BlocksResult,
-  LayerComparison,
-  NormName,
-  WeightComparison,
-  WorstBlock,
-} from '../../blocks/terms.js';
+import type { BlockSubject, BlocksResult, LayerComparison, NormName, WeightComparison } from '../../blocks/terms.js';
 import { meanOf, SAME } from '../../blocks/worst.js';
 import type { Uncompared } from '../../model/transformers/network.js';
 import { listed, quoted } from '../../words/names.js';
 import { errorText, similarityText } from '../../words/numbers.js';
 import { oneLine } from '../../words/quoting.js';
 import { bold, columns, type TextOptions } from '../text.js';
-
-const PARTS: Readonly<Record<WorstBlock['part'], string>> = {
-  mlp: 'in its MLP',
-  qk: 'in which positions its heads attend to',
-  ov: 'in what its heads write',
-  expert: 'in one of its experts',
-  router: 'in which experts tokens are given to',
-};
+import { ALIGNED, rotationSentence, unitSentences, worstSentence } from './words.js';
 
 /** What `tensim blocks` prints: where the two differ most, then a line for every layer. */
 export function blocksText(result: BlocksResult, { colour = false }: TextOptions = {}): string {
-  const { a, b, layers, worst, window, alignment, backend } = result;
+  const { a, b, layers, worst, impression, rotation, window, alignment, backend } = result;
   const rows = layers.map((layer) => [
     String(layer.layer),
     cosine(layer.mlp?.similarity),
@@ -46,16 +32,18 @@ export function blocksText(result: BlocksResult, { colour = false }: TextOptions
     `blocks one by one, softmax left out: not a similarity of the networks as wholes`,
     inputText(result),
     `scores over ${window} offsets`,
-    alignment === 'heads' ? 'heads in the order that answers best' : 'heads in their order',
+    ALIGNED[alignment],
     `backend ${backend}`,
   ];
   return [
     `${oneLine(a.path)} (${a.layout}) and ${oneLine(b.path)} (${b.layout})`,
-    bold(sentence(worst), colour),
+    bold(`${worstSentence(worst)} ${impression.words}`, colour),
     columns([['layer', 'MLP', 'fidelity error', 'QK', 'OV', 'heads', 'weights'], ...rows], 'rrrrrrr'),
     ...(mixtures.length === 0 ? [] : [columns([EXPERTS, ...mixtures], 'rrrrrr')]),
     ...(facts.length === 0 ? [] : [columns(facts, 'll')]),
     ...uncomparedText(layers),
+    ...[rotation].flatMap((found) => (found === undefined ? [] : [rotationSentence(found)])),
+    ...unitSentences(layers),
     ...[a, b].flatMap(leftText),
     `${about.join(' · ')}\n`,
   ].join('\n\n');
@@ -161,12 +149,6 @@ const errorOf = (value: number): string => (value < SAME ? '0' : errorText(value
 function leftText({ path, left }: BlockSubject): string[] {
   if (left.length === 0) return [];
   return [`not compared of ${oneLine(path)}: ${quoted(left)}`];
-}
-
-function sentence(worst: WorstBlock | null): string {
-  if (worst === null) return 'All blocks are the same functions.';
-  const { layer, part, similarity } = worst;
-  return `They differ most in layer ${layer}, ${PARTS[part]}: similarity ${similarityText(similarity, 4)}.`;
 }
 
 /** How many heads are answered by others than their own. */
