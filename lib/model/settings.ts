@@ -137,7 +137,7 @@ export class ModelSettings {
 
   /** Whether blocks add to their input; `missing` if it is nowhere. */
   residual(missing?: boolean): boolean {
-    return this.#either('residual', SPELLED.residual, truth, missing);
+    return this.#either('residual', SPELLED.residual, truth, missing, true);
   }
 
   /** How blocks of one kind add to their input; `missing` if it is nowhere. */
@@ -195,6 +195,12 @@ export class ModelSettings {
     return this.#either('normEpsilon', SPELLED.normEpsilon, { parse, kind: 'a positive number' }, 1e-5);
   }
 
+  /** How wide the input is, where a config says it. */
+  width(): number | undefined {
+    const found = this.#lookup.find(undefined, ['d_model'], positiveInteger);
+    return found && this.#lookup.note('d_model', found.value, positiveInteger, found.from);
+  }
+
   /** The activation function of gated blocks, where the file says that there is one. */
   gate(): string | undefined {
     const anything: Type<{ name: string }> = { parse: (text) => ({ name: text }), kind: 'a name' };
@@ -203,8 +209,14 @@ export class ModelSettings {
   }
 
   /** What is said, or else `missing`; without that, it must be said. */
-  #either<T>(option: keyof ModelConfig, spelled: string | readonly string[], type: Type<T>, missing?: T): T {
-    const found = this.#find(option, spelled, type);
+  #either<T>(
+    option: keyof ModelConfig,
+    spelled: string | readonly string[],
+    type: Type<T>,
+    missing?: T,
+    nested = false,
+  ): T {
+    const found = this.#find(option, spelled, type, nested);
     if (found !== undefined) return found;
     const [name] = typeof spelled === 'string' ? [spelled] : spelled;
     if (missing !== undefined) return this.#lookup.note(name, missing, type, 'default');
@@ -214,6 +226,7 @@ export class ModelSettings {
     });
   }
 
+  /** @param nested whether configs within the metadata count. */
   #find<T>(
     option: keyof ModelConfig,
     spelled: string | readonly string[],

@@ -112,7 +112,7 @@ async function understandLayers(checkpoint: StampedCheckpoint, source: ModelSour
     if (found !== undefined) return found;
   }
   const [{ tensors, prefix }] = await ways.last();
-  throw unrecognised(tensors, path, prefix);
+  throw unrecognised(tensors, path, prefix, settings);
 }
 
 /** As the graph in the file says, which names all that it needs. */
@@ -178,6 +178,7 @@ function inFile(blueprint: Blueprint, tensors: Tensors): Blueprint {
     ...place,
     tensor: name(place.tensor),
     ...(place.energy !== undefined && { energy: name(place.energy) }),
+    ...(place.gain !== undefined && { gain: name(place.gain) }),
   });
   return {
     ...blueprint,
