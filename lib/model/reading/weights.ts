@@ -68,7 +68,9 @@ export function bytesOf(recognised: Recognised, tensors: Tensors): number {
   // Parts that are no views of what was read are copies, at most of all of it in double precision.
   const copied = blueprint.layers
     .flatMap((layer) => partsOf(layer))
-    .filter(([, { transposed, energy, made }]) => transposed || energy !== undefined || made !== undefined);
+    .filter(
+      ([, { transposed, energy, gain, made }]) => transposed || [energy, gain, made].some((one) => one !== undefined),
+    );
   const copy = ({ tensor, made }: Place) =>
     made?.size === undefined ? 2 * bytes(tensor) : 8 * made.size ** (made.as === 'diagonal' ? 2 : 1);
   return copied.reduce((sum, [, place]) => sum + copy(place), asRead);
@@ -97,7 +99,7 @@ async function* oneByOne(
 function layersOf(blueprint: Blueprint, read: ReadonlyMap<string, Tensor>): LayerOf<Tensor>[] {
   const made = new Map<string, Tensor>();
   const at = (place: Place): Tensor => {
-    const key = JSON.stringify([place.tensor, place.half, place.transposed, place.energy, place.made]);
+    const key = JSON.stringify([place.tensor, place.half, place.transposed, place.energy, place.gain, place.made]);
     const tensor = made.get(key) ?? tensorAt(place, read);
     made.set(key, tensor);
     return tensor;
