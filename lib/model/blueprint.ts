@@ -94,7 +94,7 @@ export async function tensorAt(place: Place, read: ReadonlyMap<string, Tensor>, 
     part = { data: part.data.subarray(start, start + size), shape };
   }
   if (transposed === true) part = await cutOf(part, { transposed }, pacer);
-  if (made !== undefined) part = madeOf(part, made, name);
+  if (made !== undefined) part = await madeOf(part, made, name, pacer);
   if (energy !== undefined) part = scaledCopy(part, energy, read.get(energy) as Tensor);
   return Object.freeze({ data: part.data, shape: Object.freeze([...part.shape]) });
 }
@@ -116,8 +116,16 @@ function scaledCopy({ data, shape }: Tensor, name: string, energy: Tensor): Tens
   return { data: Float64Array.from(data, (weight) => weight * factor), shape };
 }
 
+/** Elements that are made before the event loop may get its turn. */
+const RUN = 4096;
+
 /** As the elements are where that is exact, and else in double precision. */
-function madeOf({ data, shape }: Tensor, { as, size = 0, factor, power }: Made, name: string): Tensor {
+async function madeOf(
+  { data, shape }: Tensor,
+  { as, size = 0, factor, power }: Made,
+  name: string,
+  pacer: Pacer,
+): Promise<Tensor> {
   const isExact = Math.abs(factor) === 1 && power >= 0 && !(data instanceof Float64Array);
   const allocate = (length: number) => (isExact ? new Float32Array(length) : new Float64Array(length));
   if (power === -1 && data.includes(0)) {
@@ -130,7 +138,10 @@ function madeOf({ data, shape }: Tensor, { as, size = 0, factor, power }: Made, 
     return { data: diagonal, shape: [size, size] };
   }
   const made = allocate(as === 'vector' ? size : data.length);
-  for (let i = 0; i < made.length; i++) made[i] = value(i);
+  for (let from = 0; from < made.length; from += RUN) {
+    for (let i = from; i < Math.min(from + RUN, made.length); i++) made[i] = value(i);
+    if (pacer.due(RUN)) await pacer.pause();
+  }
   return { data: made, shape: as === 'vector' ? [size] : shape };
 }
 

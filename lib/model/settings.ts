@@ -46,6 +46,8 @@ export interface ModelConfig {
 export interface ConfigFile {
   readonly path: string;
   readonly text: string;
+  /** It was given as its text, and is in no file. */
+  readonly isText?: true;
 }
 
 /** A setting that a model was read with. */

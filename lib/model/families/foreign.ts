@@ -5,7 +5,7 @@ import type { Tensors } from '../blueprint.js';
 import { blocksOf, chooseBlock } from './blocks.js';
 import { isLinear, modulesOf, ownPaths } from './modules.js';
 import { orderOf } from './order_of_layers.js';
-import { shown, untold } from './refusals.js';
+import { COMPARE_BLOCKS, shown, untold } from './refusals.js';
 
 /* Networks that are known for what they are, and are no chain of layers that is compared. */
 
@@ -14,8 +14,6 @@ const ATTENTION =
   /c_attn|(?:^|[._/])(?:self_?attn|attn|attention|mha|self_attention|crossattention)(?:[._/]|$)|in_proj_weight|(?:^|[._/])(?:q|k|v|qkv|query|key|value)(?:_?proj)?[._/](?:weight|bias)$/i;
 const QUADRATIC = /(?:^|[._/])[qk][12](?:_proj)?[._/]/;
 const RECURRENT = /(?:^|[._/])(?:weight|bias)_[ih]h_l\d+|(?:^|[._/])recurrent_kernel/;
-/** Of a transformer. */
-const COMPARE_BLOCKS = 'compare it with another block by block (tensim blocks A B, similarityOfBlocks)';
 const ADAPTER = /(?:^|[._/])lora_|(?:^|[._/])hada_|(?:^|[._/])lokr_/i;
 
 /**

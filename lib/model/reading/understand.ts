@@ -7,8 +7,10 @@ import { type LayerOf, mapLayer } from '../../layers/layer.js';
 import type { Place } from '../../layers/place.js';
 import { type Blueprint, checkBlueprint, checkElements, type Tensors, tensorsOf, usedTensors } from '../blueprint.js';
 import type { ChainInfo } from '../chain.js';
+import { ordinary } from '../families/ordinary/ordinary.js';
 import { recognise, recogniseEveryday, unrecognised } from '../families/recognise.js';
 import { ModelSettings, type Setting } from '../settings.js';
+import { blockSettings, positionsGiven } from './block_settings.js';
 import { type Contents, type SetAside, sorted, withoutIgnored, withTied } from './contents.js';
 import { applyDescription, type Description } from './description.js';
 import { blueprintOf } from './graph/blueprint.js';
@@ -35,7 +37,8 @@ export interface Recognised {
 /**
  * What an open checkpoint is, from its header alone. In this order: the description that the caller gave; a family, by
  * the tensor names; a model.json of ours beside the checkpoint, so that one for other files in the folder never changes
- * how a known family is read; a network as people name them, of which a description may say more than its names. Names and tensors are taken as they are where that makes a model in one of these ways,
+ * how a known family is read; a network as people name them, of which a description may say more than its names: a whole transformer, or else one of the other
+ * kinds. Names and tensors are taken as they are where that makes a model in one of these ways,
  * and otherwise without what is no weight, with tied weights, and without the names of wrappers.
  * @throws TensimError `UNSUPPORTED_LAYER` if none of them knows it, `INVALID_FILE`, `UNSUPPORTED_DTYPE` or
  * `SHAPE_MISMATCH`.
@@ -106,6 +109,8 @@ async function understandLayers(checkpoint: StampedCheckpoint, source: ModelSour
     if (found !== undefined) return found;
   }
   if (beside !== undefined) return asDescribed(beside, checkpoint, ways);
+  const whole = settings.block() === undefined ? await asTransformer(checkpoint, source, ways) : undefined;
+  if (whole !== undefined) return whole;
   for (const way of await ways.shortest()) {
     const found = as(way, recogniseEveryday);
     if (found !== undefined) return found;
@@ -121,6 +126,21 @@ function asInGraph(checkpoint: Checkpoint, graph: Graph, { asWritten: [[naming, 
   const left = [...contents.tensors.keys()].filter((name) => !inUse.has(name));
   const reason = 'no layer is made of it';
   return { ...found, setAside: [...found.setAside, ...left.map((name) => ({ name, reason }))] };
+}
+
+/** A whole transformer with softmax and norms, unless one of its blocks is asked for. */
+async function asTransformer(
+  checkpoint: StampedCheckpoint,
+  source: ModelSource,
+  ways: Ways,
+): Promise<Recognised | undefined> {
+  const told = await blockSettings(checkpoint, source);
+  for (const [naming, contents] of await ways.sorted()) {
+    const found = ordinary(naming.tensors, told, positionsGiven(source));
+    if (found === undefined) continue;
+    return { ...understood(checkpoint, found.blueprint, naming, contents, null), settings: found.settings };
+  }
+  return undefined;
 }
 
 /** The tensors that a description makes layers of. */

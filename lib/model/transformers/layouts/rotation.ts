@@ -7,35 +7,49 @@ import type { Layout } from './layout.js';
 /** Of Gemma 3, one layer in so many sees all positions; the others turn with a base of their own. */
 const GEMMA_PATTERN = 6;
 
+/** What the angles of a rotary embedding are made of. */
+export interface Turning {
+  readonly base: number;
+  /** Rows of a head that turn. */
+  readonly turning: number;
+  readonly scaling: RopeScaling;
+}
+
 /**
- * How queries and keys of a layer are turned; null for a layout without a rotary embedding.
+ * What turns queries and keys of a layer; null for a layout without a rotary embedding.
  * @param width of a head
  * @throws TensimError `INVALID_FILE` for a scaling that is not known, for it changes which angles there are
  */
-export function rotationOf(
+export function turningOf(
   { rotary, rotaryShare = 1 }: Layout,
   settings: BlockSettings,
   width: number,
   layer: number,
-): Rotation | null {
+): Turning | null {
   if (rotary === null) return null;
-  const isLocal = isLocalLayer(settings, layer);
-  const local = isLocal ? settings.number('localRotaryBase') : undefined;
+  const local = isLocalLayer(settings, layer) ? settings.number('localRotaryBase') : undefined;
   const base = local ?? settings.number('rotaryBase') ?? rotary.base;
   const share = settings.number('rotaryShare') ?? rotaryShare;
   const turned = settings.count('rotaryWidth') ?? Math.floor(share * width);
   const turning = 2 * Math.floor(Math.min(turned, width) / 2);
-  const scaling = local === undefined ? scalingOf(settings) : {};
+  return { base, turning, scaling: local === undefined ? scalingOf(settings) : {} };
+}
+
+/** How queries and keys of a layer are turned; as `turningOf`. */
+export function rotationOf(layout: Layout, settings: BlockSettings, width: number, layer: number): Rotation | null {
+  const turning = turningOf(layout, settings, width, layer);
+  if (turning === null) return null;
   // How many positions there are matters to one kind of scaling, beyond those that it was trained on: not compared.
-  const { frequencies } = scaledFrequencies(scaling, { base, turning, positions: 1 });
-  const { interleaved } = rotary;
+  const { frequencies } = scaledFrequencies(turning.scaling, { ...turning, positions: 1 });
+  const { interleaved } = layout.rotary!;
   return {
     angles: frequencies,
     interleaved: typeof interleaved === 'function' ? interleaved(settings) : interleaved,
   };
 }
 
-function isLocalLayer(settings: BlockSettings, layer: number): boolean {
+/** Whether a layer is one of those that see the nearest positions only, where some are. */
+export function isLocalLayer(settings: BlockSettings, layer: number): boolean {
   const kinds = settings.object('layerKinds');
   if (Array.isArray(kinds)) return kinds[layer] === 'sliding_attention';
   if (settings.number('localRotaryBase') === undefined) return false;

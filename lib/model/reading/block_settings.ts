@@ -1,0 +1,37 @@
+import type { Checkpoint } from '../../formats/checkpoint.js';
+import { Companions } from '../../formats/companions.js';
+import { type ConfigFile, type ModelConfig, parseObject } from '../settings.js';
+import { BlockSettings, type Source } from '../transformers/settings.js';
+import { configBeside, type ModelSource } from './source.js';
+
+/**
+ * What is said of a transformer: by the caller, by the checkpoint's metadata, by a config.json beside it, the first
+ * before the others.
+ */
+export async function blockSettings(
+  { path, metadata }: Pick<Checkpoint, 'path' | 'metadata'>,
+  { config, configFile, companions = new Companions() }: ModelSource,
+): Promise<BlockSettings> {
+  const beside = await configBeside(path, companions);
+  return new BlockSettings(path, [
+    ...(config === undefined ? [] : [{ name: 'what was given', values: asSpelled(config) }]),
+    ...(configFile === undefined ? [] : [inFile(configFile)]),
+    { name: 'the metadata', values: metadata },
+    ...(beside === undefined ? [] : [inFile(beside)]),
+  ]);
+}
+
+/** Positions of an input, where the caller says how many. */
+export function positionsGiven({ config, configFile }: ModelSource): number | undefined {
+  if (config?.context !== undefined) return config.context;
+  // A config.json says how many a network knows, and a line of settings how many are meant.
+  if (configFile?.isText !== true) return undefined;
+  return new BlockSettings(configFile.path, [inFile(configFile)]).count('used');
+}
+
+function asSpelled({ heads, rotaryBase, activation, mask, normEpsilon }: ModelConfig): Record<string, unknown> {
+  const values = { n_head: heads, rope_theta: rotaryBase, activation, mask, norm_eps: normEpsilon };
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}
+
+const inFile = (config: ConfigFile): Source => ({ name: config.path, values: parseObject(config) });
