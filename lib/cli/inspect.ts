@@ -12,7 +12,8 @@ import {
   keyOption,
   MODEL_ARGUMENT,
   modelOption,
-} from './options.js';
+  positionsOption,
+} from './model_options.js';
 
 const NOTES = `
 A model that cannot be compared is described all the same, with the reasons; the exit code is then still 0.
@@ -25,6 +26,7 @@ interface InspectFlags {
   readonly model?: string;
   readonly config?: string;
   readonly activation?: string;
+  readonly positions?: number;
   readonly ignore: readonly string[];
   readonly json?: boolean;
 }
@@ -38,12 +40,13 @@ export function addInspect(program: Command, io: Io): void {
     .addOption(modelOption())
     .addOption(configOption())
     .addOption(activationOption())
+    .addOption(positionsOption())
     .addOption(keyOption())
     .addOption(ignoreOption())
     .option('--json', 'print JSON')
     .addHelpText('after', NOTES)
-    .action(async (file: string, { json, config, activation, ...options }: InspectFlags) => {
-      const settings = configOf({ config, activation });
+    .action(async (file: string, { json, config, activation, positions, ...options }: InspectFlags) => {
+      const settings = configOf({ config, activation, positions });
       const inspection = await inspect(file, { ...options, config: settings, signal: io.signal });
       await print(io, [json ? `${jsonText(inspectJson(inspection))}\n` : inspectText(inspection)]);
     });

@@ -82,6 +82,8 @@ export interface LayerKind extends Typed {
    * kind of which outputs can only be sampled. Affine kinds are no blocks, and every method takes them.
    */
   readonly methods: Readonly<Partial<Record<ChainMethod, number>>>;
+  /** What else can be done with networks that have such layers, where no method takes them: ends a hint. */
+  readonly instead?: string;
   /** Of a layer by itself, for inputs without a mean. */
   parity(layer: Typed): Parity;
   /**

@@ -53,6 +53,22 @@ export function shapeOfCut(cut: Cut, shape: readonly number[]): readonly number[
 }
 
 /**
+ * Where the rows of a cut lie in its tensor: of each the place of its first element, and how far it is from one of its
+ * elements to the next.
+ */
+export function rowsOfCut(cut: Cut, shape: readonly number[]): (row: number) => readonly [at: number, step: number] {
+  const [, inputs] = extentOfCut(cut, shape)!;
+  const { expert, perHead, transposed, rows } = cut;
+  const size = sizeOf(expert === undefined ? shape : shape.slice(1));
+  const [from, width, stored] = [(expert ?? 0) * size, shape[shape.length - 1], size / inputs];
+  return (i) => {
+    const row = rows === undefined ? i : rows.start + Math.floor(i / rows.run) * rows.stride + (i % rows.run);
+    if (perHead) return [from + Math.floor(row / width) * inputs * width + (row % width), width];
+    return transposed ? [from + row, stored] : [from + row * inputs, 1];
+  };
+}
+
+/**
  * Copies a cut row by row.
  * @param tensor that has it
  * @param into as many elements as it has, (outputs, inputs) row-major
@@ -64,19 +80,10 @@ export async function copyCut<Data extends TensorData>(
   pacer: Pacer,
 ): Promise<Data> {
   const [outputs, inputs] = extentOfCut(cut, shape)!;
-  const { expert, perHead, transposed, rows } = cut;
-  const own = expert === undefined ? shape : shape.slice(1);
-  const [size, width] = [sizeOf(own), shape[shape.length - 1]];
-  const [from, stored] = [(expert ?? 0) * size, size / inputs];
+  const rowAt = rowsOfCut(cut, shape);
   for (let i = 0; i < outputs; i++) {
-    const row = rows === undefined ? i : rows.start + Math.floor(i / rows.run) * rows.stride + (i % rows.run);
-    // Where the row begins, and how far it is from one of its elements to the next.
-    const [at, step] = perHead
-      ? [Math.floor(row / width) * inputs * width + (row % width), width]
-      : transposed
-        ? [row, stored]
-        : [row * inputs, 1];
-    for (let j = 0; j < inputs; j++) into[i * inputs + j] = data[from + at + j * step];
+    const [at, step] = rowAt(i);
+    for (let j = 0; j < inputs; j++) into[i * inputs + j] = data[at + j * step];
     if (pacer.due(inputs)) await pacer.pause();
   }
   return into;

@@ -1,5 +1,8 @@
+import { TensimError } from '../../errors.js';
 import type { Checkpoint } from '../../formats/checkpoint.js';
 import { Companions } from '../../formats/companions.js';
+import { valueText } from '../../words/quoting.js';
+import { positiveInteger } from '../setting_types.js';
 import { type ConfigFile, type ModelConfig, parseObject } from '../settings.js';
 import { BlockSettings, type Source } from '../transformers/settings.js';
 import { configBeside, type ModelSource } from './source.js';
@@ -21,9 +24,19 @@ export async function blockSettings(
   ]);
 }
 
-/** Positions of an input, where the caller says how many. */
+/**
+ * Positions of an input, where the caller says how many.
+ * @throws TensimError `INVALID_ARGUMENT` for what is no whole number from 1
+ */
 export function positionsGiven({ config, configFile }: ModelSource): number | undefined {
-  if (config?.context !== undefined) return config.context;
+  const given = config?.context;
+  if (given !== undefined) {
+    if (Number.isSafeInteger(given) && given >= 1) return given;
+    throw new TensimError(
+      'INVALID_ARGUMENT',
+      `the option config.context is ${valueText(given)}, not ${positiveInteger.kind}`,
+    );
+  }
   // A config.json says how many a network knows, and a line of settings how many are meant.
   if (configFile?.isText !== true) return undefined;
   return new BlockSettings(configFile.path, [inFile(configFile)]).count('used');
