@@ -104,6 +104,8 @@ export interface LayerKind extends Typed {
   inWords(layer: Typed): string;
   /** Reads it from a model.json. */
   parse(reader: LayerReader): Typed;
+  /** For a norm over the features of a position, of shapes or whatever its parts are: the same without gain and bias. */
+  bare?(layer: Typed): Typed;
   /** For a kind that knows so many positions: how many; models may have fewer. */
   mostPositions?(layer: Typed): number;
   /**
