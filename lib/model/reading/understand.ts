@@ -7,7 +7,7 @@ import { type LayerOf, mapLayer } from '../../layers/layer.js';
 import type { Place } from '../../layers/place.js';
 import { type Blueprint, checkBlueprint, checkElements, type Tensors, tensorsOf, usedTensors } from '../blueprint.js';
 import type { ChainInfo } from '../chain.js';
-import { ordinary } from '../families/ordinary/ordinary.js';
+import { isOrdinary, ordinary } from '../families/ordinary/ordinary.js';
 import { recognise, recogniseEveryday, unrecognised } from '../families/recognise.js';
 import { ModelSettings, type Setting } from '../settings.js';
 import { blockSettings, positionsGiven } from './block_settings.js';
@@ -109,8 +109,10 @@ async function understandLayers(checkpoint: StampedCheckpoint, source: ModelSour
     if (found !== undefined) return found;
   }
   if (beside !== undefined) return asDescribed(beside, checkpoint, ways);
-  const whole = settings.block() === undefined ? await asTransformer(checkpoint, source, ways) : undefined;
-  if (whole !== undefined) return whole;
+  for (const way of await ways.sorted()) {
+    if (!isOrdinary(way[0].tensors) || settings.block() !== undefined) continue;
+    return asTransformer(checkpoint, source, way);
+  }
   for (const way of await ways.shortest()) {
     const found = as(way, recogniseEveryday);
     if (found !== undefined) return found;
@@ -128,19 +130,15 @@ function asInGraph(checkpoint: Checkpoint, graph: Graph, { asWritten: [[naming, 
   return { ...found, setAside: [...found.setAside, ...left.map((name) => ({ name, reason }))] };
 }
 
-/** A whole transformer with softmax and norms, unless one of its blocks is asked for. */
+/** A whole transformer with softmax and norms, whose settings are found under other names than those of other kinds. */
 async function asTransformer(
   checkpoint: StampedCheckpoint,
   source: ModelSource,
-  ways: Ways,
-): Promise<Recognised | undefined> {
+  [naming, contents]: Way,
+): Promise<Recognised> {
   const told = await blockSettings(checkpoint, source);
-  for (const [naming, contents] of await ways.sorted()) {
-    const found = ordinary(naming.tensors, told, positionsGiven(source));
-    if (found === undefined) continue;
-    return { ...understood(checkpoint, found.blueprint, naming, contents, null), settings: found.settings };
-  }
-  return undefined;
+  const { blueprint, settings } = ordinary(naming.tensors, told, positionsGiven(source));
+  return { ...understood(checkpoint, blueprint, naming, contents, null), settings };
 }
 
 /** The tensors that a description makes layers of. */

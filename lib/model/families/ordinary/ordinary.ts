@@ -29,16 +29,28 @@ export interface Ordinary {
 }
 
 /**
- * A whole transformer of a known layout, with softmax and norms: a function that can be run, and of which no comparison
- * is exact. Undefined for a network of another kind, and for a part of a transformer: one without an embedding or
+ * Whether these are the names of a whole transformer of a known layout, and not of a part: one without an embedding or
  * without attention.
+ */
+export function isOrdinary(tensors: Tensors): boolean {
+  return wholeLayout(tensors) !== undefined;
+}
+
+function wholeLayout(tensors: Tensors): Layout | undefined {
+  const layout = layoutOf(tensors);
+  return layout !== undefined && isWhole(layout, tensors) ? layout : undefined;
+}
+
+/**
+ * A whole transformer of a known layout, with softmax and norms: a function that can be run, and of which no comparison
+ * is exact.
+ * @param tensors of which `isOrdinary`
  * @param positions of an input, if somebody says how many
  * @throws TensimError `UNSUPPORTED_LAYER` for what changes the function and is not run, tensors that nothing is known of
  * among it; as `networkOf`, and for settings that nobody says
  */
-export function ordinary(tensors: Tensors, settings: BlockSettings, positions?: number): Ordinary | undefined {
-  const layout = layoutOf(tensors);
-  if (layout === undefined || !isWhole(layout, tensors)) return undefined;
+export function ordinary(tensors: Tensors, settings: BlockSettings, positions?: number): Ordinary {
+  const layout = wholeLayout(tensors)!;
   const facts = new Facts(layout, settings);
   const network = networkOf(layout, tensors, settings);
   return new Chain(layout, network, facts, tensors, positions).ordinary();
