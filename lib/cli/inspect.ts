@@ -56,7 +56,8 @@ export function addInspect(program: Command, io: Io): void {
 function inspectJson(inspection: Inspection): Record<string, unknown> {
   const { file, files, sha256, family, description, layers, positions, inputs, outputs, degree, parameters } =
     inspection;
-  const { revision, format, place, metadata, tensors, method, problems, prefix, setAside, tied, settings } = inspection;
+  const { revision, format, place, metadata, tensors, method, closes, problems, prefix } = inspection;
+  const { setAside, tied, settings } = inspection;
   return {
     schema: SCHEMAS.inspect,
     file,
@@ -74,6 +75,7 @@ function inspectJson(inspection: Inspection): Record<string, unknown> {
     outputs,
     degree,
     method,
+    closes,
     parameters,
     prefix,
     setAside,
@@ -87,7 +89,8 @@ function inspectJson(inspection: Inspection): Record<string, unknown> {
 function inspectText(inspection: Inspection): string {
   const { file, files, sha256, family, description, layers, positions, inputs, outputs, degree, parameters } =
     inspection;
-  const { revision, format, place, metadata, tensors, method, problems, prefix, setAside, tied, settings } = inspection;
+  const { revision, format, place, metadata, tensors, method, closes, problems, prefix } = inspection;
+  const { setAside, tied, settings } = inspection;
   const facts = [
     ...(format === undefined ? [] : [['format', `${format}, by its content`]]),
     ...(place === undefined || place === '.' ? [] : [['state dict', `under ${quote(place)}`]]),
@@ -100,7 +103,7 @@ function inspectText(inspection: Inspection): string {
             'maps',
             `${positions === 1 ? '' : `${positions} positions of `}${inputs} inputs to ${outputs} outputs, ${degree === null ? 'no polynomial' : `degree ${degree}`}`,
           ],
-          ['compared', method === 'exact' ? 'exactly' : 'by sampling, or by the closure'],
+          ['compared', method === 'exact' ? 'exactly' : `by sampling${closes ? ', or by the closure' : ''}`],
         ]),
     ['parameters', count(parameters)],
     ...(prefix === null ? [] : [['prefix', `${oneLine(prefix)} (taken off)`]]),
