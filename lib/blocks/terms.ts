@@ -8,7 +8,7 @@ import type { Progress, SimilarityOptions } from '../similarity/terms/types.js';
 /** How the blocks of two transformers are compared. */
 export interface BlockOptions
   extends Pick<SimilarityOptions, 'backend' | 'threads'>,
-    Pick<LoadOptions, 'config' | 'key' | 'ignore' | 'signal'> {
+    Pick<LoadOptions, 'config' | 'key' | 'ignore' | 'model' | 'signal'> {
   /**
    * What two networks may differ in without differing in what they do, and is taken out before they are compared:
    * `none`, or `heads`, their order (heads that share keys stay together). Default: `heads`.

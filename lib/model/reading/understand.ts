@@ -97,7 +97,9 @@ async function understandLayers(checkpoint: StampedCheckpoint, source: ModelSour
     if (found !== undefined) return found;
   }
   // Before anything is taken off or left out: one that was written for these very names.
-  const beside = await readOwnDescription(join(dirname(path), 'model.json'), companions);
+  const described = await readOwnDescription(join(dirname(path), 'model.json'), companions);
+  // One of blocks says nothing of the network as a whole.
+  const beside = described?.layers.length === 0 ? undefined : described;
   const [[{ tensors: written }]] = ways.asWritten;
   if (beside !== undefined && wantedBy(beside).every((name) => written.has(name)))
     return asDescribed(beside, checkpoint, ways);
