@@ -2,17 +2,19 @@ import { contract } from '../contraction/running/contract.js';
 import { Pacer } from '../cooperate.js';
 import { createModel } from '../model/create.js';
 import type { Model } from '../model/model.js';
-import type { LayerBlocks } from '../model/transformers/network.js';
+import type { LayerBlocks, Uncompared } from '../model/transformers/network.js';
 import { cosine } from '../similarity/gram/derived.js';
 import { similarity } from '../similarity/similarity.js';
 import { assignHeads } from './align/assignment.js';
 import { type HeadProducts, headProducts } from './circuits/heads.js';
+import { compareExperts } from './experts.js';
+import { compareNorms } from './norms.js';
 import type { BlockFile } from './open.js';
 import { type Circuits, readCircuits } from './parts/circuits.js';
 import { mlpLayer } from './parts/mlp.js';
 import { readGain } from './parts/reader.js';
 import type { AttentionComparison, BlockOptions, BlockSimilarity, LayerComparison, MlpComparison } from './terms.js';
-import { compareWeights } from './weights.js';
+import { compareWeights, WeightTally } from './weights.js';
 import { SAME } from './worst.js';
 
 /** The options of one comparison, with their defaults. */
@@ -31,12 +33,23 @@ export async function compareLayer(
 ): Promise<LayerComparison> {
   const mlp = await compareMlps(f, one, g, other, options);
   const attention = await compareAttention(f, one, g, other, options);
+  const [tally, pacer] = [new WeightTally(), new Pacer(options.signal)];
+  const experts = await compareExperts(f, one, g, other, options, compareMlps, tally);
+  const norms = await compareNorms(f, one, g, other, pacer);
+  const uncompared = [...(one.uncompared ?? []), ...(other.uncompared ?? [])];
   return {
     layer: one.number,
     ...(mlp && { mlp }),
+    ...(experts && { experts }),
     ...(attention && { attention }),
-    weights: await compareWeights(f, one, g, other, new Pacer(options.signal)),
+    ...(norms.length > 0 && { norms }),
+    ...(uncompared.length > 0 && { uncompared: distinct(uncompared) }),
+    weights: await compareWeights(f, one, g, other, pacer, tally),
   };
+}
+
+function distinct(all: readonly Uncompared[]): readonly Uncompared[] {
+  return [...new Map(all.map((one) => [`${one.part} ${one.reason}`, one])).values()];
 }
 
 async function compareMlps(
@@ -83,7 +96,9 @@ async function compareAttention(
   const products = (x: Circuits, y: Circuits) => headProducts(x, y, d, window, multiply);
   const [own, mixed, others] = [await products(a, a), await products(a, b), await products(b, b)];
   const [qk, ov] = [cosines(own, mixed, others, 'scores'), cosines(own, mixed, others, 'values')];
-  const comparable = a.heads === b.heads && a.groups === b.groups;
+  // Heads whose scores get slopes by their numbers are no others when they are exchanged.
+  const isFree = one.attention.slopes === undefined && other.attention.slopes === undefined;
+  const comparable = isFree && a.heads === b.heads && a.groups === b.groups;
   const answers = align === 'heads' && comparable ? assignHeads(alike(qk, ov), a.heads, a.groups) : undefined;
   const heads = Array.from({ length: Math.min(a.heads, b.heads) }, (_, head) => {
     const answeredBy = answers?.[head] ?? head;
@@ -91,7 +106,12 @@ async function compareAttention(
     return { head, answeredBy, qk: known(qk[at]), ov: known(ov[at]) };
   });
   const isNormalised = one.attention.normalised === true || other.attention.normalised === true;
-  return { heads, ov: compareSums(own, mixed, others), ...(isNormalised && { normalised: true as const }) };
+  return {
+    heads,
+    ov: compareSums(own, mixed, others),
+    ...(isNormalised && { normalised: true as const }),
+    ...(!isFree && { slopes: true as const }),
+  };
 }
 
 async function circuitsOf({ network: { width }, read }: BlockFile, layer: LayerBlocks): Promise<Circuits> {

@@ -2,6 +2,7 @@ import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import { selectBackend } from '../machines/select.js';
 import { type BlockSettled, compareLayer } from './compare.js';
+import { compareEnds } from './norms.js';
 import { type BlockFile, withBlocks } from './open.js';
 import type { BlockOptions, BlockSubject, BlocksResult, LayerComparison } from './terms.js';
 import { comparePieces } from './weights.js';
@@ -56,6 +57,8 @@ async function compare(
   const pacer = new Pacer(signal);
   const embedding = await comparePieces(f, one.embedding, g, other.embedding, pacer);
   const unembedding = await comparePieces(f, one.unembedding, g, other.unembedding, pacer);
+  const positions = await comparePieces(f, one.positions, g, other.positions, pacer);
+  const norms = await compareEnds(f, g, pacer);
   return {
     kind: 'blocks',
     a: await subjectOf(f, signal),
@@ -64,6 +67,8 @@ async function compare(
     ...{ input: 'standard', window, alignment, layers },
     ...(embedding && { embedding }),
     ...(unembedding && { unembedding }),
+    ...(positions && { positions }),
+    ...(norms.length > 0 && { norms }),
     worst: worstOf(layers),
     backend: name,
   };

@@ -1,5 +1,6 @@
 import type { BackendName } from '../backend/backend.js';
 import type { LoadOptions } from '../model/reading/load.js';
+import type { OtherNorm, Uncompared } from '../model/transformers/network.js';
 import type { ToldSetting } from '../model/transformers/settings.js';
 import type { Degrees } from '../similarity/terms/degrees.js';
 import type { Progress, SimilarityOptions } from '../similarity/terms/types.js';
@@ -7,7 +8,7 @@ import type { Progress, SimilarityOptions } from '../similarity/terms/types.js';
 /** How the blocks of two transformers are compared. */
 export interface BlockOptions
   extends Pick<SimilarityOptions, 'backend' | 'threads'>,
-    Pick<LoadOptions, 'config' | 'key' | 'ignore' | 'signal'> {
+    Pick<LoadOptions, 'config' | 'key' | 'ignore' | 'model' | 'signal'> {
   /**
    * What two networks may differ in without differing in what they do, and is taken out before they are compared:
    * `none`, or `heads`, their order (heads that share keys stay together). Default: `heads`.
@@ -60,6 +61,11 @@ export interface AttentionComparison {
   readonly ov: BlockSimilarity | null;
   /** Queries or keys are normalised: scores were compared before that, where they are bilinear. */
   readonly normalised?: true;
+  /**
+   * Scores also get what the distance and the number of the head say (ALiBi), which no weight tells; what is compared is
+   * what weights say. Heads keep their order.
+   */
+  readonly slopes?: true;
 }
 
 /** The numbers themselves, in one order for both networks. */
@@ -72,13 +78,57 @@ export interface WeightComparison {
   readonly equal: boolean;
 }
 
+/** One expert of the first network, and the expert of the second that answers it. */
+export interface ExpertComparison {
+  /** Its number in the first network, from 0. */
+  readonly expert: number;
+  /** The number of the expert that it was compared with: its own, unless heads were aligned. */
+  readonly answeredBy: number;
+  /** Cosine of the router's rows for the two, less the mean of all rows; null where one is zero. */
+  readonly router: number | null;
+  /** Absent where experts are no functions that are compared: `uncompared` says why. */
+  readonly mlp?: MlpComparison;
+  /** Of the expert's own weights; absent where they cannot be read. */
+  readonly weights?: WeightComparison;
+}
+
+/** A mixture of MLPs. */
+export interface ExpertsComparison {
+  /** One for every expert of the first network. */
+  readonly experts: readonly ExpertComparison[];
+  /** The router's rows less their mean, which is all that a softmax over experts sees, in the order of the answers. */
+  readonly router: BlockSimilarity | null;
+  /** The MLP that every token is given; absent where one of the two has none. */
+  readonly shared?: MlpComparison;
+  /** Of how much it counts. */
+  readonly sharedGate?: WeightComparison;
+}
+
+/** Where a norm stands: before a block, behind one, within attention, behind the embedding, behind the last layer. */
+export type NormName = 'attention' | 'mlp' | OtherNorm | 'embedding' | 'final';
+
+/** What two norms multiply by and add. */
+export interface NormComparison {
+  readonly norm: NormName;
+  /** Of gains as they multiply; absent where both have none. */
+  readonly gain?: WeightComparison;
+  /** Absent where both have none. */
+  readonly bias?: WeightComparison;
+}
+
 export interface LayerComparison {
   /** Its number in the first network. */
   readonly layer: number;
   /** Absent where one of the two has none. */
   readonly mlp?: MlpComparison;
+  /** Absent where one of the two has none, or they have not as many. */
+  readonly experts?: ExpertsComparison;
   /** Absent where one of the two has none. */
   readonly attention?: AttentionComparison;
+  /** Of those that both have. */
+  readonly norms?: readonly NormComparison[];
+  /** What of the layer is not compared, or not whole, and why. */
+  readonly uncompared?: readonly Uncompared[];
   /** Of the weights, biases and gains of the layer that both have. */
   readonly weights: WeightComparison;
 }
@@ -87,9 +137,9 @@ export interface LayerComparison {
 export interface WorstBlock {
   /** Its number in the first network. */
   readonly layer: number;
-  /** The MLP, the scores of the heads, or what they write. */
-  readonly part: 'mlp' | 'qk' | 'ov';
-  /** Of the part; of `qk` the mean of the heads. */
+  /** The MLP, an expert or the shared one, the router, the scores of the heads, or what they write. */
+  readonly part: 'mlp' | 'expert' | 'router' | 'qk' | 'ov';
+  /** Of the part; of `qk` the mean of the heads, of `expert` the lowest. */
   readonly similarity: number;
 }
 
@@ -101,7 +151,7 @@ export interface BlockSubject {
   readonly sha256: string;
   /** `llama`, `gpt2`, … */
   readonly layout: string;
-  /** Names of tensors that no comparison has looked at: experts, norms behind blocks, learned positions. */
+  /** Names of tensors that no comparison has looked at: scales, sinks, heads of classifiers. */
   readonly left: readonly string[];
   /** What its tensors do not tell, and who said it. */
   readonly settings: Readonly<Record<string, ToldSetting>>;
@@ -129,6 +179,10 @@ export interface BlocksResult {
   readonly embedding?: WeightComparison;
   /** Absent where one of the two has none of its own. */
   readonly unembedding?: WeightComparison;
+  /** Learned positions; absent where one of the two has none. */
+  readonly positions?: WeightComparison;
+  /** The norms behind the embedding and behind the last layer, of those that both have. */
+  readonly norms?: readonly NormComparison[];
   /** Null where all blocks are alike to 1e-12. */
   readonly worst: WorstBlock | null;
   /** Who multiplied. */

@@ -57,15 +57,18 @@ export async function comparePieces(
   return tally.result;
 }
 
-/** Of all weights of a layer that both have, rows of queries and keys in one order of planes. */
+/**
+ * Of all weights of a layer that both have, rows of queries and keys in one order of planes.
+ * @param tally where it is added to what has been compared
+ */
 export async function compareWeights(
   f: BlockFile,
   one: LayerBlocks,
   g: BlockFile,
   other: LayerBlocks,
   pacer: Pacer,
+  tally = new WeightTally(),
 ): Promise<WeightComparison> {
-  const tally = new WeightTally();
   const [a, b] = [piecesOf(one), piecesOf(other)];
   for (const [role, piece] of a) {
     const answer = b.get(role);
@@ -81,7 +84,7 @@ export async function compareWeights(
   return tally.result;
 }
 
-function piecesOf({ attention, attentionNorm, mlp, mlpNorm }: LayerBlocks): Map<string, Piece> {
+function piecesOf({ attention, attentionNorm, mlp, mlpNorm, norms = {} }: LayerBlocks): Map<string, Piece> {
   const pieces = new Map<string, Piece>();
   const take = (part: object | undefined, prefix: string) => {
     for (const [role, value] of Object.entries(part ?? {}))
@@ -91,7 +94,9 @@ function piecesOf({ attention, attentionNorm, mlp, mlpNorm }: LayerBlocks): Map<
   take(attention, '');
   take(attentionNorm, 'attentionNorm.');
   take(mlp, 'mlp.');
-  take(mlpNorm, 'mlpNorm.');
+  // One norm may serve both blocks.
+  if (mlpNorm?.gain?.tensor !== attentionNorm?.gain?.tensor) take(mlpNorm, 'mlpNorm.');
+  for (const [place, norm] of Object.entries(norms)) take(norm, `${place}.`);
   return pieces;
 }
 

@@ -10,8 +10,11 @@ export function worstOf(layers: readonly LayerComparison[]): WorstBlock | null {
     if (similarity === null || similarity === undefined || similarity > 1 - SAME) return;
     if (worst === null || similarity < worst.similarity) worst = { layer, part, similarity };
   };
-  for (const { layer, mlp, attention } of layers) {
+  for (const { layer, mlp, experts, attention } of layers) {
     consider(layer, 'mlp', mlp?.similarity);
+    for (const one of experts?.experts ?? []) consider(layer, 'expert', one.mlp?.similarity);
+    consider(layer, 'expert', experts?.shared?.similarity);
+    consider(layer, 'router', experts?.router?.similarity);
     consider(layer, 'ov', attention?.ov?.similarity);
     consider(layer, 'qk', meanOf(attention?.heads.map(({ qk }) => qk) ?? []));
   }

@@ -12,6 +12,7 @@ import {
   configOption,
   ignoreOption,
   keyOption,
+  modelOption,
   textOptions,
   threadsOption,
 } from './options.js';
@@ -31,6 +32,7 @@ Examples:
 interface BlockFlags extends Required<Pick<BlockOptions, 'align' | 'backend' | 'ignore'>> {
   readonly window?: number;
   readonly threads?: number;
+  readonly model?: string;
   readonly config?: string;
   readonly activation?: string;
   readonly key?: string;
@@ -56,6 +58,7 @@ export function addBlocks(program: Command, io: Io): void {
     )
     .addOption(backendOption())
     .addOption(threadsOption())
+    .addOption(modelOption())
     .addOption(configOption())
     .addOption(activationOption())
     .addOption(keyOption())
@@ -68,9 +71,9 @@ export function addBlocks(program: Command, io: Io): void {
 async function blocks(a: string, b: string, flags: BlockFlags, io: Io): Promise<void> {
   const progress = createProgress(io);
   try {
-    const { align, window, backend, threads, key, ignore, json } = flags;
+    const { align, window, backend, threads, model, key, ignore, json } = flags;
     const result = await similarityOfBlocks(a, b, {
-      ...{ align, window, backend, threads, key, ignore, config: configOf(flags), signal: io.signal },
+      ...{ align, window, backend, threads, model, key, ignore, config: configOf(flags), signal: io.signal },
       onProgress: ({ done, total }) => progress.update('comparing', done, total, 'layers'),
     });
     progress.stop();

@@ -115,12 +115,21 @@ const REFUSED = [
 const [STORIES, SCRAMBLED] = ['icpp', 'rvspoc.transpose'].map((name) => `llama/stories260K.${name}.bin`);
 const MAKEMORE = 'gpt/makemore-induction.pt';
 const GPT = { config: { heads: 1, activation: 'gelu_new' } };
+const said = (settings) => ({ config: JSON.stringify(settings) });
+const algorithm = (name) => `tl-algorithmic/${name}.pt`;
+const WITHOUT_NORMS = said({ normalization_type: null, act_fn: 'relu' });
+const VISION = 'mlp-mnist/modelconfidence-mnist_transformer.pth';
+const vision = (before) => said({ nhead: 4, norm_first: before, activation: 'relu' });
+const [MODADD, OTHER_MODADD] = [0, 1].map((seed) => `modadd/modadd-seed${seed}.pt`);
 
 /** Transformers whose blocks are the same functions. */
 const SAME_BLOCKS = [
   [STORIES, 'llama/stories260K.crabml-f32.gguf', {}],
   [MAKEMORE, MAKEMORE, GPT],
-  ['tl-algorithmic/palindrome_easy.pt', 'tl-algorithmic/palindrome_easy.pt', {}],
+  ...['unique_char', 'palindrome_easy', 'palindrome_hard', 'sum'].map(algorithm).map((file) => [file, file, {}]),
+  [algorithm('cumsum'), algorithm('cumsum'), WITHOUT_NORMS],
+  [VISION, VISION, vision(true)],
+  [VISION, VISION, vision(false)],
 ];
 /** Of every layer: similarity of the MLPs, of the sums of W_O W_V, and the mean of the matched heads' QK and OV. */
 const BLOCKS = [
@@ -135,10 +144,39 @@ const BLOCKS = [
     [-0.0027816309333413463, 0.012014138786976263, 0.015241874759279432],
   ],
 ];
+/** The same of transformers in which MLPs or attention are missing; of QK, by Monte Carlo, with its standard error. */
+const OTHER_BLOCKS = [
+  [MODADD, OTHER_MODADD, WITHOUT_NORMS, [{ mlp: 0.10323628298574285 }]],
+  [
+    ...[algorithm('palindrome_easy'), algorithm('palindrome_hard'), { align: 'none' }],
+    [
+      {
+        ov: 0.8240954569316445,
+        values: [0.8787082380319243, 0.8309840689702284],
+        scores: [
+          [0.7291045312056903, 0.00052],
+          [0.9252028076059059, 0.00016],
+        ],
+      },
+      {
+        ov: 0.7453183423765518,
+        values: [0.7673116938424873, 0.6751964796933138],
+        scores: [
+          [0.8764413452655794, 0.00032],
+          [0.696097030516491, 0.00067],
+        ],
+      },
+    ],
+  ],
+];
 /** Transformers whose blocks are not compared, and a word of the reason. */
 const NO_BLOCKS = [
   ['llama/weightless-tiny.gguf', {}, /attn_output.*attn_k.*attn_v.*ffn_up/],
   [MAKEMORE, {}, /attention heads/],
+  [algorithm('cumsum'), {}, /activation/],
+  [algorithm('cumsum'), RELU, /norms without weights/],
+  [VISION, said({ nhead: 4, activation: 'relu' }), /norms stand before its blocks/],
+  ['quantised-and-gguf/torchao-fp8-linear.safetensors', {}, /quantised \(torchao/],
   [TEACHER, {}, /no transformer/],
 ];
 
@@ -200,6 +238,20 @@ for (const [a, b, options, ...wanted] of BLOCKS)
     });
     const off = Math.max(...found.flatMap((layer, i) => layer.map((value, j) => Math.abs(value - wanted[i][j]))));
     return [off <= 1e-9, `at most ${off} from what was computed`];
+  });
+for (const [a, b, options, wanted] of OTHER_BLOCKS)
+  await check(`blocks of ${a} | ${b}`, async () => {
+    const { layers } = await blocksOf(a, b, options);
+    const off = wanted.flatMap(({ mlp, ov, values = [], scores = [] }, i) => {
+      const { mlp: function_, attention } = layers[i];
+      return [
+        ...(mlp === undefined ? [] : [Math.abs(function_.similarity - mlp) / 1e-9]),
+        ...(ov === undefined ? [] : [Math.abs(attention.ov.similarity - ov) / 1e-9]),
+        ...values.map((value, head) => Math.abs(attention.heads[head].ov - value) / 1e-9),
+        ...scores.map(([value, error], head) => Math.abs(attention.heads[head].qk - value) / (MOST_ERRORS * error)),
+      ];
+    });
+    return [Math.max(...off) <= 1, `at most ${Math.max(...off).toPrecision(2)} of what it may be off`];
   });
 for (const [file, options, reason] of NO_BLOCKS)
   await check(`blocks of ${file} are refused`, () =>

@@ -13,8 +13,12 @@ export interface Program {
   readonly norms?: 'before' | 'around' | 'behind' | 'once';
   /** What is added to gains. Default 0. */
   readonly offset?: number;
-  /** Shifts of layer norms, of attention, and of the MLP. */
-  readonly biases?: boolean | 'attention';
+  /** Shifts of layer norms, of attention, and of the MLP; of one of these alone, `mlp` with those of the norms. */
+  readonly biases?: boolean | 'attention' | 'mlp';
+  /** A norm behind the embedding. */
+  readonly embeddingNorm?: boolean;
+  /** What scores lose from one position to the next, by head. */
+  readonly slopes?: readonly number[];
   readonly activation: (u: number) => number;
   readonly gated?: boolean;
   readonly learned?: boolean;
@@ -58,7 +62,7 @@ export function logitsOf(
   const { layers, embedding, unembedding, positions, behind, inner, innerWhole } = network;
   const { norm, epsilon, norms = 'before', offset = 0, biases = false, rotary, innerNorms, learned } = program;
   const [{ d, heads, groups, width }] = layers;
-  const all = biases === true;
+  const [all, some] = [biases === true, biases === true || biases === 'mlp'];
   const gained = (x: readonly number[], gain: Float64Array, shift?: Float64Array): number[] =>
     x.map((one, i) => one * (gain[i] + offset) + (shift?.[i] ?? 0));
   const isBefore = norm !== 'none' && norms !== 'behind';
@@ -66,7 +70,7 @@ export function logitsOf(
     x.map((row) => {
       const plain = isBefore ? normalised(row, norm, epsilon) : row;
       note(block, plain);
-      return isBefore ? gained(plain, gain, all ? shift : undefined) : row;
+      return isBefore ? gained(plain, gain, some ? shift : undefined) : row;
     });
   const after = (x: Rows, gain: Float64Array): Rows =>
     norm !== 'none' && (norms === 'around' || norms === 'behind')
@@ -94,7 +98,7 @@ export function logitsOf(
   };
   const attention = (x: Rows, number: number): Rows => {
     const one = layers[number];
-    const has = biases !== false;
+    const has = all || biases === 'attention';
     const gains = innerNorms === 'head' ? inner[number] : innerWhole[number];
     const map = (matrix: Float64Array, bias: Float64Array) =>
       x.map((row) => times(matrix, row, has ? bias : undefined));
@@ -109,7 +113,8 @@ export function logitsOf(
         const scores = seen.map((t) => {
           const score =
             query.reduce((total, q, i) => total + q * keys[t][group][i], 0) * (program.scale ?? width ** -0.5);
-          return program.softcap === undefined ? score : program.softcap * Math.tanh(score / program.softcap);
+          const capped = program.softcap === undefined ? score : program.softcap * Math.tanh(score / program.softcap);
+          return capped - (program.slopes?.[h] ?? 0) * (s - t);
         });
         const most = Math.max(...scores);
         const weights = scores.map((score) => Math.exp(score - most));
@@ -124,10 +129,10 @@ export function logitsOf(
   const mlp = (x: Rows, number: number): Rows => {
     const one = layers[number];
     return x.map((row) => {
-      const up = times(one.up, row, all ? one.upBias : undefined);
+      const up = times(one.up, row, some ? one.upBias : undefined);
       const gate = program.gated ? times(one.gate, row).map(program.activation) : undefined;
       const units = gate ? up.map((u, i) => u * gate[i]) : up.map(program.activation);
-      return times(one.down, units, all ? one.downBias : undefined);
+      return times(one.down, units, some ? one.downBias : undefined);
     });
   };
 
@@ -137,6 +142,8 @@ export function logitsOf(
       (_, i) => embedding[token * d + i] * (program.embeddingFactor ?? 1) + (learned ? positions[s * d + i] : 0),
     ),
   );
+  if (program.embeddingNorm && norm !== 'none')
+    x = x.map((row) => gained(normalised(row, norm, epsilon), behind[0][0], behind[0][1]));
   for (const [number, { gains, shifts }] of layers.entries()) {
     const second = norms === 'once' ? 0 : 1;
     const first = after(attention(before(x, `attn.${number}`, gains[0], shifts[0]), number), behind[number][0]);
@@ -147,7 +154,7 @@ export function logitsOf(
   const last = program.tied ? embedding : unembedding;
   return x.map((row) => {
     const stream =
-      norm === 'none' ? row : gained(normalised(row, norm, epsilon), network.gain, all ? network.shift : undefined);
+      norm === 'none' ? row : gained(normalised(row, norm, epsilon), network.gain, some ? network.shift : undefined);
     return times(last.subarray(0, TOKENS * d), stream, program.lastBias ? network.unembeddingBias : undefined);
   });
 }

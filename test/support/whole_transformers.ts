@@ -311,3 +311,49 @@ export function asLens(network: SmallTransformer, norms: boolean): Given {
   }
   return tensors;
 }
+
+/** GPT-J: as Phi-2, of which neighbouring rows turn together, and attention has no biases. */
+export function asGptJ(network: SmallTransformer): Given {
+  const { layers, embedding, unembedding, unembeddingBias, gain, shift } = network;
+  const [{ d }] = layers;
+  const tensors: Given = {
+    'transformer.wte.weight': [embedding, TOKENS, d],
+    'lm_head.weight': [unembedding, TOKENS, d],
+    'lm_head.bias': [unembeddingBias, TOKENS],
+    'transformer.ln_f.weight': [gain, d],
+    'transformer.ln_f.bias': [shift, d],
+  };
+  for (const [number, one] of layers.entries()) {
+    const { heads, width, units, gains, shifts } = one;
+    const turned = (data: Float64Array) => rowsOf(data, d, asPairs(heads, width));
+    put(tensors, `transformer.h.${number}.`, {
+      'attn.q_proj.weight': [turned(one.query), heads * width, d],
+      'attn.k_proj.weight': [turned(one.key), heads * width, d],
+      'attn.v_proj.weight': [one.value, heads * width, d],
+      'attn.out_proj.weight': [one.output, d, heads * width],
+      'mlp.fc_in.weight': [one.up, units, d],
+      'mlp.fc_in.bias': [one.upBias, units],
+      'mlp.fc_out.weight': [one.down, d, units],
+      'mlp.fc_out.bias': [one.downBias, d],
+      'ln_1.weight': [gains[0], d],
+      'ln_1.bias': [shifts[0], d],
+    });
+  }
+  return tensors;
+}
+
+/** BLOOM: the matrices of GPT-NeoX, a norm behind the embedding, and ALiBi. */
+export function asBloom(network: SmallTransformer): Given {
+  const [{ d }] = network.layers;
+  const tensors: Given = {
+    'word_embeddings.weight': [network.embedding, TOKENS, d],
+    'word_embeddings_layernorm.weight': [network.behind[0][0], d],
+    'word_embeddings_layernorm.bias': [network.behind[0][1], d],
+  };
+  for (const [name, tensor] of Object.entries(asNeox(network))) {
+    const layer = /^gpt_neox\.layers\.(.+)$/.exec(name)?.[1].replace('attention.', 'self_attention.');
+    if (layer !== undefined) tensors[`h.${layer}`] = tensor;
+    else if (name.includes('final_layer_norm')) tensors[name.replace('gpt_neox.final_layer_norm', 'ln_f')] = tensor;
+  }
+  return tensors;
+}

@@ -14,7 +14,8 @@ export interface Circuits extends Pick<Attention, 'heads' | 'groups' | 'width' |
 }
 
 export async function readCircuits(attention: Attention, norm: Gain, d: number, read: PieceReader): Promise<Circuits> {
-  const { heads, groups, width, rotation } = attention;
+  const { heads, groups, width } = attention;
+  const rotation = await turning(attention, read);
   const vector = async (piece: Piece | undefined) => (piece === undefined ? null : await read(piece));
   const behind = async (weight: Piece, bias: Piece | undefined) =>
     behindNorm(await read(weight), await vector(bias), norm, d);
@@ -28,4 +29,12 @@ export async function readCircuits(attention: Attention, norm: Gain, d: number, 
       bias: await vector(attention.outputBias),
     },
   };
+}
+
+/** With the angles divided by what the checkpoint has for that. */
+async function turning({ rotation }: Attention, read: PieceReader): Promise<Attention['rotation']> {
+  if (rotation?.divisors === undefined) return rotation;
+  const { divisors, ...plain } = rotation;
+  const by = await read(divisors);
+  return { ...plain, angles: plain.angles.map((angle, p) => angle / by[p]) };
 }

@@ -7,21 +7,25 @@ import { type ConfigFile, type ModelConfig, parseObject } from '../settings.js';
 import { BlockSettings, type Source } from '../transformers/settings.js';
 import { configBeside, type ModelSource } from './source.js';
 
-/**
- * What is said of a transformer: by the caller, by the checkpoint's metadata, by a config.json beside it, the first
- * before the others.
- */
-export async function blockSettings(
+/** What the caller says of a transformer, and what the file and those beside it do. */
+export interface BlockSources {
+  readonly given: readonly Source[];
+  readonly found: readonly Source[];
+}
+
+/** Who says something about a transformer, the first before the others: the caller, metadata, a config.json beside. */
+export async function blockSources(
   { path, metadata }: Pick<Checkpoint, 'path' | 'metadata'>,
   { config, configFile, companions = new Companions() }: ModelSource,
-): Promise<BlockSettings> {
+): Promise<BlockSources> {
   const beside = await configBeside(path, companions);
-  return new BlockSettings(path, [
-    ...(config === undefined ? [] : [{ name: 'what was given', values: asSpelled(config) }]),
-    ...(configFile === undefined ? [] : [inFile(configFile)]),
-    { name: 'the metadata', values: metadata },
-    ...(beside === undefined ? [] : [inFile(beside)]),
-  ]);
+  return {
+    given: [
+      ...(config === undefined ? [] : [{ name: 'what was given', values: asSpelled(config) }]),
+      ...(configFile === undefined ? [] : [inFile(configFile)]),
+    ],
+    found: [{ name: 'the metadata', values: metadata }, ...(beside === undefined ? [] : [inFile(beside)])],
+  };
 }
 
 /**

@@ -10,7 +10,8 @@ import type { ChainInfo } from '../chain.js';
 import { isOrdinary, ordinary } from '../families/ordinary/ordinary.js';
 import { recognise, recogniseEveryday, unrecognised } from '../families/recognise.js';
 import { ModelSettings, type Setting } from '../settings.js';
-import { blockSettings, positionsGiven } from './block_settings.js';
+import { BlockSettings } from '../transformers/settings.js';
+import { blockSources, positionsGiven } from './block_settings.js';
 import { type Contents, type SetAside, sorted, withoutIgnored, withTied } from './contents.js';
 import { applyDescription, type Description } from './description.js';
 import { blueprintOf } from './graph/blueprint.js';
@@ -100,7 +101,9 @@ async function understandLayers(checkpoint: StampedCheckpoint, source: ModelSour
     if (found !== undefined) return found;
   }
   // Before anything is taken off or left out: one that was written for these very names.
-  const beside = await readOwnDescription(join(dirname(path), 'model.json'), companions);
+  const described = await readOwnDescription(join(dirname(path), 'model.json'), companions);
+  // One of blocks says nothing of the network as a whole.
+  const beside = described?.layers.length === 0 ? undefined : described;
   const [[{ tensors: written }]] = ways.asWritten;
   if (beside !== undefined && wantedBy(beside).every((name) => written.has(name)))
     return asDescribed(beside, checkpoint, ways);
@@ -136,7 +139,8 @@ async function asTransformer(
   source: ModelSource,
   [naming, contents]: Way,
 ): Promise<Recognised> {
-  const told = await blockSettings(checkpoint, source);
+  const { given, found } = await blockSources(checkpoint, source);
+  const told = new BlockSettings(checkpoint.path, [...given, ...found]);
   const { blueprint, settings } = ordinary(naming.tensors, told, positionsGiven(source));
   return { ...understood(checkpoint, blueprint, naming, contents, null), settings };
 }

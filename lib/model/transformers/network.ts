@@ -11,7 +11,7 @@ export interface Piece extends Cut {
   readonly tensor: string;
 }
 
-/** What stands before a block, or behind it. */
+/** What stands before a block, or behind it. Before a block of a network that normalises sums, the norm of the sum. */
 export interface Norm {
   readonly kind: 'rms' | 'layer';
   /** Absent: all are 1. */
@@ -27,6 +27,8 @@ export interface Rotation {
   readonly angles: Float64Array;
   /** Rows 2p and 2p + 1 are a plane; else rows p and p + n, where n are the planes. */
   readonly interleaved: boolean;
+  /** What the angles are still to be divided by, plane by plane, where the checkpoint has a tensor of that. */
+  readonly divisors?: Piece;
 }
 
 /** D φ(U x + u) + c; with a gate D (φ(G x + g) ⊙ (U x + u)) + c. */
@@ -40,10 +42,24 @@ export interface Mlp {
   readonly downBias?: Piece;
 }
 
+/** MLPs of which a token is given some, as the router says. */
 export interface Experts {
+  /** (experts, d): scores, of what the MLP's norm gives. */
   readonly router: Piece;
+  readonly routerBias?: Piece;
+  /** In the order of the router's rows; none where their weights cannot be read. */
   readonly experts: readonly Mlp[];
+  /** That every token is given. */
   readonly shared?: Mlp;
+  /** (1, d): of how much the shared one counts. */
+  readonly sharedGate?: Piece;
+}
+
+/** A part of a layer that is no function of the form that is compared, or whose weights cannot be read, and why. */
+export interface Uncompared {
+  readonly part: 'attention' | 'mlp' | 'experts';
+  /** Ends a sentence that begins with the part. */
+  readonly reason: string;
 }
 
 export interface Attention {
@@ -65,7 +81,12 @@ export interface Attention {
   readonly rotation: Rotation | null;
   /** Queries and keys are normalised, which is no bilinear form: what is compared is their form before that. */
   readonly normalised?: true;
+  /** Scores get what the distance and the number of the head say (ALiBi), so that heads are not to be exchanged. */
+  readonly slopes?: true;
 }
+
+/** Norms that stand before no block: behind one, within attention. */
+export type OtherNorm = 'behindAttention' | 'behindMlp' | 'query' | 'key';
 
 export interface LayerBlocks {
   /** Its number in the checkpoint. */
@@ -75,7 +96,9 @@ export interface LayerBlocks {
   readonly mlp?: Mlp;
   readonly experts?: Experts;
   readonly mlpNorm?: Norm;
-  /** Names of tensors that belong to the layer and to neither block: norms behind blocks, scales. */
+  readonly norms?: Readonly<Partial<Record<OtherNorm, Norm>>>;
+  readonly uncompared?: readonly Uncompared[];
+  /** Names of tensors that belong to the layer and to none of these: scales, sinks. */
   readonly others: readonly string[];
 }
 
@@ -86,6 +109,10 @@ export interface BlockNetwork {
   readonly width: number;
   readonly layers: readonly LayerBlocks[];
   readonly embedding?: Piece;
+  /** Learned, (positions, d). */
+  readonly positions?: Piece;
+  /** Behind the embedding. */
+  readonly embeddingNorm?: Norm;
   readonly finalNorm?: Norm;
   /** Absent where the embedding serves for it. */
   readonly unembedding?: Piece;

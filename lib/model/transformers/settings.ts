@@ -23,7 +23,7 @@ export interface Source {
  * architecture. Of nested ones the whole path.
  */
 const NAMES = {
-  heads: ['num_attention_heads', 'n_head', 'n_heads', 'num_heads', 'attention.head_count'],
+  heads: ['num_attention_heads', 'n_head', 'n_heads', 'num_heads', 'nhead', 'attention.head_count'],
   groups: ['num_key_value_heads', 'n_kv_heads', 'num_kv_heads', 'n_head_kv', 'attention.head_count_kv'],
   headWidth: ['head_dim', 'kv_channels', 'd_head', 'attention.key_length'],
   rotaryBase: [
@@ -40,6 +40,16 @@ const NAMES = {
   layerKinds: ['layer_types'],
   scaling: ['rope_scaling', 'rope_parameters.full_attention', 'rope_parameters'],
   rotaryWidth: ['rotary_dim', 'rope.dimension_count'],
+  scalingKind: ['rope.scaling.type'],
+  scalingFactor: ['rope.scaling.factor', 'rope.scale_linear'],
+  scalingFrom: ['rope.scaling.original_context_length'],
+  adjacentPairs: ['rotary_adjacent_pairs'],
+  positional: ['positional_embedding_type'],
+  slopes: ['alibi', 'attn_config.alibi'],
+  norm: ['normalization_type', 'norm_type', 'norm'],
+  normFirst: ['norm_first', 'do_layer_norm_before'],
+  gated: ['gated'],
+  squaredMlp: ['squared_mlp'],
   activation: ['activation', 'hidden_act', 'activation_function', 'hidden_activation', 'activation_fn', 'act_fn'],
   architecture: ['model_type', 'general.architecture'],
   // What the network as a whole depends on, beside its blocks.
@@ -53,10 +63,9 @@ const NAMES = {
     'attention.layer_norm_epsilon',
   ],
   lensEpsilon: ['eps'],
-  normalisation: ['normalization_type'],
   positions: ['max_position_embeddings', 'n_positions', 'n_ctx', 'max_seq_len', 'context_length', 'block_size'],
   used: ['n_ctx'],
-  positionKind: ['positional_embedding_type', 'position_embedding_type'],
+  positionKind: ['position_embedding_type'],
   mask: ['mask', 'attention_dir'],
   parallel: ['use_parallel_residual', 'parallel_attn_mlp'],
   tied: ['tie_word_embeddings'],
@@ -79,8 +88,8 @@ const NAMES = {
   embeddingScale: ['scale_emb', 'embedding_scale'],
   residualScale: ['scale_depth', 'residual_scale'],
   scaledRotation: ['use_scaled_rope'],
-  scalingKind: ['rope.scaling.type'],
   bothWays: ['use_bidirectional_attention'],
+  residualBehindNorm: ['apply_residual_connection_post_layernorm'],
 } as const;
 export type SettingName = keyof typeof NAMES;
 
@@ -144,9 +153,27 @@ export class BlockSettings {
     return found === undefined ? undefined : truth.parse(found);
   }
 
-  /** Whether somebody says null. */
-  isNull(setting: SettingName): boolean {
-    return this.#sources.some(({ values }) => NAMES[setting].some((spelled) => values[spelled] === null));
+  /** Which norms there are; `none` also where null is said. Undefined where nobody says it. */
+  normKind(): NormKind | undefined {
+    return this.#find('norm', normNamed, '"layer", "rms" or "none"', 'none');
+  }
+
+  /**
+   * Whether norms stand before blocks, and are not of their sums with the stream.
+   * @throws TensimError `INVALID_FILE` where nobody says it
+   */
+  isNormFirst(): boolean {
+    const found = this.truth('normFirst');
+    if (found !== undefined) return found;
+    throw new TensimError('INVALID_FILE', 'does not say whether its norms stand before its blocks or behind them', {
+      file: this.file,
+      hint: `Put its config.json beside it, or say it: --config '{"norm_first": true}'`,
+    });
+  }
+
+  /** Takes note of what nobody says and the layout has built in. */
+  assume(setting: SettingName, value: number | string, layout: string): void {
+    if (!this.#told.has(setting)) this.#told.set(setting, { value, from: `the layout ${layout}` });
   }
 
   /** What is no plain value: a list, or an object; undefined where nobody says it. */
@@ -180,13 +207,14 @@ export class BlockSettings {
     setting: SettingName,
     parse: (text: string) => T | undefined,
     kind: string,
+    ofNull?: T,
   ): T | undefined {
     for (const { name, values } of this.#sources)
       for (const spelled of NAMES[setting]) {
-        const own = Object.hasOwn(values, spelled) ? spelled : Object.keys(values).find((key) => isOf(key, spelled));
+        const [own] = [spelled, `${values[GGUF]}.${spelled}`].filter((key) => Object.hasOwn(values, key));
         const given = own === undefined ? undefined : values[own];
-        if (given === undefined || given === null) continue;
-        const value = typeof given === 'object' ? undefined : parse(String(given).trim());
+        if (given === undefined || (given === null && ofNull === undefined)) continue;
+        const value = given === null ? ofNull : typeof given === 'object' ? undefined : parse(String(given).trim());
         if (value === undefined)
           throw new TensimError('INVALID_FILE', `${quote(own!)} in ${name} is ${valueText(given)}, not ${kind}`, {
             file: this.file,
@@ -198,9 +226,17 @@ export class BlockSettings {
   }
 }
 
-/** Whether a key is a setting of GGUF behind the name of an architecture: `llama.attention.head_count`. */
-const isOf = (key: string, spelled: string): boolean =>
-  key.endsWith(`.${spelled}`) && !key.slice(0, -spelled.length - 1).includes('.');
+/** Under which GGUF says the architecture, behind whose name its settings are: `llama.attention.head_count`. */
+const GGUF = 'general.architecture';
+
+/** Which norms a network has. */
+export type NormKind = 'layer' | 'rms' | 'none';
+
+function normNamed(text: string): NormKind | undefined {
+  if (/rms/i.test(text)) return 'rms';
+  if (/^ln|layer/i.test(text)) return 'layer';
+  return /^(?:none|null|identity|false)$/i.test(text) ? 'none' : undefined;
+}
 
 /** Objects within objects that are looked into. */
 const MOST_NESTED = 4;
@@ -214,11 +250,11 @@ function flat(values: Readonly<Record<string, unknown>>): Record<string, unknown
       if (isRecord(value) && depth < MOST_NESTED) put(value, `${before}${key}.`, depth + 1);
     }
   };
+  put(values, '', 0);
   for (const part of WITHIN) {
     const own = values[part];
     if (isRecord(own)) put(own, '', 1);
   }
-  put(values, '', 0);
   return all;
 }
 

@@ -1,5 +1,13 @@
-import type { BlockSubject, BlocksResult, LayerComparison, WorstBlock } from '../../blocks/terms.js';
+import type {
+  BlockSubject,
+  BlocksResult,
+  LayerComparison,
+  NormName,
+  WeightComparison,
+  WorstBlock,
+} from '../../blocks/terms.js';
 import { meanOf, SAME } from '../../blocks/worst.js';
+import type { Uncompared } from '../../model/transformers/network.js';
 import { quoted } from '../../words/names.js';
 import { errorText, similarityText } from '../../words/numbers.js';
 import { oneLine } from '../../words/quoting.js';
@@ -9,6 +17,8 @@ const PARTS: Readonly<Record<WorstBlock['part'], string>> = {
   mlp: 'in its MLP',
   qk: 'in which positions its heads attend to',
   ov: 'in what its heads write',
+  expert: 'in one of its experts',
+  router: 'in which experts tokens are given to',
 };
 
 /** What `tensim blocks` prints: where the two differ most, then a line for every layer. */
@@ -26,10 +36,12 @@ export function blocksText(result: BlocksResult, { colour = false }: TextOptions
   const ends = [
     ['embedding', result.embedding],
     ['unembedding', result.unembedding],
+    ['positions', result.positions],
   ] as const;
-  const facts = ends.flatMap(([name, weights]) =>
-    weights === undefined ? [] : [[name, weights.equal ? 'equal' : `cosine ${cosine(weights.cosine)}`]],
-  );
+  const facts = ends.flatMap(([name, weights]) => (weights === undefined ? [] : [[name, weightsText(weights)]]));
+  const norms = normsText(result);
+  if (norms !== undefined) facts.push(['norms', norms]);
+  const mixtures = expertRows(layers);
   const about = [
     `blocks one by one, softmax left out: not a similarity of the networks as wholes`,
     `input of a block independent and standard normal`,
@@ -41,10 +53,78 @@ export function blocksText(result: BlocksResult, { colour = false }: TextOptions
     `${oneLine(a.path)} (${a.layout}) and ${oneLine(b.path)} (${b.layout})`,
     bold(sentence(worst), colour),
     columns([['layer', 'MLP', 'fidelity error', 'QK', 'OV', 'heads', 'weights'], ...rows], 'rrrrrrr'),
+    ...(mixtures.length === 0 ? [] : [columns([EXPERTS, ...mixtures], 'rrrrrr')]),
     ...(facts.length === 0 ? [] : [columns(facts, 'll')]),
+    ...uncomparedText(layers),
     ...[a, b].flatMap(leftText),
     `${about.join(' · ')}\n`,
   ].join('\n\n');
+}
+
+const weightsText = ({ equal, cosine: own }: WeightComparison): string => (equal ? 'equal' : `cosine ${cosine(own)}`);
+
+/** The norm that differs most. */
+function normsText({ layers, norms: ends = [] }: BlocksResult): string | undefined {
+  const all = [
+    ...ends.map((norm) => ({ norm, where: '' })),
+    ...layers.flatMap(({ layer, norms = [] }) => norms.map((norm) => ({ norm, where: ` of layer ${layer}` }))),
+  ].flatMap(({ norm: { norm, gain, bias }, where }) =>
+    [gain, bias].flatMap((weights) => (weights === undefined ? [] : [{ weights, name: `${NORMS[norm]}${where}` }])),
+  );
+  if (all.length === 0) return undefined;
+  const others = all.filter(({ weights }) => !weights.equal);
+  if (others.length === 0) return 'equal';
+  const rank = ({ weights }: (typeof all)[number]) => weights.nmse ?? Number.POSITIVE_INFINITY;
+  const most = others.reduce((worst, one) => (rank(one) > rank(worst) ? one : worst));
+  return `cosine ${cosine(most.weights.cosine)} where they differ most, ${most.name}`;
+}
+
+const NORMS: Readonly<Record<NormName, string>> = {
+  attention: 'before attention',
+  mlp: 'before the MLP',
+  behindAttention: 'behind attention',
+  behindMlp: 'behind the MLP',
+  query: 'of queries',
+  key: 'of keys',
+  embedding: 'behind the embedding',
+  final: 'behind the last layer',
+};
+
+const EXPERTS = ['layer', 'experts', 'lowest', 'mean', 'router', 'order'];
+
+/** A line for every layer with experts. */
+function expertRows(layers: readonly LayerComparison[]): string[][] {
+  return layers.flatMap(({ layer, experts }) => {
+    if (experts === undefined) return [];
+    const found = experts.experts.flatMap(({ mlp }) => (mlp === undefined ? [] : [mlp.similarity]));
+    const moved = experts.experts.filter(({ expert, answeredBy }) => expert !== answeredBy).length;
+    return [
+      [
+        ...[String(layer), String(experts.experts.length), cosine(found.length === 0 ? null : least(found))],
+        ...[cosine(meanOf(found)), cosine(experts.router?.similarity)],
+        moved === 0 ? 'in order' : `${moved} moved`,
+      ],
+    ];
+  });
+}
+
+const least = (values: readonly number[]): number => values.reduce((low, value) => Math.min(low, value));
+
+const PLURAL: Readonly<Record<Uncompared['part'], string>> = {
+  attention: 'attention',
+  mlp: 'the MLP',
+  experts: 'experts',
+};
+
+/** Every reason once, with the layers that it is of. */
+function uncomparedText(layers: readonly LayerComparison[]): string[] {
+  const found = new Map<string, number[]>();
+  for (const { layer, uncompared = [] } of layers)
+    for (const { part, reason } of uncompared) {
+      const text = `${PLURAL[part]} ${reason}`;
+      found.set(text, [...(found.get(text) ?? []), layer]);
+    }
+  return [...found].map(([text, of]) => `in ${of.length === 1 ? `layer ${of[0]}` : `${of.length} layers`}, ${text}`);
 }
 
 /** Closer to 1 than rounding is told as 1. */

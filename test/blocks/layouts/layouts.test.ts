@@ -1,15 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { headProducts } from '../../../lib/blocks/circuits/heads.js';
-import { type Circuits, readCircuits } from '../../../lib/blocks/parts/circuits.js';
-import { mlpLayer } from '../../../lib/blocks/parts/mlp.js';
-import { readGain } from '../../../lib/blocks/parts/reader.js';
-import { Pacer } from '../../../lib/cooperate.js';
-import { createModel } from '../../../lib/model/create.js';
-import { recogniseBlocks } from '../../../lib/model/transformers/layouts/table.js';
-import { readPiece } from '../../../lib/model/transformers/pieces.js';
-import { BlockSettings } from '../../../lib/model/transformers/settings.js';
 import { similarity } from '../../../lib/similarity/similarity.js';
-import type { Tensor } from '../../../lib/tensor/tensor.js';
+import { openBlocks as open, productsOfHeads as products } from '../../support/open_blocks.js';
 import {
   cut,
   type Given,
@@ -23,34 +14,6 @@ import {
 } from '../../support/transformers.js';
 
 const CONFIG = { n_head: 4, num_key_value_heads: 2, hidden_act: 'silu' };
-
-async function open(tensors: Given, config: Record<string, unknown>) {
-  const read = new Map<string, Tensor>(
-    Object.entries(tensors).map(([name, [data, ...shape]]) => [name, { data, shape }]),
-  );
-  const listed = new Map([...read].map(([name, { shape }]) => [name, { name, shape, dtype: 'F64' }]));
-  const settings = new BlockSettings('model', [{ name: 'config.json', values: config }]);
-  const network = recogniseBlocks(listed, settings)!;
-  const piece = (one: Parameters<typeof readPiece>[0]) => readPiece(one, read.get(one.tensor)!, new Pacer());
-  const [layer] = network.layers;
-  const norms = [await readGain(layer.attentionNorm, piece), await readGain(layer.mlpNorm, piece)];
-  return {
-    network,
-    circuits: await readCircuits(layer.attention!, norms[0], network.width, piece),
-    mlp: createModel({ layers: [await mlpLayer(layer.mlp!, norms[1], network.width, piece)] }),
-  };
-}
-
-const multiply = async (a: Float64Array, b: Float64Array, d: number) => {
-  const columns = b.length / d;
-  return Float64Array.from({ length: (a.length / d) * columns }, (_, at) => {
-    const [i, j] = [Math.floor(at / columns), at % columns];
-    let sum = 0;
-    for (let k = 0; k < d; k++) sum += a[i * d + k] * b[j * d + k];
-    return sum;
-  });
-};
-const products = (f: Circuits, g: Circuits) => headProducts(f, g, 12, 16, multiply);
 
 /** A half-split head's rows so that neighbours are a plane. */
 const asPairs = (heads: number, width: number) =>
@@ -135,14 +98,17 @@ describe('one network in several layouts', () => {
     ['settings of a part', llama(one), { text_config: CONFIG }],
   ])('has the same circuits and the same MLP: %s', async (_, tensors, config) => {
     const [own, other] = [await expected, await open(tensors, config)];
-    const [self, mixed] = [await products(own.circuits, own.circuits), await products(own.circuits, other.circuits)];
+    const [self, mixed] = [
+      await products(own.circuits!, own.circuits!),
+      await products(own.circuits!, other.circuits!),
+    ];
     const close = (a: Float64Array, b: Float64Array) =>
       a.forEach((value, i) => {
         expect(Math.abs(value - b[i])).toBeLessThan(1e-11 * Math.max(...a.map(Math.abs)));
       });
     close(self.scores, mixed.scores);
     close(self.values, mixed.values);
-    expect((await similarity(own.mlp, other.mlp)).similarity).toBeCloseTo(1, 13);
+    expect((await similarity(own.mlp!, other.mlp!)).similarity).toBeCloseTo(1, 13);
     expect(other.network.layers[0].others).toEqual([]);
     expect(other.network.others).toEqual([]);
   });
@@ -151,7 +117,10 @@ describe('one network in several layouts', () => {
     const { query, key } = one;
     const wrong = { ...one, query: rowsOf(query, 12, asPairs(4, 4)), key: rowsOf(key, 12, asPairs(2, 4)) };
     const [own, other] = [await expected, await open(llama(wrong), CONFIG)];
-    const [self, mixed] = [await products(own.circuits, own.circuits), await products(own.circuits, other.circuits)];
+    const [self, mixed] = [
+      await products(own.circuits!, own.circuits!),
+      await products(own.circuits!, other.circuits!),
+    ];
     expect(Math.abs(mixed.scores[0] / self.scores[0] - 1)).toBeGreaterThan(0.01);
   });
 
@@ -161,7 +130,7 @@ describe('one network in several layouts', () => {
       gains: one.gains.map((gain) => gain.map((value) => value - 1)) as unknown as SmallLayer['gains'],
     };
     const other = await open(llama(from), { ...CONFIG, model_type: 'gemma' });
-    expect((await similarity((await expected).mlp, other.mlp)).similarity).toBeCloseTo(1, 13);
+    expect((await similarity((await expected).mlp!, other.mlp!)).similarity).toBeCloseTo(1, 13);
   });
 });
 
@@ -173,16 +142,17 @@ test('norms behind the blocks are none before them, as in OLMo 2', async () => {
   const { network } = await open(tensors, CONFIG);
   expect(network.layers[0]).not.toHaveProperty('attentionNorm');
   expect(network.layers[0]).not.toHaveProperty('mlpNorm');
-  expect(network.layers[0].others).toEqual([
-    'model.layers.0.post_attention_layernorm.weight',
-    'model.layers.0.post_feedforward_layernorm.weight',
-  ]);
+  expect(network.layers[0].others).toEqual([]);
+  expect(network.layers[0].norms).toEqual({
+    behindAttention: { kind: 'rms', gain: { tensor: 'model.layers.0.post_attention_layernorm.weight' } },
+    behindMlp: { kind: 'rms', gain: { tensor: 'model.layers.0.post_feedforward_layernorm.weight' } },
+  });
 });
 
 describe('the angles of a rotary embedding', () => {
   const one = smallLayer(1);
   const anglesOf = async (config: object) =>
-    (await open(llama(one), { ...CONFIG, ...config })).circuits.rotation!.angles;
+    (await open(llama(one), { ...CONFIG, ...config })).circuits!.rotation!.angles;
   const scaling = { factor: 8, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 64 };
 
   test.each<[string, object, number[]]>([
@@ -247,9 +217,12 @@ describe('layer norms and biases, in the layouts of GPT', () => {
 
   test('inputs by outputs or outputs by inputs are told by their shapes', async () => {
     const [own, other] = [await open(gpt2(false), config), await open(gpt2(true), config)];
-    const [self, mixed] = [await products(own.circuits, own.circuits), await products(own.circuits, other.circuits)];
+    const [self, mixed] = [
+      await products(own.circuits!, own.circuits!),
+      await products(own.circuits!, other.circuits!),
+    ];
     expect(mixed).toEqual(self);
-    expect((await similarity(own.mlp, other.mlp)).similarity).toBeCloseTo(1, 13);
+    expect((await similarity(own.mlp!, other.mlp!)).similarity).toBeCloseTo(1, 13);
     expect(own.network.layers[0].others).toEqual(['transformer.h.0.attn.bias']);
   });
 
@@ -267,7 +240,10 @@ describe('layer norms and biases, in the layouts of GPT', () => {
     moved['transformer.h.0.attn.c_attn.weight'] = [matrix, 3 * rows, d];
     moved['transformer.h.0.attn.c_attn.bias'] = [bias, 3 * rows];
     const other = await open(moved, config);
-    const [self, mixed] = [await products(own.circuits, own.circuits), await products(own.circuits, other.circuits)];
+    const [self, mixed] = [
+      await products(own.circuits!, own.circuits!),
+      await products(own.circuits!, other.circuits!),
+    ];
     mixed.scores.forEach((value, i) => {
       expect(Math.abs(value - self.scores[i])).toBeLessThan(1e-10 * Math.max(...self.scores));
     });
@@ -298,11 +274,11 @@ describe('layer norms and biases, in the layouts of GPT', () => {
       await open(gpt2(true), { ...config, activation_function: 'gelu' }),
       await open(neox, { num_attention_heads: 4, hidden_act: 'gelu', rotary_pct: 0.5 }),
     ];
-    expect(other.circuits.query).toEqual(own.circuits.query);
-    expect(other.circuits.key).toEqual(own.circuits.key);
-    expect(other.circuits.value).toEqual(own.circuits.value);
-    expect(other.circuits.rotation).toEqual({ angles: Float64Array.of(1), interleaved: false });
-    expect((await similarity(own.mlp, other.mlp)).similarity).toBeCloseTo(1, 13);
+    expect(other.circuits!.query).toEqual(own.circuits!.query);
+    expect(other.circuits!.key).toEqual(own.circuits!.key);
+    expect(other.circuits!.value).toEqual(own.circuits!.value);
+    expect(other.circuits!.rotation).toEqual({ angles: Float64Array.of(1), interleaved: false });
+    expect((await similarity(own.mlp!, other.mlp!)).similarity).toBeCloseTo(1, 13);
   });
 });
 
@@ -314,6 +290,7 @@ test('a matrix for every head is TransformerLens, and its shapes tell the heads'
     joined(...Array.from({ length: heads }, (_, h) => transposed(cut(data, d, h * width, (h + 1) * width), width, d)));
   const network: Given = {
     'embed.W_E': [one.embedding, TOKENS, d],
+    'pos_embed.W_pos': [one.embedding, TOKENS, d],
     'blocks.0.attn.W_Q': [apart(one.query), heads, d, width],
     'blocks.0.attn.W_K': [apart(one.key), heads, d, width],
     'blocks.0.attn.W_V': [apart(one.value), heads, d, width],
@@ -350,8 +327,8 @@ test('a matrix for every head is TransformerLens, and its shapes tell the heads'
     await open(plain, { n_head: 4, activation_function: 'gelu' }),
     await open(network, { act_fn: 'gelu' }),
   ];
-  expect(other.circuits).toEqual(own.circuits);
-  expect((await similarity(own.mlp, other.mlp)).similarity).toBeCloseTo(1, 13);
+  expect(other.circuits!).toEqual(own.circuits!);
+  expect((await similarity(own.mlp!, other.mlp!)).similarity).toBeCloseTo(1, 13);
   expect(other.network).toMatchObject({ width: d, others: [], unembedding: { transposed: true } });
 });
 

@@ -11,8 +11,10 @@ import { difference } from '../../support/forward.js';
 import { logitsOf, type Program } from '../../support/transformer_loops.js';
 import type { Given } from '../../support/transformers.js';
 import {
+  asBloom,
   asGguf,
   asGpt2,
+  asGptJ,
   asLens,
   asLlama,
   asMeta,
@@ -156,6 +158,20 @@ const CASES: Readonly<Record<string, Case>> = {
     config: { ...HEADS, hidden_act: 'gelu_new', partial_rotary_factor: 0.5 },
     program: { ...GPT, rotary: [2, 10_000], parallel: true, norms: 'once', lastBias: true },
     family: 'phi',
+  },
+  'GPT-J': {
+    network: PLAIN,
+    tensors: asGptJ(PLAIN),
+    config: { n_head: 4, activation_function: 'gelu_new', rotary_dim: 4, model_type: 'gptj', n_positions: 2048 },
+    program: { ...GPT, biases: 'mlp', rotary: [4, 10_000], parallel: true, norms: 'once', lastBias: true },
+    family: 'gptj',
+  },
+  BLOOM: {
+    network: PLAIN,
+    tensors: asBloom(PLAIN),
+    config: { n_head: 4, hidden_act: 'relu', model_type: 'bloom', apply_residual_connection_post_layernorm: false },
+    program: { ...GPT, activation: relu, embeddingNorm: true, slopes: [1 / 4, 1 / 16, 1 / 64, 1 / 256], tied: true },
+    family: 'bloom',
   },
   TransformerLens: {
     network: PLAIN,

@@ -62,10 +62,18 @@ describe('what changes the function and is not run is refused by name', () => {
       },
       /not tied/,
     ],
-    ['norms that are missing', asLlama(NETWORK, { norms: 'none' }), CONFIG, /without the weights of a norm/],
   ])('%s', async (_, tensors, config, message) => {
     const refused = expect(loadModel(await write(tensors, config))).rejects;
     await refused.toMatchObject({ code: 'UNSUPPORTED_LAYER', message: expect.stringMatching(message) });
+  });
+
+  test.each([
+    ['post_attention_layernorm', /one norm in layer 1, not two/],
+    ['model.norm', /without its last norm/],
+  ])('a part without %s', async (name, message) => {
+    const tensors = asLlama(NETWORK);
+    delete tensors[name.startsWith('model') ? `${name}.weight` : `model.layers.1.${name}.weight`];
+    await expect(loadModel(await write(tensors, CONFIG))).rejects.toThrow(message);
   });
 
   test('and every refusal names what can be done with its blocks', async () => {
@@ -87,7 +95,8 @@ describe('what tensors do not tell is asked for', () => {
       },
       /what its scores are scaled by/,
     ],
-    ['whether norms have no weights, or are none', asLens(PLAIN, false), { act_fn: 'relu' }, /"LNPre".*"none"/],
+    ['whether norms have no weights, or are none', asLens(PLAIN, false), { act_fn: 'relu' }, /norms without weights/],
+    ['whether there are norms at all', asLlama(NETWORK, { norms: 'none' }), CONFIG, /norms without weights/],
     ['a mask that is none', asLens(PLAIN, true), { act_fn: 'relu', attention_dir: 'sideways' }, /a mask/],
   ])('%s', async (_, tensors, config, message) => {
     const refused = expect(loadModel(await write(tensors, config))).rejects;

@@ -9,7 +9,7 @@ import { COMPARE_BLOCKS, untold } from '../refusals.js';
 
 /**
  * Architectures whose forward pass is known, as config.json or metadata call them, by layout. Others have the same names
- * of tensors and do something else with them. A layout that is not listed here is of one architecture.
+ * of tensors and do something else with them. Layouts that are not listed are not run.
  */
 const ARCHITECTURES: Readonly<Record<string, RegExp>> = {
   llama: /^(?:llama|mistral|qwen[23]|olmo2?|gemma2?|gemma3(?:_text)?|granite)$/,
@@ -18,11 +18,27 @@ const ARCHITECTURES: Readonly<Record<string, RegExp>> = {
   gpt2: /^gpt2$/,
   gpt_neox: /^gpt_neox$/,
   phi: /^phi$/,
+  gptj: /^gptj$/,
+  codegen: /^codegen$/,
+  bloom: /^bloom$/,
+  meta: /^(?:llama|mistral)$/,
+  transformer_lens: /./,
 };
+/** Layouts whose blocks both take the same input, whatever is said. */
+const PARALLEL: ReadonlySet<string> = new Set(['phi', 'gptj', 'codegen']);
 
 /** ε of the norms where the programs of a layout have one that is not said: torch's own, and that of Llama's. */
 const EPSILONS: Readonly<Record<string, number>> = {
-  ...{ meta: 1e-5, gpt2: 1e-5, gpt_neox: 1e-5, phi: 1e-5, transformer_lens: 1e-5 },
+  ...{
+    meta: 1e-5,
+    gpt2: 1e-5,
+    gpt_neox: 1e-5,
+    phi: 1e-5,
+    transformer_lens: 1e-5,
+    gptj: 1e-5,
+    codegen: 1e-5,
+    bloom: 1e-5,
+  },
 };
 /** Of the layer norms without parameters of OLMo, whose programs know no other. */
 const OLMO_EPSILON = 1e-5;
@@ -39,8 +55,9 @@ const UNKNOWN: readonly (readonly [SettingName, (text: string) => boolean, strin
   ['embeddingScale', isUnit, 'scales its embedding'],
   ['residualScale', isUnit, 'scales what blocks add'],
   ['scaledRotation', isNothing, 'stretches its rotary embedding'],
-  ['scalingKind', isNothing, 'stretches its rotary embedding'],
+  ['residualBehindNorm', isNothing, 'adds blocks to what its norms give'],
   ['bothWays', isNothing, 'has attention in both directions'],
+  ['positional', (text) => ['standard', 'rotary', 'alibi', 'none'].includes(text), 'has positions of another kind'],
   [
     'positionKind',
     (text) => ['standard', 'absolute', 'rotary', 'rope'].includes(text),
@@ -58,6 +75,9 @@ function asWritten(value: number): number {
   return value;
 }
 
+/** Whether networks of a layout are run as wholes. */
+export const isRun = ({ name }: Layout): boolean => Object.hasOwn(ARCHITECTURES, name);
+
 /** What tensors do not tell of a transformer that is run as a whole, and what was taken where nobody says it. */
 export class Facts {
   readonly settings: BlockSettings;
@@ -71,7 +91,7 @@ export class Facts {
     const { file } = settings;
     const known = ARCHITECTURES[layout.name];
     const architecture = settings.text('architecture');
-    if (architecture !== undefined && known !== undefined && !known.test(architecture))
+    if (architecture !== undefined && !known.test(architecture))
       throw untold(file, `is of the architecture ${quote(architecture)}, which is not run as a whole`, COMPARE_BLOCKS);
     for (const [setting, isNeutral, words] of UNKNOWN) {
       const told = settings.text(setting);
@@ -119,27 +139,6 @@ export class Facts {
     return own === undefined ? this.missing('epsilon', 'the ε of its norms') : this.note('epsilon', own);
   }
 
-  /** What stands before blocks that have no tensors of a norm. */
-  bareNorm(): 'rms' | 'layer' | null {
-    const { settings } = this;
-    const { name, headsApart } = this.#layout;
-    if (this.architecture === 'olmo') return 'layer';
-    if (headsApart !== true)
-      throw untold(
-        settings.file,
-        `is a transformer as ${name} names it, without the weights of a norm: a part of one`,
-        COMPARE_BLOCKS,
-      );
-    const told = settings.isNull('normalisation') ? 'none' : settings.text('normalisation')?.toLowerCase();
-    if (told === 'none') return null;
-    if (told === 'lnpre') return 'layer';
-    if (told === 'rmspre') return 'rms';
-    return this.missing(
-      'normalisation',
-      'whether its blocks have norms without weights ("LNPre", "RMSPre") or none ("none")',
-    );
-  }
-
   mask(): 'causal' | 'none' {
     const told = this.settings.text('mask');
     if (told === 'none' || told === 'bidirectional') return 'none';
@@ -153,7 +152,7 @@ export class Facts {
   /** Whether attention and MLP of a layer take the same input. */
   isParallel(): boolean {
     const { name } = this.#layout;
-    if (name === 'phi') return true;
+    if (PARALLEL.has(name)) return true;
     const told = this.settings.truth('parallel');
     return told ?? (name === 'gpt_neox' && this.note('parallel', true));
   }

@@ -9,17 +9,13 @@ import { layoutOf } from '../../transformers/layouts/table.js';
 import type { BlockNetwork, LayerBlocks, Norm } from '../../transformers/network.js';
 import type { BlockSettings } from '../../transformers/settings.js';
 import { COMPARE_BLOCKS, untold } from '../refusals.js';
-import { Facts } from './facts.js';
-import { attentionOf, linearOf, mlpOf, normOf } from './parts.js';
+import { Facts, isRun } from './facts.js';
+import { attentionOf, linearOf, mlpOf, normOf, placeOf } from './parts.js';
 
 /** Positions of an input where nobody says how many, and the network knows more. */
 const POSITIONS = 32;
 
-/** Names within a layer of what a `BlockNetwork` lists as other tensors, or not at all. */
-const BEHIND_ATTENTION = ['post_attention_layernorm', 'post_attention_norm'];
-const BEHIND_MLP = ['post_feedforward_layernorm', 'post_ffw_norm'];
-/** Learned positions, and the bias of the unembedding, at the end of their names. */
-const LEARNED = /(?:^|\.)(?:wpe\.weight|pos_embed\.W_pos)$/;
+/** The bias of the unembedding, at the end of its name. */
 const LAST_BIAS = /(?:^|\.)(?:lm_head\.bias|output\.bias|embed_out\.bias|unembed\.b_U)$/;
 
 /** A transformer as a chain of layers, and what was asked for that its tensors do not tell. */
@@ -38,7 +34,7 @@ export function isOrdinary(tensors: Tensors): boolean {
 
 function wholeLayout(tensors: Tensors): Layout | undefined {
   const layout = layoutOf(tensors);
-  return layout !== undefined && isWhole(layout, tensors) ? layout : undefined;
+  return layout !== undefined && isRun(layout) && isWhole(layout, tensors) ? layout : undefined;
 }
 
 /**
@@ -57,9 +53,9 @@ export function ordinary(tensors: Tensors, settings: BlockSettings, positions?: 
 }
 
 function isWhole({ embedding, attention, layer, naming = PLAIN }: Layout, tensors: Tensors): boolean {
-  const outputs = attention.output.map(naming.weight);
+  const outputs = attention.output.flatMap(naming.weight);
   return (
-    embedding.some((name) => tensors.has(naming.weight(name))) &&
+    embedding.flatMap(naming.weight).some((name) => tensors.has(name)) &&
     [...tensors.keys()].some((name) => outputs.includes(layer.exec(name)?.[2] ?? ''))
   );
 }
@@ -70,7 +66,6 @@ class Chain {
   readonly #network: BlockNetwork;
   readonly #facts: Facts;
   readonly #tensors: Tensors;
-  readonly #learned: string | undefined;
   readonly #positions: number;
 
   constructor(layout: Layout, network: BlockNetwork, facts: Facts, tensors: Tensors, positions: number | undefined) {
@@ -78,32 +73,26 @@ class Chain {
     this.#network = network;
     this.#facts = facts;
     this.#tensors = tensors;
-    this.#learned = network.others.find((name) => LEARNED.test(name));
     if (positions !== undefined) facts.note('used', positions, 'given');
     this.#positions = positions ?? this.#usualPositions();
   }
 
   ordinary(): Ordinary {
-    const { layout: family, embedding, unembedding, layers, width, others } = this.#network;
+    const { layout: family, embedding, unembedding, layers, width, positions, embeddingNorm, others } = this.#network;
     const facts = this.#facts;
     const { file } = facts.settings;
     const odd = layers.find(({ number }, i) => number !== i);
     if (odd !== undefined)
       throw untold(file, `has a layer ${odd.number} without one before it, and is a part of a transformer`);
     if (unembedding === undefined) this.#checkTied();
-    if (this.#layout.rotary === null && this.#learned === undefined)
-      throw untold(
-        file,
-        'is a transformer without learned positions, and other ones are not known of it',
-        COMPARE_BLOCKS,
-      );
     const bias = others.find((name) => LAST_BIAS.test(name));
     const scale = (facts.settings.number('embeddingFactor') ?? 1) * (facts.isGemma ? Math.sqrt(width) : 1);
     const chain: LayerOf<Place>[] = [
       linearOf(embedding!, scale, true),
-      ...(this.#learned === undefined ? [] : [{ type: 'positions' as const, weight: { tensor: this.#learned } }]),
+      ...(embeddingNorm === undefined ? [] : this.#norm(embeddingNorm)),
+      ...(positions === undefined ? [] : [{ type: 'positions' as const, weight: placeOf(positions) }]),
       ...layers.flatMap((layer) => this.#layer(layer)),
-      ...this.#norm(this.#network.finalNorm),
+      ...this.#norm(this.#finalNorm()),
       linearOf(
         unembedding ?? embedding!,
         1 / (facts.settings.number('logitDivisor') ?? 1),
@@ -118,7 +107,8 @@ class Chain {
 
   #usualPositions(): number {
     const { settings } = this.#facts;
-    const learned = this.#learned === undefined ? undefined : this.#tensors.get(this.#learned)!.shape[0];
+    const { positions } = this.#network;
+    const learned = positions && this.#tensors.get(positions.tensor)!.shape[0];
     const most = learned ?? settings.count('positions') ?? POSITIONS;
     return this.#facts.note('used', Math.min(POSITIONS, most));
   }
@@ -150,30 +140,41 @@ class Chain {
   }
 
   #layer(layer: LayerBlocks): LayerOf<Place>[] {
-    const { number, attention, mlp, experts, others } = layer;
+    const { number, attention, mlp, experts, attentionNorm, mlpNorm, norms = {}, uncompared = [] } = layer;
     const facts = this.#facts;
     const { file } = facts.settings;
-    if (experts !== undefined) throw untold(file, 'has experts, which are not run as a whole', COMPARE_BLOCKS);
     const { name } = this.#layout;
-    if (attention === undefined || (mlp === undefined && name !== 'transformer_lens')) {
+    if (experts !== undefined) throw untold(file, 'has experts, which are not run as a whole', COMPARE_BLOCKS);
+    for (const { part, reason } of uncompared)
+      throw untold(file, `is not run as a whole: in layer ${number} the ${part} ${reason}`, COMPARE_BLOCKS);
+    if (attention === undefined || (mlp === undefined && this.#layout.headsApart !== true)) {
       const part = attention === undefined ? 'attention' : 'an MLP that is known';
       throw untold(file, `is a transformer as ${name} names it, without ${part} in layer ${number}`, COMPARE_BLOCKS);
     }
-    const [behindAttention, behindMlp] = [BEHIND_ATTENTION, BEHIND_MLP].map((names) => this.#behind(others, names));
-    const isBehind = this.#layout.normsBehind !== undefined && behindAttention !== undefined;
-    const before = (norm: Norm | undefined) => (norm === undefined && isBehind ? [] : this.#norm(norm));
-    const around = {
-      ...{ layer: number, positions: this.#positions },
-      ...{ queryNorm: this.#inner(layer, 'queryNorm'), keyNorm: this.#inner(layer, 'keyNorm') },
-    };
+    const isParallel = mlp !== undefined && facts.isParallel();
+    const own = attentionNorm?.gain?.tensor;
+    if (mlp !== undefined && !isParallel && own !== undefined && own === mlpNorm?.gain?.tensor)
+      throw untold(
+        file,
+        `is a transformer as ${name} names it, with one norm in layer ${number}, not two`,
+        COMPARE_BLOCKS,
+      );
+    const around = { layer: number, positions: this.#positions, queryNorm: norms.query, keyNorm: norms.key };
+    for (const norm of [norms.query, norms.key])
+      if (norm !== undefined && (norm.kind !== 'rms' || norm.bias !== undefined))
+        throw untold(
+          file,
+          `normalises queries and keys of layer ${number} by a layer norm, which is not run`,
+          COMPARE_BLOCKS,
+        );
     const first = [
-      ...before(layer.attentionNorm),
+      ...this.#norm(attentionNorm),
       attentionOf(attention, this.#layout, facts, around),
-      ...(behindAttention ? this.#norm(behindAttention) : []),
+      ...this.#norm(norms.behindAttention),
     ];
-    const second = mlp && [...before(layer.mlpNorm), mlpOf(mlp), ...(behindMlp ? this.#norm(behindMlp) : [])];
-    if (second === undefined) return [this.#beside(first)];
-    return facts.isParallel() ? [this.#beside(first, second)] : [this.#beside(first), this.#beside(second)];
+    if (mlp === undefined) return [this.#beside(first)];
+    const second = [...this.#norm(mlpNorm), mlpOf(mlp), ...this.#norm(norms.behindMlp)];
+    return isParallel ? [this.#beside(first, second)] : [this.#beside(first), this.#beside(second)];
   }
 
   #beside(...branches: LayerOf<Place>[][]): ParallelOf<Place> {
@@ -181,31 +182,23 @@ class Chain {
     return { type: 'parallel', branches, alpha: 1, beta };
   }
 
-  /** A norm, or what stands there where it has no tensors. */
   #norm(norm: Norm | undefined): LayerOf<Place>[] {
-    const { width } = this.#network;
-    if (norm !== undefined) return [normOf(norm, width, this.#facts)];
-    const kind = this.#facts.bareNorm();
-    return kind === null ? [] : [normOf({ kind }, width, this.#facts)];
+    return norm === undefined ? [] : [normOf(norm, this.#network.width, this.#facts)];
   }
 
-  /** The norm behind a block, of which a `BlockNetwork` tells the name only. */
-  #behind(others: readonly string[], names: readonly string[]): Norm | undefined {
-    const found = others.find((name) => names.some((own) => name.endsWith(`.${own}.weight`)));
-    return found === undefined ? undefined : this.#like(found);
-  }
-
-  /** The norm of queries or keys, beside their matrices. */
-  #inner({ attention }: LayerBlocks, which: 'queryNorm' | 'keyNorm'): Norm | undefined {
-    const names = this.#layout.attention[which];
-    if (attention?.normalised !== true || names === undefined) return undefined;
-    const [, before] = /^(.*\.\d+\.)/.exec(attention.output.tensor) ?? ['', ''];
-    const found = names.map((name) => `${before}${name}.weight`).find((name) => this.#tensors.has(name));
-    return found === undefined ? undefined : this.#like(found);
-  }
-
-  #like(gain: string): Norm {
-    const fromOne = this.#layout.fromOne?.(this.#facts.settings) === true;
-    return { kind: this.#layout.norm, gain: { tensor: gain }, ...(fromOne && { fromOne }) };
+  /**
+   * Behind the last layer: without weights where norms before blocks have none.
+   * @throws TensimError for a network that has norms everywhere else
+   */
+  #finalNorm(): Norm | undefined {
+    const { finalNorm, layers } = this.#network;
+    if (finalNorm !== undefined) return finalNorm;
+    const norms = layers.flatMap(({ attentionNorm, mlpNorm, norms: others = {} }) => [
+      ...[attentionNorm, mlpNorm, others.behindAttention, others.behindMlp],
+    ]);
+    const found = norms.find((norm) => norm !== undefined);
+    if (found === undefined || (found.gain === undefined && found.bias === undefined)) return found;
+    const { file } = this.#facts.settings;
+    throw untold(file, `is a transformer as ${this.#layout.name} names it, without its last norm`, COMPARE_BLOCKS);
   }
 }

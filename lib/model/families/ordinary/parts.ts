@@ -34,6 +34,9 @@ export function normOf({ kind, gain, bias, fromOne }: Norm, width: number, facts
   };
 }
 
+/** Slopes of ALiBi fall from 2^−8/heads to 2^−8, as published. */
+const ALIBI = 8;
+
 /** What attention has beside the pieces of a `BlockNetwork`. */
 export interface AroundAttention {
   readonly layer: number;
@@ -66,6 +69,7 @@ export function attentionOf(
     window: facts.window(layer, positions),
     scale: facts.scale(layer, width),
     softcap: facts.scoreCap(),
+    alibi: attention.slopes === true ? ALIBI : null,
     ...(queryNorm && { normEpsilon: facts.epsilon(), normOffset: queryNorm.fromOne ? 1 : 0 }),
     ...{ alpha: 0, beta: 1 },
   };
@@ -78,11 +82,15 @@ const STILL: Rotary = { ...SOFTMAX_DEFAULTS, rotaryLayout: 'half' };
 
 function rotaryOf({ rotation, width }: Attention, layout: Layout, facts: Facts, layer: number): Rotary {
   const { settings } = facts;
-  const made = turningOf(layout, settings, width, layer);
+  const made = rotation === null ? null : turningOf(layout, settings, width, layer);
   if (rotation === null || made === null || made.turning === 0) return STILL;
   const { base, turning, scaling } = made;
   const usual = scaledFrequencies(scaling, { base, turning, positions: 1 }).frequencies;
-  if (usual.length !== rotation.angles.length || usual.some((angle, p) => angle !== rotation.angles[p]))
+  if (
+    rotation.divisors !== undefined ||
+    usual.length !== rotation.angles.length ||
+    usual.some((angle, p) => angle !== rotation.angles[p])
+  )
     throw untold(settings.file, 'has angles of its own in its rotary embedding, which are not run', COMPARE_BLOCKS);
   if (settings.number('rotaryBase') === undefined) facts.note('rotaryBase', base);
   return {

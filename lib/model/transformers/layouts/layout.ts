@@ -1,5 +1,5 @@
 import type { ActivationName } from '../../../layers/activations.js';
-import type { BlockSettings } from '../settings.js';
+import type { BlockSettings, NormKind } from '../settings.js';
 import type { Geometry, Packing } from './packing.js';
 import type { Names, View } from './view.js';
 
@@ -24,22 +24,47 @@ export interface MlpNames {
   readonly packed?: Names;
 }
 
-/** From the name of a module to those of its tensors. */
+/** Modules of a mixture of MLPs; names of one expert's have `{E}` for its number. */
+export interface ExpertNames {
+  readonly router: Names;
+  readonly each?: MlpNames;
+  /** Of tensors that hold all experts, (experts, out, in) or (experts, in, out). */
+  readonly stacked?: MlpNames;
+  readonly shared?: MlpNames;
+  readonly sharedGate?: Names;
+  /** Whether rows of gate and up alternate, and both are clamped: gpt-oss. */
+  readonly clamped?: (layer: View, settings: BlockSettings) => boolean;
+}
+
+/** From the name of a module to those that its tensors may have. */
 export interface Naming {
-  readonly weight: (module: string) => string;
-  readonly bias: (module: string) => string;
+  readonly weight: (module: string) => Names;
+  readonly bias: (module: string) => Names;
   /** Of norms. */
-  readonly gain: (module: string) => string;
-  readonly shift: (module: string) => string;
+  readonly gain: (module: string) => Names;
+  readonly shift: (module: string) => Names;
 }
 
 /** As torch has it. */
 export const PLAIN: Naming = {
-  weight: (module) => `${module}.weight`,
-  bias: (module) => `${module}.bias`,
-  gain: (module) => `${module}.weight`,
-  shift: (module) => `${module}.bias`,
+  weight: (module) => [`${module}.weight`],
+  bias: (module) => [`${module}.bias`],
+  gain: (module) => [`${module}.weight`],
+  shift: (module) => [`${module}.bias`],
 };
+
+/** Of a rotary embedding. */
+export interface Rotary {
+  readonly interleaved: boolean;
+  readonly base: number;
+  /** The share of a head's rows that turn, where nobody says it. */
+  readonly share?: number;
+  /** Turns the other way. */
+  readonly reversed?: true;
+}
+
+/** What scores know of positions beside what learned ones add to the stream. */
+export type Positional = Rotary | 'alibi' | 'none';
 
 /** How the tensors of a family of transformers are called, and what its programs take for granted. */
 export interface Layout {
@@ -48,33 +73,54 @@ export interface Layout {
   readonly layer: RegExp;
   /** Names within a layer that only this layout has, one of which a layer must have. */
   readonly signs: Names;
+  /** Modules outside of layers of which one must be there as well. */
+  readonly signsOutside?: Names;
   /** What a module's tensors are called; absent: its name with `.weight` and `.bias`. */
   readonly naming?: Naming;
   readonly attention: AttentionNames;
   readonly mlp: MlpNames;
+  readonly experts?: ExpertNames;
+  /** Before the blocks. */
   readonly attentionNorm: Names;
   readonly mlpNorm: Names;
+  /** Of what blocks give or, with `sums`, of their sum with the stream. */
+  readonly behindAttention?: Names;
+  readonly behindMlp?: Names;
   readonly embedding: Names;
+  readonly embeddingNorm?: Names;
+  /** Learned ones. */
+  readonly positions?: Names;
   readonly finalNorm: Names;
   readonly unembedding: Names;
-  readonly norm: 'rms' | 'layer';
+  /** Of norms without a bias; those with one are layer norms. */
+  readonly norm: 'rms' | 'layer' | ((settings: BlockSettings) => 'rms' | 'layer');
+  /** Which norms stand before blocks where there is no tensor of any; undefined: somebody must say it. */
+  readonly bareNorm?: (settings: BlockSettings) => NormKind | undefined;
+  /** Whether a norm is taken of the sum of a block and the stream, and none before a block. */
+  readonly sums?: (settings: BlockSettings) => boolean;
+  /** Whether blocks are normalised behind and not before, so that they take the stream as it is. */
+  readonly normsBehind?: (layer: View) => boolean;
+  /** Whether gains are stored as what is added to 1. */
+  readonly fromOne?: (settings: BlockSettings, layer: View) => boolean;
   /** How queries, keys and values lie in one matrix. */
   readonly packing?: (geometry: Geometry, settings: BlockSettings) => Packing;
+  /** Shapes tell how many heads of keys there are, whatever settings say. */
+  readonly groupsByShape?: true;
   /** Whether matrices are stored as inputs by outputs. */
   readonly transposed?: (layer: View) => boolean;
   /** Queries, keys and values are (heads, in, width) and the output is (heads, width, out), so that shapes tell the heads. */
   readonly headsApart?: true;
-  /** Of the rotary embedding, where there is one. */
-  readonly rotary: {
-    readonly interleaved: boolean | ((settings: BlockSettings) => boolean);
-    readonly base: number;
-  } | null;
-  /** The share of a head's rows that turn, where nobody says it. */
-  readonly rotaryShare?: number;
+  readonly positional: Positional | ((settings: BlockSettings, outside?: View) => Positional);
+  /** Angles of the rotary embedding are divided by these, plane by plane. */
+  readonly divisors?: Names;
+  /** Queries and keys are normalised, by norms without weights. */
+  readonly normalisesHeads?: true;
+  /** Why a layer's attention is not compared, where it is none of queries, keys and values. */
+  readonly otherAttention?: (layer: View) => string | undefined;
+  /** What of a layer's attention is not compared. */
+  readonly partOfAttention?: (layer: View) => string | undefined;
+  /** Why a layer's MLP is not compared. */
+  readonly otherMlp?: (layer: View) => string | undefined;
   /** What the programs of the family have built in, where they do. */
-  readonly activation?: ActivationName | ((settings: BlockSettings) => ActivationName | undefined);
-  /** Whether blocks are normalised behind and not before, so that they take the stream as it is. */
-  readonly normsBehind?: (layer: View) => boolean;
-  /** Whether gains are stored as what is added to 1. */
-  readonly fromOne?: (settings: BlockSettings) => boolean;
+  readonly activation?: ActivationName | ((settings: BlockSettings, layer: View) => ActivationName | undefined);
 }

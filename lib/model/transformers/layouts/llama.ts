@@ -1,10 +1,54 @@
 import type { BlockSettings } from '../settings.js';
-import type { Layout } from './layout.js';
-import { inBlocks } from './packing.js';
+import type { ExpertNames, Layout, MlpNames } from './layout.js';
+import { byGroup, inBlocks } from './packing.js';
 
-const isGemma = (settings: BlockSettings): boolean => /^gemma/i.test(settings.text('architecture') ?? '');
+const architectureOf = (settings: BlockSettings): string => settings.text('architecture') ?? '';
 
-/** Llama, Mistral, Qwen, OLMo and Gemma as transformers has them. OLMo 2 normalises what blocks give, not what they take. */
+/** Gains that are stored as what is added to 1. Of later Gemmas (3n) they are not. */
+const FROM_ONE = /^(?:gemma[23]?(?:_text)?|paligemma|recurrent_gemma|nemotron|qwen3_next)$/i;
+/** Layer norms without a bias. */
+const LAYER_NORMS = /^(?:cohere2?|olmo|hf_olmo|nemotron|dbrx)$/i;
+/** Neighbouring rows of queries and keys are turned together. */
+const INTERLEAVED = /^(?:cohere2?|glm4?|helium|ernie4_5\w*|llama4\w*)$/i;
+
+/** Experts by their numbers, of a matrix each, or all in one tensor. */
+const experts: ExpertNames = {
+  router: ['block_sparse_moe.gate', 'mlp.gate', 'mlp.router', 'block_sparse_moe.router.layer', 'feed_forward.router'],
+  each: {
+    gate: ['block_sparse_moe.experts.{E}.w1', 'mlp.experts.{E}.gate_proj'],
+    up: ['mlp.experts.{E}.up_proj', 'block_sparse_moe.experts.{E}.w3'],
+    down: ['mlp.experts.{E}.down_proj', 'block_sparse_moe.experts.{E}.w2'],
+  },
+  stacked: {
+    gate: ['mlp.switch_mlp.gate_proj', 'block_sparse_moe.switch_mlp.gate_proj', 'mlp.experts.gate_proj'],
+    up: ['mlp.switch_mlp.up_proj', 'block_sparse_moe.switch_mlp.up_proj', 'mlp.experts.up_proj'],
+    down: [
+      'mlp.experts.down_proj',
+      'mlp.switch_mlp.down_proj',
+      'block_sparse_moe.switch_mlp.down_proj',
+      'block_sparse_moe.output_linear',
+      'feed_forward.experts.down_proj',
+    ],
+    packed: ['mlp.experts.gate_up_proj', 'block_sparse_moe.input_linear', 'feed_forward.experts.gate_up_proj'],
+  },
+  shared: sharedIn(['mlp.shared_expert', 'mlp.shared_experts', 'feed_forward.shared_expert']),
+  sharedGate: ['mlp.shared_expert_gate'],
+  // Only gpt-oss has biases there.
+  clamped: (layer, settings) =>
+    layer.find(['mlp.experts.gate_up_proj_bias']) !== undefined || /^gpt[_-]oss$/i.test(architectureOf(settings)),
+};
+
+function sharedIn(modules: readonly string[]): MlpNames {
+  const named = (matrix: string) => modules.map((module) => `${module}.${matrix}`);
+  return {
+    gate: named('gate_proj'),
+    up: [...named('up_proj'), 'shared_mlp.input_linear'],
+    down: [...named('down_proj'), 'shared_mlp.output_linear'],
+    packed: ['shared_mlp.input_linear'],
+  };
+}
+
+/** Llama, Mistral, Qwen, OLMo, Gemma, Mixtral as transformers has them. OLMo 2 normalises what blocks give, not what they take. */
 export const llama: Layout = {
   name: 'llama',
   layer: /^(?:(?:model|language_model\.model|model\.language_model|transformer)\.)?layers\.(\d+)\.(.+)$/,
@@ -14,12 +58,20 @@ export const llama: Layout = {
     key: ['self_attn.k_proj'],
     value: ['self_attn.v_proj'],
     output: ['self_attn.o_proj'],
-    queryNorm: ['self_attn.q_norm'],
-    keyNorm: ['self_attn.k_norm'],
+    queryNorm: ['self_attn.q_norm', 'self_attn.q_layernorm'],
+    keyNorm: ['self_attn.k_norm', 'self_attn.k_layernorm'],
   },
-  mlp: { gate: ['mlp.gate_proj'], up: ['mlp.up_proj'], down: ['mlp.down_proj'] },
+  mlp: {
+    gate: ['mlp.gate_proj'],
+    up: ['mlp.up_proj', 'mlp.c_fc'],
+    down: ['mlp.down_proj', 'mlp.c_proj'],
+  },
+  experts,
   attentionNorm: ['input_layernorm'],
-  mlpNorm: ['pre_feedforward_layernorm', 'post_attention_layernorm'],
+  // Where there is but one norm, both blocks take what it gives.
+  mlpNorm: ['pre_feedforward_layernorm', 'post_attention_layernorm', 'input_layernorm'],
+  behindAttention: ['post_attention_layernorm'],
+  behindMlp: ['post_feedforward_layernorm'],
   embedding: [
     'model.embed_tokens',
     'language_model.model.embed_tokens',
@@ -28,12 +80,18 @@ export const llama: Layout = {
   ],
   finalNorm: ['model.norm', 'language_model.model.norm', 'model.language_model.norm', 'norm'],
   unembedding: ['lm_head', 'language_model.lm_head'],
-  norm: 'rms',
+  norm: (settings) => (LAYER_NORMS.test(architectureOf(settings)) ? 'layer' : 'rms'),
+  // OLMo 1 has layer norms without weights.
+  bareNorm: (settings) => (/^(?:hf_)?olmo$/i.test(architectureOf(settings)) ? 'layer' : undefined),
   normsBehind: (layer) =>
     layer.find(['input_layernorm.weight']) === undefined &&
     layer.find(['post_feedforward_layernorm.weight']) !== undefined,
-  rotary: { interleaved: false, base: 10_000 },
-  fromOne: isGemma,
+  positional: (settings) => ({ interleaved: INTERLEAVED.test(architectureOf(settings)), base: 10_000 }),
+  otherAttention: (layer) =>
+    layer.find(['self_attn.kv_a_proj_with_mqa.weight']) === undefined
+      ? undefined
+      : 'has keys and values in a space of few dimensions (MLA), which is not compared',
+  fromOne: (settings) => FROM_ONE.test(architectureOf(settings)),
 };
 
 /** The same with queries, keys and values in one matrix, and gate and up in another. */
@@ -46,12 +104,12 @@ export const phi3: Layout = {
   packing: inBlocks,
 };
 
-/** Llama's own checkpoints, and the files of llama2.c. */
+/** Llama's own checkpoints and Mistral's, and the files of llama2.c. */
 export const meta: Layout = {
   ...llama,
   name: 'meta',
   layer: /^(?:model\.)?layers\.(\d+)\.(.+)$/,
-  signs: ['attention.wq', 'feed_forward.w1'],
+  signs: ['attention.wq', 'feed_forward.w1', 'feed_forward.experts.0.w1'],
   attention: {
     query: ['attention.wq'],
     key: ['attention.wk'],
@@ -59,50 +117,34 @@ export const meta: Layout = {
     output: ['attention.wo'],
   },
   mlp: { gate: ['feed_forward.w1'], up: ['feed_forward.w3'], down: ['feed_forward.w2'] },
+  experts: {
+    router: ['feed_forward.gate', 'block_sparse_moe.gate'],
+    each: {
+      gate: ['feed_forward.experts.{E}.w1', 'block_sparse_moe.experts.{E}.w1'],
+      up: ['feed_forward.experts.{E}.w3', 'block_sparse_moe.experts.{E}.w3'],
+      down: ['feed_forward.experts.{E}.w2', 'block_sparse_moe.experts.{E}.w2'],
+    },
+  },
   attentionNorm: ['attention_norm'],
   mlpNorm: ['ffn_norm'],
+  behindAttention: [],
+  behindMlp: [],
   embedding: ['tok_embeddings', 'model.tok_embeddings'],
   finalNorm: ['norm', 'model.norm'],
   unembedding: ['output', 'model.output'],
-  rotary: { interleaved: true, base: 10_000 },
+  bareNorm: () => undefined,
+  norm: 'rms',
+  positional: { interleaved: true, base: 10_000 },
   activation: 'silu',
   fromOne: () => false,
 };
 
-/** Architectures of GGUF whose rows of queries and keys lie so that neighbours are turned together. */
-const INTERLEAVED =
-  /^(?:llama|llama4|deci|mistral3?|baichuan|internlm2|minicpm|command-r|cohere2|granite|olmo|orion|xverse|arcee|smollm3)$/;
-const GELU = /^gemma/;
-const SILU =
-  /^(?:llama|mistral|qwen|phi3|olmo|internlm|baichuan|granite|minicpm|smollm|deci|orion|xverse|stablelm|exaone)/;
-
-/** Files of llama.cpp. The gains of Gemma are stored with 1 added. */
-export const gguf: Layout = {
-  ...llama,
-  name: 'gguf',
-  layer: /^blk\.(\d+)\.(.+)$/,
-  signs: ['attn_q', 'attn_qkv', 'ffn_up', 'ffn_gate'],
-  attention: {
-    query: ['attn_q'],
-    key: ['attn_k'],
-    value: ['attn_v'],
-    packed: ['attn_qkv'],
-    output: ['attn_output'],
-    queryNorm: ['attn_q_norm'],
-    keyNorm: ['attn_k_norm'],
-  },
-  mlp: { gate: ['ffn_gate'], up: ['ffn_up'], down: ['ffn_down'] },
-  attentionNorm: ['attn_norm'],
-  mlpNorm: ['ffn_norm'],
-  embedding: ['token_embd'],
-  finalNorm: ['output_norm'],
-  unembedding: ['output'],
-  packing: inBlocks,
-  rotary: { interleaved: (settings) => INTERLEAVED.test(settings.text('architecture') ?? ''), base: 10_000 },
-  activation(settings) {
-    const architecture = settings.text('architecture') ?? '';
-    if (SILU.test(architecture)) return 'silu';
-    return GELU.test(architecture) ? 'gelu_tanh' : undefined;
-  },
-  fromOne: () => false,
+/** InternLM 2: the same names, queries group by group before their key and value, and halves of a head turned together. */
+export const internlm2: Layout = {
+  ...meta,
+  name: 'internlm2',
+  signs: ['attention.wqkv'],
+  attention: { packed: ['attention.wqkv'], output: ['attention.wo'] },
+  packing: byGroup,
+  positional: { interleaved: false, base: 10_000 },
 };

@@ -28,6 +28,10 @@ export class View {
     return this.#tensors.get(name)!.shape;
   }
 
+  isAsked(name: string): boolean {
+    return this.#asked.has(name);
+  }
+
   /** A piece of a tensor that is there; undefined where none of these is. */
   optional(names: Names, about: Omit<Piece, 'tensor'> = {}): Piece | undefined {
     const name = this.find(names);

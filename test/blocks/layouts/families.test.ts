@@ -1,0 +1,506 @@
+import { describe, expect, test } from 'vitest';
+import { similarity } from '../../../lib/similarity/similarity.js';
+import { openBlocks, productsOfHeads } from '../../support/open_blocks.js';
+import {
+  cut,
+  type Given,
+  joined,
+  llamaTensors,
+  rowsOf,
+  type SmallLayer,
+  smallLayer,
+  TOKENS,
+  transposed,
+} from '../../support/transformers.js';
+
+const one = smallLayer(2, 4);
+const { d, heads, width, units } = one;
+const rows = heads * width;
+
+const norm = (name: string, at: 0 | 1, of: SmallLayer = one): Given => ({
+  [`${name}.weight`]: [of.gains[at], d],
+  [`${name}.bias`]: [of.shifts[at], d],
+});
+
+const linear = (name: string, weight: Float64Array, bias: Float64Array): Given => ({
+  [`${name}.weight`]: [weight, bias.length, weight.length / bias.length],
+  [`${name}.bias`]: [bias, bias.length],
+});
+
+/** Matrices of one each: of attention's, then of the MLP's. */
+function matrices(
+  layer: string,
+  [query, key, value, output]: readonly string[],
+  [up, down]: readonly string[],
+  of: SmallLayer = one,
+): Given {
+  return {
+    ...linear(`${layer}${query}`, of.query, of.queryBias),
+    ...linear(`${layer}${key}`, of.key, of.keyBias),
+    ...linear(`${layer}${value}`, of.value, of.valueBias),
+    ...linear(`${layer}${output}`, of.output, of.outputBias),
+    ...linear(`${layer}${up}`, of.up, of.upBias),
+    ...linear(`${layer}${down}`, of.down, of.downBias),
+  };
+}
+
+/** The same with queries, keys and values in one matrix, whose rows are in this order of the three parts' rows. */
+function packed(
+  layer: string,
+  [all, output]: readonly string[],
+  [up, down]: readonly string[],
+  order: readonly number[],
+): Given {
+  return {
+    ...linear(
+      `${layer}${all}`,
+      rowsOf(joined(one.query, one.key, one.value), d, order),
+      rowsOf(joined(one.queryBias, one.keyBias, one.valueBias), 1, order),
+    ),
+    ...linear(`${layer}${output}`, one.output, one.outputBias),
+    ...linear(`${layer}${up}`, one.up, one.upBias),
+    ...linear(`${layer}${down}`, one.down, one.downBias),
+  };
+}
+
+const inOrder = Array.from({ length: 3 * rows }, (_, row) => row);
+const run = (from: number, count: number) => Array.from({ length: count }, (_, i) => from + i);
+/** Head by head: its query, its key, its value. */
+const byHead = run(0, heads).flatMap((h) => [0, 1, 2].flatMap((part) => run(part * rows + h * width, width)));
+/** In four parts: queries, values, keys of the heads of each. */
+const byCore = run(0, 4).flatMap((core) => [0, 2, 1].flatMap((part) => run(part * rows + (core * rows) / 4, rows / 4)));
+
+const gpt2 = (layer = 'h.0.'): Given => ({
+  ...packed(layer, ['attn.c_attn', 'attn.c_proj'], ['mlp.c_fc', 'mlp.c_proj'], inOrder),
+  ...norm(`${layer}ln_1`, 0),
+  ...norm(`${layer}ln_2`, 1),
+});
+const embeddings = (token: string, position?: string): Given => ({
+  [token]: [one.embedding, TOKENS, d],
+  ...(position !== undefined && { [position]: [one.embedding, 1, TOKENS, d] as [Float64Array, ...number[]] }),
+});
+
+const GELU = { n_head: 4, activation: 'gelu' };
+
+/** Which of a network's blocks are those of another, and how far their heads' scores are off at most. */
+async function compared(tensors: Given, config: Record<string, unknown>, at = 0) {
+  const [own, other] = [await openBlocks(gpt2(), GELU), await openBlocks(tensors, config, at)];
+  const [self, mixed] = [
+    await productsOfHeads(own.circuits!, own.circuits!),
+    await productsOfHeads(own.circuits!, other.circuits!),
+  ];
+  const off = (a: Float64Array, b: Float64Array) =>
+    Math.max(...a.map((value, i) => Math.abs(value - b[i]))) / Math.max(...a.map(Math.abs));
+  return {
+    ...other,
+    scores: off(self.scores, mixed.scores),
+    values: off(self.values, mixed.values),
+    functions: Math.abs(1 - (await similarity(own.mlp!, other.mlp!)).similarity),
+  };
+}
+
+const OPT = 'model.decoder.layers.0.';
+const OPT_MATRICES = [['q', 'k', 'v', 'out'].map((name) => `self_attn.${name}_proj`), ['fc1', 'fc2']] as const;
+const VIT = 'vit.encoder.layer.0.';
+const BERT_MATRICES = (of: string) =>
+  [
+    [...['query', 'key', 'value'].map((name) => `attention.${of}.${name}`), 'attention.output.dense'],
+    ['intermediate.dense', 'output.dense'],
+  ] as const;
+const BLOOM = 'transformer.h.0.';
+const DENSE = [
+  ['self_attention.query_key_value', 'self_attention.dense'],
+  ['mlp.dense_h_to_4h', 'mlp.dense_4h_to_h'],
+] as const;
+
+describe('one network as GPT-2 and in other layouts', () => {
+  test.each<[string, Given, Record<string, unknown>]>([
+    [
+      'gpt_neo',
+      {
+        ...matrices(
+          'h.0.',
+          ['q', 'k', 'v', 'out'].map((name) => `attn.attention.${name}_proj`),
+          ['mlp.c_fc', 'mlp.c_proj'],
+        ),
+        ...norm('h.0.ln_1', 0),
+        ...norm('h.0.ln_2', 1),
+      },
+      GELU,
+    ],
+    [
+      'opt',
+      {
+        ...embeddings('model.decoder.embed_tokens.weight', 'model.decoder.embed_positions.weight'),
+        ...matrices(OPT, ...OPT_MATRICES),
+        ...norm(`${OPT}self_attn_layer_norm`, 0),
+        ...norm(`${OPT}final_layer_norm`, 1),
+        ...norm('model.decoder.final_layer_norm', 1),
+      },
+      { num_attention_heads: 4, activation_function: 'gelu', do_layer_norm_before: true },
+    ],
+    [
+      'bloom',
+      {
+        ...embeddings('transformer.word_embeddings.weight'),
+        ...norm('transformer.word_embeddings_layernorm', 0),
+        ...packed(BLOOM, ...DENSE, byHead),
+        ...norm(`${BLOOM}input_layernorm`, 0),
+        ...norm(`${BLOOM}post_attention_layernorm`, 1),
+      },
+      GELU,
+    ],
+    [
+      'vit',
+      {
+        ...embeddings('vit.embeddings.patch_embeddings.projection.weight', 'vit.embeddings.position_embeddings'),
+        ...matrices(VIT, ...BERT_MATRICES('attention')),
+        ...norm(`${VIT}layernorm_before`, 0),
+        ...norm(`${VIT}layernorm_after`, 1),
+        ...norm('vit.layernorm', 0),
+      },
+      { num_attention_heads: 4, hidden_act: 'gelu' },
+    ],
+    [
+      'timm',
+      {
+        ...embeddings('patch_embed.proj.weight', 'pos_embed'),
+        ...packed('blocks.0.', ['attn.qkv', 'attn.proj'], ['mlp.fc1', 'mlp.fc2'], inOrder),
+        ...norm('blocks.0.norm1', 0),
+        ...norm('blocks.0.norm2', 1),
+        ...norm('norm', 0),
+      },
+      { num_heads: 4 },
+    ],
+  ])('%s: has the same heads and the same MLP', async (layout, tensors, config) => {
+    const { network, circuits, scores, values, functions } = await compared(tensors, config);
+    expect(network).toMatchObject({ layout, width: d, others: [] });
+    expect(network.layers[0].others).toEqual([]);
+    expect(circuits).toMatchObject({ heads, groups: heads, width, rotation: null });
+    for (const off of [scores, values, functions]) expect(off).toBeLessThan(1e-12);
+    expect(network.layers[0].attention!.slopes).toBe(layout === 'bloom' ? true : undefined);
+  });
+
+  test.each<[string, Given, Record<string, unknown>, number, boolean]>([
+    [
+      'gptj',
+      {
+        ...matrices(
+          'transformer.h.0.',
+          ['q', 'k', 'v', 'out'].map((name) => `attn.${name}_proj`),
+          ['mlp.fc_in', 'mlp.fc_out'],
+        ),
+        ...norm('transformer.h.0.ln_1', 0),
+      },
+      { ...GELU, rotary_dim: 2 },
+      1,
+      true,
+    ],
+    [
+      'codegen',
+      {
+        ...packed('transformer.h.0.', ['attn.qkv_proj', 'attn.out_proj'], ['mlp.fc_in', 'mlp.fc_out'], byCore),
+        ...norm('transformer.h.0.ln_1', 0),
+      },
+      { ...GELU, rotary_dim: 4 },
+      2,
+      true,
+    ],
+    [
+      'falcon',
+      {
+        ...packed('transformer.h.0.', ...DENSE, byHead),
+        ...norm('transformer.h.0.input_layernorm', 0),
+      },
+      { ...GELU, model_type: 'falcon' },
+      2,
+      false,
+    ],
+  ])('%s: has one norm for both blocks, and turns', async (layout, tensors, config, planes, interleaved) => {
+    const { network, circuits } = await openBlocks(tensors, config);
+    const own = await openBlocks(gpt2(), GELU);
+    expect(network.layout).toBe(layout);
+    expect(network.layers[0].mlpNorm).toEqual(network.layers[0].attentionNorm);
+    expect(network.layers[0].others).toEqual([]);
+    for (const part of ['query', 'key', 'value', 'output'] as const)
+      expect(circuits![part]).toEqual(own.circuits![part]);
+    expect(circuits!.rotation).toMatchObject({ interleaved });
+    expect(circuits!.rotation!.angles).toHaveLength(planes);
+  });
+
+  test('is another in another order of the rows', async () => {
+    const wrong = {
+      ...packed(BLOOM, ...DENSE, inOrder),
+      ...norm('transformer.word_embeddings_layernorm', 0),
+      ...norm(`${BLOOM}input_layernorm`, 0),
+      ...norm(`${BLOOM}post_attention_layernorm`, 1),
+    };
+    const { scores, values, functions } = await compared(wrong, GELU);
+    expect(Math.min(scores, values)).toBeGreaterThan(0.1);
+    expect(functions).toBeLessThan(1e-12);
+  });
+});
+
+describe('Falcon', () => {
+  /** Of so many groups: queries of a group, then its key and its value. */
+  const falcon = (groups: number): [SmallLayer, Given] => {
+    const layer = smallLayer(4, groups);
+    const share = heads / groups;
+    const all = joined(layer.query, layer.key, layer.value);
+    const order = run(0, groups).flatMap((group) => [
+      ...run(group * share * width, share * width),
+      ...run(rows + group * width, width),
+      ...run(rows + (groups + group) * width, width),
+    ]);
+    return [
+      layer,
+      {
+        'transformer.h.0.self_attention.query_key_value.weight': [rowsOf(all, d, order), order.length, d],
+        'transformer.h.0.self_attention.dense.weight': [layer.output, d, rows],
+        'transformer.h.0.mlp.dense_h_to_4h.weight': [layer.up, units, d],
+        'transformer.h.0.mlp.dense_4h_to_h.weight': [layer.down, d, units],
+        ...norm('transformer.h.0.ln_attn', 0, layer),
+        ...norm('transformer.h.0.ln_mlp', 1, layer),
+      },
+    ];
+  };
+
+  test.each([
+    ['one key for all queries, whatever config.json says of keys', 1, { multi_query: true, num_kv_heads: 4 }],
+    ['keys of groups', 2, { new_decoder_architecture: true, num_kv_heads: 2 }],
+  ])('has %s', async (_, groups, config) => {
+    const [layer, tensors] = falcon(groups);
+    const { circuits, network } = await openBlocks(tensors, { num_attention_heads: 4, activation: 'gelu', ...config });
+    // As Llama has the same, but for its norms.
+    const llama = llamaTensors([layer]);
+    llama['model.layers.0.input_layernorm.bias'] = [layer.shifts[0], d];
+    llama['model.layers.0.post_attention_layernorm.bias'] = [layer.shifts[1], d];
+    const own = await openBlocks(llama, { n_head: 4, num_key_value_heads: groups, hidden_act: 'gelu' });
+    expect(circuits).toEqual(own.circuits);
+    expect(network.layers[0].mlpNorm!.gain!.tensor).toMatch(/ln_mlp/);
+  });
+});
+
+describe('norms of sums', () => {
+  const [before, layer] = [smallLayer(5, 4), one];
+  const bert: Given = {
+    ...embeddings('bert.embeddings.word_embeddings.weight', 'bert.embeddings.position_embeddings.weight'),
+    'bert.embeddings.LayerNorm.gamma': [before.gains[0], d],
+    'bert.embeddings.LayerNorm.beta': [before.shifts[0], d],
+    ...matrices('bert.encoder.layer.0.', ...BERT_MATRICES('self'), before),
+    ...norm('bert.encoder.layer.0.attention.output.LayerNorm', 0, before),
+    ...norm('bert.encoder.layer.0.output.LayerNorm', 0),
+    ...matrices('bert.encoder.layer.1.', ...BERT_MATRICES('self'), layer),
+    ...norm('bert.encoder.layer.1.attention.output.LayerNorm', 1),
+    ...norm('bert.encoder.layer.1.output.LayerNorm', 0, before),
+    'bert.pooler.dense.weight': [new Float64Array(d * d), d, d],
+  };
+  const config = { num_attention_heads: 4, hidden_act: 'gelu' };
+
+  test('stand before what follows them, as in BERT', async () => {
+    const { network, scores, values, functions } = await compared(bert, config, 1);
+    for (const off of [scores, values, functions]) expect(off).toBeLessThan(1e-12);
+    const [first, second] = network.layers;
+    expect(first.attentionNorm!.gain!.tensor).toBe('bert.embeddings.LayerNorm.gamma');
+    expect(second.attentionNorm!.gain!.tensor).toBe('bert.encoder.layer.0.output.LayerNorm.weight');
+    expect(second.norms!.behindMlp!.gain!.tensor).toBe('bert.encoder.layer.1.output.LayerNorm.weight');
+    expect(first).not.toHaveProperty('norms');
+    expect(network.layers.flatMap(({ others }) => others)).toEqual([]);
+    expect(network.others).toEqual(['bert.pooler.dense.weight']);
+  });
+
+  const torch: Given = {
+    ...packed('encoder.layers.0.', ['self_attn.in_proj', 'self_attn.out_proj'], ['linear1', 'linear2'], inOrder),
+    ...norm('encoder.layers.0.norm1', 0),
+    ...norm('encoder.layers.0.norm2', 1),
+  };
+  for (const end of ['weight', 'bias'] as const) {
+    torch[`encoder.layers.0.self_attn.in_proj_${end}`] = torch[`encoder.layers.0.self_attn.in_proj.${end}`];
+    delete torch[`encoder.layers.0.self_attn.in_proj.${end}`];
+  }
+
+  test('or norms before blocks: the encoder of torch must be told which', async () => {
+    const { scores, values, functions } = await compared(torch, { ...GELU, norm_first: true });
+    for (const off of [scores, values, functions]) expect(off).toBeLessThan(1e-12);
+    const { network } = await openBlocks(torch, { ...GELU, norm_first: false });
+    expect(network.layers[0]).not.toHaveProperty('attentionNorm');
+    expect(network.layers[0].mlpNorm!.gain!.tensor).toMatch(/norm1/);
+    await expect(openBlocks(torch, GELU)).rejects.toThrow(/whether its norms stand before its blocks/);
+  });
+
+  test('do not stand before an MLP behind attention to another stream', async () => {
+    const decoder = {
+      ...torch,
+      'encoder.layers.0.multihead_attn.in_proj_weight': torch['encoder.layers.0.norm1.bias'],
+    };
+    const { network } = await openBlocks(decoder, { ...GELU, norm_first: true });
+    expect(network.layers[0]).not.toHaveProperty('mlp');
+    expect(network.layers[0].uncompared).toEqual([{ part: 'mlp', reason: expect.stringMatching(/another stream/) }]);
+  });
+});
+
+describe('norms without weights', () => {
+  const bare = (): Given => {
+    const all = llamaTensors([one]);
+    for (const name of ['input_layernorm', 'post_attention_layernorm']) delete all[`model.layers.0.${name}.weight`];
+    return all;
+  };
+  const config = { n_head: 4, num_key_value_heads: 4, hidden_act: 'silu' };
+  const ones = { ...one, gains: one.gains.map((gain) => gain.map(() => 1)) } as unknown as SmallLayer;
+
+  test('take off the mean where they are layer norms, as in OLMo 1', async () => {
+    const own = llamaTensors([ones]);
+    for (const name of ['input_layernorm', 'post_attention_layernorm'])
+      own[`model.layers.0.${name}.bias`] = [new Float64Array(d), d];
+    const [a, b] = [await openBlocks(own, config), await openBlocks(bare(), { ...config, model_type: 'olmo' })];
+    expect((await similarity(a.mlp!, b.mlp!)).similarity).toBeCloseTo(1, 13);
+    const rms = await openBlocks(bare(), { ...config, norm: 'rms' });
+    expect((await similarity(a.mlp!, rms.mlp!)).similarity).toBeLessThan(0.999);
+    expect(b.settings.told.get('norm')).toEqual({ value: 'layer', from: 'the layout llama' });
+  });
+
+  test('are asked for where nobody says them, and none where null is said', async () => {
+    await expect(openBlocks(bare(), config)).rejects.toThrow(/whether norms without weights stand before/);
+    const { network } = await openBlocks(bare(), { ...config, normalization_type: null });
+    expect(network.layers[0]).not.toHaveProperty('mlpNorm');
+  });
+});
+
+describe('GPT-2 with bilinear blocks', () => {
+  const square = (count: number) => Float64Array.from({ length: count * d * d }, (_, i) => Math.sin(i));
+  const network: Given = {
+    'transformer.wte.weight': [one.embedding, TOKENS, d],
+    'transformer.h.0.lambdas': [Float64Array.of(1, 0), 2],
+    'transformer.h.0.attn.lamb': [Float64Array.of(0.5), 1],
+    ...Object.fromEntries(
+      ['c_q', 'c_k', 'c_q2', 'c_k2', 'c_v', 'c_proj'].map((name) => [
+        `transformer.h.0.attn.${name}.weight`,
+        [square(1), d, d] as [Float64Array, ...number[]],
+      ]),
+    ),
+    'transformer.h.0.mlp.Left.weight': [one.gate, units, d],
+    'transformer.h.0.mlp.Right.weight': [one.up, units, d],
+    'transformer.h.0.mlp.Down.weight': [one.down, d, units],
+    'transformer.h.0.mlp.Down_bias': [one.downBias, d],
+    'lm_head.weight': [one.embedding, TOKENS, d],
+  };
+
+  test('has bilinear MLPs, and turns the other way', async () => {
+    const found = await openBlocks(network, { n_head: 4, bilinear: true, gated: false });
+    const llama = llamaTensors([{ ...one, gains: one.gains.map((gain) => gain.map(() => 1)) as never }]);
+    llama['model.layers.0.mlp.down_proj.bias'] = [one.downBias, d];
+    const own = await openBlocks(llama, { n_head: 4, num_key_value_heads: 4, hidden_act: 'identity' });
+    expect((await similarity(own.mlp!, found.mlp!)).similarity).toBeCloseTo(1, 13);
+    const [layer] = found.network.layers;
+    expect(layer.attention).toMatchObject({ normalised: true, rotation: { interleaved: false } });
+    expect(layer.attention!.rotation!.angles[0]).toBe(-1);
+    expect(layer.uncompared).toEqual([{ part: 'attention', reason: expect.stringMatching(/two scores/) }]);
+    expect(layer.others).toHaveLength(4);
+    await expect(openBlocks(network, { n_head: 4, gated: true })).rejects.toThrow(/activation/);
+  });
+
+  test('or not, where they are squared rectifiers', async () => {
+    const plain: Given = Object.fromEntries(Object.entries(network).filter(([name]) => !name.includes('.mlp.')));
+    plain['transformer.h.0.mlp.c_fc.weight'] = [one.up, units, d];
+    plain['transformer.h.0.mlp.c_proj.weight'] = [one.down, d, units];
+    plain['transformer.h.0.mlp.bias'] = [one.downBias, d];
+    const { network: found } = await openBlocks(plain, { n_head: 4 });
+    expect(found.layers[0].mlp).toMatchObject({
+      activation: 'relu2',
+      downBias: { tensor: 'transformer.h.0.mlp.bias' },
+    });
+  });
+});
+
+describe('GGUF', () => {
+  const gguf = (architecture: string, more: Given = {}): [Given, Record<string, unknown>] => [
+    {
+      'token_embd.weight': [one.embedding, TOKENS, d],
+      ...packed('blk.0.', ['attn_qkv', 'attn_output'], ['ffn_up', 'ffn_down'], inOrder),
+      ...norm('blk.0.attn_norm', 0),
+      ...norm('blk.0.ffn_norm', 1),
+      ...more,
+    },
+    { 'general.architecture': architecture, [`${architecture}.attention.head_count`]: '4', activation: 'gelu' },
+  ];
+
+  test('of GPT-2 has no rotary embedding', async () => {
+    const { circuits, scores, values, functions } = await compared(...gguf('gpt2'));
+    expect(circuits!.rotation).toBeNull();
+    for (const off of [scores, values, functions]) expect(off).toBeLessThan(1e-12);
+  });
+
+  test('divides angles by a tensor, or by a factor, where it has one', async () => {
+    const divisors: Given = { 'rope_freqs.weight': [Float64Array.of(1, 8), 2] };
+    const { circuits, network } = await openBlocks(...gguf('llama', divisors));
+    expect([...circuits!.rotation!.angles]).toEqual([1, 0.01 / 8]);
+    expect(network.others).toEqual([]);
+    const [tensors, config] = gguf('llama');
+    const scaled = { ...config, 'llama.rope.scaling.type': 'linear', 'llama.rope.scaling.factor': '4' };
+    expect([...(await openBlocks(tensors, scaled)).circuits!.rotation!.angles]).toEqual([0.25, 0.0025]);
+    await expect(openBlocks(tensors, { ...scaled, 'llama.rope.scaling.type': 'longrope' })).rejects.toThrow(/longrope/);
+  });
+
+  test('of BLOOM has slopes', async () => {
+    const { network } = await openBlocks(...gguf('bloom'));
+    expect(network.layers[0].attention).toMatchObject({ rotation: null, slopes: true });
+  });
+});
+
+describe('TransformerLens', () => {
+  const apart = (data: Float64Array) =>
+    joined(...run(0, heads).map((h) => transposed(cut(data, d, h * width, (h + 1) * width), width, d)));
+  const plain: Given = {
+    'embed.W_E': [one.embedding, TOKENS, d],
+    'blocks.0.attn.W_Q': [apart(one.query), heads, d, width],
+    'blocks.0.attn.W_K': [apart(one.key), heads, d, width],
+    'blocks.0.attn.W_V': [apart(one.value), heads, d, width],
+    'blocks.0.attn.W_O': [transposed(one.output, d, rows), heads, width, d],
+    'blocks.0.mlp.W_in': [transposed(one.up, units, d), d, units],
+    'blocks.0.mlp.W_out': [transposed(one.down, d, units), units, d],
+  };
+  const positions: Given = { 'pos_embed.W_pos': [one.embedding, TOKENS, d] };
+
+  test('without weights of norms or without learned positions says which there are', async () => {
+    await expect(openBlocks({ ...plain, ...positions }, { act_fn: 'relu' })).rejects.toThrow(/norms without weights/);
+    await expect(openBlocks(plain, { act_fn: 'relu', normalization_type: null })).rejects.toThrow(/learned positions/);
+  });
+
+  test('folded into what follows, its layer norms take off the mean', async () => {
+    const config = { act_fn: 'gelu', normalization_type: 'LNPre', positional_embedding_type: 'rotary' };
+    const { network, circuits } = await openBlocks(plain, { ...config, rotary_adjacent_pairs: true });
+    expect(network.layers[0]).toMatchObject({ attentionNorm: { kind: 'layer' }, mlpNorm: { kind: 'layer' } });
+    expect(circuits!.rotation).toMatchObject({ interleaved: true });
+  });
+
+  test('shares keys', async () => {
+    const two: Given = { ...plain, ...positions };
+    for (const part of ['K', 'V']) {
+      const [data] = two[`blocks.0.attn.W_${part}`];
+      delete two[`blocks.0.attn.W_${part}`];
+      two[`blocks.0.attn._W_${part}`] = [data.subarray(0, data.length / 2), heads / 2, d, width];
+    }
+    const { circuits } = await openBlocks(two, { act_fn: 'relu', normalization_type: 'none' });
+    expect(circuits).toMatchObject({ heads, groups: heads / 2 });
+  });
+});
+
+test('Gemma within a larger model stores its gains from one, later ones do not', async () => {
+  const tensors = llamaTensors([one], 'model.language_model.');
+  const config = { n_head: 4, num_key_value_heads: 4, hidden_act: 'silu' };
+  const fromOne = async (of: object) =>
+    (await openBlocks(tensors, { ...config, ...of })).network.layers[0].mlpNorm!.fromOne;
+  expect(await fromOne({ model_type: 'paligemma', text_config: { model_type: 'gemma' } })).toBe(true);
+  expect(await fromOne({ model_type: 'gemma3', text_config: { model_type: 'gemma3_text' } })).toBe(true);
+  expect(await fromOne({ model_type: 'gemma3n', text_config: { model_type: 'gemma3n_text' } })).toBeUndefined();
+});
+
+test('keys and values of few dimensions are not compared', async () => {
+  const tensors = llamaTensors([one]);
+  for (const name of ['k', 'v']) delete tensors[`model.layers.0.self_attn.${name}_proj.weight`];
+  tensors['model.layers.0.self_attn.kv_a_proj_with_mqa.weight'] = [new Float64Array(2 * d), 2, d];
+  const { network } = await openBlocks(tensors, { n_head: 4, hidden_act: 'silu' });
+  expect(network.layers[0]).not.toHaveProperty('attention');
+  expect(network.layers[0]).toHaveProperty('mlp');
+  expect(network.layers[0].uncompared).toEqual([{ part: 'attention', reason: expect.stringMatching(/MLA/) }]);
+});
