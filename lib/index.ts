@@ -51,6 +51,8 @@ export { TensimError, type TensimErrorCode, type TensimErrorDetails } from './er
 export { type EvaluateOptions, evaluate } from './evaluation/evaluate.js';
 export type { ModelInputs } from './evaluation/inputs.js';
 export { loadInputs } from './evaluation/inputs_file.js';
+export { blockMoments, type ComputedMoments } from './evaluation/moments/block_moments.js';
+export { loadSequences, type Sequences } from './evaluation/moments/sequences.js';
 export {
   type Checkpoint,
   type CheckpointFormat,

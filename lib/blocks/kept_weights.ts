@@ -4,7 +4,7 @@ import { isPlain } from '../formats/entry.js';
 import { floatFormatOf } from '../formats/tensor_data.js';
 import type { Tensors } from '../model/blueprint.js';
 import type { Piece } from '../model/transformers/network.js';
-import { type Cut, extentOf, readPiece, runOf } from '../model/transformers/pieces.js';
+import { extentOf, type Part, readPiece, runOf } from '../model/transformers/pieces.js';
 import { StoredFloats } from '../tensor/stored.js';
 import { sizeOf } from '../tensor/tensor.js';
 
@@ -45,7 +45,7 @@ export class KeptWeights {
     for (const [, entry] of [...entries].sort(([a], [b]) => a - b)) await this.#keep(entry);
   }
 
-  async read(piece: Piece, cut: Cut = {}): Promise<Float64Array> {
+  async read(piece: Piece, cut: Part = {}): Promise<Float64Array> {
     const entry = this.#entry(piece);
     const [outputs, inputs] = this.extent(piece);
     const rows = cut.columns === undefined ? cut.rows : undefined;

@@ -1,18 +1,12 @@
-import { TensimError } from '../errors.js';
 import type { StampedCheckpoint } from '../formats/checkpoint.js';
 import { Companions } from '../formats/companions.js';
-import type { Tensors } from '../model/blueprint.js';
-import { configBeside } from '../model/reading/configs.js';
-import { sorted, withoutIgnored } from '../model/reading/contents.js';
 import { withCheckpoint } from '../model/reading/model_file.js';
-import { namings } from '../model/reading/naming.js';
-import type { ModelSource, ReadingOptions } from '../model/reading/source.js';
-import { type ConfigFile, type ModelConfig, parseObject } from '../model/settings.js';
-import { recogniseBlocks } from '../model/transformers/layouts/table.js';
+import type { ReadingOptions } from '../model/reading/source.js';
 import { allPieces, type BlockNetwork, type Piece } from '../model/transformers/network.js';
-import { BlockSettings, type Source } from '../model/transformers/settings.js';
+import type { BlockSettings } from '../model/transformers/settings.js';
 import { KeptWeights } from './kept_weights.js';
 import type { PieceReader } from './parts/reader.js';
+import { understandBlocks } from './understand.js';
 
 /** A transformer's file, open and understood; no weight of it is read yet. */
 export interface BlockFile {
@@ -46,9 +40,7 @@ export function withBlocks<Result>(
   return withCheckpoint(path, options, async (checkpoint, source) => {
     const { signal } = options;
     const companions = source.companions ?? new Companions();
-    const settings = new BlockSettings(checkpoint.path, await sourcesOf(checkpoint, source, companions));
-    const contents = await sorted(withoutIgnored(checkpoint, source.ignore), checkpoint, signal);
-    const { network, tensors } = understood(contents.tensors, settings);
+    const { network, tensors, settings } = await understandBlocks(checkpoint, { ...source, companions }, signal);
     const weights = new KeptWeights(checkpoint, tensors, allPieces(network), signal);
     return use({
       ...{ path, checkpoint, network, settings },
@@ -61,38 +53,3 @@ export function withBlocks<Result>(
     });
   });
 }
-
-/** By the names as they are written, or without what wrapped the network. */
-function understood(all: Tensors, settings: BlockSettings): { network: BlockNetwork; tensors: Tensors } {
-  for (const { tensors } of namings(all)) {
-    const network = recogniseBlocks(tensors, settings);
-    if (network !== undefined) return { network, tensors };
-  }
-  throw new TensimError('UNSUPPORTED_LAYER', 'is no transformer of a known layout', {
-    file: settings.file,
-    hint: 'See what it is with "tensim inspect"; whole networks are compared by "tensim compare"',
-  });
-}
-
-/** Who says something about a network, the first before the others. */
-async function sourcesOf(
-  checkpoint: StampedCheckpoint,
-  source: ModelSource,
-  companions: Companions,
-): Promise<Source[]> {
-  const beside = await configBeside(checkpoint.path, companions);
-  const { config, configFile } = source;
-  return [
-    ...(config === undefined ? [] : [{ name: 'what was given', values: asSpelled(config) }]),
-    ...(configFile === undefined ? [] : [inFile(configFile)]),
-    { name: 'the metadata', values: checkpoint.metadata },
-    ...(beside === undefined ? [] : [inFile(beside)]),
-  ];
-}
-
-function asSpelled({ heads, rotaryBase, activation }: ModelConfig): Record<string, unknown> {
-  const values = { n_head: heads, rope_theta: rotaryBase, activation };
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
-}
-
-const inFile = (config: ConfigFile): Source => ({ name: config.path, values: parseObject(config) });

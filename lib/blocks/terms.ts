@@ -13,7 +13,7 @@ export type Alignment = 'none' | 'heads' | 'units' | 'rotation';
 /** How the blocks of two transformers are compared. */
 export interface BlockOptions
   extends Pick<SimilarityOptions, 'backend' | 'threads' | 'seed' | 'tolerance' | 'maxSamples'>,
-    Pick<LoadOptions, 'config' | 'key' | 'ignore' | 'signal'> {
+    Pick<LoadOptions, 'config' | 'key' | 'ignore' | 'model' | 'signal'> {
   /**
    * What two networks may differ in without differing in what they do, and is taken out before they are compared:
    * `none`; `heads`, their order (heads that share keys stay together); `units`, and the order and scale of hidden

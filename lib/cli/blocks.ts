@@ -13,6 +13,7 @@ import {
   configOption,
   ignoreOption,
   keyOption,
+  modelOption,
   textOptions,
   threadsOption,
 } from './options.js';
@@ -34,6 +35,7 @@ interface BlockFlags extends Required<Pick<BlockOptions, 'align' | 'backend' | '
   readonly window?: number;
   readonly input: string;
   readonly threads?: number;
+  readonly model?: string;
   readonly config?: string;
   readonly activation?: string;
   readonly key?: string;
@@ -67,6 +69,7 @@ export function addBlocks(program: Command, io: Io): void {
     )
     .addOption(backendOption())
     .addOption(threadsOption())
+    .addOption(modelOption())
     .addOption(configOption())
     .addOption(activationOption())
     .addOption(keyOption())
@@ -79,10 +82,10 @@ export function addBlocks(program: Command, io: Io): void {
 async function blocks(a: string, b: string, flags: BlockFlags, io: Io): Promise<void> {
   const progress = createProgress(io);
   try {
-    const { align, window, input: law, backend, threads, key, ignore, json } = flags;
+    const { align, window, input: law, backend, threads, model, key, ignore, json } = flags;
     const input = law === 'standard' || law === 'sphere' ? law : { file: law };
     const result = await similarityOfBlocks(a, b, {
-      ...{ align, window, input, backend, threads, key, ignore, config: configOf(flags), signal: io.signal },
+      ...{ align, window, input, backend, threads, model, key, ignore, config: configOf(flags), signal: io.signal },
       onProgress: ({ done, total }) => progress.update('comparing', done, total, 'layers'),
     });
     progress.stop();

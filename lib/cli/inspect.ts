@@ -12,7 +12,8 @@ import {
   keyOption,
   MODEL_ARGUMENT,
   modelOption,
-} from './options.js';
+  positionsOption,
+} from './model_options.js';
 
 const NOTES = `
 A model that cannot be compared is described all the same, with the reasons; the exit code is then still 0.
@@ -25,6 +26,7 @@ interface InspectFlags {
   readonly model?: string;
   readonly config?: string;
   readonly activation?: string;
+  readonly positions?: number;
   readonly ignore: readonly string[];
   readonly json?: boolean;
 }
@@ -38,12 +40,13 @@ export function addInspect(program: Command, io: Io): void {
     .addOption(modelOption())
     .addOption(configOption())
     .addOption(activationOption())
+    .addOption(positionsOption())
     .addOption(keyOption())
     .addOption(ignoreOption())
     .option('--json', 'print JSON')
     .addHelpText('after', NOTES)
-    .action(async (file: string, { json, config, activation, ...options }: InspectFlags) => {
-      const settings = configOf({ config, activation });
+    .action(async (file: string, { json, config, activation, positions, ...options }: InspectFlags) => {
+      const settings = configOf({ config, activation, positions });
       const inspection = await inspect(file, { ...options, config: settings, signal: io.signal });
       await print(io, [json ? `${jsonText(inspectJson(inspection))}\n` : inspectText(inspection)]);
     });
@@ -53,7 +56,8 @@ export function addInspect(program: Command, io: Io): void {
 function inspectJson(inspection: Inspection): Record<string, unknown> {
   const { file, files, sha256, family, description, layers, positions, inputs, outputs, degree, parameters } =
     inspection;
-  const { revision, format, place, metadata, tensors, method, problems, prefix, setAside, tied, settings } = inspection;
+  const { revision, format, place, metadata, tensors, method, closes, problems, prefix } = inspection;
+  const { setAside, tied, settings } = inspection;
   return {
     schema: SCHEMAS.inspect,
     file,
@@ -71,6 +75,7 @@ function inspectJson(inspection: Inspection): Record<string, unknown> {
     outputs,
     degree,
     method,
+    closes,
     parameters,
     prefix,
     setAside,
@@ -84,7 +89,8 @@ function inspectJson(inspection: Inspection): Record<string, unknown> {
 function inspectText(inspection: Inspection): string {
   const { file, files, sha256, family, description, layers, positions, inputs, outputs, degree, parameters } =
     inspection;
-  const { revision, format, place, metadata, tensors, method, problems, prefix, setAside, tied, settings } = inspection;
+  const { revision, format, place, metadata, tensors, method, closes, problems, prefix } = inspection;
+  const { setAside, tied, settings } = inspection;
   const facts = [
     ...(format === undefined ? [] : [['format', `${format}, by its content`]]),
     ...(place === undefined || place === '.' ? [] : [['state dict', `under ${quote(place)}`]]),
@@ -97,7 +103,7 @@ function inspectText(inspection: Inspection): string {
             'maps',
             `${positions === 1 ? '' : `${positions} positions of `}${inputs} inputs to ${outputs} outputs, ${degree === null ? 'no polynomial' : `degree ${degree}`}`,
           ],
-          ['compared', method === 'exact' ? 'exactly' : 'by sampling, or by the closure'],
+          ['compared', method === 'exact' ? 'exactly' : `by sampling${closes ? ', or by the closure' : ''}`],
         ]),
     ['parameters', count(parameters)],
     ...(prefix === null ? [] : [['prefix', `${oneLine(prefix)} (taken off)`]]),

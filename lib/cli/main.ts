@@ -13,12 +13,14 @@ import { addGate } from './gate.js';
 import { addInspect } from './inspect.js';
 import { type Io, say } from './io.js';
 import { addMatrix } from './matrix.js';
+import { addMoments } from './moments.js';
 
 const NOTES = `
 Examples:
   $ tensim compare step_6000.safetensors step_6200.safetensors
   $ tensim matrix checkpoints/ --per-output --out report.html
   $ tensim blocks base/ tuned/
+  $ tensim moments base/ --tokens tokens.npy --out moments.safetensors
   $ tensim explain step_6000.safetensors step_8000.safetensors --image 8x8
   $ tensim gate candidate.safetensors --against released.safetensors
   $ tensim inspect step_6000.safetensors
@@ -49,6 +51,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   addCompare(program, io);
   addMatrix(program, io);
   addBlocks(program, io);
+  addMoments(program, io);
   addExplain(program, io);
   addGate(program, io, exit);
   addInspect(program, io);

@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { loadInputs } from '../evaluation/inputs_file.js';
 import { labelsOf } from '../model/labels.js';
 import type { Model } from '../model/model.js';
-import { type LoadOptions, loadModel } from '../model/reading/load.js';
+import { loadModel } from '../model/reading/load.js';
 import { routeText, type TextOptions } from '../report/text.js';
 import { checkReportFile, type Report, writeReport } from '../report/write.js';
 import type { Measure, Progress, ResultInfo, SimilarityOptions } from '../similarity/terms/types.js';
@@ -12,7 +12,28 @@ import { parseDecimal } from '../words/names.js';
 import { oneLine } from '../words/quoting.js';
 import { readInput } from './input_file.js';
 import { type Io, say } from './io.js';
+import {
+  activationOption,
+  collect,
+  configOf,
+  configOption,
+  ignoreOption,
+  keyOption,
+  modelOption,
+  positionsOption,
+} from './model_options.js';
 import type { ProgressLine } from './progress.js';
+
+export {
+  activationOption,
+  collect,
+  configOf,
+  configOption,
+  ignoreOption,
+  keyOption,
+  MODEL_ARGUMENT,
+  modelOption,
+} from './model_options.js';
 
 /** The options that say what is compared and how, as commander parses them. */
 export interface MethodFlags {
@@ -30,13 +51,10 @@ export interface MethodFlags {
   readonly model?: string;
   readonly config?: string;
   readonly activation?: string;
+  readonly positions?: number;
   readonly key?: string;
   readonly ignore: readonly string[];
 }
-
-/** What stands for a model wherever one is asked for. */
-export const MODEL_ARGUMENT =
-  'a checkpoint (.safetensors, the index of a sharded one, .pt, .ckpt, .npz), a folder with one, its hf:// address, or a model.json with "weights"';
 
 /** The options of `compare` and `matrix`. */
 export interface ComparisonFlags extends MethodFlags {
@@ -128,6 +146,7 @@ export function addMethodOptions(command: Command, measure = measureOption()): C
     .addOption(modelOption())
     .addOption(configOption())
     .addOption(activationOption())
+    .addOption(positionsOption())
     .addOption(keyOption())
     .addOption(ignoreOption());
 }
@@ -139,51 +158,6 @@ export function backendOption(): Option {
 export function threadsOption(): Option {
   const description = 'worker threads (default: all the process may use; the result does not depend on it)';
   return new Option('--threads <count>', description).argParser(parseThreads);
-}
-
-export function modelOption(): Option {
-  return new Option('--model <file>', 'a model.json that says which tensors make which layers');
-}
-
-export function configOption(): Option {
-  return new Option(
-    '--config <file>',
-    'a config.json with n_head, n_ctx, mask … where checkpoints do not say them, or its text {…}',
-  );
-}
-
-export function activationOption(): Option {
-  return new Option(
-    '--activation <name>',
-    'what stands between linear layers, or in a gate, where checkpoints do not say it: relu, gelu, silu, tanh …, or none',
-  );
-}
-
-/** The settings of `--config` and `--activation`, as the option `config` of the library takes them. */
-export function configOf({
-  config,
-  activation,
-}: {
-  readonly config?: string | undefined;
-  readonly activation?: string | undefined;
-}): LoadOptions['config'] {
-  return activation === undefined ? config : { activation, file: config };
-}
-
-export function ignoreOption(): Option {
-  return new Option(
-    '--ignore <pattern>',
-    'tensors that the network does not need, by their names in the file; * stands for anything (repeatable)',
-  )
-    .argParser(collect)
-    .default([], 'none, beside what is known to be no weight');
-}
-
-export function keyOption(): Option {
-  return new Option(
-    '--key <path>',
-    'where the state dict is in a PyTorch file of several: names with points between, such as "ema.shadow_params"',
-  );
 }
 
 /** The options of the computation, with the input law read; without the measure where there are several. */
@@ -293,5 +267,3 @@ function parseTolerance(text: string): number {
   if (width !== undefined && width > 0 && width <= 1) return width;
   throw new InvalidArgumentError('It must be a number between 0 and 1.');
 }
-
-export const collect = (file: string, files: readonly string[]): string[] => [...files, file];

@@ -82,6 +82,8 @@ export interface LayerKind extends Typed {
    * kind of which outputs can only be sampled. Affine kinds are no blocks, and every method takes them.
    */
   readonly methods: Readonly<Partial<Record<ChainMethod, number>>>;
+  /** What else can be done with networks that have such layers, where no method takes them: ends a hint. */
+  readonly instead?: string;
   /** Of a layer by itself, for inputs without a mean. */
   parity(layer: Typed): Parity;
   /**
@@ -102,6 +104,8 @@ export interface LayerKind extends Typed {
   inWords(layer: Typed): string;
   /** Reads it from a model.json. */
   parse(reader: LayerReader): Typed;
+  /** For a norm over the features of a position, of shapes or whatever its parts are: the same without gain and bias. */
+  bare?(layer: Typed): Typed;
   /** For a kind that knows so many positions: how many; models may have fewer. */
   mostPositions?(layer: Typed): number;
   /**

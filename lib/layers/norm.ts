@@ -56,6 +56,10 @@ export function normKind(type: string, words: LayerWords, title: string): LayerK
       return part === undefined ? null : { takes: part, gives: part };
     },
 
+    bare: (layer: Typed<ShapeOnly>) => ({
+      ...{ type, features: featuresOf(layer)!, epsilon: layer.epsilon, offset: NORM_DEFAULTS.offset },
+    }),
+
     inWords: (layer: Typed<ShapeOnly>) => `${title} ${featuresOf(layer)}`,
 
     /** `weight` and `bias` (features)?, `features`? where there is neither, `epsilon`, `offset`? */

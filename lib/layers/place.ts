@@ -1,3 +1,5 @@
+import type { Cut } from '../tensor/cut.js';
+
 /** Where a part of a layer lies: a tensor of the checkpoint, or something made of it. */
 export interface Place {
   readonly tensor: string;
@@ -5,6 +7,8 @@ export interface Place {
   readonly half?: 'first' | 'second';
   /** Its transpose: an embedding whose rows are the tokens. */
   readonly transposed?: boolean;
+  /** The matrix or vector within it, in rows of outputs, where that is not all of it as it lies. */
+  readonly cut?: Cut;
   /** The tensor of one element e, a mean energy, by (e + 10⁻⁶)^−½ of which the part is multiplied. */
   readonly energy?: string;
   /** The tensor by which its columns are multiplied, of one element for all or of one for each: a norm that is linear. */

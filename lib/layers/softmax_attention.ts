@@ -96,6 +96,7 @@ export const softmaxAttention: LayerKind = {
   mixesPositions: true,
   takesTokens: false,
   methods: {},
+  instead: 'the blocks of a transformer are compared exactly, one by one, by "tensim blocks" (similarityOfBlocks)',
 
   // Scores stay as they are, and values change their sign.
   parity: (layer: SoftmaxAttentionOf<ShapeOnly>): Parity =>

@@ -1,8 +1,10 @@
+import type { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import { type LayerOf, mapLayer, partsOf } from '../layers/layer.js';
 import type { Made, Place } from '../layers/place.js';
 import type { NamedShape } from '../layers/shapes.js';
 import { FLOAT_BYTES, isFloatFormat } from '../tensor/convert.js';
+import { type Cut, copyCut, shapeOfCut } from '../tensor/cut.js';
 import { sizeOf, type Tensor } from '../tensor/tensor.js';
 import { type ChainInfo, checkChain } from './chain.js';
 
@@ -66,9 +68,10 @@ export function checkElements({ name, dtype }: TensorInfo, file: string): void {
 }
 
 /** The shape at a place, whose tensor must be there and, for a half, have an even number of rows. */
-export function shapeAt({ tensor, half, transposed, made }: Place, tensors: Tensors): readonly number[] {
+export function shapeAt({ tensor, half, transposed, cut, made }: Place, tensors: Tensors): readonly number[] {
   if (made?.size !== undefined) return made.as === 'vector' ? [made.size] : [made.size, made.size];
   const { shape } = tensors.get(tensor) as TensorInfo;
+  if (cut !== undefined) return shapeOfCut(cut, shape)!;
   const part = half === undefined ? shape : halfOf(shape);
   return transposed === true ? [...part].reverse() : part;
 }
@@ -77,30 +80,31 @@ export function shapeAt({ tensor, half, transposed, made }: Place, tensors: Tens
 const ENERGY_EPSILON = 1e-6;
 
 /**
- * The tensor at a place: a view where that is possible, a copy where the place is transposed or scaled.
+ * The tensor at a place: a view where that is possible, a copy where the place is cut, transposed or scaled.
  * @throws TensimError `NOT_FINITE` for an energy that has no root, and for the reciprocal of zero.
  */
-export function tensorAt(place: Place, read: ReadonlyMap<string, Tensor>): Tensor {
-  const { tensor: name, half, transposed, energy, gain, made } = place;
+export async function tensorAt(place: Place, read: ReadonlyMap<string, Tensor>, pacer: Pacer): Promise<Tensor> {
+  const { tensor: name, half, transposed, cut, energy, gain, made } = place;
   const whole = read.get(name) as Tensor;
   if (isWhole(place)) return whole;
   let part = whole;
+  if (cut !== undefined) part = await cutOf(part, cut, pacer);
   if (half !== undefined) {
     const shape = halfOf(part.shape);
     const size = sizeOf(shape);
     const start = half === 'first' ? 0 : size;
     part = { data: part.data.subarray(start, start + size), shape };
   }
-  if (transposed === true) part = transposedCopy(part);
-  if (made !== undefined) part = madeOf(part, made, name);
+  if (transposed === true) part = await cutOf(part, { transposed }, pacer);
+  if (made !== undefined) part = await madeOf(part, made, name, pacer);
   if (energy !== undefined) part = scaledCopy(part, energy, read.get(energy) as Tensor);
   if (gain !== undefined) part = gainedCopy(part, read.get(gain) as Tensor);
   return Object.freeze({ data: part.data, shape: Object.freeze([...part.shape]) });
 }
 
 /** Whether a place is a tensor as it is. */
-const isWhole = ({ half, transposed, energy, gain, made }: Place): boolean =>
-  half === undefined && transposed !== true && [energy, gain, made].every((one) => one === undefined);
+export const isWhole = ({ half, transposed, cut, energy, gain, made }: Place): boolean =>
+  transposed !== true && [half, cut, energy, gain, made].every((one) => one === undefined);
 
 /** With its columns multiplied, in double precision. */
 function gainedCopy({ data, shape }: Tensor, gain: Tensor): Tensor {
@@ -109,11 +113,11 @@ function gainedCopy({ data, shape }: Tensor, gain: Tensor): Tensor {
   return { data: Float64Array.from(data, (weight, at) => weight * factor(at % columns)), shape };
 }
 
-function transposedCopy({ data, shape }: Tensor): Tensor {
-  const [rows, columns] = shape;
-  const copy = data instanceof Float64Array ? new Float64Array(data.length) : new Float32Array(data.length);
-  for (let i = 0, at = 0; i < rows; i++) for (let j = 0; j < columns; j++, at++) copy[j * rows + i] = data[at];
-  return { data: copy, shape: [columns, rows] };
+async function cutOf(tensor: Tensor, cut: Cut, pacer: Pacer): Promise<Tensor> {
+  const shape = shapeOfCut(cut, tensor.shape)!;
+  const size = sizeOf(shape);
+  const into = tensor.data instanceof Float64Array ? new Float64Array(size) : new Float32Array(size);
+  return { data: await copyCut(cut, tensor, into, pacer), shape };
 }
 
 /** In double precision: the product of a float32 weight and the factor is no float32. */
@@ -126,8 +130,16 @@ function scaledCopy({ data, shape }: Tensor, name: string, energy: Tensor): Tens
   return { data: Float64Array.from(data, (weight) => weight * factor), shape };
 }
 
+/** Elements that are made before the event loop may get its turn. */
+const RUN = 4096;
+
 /** As the elements are where that is exact, and else in double precision. */
-function madeOf({ data, shape }: Tensor, { as, size = 0, factor, power }: Made, name: string): Tensor {
+async function madeOf(
+  { data, shape }: Tensor,
+  { as, size = 0, factor, power }: Made,
+  name: string,
+  pacer: Pacer,
+): Promise<Tensor> {
   const isExact = Math.abs(factor) === 1 && power >= 0 && !(data instanceof Float64Array);
   const allocate = (length: number) => (isExact ? new Float32Array(length) : new Float64Array(length));
   if (power === -1 && data.includes(0)) {
@@ -140,13 +152,22 @@ function madeOf({ data, shape }: Tensor, { as, size = 0, factor, power }: Made, 
     return { data: diagonal, shape: [size, size] };
   }
   const made = allocate(as === 'vector' ? size : data.length);
-  for (let i = 0; i < made.length; i++) made[i] = value(i);
+  for (let from = 0; from < made.length; from += RUN) {
+    for (let i = from; i < Math.min(from + RUN, made.length); i++) made[i] = value(i);
+    if (pacer.due(RUN)) await pacer.pause();
+  }
   return { data: made, shape: as === 'vector' ? [size] : shape };
 }
 
 function namedShape(place: Place, tensors: Tensors, file: string): NamedShape {
-  const { tensor: name, half, transposed, energy, gain } = place;
+  const { tensor: name, half, transposed, cut, energy, gain } = place;
   const { shape } = tensors.get(name) as TensorInfo;
+  if (cut !== undefined && shapeOfCut(cut, shape) === undefined) {
+    throw new TensimError('SHAPE_MISMATCH', `has shape [${shape.join(', ')}], in which there is no such part`, {
+      file,
+      tensor: name,
+    });
+  }
   if (gain !== undefined) checkGain(gain, shapeAt(place, tensors), tensors, file);
   if (energy !== undefined) {
     const { shape: scalar } = tensors.get(energy) as TensorInfo;

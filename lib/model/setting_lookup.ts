@@ -8,6 +8,8 @@ import type { ModelConfig } from './settings.js';
 export interface ConfigFile {
   readonly path: string;
   readonly text: string;
+  /** It was given as its text, and is in no file. */
+  readonly isText?: true;
 }
 
 /** A setting that a model was read with. */

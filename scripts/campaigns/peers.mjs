@@ -15,6 +15,7 @@ import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { forNode } from '../bundle.mjs';
 import { root } from '../toolchain.mjs';
+import { checkWhole } from './peers_whole.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -34,7 +35,8 @@ await build({
   outExtension: { '.js': '.mjs' },
   format: 'esm',
 });
-const { loadModel, similarity, similarityOfBlocks } = await import(pathToFileURL(join(outdir, 'index.mjs')));
+const tensim = await import(pathToFileURL(join(outdir, 'index.mjs')));
+const { loadModel, similarity, similarityOfBlocks } = tensim;
 
 const RELU = { config: { activation: 'relu' } };
 const TANH = { config: { activation: 'tanh' } };
@@ -282,5 +284,6 @@ for (const [file, options, reason] of NO_BLOCKS)
       (error) => [typeof error.code === 'string' && reason.test(error.message), error.message],
     ),
   );
+await checkWhole(tensim, check, folder);
 console.log(`${done} checks, ${failed} failed`);
 process.exit(failed > 0 || done === 0 ? 1 : 0);

@@ -259,6 +259,7 @@ describe('tensim inspect', () => {
       'outputs',
       'degree',
       'method',
+      'closes',
       'parameters',
       'prefix',
       'setAside',

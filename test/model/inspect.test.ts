@@ -34,6 +34,7 @@ describe('inspect', () => {
       outputs: 2,
       degree: 2,
       method: 'exact',
+      closes: true,
       problems: [],
     });
   });

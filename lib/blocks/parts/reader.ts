@@ -1,8 +1,8 @@
 import type { Norm, Piece } from '../../model/transformers/network.js';
-import type { Cut } from '../../model/transformers/pieces.js';
+import type { Part } from '../../model/transformers/pieces.js';
 
 /** Gives a piece in double precision, or a part of it, (outputs, inputs) row-major. */
-export type PieceReader = (piece: Piece, cut?: Cut) => Promise<Float64Array>;
+export type PieceReader = (piece: Piece, cut?: Part) => Promise<Float64Array>;
 
 /** A linear map and what it adds. */
 export interface Affine {

@@ -7,6 +7,9 @@ import { listed, quoted } from '../../words/names.js';
 const DESCRIBE = 'describe its layers in a model.json (--model FILE, option "model")';
 const BY_WEIGHTS = 'compare by --measure weights, which needs no layers';
 
+/** Of a transformer. */
+export const COMPARE_BLOCKS = 'compare it with another block by block (tensim blocks A B, similarityOfBlocks)';
+
 /** A network that cannot be read by its names alone, and what can be done, the best first. */
 export function untold(file: string, problem: string, ...remedies: readonly string[]): TensimError {
   const all = listed([...remedies, DESCRIBE, BY_WEIGHTS], 'or');

@@ -10,6 +10,7 @@ import { quoted } from '../../words/names.js';
 import { matchesAny } from '../../words/pattern.js';
 import { valueText } from '../../words/quoting.js';
 import { type Blueprint, type Tensors, tensorsOf } from '../blueprint.js';
+import { type DescribedBlocks, parseBlocks } from '../transformers/described.js';
 
 export const DESCRIPTION_SCHEMA = 'tensim.model/1';
 
@@ -26,6 +27,8 @@ export const DESCRIPTION_SCHEMA = 'tensim.model/1';
  *
  * - `layers`: each of a `type`, with the fields that its kind reads (lib/layers/<kind>.ts, `parse`).
  * - `positions`: of an input, default 1; attention, and whatever else mixes positions, needs it.
+ * - `blocks`: in their place, or beside them, where the blocks of a transformer are, for `tensim blocks`
+ *   (lib/model/transformers/described.ts).
  * - `weights`: the checkpoint, relative to the model.json; with it the model.json can itself be given as the model.
  * - `ignore`: names of tensors that are knowingly left out; `*` stands for anything. Every other tensor must be used.
  */
@@ -34,7 +37,9 @@ export interface Description {
   readonly file: string;
   readonly weights?: string;
   readonly positions: number;
+  /** None where only blocks are described. */
   readonly layers: readonly LayerOf<Place>[];
+  readonly blocks?: DescribedBlocks;
   readonly ignore: readonly string[];
 }
 
@@ -61,9 +66,12 @@ export function parseDescription(text: string, file: string): Description {
   const fields = readRecord(json, 'the description', fail);
   if (fields.schema !== DESCRIPTION_SCHEMA)
     fail(`has the schema ${valueText(fields.schema)}`, `This version reads "${DESCRIPTION_SCHEMA}"`);
-  onlyFields(fields, ['schema', 'weights', 'positions', 'layers', 'ignore'], 'the description', fail);
-  const { weights, positions, layers, ignore = [] } = fields;
-  if (!Array.isArray(layers) || layers.length === 0) return fail('"layers" must be a list of at least one layer');
+  onlyFields(fields, ['schema', 'weights', 'positions', 'layers', 'blocks', 'ignore'], 'the description', fail);
+  const { weights, positions, layers: given, ignore = [] } = fields;
+  const blocks = fields.blocks === undefined ? undefined : parseBlocks(fields.blocks, file, fail);
+  const layers = given ?? (blocks === undefined ? undefined : []);
+  if (!Array.isArray(layers) || (layers.length === 0 && given !== undefined))
+    return fail('"layers" must be a list of at least one layer');
   if (!Array.isArray(ignore) || !ignore.every((name) => typeof name === 'string'))
     return fail('"ignore" must be a list of tensor names');
   const parsed = layers.map((layer, index) => parseLayer(layer, `layer ${index + 1}`, fail, layerKinds));
@@ -75,6 +83,7 @@ export function parseDescription(text: string, file: string): Description {
     positions: positions === undefined ? 1 : readPositiveInteger(positions, '"positions"', fail),
     ...optional('weights', weights === undefined ? undefined : readName(weights, '"weights"', fail)),
     layers: parsed,
+    ...optional('blocks', blocks),
     ignore,
   };
 }
@@ -82,9 +91,14 @@ export function parseDescription(text: string, file: string): Description {
 /**
  * The blueprint of a described checkpoint, whose tensors are given by the names that descriptions have for them.
  * @throws TensimError `INVALID_FILE` naming the tensors that the description uses and the checkpoint has not, or that
- * the checkpoint has and the description neither uses nor ignores.
+ * the checkpoint has and the description neither uses nor ignores; `UNSUPPORTED_LAYER` where it describes blocks only
  */
 export function applyDescription(description: Description, tensors: Tensors, checkpoint: string): Blueprint {
+  if (description.layers.length === 0)
+    throw new TensimError('UNSUPPORTED_LAYER', 'describes the blocks of a transformer, and no layers', {
+      file: description.file,
+      hint: 'Blocks are compared by "tensim blocks"; add "layers" for a network that is a chain of them',
+    });
   const blueprint: Blueprint = {
     family: 'custom',
     positions: description.positions,

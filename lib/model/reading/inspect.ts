@@ -1,7 +1,7 @@
 import { TensimError, type TensimErrorCode } from '../../errors.js';
 import type { Checkpoint, CheckpointFormat, StampedCheckpoint } from '../../formats/checkpoint.js';
 import { formatOf } from '../../formats/endings.js';
-import { exactMethod } from '../../layers/exact.js';
+import { exactMethod, untaken } from '../../layers/exact.js';
 import { type LayerOf, mapLayer, partsOf, residualOf } from '../../layers/layer.js';
 import type { Place } from '../../layers/place.js';
 import { residualInWords } from '../../layers/residual.js';
@@ -89,6 +89,8 @@ export interface Inspection {
    * one of attention.
    */
   readonly method: 'exact' | 'sampled' | null;
+  /** Whether the method `closure` takes it; null where its layers are not known. */
+  readonly closes: boolean | null;
   /** Empty if the model can be loaded and compared by every measure. */
   readonly problems: readonly Problem[];
 }
@@ -163,6 +165,7 @@ function describe(recognised: Recognised | undefined, { tensors }: Checkpoint) {
       outputs: null,
       degree: null,
       method: null,
+      closes: null,
       settings: [],
     };
     return { parameters: elements(tensors.keys()), layers: [], ...unknown };
@@ -180,6 +183,7 @@ function describe(recognised: Recognised | undefined, { tensors }: Checkpoint) {
     layers: layersInWords(shapes),
     ...chain,
     method: exactMethod([shapes], 'gaussian') === null ? ('sampled' as const) : ('exact' as const),
+    closes: untaken('closure', [shapes]) === undefined,
   };
 }
 

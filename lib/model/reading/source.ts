@@ -81,7 +81,7 @@ export async function findSource(
 
 /** A config.json by its path, or its text. */
 async function configGiven(file: string, companions: Companions): Promise<ConfigFile> {
-  if (isConfigText(file)) return { path: 'the given settings', text: file };
+  if (isConfigText(file)) return { path: 'the given settings', text: file, isText: true };
   return { path: file, text: await companions.read(file, CONFIG_BYTES) };
 }
 

@@ -7,8 +7,11 @@ import { type LayerOf, mapLayer } from '../../layers/layer.js';
 import type { Place } from '../../layers/place.js';
 import { type Blueprint, checkBlueprint, checkElements, type Tensors, tensorsOf, usedTensors } from '../blueprint.js';
 import type { ChainInfo } from '../chain.js';
+import { isOrdinary, ordinary } from '../families/ordinary/ordinary.js';
 import { recognise, recogniseEveryday, unrecognised } from '../families/recognise.js';
 import { ModelSettings, type Setting } from '../settings.js';
+import { BlockSettings } from '../transformers/settings.js';
+import { blockSources, positionsGiven } from './block_settings.js';
 import { configsBeside } from './configs.js';
 import { type Contents, type SetAside, sorted, withoutIgnored, withTied } from './contents.js';
 import { applyDescription, type Description } from './description.js';
@@ -36,7 +39,8 @@ export interface Recognised {
 /**
  * What an open checkpoint is, from its header alone. In this order: the description that the caller gave; a family, by
  * the tensor names; a model.json of ours beside the checkpoint, so that one for other files in the folder never changes
- * how a known family is read; a network as people name them, of which a description may say more than its names. Names and tensors are taken as they are where that makes a model in one of these ways,
+ * how a known family is read; a network as people name them, of which a description may say more than its names: a whole transformer, or else one of the other
+ * kinds. Names and tensors are taken as they are where that makes a model in one of these ways,
  * and otherwise without what is no weight, with tied weights, and without the names of wrappers.
  * @throws TensimError `UNSUPPORTED_LAYER` if none of them knows it, `INVALID_FILE`, `UNSUPPORTED_DTYPE` or
  * `SHAPE_MISMATCH`.
@@ -98,7 +102,9 @@ async function understandLayers(checkpoint: StampedCheckpoint, source: ModelSour
     if (found !== undefined) return found;
   }
   // Before anything is taken off or left out: one that was written for these very names.
-  const beside = await readOwnDescription(join(dirname(path), 'model.json'), companions);
+  const described = await readOwnDescription(join(dirname(path), 'model.json'), companions);
+  // One of blocks says nothing of the network as a whole.
+  const beside = described?.layers.length === 0 ? undefined : described;
   const [[{ tensors: written }]] = ways.asWritten;
   if (beside !== undefined && wantedBy(beside).every((name) => written.has(name)))
     return asDescribed(beside, checkpoint, ways);
@@ -107,6 +113,10 @@ async function understandLayers(checkpoint: StampedCheckpoint, source: ModelSour
     if (found !== undefined) return found;
   }
   if (beside !== undefined) return asDescribed(beside, checkpoint, ways);
+  for (const way of await ways.sorted()) {
+    if (!isOrdinary(way[0].tensors) || settings.block() !== undefined) continue;
+    return asTransformer(checkpoint, source, way);
+  }
   for (const way of await ways.shortest()) {
     const found = as(way, recogniseEveryday);
     if (found !== undefined) return found;
@@ -122,6 +132,18 @@ function asInGraph(checkpoint: Checkpoint, graph: Graph, { asWritten: [[naming, 
   const left = [...contents.tensors.keys()].filter((name) => !inUse.has(name));
   const reason = 'no layer is made of it';
   return { ...found, setAside: [...found.setAside, ...left.map((name) => ({ name, reason }))] };
+}
+
+/** A whole transformer with softmax and norms, whose settings are found under other names than those of other kinds. */
+async function asTransformer(
+  checkpoint: StampedCheckpoint,
+  source: ModelSource,
+  [naming, contents]: Way,
+): Promise<Recognised> {
+  const { given, found } = await blockSources(checkpoint, source);
+  const told = new BlockSettings(checkpoint.path, [...given, ...found]);
+  const { blueprint, settings } = ordinary(naming.tensors, told, positionsGiven(source));
+  return { ...understood(checkpoint, blueprint, naming, contents, null), settings };
 }
 
 /** The tensors that a description makes layers of. */

@@ -1,8 +1,9 @@
+import { Pacer } from '../../cooperate.js';
 import type { Checkpoint } from '../../formats/checkpoint.js';
 import { type LayerOf, mapLayer, partsOf } from '../../layers/layer.js';
 import type { Place } from '../../layers/place.js';
 import { sizeOf, type Tensor } from '../../tensor/tensor.js';
-import { type Blueprint, type Tensors, tensorAt } from '../blueprint.js';
+import { type Blueprint, isWhole, type Tensors, tensorAt } from '../blueprint.js';
 import { assembleModel } from '../create.js';
 import { checkFiniteInTurns } from '../finite.js';
 import { labelOf } from '../labels.js';
@@ -48,7 +49,7 @@ export async function readModel(
     label: label ?? labelOf(path),
     family: blueprint.family,
     positions: blueprint.positions,
-    layers: layersOf(blueprint, read),
+    layers: await layersOf(blueprint, read, signal),
     parameters,
     provenance: provenanceOf(file, sha256),
   });
@@ -68,9 +69,7 @@ export function bytesOf(recognised: Recognised, tensors: Tensors): number {
   // Parts that are no views of what was read are copies, at most of all of it in double precision.
   const copied = blueprint.layers
     .flatMap((layer) => partsOf(layer))
-    .filter(
-      ([, { transposed, energy, gain, made }]) => transposed || [energy, gain, made].some((one) => one !== undefined),
-    );
+    .filter(([, { half: _, ...place }]) => !isWhole(place));
   const copy = ({ tensor, made }: Place) =>
     made?.size === undefined ? 2 * bytes(tensor) : 8 * made.size ** (made.as === 'diagonal' ? 2 : 1);
   return copied.reduce((sum, [, place]) => sum + copy(place), asRead);
@@ -96,13 +95,18 @@ async function* oneByOne(
 }
 
 /** The layers of a blueprint, with one tensor per place however often it is used. */
-function layersOf(blueprint: Blueprint, read: ReadonlyMap<string, Tensor>): LayerOf<Tensor>[] {
+async function layersOf(
+  blueprint: Blueprint,
+  read: ReadonlyMap<string, Tensor>,
+  signal: AbortSignal | undefined,
+): Promise<LayerOf<Tensor>[]> {
+  const keyOf = ({ tensor, half, transposed, cut, energy, gain, made }: Place) =>
+    JSON.stringify([tensor, half, transposed, cut, energy, gain, made]);
   const made = new Map<string, Tensor>();
-  const at = (place: Place): Tensor => {
-    const key = JSON.stringify([place.tensor, place.half, place.transposed, place.energy, place.gain, place.made]);
-    const tensor = made.get(key) ?? tensorAt(place, read);
-    made.set(key, tensor);
-    return tensor;
-  };
-  return blueprint.layers.map((layer) => mapLayer(layer, at));
+  const pacer = new Pacer(signal);
+  for (const [, place] of blueprint.layers.flatMap((layer) => partsOf(layer))) {
+    const key = keyOf(place);
+    if (!made.has(key)) made.set(key, await tensorAt(place, read, pacer));
+  }
+  return blueprint.layers.map((layer) => mapLayer(layer, (place) => made.get(keyOf(place))!));
 }

@@ -1,27 +1,14 @@
 import type { ActivationName } from '../../layers/activations.js';
+import type { Cut } from '../../tensor/cut.js';
 
 /* A transformer by its blocks, as places in a checkpoint, before any weight is read. */
 
-/** Rows of a matrix, in runs: `count` runs of `run` rows, each `stride` rows behind the one before. */
-export interface Runs {
-  readonly start: number;
-  readonly run: number;
-  readonly stride: number;
-  readonly count: number;
-}
+export type { Runs } from '../../tensor/cut.js';
 
 /** A matrix of outputs by inputs, or a vector over outputs, within a tensor. */
-export interface Piece {
+export interface Piece extends Cut {
   /** The name of the tensor in the checkpoint. */
   readonly tensor: string;
-  /** Which of the first axis is meant, of experts that are stacked in one tensor. */
-  readonly expert?: number;
-  /** The tensor is (heads, in, width), and row (h, j) of the matrix is its [h, :, j]. */
-  readonly perHead?: true;
-  /** The tensor, all axes but the last taken as one, is stored as inputs by outputs. */
-  readonly transposed?: true;
-  /** Of the matrix of outputs by inputs; absent: all. */
-  readonly rows?: Runs;
 }
 
 /** What stands before a block, or behind it. Before a block of a network that normalises sums, the norm of the sum. */

@@ -1,5 +1,6 @@
 import type { Pacer } from '../../cooperate.js';
-import { sizeOf, type Tensor, type TensorData } from '../../tensor/tensor.js';
+import { extentOfCut, rowsOfCut } from '../../tensor/cut.js';
+import type { Tensor, TensorData } from '../../tensor/tensor.js';
 import type { TensorInfo } from '../blueprint.js';
 import type { Piece } from './network.js';
 
@@ -7,19 +8,8 @@ import type { Piece } from './network.js';
 export function extentOf(
   piece: Piece,
   { shape }: Pick<TensorInfo, 'shape'>,
-): [outputs: number, inputs: number] | undefined {
-  const own = piece.expert === undefined ? shape : shape.slice(1);
-  if (piece.expert !== undefined && !(piece.expert < shape[0])) return undefined;
-  if (own.length === 0 || sizeOf(own) === 0) return undefined;
-  let [rows, columns] = own.length === 1 ? [own[0], 1] : [sizeOf(own.slice(0, -1)), own[own.length - 1]];
-  if (piece.perHead) {
-    if (own.length !== 3) return undefined;
-    [rows, columns] = [own[0] * own[2], own[1]];
-  } else if (piece.transposed) [rows, columns] = [columns, rows];
-  const { rows: runs } = piece;
-  if (runs === undefined) return [rows, columns];
-  const end = runs.start + (runs.count - 1) * runs.stride + runs.run;
-  return end <= rows ? [runs.run * runs.count, columns] : undefined;
+): readonly [outputs: number, inputs: number] | undefined {
+  return extentOfCut(piece, shape);
 }
 
 /** The transpose of a piece that is all of its tensor. */
@@ -34,7 +24,7 @@ export interface Span {
 }
 
 /** Which part of a piece is wanted; all, where nothing is said. */
-export interface Cut {
+export interface Part {
   readonly rows?: Span | undefined;
   readonly columns?: Span | undefined;
 }
@@ -53,26 +43,17 @@ export async function readPiece(
   piece: Piece,
   tensor: Elements | Tensor,
   pacer: Pacer,
-  cut: Cut = {},
+  part: Part = {},
 ): Promise<Float64Array> {
   const elements = 'data' in tensor ? elementsOf(tensor.data) : tensor;
   const [outputs, inputs] = extentOf(piece, tensor)!;
-  const { shape } = tensor;
-  const { expert, perHead, transposed, rows } = piece;
-  const { rows: wanted = { from: 0, to: outputs }, columns = { from: 0, to: inputs } } = cut;
-  const size = expert === undefined ? sizeOf(shape) : sizeOf(shape.slice(1));
-  const start = (expert ?? 0) * size;
-  const [stored, width, own] = [size / inputs, shape[shape.length - 1], columns.to - columns.from];
-  const result = new Float64Array((wanted.to - wanted.from) * own);
-  for (let i = wanted.from; i < wanted.to; i++) {
-    const row = rows === undefined ? i : rows.start + Math.floor(i / rows.run) * rows.stride + (i % rows.run);
-    // Where the row begins, and how far it is from one of its elements to the next.
-    const [at, step] = perHead
-      ? [Math.floor(row / width) * inputs * width + (row % width), width]
-      : transposed
-        ? [row, stored]
-        : [row * inputs, 1];
-    elements.copy(start + at + columns.from * step, own, step, result, (i - wanted.from) * own);
+  const { rows = { from: 0, to: outputs }, columns = { from: 0, to: inputs } } = part;
+  const rowAt = rowsOfCut(piece, tensor.shape);
+  const own = columns.to - columns.from;
+  const result = new Float64Array((rows.to - rows.from) * own);
+  for (let i = rows.from; i < rows.to; i++) {
+    const [at, step] = rowAt(i);
+    elements.copy(at + columns.from * step, own, step, result, (i - rows.from) * own);
     if (pacer.due(own)) await pacer.pause();
   }
   return result;

@@ -1,6 +1,7 @@
 import { TensimError } from '../../errors.js';
 import { parseDecimal } from '../../words/names.js';
 import { quote, valueText } from '../../words/quoting.js';
+import { truth } from '../setting_types.js';
 
 /** A setting of a network, and who said it. */
 export interface ToldSetting {
@@ -51,8 +52,49 @@ const NAMES = {
   squaredMlp: ['squared_mlp'],
   activation: ['activation', 'hidden_act', 'activation_function', 'hidden_activation', 'activation_fn', 'act_fn'],
   architecture: ['model_type', 'general.architecture'],
+  // What the network as a whole depends on, beside its blocks.
+  epsilon: [
+    'norm_eps',
+    'rms_norm_eps',
+    'layer_norm_eps',
+    'layer_norm_epsilon',
+    'norm_epsilon',
+    'attention.layer_norm_rms_epsilon',
+    'attention.layer_norm_epsilon',
+  ],
+  lensEpsilon: ['eps'],
+  positions: ['max_position_embeddings', 'n_positions', 'n_ctx', 'max_seq_len', 'context_length', 'block_size'],
+  used: ['n_ctx'],
+  positionKind: ['position_embedding_type'],
+  mask: ['mask', 'attention_dir'],
+  parallel: ['use_parallel_residual', 'parallel_attn_mlp'],
+  tied: ['tie_word_embeddings'],
+  window: ['sliding_window', 'attention.sliding_window'],
+  windowUsed: ['use_sliding_window'],
+  windowFrom: ['max_window_layers'],
+  queryScalar: ['query_pre_attn_scalar'],
+  scoreFactor: ['attention_multiplier'],
+  scoreDivisor: ['attn_scale'],
+  scoresScaled: ['scale_attn_weights', 'use_attn_scale'],
+  scoresByLayer: ['scale_attn_by_inverse_layer_idx'],
+  scoreCap: ['attn_logit_softcapping', 'attn_scores_soft_cap'],
+  embeddingFactor: ['embedding_multiplier'],
+  residualFactor: ['residual_multiplier'],
+  logitDivisor: ['logits_scaling'],
+  // What changes the function and is not run.
+  logitCap: ['final_logit_softcapping', 'output_logits_soft_cap'],
+  logitScale: ['logit_scale'],
+  clip: ['clip_qkv', 'attention.clamp_kqv'],
+  embeddingScale: ['scale_emb', 'embedding_scale'],
+  residualScale: ['scale_depth', 'residual_scale'],
+  scaledRotation: ['use_scaled_rope'],
+  bothWays: ['use_bidirectional_attention'],
+  residualBehindNorm: ['apply_residual_connection_post_layernorm'],
 } as const;
 export type SettingName = keyof typeof NAMES;
+
+/** How a setting is spelled first of all. */
+export const spelledSetting = (setting: SettingName): string => NAMES[setting][0];
 
 /** Parts of a config.json that hold the settings of the language model of a larger one. */
 const WITHIN = ['text_config', 'llm_config', 'language_config'];
@@ -105,13 +147,10 @@ export class BlockSettings {
     return this.#find(setting, (text) => text, 'a text');
   }
 
+  /** Whether something is so; undefined where nobody says it. */
   truth(setting: SettingName): boolean | undefined {
-    const found = this.#find(
-      setting,
-      (text) => (/^(?:true|1)$/i.test(text) ? 'true' : /^(?:false|0)$/i.test(text) ? 'false' : undefined),
-      'true or false',
-    );
-    return found === undefined ? undefined : found === 'true';
+    const found = this.#find(setting, (text) => (truth.parse(text) === undefined ? undefined : text), truth.kind);
+    return found === undefined ? undefined : truth.parse(found);
   }
 
   /** Which norms there are; `none` also where null is said. Undefined where nobody says it. */

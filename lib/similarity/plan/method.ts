@@ -2,7 +2,7 @@ import type { ChainMethod } from '../../backend/grams.js';
 import { TensimError } from '../../errors.js';
 import { depthOf, exactMethod, isExact, limitOf, untaken } from '../../layers/exact.js';
 import type { FunctionMeasure } from '../../layers/kind.js';
-import { blocksOf, hiddenOf, type LayerOf, nounOf, residualOf } from '../../layers/layer.js';
+import { blocksOf, hiddenOf, type LayerOf, nounOf, residualOf, typesOf } from '../../layers/layer.js';
 import type { ShapeOnly } from '../../layers/shapes.js';
 import { kindOf } from '../../layers/table.js';
 import type { Outline } from '../../model/reading/outline.js';
@@ -68,7 +68,22 @@ const exactRoute = (chain: ChainMethod): ExactMethod => ({ chain, method: 'exact
 
 const REMEDY = 'The method "sampled" (or "auto") estimates at any depth; "closure" approximates, with an unknown error';
 
+/** A kind of layer, in branches too, of which networks can be compared in another way; undefined: there is none. */
+function hopeless(models: readonly Outline[]): TensimError | undefined {
+  for (const { label, layers } of models)
+    for (const type of layers.flatMap(typesOf)) {
+      const { instead, words } = kindOf({ type });
+      if (instead === undefined) continue;
+      return new TensimError('UNSUPPORTED_LAYER', `"${label}" has ${words.noun}, for which no method is exact`, {
+        hint: `As a whole it is estimated by the method "sampled" (or "auto"); ${instead}`,
+      });
+    }
+  return undefined;
+}
+
 function tooDeep(models: readonly Outline[], measure: FunctionMeasure): TensimError {
+  const known = hopeless(models);
+  if (known !== undefined) return known;
   const chains = models.map(({ layers }) => layers);
   const { kind, most } = limitOf(chains, measure);
   const { plural } = kind.words;

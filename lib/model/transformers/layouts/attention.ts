@@ -1,7 +1,7 @@
 import { TensimError } from '../../../errors.js';
 import type { Attention, Piece } from '../network.js';
 import { type Geometry, inBlocks } from './packing.js';
-import { rotationOf } from './rotation.js';
+import { positionalOf, rotationOf } from './rotation.js';
 import type { Scope } from './scope.js';
 import type { Names, View } from './view.js';
 
@@ -17,8 +17,7 @@ export function attentionOf(scope: Scope, view: View, number: number, transposed
   const hasNorms = [queryNorm, keyNorm].some((names) => names && view.find(scope.gains(names)) !== undefined);
   const normalised = layout.normalisesHeads ?? hasNorms;
   const [outputs, outputBias] = scope.linear(view, output, about);
-  const { positional } = layout;
-  const positions = typeof positional === 'function' ? positional(settings, scope.outside) : positional;
+  const rotation = rotationOf(layout, settings, geometry.width, number, scope.outside);
   const divisors = layout.divisors && scope.outside.optional(scope.weights(layout.divisors));
   const inOne = packed && scope.has(view, packed) ? packed : undefined;
   const parts = (role: 'query' | 'key' | 'value', names: Names): [weight: Piece, bias: Piece | undefined] => {
@@ -40,9 +39,9 @@ export function attentionOf(scope: Scope, view: View, number: number, transposed
     ...(keyBias && { keyBias }),
     ...(valueBias && { valueBias }),
     ...(outputBias && { outputBias }),
-    rotation: typeof positions === 'string' ? null : rotationOf(positions, settings, geometry.width, number, divisors),
+    rotation: rotation && { ...rotation, ...(divisors && { divisors }) },
     ...(normalised && { normalised: true as const }),
-    ...(positions === 'alibi' && { slopes: true as const }),
+    ...(positionalOf(layout, settings, scope.outside) === 'alibi' && { slopes: true as const }),
   };
 }
 

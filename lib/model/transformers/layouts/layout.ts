@@ -110,7 +110,7 @@ export interface Layout {
   readonly transposed?: (layer: View) => boolean;
   /** Queries, keys and values are (heads, in, width) and the output is (heads, width, out), so that shapes tell the heads. */
   readonly headsApart?: true;
-  readonly positional: Positional | ((settings: BlockSettings, outside: View) => Positional);
+  readonly positional: Positional | ((settings: BlockSettings, outside?: View) => Positional);
   /** Angles of the rotary embedding are divided by these, plane by plane. */
   readonly divisors?: Names;
   /** Queries and keys are normalised, by norms without weights. */

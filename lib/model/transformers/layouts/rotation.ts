@@ -1,39 +1,67 @@
 import { TensimError } from '../../../errors.js';
 import { checkScaling, type RopeScaling, scaledFrequencies } from '../../../layers/rope_scaling.js';
-import type { Piece, Rotation } from '../network.js';
+import type { Rotation } from '../network.js';
 import type { BlockSettings } from '../settings.js';
-import type { Rotary } from './layout.js';
+import type { Layout, Positional } from './layout.js';
+import type { View } from './view.js';
 
 /** Of Gemma 3, one layer in so many sees all positions; the others turn with a base of their own. */
 const GEMMA_PATTERN = 6;
 
+/** What the angles of a rotary embedding are made of. */
+export interface Turning {
+  readonly base: number;
+  /** Rows of a head that turn. */
+  readonly turning: number;
+  readonly scaling: RopeScaling;
+}
+
+/** What scores of a layout's networks know of positions. */
+export function positionalOf({ positional }: Layout, settings: BlockSettings, outside?: View): Positional {
+  return typeof positional === 'function' ? positional(settings, outside) : positional;
+}
+
 /**
- * How queries and keys of a layer are turned.
+ * What turns queries and keys of a layer; null for a network without a rotary embedding.
  * @param width of a head
- * @param divisors of the angles, where the checkpoint has them
  * @throws TensimError `INVALID_FILE` for a scaling that is not known, for it changes which angles there are
  */
-export function rotationOf(
-  { interleaved, base: usual, share: usualShare = 1, reversed }: Rotary,
+export function turningOf(
+  layout: Layout,
   settings: BlockSettings,
   width: number,
   layer: number,
-  divisors: Piece | undefined,
-): Rotation {
-  const isLocal = isLocalLayer(settings, layer);
-  const local = isLocal ? settings.number('localRotaryBase') : undefined;
-  const base = local ?? settings.number('rotaryBase') ?? usual;
-  const share = settings.number('rotaryShare') ?? usualShare;
+  outside?: View,
+): Turning | null {
+  const positional = positionalOf(layout, settings, outside);
+  if (typeof positional === 'string') return null;
+  const local = isLocalLayer(settings, layer) ? settings.number('localRotaryBase') : undefined;
+  const base = local ?? settings.number('rotaryBase') ?? positional.base;
+  const share = settings.number('rotaryShare') ?? positional.share ?? 1;
   const turned = settings.count('rotaryWidth') ?? Math.floor(share * width);
   const turning = 2 * Math.floor(Math.min(turned, width) / 2);
-  const scaling = local === undefined ? scalingOf(settings) : {};
-  // How many positions there are matters to one kind of scaling, beyond those that it was trained on: not compared.
-  const { frequencies } = scaledFrequencies(scaling, { base, turning, positions: 1 });
-  const angles = reversed ? frequencies.map((angle) => -angle) : frequencies;
-  return { angles, interleaved, ...(divisors && { divisors }) };
+  return { base, turning, scaling: local === undefined ? scalingOf(settings) : {} };
 }
 
-function isLocalLayer(settings: BlockSettings, layer: number): boolean {
+/** How queries and keys of a layer are turned; as `turningOf`. */
+export function rotationOf(
+  layout: Layout,
+  settings: BlockSettings,
+  width: number,
+  layer: number,
+  outside: View,
+): Rotation | null {
+  const turning = turningOf(layout, settings, width, layer, outside);
+  const positional = positionalOf(layout, settings, outside);
+  if (turning === null || typeof positional === 'string') return null;
+  // How many positions there are matters to one kind of scaling, beyond those that it was trained on: not compared.
+  const { frequencies } = scaledFrequencies(turning.scaling, { ...turning, positions: 1 });
+  const angles = positional.reversed ? frequencies.map((angle) => -angle) : frequencies;
+  return { angles, interleaved: positional.interleaved };
+}
+
+/** Whether a layer is one of those that see the nearest positions only, where some are. */
+export function isLocalLayer(settings: BlockSettings, layer: number): boolean {
   const kinds = settings.object('layerKinds');
   if (Array.isArray(kinds)) return kinds[layer] === 'sliding_attention';
   if (settings.number('localRotaryBase') === undefined) return false;

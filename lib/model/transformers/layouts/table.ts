@@ -18,12 +18,17 @@ const LAYOUTS: readonly Layout[] = [
   ...[bert, distilbert, vit, timm, transformerLens],
 ];
 
+/** The layout whose names a network has. */
+export function layoutOf(tensors: Tensors): Layout | undefined {
+  return LAYOUTS.find((candidate) => fits(candidate, tensors));
+}
+
 /**
  * The blocks of a transformer of a known layout; undefined for any other network.
  * @throws TensimError as `networkOf`; `UNSUPPORTED_DTYPE` for one whose weights are quantised
  */
 export function recogniseBlocks(tensors: Tensors, settings: BlockSettings): BlockNetwork | undefined {
-  const layout = LAYOUTS.find((candidate) => fits(candidate, tensors));
+  const layout = layoutOf(tensors);
   if (layout !== undefined) return networkOf(layout, tensors, settings);
   // Names of what is quantised are others.
   if (quantisedBy(tensors) !== undefined) refuseQuantised(tensors, settings.file);

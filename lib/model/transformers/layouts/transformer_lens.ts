@@ -41,11 +41,11 @@ export const transformerLens: Layout = {
 };
 
 /** @throws TensimError `INVALID_FILE` for a network without learned positions of which nobody says which it has */
-function positionalOf(settings: BlockSettings, outside: View): Positional {
+function positionalOf(settings: BlockSettings, outside?: View): Positional {
   const told = settings.text('positional');
   if (told === 'alibi') return told;
   if (told === 'rotary') return { interleaved: settings.truth('adjacentPairs') === true, base: 10_000 };
-  if (told !== undefined || outside.find(['pos_embed.W_pos']) !== undefined) return 'none';
+  if (told !== undefined || outside?.find(['pos_embed.W_pos']) !== undefined) return 'none';
   throw new TensimError('INVALID_FILE', 'has no learned positions, and does not say which others it has', {
     file: settings.file,
     hint: `Put its config.json beside it, or say it: --config '{"positional_embedding_type": "rotary"}', or "alibi", or "none"`,
