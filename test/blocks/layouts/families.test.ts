@@ -441,6 +441,13 @@ describe('GGUF', () => {
     await expect(openBlocks(tensors, { ...scaled, 'llama.rope.scaling.type': 'longrope' })).rejects.toThrow(/longrope/);
   });
 
+  test('of an architecture that is not known says what positions turn', async () => {
+    const [tensors, config] = gguf('novel');
+    await expect(openBlocks(tensors, config)).rejects.toThrow(/"novel", of which it is not known what positions turn/);
+    const { circuits } = await openBlocks(tensors, { ...config, rope_interleaved: true });
+    expect(circuits!.rotation!.interleaved).toBe(true);
+  });
+
   test('of BLOOM has slopes', async () => {
     const { network } = await openBlocks(...gguf('bloom'));
     expect(network.layers[0].attention).toMatchObject({ rotation: null, slopes: true });
@@ -503,4 +510,42 @@ test('keys and values of few dimensions are not compared', async () => {
   expect(network.layers[0]).not.toHaveProperty('attention');
   expect(network.layers[0]).toHaveProperty('mlp');
   expect(network.layers[0].uncompared).toEqual([{ part: 'attention', reason: expect.stringMatching(/MLA/) }]);
+});
+
+describe('layers that positions do not turn', () => {
+  const config = { n_head: 4, num_key_value_heads: 4, hidden_act: 'silu' };
+  const turned = async (of: object) =>
+    (await openBlocks(llamaTensors([one, one]), { ...config, ...of })).network.layers.map(
+      ({ attention }) => attention!.rotation !== null,
+    );
+
+  test.each<[string, object, boolean[]]>([
+    ['are listed', { no_rope_layers: [1, 0] }, [true, false]],
+    [
+      'see all positions, in Command R7B',
+      { model_type: 'cohere2', layer_types: ['full_attention', 'sliding_attention'] },
+      [false, true],
+    ],
+    ['are one in so many there', { model_type: 'cohere2', sliding_window_pattern: 2 }, [true, false]],
+    ['are none elsewhere', { layer_types: ['full_attention', 'sliding_attention'] }, [true, true]],
+  ])('%s', async (_, of, expected) => {
+    expect(await turned(of)).toEqual(expected);
+  });
+
+  test('are not known of Llama 4', async () => {
+    const { network } = await openBlocks(llamaTensors([one]), { ...config, model_type: 'llama4_text' });
+    expect(network.layers[0]).not.toHaveProperty('attention');
+    expect(network.layers[0].uncompared).toEqual([{ part: 'attention', reason: expect.stringMatching(/some layers/) }]);
+  });
+});
+
+test('gate and up in one matrix, and attention in three, is GLM-4', async () => {
+  const tensors = llamaTensors([one]);
+  for (const name of ['gate', 'up']) delete tensors[`model.layers.0.mlp.${name}_proj.weight`];
+  tensors['model.layers.0.mlp.gate_up_proj.weight'] = [joined(one.gate, one.up), 2 * units, d];
+  const config = { n_head: 4, num_key_value_heads: 4, hidden_act: 'silu', model_type: 'glm4' };
+  const [own, other] = [await openBlocks(llamaTensors([one]), config), await openBlocks(tensors, config)];
+  expect(other.circuits).toEqual(own.circuits);
+  expect(other.circuits!.rotation!.interleaved).toBe(true);
+  expect((await similarity(own.mlp!, other.mlp!)).similarity).toBeCloseTo(1, 13);
 });

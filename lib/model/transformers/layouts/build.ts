@@ -124,7 +124,7 @@ function layerOf(scope: Scope, number: number, view: View, { attention, mlp }: P
   const { layout } = scope;
   const isTransposed = layout.transposed?.(view) === true;
   const experts = expertsOf(scope, view);
-  const otherAttention = layout.otherAttention?.(view);
+  const otherAttention = layout.otherAttention?.(view, scope.settings);
   const otherMlp = layout.otherMlp?.(view);
   const reasons: readonly (readonly [Uncompared['part'], string | undefined])[] = [
     ['attention', otherAttention ?? layout.partOfAttention?.(view)],

@@ -44,7 +44,7 @@ export const transformerLens: Layout = {
 function positionalOf(settings: BlockSettings, outside?: View): Positional {
   const told = settings.text('positional');
   if (told === 'alibi') return told;
-  if (told === 'rotary') return { interleaved: settings.truth('adjacentPairs') === true, base: 10_000 };
+  if (told === 'rotary') return { interleaved: settings.truth('interleaved') === true, base: 10_000 };
   if (told !== undefined || outside?.find(['pos_embed.W_pos']) !== undefined) return 'none';
   throw new TensimError('INVALID_FILE', 'has no learned positions, and does not say which others it has', {
     file: settings.file,
