@@ -44,7 +44,7 @@ const NAMES = {
   scalingFrom: ['rope.scaling.original_context_length'],
   interleaved: ['rope_interleaved', 'rotary_adjacent_pairs'],
   turnedLayers: ['no_rope_layers'],
-  positional: ['positional_embedding_type'],
+  positional: ['positional_embedding_type', 'position_embedding_type'],
   slopes: ['alibi', 'attn_config.alibi'],
   norm: ['normalization_type', 'norm_type', 'norm'],
   normFirst: ['norm_first', 'do_layer_norm_before'],

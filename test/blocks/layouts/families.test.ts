@@ -241,6 +241,35 @@ describe('one network as GPT-2 and in other layouts', () => {
   });
 });
 
+describe('GPT-2 without learned positions', () => {
+  const tensors = { ...gpt2('transformer.h.0.'), ...embeddings('transformer.wte.weight') };
+
+  test('says which others it has', async () => {
+    await expect(openBlocks(tensors, GELU)).rejects.toThrow(/no learned positions/);
+    const rotary = { ...GELU, positional_embedding_type: 'rotary' };
+    await expect(openBlocks(tensors, rotary)).rejects.toThrow(/which rows its rotary embedding turns/);
+    const { circuits } = await openBlocks(tensors, { ...rotary, rope_interleaved: false });
+    expect(circuits!.rotation).toMatchObject({ interleaved: false });
+    expect(
+      (await openBlocks(tensors, { ...GELU, positional_embedding_type: 'alibi' })).network.layers[0],
+    ).toMatchObject({
+      attention: { slopes: true, rotation: null },
+    });
+  });
+});
+
+test('attention with biases of its own in its scores is not compared', async () => {
+  const tensors: Given = {
+    ...packed('blocks.0.', ['attn.qkv', 'attn.proj'], ['mlp.fc1', 'mlp.fc2'], inOrder),
+    ...norm('blocks.0.norm1', 0),
+    ...norm('blocks.0.norm2', 1),
+    'blocks.0.attn.q_bias': [one.queryBias, rows],
+  };
+  const { network } = await openBlocks(tensors, GELU);
+  expect(network.layers[0]).not.toHaveProperty('attention');
+  expect(network.layers[0]).toHaveProperty('mlp');
+});
+
 describe('Falcon', () => {
   /** Of so many groups: queries of a group, then its key and its value. */
   const falcon = (groups: number): [SmallLayer, Given] => {
@@ -307,6 +336,22 @@ describe('norms of sums', () => {
     expect(first).not.toHaveProperty('norms');
     expect(network.layers.flatMap(({ others }) => others)).toEqual([]);
     expect(network.others).toEqual(['bert.pooler.dense.weight']);
+  });
+
+  test('are refused where they are missing: another network has such names', async () => {
+    const tensors = { ...bert };
+    for (const end of ['weight', 'bias']) delete tensors[`bert.encoder.layer.1.attention.output.LayerNorm.${end}`];
+    await expect(openBlocks(tensors, config)).rejects.toThrow(/no norm of the sum behind attention/);
+  });
+
+  test('and scores by distance are told', async () => {
+    const distances = {
+      ...bert,
+      'bert.encoder.layer.0.attention.self.distance_embedding.weight': bert['bert.pooler.dense.weight'],
+    };
+    const { network } = await openBlocks(distances, { ...config, position_embedding_type: 'relative_key' });
+    expect(network.layers[0].uncompared).toEqual([{ part: 'attention', reason: expect.stringMatching(/distance/) }]);
+    expect(network.layers[1]).not.toHaveProperty('uncompared');
   });
 
   const torch: Given = {

@@ -77,12 +77,14 @@ function endsOf(scope: Scope): Partial<BlockNetwork> {
     scope.weights(layout.unembedding),
     layout.headsApart && { transposed: true as const },
   );
+  const unembeddingBias = outside.optional(scope.biases(layout.unembedding));
   return {
     ...(embedding && { embedding }),
     ...(positions && { positions }),
     ...(embeddingNorm && { embeddingNorm }),
     ...(finalNorm && { finalNorm }),
     ...(unembedding && { unembedding }),
+    ...(unembeddingBias && { unembeddingBias }),
   };
 }
 
