@@ -70,7 +70,7 @@ async function compare(
       await g.keep(piecesOf(others));
       layers.push(await compareLayer(f, own, g, others, settled));
     } else {
-      const turned = step === 'positions' ? undefined : basis?.[step];
+      const turned = step === 'embedding' || step === 'unembedding' ? basis?.[step] : undefined;
       const found = turned ?? (await comparePieces(f, one[step], g, other[step], new Pacer(signal)));
       if (found !== undefined) ends[step] = found;
     }
@@ -98,7 +98,7 @@ async function compare(
 const viewOf = (network: BlockNetwork, basis: Float64Array | null) => ({ basis, centres: isCentred(network) });
 
 /** What stands at the ends of a network. */
-const ENDS = ['embedding', 'positions', 'unembedding'] as const;
+const ENDS = ['embedding', 'positions', 'unembedding', 'unembeddingBias'] as const;
 type End = (typeof ENDS)[number];
 
 /** Layers by their places in the network, and what stands at its ends, in the order in which the first file has them. */

@@ -6,7 +6,7 @@ import { type Given, joined, type SmallLayer, TOKENS } from './transformers.js';
 /** The settings of networks of small layers with two groups of heads, as Llama's. */
 export const LLAMA = { n_head: 4, num_key_value_heads: 2, hidden_act: 'silu' };
 /** Of those with as many groups as heads, as GPT's. */
-export const GPT = { n_head: 4, activation_function: 'gelu_new' };
+export const GPT = { n_head: 4, activation_function: 'gelu_new', positional_embedding_type: 'standard' };
 
 /** Writes tensors to a file. */
 export function writeTensors(path: string, tensors: Given): string {

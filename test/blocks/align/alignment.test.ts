@@ -41,7 +41,7 @@ const llamaRoles = (name: string) => {
 };
 
 /** GPT-2 with outputs by inputs, as nanoGPT has it. */
-const GPT2 = { n_head: 4, activation_function: 'gelu_new' };
+const GPT2 = { n_head: 4, activation_function: 'gelu_new', positional_embedding_type: 'standard' };
 function gpt2(layers: readonly SmallLayer[], tokens = 30): Given {
   const tensors: Given = {
     'transformer.wte.weight': [drawn(7, tokens * D), tokens, D],
