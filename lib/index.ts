@@ -20,9 +20,13 @@ export type {
   BlockSimilarity,
   BlockSubject,
   BlocksResult,
+  ExpertComparison,
+  ExpertsComparison,
   HeadComparison,
   LayerComparison,
   MlpComparison,
+  NormComparison,
+  NormName,
   WeightComparison,
   WorstBlock,
 } from './blocks/terms.js';

@@ -1,5 +1,5 @@
 import { Pacer } from '../cooperate.js';
-import type { Experts, LayerBlocks, Mlp, Piece } from '../model/transformers/network.js';
+import type { Experts, LayerBlocks, Mlp } from '../model/transformers/network.js';
 import { cosine } from '../similarity/gram/derived.js';
 import { assign } from './align/assignment.js';
 import type { BlockSettled } from './compare.js';
@@ -145,7 +145,7 @@ async function compareWeightsOf(
   return own.result;
 }
 
-/** Adds the routers as they are stored, rows in the order of the answers. */
+/** Adds what belongs to the mixture as a whole as it is stored, rows of routers in the order of the answers. */
 async function addRouters(
   f: BlockFile,
   one: Experts,
@@ -155,18 +155,20 @@ async function addRouters(
   pacer: Pacer,
   tally: WeightTally,
 ): Promise<void> {
-  const pairs: readonly (readonly [Piece | undefined, Piece | undefined])[] = [
-    [one.router, other.router],
-    [one.routerBias, other.routerBias],
-  ];
-  for (const [piece, answer] of pairs) {
+  for (const role of ['router', 'routerBias', 'sharedGate'] as const) {
+    const [piece, answer] = [one[role], other[role]];
     if (piece === undefined || answer === undefined) continue;
     const [a, b] = [await f.read(piece), await g.read(answer)];
-    const width = b.length / answers.length;
-    const ordered = new Float64Array(b.length);
-    answers.forEach((from, to) => {
-      ordered.set(b.subarray(from * width, (from + 1) * width), to * width);
-    });
-    await tally.add(a, ordered, pacer);
+    if (a.length !== b.length) continue;
+    await tally.add(a, role === 'sharedGate' ? b : rowsInOrder(b, answers), pacer);
   }
+}
+
+function rowsInOrder(data: Float64Array, order: readonly number[]): Float64Array {
+  const width = data.length / order.length;
+  const result = new Float64Array(data.length);
+  order.forEach((from, to) => {
+    result.set(data.subarray(from * width, (from + 1) * width), to * width);
+  });
+  return result;
 }

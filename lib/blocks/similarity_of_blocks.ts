@@ -57,6 +57,7 @@ async function compare(
   const pacer = new Pacer(signal);
   const embedding = await comparePieces(f, one.embedding, g, other.embedding, pacer);
   const unembedding = await comparePieces(f, one.unembedding, g, other.unembedding, pacer);
+  const unembeddingBias = await comparePieces(f, one.unembeddingBias, g, other.unembeddingBias, pacer);
   const positions = await comparePieces(f, one.positions, g, other.positions, pacer);
   const norms = await compareEnds(f, g, pacer);
   return {
@@ -67,6 +68,7 @@ async function compare(
     ...{ input: 'standard', window, alignment, layers },
     ...(embedding && { embedding }),
     ...(unembedding && { unembedding }),
+    ...(unembeddingBias && { unembeddingBias }),
     ...(positions && { positions }),
     ...(norms.length > 0 && { norms }),
     worst: worstOf(layers),

@@ -179,6 +179,8 @@ export interface BlocksResult {
   readonly embedding?: WeightComparison;
   /** Absent where one of the two has none of its own. */
   readonly unembedding?: WeightComparison;
+  /** What it adds; absent where one of the two has none. */
+  readonly unembeddingBias?: WeightComparison;
   /** Learned positions; absent where one of the two has none. */
   readonly positions?: WeightComparison;
   /** The norms behind the embedding and behind the last layer, of those that both have. */

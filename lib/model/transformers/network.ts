@@ -116,6 +116,7 @@ export interface BlockNetwork {
   readonly finalNorm?: Norm;
   /** Absent where the embedding serves for it. */
   readonly unembedding?: Piece;
+  readonly unembeddingBias?: Piece;
   /** Names of tensors that belong to no layer and to none of these. */
   readonly others: readonly string[];
 }

@@ -36,6 +36,7 @@ export function blocksText(result: BlocksResult, { colour = false }: TextOptions
   const ends = [
     ['embedding', result.embedding],
     ['unembedding', result.unembedding],
+    ['its bias', result.unembeddingBias],
     ['positions', result.positions],
   ] as const;
   const facts = ends.flatMap(([name, weights]) => (weights === undefined ? [] : [[name, weightsText(weights)]]));

@@ -241,6 +241,35 @@ describe('one network as GPT-2 and in other layouts', () => {
   });
 });
 
+describe('GPT-2 without learned positions', () => {
+  const tensors = { ...gpt2('transformer.h.0.'), ...embeddings('transformer.wte.weight') };
+
+  test('says which others it has', async () => {
+    await expect(openBlocks(tensors, GELU)).rejects.toThrow(/no learned positions/);
+    const rotary = { ...GELU, positional_embedding_type: 'rotary' };
+    await expect(openBlocks(tensors, rotary)).rejects.toThrow(/which rows its rotary embedding turns/);
+    const { circuits } = await openBlocks(tensors, { ...rotary, rope_interleaved: false });
+    expect(circuits!.rotation).toMatchObject({ interleaved: false });
+    expect(
+      (await openBlocks(tensors, { ...GELU, positional_embedding_type: 'alibi' })).network.layers[0],
+    ).toMatchObject({
+      attention: { slopes: true, rotation: null },
+    });
+  });
+});
+
+test('attention with biases of its own in its scores is not compared', async () => {
+  const tensors: Given = {
+    ...packed('blocks.0.', ['attn.qkv', 'attn.proj'], ['mlp.fc1', 'mlp.fc2'], inOrder),
+    ...norm('blocks.0.norm1', 0),
+    ...norm('blocks.0.norm2', 1),
+    'blocks.0.attn.q_bias': [one.queryBias, rows],
+  };
+  const { network } = await openBlocks(tensors, GELU);
+  expect(network.layers[0]).not.toHaveProperty('attention');
+  expect(network.layers[0]).toHaveProperty('mlp');
+});
+
 describe('Falcon', () => {
   /** Of so many groups: queries of a group, then its key and its value. */
   const falcon = (groups: number): [SmallLayer, Given] => {
@@ -307,6 +336,22 @@ describe('norms of sums', () => {
     expect(first).not.toHaveProperty('norms');
     expect(network.layers.flatMap(({ others }) => others)).toEqual([]);
     expect(network.others).toEqual(['bert.pooler.dense.weight']);
+  });
+
+  test('are refused where they are missing: another network has such names', async () => {
+    const tensors = { ...bert };
+    for (const end of ['weight', 'bias']) delete tensors[`bert.encoder.layer.1.attention.output.LayerNorm.${end}`];
+    await expect(openBlocks(tensors, config)).rejects.toThrow(/no norm of the sum behind attention/);
+  });
+
+  test('and scores by distance are told', async () => {
+    const distances = {
+      ...bert,
+      'bert.encoder.layer.0.attention.self.distance_embedding.weight': bert['bert.pooler.dense.weight'],
+    };
+    const { network } = await openBlocks(distances, { ...config, position_embedding_type: 'relative_key' });
+    expect(network.layers[0].uncompared).toEqual([{ part: 'attention', reason: expect.stringMatching(/distance/) }]);
+    expect(network.layers[1]).not.toHaveProperty('uncompared');
   });
 
   const torch: Given = {
@@ -441,6 +486,13 @@ describe('GGUF', () => {
     await expect(openBlocks(tensors, { ...scaled, 'llama.rope.scaling.type': 'longrope' })).rejects.toThrow(/longrope/);
   });
 
+  test('of an architecture that is not known says what positions turn', async () => {
+    const [tensors, config] = gguf('novel');
+    await expect(openBlocks(tensors, config)).rejects.toThrow(/"novel", of which it is not known what positions turn/);
+    const { circuits } = await openBlocks(tensors, { ...config, rope_interleaved: true });
+    expect(circuits!.rotation!.interleaved).toBe(true);
+  });
+
   test('of BLOOM has slopes', async () => {
     const { network } = await openBlocks(...gguf('bloom'));
     expect(network.layers[0].attention).toMatchObject({ rotation: null, slopes: true });
@@ -503,4 +555,42 @@ test('keys and values of few dimensions are not compared', async () => {
   expect(network.layers[0]).not.toHaveProperty('attention');
   expect(network.layers[0]).toHaveProperty('mlp');
   expect(network.layers[0].uncompared).toEqual([{ part: 'attention', reason: expect.stringMatching(/MLA/) }]);
+});
+
+describe('layers that positions do not turn', () => {
+  const config = { n_head: 4, num_key_value_heads: 4, hidden_act: 'silu' };
+  const turned = async (of: object) =>
+    (await openBlocks(llamaTensors([one, one]), { ...config, ...of })).network.layers.map(
+      ({ attention }) => attention!.rotation !== null,
+    );
+
+  test.each<[string, object, boolean[]]>([
+    ['are listed', { no_rope_layers: [1, 0] }, [true, false]],
+    [
+      'see all positions, in Command R7B',
+      { model_type: 'cohere2', layer_types: ['full_attention', 'sliding_attention'] },
+      [false, true],
+    ],
+    ['are one in so many there', { model_type: 'cohere2', sliding_window_pattern: 2 }, [true, false]],
+    ['are none elsewhere', { layer_types: ['full_attention', 'sliding_attention'] }, [true, true]],
+  ])('%s', async (_, of, expected) => {
+    expect(await turned(of)).toEqual(expected);
+  });
+
+  test('are not known of Llama 4', async () => {
+    const { network } = await openBlocks(llamaTensors([one]), { ...config, model_type: 'llama4_text' });
+    expect(network.layers[0]).not.toHaveProperty('attention');
+    expect(network.layers[0].uncompared).toEqual([{ part: 'attention', reason: expect.stringMatching(/some layers/) }]);
+  });
+});
+
+test('gate and up in one matrix, and attention in three, is GLM-4', async () => {
+  const tensors = llamaTensors([one]);
+  for (const name of ['gate', 'up']) delete tensors[`model.layers.0.mlp.${name}_proj.weight`];
+  tensors['model.layers.0.mlp.gate_up_proj.weight'] = [joined(one.gate, one.up), 2 * units, d];
+  const config = { n_head: 4, num_key_value_heads: 4, hidden_act: 'silu', model_type: 'glm4' };
+  const [own, other] = [await openBlocks(llamaTensors([one]), config), await openBlocks(tensors, config)];
+  expect(other.circuits).toEqual(own.circuits);
+  expect(other.circuits!.rotation!.interleaved).toBe(true);
+  expect((await similarity(own.mlp!, other.mlp!)).similarity).toBeCloseTo(1, 13);
 });

@@ -201,6 +201,7 @@ describe('layer norms and biases, in the layouts of GPT', () => {
       conv ? [transposed(data, out, inner), inner, out] : [data, out, inner];
     return {
       'transformer.wte.weight': [one.embedding, TOKENS, d],
+      'transformer.wpe.weight': [one.embedding, TOKENS, d],
       'transformer.h.0.attn.c_attn.weight': matrix(packed, 3 * rows, d),
       'transformer.h.0.attn.c_attn.bias': [packedBias, 3 * rows],
       'transformer.h.0.attn.c_proj.weight': matrix(one.output, d, rows),

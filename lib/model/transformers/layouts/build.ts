@@ -77,12 +77,14 @@ function endsOf(scope: Scope): Partial<BlockNetwork> {
     scope.weights(layout.unembedding),
     layout.headsApart && { transposed: true as const },
   );
+  const unembeddingBias = outside.optional(scope.biases(layout.unembedding));
   return {
     ...(embedding && { embedding }),
     ...(positions && { positions }),
     ...(embeddingNorm && { embeddingNorm }),
     ...(finalNorm && { finalNorm }),
     ...(unembedding && { unembedding }),
+    ...(unembeddingBias && { unembeddingBias }),
   };
 }
 
@@ -124,7 +126,7 @@ function layerOf(scope: Scope, number: number, view: View, { attention, mlp }: P
   const { layout } = scope;
   const isTransposed = layout.transposed?.(view) === true;
   const experts = expertsOf(scope, view);
-  const otherAttention = layout.otherAttention?.(view);
+  const otherAttention = layout.otherAttention?.(view, scope.settings);
   const otherMlp = layout.otherMlp?.(view);
   const reasons: readonly (readonly [Uncompared['part'], string | undefined])[] = [
     ['attention', otherAttention ?? layout.partOfAttention?.(view)],

@@ -1,5 +1,5 @@
-import type { Layout, Naming } from './layout.js';
-import { PLAIN } from './layout.js';
+import { type Layout, type Naming, PLAIN } from './layout.js';
+import { learnedUnless } from './positions.js';
 
 /** Norms of checkpoints that came from TensorFlow have other names. */
 const NAMING: Naming = {
@@ -32,7 +32,14 @@ export const bert: Layout = {
   finalNorm: [],
   unembedding: [],
   norm: 'layer',
-  positional: 'none',
+  positional: learnedUnless(
+    inModels('embeddings.position_embeddings.weight'),
+    inModels('embeddings.word_embeddings.weight'),
+  ),
+  partOfAttention: (layer) =>
+    layer.find(['attention.self.distance_embedding.weight']) === undefined
+      ? undefined
+      : 'gets scores by distance as well, which are not compared',
 };
 
 function inModels(module: string): readonly string[] {
@@ -57,6 +64,7 @@ export const distilbert: Layout = {
   embedding: ['distilbert.embeddings.word_embeddings', 'embeddings.word_embeddings'],
   embeddingNorm: ['distilbert.embeddings.LayerNorm', 'embeddings.LayerNorm'],
   positions: ['distilbert.embeddings.position_embeddings', 'embeddings.position_embeddings'],
+  positional: 'none',
 };
 
 /** Vision transformers as transformers has them. */
@@ -79,6 +87,10 @@ export const vit: Layout = {
   embedding: inVision('embeddings.patch_embeddings.projection'),
   embeddingNorm: [],
   positions: inVision('embeddings.position_embeddings'),
+  positional: learnedUnless(
+    inVision('embeddings.position_embeddings'),
+    inVision('embeddings.patch_embeddings.projection.weight'),
+  ),
   finalNorm: inVision('layernorm'),
   unembedding: ['classifier'],
 };
@@ -106,7 +118,13 @@ export const timm: Layout = {
   finalNorm: ['norm', 'fc_norm'],
   unembedding: ['head'],
   norm: 'layer',
-  positional: 'none',
+  positional: learnedUnless(['pos_embed'], ['patch_embed.proj.weight']),
+  otherAttention: (layer) =>
+    ['attn.q_bias', 'attn.relative_position_bias_table', 'attn.rel_pos_h'].some(
+      (name) => layer.find([name]) !== undefined,
+    )
+      ? 'has biases of its own in its scores, which are not compared'
+      : undefined,
   activation: 'gelu',
 };
 

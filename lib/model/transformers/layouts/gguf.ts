@@ -1,10 +1,17 @@
+import { TensimError } from '../../../errors.js';
+import { quote } from '../../../words/quoting.js';
 import type { BlockSettings } from '../settings.js';
 import type { Layout } from './layout.js';
 import { inBlocks } from './packing.js';
 
 /** Architectures whose rows of queries and keys lie so that neighbours are turned together. */
 const INTERLEAVED =
-  /^(?:llama|llama4|deci|mistral3?|baichuan|internlm2|minicpm|command-r|cohere2|granite|granitemoe|olmo|orion|xverse|arcee|smollm3|gptj|codeshell|glm4|chatglm|ernie4_5|deepseek)$/;
+  /^(?:llama|deci|mistral3?|internlm2|minicpm|command-r|granite|granitemoe|olmo|xverse|arcee|glm4|chatglm|ernie4_5(?:-moe)?|deepseek|arctic)$/;
+/** Those where rows of the two halves are. */
+const HALVES =
+  /^(?:falcon|grok|dbrx|stablelm|bitnet|qwen[23]?(?:moe)?|olmo2|olmoe|phi[23]|phimoe|plamo|gemma\d*n?|starcoder2|openelm|gptneox|codeshell|orion|nemotron|exaone|minicpm3|dots1|hunyuan-\w+|gpt-oss|seed_oss|apertus)$/;
+/** Those where they are in some layers only, which metadata do not tell. */
+const TURNED_SOMEWHERE = /^(?:llama4|cohere2|exaone4|smollm3)$/;
 /** Without a rotary embedding. */
 const LEARNED = /^(?:gpt2|starcoder|bert|opt)$/;
 const ALIBI = /^(?:bloom|mpt|refact|jais)$/;
@@ -15,6 +22,11 @@ const SILU =
 const LAYER_NORMS = /^(?:command-r|cohere2|olmo|mpt)$/;
 
 const architectureOf = (settings: BlockSettings): string => settings.text('architecture') ?? '';
+
+function knownToInterleave(architecture: string): boolean | undefined {
+  if (INTERLEAVED.test(architecture)) return true;
+  return HALVES.test(architecture) ? false : undefined;
+}
 
 /** Files of llama.cpp. The gains of Gemma are stored with 1 added. */
 export const gguf: Layout = {
@@ -56,8 +68,22 @@ export const gguf: Layout = {
   positional(settings) {
     const architecture = architectureOf(settings);
     if (LEARNED.test(architecture)) return 'none';
-    return ALIBI.test(architecture) ? 'alibi' : { interleaved: INTERLEAVED.test(architecture), base: 10_000 };
+    if (ALIBI.test(architecture)) return 'alibi';
+    const interleaved = settings.truth('interleaved') ?? knownToInterleave(architecture);
+    if (interleaved !== undefined) return { interleaved, base: 10_000 };
+    throw new TensimError(
+      'INVALID_FILE',
+      `is of ${quote(architecture)}, of which it is not known what positions turn`,
+      {
+        file: settings.file,
+        hint: `Say whether neighbouring rows are turned together, or those of two halves: --config '{"rope_interleaved": true}', or false`,
+      },
+    );
   },
+  otherAttention: (_, settings) =>
+    TURNED_SOMEWHERE.test(architectureOf(settings))
+      ? 'is turned by positions in some layers only, and is not compared'
+      : undefined,
   divisors: ['rope_freqs'],
   activation(settings) {
     const architecture = architectureOf(settings);

@@ -1,5 +1,6 @@
 import type { Layout } from './layout.js';
 import { byGroup, inBlocks, type Packing } from './packing.js';
+import { learnedUnless } from './positions.js';
 
 /** GPT-2 of transformers, which stores inputs by outputs, and its like (nanoGPT, makemore), which do not. */
 export const gpt2: Layout = {
@@ -24,7 +25,10 @@ export const gpt2: Layout = {
     const [rows, columns] = layer.shape(name);
     return rows < columns;
   },
-  positional: 'none',
+  positional: learnedUnless(
+    ['transformer.wpe.weight', 'model.wpe.weight', 'wpe.weight'],
+    ['transformer.wte.weight', 'model.wte.weight', 'wte.weight'],
+  ),
 };
 
 /** GPT-Neo: a matrix each, outputs by inputs. */

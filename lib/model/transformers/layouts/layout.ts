@@ -116,7 +116,7 @@ export interface Layout {
   /** Queries and keys are normalised, by norms without weights. */
   readonly normalisesHeads?: true;
   /** Why a layer's attention is not compared, where it is none of queries, keys and values. */
-  readonly otherAttention?: (layer: View) => string | undefined;
+  readonly otherAttention?: (layer: View, settings: BlockSettings) => string | undefined;
   /** What of a layer's attention is not compared. */
   readonly partOfAttention?: (layer: View) => string | undefined;
   /** Why a layer's MLP is not compared. */

@@ -1,6 +1,6 @@
 import type { BlockSettings } from '../settings.js';
 import type { ExpertNames, Layout, MlpNames } from './layout.js';
-import { byGroup, inBlocks } from './packing.js';
+import { byGroup } from './packing.js';
 
 const architectureOf = (settings: BlockSettings): string => settings.text('architecture') ?? '';
 
@@ -9,11 +9,14 @@ const FROM_ONE = /^(?:gemma[23]?(?:_text)?|paligemma|recurrent_gemma|nemotron|qw
 /** Layer norms without a bias. */
 const LAYER_NORMS = /^(?:cohere2?|olmo|hf_olmo|nemotron|dbrx)$/i;
 /** Neighbouring rows of queries and keys are turned together. */
-const INTERLEAVED = /^(?:cohere2?|glm4?|helium|ernie4_5\w*|llama4\w*)$/i;
+const INTERLEAVED = /^(?:cohere2?|glm4?|helium|ernie4_5\w*)$/i;
+
+/** Queries and keys are turned in some layers only, and what they are is said in several ways. */
+const TURNED_SOMEWHERE = /^(?:llama4|exaone4)/i;
 
 /** Experts by their numbers, of a matrix each, or all in one tensor. */
 const experts: ExpertNames = {
-  router: ['block_sparse_moe.gate', 'mlp.gate', 'mlp.router', 'block_sparse_moe.router.layer', 'feed_forward.router'],
+  router: ['block_sparse_moe.gate', 'mlp.gate', 'mlp.router', 'block_sparse_moe.router.layer'],
   each: {
     gate: ['block_sparse_moe.experts.{E}.w1', 'mlp.experts.{E}.gate_proj'],
     up: ['mlp.experts.{E}.up_proj', 'block_sparse_moe.experts.{E}.w3'],
@@ -27,11 +30,10 @@ const experts: ExpertNames = {
       'mlp.switch_mlp.down_proj',
       'block_sparse_moe.switch_mlp.down_proj',
       'block_sparse_moe.output_linear',
-      'feed_forward.experts.down_proj',
     ],
-    packed: ['mlp.experts.gate_up_proj', 'block_sparse_moe.input_linear', 'feed_forward.experts.gate_up_proj'],
+    packed: ['mlp.experts.gate_up_proj', 'block_sparse_moe.input_linear'],
   },
-  shared: sharedIn(['mlp.shared_expert', 'mlp.shared_experts', 'feed_forward.shared_expert']),
+  shared: sharedIn(['mlp.shared_expert', 'mlp.shared_experts']),
   sharedGate: ['mlp.shared_expert_gate'],
   // Only gpt-oss has biases there.
   clamped: (layer, settings) =>
@@ -70,8 +72,8 @@ export const llama: Layout = {
   attentionNorm: ['input_layernorm'],
   // Where there is but one norm, both blocks take what it gives.
   mlpNorm: ['pre_feedforward_layernorm', 'post_attention_layernorm', 'input_layernorm'],
-  behindAttention: ['post_attention_layernorm'],
-  behindMlp: ['post_feedforward_layernorm'],
+  behindAttention: ['post_attention_layernorm', 'post_self_attn_layernorm'],
+  behindMlp: ['post_feedforward_layernorm', 'post_mlp_layernorm'],
   embedding: [
     'model.embed_tokens',
     'language_model.model.embed_tokens',
@@ -87,21 +89,22 @@ export const llama: Layout = {
     layer.find(['input_layernorm.weight']) === undefined &&
     layer.find(['post_feedforward_layernorm.weight']) !== undefined,
   positional: (settings) => ({ interleaved: INTERLEAVED.test(architectureOf(settings)), base: 10_000 }),
-  otherAttention: (layer) =>
-    layer.find(['self_attn.kv_a_proj_with_mqa.weight']) === undefined
-      ? undefined
-      : 'has keys and values in a space of few dimensions (MLA), which is not compared',
+  otherAttention(layer, settings) {
+    if (layer.find(['self_attn.kv_a_proj_with_mqa.weight']) !== undefined)
+      return 'has keys and values in a space of few dimensions (MLA), which is not compared';
+    if (!TURNED_SOMEWHERE.test(architectureOf(settings))) return undefined;
+    return 'is turned by positions in some layers only, and is not compared';
+  },
   fromOne: (settings) => FROM_ONE.test(architectureOf(settings)),
 };
 
-/** The same with queries, keys and values in one matrix, and gate and up in another. */
+/** The same with queries, keys and values in one matrix, or gate and up in another: Phi-3, GLM-4. */
 export const phi3: Layout = {
   ...llama,
   name: 'phi3',
   signs: ['self_attn.qkv_proj', 'mlp.gate_up_proj'],
-  attention: { packed: ['self_attn.qkv_proj'], output: ['self_attn.o_proj'] },
+  attention: { ...llama.attention, packed: ['self_attn.qkv_proj'] },
   mlp: { up: ['mlp.gate_up_proj'], down: ['mlp.down_proj'], packed: ['mlp.gate_up_proj'] },
-  packing: inBlocks,
 };
 
 /** Llama's own checkpoints and Mistral's, and the files of llama2.c. */

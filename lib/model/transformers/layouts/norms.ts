@@ -1,3 +1,5 @@
+import { TensimError } from '../../../errors.js';
+import { quoted } from '../../../words/names.js';
 import type { LayerBlocks, Norm, OtherNorm } from '../network.js';
 import type { Scope } from './scope.js';
 import type { Names, View } from './view.js';
@@ -16,7 +18,8 @@ interface Parts {
 
 /**
  * Which norm stands before which block of a layer, and which stand elsewhere.
- * @throws TensimError `INVALID_FILE` where nobody says whether there are norms without weights
+ * @throws TensimError `INVALID_FILE` where nobody says whether there are norms without weights, and where those of sums
+ * are missing
  */
 export function normsOf(scope: Scope, view: View, parts: Parts): FoundNorms {
   const { layout, settings } = scope;
@@ -40,9 +43,15 @@ export function normsOf(scope: Scope, view: View, parts: Parts): FoundNorms {
 
 /** Attention is given what the norm of the layer before gives, and the MLP what that of the attention's sum does. */
 function normsOfSums(scope: Scope, view: View, { before, isLast }: Parts): FoundNorms {
-  const { behindAttention = [], behindMlp = [], embeddingNorm = [] } = scope.layout;
+  const { layout, settings } = scope;
+  const { behindAttention = [], behindMlp = [], embeddingNorm = [] } = layout;
   const attentionNorm = before === undefined ? scope.norm(scope.outside, embeddingNorm) : scope.norm(before, behindMlp);
   const mlpNorm = scope.norm(view, behindAttention);
+  if (mlpNorm === undefined)
+    throw new TensimError('INVALID_FILE', `has no norm of the sum behind attention (${quoted(behindAttention)})`, {
+      file: settings.file,
+      hint: 'It is a transformer of other norms than its names say: describe its blocks in a model.json',
+    });
   // That of another layer is told there.
   const last = isLast ? scope.norm(view, behindMlp) : undefined;
   const norms = { ...othersOf(scope, view), ...(last && { behindMlp: last }) };

@@ -34,7 +34,7 @@ export function turningOf(
   outside?: View,
 ): Turning | null {
   const positional = positionalOf(layout, settings, outside);
-  if (typeof positional === 'string') return null;
+  if (typeof positional === 'string' || !isTurned(settings, layer)) return null;
   const local = isLocalLayer(settings, layer) ? settings.number('localRotaryBase') : undefined;
   const base = local ?? settings.number('rotaryBase') ?? positional.base;
   const share = settings.number('rotaryShare') ?? positional.share ?? 1;
@@ -58,6 +58,20 @@ export function rotationOf(
   const { frequencies } = scaledFrequencies(turning.scaling, { ...turning, positions: 1 });
   const angles = positional.reversed ? frequencies.map((angle) => -angle) : frequencies;
   return { angles, interleaved: positional.interleaved };
+}
+
+/** Of Command R7B and later, layers that see all positions are not turned; one in so many is such a one. */
+const COHERE_PATTERN = 4;
+
+/** Whether positions turn queries and keys of a layer, of a network in which they do. */
+function isTurned(settings: BlockSettings, layer: number): boolean {
+  // In spite of its name: zero where they do not.
+  const turned = settings.object('turnedLayers');
+  if (Array.isArray(turned)) return turned[layer] !== 0;
+  if (!/^cohere2/i.test(settings.text('architecture') ?? '')) return true;
+  const kinds = settings.object('layerKinds');
+  if (Array.isArray(kinds)) return kinds[layer] === 'sliding_attention';
+  return (layer + 1) % (settings.count('localPattern') ?? COHERE_PATTERN) !== 0;
 }
 
 /** Whether a layer is one of those that see the nearest positions only, where some are. */

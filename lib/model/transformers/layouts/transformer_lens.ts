@@ -1,7 +1,5 @@
-import { TensimError } from '../../../errors.js';
-import type { BlockSettings } from '../settings.js';
-import type { Layout, Positional } from './layout.js';
-import type { View } from './view.js';
+import type { Layout } from './layout.js';
+import { learnedUnless } from './positions.js';
 
 /** `attn.Q` is `attn.W_Q`, with the bias `attn.b_Q`; `attn._K` is `attn._W_K`. */
 const lettered = (letter: string) => (module: string) => [module.replace(/(_?)([^._]+)$/, `$1${letter}_$2`)];
@@ -37,17 +35,5 @@ export const transformerLens: Layout = {
   norm: 'rms',
   transposed: () => true,
   headsApart: true,
-  positional: positionalOf,
+  positional: learnedUnless(['pos_embed.W_pos'], ['embed.W_E']),
 };
-
-/** @throws TensimError `INVALID_FILE` for a network without learned positions of which nobody says which it has */
-function positionalOf(settings: BlockSettings, outside?: View): Positional {
-  const told = settings.text('positional');
-  if (told === 'alibi') return told;
-  if (told === 'rotary') return { interleaved: settings.truth('adjacentPairs') === true, base: 10_000 };
-  if (told !== undefined || outside?.find(['pos_embed.W_pos']) !== undefined) return 'none';
-  throw new TensimError('INVALID_FILE', 'has no learned positions, and does not say which others it has', {
-    file: settings.file,
-    hint: `Put its config.json beside it, or say it: --config '{"positional_embedding_type": "rotary"}', or "alibi", or "none"`,
-  });
-}
