@@ -11,6 +11,8 @@ export interface Place {
   readonly cut?: Cut;
   /** The tensor of one element e, a mean energy, by (e + 10⁻⁶)^−½ of which the part is multiplied. */
   readonly energy?: string;
+  /** The tensor by which its columns are multiplied, of one element for all or of one for each: a norm that is linear. */
+  readonly gain?: string;
   /** What is made of its elements, where the layer needs other numbers than those. */
   readonly made?: Made;
 }

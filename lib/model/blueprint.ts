@@ -31,7 +31,9 @@ export interface Blueprint {
 /** The names of the tensors a blueprint speaks of; some more than once. */
 export function tensorsOf({ layers, beside = [] }: Blueprint): string[] {
   const parts = layers.flatMap((layer) =>
-    partsOf(layer).flatMap(([, { tensor, energy }]) => (energy === undefined ? [tensor] : [tensor, energy])),
+    partsOf(layer).flatMap(([, { tensor, energy, gain }]) =>
+      [tensor, energy, gain].filter((name) => name !== undefined),
+    ),
   );
   return [...parts, ...beside];
 }
@@ -82,9 +84,9 @@ const ENERGY_EPSILON = 1e-6;
  * @throws TensimError `NOT_FINITE` for an energy that has no root, and for the reciprocal of zero.
  */
 export async function tensorAt(place: Place, read: ReadonlyMap<string, Tensor>, pacer: Pacer): Promise<Tensor> {
-  const { tensor: name, half, transposed, cut, energy, made } = place;
+  const { tensor: name, half, transposed, cut, energy, gain, made } = place;
   const whole = read.get(name) as Tensor;
-  if (![half, cut, energy, made].some((one) => one !== undefined) && transposed !== true) return whole;
+  if (isWhole(place)) return whole;
   let part = whole;
   if (cut !== undefined) part = await cutOf(part, cut, pacer);
   if (half !== undefined) {
@@ -96,7 +98,19 @@ export async function tensorAt(place: Place, read: ReadonlyMap<string, Tensor>, 
   if (transposed === true) part = await cutOf(part, { transposed }, pacer);
   if (made !== undefined) part = await madeOf(part, made, name, pacer);
   if (energy !== undefined) part = scaledCopy(part, energy, read.get(energy) as Tensor);
+  if (gain !== undefined) part = gainedCopy(part, read.get(gain) as Tensor);
   return Object.freeze({ data: part.data, shape: Object.freeze([...part.shape]) });
+}
+
+/** Whether a place is a tensor as it is. */
+const isWhole = ({ half, transposed, cut, energy, gain, made }: Place): boolean =>
+  transposed !== true && [half, cut, energy, gain, made].every((one) => one === undefined);
+
+/** With its columns multiplied, in double precision. */
+function gainedCopy({ data, shape }: Tensor, gain: Tensor): Tensor {
+  const columns = shape[1];
+  const factor = (column: number) => gain.data[gain.data.length === 1 ? 0 : column];
+  return { data: Float64Array.from(data, (weight, at) => weight * factor(at % columns)), shape };
 }
 
 async function cutOf(tensor: Tensor, cut: Cut, pacer: Pacer): Promise<Tensor> {
@@ -146,7 +160,7 @@ async function madeOf(
 }
 
 function namedShape(place: Place, tensors: Tensors, file: string): NamedShape {
-  const { tensor: name, half, transposed, cut, energy } = place;
+  const { tensor: name, half, transposed, cut, energy, gain } = place;
   const { shape } = tensors.get(name) as TensorInfo;
   if (cut !== undefined && shapeOfCut(cut, shape) === undefined) {
     throw new TensimError('SHAPE_MISMATCH', `has shape [${shape.join(', ')}], in which there is no such part`, {
@@ -154,6 +168,7 @@ function namedShape(place: Place, tensors: Tensors, file: string): NamedShape {
       tensor: name,
     });
   }
+  if (gain !== undefined) checkGain(gain, shapeAt(place, tensors), tensors, file);
   if (energy !== undefined) {
     const { shape: scalar } = tensors.get(energy) as TensorInfo;
     if (sizeOf(scalar) !== 1) {
@@ -171,6 +186,17 @@ function namedShape(place: Place, tensors: Tensors, file: string): NamedShape {
   }
   const suffix = `${half === undefined ? '' : ` (${half} half)`}${transposed === true ? ' (transposed)' : ''}`;
   return { name: `${name}${suffix}`, shape: shapeAt(place, tensors) };
+}
+
+/** Scalars and vectors as long as a row; a tensor of any other shape is no factor. */
+function checkGain(gain: string, [, columns]: readonly number[], tensors: Tensors, file: string): void {
+  const { shape } = tensors.get(gain) as TensorInfo;
+  if (sizeOf(shape) === 1 || (shape.length === 1 && shape[0] === columns)) return;
+  throw new TensimError(
+    'SHAPE_MISMATCH',
+    `has shape [${shape.join(', ')}], but a factor of ${columns} features is one number or [${columns}]`,
+    { file, tensor: gain },
+  );
 }
 
 const halfOf = (shape: readonly number[]): number[] => [shape[0] / 2, ...shape.slice(1)];

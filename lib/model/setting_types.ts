@@ -33,3 +33,26 @@ export function positive(text: string): { base: number } | undefined {
   const base = parseDecimal(text);
   return base !== undefined && base > 0 ? { base } : undefined;
 }
+
+/** One of these words. */
+export function oneOf<Word extends string>(...words: readonly [Word, Word]): Type<Word> {
+  const kind = words.map((word) => `"${word}"`).join(' or ');
+  return { parse: (text) => words.find((word) => word === text), kind };
+}
+
+/** What is before a block: nothing, a learned factor for all features or for each, or what is no linear map. */
+export interface NormKind {
+  readonly kind: 'none' | 'scalar' | 'channel' | 'other';
+  /** As it was stated. */
+  readonly stated: string;
+}
+
+export const normKind: Type<NormKind> = {
+  parse: (stated) => {
+    const word = stated.toLowerCase();
+    if (/^(?:|none|null|false|identity|off|no)$/.test(word)) return { kind: 'none', stated };
+    return { kind: word === 'scalar' || word === 'channel' ? word : 'other', stated };
+  },
+  kind: 'the name of a normalisation',
+  inWords: ({ kind, stated }) => (kind === 'none' ? kind : stated),
+};

@@ -67,9 +67,12 @@ export const blocks: Everyday = (tensors, settings) => {
 };
 
 /** How one block is asked for. */
-export function chooseBlock({ mlps }: Blocks): string {
+const chooseBlock = (blocks: Blocks): string =>
+  `compare one of its MLP blocks (${numbersOf(blocks)}, option config.block)`;
+
+/** `--config '{"block": 0}' to 11`. */
+export function numbersOf({ mlps }: Blocks): string {
   const numbers = [...mlps.keys()].sort((a, b) => a - b);
   const [first, last] = [numbers[0], numbers[numbers.length - 1]];
-  const range = first === last ? '' : ` to ${last}`;
-  return `compare one of its MLP blocks (--config '{"block": ${first}}'${range}, option config.block)`;
+  return `--config '{"block": ${first}}'${first === last ? '' : ` to ${last}`}`;
 }

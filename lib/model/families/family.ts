@@ -69,12 +69,13 @@ function queriesAndKeys(prefix: string, tensors: Tensors): readonly string[] {
   return tensors.has(`${prefix}.q.weight`) ? ['q', 'k'] : ['q1', 'k1', 'q2', 'k2'];
 }
 
-/** The attention layer of `attentionWeights` and the biases that there are. */
+/** The attention layer of `attentionWeights` and the biases that there are. @param mask where none is told. */
 export function attentionAt(
   prefix: string,
   tensors: Tensors,
   settings: ModelSettings,
   residual: { readonly alpha: number; readonly beta: number },
+  mask?: 'causal',
 ): AttentionOf<Place> {
   const shared = queriesAndKeys(prefix, tensors).includes('q');
   const parts = ['q1', 'k1', 'q2', 'k2', 'v', 'o'].map((role) => {
@@ -85,7 +86,7 @@ export function attentionAt(
     type: 'attention',
     heads: settings.heads(),
     ...Object.assign({}, ...parts),
-    mask: settings.mask(),
+    mask: settings.mask(mask),
     rotaryBase: settings.rotaryBase(),
     ...residual,
   };

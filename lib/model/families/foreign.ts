@@ -1,11 +1,12 @@
 import type { TensimError } from '../../errors.js';
+import { NoModelError } from '../../formats/no_model.js';
 import { count, plural } from '../../words/counts.js';
 import { listed, quoted } from '../../words/names.js';
 import type { Tensors } from '../blueprint.js';
-import { blocksOf, chooseBlock } from './blocks.js';
+import { type Blocks, blocksOf, numbersOf } from './blocks.js';
 import { isLinear, modulesOf, ownPaths } from './modules.js';
 import { orderOf } from './order_of_layers.js';
-import { COMPARE_BLOCKS, shown, untold } from './refusals.js';
+import { shown, untold } from './refusals.js';
 
 /* Networks that are known for what they are, and are no chain of layers that is compared. */
 
@@ -14,6 +15,8 @@ const ATTENTION =
   /c_attn|(?:^|[._/])(?:self_?attn|attn|attention|mha|self_attention|crossattention)(?:[._/]|$)|in_proj_weight|(?:^|[._/])(?:q|k|v|qkv|query|key|value)(?:_?proj)?[._/](?:weight|bias)$/i;
 const QUADRATIC = /(?:^|[._/])[qk][12](?:_proj)?[._/]/;
 const RECURRENT = /(?:^|[._/])(?:weight|bias)_[ih]h_l\d+|(?:^|[._/])recurrent_kernel/;
+/** Attention whose patterns are squares or products, within norms of queries and keys: GPT-2 in other clothes. */
+const SQUARED = /(?:^|[._/])attn[._/](?:c_[qk]2[._/]weight|(?:bilinear_)?lamb)$/;
 const ADAPTER = /(?:^|[._/])lora_|(?:^|[._/])hada_|(?:^|[._/])lokr_/i;
 
 /**
@@ -29,12 +32,17 @@ export function foreign(tensors: Tensors, file: string, inFile: (name: string) =
       file,
       `holds adapters (${quotedName(adapter)}), which are a change to another network and none by themselves`,
     );
+  const squared = names.find((name) => SQUARED.test(name));
+  if (squared !== undefined) {
+    const what = `has squared or bilinear attention behind norms of queries and keys (${quotedName(squared)}), and as a whole is no polynomial`;
+    return notAsAWhole(file, what, blocksOf(tensors));
+  }
   const attention = names.find((name) => ATTENTION.test(name));
   if (attention !== undefined && !names.some((name) => QUADRATIC.test(name))) {
     const blocks = blocksOf(tensors);
     const size = blocks === undefined ? '' : ` of ${count(blocks.count)} ${plural(blocks.count, 'block')}`;
     const what = `is a transformer${size} with a softmax in its attention (${quotedName(attention)}), which as a whole has no exact comparison`;
-    return blocks === undefined ? untold(file, what) : untold(file, what, COMPARE_BLOCKS, chooseBlock(blocks));
+    return blocks === undefined ? untold(file, what) : notAsAWhole(file, what, blocks);
   }
   const recurrent = names.find((name) => RECURRENT.test(name));
   if (recurrent !== undefined)
@@ -48,6 +56,18 @@ export function foreign(tensors: Tensors, file: string, inFile: (name: string) =
     );
   }
   return severalChains(tensors, file);
+}
+
+/** A transformer, and the ways in which it can be compared all the same. */
+function notAsAWhole(file: string, problem: string, blocks: Blocks | undefined): TensimError {
+  const ways = [
+    'block by block (tensim blocks A B)',
+    ...(blocks === undefined ? [] : [`one MLP of it (${numbersOf(blocks)})`]),
+    'as a whole by samples (compare --method sampled --input tokens --positions 8)',
+    'as a model.json describes it (--model FILE)',
+    'by --measure weights',
+  ];
+  return new NoModelError('UNSUPPORTED_LAYER', problem, { file, hint: `Compare it ${listed(ways, 'or')}` });
 }
 
 const isKernel = (name: string, { length }: readonly number[]): boolean =>

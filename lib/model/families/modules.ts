@@ -34,6 +34,8 @@ const BIAS = /^(?:bias|b|B)$/;
 /** Bare arrays: `W1` and `b1`, `weights_0` and `biases_0`, `coefs_0` and `intercepts_0`. */
 const BARE_WEIGHT = /^(?:(w|weights?)|kernels?|(coefs?))_?(\d+)$/i;
 const BARE_BIAS = /^(?:b|bias(?:es)?|intercepts?)_?(\d+)$/i;
+/** A bias beside its module and not in it: `Down_bias` of `Down.weight`. */
+const BESIDE = /^(Left|Right|Down)_bias$/;
 /** Bare arrays as TransformerLens names them, whose rows are inputs: `W_in` and `b_in`. */
 const BARE_END = /^([Wb])_(in|out|gate)$/;
 
@@ -76,7 +78,8 @@ function partNamed(name: string): Named {
   if (ofBias !== undefined) return named('bias', [`w${ofBias}`]);
   const [, letter, end] = BARE_END.exec(last) ?? [];
   if (end !== undefined) return letter === 'W' ? named('weight', [end], 'inputs') : named('bias', [end]);
-  return named('other', []);
+  const [, beside] = BESIDE.exec(last) ?? [];
+  return beside === undefined ? named('other', []) : named('bias', [beside]);
 }
 
 /** A module that is a linear map: a matrix, and a bias as long as one of its sides. */

@@ -3,7 +3,9 @@ import { quoted } from '../../words/names.js';
 import type { Blueprint, Tensors } from '../blueprint.js';
 import type { ModelSettings } from '../settings.js';
 import { attention } from './attention.js';
+import { bae } from './bae.js';
 import { bilinear } from './bilinear.js';
+import { bilinearVpd } from './bilinear_vpd.js';
 import { blocks } from './blocks.js';
 import { deep } from './deep.js';
 import type { Everyday } from './everyday.js';
@@ -12,15 +14,20 @@ import { foreign } from './foreign.js';
 import { gated } from './gated.js';
 import { image } from './image.js';
 import { languageModel } from './language_model.js';
+import { noLinearNorm } from './linear_norm.js';
 import { mlp } from './mlp.js';
 import { policy } from './policy.js';
 import { untold } from './refusals.js';
 import { sides } from './sides.js';
 import { tellingSign } from './signs.js';
 import { stack } from './stack.js';
+import { tensorLanguage } from './tensor_language.js';
 import { transformer } from './transformer.js';
 
-const FAMILIES: readonly Family[] = [bilinear, deep, transformer, attention, image, sides, stack, languageModel];
+const FAMILIES: readonly Family[] = [
+  ...[bilinear, deep, transformer, attention, tensorLanguage, bilinearVpd],
+  ...[image, sides, bae, stack, languageModel],
+];
 
 /**
  * The blueprint of a checkpoint whose tensor names are those of a family, all of them and no others; else undefined.
@@ -49,12 +56,19 @@ export function recogniseEveryday(tensors: Tensors, settings: ModelSettings): Bl
   return undefined;
 }
 
+/** Weights of quadratic attention and of bilinear blocks, under whatever names. */
+const QUADRATIC = /(?:^|[._/])(?:[qk][12](?:_proj)?|[lrLR]|left|right)[._/]weight$/;
+
 /**
  * Why a checkpoint belongs to no family: what it is instead, or what was found, which family is nearest and what
  * differs.
  * @param prefix what all names have before them in the file.
+ * @param settings for what a config may say of it.
  */
-export function unrecognised(tensors: Tensors, file: string, prefix = ''): TensimError {
+export function unrecognised(tensors: Tensors, file: string, prefix = '', settings?: ModelSettings): TensimError {
+  const isQuadratic = settings !== undefined && [...tensors.keys()].some((name) => QUADRATIC.test(name));
+  const normed = isQuadratic ? noLinearNorm(settings) : undefined;
+  if (normed !== undefined) return normed;
   const inFile = (name: string) => tensors.get(name)?.name ?? prefix + name;
   const names = [...tensors.keys()];
   const matches = FAMILIES.map((family) => ({ family, match: family.match(tensors) }));

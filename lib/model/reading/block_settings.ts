@@ -5,7 +5,8 @@ import { valueText } from '../../words/quoting.js';
 import { positiveInteger } from '../setting_types.js';
 import { type ConfigFile, type ModelConfig, parseObject } from '../settings.js';
 import { BlockSettings, type Source } from '../transformers/settings.js';
-import { configBeside, type ModelSource } from './source.js';
+import { configBeside } from './configs.js';
+import type { ModelSource } from './source.js';
 
 /** What the caller says of a transformer, and what the file and those beside it do. */
 export interface BlockSources {

@@ -6,6 +6,7 @@ import { matchesAny } from '../../words/pattern.js';
 import { isStepName } from '../../words/steps.js';
 import type { TensorInfo, Tensors } from '../blueprint.js';
 import { isCausalMask, knownBuffer, type Reason } from './buffers.js';
+import { isMaskOfPruning } from './pruning.js';
 
 /** A tensor of a checkpoint that is left out of the network. */
 export interface SetAside {
@@ -53,7 +54,10 @@ export async function sorted(contents: Contents, checkpoint: Checkpoint, signal?
       (single && Object.hasOwn(metadata, name) ? 'a value beside the weights, told in the metadata' : undefined) ??
       knownBuffer(info) ??
       (isArchive && isIntegerFormat(info.dtype) ? 'whole numbers beside the weights' : undefined) ??
-      ((await isCausalMask(info, checkpoint, signal)) ? 'a causal mask' : undefined);
+      ((await isCausalMask(info, checkpoint, signal)) ? 'a causal mask' : undefined) ??
+      ((await isMaskOfPruning(info, contents.tensors, checkpoint, signal))
+        ? 'zeros that a weight has already'
+        : undefined);
     if (reason === undefined) kept.set(name, info);
     else setAside.push({ name, reason });
   }

@@ -13,12 +13,11 @@ import { fetchFromHub } from '../../hub/repository.js';
 import { refuseWebAddress } from '../../hub/web_address.js';
 import { count } from '../../words/counts.js';
 import type { ConfigFile, ModelConfig } from '../settings.js';
+import { CONFIG_BYTES } from './configs.js';
 import { claimsToBeDescription, type Description, parseDescription } from './description.js';
 
 /** Far above any list of layers. */
 const DESCRIPTION_BYTES = 4 * 1024 * 1024;
-/** A config.json is a page of text. */
-const CONFIG_BYTES = 1024 * 1024;
 
 /** What a path given as a model stands for. */
 export interface ModelSource {
@@ -198,17 +197,6 @@ async function withModels(paths: readonly string[], options: OpenOptions): Promi
 
 async function readDescription(file: string, companions: Companions): Promise<Description> {
   return parseDescription(await companions.read(file, DESCRIPTION_BYTES), file);
-}
-
-/** The config.json in the folder of a checkpoint, if one can be read. */
-export async function configBeside(checkpoint: string, companions: Companions): Promise<ConfigFile | undefined> {
-  const path = join(dirname(checkpoint), 'config.json');
-  try {
-    return { path, text: await companions.read(path, CONFIG_BYTES) };
-  } catch (error) {
-    if (error instanceof TensimError && !isChange(error)) return undefined;
-    throw error;
-  }
 }
 
 /** A description if there is a file and it claims to be one of ours; model.json is a common name. */

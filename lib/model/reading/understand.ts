@@ -12,11 +12,12 @@ import { recognise, recogniseEveryday, unrecognised } from '../families/recognis
 import { ModelSettings, type Setting } from '../settings.js';
 import { BlockSettings } from '../transformers/settings.js';
 import { blockSources, positionsGiven } from './block_settings.js';
+import { configsBeside } from './configs.js';
 import { type Contents, type SetAside, sorted, withoutIgnored, withTied } from './contents.js';
 import { applyDescription, type Description } from './description.js';
 import { blueprintOf } from './graph/blueprint.js';
 import { type Naming, namings } from './naming.js';
-import { configBeside, type ModelSource, readOwnDescription } from './source.js';
+import { type ModelSource, readOwnDescription } from './source.js';
 
 /** A checkpoint understood: its layers, what they map, and the model.json that said so. */
 export interface Recognised {
@@ -88,7 +89,7 @@ async function understandLayers(checkpoint: StampedCheckpoint, source: ModelSour
   const settings = new ModelSettings(path, metadata, {
     options: config,
     given: configFile,
-    beside: await configBeside(path, companions),
+    ...(await configsBeside(path, companions)),
   });
   const as = (way: Way, known = recognise): Recognised | undefined => {
     const blueprint = known(way[0].tensors, settings);
@@ -121,7 +122,7 @@ async function understandLayers(checkpoint: StampedCheckpoint, source: ModelSour
     if (found !== undefined) return found;
   }
   const [{ tensors, prefix }] = await ways.last();
-  throw unrecognised(tensors, path, prefix);
+  throw unrecognised(tensors, path, prefix, settings);
 }
 
 /** As the graph in the file says, which names all that it needs. */
@@ -199,6 +200,7 @@ function inFile(blueprint: Blueprint, tensors: Tensors): Blueprint {
     ...place,
     tensor: name(place.tensor),
     ...(place.energy !== undefined && { energy: name(place.energy) }),
+    ...(place.gain !== undefined && { gain: name(place.gain) }),
   });
   return {
     ...blueprint,

@@ -69,7 +69,10 @@ export function bytesOf(recognised: Recognised, tensors: Tensors): number {
   // Parts that are no views of what was read are copies, at most of all of it in double precision.
   const copied = blueprint.layers
     .flatMap((layer) => partsOf(layer))
-    .filter(([, { transposed, ...place }]) => transposed || [place.cut, place.energy, place.made].some(Boolean));
+    .filter(
+      ([, { transposed, cut, energy, gain, made }]) =>
+        transposed || [cut, energy, gain, made].some((one) => one !== undefined),
+    );
   const copy = ({ tensor, made }: Place) =>
     made?.size === undefined ? 2 * bytes(tensor) : 8 * made.size ** (made.as === 'diagonal' ? 2 : 1);
   return copied.reduce((sum, [, place]) => sum + copy(place), asRead);
@@ -100,8 +103,8 @@ async function layersOf(
   read: ReadonlyMap<string, Tensor>,
   signal: AbortSignal | undefined,
 ): Promise<LayerOf<Tensor>[]> {
-  const keyOf = ({ tensor, half, transposed, cut, energy, made }: Place) =>
-    JSON.stringify([tensor, half, transposed, cut, energy, made]);
+  const keyOf = ({ tensor, half, transposed, cut, energy, gain, made }: Place) =>
+    JSON.stringify([tensor, half, transposed, cut, energy, gain, made]);
   const made = new Map<string, Tensor>();
   const pacer = new Pacer(signal);
   for (const [, place] of blueprint.layers.flatMap((layer) => partsOf(layer))) {

@@ -15,9 +15,6 @@ import { attentionOf, linearOf, mlpOf, normOf, placeOf } from './parts.js';
 /** Positions of an input where nobody says how many, and the network knows more. */
 const POSITIONS = 32;
 
-/** The bias of the unembedding, at the end of its name. */
-const LAST_BIAS = /(?:^|\.)(?:lm_head\.bias|output\.bias|embed_out\.bias|unembed\.b_U)$/;
-
 /** A transformer as a chain of layers, and what was asked for that its tensors do not tell. */
 export interface Ordinary {
   readonly blueprint: Blueprint;
@@ -78,14 +75,22 @@ class Chain {
   }
 
   ordinary(): Ordinary {
-    const { layout: family, embedding, unembedding, layers, width, positions, embeddingNorm, others } = this.#network;
+    const {
+      layout: family,
+      embedding,
+      unembedding,
+      layers,
+      width,
+      positions,
+      embeddingNorm,
+      unembeddingBias,
+    } = this.#network;
     const facts = this.#facts;
     const { file } = facts.settings;
     const odd = layers.find(({ number }, i) => number !== i);
     if (odd !== undefined)
       throw untold(file, `has a layer ${odd.number} without one before it, and is a part of a transformer`);
     if (unembedding === undefined) this.#checkTied();
-    const bias = others.find((name) => LAST_BIAS.test(name));
     const scale = (facts.settings.number('embeddingFactor') ?? 1) * (facts.isGemma ? Math.sqrt(width) : 1);
     const chain: LayerOf<Place>[] = [
       linearOf(embedding!, scale, true),
@@ -93,12 +98,7 @@ class Chain {
       ...(positions === undefined ? [] : [{ type: 'positions' as const, weight: placeOf(positions) }]),
       ...layers.flatMap((layer) => this.#layer(layer)),
       ...this.#norm(this.#finalNorm()),
-      linearOf(
-        unembedding ?? embedding!,
-        1 / (facts.settings.number('logitDivisor') ?? 1),
-        false,
-        bias === undefined ? undefined : { tensor: bias },
-      ),
+      linearOf(unembedding ?? embedding!, 1 / (facts.settings.number('logitDivisor') ?? 1), false, unembeddingBias),
     ];
     const blueprint: Blueprint = { family, positions: this.#positions, layers: chain };
     this.#checkAllUsed(blueprint);
