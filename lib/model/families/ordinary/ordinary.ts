@@ -15,7 +15,6 @@ import { attentionOf, linearOf, mlpOf, normOf, placeOf } from './parts.js';
 /** Positions of an input where nobody says how many, and the network knows more. */
 const POSITIONS = 32;
 
-
 /** A transformer as a chain of layers, and what was asked for that its tensors do not tell. */
 export interface Ordinary {
   readonly blueprint: Blueprint;
@@ -76,7 +75,16 @@ class Chain {
   }
 
   ordinary(): Ordinary {
-    const { layout: family, embedding, unembedding, layers, width, positions, embeddingNorm } = this.#network;
+    const {
+      layout: family,
+      embedding,
+      unembedding,
+      layers,
+      width,
+      positions,
+      embeddingNorm,
+      unembeddingBias,
+    } = this.#network;
     const facts = this.#facts;
     const { file } = facts.settings;
     const odd = layers.find(({ number }, i) => number !== i);
@@ -90,12 +98,7 @@ class Chain {
       ...(positions === undefined ? [] : [{ type: 'positions' as const, weight: placeOf(positions) }]),
       ...layers.flatMap((layer) => this.#layer(layer)),
       ...this.#norm(this.#finalNorm()),
-      linearOf(
-        unembedding ?? embedding!,
-        1 / (facts.settings.number('logitDivisor') ?? 1),
-        false,
-        this.#network.unembeddingBias,
-      ),
+      linearOf(unembedding ?? embedding!, 1 / (facts.settings.number('logitDivisor') ?? 1), false, unembeddingBias),
     ];
     const blueprint: Blueprint = { family, positions: this.#positions, layers: chain };
     this.#checkAllUsed(blueprint);
