@@ -24,7 +24,9 @@ export const DESCRIPTION_SCHEMA = 'tensim.model/1';
  *         { "type": "bilinear", "leftRight": "mlp.w12", "down": "mlp.w3", "residual": { "lerp": 0.5 } } ],
  *       "ignore": ["optimizer.*"] }
  *
- * - `layers`: each of a `type`, with the fields that its kind reads (lib/layers/<kind>.ts, `parse`).
+ * - `layers`: each of a `type`, with the fields that its kind reads (lib/layers/<kind>.ts, `parse`), and perhaps a
+ *   `remark`. Where a field names a tensor it may also describe what is made of one (lib/layers/reader.ts, `readPlace`).
+ * - `remarks`: texts for who reads it, in no layer; `$schema`: for editors, the place of the JSON schema.
  * - `positions`: of an input, default 1; attention, and whatever else mixes positions, needs it.
  * - `weights`: the checkpoint, relative to the model.json; with it the model.json can itself be given as the model.
  * - `ignore`: names of tensors that are knowingly left out; `*` stands for anything. Every other tensor must be used.
@@ -61,8 +63,15 @@ export function parseDescription(text: string, file: string): Description {
   const fields = readRecord(json, 'the description', fail);
   if (fields.schema !== DESCRIPTION_SCHEMA)
     fail(`has the schema ${valueText(fields.schema)}`, `This version reads "${DESCRIPTION_SCHEMA}"`);
-  onlyFields(fields, ['schema', 'weights', 'positions', 'layers', 'ignore'], 'the description', fail);
-  const { weights, positions, layers, ignore = [] } = fields;
+  onlyFields(
+    fields,
+    ['$schema', 'schema', 'remarks', 'weights', 'positions', 'layers', 'ignore'],
+    'the description',
+    fail,
+  );
+  const { weights, positions, layers, ignore = [], remarks = [] } = fields;
+  if (!Array.isArray(remarks) || !remarks.every((remark) => typeof remark === 'string'))
+    return fail('"remarks" must be a list of texts');
   if (!Array.isArray(layers) || layers.length === 0) return fail('"layers" must be a list of at least one layer');
   if (!Array.isArray(ignore) || !ignore.every((name) => typeof name === 'string'))
     return fail('"ignore" must be a list of tensor names');
