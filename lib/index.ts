@@ -80,6 +80,7 @@ export type {
   SoftmaxAttentionLayer,
 } from './model/model.js';
 export type { SetAside } from './model/reading/contents.js';
+export { draftModel, type ModelDraft } from './model/reading/draft/draft.js';
 export { type Inspection, inspect, type Problem, type TensorListing } from './model/reading/inspect.js';
 export { type LoadOptions, loadModel } from './model/reading/load.js';
 export type { Order } from './model/reading/order.js';
