@@ -103,6 +103,7 @@ export type {
   LinearDirection,
   OutputDifference,
 } from './similarity/explain/types.js';
+export { type FeatureOptions, type FeatureSimilarity, featureSimilarity } from './similarity/features.js';
 export {
   type GateCheck,
   type GateLimits,
