@@ -92,6 +92,7 @@ export type {
   SoftmaxAttentionLayer,
 } from './model/model.js';
 export type { SetAside } from './model/reading/contents.js';
+export { draftModel, type ModelDraft } from './model/reading/draft/draft.js';
 export { type Inspection, inspect, type Problem, type TensorListing } from './model/reading/inspect.js';
 export { type LoadOptions, loadModel } from './model/reading/load.js';
 export type { Order } from './model/reading/order.js';
@@ -114,6 +115,7 @@ export type {
   LinearDirection,
   OutputDifference,
 } from './similarity/explain/types.js';
+export { type FeatureOptions, type FeatureSimilarity, featureSimilarity } from './similarity/features.js';
 export {
   type GateCheck,
   type GateLimits,

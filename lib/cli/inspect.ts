@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
+import { draftModel, type ModelDraft } from '../model/reading/draft/draft.js';
 import { type Inspection, inspect } from '../model/reading/inspect.js';
 import { SCHEMAS } from '../report/schemas.js';
 import { byteCount, count } from '../words/counts.js';
 import { jsonText, oneLine, quote } from '../words/quoting.js';
-import { type Io, print, table } from './io.js';
+import { type Io, print, say, table } from './io.js';
 import {
   activationOption,
   configOf,
@@ -20,6 +21,7 @@ A model that cannot be compared is described all the same, with the reasons; the
 
 Examples:
   $ tensim inspect step_6000.safetensors
+  $ tensim inspect odd-names.safetensors --draft > model.json
   $ tensim inspect odd-names.safetensors --model model.json --json`;
 
 interface InspectFlags {
@@ -29,6 +31,7 @@ interface InspectFlags {
   readonly positions?: number;
   readonly ignore: readonly string[];
   readonly json?: boolean;
+  readonly draft?: boolean;
 }
 
 /** `tensim inspect FILE`. Exit code 0 for every file that could be read; what is not supported is in `problems`. */
@@ -44,12 +47,29 @@ export function addInspect(program: Command, io: Io): void {
     .addOption(keyOption())
     .addOption(ignoreOption())
     .option('--json', 'print JSON')
+    .option('--draft', 'print the draft of a model.json that describes it, guesses marked as such')
     .addHelpText('after', NOTES)
-    .action(async (file: string, { json, config, activation, positions, ...options }: InspectFlags) => {
+    .action(async (file: string, { json, draft, config, activation, positions, ...options }: InspectFlags) => {
       const settings = configOf({ config, activation, positions });
+      if (draft) {
+        const drafted = await draftModel(file, { ...options, config: settings, signal: io.signal });
+        await print(io, [`${jsonText(drafted.description, 2)}\n`]);
+        return say(io, draftNotes(drafted));
+      }
       const inspection = await inspect(file, { ...options, config: settings, signal: io.signal });
       await print(io, [json ? `${jsonText(inspectJson(inspection))}\n` : inspectText(inspection)]);
     });
+}
+
+/** What has to be done with a draft, a line each. */
+function draftNotes({ guessed, missing, left }: ModelDraft): string {
+  if (!guessed) return 'note: the model is read so already, and nothing in the draft is guessed\n';
+  const notes = [
+    'the draft is a guess by names and shapes: look at every remark in it',
+    ...missing.map((field) => `to be filled in: ${oneLine(field)}`),
+    ...left.map((name) => `in no layer: ${oneLine(name)}`),
+  ];
+  return notes.map((note) => `note: ${note}\n`).join('');
 }
 
 /** The contract `tensim.inspect/1`. */

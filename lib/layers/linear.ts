@@ -62,7 +62,7 @@ export const linear: LayerKind = {
       weight: {
         ...weight,
         ...(transposed && { transposed }),
-        ...optional('energy', reader.place('meanEnergy')?.tensor),
+        ...optional('energy', reader.name('meanEnergy')),
       },
       ...reader.optional('bias'),
     };

@@ -22,15 +22,20 @@ export class LayerReader {
     this.depth = depth;
   }
 
-  /** Refuses every field but `type` and these. */
+  /** Refuses every field but `type`, `remark` and these. */
   only(known: readonly string[]): void {
-    onlyFields(this.fields, ['type', ...known], this.title, this.fail);
+    const { remark } = this.fields;
+    onlyFields(this.fields, ['type', 'remark', ...known], this.title, this.fail);
+    if (remark !== undefined && typeof remark !== 'string') this.fail(`${this.#named('remark')} must be a text`);
   }
 
-  /** The tensor that a field names; undefined without the field. */
+  /** The tensor that a field names, or describes as what is made of one; undefined without the field. */
   place(field: string): Place | undefined {
     const value = this.fields[field];
-    return value === undefined ? undefined : { tensor: readName(value, this.#named(field), this.fail) };
+    if (value === undefined) return undefined;
+    return typeof value === 'object' && value !== null
+      ? readPlace(value, this.#named(field), this.fail)
+      : { tensor: readName(value, this.#named(field), this.fail) };
   }
 
   /** The same, for a part that must be there. */
@@ -41,6 +46,12 @@ export class LayerReader {
   /** The place as a field to spread; nothing without it. */
   optional<Role extends string>(role: Role): { readonly [key in Role]?: Place } {
     return optional(role, this.place(role));
+  }
+
+  /** The name of a tensor; undefined without the field. */
+  name(field: string): string | undefined {
+    const value = this.fields[field];
+    return value === undefined ? undefined : readName(value, this.#named(field), this.fail);
   }
 
   number(field: string): number {
@@ -54,6 +65,30 @@ export class LayerReader {
   #named(field: string): string {
     return `${this.title}: "${field}"`;
   }
+}
+
+/**
+ * What is made of a tensor: `{ "tensor": name }` with any of `"half"`, `"first"` or `"second"` of its rows,
+ * `"transposed": true`, `"factor"`, a number that it is multiplied by, `"gain"`, the tensor of one number or of one for
+ * each column by which its columns are, and `"meanEnergy"` as of a linear layer.
+ */
+function readPlace(value: object, title: string, fail: Fail): Place {
+  const fields = readRecord(value, title, fail);
+  onlyFields(fields, ['tensor', 'half', 'transposed', 'factor', 'gain', 'meanEnergy'], title, fail);
+  const { tensor, half, transposed = false, factor, gain, meanEnergy } = fields;
+  if (half !== undefined && half !== 'first' && half !== 'second')
+    return fail(`${title}: "half" must be "first" or "second"`);
+  if (typeof transposed !== 'boolean') return fail(`${title}: "transposed" must be true or false`);
+  return {
+    tensor: readName(tensor, `${title}: "tensor"`, fail),
+    ...(half !== undefined && { half }),
+    ...(transposed && { transposed }),
+    ...(meanEnergy !== undefined && { energy: readName(meanEnergy, `${title}: "meanEnergy"`, fail) }),
+    ...(gain !== undefined && { gain: readName(gain, `${title}: "gain"`, fail) }),
+    ...(factor !== undefined && {
+      made: { as: 'matrix', factor: readNumber(factor, `${title}: "factor"`, fail), power: 1 },
+    }),
+  };
 }
 
 /** A value under a role, as a field to spread; nothing where it is undefined. */

@@ -168,6 +168,11 @@ function namedShape(place: Place, tensors: Tensors, file: string): NamedShape {
       tensor: name,
     });
   }
+  if (transposed === true && shape.length !== 2)
+    throw new TensimError('SHAPE_MISMATCH', `has shape [${shape.join(', ')}], and only a matrix is transposed`, {
+      file,
+      tensor: name,
+    });
   if (gain !== undefined) checkGain(gain, shapeAt(place, tensors), tensors, file);
   if (energy !== undefined) {
     const { shape: scalar } = tensors.get(energy) as TensorInfo;
@@ -189,12 +194,12 @@ function namedShape(place: Place, tensors: Tensors, file: string): NamedShape {
 }
 
 /** Scalars and vectors as long as a row; a tensor of any other shape is no factor. */
-function checkGain(gain: string, [, columns]: readonly number[], tensors: Tensors, file: string): void {
+function checkGain(gain: string, of: readonly number[], tensors: Tensors, file: string): void {
   const { shape } = tensors.get(gain) as TensorInfo;
-  if (sizeOf(shape) === 1 || (shape.length === 1 && shape[0] === columns)) return;
+  if (sizeOf(shape) === 1 || (of.length === 2 && shape.length === 1 && shape[0] === of[1])) return;
   throw new TensimError(
     'SHAPE_MISMATCH',
-    `has shape [${shape.join(', ')}], but a factor of ${columns} features is one number or [${columns}]`,
+    `has shape [${shape.join(', ')}], but a factor for the columns of [${of.join(', ')}] is one number or one for each`,
     { file, tensor: gain },
   );
 }

@@ -42,9 +42,10 @@ export function quote(text: string): string {
 /**
  * The JSON of a value with everything invisible in its strings as escapes of JSON (`\u202e`), so that it can be
  * valueText anywhere and still parses to the same value. `undefined` for what JSON has no text for.
+ * @param indent of what is nested, for people; without it all is on one line.
  */
-export function jsonText(value: unknown): string {
-  const text = JSON.stringify(value);
+export function jsonText(value: unknown, indent?: number): string {
+  const text = JSON.stringify(value, null, indent);
   if (text === undefined || PLAIN.test(text)) return text;
   return text.replace(INVISIBLE_IN_JSON, (character) =>
     Array.from({ length: character.length }, (_, i) => `\\u${hex(character.charCodeAt(i)).padStart(4, '0')}`).join(''),

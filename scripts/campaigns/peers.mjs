@@ -15,6 +15,7 @@ import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { forNode } from '../bundle.mjs';
 import { root } from '../toolchain.mjs';
+import { defaultRng } from './numpy_random.mjs';
 import { checkWhole } from './peers_whole.mjs';
 
 const { values, positionals } = parseArgs({
@@ -36,7 +37,7 @@ await build({
   format: 'esm',
 });
 const tensim = await import(pathToFileURL(join(outdir, 'index.mjs')));
-const { loadModel, similarity, similarityOfBlocks } = tensim;
+const { evaluate, loadModel, similarity, similarityOfBlocks } = tensim;
 
 const RELU = { config: { activation: 'relu' } };
 const TANH = { config: { activation: 'tanh' } };
@@ -69,6 +70,83 @@ const FUNCTIONS = [
   [acasxu('1_1.eran'), acasxu('1_1.marabou'), {}, 1, 0],
 ];
 
+const CHANNEL = ['step_500', 'step_5000', 'final'].map((step) => `v8_channel__${step}`);
+const [SCALAR, NO_NORM, RMS] = ['v13_scal_aggressive', 'v6_none_tightinit', 'v14_rmsnorm'].map(
+  (run) => `${run}__final`,
+);
+const tensorLanguage = (name) => `tn-tensor_language/${name}.pt`;
+const HOP = tensorLanguage('runs_hop__attn2-seed0');
+const SHORT = { config: { context: 8 } };
+/** The number of heads stands in the name of a folder that is not there. */
+const SINGLE = { config: { context: 8, heads: 1 } };
+const SHORT_ADD = { config: { context: 8, residual: 'add' } };
+
+/**
+ * Logits on 2,000 sequences of 8 uniform tokens, by the vocabulary: cosine and standard error of every pair of a group,
+ * row by row.
+ */
+const LOGITS = [
+  [
+    63,
+    [...CHANNEL, 'v15_channel__step_20000', SCALAR, NO_NORM].map((name) => [vpd(name), SHORT]),
+    [0.6295, 0.5546, 0.5636, 0.2787, 0.5696],
+    [0.9219, 0.9226, 0.4587, 0.869],
+    [0.9057, 0.4443, 0.8147],
+    [0.4519, 0.8585],
+    [0.4452],
+    [0.0016, 0.0038, 0.0035, 0.0344, 0.0035],
+    [0.004, 0.0019, 0.0562, 0.0045],
+    [0.0028, 0.0547, 0.0081],
+    [0.0564, 0.0055],
+    [0.055],
+  ],
+  [
+    100,
+    ['L1_d8_h1', 'L1_d8_h2', 'L1_d16_h1', 'L2_d8_h1', 'L2_d16_h1', 'L2_d16_h1_long', 'L2_d32_h1'].map((run) => [
+      tensorLanguage(`runs__${run}`),
+      SHORT,
+    ]),
+    [-0.0059, 0.104, 0.2174, 0.091, 0.0957, 0.1235],
+    [-0.028, -0.0039, -0.0268, -0.0252, -0.0278],
+    [0.1096, 0.3401, 0.3046, 0.1867],
+    [0.0967, 0.1102, 0.1288],
+    [0.7828, 0.1648],
+    [0.1774],
+    [0.0018, 0.0021, 0.0015, 0.0013, 0.0012, 0.0011],
+    [0.001, 0.0018, 0.0008, 0.001, 0.0007],
+    [0.0017, 0.0024, 0.0024, 0.0017],
+    [0.0008, 0.0008, 0.0014],
+    [0.001, 0.0015],
+    [0.0018],
+  ],
+  [
+    100,
+    ['grid_L1', 'torus_L1', 'grid_L3'].map((run) => [tensorLanguage(`runs_geo__${run}_d32`), SINGLE]),
+    [0.8172, 0.1752],
+    [0.1796],
+    [0.0014, 0.0016],
+    [0.0017],
+  ],
+  [
+    29,
+    [
+      [HOP, SHORT_ADD],
+      [HOP, SHORT],
+    ],
+    [0.9158],
+    [0.0026],
+  ],
+];
+
+const STATES = ['none_s0', 'mid_LRD_s0', 'all_ELRDU_s0', 'rot_handcoded_s0', 'none_s1'];
+/** Cosines of one bilinear block on N(0, I), in closed form, of every pair, row by row. */
+const EXACT = [
+  [0.522142, 0.542918, 0.574997, 0.280416],
+  [0.461242, 0.527063, 0.214238],
+  [0.81651, 0.301652],
+  [0.462944],
+];
+
 /** Cosines of the weights of equal names. */
 const WEIGHTS = [
   [PPO, A2C, TANH, 0.009763306568714965],
@@ -84,7 +162,7 @@ const WEIGHTS = [
   [vpd('v8_channel__step_500'), vpd('v8_channel__step_5000'), PARAMETERS, 0.7609211326213333],
   [vpd('v8_channel__step_5000'), vpd('v8_channel__final'), PARAMETERS, 0.8782597943948234],
   [vpd('v8_channel__final'), vpd('v15_channel__step_20000'), PARAMETERS, 0.583027659838585],
-  [vpd('v6_none_tightinit__final'), vpd('v14_rmsnorm__final'), PARAMETERS, 0.16116386114588263],
+  [vpd(NO_NORM), vpd(RMS), PARAMETERS, 0.16116386114588263],
   [induction(0), induction(200), PARAMETERS, 0.806901],
   [induction(0), induction(400), PARAMETERS, 0.790979],
   [induction(200), induction(400), PARAMETERS, 0.998094],
@@ -97,6 +175,10 @@ const READ = [
   ['mlp-mnist/abcrown-mnist_2_20.pth', RELU, 784, 10],
   ['mlp-mnist/eran-mnist_6_100_nat.pth', RELU, 784, 10],
   [acasxu('1_2.eran'), {}, 5, 5],
+  [tensorLanguage('e3_state_sparse16'), {}, 64, 64],
+  ['tn-others/adversarial_gaussian_0.00.pt', {}, 784, 10],
+  ['emnist_seed_0.pt', {}, 784, 62],
+  ['induction_step_0.pt', { config: { heads: 2, context: 8, mask: 'causal', scale: 1 } }, 8, 8],
 ];
 
 /** Files that are refused, whatever is given beside, and a word of the reason. */
@@ -110,6 +192,14 @@ const REFUSED = [
   ['quantised-and-gguf/ratchet-test-f16.gguf', {}, /"tensor1"/],
   ['quantised-and-gguf/las7-truncated.gguf', {}, /cut short/],
   ['llama/weightless-tiny.gguf', {}, /blk\.0/],
+  // No polynomials, though their tensors are those of some: only what is said beside them tells.
+  [tensorLanguage('runs__L2_d64_h1_softmax'), SHORT, /softmax.*"attention" in /],
+  [vpd(RMS), SHORT, /an RMS norm.*"norm_type" in .*"rmsnorm"/],
+  ['tn-others/patch_bilinear_rmsnorm.pt', {}, /an RMS norm.*"rmsnorm_postnorm"/],
+  // What no file tells is asked for.
+  [HOP, {}, /"n_ctx"/],
+  [tensorLanguage('runs_geo__grid_L1_d32'), SHORT, /"n_head"/],
+  ['modadd/modadd-seed0.pt', {}, /softmax in its attention.*tensim blocks.*--method sampled/s],
 ];
 
 const [STORIES, SCRAMBLED] = ['icpp', 'rvspoc.transpose'].map((name) => `llama/stories260K.${name}.bin`);
@@ -205,6 +295,43 @@ for (const [a, b, options, wanted, error] of FUNCTIONS)
     const off = Math.abs(found.similarity - wanted);
     return [off <= most, `${found.similarity} ± ${own}, and ${wanted} ± ${error} was measured (${found.method})`];
   });
+// The sequences were drawn one group after the other.
+const random = defaultRng();
+for (const [vocabulary, files, ...rows] of LOGITS) {
+  const sequences = random.integers(vocabulary, 2000, 8);
+  for (const [i, [a, options]] of files.entries())
+    for (const [j, [b, others]] of files.entries()) {
+      if (j <= i) continue;
+      const [wanted, error] = [rows[i][j - i - 1], rows[files.length - 1 + i][j - i - 1]];
+      await check(`logits of ${a} | ${b}`, async () => {
+        const [one, other] = [await load(a, options), await load(b, others)];
+        const [x, y] = [(await evaluate(one, sequences)).data, (await evaluate(other, sequences)).data];
+        const dot = (u, v) => u.reduce((sum, value, at) => sum + value * v[at], 0);
+        const same = dot(x, y) / Math.sqrt(dot(x, x) * dot(y, y));
+        const found = await similarity(one, other, { input: 'tokens', maxSamples: 2 ** 14, seed: Number(values.seed) });
+        const { similarity: sampled, standardError, sampling } = found;
+        const isNear = Math.abs(sampled - wanted) <= MOST_ERRORS * Math.hypot(error, standardError) + ROUNDING;
+        // Where few sequences carry a network, 2,000 of them say little, and the result must say so of itself.
+        const isRight = Math.abs(same - wanted) <= ROUNDING && (isNear || !sampling.reached);
+        return [
+          isRight,
+          `${same} on the same inputs, ${sampled} ± ${standardError}, and ${wanted} ± ${error} was measured`,
+        ];
+      });
+    }
+}
+for (const [i, a] of STATES.entries())
+  for (const [j, b] of STATES.entries()) {
+    const wanted = i === j ? 1 : EXACT[Math.min(i, j)][Math.abs(j - i) - 1];
+    await check(`states ${a} | ${b}`, async () => {
+      const [one, other] = [a, b].map((state) => load(tensorLanguage(`e2_state_${state}`), {}));
+      const found = await similarity(await one, await other);
+      return [
+        found.exact && Math.abs(found.similarity - wanted) <= MOST_OFF,
+        `${found.similarity}, and ${wanted} is exact`,
+      ];
+    });
+  }
 for (const [a, b, options, wanted] of WEIGHTS)
   await check(`weights of ${a} | ${b}`, async () => {
     const found = await similarity(await load(a, options), await load(b, options), { measure: 'weights' });

@@ -7,15 +7,10 @@ import type { BilinearLayer, LinearLayer } from '../../lib/model/model.js';
 import { applyDescription, parseDescription } from '../../lib/model/reading/description.js';
 import { loadModel } from '../../lib/model/reading/load.js';
 import { fileIn, rejection, temporaryFolder } from '../formats/safetensors/helpers.js';
+import { LAYERS, REFUSED, SCHEMA } from './descriptions.js';
 import { bilinearShapes, listing, type Shapes, writeCheckpoint } from './helpers.js';
 
 const root = temporaryFolder();
-const SCHEMA = 'tensim.model/1';
-const LAYERS = [
-  { type: 'linear', weight: 'enc.w', bias: 'enc.b' },
-  { type: 'bilinear', leftRight: 'mlp.w12', leftRightBias: 'mlp.b12', down: 'mlp.w3', downBias: 'mlp.b3' },
-  { type: 'linear', weight: 'dec.w' },
-];
 const SHAPES: Shapes = {
   'dec.w': [2, 4],
   'enc.w': [4, 3],
@@ -138,65 +133,7 @@ describe('the residual of a described block', () => {
 });
 
 describe('a description is refused', () => {
-  const bilinear = { type: 'bilinear', left: 'l', right: 'r' };
-  const cases: [what: string, text: unknown, message: RegExp][] = [
-    ['that is no object', [], /must be an object/],
-    ['of another schema', { schema: 'tensim.model/2', layers: LAYERS }, /"tensim.model\/2".*reads "tensim.model\/1"/],
-    ['without schema', { layers: LAYERS }, /schema/],
-    ['without layers', { schema: SCHEMA }, /"layers" must be a list/],
-    ['with an empty list of layers', { schema: SCHEMA, layers: [] }, /at least one layer/],
-    ['with an unknown field', { schema: SCHEMA, layers: LAYERS, wieghts: 'x' }, /unknown field "wieghts"/],
-    [
-      'with a field named __proto__',
-      `{"schema":"${SCHEMA}","layers":[{}],"__proto__":{}}`,
-      /unknown field "__proto__"/,
-    ],
-    ['with weights that are no name', { schema: SCHEMA, layers: LAYERS, weights: 3 }, /"weights" must be a name/],
-    ['with an ignore that is no list', { schema: SCHEMA, layers: LAYERS, ignore: 'a' }, /"ignore" must be a list/],
-    ['with a layer that is none', { schema: SCHEMA, layers: [3] }, /layer 1 must be an object/],
-    ['with an unknown layer', { schema: SCHEMA, layers: [LAYERS[0], { type: 'relu' }] }, /layer 2 has the type "relu"/],
-    ['with a linear layer without weight', { schema: SCHEMA, layers: [{ type: 'linear' }] }, /layer 1.*no "weight"/],
-    ['with an unknown part', { schema: SCHEMA, layers: [{ ...LAYERS[0], alpha: 1 }] }, /unknown field "alpha"/],
-    ['with a weight that is no name', { schema: SCHEMA, layers: [{ type: 'linear', weight: '' }] }, /must be a name/],
-    ['with one side only', { schema: SCHEMA, layers: [{ type: 'bilinear', left: 'l' }] }, /"left" but no "right"/],
-    ['with no side', { schema: SCHEMA, layers: [{ type: 'bilinear' }] }, /no "left".* and no "leftRight"/],
-    [
-      'with sides twice',
-      { schema: SCHEMA, layers: [{ ...bilinear, leftRight: 'x' }] },
-      /"leftRight" as well as "left"/,
-    ],
-    [
-      'with biases twice',
-      { schema: SCHEMA, layers: [{ ...bilinear, leftRightBias: 'x', rightBias: 'y' }] },
-      /"leftRightBias" as well as "rightBias"/,
-    ],
-    [
-      'with an alpha that is no number',
-      { schema: SCHEMA, layers: [{ ...bilinear, alpha: '1' }] },
-      /"alpha" must be a num/,
-    ],
-    [
-      'with two residuals',
-      { schema: SCHEMA, layers: [{ ...bilinear, alpha: 1, residual: { add: 1 } }] },
-      /"residual" as well as "alpha"/,
-    ],
-    [
-      'with an unknown residual',
-      { schema: SCHEMA, layers: [{ ...bilinear, residual: { mul: 1 } }] },
-      /"residual" must be/,
-    ],
-    [
-      'with two kinds of residual',
-      { schema: SCHEMA, layers: [{ ...bilinear, residual: { lerp: 1, add: 1 } }] },
-      /"residual" must be/,
-    ],
-    [
-      'with a residual that is no number',
-      { schema: SCHEMA, layers: [{ ...bilinear, residual: { lerp: null } }] },
-      /"lerp" must be a number, not null/,
-    ],
-  ];
-  test.each(cases)('%s', (_, json, message) => {
+  test.each(REFUSED)('%s', (_, json, message) => {
     const text = typeof json === 'string' ? json : JSON.stringify(json);
     expect(() => parseDescription(text, 'dir/model.json')).toThrow(
       expect.objectContaining({

@@ -25,7 +25,9 @@ export const DESCRIPTION_SCHEMA = 'tensim.model/1';
  *         { "type": "bilinear", "leftRight": "mlp.w12", "down": "mlp.w3", "residual": { "lerp": 0.5 } } ],
  *       "ignore": ["optimizer.*"] }
  *
- * - `layers`: each of a `type`, with the fields that its kind reads (lib/layers/<kind>.ts, `parse`).
+ * - `layers`: each of a `type`, with the fields that its kind reads (lib/layers/<kind>.ts, `parse`), and perhaps a
+ *   `remark`. Where a field names a tensor it may also describe what is made of one (lib/layers/reader.ts, `readPlace`).
+ * - `remarks`: texts for who reads it, in no layer; `$schema`: for editors, the place of the JSON schema.
  * - `positions`: of an input, default 1; attention, and whatever else mixes positions, needs it.
  * - `blocks`: in their place, or beside them, where the blocks of a transformer are, for `tensim blocks`
  *   (lib/model/transformers/described.ts).
@@ -66,8 +68,15 @@ export function parseDescription(text: string, file: string): Description {
   const fields = readRecord(json, 'the description', fail);
   if (fields.schema !== DESCRIPTION_SCHEMA)
     fail(`has the schema ${valueText(fields.schema)}`, `This version reads "${DESCRIPTION_SCHEMA}"`);
-  onlyFields(fields, ['schema', 'weights', 'positions', 'layers', 'blocks', 'ignore'], 'the description', fail);
-  const { weights, positions, layers: given, ignore = [] } = fields;
+  onlyFields(
+    fields,
+    ['$schema', 'schema', 'remarks', 'weights', 'positions', 'layers', 'blocks', 'ignore'],
+    'the description',
+    fail,
+  );
+  const { weights, positions, layers: given, ignore = [], remarks = [] } = fields;
+  if (!Array.isArray(remarks) || !remarks.every((remark) => typeof remark === 'string'))
+    return fail('"remarks" must be a list of texts');
   const blocks = fields.blocks === undefined ? undefined : parseBlocks(fields.blocks, file, fail);
   const layers = given ?? (blocks === undefined ? undefined : []);
   if (!Array.isArray(layers) || (layers.length === 0 && given !== undefined))
