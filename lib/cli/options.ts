@@ -10,16 +10,15 @@ import type { Measure, Progress, ResultInfo, SimilarityOptions } from '../simila
 import { parseBytes } from '../words/bytes.js';
 import { parseDecimal } from '../words/names.js';
 import { oneLine } from '../words/quoting.js';
-import { readInput } from './input_file.js';
 import { type Io, say } from './io.js';
+import { addLawOptions, type LawFlags, lawOf } from './law_options.js';
 import type { ProgressLine } from './progress.js';
 
 /** The options that say what is compared and how, as commander parses them. */
-export interface MethodFlags {
+export interface MethodFlags extends LawFlags {
   readonly measure: Measure;
   readonly method: NonNullable<SimilarityOptions['method']>;
   readonly route: NonNullable<SimilarityOptions['route']>;
-  readonly input: string;
   readonly inputs?: string;
   readonly dtype: NonNullable<SimilarityOptions['dtype']>;
   readonly backend: NonNullable<SimilarityOptions['backend']>;
@@ -92,7 +91,7 @@ export function addComparisonOptions(command: Command, measure = measureOption()
 }
 
 export function addMethodOptions(command: Command, measure = measureOption()): Command {
-  return command
+  return addLawOptions(command)
     .addOption(measure)
     .addOption(
       new Option(
@@ -109,11 +108,6 @@ export function addMethodOptions(command: Command, measure = measureOption()): C
       )
         .choices(['auto', 'factor', 'unfolded', 'dense'])
         .default('auto'),
-    )
-    .option(
-      '--input <law>',
-      'law of the input: "standard", "onehot", "tokens" (by sampling), "sigma=S", or a .json, .npz or .safetensors file with "mean" and/or "cov"',
-      'standard',
     )
     .option(
       '--inputs <file>',
@@ -199,7 +193,7 @@ export async function similarityOptions(
     ...(typeof measure === 'string' && { measure }),
     method,
     route,
-    input: await readInput(flags.input, io.signal),
+    input: await lawOf(flags, io),
     ...(inputs !== undefined && { inputs: { values: await loadInputs(inputs, io.signal), name: basename(inputs) } }),
     dtype,
     backend,

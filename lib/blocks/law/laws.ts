@@ -4,7 +4,7 @@ import type { LawExtent } from '../../similarity/law/extent.js';
 import { whiten } from '../../similarity/law/law.js';
 import { asWhitened } from '../../similarity/law/onehot.js';
 import type { BlockInput, BlockPart } from './input.js';
-import { type MomentsOf, withMoments } from './moments.js';
+import { type MomentsOf, type OpenMoments, withMoments, withSamples } from './moments.js';
 
 /** The law of one block's input: of what a norm gives before its gain. */
 export type BlockLaw = IsotropicLaw | MomentsLaw;
@@ -39,7 +39,7 @@ const SPHERE: BlockLaw = { name: 'sphere', kind: 'sphere' };
 
 /**
  * Gives `use` the laws of blocks of a stream of so many features.
- * @throws TensimError as `withMoments`; `of` rejects as `whiten` does, naming the block
+ * @throws TensimError as `withMoments` and `withSamples`; `of` rejects as `whiten` does, naming the block
  */
 export function withLaws<Result>(
   input: BlockInput,
@@ -69,8 +69,9 @@ export function withLaws<Result>(
     };
     return { name, of };
   };
-  if ('file' in input)
-    return withMoments(input.file, width, signal, ({ name, momentsOf }) => use(lawsOf(name, momentsOf)));
+  const useOpen = ({ name, momentsOf }: OpenMoments) => use(lawsOf(name, momentsOf));
+  if ('file' in input) return withMoments(input.file, width, signal, useOpen);
+  if ('samples' in input) return withSamples(input.samples, width, signal, useOpen);
   const { momentsOf, name = 'custom' } = input;
   return use(lawsOf(name, async (layer, part) => momentsOf(layer, part)));
 }

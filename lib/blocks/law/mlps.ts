@@ -30,8 +30,8 @@ export async function compareUnder(
     createModel({ layers: [...whitening(law, centres), layer], label }),
   );
   if (law.kind === 'sphere') {
-    const dimensions = [f, g].map(({ centres }) => a.inputShape[1] - (centres ? 1 : 0));
-    return { ...(await onSphere(a, b, Math.min(...dimensions), multiply, options)), ...lawFields(law) };
+    const dimensions = a.inputShape[1] - (f.centres && g.centres ? 1 : 0);
+    return { ...(await onSphere(a, b, dimensions, multiply, options)), ...lawFields(law) };
   }
   const found = await similarity(a, b, { degrees: true, ...options });
   const { similarity: cosine, fidelityError, exact, standardError, certified, degrees } = found;

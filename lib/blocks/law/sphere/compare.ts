@@ -44,8 +44,8 @@ export async function compareOnSphere(
       const left = leftOut(reach[i], reach[j], terms);
       return { left, scale: Math.sqrt(scales[i] * scales[j]) };
     };
-    const most = Math.max(...([0, 1] as const).map((i) => rest(i, i).left[terms] / rest(i, i).scale));
-    if (most > TOLERANCE && terms < TERMS[TERMS.length - 1]) continue;
+    const own = [rest(0, 0), rest(1, 1)].map(({ left, scale }) => left[terms] / scale);
+    if (own.some((part) => part > TOLERANCE) && terms < TERMS[TERMS.length - 1]) continue;
     const product = (x: ExpandedMlp, y: ExpandedMlp, i: 0 | 1, j: 0 | 1) => {
       const { left, scale } = rest(i, j);
       return sphereProduct(x, y, d, lastDegrees(table, left, CUT * scale), multiply, pacer);

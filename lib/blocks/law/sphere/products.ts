@@ -58,7 +58,7 @@ export async function sphereProduct(
   }
   const [own, other] = [meanOf(f), meanOf(g)];
   const constant = own.reduce((sum, value, c) => sum + value * other[c], 0);
-  return Float64Array.of(constant, ...sums.map((sum) => (isSelf ? 2 * sum : sum)));
+  return Float64Array.from([constant, ...sums].map((sum, n) => (isSelf && n > 0 ? 2 * sum : sum)));
 }
 
 /** Nothing is multiplied where no unit is gated. */
