@@ -123,19 +123,19 @@ const WRITERS: { readonly [Kind in Report['kind']]: Writers<Extract<Report, { re
     svg: async (cross) => [await crossSvg(cross)],
     html: async (cross) => [await crossHtml(cross)],
   },
-  ridge: {
-    json: ridgeJsonText,
-    csv: ridgeCsv,
-    npy: (sweep) => matrixNpy(sweptMatrix(sweep)),
-    svg: async (sweep) => [await ridgeSvg(sweep)],
-    html: async (sweep) => [await ridgeHtml(sweep)],
-  },
   measures: {
     json: measuresJsonText,
     csv: measuresCsv,
     npy: ({ matrices }) => matricesNpy(matrices.map(({ cosine }) => cosine)),
     svg: async (comparison) => [await measuresSvg(comparison)],
     html: async (comparison) => [await measuresHtml(comparison)],
+  },
+  ridge: {
+    json: ridgeJsonText,
+    csv: ridgeCsv,
+    npy: (sweep) => matrixNpy(sweptMatrix(sweep)),
+    svg: async (sweep) => [await ridgeSvg(sweep)],
+    html: async (sweep) => [await ridgeHtml(sweep)],
   },
 };
 

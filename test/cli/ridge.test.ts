@@ -80,8 +80,8 @@ describe('--ridge', () => {
 
     test('prints a table', async () => {
       const { stdout } = await tensim([...pair, ...under, ...sweep]);
-      expect(stdout).toMatch(/ridge +similarity +directions reached\n +0 +\S+ +4 of 6, as \S+ alike\n +0\.1 /);
-      expect(stdout).toMatch(/ +1 +\S+ +6 of 6, as 6 alike\n/);
+      expect(stdout).toMatch(/ridge +similarity +directions reached\n +0 +\S+ +4 of 6, effectively \S+\n +0\.1 /);
+      expect(stdout).toMatch(/ +1 +\S+ +6 of 6, effectively 6\n/);
       expect(stdout).toMatch(/neither predicts a loss/);
     });
 
@@ -114,7 +114,7 @@ describe('--ridge', () => {
       const file = writeTensors(join(root, 'stream.safetensors'), { 'mlp.0': [own, 30, 12], 'attn.0': [own, 30, 12] });
       const { stdout } = await tensim(['blocks', ...networks, '--input-data', file, ...sweep]);
       expect(stdout).toMatch(/ridge +0 +0\.1 +1\nMLP 0 .*\nQK 0 .*\nOV 0 /);
-      expect(stdout).toMatch(/12 of 12, as 12 alike/);
+      expect(stdout).toMatch(/12 of 12, effectively 12/);
       const json = JSON.parse((await tensim(['blocks', ...networks, '--input-data', file, ...sweep, '--json'])).stdout);
       expect(json.steps[1].result).toMatchObject({ schema: 'tensim.blocks/1', input: 'stream.safetensors, ridge 0.1' });
     });

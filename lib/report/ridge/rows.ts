@@ -63,7 +63,7 @@ export function extentText(extents: readonly LawExtent[]): string {
     return least === most ? `${least}` : `${least} to ${most}`;
   };
   const effective = extents.map(({ effectiveDimension }) => Number(effectiveDimension.toPrecision(3)));
-  return `${range(extents.map(({ rank }) => rank))} of ${extents[0].inputs}, as ${range(effective)} alike`;
+  return `${range(extents.map(({ rank }) => rank))} of ${extents[0].inputs}, effectively ${range(effective)}`;
 }
 
 /** Similarities by ridge, a row for each; NaN where one is not defined. */
