@@ -15,7 +15,7 @@ export async function circuitsUnder(
   multiply: RowProducts,
 ): Promise<Circuits> {
   if (law.kind !== 'moments') return circuits;
-  const { mean, factor } = behind(law, centres);
+  const { mean, factor } = await behind(law, centres);
   const under = async ({ weight, bias }: Affine): Promise<Affine> => {
     const shift = await multiply(weight, mean, mean.length);
     return {

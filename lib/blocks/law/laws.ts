@@ -62,10 +62,11 @@ export function withLaws<Result>(
       const named = await whiten(law, width, signal).catch((error: unknown) => {
         throw naming(error, `${part}.${layer}`, given);
       });
-      const { mean = new Float64Array(width), factor } = await asWhitened(named.law, new Pacer(signal));
+      const pacer = new Pacer(signal);
+      const { mean = new Float64Array(width), factor } = await asWhitened(named.law, pacer);
       const { data, columns } = factor!;
-      const extent = named.extent!;
-      return { kind: 'moments', name, mean, factor: transposed(data, width, columns), columns, extent };
+      const rows = await transposed(data, width, columns, pacer);
+      return { kind: 'moments', name, mean, factor: rows, columns, extent: named.extent! };
     };
     return { name, of };
   };
@@ -76,9 +77,12 @@ export function withLaws<Result>(
   return use(lawsOf(name, async (layer, part) => momentsOf(layer, part)));
 }
 
-function transposed(data: Float64Array, rows: number, columns: number): Float64Array {
+async function transposed(data: Float64Array, rows: number, columns: number, pacer: Pacer): Promise<Float64Array> {
   const result = new Float64Array(data.length);
-  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) result[j * rows + i] = data[i * columns + j];
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) result[j * rows + i] = data[i * columns + j];
+    if (pacer.due(8 * columns)) await pacer.pause();
+  }
   return result;
 }
 
@@ -95,10 +99,19 @@ function naming(error: unknown, block: string, law: string): unknown {
  * (see `behindNorm`), and moments are of what the norm really gives: they are shrunk by as much.
  * @param centres the norm is a layer norm
  */
-export function behind(law: MomentsLaw, centres: boolean): Pick<MomentsLaw, 'mean' | 'factor' | 'columns'> {
-  const d = law.mean.length;
+export async function behind(
+  law: MomentsLaw,
+  centres: boolean,
+): Promise<Pick<MomentsLaw, 'mean' | 'factor' | 'columns'>> {
   if (!centres) return law;
-  const shrink = Math.sqrt((d - 1) / d);
   const { mean, factor, columns } = law;
-  return { mean: mean.map((value) => value * shrink), factor: factor.map((value) => value * shrink), columns };
+  const d = mean.length;
+  const shrink = Math.sqrt((d - 1) / d);
+  const shrunk = new Float64Array(factor.length);
+  const pacer = new Pacer();
+  for (let t = 0; t < columns; t++) {
+    for (let at = t * d; at < (t + 1) * d; at++) shrunk[at] = factor[at] * shrink;
+    if (pacer.due(d)) await pacer.pause();
+  }
+  return { mean: mean.map((value) => value * shrink), factor: shrunk, columns };
 }

@@ -26,9 +26,9 @@ export async function compareUnder(
   multiply: RowProducts,
   options: Pick<SimilarityOptions, 'backend' | 'threads' | 'signal'>,
 ): Promise<MlpComparison> {
-  const [a, b] = [f, g].map(({ layer, centres, label }) =>
-    createModel({ layers: [...whitening(law, centres), layer], label }),
-  );
+  const under = async ({ layer, centres, label }: MlpFunction) =>
+    createModel({ layers: [...(await whitening(law, centres)), layer], label });
+  const [a, b] = [await under(f), await under(g)];
   if (law.kind === 'sphere') {
     const dimensions = a.inputShape[1] - (f.centres && g.centres ? 1 : 0);
     return { ...(await onSphere(a, b, dimensions, multiply, options)), ...lawFields(law) };
@@ -52,9 +52,9 @@ export function lawFields(law: BlockLaw): Pick<MlpComparison, 'input' | 'extent'
 }
 
 /** z ↦ mean + C z, as the layer before. */
-function whitening(law: BlockLaw, centres: boolean): LayerDefinition[] {
+async function whitening(law: BlockLaw, centres: boolean): Promise<LayerDefinition[]> {
   if (law.kind !== 'moments') return [];
-  const { mean, factor, columns } = behind(law, centres);
+  const { mean, factor, columns } = await behind(law, centres);
   const d = mean.length;
   const weight = { data: factor, shape: [d, columns], strides: [1, d] };
   return [{ type: 'linear', weight, bias: { data: mean, shape: [d] } }];

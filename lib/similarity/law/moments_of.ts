@@ -94,9 +94,9 @@ async function momentsOfPieces(
       ...place,
       hint: 'Samples are (n, d), two at least: as many rows as there are samples, each of the size of an input',
     });
-  const sums = new MomentSums(d, options);
-  const block = new Float64Array(Math.max(ROWS, Math.floor(BLOCK / d)) * d);
   const pacer = new Pacer(options.signal);
+  const sums = new MomentSums(d, options, pacer);
+  const block = new Float64Array(Math.max(ROWS, Math.floor(BLOCK / d)) * d);
   let filled = 0;
   for await (const piece of pieces)
     for (let at = 0; at < piece.length; ) {
@@ -115,7 +115,7 @@ async function momentsOfPieces(
       filled = 0;
     }
   if (filled > 0) await sums.add(block.subarray(0, filled));
-  return { ...sums.moments, name };
+  return { ...(await sums.moments()), name };
 }
 
 /**
@@ -126,13 +126,15 @@ class MomentSums {
   count = 0;
   readonly #d: number;
   readonly #options: MomentsOptions;
+  readonly #pacer: Pacer;
   readonly #mean: Float64Array;
   /** Σ (x − mean)(x − mean)ᵀ. */
   readonly #products: Float64Array;
 
-  constructor(d: number, options: MomentsOptions) {
+  constructor(d: number, options: MomentsOptions, pacer: Pacer) {
     this.#d = d;
     this.#options = options;
+    this.#pacer = pacer;
     this.#mean = new Float64Array(d);
     this.#products = new Float64Array(d * d);
   }
@@ -149,22 +151,26 @@ class MomentSums {
     const all = this.count + count;
     const weight = (this.count * count) / all;
     const moved = own.map((value, i) => value - this.#mean[i]);
-    for (let i = 0, at = 0; i < d; i++)
+    for (let i = 0, at = 0; i < d; i++) {
       for (let j = 0; j < d; j++, at++) this.#products[at] += data[at] + weight * moved[i] * moved[j];
+      if (this.#pacer.due(2 * d)) await this.#pacer.pause();
+    }
     for (let i = 0; i < d; i++) this.#mean[i] += (moved[i] * count) / all;
     this.count = all;
   }
 
-  get moments(): Omit<SampleMoments, 'name'> {
-    const d = this.#d;
-    const data = this.#products.map((value) => value / this.count);
+  async moments(): Promise<Omit<SampleMoments, 'name'>> {
+    const [d, products] = [this.#d, this.#products];
+    const data = new Float64Array(d * d);
     // Products are symmetric but for the order in which they were added up.
-    for (let i = 0; i < d; i++)
-      for (let j = 0; j < i; j++) {
-        const middle = (data[i * d + j] + data[j * d + i]) / 2;
+    for (let i = 0; i < d; i++) {
+      for (let j = 0; j <= i; j++) {
+        const middle = (products[i * d + j] + products[j * d + i]) / 2 / this.count;
         data[i * d + j] = middle;
         data[j * d + i] = middle;
       }
+      if (this.#pacer.due(8 * i)) await this.#pacer.pause();
+    }
     return { mean: this.#mean, cov: { data, shape: [d, d] } };
   }
 }
