@@ -56,6 +56,11 @@ function pairsOf(result: SimilarityMatrix | CrossSimilarity): number[] {
     .sort((a, b) => a - b);
 }
 
+/** Of the blocks that have moments. */
+export function extentsOf({ layers }: BlocksResult): LawExtent[] {
+  return layers.flatMap(({ mlp, attention }) => [mlp?.extent, attention?.extent]).filter((one) => one !== undefined);
+}
+
 /** Which part of the directions laws reach, in words; of several the least and the most. */
 export function extentText(extents: readonly LawExtent[]): string {
   const range = (values: readonly number[]) => {

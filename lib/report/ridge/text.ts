@@ -2,7 +2,7 @@ import type { BlocksResult } from '../../blocks/terms.js';
 import type { RidgeSweep } from '../../similarity/series/ridge_sweep.js';
 import { similarityDecimals } from '../../words/numbers.js';
 import { columns, pairTitle } from '../text.js';
-import { extentText, type SweptResult, sweptRows } from './rows.js';
+import { extentsOf, extentText, type SweptResult, sweptRows } from './rows.js';
 
 const SENTENCES = [
   'ridge: the part of the covariance that the identity takes over. Under the law itself nothing is said of directions',
@@ -20,8 +20,8 @@ export function ridgeText(sweep: RidgeSweep<SweptResult | BlocksResult>): string
   const cell = (value: number | null) => (value === null || Number.isNaN(value) ? '–' : value.toFixed(decimals));
   const ridges = steps.map(({ ridge }) => String(ridge));
   const reached = steps.map(({ extent, result }) => {
-    const extents = extent === undefined ? extentsOf(result) : [extent];
-    return extents.length === 0 ? '–' : extentText(extents);
+    const extents = extent === undefined && result.kind === 'blocks' ? extentsOf(result) : extent && [extent];
+    return extents === undefined || extents.length === 0 ? '–' : extentText(extents);
   });
   const [{ result }] = steps;
   if (result.kind === 'blocks') {
@@ -39,12 +39,4 @@ export function ridgeText(sweep: RidgeSweep<SweptResult | BlocksResult>): string
   ];
   const title = result.kind === 'pair' ? [pairTitle(result)] : [];
   return `${[...title, columns(table, `r${'r'.repeat(rows.length)}l`), SENTENCES].join('\n\n')}\n`;
-}
-
-/** Of the blocks that have moments. */
-function extentsOf(result: SweptResult | BlocksResult) {
-  if (result.kind !== 'blocks') return [];
-  return result.layers
-    .flatMap(({ mlp, attention }) => [mlp?.extent, attention?.extent])
-    .filter((one) => one !== undefined);
 }
