@@ -130,6 +130,7 @@ export {
 } from './similarity/gate/gate.js';
 export { cosine, distance } from './similarity/gram/derived.js';
 export type { LawExtent } from './similarity/law/extent.js';
+export { type MomentsOptions, momentsOf, type SampleMoments } from './similarity/law/moments_of.js';
 export { similarityMatrix } from './similarity/matrix.js';
 export { blockScore } from './similarity/series/block_score.js';
 export { correlation } from './similarity/series/correlation.js';
@@ -145,6 +146,7 @@ export {
   onset,
   outputOnsets,
 } from './similarity/series/onset.js';
+export { type RidgeStep, type RidgeSweep, ridgeSweep } from './similarity/series/ridge_sweep.js';
 export {
   type Phase,
   type Segmentation,

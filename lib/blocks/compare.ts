@@ -106,7 +106,7 @@ async function compareAttention(
     circuitsUnder(circuits, law, attentionNorm?.kind === 'layer', products.rows);
   const first = await circuitsOf(f, one, views?.[0], products);
   const second = await circuitsOf(g, other, views?.[1], products);
-  const [a, b] = [under(first, one), under(second, other)];
+  const [a, b] = [await under(first, one), await under(second, other)];
   const ownOf = (circuits: Circuits) => ownProducts(circuits, d, window, products.rows);
   const [own, mixed, others] = [await ownOf(a), await headProducts(a, b, d, window, products.rows), await ownOf(b)];
   const [qk, ov] = [cosines(own, mixed, others, 'scores'), cosines(own, mixed, others, 'values')];

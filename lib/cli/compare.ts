@@ -1,8 +1,12 @@
 import type { Command } from 'commander';
 import { compareJsonText } from '../report/json.js';
+import { ridgeJsonText } from '../report/ridge/json.js';
+import { ridgeText } from '../report/ridge/text.js';
 import { compareText } from '../report/text.js';
+import { ridgeSweep } from '../similarity/series/ridge_sweep.js';
 import { similarity } from '../similarity/similarity.js';
 import { type Io, print } from './io.js';
+import { momentsIn, sweptRidges, withoutSweep } from './law_options.js';
 import {
   addComparisonOptions,
   type ComparisonFlags,
@@ -20,7 +24,8 @@ const EXAMPLES = `
 Examples:
   $ tensim compare step_6000.safetensors step_6200.safetensors
   $ tensim compare a.safetensors b.safetensors --per-output --out report.html
-  $ tensim compare a.safetensors b.safetensors --input data-moments.json --json`;
+  $ tensim compare a.safetensors b.safetensors --input data-moments.json --json
+  $ tensim compare a.safetensors b.safetensors --input-data activations.npy --ridge 0,0.01,0.1,1`;
 
 /** `tensim compare A B` */
 export function addCompare(program: Command, io: Io): void {
@@ -37,8 +42,18 @@ async function compare(a: string, b: string, flags: ComparisonFlags, io: Io): Pr
   await checkOutputs(flags.out);
   const progress = createProgress(io);
   try {
-    const options = await similarityOptions(flags, io, progress);
+    const ridges = sweptRidges(flags);
+    const options = await similarityOptions(withoutSweep(flags), io, progress);
     const [first, second] = await loadPair([a, b], flags, io, progress);
+    if (ridges !== undefined) {
+      const moments = momentsIn(options.input);
+      const under = (ridge: number) => similarity(first, second, { ...options, input: { ...moments, ridge } });
+      const sweep = await ridgeSweep(ridges, under, moments);
+      progress.stop();
+      await writeOutputs(sweep, flags.out, io);
+      await print(io, flags.json ? ridgeJsonText(sweep) : [ridgeText(sweep)]);
+      return;
+    }
     const result = await similarity(first, second, options);
     progress.stop();
     explainRoute(result, flags, io);

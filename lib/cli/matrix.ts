@@ -2,16 +2,20 @@ import type { Command } from 'commander';
 import { TensimError } from '../errors.js';
 import { crossJsonText, matrixJsonText, measuresJsonText } from '../report/json.js';
 import { shortenLabels } from '../report/labels.js';
+import { ridgeJsonText } from '../report/ridge/json.js';
+import { ridgeText } from '../report/ridge/text.js';
 import { hasOrder, orderSentence } from '../report/summary.js';
 import { crossText, matrixText, measuresText } from '../report/text.js';
 import type { Report } from '../report/write.js';
 import { similarityMatrix } from '../similarity/matrix.js';
 import { compareMeasures } from '../similarity/series/measure_comparison.js';
 import { onset } from '../similarity/series/onset.js';
+import { type RidgeSweep, ridgeSweep } from '../similarity/series/ridge_sweep.js';
 import type { CrossSimilarity, MatrixOptions, SimilarityMatrix } from '../similarity/terms/types.js';
 import { count } from '../words/counts.js';
 import { oneLine } from '../words/quoting.js';
 import { type Io, print, say } from './io.js';
+import { lawOf, momentsIn, sweptRidges, withoutSweep } from './law_options.js';
 import { addMatrixOptions, choiceOf, explainWork, type MatrixFlags, modelPaths, optionsFor } from './matrix_options.js';
 import {
   addComparisonOptions,
@@ -54,6 +58,14 @@ async function matrix(patterns: string[], flags: MatrixFlags, io: Io): Promise<v
   const progress = createProgress(io);
   const reached = { done: 0, total: 0 };
   try {
+    const ridges = sweptRidges(flags);
+    if (ridges !== undefined) {
+      const sweep = await sweepOf(ridges, patterns, flags, reached, progress, io);
+      progress.stop();
+      await writeOutputs(sweep, flags.out, io);
+      await print(io, flags.json ? ridgeJsonText(sweep) : [ridgeText(sweep)]);
+      return;
+    }
     const results = await compute(patterns, flags, reached, progress, io);
     progress.stop();
     for (const result of results) explainRoute(result, flags, io);
@@ -73,6 +85,27 @@ async function matrix(patterns: string[], flags: MatrixFlags, io: Io): Promise<v
   } finally {
     progress.stop();
   }
+}
+
+/** One measure under every ridge. */
+async function sweepOf(
+  ridges: readonly number[],
+  patterns: readonly string[],
+  flags: MatrixFlags,
+  reached: { done: number; total: number },
+  progress: ProgressLine,
+  io: Io,
+): Promise<RidgeSweep<SimilarityMatrix | CrossSimilarity>> {
+  if (flags.measure.length > 1 || flags.blockAt !== undefined)
+    throw new TensimError('INVALID_ARGUMENT', 'several ridges are for one measure', {
+      hint: 'Give one measure, and no --block-at',
+    });
+  const moments = momentsIn(await lawOf(withoutSweep(flags), io));
+  const under = async (ridge: number) => {
+    const [result] = await compute(patterns, { ...flags, ridge: [ridge] }, reached, progress, io);
+    return result;
+  };
+  return ridgeSweep(ridges, under, moments);
 }
 
 /** Says on stderr that no change from one model to the next is told, and why. */
@@ -122,7 +155,7 @@ function together(results: readonly (SimilarityMatrix | CrossSimilarity)[], { bl
 
 const onsetOf = (matrix: SimilarityMatrix): number | null => (hasOrder(matrix) ? (onset(matrix)?.to ?? null) : null);
 
-type MatrixReport = Exclude<Report, { readonly kind: 'pair' }>;
+type MatrixReport = Exclude<Report, { readonly kind: 'pair' | 'ridge' }>;
 
 /** The model whose label, or number in it, the later block starts with. */
 function blockStart({ labels }: SimilarityMatrix, wanted: string): number {

@@ -10,8 +10,8 @@ import type { Measure, Progress, ResultInfo, SimilarityOptions } from '../simila
 import { parseBytes } from '../words/bytes.js';
 import { parseDecimal } from '../words/names.js';
 import { oneLine } from '../words/quoting.js';
-import { readInput } from './input_file.js';
 import { type Io, say } from './io.js';
+import { addLawOptions, type LawFlags, lawOf } from './law_options.js';
 import {
   activationOption,
   collect,
@@ -36,11 +36,10 @@ export {
 } from './model_options.js';
 
 /** The options that say what is compared and how, as commander parses them. */
-export interface MethodFlags {
+export interface MethodFlags extends LawFlags {
   readonly measure: Measure;
   readonly method: NonNullable<SimilarityOptions['method']>;
   readonly route: NonNullable<SimilarityOptions['route']>;
-  readonly input: string;
   readonly inputs?: string;
   readonly dtype: NonNullable<SimilarityOptions['dtype']>;
   readonly backend: NonNullable<SimilarityOptions['backend']>;
@@ -110,7 +109,7 @@ export function addComparisonOptions(command: Command, measure = measureOption()
 }
 
 export function addMethodOptions(command: Command, measure = measureOption()): Command {
-  return command
+  return addLawOptions(command)
     .addOption(measure)
     .addOption(
       new Option(
@@ -127,11 +126,6 @@ export function addMethodOptions(command: Command, measure = measureOption()): C
       )
         .choices(['auto', 'factor', 'unfolded', 'dense'])
         .default('auto'),
-    )
-    .option(
-      '--input <law>',
-      'law of the input: "standard", "onehot", "tokens" (by sampling), "sigma=S", or a .json, .npz or .safetensors file with "mean" and/or "cov"',
-      'standard',
     )
     .option(
       '--inputs <file>',
@@ -173,7 +167,7 @@ export async function similarityOptions(
     ...(typeof measure === 'string' && { measure }),
     method,
     route,
-    input: await readInput(flags.input, io.signal),
+    input: await lawOf(flags, io),
     ...(inputs !== undefined && { inputs: { values: await loadInputs(inputs, io.signal), name: basename(inputs) } }),
     dtype,
     backend,

@@ -1,5 +1,5 @@
 import { TensimError } from '../errors.js';
-import { withOpen } from '../formats/checkpoint.js';
+import { type Checkpoint, withOpen } from '../formats/checkpoint.js';
 import { localFile } from '../hub/local_file.js';
 import { type IntegerTensor, isIntegerFormat } from '../tensor/integers.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -21,21 +21,28 @@ const NAME = 'inputs';
  */
 export async function loadInputs(path: string, signal?: AbortSignal): Promise<Tensor | IntegerTensor> {
   return withOpen(await localFile(path, signal), { signal }, async (checkpoint) => {
-    const all = [...checkpoint.tensors.values()];
-    // What has no axes is a number beside them.
-    const names = (all.length === 1 ? all : all.filter(({ shape }) => shape.length > 0)).map(({ name }) => name);
-    const name = names.length === 1 ? names[0] : names.find((candidate) => candidate === NAME);
-    if (name === undefined) {
-      throw new TensimError('INVALID_FILE', `has ${names.length === 0 ? 'no tensors' : quoted(names)}`, {
-        file: path,
-        hint: `Inputs are the only tensor of a file, or the one called "${NAME}"`,
-      });
-    }
+    const name = nameOfInputs(checkpoint, path);
     const { dtype } = checkpoint.tensors.get(name)!;
     if (dtype === 'BOOL') {
       const { shape } = checkpoint.tensors.get(name)!;
       return { data: Float32Array.from(await checkpoint.readBytes(name, signal), (byte) => Math.min(1, byte)), shape };
     }
     return await (isIntegerFormat(dtype) ? checkpoint.readIntegers(name, signal) : checkpoint.read(name, signal));
+  });
+}
+
+/**
+ * The tensor that holds the inputs: the only one, or the one of that name.
+ * @throws TensimError `INVALID_FILE`
+ */
+export function nameOfInputs({ tensors }: Pick<Checkpoint, 'tensors'>, path: string): string {
+  const all = [...tensors.values()];
+  // What has no axes is a number beside them.
+  const names = (all.length === 1 ? all : all.filter(({ shape }) => shape.length > 0)).map(({ name }) => name);
+  const name = names.length === 1 ? names[0] : names.find((candidate) => candidate === NAME);
+  if (name !== undefined) return name;
+  throw new TensimError('INVALID_FILE', `has ${names.length === 0 ? 'no tensors' : quoted(names)}`, {
+    file: path,
+    hint: `Inputs are the only tensor of a file, or the one called "${NAME}"`,
   });
 }

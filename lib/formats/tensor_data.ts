@@ -9,7 +9,7 @@ import {
   reverseElements,
 } from '../tensor/convert.js';
 import { decodeIntegers, INTEGER_BYTES, type IntegerTensor, isIntegerFormat } from '../tensor/integers.js';
-import { sizeOf, type Tensor } from '../tensor/tensor.js';
+import { sizeOf, type Tensor, type TensorData } from '../tensor/tensor.js';
 import { byteCount } from '../words/counts.js';
 import { decodedChunks } from './encoded.js';
 import type { TensorEntry } from './entry.js';
@@ -51,6 +51,30 @@ export function floatFormatOf({ dtype, file, name }: Pick<TensorEntry, 'dtype' |
     tensor: name,
     hint: 'Convert the tensor to F64, F32, F16 or BF16',
   });
+}
+
+/**
+ * What `readFloats` reads, in pieces one after the other, so that a tensor larger than memory can be gone through once. What
+ * is strided in its file is read as a whole.
+ * @throws TensimError as `readFloats`
+ */
+export async function* floatPieces(
+  source: SourceFile,
+  entry: TensorEntry,
+  options: ElementOptions = {},
+): AsyncGenerator<TensorData> {
+  const { dtype, strides, shape, bigEndian } = entry;
+  if (strides !== undefined || !isFloatFormat(dtype)) {
+    yield (await readFloats(source, entry, options)).data;
+    return;
+  }
+  const width = FLOAT_BYTES[dtype];
+  for await (const piece of piecesIn(source, entry, width, sizeOf(shape), options)) {
+    if (bigEndian) reverseElements(piece, width);
+    const values = floatArray(dtype, piece.length / width);
+    decodeFloats(piece, dtype, values, 0);
+    yield values;
+  }
 }
 
 /**
@@ -142,15 +166,10 @@ async function readElements<Data extends Elements>(
   { signal, passing }: ElementOptions,
   { width, make, decode }: Codec<Data>,
 ): Promise<Data> {
-  const { name, shape, strides, offset, bigEndian, deflated } = entry;
+  const { shape, strides, bigEndian } = entry;
   const elements = sizeOf(shape);
   const data = allocate(entry, () => make(elements));
-  const reading = { signal, passing, tensor: name };
-  const pieces = (length: number) => {
-    if (deflated !== undefined) return inflatedElements(source, offset, deflated, reading);
-    if (entry.encoded !== undefined) return decodedChunks(source, entry, reading);
-    return source.chunks(offset, length * width, reading);
-  };
+  const pieces = (length: number) => piecesIn(source, entry, width, length, { signal, passing });
   let at = 0;
   if (strides === undefined) {
     for await (const piece of pieces(elements)) {
@@ -174,6 +193,21 @@ async function readElements<Data extends Elements>(
     }
   }
   return data;
+}
+
+/** The bytes of so many elements, in pieces of whole ones. */
+function piecesIn(
+  source: SourceFile,
+  entry: TensorEntry,
+  width: number,
+  length: number,
+  { signal, passing }: ElementOptions,
+): AsyncGenerator<Uint8Array> {
+  const { name, offset, deflated, encoded } = entry;
+  const reading = { signal, passing, tensor: name };
+  if (deflated !== undefined) return inflatedElements(source, offset, deflated, reading);
+  if (encoded !== undefined) return decodedChunks(source, entry, reading);
+  return source.chunks(offset, length * width, reading);
 }
 
 function allocate<Data>(entry: TensorEntry, make: () => Data): Data {

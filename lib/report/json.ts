@@ -127,10 +127,20 @@ function outputsJson({ perOutput }: Cells): object {
   };
 }
 
-/** Rows against columns as JSON in pieces, the contract `tensim.cross/1`. */
+/** Rows against columns as plain data, the contract `tensim.cross/1`. */
+export function crossJson(cross: CrossSimilarity): Record<string, unknown> {
+  return plain(crossFields(cross));
+}
+
+/** The same as JSON in pieces. */
 export function* crossJsonText(cross: CrossSimilarity): Generator<string> {
+  yield* jsonPieces(crossFields(cross));
+  yield '\n';
+}
+
+function crossFields(cross: CrossSimilarity): object {
   const { rows, columns, rowNorms, columnNorms } = cross;
-  yield* jsonPieces({
+  return {
     schema: SCHEMAS.cross,
     rows,
     columns,
@@ -141,8 +151,7 @@ export function* crossJsonText(cross: CrossSimilarity): Generator<string> {
     ...cellsJson(cross),
     ...outputsJson(cross),
     ...(cross.degrees && { degrees: degreesJson(cross.degrees) }),
-  });
-  yield '\n';
+  };
 }
 
 /** Matrices by several measures as JSON in pieces, the contract `tensim.measures/1`; each is a `tensim.matrix/1`. */

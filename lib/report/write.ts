@@ -5,16 +5,25 @@ import { TensimError } from '../errors.js';
 import { placeOf } from '../formats/place.js';
 import { replaceFile } from '../formats/replace_file.js';
 import type { MeasureComparison } from '../similarity/series/measure_comparison.js';
+import type { RidgeSweep } from '../similarity/series/ridge_sweep.js';
 import type { CrossSimilarity, SimilarityMatrix, SimilarityResult } from '../similarity/terms/types.js';
 import { compareCsv, crossCsv, matrixCsv, measuresCsv } from './csv.js';
 import { compareHtml, matrixHtml } from './html.js';
 import { compareJsonText, crossJsonText, matrixJsonText, measuresJsonText } from './json.js';
 import { matricesNpy, matrixNpy } from './npy.js';
+import { ridgeJsonText } from './ridge/json.js';
+import { ridgeHtml, ridgeSvg } from './ridge/page.js';
+import { ridgeCsv, sweptMatrix } from './ridge/rows.js';
 import { crossHtml, measuresHtml } from './several.js';
 import { compareSvg, crossSvg, matrixSvg, measuresSvg } from './svg.js';
 
 /** What a report can be about; `kind` tells which. */
-export type Report = SimilarityResult | SimilarityMatrix | CrossSimilarity | MeasureComparison;
+export type Report =
+  | SimilarityResult
+  | SimilarityMatrix
+  | CrossSimilarity
+  | MeasureComparison
+  | RidgeSweep<SimilarityResult | SimilarityMatrix | CrossSimilarity>;
 
 export type ReportFormat = 'json' | 'csv' | 'npy' | 'svg' | 'html';
 
@@ -67,7 +76,8 @@ export async function checkPlace(file: string): Promise<void> {
 
 /**
  * Writes a result in the format that the file's ending names. The file appears complete or not at all. NPY holds the
- * similarities: the matrix, for two models that of both, for several measures one matrix after the other.
+ * similarities: the matrix, for two models that of both, for several measures one matrix after the other; of a sweep over
+ * ridges a row for each.
  *
  *     await writeReport(await similarityMatrix(checkpoints), 'report.html'); // or .json, .csv, .npy, .svg
  *
@@ -119,6 +129,13 @@ const WRITERS: { readonly [Kind in Report['kind']]: Writers<Extract<Report, { re
     npy: ({ matrices }) => matricesNpy(matrices.map(({ cosine }) => cosine)),
     svg: async (comparison) => [await measuresSvg(comparison)],
     html: async (comparison) => [await measuresHtml(comparison)],
+  },
+  ridge: {
+    json: ridgeJsonText,
+    csv: ridgeCsv,
+    npy: (sweep) => matrixNpy(sweptMatrix(sweep)),
+    svg: async (sweep) => [await ridgeSvg(sweep)],
+    html: async (sweep) => [await ridgeHtml(sweep)],
   },
 };
 

@@ -37,7 +37,7 @@ await build({
   format: 'esm',
 });
 const tensim = await import(pathToFileURL(join(outdir, 'index.mjs')));
-const { evaluate, loadModel, similarity, similarityOfBlocks } = tensim;
+const { evaluate, loadModel, openCheckpoint, similarity, similarityOfBlocks, writeSafetensors } = tensim;
 
 const RELU = { config: { activation: 'relu' } };
 const TANH = { config: { activation: 'tanh' } };
@@ -380,30 +380,69 @@ for (const [a, b, options, wanted] of OTHER_BLOCKS)
     });
     return [Math.max(...off) <= 1, `at most ${Math.max(...off).toPrecision(2)} of what it may be off`];
   });
-// Copies that were made of two networks, under the moments of their own streams and on the sphere: golden/blocks.json.
+// Copies that were made of two networks, and their own layers in another order, under the moments of their own streams and
+// on the sphere: golden/blocks.json.
 const golden = join(folder, '..', 'golden');
-const madeCopies = existsSync(golden) ? JSON.parse(readFileSync(join(golden, 'blocks.json'), 'utf8')) : {};
+const made = existsSync(golden) ? JSON.parse(readFileSync(join(golden, 'blocks.json'), 'utf8')) : {};
+
+/** The same network, layer i being what layer i + by was. */
+async function rotated(file, by, layers) {
+  const checkpoint = await openCheckpoint(join(folder, file));
+  const tensors = new Map();
+  for (const name of checkpoint.tensors.keys()) {
+    const moved = name.replace(/(layers|h)\.(\d+)\./, (_, prefix, i) => `${prefix}.${(i - by + layers) % layers}.`);
+    tensors.set(moved, await checkpoint.read(name));
+  }
+  const path = join(outdir, `rotated-${by}.safetensors`);
+  await writeSafetensors(path, tensors, { ...checkpoint.metadata });
+  await checkpoint.close();
+  return path;
+}
+
 for (const [network, file, options, ending] of [
   ['stories260K', STORIES, {}, 'bin'],
   ['makemore', MAKEMORE, GPT, 'safetensors'],
-])
-  for (const copy of Object.keys(madeCopies[network]?.mlp.A_vs_copy ?? {}))
-    for (const law of ['moments', 'sphere'])
-      await check(`blocks of ${file} | ${copy} under ${law}`, async () => {
-        const made = join(golden, 'blocks', `${network}.${copy}.${ending}`);
-        const input = law === 'sphere' ? law : { file: join(golden, 'blocks', `${network}.laws.safetensors`) };
-        const other = copy === 'scrambled' ? join(folder, SCRAMBLED) : made;
-        const { layers } = await similarityOfBlocks(join(folder, file), other, { ...options, input });
-        const wanted = ({ layer }) =>
-          law === 'sphere'
-            ? madeCopies[network].mlp.A_vs_copy[copy][layer].sphere
-            : madeCopies[network].data_law.layers[layer].pairs[`${copy}.${layer}`].gaussian_data_law;
-        const off = layers.map((layer) => {
-          const { similarity: cosine, fidelity_error: error } = wanted(layer);
-          return Math.max(Math.abs(layer.mlp.similarity - cosine), Math.abs(layer.mlp.fidelityError - error));
+]) {
+  const { mlp, data_law: law } = made[network] ?? {};
+  if (mlp === undefined) continue;
+  const count = Object.keys(law.layers).length;
+  const copies = Object.keys(mlp.A_vs_copy).map((copy) => ({
+    name: copy,
+    file: () =>
+      copy === 'scrambled' ? join(folder, SCRAMBLED) : join(golden, 'blocks', `${network}.${copy}.${ending}`),
+    moments: (layer) => law.layers[layer].pairs[`${copy}.${layer}`].gaussian_data_law,
+    sphere: (layer) => mlp.A_vs_copy[copy][layer].sphere,
+  }));
+  const others = Array.from({ length: count - 1 }, (_, i) => {
+    const answer = (layer) => (layer + i + 1) % count;
+    const { similarity, fidelity_error } = mlp.layer_matrix_A.sphere;
+    return {
+      name: `its own layers, moved by ${i + 1}`,
+      file: () => rotated(file, i + 1, count),
+      moments: (layer) => law.layers[layer].pairs[`A.${answer(layer)}`]?.gaussian_data_law,
+      sphere: (layer) => ({
+        similarity: similarity[layer][answer(layer)],
+        fidelity_error: fidelity_error[layer][answer(layer)],
+      }),
+    };
+  });
+  for (const other of [...copies, ...others])
+    for (const input of ['moments', 'sphere'])
+      await check(`blocks of ${file} | ${other.name} under ${input}`, async () => {
+        const own = input === 'sphere' ? input : { file: join(golden, 'blocks', `${network}.laws.safetensors`) };
+        const { layers } = await similarityOfBlocks(join(folder, file), await other.file(), { ...options, input: own });
+        const off = layers.flatMap(({ layer, mlp: found }) => {
+          const wanted = other[input](layer);
+          if (wanted === undefined) return [];
+          const error = found.fidelityError - wanted.fidelity_error;
+          return [Math.abs(found.similarity - wanted.similarity), Math.abs(error)];
         });
-        return [Math.max(...off) <= 1e-9, `at most ${Math.max(...off)} from what was computed`];
+        return [
+          Math.max(...off) <= 1e-9,
+          `${off.length / 2} layers, at most ${Math.max(...off)} from what was computed`,
+        ];
       });
+}
 for (const [file, options, reason] of NO_BLOCKS)
   await check(`blocks of ${file} are refused`, () =>
     blocksOf(file, file, options).then(

@@ -56,7 +56,7 @@ describe('writing', () => {
     const { kind, ...unknown } = comparison();
     await expect(writeReport(unknown as never, join(folder, 'x.json'))).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
-      hint: 'Results are of the kinds pair, matrix, cross, measures',
+      hint: 'Results are of the kinds pair, matrix, cross, measures, ridge',
     });
     expect(await readdir(folder)).toEqual([]);
   });

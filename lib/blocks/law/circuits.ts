@@ -8,9 +8,14 @@ import { type BlockLaw, behind } from './laws.js';
  * On the sphere they are what they are under N(0, I): only the covariance of the input enters.
  * @param centres the norm before them is a layer norm
  */
-export function circuitsUnder(circuits: Circuits, law: BlockLaw, centres: boolean, multiply: RowProducts): Circuits {
+export async function circuitsUnder(
+  circuits: Circuits,
+  law: BlockLaw,
+  centres: boolean,
+  multiply: RowProducts,
+): Promise<Circuits> {
   if (law.kind !== 'moments') return circuits;
-  const { mean, factor } = behind(law, centres);
+  const { mean, factor } = await behind(law, centres);
   const under = async ({ weight, bias }: Affine): Promise<Affine> => {
     const shift = await multiply(weight, mean, mean.length);
     return {

@@ -34,6 +34,12 @@ export type BlockInput =
       readonly ridge?: number | undefined;
     }
   | {
+      /** The same of samples, (n, d), called `mlp.N` and `attn.N`: their moments are computed. */
+      readonly samples: string;
+      /** As in `InputLaw`. */
+      readonly ridge?: number | undefined;
+    }
+  | {
       /** Called once for every block that is compared; undefined: there are none for it. */
       readonly momentsOf: (
         layer: number,
@@ -49,12 +55,13 @@ export type BlockInput =
 export function checkInput(input: BlockInput): void {
   if (input === 'standard' || input === 'sphere') return;
   const given = typeof input === 'object' && input !== null ? input : {};
-  const wanted = 'file' in given ? ['file', 'ridge'] : ['momentsOf', 'name', 'ridge'];
+  const kind = (['file', 'samples', 'momentsOf'] as const).find((field) => field in given);
+  const wanted = [kind, 'ridge', ...(kind === 'momentsOf' ? ['name'] : [])];
   const unknown = Object.keys(given).find((field) => !wanted.includes(field));
-  const isKnown = 'file' in given ? typeof given.file === 'string' : 'momentsOf' in given;
-  if (!isKnown || unknown !== undefined)
+  const type = kind && typeof (given as Record<string, unknown>)[kind];
+  if (type !== (kind === 'momentsOf' ? 'function' : 'string') || unknown !== undefined)
     throw new TensimError('INVALID_ARGUMENT', `the input law of blocks is ${valueText(input)}`, {
-      hint: "It may be 'standard', 'sphere', { file, ridge } or { momentsOf, name, ridge }",
+      hint: "It may be 'standard', 'sphere', { file, ridge }, { samples, ridge } or { momentsOf, name, ridge }",
     });
   const { ridge } = input;
   if (ridge !== undefined && !isRidge(ridge))

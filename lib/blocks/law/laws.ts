@@ -5,7 +5,7 @@ import type { LawExtent } from '../../similarity/law/extent.js';
 import { whiten } from '../../similarity/law/law.js';
 import { asWhitened } from '../../similarity/law/onehot.js';
 import type { BlockInput, BlockPart } from './input.js';
-import { type MomentsOf, withMoments } from './moments.js';
+import { type MomentsOf, type OpenMoments, withMoments, withSamples } from './moments.js';
 
 /** The law of one block's input: of what a norm gives before its gain. */
 export type BlockLaw = IsotropicLaw | MomentsLaw;
@@ -40,7 +40,7 @@ const SPHERE: BlockLaw = { name: 'sphere', kind: 'sphere' };
 
 /**
  * Gives `use` the laws of blocks of a stream of so many features.
- * @throws TensimError as `withMoments`; `of` rejects as `whiten` does, naming the block
+ * @throws TensimError as `withMoments` and `withSamples`; `of` rejects as `whiten` does, naming the block
  */
 export function withLaws<Result>(
   input: BlockInput,
@@ -63,29 +63,34 @@ export function withLaws<Result>(
       const named = await whiten(law, width, signal).catch((error: unknown) => {
         throw naming(error, `${part}.${layer}`, given);
       });
-      const { mean = new Float64Array(width), factor } = await asWhitened(named.law, new Pacer(signal));
+      const pacer = new Pacer(signal);
+      const { mean = new Float64Array(width), factor } = await asWhitened(named.law, pacer);
       const { data, columns } = factor!;
-      const extent = named.extent!;
-      return { kind: 'moments', name, mean, factor: transposed(data, width, columns), columns, extent };
+      const rows = await transposed(data, width, columns, pacer);
+      return { kind: 'moments', name, mean, factor: rows, columns, extent: named.extent! };
     };
     return { name, of };
   };
-  if ('file' in input)
-    return withMoments(input.file, width, signal, ({ name, momentsOf }) => use(lawsOf(name, momentsOf)));
+  const useOpen = ({ name, momentsOf }: OpenMoments) => use(lawsOf(name, momentsOf));
+  if ('file' in input) return withMoments(input.file, width, signal, useOpen);
+  if ('samples' in input) return withSamples(input.samples, width, signal, useOpen);
   const { momentsOf, name = 'custom' } = input;
   return use(lawsOf(name, async (layer, part) => momentsOf(layer, part)));
 }
 
 /** The same for what takes a law beside a network. */
-export function whitenedLaw(law: BlockLaw, centres: boolean): WhitenedLaw {
+export async function whitenedLaw(law: BlockLaw, centres: boolean, pacer: Pacer): Promise<WhitenedLaw> {
   if (law.kind !== 'moments') return { sigma: 1 };
-  const { mean, factor, columns } = behind(law, centres);
-  return { mean, factor: { data: transposed(factor, columns, mean.length), columns }, sigma: 1 };
+  const { mean, factor, columns } = await behind(law, centres);
+  return { mean, factor: { data: await transposed(factor, columns, mean.length, pacer), columns }, sigma: 1 };
 }
 
-function transposed(data: Float64Array, rows: number, columns: number): Float64Array {
+async function transposed(data: Float64Array, rows: number, columns: number, pacer: Pacer): Promise<Float64Array> {
   const result = new Float64Array(data.length);
-  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) result[j * rows + i] = data[i * columns + j];
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) result[j * rows + i] = data[i * columns + j];
+    if (pacer.due(8 * columns)) await pacer.pause();
+  }
   return result;
 }
 
@@ -102,10 +107,19 @@ function naming(error: unknown, block: string, law: string): unknown {
  * (see `behindNorm`), and moments are of what the norm really gives: they are shrunk by as much.
  * @param centres the norm is a layer norm
  */
-export function behind(law: MomentsLaw, centres: boolean): Pick<MomentsLaw, 'mean' | 'factor' | 'columns'> {
-  const d = law.mean.length;
+export async function behind(
+  law: MomentsLaw,
+  centres: boolean,
+): Promise<Pick<MomentsLaw, 'mean' | 'factor' | 'columns'>> {
   if (!centres) return law;
-  const shrink = Math.sqrt((d - 1) / d);
   const { mean, factor, columns } = law;
-  return { mean: mean.map((value) => value * shrink), factor: factor.map((value) => value * shrink), columns };
+  const d = mean.length;
+  const shrink = Math.sqrt((d - 1) / d);
+  const shrunk = new Float64Array(factor.length);
+  const pacer = new Pacer();
+  for (let t = 0; t < columns; t++) {
+    for (let at = t * d; at < (t + 1) * d; at++) shrunk[at] = factor[at] * shrink;
+    if (pacer.due(d)) await pacer.pause();
+  }
+  return { mean: mean.map((value) => value * shrink), factor: shrunk, columns };
 }

@@ -1,3 +1,4 @@
+import { Pacer } from '../../cooperate.js';
 import { createModel, type LayerDefinition } from '../../model/create.js';
 import type { RowProducts } from '../circuits/heads.js';
 import type { MlpMethod } from '../mlps/choose.js';
@@ -26,20 +27,23 @@ export async function compareUnder(
   const found = async () => {
     if (law.kind === 'sphere') {
       const [a, b] = await models();
-      const [one, two] = pair.map((mlp) => mlp.width - (mlp.centres ? 1 : 0));
+      const dimensions = a.inputShape[1] - (centres && other.centres ? 1 : 0);
       const { backend, threads, signal } = settings;
-      return onSphere(a, b, Math.min(one, two), multiply, { backend, threads, signal });
+      return onSphere(a, b, dimensions, multiply, { backend, threads, signal });
     }
     // Moments stand behind the norm, which may not be of one kind: then each MLP has its own law.
     if (method === 'whole' || (law.kind === 'moments' && centres !== other.centres))
       return comparedWhole(await models(), settings);
-    return compareMlpPair(pair, method, { ...settings, law: whitenedLaw(law, centres) });
+    return compareMlpPair(pair, method, {
+      ...settings,
+      law: await whitenedLaw(law, centres, new Pacer(settings.signal)),
+    });
   };
   return { ...(await found()), ...lawFields(law) };
 }
 
 async function modelUnder(law: BlockLaw, { definition, centres, label }: MlpSource) {
-  return createModel({ layers: [...whitening(law, centres), await definition()], label });
+  return createModel({ layers: [...(await whitening(law, centres)), await definition()], label });
 }
 
 /** What a comparison says of the law that it stands under. */
@@ -48,9 +52,9 @@ export function lawFields(law: BlockLaw): Pick<MlpComparison, 'input' | 'extent'
 }
 
 /** z ↦ mean + C z, as the layer before. */
-function whitening(law: BlockLaw, centres: boolean): LayerDefinition[] {
+async function whitening(law: BlockLaw, centres: boolean): Promise<LayerDefinition[]> {
   if (law.kind !== 'moments') return [];
-  const { mean, factor, columns } = behind(law, centres);
+  const { mean, factor, columns } = await behind(law, centres);
   const d = mean.length;
   const weight = { data: factor, shape: [d, columns], strides: [1, d] };
   return [{ type: 'linear', weight, bias: { data: mean, shape: [d] } }];

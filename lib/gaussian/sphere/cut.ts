@@ -10,7 +10,7 @@ const BINS = 32;
  * @returns (bins + 1, terms + 1): the most of all degrees beyond n, in the bin and all before it
  */
 export function damping(d: number, terms: number): Float64Array {
-  const { z, weights } = nodesOn(d - 1, 0, [], 0.5);
+  const { z, weights } = nodesOn(d - 1, 0, [], 2);
   const table = new Float64Array((BINS + 1) * (terms + 1));
   for (let bin = 0; bin <= BINS; bin++) {
     const square = Math.min(1, ((bin + 1) / BINS) ** 2);

@@ -4,6 +4,7 @@ import type { Uncompared } from '../../model/transformers/network.js';
 import { listed, quoted } from '../../words/names.js';
 import { errorText, similarityText } from '../../words/numbers.js';
 import { oneLine } from '../../words/quoting.js';
+import { extentsOf, extentText } from '../ridge/rows.js';
 import { bold, columns, type TextOptions } from '../text.js';
 import { ALIGNED, rotationSentence, unitSentences, worstSentence } from './words.js';
 
@@ -127,7 +128,8 @@ function sphereText(layers: BlocksResult['layers']): string {
 }
 
 /** Which law the numbers stand under, and where it is another one. */
-function inputText({ input, layers }: BlocksResult): string {
+function inputText(result: BlocksResult): string {
+  const { input, layers } = result;
   if (input === 'standard') return 'input of a block independent and standard normal';
   if (input === 'sphere') return `input of a block uniform on a sphere, as behind a norm${sphereText(layers)}`;
   const without = (part: 'mlp' | 'attention') => {
@@ -136,7 +138,9 @@ function inputText({ input, layers }: BlocksResult): string {
   };
   const elsewhere = [...without('mlp'), ...without('attention')];
   const rest = elsewhere.length === 0 ? '' : `, but standard normal in ${listed(elsewhere, 'and')}, which it lacks`;
-  return `input of a block with the moments of ${oneLine(input)}${rest}`;
+  const extents = extentsOf(result);
+  const reached = extents.length === 0 ? '' : ` (directions reached: ${extentText(extents)})`;
+  return `input of a block with the moments of ${oneLine(input)}${reached}${rest}`;
 }
 
 /** Closer to 1 than rounding is told as 1. */

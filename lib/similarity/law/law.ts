@@ -51,13 +51,13 @@ export async function whiten(input: GaussianLaw, inputs: number, signal?: AbortS
     ...(mean !== undefined && { mean: readMean(mean, inputs) }),
     ...(cov !== undefined && { cov: await readCovariance(cov, inputs, pacer) }),
   };
-  if (moments.cov && ridge !== undefined) blend(moments.cov.values, inputs, ridge);
+  if (moments.cov && ridge !== undefined) await blend(moments.cov.values, inputs, ridge, pacer);
   const factor = moments.cov && (await pivotedCholesky(moments.cov.values, inputs, moments.cov.noise, pacer));
   return {
     name: ridge === undefined ? name : `${name}, ridge ${ridge}`,
     digest: await digestOfMoments({ mean: moments.mean, cov: moments.cov?.values }, inputs, pacer),
     law: { sigma: 1, ...(moments.mean && { mean: moments.mean }), ...(factor && { factor }) },
-    ...(factor && { extent: extentOf(moments.cov!.values, factor, inputs, moments.cov!.noise) }),
+    ...(factor && { extent: await extentOf(moments.cov!.values, factor, inputs, moments.cov!.noise, pacer) }),
   };
 }
 
@@ -78,11 +78,14 @@ function requireRidge(ridge: unknown, cov: unknown): void {
 }
 
 /** Σ becomes (1 − t) Σ + t · tr(Σ)/d · I, which has the same trace. */
-function blend(values: Float64Array, size: number, ridge: number): void {
+async function blend(values: Float64Array, size: number, ridge: number, pacer: Pacer): Promise<void> {
   let trace = 0;
   for (let i = 0; i < size; i++) trace += values[i * (size + 1)];
-  for (let at = 0; at < values.length; at++) values[at] *= 1 - ridge;
-  for (let i = 0; i < size; i++) values[i * (size + 1)] += (ridge * trace) / size;
+  for (let i = 0; i < size; i++) {
+    for (let at = i * size; at < (i + 1) * size; at++) values[at] *= 1 - ridge;
+    values[i * (size + 1)] += (ridge * trace) / size;
+    if (pacer.due(size)) await pacer.pause();
+  }
 }
 
 /** A law whose name says all of it. */

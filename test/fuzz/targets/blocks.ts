@@ -45,7 +45,11 @@ const readsAll = (path: string, options: object): Promise<ReturnType<typeof acce
     for (const { attention, attentionNorm, mlp, mlpNorm, experts } of layers) {
       const gains = [await readGain(attentionNorm, read), await readGain(mlpNorm, read)];
       if (attention !== undefined) {
-        const { query, key, heads, groups, rotation } = await readCircuits(attention, gains[0], width, read);
+        const { heads, groups, rotation, ...circuits } = await readCircuits(attention, gains[0], width, read);
+        const [query, key] = [
+          await circuits.query({ from: 0, to: heads }),
+          await circuits.key({ from: 0, to: groups }),
+        ];
         if (query.weight.length !== heads * attention.width * width) throw new Wrong('queries of another size');
         if (key.weight.length !== groups * attention.width * width) throw new Wrong('keys of another size');
         if (rotation !== null && !rotation.angles.every(Number.isFinite)) throw new Wrong('angles that are no numbers');

@@ -37,15 +37,15 @@ export async function compareOnSphere(
   const pacer = new Pacer(signal);
   for (const terms of TERMS) {
     const [a, b] = [await expand(f, d, terms, pacer), await expand(g, d, terms, pacer)];
-    const reach = [await reachOf(a, multiply), await reachOf(b, multiply)];
-    const scales = [a, b].map(scaleOf);
+    const reach = [await reachOf(a, multiply, pacer), await reachOf(b, multiply, pacer)];
+    const scales = [await scaleOf(a, pacer), await scaleOf(b, pacer)];
     const table = damping(d, terms);
     const rest = (i: 0 | 1, j: 0 | 1) => {
       const left = leftOut(reach[i], reach[j], terms);
       return { left, scale: Math.sqrt(scales[i] * scales[j]) };
     };
-    const [own, others] = ([0, 1] as const).map((i) => rest(i, i).left[terms] / rest(i, i).scale);
-    if (Math.max(own, others) > TOLERANCE && terms < TERMS[TERMS.length - 1]) continue;
+    const own = [rest(0, 0), rest(1, 1)].map(({ left, scale }) => left[terms] / scale);
+    if (own.some((part) => part > TOLERANCE) && terms < TERMS[TERMS.length - 1]) continue;
     const product = (x: ExpandedMlp, y: ExpandedMlp, i: 0 | 1, j: 0 | 1) => {
       const { left, scale } = rest(i, j);
       return sphereProduct(x, y, d, lastDegrees(table, left, CUT * scale), multiply, pacer);
@@ -71,10 +71,16 @@ async function expand(mlp: SphereMlp, d: number, terms: number, pacer: Pacer): P
 }
 
 /** Σ_i |D_ci| √(what is left of unit i from degree N + 1 on), (terms + 1, outputs). */
-function reachOf({ mlp: { down, outputs, hidden }, series: { tails } }: ExpandedMlp, multiply: RowProducts) {
+async function reachOf(
+  { mlp: { down, outputs, hidden }, series: { tails } }: ExpandedMlp,
+  multiply: RowProducts,
+  pacer: Pacer,
+): Promise<Float64Array> {
   const sizes = new Float64Array(down.length);
-  for (let i = 0; i < hidden; i++)
+  for (let i = 0; i < hidden; i++) {
     for (let c = 0; c < outputs; c++) sizes[c * hidden + i] = Math.abs(down[i * outputs + c]);
+    if (pacer.due(8 * outputs)) await pacer.pause();
+  }
   return multiply(tails.map(Math.sqrt), sizes, hidden);
 }
 
@@ -89,8 +95,14 @@ function leftOut(a: Float64Array, b: Float64Array, terms: number): Float64Array 
 }
 
 /** About ‖f‖²: as if its units were orthogonal. */
-function scaleOf({ mlp: { down, outputs, hidden, constant }, series: { energies } }: ExpandedMlp): number {
+async function scaleOf(
+  { mlp: { down, outputs, hidden, constant }, series: { energies } }: ExpandedMlp,
+  pacer: Pacer,
+): Promise<number> {
   let sum = constant.reduce((square, value) => square + value * value, 0);
-  for (let i = 0; i < hidden; i++) for (let c = 0; c < outputs; c++) sum += down[i * outputs + c] ** 2 * energies[i];
+  for (let i = 0; i < hidden; i++) {
+    for (let c = 0; c < outputs; c++) sum += down[i * outputs + c] ** 2 * energies[i];
+    if (pacer.due(2 * outputs)) await pacer.pause();
+  }
   return sum;
 }

@@ -42,7 +42,11 @@ export async function onSphere(
   const pacer = new Pacer(options.signal);
   const [one, other] = [await sphereMlp(f, pacer), await sphereMlp(g, pacer)];
   const { ff, fg, gg, certified } = await compareOnSphere(one, other, d, multiply, options.signal);
-  const byDegree = pairDegrees({ perDegree: Float64Array.from([...ff, ...fg, ...fg, ...gg]) }, undefined, 'float64');
+  const byDegree = pairDegrees(
+    { perDegree: Float64Array.from([ff, fg, fg, gg].flatMap((degrees) => [...degrees])) },
+    undefined,
+    'float64',
+  );
   return {
     ...fromProducts(total(ff), total(fg), total(gg)),
     exact: true,

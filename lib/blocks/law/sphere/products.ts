@@ -56,18 +56,23 @@ export async function sphereProduct(
       if (pacer.due(8 * (work + b.hidden))) await pacer.pause();
     }
   }
-  const [own, other] = [meanOf(f), meanOf(g)];
+  const [own, other] = [await meanOf(f, pacer), await meanOf(g, pacer)];
   const constant = own.reduce((sum, value, c) => sum + value * other[c], 0);
-  return Float64Array.from([constant, ...sums.map((sum) => (isSelf ? 2 * sum : sum))]);
+  return Float64Array.from([constant, ...sums].map((sum, n) => (isSelf && n > 0 ? 2 * sum : sum)));
 }
 
 /** Nothing is multiplied where no unit is gated. */
 const zeros = (size: number, isNeeded: boolean) => new Float64Array(isNeeded ? size : 0);
 
 /** E f = c + D c_0(p). */
-function meanOf({ mlp: { hidden, outputs, down, constant }, series: { p, terms } }: ExpandedMlp): Float64Array {
+async function meanOf(
+  { mlp: { hidden, outputs, down, constant }, series: { p, terms } }: ExpandedMlp,
+  pacer: Pacer,
+): Promise<Float64Array> {
   const mean = constant.slice();
-  for (let i = 0; i < hidden; i++)
+  for (let i = 0; i < hidden; i++) {
     for (let c = 0; c < outputs; c++) mean[c] += down[i * outputs + c] * p[i * (terms + 1)];
+    if (pacer.due(2 * outputs)) await pacer.pause();
+  }
   return mean;
 }

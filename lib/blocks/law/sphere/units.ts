@@ -31,16 +31,16 @@ export async function sphereMlp({ layers: [layer], label }: Model, pacer: Pacer)
   const [hidden, width] = weight.shape as [number, number];
   const down = block.down!;
   const outputs = down.shape[0];
-  const directions = Float64Array.from(weight.data);
+  const directions = new Float64Array(weight.data);
   const deviations = await normaliseRows(directions, hidden, width, pacer);
-  const split = gated ? await splitRows(Float64Array.from(block.up.data), directions, hidden, pacer) : null;
+  const split = gated ? await splitRows(new Float64Array(block.up.data), directions, hidden, pacer) : null;
   const turned = new Float64Array(hidden * outputs);
   for (let c = 0; c < outputs; c++) {
     for (let i = 0; i < hidden; i++) turned[i * outputs + c] = down.data[c * hidden + i];
     if (pacer.due(hidden)) await pacer.pause();
   }
   const vector = (data: ArrayLike<number> | undefined, size: number) =>
-    data === undefined ? new Float64Array(size) : Float64Array.from(data);
+    data === undefined ? new Float64Array(size) : new Float64Array(data);
   return {
     ...{ label, width, hidden, outputs, directions, deviations, down: turned },
     activation: activationOf(block),
