@@ -3,7 +3,8 @@ import { Pacer } from '../cooperate.js';
 import type { LayerBlocks } from '../model/transformers/network.js';
 import { cosine } from '../similarity/gram/derived.js';
 import { assignHeads } from './align/assignment.js';
-import { type HeadProducts, headProducts, ownProducts } from './circuits/heads.js';
+import { type HeadProducts, headProducts, ownProducts, type RowProducts } from './circuits/heads.js';
+import { contentOf } from './content.js';
 import type { MlpMethod } from './mlps/choose.js';
 import { compareMlpPair, type MlpSettings } from './mlps/compare.js';
 import { mlpSource } from './mlps/source.js';
@@ -49,36 +50,74 @@ async function compareMlps(
 ): Promise<MlpComparison | undefined> {
   if (one.mlp === undefined || other.mlp === undefined) return undefined;
   const pair = [await mlpSource(f, one), await mlpSource(g, other)] as const;
-  return compareMlpPair(pair, settled.methodOf(one), { ...settled, input: 'standard' });
+  const method = settled.methodOf(one);
+  // As wholes, equal ones are told from their numbers.
+  if (method !== 'whole' && (await mlpContent(f, one)) === (await mlpContent(g, other))) return ONE_FUNCTION;
+  return compareMlpPair(pair, method, { ...settled, input: 'standard' });
 }
+
+/** A digest of all that the MLP of a layer is. */
+export const mlpContent = (file: BlockFile, { mlp, mlpNorm }: LayerBlocks): Promise<string> =>
+  contentOf(file, { mlp, mlpNorm });
+
+/** Of MLPs that hold the same numbers. */
+export const ONE_FUNCTION: MlpComparison = { similarity: 1, fidelityError: 0, exact: true, standardError: null };
 
 async function compareAttention(
   f: BlockFile,
   one: LayerBlocks,
   g: BlockFile,
   other: LayerBlocks,
-  { backend, threads, signal, window, align }: BlockSettled,
+  settled: BlockSettled,
 ): Promise<AttentionComparison | undefined> {
   if (one.attention === undefined || other.attention === undefined) return undefined;
-  const { width: d } = f.network;
-  const multiply = async (left: Float64Array, right: Float64Array, inner: number) => {
-    const operands = [left, right].map((data) => ({ data, shape: [data.length / inner, inner] }));
-    return (await contract('ik,jk->ij', operands, { backend, threads, signal, dtype: 'float64' })).data as Float64Array;
-  };
-  const [a, b] = [await circuitsOf(f, one), await circuitsOf(g, other)];
-  const ownOf = (circuits: Circuits) => ownProducts(circuits, d, window, multiply);
-  const [own, mixed, others] = [await ownOf(a), await headProducts(a, b, d, window, multiply), await ownOf(b)];
-  const [qk, ov] = [cosines(own, mixed, others, 'scores'), cosines(own, mixed, others, 'values')];
+  return compareSides(await attentionSide(f, one, settled), await attentionSide(g, other, settled), settled);
+}
+
+/** The attention of a layer, and what it has with itself. */
+export interface AttentionSide {
+  readonly d: number;
+  readonly circuits: Circuits;
+  readonly own: HeadProducts;
+  readonly isNormalised: boolean;
+}
+
+type HeadOptions = Pick<BlockSettled, 'backend' | 'threads' | 'signal' | 'window' | 'align'>;
+
+/** Of a layer that has attention. */
+export async function attentionSide(file: BlockFile, layer: LayerBlocks, options: HeadOptions): Promise<AttentionSide> {
+  const { width: d } = file.network;
+  const circuits = await circuitsOf(file, layer);
+  const own = await ownProducts(circuits, d, options.window, multiplier(options));
+  return { d, circuits, own, isNormalised: layer.attention!.normalised === true };
+}
+
+export async function compareSides(
+  one: AttentionSide,
+  other: AttentionSide,
+  options: HeadOptions,
+): Promise<AttentionComparison> {
+  const [a, b] = [one.circuits, other.circuits];
+  const mixed = await headProducts(a, b, one.d, options.window, multiplier(options));
+  const [qk, ov] = [cosines(one.own, mixed, other.own, 'scores'), cosines(one.own, mixed, other.own, 'values')];
   const comparable = a.heads === b.heads && a.groups === b.groups;
-  const answers = align === 'heads' && comparable ? assignHeads(alike(qk, ov), a.heads, a.groups) : undefined;
+  const answers = options.align === 'heads' && comparable ? assignHeads(alike(qk, ov), a.heads, a.groups) : undefined;
   const heads = Array.from({ length: Math.min(a.heads, b.heads) }, (_, head) => {
     const answeredBy = answers?.[head] ?? head;
     const at = head * b.heads + answeredBy;
     return { head, answeredBy, qk: known(qk[at]), ov: known(ov[at]) };
   });
-  const isNormalised = one.attention.normalised === true || other.attention.normalised === true;
-  return { heads, ov: compareSums(own, mixed, others), ...(isNormalised && { normalised: true as const }) };
+  const isNormalised = one.isNormalised || other.isNormalised;
+  const sums = compareSums(one.own, mixed, other.own);
+  return { heads, ov: sums, ...(isNormalised && { normalised: true as const }) };
 }
+
+export const multiplier =
+  ({ backend, threads, signal }: HeadOptions): RowProducts =>
+  async (left, right, inner) => {
+    const operands = [left, right].map((data) => ({ data, shape: [data.length / inner, inner] }));
+    return (await contract('ik,jk->ij', operands, { backend, threads, signal, dtype: 'float64' })).data as Float64Array;
+  };
 
 async function circuitsOf({ network: { width }, read }: BlockFile, layer: LayerBlocks): Promise<Circuits> {
   return readCircuits(layer.attention!, await readGain(layer.attentionNorm, read), width, read);

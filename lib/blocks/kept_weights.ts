@@ -5,11 +5,15 @@ import { floatFormatOf } from '../formats/tensor_data.js';
 import type { Tensors } from '../model/blueprint.js';
 import type { Piece } from '../model/transformers/network.js';
 import { type Cut, extentOf, readPiece, runOf } from '../model/transformers/pieces.js';
+import type { FloatFormat } from '../tensor/convert.js';
 import { StoredFloats } from '../tensor/stored.js';
 import { sizeOf } from '../tensor/tensor.js';
 
-interface Kept {
+/** A tensor that is kept. */
+export interface Kept {
   readonly bytes: Uint8Array;
+  readonly format: FloatFormat;
+  readonly shape: readonly number[];
   readonly elements: StoredFloats;
 }
 
@@ -63,8 +67,8 @@ export class KeptWeights {
     this.#kept.clear();
   }
 
-  bytesOf(piece: Piece): Uint8Array {
-    return this.#kept.get(this.#entry(piece).name)!.bytes;
+  kept(piece: Piece): Kept {
+    return this.#kept.get(this.#entry(piece).name)!;
   }
 
   extent(piece: Piece): readonly [outputs: number, inputs: number, bytes: number] {
@@ -88,7 +92,7 @@ export class KeptWeights {
     if (known !== undefined) return known;
     const format = floatFormatOf(entry);
     const bytes = await this.#stored(name, undefined, this.#signal);
-    const kept = { bytes, elements: new StoredFloats(bytes, format, shape) };
+    const kept = { bytes, format, shape, elements: new StoredFloats(bytes, format, shape) };
     this.#kept.set(name, kept);
     return kept;
   }

@@ -10,7 +10,7 @@ import { type ConfigFile, type ModelConfig, parseObject } from '../model/setting
 import { recogniseBlocks } from '../model/transformers/layouts/table.js';
 import { allPieces, type BlockNetwork, type Piece } from '../model/transformers/network.js';
 import { BlockSettings, type Source } from '../model/transformers/settings.js';
-import { KeptWeights } from './kept_weights.js';
+import { type Kept, KeptWeights } from './kept_weights.js';
 import type { PieceReader } from './parts/reader.js';
 
 /** A transformer's file, open and understood; no weight of it is read yet. */
@@ -26,7 +26,7 @@ export interface BlockFile {
   readonly keep: (pieces: Iterable<Piece>) => Promise<void>;
   readonly letGo: () => void;
   /** What is kept of a tensor. */
-  readonly kept: (piece: Piece) => Uint8Array;
+  readonly kept: (piece: Piece) => Kept;
   /** Outputs and inputs of a piece, and what one of its elements takes in the file. */
   readonly extent: (piece: Piece) => readonly [outputs: number, inputs: number, bytes: number];
   /** The place of a piece in the files, to be put in order by. */
@@ -54,7 +54,7 @@ export function withBlocks<Result>(
       read: (piece, cut) => weights.read(piece, cut),
       keep: (pieces) => weights.keep(pieces),
       letGo: () => weights.letGo(),
-      kept: (piece) => weights.bytesOf(piece),
+      kept: (piece) => weights.kept(piece),
       extent: (piece) => weights.extent(piece),
       placeOf: (piece) => weights.placeOf(piece),
     });

@@ -1,12 +1,11 @@
 import { Pacer } from '../cooperate.js';
-import { TensimError } from '../errors.js';
-import { smallest } from '../extremes.js';
 import { selectBackend } from '../machines/select.js';
-import { type LayerBlocks, type Piece, piecesIn } from '../model/transformers/network.js';
+import type { LayerBlocks } from '../model/transformers/network.js';
 import { compareLayer } from './compare.js';
 import { type BlockFile, withBlocks } from './open.js';
 import { type GivenSettings, methodsFor, settleBlocks } from './settings.js';
-import type { BlockOptions, BlockSubject, BlocksResult, LayerComparison, WeightComparison } from './terms.js';
+import type { BlockOptions, BlocksResult, WeightComparison } from './terms.js';
+import { checkShape, type End, subjectOf, walkLayers } from './walk.js';
 import { comparePieces } from './weights.js';
 import { worstOf } from './worst.js';
 
@@ -28,80 +27,30 @@ export function similarityOfBlocks(a: string, b: string, options: BlockOptions =
   return withBlocks(a, options, (f) => withBlocks(b, options, (g) => compare(f, g, given, options)));
 }
 
-async function compare(
-  f: BlockFile,
-  g: BlockFile,
-  given: GivenSettings,
-  { onProgress }: BlockOptions,
-): Promise<BlocksResult> {
+async function compare(f: BlockFile, g: BlockFile, given: GivenSettings, options: BlockOptions): Promise<BlocksResult> {
   const [one, other] = [f.network, g.network];
-  if (one.width !== other.width) throw unequal(f, g, `a residual stream of ${one.width}`, `of ${other.width}`);
-  if (one.layers.length !== other.layers.length)
-    throw unequal(f, g, `${one.layers.length} layers`, `has ${other.layers.length}`);
+  checkShape(f, g);
   const { align: alignment, window, backend, signal } = given;
-  const methods = await methodsFor(f, [g], given);
+  const methods = await methodsFor([f, g], given);
   const settled = { ...given, methodOf: (layer: LayerBlocks) => methods.get(layer)! };
   const { name } = await selectBackend(backend, { contractions: { dtype: 'float64' } }, signal);
-  const ends: Partial<Record<'embedding' | 'unembedding', WeightComparison>> = {};
-  const layers: LayerComparison[] = [];
-  const steps = inFileOrder(f);
-  const total = one.layers.length;
-  for (const step of steps) {
-    onProgress?.({ phase: 'compare', done: layers.length, total });
-    signal?.throwIfAborted();
-    if (typeof step === 'number') {
-      const [own, others] = [one.layers[step], other.layers[step]];
-      await f.keep(piecesOf(own));
-      await g.keep(piecesOf(others));
-      layers.push(await compareLayer(f, own, g, others, settled));
-    } else {
-      const found = await comparePieces(f, one[step], g, other[step], new Pacer(signal));
-      if (found !== undefined) ends[step] = found;
-    }
-    for (const file of [f, g]) file.letGo();
-  }
-  layers.sort((a, b) => a.layer - b.layer);
+  const ends: Partial<Record<End, WeightComparison>> = {};
+  const layers = await walkLayers(
+    [f, g],
+    { what: 'pair', given, options },
+    (place) => compareLayer(f, one.layers[place], g, other.layers[place], settled),
+    async (end) => {
+      const found = await comparePieces(f, one[end], g, other[end], new Pacer(signal));
+      if (found !== undefined) ends[end] = found;
+    },
+  );
   return {
     kind: 'blocks',
     a: await subjectOf(f, signal),
     b: await subjectOf(g, signal),
     width: one.width,
-    ...{ input: 'standard', window, alignment, layers },
-    ...ends,
+    ...{ input: 'standard', window, alignment, layers, ...ends },
     worst: worstOf(layers),
     backend: name,
   };
-}
-
-/** Layers by their places in the network, and what stands at its ends, in the order in which the first file has them. */
-function inFileOrder({ network, placeOf }: BlockFile): (number | 'embedding' | 'unembedding')[] {
-  const first = (pieces: readonly Piece[]) => smallest(pieces.map(placeOf));
-  const steps: [place: number, step: number | 'embedding' | 'unembedding'][] = network.layers.map((layer, at) => [
-    first(piecesOf(layer)),
-    at,
-  ]);
-  for (const end of ['embedding', 'unembedding'] as const)
-    if (network[end] !== undefined) steps.push([placeOf(network[end]), end]);
-  return steps.sort(([a], [b]) => a - b).map(([, step]) => step);
-}
-
-/** Of a layer, what is compared of it as a whole. */
-function piecesOf({ attention, attentionNorm, mlp, mlpNorm }: LayerBlocks): Piece[] {
-  return [...piecesIn({ attention, attentionNorm, mlp, mlpNorm })].map(([, piece]) => piece);
-}
-
-async function subjectOf(
-  { path, checkpoint, network, settings }: BlockFile,
-  signal?: AbortSignal,
-): Promise<BlockSubject> {
-  const sha256 = await checkpoint.sha256(signal);
-  const left = [...network.others, ...network.layers.flatMap(({ others }) => others)];
-  return { path, sha256, layout: network.layout, left, settings: Object.fromEntries(settings.told) };
-}
-
-function unequal(f: BlockFile, g: BlockFile, one: string, other: string): TensimError {
-  return new TensimError('SHAPE_MISMATCH', `has ${one}, and "${g.path}" ${other}`, {
-    file: f.path,
-    hint: 'Blocks are compared between networks of one shape',
-  });
 }

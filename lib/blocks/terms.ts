@@ -25,6 +25,11 @@ export interface BlockOptions
    * `maxSamples` (default 8192). Default: `auto`.
    */
   readonly method?: 'auto' | 'exact' | 'sampled' | undefined;
+  /**
+   * Path of a file that keeps finished layers: it is made, or gone on from where a run was stopped. What is kept counts
+   * for the same weights, settings and options only. Layers with experts are not kept.
+   */
+  readonly state?: string | undefined;
   /** Counts layers, in the phase `compare`. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
@@ -142,4 +147,47 @@ export interface BlocksResult {
   readonly worst: WorstBlock | null;
   /** Who multiplied. */
   readonly backend: BackendName;
+}
+
+/** The same numbers of every two of several networks, (networks, networks); null where one of the two is zero. */
+export type BlockMatrixValues = readonly (readonly (number | null)[])[];
+
+/** The MLPs of one layer of several networks, compared with each other. */
+export interface MlpMatrices {
+  /** Cosines. */
+  readonly similarity: BlockMatrixValues;
+  /** E‖f − g‖² / E‖f‖², where f is that of the row. */
+  readonly fidelityError: BlockMatrixValues;
+  /** Whether they were computed by a formula; else they were sampled. */
+  readonly exact: boolean;
+  /** Of the similarities, where they were sampled; else null. */
+  readonly standardError: BlockMatrixValues | null;
+}
+
+/** The attention of one layer of several networks. */
+export interface AttentionMatrices {
+  /** Means of the cosines of the scores of heads. */
+  readonly qk: BlockMatrixValues;
+  /** Of the sums of all heads. */
+  readonly ov: BlockMatrixValues;
+}
+
+/** One layer of several networks. */
+export interface LayerMatrices {
+  /** Its number in the first network. */
+  readonly layer: number;
+  /** Absent where one of the networks has none. */
+  readonly mlp?: MlpMatrices;
+  /** Absent where one of the networks has none. */
+  readonly attention?: AttentionMatrices;
+}
+
+/** Several transformers, block by block, each compared with each. */
+export interface BlocksMatrix extends Pick<BlocksResult, 'width' | 'input' | 'window' | 'alignment' | 'backend'> {
+  /** Tells this result from others. */
+  readonly kind: 'blocks-matrix';
+  /** In the order of rows and columns. */
+  readonly networks: readonly (BlockSubject & { readonly label: string })[];
+  /** In the order of the first network. */
+  readonly layers: readonly LayerMatrices[];
 }

@@ -35,15 +35,21 @@ export async function compareMlpPair(
   settings: MlpSettings,
 ): Promise<MlpComparison> {
   if (method === 'whole') return comparedWhole(pair, settings);
-  return (await compareMlps(pair, method, settings))(0, 1);
+  const found = (await compareMlps(pair, method, settings))(0, 1);
+  if (found !== null) return found;
+  const [one, other] = pair.map(({ label }) => label);
+  throw new TensimError('ZERO_NORM', `${one} or ${other} is zero`, { hint: 'Nothing is similar to zero' });
 }
 
-/** Any number of MLPs of one width, by their places; the first is the one that a fidelity error refers to. */
+/**
+ * Any number of MLPs of one width, by their places; the first is the one that a fidelity error refers to. Null where one
+ * of the two is zero.
+ */
 export async function compareMlps(
   mlps: readonly MlpSource[],
   method: Exclude<MlpMethod, 'whole'>,
   settings: MlpSettings,
-): Promise<(i: number, j: number) => MlpComparison> {
+): Promise<(i: number, j: number) => MlpComparison | null> {
   const { backend: wanted, threads, signal, seed, tolerance, maxSamples, input } = settings;
   const { law } = await whiten(input, mlps[0].width, signal);
   const kinds = new Set(mlps.map(({ gated }) => (gated ? 'gated' : 'hidden')));
@@ -56,7 +62,7 @@ export async function compareMlps(
   const task = { grams: { method: 'hidden', kinds, dtype: 'float64', degrees: true } } as const;
   const backend = await selectBackend(wanted, task, signal);
   const gram = await exactGram(mlps, { backend, law, threads, signal });
-  return (i, j) => exactComparison(pairOf(gram, mlps.length, i, j), [mlps[i], mlps[j]]);
+  return (i, j) => exactComparison(pairOf(gram, mlps.length, i, j));
 }
 
 async function comparedWhole(pair: readonly MlpSource[], { backend, threads, signal, input }: MlpSettings) {
@@ -82,11 +88,9 @@ function pairOf({ total, perDegree, bound }: GramTile, count: number, i: number,
   return { total: taken(total, 1), perDegree: taken(perDegree!, 4), bound: taken(bound!, 1) };
 }
 
-function exactComparison(gram: GramTile, mlps: readonly [MlpSource, MlpSource]): MlpComparison {
+function exactComparison(gram: GramTile): MlpComparison | null {
   const entry = entryOf(gram.total, undefined, 0, 1);
-  const zero = [entry.aa, entry.bb].findIndex((square) => !(square > 0));
-  if (zero >= 0)
-    throw new TensimError('ZERO_NORM', `${mlps[zero].label} is zero`, { hint: 'Nothing is similar to zero' });
+  if (!(entry.aa > 0 && entry.bb > 0)) return null;
   const degrees = pairDegrees(gram, undefined, 'float64');
   return {
     similarity: pairNumbers(entry).similarity,
@@ -97,8 +101,9 @@ function exactComparison(gram: GramTile, mlps: readonly [MlpSource, MlpSource]):
 }
 
 /** @param isForward whether the first of the two is the one that fidelity errors refer to */
-function sampledComparison(pair: SampledPair, isForward: boolean): MlpComparison {
+function sampledComparison(pair: SampledPair, isForward: boolean): MlpComparison | null {
   const { similarity: cosine, standardError, samples } = pair;
+  if (Number.isNaN(cosine)) return null;
   const fidelityError = isForward ? pair.fidelityError : pair.reverseFidelityError;
   return { similarity: cosine, fidelityError, exact: false, standardError, samples };
 }

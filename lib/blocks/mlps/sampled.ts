@@ -18,6 +18,7 @@ export interface SampleSettings {
 
 /** Two MLPs on random inputs. */
 export interface SampledPair {
+  /** NaN where one of the two is zero. */
   readonly similarity: number;
   readonly standardError: number;
   readonly fidelityError: number;
@@ -76,7 +77,10 @@ export async function sampledPairs(
   }
 }
 
-function isKnown({ standardError, fidelityError, fidelityDeviation }: SampledPair, { tolerance }: SampleSettings) {
+function isKnown({ similarity, ...errors }: SampledPair, { tolerance }: SampleSettings): boolean {
+  // Of a function that is zero nothing more is found out.
+  if (Number.isNaN(similarity)) return true;
+  const { standardError, fidelityError, fidelityDeviation } = errors;
   const near = fidelityError <= ROUNDING || INTERVAL * fidelityDeviation <= RELATIVE * fidelityError;
   return near && INTERVAL * standardError <= tolerance;
 }
@@ -165,7 +169,8 @@ function estimate([ff, fg, gg, dd]: readonly number[][], samples: number): Sampl
   const [rootA, rootB] = [Math.sqrt(a), Math.sqrt(b)];
   const roots = rootA * rootB;
   // What is left of 1 is found from the differences, which know it to all digits.
-  const similarity = Math.max(-1, 1 - Math.max(0, away - (rootA - rootB) ** 2) / (2 * roots));
+  const apart = Math.max(0, away - (rootA - rootB) ** 2);
+  const similarity = Math.max(-1, 1 - apart / (2 * roots));
   const fidelityError = away / a;
   let [squares, fidelitySquares] = [0, 0];
   for (let k = 0; k < samples; k++) {
