@@ -13,16 +13,23 @@
 export type { AbilityName, BackendName } from './backend/backend.js';
 export type { Control } from './backend/control.js';
 export type { GramRoute } from './backend/grams.js';
+export { blockMatrix } from './blocks/matrix.js';
+export { type BlocksPlan, planBlocks } from './blocks/plan.js';
 export { similarityOfBlocks } from './blocks/similarity_of_blocks.js';
 export type {
   AttentionComparison,
+  AttentionMatrices,
+  BlockMatrixValues,
   BlockOptions,
   BlockSimilarity,
   BlockSubject,
+  BlocksMatrix,
   BlocksResult,
   HeadComparison,
   LayerComparison,
+  LayerMatrices,
   MlpComparison,
+  MlpMatrices,
   WeightComparison,
   WorstBlock,
 } from './blocks/terms.js';
