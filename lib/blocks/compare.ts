@@ -119,8 +119,8 @@ export const multiplier =
     return (await contract('ik,jk->ij', operands, { backend, threads, signal, dtype: 'float64' })).data as Float64Array;
   };
 
-async function circuitsOf({ network: { width }, read }: BlockFile, layer: LayerBlocks): Promise<Circuits> {
-  return readCircuits(layer.attention!, await readGain(layer.attentionNorm, read), width, read);
+async function circuitsOf({ network: { width }, read, done }: BlockFile, layer: LayerBlocks): Promise<Circuits> {
+  return readCircuits(layer.attention!, await readGain(layer.attentionNorm, read), width, read, done);
 }
 
 const known = (value: number): number | null => (Number.isNaN(value) ? null : value);

@@ -22,6 +22,8 @@ export interface BlockFile {
   readonly settings: BlockSettings;
   /** Of a tensor that is not kept all is read, and kept, or rows of it by themselves where they lie together. */
   readonly read: PieceReader;
+  /** Takes back arrays that `read` has given and nobody reads any more: they are given again. */
+  readonly done: (arrays: Iterable<Float64Array>) => void;
   /** Reads what these pieces are in, in the order of the files, and keeps it as it is stored until it is let go. */
   readonly keep: (pieces: Iterable<Piece>) => Promise<void>;
   readonly letGo: () => void;
@@ -52,6 +54,7 @@ export function withBlocks<Result>(
     return use({
       ...{ path, checkpoint, network, settings },
       read: (piece, cut) => weights.read(piece, cut),
+      done: (arrays) => weights.done(arrays),
       keep: (pieces) => weights.keep(pieces),
       letGo: () => weights.letGo(),
       kept: (piece) => weights.kept(piece),

@@ -106,6 +106,7 @@ function probeMlp(width: number, gated: boolean, seed: number): MlpSource {
   return {
     ...{ width, units: UNITS, gated, label: 'a probe' },
     definition: () => definition(),
+    done: () => {},
     part: async (units) => createModel({ layers: [await definition(units)] }).layers[0],
   };
 }
@@ -117,7 +118,7 @@ async function compareHeads(d: number, given: GivenSettings): Promise<void> {
   const affine = async (span: { from: number; to: number }) => ({ weight: await read(span), bias: null });
   const circuits: Circuits = {
     ...{ heads: HEADS, groups: HEADS, width: HEAD_WIDTH, rotation: null },
-    ...{ query: affine, key: affine, value: affine, output: read, outputBias: null },
+    ...{ query: affine, key: affine, value: affine, output: read, outputBias: null, done: () => {} },
   };
   const own = await ownProducts(circuits, d, given.window, multiplier(given));
   const side: AttentionSide = { d, circuits, own, isNormalised: false };

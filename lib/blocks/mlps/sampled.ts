@@ -40,7 +40,7 @@ const INTERVAL = 1.96;
 /** What is below this of a fidelity error is rounding of the outputs, which are in single precision. */
 const ROUNDING = 1e-12;
 /** Numbers of a part of an MLP that are in memory at a time, in double precision. */
-const AT_ONCE = 1 << 20;
+const AT_ONCE = 1 << 19;
 
 /**
  * Compares MLPs by what they give on inputs that are drawn from a law, all on the same ones: the error of a similarity
@@ -122,8 +122,10 @@ async function outputsOf(
   const { width } = mlp;
   const outputs = new Float64Array(count * width);
   for (const units of partsOf(mlp, Math.max(64, Math.floor(AT_ONCE / width)))) {
-    const source = { layers: [await mlp.part(units)], positions: 1, features: width, input: 'vectors' } as const;
+    const layer = await mlp.part(units);
+    const source = { layers: [layer], positions: 1, features: width, input: 'vectors' } as const;
     const pass = await backend.forward.prepare(source, 'float32', { threads, signal });
+    mlp.done(layer);
     try {
       const part = (await pass.evaluate(inputs, { threads, signal })) as Float32Array;
       for (let from = 0; from < part.length; from += width) {

@@ -1,3 +1,4 @@
+import { partsOf as partsOfLayer } from '../../layers/layer.js';
 import { createModel, type LayerDefinition } from '../../model/create.js';
 import type { Layer } from '../../model/model.js';
 import type { LayerBlocks } from '../../model/transformers/network.js';
@@ -23,6 +24,8 @@ export interface MlpSource extends MlpShape {
    * @throws TensimError `NOT_FINITE`
    */
   readonly part: (units?: Span) => Promise<Layer>;
+  /** Takes back the weights of a part that nobody reads any more. */
+  readonly done: (part: Layer) => void;
   readonly definition: () => Promise<LayerDefinition>;
 }
 
@@ -33,7 +36,7 @@ export function mlpShape({ network: { width }, extent }: BlockFile, { mlp }: Lay
 
 /** The MLP of a layer that has one. */
 export async function mlpSource(file: BlockFile, layer: LayerBlocks): Promise<MlpSource> {
-  const { path, read } = file;
+  const { path, read, done } = file;
   const { mlp, mlpNorm, number } = layer;
   const shape = mlpShape(file, layer)!;
   const norm = await readGain(mlpNorm, read);
@@ -43,8 +46,13 @@ export async function mlpSource(file: BlockFile, layer: LayerBlocks): Promise<Ml
     ...shape,
     label,
     definition: () => definition(),
+    done: (part) => done(weightsOf(part)),
     part: async (units) => createModel({ layers: [await definition(units)], label }).layers[0],
   };
+}
+
+function* weightsOf(layer: Layer): Generator<Float64Array> {
+  for (const [, { data }] of partsOfLayer(layer)) if (data instanceof Float64Array) yield data;
 }
 
 /** Units of an MLP, some at a time. */

@@ -45,15 +45,20 @@ export interface Elements extends Pick<TensorInfo, 'shape'> {
   copy(at: number, count: number, step: number, into: Float64Array, to: number): void;
 }
 
+/** Columns that are transposed at a time. */
+const BAND = 64;
+
 /**
  * A piece in double precision, or a part of it, (outputs, inputs) row-major.
  * @param tensor all of that the piece is in
+ * @param make gives an array for it, of any content
  */
 export async function readPiece(
   piece: Piece,
   tensor: Elements | Tensor,
   pacer: Pacer,
   cut: Cut = {},
+  make = (length: number): Float64Array => new Float64Array(length),
 ): Promise<Float64Array> {
   const elements = 'data' in tensor ? elementsOf(tensor.data) : tensor;
   const [outputs, inputs] = extentOf(piece, tensor)!;
@@ -63,7 +68,22 @@ export async function readPiece(
   const size = expert === undefined ? sizeOf(shape) : sizeOf(shape.slice(1));
   const start = (expert ?? 0) * size;
   const [stored, width, own] = [size / inputs, shape[shape.length - 1], columns.to - columns.from];
-  const result = new Float64Array((wanted.to - wanted.from) * own);
+  const result = make((wanted.to - wanted.from) * own);
+  if (transposed && !perHead && rows === undefined) {
+    // What lies together is read together, some columns at a time: element by element each would be a page of its own.
+    const count = wanted.to - wanted.from;
+    const band = new Float64Array(Math.min(own, BAND) * count);
+    for (let j = 0; j < own; j += BAND) {
+      const some = Math.min(BAND, own - j);
+      for (let k = 0; k < some; k++)
+        elements.copy(start + (columns.from + j + k) * stored + wanted.from, count, 1, band, k * count);
+      for (let i = 0; i < count; i++) {
+        for (let k = 0; k < some; k++) result[i * own + j + k] = band[k * count + i];
+        if (pacer.due(2 * some)) await pacer.pause();
+      }
+    }
+    return result;
+  }
   for (let i = wanted.from; i < wanted.to; i++) {
     const row = rows === undefined ? i : rows.start + Math.floor(i / rows.run) * rows.stride + (i % rows.run);
     // Where the row begins, and how far it is from one of its elements to the next.

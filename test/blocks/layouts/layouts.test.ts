@@ -42,7 +42,7 @@ async function open(tensors: Given, config: Record<string, unknown>) {
 }
 
 /** The numbers of all heads. */
-async function numbersOf({ query, key, value, output, outputBias, ...shape }: Circuits) {
+async function numbersOf({ query, key, value, output, outputBias, done: _, ...shape }: Circuits) {
   const [heads, groups] = [
     { from: 0, to: shape.heads },
     { from: 0, to: shape.groups },
