@@ -14,6 +14,15 @@ export type { AbilityName, BackendName } from './backend/backend.js';
 export type { Control } from './backend/control.js';
 export type { GramRoute } from './backend/grams.js';
 export type { BlockInput, BlockMoments, BlockPart } from './blocks/law/input.js';
+export { blockMatrix } from './blocks/matrix.js';
+export type {
+  AttentionMatrices,
+  BlockMatrixValues,
+  BlocksMatrix,
+  LayerMatrices,
+  MlpMatrices,
+} from './blocks/matrix_terms.js';
+export { type BlocksPlan, planBlocks } from './blocks/plan.js';
 export { similarityOfBlocks } from './blocks/similarity_of_blocks.js';
 export type {
   Alignment,

@@ -15,7 +15,7 @@ export interface LlamaShape {
 }
 
 export const SHAPES: Readonly<Record<string, LlamaShape>> = {
-  small: { width: 512, units: 1408, layers: 4, heads: 8, groups: 2, tokens: 4000, shards: 2 },
+  small: { width: 512, units: 1408, layers: 2, heads: 8, groups: 2, tokens: 8000, shards: 2 },
   middle: { width: 768, units: 2048, layers: 2, heads: 12, groups: 12, tokens: 32_000, shards: 1 },
   '1B': { width: 2048, units: 5632, layers: 22, heads: 32, groups: 4, tokens: 32_000, shards: 2 },
   '7B': { width: 4096, units: 11_008, layers: 32, heads: 32, groups: 32, tokens: 32_000, shards: 3 },

@@ -6,9 +6,10 @@ import { addAttention } from './align/ordered.js';
 import { circuitsInView, mlpInView, type StreamView } from './align/stream.js';
 import { matchUnits } from './align/units.js';
 import { type HeadProducts, headProducts, ownProducts } from './circuits/heads.js';
+import { contentOf } from './content.js';
 import { compareExperts } from './experts.js';
 import { circuitsUnder } from './law/circuits.js';
-import type { BlockLaws } from './law/laws.js';
+import type { BlockLaw, BlockLaws } from './law/laws.js';
 import { compareUnder, lawFields } from './law/mlps.js';
 import type { MlpMethod } from './mlps/choose.js';
 import type { MlpSettings } from './mlps/compare.js';
@@ -17,7 +18,7 @@ import { compareNorms } from './norms.js';
 import type { BlockFile } from './open.js';
 import { type Circuits, readCircuits } from './parts/circuits.js';
 import { readGain } from './parts/reader.js';
-import { type Products, productsBy } from './products.js';
+import { productsBy } from './products.js';
 import type { Alignment, AttentionComparison, BlockSimilarity, LayerComparison, MlpComparison } from './terms.js';
 import { compareWeights, WeightTally } from './weights.js';
 import { SAME } from './worst.js';
@@ -79,15 +80,28 @@ async function compareMlps(
   const { width } = f.network;
   const products = productsBy(settled);
   const law = await settled.laws.of(one.number, 'mlp');
+  const method = settled.methodOf(one);
   const sourceOf = (file: BlockFile, layer: LayerBlocks, view: StreamView | undefined): Promise<MlpSource> =>
     mlpSource(file, layer, view && ((definition) => mlpInView(definition, width, view, products)));
   const pair = [await sourceOf(f, one, views?.[0]), await sourceOf(g, other, views?.[1])] as const;
   const definitions = async () => [await pair[0].definition(), await pair[1].definition()] as const;
   const matching = matched && (await matchUnits(...(await definitions()), width, products, signal));
   await matching?.addTo(matched!, new Pacer(signal));
-  const found = await compareUnder(law, pair, settled.methodOf(one), products.rows, settled);
+  // As wholes, equal ones are told from their numbers. Experts are kept one at a time.
+  const isTold = method !== 'whole' && views === undefined && one.experts === undefined;
+  const areOne = isTold && (await mlpContent(f, one)) === (await mlpContent(g, other));
+  const found = areOne
+    ? { ...ONE_FUNCTION, ...lawFields(law) }
+    : await compareUnder(law, pair, method, products.rows, settled);
   return { ...found, ...(matching && { units: matching.comparison }) };
 }
+
+/** A digest of all that the MLP of a layer is. */
+export const mlpContent = (file: BlockFile, { mlp, mlpNorm }: LayerBlocks): Promise<string> =>
+  contentOf(file, { mlp, mlpNorm });
+
+/** Of MLPs that hold the same numbers. */
+export const ONE_FUNCTION = { similarity: 1, fidelityError: 0, exact: true, standardError: null } as const;
 
 async function compareAttention(
   f: BlockFile,
@@ -98,47 +112,72 @@ async function compareAttention(
   matched?: WeightTally,
 ): Promise<AttentionComparison | undefined> {
   if (one.attention === undefined || other.attention === undefined) return undefined;
-  const { window, align, laws, views, signal } = settled;
-  const { width: d } = f.network;
-  const products = productsBy(settled);
-  const law = await laws.of(one.number, 'attn');
-  const under = (circuits: Circuits, { attentionNorm }: LayerBlocks) =>
-    circuitsUnder(circuits, law, attentionNorm?.kind === 'layer', products.rows);
-  const first = await circuitsOf(f, one, views?.[0], products);
-  const second = await circuitsOf(g, other, views?.[1], products);
-  const [a, b] = [await under(first, one), await under(second, other)];
-  const ownOf = (circuits: Circuits) => ownProducts(circuits, d, window, products.rows);
-  const [own, mixed, others] = [await ownOf(a), await headProducts(a, b, d, window, products.rows), await ownOf(b)];
-  const [qk, ov] = [cosines(own, mixed, others, 'scores'), cosines(own, mixed, others, 'values')];
-  // Heads whose scores get slopes by their numbers are no others when they are exchanged.
-  const isFree = one.attention.slopes === undefined && other.attention.slopes === undefined;
-  const comparable = isFree && a.heads === b.heads && a.groups === b.groups;
-  const answers = align !== 'none' && comparable ? assignHeads(alike(qk, ov), a.heads, a.groups) : undefined;
+  const { views, signal } = settled;
+  const law = await settled.laws.of(one.number, 'attn');
+  const first = await attentionSide(f, one, law, settled, views?.[0]);
+  const second = await attentionSide(g, other, law, settled, views?.[1]);
+  const { answers, ...found } = await compareSides(first, second, settled);
   if (matched !== undefined && answers !== undefined)
-    await addAttention(first, second, answers, matched, new Pacer(signal));
+    await addAttention(first.stored, second.stored, answers, matched, new Pacer(signal));
+  return { ...found, ...lawFields(law) };
+}
+
+/** The attention of a layer, and what it has with itself. */
+export interface AttentionSide {
+  readonly d: number;
+  /** In its view. */
+  readonly stored: Circuits;
+  /** The same under the law. */
+  readonly circuits: Circuits;
+  readonly own: HeadProducts;
+  readonly isNormalised: boolean;
+  /** Whether heads are no others when they are exchanged: not where scores get slopes by their numbers. */
+  readonly isFree: boolean;
+}
+
+type HeadOptions = Pick<BlockSettled, 'backend' | 'threads' | 'signal' | 'window' | 'align'>;
+
+/** Of a layer that has attention. */
+export async function attentionSide(
+  { network: { width: d }, read, done }: BlockFile,
+  { attention, attentionNorm }: LayerBlocks,
+  law: BlockLaw,
+  options: HeadOptions,
+  view?: StreamView,
+): Promise<AttentionSide> {
+  const products = productsBy(options);
+  const plain = await readCircuits(attention!, await readGain(attentionNorm, read), d, read, done);
+  const stored = view === undefined ? plain : await circuitsInView(plain, d, view, products);
+  const circuits = await circuitsUnder(stored, law, attentionNorm?.kind === 'layer', products.rows);
+  const own = await ownProducts(circuits, d, options.window, products.rows);
+  const { normalised, slopes } = attention!;
+  return { d, stored, circuits, own, isNormalised: normalised === true, isFree: slopes === undefined };
+}
+
+/** Compares two sides, with the head of the second that answers each of the first where heads are aligned. */
+export async function compareSides(
+  one: AttentionSide,
+  other: AttentionSide,
+  options: HeadOptions,
+): Promise<Omit<AttentionComparison, 'input' | 'extent'> & { readonly answers?: Int32Array }> {
+  const [a, b] = [one.circuits, other.circuits];
+  const mixed = await headProducts(a, b, one.d, options.window, productsBy(options).rows);
+  const [qk, ov] = [cosines(one.own, mixed, other.own, 'scores'), cosines(one.own, mixed, other.own, 'values')];
+  const isFree = one.isFree && other.isFree;
+  const comparable = isFree && a.heads === b.heads && a.groups === b.groups;
+  const answers = options.align !== 'none' && comparable ? assignHeads(alike(qk, ov), a.heads, a.groups) : undefined;
   const heads = Array.from({ length: Math.min(a.heads, b.heads) }, (_, head) => {
     const answeredBy = answers?.[head] ?? head;
     const at = head * b.heads + answeredBy;
     return { head, answeredBy, qk: known(qk[at]), ov: known(ov[at]) };
   });
-  const isNormalised = one.attention.normalised === true || other.attention.normalised === true;
   return {
     heads,
-    ov: compareSums(own, mixed, others),
-    ...(isNormalised && { normalised: true as const }),
+    ov: compareSums(one.own, mixed, other.own),
+    ...((one.isNormalised || other.isNormalised) && { normalised: true as const }),
     ...(!isFree && { slopes: true as const }),
-    ...lawFields(law),
+    ...(answers && { answers }),
   };
-}
-
-async function circuitsOf(
-  { network: { width }, read }: BlockFile,
-  { attention, attentionNorm }: LayerBlocks,
-  view: StreamView | undefined,
-  products: Products,
-): Promise<Circuits> {
-  const circuits = await readCircuits(attention!, await readGain(attentionNorm, read), width, read);
-  return view === undefined ? circuits : circuitsInView(circuits, width, view, products);
 }
 
 const known = (value: number): number | null => (Number.isNaN(value) ? null : value);

@@ -5,11 +5,16 @@ import { floatFormatOf } from '../formats/tensor_data.js';
 import type { Tensors } from '../model/blueprint.js';
 import type { Piece } from '../model/transformers/network.js';
 import { extentOf, type Part, readPiece, runOf } from '../model/transformers/pieces.js';
+import type { FloatFormat } from '../tensor/convert.js';
 import { StoredFloats } from '../tensor/stored.js';
 import { sizeOf } from '../tensor/tensor.js';
+import { Arrays } from './arrays.js';
 
-interface Kept {
+/** A tensor that is kept. */
+export interface Kept {
   readonly bytes: Uint8Array;
+  readonly format: FloatFormat;
+  readonly shape: readonly number[];
   readonly elements: StoredFloats;
 }
 
@@ -25,6 +30,10 @@ export class KeptWeights {
   readonly #signal: AbortSignal | undefined;
   readonly #pacer: Pacer;
   readonly #kept = new Map<string, Kept>();
+  readonly #arrays = new Arrays();
+  readonly #make = (length: number) => this.#arrays.take(length);
+  /** Memory of the layer before. */
+  readonly #idle: ArrayBuffer[] = [];
 
   /** @param wanted all pieces that are to be read */
   constructor(checkpoint: StampedCheckpoint, tensors: Tensors, wanted: readonly Piece[], signal?: AbortSignal) {
@@ -51,20 +60,34 @@ export class KeptWeights {
     const rows = cut.columns === undefined ? cut.rows : undefined;
     const run = rows && runOf(piece, rows, inputs);
     if (run !== undefined && !this.#kept.has(entry.name) && isPlain(entry) && rows!.to - rows!.from < outputs) {
-      const bytes = await this.#stored(entry.name, run, this.#signal);
+      const bytes = await this.#stored(entry.name, run, { signal: this.#signal });
       const part = { tensor: piece.tensor };
       const shape = [rows!.to - rows!.from, inputs];
-      return readPiece(part, new StoredFloats(bytes, floatFormatOf(entry), shape), this.#pacer);
+      const elements = new StoredFloats(bytes, floatFormatOf(entry), shape);
+      return readPiece(part, elements, this.#pacer, {}, this.#make);
     }
-    return readPiece(piece, (await this.#keep(entry)).elements, this.#pacer, cut);
+    return readPiece(piece, (await this.#keep(entry)).elements, this.#pacer, cut, this.#make);
+  }
+
+  /** Takes back arrays that `read` has given. */
+  done(arrays: Iterable<Float64Array>): void {
+    this.#arrays.give(arrays);
   }
 
   letGo(): void {
+    this.#idle.length = 0;
+    for (const { bytes } of this.#kept.values()) this.#idle.push(bytes.buffer as ArrayBuffer);
     this.#kept.clear();
   }
 
-  bytesOf(piece: Piece): Uint8Array {
-    return this.#kept.get(this.#entry(piece).name)!.bytes;
+  /** Layers are of one shape: the next takes the memory of the last, which would else lie about until it is collected. */
+  #memory(size: number): ArrayBuffer {
+    const at = this.#idle.findIndex(({ byteLength }) => byteLength === size);
+    return at < 0 ? new ArrayBuffer(size) : this.#idle.splice(at, 1)[0];
+  }
+
+  kept(piece: Piece): Kept {
+    return this.#kept.get(this.#entry(piece).name)!;
   }
 
   extent(piece: Piece): readonly [outputs: number, inputs: number, bytes: number] {
@@ -87,8 +110,9 @@ export class KeptWeights {
     const known = this.#kept.get(name);
     if (known !== undefined) return known;
     const format = floatFormatOf(entry);
-    const bytes = await this.#stored(name, undefined, this.#signal);
-    const kept = { bytes, elements: new StoredFloats(bytes, format, shape) };
+    const memory = (size: number) => this.#memory(size);
+    const bytes = await this.#stored(name, undefined, { signal: this.#signal, memory });
+    const kept = { bytes, format, shape, elements: new StoredFloats(bytes, format, shape) };
     this.#kept.set(name, kept);
     return kept;
   }

@@ -4,7 +4,7 @@ import { withCheckpoint } from '../model/reading/model_file.js';
 import type { ReadingOptions } from '../model/reading/source.js';
 import { allPieces, type BlockNetwork, type Piece } from '../model/transformers/network.js';
 import type { BlockSettings } from '../model/transformers/settings.js';
-import { KeptWeights } from './kept_weights.js';
+import { type Kept, KeptWeights } from './kept_weights.js';
 import type { PieceReader } from './parts/reader.js';
 import { understandBlocks } from './understand.js';
 
@@ -17,11 +17,13 @@ export interface BlockFile {
   readonly settings: BlockSettings;
   /** Of a tensor that is not kept all is read, and kept, or rows of it by themselves where they lie together. */
   readonly read: PieceReader;
+  /** Takes back arrays that `read` has given and nobody reads any more: they are given again. */
+  readonly done: (arrays: Iterable<Float64Array>) => void;
   /** Reads what these pieces are in, in the order of the files, and keeps it as it is stored until it is let go. */
   readonly keep: (pieces: Iterable<Piece>) => Promise<void>;
   readonly letGo: () => void;
   /** What is kept of a tensor. */
-  readonly kept: (piece: Piece) => Uint8Array;
+  readonly kept: (piece: Piece) => Kept;
   /** Outputs and inputs of a piece, and what one of its elements takes in the file. */
   readonly extent: (piece: Piece) => readonly [outputs: number, inputs: number, bytes: number];
   /** The place of a piece in the files, to be put in order by. */
@@ -45,9 +47,10 @@ export function withBlocks<Result>(
     return use({
       ...{ path, checkpoint, network, settings },
       read: (piece, cut) => weights.read(piece, cut),
+      done: (arrays) => weights.done(arrays),
       keep: (pieces) => weights.keep(pieces),
       letGo: () => weights.letGo(),
-      kept: (piece) => weights.bytesOf(piece),
+      kept: (piece) => weights.kept(piece),
       extent: (piece) => weights.extent(piece),
       placeOf: (piece) => weights.placeOf(piece),
     });

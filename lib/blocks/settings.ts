@@ -5,7 +5,7 @@ import { listed } from '../words/names.js';
 import { quote, valueText } from '../words/quoting.js';
 import type { BlockSettled } from './compare.js';
 import { chooseMethods, type MlpMethod, type MlpRates } from './mlps/choose.js';
-import { mlpShape } from './mlps/source.js';
+import { type MlpShape, mlpShape } from './mlps/source.js';
 import type { BlockFile } from './open.js';
 import type { Alignment, BlockOptions } from './terms.js';
 
@@ -48,17 +48,19 @@ export async function ratesFor({ backend }: Pick<GivenSettings, 'backend'>): Pro
   return { float64: double.flopsPerSecond, float32: single.flopsPerSecond };
 }
 
-/** How the MLPs of every layer are compared, by the numbers of the first network's layers. */
-export async function methodsFor(
-  first: BlockFile,
-  others: readonly BlockFile[],
-  given: GivenSettings,
-): Promise<ReadonlyMap<number, MlpMethod>> {
-  const { layers } = first.network;
-  const shapes = layers.map((layer, at) => {
-    const found = [first, ...others].map((file) => mlpShape(file, file === first ? layer : file.network.layers[at]));
+/** The MLPs of every layer of networks of one shape; none where one of them has none. */
+export function shapesOf(files: readonly BlockFile[]): MlpShape[][] {
+  return files[0].network.layers.map((_, at) => {
+    const found = files.map((file) => mlpShape(file, file.network.layers[at]));
     return found.every((shape) => shape !== undefined) ? found : [];
   });
-  const methods = chooseMethods(shapes, given.method, await ratesFor(given));
-  return new Map(layers.map((layer, at) => [layer.number, methods[at]]));
+}
+
+/** How the MLPs of every layer are compared, by the numbers of the first network's layers. */
+export async function methodsFor(
+  files: readonly BlockFile[],
+  given: GivenSettings,
+): Promise<ReadonlyMap<number, MlpMethod>> {
+  const methods = chooseMethods(shapesOf(files), given.method, await ratesFor(given));
+  return new Map(files[0].network.layers.map(({ number }, at) => [number, methods[at]]));
 }

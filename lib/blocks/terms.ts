@@ -34,6 +34,11 @@ export interface BlockOptions
   readonly method?: 'auto' | 'exact' | 'sampled' | undefined;
   /** The law of what the norm before a block gives, before its gain. Default: `standard`. */
   readonly input?: BlockInput | undefined;
+  /**
+   * Path of a file that keeps finished layers: it is made, or gone on from where a run was stopped. What is kept counts
+   * for the same weights, settings and options only. Layers with experts are not kept.
+   */
+  readonly state?: string | undefined;
   /** Counts layers, in the phase `compare`. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }

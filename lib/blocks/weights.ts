@@ -17,14 +17,21 @@ export class WeightTally {
     const step = 1 << 16;
     for (let from = 0; from < a.length; from += step) {
       const end = Math.min(a.length, from + step);
+      // Numbers of an object that change one by one would each be made anew.
+      let [product, one, other, difference, equal] = [0, 0, 0, 0, true];
       for (let i = from; i < end; i++) {
         const [x, y] = [a[i], b[i]];
-        this.#product += x * y;
-        this.#squares[0] += x * x;
-        this.#squares[1] += y * y;
-        this.#difference += (x - y) ** 2;
-        if (x !== y) this.#equal = false;
+        product += x * y;
+        one += x * x;
+        other += y * y;
+        difference += (x - y) ** 2;
+        if (x !== y) equal = false;
       }
+      this.#product += product;
+      this.#squares[0] += one;
+      this.#squares[1] += other;
+      this.#difference += difference;
+      this.#equal &&= equal;
       if (pacer.due(end - from)) await pacer.pause();
     }
     this.#count += a.length;
@@ -62,6 +69,8 @@ async function addPieces(
     const parts = [await f.read(one, cut), await g.read(other, cut)];
     const [a, b] = heads === undefined ? parts : parts.map((data, i) => heads.order[i](data, inputs));
     await tally.add(a, b, pacer);
+    f.done([parts[0]]);
+    g.done([parts[1]]);
   }
   return true;
 }

@@ -1,118 +1,157 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { join } from 'node:path';
+import type { Command } from 'commander';
 import type { BlockInput } from '../blocks/law/input.js';
-import { ALIGNMENTS } from '../blocks/settings.js';
+import { blockMatrix } from '../blocks/matrix.js';
+import { planBlocks } from '../blocks/plan.js';
 import { similarityOfBlocks } from '../blocks/similarity_of_blocks.js';
 import type { BlockOptions } from '../blocks/terms.js';
 import { TensimError } from '../errors.js';
+import { isFolder } from '../model/reading/source.js';
 import { blocksJson } from '../report/blocks/json.js';
+import { blocksMatrixCsv, blocksMatrixJson, blocksMatrixText } from '../report/blocks/matrix.js';
+import { blocksPlanJson, blocksPlanText } from '../report/blocks/plan.js';
 import { blocksText } from '../report/blocks/text.js';
 import { ridgeJsonText } from '../report/ridge/json.js';
 import { ridgeText } from '../report/ridge/text.js';
+import type { TextOptions } from '../report/text.js';
+import { checkPlace, writeWhole } from '../report/write.js';
 import { ridgeSweep } from '../similarity/series/ridge_sweep.js';
-import { jsonText } from '../words/quoting.js';
-import { type Io, print } from './io.js';
-import { addRidgeOptions, checkFlags, sweptRidges } from './law_options.js';
-import {
-  activationOption,
-  backendOption,
-  configOf,
-  configOption,
-  ignoreOption,
-  keyOption,
-  modelOption,
-  textOptions,
-  threadsOption,
-} from './options.js';
+import { jsonText, oneLine } from '../words/quoting.js';
+import { addBlockOptions, type BlockFlags } from './block_options.js';
+import { type Io, print, say } from './io.js';
+import { checkFlags, sweptRidges } from './law_options.js';
+import { modelPaths } from './matrix_options.js';
+import { configOf, textOptions } from './options.js';
 import { createProgress } from './progress.js';
 
 const ARGUMENT =
-  'a transformer: a checkpoint with its config.json beside it, a GGUF file, a folder with one, or its hf:// address';
+  'two transformers: each a checkpoint with its config.json beside it, a GGUF file, a folder with one, or its hf:// address; with --matrix any number';
 
 const EXAMPLES = `
 MLPs are compared as functions of a normalised input; attention by its circuits, softmax left out.
 
 Examples:
-  $ tensim blocks base/ tuned/
+  $ tensim blocks base/ tuned/ --out strip.html
+  $ tensim blocks base/ rotated/ --align rotation
   $ tensim blocks stories260K.bin stories260K.gguf --json
-  $ tensim blocks base/ tuned/ --input moments.safetensors
   $ tensim blocks base/ tuned/ --input moments.safetensors --ridge 0,0.1,1
-  $ tensim blocks a.pt b.pt --config '{"n_head": 4, "activation_function": "gelu_new"}'`;
-
-const SAMPLES = 'a file or folder of samples, mlp.N and attn.N (n, d), whose moments are the law of blocks';
-
-interface BlockFlags extends Required<Pick<BlockOptions, 'align' | 'backend' | 'ignore'>> {
-  readonly window?: number;
-  readonly input?: string;
-  readonly inputData?: string;
-  readonly ridge?: readonly number[];
-  readonly threads?: number;
-  readonly model?: string;
-  readonly config?: string;
-  readonly activation?: string;
-  readonly key?: string;
-  readonly json?: boolean;
-}
+  $ tensim blocks a.pt b.pt --config '{"n_head": 4, "activation_function": "gelu_new"}'
+  $ tensim blocks base/ tuned/ --plan
+  $ tensim blocks run/ --matrix --state run.layers --out blocks.csv`;
 
 /** `tensim blocks A B` */
 export function addBlocks(program: Command, io: Io): void {
   const command = program
     .command('blocks')
     .description('where two transformers differ, block by block')
-    .argument('<a>', ARGUMENT)
-    .argument('<b>', 'the other')
-    .addOption(
-      new Option(
-        '--align <what>',
-        'what is taken out first: nothing; the order of the heads; also that of hidden units; also a rotation of the residual stream',
-      )
-        .choices(ALIGNMENTS)
-        .default('heads'),
-    )
-    .option(
-      '--window <count>',
-      'offsets between queries and keys over which scores are compared (default: 64)',
-      parseWindow,
-    )
-    .option(
-      '--input <law>',
-      'law of what the norm before a block gives: "standard", "sphere", or a file or folder with mlp.N.mean, mlp.N.cov, attn.N.mean, attn.N.cov (default: "standard")',
-    )
-    .addHelpText('after', EXAMPLES);
-  addRidgeOptions(command, SAMPLES)
-    .addOption(backendOption())
-    .addOption(threadsOption())
-    .addOption(modelOption())
-    .addOption(configOption())
-    .addOption(activationOption())
-    .addOption(keyOption())
-    .addOption(ignoreOption())
-    .option('--json', 'print JSON')
-    .action((a: string, b: string, flags: BlockFlags) => blocks(a, b, flags, io));
+    .argument('<networks...>', ARGUMENT);
+  addBlockOptions(command)
+    .addHelpText('after', EXAMPLES)
+    .action((networks: string[], flags: BlockFlags) => blocks(networks, flags, io));
 }
 
-async function blocks(a: string, b: string, flags: BlockFlags, io: Io): Promise<void> {
+/** Tells how many layers are done. */
+type OnLayer = (done: number, total: number) => void;
+
+async function blocks(networks: readonly string[], flags: BlockFlags, io: Io): Promise<void> {
   const progress = createProgress(io);
+  const reached = { done: 0, total: 0 };
   try {
-    const { align, window, backend, threads, model, key, ignore, json } = flags;
-    const under = (ridge?: number) =>
-      similarityOfBlocks(a, b, {
-        ...{ align, window, backend, threads, model, key, ignore, config: configOf(flags), signal: io.signal },
-        input: inputOf(flags, ridge),
-        onProgress: ({ done, total }) => progress.update('comparing', done, total, 'layers'),
-      });
-    const ridges = sweptRidges(flags);
-    if (ridges !== undefined) {
-      const sweep = await ridgeSweep(ridges, under);
-      progress.stop();
-      await print(io, json ? ridgeJsonText(sweep) : [ridgeText(sweep)]);
-      return;
-    }
-    const result = await under(flags.ridge?.[0]);
+    await checkFiles(flags);
+    const paths = await pathsOf(networks, flags, io);
+    const text = await compute(paths, flags, io, (done, total) => {
+      Object.assign(reached, { done, total });
+      progress.update('comparing', done, total, 'layers');
+    });
     progress.stop();
-    await print(io, [json ? `${jsonText(blocksJson(result))}\n` : blocksText(result, textOptions(io))]);
+    for (const file of flags.out) say(io, `wrote ${oneLine(file)}\n`);
+    await print(io, text);
+  } catch (error) {
+    progress.stop();
+    if (io.signal.aborted && flags.state !== undefined && reached.total > 0) {
+      const { done, total } = reached;
+      const share = `${done} of ${total} layers are in ${oneLine(flags.state)}`;
+      say(io, `stopped: ${share}; the same command goes on from there\n`);
+    }
+    throw error;
   } finally {
     progress.stop();
   }
+}
+
+/** Refuses what cannot be written, before anything is computed. */
+async function checkFiles({ out, matrix, plan, ...flags }: BlockFlags): Promise<void> {
+  const isOther = plan === true || sweptRidges(flags) !== undefined;
+  if (out.length > 0 && isOther)
+    throw new TensimError('INVALID_ARGUMENT', 'a plan and a sweep are printed, and not written by --out');
+  if (matrix === true && flags.ridge !== undefined && flags.ridge.length > 1)
+    throw new TensimError('INVALID_ARGUMENT', 'a sweep over ridges is of two networks, and --matrix of more', {
+      hint: 'Give one value: --ridge 0.1',
+    });
+  for (const file of out) {
+    if (matrix !== true) throw new TensimError('INVALID_ARGUMENT', '--out is for --matrix');
+    else if (/\.(?:csv|json)$/i.test(file)) await checkPlace(file);
+    else
+      throw new TensimError('INVALID_ARGUMENT', `--matrix cannot be written as ${oneLine(file)}`, {
+        hint: 'Its ending must be .csv or .json',
+      });
+  }
+}
+
+/** What is to be printed. */
+async function compute(paths: readonly string[], flags: BlockFlags, io: Io, onLayer: OnLayer): Promise<string[]> {
+  const { align, window, method, tolerance, maxSamples, seed, backend, threads, model, key, ignore, state } = flags;
+  const under = (ridge: number | undefined): BlockOptions => ({
+    ...{ align, window, method, tolerance, maxSamples, seed, backend, threads, model, key, ignore, state },
+    ...{ config: configOf(flags), signal: io.signal, input: inputOf(flags, ridge) },
+    onProgress: ({ done, total }) => onLayer(done, total),
+  });
+  const told = <Result>(
+    result: Result,
+    asJson: (one: Result) => object,
+    asText: (one: Result, options: TextOptions) => string,
+  ) => [flags.json ? `${jsonText(asJson(result))}\n` : asText(result, textOptions(io))];
+  const [a, b] = paths;
+  const ridges = sweptRidges(flags);
+  if (ridges !== undefined) {
+    const sweep = await ridgeSweep(ridges, (ridge) => similarityOfBlocks(a, b, under(ridge)));
+    return flags.json ? [...ridgeJsonText(sweep)] : [ridgeText(sweep)];
+  }
+  const options = under(flags.ridge?.[0]);
+  if (flags.plan) return told(await planBlocks(paths, options), blocksPlanJson, blocksPlanText);
+  if (flags.matrix) {
+    const result = await blockMatrix(paths, options);
+    for (const file of flags.out) {
+      const isCsv = /\.csv$/i.test(file);
+      await writeWhole(file, isCsv ? blocksMatrixCsv(result) : [`${jsonText(blocksMatrixJson(result))}\n`]);
+    }
+    return told(result, blocksMatrixJson, blocksMatrixText);
+  }
+  const result = await similarityOfBlocks(a, b, options);
+  return told(result, blocksJson, blocksText);
+}
+
+/** Two networks as they are given; of a matrix all that folders and patterns hold. */
+async function pathsOf(given: readonly string[], flags: BlockFlags, io: Io): Promise<readonly string[]> {
+  const { matrix, key, ignore } = flags;
+  if (!matrix) {
+    if (given.length === 2 || (flags.plan && given.length > 1)) return given;
+    throw new TensimError('INVALID_ARGUMENT', `${given.length} networks are given, not two`, {
+      hint: 'Give two, or --matrix to compare each with each',
+    });
+  }
+  const found: string[] = [];
+  for (const path of given) {
+    const reading = { config: configOf(flags), key, ignore };
+    // A folder of folders, as training leaves them, with a config.json in each.
+    const inside = async (error: unknown) => {
+      if (!(error instanceof TensimError) || error.code !== 'FILE_NOT_FOUND' || !(await isFolder(path))) throw error;
+      return modelPaths([join(path, '*')], reading, io);
+    };
+    const { paths } = await modelPaths([path], reading, io).catch(inside);
+    for (const one of paths) found.push(one);
+  }
+  return found;
 }
 
 function inputOf({ input, inputData }: BlockFlags, ridge: number | undefined): BlockInput {
@@ -125,9 +164,4 @@ function inputOf({ input, inputData }: BlockFlags, ridge: number | undefined): B
   throw new TensimError('INVALID_ARGUMENT', `a ridge needs moments, and the law "${law}" has none`, {
     hint: 'Give --input with a file of moments, or --input-data with samples',
   });
-}
-
-function parseWindow(text: string): number {
-  if (/^[1-9]\d{0,6}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('It must be a whole number from 1.');
 }

@@ -251,12 +251,12 @@ function parseThreads(text: string): number {
   throw new InvalidArgumentError('It must be an integer between 1 and 4096.');
 }
 
-function parseWhole(text: string): number {
+export function parseWhole(text: string): number {
   if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
   throw new InvalidArgumentError('It must be a whole number.');
 }
 
-function parseTolerance(text: string): number {
+export function parseTolerance(text: string): number {
   const width = parseDecimal(text);
   if (width !== undefined && width > 0 && width <= 1) return width;
   throw new InvalidArgumentError('It must be a number between 0 and 1.');

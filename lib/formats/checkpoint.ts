@@ -18,6 +18,7 @@ import { openSafetensors } from './safetensors/open.js';
 import { isStep, standsBeside, withScalars } from './scalars.js';
 import { openShards } from './shards.js';
 import type { Stamp } from './stamp.js';
+import type { ElementOptions } from './tensor_data.js';
 
 export type { CheckpointFormat } from './endings.js';
 export type { TensorEntry } from './entry.js';
@@ -83,7 +84,11 @@ export interface Checkpoint {
  * Reads the elements of a tensor as `readBytes`, or a part of them, counted in elements. Bytes are hashed for `sha256` on
  * the way, as long as no tensor is skipped that is still to be read.
  */
-export type StoredReader = (name: string, part?: ElementRange, signal?: AbortSignal) => Promise<Uint8Array>;
+export type StoredReader = (
+  name: string,
+  part: ElementRange | undefined,
+  options?: Pick<ElementOptions, 'signal' | 'memory'>,
+) => Promise<Uint8Array>;
 
 /** Elements of a tensor, row-major. */
 export interface ElementRange {

@@ -67,7 +67,7 @@ export class OpenCheckpoint implements StampedCheckpoint {
   inTurn(names: Iterable<string>): StoredReader {
     const waiting = this.inOrder(new Set(names)).reverse();
     const read = new Set<TensorEntry>();
-    return async (name, part, signal) => {
+    return async (name, part, { signal, memory } = {}) => {
       signal?.throwIfAborted();
       const entry = this.entry(name);
       const source = this.source(entry.file);
@@ -75,7 +75,8 @@ export class OpenCheckpoint implements StampedCheckpoint {
       read.add(entry);
       while (waiting.length > 0 && read.has(waiting.at(-1)!)) waiting.pop();
       const passing = (position: number, piece: Uint8Array) => this.digest.take(source, position, piece);
-      const bytes = await readBytes(source, part === undefined ? entry : partOfEntry(entry, part), { signal, passing });
+      const wanted = part === undefined ? entry : partOfEntry(entry, part);
+      const bytes = await readBytes(source, wanted, { signal, passing, memory });
       await source.checkUntouched();
       return bytes;
     };

@@ -18,7 +18,10 @@ import { StorageWalk, spanOf } from './strided.js';
 import { inflatedElements } from './zip/inflate.js';
 
 /** For whom the elements of a tensor are read. */
-export type ElementOptions = Omit<ReadOptions, 'tensor'>;
+export interface ElementOptions extends Omit<ReadOptions, 'tensor'> {
+  /** Gives memory of so many bytes for them, where bytes are read: that of elements which nobody needs any more, say. */
+  readonly memory?: ((bytes: number) => ArrayBuffer) | undefined;
+}
 
 /**
  * Reads a tensor as weights, row-major: F64 as float64; F32, F16 and BF16 as float32, all exactly.
@@ -115,6 +118,7 @@ export async function readBytes(
   options: ElementOptions = {},
 ): Promise<Uint8Array> {
   const { dtype, shape, bytes, file, name } = entry;
+  const { memory } = options;
   const moved = entry.strides !== undefined || entry.bigEndian === true;
   // Unmoved, elements of any kind are so many bytes.
   const width = moved ? bytes / sizeOf(shape) : 1;
@@ -128,16 +132,17 @@ export async function readBytes(
   const plain = moved ? entry : { ...entry, shape: [bytes] };
   const words = await readElements<Words>(source, plain, options, {
     width,
-    make: (length) => new Words(length),
+    make: (length) => (memory === undefined ? new Words(length) : new Words(memory(length * width))),
     decode: (piece, target, at) => new Uint8Array(target.buffer, at * width, piece.length).set(piece),
   });
-  return new Uint8Array(words.buffer);
+  return new Uint8Array(words.buffer, 0, bytes);
 }
 
 type Words = Uint8Array | Uint16Array | Uint32Array | BigUint64Array;
+type WordsOf = new (length: number | ArrayBuffer) => Words;
 
 /** Arrays that hold elements of so many bytes without looking into them. */
-const WORDS: ReadonlyMap<number, new (length: number) => Words> = new Map<number, new (length: number) => Words>([
+const WORDS: ReadonlyMap<number, WordsOf> = new Map<number, WordsOf>([
   [1, Uint8Array],
   [2, Uint16Array],
   [4, Uint32Array],

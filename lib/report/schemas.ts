@@ -8,6 +8,8 @@ export const SCHEMAS = {
   cross: 'tensim.cross/1',
   measures: 'tensim.measures/1',
   blocks: 'tensim.blocks/1',
+  blocksMatrix: 'tensim.blocks-matrix/1',
+  blocksPlan: 'tensim.blocks-plan/1',
   ridge: 'tensim.ridge/1',
   explain: 'tensim.explain/1',
   gate: 'tensim.gate/1',

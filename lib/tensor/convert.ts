@@ -77,11 +77,15 @@ export function reverseElements(bytes: Uint8Array, width: number): void {
   else if (width === 8) buffer.swap64();
 }
 
-/** The float32 bits of each bit pattern of a format of 16 bits. */
-export function wideBits(format: 'F16' | 'BF16'): (half: number) => number {
-  if (format === 'BF16') return (half) => half << 16;
-  const widened = float16Table();
-  return (half) => widened[half];
+/** Numbers that are stored as they are, without a copy of them where the host's byte order allows it. */
+export function numbersIn(bytes: Uint8Array, format: 'F64' | 'F32'): TensorData {
+  const [width, Data] = format === 'F64' ? [8, Float64Array] : [4, Float32Array];
+  const count = bytes.length / width;
+  if (littleEndianHost && bytes.byteOffset % width === 0)
+    return new Data(bytes.buffer as ArrayBuffer, bytes.byteOffset, count);
+  const data = new Data(count);
+  decodeFloats(bytes, format, data);
+  return data;
 }
 
 let float16Widened: Uint32Array | undefined;

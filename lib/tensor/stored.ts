@@ -1,4 +1,4 @@
-import { decodeFloats, FLOAT_BYTES, type FloatFormat, floatArray, wideBits } from './convert.js';
+import { decodeFloats, type FloatFormat, numbersIn } from './convert.js';
 import type { TensorData } from './tensor.js';
 
 /**
@@ -11,20 +11,14 @@ export class StoredFloats {
 
   constructor(bytes: Uint8Array, format: FloatFormat, shape: readonly number[]) {
     this.shape = shape;
-    const words = format === 'F16' || format === 'BF16' ? wideBits(format) : undefined;
-    this.#copy = words === undefined ? fromNumbers(numbersIn(bytes, format)) : fromHalves(bytes, words);
+    this.#copy =
+      format === 'F16' || format === 'BF16' ? fromHalves(bytes, format) : fromNumbers(numbersIn(bytes, format));
   }
 
   /** Puts the elements `at`, `at + step`, … into `into[to…]`, exactly. */
   copy(at: number, count: number, step: number, into: Float64Array, to: number): void {
     this.#copy(at, count, step, into, to);
   }
-}
-
-function numbersIn(bytes: Uint8Array, format: FloatFormat): TensorData {
-  const data = floatArray(format, bytes.length / FLOAT_BYTES[format]);
-  decodeFloats(bytes, format, data);
-  return data;
 }
 
 function fromNumbers(data: TensorData) {
@@ -34,13 +28,26 @@ function fromNumbers(data: TensorData) {
   };
 }
 
-function fromHalves(bytes: Uint8Array, widened: (half: number) => number) {
-  const bits = new Uint32Array(1);
-  const value = new Float32Array(bits.buffer);
+/** By way of their float32 bits, some at a time: engines make objects of single numbers that go through a register. */
+function fromHalves(bytes: Uint8Array, format: 'F16' | 'BF16') {
+  const values = new Float32Array(SOME);
+  const halves = new Uint8Array(2 * SOME);
   return (at: number, count: number, step: number, into: Float64Array, to: number) => {
-    for (let i = 0, from = 2 * at; i < count; i++, from += 2 * step) {
-      bits[0] = widened((bytes[from + 1] << 8) | bytes[from]);
-      into[to + i] = value[0];
+    for (let done = 0; done < count; done += SOME) {
+      const size = Math.min(SOME, count - done);
+      const start = 2 * (at + done * step);
+      let own = bytes.subarray(start, start + 2 * size);
+      if (step !== 1) {
+        for (let i = 0, from = start; i < 2 * size; i += 2, from += 2 * step) {
+          halves[i] = bytes[from];
+          halves[i + 1] = bytes[from + 1];
+        }
+        own = halves.subarray(0, 2 * size);
+      }
+      decodeFloats(own, format, values);
+      into.set(size === SOME ? values : values.subarray(0, size), to + done);
     }
   };
 }
+
+const SOME = 2048;

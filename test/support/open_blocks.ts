@@ -33,7 +33,7 @@ export async function openBlocks(tensors: Given, config: Record<string, unknown>
 }
 
 /** The numbers of all heads. */
-export async function numbersOf({ query, key, value, output, outputBias, ...shape }: Circuits) {
+export async function numbersOf({ query, key, value, output, outputBias, done: _, ...shape }: Circuits) {
   const [heads, groups] = [shape.heads, shape.groups].map((to) => ({ from: 0, to }));
   const [queries, keys, values] = [await query(heads), await key(groups), await value(groups)];
   return { ...shape, query: queries, key: keys, value: values, output: await output(heads), outputBias };

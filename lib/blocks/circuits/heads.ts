@@ -27,7 +27,11 @@ export interface HeadProducts {
   readonly constants: number;
 }
 
-/** Numbers of a matrix that are in memory at a time, but for one head. */
+/**
+ * Numbers of a matrix that are in memory at a time, but for one head: of the first layer, whose every part meets all of
+ * the other, and of that.
+ */
+const OF_FIRST = 1 << 20;
 const AT_ONCE = 1 << 19;
 
 /** Some heads of a layer with the groups that they share, in numbers. */
@@ -58,7 +62,7 @@ export async function headProducts(
   const settings = { d, window, multiply };
   const found = { scores: new Float64Array(f.heads * g.heads), values: new Float64Array(f.heads * g.heads) };
   const compared = pairing(f, g, settings);
-  for (const one of spansOf(f, settings)) {
+  for (const one of spansOf(f, settings, OF_FIRST)) {
     const own = await partOf(f, one);
     for (const two of spansOf(g, settings)) {
       const other = await partOf(g, two);
@@ -67,7 +71,9 @@ export async function headProducts(
         found.scores[h * g.heads + k] = score;
         found.values[h * g.heads + k] = value;
       });
+      letGo(other);
     }
+    letGo(own);
   }
   const sum = found.values.reduce((total, value) => total + value, 0);
   return { ...found, sum, constants: dot(await constantOf(f, settings), await constantOf(g, settings)) };
@@ -89,6 +95,7 @@ export async function ownProducts(
       found.scores[h] = score;
       found.values[h] = value;
     });
+    letGo(own);
   }
   const constant = await constantOf(f, settings);
   return { ...found, sum: await sumOf(f, settings), constants: dot(constant, constant) };
@@ -122,7 +129,9 @@ async function sumOf(f: Circuits, settings: HeadSettings): Promise<number> {
         (later.to - later.from) * (span.to - span.from) * size,
       );
       total += later === span ? whole : 2 * whole;
+      if (later !== span) f.done([other.value.weight, other.output]);
     }
+    f.done([own.value.weight, own.output]);
   }
   return total;
 }
@@ -137,13 +146,18 @@ async function outputsOf(f: Circuits, groups: Span, d: number): Promise<Float64A
       const own = await f.output({ from: head, to: head + 1 });
       const at = (group - groups.from) * f.width * d;
       for (let i = 0; i < own.length; i++) sums[at + i] += own[i];
+      f.done([own]);
     }
   return sums;
 }
 
 /** Heads of a layer in pieces of which each takes little memory. */
-function* spansOf({ heads, width }: Pick<Circuits, 'heads' | 'width'>, { d }: HeadSettings): Generator<Span> {
-  const step = Math.max(1, Math.floor(AT_ONCE / (width * d)));
+function* spansOf(
+  { heads, width }: Pick<Circuits, 'heads' | 'width'>,
+  { d }: HeadSettings,
+  numbers = AT_ONCE,
+): Generator<Span> {
+  const step = Math.max(1, Math.floor(numbers / (width * d)));
   for (let from = 0; from < heads; from += step) yield { from, to: Math.min(heads, from + step) };
 }
 
@@ -161,6 +175,9 @@ const inputsOf = ({ weight }: Affine, { width }: Circuits, { from, to }: Span): 
 
 const selvesOf = ({ from, to }: Span): [number, number][] =>
   Array.from({ length: to - from }, (_, i) => [from + i, from + i]);
+
+const letGo = ({ circuits, query, key, value, output }: Part): void =>
+  circuits.done([query.weight, key.weight, value.weight, output]);
 
 function pairsOf(one: Span, two: Span): [number, number][] {
   const pairs: [number, number][] = [];

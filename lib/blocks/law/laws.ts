@@ -4,6 +4,7 @@ import { TensimError } from '../../errors.js';
 import type { LawExtent } from '../../similarity/law/extent.js';
 import { whiten } from '../../similarity/law/law.js';
 import { asWhitened } from '../../similarity/law/onehot.js';
+import { digestOf } from '../content.js';
 import type { BlockInput, BlockPart } from './input.js';
 import { type MomentsOf, type OpenMoments, withMoments, withSamples } from './moments.js';
 
@@ -76,6 +77,16 @@ export function withLaws<Result>(
   if ('samples' in input) return withSamples(input.samples, width, signal, useOpen);
   const { momentsOf, name = 'custom' } = input;
   return use(lawsOf(name, async (layer, part) => momentsOf(layer, part)));
+}
+
+/** What the laws of a layer are, for a state file. */
+export async function digestOfLaws(laws: BlockLaws, layer: number): Promise<unknown> {
+  const found = [];
+  for (const part of ['mlp', 'attn'] as const) {
+    const law = await laws.of(layer, part);
+    found.push(law.kind === 'moments' ? [law.name, digestOf(law.mean), digestOf(law.factor)] : law.name);
+  }
+  return found;
 }
 
 /** The same for what takes a law beside a network. */

@@ -27,7 +27,7 @@ export interface MlpSettings {
 }
 
 /** What is found of two MLPs, but for the name of the law. */
-type Compared = Omit<MlpComparison, 'input'>;
+export type Compared = Omit<MlpComparison, 'input'>;
 
 /** Two MLPs of one width. */
 export async function compareMlpPair(
@@ -35,15 +35,21 @@ export async function compareMlpPair(
   method: Exclude<MlpMethod, 'whole'>,
   settings: MlpSettings,
 ): Promise<Compared> {
-  return (await compareMlps(pair, method, settings))(0, 1);
+  const found = (await compareMlps(pair, method, settings))(0, 1);
+  if (found !== null) return found;
+  const [one, other] = pair.map(({ label }) => label);
+  throw new TensimError('ZERO_NORM', `${one} or ${other} is zero`, { hint: 'Nothing is similar to zero' });
 }
 
-/** Any number of MLPs of one width, by their places; the first is the one that a fidelity error refers to. */
+/**
+ * Any number of MLPs of one width, by their places; the first is the one that a fidelity error refers to. Null where one
+ * of the two is zero.
+ */
 export async function compareMlps(
   mlps: readonly MlpSource[],
   method: Exclude<MlpMethod, 'whole'>,
   settings: MlpSettings,
-): Promise<(i: number, j: number) => Compared> {
+): Promise<(i: number, j: number) => Compared | null> {
   const { backend: wanted, threads, signal, seed, tolerance, maxSamples, law } = settings;
   const kinds = new Set(mlps.map(({ gated }) => (gated ? 'gated' : 'hidden')));
   if (method === 'sampled') {
@@ -55,7 +61,7 @@ export async function compareMlps(
   const task = { grams: { method: 'hidden', kinds, dtype: 'float64', degrees: true } } as const;
   const backend = await selectBackend(wanted, task, signal);
   const gram = await exactGram(mlps, { backend, law, threads, signal });
-  return (i, j) => exactComparison(pairOf(gram, mlps.length, i, j), [mlps[i], mlps[j]]);
+  return (i, j) => exactComparison(pairOf(gram, mlps.length, i, j));
 }
 
 /** Two MLPs as whole models of an input that is independent and standard normal. */
@@ -83,11 +89,9 @@ function pairOf({ total, perDegree, bound }: GramTile, count: number, i: number,
   return { total: taken(total, 1), perDegree: taken(perDegree!, 4), bound: taken(bound!, 1) };
 }
 
-function exactComparison(gram: GramTile, mlps: readonly [MlpSource, MlpSource]): Compared {
+function exactComparison(gram: GramTile): Compared | null {
   const entry = entryOf(gram.total, undefined, 0, 1);
-  const zero = [entry.aa, entry.bb].findIndex((square) => !(square > 0));
-  if (zero >= 0)
-    throw new TensimError('ZERO_NORM', `${mlps[zero].label} is zero`, { hint: 'Nothing is similar to zero' });
+  if (!(entry.aa > 0 && entry.bb > 0)) return null;
   const degrees = pairDegrees(gram, undefined, 'float64');
   return {
     similarity: pairNumbers(entry).similarity,
@@ -98,8 +102,9 @@ function exactComparison(gram: GramTile, mlps: readonly [MlpSource, MlpSource]):
 }
 
 /** @param isForward whether the first of the two is the one that fidelity errors refer to */
-function sampledComparison(pair: SampledPair, isForward: boolean): Compared {
+function sampledComparison(pair: SampledPair, isForward: boolean): Compared | null {
   const { similarity: cosine, standardError, samples } = pair;
+  if (Number.isNaN(cosine)) return null;
   const fidelityError = isForward ? pair.fidelityError : pair.reverseFidelityError;
   return { similarity: cosine, fidelityError, exact: false, standardError, samples };
 }

@@ -94,6 +94,7 @@ async function prepared(
       const about = { method: 'hidden', route: undefined } as const;
       const source = await chainSource(chain, about, { dtype: 'float64', perOutput: false }, pacer);
       const model = await backend.grams.prepare(source, 'float64', { threads, signal });
+      mlp.done(layer);
       parts.push({ place, model, scale: source.scale ?? PLAIN });
     }
   } catch (error) {

@@ -18,6 +18,7 @@ export interface SampleSettings {
 
 /** Two MLPs on random inputs. */
 export interface SampledPair {
+  /** NaN where one of the two is zero. */
   readonly similarity: number;
   readonly standardError: number;
   readonly fidelityError: number;
@@ -39,7 +40,7 @@ const INTERVAL = 1.96;
 /** What is below this of a fidelity error is rounding of the outputs, which are in single precision. */
 const ROUNDING = 1e-12;
 /** Numbers of a part of an MLP that are in memory at a time, in double precision. */
-const AT_ONCE = 1 << 20;
+const AT_ONCE = 1 << 19;
 
 /**
  * Compares MLPs by what they give on inputs that are drawn from a law, all on the same ones: the error of a similarity
@@ -76,7 +77,10 @@ export async function sampledPairs(
   }
 }
 
-function isKnown({ standardError, fidelityError, fidelityDeviation }: SampledPair, { tolerance }: SampleSettings) {
+function isKnown({ similarity, ...errors }: SampledPair, { tolerance }: SampleSettings): boolean {
+  // Of a function that is zero nothing more is found out.
+  if (Number.isNaN(similarity)) return true;
+  const { standardError, fidelityError, fidelityDeviation } = errors;
   const near = fidelityError <= ROUNDING || INTERVAL * fidelityDeviation <= RELATIVE * fidelityError;
   return near && INTERVAL * standardError <= tolerance;
 }
@@ -118,8 +122,10 @@ async function outputsOf(
   const { width } = mlp;
   const outputs = new Float64Array(count * width);
   for (const units of partsOf(mlp, Math.max(64, Math.floor(AT_ONCE / width)))) {
-    const source = { layers: [await mlp.part(units)], positions: 1, features: width, input: 'vectors' } as const;
+    const layer = await mlp.part(units);
+    const source = { layers: [layer], positions: 1, features: width, input: 'vectors' } as const;
     const pass = await backend.forward.prepare(source, 'float32', { threads, signal });
+    mlp.done(layer);
     try {
       const part = (await pass.evaluate(inputs, { threads, signal })) as Float32Array;
       for (let from = 0; from < part.length; from += width) {
@@ -165,7 +171,8 @@ function estimate([ff, fg, gg, dd]: readonly number[][], samples: number): Sampl
   const [rootA, rootB] = [Math.sqrt(a), Math.sqrt(b)];
   const roots = rootA * rootB;
   // What is left of 1 is found from the differences, which know it to all digits.
-  const similarity = Math.max(-1, 1 - Math.max(0, away - (rootA - rootB) ** 2) / (2 * roots));
+  const apart = Math.max(0, away - (rootA - rootB) ** 2);
+  const similarity = Math.max(-1, 1 - apart / (2 * roots));
   const fidelityError = away / a;
   let [squares, fidelitySquares] = [0, 0];
   for (let k = 0; k < samples; k++) {

@@ -1,3 +1,4 @@
+import { partsOf as partsOfLayer } from '../../layers/layer.js';
 import { createModel, type LayerDefinition } from '../../model/create.js';
 import type { Layer } from '../../model/model.js';
 import type { LayerBlocks } from '../../model/transformers/network.js';
@@ -25,6 +26,8 @@ export interface MlpSource extends MlpShape {
    * @throws TensimError `NOT_FINITE`
    */
   readonly part: (units?: Span) => Promise<Layer>;
+  /** Takes back the weights of a part that nobody reads any more. */
+  readonly done: (part: Layer) => void;
   readonly definition: () => Promise<LayerDefinition>;
 }
 
@@ -41,9 +44,9 @@ export function mlpShape({ network: { width }, extent }: BlockFile, layer: Layer
 export async function mlpSource(
   file: BlockFile,
   layer: LayerBlocks,
-  inView: ((definition: MlpDefinition) => Promise<MlpDefinition>) | undefined,
+  inView?: ((definition: MlpDefinition) => Promise<MlpDefinition>) | undefined,
 ): Promise<MlpSource> {
-  const { path, read } = file;
+  const { path, read, done } = file;
   const { mlp, mlpNorm, number } = layer;
   const shape = mlpShape(file, layer)!;
   const norm = await readGain(mlpNorm, read);
@@ -57,8 +60,13 @@ export async function mlpSource(
     label,
     centres: norm.centres,
     definition: () => definition(),
+    done: (part) => done(weightsOf(part)),
     part: async (units) => createModel({ layers: [await definition(units)], label }).layers[0],
   };
+}
+
+function* weightsOf(layer: Layer): Generator<Float64Array> {
+  for (const [, { data }] of partsOfLayer(layer)) if (data instanceof Float64Array) yield data;
 }
 
 /** Units of an MLP, some at a time. */

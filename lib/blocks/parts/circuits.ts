@@ -13,9 +13,17 @@ export interface Circuits extends Pick<Attention, 'heads' | 'groups' | 'width' |
   readonly output: (heads: Span) => Promise<Float64Array>;
   /** What is added to the sum of all heads, (d), or null for nothing. */
   readonly outputBias: Float64Array | null;
+  /** Takes back numbers that nobody reads any more. */
+  readonly done: (arrays: Iterable<Float64Array>) => void;
 }
 
-export async function readCircuits(attention: Attention, norm: Gain, d: number, read: PieceReader): Promise<Circuits> {
+export async function readCircuits(
+  attention: Attention,
+  norm: Gain,
+  d: number,
+  read: PieceReader,
+  done: Circuits['done'] = () => {},
+): Promise<Circuits> {
   const { heads, groups, width } = attention;
   const rotation = await turning(attention, read);
   const rowsOf = ({ from, to }: Span) => ({ rows: { from: from * width, to: to * width } });
@@ -24,7 +32,7 @@ export async function readCircuits(attention: Attention, norm: Gain, d: number, 
     return behindNorm(await read(weight, cut), bias === undefined ? null : await read(bias, cut), norm, d);
   };
   return {
-    ...{ heads, groups, width, rotation },
+    ...{ heads, groups, width, rotation, done },
     query: behind(attention.query, attention.queryBias),
     key: behind(attention.key, attention.keyBias),
     value: behind(attention.value, attention.valueBias),

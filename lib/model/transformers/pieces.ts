@@ -35,22 +35,42 @@ export interface Elements extends Pick<TensorInfo, 'shape'> {
   copy(at: number, count: number, step: number, into: Float64Array, to: number): void;
 }
 
+/** Columns that are transposed at a time. */
+const BAND = 64;
+
 /**
  * A piece in double precision, or a part of it, (outputs, inputs) row-major.
  * @param tensor all of that the piece is in
+ * @param make gives an array for it, of any content
  */
 export async function readPiece(
   piece: Piece,
   tensor: Elements | Tensor,
   pacer: Pacer,
   part: Part = {},
+  make = (length: number): Float64Array => new Float64Array(length),
 ): Promise<Float64Array> {
   const elements = 'data' in tensor ? elementsOf(tensor.data) : tensor;
   const [outputs, inputs] = extentOf(piece, tensor)!;
   const { rows = { from: 0, to: outputs }, columns = { from: 0, to: inputs } } = part;
   const rowAt = rowsOfCut(piece, tensor.shape);
   const own = columns.to - columns.from;
-  const result = new Float64Array((rows.to - rows.from) * own);
+  const result = make((rows.to - rows.from) * own);
+  if (piece.transposed && !piece.perHead && piece.rows === undefined) {
+    // What lies together is read together, some columns at a time: element by element each would be a page of its own.
+    const count = rows.to - rows.from;
+    const [first, stored] = rowAt(rows.from);
+    const band = new Float64Array(Math.min(own, BAND) * count);
+    for (let j = 0; j < own; j += BAND) {
+      const some = Math.min(BAND, own - j);
+      for (let k = 0; k < some; k++) elements.copy(first + (columns.from + j + k) * stored, count, 1, band, k * count);
+      for (let i = 0; i < count; i++) {
+        for (let k = 0; k < some; k++) result[i * own + j + k] = band[k * count + i];
+        if (pacer.due(2 * some)) await pacer.pause();
+      }
+    }
+    return result;
+  }
   for (let i = rows.from; i < rows.to; i++) {
     const [at, step] = rowAt(i);
     elements.copy(at + columns.from * step, own, step, result, (i - rows.from) * own);

@@ -4,7 +4,7 @@ import { TensimError } from '../../errors.js';
 import { isRefusal } from '../../formats/replace_file.js';
 import { requireRegular } from '../../formats/source_file.js';
 
-/** How every state file begins. */
+/** How state files of inner products begin. */
 const MAGIC = Buffer.from('tensim.state/1\n\0', 'latin1');
 const LENGTH_BYTES = 4;
 const CHECK_BYTES = 16;
@@ -39,20 +39,25 @@ export class RecordLog {
   /**
    * Opens or makes the file, and hands over every good record.
    * @param onRecord says whether the record makes sense; the file is cut off before one that does not.
+   * @param magic how files of this kind begin
    * @throws TensimError `INVALID_FILE` for a file that is something else, which is left as it is, or no file at all;
    * `FILE_NOT_FOUND` if it cannot be opened, or not be read or made; what `onRecord` throws.
    */
-  static async open(path: string, onRecord: (payload: Buffer) => Promise<boolean> | boolean): Promise<RecordLog> {
+  static async open(
+    path: string,
+    onRecord: (payload: Buffer) => Promise<boolean> | boolean,
+    magic = MAGIC,
+  ): Promise<RecordLog> {
     const handle = await openFile(path);
     try {
       const { size } = await handle.stat();
-      if (!(await beginsWell(handle, size, path))) {
+      if (!(await beginsWell(handle, size, path, magic))) {
         await handle.truncate(0);
-        await writeAll(handle, MAGIC, 0);
-        return new RecordLog(path, handle, MAGIC.length, digest(MAGIC), 0);
+        await writeAll(handle, magic, 0);
+        return new RecordLog(path, handle, magic.length, digest(magic), 0);
       }
-      let end = MAGIC.length;
-      let check = digest(MAGIC);
+      let end = magic.length;
+      let check = digest(magic);
       for (;;) {
         const record = await readRecord(handle, end, size, check);
         if (record === null) break;
@@ -120,15 +125,15 @@ function unusable(path: string, cause: unknown): TensimError {
 }
 
 /** Whether there is anything in the file; false for one that was only being made. */
-async function beginsWell(handle: FileHandle, size: number, path: string): Promise<boolean> {
-  const start = await readAll(handle, 0, Math.min(size, MAGIC.length));
-  if (!start.equals(MAGIC.subarray(0, start.length))) {
+async function beginsWell(handle: FileHandle, size: number, path: string, magic: Buffer): Promise<boolean> {
+  const start = await readAll(handle, 0, Math.min(size, magic.length));
+  if (!start.equals(magic.subarray(0, start.length))) {
     throw new TensimError('INVALID_FILE', 'this is no state file, or its beginning is damaged', {
       file: path,
       hint: 'Nothing was changed. Give another path, or delete the file if it is a state file',
     });
   }
-  return start.length === MAGIC.length;
+  return start.length === magic.length;
 }
 
 /** The record that starts at `offset`; null if it is not there in full, or not as it was written. */

@@ -58,6 +58,7 @@ const hidden = ({ up, down, upBias, downBias, units }: SmallLayer, activation = 
 const mlp = (layer: LayerDefinition): MlpSource => ({
   ...{ width: D, units: 0, gated: layer.type === 'gated', centres: false, label: 'f' },
   definition: async () => layer,
+  done: () => {},
   part: async () => createModel({ layers: [layer] }).layers[0],
 });
 const SETTINGS = { backend: undefined, threads: undefined, signal: undefined, seed: 1, tolerance: 0.01, maxSamples: 1 };

@@ -34,6 +34,7 @@ function mlp(units: number, { gated = true, seed = 1, noise = 0, biased = false 
   return {
     ...{ width: D, units, gated, centres: false, label: `mlp ${seed}` },
     definition: () => definition(),
+    done: () => {},
     part: async (part) => createModel({ layers: [await definition(part)] }).layers[0],
   };
 }

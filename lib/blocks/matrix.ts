@@ -1,0 +1,173 @@
+import { Pacer } from '../cooperate.js';
+import { TensimError } from '../errors.js';
+import { selectBackend } from '../machines/select.js';
+import { labelsOf } from '../model/labels.js';
+import type { LayerBlocks } from '../model/transformers/network.js';
+import { type AttentionSide, attentionSide, compareSides, mlpContent, ONE_FUNCTION } from './compare.js';
+import { contentOf } from './content.js';
+import { checkInput } from './law/input.js';
+import { type BlockLaw, type BlockLaws, digestOfLaws, whitenedLaw, withLaws } from './law/laws.js';
+import type { AttentionMatrices, BlockMatrixValues, BlocksMatrix, LayerMatrices, MlpMatrices } from './matrix_terms.js';
+import type { MlpMethod } from './mlps/choose.js';
+import { type Compared, compareMlps } from './mlps/compare.js';
+import { mlpSource } from './mlps/source.js';
+import { type BlockFile, withBlocks } from './open.js';
+import { type GivenSettings, methodsFor, settleBlocks } from './settings.js';
+import type { BlockOptions, BlockSubject } from './terms.js';
+import { checkShape, subjectOf, walkLayers } from './walk.js';
+import { meanOf } from './worst.js';
+
+/**
+ * Every block of several transformers of one shape, each compared with each, as `similarityOfBlocks` compares two. Every
+ * block is prepared once, and one layer of every network is in memory at a time.
+ *
+ *     const { layers } = await blockMatrix(['step_1000/', 'step_2000/', 'step_3000/']);
+ *     layers[0].mlp?.similarity[0][2];
+ *
+ * @param paths of two networks at least, as in `similarityOfBlocks`
+ * @throws TensimError (rejects) as `similarityOfBlocks`
+ */
+export function blockMatrix(paths: readonly string[], options: BlockOptions = {}): Promise<BlocksMatrix> {
+  const { input = 'standard', signal } = options;
+  const given = settleBlocks(options);
+  checkInput(input);
+  if (given.align === 'rotation' || input === 'sphere')
+    throw new TensimError(
+      'INVALID_ARGUMENT',
+      `${input === 'sphere' ? 'the sphere' : 'a rotation'} is for two networks`,
+      {
+        hint: 'Compare them two at a time, or leave it out',
+      },
+    );
+  if (!Array.isArray(paths) || paths.length < 2)
+    throw new TensimError('INVALID_ARGUMENT', 'a matrix of blocks is of two networks at least', {
+      hint: 'Give a list of paths',
+    });
+  return withAll(paths, options, (files) =>
+    withLaws(input, files[0].network.width, signal, (laws) => matrixOf(files, given, laws, options)),
+  );
+}
+
+/** Opens networks one after the other, for a use of them all. */
+export function withAll<Result>(
+  [path, ...others]: readonly string[],
+  options: BlockOptions,
+  use: (files: readonly BlockFile[]) => Promise<Result>,
+  opened: readonly BlockFile[] = [],
+): Promise<Result> {
+  return withBlocks(path, options, (file) => {
+    const all = [...opened, file];
+    return others.length === 0 ? use(all) : withAll(others, options, use, all);
+  });
+}
+
+async function matrixOf(
+  files: readonly BlockFile[],
+  given: GivenSettings,
+  laws: BlockLaws,
+  options: BlockOptions,
+): Promise<BlocksMatrix> {
+  for (const file of files.slice(1)) checkShape(files[0], file);
+  const { align: alignment, window, backend, signal } = given;
+  const methods = await methodsFor(files, given);
+  const { name } = await selectBackend(backend, { contractions: { dtype: 'float64' } }, signal);
+  const about = (place: number) => digestOfLaws(laws, files[0].network.layers[place].number);
+  const layers = await walkLayers(files, { what: 'matrix', given, options, about }, async (place) => {
+    const own = files.map(({ network }) => network.layers[place]);
+    const { number } = own[0];
+    const mlp = await mlpMatrices(files, own, methods.get(number)!, await laws.of(number, 'mlp'), given);
+    const attention = await attentionMatrices(files, own, await laws.of(number, 'attn'), given);
+    const found: LayerMatrices = { layer: own[0].number, ...(mlp && { mlp }), ...(attention && { attention }) };
+    return found;
+  });
+  const labels = labelsOf(files.map(({ path }) => path));
+  const networks: (BlockSubject & { label: string })[] = [];
+  for (const [i, file] of files.entries()) networks.push({ label: labels[i], ...(await subjectOf(file, signal)) });
+  const { width } = files[0].network;
+  return { kind: 'blocks-matrix', networks, width, input: laws.name, window, alignment, layers, backend: name };
+}
+
+async function mlpMatrices(
+  files: readonly BlockFile[],
+  layers: readonly LayerBlocks[],
+  method: MlpMethod,
+  law: BlockLaw,
+  given: GivenSettings,
+): Promise<MlpMatrices | undefined> {
+  if (layers.some(({ mlp }) => mlp === undefined)) return undefined;
+  const { firsts, place } = await distinct(files, layers, mlpContent);
+  const sources = [];
+  for (const i of firsts) sources.push(await mlpSource(files[i], layers[i]));
+  const [{ centres }] = sources;
+  if (law.kind === 'moments' && sources.some((one) => one.centres !== centres))
+    throw new TensimError('INVALID_ARGUMENT', `layer ${layers[0].number} has norms of two kinds before its MLPs`, {
+      hint: 'Moments stand behind a norm: compare these networks two at a time, or under the input "standard"',
+    });
+  const settings = { ...given, law: await whitenedLaw(law, centres, new Pacer(given.signal)) };
+  const between =
+    firsts.length === 1
+      ? () => ONE_FUNCTION
+      : await compareMlps(sources, method === 'whole' ? 'parts' : method, settings);
+  const known = new Map<string, Compared | null>();
+  const cell = (i: number, j: number): Compared | null => {
+    const [one, other] = [place[i], place[j]];
+    if (one === other) return ONE_FUNCTION;
+    const key = `${one} ${other}`;
+    if (!known.has(key)) known.set(key, between(one, other));
+    return known.get(key)!;
+  };
+  const table = (of: (one: Compared) => number | null): BlockMatrixValues =>
+    files.map((_, i) => files.map((__, j) => (cell(i, j) === null ? null : of(cell(i, j)!))));
+  const exact = files.every((_, i) => files.every((__, j) => cell(i, j)?.exact !== false));
+  return {
+    similarity: table(({ similarity }) => similarity),
+    fidelityError: table(({ fidelityError }) => fidelityError),
+    exact,
+    standardError: exact ? null : table(({ standardError }) => standardError ?? 0),
+  };
+}
+
+async function attentionMatrices(
+  files: readonly BlockFile[],
+  layers: readonly LayerBlocks[],
+  law: BlockLaw,
+  given: GivenSettings,
+): Promise<AttentionMatrices | undefined> {
+  if (layers.some(({ attention }) => attention === undefined)) return undefined;
+  const { firsts, place } = await distinct(files, layers, (file, { attention, attentionNorm }) =>
+    contentOf(file, { attention, attentionNorm }),
+  );
+  const sides: AttentionSide[] = [];
+  for (const i of firsts) sides.push(await attentionSide(files[i], layers[i], law, given));
+  const square = () => sides.map(() => sides.map((): number | null => 1));
+  const [qk, ov] = [square(), square()];
+  for (const [i, one] of sides.entries())
+    for (const [j, other] of sides.entries()) {
+      if (j <= i) continue;
+      const { heads, ov: sum } = await compareSides(one, other, given);
+      qk[i][j] = qk[j][i] = meanOf(heads.map((head) => head.qk));
+      ov[i][j] = ov[j][i] = sum === null ? null : sum.similarity;
+    }
+  const all = (values: (number | null)[][]) => files.map((_, i) => files.map((__, j) => values[place[i]][place[j]]));
+  return { qk: all(qk), ov: all(ov) };
+}
+
+/** Networks that have the same block are compared once: the first that has each, and which of these every one has. */
+async function distinct(
+  files: readonly BlockFile[],
+  layers: readonly LayerBlocks[],
+  content: (file: BlockFile, layer: LayerBlocks) => Promise<string>,
+): Promise<{ readonly firsts: number[]; readonly place: number[] }> {
+  const known = new Map<string, number>();
+  const firsts: number[] = [];
+  const place: number[] = [];
+  for (const [i, file] of files.entries()) {
+    const own = await content(file, layers[i]);
+    if (!known.has(own)) {
+      known.set(own, firsts.length);
+      firsts.push(i);
+    }
+    place.push(known.get(own)!);
+  }
+  return { firsts, place };
+}
