@@ -11,7 +11,7 @@ import { similarityMatrix } from '../similarity/matrix.js';
 import { compareMeasures } from '../similarity/series/measure_comparison.js';
 import { onset } from '../similarity/series/onset.js';
 import { type RidgeSweep, ridgeSweep } from '../similarity/series/ridge_sweep.js';
-import type { CrossSimilarity, MatrixOptions, SimilarityMatrix } from '../similarity/terms/types.js';
+import type { CrossSimilarity, InputLaw, MatrixOptions, SimilarityMatrix } from '../similarity/terms/types.js';
 import { count } from '../words/counts.js';
 import { oneLine } from '../words/quoting.js';
 import { type Io, print, say } from './io.js';
@@ -101,8 +101,9 @@ async function sweepOf(
       hint: 'Give one measure, and no --block-at',
     });
   const moments = momentsIn(await lawOf(withoutSweep(flags), io));
+  const { input, inputData, ridge: _, ...plain } = flags;
   const under = async (ridge: number) => {
-    const [result] = await compute(patterns, { ...flags, ridge: [ridge] }, reached, progress, io);
+    const [result] = await compute(patterns, plain, reached, progress, io, { ...moments, ridge });
     return result;
   };
   return ridgeSweep(ridges, under, moments);
@@ -113,15 +114,20 @@ function warnOfOrder(matrix: SimilarityMatrix, io: Io): void {
   if (!hasOrder(matrix)) say(io, `note: ${orderSentence(matrix).join(' ')}\n`);
 }
 
-/** One result per measure. */
+/**
+ * One result per measure.
+ * @param input the law, where it is not that of the flags
+ */
 async function compute(
   patterns: readonly string[],
   flags: MatrixFlags,
   reached: { done: number; total: number },
   progress: ProgressLine,
   io: Io,
+  input?: InputLaw,
 ): Promise<(SimilarityMatrix | CrossSimilarity)[]> {
-  const { onProgress, ...given } = await similarityOptions(flags, io, progress);
+  const { onProgress, ...options } = await similarityOptions(flags, io, progress);
+  const given = input === undefined ? options : { ...options, input };
   const { paths, order } = await modelPaths(patterns, { ...flags, config: configOf(flags) }, io);
   const choice = await choiceOf(flags, paths, io);
   const results: (SimilarityMatrix | CrossSimilarity)[] = [];

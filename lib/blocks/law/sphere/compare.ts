@@ -35,33 +35,54 @@ export async function compareOnSphere(
   signal?: AbortSignal,
 ): Promise<SphereProducts> {
   const pacer = new Pacer(signal);
-  for (const terms of TERMS) {
-    const [a, b] = [await expand(f, d, terms, pacer), await expand(g, d, terms, pacer)];
-    const reach = [await reachOf(a, multiply, pacer), await reachOf(b, multiply, pacer)];
-    const scales = [await scaleOf(a, pacer), await scaleOf(b, pacer)];
-    const table = damping(d, terms);
-    const rest = (i: 0 | 1, j: 0 | 1) => {
-      const left = leftOut(reach[i], reach[j], terms);
-      return { left, scale: Math.sqrt(scales[i] * scales[j]) };
-    };
-    const own = [rest(0, 0), rest(1, 1)].map(({ left, scale }) => left[terms] / scale);
-    if (own.some((part) => part > TOLERANCE) && terms < TERMS[TERMS.length - 1]) continue;
-    const product = (x: ExpandedMlp, y: ExpandedMlp, i: 0 | 1, j: 0 | 1) => {
-      const { left, scale } = rest(i, j);
-      return sphereProduct(x, y, d, lastDegrees(table, left, CUT * scale), multiply, pacer);
-    };
-    const [ff, fg, gg] = [await product(a, a, 0, 0), await product(a, b, 0, 1), await product(b, b, 1, 1)];
-    const norms = [total(ff), total(gg)];
-    for (const [at, { label }] of [f, g].entries())
-      if (!(norms[at] > 0))
-        throw new TensimError('ZERO_NORM', `${label} is zero, so that no similarity to it is defined`);
-    const missing = (i: 0 | 1, j: 0 | 1) => {
-      const { left, scale } = rest(i, j);
-      return (left[terms] + CUTS * CUT * scale) / Math.sqrt(norms[i] * norms[j]);
-    };
-    return { ff, fg, gg, certified: missing(0, 1) + (missing(0, 0) + missing(1, 1)) / 2 };
-  }
-  throw new Error('there is a last number of terms');
+  const expanded = (terms: number) => expandBoth(f, g, d, terms, multiply, pacer);
+  let both = await expanded(TERMS[0]);
+  for (let i = 1; i < TERMS.length && !both.isEnough; i++) both = await expanded(TERMS[i]);
+  const table = damping(d, both.terms);
+  const product = (i: 0 | 1, j: 0 | 1) => {
+    const { left, scale } = both.rest(i, j);
+    const [x, y] = [both.mlps[i], both.mlps[j]];
+    return sphereProduct(x, y, d, lastDegrees(table, left, CUT * scale), multiply, pacer);
+  };
+  const [ff, fg, gg] = [await product(0, 0), await product(0, 1), await product(1, 1)];
+  const norms = [total(ff), total(gg)];
+  for (const [at, { label }] of [f, g].entries())
+    if (!(norms[at] > 0))
+      throw new TensimError('ZERO_NORM', `${label} is zero, so that no similarity to it is defined`);
+  const missing = (i: 0 | 1, j: 0 | 1) => {
+    const { left, scale } = both.rest(i, j);
+    return (left[both.terms] + CUTS * CUT * scale) / Math.sqrt(norms[i] * norms[j]);
+  };
+  return { ff, fg, gg, certified: missing(0, 1) + (missing(0, 0) + missing(1, 1)) / 2 };
+}
+
+/** Two MLPs in series of so many terms. */
+interface ExpandedPair {
+  readonly terms: number;
+  readonly mlps: readonly [ExpandedMlp, ExpandedMlp];
+  /** What is left of ⟨f_i, f_j⟩ from degree N + 1 on, by N, and about how large that is. */
+  rest(i: 0 | 1, j: 0 | 1): { readonly left: Float64Array; readonly scale: number };
+  /** Nothing that counts is left. */
+  readonly isEnough: boolean;
+}
+
+async function expandBoth(
+  f: SphereMlp,
+  g: SphereMlp,
+  d: number,
+  terms: number,
+  multiply: RowProducts,
+  pacer: Pacer,
+): Promise<ExpandedPair> {
+  const mlps = [await expand(f, d, terms, pacer), await expand(g, d, terms, pacer)] as const;
+  const reach = [await reachOf(mlps[0], multiply, pacer), await reachOf(mlps[1], multiply, pacer)];
+  const scales = [await scaleOf(mlps[0], pacer), await scaleOf(mlps[1], pacer)];
+  const rest = (i: 0 | 1, j: 0 | 1) => ({
+    left: leftOut(reach[i], reach[j], terms),
+    scale: Math.sqrt(scales[i] * scales[j]),
+  });
+  const isEnough = [rest(0, 0), rest(1, 1)].every(({ left, scale }) => left[terms] <= TOLERANCE * scale);
+  return { terms, mlps, rest, isEnough };
 }
 
 export const total = (degrees: Float64Array): number => degrees.reduce((sum, value) => sum + value, 0);
