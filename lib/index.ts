@@ -107,6 +107,7 @@ export { type LoadOptions, loadModel } from './model/reading/load.js';
 export type { Order } from './model/reading/order.js';
 export type { ModelConfig, Setting } from './model/settings.js';
 export type { ToldSetting } from './model/transformers/settings.js';
+export { writeBlocks } from './report/blocks/write.js';
 export { type ExplanationReportOptions, writeExplanation } from './report/explain/write.js';
 export { type Report, writeReport } from './report/write.js';
 export { direction } from './similarity/difference/direction.js';

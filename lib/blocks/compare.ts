@@ -82,11 +82,11 @@ async function compareMlps(
   const law = await settled.laws.of(one.number, 'mlp');
   const method = settled.methodOf(one);
   const sourceOf = (file: BlockFile, layer: LayerBlocks, view: StreamView | undefined): Promise<MlpSource> =>
-    mlpSource(file, layer, view && ((definition) => mlpInView(definition, width, view, products)));
+    mlpSource(file, layer, view && ((definition) => mlpInView(definition, width, view, products, new Pacer(signal))));
   const pair = [await sourceOf(f, one, views?.[0]), await sourceOf(g, other, views?.[1])] as const;
   const definitions = async () => [await pair[0].definition(), await pair[1].definition()] as const;
   const matching = matched && (await matchUnits(...(await definitions()), width, products, signal));
-  await matching?.addTo(matched!, new Pacer(signal));
+  await matching?.addTo(matched!);
   // As wholes, equal ones are told from their numbers. Experts are kept one at a time.
   const isTold = method !== 'whole' && views === undefined && one.experts === undefined;
   const areOne = isTold && (await mlpContent(f, one)) === (await mlpContent(g, other));
@@ -147,7 +147,7 @@ export async function attentionSide(
 ): Promise<AttentionSide> {
   const products = productsBy(options);
   const plain = await readCircuits(attention!, await readGain(attentionNorm, read), d, read, done);
-  const stored = view === undefined ? plain : await circuitsInView(plain, d, view, products);
+  const stored = view === undefined ? plain : await circuitsInView(plain, d, view, products, new Pacer(options.signal));
   const circuits = await circuitsUnder(stored, law, attentionNorm?.kind === 'layer', products.rows);
   const own = await ownProducts(circuits, d, options.window, products.rows);
   const { normalised, slopes } = attention!;

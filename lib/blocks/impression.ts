@@ -87,7 +87,8 @@ function patchOf(
   const changed = layers.filter((_, i) => isOutstanding(differences[i])).map(({ layer }) => layer);
   if (changed.length === 0 || changed.length > most || changed.length === layers.length) return undefined;
   const others = usual <= ONE_FUNCTION ? 'the others are the same functions' : 'the others differ far less';
-  const names = changed.length === 1 ? `layer ${changed[0]}` : `the layers ${changed.join(', ')}`;
+  const listed = `${changed.slice(0, -1).join(', ')} and ${changed[changed.length - 1]}`;
+  const names = changed.length === 1 ? `layer ${changed[0]}` : `layers ${listed}`;
   return { ...impression('patch', `It looks like a patch: ${names} changed, ${others}.`), layers: changed };
 }
 

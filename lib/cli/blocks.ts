@@ -11,6 +11,7 @@ import { blocksJson } from '../report/blocks/json.js';
 import { blocksMatrixCsv, blocksMatrixJson, blocksMatrixText } from '../report/blocks/matrix.js';
 import { blocksPlanJson, blocksPlanText } from '../report/blocks/plan.js';
 import { blocksText } from '../report/blocks/text.js';
+import { checkBlocksFile, writeBlocks } from '../report/blocks/write.js';
 import { ridgeJsonText } from '../report/ridge/json.js';
 import { ridgeText } from '../report/ridge/text.js';
 import type { TextOptions } from '../report/text.js';
@@ -89,7 +90,7 @@ async function checkFiles({ out, matrix, plan, ...flags }: BlockFlags): Promise<
       hint: 'Give one value: --ridge 0.1',
     });
   for (const file of out) {
-    if (matrix !== true) throw new TensimError('INVALID_ARGUMENT', '--out is for --matrix');
+    if (matrix !== true) await checkBlocksFile(file);
     else if (/\.(?:csv|json)$/i.test(file)) await checkPlace(file);
     else
       throw new TensimError('INVALID_ARGUMENT', `--matrix cannot be written as ${oneLine(file)}`, {
@@ -128,6 +129,7 @@ async function compute(paths: readonly string[], flags: BlockFlags, io: Io, onLa
     return told(result, blocksMatrixJson, blocksMatrixText);
   }
   const result = await similarityOfBlocks(a, b, options);
+  for (const file of flags.out) await writeBlocks(result, file);
   return told(result, blocksJson, blocksText);
 }
 

@@ -3,15 +3,27 @@ import { jsonText, oneLine } from '../words/quoting.js';
 import script from './client/main.js?bundled';
 import type { PageData } from './page_data.js';
 
+/** What makes a page move: its script, the data that it reads, and styles besides those of all pages. */
+export interface PageScript {
+  readonly script: string;
+  readonly data: object;
+  readonly style?: string;
+}
+
 /**
  * A page with everything inline: nothing is loaded, from the network or from beside it. With data come hover, touch and
  * arrow keys for the charts: the script of client/.
  */
 export function page(title: string, body: string, data: PageData | null = null): string {
+  return scriptedPage(title, body, data && { script, data: onLines(data) });
+}
+
+/** The same with a script of its own. */
+export function scriptedPage(title: string, body: string, own: PageScript | null): string {
   const scripts =
-    data === null
+    own === null
       ? ''
-      : `<script type="application/json" id="data">${scriptJson(data)}</script>\n<script>${script}</script>\n`;
+      : `<script type="application/json" id="data">${scriptJson(own.data)}</script>\n<script>${own.script}</script>\n`;
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -20,7 +32,7 @@ export function page(title: string, body: string, data: PageData | null = null):
 <meta name="generator" content="tensim">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
 <title>${escapeMarkup(title)}</title>
-<style>${STYLE}</style>
+<style>${STYLE}${own?.style ?? ''}</style>
 </head>
 <body>
 ${body}
@@ -35,20 +47,15 @@ export function definitionTable(rows: readonly (readonly [string, string])[]): s
   return `<table class="facts">${lines.join('')}</table>`;
 }
 
-/**
- * JSON that no label can break out of its script element with: neither `</script>` nor `<!--` survives. The script
- * shows labels in lines of their own, so that they are on one.
- */
-function scriptJson(data: PageData): string {
-  const shown = {
-    ...data,
-    labels: data.labels.map(oneLine),
-    columnLabels: data.columnLabels?.map(oneLine),
-  };
-  return jsonText(shown).replace(
-    /[<>&]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+/** The script shows labels in lines of their own, so that they are on one. */
+function onLines(data: PageData): PageData {
+  const { labels, columnLabels } = data;
+  return { ...data, labels: labels.map(oneLine), ...(columnLabels && { columnLabels: columnLabels.map(oneLine) }) };
+}
+
+/** JSON that no label can break out of its script element with: neither `</script>` nor `<!--` survives. */
+function scriptJson(data: object): string {
+  return jsonText(data).replace(/[<>&]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 const STYLE = `

@@ -259,6 +259,13 @@ const OTHER_BLOCKS = [
     ],
   ],
 ];
+/** Copies of them that are the same functions in other weights, in a folder beside: golden/blocks. */
+const GAUGED = [
+  [STORIES, 'stories260K.gauge.bin', {}],
+  [STORIES, 'stories260K.gauge-exact.bin', {}],
+  [MAKEMORE, 'makemore.gauge.safetensors', GPT],
+  [MAKEMORE, 'makemore.gauge-exact.safetensors', GPT],
+];
 /** Transformers whose blocks are not compared, and a word of the reason. */
 const NO_BLOCKS = [
   ['llama/weightless-tiny.gguf', {}, /attn_output.*attn_k.*attn_v.*ffn_up/],
@@ -356,6 +363,25 @@ for (const [a, b, options] of SAME_BLOCKS)
     const { layers, worst } = await blocksOf(a, b, options);
     return [worst === null && layers.length > 0, `${layers.length} layers, of which ${worst?.layer ?? 'none'} differs`];
   });
+for (const [a, b, options] of SAME_BLOCKS)
+  await check(`blocks of ${a} | ${b}, aligned`, async () => {
+    const { layers, rotation, worst, impression } = await blocksOf(a, b, { ...options, align: 'rotation' });
+    const found = layers.every(({ mlp }) => mlp === undefined || mlp.units.partners === mlp.units.count);
+    const kind = a === b ? 'same' : 'conversion';
+    return [worst === null && rotation.identity && found && impression.kind === kind, impression.words];
+  });
+const copies = join(folder, '..', 'golden', 'blocks');
+for (const [a, b, options] of existsSync(copies) ? GAUGED : [])
+  for (const align of ['heads', 'units', 'rotation'])
+    await check(`blocks of ${a} | ${b}, ${align} aligned`, async () => {
+      const { layers, impression } = await similarityOfBlocks(join(folder, a), join(copies, b), { ...options, align });
+      const off = layers.flatMap(({ mlp, attention: { heads, ov } }) =>
+        [mlp.similarity, ov.similarity, ...heads.flatMap((head) => [head.qk, head.ov])].map((one) => Math.abs(1 - one)),
+      );
+      const found = align === 'heads' || layers.every(({ mlp: { units } }) => units.partners === units.count);
+      const most = Math.max(...off);
+      return [most <= 1e-9 && found && impression.kind === 'conversion', `at most ${most} from 1. ${impression.words}`];
+    });
 for (const [a, b, options, ...wanted] of BLOCKS)
   await check(`blocks of ${a} | ${b}`, async () => {
     const { layers } = await blocksOf(a, b, options);

@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { type Impressed, impressionOf } from '../../lib/blocks/impression.js';
+import { similarityOfBlocks } from '../../lib/blocks/similarity_of_blocks.js';
 import type { BlockSubject, LayerComparison, WeightComparison } from '../../lib/blocks/terms.js';
+import { temporaryFolder } from '../formats/safetensors/helpers.js';
+import { writeNetwork } from '../support/block_files.js';
+import { random } from '../support/random.js';
+import { type Given, gauged, llamaTensors, smallLayer } from '../support/transformers.js';
 
 const subject = (layout: string): BlockSubject => ({ path: layout, sha256: '', layout, left: [], settings: {} });
 const EQUAL: WeightComparison = { cosine: 1, nmse: 0, equal: true };
@@ -117,5 +122,46 @@ describe('two networks look', () => {
 
   test('like nothing, where there are no blocks', () => {
     expect(impress([]).kind).toBe('unclear');
+  });
+});
+
+describe('networks that were changed look', () => {
+  const root = temporaryFolder();
+  const config = { n_head: 4, num_key_value_heads: 2, hidden_act: 'silu' };
+  const layers = [1, 2, 3, 4].map((seed) => smallLayer(seed));
+  const tensors = llamaTensors(layers);
+  const base = writeNetwork(root, 'base', tensors, config);
+  const changed = (change: (data: Float64Array, name: string) => Float64Array): Given =>
+    Object.fromEntries(
+      Object.entries(tensors).map(([name, [data, ...shape]]) => [name, [change(data, name), ...shape]]),
+    ) as Given;
+  const noise = (size: number) => {
+    const { normal } = random(9);
+    return (data: Float64Array) => data.map((value) => value + size * normal());
+  };
+  /** To significands of so many bits. */
+  const rounded = (bits: number) => (data: Float64Array) =>
+    data.map((value) => {
+      const unit = 2 ** (Math.floor(Math.log2(Math.abs(value))) - bits + 1);
+      return Math.round(value / unit) * unit;
+    });
+
+  test.each<[string, Given, RegExp]>([
+    ['conversion', changed(rounded(8)), /rounding to bfloat16/],
+    ['conversion', changed(rounded(11)), /rounding to float16/],
+    ['conversion', llamaTensors(layers.map((one, i) => gauged(one, i + 20))), /the same functions in other weights/],
+    ['fine-tune', changed(noise(0.02)), /all layers differ a little/],
+    [
+      'patch',
+      changed((data, name) => (name.includes('layers.2.mlp.down') ? noise(0.5)(data) : data)),
+      /layer 2 changed/,
+    ],
+    ['patch', changed((data, name) => (name.includes('embed') ? noise(0.5)(data) : data)), /only the embeddings/],
+    ['unrelated', llamaTensors([5, 6, 7, 8].map((seed) => smallLayer(seed))), /another seed/],
+    ['same', tensors, /equal/],
+  ])('like a %s (%#)', async (kind, other, words) => {
+    const changedOne = writeNetwork(root, `other ${words.source}`, other, config);
+    const { impression } = await similarityOfBlocks(base, changedOne);
+    expect(impression).toMatchObject({ kind, words: expect.stringMatching(words) });
   });
 });

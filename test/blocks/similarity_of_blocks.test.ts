@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { similarityOfBlocks } from '../../lib/blocks/similarity_of_blocks.js';
 import { tensim } from '../cli/run.js';
@@ -154,6 +156,14 @@ describe('tensim blocks', () => {
     expect(result).toMatchObject({ schema: 'tensim.blocks/1', window: 8, alignment: 'none', a: { layout: 'llama' } });
     expect(result.layers[1].mlp).toHaveProperty('byDegree');
     expect(result.a.settings.heads).toEqual({ value: 4, from: expect.stringMatching(/"n_head" in .*config\.json/) });
+  });
+
+  test('writes reports, which it checks before it compares', async () => {
+    const file = join(root, 'strip.html');
+    const { code, stderr } = await tensim(['blocks', base, other, '--out', file, '--align', 'rotation']);
+    expect([code, stderr]).toEqual([0, expect.stringContaining(`wrote ${file}`)]);
+    expect(readFileSync(file, 'utf8')).toContain('The residual stream was rotated by the embedding');
+    expect((await tensim(['blocks', base, 'nowhere', '--out', 'strip.csv'])).stderr).toMatch(/kind of report/);
   });
 
   test.each([

@@ -48,8 +48,7 @@ type Role = 'reads' | 'writes' | 'gain' | 'vector' | 'tokens';
 
 /**
  * The same network in another basis of the residual stream, x ↦ Q x: gains are folded into what reads behind them first.
- * @param roleOf what a tensor does, and of what reads the name of the gain before it
- * @param readsBy the columns of tensors are inputs unless they are stored the other way
+ * @param roleOf what a tensor does, and of what reads the names of the gain and shift before it and of its own bias
  */
 export function rotated(
   tensors: Given,

@@ -2,8 +2,9 @@ import { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { largest } from '../../extremes.js';
 import { selectBackend } from '../../machines/select.js';
-import type { BlockNetwork, Norm, Piece } from '../../model/transformers/network.js';
+import type { BlockNetwork, Norm } from '../../model/transformers/network.js';
 import type { BlockFile } from '../open.js';
+import { inRuns, lengthOf } from '../paced.js';
 import { behindNorm, readGain } from '../parts/reader.js';
 import { type ProductOptions, type Products, productsBy } from '../products.js';
 import type { BasisAlignment, WeightComparison } from '../terms.js';
@@ -18,8 +19,8 @@ import { centreRows } from './stream.js';
 const WORTH = 1.5;
 /** Singular values below this part of the largest are rounding: the embeddings say nothing there. */
 const NOTHING = 1e-12;
-/** Rows that are turned at a time. */
-const ROWS = 4096;
+/** Tokens that are looked at at a time. */
+const ROWS = 1024;
 
 type End = 'embedding' | 'unembedding';
 
@@ -54,14 +55,16 @@ export async function findBasis(f: BlockFile, g: BlockFile, options: ProductOpti
   const total = new Float64Array(d * d);
   const from: End[] = [];
   for (const end of ['embedding', 'unembedding'] as const) {
-    const pair = await endsOf(f, g, end, centres);
-    if (pair === undefined) continue;
-    const found = await products.columns(...pair, pair[0].length / d);
-    const norm = lengthOf(pair[0]) * lengthOf(pair[1]);
+    const found = new Float64Array(d * d);
+    const squares = [0, 0];
+    for await (const pair of rowsOf(f, g, end, centres, pacer)) {
+      await addTo(found, await products.columns(...pair, pair[0].length / d), 1, pacer);
+      for (const [i, rows] of pair.entries()) squares[i] += (await lengthOf(rows, pacer)) ** 2;
+    }
+    const norm = Math.sqrt(squares[0]) * Math.sqrt(squares[1]);
     if (norm === 0) continue;
-    for (let at = 0; at < total.length; at++) total[at] += found[at] / norm;
+    await addTo(total, found, 1 / norm, pacer);
     from.push(end);
-    for (const file of [f, g]) file.letGo();
   }
   if (from.length === 0)
     throw new TensimError('UNSUPPORTED_LAYER', `has no embeddings in common with "${g.path}" to find a rotation by`, {
@@ -69,23 +72,24 @@ export async function findBasis(f: BlockFile, g: BlockFile, options: ProductOpti
       hint: 'Leave the rotation out: --align units, option align',
     });
   const keepsMean = centres.every(Boolean);
-  if (keepsMean) for (let at = 0; at < total.length; at++) total[at] += 1 / d;
+  if (keepsMean)
+    await inRuns(total.length, pacer, (start, end) => {
+      for (let at = start; at < end; at++) total[at] += 1 / d;
+    });
   const basis = await polarFactor(total, d, products, pacer);
   const fits: Fit[] = [];
   for (const end of from) {
-    const [one, other] = (await endsOf(f, g, end, centres))!;
     const [asIs, turned] = [new WeightTally(), new WeightTally()];
-    for (let at = 0; at < one.length; at += ROWS * d) {
-      const [rows, others] = [one, other].map((data) => data.subarray(at, at + ROWS * d));
+    for await (const [rows, others] of rowsOf(f, g, end, centres, pacer)) {
       await asIs.add(rows, others, pacer);
       await turned.add(rows, await products.rows(others, basis, d), pacer);
     }
     fits.push({ end, asIs: asIs.result, turned: turned.result });
-    for (const file of [f, g]) file.letGo();
   }
   const residual = (of: 'asIs' | 'turned') => Math.sqrt(largest(fits.map((fit) => fit[of].nmse ?? 0)));
   const identity = residual('asIs') <= WORTH * residual('turned') || residual('asIs') === 0;
-  const trace = basis.reduce((sum, value, at) => (at % (d + 1) === 0 ? sum + value : sum), 0);
+  let trace = 0;
+  for (let i = 0; i < d; i++) trace += basis[i * d + i];
   const square = await products.rows(basis, basis, d);
   for (let i = 0; i < d; i++) square[i * d + i] -= 1;
   return {
@@ -96,8 +100,8 @@ export async function findBasis(f: BlockFile, g: BlockFile, options: ProductOpti
       unturned: residual('asIs'),
       identity,
       turn: identity ? 0 : Math.sqrt(Math.max(0, 1 - trace / d)),
-      orthogonality: lengthOf(square) / Math.sqrt(d),
-      ...(await spreadOf(total, basis, d, products, options)),
+      orthogonality: (await lengthOf(square, pacer)) / Math.sqrt(d),
+      ...(await spreadOf(total, basis, d, products, options, pacer)),
       keepsMean,
     },
     ...Object.fromEntries(fits.map(({ end, asIs, turned }) => [end, identity ? asIs : turned])),
@@ -111,24 +115,36 @@ export function isCentred({ layers, finalNorm }: BlockNetwork): boolean {
   return given.length > 0 && given.every(({ kind }) => kind === 'layer');
 }
 
-/** The rows of both for the tokens that both have. */
-async function endsOf(
+/** The rows of both for the tokens that both have, some at a time; nothing where one of them has none. */
+async function* rowsOf(
   f: BlockFile,
   g: BlockFile,
   end: End,
   centres: readonly boolean[],
-): Promise<[Float64Array, Float64Array] | undefined> {
+  pacer: Pacer,
+): AsyncGenerator<[Float64Array, Float64Array]> {
   const { width: d } = f.network;
-  const read = async ({ network, read }: BlockFile, piece: Piece, isCentred: boolean) => {
-    const rows = await read(piece);
-    if (end === 'unembedding') return behindNorm(rows, null, await readGain(network.finalNorm, read), d).weight;
-    return isCentred ? centreRows(rows, d) : rows;
+  const pieces = [f.network[end], g.network[end]];
+  if (pieces.includes(undefined)) return;
+  const all = [await f.read(pieces[0]!), await g.read(pieces[1]!)];
+  const gains = [await readGain(f.network.finalNorm, f.read), await readGain(g.network.finalNorm, g.read)];
+  const view = async (rows: Float64Array, i: number) => {
+    if (end === 'unembedding') return behindNorm(rows, null, gains[i], d).weight;
+    return centres[i] ? centreRows(rows, d, pacer) : rows;
   };
-  const [one, other] = [f.network[end], g.network[end]];
-  if (one === undefined || other === undefined) return undefined;
-  const [a, b] = [await read(f, one, centres[0]), await read(g, other, centres[1])];
-  const length = Math.min(a.length, b.length);
-  return [a.subarray(0, length), b.subarray(0, length)];
+  const length = Math.min(all[0].length, all[1].length);
+  for (let at = 0; at < length; at += ROWS * d) {
+    const [one, other] = all.map((data) => data.subarray(at, Math.min(length, at + ROWS * d)));
+    yield [await view(one, 0), await view(other, 1)];
+  }
+  for (const file of [f, g]) file.letGo();
+}
+
+/** Adds a matrix to another, so many times. */
+async function addTo(sum: Float64Array, added: Float64Array, scale: number, pacer: Pacer): Promise<void> {
+  await inRuns(sum.length, pacer, (start, end) => {
+    for (let at = start; at < end; at++) sum[at] += scale * added[at];
+  });
 }
 
 /** How the singular values of what the basis was found by lie: the eigenvalues of Bᵀ M. */
@@ -138,14 +154,15 @@ async function spreadOf(
   size: number,
   products: Products,
   { backend, signal, threads }: ProductOptions,
+  pacer: Pacer,
 ): Promise<Pick<BasisAlignment, 'condition' | 'undetermined'>> {
   const data = await products.columns(basis, total, size);
-  for (let i = 0; i < size; i++)
+  for (let i = 0; i < size; i++) {
     for (let j = 0; j < i; j++) data[i * size + j] = (data[i * size + j] + data[j * size + i]) / 2;
+    if (pacer.due(4 * i)) await pacer.pause();
+  }
   const { eigen } = await selectBackend(backend, { eigen: {} }, signal);
   const { values } = await eigen.symmetricEigen({ data, count: 1, size }, 0, { signal, threads });
   const told = values.filter((value) => value > NOTHING * values[0]);
   return { condition: values[0] / told[told.length - 1], undetermined: size - told.length };
 }
-
-const lengthOf = (values: Float64Array): number => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));

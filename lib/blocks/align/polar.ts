@@ -1,4 +1,5 @@
 import type { Pacer } from '../../cooperate.js';
+import { inRuns, lengthOf } from '../paced.js';
 import type { Products } from '../products.js';
 
 /**
@@ -27,14 +28,21 @@ export async function polarFactor(
   products: Products,
   pacer: Pacer,
 ): Promise<Float64Array> {
-  const norm = Math.sqrt(matrix.reduce((sum, value) => sum + value * value, 0));
-  let x: Float64Array = matrix.map((value) => (norm === 0 ? 0 : value / norm));
-  for (let i = 0; i < size; i++) x[i * size + i] += LEAN;
+  const norm = await lengthOf(matrix, pacer);
+  let x: Float64Array = new Float64Array(matrix.length);
+  await inRuns(x.length, pacer, (from, to) => {
+    for (let at = from; at < to; at++)
+      x[at] = (norm === 0 ? 0 : matrix[at] / norm) + (at % (size + 1) === 0 ? LEAN : 0);
+  });
   const step = async (square: Float64Array, [a, b, c]: readonly [number, number, number]) => {
     const inner = await products.plain(square, square, size);
-    for (let at = 0; at < inner.length; at++) inner[at] = b * square[at] + c * inner[at];
+    await inRuns(inner.length, pacer, (from, to) => {
+      for (let at = from; at < to; at++) inner[at] = b * square[at] + c * inner[at];
+    });
     const moved = await products.plain(inner, x, size);
-    for (let at = 0; at < moved.length; at++) moved[at] += a * x[at];
+    await inRuns(moved.length, pacer, (from, to) => {
+      for (let at = from; at < to; at++) moved[at] += a * x[at];
+    });
     x = moved;
   };
   for (let raises = 0; raises < MOST_RAISES; raises++) {

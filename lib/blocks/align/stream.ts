@@ -1,4 +1,6 @@
+import type { Pacer } from '../../cooperate.js';
 import type { LayerDefinition } from '../../model/create.js';
+import { inRuns } from '../paced.js';
 import type { Circuits } from '../parts/circuits.js';
 import type { Affine } from '../parts/reader.js';
 import type { Products } from '../products.js';
@@ -12,11 +14,12 @@ export interface StreamView {
 }
 
 /** Takes the mean over the features off rows of so many, in place. */
-export function centreRows(rows: Float64Array, d: number): Float64Array {
+export async function centreRows(rows: Float64Array, d: number, pacer: Pacer): Promise<Float64Array> {
   for (let at = 0; at < rows.length; at += d) {
     let mean = 0;
     for (let j = at; j < at + d; j++) mean += rows[j] / d;
     for (let j = at; j < at + d; j++) rows[j] -= mean;
+    if (pacer.due(2 * d)) await pacer.pause();
   }
   return rows;
 }
@@ -27,12 +30,13 @@ export async function mlpInView<Layer extends LayerDefinition>(
   d: number,
   { basis, centres }: StreamView,
   products: Products,
+  pacer: Pacer,
 ): Promise<Layer> {
   const view: Record<string, unknown> = { ...layer };
   for (const [name, tensor] of Object.entries(layer) as [string, { data: Float64Array; shape: number[] }][]) {
     if (name === 'down' || name === 'downBias') {
       const columns = tensor.data.length / d;
-      const data = centres ? centreColumns(tensor.data, columns) : tensor.data;
+      const data = centres ? await centreColumns(tensor.data, columns, pacer) : tensor.data;
       view[name] = { ...tensor, data: basis === null ? data : await products.plain(basis, data, d) };
     } else if (basis !== null && ['weight', 'gate', 'up'].includes(name))
       view[name] = { ...tensor, data: await products.rows(tensor.data, basis, d) };
@@ -46,10 +50,11 @@ export async function circuitsInView(
   d: number,
   { basis, centres }: StreamView,
   products: Products,
+  pacer: Pacer,
 ): Promise<Circuits> {
   const turned = async (rows: Float64Array) => (basis === null ? rows : await products.rows(rows, basis, d));
   const reading = async ({ weight, bias }: Affine) => ({ weight: await turned(weight), bias });
-  const writing = (rows: Float64Array) => turned(centres ? centreRows(rows, d) : rows);
+  const writing = async (rows: Float64Array) => turned(centres ? await centreRows(rows, d, pacer) : rows);
   const { query, key, value, output, outputBias } = circuits;
   return {
     ...circuits,
@@ -62,9 +67,13 @@ export async function circuitsInView(
 }
 
 /** Takes the mean over the rows off every column, in place. */
-function centreColumns(data: Float64Array, columns: number): Float64Array {
+async function centreColumns(data: Float64Array, columns: number, pacer: Pacer): Promise<Float64Array> {
   const means = new Float64Array(columns);
-  for (let at = 0; at < data.length; at++) means[at % columns] += (data[at] * columns) / data.length;
-  for (let at = 0; at < data.length; at++) data[at] -= means[at % columns];
+  await inRuns(data.length, pacer, (from, to) => {
+    for (let at = from; at < to; at++) means[at % columns] += (data[at] * columns) / data.length;
+  });
+  await inRuns(data.length, pacer, (from, to) => {
+    for (let at = from; at < to; at++) data[at] -= means[at % columns];
+  });
   return data;
 }

@@ -26,17 +26,37 @@ export interface Units {
 }
 
 /** The units of a hidden or gated layer; undefined for another. */
-export function unitsOf(layer: LayerDefinition, d: number): Units | undefined {
+export async function unitsOf(layer: LayerDefinition, d: number, pacer: Pacer): Promise<Units | undefined> {
   if (layer.type !== 'hidden' && layer.type !== 'gated') return undefined;
   type Own = { data: Float64Array } | undefined;
   const { weight, bias, gate, gateBias, up, upBias, down } = layer as unknown as Record<string, Own>;
   const activation = layer.activation as ActivationName;
-  const sides =
-    layer.type === 'gated'
-      ? [sideOf('input', withBias(gate!, gateBias, d)), sideOf('factor', withBias(up!, upBias, d))]
-      : [sideOf('input', withBias(weight!, bias, d))];
-  const count = sides[0].lengths.length;
-  sides.push(sideOf('output', { rows: turnedOver(down!.data, d, count), width: d }));
+  const sideOf = async (role: Side['role'], { data }: { data: Float64Array }, own: Own): Promise<Side> => {
+    const width = own === undefined ? d : d + 1;
+    const lengths = new Float64Array(data.length / d);
+    const rows = own === undefined ? data : new Float64Array(lengths.length * width);
+    for (let i = 0; i < lengths.length; i++) {
+      const row = data.subarray(i * d, (i + 1) * d);
+      let square = (own?.data[i] ?? 0) ** 2;
+      for (let j = 0; j < d; j++) square += row[j] ** 2;
+      lengths[i] = Math.sqrt(square);
+      if (own !== undefined) {
+        rows.set(row, i * width);
+        rows[i * width + d] = own.data[i];
+      }
+      if (pacer.due(2 * d)) await pacer.pause();
+    }
+    return { role, width, rows, lengths };
+  };
+  const input = await sideOf(
+    'input',
+    layer.type === 'gated' ? gate! : weight!,
+    layer.type === 'gated' ? gateBias : bias,
+  );
+  const count = input.lengths.length;
+  const sides = [input];
+  if (layer.type === 'gated') sides.push(await sideOf('factor', up!, upBias));
+  sides.push(await sideOf('output', { data: await turnedOver(down!.data, d, count, pacer) }, undefined));
   const { homogeneous } = aboutActivation(activation);
   const whole = new Float64Array(count).map((_, i) => {
     return sides.reduce((product, { role, lengths }) => {
@@ -52,26 +72,13 @@ export function areOneKind(f: Units, g: Units): boolean {
   return f.activation === g.activation && widths(f) === widths(g);
 }
 
-function withBias({ data }: { data: Float64Array }, bias: { data: Float64Array } | undefined, d: number) {
-  if (bias === undefined) return { rows: data, width: d };
-  const count = data.length / d;
-  const rows = new Float64Array(count * (d + 1));
-  for (let i = 0; i < count; i++) {
-    rows.set(data.subarray(i * d, (i + 1) * d), i * (d + 1));
-    rows[i * (d + 1) + d] = bias.data[i];
-  }
-  return { rows, width: d + 1 };
-}
-
-function sideOf(role: Side['role'], { rows, width }: { rows: Float64Array; width: number }): Side {
-  const lengths = new Float64Array(rows.length / width);
-  for (let at = 0; at < rows.length; at++) lengths[Math.floor(at / width)] += rows[at] ** 2;
-  return { role, width, rows, lengths: lengths.map(Math.sqrt) };
-}
-
-function turnedOver(data: Float64Array, rows: number, columns: number): Float64Array {
+async function turnedOver(data: Float64Array, rows: number, columns: number, pacer: Pacer): Promise<Float64Array> {
   const result = new Float64Array(data.length);
-  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) result[j * rows + i] = data[i * columns + j];
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) result[j * rows + i] = data[i * columns + j];
+    // One far place in memory after the other.
+    if (pacer.due(8 * columns)) await pacer.pause();
+  }
   return result;
 }
 
@@ -103,9 +110,19 @@ function rateOf(f: Units, g: Units): Rate {
 }
 
 /** How alike the units of pairs are. */
-export function similarityOfPairs(f: Units, g: Units, pairs: readonly (readonly [number, number])[]): number[] {
+export async function similarityOfPairs(
+  f: Units,
+  g: Units,
+  pairs: readonly (readonly [number, number])[],
+  pacer: Pacer,
+): Promise<number[]> {
   const rate = rateOf(f, g);
-  return pairs.map(([i, j]) => rate(i, j, (side) => productOf(f.sides[side], i, g.sides[side], j)));
+  const found: number[] = [];
+  for (const [i, j] of pairs) {
+    found.push(rate(i, j, (side) => productOf(f.sides[side], i, g.sides[side], j)));
+    if (pacer.due(3 * f.sides[0].width)) await pacer.pause();
+  }
+  return found;
 }
 
 export function productOf({ rows, width }: Side, i: number, { rows: others }: Side, j: number): number {
@@ -124,12 +141,13 @@ export async function* similarities(
   pacer: Pacer,
 ): AsyncGenerator<{ readonly start: number; readonly part: Float64Array }> {
   const rate = rateOf(f, g);
-  const others = g.sides.map((side) => taken(side, g.count, columns));
+  const others: Float64Array[] = [];
+  for (const side of g.sides) others.push(await taken(side, g.count, columns, pacer));
   for (let start = 0; start < rows.length; start += ROWS) {
     const some = rows.slice(start, start + ROWS);
     const found: Float64Array[] = [];
     for (const [at, side] of f.sides.entries())
-      found.push(await products.rows(taken(side, f.count, some), others[at], side.width));
+      found.push(await products.rows(await taken(side, f.count, some, pacer), others[at], side.width));
     const part = new Float64Array(some.length * columns.length);
     let at = 0;
     const read = (side: number) => found[side][at];
@@ -145,9 +163,17 @@ export async function* similarities(
 }
 
 /** The rows of these units. */
-function taken({ rows, width }: Side, count: number, numbers: readonly number[]): Float64Array {
+async function taken(
+  { rows, width }: Side,
+  count: number,
+  numbers: readonly number[],
+  pacer: Pacer,
+): Promise<Float64Array> {
   if (numbers.length === count) return rows;
   const some = new Float64Array(numbers.length * width);
-  for (const [to, from] of numbers.entries()) some.set(rows.subarray(from * width, (from + 1) * width), to * width);
+  for (const [to, from] of numbers.entries()) {
+    some.set(rows.subarray(from * width, (from + 1) * width), to * width);
+    if (pacer.due(width)) await pacer.pause();
+  }
   return some;
 }

@@ -20,7 +20,7 @@ type Pair = readonly [ofFirst: number, ofSecond: number];
 export interface UnitMatching {
   readonly comparison: UnitComparison;
   /** Adds the weights of the matched units, those of the second scaled to their partners. */
-  addTo(tally: WeightTally, pacer: Pacer): Promise<void>;
+  addTo(tally: WeightTally): Promise<void>;
 }
 
 /**
@@ -37,14 +37,15 @@ export async function matchUnits(
   products: Products,
   signal: AbortSignal | undefined,
 ): Promise<UnitMatching | undefined> {
-  const [f, g] = [unitsOf(one, d), unitsOf(other, d)];
+  const pacer = new Pacer(signal);
+  const [f, g] = [await unitsOf(one, d, pacer), await unitsOf(other, d, pacer)];
   if (f === undefined || g === undefined || !areOneKind(f, g)) return undefined;
   // An assignment wants no more rows than columns.
   const isTurned = f.count > g.count;
   const [few, many] = isTurned ? [g, f] : [f, g];
-  const answers = await answersOf(few, many, products, new Pacer(signal));
+  const answers = await answersOf(few, many, products, pacer);
   const pairs = Array.from(answers, (column, row): Pair => (isTurned ? [column, row] : [row, column]));
-  const found = similarityOfPairs(f, g, pairs);
+  const found = await similarityOfPairs(f, g, pairs, pacer);
   return {
     comparison: {
       count: f.count,
@@ -53,7 +54,7 @@ export async function matchUnits(
       partners: found.filter((value) => value >= 1 - PARTNER).length,
       similarity: found.reduce((sum, value) => sum + value, 0) / found.length,
     },
-    addTo: async (tally, pacer) => {
+    addTo: async (tally) => {
       for (const pair of pairs) await addPair(f, g, pair, tally, pacer);
     },
   };

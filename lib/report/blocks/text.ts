@@ -2,15 +2,16 @@ import type { BlockSubject, BlocksResult, LayerComparison, NormName, WeightCompa
 import { meanOf, SAME } from '../../blocks/worst.js';
 import type { Uncompared } from '../../model/transformers/network.js';
 import { listed, quoted } from '../../words/names.js';
-import { errorText, similarityText } from '../../words/numbers.js';
+import { errorText } from '../../words/numbers.js';
 import { oneLine } from '../../words/quoting.js';
 import { extentsOf, extentText } from '../ridge/rows.js';
 import { bold, columns, type TextOptions } from '../text.js';
-import { ALIGNED, rotationSentence, unitSentences, worstSentence } from './words.js';
+import { cosineText } from './strip.js';
+import { ALIGNED, rotationSentence, sentencesOf, unitSentences } from './words.js';
 
 /** What `tensim blocks` prints: where the two differ most, then a line for every layer. */
 export function blocksText(result: BlocksResult, { colour = false }: TextOptions = {}): string {
-  const { a, b, layers, worst, impression, rotation, window, alignment, backend } = result;
+  const { a, b, layers, rotation, window, alignment, backend } = result;
   const rows = layers.map((layer) => [
     String(layer.layer),
     cosine(layer.mlp?.similarity),
@@ -39,7 +40,7 @@ export function blocksText(result: BlocksResult, { colour = false }: TextOptions
   ];
   return [
     `${oneLine(a.path)} (${a.layout}) and ${oneLine(b.path)} (${b.layout})`,
-    bold(`${worstSentence(worst)} ${impression.words}`, colour),
+    bold(sentencesOf(result).join(' '), colour),
     columns([['layer', 'MLP', 'fidelity error', 'QK', 'OV', 'heads', 'weights'], ...rows], 'rrrrrrr'),
     ...(mixtures.length === 0 ? [] : [columns([EXPERTS, ...mixtures], 'rrrrrr')]),
     ...(facts.length === 0 ? [] : [columns(facts, 'll')]),
@@ -143,12 +144,7 @@ function inputText(result: BlocksResult): string {
   return `input of a block with the moments of ${oneLine(input)}${reached}${rest}`;
 }
 
-/** Closer to 1 than rounding is told as 1. */
-function cosine(value: number | null | undefined): string {
-  if (value === null || value === undefined) return '–';
-  return similarityText(Math.abs(1 - value) < SAME ? 1 : value, 6);
-}
-
+const cosine = (value: number | null | undefined) => cosineText(value, 6);
 const errorOf = (value: number): string => (value < SAME ? '0' : errorText(value));
 
 function leftText({ path, left }: BlockSubject): string[] {

@@ -1,4 +1,4 @@
-import type { Alignment, BasisAlignment, LayerComparison, WorstBlock } from '../../blocks/terms.js';
+import type { Alignment, BasisAlignment, BlocksResult, LayerComparison, WorstBlock } from '../../blocks/terms.js';
 import { plural } from '../../words/counts.js';
 import { amountText, similarityText } from '../../words/numbers.js';
 
@@ -19,10 +19,15 @@ export const ALIGNED: Readonly<Record<Alignment, string>> = {
 };
 
 /** Where two networks differ most. */
-export function worstSentence(worst: WorstBlock | null): string {
+function worstSentence(worst: WorstBlock | null): string {
   if (worst === null) return 'All blocks are the same functions.';
   const { layer, part, similarity } = worst;
   return `They differ most in layer ${layer}, ${PARTS[part]}: similarity ${similarityText(similarity, 4)}.`;
+}
+
+/** What is said on top of a report: where the two differ most, and what that looks like. */
+export function sentencesOf({ worst, impression }: Pick<BlocksResult, 'worst' | 'impression'>): string[] {
+  return [worstSentence(worst), impression.words];
 }
 
 /** How the residual streams were brought into one basis. */

@@ -1,10 +1,9 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { similarityOfBlocks } from '../../../lib/blocks/similarity_of_blocks.js';
 import type { BlocksResult } from '../../../lib/blocks/terms.js';
-import { encodeSafetensors } from '../../../lib/formats/safetensors/write.js';
 import { rejection, temporaryFolder } from '../../formats/safetensors/helpers.js';
+import { writeNetwork } from '../../support/block_files.js';
 import { random } from '../../support/random.js';
 import { orthogonal, rotated } from '../../support/rotations.js';
 import { type Given, gauged, joined, llamaTensors, type SmallLayer, smallLayer } from '../../support/transformers.js';
@@ -12,14 +11,8 @@ import { type Given, gauged, joined, llamaTensors, type SmallLayer, smallLayer }
 const root = temporaryFolder();
 const D = 12;
 
-function written(name: string, tensors: Given, config: object): string {
-  const folder = join(root, name);
-  mkdirSync(folder, { recursive: true });
-  const named = new Map(Object.entries(tensors).map(([key, [data, ...shape]]) => [key, { data, shape }]));
-  writeFileSync(join(folder, 'model.safetensors'), encodeSafetensors(named));
-  writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
-  return folder;
-}
+const written = (name: string, tensors: Given, config: Record<string, unknown>) =>
+  writeNetwork(root, name, tensors, config);
 
 const drawn = (seed: number, count: number) => Float64Array.from({ length: count }, random(seed).normal);
 
