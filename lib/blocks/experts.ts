@@ -81,10 +81,9 @@ async function readRouter({ network: { width }, read }: BlockFile, layer: LayerB
     row[width] = bias?.[expert] ?? 0;
     return row;
   });
-  for (let j = 0; j <= width; j++) {
-    const mean = rows.reduce((sum, row) => sum + row[j], 0) / count;
-    for (const row of rows) row[j] -= mean;
-  }
+  const mean = new Float64Array(width + 1);
+  for (const row of rows) for (let j = 0; j <= width; j++) mean[j] += row[j] / count;
+  for (const row of rows) for (let j = 0; j <= width; j++) row[j] -= mean[j];
   return rows;
 }
 

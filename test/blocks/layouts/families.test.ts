@@ -547,6 +547,14 @@ test('Gemma within a larger model stores its gains from one, later ones do not',
   expect(await fromOne({ model_type: 'gemma3n', text_config: { model_type: 'gemma3n_text' } })).toBeUndefined();
 });
 
+test('MLPs of Gemma 3n are no function of gates one by one, and are not compared', async () => {
+  const config = { n_head: 4, num_key_value_heads: 4, text_config: { model_type: 'gemma3n_text' } };
+  const { network } = await openBlocks(llamaTensors([one]), config);
+  expect(network.layers[0]).not.toHaveProperty('mlp');
+  expect(network.layers[0]).toHaveProperty('attention');
+  expect(network.layers[0].uncompared).toEqual([{ part: 'mlp', reason: expect.stringMatching(/Gemma 3n/) }]);
+});
+
 test('keys and values of few dimensions are not compared', async () => {
   const tensors = llamaTensors([one]);
   for (const name of ['k', 'v']) delete tensors[`model.layers.0.self_attn.${name}_proj.weight`];

@@ -1,5 +1,6 @@
 import type { Target } from '../engine/target.js';
 import { passesToAddon } from './addon.js';
+import { readsBlockSettings, readsBlocks } from './blocks.js';
 import { readsCommands, readsPatterns } from './commands.js';
 import { readsDescriptions, readsIndexes, readsSettings } from './descriptions.js';
 import { readsEquations } from './equations.js';
@@ -21,6 +22,8 @@ export const TARGETS: readonly Target[] = [
   readsStates,
   readsDescriptions,
   readsSettings,
+  readsBlocks,
+  readsBlockSettings,
   readsEquations,
   readsHub,
   readsPatterns,

@@ -127,7 +127,7 @@ function layerOf(scope: Scope, number: number, view: View, { attention, mlp }: P
   const isTransposed = layout.transposed?.(view) === true;
   const experts = expertsOf(scope, view);
   const otherAttention = layout.otherAttention?.(view, scope.settings);
-  const otherMlp = layout.otherMlp?.(view);
+  const otherMlp = layout.otherMlp?.(view, scope.settings);
   const reasons: readonly (readonly [Uncompared['part'], string | undefined])[] = [
     ['attention', otherAttention ?? layout.partOfAttention?.(view)],
     ['mlp', otherMlp],

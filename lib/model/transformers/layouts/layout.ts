@@ -120,7 +120,7 @@ export interface Layout {
   /** What of a layer's attention is not compared. */
   readonly partOfAttention?: (layer: View) => string | undefined;
   /** Why a layer's MLP is not compared. */
-  readonly otherMlp?: (layer: View) => string | undefined;
+  readonly otherMlp?: (layer: View, settings: BlockSettings) => string | undefined;
   /** What the programs of the family have built in, where they do. */
   readonly activation?: ActivationName | ((settings: BlockSettings, layer: View) => ActivationName | undefined);
 }

@@ -95,6 +95,10 @@ export const llama: Layout = {
     if (!TURNED_SOMEWHERE.test(architectureOf(settings))) return undefined;
     return 'is turned by positions in some layers only, and is not compared';
   },
+  otherMlp: (_, settings) =>
+    /^gemma3n/i.test(architectureOf(settings))
+      ? 'cuts off gates by how they are spread (Gemma 3n), which is no closed form'
+      : undefined,
   fromOne: (settings) => FROM_ONE.test(architectureOf(settings)),
 };
 
