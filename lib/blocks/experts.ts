@@ -2,9 +2,11 @@ import { Pacer } from '../cooperate.js';
 import type { Experts, LayerBlocks, Mlp } from '../model/transformers/network.js';
 import { cosine } from '../similarity/gram/derived.js';
 import { assign } from './align/assignment.js';
+import type { StreamView } from './align/stream.js';
 import type { BlockSettled } from './compare.js';
 import type { BlockFile } from './open.js';
 import { behindNorm, readGain } from './parts/reader.js';
+import { productsBy } from './products.js';
 import type { BlockSimilarity, ExpertComparison, ExpertsComparison, MlpComparison, WeightComparison } from './terms.js';
 import { comparePieces, WeightTally } from './weights.js';
 import { SAME } from './worst.js';
@@ -34,7 +36,11 @@ export async function compareExperts(
 ): Promise<ExpertsComparison | undefined> {
   const [a, b] = [one.experts, other.experts];
   if (a === undefined || b === undefined) return undefined;
-  const rows = [await readRouter(f, one, a), await readRouter(g, other, b)] as const;
+  const { views } = options;
+  const rows = [
+    await readRouter(f, one, a, options, views?.[0]),
+    await readRouter(g, other, b, options, views?.[1]),
+  ] as const;
   const count = rows[0].length;
   if (count !== rows[1].length || count === 0) return undefined;
   const pacer = new Pacer(options.signal);
@@ -70,10 +76,18 @@ export async function compareExperts(
 }
 
 /** Rows of a router behind its norm, and what is added to each, less their mean: no softmax over experts sees that. */
-async function readRouter({ network: { width }, read }: BlockFile, layer: LayerBlocks, experts: Experts) {
+async function readRouter(
+  { network: { width }, read }: BlockFile,
+  layer: LayerBlocks,
+  experts: Experts,
+  options: BlockSettled,
+  view: StreamView | undefined,
+) {
   const norm = await readGain(layer.mlpNorm, read);
   const own = experts.routerBias === undefined ? null : await read(experts.routerBias);
-  const { weight, bias } = behindNorm(await read(experts.router), own, norm, width);
+  const { weight: stored, bias } = behindNorm(await read(experts.router), own, norm, width);
+  const basis = view?.basis ?? null;
+  const weight = basis === null ? stored : await productsBy(options).rows(stored, basis, width);
   const count = weight.length / width;
   const rows = Array.from({ length: count }, (_, expert) => {
     const row = new Float64Array(width + 1);

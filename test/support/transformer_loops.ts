@@ -22,8 +22,8 @@ export interface Program {
   readonly activation: (u: number) => number;
   readonly gated?: boolean;
   readonly learned?: boolean;
-  /** Features of a head that turn, and the base. */
-  readonly rotary?: readonly [turning: number, base: number];
+  /** Features of a head that turn, the base, and what positions are divided by. */
+  readonly rotary?: readonly [turning: number, base: number, factor?: number];
   readonly parallel?: boolean;
   readonly innerNorms?: 'head' | 'all';
   readonly embeddingFactor?: number;
@@ -82,7 +82,7 @@ export function logitsOf(
     if (rotary === undefined) return turned;
     const half = rotary[0] / 2;
     for (let p = 0; p < half; p++) {
-      const angle = s * rotary[1] ** (-p / half);
+      const angle = (s / (rotary[2] ?? 1)) * rotary[1] ** (-p / half);
       const [a, b] = [head[p], head[p + half]];
       turned[p] = a * Math.cos(angle) - b * Math.sin(angle);
       turned[p + half] = a * Math.sin(angle) + b * Math.cos(angle);

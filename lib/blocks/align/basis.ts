@@ -124,18 +124,17 @@ async function* rowsOf(
   pacer: Pacer,
 ): AsyncGenerator<[Float64Array, Float64Array]> {
   const { width: d } = f.network;
-  const pieces = [f.network[end], g.network[end]];
-  if (pieces.includes(undefined)) return;
-  const all = [await f.read(pieces[0]!), await g.read(pieces[1]!)];
+  const [one, other] = [f.network[end], g.network[end]];
+  if (one === undefined || other === undefined) return;
   const gains = [await readGain(f.network.finalNorm, f.read), await readGain(g.network.finalNorm, g.read)];
   const view = async (rows: Float64Array, i: number) => {
     if (end === 'unembedding') return behindNorm(rows, null, gains[i], d).weight;
     return centres[i] ? centreRows(rows, d, pacer) : rows;
   };
-  const length = Math.min(all[0].length, all[1].length);
-  for (let at = 0; at < length; at += ROWS * d) {
-    const [one, other] = all.map((data) => data.subarray(at, Math.min(length, at + ROWS * d)));
-    yield [await view(one, 0), await view(other, 1)];
+  const tokens = Math.min(f.extent(one)[0], g.extent(other)[0]);
+  for (let from = 0; from < tokens; from += ROWS) {
+    const cut = { rows: { from, to: Math.min(tokens, from + ROWS) } };
+    yield [await view(await f.read(one, cut), 0), await view(await g.read(other, cut), 1)];
   }
   for (const file of [f, g]) file.letGo();
 }

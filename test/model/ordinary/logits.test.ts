@@ -63,8 +63,8 @@ const CASES: Readonly<Record<string, Case>> = {
   'Llama, tied, with its scaled rotation': {
     network: SHARED,
     tensors: asLlama(SHARED, { tied: true }),
-    config: { ...CONFIG, model_type: 'llama', rope_scaling: { type: 'linear', factor: 1 }, rope_theta: 500 },
-    program: { ...LLAMA, rotary: [4, 500], tied: true },
+    config: { ...CONFIG, model_type: 'llama', rope_scaling: { type: 'linear', factor: 4 }, rope_theta: 500 },
+    program: { ...LLAMA, rotary: [4, 500, 4], tied: true },
     family: 'llama',
   },
   'Mistral, with a window': {
