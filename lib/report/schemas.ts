@@ -7,6 +7,7 @@ export const SCHEMAS = {
   matrix: 'tensim.matrix/1',
   cross: 'tensim.cross/1',
   measures: 'tensim.measures/1',
+  features: 'tensim.features/1',
   blocks: 'tensim.blocks/1',
   explain: 'tensim.explain/1',
   gate: 'tensim.gate/1',
