@@ -5,6 +5,7 @@ import { ridgeText } from '../report/ridge/text.js';
 import { compareText } from '../report/text.js';
 import { ridgeSweep } from '../similarity/series/ridge_sweep.js';
 import { similarity } from '../similarity/similarity.js';
+import { compareFeatures } from './features.js';
 import { type Io, print } from './io.js';
 import { momentsIn, sweptRidges, withoutSweep } from './law_options.js';
 import {
@@ -35,7 +36,11 @@ export function addCompare(program: Command, io: Io): void {
     .argument('<a>', MODEL_ARGUMENT)
     .argument('<b>', 'the other')
     .addHelpText('after', EXAMPLES);
-  addComparisonOptions(command).action((a: string, b: string, flags: ComparisonFlags) => compare(a, b, flags, io));
+  addComparisonOptions(command)
+    .option('--features', 'of bilinear autoencoders: compare all features of one with all of the other, in no order')
+    .action((a: string, b: string, { features, ...flags }: ComparisonFlags & { readonly features?: boolean }) =>
+      features ? compareFeatures(a, b, flags, io) : compare(a, b, flags, io),
+    );
 }
 
 async function compare(a: string, b: string, flags: ComparisonFlags, io: Io): Promise<void> {

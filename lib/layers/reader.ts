@@ -33,7 +33,7 @@ export class LayerReader {
   place(field: string): Place | undefined {
     const value = this.fields[field];
     if (value === undefined) return undefined;
-    return typeof value === 'object' && value !== null
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
       ? readPlace(value, this.#named(field), this.fail)
       : { tensor: readName(value, this.#named(field), this.fail) };
   }

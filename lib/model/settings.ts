@@ -222,7 +222,7 @@ export class ModelSettings {
     if (missing !== undefined) return this.#lookup.note(name, missing, type, 'default');
     throw new TensimError('INVALID_FILE', `does not say "${name}", which this model needs`, {
       file: this.file,
-      hint: `It may stand in the checkpoint's metadata, in a config.json beside it or given as such (--config FILE), or be given as the option config.${option}`,
+      hint: `It may stand in the checkpoint's metadata, in a config.json beside it or given as such (--config FILE, --config '{"${name}": …}'), or be given as the option config.${option}`,
     });
   }
 

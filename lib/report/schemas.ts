@@ -7,6 +7,7 @@ export const SCHEMAS = {
   matrix: 'tensim.matrix/1',
   cross: 'tensim.cross/1',
   measures: 'tensim.measures/1',
+  features: 'tensim.features/1',
   blocks: 'tensim.blocks/1',
   blocksMatrix: 'tensim.blocks-matrix/1',
   blocksPlan: 'tensim.blocks-plan/1',

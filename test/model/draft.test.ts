@@ -5,6 +5,7 @@ import { draftModel, type ModelDraft } from '../../lib/model/reading/draft/draft
 import { type LoadOptions, loadModel } from '../../lib/model/reading/load.js';
 import { tensim } from '../cli/run.js';
 import { fileIn, rejection, temporaryFolder } from '../formats/safetensors/helpers.js';
+import { node, onnx, tensor } from '../support/onnx.js';
 import {
   attentionShapes,
   bilinearShapes,
@@ -77,6 +78,35 @@ describe('a draft of a known family', () => {
     expect(draft.description.ignore).toContain('value_net.weight');
     expect(draft.description.remarks).toContainEqual('activation is tanh: given.');
     expect((await loadModel(path, { model: asFile(draft) })).outputShape).toEqual([1, 2]);
+  });
+});
+
+describe('a draft of an ONNX model', () => {
+  const gemm = (attributes: Record<string, number>) =>
+    fileIn(
+      root,
+      `gemm${folders++}.onnx`,
+      onnx({
+        nodes: [node('Gemm', ['x', 'w', 'b'], ['y'], attributes)],
+        tensors: [tensor('w', [2, 3], [1, -2, 3, 0.5, 4, -1]), tensor('b', [2], [10, 20])],
+        input: ['n', 3],
+      }),
+    );
+
+  test('describes what its graph says', async () => {
+    const path = gemm({ transB: 1 });
+    const draft = await draftModel(path);
+    expect(draft.description.layers).toEqual([{ type: 'linear', weight: 'w', bias: 'b' }]);
+    expect((await loadModel(path, { model: asFile(draft) })).layers).toEqual((await loadModel(path)).layers);
+  });
+
+  test('is refused where no description can', async () => {
+    const unknown = onnx({ nodes: [node('TopK', ['x'], ['y'])], tensors: [], input: ['n', 3] });
+    for (const path of [gemm({ transB: 1, beta: 2.5 }), fileIn(root, 'unknown.onnx', unknown)])
+      expect(await rejection(draftModel(path))).toMatchObject({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringContaining('says itself what its layers are'),
+      });
   });
 });
 

@@ -1,8 +1,14 @@
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { writeSafetensors } from '../../lib/formats/safetensors/write.js';
 import { createModel } from '../../lib/model/create.js';
 import { featureSimilarity, meanSquare } from '../../lib/similarity/features.js';
 import { similarity } from '../../lib/similarity/similarity.js';
 import { type Tensor, tensor } from '../../lib/tensor/tensor.js';
+import { tensim } from '../cli/run.js';
+import { temporaryFolder } from '../formats/safetensors/helpers.js';
+
+const root = temporaryFolder();
 
 /** Numbers of both signs, the same for the same seed. */
 function made(shape: readonly number[], seed: number): Tensor {
@@ -63,6 +69,23 @@ describe('featureSimilarity', () => {
     const [a, b] = [coder(left, right), coder(turned(right), turned(left))];
     expect((await featureSimilarity(a, b)).similarity).toBeCloseTo(1, 12);
     expect((await similarity(a, b)).similarity).toBeLessThan(0.9);
+  });
+
+  test('is told on the command line, for files of bilinear autoencoders', async () => {
+    const [a, b] = ['a', 'b'].map((name) => join(root, `${name}.safetensors`));
+    await writeSafetensors(a, { left, right, down });
+    await writeSafetensors(b, { left: left2, right: right2, down: down2 });
+    const wanted = await featureSimilarity(coder(left, right, down), coder(left2, right2, down2));
+    const { code, stdout } = await tensim(['compare', a, b, '--features', '--json']);
+    expect(code).toBe(0);
+    const { schema, similarity: found, between, within } = JSON.parse(stdout);
+    expect(schema).toBe('tensim.features/1');
+    expect(found).toBeCloseTo(wanted.similarity, 6);
+    for (const [i, value] of [between, ...within].entries())
+      expect(value / [wanted.between, ...wanted.within][i]).toBeCloseTo(1, 6);
+    expect((await tensim(['compare', a, b, '--features'])).stdout).toContain(
+      `similarity  ${wanted.similarity.toFixed(5)}`,
+    );
   });
 
   test('is of one bilinear block without biases and residual, of equal inputs, that is not zero', async () => {

@@ -22,10 +22,12 @@ export async function configsBeside(
   checkpoint: string,
   companions: Companions,
 ): Promise<Pick<SettingSources, 'own' | 'beside' | 'history'>> {
-  const config = await fileAt(`${checkpoint}.config.json`, companions);
-  const record = await fileAt(`${checkpoint}.history.json`, companions);
-  const beside = await configBeside(checkpoint, companions);
-  const history = await fileAt(join(dirname(checkpoint), 'history.json'), companions);
+  // Most are not there, and to find that out takes as long as to open one.
+  const paths = [`${checkpoint}.config.json`, `${checkpoint}.history.json`, join(dirname(checkpoint), 'history.json')];
+  const [beside, config, record, history] = await Promise.all([
+    configBeside(checkpoint, companions),
+    ...paths.map((path) => fileAt(path, companions)),
+  ]);
   return {
     own: [config, record && (configIn(record) ?? record)].filter((file) => file !== undefined),
     beside,
