@@ -62,10 +62,11 @@ async function matrixOf(
   for (const file of files.slice(1)) checkShape(files[0], file);
   const { align: alignment, window, backend, signal } = given;
   const methods = await methodsFor(files, given);
+  const methodOf = (layer: LayerBlocks) => methods.get(layer)!;
   const { name } = await selectBackend(backend, { contractions: { dtype: 'float64' } }, signal);
-  const layers = await walkLayers(files, { what: 'matrix', given, options }, async (place) => {
+  const layers = await walkLayers(files, { what: 'matrix', given, options, methodOf }, async (place) => {
     const own = files.map(({ network }) => network.layers[place]);
-    const mlp = await mlpMatrices(files, own, methods.get(own[0])!, given);
+    const mlp = await mlpMatrices(files, own, methodOf(own[0]), given);
     const attention = await attentionMatrices(files, own, given);
     const found: LayerMatrices = { layer: own[0].number, ...(mlp && { mlp }), ...(attention && { attention }) };
     return found;

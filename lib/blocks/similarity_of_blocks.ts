@@ -32,12 +32,13 @@ async function compare(f: BlockFile, g: BlockFile, given: GivenSettings, options
   checkShape(f, g);
   const { align: alignment, window, backend, signal } = given;
   const methods = await methodsFor([f, g], given);
-  const settled = { ...given, methodOf: (layer: LayerBlocks) => methods.get(layer)! };
+  const methodOf = (layer: LayerBlocks) => methods.get(layer)!;
+  const settled = { ...given, methodOf };
   const { name } = await selectBackend(backend, { contractions: { dtype: 'float64' } }, signal);
   const ends: Partial<Record<End, WeightComparison>> = {};
   const layers = await walkLayers(
     [f, g],
-    { what: 'pair', given, options },
+    { what: 'pair', given, options, methodOf },
     (place) => compareLayer(f, one.layers[place], g, other.layers[place], settled),
     async (end) => {
       const found = await comparePieces(f, one[end], g, other[end], new Pacer(signal));

@@ -5,6 +5,7 @@ import { type LayerBlocks, type Piece, piecesIn } from '../model/transformers/ne
 import { version } from '../version.js';
 import { contentOf } from './content.js';
 import { LayerLog } from './layer_log.js';
+import type { MlpMethod } from './mlps/choose.js';
 import type { BlockFile } from './open.js';
 import type { GivenSettings } from './settings.js';
 import type { BlockOptions, BlockSubject } from './terms.js';
@@ -26,17 +27,25 @@ function piecesOf({ attention, attentionNorm, mlp, mlpNorm }: LayerBlocks): Piec
   return [...piecesIn({ attention, attentionNorm, mlp, mlpNorm })].map(([, piece]) => piece);
 }
 
+interface Walk {
+  readonly what: string;
+  readonly given: GivenSettings;
+  readonly options: BlockOptions;
+  readonly methodOf: (layer: LayerBlocks) => MlpMethod;
+}
+
 /**
  * Goes through the layers of networks of one shape, and what stands at their ends, in the order of the first file: one
  * layer of each is kept at a time, as it is stored. What a state file has is not computed again.
  * @param what names the kind of comparison, for the state file
+ * @param methodOf how the MLPs of a layer are compared
  * @param layerOf compares the layers of this place
  * @param endOf does with the ends what there is to do
  * @throws TensimError `SHAPE_MISMATCH` for networks of other widths or numbers of layers
  */
 export async function walkLayers<Found extends { readonly layer: number }>(
   files: readonly BlockFile[],
-  { what, given, options }: { readonly what: string; readonly given: GivenSettings; readonly options: BlockOptions },
+  { what, given, options, methodOf }: Walk,
   layerOf: (place: number) => Promise<Found>,
   endOf?: (end: End) => Promise<void>,
 ): Promise<Found[]> {
@@ -56,7 +65,7 @@ export async function walkLayers<Found extends { readonly layer: number }>(
         for (const [i, file] of files.entries()) await file.keep(piecesOf(layers[i]));
         const kept = log !== undefined && layers.every(({ experts }) => experts === undefined);
         const compute = () => layerOf(step);
-        const key = kept ? JSON.stringify([setting, await contents(files, layers)]) : '';
+        const key = kept ? JSON.stringify([setting, methodOf(layers[0]), await contents(files, layers)]) : '';
         const own = kept ? await log.layer(key, compute) : await compute();
         found.push({ ...own, layer: layers[0].number });
       } else await endOf?.(step);

@@ -51,7 +51,8 @@ export async function mlpSource(file: BlockFile, layer: LayerBlocks): Promise<Ml
   };
 }
 
-function* weightsOf(layer: Layer): Generator<Float64Array> {
+/** The arrays of a part. */
+export function* weightsOf(layer: Layer): Generator<Float64Array> {
   for (const [, { data }] of partsOfLayer(layer)) if (data instanceof Float64Array) yield data;
 }
 
