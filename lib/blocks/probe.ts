@@ -36,7 +36,7 @@ interface Probed {
 
 /** Units of an MLP, and of a larger one: what it takes beside its units does not grow with them. */
 const [UNITS, MORE_UNITS] = [256, 1024];
-const HEADS = 4;
+const HEADS = 8;
 const HEAD_WIDTH = 64;
 const HASHED = 16 * 2 ** 20;
 /** Runs of a probe, and seconds after which no more are begun. */

@@ -1,5 +1,8 @@
 import type { BlockSubject, BlocksResult, LayerComparison, WorstBlock } from '../../blocks/terms.js';
 import { meanOf, SAME } from '../../blocks/worst.js';
+import { largest } from '../../extremes.js';
+import { INTERVAL } from '../../similarity/sampled/jackknife.js';
+import { plural } from '../../words/counts.js';
 import { quoted } from '../../words/names.js';
 import { errorText, similarityText } from '../../words/numbers.js';
 import { oneLine } from '../../words/quoting.js';
@@ -35,6 +38,7 @@ export function blocksText(result: BlocksResult, { colour = false }: TextOptions
     `input of a block independent and standard normal`,
     `scores over ${window} offsets`,
     alignment === 'heads' ? 'heads in the order that answers best' : 'heads in their order',
+    ...sampledText(layers),
     `backend ${backend}`,
   ];
   return [
@@ -64,6 +68,14 @@ function sentence(worst: WorstBlock | null): string {
   if (worst === null) return 'All blocks are the same functions.';
   const { layer, part, similarity } = worst;
   return `They differ most in layer ${layer}, ${PARTS[part]}: similarity ${similarityText(similarity, 4)}.`;
+}
+
+/** That MLPs were not compared exactly, and how well they are known. */
+function sampledText(layers: readonly LayerComparison[]): string[] {
+  const sampled = layers.flatMap(({ mlp }) => (mlp?.exact === false ? [mlp.standardError ?? 0] : []));
+  if (sampled.length === 0) return [];
+  const most = errorText(INTERVAL * largest(sampled));
+  return [`MLPs of ${sampled.length} ${plural(sampled.length, 'layer')} sampled, similarities ± ${most} at most`];
 }
 
 /** How many heads are answered by others than their own. */
