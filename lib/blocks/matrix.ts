@@ -70,12 +70,14 @@ async function matrixOf(
   for (const file of files.slice(1)) checkShape(files[0], file);
   const { align: alignment, window, backend, signal } = given;
   const methods = await methodsFor(files, given);
+  const methodOf = ({ number }: LayerBlocks) => methods.get(number)!;
   const { name } = await selectBackend(backend, { contractions: { dtype: 'float64' } }, signal);
   const about = (place: number) => digestOfLaws(laws, files[0].network.layers[place].number);
-  const layers = await walkLayers(files, { what: 'matrix', given, options, about }, async (place) => {
+  const walk = { what: 'matrix', given, options, methodOf, about };
+  const layers = await walkLayers(files, walk, async (place) => {
     const own = files.map(({ network }) => network.layers[place]);
     const { number } = own[0];
-    const mlp = await mlpMatrices(files, own, methods.get(number)!, await laws.of(number, 'mlp'), given);
+    const mlp = await mlpMatrices(files, own, methodOf(own[0]), await laws.of(number, 'mlp'), given);
     const attention = await attentionMatrices(files, own, await laws.of(number, 'attn'), given);
     const found: LayerMatrices = { layer: own[0].number, ...(mlp && { mlp }), ...(attention && { attention }) };
     return found;

@@ -1,16 +1,18 @@
 import { createHash } from 'node:crypto';
 import { Pacer } from '../cooperate.js';
+import { smallest } from '../extremes.js';
 import { chooseBackend } from '../machines/select.js';
 import { createModel } from '../model/create.js';
-import { readPiece } from '../model/transformers/pieces.js';
+import { readPiece, type Span } from '../model/transformers/pieces.js';
 import { StoredFloats } from '../tensor/stored.js';
+import { Arrays } from './arrays.js';
 import { headFlops } from './circuits/flops.js';
 import { ownProducts } from './circuits/heads.js';
-import { type AttentionSide, compareSides } from './compare.js';
+import { compareSides } from './compare.js';
 import { exactFlops, sampleFlops } from './mlps/choose.js';
 import { exactGram } from './mlps/exact.js';
 import { FIRST_SAMPLES, sampledPairs } from './mlps/sampled.js';
-import type { MlpSource } from './mlps/source.js';
+import { type MlpSource, weightsOf } from './mlps/source.js';
 import type { Circuits } from './parts/circuits.js';
 import { mlpLayer } from './parts/mlp.js';
 import { productsBy } from './products.js';
@@ -33,46 +35,62 @@ interface Probed {
   readonly needs: Readonly<Record<'exact' | 'sampled' | 'attention', number>>;
 }
 
-const UNITS = 256;
-const HEADS = 4;
+/** Units of an MLP, and of a larger one: what it takes beside its units does not grow with them. */
+const [UNITS, MORE_UNITS] = [256, 1024];
+const HEADS = 8;
 const HEAD_WIDTH = 64;
-const HASHED = 32 * 2 ** 20;
+const HASHED = 16 * 2 ** 20;
+/** Runs of a probe, and seconds after which no more are begun. */
+const RUNS = 8;
+const PATIENCE = 0.7;
 
 /** Measures rates on blocks of a width, of a few units and heads, in bfloat16, by the very functions that compare them. */
 export async function blockRates({ width, gated, needs }: Probed, given: GivenSettings): Promise<BlockRates> {
   const { threads, signal, backend: wanted } = given;
-  const law = { sigma: 1 };
-  const mlps = [probeMlp(width, gated, 1), probeMlp(width, gated, 2)];
-  const own = { threads, signal, law };
+  const own = { threads, signal, law: { sigma: 1 } };
+  // As memory is used again where blocks are compared.
+  const arrays = new Arrays();
+  const pair = (units: number) => [probeMlp(width, units, gated, 1, arrays), probeMlp(width, units, gated, 2, arrays)];
+  const [few, many] = [pair(UNITS), pair(MORE_UNITS)];
   const exact = async () => {
     const backend = chooseBackend(wanted, { grams: { method: 'hidden', dtype: 'float64' } });
-    await exactGram(mlps, { ...own, backend });
+    return exactFlops(few) / (await least(() => exactGram(few, { ...own, backend })));
   };
   const sampled = async () => {
     const backend = chooseBackend(wanted, { normals: {}, forward: { dtype: 'float32' } });
-    await sampledPairs(mlps, { ...own, backend, seed: 0, tolerance: 1, maxSamples: FIRST_SAMPLES });
+    const settings = { ...own, backend, seed: 0, tolerance: 1, maxSamples: FIRST_SAMPLES };
+    const [short, long] = [
+      await least(() => sampledPairs(few, settings)),
+      await least(() => sampledPairs(many, settings)),
+    ];
+    // Of two times that something else has held up, the difference may be anything.
+    const more = Math.max(long - short, long / 2);
+    return (sampleFlops(many, FIRST_SAMPLES) - sampleFlops(few, FIRST_SAMPLES)) / more;
   };
-  const rate = async (needed: number, flops: number, run: () => Promise<void>) =>
-    needed === 0 ? 0 : flops / (await best(run));
   const shape = { heads: HEADS, groups: HEADS, width: HEAD_WIDTH };
+  const matrix = probeMatrix(HEADS * HEAD_WIDTH, width, 3);
+  const attention = async () =>
+    headFlops([shape, shape], width) / (await least(() => compareHeads(matrix, width, given, arrays)));
+  const bytes = new Uint8Array(HASHED);
   return {
-    exact: await rate(needs.exact, exactFlops(mlps), exact),
-    sampled: await rate(needs.sampled, sampleFlops(mlps, FIRST_SAMPLES), sampled),
-    attention: await rate(needs.attention, headFlops([shape, shape], width), () => compareHeads(width, given)),
-    weights: (UNITS * width) / (await best(() => tallied(width))),
-    reading: HASHED / (await best(async () => void createHash('sha256').update(new Uint8Array(HASHED)).digest())),
+    exact: needs.exact === 0 ? 0 : await exact(),
+    sampled: needs.sampled === 0 ? 0 : await sampled(),
+    attention: needs.attention === 0 ? 0 : await attention(),
+    weights: (2 * HEADS * HEAD_WIDTH * width) / (await least(() => tallied(matrix, arrays))),
+    reading: HASHED / (await least(async () => createHash('sha256').update(bytes).digest())),
   };
 }
 
-/** Seconds of the better of two runs: the first also loads and compiles. */
-async function best(run: () => Promise<void>): Promise<number> {
-  let least = Number.POSITIVE_INFINITY;
-  for (let round = 0; round < 2; round++) {
+/** Seconds of the quickest of some runs: the first also loads and compiles. */
+async function least(run: () => Promise<unknown>): Promise<number> {
+  const times: number[] = [];
+  const begun = performance.now();
+  do {
     const start = performance.now();
     await run();
-    least = Math.min(least, (performance.now() - start) / 1000);
-  }
-  return least;
+    times.push((performance.now() - start) / 1000);
+  } while (times.length < 2 || (times.length < RUNS && performance.now() - begun < 1000 * PATIENCE));
+  return smallest(times);
 }
 
 /** A matrix in bfloat16 of numbers of both signs, of about 1/√columns. */
@@ -88,11 +106,11 @@ function probeMatrix(rows: number, columns: number, seed: number): StoredFloats 
   return new StoredFloats(bytes, 'BF16', [rows, columns]);
 }
 
-function probeMlp(width: number, gated: boolean, seed: number): MlpSource {
+function probeMlp(width: number, units: number, gated: boolean, seed: number, arrays: Arrays): MlpSource {
   const tensors: Readonly<Record<string, StoredFloats>> = {
-    gate: probeMatrix(UNITS, width, seed),
-    up: probeMatrix(UNITS, width, seed + 10),
-    down: probeMatrix(width, UNITS, seed + 20),
+    gate: probeMatrix(units, width, seed),
+    up: probeMatrix(units, width, seed + 10),
+    down: probeMatrix(width, units, seed + 20),
   };
   const piece = (tensor: string) => ({ tensor });
   const mlp = {
@@ -102,36 +120,54 @@ function probeMlp(width: number, gated: boolean, seed: number): MlpSource {
     ...(gated && { gate: piece('gate') }),
   } as const;
   const norm = { gain: null, bias: null, centres: false };
-  const definition = (units?: Parameters<MlpSource['part']>[0]) =>
-    mlpLayer(mlp, norm, width, (one, cut) => readPiece(one, tensors[one.tensor], new Pacer(), cut), units);
+  const definition = (part?: Span) =>
+    mlpLayer(
+      mlp,
+      norm,
+      width,
+      (one, cut) => readPiece(one, tensors[one.tensor], new Pacer(), cut, taking(arrays)),
+      part,
+    );
   return {
-    ...{ width, units: UNITS, gated, centres: false, label: 'a probe' },
+    ...{ width, units, gated, centres: false, label: 'a probe' },
     definition: () => definition(),
-    done: () => {},
-    part: async (units) => createModel({ layers: [await definition(units)] }).layers[0],
+    done: (layer) => arrays.give(weightsOf(layer)),
+    part: async (part) => createModel({ layers: [await definition(part)] }).layers[0],
   };
 }
 
-async function compareHeads(d: number, given: GivenSettings): Promise<void> {
-  const matrix = probeMatrix(HEADS * HEAD_WIDTH, d, 3);
-  const read = ({ from, to }: { from: number; to: number }) =>
-    readPiece({ tensor: '' }, matrix, new Pacer(), { rows: { from: from * HEAD_WIDTH, to: to * HEAD_WIDTH } });
-  const affine = async (span: { from: number; to: number }) => ({ weight: await read(span), bias: null });
+async function compareHeads(matrix: StoredFloats, d: number, given: GivenSettings, arrays: Arrays): Promise<void> {
+  const read = ({ from, to }: Span) =>
+    readPiece(
+      { tensor: '' },
+      matrix,
+      new Pacer(),
+      { rows: { from: from * HEAD_WIDTH, to: to * HEAD_WIDTH } },
+      taking(arrays),
+    );
+  const affine = async (span: Span) => ({ weight: await read(span), bias: null });
   const circuits: Circuits = {
     ...{ heads: HEADS, groups: HEADS, width: HEAD_WIDTH, rotation: null },
-    ...{ query: affine, key: affine, value: affine, output: read, outputBias: null, done: () => {} },
+    ...{
+      query: affine,
+      key: affine,
+      value: affine,
+      output: read,
+      outputBias: null,
+      done: (given) => arrays.give(given),
+    },
   };
-  const own = await ownProducts(circuits, d, given.window, productsBy(given).rows);
-  const side: AttentionSide = { d, stored: circuits, circuits, own, isNormalised: false, isFree: true };
-  await ownProducts(circuits, d, given.window, productsBy(given).rows);
-  await compareSides(side, side, given);
+  const ownOf = () => ownProducts(circuits, d, given.window, productsBy(given).rows);
+  const [one, other] = [await ownOf(), await ownOf()];
+  const side = { d, stored: circuits, circuits, isNormalised: false, isFree: true };
+  await compareSides({ ...side, own: one }, { ...side, own: other }, given);
 }
 
-async function tallied(width: number): Promise<void> {
-  const matrix = probeMatrix(UNITS, width, 5);
-  const [a, b] = [
-    await readPiece({ tensor: '' }, matrix, new Pacer()),
-    await readPiece({ tensor: '' }, matrix, new Pacer()),
-  ];
+const taking = (arrays: Arrays) => (length: number) => arrays.take(length);
+
+async function tallied(matrix: StoredFloats, arrays: Arrays): Promise<void> {
+  const read = () => readPiece({ tensor: '' }, matrix, new Pacer(), {}, taking(arrays));
+  const [a, b] = [await read(), await read()];
   await new WeightTally().add(a, b, new Pacer());
+  arrays.give([a, b]);
 }

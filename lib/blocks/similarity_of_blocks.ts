@@ -60,7 +60,7 @@ async function compare(
   const about = async (place: number) => [await digestOfLaws(laws, one.layers[place].number), turned];
   const layers = await walkLayers(
     [f, g],
-    { what: 'pair', given, options, about },
+    { what: 'pair', given, options, methodOf, about },
     (place) => compareLayer(f, one.layers[place], g, other.layers[place], settled),
     async (end) => {
       const own = end === 'embedding' || end === 'unembedding' ? basis?.[end] : undefined;

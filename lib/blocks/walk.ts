@@ -5,6 +5,7 @@ import { type LayerBlocks, type Piece, piecesIn } from '../model/transformers/ne
 import { version } from '../version.js';
 import { contentOf } from './content.js';
 import { LayerLog } from './layer_log.js';
+import type { MlpMethod } from './mlps/choose.js';
 import type { BlockFile } from './open.js';
 import type { GivenSettings } from './settings.js';
 import type { BlockOptions, BlockSubject } from './terms.js';
@@ -31,6 +32,8 @@ interface Walk {
   readonly what: string;
   readonly given: GivenSettings;
   readonly options: BlockOptions;
+  /** How the MLPs of a layer are compared. */
+  readonly methodOf: (layer: LayerBlocks) => MlpMethod;
   /** What else the numbers of a layer depend on, by its place. */
   readonly about: (place: number) => Promise<unknown>;
 }
@@ -44,7 +47,7 @@ interface Walk {
  */
 export async function walkLayers<Found extends { readonly layer: number }>(
   files: readonly BlockFile[],
-  { what, given, options, about }: Walk,
+  { what, given, options, methodOf, about }: Walk,
   layerOf: (place: number) => Promise<Found>,
   endOf?: (end: End) => Promise<void>,
 ): Promise<Found[]> {
@@ -64,7 +67,8 @@ export async function walkLayers<Found extends { readonly layer: number }>(
         for (const [i, file] of files.entries()) await file.keep(piecesOf(layers[i]));
         const kept = log !== undefined && layers.every(({ experts }) => experts === undefined);
         const compute = () => layerOf(step);
-        const key = kept ? JSON.stringify([setting, await about(step), await contents(files, layers)]) : '';
+        const on = kept && [setting, methodOf(layers[0]), await about(step), await contents(files, layers)];
+        const key = kept ? JSON.stringify(on) : '';
         const own = kept ? await log.layer(key, compute) : await compute();
         found.push({ ...own, layer: layers[0].number });
       } else await endOf?.(step);

@@ -121,10 +121,10 @@ describe('networks are refused', () => {
     expect(error.message).toMatch(message);
   });
 
-  test.each([{ window: 0 }, { window: 1.5 }, { align: 'all' as 'none' }])(
+  test.each([{ window: 0 }, { window: 1.5 }, { align: 'all' as 'none' }, { method: 'closure' as 'exact' }])(
     'for options that cannot be: %j',
     async (options) => {
-      expect(() => similarityOfBlocks(base, base, options)).toThrow(/window must|align must/);
+      expect(() => similarityOfBlocks(base, base, options)).toThrow(/(?:window|align|method) must/);
     },
   );
 
@@ -148,6 +148,15 @@ describe('tensim blocks', () => {
     const { stdout } = await tensim(['blocks', base, same]);
     expect(stdout).toMatch(/All blocks are the same functions\./);
     expect(stdout).toMatch(/ 0 +1 +0 +1 +1 +4 moved/);
+  });
+
+  test('says that MLPs were sampled, and how well they are known', async () => {
+    const args = ['blocks', base, other, '--method', 'sampled', '--max-samples', '1024', '--seed', '5'];
+    const { stdout } = await tensim(args);
+    expect(stdout).toMatch(/MLPs of 2 layers sampled, similarities ± 0\.\d+ at most/);
+    const { layers } = JSON.parse((await tensim([...args, '--json'])).stdout);
+    expect(layers[0].mlp).toMatchObject({ exact: false, samples: 1024 });
+    expect((await tensim(['blocks', base, other])).stdout).not.toMatch(/sampled/);
   });
 
   test('prints JSON under its schema', async () => {

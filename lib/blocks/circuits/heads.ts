@@ -27,12 +27,14 @@ export interface HeadProducts {
   readonly constants: number;
 }
 
-/**
- * Numbers of a matrix that are in memory at a time, but for one head: of the first layer, whose every part meets all of
- * the other, and of that.
- */
-const OF_FIRST = 1 << 20;
+/** Numbers of a matrix that are in memory at a time, but for one head. */
 const AT_ONCE = 1 << 19;
+
+/**
+ * The same of the first layer, whose every part meets all of the other: the fewer parts, the less often that is read. Of
+ * large layers an eighth, as others take more memory too.
+ */
+const ofFirst = ({ heads, width }: Circuits, d: number): number => Math.max(2 * AT_ONCE, (heads * width * d) / 8);
 
 /** Some heads of a layer with the groups that they share, in numbers. */
 interface Part {
@@ -62,7 +64,7 @@ export async function headProducts(
   const settings = { d, window, multiply };
   const found = { scores: new Float64Array(f.heads * g.heads), values: new Float64Array(f.heads * g.heads) };
   const compared = pairing(f, g, settings);
-  for (const one of spansOf(f, settings, OF_FIRST)) {
+  for (const one of spansOf(f, settings, ofFirst(f, d))) {
     const own = await partOf(f, one);
     for (const two of spansOf(g, settings)) {
       const other = await partOf(g, two);

@@ -65,7 +65,8 @@ export async function mlpSource(
   };
 }
 
-function* weightsOf(layer: Layer): Generator<Float64Array> {
+/** The arrays of a part. */
+export function* weightsOf(layer: Layer): Generator<Float64Array> {
   for (const [, { data }] of partsOfLayer(layer)) if (data instanceof Float64Array) yield data;
 }
 

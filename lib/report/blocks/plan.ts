@@ -52,5 +52,7 @@ function flopsText(flops: number): string {
 
 /** `3.2 minutes`; below one in seconds. */
 function minutesText(seconds: number): string {
-  return seconds < 60 ? `${seconds.toPrecision(2)} s` : `${(seconds / 60).toPrecision(2)} minutes`;
+  if (seconds < 60) return `${seconds.toPrecision(2)} s`;
+  const minutes = seconds / 60;
+  return `${minutes < 10 ? minutes.toFixed(1) : count(Math.round(minutes))} minutes`;
 }

@@ -1,6 +1,9 @@
 import type { BlockSubject, BlocksResult, LayerComparison, NormName, WeightComparison } from '../../blocks/terms.js';
 import { meanOf, SAME } from '../../blocks/worst.js';
+import { largest } from '../../extremes.js';
 import type { Uncompared } from '../../model/transformers/network.js';
+import { INTERVAL } from '../../similarity/sampled/jackknife.js';
+import { plural } from '../../words/counts.js';
 import { listed, quoted } from '../../words/names.js';
 import { errorText } from '../../words/numbers.js';
 import { oneLine } from '../../words/quoting.js';
@@ -36,6 +39,7 @@ export function blocksText(result: BlocksResult, { colour = false }: TextOptions
     inputText(result),
     `scores over ${window} offsets`,
     ALIGNED[alignment],
+    ...sampledText(layers),
     `backend ${backend}`,
   ];
   return [
@@ -150,6 +154,14 @@ const errorOf = (value: number): string => (value < SAME ? '0' : errorText(value
 function leftText({ path, left }: BlockSubject): string[] {
   if (left.length === 0) return [];
   return [`not compared of ${oneLine(path)}: ${quoted(left)}`];
+}
+
+/** That MLPs were not compared exactly, and how well they are known. */
+function sampledText(layers: readonly LayerComparison[]): string[] {
+  const sampled = layers.flatMap(({ mlp }) => (mlp?.exact === false ? [mlp.standardError ?? 0] : []));
+  if (sampled.length === 0) return [];
+  const most = errorText(INTERVAL * largest(sampled));
+  return [`MLPs of ${sampled.length} ${plural(sampled.length, 'layer')} sampled, similarities ± ${most} at most`];
 }
 
 /** How many heads are answered by others than their own. */

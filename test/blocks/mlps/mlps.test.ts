@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { Arrays } from '../../../lib/blocks/arrays.js';
 import { chooseMethods, exactFlops, sampleFlops } from '../../../lib/blocks/mlps/choose.js';
 import { exactGram, unitsAtOnce } from '../../../lib/blocks/mlps/exact.js';
 import { sampledPairs } from '../../../lib/blocks/mlps/sampled.js';
-import type { MlpSource } from '../../../lib/blocks/mlps/source.js';
+import { type MlpSource, weightsOf } from '../../../lib/blocks/mlps/source.js';
 import { mlpLayer } from '../../../lib/blocks/parts/mlp.js';
 import type { PieceReader } from '../../../lib/blocks/parts/reader.js';
 import { Pacer } from '../../../lib/cooperate.js';
@@ -27,14 +28,17 @@ function mlp(units: number, { gated = true, seed = 1, noise = 0, biased = false 
   if (biased) Object.assign(tensors, { upBias: draw(units), gateBias: draw(units), downBias: draw(D) });
   const roles = Object.keys(tensors).filter((role) => gated || !role.startsWith('gate'));
   const pieces = Object.fromEntries(roles.map((role) => [role, { tensor: role }])) as Record<'up' | 'down', object>;
-  const read: PieceReader = (piece, cut) => readPiece(piece, tensors[piece.tensor], new Pacer(), cut);
+  // Memory is used again, as it is where files are read.
+  const arrays = new Arrays();
+  const make = (length: number) => arrays.take(length);
+  const read: PieceReader = (piece, cut) => readPiece(piece, tensors[piece.tensor], new Pacer(), cut, make);
   const norm = { gain: draw(D).data as Float64Array, bias: null, centres: false };
   const about = { activation: 'silu', ...pieces } as unknown as Parameters<typeof mlpLayer>[0];
   const definition = (part?: Span) => mlpLayer(about, norm, D, read, part);
   return {
     ...{ width: D, units, gated, centres: false, label: `mlp ${seed}` },
     definition: () => definition(),
-    done: () => {},
+    done: (part) => arrays.give(weightsOf(part)),
     part: async (part) => createModel({ layers: [await definition(part)] }).layers[0],
   };
 }
