@@ -10,7 +10,7 @@ import { writeNetwork } from '../support/block_files.js';
 import { faultsBy } from '../support/json_schema.js';
 import { gauged, llamaTensors, smallLayer } from '../support/transformers.js';
 
-const schema = JSON.parse(readFileSync(join(import.meta.dirname, '../../schemas/blocks.schema.json'), 'utf8'));
+const schema = JSON.parse(readFileSync(join(import.meta.dirname, '../../schemas/tensim.blocks.1.schema.json'), 'utf8'));
 const root = temporaryFolder();
 const config = { n_head: 4, num_key_value_heads: 2, hidden_act: 'silu' };
 const layers = [smallLayer(1), smallLayer(2)];

@@ -6,8 +6,17 @@ export const LAYERS = [
 ];
 
 const bilinear = { type: 'bilinear', left: 'l', right: 'r' };
+/** Of a transformer, the least that can be said. */
+const BLOCKS = { layer: 'n.{L}.', mlp: { up: 'u', down: 'd' }, norms: { kind: 'none' }, rotary: null };
+
 /** Descriptions that are refused: what is wrong, the description or its text, and what is said. */
 export const REFUSED: [what: string, description: unknown, message: RegExp][] = [
+  [
+    'of blocks that do not say how they turn',
+    { schema: SCHEMA, blocks: { ...BLOCKS, rotary: undefined } },
+    /has no "rotary"/,
+  ],
+  ['of neither layers nor blocks', { schema: SCHEMA }, /"layers" must be a list/],
   ['that is no object', [], /must be an object/],
   ['of another schema', { schema: 'tensim.model/2', layers: LAYERS }, /"tensim.model\/2".*reads "tensim.model\/1"/],
   ['without schema', { layers: LAYERS }, /schema/],
@@ -108,6 +117,8 @@ export const SMALLEST: Readonly<Record<string, Readonly<Record<string, unknown>>
 export const READ: readonly unknown[] = [
   { schema: SCHEMA, layers: LAYERS },
   { $schema: './node_modules/tensim/schemas/tensim.model.1.schema.json', schema: SCHEMA, layers: LAYERS },
+  { schema: SCHEMA, blocks: BLOCKS },
+  { schema: SCHEMA, layers: LAYERS, blocks: { ...BLOCKS, heads: 2, rotary: { interleaved: true, share: 0.5 } } },
   { schema: SCHEMA, weights: 'net.safetensors', layers: LAYERS, ignore: ['opt.*'], remarks: ['Drafted.'] },
   ...Object.values(SMALLEST).map((layer) => ({
     schema: SCHEMA,

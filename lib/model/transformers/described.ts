@@ -27,7 +27,7 @@ export interface DescribedBlocks {
   readonly named: readonly { readonly name: string; readonly field: string; readonly outside: boolean }[];
 }
 
-/** The fields of every object in it. blocks.schema.json says the same of them. */
+/** The fields of every object in it. schemas/tensim.model.1.schema.json says the same of them. */
 export const BLOCKS_FIELDS = {
   blocks: [
     ...['layer', 'heads', 'groups', 'headWidth', 'attention', 'mlp', 'experts', 'norms'],
