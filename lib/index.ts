@@ -66,6 +66,7 @@ export type { ModelInputs } from './evaluation/inputs.js';
 export { loadInputs } from './evaluation/inputs_file.js';
 export { blockMoments, type ComputedMoments } from './evaluation/moments/block_moments.js';
 export { loadSequences, type Sequences } from './evaluation/moments/sequences.js';
+export type { MomentsOptions } from './evaluation/moments/sums.js';
 export {
   type Checkpoint,
   type CheckpointFormat,
@@ -140,7 +141,7 @@ export {
 } from './similarity/gate/gate.js';
 export { cosine, distance } from './similarity/gram/derived.js';
 export type { LawExtent } from './similarity/law/extent.js';
-export { type MomentsOptions, momentsOf, type SampleMoments } from './similarity/law/moments_of.js';
+export { momentsOf, type SampleMoments } from './similarity/law/moments_of.js';
 export { similarityMatrix } from './similarity/matrix.js';
 export { blockScore } from './similarity/series/block_score.js';
 export { correlation } from './similarity/series/correlation.js';

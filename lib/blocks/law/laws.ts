@@ -56,7 +56,7 @@ export function withLaws<Result>(
   const { ridge } = input;
   const lawsOf = (given: string, momentsOf: MomentsOf): BlockLaws => {
     const name = ridge === undefined ? given : `${given}, ridge ${ridge}`;
-    const of = async (layer: number, part: BlockPart): Promise<BlockLaw> => {
+    const find = async (layer: number, part: BlockPart): Promise<BlockLaw> => {
       const moments = await momentsOf(layer, part);
       if (moments === undefined) return STANDARD;
       const { mean: own, cov } = moments;
@@ -70,13 +70,26 @@ export function withLaws<Result>(
       const rows = await transposed(data, width, columns, pacer);
       return { kind: 'moments', name, mean, factor: rows, columns, extent: named.extent! };
     };
-    return { name, of };
+    return { name, of: remembering(find) };
   };
   const useOpen = ({ name, momentsOf }: OpenMoments) => use(lawsOf(name, momentsOf));
   if ('file' in input) return withMoments(input.file, width, signal, useOpen);
   if ('samples' in input) return withSamples(input.samples, width, signal, useOpen);
   const { momentsOf, name = 'custom' } = input;
   return use(lawsOf(name, async (layer, part) => momentsOf(layer, part)));
+}
+
+/** Remembers the laws of a layer, which are asked for more than once: for its state, and for every expert. */
+function remembering(find: BlockLaws['of']): BlockLaws['of'] {
+  let of = Number.NaN;
+  const known = new Map<BlockPart, Promise<BlockLaw>>();
+  return (layer, part) => {
+    if (layer !== of) known.clear();
+    of = layer;
+    const law = known.get(part) ?? find(layer, part);
+    known.set(part, law);
+    return law;
+  };
 }
 
 /** What the laws of a layer are, for a state file. */

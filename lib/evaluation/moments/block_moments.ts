@@ -11,7 +11,7 @@ import type { Tensor, TensorData } from '../../tensor/tensor.js';
 import type { EvaluateOptions } from '../evaluate.js';
 import { type Section, sectionsOf } from './blocks.js';
 import { type Group, grouped, type Sequences } from './sequences.js';
-import { Sums } from './sums.js';
+import { MomentSums } from './sums.js';
 
 /** Mean and covariance of what every block of a transformer takes on given text. */
 export interface ComputedMoments {
@@ -65,7 +65,7 @@ export async function blockMoments(
     const { forward, name } = await selectBackend(backend, task, control.signal);
     const total = groups.reduce((sum, { tokens }) => sum + tokens.length, 0);
     const report = throttle(onProgress ?? (() => undefined));
-    const sums = new Map<string, Sums>();
+    const sums = new Map<string, MomentSums>();
     let done = 0;
     report(0, total);
     for (const group of groups) {
@@ -83,7 +83,9 @@ export async function blockMoments(
     const tensors = new Map<string, Tensor>();
     for (const [block, own] of sums) {
       const { mean, covariance } = await own.moments();
-      tensors.set(`${block}.mean`, mean).set(`${block}.cov`, covariance);
+      const d = mean.length;
+      tensors.set(`${block}.mean`, { data: mean, shape: [d] });
+      tensors.set(`${block}.cov`, { data: covariance, shape: [d, d] });
     }
     const count = groups.reduce((sum, { positions, tokens }) => sum + tokens.length / positions, 0);
     return { kind: 'moments', tokens: total, sequences: count, tensors, backend: name };
@@ -148,16 +150,17 @@ class Run {
   /** Adds what blocks take on sequences to the sums of each, by its name. */
   async add(
     tokens: Int32Array,
-    sums: Map<string, Sums>,
+    sums: Map<string, MomentSums>,
     control: Control & Pick<EvaluateOptions, 'backend'>,
   ): Promise<void> {
     let stream: TensorData | Int32Array = tokens;
+    const pacer = new Pacer(control.signal);
     for (const { width, blocks, layers } of this.#steps) {
       for (const { name, norm } of blocks) {
         const own = norm === null ? (stream as TensorData) : await norm.evaluate(stream, this.#control);
-        const sum = sums.get(name) ?? new Sums(name, width, control);
+        const sum = sums.get(name) ?? new MomentSums(width, control, pacer);
         sums.set(name, sum);
-        await sum.add(own);
+        await sum.add(await finite(own, name, pacer));
       }
       if (layers !== null) stream = await layers.evaluate(stream, this.#control);
     }
@@ -169,4 +172,25 @@ class Run {
       for (const { norm } of blocks) norm?.dispose();
     }
   }
+}
+
+/** Elements that are copied between two looks at the clock. */
+const RUN = 1 << 14;
+
+/**
+ * A copy in double precision.
+ * @throws TensimError `NOT_FINITE`
+ */
+async function finite(rows: TensorData, block: string, pacer: Pacer): Promise<Float64Array> {
+  const copy = new Float64Array(rows.length);
+  for (let from = 0; from < copy.length; from += RUN) {
+    const part = rows.subarray(from, from + RUN);
+    if (!part.every(Number.isFinite))
+      throw new TensimError('NOT_FINITE', `the stream before ${block} has numbers that are not finite`, {
+        hint: 'Run it in float64 (--dtype float64, option "dtype")',
+      });
+    copy.set(part, from);
+    if (pacer.due(2 * part.length)) await pacer.pause();
+  }
+  return copy;
 }

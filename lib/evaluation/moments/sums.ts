@@ -1,96 +1,80 @@
 import type { BackendName } from '../../backend/backend.js';
 import { contract } from '../../contraction/running/contract.js';
-import { Pacer } from '../../cooperate.js';
-import { TensimError } from '../../errors.js';
-import type { Tensor, TensorData } from '../../tensor/tensor.js';
+import type { Pacer } from '../../cooperate.js';
 
-/** Who multiplies, and until when. */
-export interface SumsControl {
-  readonly backend?: BackendName | 'auto' | undefined;
+/** How moments are computed. */
+export interface MomentsOptions {
+  /** Who multiplies. Default `'auto'`. */
+  readonly backend?: 'auto' | BackendName | undefined;
   readonly threads?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Mean and covariance of vectors that come in batches. Sums are of the vectors less the mean of the first batch, so that
- * a large mean takes no digits from a small covariance.
+ * Mean and covariance of blocks of samples, each about its own mean, put together as T. F. Chan, G. H. Golub and R. J.
+ * LeVeque do (Updating formulae and a pairwise algorithm, 1979): no digit is lost where the mean is far from zero.
  */
-export class Sums {
-  readonly #name: string;
-  readonly #width: number;
-  readonly #control: SumsControl;
-  readonly #sum: Float64Array;
+export class MomentSums {
+  count = 0;
+  readonly #d: number;
+  readonly #options: MomentsOptions;
+  readonly #pacer: Pacer;
+  readonly #mean: Float64Array;
+  /** Σ (x − mean)(x − mean)ᵀ. */
   readonly #products: Float64Array;
-  #shift: Float64Array | undefined;
-  #count = 0;
 
-  /** @param name of the block, for messages */
-  constructor(name: string, width: number, control: SumsControl) {
-    this.#name = name;
-    this.#width = width;
-    this.#control = control;
-    this.#sum = new Float64Array(width);
-    this.#products = new Float64Array(width * width);
+  constructor(d: number, options: MomentsOptions, pacer: Pacer) {
+    this.#d = d;
+    this.#options = options;
+    this.#pacer = pacer;
+    this.#mean = new Float64Array(d);
+    this.#products = new Float64Array(d * d);
   }
 
-  /**
-   * @param rows vectors one after the other
-   * @throws TensimError `NOT_FINITE`
-   */
-  async add(rows: TensorData): Promise<void> {
-    const width = this.#width;
-    const count = rows.length / width;
-    const { signal, threads, backend } = this.#control;
-    const pacer = new Pacer(signal);
-    this.#shift ??= await meanOf(rows, width, pacer);
-    const shifted = new Float64Array(rows.length);
-    for (let s = 0, at = 0; s < count; s++) {
-      for (let i = 0; i < width; i++, at++) {
-        shifted[at] = rows[at] - this.#shift[i];
-        this.#sum[i] += shifted[at];
-      }
-      if (pacer.due(width)) await pacer.pause();
-    }
-    if (!this.#sum.every(Number.isFinite))
-      throw new TensimError('NOT_FINITE', `the stream before ${this.#name} has numbers that are not finite`, {
-        hint: 'Run it in float64 (--dtype float64, option "dtype")',
-      });
-    const operand = { data: shifted, shape: [count, width] };
-    const { data } = await contract('si,sj->ij', [operand, operand], {
-      ...{ backend, threads, signal, dtype: 'float64' },
+  /** @param rows (count, d), changed in place */
+  async add(rows: Float64Array): Promise<void> {
+    const d = this.#d;
+    const count = rows.length / d;
+    const own = new Float64Array(d);
+    await this.#eachRow(rows, (at) => {
+      for (let i = 0; i < d; i++) own[i] += rows[at + i] / count;
     });
-    for (let i = 0; i < width; i++) {
-      for (let at = i * width; at < (i + 1) * width; at++) this.#products[at] += data[at];
-      if (pacer.due(width)) await pacer.pause();
+    await this.#eachRow(rows, (at) => {
+      for (let i = 0; i < d; i++) rows[at + i] -= own[i];
+    });
+    const operand = { data: rows, shape: [count, d] };
+    const { data } = await contract('ni,nj->ij', [operand, operand], { ...this.#options, dtype: 'float64' });
+    const all = this.count + count;
+    const weight = (this.count * count) / all;
+    const moved = own.map((value, i) => value - this.#mean[i]);
+    for (let i = 0, at = 0; i < d; i++) {
+      for (let j = 0; j < d; j++, at++) this.#products[at] += data[at] + weight * moved[i] * moved[j];
+      if (this.#pacer.due(2 * d)) await this.#pacer.pause();
     }
-    this.#count += count;
+    for (let i = 0; i < d; i++) this.#mean[i] += (moved[i] * count) / all;
+    this.count = all;
   }
 
-  /** Of all vectors, the covariance divided by their number; there must be one. */
-  async moments(): Promise<{ readonly mean: Tensor; readonly covariance: Tensor }> {
-    const [width, count] = [this.#width, this.#count];
-    const off = this.#sum.map((value) => value / count);
-    const mean = off.map((value, i) => this.#shift![i] + value);
-    const covariance = new Float64Array(width * width);
-    const pacer = new Pacer(this.#control.signal);
-    for (let i = 0; i < width; i++) {
+  async #eachRow({ length }: Float64Array, run: (at: number) => void): Promise<void> {
+    for (let at = 0; at < length; at += this.#d) {
+      run(at);
+      if (this.#pacer.due(this.#d)) await this.#pacer.pause();
+    }
+  }
+
+  /** (d) and (d, d), divided by the number of samples; there must be one. */
+  async moments(): Promise<{ readonly mean: Float64Array; readonly covariance: Float64Array }> {
+    const [d, products] = [this.#d, this.#products];
+    const data = new Float64Array(d * d);
+    // Products are symmetric but for the order in which they were added up.
+    for (let i = 0; i < d; i++) {
       for (let j = 0; j <= i; j++) {
-        const [at, across] = [i * width + j, j * width + i];
-        const value = (this.#products[at] + this.#products[across]) / 2 / count - off[i] * off[j];
-        covariance[at] = value;
-        covariance[across] = value;
+        const middle = (products[i * d + j] + products[j * d + i]) / 2 / this.count;
+        data[i * d + j] = middle;
+        data[j * d + i] = middle;
       }
-      if (pacer.due(width)) await pacer.pause();
+      if (this.#pacer.due(8 * i)) await this.#pacer.pause();
     }
-    return { mean: { data: mean, shape: [width] }, covariance: { data: covariance, shape: [width, width] } };
+    return { mean: this.#mean, covariance: data };
   }
-}
-
-async function meanOf(rows: TensorData, width: number, pacer: Pacer): Promise<Float64Array> {
-  const mean = new Float64Array(width);
-  for (let at = 0; at < rows.length; at += width) {
-    for (let i = 0; i < width; i++) mean[i] += rows[at + i];
-    if (pacer.due(width)) await pacer.pause();
-  }
-  return mean.map((sum) => (sum * width) / rows.length);
 }

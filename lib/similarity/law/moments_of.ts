@@ -1,23 +1,14 @@
 import { basename } from 'node:path';
-import type { BackendName } from '../../backend/backend.js';
-import { contract } from '../../contraction/running/contract.js';
 import { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { nameOfInputs } from '../../evaluation/inputs_file.js';
+import { MomentSums, type MomentsOptions } from '../../evaluation/moments/sums.js';
 import { type StampedCheckpoint, type TensorEntry, withOpen } from '../../formats/checkpoint.js';
 import { SourceFile } from '../../formats/source_file.js';
 import { floatPieces } from '../../formats/tensor_data.js';
 import { localFile } from '../../hub/local_file.js';
 import { isIntegerFormat } from '../../tensor/integers.js';
 import { sizeOf, type Tensor, type TensorData } from '../../tensor/tensor.js';
-
-/** How moments are computed. */
-export interface MomentsOptions {
-  /** Who multiplies. Default `'auto'`. */
-  readonly backend?: 'auto' | BackendName | undefined;
-  readonly threads?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
 
 /** The moments of samples, as an input law takes them. */
 export interface SampleMoments {
@@ -115,62 +106,6 @@ async function momentsOfPieces(
       filled = 0;
     }
   if (filled > 0) await sums.add(block.subarray(0, filled));
-  return { ...(await sums.moments()), name };
-}
-
-/**
- * Mean and covariance of blocks of samples, each about its own mean, put together as T. F. Chan, G. H. Golub and R. J.
- * LeVeque do (Updating formulae and a pairwise algorithm, 1979): no digit is lost where the mean is far from zero.
- */
-class MomentSums {
-  count = 0;
-  readonly #d: number;
-  readonly #options: MomentsOptions;
-  readonly #pacer: Pacer;
-  readonly #mean: Float64Array;
-  /** Σ (x − mean)(x − mean)ᵀ. */
-  readonly #products: Float64Array;
-
-  constructor(d: number, options: MomentsOptions, pacer: Pacer) {
-    this.#d = d;
-    this.#options = options;
-    this.#pacer = pacer;
-    this.#mean = new Float64Array(d);
-    this.#products = new Float64Array(d * d);
-  }
-
-  /** @param rows (count, d), changed in place */
-  async add(rows: Float64Array): Promise<void> {
-    const d = this.#d;
-    const count = rows.length / d;
-    const own = new Float64Array(d);
-    for (let at = 0; at < rows.length; at++) own[at % d] += rows[at] / count;
-    for (let at = 0; at < rows.length; at++) rows[at] -= own[at % d];
-    const operand = { data: rows, shape: [count, d] };
-    const { data } = await contract('ni,nj->ij', [operand, operand], { ...this.#options, dtype: 'float64' });
-    const all = this.count + count;
-    const weight = (this.count * count) / all;
-    const moved = own.map((value, i) => value - this.#mean[i]);
-    for (let i = 0, at = 0; i < d; i++) {
-      for (let j = 0; j < d; j++, at++) this.#products[at] += data[at] + weight * moved[i] * moved[j];
-      if (this.#pacer.due(2 * d)) await this.#pacer.pause();
-    }
-    for (let i = 0; i < d; i++) this.#mean[i] += (moved[i] * count) / all;
-    this.count = all;
-  }
-
-  async moments(): Promise<Omit<SampleMoments, 'name'>> {
-    const [d, products] = [this.#d, this.#products];
-    const data = new Float64Array(d * d);
-    // Products are symmetric but for the order in which they were added up.
-    for (let i = 0; i < d; i++) {
-      for (let j = 0; j <= i; j++) {
-        const middle = (products[i * d + j] + products[j * d + i]) / 2 / this.count;
-        data[i * d + j] = middle;
-        data[j * d + i] = middle;
-      }
-      if (this.#pacer.due(8 * i)) await this.#pacer.pause();
-    }
-    return { mean: this.#mean, cov: { data, shape: [d, d] } };
-  }
+  const { mean, covariance } = await sums.moments();
+  return { mean, cov: { data: covariance, shape: [d, d] }, name };
 }
