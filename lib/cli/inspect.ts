@@ -3,6 +3,7 @@ import { draftModel, type ModelDraft } from '../model/reading/draft/draft.js';
 import { type Inspection, inspect } from '../model/reading/inspect.js';
 import { SCHEMAS } from '../report/schemas.js';
 import { byteCount, count } from '../words/counts.js';
+import { quoted } from '../words/names.js';
 import { jsonText, oneLine, quote } from '../words/quoting.js';
 import { type Io, print, say, table } from './io.js';
 import {
@@ -67,7 +68,7 @@ function draftNotes({ guessed, missing, left }: ModelDraft): string {
   const notes = [
     'the draft is a guess by names and shapes: look at every remark in it',
     ...missing.map((field) => `to be filled in: ${oneLine(field)}`),
-    ...left.map((name) => `in no layer: ${oneLine(name)}`),
+    ...(left.length === 0 ? [] : [`in no layer: ${quoted(left)}`]),
   ];
   return notes.map((note) => `note: ${note}\n`).join('');
 }

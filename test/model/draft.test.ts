@@ -211,7 +211,7 @@ describe('tensim inspect --draft', () => {
     expect(JSON.parse(stdout)).toEqual((await draftModel(path)).description);
     expect(stdout).toContain('\n  "layers": [\n');
     expect(stderr).toMatch(/note: to be filled in: layers\[0\]\.activation/);
-    expect(stderr).toContain('note: in no layer: odd.scale\n');
+    expect(stderr).toContain('note: in no layer: "odd.scale"\n');
   });
 
   test('of a model that is known says that nothing is guessed', async () => {
