@@ -99,3 +99,10 @@ export async function copyCut<Data extends TensorData>(
     }
   return into;
 }
+
+/** The transpose of a matrix, (rows, columns) row-major, in float64. */
+export async function transposed(data: TensorData, rows: number, columns: number, pacer: Pacer): Promise<Float64Array> {
+  const result = new Float64Array(data.length);
+  if (result.length === 0) return result;
+  return copyCut({ transposed: true }, { data, shape: [rows, columns] }, result, pacer);
+}

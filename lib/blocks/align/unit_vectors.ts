@@ -1,6 +1,7 @@
 import type { Pacer } from '../../cooperate.js';
 import { type ActivationName, aboutActivation } from '../../layers/activations.js';
 import type { LayerDefinition } from '../../model/create.js';
+import { transposed } from '../../tensor/cut.js';
 import type { Products } from '../products.js';
 
 /** Rows of similarities that are in memory at a time. */
@@ -56,7 +57,7 @@ export async function unitsOf(layer: LayerDefinition, d: number, pacer: Pacer): 
   const count = input.lengths.length;
   const sides = [input];
   if (layer.type === 'gated') sides.push(await sideOf('factor', up!, upBias));
-  sides.push(await sideOf('output', { data: await turnedOver(down!.data, d, count, pacer) }, undefined));
+  sides.push(await sideOf('output', { data: await transposed(down!.data, d, count, pacer) }, undefined));
   const { homogeneous } = aboutActivation(activation);
   const whole = new Float64Array(count).map((_, i) => {
     return sides.reduce((product, { role, lengths }) => {
@@ -70,16 +71,6 @@ export async function unitsOf(layer: LayerDefinition, d: number, pacer: Pacer): 
 export function areOneKind(f: Units, g: Units): boolean {
   const widths = ({ sides }: Units) => sides.map(({ width }) => width).join();
   return f.activation === g.activation && widths(f) === widths(g);
-}
-
-async function turnedOver(data: Float64Array, rows: number, columns: number, pacer: Pacer): Promise<Float64Array> {
-  const result = new Float64Array(data.length);
-  for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < columns; j++) result[j * rows + i] = data[i * columns + j];
-    // One far place in memory after the other.
-    if (pacer.due(8 * columns)) await pacer.pause();
-  }
-  return result;
 }
 
 /** Rates how alike two units are as functions, in 0 … 1, from the inner products of their vectors. */

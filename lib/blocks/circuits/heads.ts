@@ -2,9 +2,9 @@ import type { Span } from '../../model/transformers/pieces.js';
 import type { Circuits } from '../parts/circuits.js';
 import type { Affine } from '../parts/reader.js';
 import type { Products } from '../products.js';
-import { type Planes, planesOf } from './planes.js';
+import { planesOf } from './planes.js';
 import { meanOfScores, productOfParts } from './products.js';
-import { type OffsetMeans, offsetMeans } from './window.js';
+import { offsetMeans } from './window.js';
 
 /** A Bᵀ of matrices with rows of one length. */
 export type RowProducts = Products['rows'];
@@ -108,9 +108,7 @@ export async function ownProducts(
  */
 async function sumOf(f: Circuits, settings: HeadSettings): Promise<number> {
   const { d, multiply } = settings;
-  const size = f.width * f.width;
   const read = async (groups: Span) => ({
-    groups,
     value: await f.value(groups),
     output: await outputsOf(f, groups, d),
   });
@@ -124,12 +122,7 @@ async function sumOf(f: Circuits, settings: HeadSettings): Promise<number> {
         await multiply(own.output, other.output, d),
         await products(own.value, other.value, inputsOf(own.value, f, span), multiply, false),
       ];
-      const whole = productOfParts(
-        { data: outputs, at: 0, stride: outputs.length },
-        { data: values, at: 0, stride: values.length },
-        1,
-        (later.to - later.from) * (span.to - span.from) * size,
-      );
+      const whole = dot(outputs, values);
       total += later === span ? whole : 2 * whole;
       if (later !== span) f.done([other.value.weight, other.output]);
     }
@@ -213,16 +206,11 @@ function pairing(f: Circuits, g: Circuits, { d, window, multiply }: HeadSettings
       const shared = (data: Float64Array) => place(data, own, other, two.groups.to - two.groups.from);
       const whole = (data: Float64Array) =>
         place(data, h - one.heads.from, k - two.heads.from, two.heads.to - two.heads.from);
-      const score = scoresOf(whole(queries), shared(keys), planes, means);
+      const score = meanOfScores(whole(queries), shared(keys), ...planes, means);
       put(h, k, score, productOfParts(whole(outputs), shared(values), f.width, g.width));
     }
   };
 }
-
-type Placed = Parameters<typeof meanOfScores>[0];
-
-const scoresOf = (queries: Placed, keys: Placed, [f, g]: readonly [Planes, Planes], means: OffsetMeans): number =>
-  meanOfScores(queries, keys, f, g, means);
 
 const groupOf = (head: number, { heads, groups }: Circuits): number => Math.floor((head * groups) / heads);
 

@@ -4,6 +4,7 @@ import { TensimError } from '../../errors.js';
 import type { LawExtent } from '../../similarity/law/extent.js';
 import { whiten } from '../../similarity/law/law.js';
 import { asWhitened } from '../../similarity/law/onehot.js';
+import { transposed } from '../../tensor/cut.js';
 import { digestOf } from '../content.js';
 import type { BlockInput, BlockPart } from './input.js';
 import { type MomentsOf, type OpenMoments, withMoments, withSamples } from './moments.js';
@@ -107,15 +108,6 @@ export async function whitenedLaw(law: BlockLaw, centres: boolean, pacer: Pacer)
   if (law.kind !== 'moments') return { sigma: 1 };
   const { mean, factor, columns } = await behind(law, centres);
   return { mean, factor: { data: await transposed(factor, columns, mean.length, pacer), columns }, sigma: 1 };
-}
-
-async function transposed(data: Float64Array, rows: number, columns: number, pacer: Pacer): Promise<Float64Array> {
-  const result = new Float64Array(data.length);
-  for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < columns; j++) result[j * rows + i] = data[i * columns + j];
-    if (pacer.due(8 * columns)) await pacer.pause();
-  }
-  return result;
 }
 
 /** Says of which block the moments are no law. */

@@ -4,6 +4,7 @@ import type { SphereUnits } from '../../../gaussian/sphere/coefficients.js';
 import { activationOf } from '../../../layers/activations.js';
 import { unitsOf } from '../../../layers/layer.js';
 import type { Model } from '../../../model/model.js';
+import { transposed } from '../../../tensor/cut.js';
 
 /** An MLP f(x) = c + D (p(z) + ξ q(z)), with z = Ŵ x and ξ = U⊥ x (MATH.md sections 11 and 12). */
 export interface SphereMlp extends SphereUnits {
@@ -34,11 +35,7 @@ export async function sphereMlp({ layers: [layer], label }: Model, pacer: Pacer)
   const directions = new Float64Array(weight.data);
   const deviations = await normaliseRows(directions, hidden, width, pacer);
   const split = gated ? await splitRows(new Float64Array(block.up.data), directions, hidden, pacer) : null;
-  const turned = new Float64Array(hidden * outputs);
-  for (let c = 0; c < outputs; c++) {
-    for (let i = 0; i < hidden; i++) turned[i * outputs + c] = down.data[c * hidden + i];
-    if (pacer.due(hidden)) await pacer.pause();
-  }
+  const turned = await transposed(down.data, outputs, hidden, pacer);
   const vector = (data: ArrayLike<number> | undefined, size: number) =>
     data === undefined ? new Float64Array(size) : new Float64Array(data);
   return {
