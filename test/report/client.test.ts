@@ -1,6 +1,4 @@
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { compareHtml, matrixHtml } from '../../lib/report/html.js';
@@ -9,7 +7,7 @@ import { compareMeasures } from '../../lib/similarity/series/measure_comparison.
 import { similarityText } from '../../lib/words/numbers.js';
 import { oneLine } from '../../lib/words/quoting.js';
 import { temporaryFolder } from '../formats/safetensors/helpers.js';
-import { findBrowser } from '../support/browser.js';
+import { findBrowser, openPage } from '../support/browser.js';
 import { comparison, crossOf, golden, matrixOf, NASTY, SLICES, seriesOf, symmetric } from './helpers.js';
 
 const { NaN: nan } = Number;
@@ -25,21 +23,13 @@ const folder = temporaryFolder();
 const complaints: string[] = [];
 let browser: Browser;
 
-async function open(html: string, options: BrowserContextOptions = {}): Promise<Page> {
-  const context = await browser.newContext({ viewport: { width: 1300, height: 1000 }, ...options });
-  const page = await context.newPage();
-  const file = join(folder, 'page with spaces.html');
-  writeFileSync(file, html);
-  const address = pathToFileURL(file).href;
-  page.on('console', (message) => complaints.push(`${message.type()}: ${message.text()}`));
-  page.on('pageerror', (error) => complaints.push(`${error}`));
-  page.on('request', (request) => {
-    const url = request.url();
-    if (url !== address && !url.startsWith('data:image/png;base64,')) complaints.push(`request: ${url}`);
-  });
-  await page.goto(address);
-  return page;
-}
+const open = (html: string, options: BrowserContextOptions = {}): Promise<Page> =>
+  openPage(
+    browser,
+    html,
+    { file: join(folder, 'page with spaces.html'), complaints, allowed: 'data:image/png;base64,' },
+    options,
+  );
 
 type Box = NonNullable<Awaited<ReturnType<Locator['boundingBox']>>>;
 

@@ -1,11 +1,9 @@
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { blocksHtml } from '../../lib/report/blocks/page.js';
 import { temporaryFolder } from '../formats/safetensors/helpers.js';
-import { findBrowser } from '../support/browser.js';
+import { findBrowser, openPage } from '../support/browser.js';
 import { blocksOf, layerOf } from './blocks_fixture.js';
 
 const program = findBrowser();
@@ -17,19 +15,8 @@ const folder = temporaryFolder();
 const complaints: string[] = [];
 let browser: Browser;
 
-async function open(html: string, options: BrowserContextOptions = {}): Promise<Page> {
-  const context = await browser.newContext({ viewport: { width: 1300, height: 1000 }, ...options });
-  const page = await context.newPage();
-  const file = join(folder, 'strip.html');
-  writeFileSync(file, html);
-  page.on('console', (message) => complaints.push(`${message.type()}: ${message.text()}`));
-  page.on('pageerror', (error) => complaints.push(`${error}`));
-  page.on('request', (request) => {
-    if (request.url() !== pathToFileURL(file).href) complaints.push(`request: ${request.url()}`);
-  });
-  await page.goto(pathToFileURL(file).href);
-  return page;
-}
+const open = (html: string, options: BrowserContextOptions = {}): Promise<Page> =>
+  openPage(browser, html, { file: join(folder, 'strip.html'), complaints }, options);
 
 const title = (page: Page) => page.locator('#detail h2').textContent();
 const pressed = (page: Page) => page.locator('.strip button[aria-pressed="true"]').allTextContents();

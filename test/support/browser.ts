@@ -1,5 +1,7 @@
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
@@ -21,4 +23,35 @@ function isProgram(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** What opens a page in a test. */
+export interface Opening {
+  /** Where it is written. */
+  readonly file: string;
+  /** What goes wrong in it, and what it asks for besides itself. */
+  readonly complaints: string[];
+  /** What it may ask for all the same, by how that begins. */
+  readonly allowed?: string;
+}
+
+/** Writes a page to a file and opens that. */
+export async function openPage(
+  browser: Browser,
+  html: string,
+  { file, complaints, allowed }: Opening,
+  options: BrowserContextOptions = {},
+): Promise<Page> {
+  const context = await browser.newContext({ viewport: { width: 1300, height: 1000 }, ...options });
+  const page = await context.newPage();
+  writeFileSync(file, html);
+  const address = pathToFileURL(file).href;
+  page.on('console', (message) => complaints.push(`${message.type()}: ${message.text()}`));
+  page.on('pageerror', (error) => complaints.push(`${error}`));
+  page.on('request', (request) => {
+    const url = request.url();
+    if (url !== address && !(allowed !== undefined && url.startsWith(allowed))) complaints.push(`request: ${url}`);
+  });
+  await page.goto(address);
+  return page;
 }
