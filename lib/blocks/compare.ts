@@ -5,7 +5,7 @@ import { assignHeads } from './align/assignment.js';
 import { addAttention } from './align/ordered.js';
 import { circuitsInView, mlpInView, type StreamView } from './align/stream.js';
 import { matchUnits } from './align/units.js';
-import { type HeadProducts, headProducts, ownProducts } from './circuits/heads.js';
+import { dot, type HeadProducts, headProducts, type OwnProducts, ownProducts } from './circuits/heads.js';
 import { contentOf } from './content.js';
 import { compareExperts } from './experts.js';
 import { circuitsUnder } from './law/circuits.js';
@@ -129,7 +129,7 @@ export interface AttentionSide {
   readonly stored: Circuits;
   /** The same under the law. */
   readonly circuits: Circuits;
-  readonly own: HeadProducts;
+  readonly own: OwnProducts;
   readonly isNormalised: boolean;
   /** Whether heads are no others when they are exchanged: not where scores get slopes by their numbers. */
   readonly isFree: boolean;
@@ -194,8 +194,9 @@ function cosines(own: HeadProducts, mixed: HeadProducts, others: HeadProducts, o
 }
 
 /** Null where one of the two is zero. */
-function compareSums(own: HeadProducts, mixed: HeadProducts, others: HeadProducts): BlockSimilarity | null {
-  const [ff, fg, gg] = [own, mixed, others].map(({ sum, constants }) => sum + constants);
+function compareSums(own: OwnProducts, mixed: HeadProducts, others: OwnProducts): BlockSimilarity | null {
+  const [ff, gg] = [own, others].map(({ sum, constant }) => sum + dot(constant, constant));
+  const fg = mixed.sum + dot(own.constant, others.constant);
   if (!(ff > 0 && gg > 0)) return null;
   const fidelityError = (ff - 2 * fg + gg) / ff;
   return {

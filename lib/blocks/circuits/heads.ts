@@ -23,8 +23,12 @@ export interface HeadProducts {
   readonly values: Float64Array;
   /** E of what both layers give where every head attends to one position: ⟨Σ OV, Σ OV'⟩, without constants. */
   readonly sum: number;
-  /** The same of the constants: Σ_h W_O W_V's means and the output's bias. */
-  readonly constants: number;
+}
+
+/** Inner products of a layer with itself: of heads, (heads). */
+export interface OwnProducts extends HeadProducts {
+  /** What it gives whatever it attends to: Σ_h W_O W_V's means and the output's bias, (d). */
+  readonly constant: Float64Array;
 }
 
 /** Numbers of a matrix that are in memory at a time, but for one head. */
@@ -78,16 +82,11 @@ export async function headProducts(
     letGo(own);
   }
   const sum = found.values.reduce((total, value) => total + value, 0);
-  return { ...found, sum, constants: dot(await constantOf(f, settings), await constantOf(g, settings)) };
+  return { ...found, sum };
 }
 
 /** Of a layer with itself: what every head has with itself, (heads), and their sum. */
-export async function ownProducts(
-  f: Circuits,
-  d: number,
-  window: number,
-  multiply: RowProducts,
-): Promise<HeadProducts> {
+export async function ownProducts(f: Circuits, d: number, window: number, multiply: RowProducts): Promise<OwnProducts> {
   const settings = { d, window, multiply };
   const found = { scores: new Float64Array(f.heads), values: new Float64Array(f.heads) };
   const compared = pairing(f, f, settings);
@@ -100,7 +99,7 @@ export async function ownProducts(
     letGo(own);
   }
   const constant = await constantOf(f, settings);
-  return { ...found, sum: await sumOf(f, settings), constants: dot(constant, constant) };
+  return { ...found, sum: await sumOf(f, settings), constant };
 }
 
 /**
@@ -244,4 +243,5 @@ async function constantOf(circuits: Circuits, settings: HeadSettings): Promise<F
   return constant;
 }
 
-const dot = (a: Float64Array, b: Float64Array): number => a.reduce((sum, value, i) => sum + value * b[i], 0);
+/** a·b. */
+export const dot = (a: Float64Array, b: Float64Array): number => a.reduce((sum, value, i) => sum + value * b[i], 0);
