@@ -41,7 +41,7 @@ export class KeptWeights {
     this.#tensors = tensors;
     this.#signal = signal;
     this.#pacer = new Pacer(signal);
-    this.#stored = checkpoint.inTurn(wanted.map((piece) => this.#entry(piece).name));
+    this.#stored = checkpoint.inTurn(wanted.map((piece) => this.entryOf(piece).name));
     const files = new Map(checkpoint.files.map((file, i) => [file, i]));
     const placed = [...checkpoint.tensors.values()].sort(
       (a, b) => files.get(a.file)! - files.get(b.file)! || a.offset - b.offset,
@@ -50,12 +50,12 @@ export class KeptWeights {
   }
 
   async keep(pieces: Iterable<Piece>): Promise<void> {
-    const entries = new Map([...pieces].map((piece) => [this.placeOf(piece), this.#entry(piece)]));
+    const entries = new Map([...pieces].map((piece) => [this.placeOf(piece), this.entryOf(piece)]));
     for (const [, entry] of [...entries].sort(([a], [b]) => a - b)) await this.#keep(entry);
   }
 
   async read(piece: Piece, cut: Part = {}): Promise<Float64Array> {
-    const entry = this.#entry(piece);
+    const entry = this.entryOf(piece);
     const [outputs, inputs] = this.extent(piece);
     const rows = cut.columns === undefined ? cut.rows : undefined;
     const run = rows && runOf(piece, rows, inputs);
@@ -87,21 +87,21 @@ export class KeptWeights {
   }
 
   kept(piece: Piece): Kept {
-    return this.#kept.get(this.#entry(piece).name)!;
+    return this.#kept.get(this.entryOf(piece).name)!;
   }
 
   extent(piece: Piece): readonly [outputs: number, inputs: number, bytes: number] {
-    const entry = this.#entry(piece);
+    const entry = this.entryOf(piece);
     const [outputs, inputs] = extentOf(piece, entry)!;
     return [outputs, inputs, entry.bytes / sizeOf(entry.shape)];
   }
 
   placeOf(piece: Piece): number {
-    return this.#places.get(this.#entry(piece).name)!;
+    return this.#places.get(this.entryOf(piece).name)!;
   }
 
   /** As it stands in the file, whatever wrapped the network. */
-  #entry({ tensor }: Piece): TensorEntry {
+  entryOf({ tensor }: Piece): TensorEntry {
     return this.#checkpoint.tensors.get(this.#tensors.get(tensor)!.name)!;
   }
 

@@ -1,4 +1,4 @@
-import type { StampedCheckpoint } from '../formats/checkpoint.js';
+import type { StampedCheckpoint, TensorEntry } from '../formats/checkpoint.js';
 import { Companions } from '../formats/companions.js';
 import { withCheckpoint } from '../model/reading/model_file.js';
 import type { ReadingOptions } from '../model/reading/source.js';
@@ -26,6 +26,8 @@ export interface BlockFile {
   readonly kept: (piece: Piece) => Kept;
   /** Outputs and inputs of a piece, and what one of its elements takes in the file. */
   readonly extent: (piece: Piece) => readonly [outputs: number, inputs: number, bytes: number];
+  /** What the checkpoint lists of the tensor that a piece is in. */
+  readonly entryOf: (piece: Piece) => TensorEntry;
   /** The place of a piece in the files, to be put in order by. */
   readonly placeOf: (piece: Piece) => number;
 }
@@ -52,6 +54,7 @@ export function withBlocks<Result>(
       letGo: () => weights.letGo(),
       kept: (piece) => weights.kept(piece),
       extent: (piece) => weights.extent(piece),
+      entryOf: (piece) => weights.entryOf(piece),
       placeOf: (piece) => weights.placeOf(piece),
     });
   });

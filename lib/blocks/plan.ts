@@ -15,26 +15,43 @@ export interface BlocksPlan {
   readonly kind: 'blocks-plan';
   /** As they were given, with what their headers tell. */
   readonly networks: readonly {
+    /** As it was given. */
     readonly path: string;
+    /** `llama`, `gguf`, … */
     readonly layout: string;
+    /** How many. */
     readonly layers: number;
+    /** Weights in all. */
     readonly parameters: number;
+    /** Of its weights as they are stored. */
     readonly bytes: number;
   }[];
   /** How the MLPs of layers are compared, and of how many: `whole` and `parts` are exact. */
   readonly mlps: Readonly<Partial<Record<MlpMethod, number>>>;
   /** Floating-point operations: of MLPs, of products of heads, and multiply-adds on the numbers of weights. */
-  readonly flops: { readonly mlps: number; readonly attention: number; readonly weights: number };
+  readonly flops: {
+    /** Of MLPs. */
+    readonly mlps: number;
+    /** Of products of heads. */
+    readonly attention: number;
+    /** On the numbers of weights. */
+    readonly weights: number;
+  };
   /** Bytes that are read, each once. */
   readonly bytes: number;
   /** Memory that all may take: three times the largest block as it is stored, and 300 MB. */
   readonly memory: number;
   /** Seconds by the rates that were measured here, of each part and of all. */
   readonly seconds: {
+    /** Of MLPs. */
     readonly mlps: number;
+    /** Of products of heads. */
     readonly attention: number;
+    /** Of comparing the numbers of weights. */
     readonly weights: number;
+    /** Of reading the files. */
     readonly reading: number;
+    /** Of all of these. */
     readonly total: number;
   };
   /** Threads that would be used. */

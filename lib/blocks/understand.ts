@@ -25,7 +25,8 @@ interface UnderstoodBlocks {
 /**
  * What an open checkpoint has as blocks. In this order: the description that the caller gave; a known layout, by the
  * tensors' names as they are written, or without what wrapped the network; a model.json of ours beside the checkpoint.
- * @throws TensimError as `networkOf`; `UNSUPPORTED_LAYER` for a network of which none of them knows the blocks
+ * @throws TensimError as `networkOf`; what is the matter with quantised weights that cannot be decoded;
+ * `UNSUPPORTED_LAYER` for a network of which none of them knows the blocks
  */
 export async function understandBlocks(
   checkpoint: StampedCheckpoint,
@@ -33,6 +34,7 @@ export async function understandBlocks(
   signal: AbortSignal | undefined,
 ): Promise<UnderstoodBlocks> {
   const { description, companions, ignore = [] } = source;
+  if (checkpoint.spoilt !== undefined) throw checkpoint.spoilt;
   const { given, found } = await blockSources(checkpoint, source);
   const contents = async (more: readonly string[] = []) =>
     (await sorted(withoutIgnored(checkpoint, [...ignore, ...more]), checkpoint, signal)).tensors;

@@ -141,7 +141,10 @@ function inspectText(inspection: Inspection): string {
     ),
     section(
       'tensors',
-      tensors.map(({ name, dtype, shape, bytes }) => [name, dtype, `[${shape.join(', ')}]`, byteCount(bytes)]),
+      tensors.map(({ name, dtype, shape, bytes, quantised }) => [
+        ...[name, quantised === undefined ? dtype : `${dtype} of ${quantised}`],
+        ...[`[${shape.join(', ')}]`, byteCount(bytes)],
+      ]),
     ),
     section(
       'set aside',

@@ -101,6 +101,8 @@ export interface StampedCheckpoint extends Checkpoint {
   /** The network, in a format that tells it; else absent. */
   readonly graph?: Graph;
   readonly stamp: Stamp;
+  /** What is the matter with a quantised weight that cannot be decoded; absent where all can. */
+  readonly spoilt?: TensimError;
   /** Reads these tensors as they are stored, in any order; in that of the files `sha256` costs no reading. */
   inTurn(names: Iterable<string>): StoredReader;
   /**

@@ -1,5 +1,7 @@
+import { TensimError } from '../errors.js';
 import { sizeOf } from '../tensor/tensor.js';
 import { byteCount } from '../words/counts.js';
+import type { Quantised } from './quantised/quantised.js';
 
 /** One tensor of a checkpoint: what it is and where its data lie. */
 export interface TensorEntry {
@@ -29,12 +31,42 @@ export interface TensorEntry {
   readonly encoded?: number;
   /** Absent where elements lie in the file as they are; else `offset` is where the compressed data begin. */
   readonly deflated?: Deflated;
+  /**
+   * Of a weight that is decoded where it is read: how it is stored. `file` and `offset` are then those of the stored
+   * tensor with most of it, and all else is of what it is decoded to.
+   */
+  readonly quantised?: Quantised;
+  /** All of it is read for any part of it: its rows do not lie together. */
+  readonly whole?: true;
+}
+
+/** @throws TensimError `INVALID_ARGUMENT` if a checkpoint has no tensor of this name */
+export function entryNamed(
+  { path, tensors }: { readonly path: string; readonly tensors: ReadonlyMap<string, TensorEntry> },
+  name: string,
+): TensorEntry {
+  const entry = tensors.get(name);
+  if (entry !== undefined) return entry;
+  throw new TensimError('INVALID_ARGUMENT', `there is no tensor "${name}"`, {
+    file: path,
+    hint: 'The tensors it has are listed by "tensim inspect"',
+  });
+}
+
+/** Entries as they lie in files, which are read in this order. */
+export function inFileOrder(entries: readonly TensorEntry[], files: readonly string[]): TensorEntry[] {
+  const places = new Map(files.map((file, place) => [file, place]));
+  return [...entries].sort((a, b) => places.get(a.file)! - places.get(b.file)! || a.offset - b.offset);
 }
 
 /** Whether elements lie in the file as they are counted, so that a part of them can be read by itself. */
-export function isPlain({ strides, encoded, deflated, shape, bytes }: TensorEntry): boolean {
-  const width = bytes / sizeOf(shape);
-  return strides === undefined && encoded === undefined && deflated === undefined && Number.isInteger(width);
+export function isPlain(entry: TensorEntry): boolean {
+  return liesAsCounted(entry) && entry.whole !== true && Number.isInteger(entry.bytes / sizeOf(entry.shape));
+}
+
+/** The same, but that elements may be smaller than a byte, or lie in blocks: then whole bytes can be read of them. */
+export function liesAsCounted({ strides, encoded, deflated }: TensorEntry): boolean {
+  return strides === undefined && encoded === undefined && deflated === undefined;
 }
 
 /** The elements `from` … `to` − 1 of a plain one as a tensor of their own. */

@@ -1,9 +1,8 @@
-import { TensimError } from '../errors.js';
 import type { IntegerTensor } from '../tensor/integers.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { fileChanged } from './changed.js';
 import type { CheckpointFormat, StampedCheckpoint, StoredReader } from './checkpoint.js';
-import { partOfEntry, type TensorEntry } from './entry.js';
+import { entryNamed, inFileOrder, partOfEntry, type TensorEntry } from './entry.js';
 import type { Graph } from './onnx/graph.js';
 import type { OpenedFiles } from './opened_files.js';
 import { RunningDigest } from './running_digest.js';
@@ -112,18 +111,14 @@ export class OpenCheckpoint implements StampedCheckpoint {
 
   /** As they lie in the files. */
   private inOrder(names: Iterable<string>): TensorEntry[] {
-    const places = new Map(this.files.map((file, place) => [file, place]));
-    const entries = [...names].map((name) => this.entry(name));
-    return entries.sort((a, b) => places.get(a.file)! - places.get(b.file)! || a.offset - b.offset);
+    return inFileOrder(
+      [...names].map((name) => this.entry(name)),
+      this.files,
+    );
   }
 
   private entry(name: string): TensorEntry {
-    const entry = this.tensors.get(name);
-    if (entry !== undefined) return entry;
-    throw new TensimError('INVALID_ARGUMENT', `there is no tensor "${name}"`, {
-      file: this.path,
-      hint: 'The tensors it has are listed by "tensim inspect"',
-    });
+    return entryNamed(this, name);
   }
 
   /** Reads of a file that nobody has written to since it was opened. */

@@ -215,7 +215,11 @@ function piecesIn(
   return source.chunks(offset, length * width, reading);
 }
 
-function allocate<Data>(entry: TensorEntry, make: () => Data): Data {
+/**
+ * Makes an array for the elements of a tensor.
+ * @throws TensimError `MEMORY_LIMIT` if there is no memory for it
+ */
+export function allocate<Data>(entry: TensorEntry, make: () => Data): Data {
   try {
     return make();
   } catch (error) {

@@ -1,5 +1,6 @@
 import type { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
+import type { Quantised } from '../formats/quantised/quantised.js';
 import { type LayerOf, mapLayer, partsOf } from '../layers/layer.js';
 import type { Made, Place } from '../layers/place.js';
 import type { NamedShape } from '../layers/shapes.js';
@@ -13,6 +14,8 @@ export interface TensorInfo {
   readonly name: string;
   readonly dtype: string;
   readonly shape: readonly number[];
+  /** How it is stored, where it is decoded to be read. */
+  readonly quantised?: Quantised;
 }
 
 export type Tensors = ReadonlyMap<string, TensorInfo>;

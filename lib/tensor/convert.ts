@@ -88,6 +88,18 @@ export function numbersIn(bytes: Uint8Array, format: 'F64' | 'F32'): TensorData 
   return data;
 }
 
+/** The number that each of the 65,536 float16 bit patterns stands for. */
+export function float16Values(): Float32Array {
+  return new Float32Array(float16Table().buffer);
+}
+
+/** The bytes of float32 numbers as files have them, without a copy. The numbers are no more to be used as such. */
+export function littleEndianBytes(values: Float32Array): Uint8Array {
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  if (!littleEndianHost) reverseElements(bytes, 4);
+  return bytes;
+}
+
 let float16Widened: Uint32Array | undefined;
 
 /** The float32 bits of each of the 65,536 float16 bit patterns. 256 KiB, made on first use. */

@@ -16,6 +16,7 @@ import { build } from 'esbuild';
 import { forNode } from '../bundle.mjs';
 import { root } from '../toolchain.mjs';
 import { defaultRng } from './numpy_random.mjs';
+import { checkQuantised } from './peers_quantised.mjs';
 import { checkWhole } from './peers_whole.mjs';
 
 const { values, positionals } = parseArgs({
@@ -31,12 +32,14 @@ if (!existsSync(folder)) {
 const outdir = join(root, 'build', 'peers');
 await build({
   ...forNode,
-  entryPoints: { index: 'lib/index.ts' },
+  entryPoints: { index: 'lib/index.ts', quantise: 'test/support/quantise.ts' },
   outdir,
   outExtension: { '.js': '.mjs' },
   format: 'esm',
 });
-const tensim = await import(pathToFileURL(join(outdir, 'index.mjs')));
+const [tensim, quantise] = await Promise.all(
+  ['index', 'quantise'].map((name) => import(pathToFileURL(join(outdir, `${name}.mjs`)))),
+);
 const { evaluate, loadModel, openCheckpoint, similarity, similarityOfBlocks, writeSafetensors } = tensim;
 
 const RELU = { config: { activation: 'relu' } };
@@ -273,7 +276,7 @@ const NO_BLOCKS = [
   [algorithm('cumsum'), {}, /activation/],
   [algorithm('cumsum'), RELU, /norms without weights/],
   [VISION, said({ nhead: 4, activation: 'relu' }), /norms stand before its blocks/],
-  ['quantised-and-gguf/torchao-fp8-linear.safetensors', {}, /quantised \(torchao/],
+  ['quantised-and-gguf/torchao-fp8-linear.safetensors', {}, /no transformer/],
   [TEACHER, {}, /no transformer/],
 ];
 
@@ -477,5 +480,6 @@ for (const [file, options, reason] of NO_BLOCKS)
     ),
   );
 await checkWhole(tensim, check, folder);
+await checkQuantised(tensim, quantise, check, folder, outdir);
 console.log(`${done} checks, ${failed} failed`);
 process.exit(failed > 0 || done === 0 ? 1 : 0);

@@ -97,7 +97,7 @@ export function llamaTensors(layers: readonly SmallLayer[], prefix = 'model.'): 
 }
 
 /** Columns of a matrix of so many rows, in another order. */
-const columnsOf = (data: Float64Array, rows: number, order: readonly number[]): Float64Array => {
+export const columnsOf = (data: Float64Array, rows: number, order: readonly number[]): Float64Array => {
   const columns = data.length / rows;
   return transposed(rowsOf(transposed(data, rows, columns), rows, order), columns, rows);
 };

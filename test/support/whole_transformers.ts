@@ -69,9 +69,9 @@ export function asLlama(
   } = {},
 ): Given {
   const [{ d }] = layers;
-  const tensors: Given = { 'model.embed_tokens.weight': [embedding, TOKENS, d] };
+  const tensors: Given = { 'model.embed_tokens.weight': [embedding, embedding.length / d, d] };
   if (norms !== 'none') tensors['model.norm.weight'] = [gain, d];
-  if (!tied) tensors['lm_head.weight'] = [unembedding, TOKENS, d];
+  if (!tied) tensors['lm_head.weight'] = [unembedding, unembedding.length / d, d];
   for (const [number, one] of layers.entries()) {
     const { heads, groups, width, units, gains } = one;
     const [query, key] = innerNorms === 'head' ? inner[number] : innerWhole[number];
@@ -177,8 +177,8 @@ export function asGpt2(network: SmallTransformer, conv: boolean): Given {
   const matrix = (data: Float64Array, out: number, inner: number): Matrix =>
     conv ? [transposed(data, out, inner), inner, out] : [data, out, inner];
   const tensors: Given = {
-    'transformer.wte.weight': [embedding, TOKENS, d],
-    'transformer.wpe.weight': [positions, LEARNED, d],
+    'transformer.wte.weight': [embedding, embedding.length / d, d],
+    'transformer.wpe.weight': [positions, positions.length / d, d],
     'transformer.ln_f.weight': [gain, d],
     'transformer.ln_f.bias': [shift, d],
   };
@@ -207,8 +207,8 @@ export function asGpt2(network: SmallTransformer, conv: boolean): Given {
 export function asNeox({ layers, embedding, unembedding, gain, shift }: SmallTransformer): Given {
   const [{ d }] = layers;
   const tensors: Given = {
-    'gpt_neox.embed_in.weight': [embedding, TOKENS, d],
-    'embed_out.weight': [unembedding, TOKENS, d],
+    'gpt_neox.embed_in.weight': [embedding, embedding.length / d, d],
+    'embed_out.weight': [unembedding, unembedding.length / d, d],
     'gpt_neox.final_layer_norm.weight': [gain, d],
     'gpt_neox.final_layer_norm.bias': [shift, d],
   };
@@ -243,9 +243,9 @@ export function asNeox({ layers, embedding, unembedding, gain, shift }: SmallTra
 export function asPhi({ layers, embedding, unembedding, unembeddingBias, gain, shift }: SmallTransformer): Given {
   const [{ d }] = layers;
   const tensors: Given = {
-    'model.embed_tokens.weight': [embedding, TOKENS, d],
-    'lm_head.weight': [unembedding, TOKENS, d],
-    'lm_head.bias': [unembeddingBias, TOKENS],
+    'model.embed_tokens.weight': [embedding, embedding.length / d, d],
+    'lm_head.weight': [unembedding, unembedding.length / d, d],
+    'lm_head.bias': [unembeddingBias, unembeddingBias.length],
     'model.final_layernorm.weight': [gain, d],
     'model.final_layernorm.bias': [shift, d],
   };
@@ -276,10 +276,10 @@ export function asLens(network: SmallTransformer, norms: boolean): Given {
   const { layers, embedding, unembedding, unembeddingBias, positions, gain, shift } = network;
   const [{ d }] = layers;
   const tensors: Given = {
-    'embed.W_E': [embedding, TOKENS, d],
-    'pos_embed.W_pos': [positions, LEARNED, d],
-    'unembed.W_U': [transposed(unembedding, TOKENS, d), d, TOKENS],
-    'unembed.b_U': [unembeddingBias, TOKENS],
+    'embed.W_E': [embedding, embedding.length / d, d],
+    'pos_embed.W_pos': [positions, positions.length / d, d],
+    'unembed.W_U': [transposed(unembedding, unembeddingBias.length, d), d, unembeddingBias.length],
+    'unembed.b_U': [unembeddingBias, unembeddingBias.length],
     ...(norms && { 'ln_final.w': [gain, d], 'ln_final.b': [shift, d] }),
   };
   for (const [number, one] of layers.entries()) {
@@ -317,9 +317,9 @@ export function asGptJ(network: SmallTransformer): Given {
   const { layers, embedding, unembedding, unembeddingBias, gain, shift } = network;
   const [{ d }] = layers;
   const tensors: Given = {
-    'transformer.wte.weight': [embedding, TOKENS, d],
-    'lm_head.weight': [unembedding, TOKENS, d],
-    'lm_head.bias': [unembeddingBias, TOKENS],
+    'transformer.wte.weight': [embedding, embedding.length / d, d],
+    'lm_head.weight': [unembedding, unembedding.length / d, d],
+    'lm_head.bias': [unembeddingBias, unembeddingBias.length],
     'transformer.ln_f.weight': [gain, d],
     'transformer.ln_f.bias': [shift, d],
   };
@@ -346,7 +346,7 @@ export function asGptJ(network: SmallTransformer): Given {
 export function asBloom(network: SmallTransformer): Given {
   const [{ d }] = network.layers;
   const tensors: Given = {
-    'word_embeddings.weight': [network.embedding, TOKENS, d],
+    'word_embeddings.weight': [network.embedding, network.embedding.length / d, d],
     'word_embeddings_layernorm.weight': [network.behind[0][0], d],
     'word_embeddings_layernorm.bias': [network.behind[0][1], d],
   };

@@ -45,6 +45,9 @@ const TYPES: ReadonlyMap<number, GgufType> = new Map([
   [34, large('TQ1_0', 54)],
   [35, large('TQ2_0', 66)],
   [39, small('MXFP4', 17)],
+  [40, { dtype: 'NVFP4', elements: 64, bytes: 36 }],
+  [41, { dtype: 'Q1_0', elements: 128, bytes: 18 }],
+  [42, { dtype: 'Q2_0', elements: 64, bytes: 18 }],
 ]);
 
 /** The type of this number, or undefined if there is none. */

@@ -35,7 +35,8 @@ export async function configsBeside(
   };
 }
 
-async function fileAt(path: string, companions: Companions): Promise<ConfigFile | undefined> {
+/** A file beside a checkpoint; undefined where it cannot be read. */
+export async function fileAt(path: string, companions: Companions): Promise<ConfigFile | undefined> {
   try {
     return { path, text: await companions.read(path, CONFIG_BYTES) };
   } catch (error) {

@@ -29,6 +29,8 @@ export interface TensorListing {
   readonly bytes: number;
   /** The file that holds it. */
   readonly file: string;
+  /** Of a quantised weight, which is listed as it is decoded: how it is stored, `GPTQ int4`; else absent. */
+  readonly quantised?: string;
 }
 
 /** Why a model cannot be loaded or compared. */
@@ -120,7 +122,10 @@ export function inspect(path: string, options: Omit<LoadOptions, 'label'> = {}):
       files: checkpoint.files,
       sha256: await checkpoint.sha256(signal),
       metadata: { ...checkpoint.metadata },
-      tensors: tensors.map(({ name, dtype, shape, bytes, file }) => ({ name, dtype, shape: [...shape], bytes, file })),
+      tensors: tensors.map(({ name, dtype, shape, bytes, file, quantised }) => ({
+        ...{ name, dtype, shape: [...shape], bytes, file },
+        ...(quantised && { quantised: quantised.format }),
+      })),
       prefix: recognised?.prefix || null,
       setAside: [...setAside],
       tied: { ...tied },

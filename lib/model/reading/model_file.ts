@@ -2,7 +2,9 @@ import { TensimError } from '../../errors.js';
 import { fileChanged, isChange, onceMore } from '../../formats/changed.js';
 import { type StampedCheckpoint, whileOpen } from '../../formats/checkpoint.js';
 import { Companions } from '../../formats/companions.js';
+import { decoded } from '../../formats/quantised/find.js';
 import type { Provenance } from '../model.js';
+import { quantisationTold } from './quantisation.js';
 import { findSource, type ModelSource, type ReadingOptions } from './source.js';
 import { type Recognised, understand } from './understand.js';
 
@@ -38,7 +40,7 @@ export function withModelFile<Result>(
 }
 
 /**
- * The same, whatever the file holds. What is read, of the file and of those beside it that say how, has lain there at
+ * The same, whatever the file holds; quantised weights are decoded when they are read. What is read, of the file and of those beside it that say how, has lain there at
  * one moment; where it has not, all is done once more.
  * @throws TensimError as `findSource` and `openCheckpoint`; `FILE_CHANGED`; what `use` throws.
  */
@@ -57,7 +59,9 @@ export async function withCheckpoint<Result>(
     };
     try {
       const source = { ...(await findSource(path, options, companions)), companions };
-      const result = await whileOpen(source.checkpoint, { key, signal }, (checkpoint) => use(checkpoint, source));
+      const result = await whileOpen(source.checkpoint, { key, signal }, async (checkpoint) =>
+        use(await decoded(checkpoint, () => quantisationTold(checkpoint, source), signal), source),
+      );
       await checkCompanions();
       return result;
     } catch (error) {

@@ -83,7 +83,8 @@ function parametersAlone({ path }: Checkpoint, [{ tensors, prefix, wrappers }, {
 
 async function understandLayers(checkpoint: StampedCheckpoint, source: ModelSource, ways: Ways): Promise<Recognised> {
   const { description, config, configFile, companions = new Companions() } = source;
-  const { path, metadata } = checkpoint;
+  const { path, metadata, spoilt } = checkpoint;
+  if (spoilt !== undefined) throw spoilt;
   if (description !== undefined) return asDescribed(description, checkpoint, ways);
   if (checkpoint.graph !== undefined) return asInGraph(checkpoint, checkpoint.graph, ways);
   const settings = new ModelSettings(path, metadata, {

@@ -57,6 +57,7 @@ export interface Experts {
 
 /** A part of a layer that is no function of the form that is compared, or whose weights cannot be read, and why. */
 export interface Uncompared {
+  /** Which part. */
   readonly part: 'attention' | 'mlp' | 'experts';
   /** Ends a sentence that begins with the part. */
   readonly reason: string;

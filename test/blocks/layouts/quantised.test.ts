@@ -39,6 +39,12 @@ describe('weights that are quantised are refused in words', () => {
     ['FP8', quantised('F8_E4M3', '.weight', '.weight_scale_inv'), /FP8/],
     ['torchao', quantised('F8_E4M3', '.weight:qdata', '.weight:scale'), /torchao/],
     ['GGUF', quantised('Q4_K', '.weight'), /GGUF's Q4_K/],
+    ['HQQ', quantised('U8', '.W_q', '.meta'), /HQQ/],
+    ['EXL2', quantised('I32', '.q_weight', '.q_scale'), /EXL2/],
+    ['EXL3', quantised('I16', '.trellis', '.suh'), /EXL3/],
+    ['QuIP#', quantised('I64', '.Qidxs', '.SU'), /QuIP#/],
+    ['Quanto', quantised('I8', '.weight._data', '.weight._scale'), /Quanto/],
+    ['NVFP4', quantised('U8', '.weight', '.weight_scale_2', '.weight_scale'), /NVFP4/],
   ])('%s', (_, listed, message) => {
     expect(() => recognised(listed)).toThrow(expect.objectContaining({ code: 'UNSUPPORTED_DTYPE' }));
     expect(() => recognised(listed)).toThrow(message);

@@ -54,8 +54,10 @@ describe('tensors of GGUF', () => {
   test.each([
     ['Q4_0', 2, 18],
     ['Q8_0', 8, 34],
+    ['NVFP4', 40, 18],
+    ['Q2_0', 42, 9],
   ])(
-    'of the packed type %s are listed by their name and their size, and are no weights',
+    'of the packed type %s are listed by their name and their size of 32, and are no weights',
     async (dtype, type, bytes) => {
       const tensors = [{ name: 'w', extents: [64, 3], type, data: new Uint8Array(6 * bytes).fill(1) }];
       const [entry, raw, error] = await open({ tensors }, async (file) => [

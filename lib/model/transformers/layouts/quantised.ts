@@ -10,13 +10,19 @@ const SIGNS: readonly (readonly [ending: RegExp, by: string])[] = [
   [/\.weight_packed$/, 'compressed-tensors'],
   [/\.weight\.(?:absmax|quant_map|quant_state\.)/, 'bitsandbytes'],
   [/\.SCB$/, 'LLM.int8 of bitsandbytes'],
+  [/\.W_q$/, 'HQQ'],
+  [/\.q_weight$/, 'EXL2'],
+  [/\.trellis$/, 'EXL3'],
+  [/\.Qidxs$/, 'QuIP#'],
+  [/\.weight\._data$/, 'Quanto'],
+  [/\.weight_scale_2$/, 'NVFP4'],
   [/\.weight_scale(?:_inv)?$|\.scale_weight$/, 'scaled FP8 or INT8'],
   [/[.:_]qdata$/, 'torchao'],
   [/\.scales$/, 'MLX'],
 ];
 
 /** Element types of GGUF that hold weights in blocks with their scales. */
-const BLOCKS = /^(?:I?Q\d|TQ\d|MXFP4)/;
+const BLOCKS = /^(?:I?Q\d|TQ\d|MXFP4|NVFP4)/;
 
 /** Who quantised a network's weights, and the name of a tensor that tells; undefined where none is quantised. */
 export function quantisedBy(tensors: Tensors): readonly [by: string, tensor: string] | undefined {

@@ -49,8 +49,10 @@ export class Scope {
 
   /** A matrix that must be there, and its bias. */
   linear(view: View, modules: Names, about: Omit<Piece, 'tensor'>): [weight: Piece, bias: Piece | undefined] {
-    const { transposed: _, perHead: __, ...own } = about;
-    return [view.required(this.weights(modules), about), view.optional(this.biases(modules), own)];
+    const { transposed: _, perHead, ...own } = about;
+    // Those of heads apart are (heads, width).
+    const ofHeads = perHead === undefined ? {} : ({ vector: true } as const);
+    return [view.required(this.weights(modules), about), view.optional(this.biases(modules), { ...own, ...ofHeads })];
   }
 
   /** The first of these norms that is there. */
