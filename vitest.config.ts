@@ -15,7 +15,18 @@ import { LongestFirst } from './test/support/longest_first.js';
  * time, the environment or the process, put something in the place of a module or watch one, or load the addon under conditions, keep
  * their own.
  */
-const TOGETHER = ['contraction', 'evaluation', 'formats', 'gaussian', 'layers', 'model', 'report', 'tensor', 'words'];
+const TOGETHER = [
+  'contraction',
+  'evaluation',
+  'formats',
+  'gaussian',
+  'layers',
+  'model',
+  'replay',
+  'report',
+  'tensor',
+  'words',
+];
 const ALONE = [
   'test/**/*memory*.test.ts',
   'test/contraction/planning.test.ts',

@@ -10,6 +10,9 @@
  * @module tensim
  */
 
+export type { AdapterKind } from './adapters/config.js';
+export { adapterMatrix } from './adapters/matrix.js';
+export type { AdapterMatrix, AdapterMatrixOptions, AdapterSubject } from './adapters/terms.js';
 export type { AbilityName, BackendName } from './backend/backend.js';
 export type { Control } from './backend/control.js';
 export type { GramRoute } from './backend/grams.js';
@@ -22,6 +25,7 @@ export type {
   LayerMatrices,
   MlpMatrices,
 } from './blocks/matrix_terms.js';
+export type { MlpMethod } from './blocks/mlps/choose.js';
 export { type BlocksPlan, planBlocks } from './blocks/plan.js';
 export { similarityOfBlocks } from './blocks/similarity_of_blocks.js';
 export type {
@@ -77,6 +81,7 @@ export {
 export { type Conversion, type ConvertOptions, convert } from './formats/convert.js';
 export type { Deflated } from './formats/entry.js';
 export type { NamedTensors } from './formats/outgoing.js';
+export type { Quantised } from './formats/quantised/quantised.js';
 export { type WriteOptions, writeSafetensors } from './formats/safetensors/write.js';
 export * as gaussian from './identities/index.js';
 export type { RopeScaling } from './layers/rope_scaling.js';
@@ -107,7 +112,9 @@ export { type Inspection, inspect, type Problem, type TensorListing } from './mo
 export { type LoadOptions, loadModel } from './model/reading/load.js';
 export type { Order } from './model/reading/order.js';
 export type { ModelConfig, Setting } from './model/settings.js';
+export type { OtherNorm, Uncompared } from './model/transformers/network.js';
 export type { ToldSetting } from './model/transformers/settings.js';
+export { writeAdapters } from './report/adapters/write.js';
 export { writeBlocks } from './report/blocks/write.js';
 export { type ExplanationReportOptions, writeExplanation } from './report/explain/write.js';
 export { type Report, writeReport } from './report/write.js';
@@ -200,4 +207,21 @@ export type {
 export type { FloatFormat } from './tensor/convert.js';
 export type { IntegerTensor } from './tensor/integers.js';
 export { type DType, type ScaledTensor, type Tensor, type TensorData, tensor } from './tensor/tensor.js';
+export { verifyMerge } from './verify/merge.js';
+export type { VerifyOptions } from './verify/options.js';
+export type {
+  Fault,
+  FaultCause,
+  LayoutChange,
+  MergedTensor,
+  MergeResult,
+  QuantisedCheck,
+  RotationCertificate,
+  TensorCheck,
+  VerifyOutcome,
+  VerifyResult,
+  VerifySide,
+  VerifyVerdict,
+} from './verify/terms.js';
+export { verify } from './verify/verify.js';
 export { version } from './version.js';

@@ -19,7 +19,7 @@ const ROOMS = [
   ...['similarity/terms', 'similarity/members', 'similarity/law', 'similarity/scale', 'similarity/gram'],
   ...['similarity/sampled', 'similarity/state', 'similarity/behaviour', 'similarity/plan', 'similarity/difference'],
   ...['similarity/series', 'similarity', 'similarity/gate', 'similarity/explain'],
-  'blocks',
+  ...['blocks', 'adapters', 'verify'],
   ...['report', 'cli', 'index.ts'],
 ];
 

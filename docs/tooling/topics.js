@@ -11,6 +11,8 @@ const TOPICS = [
   ['similarity/series/', 'Series of checkpoints'],
   ['similarity/explain/', 'Where models differ'],
   ['blocks/', 'Transformers'],
+  ['verify/', 'Verification'],
+  ['adapters/', 'Verification'],
   ['similarity/gate/', 'The gate'],
   ['similarity/', 'Similarity'],
   ['report/', 'Reports'],

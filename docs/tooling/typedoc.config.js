@@ -32,7 +32,7 @@ export default {
   navigation: { includeCategories: true },
   searchInComments: true,
   searchInDocuments: true,
-  intentionallyNotExported: ['Abilities', 'Definition', 'Details', 'LayerOf'],
+  intentionallyNotExported: ['Abilities', 'DEGREE_NAMES', 'Definition', 'Details', 'LayerOf', 'Pair'],
   validation: { notExported: true, invalidLink: true, invalidPath: true, rewrittenLink: true, notDocumented: true },
   treatWarningsAsErrors: true,
 };

@@ -67,7 +67,8 @@ function distinct(all: readonly Uncompared[]): readonly Uncompared[] {
   return [...new Map(all.map((one) => [`${one.part} ${one.reason}`, one])).values()];
 }
 
-async function compareMlps(
+/** Compares the MLPs of two layers behind their norms as functions; nothing where one of them has none. */
+export async function compareMlps(
   f: BlockFile,
   one: LayerBlocks,
   g: BlockFile,

@@ -38,7 +38,10 @@ export interface BlocksMatrix extends Pick<BlocksResult, 'width' | 'input' | 'wi
   /** Tells this result from others. */
   readonly kind: 'blocks-matrix';
   /** In the order of rows and columns. */
-  readonly networks: readonly (BlockSubject & { readonly label: string })[];
+  readonly networks: readonly (BlockSubject & {
+    /** Its name in the matrix. */
+    readonly label: string;
+  })[];
   /** In the order of the first network. */
   readonly layers: readonly LayerMatrices[];
 }

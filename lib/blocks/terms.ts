@@ -190,6 +190,7 @@ export type NormName = 'attention' | 'mlp' | OtherNorm | 'embedding' | 'final';
 
 /** What two norms multiply by and add. */
 export interface NormComparison {
+  /** Which of them. */
   readonly norm: NormName;
   /** Of gains as they multiply; absent where both have none. */
   readonly gain?: WeightComparison;

@@ -57,7 +57,7 @@ async function addPieces(
   [f, one]: readonly [BlockFile, Piece],
   [g, other]: readonly [BlockFile, Piece],
   pacer: Pacer,
-  heads?: { readonly width: number; readonly order: readonly Order[] },
+  heads?: { readonly width: number; readonly order: readonly RowOrder[] },
 ): Promise<boolean> {
   const [[outputs, inputs], [rows, columns]] = [f.extent(one), g.extent(other)];
   if (outputs * inputs !== rows * columns) return false;
@@ -105,7 +105,7 @@ export async function compareWeights(
     const answer = b.get(role);
     if (answer === undefined) continue;
     const turns = role.startsWith('query') || role.startsWith('key');
-    const order = [one, other].map(({ attention }) => (turns ? orderOf(attention!) : PLAIN));
+    const order = [one, other].map(({ attention }) => (turns ? rowsInPairs(attention!) : PLAIN));
     const width = one.attention?.width === other.attention?.width ? one.attention?.width : undefined;
     const heads = turns && width !== undefined ? { width, order } : undefined;
     await addPieces(tally, [f, piece], [g, answer], pacer, heads);
@@ -121,12 +121,12 @@ function piecesOf({ attention, attentionNorm, mlp, mlpNorm, norms }: LayerBlocks
 }
 
 /** Whole heads of rows in another order. */
-type Order = (data: Float64Array, columns: number) => Float64Array;
+export type RowOrder = (data: Float64Array, columns: number) => Float64Array;
 
-const PLAIN: Order = (data) => data;
+const PLAIN: RowOrder = (data) => data;
 
 /** Rows of heads with the two of a plane beside each other, whatever the layout of the rotary embedding. */
-export function orderOf({ width, rotation }: Pick<Attention, 'width' | 'rotation'>): Order {
+export function rowsInPairs({ width, rotation }: Pick<Attention, 'width' | 'rotation'>): RowOrder {
   if (rotation === null || rotation.interleaved) return PLAIN;
   const { first, second } = planesOf(width, rotation);
   const order = [...first].flatMap((row, p) => (second[p] < 0 ? [row] : [row, second[p]]));

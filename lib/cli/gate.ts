@@ -1,18 +1,13 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { TensimError } from '../errors.js';
 import { labelOf } from '../model/labels.js';
-import {
-  GATE_FORMATS,
-  type GateEnd,
-  type GateFormat,
-  type GateSubjects,
-  gateReport,
-  subjectOf,
-} from '../report/gate.js';
-import { type GateOutcome, gate, settleLimits } from '../similarity/gate/gate.js';
+import { type GateEnd, type GateSubjects, gateReport, subjectOf } from '../report/gate.js';
+import type { ReportFormat } from '../report/judgement.js';
+import { gate, settleLimits } from '../similarity/gate/gate.js';
 import { checkReference, readBaseline } from './baseline.js';
-import { EXIT, isClosedPipe } from './exit.js';
-import { type Io, print } from './io.js';
+import { EXIT } from './exit.js';
+import type { Io } from './io.js';
+import { formatOption, OUTCOME_CODES, printVerdict } from './judgement.js';
 import {
   addMethodOptions,
   loadPair,
@@ -38,14 +33,8 @@ interface GateFlags extends MethodFlags {
   readonly minOutput?: number;
   readonly baseline?: string;
   readonly maxDrop?: number;
-  readonly format: GateFormat;
+  readonly format: ReportFormat;
 }
-
-const CODES: Readonly<Record<GateOutcome, number>> = {
-  pass: EXIT.done,
-  fail: EXIT.checkFailed,
-  undecided: EXIT.undecided,
-};
 
 /** `tensim gate CANDIDATE --against REFERENCE` */
 export function addGate(program: Command, io: Io, exit: { code: number }): void {
@@ -61,7 +50,7 @@ export function addGate(program: Command, io: Io, exit: { code: number }): void 
     .addOption(
       limit('--max-drop <difference>', 'how far a similarity may lie below that of the baseline (default: 0.01)'),
     )
-    .addOption(new Option('--format <format>', 'what is printed').choices(GATE_FORMATS).default('text'))
+    .addOption(formatOption())
     .addHelpText('after', EXAMPLES);
   addMethodOptions(command).action((candidate: string, flags: GateFlags) => run(candidate, flags, io, exit));
 }
@@ -90,21 +79,15 @@ async function judgeFiles(path: string, flags: GateFlags, io: Io, exit: { code: 
     if (baseline !== undefined) checkReference(baseline, reference.provenance, file!);
     const result = await gate(candidate, reference, { ...options, min, minOutput, maxDrop, baseline });
     progress.stop();
-    exit.code = CODES[result.outcome];
+    exit.code = OUTCOME_CODES[result.outcome];
     await show(flags.format, { candidate: subjectOf(candidate), reference: subjectOf(reference) }, { result }, io);
   } finally {
     progress.stop();
   }
 }
 
-/** Prints the report. That nobody reads it to its end changes nothing about the verdict. */
-async function show(format: GateFormat, subjects: GateSubjects, end: GateEnd, io: Io): Promise<void> {
-  try {
-    await print(io, gateReport(format, subjects, end, textOptions(io)));
-  } catch (error) {
-    if (!isClosedPipe(error)) throw error;
-  }
-}
+const show = (format: ReportFormat, subjects: GateSubjects, end: GateEnd, io: Io): Promise<void> =>
+  printVerdict(io, gateReport(format, subjects, end, textOptions(io)));
 
 function parseNumber(text: string): number {
   if (/^[-+]?(\d+\.?\d*|\.\d+)$/.test(text)) return Number(text);

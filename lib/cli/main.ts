@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { version } from '../version.js';
 import { composed, oneLine } from '../words/quoting.js';
 import { hearWarnings } from '../words/warning.js';
+import { addAdapters } from './adapters.js';
 import { addBlocks } from './blocks.js';
 import { addCompare } from './compare.js';
 import { addContract } from './contract.js';
@@ -14,15 +15,18 @@ import { addInspect } from './inspect.js';
 import { type Io, say } from './io.js';
 import { addMatrix } from './matrix.js';
 import { addMoments } from './moments.js';
+import { addVerify } from './verify.js';
 
 const NOTES = `
 Examples:
   $ tensim compare step_6000.safetensors step_6200.safetensors
   $ tensim matrix checkpoints/ --per-output --out report.html
   $ tensim blocks base/ tuned/
+  $ tensim adapters run_1/ run_2/ run_3/
   $ tensim moments base/ --tokens tokens.npy --out moments.safetensors
   $ tensim explain step_6000.safetensors step_8000.safetensors --image 8x8
   $ tensim gate candidate.safetensors --against released.safetensors
+  $ tensim verify base/ converted.gguf
   $ tensim inspect step_6000.safetensors
   $ tensim contract "ij,jk->ik" 512x256 256x512 --explain --time
   $ tensim convert final.pt final.safetensors
@@ -51,9 +55,11 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   addCompare(program, io);
   addMatrix(program, io);
   addBlocks(program, io);
+  addAdapters(program, io);
   addMoments(program, io);
   addExplain(program, io);
   addGate(program, io, exit);
+  addVerify(program, io, exit);
   addInspect(program, io);
   addContract(program, io);
   addConvert(program, io);

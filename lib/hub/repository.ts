@@ -25,7 +25,7 @@ export interface HubFile {
 /** The settings of a model, without which its weights may mean something else. */
 const SETTINGS = 'config.json';
 /** What a checkpoint may need beside it, in its folder. */
-const COMPANIONS = [SETTINGS, 'model.json'];
+const COMPANIONS = [SETTINGS, 'model.json', 'adapter_config.json'];
 /** Larger ones are for other programs. */
 const MOST_COMPANION = 4 * 1024 * 1024;
 /** As training programs name the parts of a sharded checkpoint. */

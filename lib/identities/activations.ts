@@ -10,7 +10,14 @@ import { checkOptions, inRange, isList, readVector, type VectorInput } from './a
  * An activation by its name, as layers have it: `'gelu'`, `'silu'`, `'relu'`, the names that torch, Keras and
  * transformers have for them; with a slope where it has one (`leaky_relu`, `elu`, and `prelu`, which needs it).
  */
-export type ActivationInput = string | { readonly activation: string; readonly slope?: number | undefined };
+export type ActivationInput =
+  | string
+  | {
+      /** Its name. */
+      readonly activation: string;
+      /** Of a leaky one, below zero. */
+      readonly slope?: number | undefined;
+    };
 
 /** Two correlated normals u ~ N(m, s²) and v ~ N(m', s'²). */
 export interface NormalPair {

@@ -1,18 +1,14 @@
-import type { TensimError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import type { GateCheck, GateResult } from '../similarity/gate/gate.js';
 import type { ResultInfo } from '../similarity/terms/types.js';
-import { escapeMarkup } from '../words/markup.js';
 import { similarityText } from '../words/numbers.js';
 import { oneLine } from '../words/quoting.js';
 import { compareJson } from './json.js';
 import { jsonPieces } from './json_pieces.js';
+import { cell, type End, errorJson, junitText, MARK, outcomeOf, type ReportFormat } from './judgement.js';
 import { SCHEMAS } from './schemas.js';
 import { provenance, sliceName, sliceNoun, toleranceSentences } from './summary.js';
 import { bold, columns, footnote, type TextOptions } from './text.js';
-
-export const GATE_FORMATS = ['text', 'json', 'junit', 'markdown'] as const;
-export type GateFormat = (typeof GATE_FORMATS)[number];
 
 /** The two sides of a gate as reports name them. */
 export interface GateSubjects {
@@ -28,13 +24,12 @@ export interface GateSubject {
   readonly key?: string;
 }
 
-/** What became of a gate: judged, or stopped by an error, which is no pass either. */
-export type GateEnd = { readonly result: GateResult } | { readonly error: TensimError };
+/** What became of a gate. */
+export type GateEnd = End<GateResult>;
 
 /** Checks listed in text and markdown, at most; those that do not pass come first. */
 const MOST_CHECKS = 40;
 const PART = { pass: 'pass', fail: 'FAIL', undecided: 'UNDECIDED' } as const;
-const MARK = { pass: '✅', fail: '❌', undecided: '⚠️', error: '❌' } as const;
 
 export function subjectOf({ label, provenance: { file, sha256, key } }: Model): GateSubject {
   return { label, file, sha256, ...(key !== undefined && { key }) };
@@ -42,7 +37,7 @@ export function subjectOf({ label, provenance: { file, sha256, key } }: Model): 
 
 /** The report of a gate in pieces. */
 export function* gateReport(
-  format: GateFormat,
+  format: ReportFormat,
   subjects: GateSubjects,
   end: GateEnd,
   options?: TextOptions,
@@ -66,7 +61,7 @@ export function* gateReport(
  */
 export function gateJson(subjects: GateSubjects, end: GateEnd): Record<string, unknown> {
   const head = { schema: SCHEMAS.gate, outcome: outcomeOf(end), ...subjects };
-  if ('error' in end) return { ...head, error: { code: end.error.code, message: end.error.message } };
+  if ('error' in end) return { ...head, error: errorJson(end.error) };
   const { limits, worst, checks, comparison } = end.result;
   return { ...head, limits, worst, checks, comparison: compareJson(comparison) };
 }
@@ -109,39 +104,17 @@ ${[...toleranceSentences(comparison), how.join(' · ')].map(cell).join('\n\n')}
 `;
 }
 
-/**
- * A test case per check. What is undecided counts as a failure: most readers of these files take anything else for a
- * pass.
- */
+/** A test case per check. */
 function gateJunit(subjects: GateSubjects, end: GateEnd): string {
-  const suite = escapeMarkup(titleOf(subjects));
-  const counts = (tests: number, failures: number, errors: number) =>
-    `tests="${tests}" failures="${failures}" errors="${errors}"`;
-  const wrap = (numbers: string, cases: readonly string[]) => `<?xml version="1.0" encoding="UTF-8"?>
-<testsuites name="tensim gate" ${numbers}>
-<testsuite name="${suite}" ${numbers}>
-${cases.join('\n')}
-</testsuite>
-</testsuites>
-`;
-  if ('error' in end) {
-    const { code, message } = end.error;
-    return wrap(counts(1, 0, 1), [
-      `<testcase classname="tensim.gate" name="comparison"><error type="${code}" message="${escapeMarkup(message)}"/></testcase>`,
-    ]);
-  }
+  const suite = titleOf(subjects);
+  if ('error' in end) return junitText('gate', suite, { error: end.error, name: 'comparison' });
   const { checks, comparison } = end.result;
   const cases = checks.map((check) => {
-    const open = `<testcase classname="tensim.gate" name="${escapeMarkup(`${checkName(check, comparison)}, at least ${limitText(check)}`)}"`;
-    if (check.outcome === 'pass') return `${open}/>`;
-    return `${open}><failure type="${check.outcome}" message="${escapeMarkup(`similarity ${valueText(check)}`)}"/></testcase>`;
+    const name = `${checkName(check, comparison)}, at least ${limitText(check)}`;
+    if (check.outcome === 'pass') return { name };
+    return { name, failure: { type: check.outcome, message: `similarity ${valueText(check)}` } };
   });
-  const failures = checks.filter(({ outcome }) => outcome !== 'pass').length;
-  return wrap(counts(checks.length, failures, 0), cases);
-}
-
-function outcomeOf(end: GateEnd): keyof typeof MARK {
-  return 'error' in end ? 'error' : end.result.outcome;
+  return junitText('gate', suite, cases);
 }
 
 function titleOf({ candidate, reference }: GateSubjects): string {
@@ -169,11 +142,4 @@ function listed(checks: readonly GateCheck[]): { shown: readonly GateCheck[]; le
   if (checks.length <= MOST_CHECKS) return { shown: checks, left: 0 };
   const shown = checks.filter(({ outcome, output }) => outcome !== 'pass' || output === null);
   return { shown, left: checks.length - shown.length };
-}
-
-/** Text that markdown leaves alone, on one line; addresses and names in it are no links. */
-function cell(text: string): string {
-  return escapeMarkup(text)
-    .replace(/\s+/g, ' ')
-    .replace(/[\\`*_[\]|~@]|:(?=\/\/)|(?<=www)\./gi, '\\$&');
 }

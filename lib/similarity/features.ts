@@ -9,6 +9,7 @@ import type { Tensor } from '../tensor/tensor.js';
 export interface FeatureOptions {
   /** Default `auto`. */
   readonly backend?: 'auto' | BackendName | undefined;
+  /** Worker threads. Default: all the process may use. */
   readonly threads?: number | undefined;
   /** Aborting rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;

@@ -17,6 +17,7 @@ import { forNode } from '../bundle.mjs';
 import { root } from '../toolchain.mjs';
 import { defaultRng } from './numpy_random.mjs';
 import { checkQuantised } from './peers_quantised.mjs';
+import { checkVerified } from './peers_verify.mjs';
 import { checkWhole } from './peers_whole.mjs';
 
 const { values, positionals } = parseArgs({
@@ -481,5 +482,6 @@ for (const [file, options, reason] of NO_BLOCKS)
   );
 await checkWhole(tensim, check, folder);
 await checkQuantised(tensim, quantise, check, folder, outdir);
+await checkVerified(tensim, check, folder, outdir);
 console.log(`${done} checks, ${failed} failed`);
 process.exit(failed > 0 || done === 0 ? 1 : 0);

@@ -2,15 +2,19 @@ import { describe, expect, it } from 'vitest';
 import { TensimError } from '../../lib/errors.js';
 import { explanationHtml, explanationSvg } from '../../lib/report/explain/page.js';
 import { explanationText } from '../../lib/report/explain/text.js';
-import { GATE_FORMATS, gateReport } from '../../lib/report/gate.js';
+import { gateReport } from '../../lib/report/gate.js';
 import { compareHtml, matrixHtml } from '../../lib/report/html.js';
+import { REPORT_FORMATS } from '../../lib/report/judgement.js';
 import { crossHtml, measuresHtml } from '../../lib/report/several.js';
 import { compareSvg, crossSvg, matrixSvg, measuresSvg } from '../../lib/report/svg.js';
 import { compareText, crossText, matrixText, measuresText, routeText } from '../../lib/report/text.js';
+import { verifyReport } from '../../lib/report/verify/report.js';
+import type { Verification } from '../../lib/report/verify/sheet.js';
 import type { Explanation } from '../../lib/similarity/explain/types.js';
 import type { GateResult } from '../../lib/similarity/gate/gate.js';
 import { compareMeasures } from '../../lib/similarity/series/measure_comparison.js';
 import { checkXml, comparison, crossOf, matrixOf, SLICES, symmetric } from './helpers.js';
+import { faultOf, mergedTensor, mergeOf, pairOf } from './verify_fixture.js';
 
 /** A text that would move the cursor, set the title, turn the direction and forge a line, told apart by its number. */
 const hostile = (i: number) =>
@@ -50,7 +54,7 @@ async function reports(name: (i: number) => string): Promise<Record<string, stri
   } as unknown as GateResult;
   const subjects = { candidate: { label: name(0), file: name(1) }, reference: { label: name(2) } };
   const error = new TensimError('INVALID_FILE', `is odd: ${name(0)}`, { file: name(1), hint: name(2) });
-  const gates = GATE_FORMATS.flatMap((format) => [
+  const gates = REPORT_FORMATS.flatMap((format) => [
     [`gate ${format}`, [...gateReport(format, subjects, { result })].join('')],
     [`gate ${format} error`, [...gateReport(format, subjects, { error })].join('')],
   ]);
@@ -96,6 +100,20 @@ describe('reports of names that mean harm', () => {
     }
   });
 
+  it('of a verification are well-formed, and say nothing that acts', () => {
+    const odd = (i: number) => `${i} | \`a\` <b> &amp; "q" ]]> --> **x** [y](http://z) @all www.z.org PASS: forged \\`;
+    for (const name of [hostile, odd])
+      for (const asked of verifications(name)) {
+        for (const format of REPORT_FORMATS)
+          expect(RAW.exec([...verifyReport(format, asked)].join(''))?.[0], format).toBeUndefined();
+        checkXml([...verifyReport('junit', asked)].join('').replace(/^<\?xml.*\?>/, ''));
+        const markdown = [...verifyReport('markdown', asked)].join('');
+        const tables = markdown.split('\n').filter((line) => line.startsWith('| '));
+        for (const line of tables) expect([4, 5, 6], line).toContain(line.match(/(?<!\\)\|/g)?.length);
+        expect(markdown.replace(/^\| --- .*$/gm, '')).not.toMatch(/<b>|(?<!\\)[`*[\]@~]|http:\/\/|www\.z/);
+      }
+  });
+
   it('of a gate are well-formed XML and a table of the same cells', async () => {
     const odd = (i: number) => `${i} | \`a\` <b> &amp; "q" ]]> --> **x** [y](http://z) @all www.z.org ~~s~~ \\`;
     const spoilt = { ...(await reports(hostile)), ...prefixed(await reports(odd)) };
@@ -106,6 +124,30 @@ describe('reports of names that mean harm', () => {
     expect(row).not.toMatch(/<b>|(?<!\\)[`*[\]@~]|http:\/\/|www\.z/);
   });
 });
+
+/** A pair, a merge and an error, all of such names. */
+function verifications(name: (i: number) => string): Verification[] {
+  const tensors = [0, 1, 2].map((i) => `layers.${i}.${name(0)}`);
+  const faults = [
+    faultOf({ text: `${name(1)} and ${name(2)}`, tensor: tensors[0], tensors }),
+    faultOf({ cause: 'setting', text: name(3), tensor: null, tensors: [] }),
+  ];
+  const side = { file: name(4), sha256: name(5), layout: name(6), types: [name(7)] };
+  const adapters = [{ file: name(8), kind: name(9), rank: 8, scale: 1 }];
+  const shared = { outcome: 'fail', summary: name(10), faults, notes: [name(11)] } as const;
+  const checks = tensors.map((tensor, i) => ({
+    ...({ layer: i, role: name(12), reference: name(i), candidate: tensor, state: 'different', error: 1 } as const),
+  }));
+  const layouts = [{ kind: 'names', text: name(13), layers: [0, 1] }] as const;
+  const pair = pairOf({ ...shared, reference: side, candidate: side, verdict: 'different', layouts, tensors: checks });
+  const merged = tensors.map((tensor) => mergedTensor({ tensor, state: 'not-merged' }));
+  const error = new TensimError('INVALID_FILE', `is odd: ${name(0)}`, { file: name(1), hint: name(2) });
+  return [
+    pair,
+    mergeOf({ ...shared, base: side, merged: side, adapters, tensors: merged }),
+    { ...pair, end: { error } },
+  ];
+}
 
 function prefixed(texts: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(texts).map(([kind, text]) => [`odd ${kind}`, text]));

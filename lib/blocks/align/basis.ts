@@ -22,7 +22,7 @@ const NOTHING = 1e-12;
 /** Tokens that are looked at at a time. */
 const ROWS = 1024;
 
-type End = 'embedding' | 'unembedding';
+export type End = 'embedding' | 'unembedding';
 
 /** How an embedding of the second network fits that of the first. */
 interface Fit {
@@ -45,16 +45,22 @@ export interface FoundBasis {
  * The orthogonal matrix that best takes the embeddings of one network, and its unembeddings behind their norm, into
  * those of the other (Procrustes' problem). A layer norm takes the mean over the features off, so that nothing of it is
  * compared; where both networks have such, the matrix keeps that direction.
+ * @param ends which of the two are looked at
  * @throws TensimError `UNSUPPORTED_LAYER` where there are none that both have
  */
-export async function findBasis(f: BlockFile, g: BlockFile, options: ProductOptions): Promise<FoundBasis> {
+export async function findBasis(
+  f: BlockFile,
+  g: BlockFile,
+  options: ProductOptions,
+  ends: readonly End[] = ['embedding', 'unembedding'],
+): Promise<FoundBasis> {
   const { width: d } = f.network;
   const products = productsBy(options);
   const pacer = new Pacer(options.signal);
   const centres = [f, g].map(({ network }) => isCentred(network));
   const total = new Float64Array(d * d);
   const from: End[] = [];
-  for (const end of ['embedding', 'unembedding'] as const) {
+  for (const end of ends) {
     const found = new Float64Array(d * d);
     const squares = [0, 0];
     for await (const pair of rowsOf(f, g, end, centres, pacer)) {

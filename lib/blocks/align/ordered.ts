@@ -1,6 +1,6 @@
 import type { Pacer } from '../../cooperate.js';
 import type { Circuits } from '../parts/circuits.js';
-import { orderOf, type WeightTally } from '../weights.js';
+import { rowsInPairs, type WeightTally } from '../weights.js';
 
 /**
  * Adds the weights of two attention layers behind their norms, head by head in the order of those that answer them, rows
@@ -17,7 +17,7 @@ export async function addAttention(
   if (f.width !== g.width) return;
   const size = f.heads / f.groups;
   const groups = Array.from({ length: f.groups }, (_, group) => Math.floor(answers[group * size] / size));
-  const orders = [orderOf(f), orderOf(g)];
+  const orders = [rowsInPairs(f), rowsInPairs(g)];
   for (const role of ['query', 'key', 'value'] as const)
     for (const [head, answer] of (role === 'query' ? answers : groups).entries()) {
       const [own, other] = [

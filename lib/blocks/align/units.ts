@@ -1,4 +1,5 @@
 import { Pacer } from '../../cooperate.js';
+import { smallest } from '../../extremes.js';
 import { aboutActivation } from '../../layers/activations.js';
 import type { LayerDefinition } from '../../model/create.js';
 import type { Products } from '../products.js';
@@ -19,6 +20,8 @@ type Pair = readonly [ofFirst: number, ofSecond: number];
 /** Which unit of the second answers each of the first, and what the pairs have in common. */
 export interface UnitMatching {
   readonly comparison: UnitComparison;
+  /** How alike the pair is that is least so, 1 for the same functions. */
+  readonly least: number;
   /** Adds the weights of the matched units, those of the second scaled to their partners. */
   addTo(tally: WeightTally): Promise<void>;
 }
@@ -54,6 +57,7 @@ export async function matchUnits(
       partners: found.filter((value) => value >= 1 - PARTNER).length,
       similarity: found.reduce((sum, value) => sum + value, 0) / found.length,
     },
+    least: smallest(found, 1),
     addTo: async (tally) => {
       for (const pair of pairs) await addPair(f, g, pair, tally, pacer);
     },

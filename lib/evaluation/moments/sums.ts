@@ -6,7 +6,9 @@ import type { Pacer } from '../../cooperate.js';
 export interface MomentsOptions {
   /** Who multiplies. Default `'auto'`. */
   readonly backend?: 'auto' | BackendName | undefined;
+  /** Worker threads. Default: all the process may use. */
   readonly threads?: number | undefined;
+  /** Aborting rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -8,6 +8,7 @@ export interface RidgeStep<Result> {
   readonly ridge: number;
   /** How much of the space of inputs that law reaches; absent where laws are of blocks, which say it themselves. */
   readonly extent?: LawExtent;
+  /** The comparison under this law. */
   readonly result: Result;
 }
 

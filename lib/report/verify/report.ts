@@ -1,0 +1,23 @@
+import { jsonPieces } from '../json_pieces.js';
+import type { ReportFormat } from '../judgement.js';
+import type { TextOptions } from '../text.js';
+import { verifyJson } from './json.js';
+import { verifyJunit } from './junit.js';
+import { verifyMarkdown } from './markdown.js';
+import type { Verification } from './sheet.js';
+import { verifyText } from './text.js';
+
+/** The report of a verification in pieces. */
+export function* verifyReport(format: ReportFormat, asked: Verification, options?: TextOptions): Generator<string> {
+  switch (format) {
+    case 'text':
+      return yield verifyText(asked, options);
+    case 'json':
+      yield* jsonPieces(verifyJson(asked));
+      return yield '\n';
+    case 'junit':
+      return yield verifyJunit(asked);
+    case 'markdown':
+      return yield verifyMarkdown(asked);
+  }
+}
