@@ -18,7 +18,7 @@ import { compareNorms } from './norms.js';
 import type { BlockFile } from './open.js';
 import { type Circuits, readCircuits } from './parts/circuits.js';
 import { readGain } from './parts/reader.js';
-import { productsBy } from './products.js';
+import { type Products, productsBy } from './products.js';
 import type { Alignment, AttentionComparison, BlockSimilarity, LayerComparison, MlpComparison } from './terms.js';
 import { compareWeights, WeightTally } from './weights.js';
 import { SAME } from './worst.js';
@@ -82,9 +82,10 @@ export async function compareMlps(
   const products = productsBy(settled);
   const law = await settled.laws.of(one.number, 'mlp');
   const method = settled.methodOf(one);
-  const sourceOf = (file: BlockFile, layer: LayerBlocks, view: StreamView | undefined): Promise<MlpSource> =>
-    mlpSource(file, layer, view && ((definition) => mlpInView(definition, width, view, products, new Pacer(signal))));
-  const pair = [await sourceOf(f, one, views?.[0]), await sourceOf(g, other, views?.[1])] as const;
+  const pair = [
+    await sourceInView(f, one, views?.[0], products, signal),
+    await sourceInView(g, other, views?.[1], products, signal),
+  ] as const;
   const definitions = async () => [await pair[0].definition(), await pair[1].definition()] as const;
   const matching = matched && (await matchUnits(...(await definitions()), width, products, signal));
   await matching?.addTo(matched!);
@@ -96,6 +97,20 @@ export async function compareMlps(
     : await compareUnder(law, pair, method, products.rows, settled);
   return { ...found, ...(matching && { units: matching.comparison }) };
 }
+
+/** The MLP of a layer that has one, as it reads and writes the stream in a view. */
+export const sourceInView = (
+  file: BlockFile,
+  layer: LayerBlocks,
+  view: StreamView | undefined,
+  products: Products,
+  signal: AbortSignal | undefined,
+): Promise<MlpSource> =>
+  mlpSource(
+    file,
+    layer,
+    view && ((definition) => mlpInView(definition, file.network.width, view, products, new Pacer(signal))),
+  );
 
 /** A digest of all that the MLP of a layer is. */
 export const mlpContent = (file: BlockFile, { mlp, mlpNorm }: LayerBlocks): Promise<string> =>

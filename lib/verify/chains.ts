@@ -1,7 +1,7 @@
 import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import { type EvaluateOptions, evaluate } from '../evaluation/evaluate.js';
-import { streamKey, threefry } from '../gaussian/threefry.js';
+import { selectBackend } from '../machines/select.js';
 import type { Model } from '../model/model.js';
 import { loadModel } from '../model/reading/load.js';
 import { tensor } from '../tensor/tensor.js';
@@ -61,8 +61,12 @@ export async function chainChange(
 async function equalSamples(a: Model, b: Model, limit: number, options: EvaluateOptions): Promise<number | undefined> {
   const [positions, features] = a.inputShape;
   const samples = Math.max(1, Math.min(SAMPLES, Math.floor(NUMBERS / (positions * features))));
-  const values = new Float64Array(samples * positions * features);
-  standardNormals(values);
+  const { backend, signal, threads } = options;
+  const { normals } = await selectBackend(backend, { normals: {} }, signal);
+  const values = await normals.draw({ seed: 0, stream: 0, dimension: positions * features }, 0, samples, {
+    signal,
+    threads,
+  });
   const inputs = tensor(values, positions === 1 ? [samples, features] : [samples, positions, features]);
   const [f, g] = [(await evaluate(a, inputs, options)).data, (await evaluate(b, inputs, options)).data];
   let [norm, error] = [0, 0];
@@ -71,15 +75,4 @@ async function equalSamples(a: Model, b: Model, limit: number, options: Evaluate
     error += (f[i] - g[i]) ** 2;
   }
   return error <= limit * norm ? samples : undefined;
-}
-
-/** Independent numbers of N(0, 1), the same at every call (Box and Muller). */
-function standardNormals(values: Float64Array): void {
-  const [words, key] = [new Uint32Array(2), streamKey(0, 0)] as const;
-  for (let i = 0; i < values.length; i += 2) {
-    threefry(i, 0, ...key, words);
-    const [length, turn] = [Math.sqrt(-2 * Math.log((words[0] + 1) / 2 ** 32)), (2 * Math.PI * words[1]) / 2 ** 32];
-    values[i] = length * Math.cos(turn);
-    if (i + 1 < values.length) values[i + 1] = length * Math.sin(turn);
-  }
 }

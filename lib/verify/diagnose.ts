@@ -2,7 +2,8 @@ import { Pacer } from '../cooperate.js';
 import { transposed } from '../tensor/cut.js';
 import { amountText } from '../words/numbers.js';
 import { quote } from '../words/quoting.js';
-import { type Finding, type FoundFault, isOpen } from './findings.js';
+import { Distance } from './distance.js';
+import { type Finding, type FoundFault, isOpen, UNITS_MOVED } from './findings.js';
 import { fingerprintOf } from './fingerprint.js';
 import { roundingOf } from './folding.js';
 import { lookUp } from './lookup.js';
@@ -215,15 +216,12 @@ async function orderFault(
 }
 
 async function isClose(a: Float64Array, b: Float64Array, tolerance: number, pacer: Pacer): Promise<boolean> {
-  let [norm, error] = [0, 0];
+  const distance = new Distance();
   for (let from = 0; from < a.length; from += AT_ONCE) {
-    for (let i = from, to = Math.min(a.length, from + AT_ONCE); i < to; i++) {
-      norm += a[i] * a[i];
-      error += (a[i] - b[i]) ** 2;
-    }
+    distance.add(a.subarray(from, from + AT_ONCE), b.subarray(from, from + AT_ONCE));
     if (pacer.due(2 * AT_ONCE)) await pacer.pause();
   }
-  return error <= tolerance ** 2 * norm;
+  return distance.isWithin(tolerance);
 }
 
 /** Parts that are packed in one tensor: scale and shift, queries and keys and values, those of two norms and their gates. */
@@ -247,8 +245,7 @@ function rowFault({ role, reference, inPairs }: Slot, order: Int32Array): FoundF
             text: `has its rows in the order of ${found.heads} heads, and it has ${count}`,
           };
   }
-  if (/(?:gate|up)(?:Bias)?$/.test(role))
-    return { cause: 'units-moved', text: 'has its hidden units in another order, and what belongs to them has not' };
+  if (/(?:gate|up)(?:Bias)?$/.test(role)) return UNITS_MOVED;
   const parts = PARTS.find((count) => isMoved && movesRuns(order, order.length / count));
   if (parts !== undefined) {
     const places = Array.from(
@@ -277,8 +274,7 @@ function columnFault({ role, reference }: Slot, order: Int32Array): FoundFault {
   const width = widthAt(reference!, role);
   if (role === 'attention.output' && width !== undefined && movesRuns(order, width))
     return { cause: 'heads-moved', text: 'has its heads in another order' };
-  if (role.endsWith('down'))
-    return { cause: 'units-moved', text: 'has its hidden units in another order, and what belongs to them has not' };
+  if (role.endsWith('down')) return UNITS_MOVED;
   return { cause: 'numbers-moved', text: 'has its columns in another order' };
 }
 

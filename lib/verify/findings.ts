@@ -18,6 +18,12 @@ export interface FoundFault {
   readonly text: string;
 }
 
+/** Of units that have moved alone. */
+export const UNITS_MOVED: FoundFault = {
+  cause: 'units-moved',
+  text: 'has its hidden units in another order, and what belongs to them has not',
+};
+
 /** What is found of a layer, or of what stands outside of layers. */
 export interface Findings {
   readonly layer: number | null;

@@ -1,17 +1,21 @@
 import { isCentred } from '../blocks/align/basis.js';
-import { mlpInView, type StreamView } from '../blocks/align/stream.js';
+import type { StreamView } from '../blocks/align/stream.js';
 import { matchUnits } from '../blocks/align/units.js';
-import { type AttentionSide, attentionSide, type BlockSettled, compareMlps, compareSides } from '../blocks/compare.js';
+import {
+  type AttentionSide,
+  attentionSide,
+  type BlockSettled,
+  compareMlps,
+  compareSides,
+  sourceInView,
+} from '../blocks/compare.js';
 import { compareExperts } from '../blocks/experts.js';
 import type { BlockLaws } from '../blocks/law/laws.js';
-import { mlpSource } from '../blocks/mlps/source.js';
 import type { BlockFile } from '../blocks/open.js';
-import type { MlpDefinition } from '../blocks/parts/mlp.js';
 import { productsBy } from '../blocks/products.js';
 import { methodsFor, settleBlocks } from '../blocks/settings.js';
 import type { AttentionComparison } from '../blocks/terms.js';
 import { WeightTally } from '../blocks/weights.js';
-import { Pacer } from '../cooperate.js';
 import { largest } from '../extremes.js';
 import type { LayerBlocks } from '../model/transformers/network.js';
 import { EXPLAINED, roundingOf } from './folding.js';
@@ -77,11 +81,8 @@ export async function functionCheck(
     ...(views && { views }),
   };
   const products = productsBy(settled);
-  const definitionOf = async (file: BlockFile, layer: LayerBlocks, view: StreamView | undefined) => {
-    const inView = (definition: MlpDefinition) =>
-      mlpInView(definition, f.network.width, view!, products, new Pacer(signal));
-    return (await mlpSource(file, layer, view && inView)).definition();
-  };
+  const definitionOf = async (file: BlockFile, layer: LayerBlocks, view: StreamView | undefined) =>
+    (await sourceInView(file, layer, view, products, signal)).definition();
   // Of all inputs a unit may answer to few that are far off, and change what the network does there alone.
   const unitsIn = async (one: LayerBlocks, other: LayerBlocks) =>
     matchUnits(

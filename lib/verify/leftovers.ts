@@ -17,10 +17,10 @@ export interface Leftovers {
 /** Compares tensors that a known layout has no place for by their names: what they do is not known, but they may differ. */
 export async function verifyLeftovers(f: BlockFile, g: BlockFile, options: VerifyOptions): Promise<Leftovers> {
   const [one, other] = [leftIn(f), leftIn(g)];
-  const isShared = (name: string) => [f, g].every((file) => isComparable(file, name)) && other.includes(name);
-  const shared = one.filter(isShared);
+  const named = new Set(other);
+  const shared = new Set(one.filter((name) => named.has(name) && [f, g].every((file) => isComparable(file, name))));
   const all = await findAll(pair(sourcesOf(f, shared), sourcesOf(g, shared), null), options);
-  const alone = (name: string) => !shared.includes(name);
+  const alone = (name: string) => !shared.has(name);
   return {
     findings: { layer: null, all, changes: [] },
     reference: one.filter(alone),
@@ -37,5 +37,5 @@ function isComparable({ checkpoint }: BlockFile, name: string): boolean {
   return entry !== undefined && entry.shape.length > 0 && isFloatFormat(entry.dtype);
 }
 
-const sourcesOf = (file: BlockFile, names: readonly string[]): Sources =>
-  new Map(names.map((tensor): [string, ReturnType<typeof sourceOf>] => [tensor, sourceOf(file, { tensor })]));
+const sourcesOf = (file: BlockFile, names: Iterable<string>): Sources =>
+  new Map([...names].map((tensor): [string, ReturnType<typeof sourceOf>] => [tensor, sourceOf(file, { tensor })]));

@@ -1,5 +1,6 @@
 import type { Pacer } from '../cooperate.js';
 import { quote } from '../words/quoting.js';
+import { Distance } from './distance.js';
 import { type Finding, type Findings, isOpen } from './findings.js';
 import { areAlike, fingerprintOf } from './fingerprint.js';
 import { roundingOf } from './folding.js';
@@ -64,17 +65,14 @@ async function isIn(own: Compared, place: Compared, pacer: Pacer): Promise<boole
 
 /** Whether the numbers themselves are one another's, which sums of numbers with few digits do not tell. */
 async function isClose(a: Source, b: Source, tolerance: number, pacer: Pacer): Promise<boolean> {
-  let [norm, error] = [0, 0];
+  const distance = new Distance();
   for (let from = 0, step = Math.min(stepOf(a), stepOf(b)); from < a.rows; from += step) {
     const to = Math.min(a.rows, from + step);
     const [one, other] = [await readSource(a, true, from, to), await readSource(b, true, from, to)];
-    for (let i = 0; i < one.length; i++) {
-      norm += one[i] * one[i];
-      error += (one[i] - other[i]) ** 2;
-    }
+    distance.add(one, other);
     if (pacer.due(4 * one.length)) await pacer.pause();
   }
-  return error <= tolerance ** 2 * norm;
+  return distance.isWithin(tolerance);
 }
 
 /** Whether a tensor has nothing to be told by: many have its numbers. */

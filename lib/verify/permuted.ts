@@ -1,6 +1,7 @@
 import type { Pacer } from '../cooperate.js';
 import { transposed } from '../tensor/cut.js';
-import { type Finding, isOpen } from './findings.js';
+import { Distance } from './distance.js';
+import { type Finding, isOpen, UNITS_MOVED } from './findings.js';
 import { roundingOf } from './folding.js';
 import { matchRows } from './orders.js';
 import { precisionOf, readSource, type Slot } from './slots.js';
@@ -29,10 +30,7 @@ export async function checkPermuted(
   for (const part of parts) if (!(await isInOrder(part, order, part === down, pacer))) left.push(part);
   if (left.length > 0) {
     // Units that have moved without all that belongs to them are no other way to write the same.
-    up.fault = {
-      cause: 'units-moved',
-      text: 'has its hidden units in another order, and what belongs to them has not',
-    };
+    up.fault = UNITS_MOVED;
     return undefined;
   }
   for (const part of parts) if (isOpen(part)) part.state = 'equal';
@@ -64,16 +62,12 @@ async function isInOrder(
   };
   const [a, b] = [await read('reference'), await read('candidate')];
   const width = a.length / order.length;
-  let [norm, error] = [0, 0];
+  const distance = new Distance();
   for (const [to, from] of order.entries()) {
-    for (let j = 0; j < width; j++) {
-      const [x, y] = [a[from * width + j], b[to * width + j]];
-      norm += x * x;
-      error += (x - y) ** 2;
-    }
+    distance.add(a.subarray(from * width, (from + 1) * width), b.subarray(to * width, (to + 1) * width));
     if (pacer.due(2 * width)) await pacer.pause();
   }
-  return error <= toleranceFor(slot) ** 2 * norm;
+  return distance.isWithin(toleranceFor(slot));
 }
 
 /** Numbers that only stand elsewhere are the same, unless one of the two was rounded to fewer digits. */

@@ -2,6 +2,7 @@ import { centreRows } from '../blocks/align/stream.js';
 import type { Products } from '../blocks/products.js';
 import type { Pacer } from '../cooperate.js';
 import { transposed } from '../tensor/cut.js';
+import { Distance } from './distance.js';
 import { type Finding, isUnexplained } from './findings.js';
 import { normGroups, roundingOf } from './folding.js';
 import { settle } from './layer.js';
@@ -140,26 +141,3 @@ async function isWritten(slot: Slot, turn: Turn): Promise<boolean> {
 /** Of elements with few digits more than of the embedding; quantised ones are not told apart from others by so little. */
 const toleranceFor = (slot: Slot, tolerance: number): number =>
   Math.max(tolerance, Math.min(roundingOf(slot), FEW_DIGITS));
-
-/** ‖a − b‖ against ‖a‖, piece by piece. */
-class Distance {
-  #norm = 0;
-  #error = 0;
-
-  /** ‖a‖². */
-  get norm(): number {
-    return this.#norm;
-  }
-
-  add(a: Float64Array, b: Float64Array): void {
-    for (let i = 0; i < a.length; i++) {
-      this.#norm += a[i] * a[i];
-      this.#error += (a[i] - b[i]) ** 2;
-    }
-  }
-
-  /** @param more what rounding is relative to beside ‖a‖² */
-  isWithin(tolerance: number, more = 0): boolean {
-    return this.#error <= tolerance ** 2 * (this.#norm + more);
-  }
-}
