@@ -171,9 +171,9 @@ const isRenamed = ({ compared: { slot } }: Finding): boolean =>
 
 /** Parts of a layer that may be other weights and the same function. */
 const PARTS = [
-  { part: 'attention', norm: 'attentionNorm', kind: 'attention' },
-  { part: 'mlp', norm: 'mlpNorm', kind: 'mlp' },
-  { part: 'experts', norm: 'mlpNorm', kind: 'experts' },
+  { part: 'attention', norm: 'attentionNorm' },
+  { part: 'mlp', norm: 'mlpNorm' },
+  { part: 'experts', norm: 'mlpNorm' },
 ] as const;
 
 /** Compares as functions what other weights do not explain, and marks what is one. */
@@ -186,7 +186,7 @@ export async function checkFunctions(
     findings.some(isOpen) && findings.every(({ fault }) => fault === undefined),
 ): Promise<Change[]> {
   const changes: Change[] = [];
-  for (const { part, norm, kind } of PARTS) {
+  for (const { part, norm } of PARTS) {
     if (one[part] === undefined || other[part] === undefined) continue;
     const own = all.filter(
       ({ compared: { slot } }) => slot.role.startsWith(`${part}.`) || slot.role.startsWith(`${norm}.`),
@@ -198,7 +198,7 @@ export async function checkFunctions(
       own.some(({ compared }) => isQuantised(compared.slot))
     )
       continue;
-    const change = await check[kind](one, other, toleranceOf(own.map(({ compared }) => compared)));
+    const change = await check[part](one, other, toleranceOf(own.map(({ compared }) => compared)));
     if (change === undefined) continue;
     changes.push(change);
     for (const finding of own) settle(finding);

@@ -10,7 +10,7 @@ export interface Naming {
 }
 
 /** What PyTorch puts into names wherever it has wrapped a module: no network has modules of these names itself. */
-const WRAPPERS: ReadonlySet<string> = new Set([
+export const WRAPPERS: ReadonlySet<string> = new Set([
   '_orig_mod',
   '_fsdp_wrapped_module',
   '_checkpoint_wrapped_module',

@@ -1,15 +1,11 @@
+import { WRAPPERS } from '../../model/reading/naming.js';
+
 /* Names of one network in two files, or in an adapter and a network: which are the same. */
 
-/** What PyTorch and PEFT put into names wherever they have wrapped a module. */
-const WRAPPERS: ReadonlySet<string> = new Set([
-  '_orig_mod',
-  '_fsdp_wrapped_module',
-  '_checkpoint_wrapped_module',
-  '_forward_module',
-  'base_layer',
-]);
+/** What PEFT calls the module that it has put factors beside. */
+const ADAPTED = 'base_layer';
 
-const partsOf = (name: string): string[] => name.split('.').filter((part) => !WRAPPERS.has(part));
+const partsOf = (name: string): string[] => name.split('.').filter((part) => part !== ADAPTED && !WRAPPERS.has(part));
 const WHOLE_NUMBER = /^\d+$/;
 
 /**

@@ -99,10 +99,11 @@ function placesOf(adapter: Adapter, names: readonly string[], base: StampedCheck
     modules.map((name) => `${name}.weight`),
     names,
   );
+  const taken = new Set(found.values());
   // Parameters that are no modules, and files that call them so.
   const bare = matchNames(
     modules.filter((name) => !found.has(`${name}.weight`)),
-    names.filter((name) => ![...found.values()].includes(name)),
+    names.filter((name) => !taken.has(name)),
   );
   const places = new Map(modules.map((name) => [name, found.get(`${name}.weight`) ?? bare.get(name)]));
   const lost = modules.filter((name) => places.get(name) === undefined);
