@@ -4,7 +4,8 @@
 //
 //   native-sources.cjs sources|addon                      files of the manifest, for every architecture
 //   native-sources.cjs isa NAME sources|flags|msvcFlags   one instruction set of the manifest
-//   native-sources.cjs defines ARCH                       TENSIM_HAVE_… of every instruction set of ARCH
+//   native-sources.cjs defines ARCH                       TENSIM_HAVE_… of every instruction set of ARCH that all compilers
+//                                                         know: gyp cannot ask them
 //   native-sources.cjs include-dirs                       the folders of the Node-API headers
 
 const { dirname } = require('node:path');
@@ -19,7 +20,7 @@ function answer(question, ...words) {
       return manifest.isa[words[0]][words[1]];
     case 'defines':
       return Object.values(manifest.isa)
-        .filter((isa) => isa.arch === words[0])
+        .filter((isa) => isa.arch === words[0] && !isa.optional)
         .map((isa) => isa.define);
     case 'include-dirs':
       return [require('node-api-headers').include_dir, dirname(require.resolve('node-addon-api/package.json'))];

@@ -32,7 +32,7 @@ export async function adapterMatrix(
 ): Promise<AdapterMatrix> {
   const { dtype = 'float64', memoryLimit = MEMORY_LIMIT, backend, threads, signal, onProgress } = options;
   checkOptions(paths, dtype, memoryLimit);
-  const { name } = await selectBackend(backend, { contractions: { dtype } }, signal);
+  const { name, lowRank } = await selectBackend(backend, { lowRank: { dtype } }, signal);
   const adapters: Adapter[] = [];
   for (const path of paths) adapters.push(await readAdapter(path, { signal }));
   const modules = modulesOf(adapters);
@@ -41,8 +41,8 @@ export async function adapterMatrix(
   let done = 0;
   const report = throttle((pairs, all) => onProgress?.({ done: pairs, total: all }));
   const work = {
-    ...{ gram, dtype, memoryLimit, memory: new SlabMemory(dtype), files: new OpenFiles(), signal },
-    by: { backend: name, threads, signal, dtype },
+    ...{ gram, dtype, memoryLimit, memory: new SlabMemory(), files: new OpenFiles() },
+    ...{ by: lowRank, control: { threads, signal } },
     onPairs(pairs: number) {
       done += pairs;
       report(done, total);

@@ -7,10 +7,13 @@ import type { AdapterKind } from './config.js';
 export interface AdapterMatrixOptions extends Pick<SimilarityOptions, 'backend' | 'threads' | 'signal'> {
   /**
    * Compute type, default `'float64'`. Factors of 16 bits lose nothing but the last digits of their sums in `'float32'`,
-   * which takes half the time and memory.
+   * which takes half the time or less.
    */
   readonly dtype?: DType | undefined;
-  /** Bytes that factors may take in memory, default 1.25 GiB. Those of more adapters are read more than once. */
+  /**
+   * Bytes that factors may take in memory as they are stored, default 1.25 GiB. Those of more adapters are read more than
+   * once.
+   */
   readonly memoryLimit?: number | undefined;
   /** Counts pairs of adapters, module by module. */
   readonly onProgress?: ((progress: Pick<Progress, 'done' | 'total'>) => void) | undefined;

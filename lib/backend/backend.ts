@@ -4,6 +4,7 @@ import type { Forms } from './forms.js';
 import type { Forward } from './forward.js';
 import type { Grams } from './grams.js';
 import type { Hafnians } from './hafnians.js';
+import type { LowRank } from './low_rank.js';
 import type { Normals } from './normals.js';
 
 /** `native`: the C++ addon; `cuda`: NVIDIA GPUs, in a build of one's own; `fallback`: TypeScript, everywhere. */
@@ -17,6 +18,7 @@ export interface Abilities {
   readonly forms: Forms;
   readonly contractions: Contractions;
   readonly hafnians: Hafnians;
+  readonly lowRank: LowRank;
   readonly eigen: Eigen;
 }
 

@@ -45,6 +45,7 @@ const MISSING: Readonly<Record<AbilityName, string>> = {
   forms: 'the forms of models, which explaining needs',
   contractions: 'contractions',
   hafnians: 'hafnians',
+  lowRank: 'inner products of low-rank matrices',
   eigen: 'eigenpairs',
 };
 

@@ -7,6 +7,7 @@ import type { Forms } from '../backend/forms.js';
 import type { Forward } from '../backend/forward.js';
 import type { GramRoute, Grams, PreparedModel, RouteEfficiency } from '../backend/grams.js';
 import type { Hafnians } from '../backend/hafnians.js';
+import type { LowRank } from '../backend/low_rank.js';
 import type { Normals } from '../backend/normals.js';
 import { Pacer, throttle } from '../cooperate.js';
 import { TensimError } from '../errors.js';
@@ -20,6 +21,7 @@ import { fallbackLayers } from './layers/table.js';
 import { symmetricEigen } from './linalg/symmetric_eigen.js';
 import { prepareForward } from './model/forward.js';
 import { gramTile } from './similarity/gram_tile.js';
+import { lowRankProducts } from './similarity/low_rank.js';
 import { FallbackModel, prepareChain, prepareFeatures } from './similarity/prepared.js';
 
 /** Every kind of layer that there is when it is asked. */
@@ -93,6 +95,12 @@ const hafnians: Hafnians = {
   },
 };
 
+const lowRank: LowRank = {
+  dtypes: DTYPES,
+  products: (rows, columns, _, control = {}) =>
+    steadily([rows, columns], () => lowRankProducts(rows, columns, new Pacer(control.signal), reporter(control))),
+};
+
 const eigen: Eigen = {
   async symmetricEigen(matrices, wanted, control = {}) {
     return steadily(matrices, () => symmetricEigen(matrices, wanted, new Pacer(control.signal), reporter(control)));
@@ -105,7 +113,7 @@ const eigen: Eigen = {
  */
 export const FALLBACK: Abilities & { readonly name: 'fallback' } = {
   name: 'fallback',
-  ...{ grams, forward, normals, forms, contractions, hafnians, eigen },
+  ...{ grams, forward, normals, forms, contractions, hafnians, lowRank, eigen },
 };
 
 function own(model: PreparedModel): FallbackModel {

@@ -4,6 +4,7 @@ import type { Control } from '../backend/control.js';
 import type { EigenPairs, SymmetricMatrices } from '../backend/eigen.js';
 import type { ForwardSource } from '../backend/forward.js';
 import type { ChainSource, FeatureSource, GramJob, GramTile, PreparedModel } from '../backend/grams.js';
+import type { LowRankMatrices, StoredFactors } from '../backend/low_rank.js';
 import type { ContractionPlan } from '../contraction/plan.js';
 import { TensimError, type TensimErrorCode } from '../errors.js';
 import type { PairedLegs } from '../gaussian/sieve.js';
@@ -78,6 +79,13 @@ export interface Addon {
     control: NativeControl,
   ): Promise<{ data: TensorData; exponent: number }>;
   loopHafnian(legs: PairedLegs, threads: number, control: NativeControl): Promise<number>;
+  lowRankProducts(
+    rows: object,
+    columns: object | null,
+    dtype: DType,
+    threads: number,
+    control: NativeControl,
+  ): Promise<Float64Array>;
   normals(
     key0: number,
     key1: number,
@@ -233,6 +241,12 @@ export function ownedForward(source: ForwardSource): object {
   return { ...source, layers: source.layers.map((layer) => ownedLayer(layer, source.positions)) };
 }
 
+export function ownedMatrices(matrices: LowRankMatrices): object {
+  const owned = (factors: StoredFactors) => ({ ...factors, bytes: ownedData(factors.bytes) });
+  const { a, b, weights } = matrices;
+  return { ...matrices, a: owned(a), b: owned(b), weights: ownedData(weights) };
+}
+
 function ownedLayer(layer: Layer, positions: number): object {
   const { branches } = layer as Partial<ParallelLayer>;
   const inside = branches?.map?.((branch) => branch.map((inner) => ownedLayer(inner, positions)));
@@ -267,7 +281,7 @@ function isTensor(value: unknown): value is Tensor {
 }
 
 /** @throws TensimError as `copied` */
-export function ownedData<Data extends TensorData | Int32Array>(data: Data): Data {
+export function ownedData<Data extends TensorData | Int32Array | Uint8Array>(data: Data): Data {
   const { buffer } = data as { buffer: ArrayBufferLike & { resizable?: boolean } };
   const stays = buffer instanceof ArrayBuffer && buffer.resizable !== true;
   return stays ? data : copied(data);

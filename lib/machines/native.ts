@@ -16,6 +16,7 @@ import {
   type NativeCall,
   ownedData,
   ownedForward,
+  ownedMatrices,
   ownedSource,
   runNative,
 } from './addon.js';
@@ -94,6 +95,13 @@ function createNative(addon: Addon, instructionSet: string): NativeBackend {
     hafnians: {
       loopHafnian: (legs, control = {}) =>
         run(control, (threads, nativeControl) => addon.loopHafnian(legs, threads, nativeControl)),
+    },
+    lowRank: {
+      dtypes: DTYPES,
+      products: (rows, columns, dtype, control = {}) =>
+        run(control, (threads, nativeControl) =>
+          addon.lowRankProducts(ownedMatrices(rows), columns && ownedMatrices(columns), dtype, threads, nativeControl),
+        ),
     },
     eigen: {
       symmetricEigen: (matrices, wanted, control = {}) =>

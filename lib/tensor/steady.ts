@@ -37,7 +37,7 @@ export async function steadily<Result>(given: unknown, work: () => Promise<Resul
  * @throws TensimError `INVALID_ARGUMENT` for an array whose memory is gone, `MEMORY_LIMIT` where there is none for a
  * copy
  */
-export function copied<Data extends TensorData | Int32Array>(data: Data): Data {
+export function copied<Data extends TensorData | Int32Array | Uint8Array>(data: Data): Data {
   try {
     return data.slice() as Data;
   } catch (error) {

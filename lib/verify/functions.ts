@@ -113,7 +113,7 @@ export async function functionCheck(
     },
     async mlp(one, other, tolerance) {
       const units = await unitsIn(one, other);
-      if (units === undefined || !(1 - units.least <= unitTolerance(tolerance))) return undefined;
+      if (!haveSameUnits(units, tolerance)) return undefined;
       const found = await compareMlps(f, one, g, other, settled);
       if (found === undefined || !(found.fidelityError <= tolerance)) return undefined;
       return units.comparison.moved > 0
@@ -130,11 +130,11 @@ export async function functionCheck(
         (found.sharedGate === undefined || found.sharedGate.equal) &&
         found.experts.every(({ mlp }) => mlp !== undefined && mlp.fidelityError <= tolerance);
       if (!isOne) return undefined;
-      for (const { expert, answeredBy } of found.experts) {
-        const own = { ...one, mlp: one.experts!.experts[expert] };
-        const units = await unitsIn(own, { ...other, mlp: other.experts!.experts[answeredBy] });
-        if (units === undefined || !(1 - units.least <= unitTolerance(tolerance))) return undefined;
-      }
+      const [a, b] = [one.experts!, other.experts!];
+      const pairs = found.experts.map(({ expert, answeredBy }) => [a.experts[expert], b.experts[answeredBy]]);
+      if (found.shared !== undefined) pairs.push([a.shared!, b.shared!]);
+      for (const [own, answer] of pairs)
+        if (!haveSameUnits(await unitsIn({ ...one, mlp: own }, { ...other, mlp: answer }), tolerance)) return undefined;
       return found.experts.some(({ expert, answeredBy }) => expert !== answeredBy)
         ? { kind: 'units-permuted', text: 'experts in another order' }
         : { kind: 'units-permuted', text: 'hidden units of experts in another order or at another scale' };
@@ -142,8 +142,11 @@ export async function functionCheck(
   };
 }
 
-/** How far from 1 the product of cosines of a unit's vectors may be. */
-const unitTolerance = (tolerance: number): number => Math.max(UNIT_ROUNDED, 2 * tolerance);
+/** Whether the product of cosines of every unit's vectors is as near to 1 as rounding leaves it. */
+const haveSameUnits = <Units extends { readonly least: number }>(
+  units: Units | undefined,
+  tolerance: number,
+): units is Units => units !== undefined && 1 - units.least <= Math.max(UNIT_ROUNDED, 2 * tolerance);
 
 /** Whether a head and its answer give the same scores, not only in proportion, and write the same. */
 function isSameHead(

@@ -31,6 +31,10 @@ Napi::Value contract_call(const Napi::CallbackInfo& info);
 // loopHafnian(legs: PairedLegs, threads, control) → number
 Napi::Value loop_hafnian_call(const Napi::CallbackInfo& info);
 
+// lowRankProducts(rows: LowRankMatrices, columns: LowRankMatrices | null, dtype, threads, control) → Float64Array
+// (rows.count, columns.count); of the rows with themselves, from the diagonal on, where columns are null
+Napi::Value low_rank_products_call(const Napi::CallbackInfo& info);
+
 // normals(key0, key1, dimension, first, count, threads, control) → Float64Array (count, dimension)
 Napi::Value normals_call(const Napi::CallbackInfo& info);
 // symmetricEigen(matrices: SymmetricMatrices, wanted, threads, control) → EigenPairs

@@ -84,6 +84,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add<evaluate_call>(exports, "evaluate");
   add<contract_call>(exports, "contract");
   add<loop_hafnian_call>(exports, "loopHafnian");
+  add<low_rank_products_call>(exports, "lowRankProducts");
   add<normals_call>(exports, "normals");
   add<symmetric_eigen_call>(exports, "symmetricEigen");
   add<cuda_devices>(exports, "cudaDevices");

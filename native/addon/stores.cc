@@ -126,18 +126,30 @@ bool Stores::resizable(const Napi::Value& buffer) const {
 }
 
 ArrayView Stores::hold(const Napi::TypedArray& array, const std::string& what) const {
+  const napi_typedarray_type type = array.TypedArrayType();
+  if (type != napi_float64_array && type != napi_float32_array) {
+    fail(array.Env(), "INVALID_ARGUMENT", what + " must be a Float64Array or a Float32Array");
+  }
+  ArrayView view = hold_elements(array, type == napi_float64_array ? sizeof(double) : sizeof(float), what);
+  view.dtype = type == napi_float64_array ? DType::kFloat64 : DType::kFloat32;
+  return view;
+}
+
+ArrayView Stores::hold_bytes(const Napi::TypedArray& array, const std::string& what) const {
+  if (array.TypedArrayType() != napi_uint8_array) {
+    fail(array.Env(), "INVALID_ARGUMENT", what + " must be a Uint8Array");
+  }
+  return hold_elements(array, 1, what);
+}
+
+ArrayView Stores::hold_elements(const Napi::TypedArray& array, std::size_t width, const std::string& what) const {
   const Napi::Env env = array.Env();
   ArrayView view;
-  napi_typedarray_type type{};
   void* data = nullptr;
   napi_value memory = nullptr;
-  if (napi_get_typedarray_info(env, array, &type, &view.length, &data, &memory, nullptr) != napi_ok) {
+  if (napi_get_typedarray_info(env, array, nullptr, &view.length, &data, &memory, nullptr) != napi_ok) {
     throw Napi::Error::New(env);
   }
-  if (type != napi_float64_array && type != napi_float32_array) {
-    fail(env, "INVALID_ARGUMENT", what + " must be a Float64Array or a Float32Array");
-  }
-  view.dtype = type == napi_float64_array ? DType::kFloat64 : DType::kFloat32;
   const Napi::ArrayBuffer buffer(env, memory);
   if (!buffer.IsArrayBuffer() || buffer.IsDetached()) {
     fail(env, "INVALID_ARGUMENT", what + " lies in a shared or detached buffer");
@@ -149,7 +161,7 @@ ArrayView Stores::hold(const Napi::TypedArray& array, const std::string& what) c
   if (holds_ && !resizable(buffer)) {
     view.owner = share_of(buffer);
   } else {
-    view.owner = copy_of(data, view.length * (type == napi_float64_array ? sizeof(double) : sizeof(float)));
+    view.owner = copy_of(data, view.length * width);
     view.data = view.owner.get();
   }
   return view;

@@ -55,11 +55,15 @@ class Stores {
   // Error with a code for other arrays and for those in shared or detached buffers, and std::bad_alloc.
   ArrayView hold(const Napi::TypedArray& array, const std::string& what) const;
 
+  // The same of a Uint8Array, whose length is that in bytes.
+  ArrayView hold_bytes(const Napi::TypedArray& array, const std::string& what) const;
+
   // A new array of zeros, owned by JavaScript, and where its elements lie. Throws a JavaScript Error MEMORY_LIMIT where
   // there is no memory for it, unlike Node-API, which then ends the process.
   NewArray make(Napi::Env env, DType dtype, std::size_t elements) const;
 
  private:
+  ArrayView hold_elements(const Napi::TypedArray& array, std::size_t width, const std::string& what) const;
   bool resizable(const Napi::Value& buffer) const;
 
   bool holds_ = false;

@@ -62,6 +62,7 @@ constexpr bool has(std::uint32_t word, int bit) {
 struct X64Features {
   bool avx2 = false;
   bool avx512 = false;
+  bool avx512_bf16 = false;
 
   X64Features() {
     if (cpuid(0).eax < 7) return;
@@ -74,8 +75,14 @@ struct X64Features {
     avx2 = ymm && has(basic.ecx, 12) && has(extended.ebx, 5);                  // FMA, AVX2
     avx512 = zmm && avx2 && has(extended.ebx, 16) && has(extended.ebx, 17) &&  // F, DQ
              has(extended.ebx, 30) && has(extended.ebx, 31);                   // BW, VL
+    avx512_bf16 = avx512 && extended.eax >= 1 && has(cpuid(7, 1).eax, 5);
   }
 };
+
+const X64Features& features() {
+  static const X64Features found;
+  return found;
+}
 
 #endif  // TENSIM_X64
 
@@ -107,15 +114,22 @@ std::vector<InstructionSet> available_instruction_sets() {
   sets.push_back(InstructionSet::kNeon);  // part of every 64-bit Arm processor
 #endif
 #if defined(TENSIM_X64)
-  [[maybe_unused]] static const X64Features features;
 #if defined(TENSIM_HAVE_AVX2)
-  if (features.avx2) sets.push_back(InstructionSet::kAvx2);
+  if (features().avx2) sets.push_back(InstructionSet::kAvx2);
 #endif
 #if defined(TENSIM_HAVE_AVX512)
-  if (features.avx512) sets.push_back(InstructionSet::kAvx512);
+  if (features().avx512) sets.push_back(InstructionSet::kAvx512);
 #endif
 #endif
   return sets;
+}
+
+bool has_bf16_products() {
+#if defined(TENSIM_X64)
+  return features().avx512_bf16;
+#else
+  return false;
+#endif
 }
 
 InstructionSet chosen_instruction_set() {

@@ -18,6 +18,9 @@ std::vector<InstructionSet> available_instruction_sets();
 // Throws Error INVALID_ARGUMENT if it names one that is not available.
 InstructionSet chosen_instruction_set();
 
+// Whether the processor multiplies pairs of bfloat16 numbers in vectors of 512 bits.
+bool has_bf16_products();
+
 struct CacheSizes {
   std::size_t l1;  // data cache of one core, bytes
   std::size_t l2;  // per core

@@ -140,6 +140,11 @@ struct MicroKernels {
   void (*pair_finish)(std::size_t depth, const T* a, const T* b, const double* partial, std::size_t outputs,
                       const double* da, const double* db, double* sums);
 
+  // Products of two micro-tiles element by element, weighted and summed over some of their rows, in double:
+  //   sums[j] += Σ_i weights[i] · a[i·nr + j] · b[i·nr + j]    for i < rows, j < nr, row after row
+  // a and b begin on a vector, sums on one of doubles.
+  void (*weigh_products)(std::size_t rows, const double* weights, const T* a, const T* b, double* sums);
+
   // Products of mr vectors, read where they lie, with some of nr others, packed in a panel:
   //   sums[i·nr + j] += Σ_k rows[i][k] panel[k·pitch + j]        for j < registers·width ≤ nr, written if `overwrite`
   // Each is summed by itself, element after element, and then added in double. The panel begins on a vector, the sums
@@ -180,6 +185,11 @@ struct KernelSet {
   MicroKernels<double> f64;
   MicroKernels<float> f32;
 
+  // As f32.tile, of panels whose every element is a pair of bfloat16 numbers, the first in its lower half: the sum of
+  // both products is added, each of them exact, with a rounding for each. What is subnormal counts as zero. Null where
+  // the processor has no such instructions.
+  void (*pair_tile)(std::size_t depth, const float* a, const float* b, float* c, bool overwrite, const float* ahead);
+
   // Multiply-adds on registers alone, the ceiling that every rate is compared with: see peak_flops_per_step. The
   // value returned only keeps the compiler from leaving the work out.
   double (*peak_f64)(std::size_t steps);
@@ -213,6 +223,10 @@ const KernelSet& avx2_kernels();
 #endif
 #if defined(TENSIM_HAVE_AVX512)
 const KernelSet& avx512_kernels();
+#endif
+#if defined(TENSIM_HAVE_AVX512_BF16)
+// `pair_tile` of AVX-512.
+void avx512_pair_tile(std::size_t depth, const float* a, const float* b, float* c, bool overwrite, const float* ahead);
 #endif
 #if defined(TENSIM_HAVE_NEON)
 const KernelSet& neon_kernels();

@@ -201,6 +201,19 @@ struct MicroKernel {
     }
   }
 
+  static void weigh_products(std::size_t rows, const double* weights, const T* a, const T* b, double* sums) {
+    TENSIM_ASSERT(on_vector<V>(a) && on_vector<V>(b) && on_vector<W>(sums));
+    unroll<NV * kParts>([&](auto p) TENSIM_LAMBDA {
+      constexpr int part = decltype(p)::value;
+      WideVector sum = W::load(sums + part * kLanes);
+      for (std::size_t i = 0; i < rows; ++i) {
+        const WideVector weighted = W::mul(W::splat(weights[i]), wide<part>(a + i * kColumns));
+        sum = W::fma(weighted, wide<part>(b + i * kColumns), sum);
+      }
+      W::store(sums + part * kLanes, sum);
+    });
+  }
+
   static double peak(std::size_t steps) {
     // Enough to hide the latency of the multiply-add twice over, few enough for 16 registers.
     constexpr int kChains = 12;
@@ -234,6 +247,7 @@ struct MicroKernel {
             &tile,
             &pair_partial,
             &pair_finish,
+            &weigh_products,
             &ProductKernel<V, MR, NV>::run,
             &FormKernel<V, 2 * MR, NV / 2>::run,
             &HermiteKernel<V, MR, NV>::largest,
@@ -250,7 +264,8 @@ struct MicroKernel {
 
 template <class F64, class F32>
 constexpr KernelSet kernel_set(InstructionSet set) {
-  return {set, F64::table(), F32::table(), &F64::peak, &F32::peak, &F64::Series::products, &NormalsKernel::run};
+  return {set,        F64::table(), F32::table(),           nullptr,
+          &F64::peak, &F32::peak,   &F64::Series::products, &NormalsKernel::run};
 }
 
 }  // namespace

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { adapterMatrix } from '../../lib/adapters/matrix.js';
 import { encodeSafetensors } from '../../lib/formats/safetensors/write.js';
+import { decodeFloats, encodeFloats, type FloatFormat, floatArray } from '../../lib/tensor/convert.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import { rejection, temporaryFolder } from '../formats/safetensors/helpers.js';
 import { drawModules, type MadeModule, multipliedOut, writeAdapter } from '../support/adapters.js';
@@ -105,13 +106,39 @@ test('inner products from factors are those of what is multiplied out, of any ki
     }
 });
 
+test('factors of all types are what their files say, in both types that are computed in', async () => {
+  const formats = ['F64', 'F32', 'F16', 'BF16', 'BF16', 'F16', 'BF16'] as const;
+  const rounded = (values: Float64Array, format: FloatFormat) => {
+    const kept = floatArray(format, values.length);
+    decodeFloats(encodeFloats(values, format), format, kept);
+    return Float64Array.from(kept);
+  };
+  const made = formats.map((format, i) =>
+    drawModules(SHAPES, i === 4 ? 3 : 5, 70 + i).map((module) => ({
+      ...module,
+      ...{ a: rounded(module.a, format), b: rounded(module.b, format) },
+    })),
+  );
+  const paths = made.map((modules, i) => writeAdapter(place(), modules, { r: 4 }, { dtype: formats[i] }));
+  const scales = made.map(([{ rank }]) => 8 / rank);
+  const expected = made.map((one, i) => made.map((other, j) => dense(one, scales[i], other, scales[j])));
+  for (const dtype of ['float64', 'float32'] as const) {
+    const { gram } = await adapterMatrix(paths, { dtype });
+    for (const [i, row] of expected.entries())
+      for (const [j, value] of row.entries())
+        expect(Math.abs(gram[i][j] - value) / Math.sqrt(expected[i][i] * expected[j][j])).toBeLessThan(
+          dtype === 'float64' ? 1e-12 : 1e-6,
+        );
+  }
+});
+
 test('the memory limit changes no bit, and float32 no more than its digits', async () => {
   const { paths: some } = family();
   const more = Array.from({ length: 40 }, (_, i) => writeAdapter(place(), drawModules(SHAPES, 128, 100 + i, 0.1)));
   const paths = [...some, ...more];
   const { gram, cosine } = await adapterMatrix(paths);
   // Blocks of a few adapters; one module after the other, and none in advance.
-  const tight = await adapterMatrix(paths, { memoryLimit: 20 * 128 * 42 * 8 });
+  const tight = await adapterMatrix(paths, { memoryLimit: 20 * 128 * 42 * 4 });
   expect(tight.gram).toEqual(gram);
   const single = await adapterMatrix(paths, { dtype: 'float32' });
   expect(single.dtype).toBe('float32');

@@ -79,6 +79,11 @@ const ENTRIES = {
     const legs = { repeats: of(pairs, Uint32Array).fill(1), edges: of(4 * pairs * pairs), loops: of(2 * pairs) };
     return addon.loopHafnian(legs, 2, control());
   },
+  lowRankProducts(of) {
+    const factor = () => ({ bytes: of(2 * SIZE * SIZE, Uint8Array), format: 'BF16', depth: SIZE, rankLast: false });
+    const matrices = { count: SIZE / 4, rank: 4, a: factor(), b: factor(), weights: of(SIZE) };
+    return addon.lowRankProducts(matrices, null, 'float32', 2, control());
+  },
   async symmetricEigen(of) {
     return (await addon.symmetricEigen({ data: of(SIZE * SIZE), count: 1, size: SIZE }, 1, 2, control())).values;
   },

@@ -116,7 +116,7 @@ describe('backends', () => {
   it('tells what each can do', async () => {
     const { abilities } = (await backends()).at(-1)!;
     expect(Object.keys(abilities)).toEqual([
-      ...['grams', 'forward', 'normals', 'forms', 'contractions', 'hafnians', 'eigen'],
+      ...['grams', 'forward', 'normals', 'forms', 'contractions', 'hafnians', 'lowRank', 'eigen'],
     ]);
     expect(abilities.grams).toEqual({
       methods: ['one-block', 'hidden', 'two-block', 'closure', 'tensor'],

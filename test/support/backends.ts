@@ -23,6 +23,15 @@ export function backendsWith(...methods: readonly ChainMethod[]): BackendName[] 
 
 /** A backend by its name, with all abilities. */
 export function fullBackend(name: BackendName): BackendWith<AbilityName> {
-  const all = { grams: {}, forward: {}, normals: {}, forms: {}, contractions: {}, hafnians: {}, eigen: {} };
+  const all = {
+    grams: {},
+    forward: {},
+    normals: {},
+    forms: {},
+    contractions: {},
+    hafnians: {},
+    lowRank: {},
+    eigen: {},
+  };
   return chooseBackend(name, all);
 }

@@ -1,0 +1,61 @@
+// The vectors of AVX-512, of the files that are compiled for it.
+#pragma once
+
+#if defined(__GNUC__) && !defined(__clang__)
+// GCC's own header initialises "undefined" vectors with themselves and then warns of it (GCC bug 105593).
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#include <immintrin.h>
+
+#include "micro_kernel.h"
+
+namespace tensim {
+namespace {
+
+struct Avx512F64 {
+  using T = double;
+  using Vector = __m512d;
+  static constexpr int kWidth = 8;
+  static TENSIM_INLINE Vector zero() { return _mm512_setzero_pd(); }
+  static TENSIM_INLINE Vector splat(T x) { return _mm512_set1_pd(x); }
+  static TENSIM_INLINE Vector load(const T* p) { return _mm512_load_pd(p); }
+  static TENSIM_INLINE Vector load_any(const T* p) { return _mm512_loadu_pd(p); }
+  static TENSIM_INLINE void store(T* p, Vector v) { _mm512_store_pd(p, v); }
+  static TENSIM_INLINE void store_any(T* p, Vector v) { _mm512_storeu_pd(p, v); }
+  static TENSIM_INLINE __mmask8 part(std::size_t n) { return static_cast<__mmask8>((1u << n) - 1); }
+  static TENSIM_INLINE Vector load_part(const T* p, std::size_t n) { return _mm512_maskz_loadu_pd(part(n), p); }
+  static TENSIM_INLINE void store_part(T* p, Vector v, std::size_t n) { _mm512_mask_storeu_pd(p, part(n), v); }
+  static TENSIM_INLINE Vector fma(Vector a, Vector b, Vector c) { return _mm512_fmadd_pd(a, b, c); }
+  static TENSIM_INLINE Vector mul(Vector a, Vector b) { return _mm512_mul_pd(a, b); }
+  static TENSIM_INLINE Vector add(Vector a, Vector b) { return _mm512_add_pd(a, b); }
+  static TENSIM_INLINE Vector max(Vector a, Vector b) { return _mm512_max_pd(a, b); }
+  static TENSIM_INLINE T sum(Vector v) { return _mm512_reduce_add_pd(v); }
+};
+
+struct Avx512F32 {
+  using T = float;
+  using Vector = __m512;
+  using Wide = Avx512F64;
+  static constexpr int kWidth = 16;
+  static TENSIM_INLINE Vector zero() { return _mm512_setzero_ps(); }
+  static TENSIM_INLINE Vector splat(T x) { return _mm512_set1_ps(x); }
+  static TENSIM_INLINE Vector load(const T* p) { return _mm512_load_ps(p); }
+  static TENSIM_INLINE Vector load_any(const T* p) { return _mm512_loadu_ps(p); }
+  static TENSIM_INLINE void store(T* p, Vector v) { _mm512_store_ps(p, v); }
+  static TENSIM_INLINE void store_any(T* p, Vector v) { _mm512_storeu_ps(p, v); }
+  static TENSIM_INLINE __mmask16 part(std::size_t n) { return static_cast<__mmask16>((1u << n) - 1); }
+  static TENSIM_INLINE Vector load_part(const T* p, std::size_t n) { return _mm512_maskz_loadu_ps(part(n), p); }
+  static TENSIM_INLINE void store_part(T* p, Vector v, std::size_t n) { _mm512_mask_storeu_ps(p, part(n), v); }
+  static TENSIM_INLINE Vector fma(Vector a, Vector b, Vector c) { return _mm512_fmadd_ps(a, b, c); }
+  static TENSIM_INLINE Vector mul(Vector a, Vector b) { return _mm512_mul_ps(a, b); }
+  static TENSIM_INLINE Vector add(Vector a, Vector b) { return _mm512_add_ps(a, b); }
+  static TENSIM_INLINE Vector max(Vector a, Vector b) { return _mm512_max_ps(a, b); }
+  template <int Half>
+  static TENSIM_INLINE __m512d widen(Vector v) {
+    return _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, Half));
+  }
+};
+
+}  // namespace
+}  // namespace tensim
