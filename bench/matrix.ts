@@ -16,7 +16,7 @@ import { availableParallelism, cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 
 import type { BackendName } from '../lib/backend/backend.js';
-import { loadCuda } from '../lib/machines/cuda.js';
+import { loadCuda } from '../lib/machines/cuda/backend.js';
 import { loadNative } from '../lib/machines/native.js';
 import { backends as report } from '../lib/machines/select.js';
 import type { DType } from '../lib/tensor/tensor.js';

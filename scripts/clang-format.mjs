@@ -17,7 +17,9 @@ if (program === undefined) {
   console.warn('clang-format was not found: the native code is left as it is');
   process.exit(write ? 1 : 0);
 }
-const files = globSync(['native/**/*.{h,cc,cu}', 'test/native/**/*.{h,cc}'], { cwd: root }).sort();
+const files = globSync(['native/**/*.{h,cc,cu}', 'test/native/**/*.{h,cc}', 'bench/native/**/*.cc'], {
+  cwd: root,
+}).sort();
 const mode = write ? ['-i'] : ['--dry-run', '-Werror'];
 const { status } = spawnSync(program, [...mode, ...files], { cwd: root, stdio: 'inherit' });
 const wide = files.flatMap((file) =>

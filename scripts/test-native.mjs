@@ -5,13 +5,14 @@
 //   test-native.mjs --sanitize=thread
 //   test-native.mjs --sanitize=... --long  everything, and all shapes of the slow tests: many minutes
 //   test-native.mjs [...] [--filter=NAME] [--seed=N]      tests with NAME in their names; other random numbers
+//   test-native.mjs --cuda-library=FILE [...]             the tests of the CUDA backend on a GPU, by this library
 //
 // Each kind has its own folder under build/, so that repeated runs are incremental.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { onPath, packageFolder, root } from './toolchain.mjs';
 
 const optionOf = (option) =>
@@ -72,13 +73,15 @@ await runTests();
 /** Every core takes its share of the tests in a process of its own. */
 async function runTests() {
   const shards = availableParallelism();
-  const filter = optionOf('filter');
+  const library = optionOf('cuda-library');
+  const filter = optionOf('filter') || (library === '' ? '' : 'cuda');
   const endings = Array.from({ length: shards }, (_, shard) => {
     const env = {
       ...process.env,
       TENSIM_TESTS_SHARD: `${shard}/${shards}`,
       ...(long && { TENSIM_TESTS_LONG: '1' }),
       ...(optionOf('seed') && { TENSIM_TESTS_SEED: optionOf('seed') }),
+      ...(library !== '' && { TENSIM_TESTS_CUDA_LIBRARY: resolve(library) }),
     };
     const args = filter === '' ? [] : [filter];
     const child = spawn(join(folder, 'tensim_native_tests'), args, { cwd: root, stdio: 'inherit', env });

@@ -1,7 +1,7 @@
 import { totalmem } from 'node:os';
 import type { BackendName } from '../../lib/backend/backend.js';
 import type { GramRoute } from '../../lib/backend/grams.js';
-import type { CudaBackend } from '../../lib/machines/cuda.js';
+import type { CudaBackend } from '../../lib/machines/cuda/backend.js';
 import type { NativeBackend } from '../../lib/machines/native.js';
 import { selectBackend } from '../../lib/machines/select.js';
 import type { Model } from '../../lib/model/model.js';

@@ -61,6 +61,18 @@ export function refusal(backend: Backend, task: Task): string | null {
   return null;
 }
 
+/** What a machine has turned out to do wrong, by the ability or the method; each in one line. */
+export type Faults = Readonly<Partial<Record<AbilityName | ChainMethod, string>>>;
+
+/** Why a machine that can do a task does it wrong; null if it does not. */
+export function faultIn(faults: Faults, task: Task): string | null {
+  for (const [name, { method }] of Object.entries(task) as [AbilityName, Need][]) {
+    const fault = faults[name] ?? (method && faults[method]);
+    if (fault !== undefined) return fault;
+  }
+  return null;
+}
+
 function unknownTo({ methods, kinds, kindsOf, dtypes, degrees }: Ability, need: Need): string | null {
   if (need.method !== undefined && methods?.has(need.method) === false) return `the method "${need.method}"`;
   if (need.degrees === true && need.method !== undefined && degrees?.has(need.method) !== true)

@@ -13,6 +13,7 @@ import { frequenciesOf } from '../layers/softmax_attention.js';
 import type { Layer, ParallelLayer, SoftmaxAttentionLayer } from '../model/model.js';
 import { copied } from '../tensor/steady.js';
 import type { DType, Tensor, TensorData } from '../tensor/tensor.js';
+import type { CudaForwardFunctions } from './cuda/functions.js';
 import { packageRoot } from './locate.js';
 
 /** A control of native work: an abort flag and two counters, shared with the threads that do it. */
@@ -53,7 +54,7 @@ export const ADDON_KINDS: ReadonlySet<string> = new Set([
 ]);
 
 /** The functions of native/addon/module.cc. */
-export interface Addon {
+export interface Addon extends CudaForwardFunctions {
   readonly Control: new () => NativeControl;
   info(): AddonInfo;
   prepare(sources: readonly object[], dtype: DType, threads: number, control: NativeControl): Promise<PreparedModel[]>;
@@ -120,6 +121,14 @@ export interface Addon {
     threads: number,
     control: NativeControl,
   ): Promise<GramTile>;
+  cudaContract(
+    library: string,
+    device: number,
+    plan: object,
+    operands: readonly TensorData[],
+    threads: number,
+    control: NativeControl,
+  ): Promise<{ data: TensorData; exponent: number }>;
   gemmWorkspace(m: number, n: number, k: number, dtype: DType): number;
   speed(dtype: DType): [flopsPerSecond: number, bytesPerSecond: number];
   peak(dtype: DType, seconds: number, threads: number, control: NativeControl): Promise<number>;

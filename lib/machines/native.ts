@@ -1,11 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { DTYPES } from '../backend/ability.js';
 import type { Abilities } from '../backend/backend.js';
-import type { Contractions } from '../backend/contractions.js';
 import type { Control } from '../backend/control.js';
 import type { Forward } from '../backend/forward.js';
 import type { ChainSource, FeatureSource, GramRoute, Grams, PreparedModel, RouteEfficiency } from '../backend/grams.js';
-import type { ContractionPlan } from '../contraction/plan.js';
 import { FALLBACK } from '../fallback/backend.js';
 import { streamKey } from '../gaussian/threefry.js';
 import type { DType } from '../tensor/tensor.js';
@@ -20,6 +18,7 @@ import {
   ownedSource,
   runNative,
 } from './addon.js';
+import { contractionsBy } from './contractions.js';
 import type { Loaded } from './loaded.js';
 import { nativeMachine } from './native_machine.js';
 
@@ -91,7 +90,9 @@ function createNative(addon: Addon, instructionSet: string): NativeBackend {
     },
     // Algebra on two small models, which takes no time beside what is then done with their forms.
     forms: FALLBACK.forms,
-    contractions: contractionsOf(addon, run, machine),
+    contractions: contractionsBy(addon, machine, (plan, operands, control) =>
+      run(control, (threads, nativeControl) => addon.contract(plan, operands, threads, nativeControl)),
+    ),
     hafnians: {
       loopHafnian: (legs, control = {}) =>
         run(control, (threads, nativeControl) => addon.loopHafnian(legs, threads, nativeControl)),
@@ -165,36 +166,6 @@ function forwardOf(addon: Addon, run: Run): Forward {
         },
         dispose: () => pass.dispose(),
       };
-    },
-  };
-}
-
-function contractionsOf(addon: Addon, run: Run, machine: Contractions['machine']): Contractions {
-  /** Plans as the addon holds them: read and checked at their first run only. */
-  const plans = new WeakMap<ContractionPlan, object>();
-  function nativePlan(plan: ContractionPlan): object {
-    let known = plans.get(plan);
-    if (known === undefined) {
-      known = new addon.Plan(plan);
-      plans.set(plan, known);
-    }
-    return known;
-  }
-
-  return {
-    dtypes: DTYPES,
-    machine,
-    async run(plan, operands, control = {}) {
-      const { data, exponent } = await run(control, (threads, nativeControl) =>
-        addon.contract(
-          nativePlan(plan),
-          operands.map((operand) => ownedData(operand.data)),
-          threads,
-          nativeControl,
-        ),
-      );
-      const shape = Object.freeze([...plan.output.shape]);
-      return plan.stripExponent ? { data, shape, exponent } : { data, shape };
     },
   };
 }

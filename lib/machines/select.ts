@@ -1,10 +1,12 @@
 import type { Ability } from '../backend/ability.js';
 import type { AbilityName, Backend, BackendName } from '../backend/backend.js';
-import { ABILITY_NAMES, type BackendFor, refusal, type Task } from '../backend/task.js';
+import { ABILITY_NAMES, type BackendFor, faultIn, refusal, type Task } from '../backend/task.js';
+import type { Work } from '../backend/work.js';
 import { TensimError } from '../errors.js';
 import { FALLBACK } from '../fallback/backend.js';
 import { valueText } from '../words/quoting.js';
-import { loadCuda } from './cuda.js';
+import { loadCuda } from './cuda/backend.js';
+import { weighCuda } from './cuda/choice.js';
 import type { Details, Loaded } from './loaded.js';
 import { loadNative } from './native.js';
 
@@ -29,7 +31,7 @@ export interface BackendReport {
 
 interface Machine {
   readonly name: BackendName;
-  /** Whether `auto` may take it. */
+  /** Whether `auto` takes the first of these that can do a task; others only where they are expected to be quicker. */
   readonly unasked: boolean;
   load(): Loaded;
 }
@@ -50,7 +52,7 @@ const VARIABLE = 'TENSIM_BACKEND';
 /**
  * The backend to compute a task with: the first that can do it of native and the fallback, or the one that is asked
  * for. `'auto'` follows the environment variable TENSIM_BACKEND if it is set to a name; a name given here goes before
- * the variable. The CUDA backend must be named, and is tried out at its first use.
+ * the variable. The CUDA backend must be named here, and is tried out at its first use.
  *
  *     const backend = await selectBackend('auto', { grams: { method: 'closure', kinds: kindsOf(models), dtype } });
  *     await backend.grams.prepare(…);
@@ -66,28 +68,62 @@ export async function selectBackend<const Wanted extends Task>(
   return (await takeBackend(requested, task, signal)).backend;
 }
 
+/** A backend for a task, and those that were passed over for it, each with the reason. */
+export interface Taken<Wanted extends Task> {
+  readonly backend: BackendFor<Wanted>;
+  readonly passedOver: readonly Refusal[];
+}
+
 /**
- * `selectBackend`, and the machines that are there and were asked before the one it took, each with what it lacks. Why
- * others are not there, `backends` tells.
+ * `selectBackend`, and the machines that are there and were passed over: what they lack, or what was expected of them.
+ * Why others are not there, `backends` tells. Of a task whose `work` is told, `'auto'` takes the CUDA backend where
+ * that is expected to be done sooner (cuda/choice.ts).
  * @throws TensimError (rejects) as `selectBackend`.
  */
 export async function takeBackend<const Wanted extends Task>(
   requested: 'auto' | BackendName | undefined,
   task: Wanted,
   signal?: AbortSignal,
-): Promise<{ readonly backend: BackendFor<Wanted>; readonly passedOver: readonly Refusal[] }> {
+  work?: () => Work,
+): Promise<Taken<Wanted>> {
+  const first = await takeFirst(requested, task, signal);
+  const native = loadNative();
+  if (work === undefined || !dependsOnWork(requested) || 'reason' in native || first.backend.name !== 'native')
+    return first;
+  const verdict = await weighCuda(task, work, native.backend, signal);
+  if (verdict === undefined) return first;
+  if ('whyNot' in verdict)
+    return { ...first, passedOver: [...first.passedOver, { name: 'cuda', reason: verdict.whyNot }] };
+  return {
+    backend: verdict.backend as Backend as BackendFor<Wanted>,
+    passedOver: [...first.passedOver, { name: 'native', reason: verdict.why }],
+  };
+}
+
+/** Whether two runs may take different backends: none is asked for by name, here or by the environment, and there is one
+ * that takes large work only. */
+export function dependsOnWork(requested: 'auto' | BackendName | undefined): boolean {
+  return requestOf(requested).byName === undefined && 'backend' in loadCuda();
+}
+
+async function takeFirst<const Wanted extends Task>(
+  requested: 'auto' | BackendName | undefined,
+  task: Wanted,
+  signal?: AbortSignal,
+): Promise<Taken<Wanted>> {
   const request = requestOf(requested);
   const { able, refused } = survey(request, task);
   for (const { backend, tryOut } of able) {
     const tried = await tryOut?.(signal);
-    if (tried === undefined || !('reason' in tried)) {
+    const reason = tried === undefined ? null : 'reason' in tried ? tried.reason : faultIn(tried.faults, task);
+    if (reason === null) {
       const passedOver = refused.filter(({ name, isThere }) => isThere && isBefore(name, backend.name));
       return {
         backend: backend as BackendFor<Wanted>,
         passedOver: passedOver.map(({ name, reason }) => ({ name, reason })),
       };
     }
-    refused.push({ name: backend.name, reason: tried.reason, isThere: true });
+    refused.push({ name: backend.name, reason, isThere: true });
   }
   throw unavailable(request, refused);
 }

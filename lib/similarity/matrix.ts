@@ -1,4 +1,3 @@
-import type { GramRoute } from '../backend/grams.js';
 import { Pacer, throttle } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import type { Model } from '../model/model.js';
@@ -21,10 +20,11 @@ import { KeptModels, roomToKeep } from './members/kept.js';
 import type { Member } from './members/members.js';
 import { BOUND_CELL, checkRoom } from './members/room.js';
 import { type Selection, select } from './members/selection.js';
-import { type Comparison, type OfSamples, planComparison, settledOn } from './plan/comparison.js';
+import { type Comparison, type OfSamples, settledOn } from './plan/comparison.js';
+import { keptSetting, planMatrix } from './plan/continued.js';
 import type { SampleExecutor } from './sampled/batch.js';
 import { type SampledGram, sampledGram } from './sampled/sampled.js';
-import { openLedger, recordedRoute, type StateLedger } from './state/ledger.js';
+import { openLedger, type StateLedger } from './state/ledger.js';
 import { type MatrixSettings, settleMatrix } from './terms/matrix_options.js';
 import { checkPlace } from './terms/place.js';
 import type { CrossSimilarity, MatrixOptions, ResultInfo, SimilarityMatrix, Work } from './terms/types.js';
@@ -183,7 +183,7 @@ async function compute(
 ) {
   const { members, listed, rank } = models;
   const total = pairCount(pairs);
-  const { comparison: planned, discarded } = await plan(listed, total, settings);
+  const { comparison: planned, discarded } = await planMatrix(listed, total, settings);
   const slices = slicesIn(planned.names, settings.perOutput, settings.degrees);
   const beside = planned.kind === 'chains' && planned.method === 'hidden' ? BOUND_CELL : 0;
   checkRoom(places.rows.length, places.columns.length, slices, undefined, beside);
@@ -234,36 +234,6 @@ async function sample(
   const executorOf = samples && ((different: readonly Member[]) => samples(different, comparison));
   const { law, settings } = comparison;
   return sampledGram(members, law, { ...settings, memoryLimit }, executorOf);
-}
-
-/** Decides how to compute: where a choice of routes is left open, by that of the state file. */
-async function plan(
-  members: readonly Member[],
-  pairs: number,
-  settings: MatrixSettings,
-): Promise<{ comparison: Comparison; discarded: number }> {
-  const { memoryLimit, freeMemory, state, route } = settings;
-  const extent = {
-    pairs,
-    freeMemory,
-    keeps: state !== undefined,
-    ...(Number.isFinite(memoryLimit) && { memoryLimit }),
-  };
-  const comparison = await planComparison(members, settings, extent);
-  const setting = keptSetting(comparison);
-  if (state === undefined || setting === undefined || route !== 'auto') return { comparison, discarded: 0 };
-  const { recorded, discarded } = await recordedRoute(state, setting);
-  const own = comparison.info.route;
-  const isRoute = (name: string | null): name is GramRoute =>
-    name !== null && comparison.settings.backend.grams.routes.has(name as GramRoute);
-  if (own === null || recorded === own || !isRoute(recorded)) return { comparison, discarded };
-  const again = await planComparison(members, { ...settings, route: recorded }, extent);
-  return { comparison: again, discarded };
-}
-
-/** What a state file keeps inner products under; undefined where it keeps none. */
-function keptSetting(comparison: Comparison): string | undefined {
-  return 'setting' in comparison ? comparison.setting : undefined;
 }
 
 async function ledgerFor(

@@ -40,7 +40,7 @@ Napi::Value normals_call(const Napi::CallbackInfo& info);
 // symmetricEigen(matrices: SymmetricMatrices, wanted, threads, control) → EigenPairs
 Napi::Value symmetric_eigen_call(const Napi::CallbackInfo& info);
 
-// The CUDA backend, in a library of its own, which `library` is the path of; lib/machines/cuda.ts is their only user.
+// The CUDA backend, in a library of its own, which `library` is the path of; lib/machines/cuda is their only user.
 
 // cudaDevices(library) → [{ name, driver, runtime, capability, freeMemory, totalMemory, bandwidth }];
 // blocks, and a broken driver may crash it
@@ -58,6 +58,32 @@ Napi::Value cuda_peak_call(const Napi::CallbackInfo& info);
 
 // cudaGramTile(library, job: GramJob, rows: model[], columns: model[], threads, control) → GramTile
 Napi::Value cuda_gram_tile_call(const Napi::CallbackInfo& info);
+
+// cudaPrepareForward(library, device, source: ForwardSource, dtype, threads, control) → { pass, bytes }
+Napi::Value cuda_prepare_forward_call(const Napi::CallbackInfo& info);
+
+// cudaDisposeForward(pass): a second time does nothing.
+Napi::Value cuda_dispose_forward(const Napi::CallbackInfo& info);
+
+// cudaEvaluate(pass, inputs, threads, control) → as evaluate
+Napi::Value cuda_evaluate_call(const Napi::CallbackInfo& info);
+
+// cudaKeep(pass, inputs, roots: Float64Array | null, perOutput, threads, control) → { model, outputs, bytes }: outputs
+// that stay on the device, as features in float64
+Napi::Value cuda_keep_call(const Napi::CallbackInfo& info);
+
+// cudaCombine(library, [a, b], x, y, threads, control) → { model, outputs, bytes }: x·a + y·b of kept outputs
+Napi::Value cuda_combine_call(const Napi::CallbackInfo& info);
+
+// cudaSampleProducts(library, outputs: model[], pairs: Uint32Array, { count, positions, outputs }, perOutput, threads,
+// control) → Float64Array (pairs, count), or (pairs, count, outputs)
+Napi::Value cuda_sample_products_call(const Napi::CallbackInfo& info);
+
+// cudaNormals(library, device, key0, key1, dimension, first, count, threads, control) → as normals
+Napi::Value cuda_normals_call(const Napi::CallbackInfo& info);
+
+// cudaContract(library, device, plan: Plan, operands: array[], threads, control), as contract
+Napi::Value cuda_contract_call(const Napi::CallbackInfo& info);
 
 // peak(dtype, seconds, threads = 1, control) → flops per second that one thread reaches on registers alone
 Napi::Value peak_call(const Napi::CallbackInfo& info);

@@ -2,6 +2,8 @@
 #include "../core/huge_pages.h"
 #include "arguments.h"
 #include "calls.h"
+#include "cuda/contraction.h"
+#include "cuda/library.h"
 #include "environment.h"
 #include "handles.h"
 #include "result_array.h"
@@ -12,6 +14,9 @@ namespace {
 class ContractCall final : public AsyncCall {
  public:
   using AsyncCall::AsyncCall;
+
+  std::string library;  // of the CUDA backend, if it is to be run there
+  int device = 0;
 
   void read(const Napi::Value& plan, const Napi::Value& operands) {
     const Napi::Env env = plan.Env();
@@ -54,7 +59,13 @@ class ContractCall final : public AsyncCall {
   void run(const Context& context) {
     std::vector<const T*> operands;
     for (const void* data : operands_) operands.push_back(static_cast<const T*>(data));
-    exponent_ = execute_plan<T>(context, *plan_, operands, static_cast<T*>(output_data_));
+    auto* const output = static_cast<T*>(output_data_);
+    if (library.empty()) {
+      exponent_ = execute_plan<T>(context, *plan_, operands, output);
+    } else {
+      const TensimCudaApi& api = CudaLibrary::open(library).api();
+      exponent_ = execute_plan_on_cuda<T>(context, api, device, *plan_, operands, output);
+    }
   }
 
   std::shared_ptr<const ContractionPlan> plan_;
@@ -69,6 +80,14 @@ class ContractCall final : public AsyncCall {
 Napi::Value contract_call(const Napi::CallbackInfo& info) {
   auto call = std::make_unique<ContractCall>(ControlHandle::unwrap(info[3]), read_threads(info[2]));
   call->read(info[0], info[1]);
+  return Environment::of(info.Env()).start(info.Env(), std::move(call));
+}
+
+Napi::Value cuda_contract_call(const Napi::CallbackInfo& info) {
+  auto call = std::make_unique<ContractCall>(ControlHandle::unwrap(info[5]), read_threads(info[4]));
+  call->library = read_string(info[0], "library");
+  call->device = static_cast<int>(read_size(info[1], "device"));
+  call->read(info[2], info[3]);
   return Environment::of(info.Env()).start(info.Env(), std::move(call));
 }
 

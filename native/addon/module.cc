@@ -92,6 +92,14 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add<cuda_dispose>(exports, "cudaDispose");
   add<cuda_peak_call>(exports, "cudaPeak");
   add<cuda_gram_tile_call>(exports, "cudaGramTile");
+  add<cuda_prepare_forward_call>(exports, "cudaPrepareForward");
+  add<cuda_dispose_forward>(exports, "cudaDisposeForward");
+  add<cuda_evaluate_call>(exports, "cudaEvaluate");
+  add<cuda_keep_call>(exports, "cudaKeep");
+  add<cuda_combine_call>(exports, "cudaCombine");
+  add<cuda_sample_products_call>(exports, "cudaSampleProducts");
+  add<cuda_normals_call>(exports, "cudaNormals");
+  add<cuda_contract_call>(exports, "cudaContract");
   add<gemm_workspace_of>(exports, "gemmWorkspace");
   add<speed>(exports, "speed");
   add<peak_call>(exports, "peak");

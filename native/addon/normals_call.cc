@@ -1,11 +1,9 @@
-#include "../gaussian/normals.h"
-
 #include <limits>
 
-#include "arguments.h"
 #include "calls.h"
 #include "environment.h"
 #include "handles.h"
+#include "normals_arguments.h"
 #include "result_array.h"
 
 namespace tensim::addon {
@@ -16,37 +14,43 @@ class NormalsCall final : public AsyncCall {
   using AsyncCall::AsyncCall;
 
   void read(const Napi::CallbackInfo& info) {
-    const Napi::Env env = info.Env();
-    stream_.key0 = info[0].ToNumber().Uint32Value();
-    stream_.key1 = info[1].ToNumber().Uint32Value();
-    stream_.dimension = read_size(info[2], "dimension");
-    const std::size_t first = read_size(info[3], "first");
-    count_ = read_size(info[4], "count");
-    constexpr std::size_t kSamples = std::size_t{1} << 32, kMost = std::numeric_limits<std::size_t>::max() / 8;
-    if (first > kSamples || count_ > kSamples - first) fail(env, "INVALID_ARGUMENT", "a stream has 2^32 samples");
-    if (stream_.dimension > std::numeric_limits<std::uint32_t>::max() ||
-        (stream_.dimension != 0 && count_ > kMost / stream_.dimension)) {
-      fail(env, "MEMORY_LIMIT", "the numbers are too many");
-    }
-    first_ = static_cast<std::uint32_t>(first);
-    numbers_ = static_cast<double*>(output_.allocate(env, DType::kFloat64, count_ * stream_.dimension));
+    samples_ = read_normals(info, 0);
+    numbers_ = static_cast<double*>(output_.allocate(info.Env(), DType::kFloat64, samples_.numbers()));
   }
 
-  void execute(const Context& context) override { normals(context, stream_, first_, count_, numbers_); }
+  void execute(const Context& context) override {
+    normals(context, samples_.stream, samples_.first, samples_.count, numbers_);
+  }
 
   Napi::Value result(Napi::Env) override { return output_.value(); }
 
   void forget_references() override { output_.forget(); }
 
  private:
-  NormalStream stream_;
-  std::uint32_t first_ = 0;
-  std::size_t count_ = 0;
+  NormalsArguments samples_;
   ResultArray output_;
   double* numbers_ = nullptr;
 };
 
 }  // namespace
+
+NormalsArguments read_normals(const Napi::CallbackInfo& info, std::size_t at) {
+  const Napi::Env env = info.Env();
+  NormalsArguments read;
+  read.stream.key0 = info[at].ToNumber().Uint32Value();
+  read.stream.key1 = info[at + 1].ToNumber().Uint32Value();
+  read.stream.dimension = read_size(info[at + 2], "dimension");
+  const std::size_t first = read_size(info[at + 3], "first");
+  read.count = read_size(info[at + 4], "count");
+  constexpr std::size_t kSamples = std::size_t{1} << 32, kMost = std::numeric_limits<std::size_t>::max() / 8;
+  if (first > kSamples || read.count > kSamples - first) fail(env, "INVALID_ARGUMENT", "a stream has 2^32 samples");
+  if (read.stream.dimension > std::numeric_limits<std::uint32_t>::max() ||
+      (read.stream.dimension != 0 && read.count > kMost / read.stream.dimension)) {
+    fail(env, "MEMORY_LIMIT", "the numbers are too many");
+  }
+  read.first = static_cast<std::uint32_t>(first);
+  return read;
+}
 
 Napi::Value normals_call(const Napi::CallbackInfo& info) {
   auto call = std::make_unique<NormalsCall>(ControlHandle::unwrap(info[6]), read_threads(info[5]));

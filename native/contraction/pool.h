@@ -4,20 +4,20 @@
 #include <map>
 #include <utility>
 
-#include "../core/scratch.h"
-
 namespace tensim {
 
 // Buffers given back during one execution, kept for the next step that wants one as long as everything stays within the
 // plan's peak: the passes of a sliced plan ask for the same sizes again and again.
-template <class T>
+template <class Buffer>
 class BufferPool {
  public:
   explicit BufferPool(std::size_t peak_elements) : most_(peak_elements) {}
 
-  Scratch<T> take(std::size_t elements) {
+  // `make` gives a new one.
+  template <class Make>
+  Buffer take(std::size_t elements, const Make& make) {
     if (auto found = free_.find(elements); found != free_.end()) {
-      Scratch<T> buffer = std::move(found->second);
+      Buffer buffer = std::move(found->second);
       free_.erase(found);
       kept_ -= elements;
       alive_ += elements;
@@ -28,10 +28,10 @@ class BufferPool {
       free_.erase(free_.begin());
     }
     alive_ += elements;
-    return Scratch<T>(elements);
+    return make();
   }
 
-  void give(Scratch<T> buffer) {
+  void give(Buffer buffer) {
     const std::size_t elements = buffer.size();
     alive_ -= elements;
     kept_ += elements;
@@ -41,7 +41,7 @@ class BufferPool {
  private:
   const std::size_t most_;
   std::size_t alive_ = 0, kept_ = 0;
-  std::multimap<std::size_t, Scratch<T>> free_;
+  std::multimap<std::size_t, Buffer> free_;
 };
 
 }  // namespace tensim

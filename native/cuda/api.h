@@ -4,9 +4,12 @@
 #include <new>
 
 #include "closure_run.h"
+#include "contraction/table.h"
+#include "forward/table.h"
 #include "interface.h"
 #include "peak_kernel.h"
 #include "tile.h"
+#include "units/table.h"
 
 namespace tensim::cuda {
 
@@ -91,7 +94,7 @@ struct Api {
   }
 
   static void closure_destroy(TensimCudaClosure* closure) {
-    auto* const own = static_cast<Chain<Device>*>(closure);
+    auto* const own = static_cast<PairModel<Device>*>(closure);
     guard(nullptr, [&] { own->device->use(); });
     delete own;
   }
@@ -99,20 +102,56 @@ struct Api {
   static TensimCudaStatus closure_products(const TensimCudaClosureTile* tile, TensimCudaError* error) {
     return guard(error, [&] {
       if (tile->row_count == 0 || tile->column_count == 0) return;
-      const auto& first = static_cast<const Chain<Device>&>(*tile->rows[0]);
+      const auto& first = static_cast<const PairModel<Device>&>(*tile->rows[0]);
       first.device->use();
-      if (first.single) {
-        ClosureRun<Device, float>(*first.device, *tile).run();
+      for (const auto& [list, size] : {std::pair(tile->rows, tile->row_count), {tile->columns, tile->column_count}}) {
+        for (std::uint64_t i = 0; i < size; ++i) {
+          if (static_cast<const PairModel<Device>&>(*list[i]).fits(first)) continue;
+          throw DeviceError(TENSIM_CUDA_INVALID,
+                            "the models of a tile differ in method, device, element type or sizes");
+        }
+      }
+      if (first.kind == PairKind::kTwoBlock) {
+        run_pairs<TwoBlockPair>(first, *tile);
       } else {
-        ClosureRun<Device, double>(*first.device, *tile).run();
+        run_pairs<ClosurePair>(first, *tile);
       }
     });
   }
 
+  template <template <class, class> class Pair>
+  static void run_pairs(const PairModel<Device>& first, const TensimCudaClosureTile& tile) {
+    if (first.single) {
+      ClosureRun<Device, float, Pair>(*first.device, tile).run();
+    } else {
+      ClosureRun<Device, double, Pair>(*first.device, tile).run();
+    }
+  }
+
+  static TensimCudaStatus two_block_create(int32_t device, const TensimCudaTwoBlock* source, TensimCudaClosure** model,
+                                           TensimCudaError* error) {
+    return guard(error, [&] {
+      Device::at(device).use();
+      *model = make_two_block(Device::at(device), *source).release();
+    });
+  }
+
   static const TensimCudaApi* table() {
-    static const TensimCudaApi api = {TENSIM_CUDA_VERSION, sizeof(TensimCudaApi), device_count,    device_info,
-                                      model_create,        model_destroy,         gram_products,   peak,
-                                      closure_create,      closure_destroy,       closure_products};
+    static const TensimCudaApi api = {TENSIM_CUDA_VERSION,
+                                      sizeof(TensimCudaApi),
+                                      device_count,
+                                      device_info,
+                                      model_create,
+                                      model_destroy,
+                                      gram_products,
+                                      peak,
+                                      closure_create,
+                                      closure_destroy,
+                                      closure_products,
+                                      two_block_create,
+                                      units_table<Device>(),
+                                      forward_table<Device>(),
+                                      contraction_table<Device>()};
     return &api;
   }
 };

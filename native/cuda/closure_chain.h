@@ -1,8 +1,6 @@
 #pragma once
 
-#include <vector>
-
-#include "device.h"
+#include "pair_model.h"
 
 namespace tensim::cuda {
 
@@ -29,13 +27,11 @@ struct ChainFactors {
 };
 
 template <class Device>
-struct Chain : TensimCudaClosure {
-  Device* device = nullptr;
-  bool single = false;
-  std::uint64_t positions = 1, inputs = 0, width = 0, outputs = 0;
+struct Chain : PairModel<Device> {
+  std::uint64_t positions = 1, width = 0;
+  double front_factor = 1, factor = 1;
   ChainFactors<double> f64;  // the one that `single` says is filled
   ChainFactors<float> f32;
-  std::vector<DeviceBuffer<Device, unsigned char>> memory;
 
   template <class T>
   ChainFactors<T>& of() {
@@ -53,15 +49,7 @@ struct Chain : TensimCudaClosure {
 
 template <class T, class Device>
 void copy_factors(const TensimCudaChain& source, Chain<Device>& chain) {
-  // `count` elements, or null.
-  const auto copy = [&](const void* from, std::uint64_t count) -> const T* {
-    if (from == nullptr || count == 0) return nullptr;
-    DeviceBuffer<Device, unsigned char> buffer(*chain.device, count * sizeof(T));
-    chain.device->upload(buffer.data(), from, buffer.bytes());
-    chain.bytes += buffer.bytes();
-    chain.memory.push_back(std::move(buffer));
-    return reinterpret_cast<const T*>(chain.memory.back().data());
-  };
+  const auto copy = [&](const void* from, std::uint64_t count) { return chain.template copy<T>(from, count); };
   ChainFactors<T>& factors = chain.template of<T>();
   factors.front = copy(source.front, source.width * source.inputs);
   for (std::uint64_t i = 0; i < source.stage_count; ++i) {
@@ -97,13 +85,11 @@ void copy_factors(const TensimCudaChain& source, Chain<Device>& chain) {
 template <class Device>
 std::unique_ptr<Chain<Device>> make_chain(Device& device, const TensimCudaChain& source) {
   auto chain = std::make_unique<Chain<Device>>();
-  chain->bytes = 0;
-  chain->device = &device;
-  chain->single = source.single != 0;
+  chain->begin(device, PairKind::kChain, source.single != 0, source.inputs, source.outputs);
   chain->positions = source.positions;
-  chain->inputs = source.inputs;
   chain->width = source.width;
-  chain->outputs = source.outputs;
+  chain->front_factor = source.front_factor;
+  chain->factor = source.factor;
   if (chain->single) {
     copy_factors<float>(source, *chain);
   } else {

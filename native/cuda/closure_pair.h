@@ -8,6 +8,17 @@ namespace tensim::cuda {
 template <class Device, class T>
 class ClosurePair : private AttentionSteps<Device, T> {
  public:
+  using Model = Chain<Device>;
+  static bool fits(const Model& a, const Model& b) {
+    bool fits = a.PairModel<Device>::fits(b) && a.positions == b.positions && a.front_factor == b.front_factor &&
+                a.factor == b.factor;
+    const auto &ours = a.template of<T>().stages, &theirs = b.template of<T>().stages;
+    for (std::size_t i = 0; i < std::min(ours.size(), theirs.size()); ++i) {
+      fits = fits && ours[i].attention == theirs[i].attention;
+    }
+    return fits;
+  }
+
   ClosurePair(ClosurePlan<T>& plan, DeviceSystems<Device>& systems, const LaunchLimits& limits, const Chain<Device>& a,
               const Chain<Device>& b)
       : AttentionSteps<Device, T>(plan, systems, limits, a.positions), a_(a), b_(b) {}
@@ -17,9 +28,10 @@ class ClosurePair : private AttentionSteps<Device, T> {
     const ChainFactors<T>&f = a_.template of<T>(), &g = b_.template of<T>();
     const std::size_t depth = std::max(f.stages.size(), g.stages.size());
     const Operand<T> front{f.front, a_.inputs, 1, 0}, front2{g.front, b_.inputs, 1, 0};
-    if (depth == 0) return slice(front, front2, a_.inputs, static_cast<double>(n_), slices);
+    if (depth == 0) return slice(front, front2, a_.inputs, static_cast<double>(n_) * a_.factor, slices);
     Joint covariance = make_joint(true, a_.width, b_.width);
-    product(front, front2.transpose(), {covariance.data, b_.width, a_.width, b_.width}, a_.inputs);
+    product(front, front2.transpose(), {covariance.data, b_.width, a_.width, b_.width}, a_.inputs,
+            static_cast<T>(a_.front_factor));
     plan_.next();
     const auto stage = [](const ChainFactors<T>& factors, std::size_t i) {
       return i < factors.stages.size() ? &factors.stages[i] : nullptr;
@@ -198,7 +210,7 @@ class ClosurePair : private AttentionSteps<Device, T> {
       rows = {half, sum.columns, 1, 0};
     }
     const bool after = b != nullptr && b->after != nullptr;
-    slice(rows, after ? Operand<T>{b->after, sum.columns, 1, 0} : Operand<T>{}, sum.columns, 1, slices);
+    slice(rows, after ? Operand<T>{b->after, sum.columns, 1, 0} : Operand<T>{}, sum.columns, a_.factor, slices);
   }
 
   const Chain<Device>&a_, &b_;

@@ -10,6 +10,7 @@
 #include "moment_kernel.h"
 #include "slice_kernel.h"
 #include "square_kernel.h"
+#include "two_block/kernels.h"
 
 namespace tensim::cuda {
 
@@ -35,6 +36,8 @@ struct ClosureStep {
   Tasks<SquareTask<T>> squares;
   Tasks<ChainTask<T>> means, moments, chains, sums;
   Tasks<SliceTask<T>> slices;
+  Tasks<TraceTask<T>> traces;
+  Tasks<TwoBlockSliceTask<T>> two_block_slices;
 };
 
 // Everything that some pairs need is planned before the first launch, so that the device never waits for the host.

@@ -5,31 +5,34 @@
 
 #include "closure_pair.h"
 #include "progress.h"
+#include "two_block/pair.h"
 
 namespace tensim::cuda {
 
 // The products of a tile of chains (interface.h, TensimCudaClosureTile), in groups of pairs that are planned and
-// launched together, and at least one pair each. What shares a group does not change a result.
-template <class Device, class T>
+// launched together, and at least one pair each. What shares a group does not change a result. `Pair` plans one.
+template <class Device, class T, template <class, class> class Pair>
 class ClosureRun {
+  using Model = typename Pair<Device, T>::Model;
+
  public:
   ClosureRun(Device& device, const TensimCudaClosureTile& tile)
       : device_(device),
         limits_{device.limits.flops / 5, 2 * device.limits.workspace_bytes},
         tile_(tile),
         progress_{tile.report, tile.context},
-        rows_(chains(tile.rows, tile.row_count)),
-        columns_(chains(tile.columns, tile.column_count)),
+        rows_(models(tile.rows, tile.row_count)),
+        columns_(models(tile.columns, tile.column_count)),
         outputs_(rows_.front()->outputs),
         systems_(device) {
     for (const auto* list : {&rows_, &columns_}) {
-      for (const Chain<Device>* chain : *list) check(*rows_.front(), *chain);
+      for (const Model* model : *list) check(*rows_.front(), *model);
     }
     for (std::uint64_t i = 0; i < rows_.size(); ++i) {
       for (std::uint64_t j = tile_.symmetric != 0 ? i : 0; j < columns_.size(); ++j) {
         ClosurePlan<T> plan;
         plan.begin(nullptr);
-        ClosurePair<Device, T>(plan, systems_, limits_, *rows_[i], *columns_[j]).plan(nullptr);
+        Pair<Device, T>(plan, systems_, limits_, *rows_[i], *columns_[j]).plan(nullptr);
         places_.push_back({i, j, plan.flops, plan.bytes});
         progress_.total += plan.flops;
       }
@@ -66,22 +69,15 @@ class ClosureRun {
     std::uint64_t bytes;
   };
 
-  static std::vector<const Chain<Device>*> chains(const TensimCudaClosure* const* list, std::uint64_t count) {
-    std::vector<const Chain<Device>*> result;
-    for (std::uint64_t i = 0; i < count; ++i) result.push_back(static_cast<const Chain<Device>*>(list[i]));
+  static std::vector<const Model*> models(const TensimCudaClosure* const* list, std::uint64_t count) {
+    std::vector<const Model*> result;
+    for (std::uint64_t i = 0; i < count; ++i) result.push_back(static_cast<const Model*>(list[i]));
     return result;
   }
 
-  static void check(const Chain<Device>& first, const Chain<Device>& chain) {
-    bool fits = chain.device == first.device && chain.single == first.single && chain.positions == first.positions &&
-                chain.inputs == first.inputs && chain.outputs == first.outputs;
-    const auto &ours = first.template of<T>().stages, &theirs = chain.template of<T>().stages;
-    for (std::size_t i = 0; i < std::min(ours.size(), theirs.size()); ++i) {
-      fits = fits && ours[i].attention == theirs[i].attention;
-    }
-    if (!fits) {
-      throw DeviceError(TENSIM_CUDA_INVALID, "the chains of a tile differ in device, element type, sizes or blocks");
-    }
+  static void check(const Model& first, const Model& model) {
+    if (Pair<Device, T>::fits(first, model)) return;
+    throw DeviceError(TENSIM_CUDA_INVALID, "the chains of a tile differ in device, element type, sizes or blocks");
   }
 
   // Kept from group to group, for allocating waits for the device.
@@ -99,7 +95,7 @@ class ClosureRun {
     ClosurePlan<T> plan;
     for (std::size_t p = begin; p < end; ++p) {
       plan.begin(base);
-      ClosurePair<Device, T>(plan, systems_, limits_, *rows_[places_[p].row], *columns_[places_[p].column])
+      Pair<Device, T>(plan, systems_, limits_, *rows_[places_[p].row], *columns_[places_[p].column])
           .plan(slices.data() + (p - begin) * outputs_);
       base += places_[p].bytes;
     }
@@ -158,6 +154,9 @@ class ClosureRun {
       return ChainLists{&step.means, &step.moments, &step.chains, &step.sums};
     });
     Uploaded<SliceTask<T>> slices(device_, plan, [](const Step& step) { return std::vector{&step.slices}; });
+    Uploaded<TraceTask<T>> traces(device_, plan, [](const Step& step) { return std::vector{&step.traces}; });
+    Uploaded<TwoBlockSliceTask<T>> two_block_slices(
+        device_, plan, [](const Step& step) { return std::vector{&step.two_block_slices}; });
     for (const Step& step : plan.steps) {
       launch_list<GemmKernel<T>>(step.gemms, gemms);
       launch_list<SquareKernel<T>>(step.squares, squares);
@@ -166,6 +165,8 @@ class ClosureRun {
       launch_list<ChainKernel<T>>(step.chains, chains);
       launch_list<ChainSumKernel<T>>(step.sums, chains);
       launch_list<SliceKernel<T>>(step.slices, slices);
+      launch_list<TraceKernel<T>>(step.traces, traces);
+      launch_list<TwoBlockSliceKernel<T>>(step.two_block_slices, two_block_slices);
     }
     // The task lists are given back after all that was launched.
   }
@@ -175,7 +176,7 @@ class ClosureRun {
   const LaunchLimits limits_;
   const TensimCudaClosureTile& tile_;
   Progress progress_;
-  const std::vector<const Chain<Device>*> rows_, columns_;
+  const std::vector<const Model*> rows_, columns_;
   const std::uint64_t outputs_;
   DeviceSystems<Device> systems_;
   std::vector<Place> places_;

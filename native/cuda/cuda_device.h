@@ -17,8 +17,8 @@
 
 namespace tensim::cuda {
 
-// A GPU (device.h), with a stream for kernels and one for copies, so that models come while others are multiplied.
-// Neither is ever destroyed.
+// A GPU (device.h), with a stream for kernels and one for copies in either direction, so that models come while others
+// are multiplied, and no copy waits behind one whose results are not there yet. None is ever destroyed.
 class CudaDevice {
  public:
   const LaunchLimits limits;
@@ -111,9 +111,9 @@ class CudaDevice {
   Moment moment() { return Moment(work_); }
   HostMemory download(const void* from, std::size_t bytes, const Moment& after) {
     HostMemory block = pinned_.take(bytes);
-    after.hold(copies_);
-    check(cudaMemcpyAsync(block.data(), from, bytes, cudaMemcpyDeviceToHost, copies_), "copying from the device");
-    check(cudaStreamSynchronize(copies_), "copying from the device");
+    after.hold(results_);
+    check(cudaMemcpyAsync(block.data(), from, bytes, cudaMemcpyDeviceToHost, results_), "copying from the device");
+    check(cudaStreamSynchronize(results_), "copying from the device");
     return block;
   }
   template <class Kernel>
@@ -142,6 +142,7 @@ class CudaDevice {
     processors_ = static_cast<std::uint64_t>(processors);
     check(cudaStreamCreateWithFlags(&work_, cudaStreamNonBlocking), "making a stream");
     check(cudaStreamCreateWithFlags(&copies_, cudaStreamNonBlocking), "making a stream");
+    check(cudaStreamCreateWithFlags(&results_, cudaStreamNonBlocking), "making a stream");
     cudaMemPool_t pool;
     std::uint64_t kept = kKept;
     check(cudaDeviceGetDefaultMemPool(&pool, number), "asking for the memory pool");
@@ -150,7 +151,7 @@ class CudaDevice {
 
   const int number_;
   std::uint64_t processors_ = 0;
-  cudaStream_t work_, copies_;
+  cudaStream_t work_, copies_, results_;
   PinnedMemory pinned_;
 };
 

@@ -94,4 +94,32 @@ class DeviceBuffer {
   std::size_t size_ = 0;
 };
 
+// Memory of the device for one thing after the other. Whoever asks for room gives up what was in it before, and knows
+// that nothing on the device still works with it: to take memory anew may wait until what has it now has ended.
+template <class Device, class Element>
+class ReusedBuffer {
+ public:
+  Element* room(Device& device, std::size_t size) {
+    if (size > size_) {
+      buffer_ = {};
+      buffer_ = DeviceBuffer<Device, Element>(device, size);
+      size_ = size;
+    }
+    return buffer_.data();
+  }
+  Element* put(Device& device, const std::vector<Element>& values) {
+    Element* const elements = room(device, values.size());
+    if (!values.empty()) device.upload(elements, values.data(), values.size() * sizeof(Element));
+    return elements;
+  }
+  template <class Moment>
+  HostBuffer<Device, Element> download(Device& device, std::size_t size, const Moment& after) const {
+    return HostBuffer<Device, Element>(device.download(buffer_.data(), size * sizeof(Element), after));
+  }
+
+ private:
+  DeviceBuffer<Device, Element> buffer_;
+  std::size_t size_ = 0;
+};
+
 }  // namespace tensim::cuda

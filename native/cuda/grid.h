@@ -33,7 +33,8 @@ namespace tensim::cuda {
 //   each_thread(phase)     followed by a barrier; within it no thread reads what another one writes
 //   alone(phase)           without a barrier: a thread reads only what it wrote itself, or what was there before the
 //                          last barrier
-//   multiply(operands)     a product by every warp, of fragments in the registers of its threads (warp.h)
+//   multiply(operands)     a product by every warp, of fragments in the registers of its threads (warp.h), or only by
+//                          those for whose threads the second argument is true
 //   add_lanes(values)      values added up over the lanes of a warp that have the same lane % 4
 //   copies                 of 8 or 16 bytes from the device's memory into shared memory, begun by a thread in a phase;
 //                          `commit` ends a group of them, `wait<n>` is over when all but the last n groups have
@@ -66,6 +67,10 @@ struct DeviceBlock {
     const auto operands = select(registers);
     multiply_fragments(operands.c, operands.a, operands.b);
   }
+  template <class Select, class Wanted>
+  TENSIM_KERNEL void multiply(const Select& select, const Wanted& wanted) {
+    if (wanted(registers)) multiply(select);
+  }
   template <class Select>
   TENSIM_KERNEL void add_lanes(const Select& select) {
     double& value = select(registers);
@@ -89,6 +94,13 @@ struct DeviceBlock {
   }
 };
 
+// A number that the compiler takes for another one each time: what is computed of it is not kept in registers over a
+// loop that has none to spare.
+TENSIM_KERNEL unsigned afresh(unsigned number) {
+  asm volatile("" : "+r"(number));
+  return number;
+}
+
 // Blocks that are to have room on a multiprocessor at a time: kResident of a kernel that says so.
 template <class Kernel, class = void>
 constexpr unsigned kResidentBlocks = 0;
@@ -107,6 +119,10 @@ __global__ void __launch_bounds__(Kernel::kThreads, kResidentBlocks<Kernel>)
 }
 
 #else
+
+inline unsigned afresh(unsigned number) {
+  return number;
+}
 
 // In which order the host goes through the threads of a phase. A result that depends on it has a race in it.
 enum class ThreadOrder { kForward, kBackward };
@@ -130,7 +146,12 @@ struct HostBlock {
   }
   template <class Select>
   void multiply(const Select& select) {
+    multiply(select, [](const auto&) { return true; });
+  }
+  template <class Select, class Wanted>
+  void multiply(const Select& select, const Wanted& wanted) {
     for (unsigned first = 0; first < Kernel::kThreads; first += kWarp) {
+      if (!wanted(registers[first])) continue;
       multiply_fragments([&](unsigned lane) { return select(registers[first + lane]); });
     }
   }

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 /* Raised by one with every change below. */
-#define TENSIM_CUDA_VERSION 4u
+#define TENSIM_CUDA_VERSION 5u
 #define TENSIM_CUDA_SYMBOL "tensim_cuda_api"
 #define TENSIM_CUDA_TEXT 256
 /* Segments of vectors begin and end at multiples of so many elements; zeros fill them up. */
@@ -59,21 +59,24 @@ typedef struct TensimCudaModel {
   uint64_t bytes;
 } TensimCudaModel;
 
-/* Products of every row model with every column model; all on one device, of one element type, depth and number of
-   outputs. Where `symmetric`, rows and columns are the same, and only those with row ≤ column are written. */
+/* Inner products of every row model with every column model; all on one device, of one element type, depth and number
+   of outputs. Output c of a pair is
+
+     slice_c = factor · (weight · (Σ_hk D_ch D'_ck [(L_h·L'_k)(R_h·R'_k) + (L_h·R'_k)(R_h·L'_k)] + v_c·v'_c) + e_c e'_c)
+
+   with v_c the elements [offsets[c], offsets[c + 1]) of the vectors, which are multiples of TENSIM_CUDA_ALIGN. */
 typedef struct TensimCudaTile {
   const TensimCudaModel *const *rows, *const *columns;
   uint64_t row_count, column_count;
-  int32_t symmetric;
+  int32_t symmetric; /* rows and columns are the same: row ≤ column is computed, and mirrored */
 
-  /* (rows, columns, outputs): Σ_hk D_ch D'_ck [(L_h·L'_k)(R_h·R'_k) + (L_h·R'_k)(R_h·L'_k)] */
-  double* quadratic;
+  double weight, factor;
+  const double *row_constants, *column_constants; /* e: (rows, outputs), (columns, outputs); or null: zeros */
+  const uint64_t* offsets;                        /* segments + 1 of them, or null: the vectors do not count */
+  uint64_t segments;                              /* as many as outputs */
 
-  /* (rows, columns, segments): products of the elements [offsets[s], offsets[s + 1]) of the vectors, which are
-     multiples of TENSIM_CUDA_ALIGN. Null: not wanted. */
-  double* linear;
-  const uint64_t* offsets; /* segments + 1 of them */
-  uint64_t segments;
+  double* total;  /* (rows, columns): the sum of the slices, in their order; or null */
+  double* slices; /* (rows, columns, outputs), or null */
 
   /* Called from time to time, and at the end, with the flops done and in all; a value other than zero aborts. May be
      null. */
@@ -107,23 +110,41 @@ typedef struct TensimCudaStage {
   const void* after; /* (after_rows, outputs), or null */
 } TensimCudaStage;
 
-/* A chain for the closure; everything is copied. */
+/* A chain for the closure, or for the tensor measure (MATH.md section 7), whose step without residuals is that of the
+   closure but for a factor; everything is copied. */
 typedef struct TensimCudaChain {
   int32_t single; /* elements are floats, else doubles */
   uint64_t positions, inputs, width, outputs;
   const void* front; /* (width, inputs) */
   uint64_t stage_count;
   const TensimCudaStage* stages;
+  double front_factor; /* that products of fronts count, before the first block */
+  double factor;       /* that slices count */
 } TensimCudaChain;
 
-/* A chain on a device, with what it takes there. */
+/* A chain of at most two bilinear blocks (native/gaussian/two_block.h); everything is copied. Elements are floats or
+   doubles as `single` says, where nothing else is told; matrices are row-major. */
+typedef struct TensimCudaTwoBlock {
+  int32_t single;
+  uint64_t inputs, rank, units, outputs;
+  const void* basis;    /* (rank, inputs) */
+  const void* forms;    /* (2·units + 2·outputs, rank, rank), symmetric */
+  const void* vectors;  /* (2·units + outputs, rank) */
+  int32_t linear_parts; /* not all vectors of units are zero */
+  const double* down;   /* (outputs, units) */
+  const double* mean;   /* (outputs) */
+  double factor;        /* that slices count */
+} TensimCudaTwoBlock;
+
+/* A model of a method that takes pairs one at a time on a device, with what it takes there. */
 typedef struct TensimCudaClosure {
   uint64_t bytes;
 } TensimCudaClosure;
 
-/* Traces of the covariances of every row chain with every column chain, summed over positions: inner products but for
-   the means. All chains are of one device, element type, number of positions, of inputs and of outputs, and where two
-   both have a block, it is of the same kind. */
+/* Of chains for the closure: traces of the covariances of every row chain with every column chain, summed over
+   positions, which are inner products but for the means. Of all others: inner products. All are of one method, device,
+   element type, number of positions, of inputs and of outputs, and where two both have a block, it is of the same
+   kind. */
 typedef struct TensimCudaClosureTile {
   const TensimCudaClosure *const *rows, *const *columns;
   uint64_t row_count, column_count;
@@ -133,6 +154,10 @@ typedef struct TensimCudaClosureTile {
   int (*report)(void* context, uint64_t done, uint64_t total_work);
   void* context;
 } TensimCudaClosureTile;
+
+#include "contraction/interface.h"
+#include "forward/interface.h"
+#include "units/interface.h"
 
 typedef struct TensimCudaApi {
   uint32_t version, size; /* TENSIM_CUDA_VERSION, sizeof(TensimCudaApi) */
@@ -148,6 +173,11 @@ typedef struct TensimCudaApi {
                                      TensimCudaError* error);
   void (*closure_destroy)(TensimCudaClosure* closure);
   TensimCudaStatus (*closure_products)(const TensimCudaClosureTile* tile, TensimCudaError* error);
+  TensimCudaStatus (*two_block_create)(int32_t device, const TensimCudaTwoBlock* source, TensimCudaClosure** model,
+                                       TensimCudaError* error);
+  const TensimCudaUnitsApi* units;
+  const TensimCudaForwardApi* forward;
+  const TensimCudaContractionApi* contraction;
 } TensimCudaApi;
 
 typedef const TensimCudaApi* (*TensimCudaEntry)(void);

@@ -18,7 +18,10 @@ class TileRun {
     for (const auto* list : {&rows_, &columns_}) {
       for (const Model<Device>* model : *list) check(*rows_.front(), *model);
     }
-    if (tile_.linear == nullptr) return;
+    if (tile_.offsets == nullptr) return;
+    if (tile_.segments != rows_.front()->outputs) {
+      throw DeviceError(TENSIM_CUDA_INVALID, "the vectors of a tile have another number of segments than outputs");
+    }
     for (std::uint64_t s = 0; s <= tile_.segments; ++s) {
       if (tile_.offsets[s] % kVectorAlign != 0) throw DeviceError(TENSIM_CUDA_INVALID, "a segment is not aligned");
     }
@@ -27,19 +30,43 @@ class TileRun {
   void run() {
     PairRun<Device, T> pairs(device_, rows_, columns_, tile_, progress_);
     progress_.total = pairs.flops();
-    if (tile_.linear == nullptr) {
-      pairs.run();
+    if (tile_.offsets == nullptr) {
+      pairs.run(0, rows_.size(), nullptr);
     } else {
       VectorRun<Device, T> vectors(device_, rows_, columns_, tile_, progress_);
       progress_.total += vectors.flops();
-      pairs.run();
-      vectors.run();
+      const std::vector<Band> bands = bands_of(pairs.cuts());
+      std::uint64_t rows = 0;
+      for (const auto& [begin, end] : bands) rows = std::max(rows, end - begin);
+      const DeviceBuffer<Device, double> products(device_, rows * columns_.size() * tile_.segments);
+      for (const auto& [begin, end] : bands) {
+        vectors.run(begin, end, products.data());
+        pairs.run(begin, end, products.data());
+      }
     }
+    pairs.finish();
     progress_.done = progress_.total;
     progress_.report();
   }
 
  private:
+  // Products of vectors wait on the device for what is added to them: of so many rows at a time as this takes, in
+  // workspaces of a launch.
+  static constexpr std::uint64_t kBandWorkspaces = 4;
+  using Band = std::pair<std::uint64_t, std::uint64_t>;
+
+  // Rows between cuts, at least one such step each.
+  std::vector<Band> bands_of(const std::vector<std::uint64_t>& cuts) const {
+    const std::uint64_t row = columns_.size() * tile_.segments * sizeof(double);
+    const std::uint64_t most = kBandWorkspaces * device_.limits.workspace_bytes / std::max<std::uint64_t>(1, row);
+    std::vector<Band> bands;
+    for (std::size_t i = 1; i < cuts.size(); ++i) {
+      if (bands.empty() || cuts[i] - bands.back().first > most) bands.emplace_back(cuts[i - 1], cuts[i]);
+      bands.back().second = cuts[i];
+    }
+    return bands;
+  }
+
   static Models<Device> models(const TensimCudaModel* const* list, std::uint64_t count) {
     Models<Device> result;
     for (std::uint64_t i = 0; i < count; ++i) result.push_back(static_cast<const Model<Device>*>(list[i]));
@@ -51,7 +78,7 @@ class TileRun {
         model.depth != first.depth) {
       throw DeviceError(TENSIM_CUDA_INVALID, "the models of a tile differ in device, element type, depth or outputs");
     }
-    if (tile_.linear != nullptr && model.length != 0 && model.length != tile_.offsets[tile_.segments]) {
+    if (tile_.offsets != nullptr && model.length != 0 && model.length != tile_.offsets[tile_.segments]) {
       throw DeviceError(TENSIM_CUDA_INVALID, "the vectors of a tile differ in length");
     }
   }

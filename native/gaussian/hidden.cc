@@ -21,12 +21,6 @@ constexpr double kCancelled = 0x1p-36;
 // How much larger than a norm the guess of it may have been.
 constexpr double kClose = 3;
 
-// Of all units: p_n and √n q_(n−1) for n from 2 on, and the tails behind every degree, all (h, terms − 1).
-struct Series {
-  std::size_t terms;
-  Matrix<double> p, q, tails;
-};
-
 // The degree of p, where φ is a polynomial.
 std::size_t degree_of(const FoldedUnits& folded) {
   const std::size_t more = folded.gated ? 1 : 0;
@@ -44,7 +38,7 @@ double rest_of(const HiddenUnit& own, double p_squares, double q_squares, double
 
 // Expands unit i, whose coefficients of φ are `row`, n ≤ terms + 1.
 void expand(const FoldedUnits& folded, std::size_t i, const double* row, std::size_t degree, bool stepped,
-            Series& series, HiddenUnit& own) {
+            HiddenSeries& series, HiddenUnit& own) {
   const double u = folded.gated ? folded.constants[i] : 1, beta = folded.gated ? folded.along[i] : 0;
   own.unit = {{folded.activation_of(i), folded.means[i], folded.deviations[i]}, u, beta};
   own.length = folded.gated ? folded.lengths[i] : 0;
@@ -88,10 +82,13 @@ void expand(const FoldedUnits& folded, std::size_t i, const double* row, std::si
 }
 
 template <class T>
-Series series_of(const Context& context, const FoldedUnits& folded, std::size_t terms, PreparedHidden<T>& model) {
+HiddenSeries series_of(const Context& context, const FoldedUnits& folded, std::size_t terms, PreparedHidden<T>& model) {
   const std::size_t hidden = folded.hidden, degree = degree_of(folded);
-  Series series{terms, Matrix<double>(hidden, terms - 1), Matrix<double>(folded.gated ? hidden : 0, terms - 1),
-                Matrix<double>(hidden, terms - 1)};
+  HiddenSeries series{terms,
+                      Matrix<double>(hidden, terms - 1),
+                      Matrix<double>(folded.gated ? hidden : 0, terms - 1),
+                      Matrix<double>(hidden, terms - 1),
+                      {}};
   // One more than is kept: p_n reaches for q_(n+1).
   Matrix<double> values(hidden, terms + 2);
   std::vector<double> energy(hidden);
@@ -117,7 +114,7 @@ std::vector<double> weights_of(const FoldedUnits& folded, const std::vector<doub
 }
 
 template <class T>
-void pack_side(const Context& context, const FoldedUnits& folded, const Series& series, std::size_t width,
+void pack_side(const Context& context, const FoldedUnits& folded, const HiddenSeries& series, std::size_t width,
                HiddenSide<T>& side) {
   side.width = width;
   side.panels = (folded.hidden + width - 1) / width;
@@ -156,23 +153,17 @@ double size_of(const HiddenUnit& unit) {
 }
 
 template <class T>
-void pack_tails(const PreparedHidden<T>& model, const Series& series, const std::vector<double>& weights,
+void pack_tails(const PreparedHidden<T>& model, const HiddenSeries& series, const std::vector<double>& weights,
                 HiddenSide<T>& side) {
-  const std::size_t width = side.width, hidden = model.hidden;
-  double all = 0;
-  for (std::size_t i = 0; i < hidden; ++i) all += weights[i] * size_of(model.units[i]);
-  side.tails.resize(side.panels * (series.terms - 1));
+  const HiddenTails tails = group_tails(model.units, series, weights, side.width);
+  side.tails.resize(tails.sums.size());
   side.shares.resize(side.panels);
   for (std::size_t panel = 0; panel < side.panels; ++panel) {
-    const std::size_t first = panel * width, last = std::min(hidden, first + width);
-    double own = 0;
-    for (std::size_t i = first; i < last; ++i) own += weights[i] * size_of(model.units[i]);
-    side.shares[panel] = own == 0 ? 0 : own / all;
-    for (std::size_t k = 0; k + 1 < series.terms; ++k) {
-      double tail = 0;
-      for (std::size_t i = first; i < last; ++i) tail += weights[i] * series.tails.row(i)[k];
+    const double own = tails.owns[panel];
+    side.shares[panel] = own == 0 ? 0 : own / tails.all;
+    for (std::size_t at = panel * (series.terms - 1); at < (panel + 1) * (series.terms - 1); ++at) {
       // Units that are zero have no tails.
-      side.tails[panel * (series.terms - 1) + k] = std::log(own == 0 ? 0 : tail / own * all);
+      side.tails[at] = std::log(own == 0 ? 0 : tails.sums[at] / own * tails.all);
     }
   }
 }
@@ -239,9 +230,25 @@ std::size_t PreparedHidden<T>::bytes() const {
          constant.size() * sizeof(double) + feature_offsets.size() * sizeof(std::size_t);
 }
 
+HiddenTails group_tails(const std::vector<HiddenUnit>& units, const HiddenSeries& series,
+                        const std::vector<double>& weights, std::size_t width) {
+  const std::size_t hidden = units.size(), panels = (hidden + width - 1) / width;
+  HiddenTails tails{std::vector<double>(panels * (series.terms - 1)), std::vector<double>(panels), 0};
+  for (std::size_t i = 0; i < hidden; ++i) tails.all += weights[i] * size_of(units[i]);
+  for (std::size_t panel = 0; panel < panels; ++panel) {
+    const std::size_t first = panel * width, last = std::min(hidden, first + width);
+    for (std::size_t i = first; i < last; ++i) tails.owns[panel] += weights[i] * size_of(units[i]);
+    for (std::size_t k = 0; k + 1 < series.terms; ++k) {
+      double& tail = tails.sums[panel * (series.terms - 1) + k];
+      for (std::size_t i = first; i < last; ++i) tail += weights[i] * series.tails.row(i)[k];
+    }
+  }
+  return tails;
+}
+
 template <class T>
-PreparedHidden<T> prepare_hidden(const Context& context, const FoldedUnits& folded, std::size_t positions) {
-  PreparedHidden<T> model;
+HiddenSeries expand_hidden(const Context& context, const FoldedUnits& folded, std::size_t positions,
+                           PreparedHidden<T>& model) {
   model.inputs = folded.inputs;
   model.outputs = folded.outputs;
   model.positions = positions;
@@ -249,52 +256,71 @@ PreparedHidden<T> prepare_hidden(const Context& context, const FoldedUnits& fold
   model.gated = folded.gated;
   model.stepped = folded.gated && pieces_of(folded.activation).step;
   model.self.slices.assign(folded.outputs, 0.0);
-  if (folded.hidden == 0) {
-    model.scales = low_degrees<T>(context, folded, model);
-    for (double& scale : model.scales) scale = std::sqrt(scale);
-    return model;
-  }
-
-  const std::size_t degree = degree_of(folded);
-  Series series = series_of<T>(context, folded, degree > 0 ? std::max<std::size_t>(2, degree) : kTerms, model);
-  if (degree == 0) {
-    bool enough = true;
-    for (std::size_t i = 0; i < folded.hidden; ++i) {
-      enough = enough && series.tails.row(i)[kTerms - 2] <= kNoTail * size_of(model.units[i]);
+  HiddenSeries series;
+  if (folded.hidden > 0) {
+    const std::size_t degree = degree_of(folded);
+    series = series_of<T>(context, folded, degree > 0 ? std::max<std::size_t>(2, degree) : kTerms, model);
+    if (degree == 0) {
+      bool enough = true;
+      for (std::size_t i = 0; i < folded.hidden; ++i) {
+        enough = enough && series.tails.row(i)[kTerms - 2] <= kNoTail * size_of(model.units[i]);
+      }
+      if (!enough) series = series_of<T>(context, folded, kMoreTerms, model);
     }
-    if (!enough) series = series_of<T>(context, folded, kMoreTerms, model);
+    model.terms = series.terms;
   }
-  model.terms = series.terms;
-  const MicroKernels<T>& kernels = context.kernels.of<T>();
-  pack_side(context, folded, series, static_cast<std::size_t>(kernels.mr), model.rows);
-  pack_side(context, folded, series, static_cast<std::size_t>(kernels.nr), model.columns);
-  model.rows.outputs = pack_outputs<T>(context, folded.down.view, model.rows.width, model.part());
+  series.low = low_degrees<T>(context, folded, model);
+  return series;
+}
 
-  // Errors are measured by ‖f_c‖, which is not known before: where a first guess turns out to be far too large, the
-  // product is taken once more.
-  const std::vector<double> low = low_degrees<T>(context, folded, model);
+template <class T>
+void fit_scales(const FoldedUnits& folded, const HiddenSeries& series, PreparedHidden<T>& model,
+                const std::function<void(const std::vector<double>& weights)>& with_itself) {
+  const std::vector<double>& low = series.low;
   std::vector<double> guess = independent_squares<T>(folded, model);
   for (std::size_t c = 0; c < folded.outputs; ++c) guess[c] = std::sqrt(low[c] + guess[c]);
-  const auto with_itself = [&](const std::vector<double>& scales) {
-    model.scales = scales;
-    const std::vector<double> weights = weights_of(folded, scales);
-    pack_tails(model, series, weights, model.rows);
-    pack_tails(model, series, weights, model.columns);
-    model.self = hidden_products<T>(context, model, model, true);
-  };
-  with_itself(guess);
+  model.scales = guess;
+  if (folded.hidden == 0) return;
+  // Errors are measured by ‖f_c‖, which is not known before: where a first guess turns out to be far too large, the
+  // product is taken once more.
+  with_itself(weights_of(folded, model.scales));
   std::vector<double> norms(folded.outputs);
   bool close = true;
   for (std::size_t c = 0; c < folded.outputs; ++c) {
     norms[c] = std::max(std::sqrt(std::max(0.0, low[c] + model.self.slices[c])), kCancelled * guess[c]);
     close = close && guess[c] <= kClose * norms[c];
   }
-  if (!close) with_itself(norms);
+  if (close) return;
+  model.scales = norms;
+  with_itself(weights_of(folded, model.scales));
+}
+
+template <class T>
+PreparedHidden<T> prepare_hidden(const Context& context, const FoldedUnits& folded, std::size_t positions) {
+  PreparedHidden<T> model;
+  const HiddenSeries series = expand_hidden<T>(context, folded, positions, model);
+  if (folded.hidden > 0) {
+    const MicroKernels<T>& kernels = context.kernels.of<T>();
+    pack_side(context, folded, series, static_cast<std::size_t>(kernels.mr), model.rows);
+    pack_side(context, folded, series, static_cast<std::size_t>(kernels.nr), model.columns);
+    model.rows.outputs = pack_outputs<T>(context, folded.down.view, model.rows.width, model.part());
+  }
+  fit_scales<T>(folded, series, model, [&](const std::vector<double>& weights) {
+    pack_tails(model, series, weights, model.rows);
+    pack_tails(model, series, weights, model.columns);
+    model.self = hidden_products<T>(context, model, model, true);
+  });
   return model;
 }
 
 template struct PreparedHidden<double>;
 template struct PreparedHidden<float>;
+template HiddenSeries expand_hidden<double>(const Context&, const FoldedUnits&, std::size_t, PreparedHidden<double>&);
+template HiddenSeries expand_hidden<float>(const Context&, const FoldedUnits&, std::size_t, PreparedHidden<float>&);
+template void fit_scales<double>(const FoldedUnits&, const HiddenSeries&, PreparedHidden<double>&,
+                                 const std::function<void(const std::vector<double>&)>&);
+template void fit_scales<float>(const FoldedUnits&, const HiddenSeries&, PreparedHidden<float>&,
+                                const std::function<void(const std::vector<double>&)>&);
 template PreparedHidden<double> prepare_hidden<double>(const Context&, const FoldedUnits&, std::size_t);
 template PreparedHidden<float> prepare_hidden<float>(const Context&, const FoldedUnits&, std::size_t);
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <vector>
 
 #include "../core/aligned_buffer.h"
@@ -77,6 +78,32 @@ struct PreparedHidden {
   // Units of so many panels.
   std::size_t part() const { return panels() * rows.width; }
 };
+
+// Of all units: p_n and √n q_(n−1) for n from 2 on, and the tails behind every degree, all (h, terms − 1). `low` is
+// ‖F_0‖² + ‖F_1‖² of every output.
+struct HiddenSeries {
+  std::size_t terms = 2;
+  Matrix<double> p, q, tails;
+  std::vector<double> low;
+};
+
+// Of panels of units, as in HiddenSide: Σ w_i T_i(N), (panels, terms − 1), S_panel, and S.
+struct HiddenTails {
+  std::vector<double> sums, owns;
+  double all;
+};
+HiddenTails group_tails(const std::vector<HiddenUnit>& units, const HiddenSeries& series,
+                        const std::vector<double>& weights, std::size_t width);
+
+// The parts of `prepare_hidden` that do not depend on who multiplies. The first expands a chain into all of the model
+// but its sides, its scales and `self`; the second finds the scales, for which it has the products of the model with
+// itself taken, once or twice: with_itself(w_i of all units) sets `self`.
+template <class T>
+HiddenSeries expand_hidden(const Context& context, const FoldedUnits& folded, std::size_t positions,
+                           PreparedHidden<T>& model);
+template <class T>
+void fit_scales(const FoldedUnits& folded, const HiddenSeries& series, PreparedHidden<T>& model,
+                const std::function<void(const std::vector<double>& weights)>& with_itself);
 
 // Expands and packs a folded chain, whose positions are independent and alike.
 template <class T>

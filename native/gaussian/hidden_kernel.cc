@@ -24,12 +24,7 @@ bool in_closed_form(const Activation& a, const Activation& b, bool gated) {
          a.kind == ActivationKind::kCos || a.kind == ActivationKind::kExp;
 }
 
-// ρ = ŵ·ŵ' near ±1, from the difference of the two, which keeps the digits of 1 − |ρ|; likewise κ and κ', for U⊥ is
-// orthogonal to ŵ.
-struct Crossed {
-  double rho = 0, kappa = 0, kappa_prime = 0, nu = 0;
-};
-
+// κ and κ' come from the difference of the two as well, for U⊥ is orthogonal to ŵ.
 template <class T>
 Crossed crossed(const PreparedHidden<T>& a, const PreparedHidden<T>& b, std::size_t i, std::size_t j, bool negative) {
   const std::size_t depth = a.inputs;
@@ -42,8 +37,7 @@ Crossed crossed(const PreparedHidden<T>& a, const PreparedHidden<T>& b, std::siz
     const double gap = own[k] - sign * other[k];
     squares += gap * gap;
   }
-  result.rho = sign * (1 - std::min(2.0, 0.5 * squares));
-  if (std::abs(result.rho) > 1 - kSnap) result.rho = std::copysign(1.0, result.rho);
+  result.rho = rho_of(squares, negative);
   if (a.gated) {
     const auto across = packed_row(a.rows.across, a.rows.width, depth, i);
     for (std::size_t k = 0; k < depth; ++k) result.kappa -= across[k] * (own[k] - sign * other[k]) * sign;
@@ -60,6 +54,13 @@ Crossed crossed(const PreparedHidden<T>& a, const PreparedHidden<T>& b, std::siz
   return result;
 }
 
+}  // namespace
+
+double rho_of(double gap, bool negative) {
+  const double rho = (negative ? -1 : 1) * (1 - std::min(2.0, 0.5 * gap));
+  return std::abs(rho) > 1 - kSnap ? std::copysign(1.0, rho) : rho;
+}
+
 UnitCovariance covariance_of(const HiddenUnit& a, const HiddenUnit& b, const Crossed& by, bool gated) {
   const double rho = by.rho, both = by.kappa * by.kappa_prime;
   const double low = a.p0 * b.p0 + rho * a.p1 * b.p1;
@@ -73,8 +74,6 @@ UnitCovariance covariance_of(const HiddenUnit& a, const HiddenUnit& b, const Cro
   const double crossed = by.kappa * (k.q_dp - a.q0 * b.p1) + by.kappa_prime * (k.dp_q - a.p1 * b.q0);
   return from_all(k.pp - low + crossed + by.nu * (k.qq - a.q0 * b.q0) + (both == 0 ? 0 : both * k.dq_dq));
 }
-
-}  // namespace
 
 UnitCovariance own_covariance(const HiddenUnit& unit) {
   const double square = unit.length * unit.length;

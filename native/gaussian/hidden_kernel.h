@@ -25,6 +25,16 @@ struct UnitCovariance {
   double quadratic, higher, all;
 };
 
+// What the rows of two units are to each other: ρ, κ, κ' and ν.
+struct Crossed {
+  double rho = 0, kappa = 0, kappa_prime = 0, nu = 0;
+};
+
+// ρ near ±1 from the square of the difference of the two, which keeps the digits of 1 − |ρ|.
+double rho_of(double gap, bool negative);
+
+UnitCovariance covariance_of(const HiddenUnit& a, const HiddenUnit& b, const Crossed& by, bool gated);
+
 // Of a unit with itself, which takes no integral.
 UnitCovariance own_covariance(const HiddenUnit& unit);
 

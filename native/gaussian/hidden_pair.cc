@@ -16,11 +16,6 @@ constexpr std::size_t ceil_div(std::size_t a, std::size_t b) {
   return (a + b - 1) / b;
 }
 
-// The part of ‖f_c‖‖g_c‖ that series may leave out: a tenth of what results claim, for closed forms and slices that are
-// scaled apart add to the error too.
-template <class T>
-constexpr double kTolerance = sizeof(T) == 8 ? 1e-13 : 1e-7;
-
 // So few terms are not worth a look at which entries ask for them.
 constexpr std::size_t kFewTerms = 24;
 // Steps of a product that a cache line is fetched in, and its bytes (gemm/kernels.h).
@@ -106,7 +101,7 @@ double HiddenPair<T>::log_bound(double log_rho, std::size_t terms, const double*
 
 template <class T>
 bool HiddenPair<T>::enough(double log_rho, std::size_t terms, const double* a, const double* b) const {
-  return log_bound(log_rho, terms, a, b) <= std::log(kTolerance<T>);
+  return log_bound(log_rho, terms, a, b) <= std::log(kSeriesTolerance<T>);
 }
 
 // The fewest terms that are enough, or one more than there are.

@@ -95,7 +95,7 @@ std::size_t TensorModel<T>::bytes() const {
 }
 
 template <class T>
-TensorModel<T> prepare_tensor(const Context& context, const ChainView& view) {
+TensorModel<T> fold_tensor(const Context& context, const ChainView& view) {
   require_bilinear(view, "the tensor measure is not defined for");
   const Stages<T> chain = stages_of<T>(context, view);
   TensorModel<T> model;
@@ -104,16 +104,24 @@ TensorModel<T> prepare_tensor(const Context& context, const ChainView& view) {
   model.inputs = chain.front.matrix.columns;
   model.front = padded(chain.front.matrix, chain.front.offset);
   for (const Stage<T>& stage : chain.stages) model.stages.push_back(stage_of(context, stage));
-  model.self = tensor_slices(context, model, model);
   return model;
 }
 
 template <class T>
+TensorModel<T> prepare_tensor(const Context& context, const ChainView& view) {
+  TensorModel<T> model = fold_tensor<T>(context, view);
+  model.self = tensor_slices(context, model, model);
+  return model;
+}
+
+Error unlike_degrees() {
+  return Error("SHAPE_MISMATCH",
+               "the tensor measure compares chains of the same degree only: they differ in their number of blocks");
+}
+
+template <class T>
 std::vector<double> tensor_slices(const Context& context, const TensorModel<T>& a, const TensorModel<T>& b) {
-  if (a.stages.size() != b.stages.size()) {
-    throw Error("SHAPE_MISMATCH",
-                "the tensor measure compares chains of the same degree only: they differ in their number of blocks");
-  }
+  if (a.stages.size() != b.stages.size()) throw unlike_degrees();
   const MicroKernels<T>& kernels = context.kernels.of<T>();
   const auto positions = static_cast<double>(a.positions);
   std::vector<double> result(a.outputs);
@@ -146,6 +154,7 @@ std::uint64_t tensor_flops(const TensorModel<T>& a, const TensorModel<T>& b) {
 
 #define TENSIM_INSTANTIATE(T)                                                                                  \
   template struct TensorModel<T>;                                                                              \
+  template TensorModel<T> fold_tensor<T>(const Context&, const ChainView&);                                    \
   template TensorModel<T> prepare_tensor<T>(const Context&, const ChainView&);                                 \
   template std::vector<double> tensor_slices<T>(const Context&, const TensorModel<T>&, const TensorModel<T>&); \
   template std::uint64_t tensor_flops<T>(const TensorModel<T>&, const TensorModel<T>&);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "../core/context.h"
+#include "../core/error.h"
 #include "../core/matrix.h"
 #include "../layers/chain.h"
 
@@ -28,7 +29,11 @@ struct TensorModel {
   std::size_t bytes() const;
 };
 
-// Throws UNSUPPORTED_LAYER for attention, for which the measure is not defined.
+// Without `self`, for who computes that elsewhere. Throws UNSUPPORTED_LAYER for attention, for which the measure is not
+// defined.
+template <class T>
+TensorModel<T> fold_tensor(const Context& context, const ChainView& chain);
+
 template <class T>
 TensorModel<T> prepare_tensor(const Context& context, const ChainView& chain);
 
@@ -38,5 +43,8 @@ std::vector<double> tensor_slices(const Context& context, const TensorModel<T>& 
 
 template <class T>
 std::uint64_t tensor_flops(const TensorModel<T>& a, const TensorModel<T>& b);
+
+// That two models differ in their number of blocks.
+Error unlike_degrees();
 
 }  // namespace tensim

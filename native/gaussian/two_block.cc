@@ -181,7 +181,7 @@ std::size_t TwoBlockModel<T>::bytes() const {
 }
 
 template <class T>
-TwoBlockModel<T> prepare_two_block(const Context& context, const ChainView& view) {
+TwoBlockModel<T> fold_two_block(const Context& context, const ChainView& view) {
   require_bilinear(view, "the method two-block does not know");
   Stages<double> chain = stages_of<double>(context, view);
   if (chain.stages.size() > 2) throw Error("UNSUPPORTED_LAYER", "a chain with more than two blocks");
@@ -231,12 +231,20 @@ TwoBlockModel<T> prepare_two_block(const Context& context, const ChainView& view
   model.mean = std::move(y.sum.means);
   model.linear_parts =
       std::any_of(model.vectors.data(), model.vectors.data() + 2 * h * model.rank, [](T x) { return x != 0; });
+  return model;
+}
+
+template <class T>
+TwoBlockModel<T> prepare_two_block(const Context& context, const ChainView& view) {
+  TwoBlockModel<T> model = fold_two_block<T>(context, view);
   model.self = two_block_slices(context, model, model);
   return model;
 }
 
 template struct TwoBlockModel<double>;
 template struct TwoBlockModel<float>;
+template TwoBlockModel<double> fold_two_block<double>(const Context&, const ChainView&);
+template TwoBlockModel<float> fold_two_block<float>(const Context&, const ChainView&);
 template TwoBlockModel<double> prepare_two_block<double>(const Context&, const ChainView&);
 template TwoBlockModel<float> prepare_two_block<float>(const Context&, const ChainView&);
 

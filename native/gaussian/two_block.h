@@ -33,7 +33,10 @@ struct TwoBlockModel {
   std::size_t bytes() const;
 };
 
-// Throws UNSUPPORTED_LAYER for attention and for more than two blocks.
+// Without `self`, for who computes that elsewhere. Throws UNSUPPORTED_LAYER for attention and for more than two blocks.
+template <class T>
+TwoBlockModel<T> fold_two_block(const Context& context, const ChainView& chain);
+
 template <class T>
 TwoBlockModel<T> prepare_two_block(const Context& context, const ChainView& chain);
 

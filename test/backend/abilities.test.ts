@@ -48,6 +48,7 @@ const deep = () => modelOf([randomBlock(draw, block), randomBlock(draw, block)])
 
 beforeEach(() => {
   vi.stubEnv('TENSIM_BACKEND', undefined);
+  vi.stubEnv('TENSIM_CUDA_LIBRARY', '/nowhere/tensim_cuda.so');
   Object.assign(used, { prepared: 0, packed: 0 });
 });
 

@@ -3,15 +3,26 @@
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createModel, type MatrixOptions, type Model, similarity, similarityMatrix, tensor } from '../../lib/index.js';
+import {
+  contract,
+  createModel,
+  explain,
+  type MatrixOptions,
+  type Model,
+  similarity,
+  similarityMatrix,
+  tensor,
+} from '../../lib/index.js';
 import { loadAddon } from '../../lib/machines/addon.js';
-import { loadCuda } from '../../lib/machines/cuda.js';
-import { probeCuda } from '../../lib/machines/cuda_probe.js';
-import { backends, selectBackend } from '../../lib/machines/select.js';
+import { loadCuda } from '../../lib/machines/cuda/backend.js';
+import { probeCuda } from '../../lib/machines/cuda/probe.js';
+import { backends, chooseBackend, selectBackend } from '../../lib/machines/select.js';
 import { tensim } from '../cli/run.js';
 import { buildEmulatedLibrary } from '../support/emulated_library.js';
+import { goldenLayer, goldenPairs } from '../support/golden_units.js';
 import { modelOf, randomAttention, randomBlock, randomLinear, sequenceModel } from '../support/models.js';
 import { random } from '../support/random.js';
+import { randomGated, randomHidden } from '../support/units.js';
 
 const addon = loadAddon();
 const emulated = 'addon' in addon && process.platform === 'linux' ? buildEmulatedLibrary() : undefined;
@@ -90,11 +101,12 @@ describe('a library that cannot be used', () => {
   });
 
   it.skipIf(emulated === undefined).each([
-    ['version', /has version 5 of the interface, and version 4 is needed$/],
+    ['version', /has version 6 of the interface, and version 5 is needed$/],
     ['functions', /does not have the functions of the version that it says it has$/],
     ['no devices', /^there is no CUDA device$/],
     ['crash', /^trying it out ended with SIGSEGV$/],
     ['wrong', /^the device takes 3² \+ 4² for 26$/],
+    ['wrong pairs', /^this device gives other numbers than the processor for pairs of units in float64$/],
   ])('is told of, and harms nobody, with the fault "%s"', async (fault, reason) => {
     vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
     vi.stubEnv('TENSIM_TEST_FAULT', fault);
@@ -102,6 +114,37 @@ describe('a library that cannot be used', () => {
     await expect(similarity(network(1), network(2), { backend: 'cuda' })).rejects.toMatchObject({
       code: 'BACKEND_UNAVAILABLE',
     });
+  });
+
+  it.skipIf(emulated === undefined).each([
+    ['wrong units', { grams: { method: 'hidden' } }, 'gives other numbers than the processor for the method "hidden"'],
+    [
+      'wrong closure',
+      { grams: { method: 'closure' } },
+      'gives other numbers than the processor for the method "closure"',
+    ],
+    ['wrong contractions', { contractions: {} }, 'gives other numbers than the processor for contractions'],
+    ['no normals', { normals: {} }, 'fails at random numbers: '],
+  ] as const)('is refused what it does wrong alone, with the fault "%s"', async (fault, task, reason) => {
+    vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
+    vi.stubEnv('TENSIM_TEST_FAULT', fault);
+    await expect(selectBackend('cuda', task)).rejects.toMatchObject({
+      code: 'BACKEND_UNAVAILABLE',
+      message: expect.stringContaining(`the backend "cuda" is not available: this device ${reason}`),
+    });
+    expect((await selectBackend('cuda', { grams: { method: 'one-block' }, forward: {} })).name).toBe('cuda');
+    const { available, details } = (await backends()).find(({ name }) => name === 'cuda')!;
+    expect(available).toBe(true);
+    expect(details.refused).toMatch(new RegExp(`^this device ${reason}`));
+    // What is only planned is refused when it runs.
+    const { normals } = chooseBackend('cuda', { normals: {} });
+    const refused = { code: 'BACKEND_UNAVAILABLE' };
+    const drawn = normals.draw({ seed: 1, stream: 0, dimension: 1 }, 0, 1);
+    await (fault === 'no normals' ? expect(drawn).rejects.toMatchObject(refused) : drawn);
+    // Of a size of its own: what was compiled for another library is not compiled again.
+    const operand = tensor(new Float64Array(fault.length), [1, fault.length]);
+    const summed = contract('ij->', [operand], { backend: 'cuda' });
+    await (fault === 'wrong contractions' ? expect(summed).rejects.toMatchObject(refused) : summed);
   });
 
   it.skipIf(emulated === undefined)('is given up when it does not answer', async () => {
@@ -204,19 +247,97 @@ describe.each(places)('the backend on %s', (place) => {
     expect(found).toMatchObject({ method: 'closure', exact: false });
   });
 
+  it.each([
+    ['gaussian', 'float64', 1e-12],
+    ['gaussian', 'float32', 1e-5],
+    ['tensor', 'float64', 1e-12],
+    ['tensor', 'float32', 1e-5],
+  ] as const)('gives the numbers of the native backend for two blocks: %s, %s', async (measure, dtype, tolerance) => {
+    const draw = random(11);
+    const through = { biases: true, residual: [0.5, 0.5] } as const;
+    // The last has no linear parts.
+    const models = ([through, through, { biases: false }] as const).map((block, i) =>
+      modelOf([
+        randomBlock(draw, { inputs: 4, hidden: 3 + 7 * i, outputs: 4, ...block }),
+        randomBlock(draw, { inputs: 4, hidden: 6, outputs: 3, biases: block.biases }),
+      ]),
+    );
+    const found = await checkAgainstNative(models, { measure, dtype }, tolerance);
+    expect(found).toMatchObject({ method: 'exact', exact: true });
+  });
+
+  it('gives the golden values of hidden and gated blocks', async () => {
+    const { grams } = await selectBackend('cuda', { grams: { method: 'hidden' } });
+    for (const { name, mean, L, f, g, values } of goldenPairs) {
+      const law = {
+        ...(mean && { mean: Float64Array.from(mean) }),
+        ...(L && { factor: { data: Float64Array.from(L.flat()), columns: L[0].length } }),
+        sigma: 1,
+      };
+      const chain = { kind: 'chain', inputs: f.W[0].length, positions: 1, method: 'hidden', law } as const;
+      const prepared = await Promise.all(
+        [f, g].map((side) => grams.prepare({ ...chain, layers: [goldenLayer(side)] }, 'float64')),
+      );
+      const job = { measure: 'gaussian', symmetric: true, perOutput: true, degrees: true } as const;
+      const { total, perOutput, perDegree, bound } = await grams.tile(job, prepared, prepared);
+      const { ff, fg, gg } = values;
+      const size = [ff, Math.sqrt(ff * gg), Math.sqrt(ff * gg), gg];
+      for (const [at, wanted] of [ff, fg, fg, gg].entries()) {
+        const sums = [perOutput!, perDegree!].map((parts) => {
+          const width = parts.length / 4;
+          return parts.slice(at * width, (at + 1) * width).reduce((sum, part) => sum + part);
+        });
+        for (const found of [total[at], ...sums]) expect(Math.abs(found - wanted) / size[at], name).toBeLessThan(1e-12);
+        expect(bound![at] / size[at], name).toBeLessThan(1e-11);
+      }
+      for (const model of prepared) model.dispose();
+    }
+  });
+
+  it.each([
+    ['float64', 1e-12],
+    ['float32', 1e-5],
+  ] as const)(
+    'gives the numbers of the native backend for units of all kinds together, in %s',
+    async (dtype, tolerance) => {
+      const draw = random(11);
+      const shape = { inputs: 7, outputs: 3, biases: true, skip: true } as const;
+      const models = [
+        modelOf([randomHidden(draw, { ...shape, hidden: 40, activation: 'gelu' })]),
+        modelOf([randomGated(draw, { ...shape, hidden: 20, activation: 'silu' })]),
+        modelOf([randomHidden(draw, { ...shape, hidden: 9, activation: 'relu' })]),
+        modelOf([randomGated(draw, { ...shape, hidden: 70, activation: 'relu' })]),
+        modelOf([randomLinear(draw, 3, 7)]),
+      ];
+      const found = await checkAgainstNative(models, { method: 'exact', dtype }, tolerance);
+      expect(found).toMatchObject({ method: 'exact', exact: true });
+      // No number depends on what else there is.
+      const two = await similarityMatrix(models.slice(1, 3), { method: 'exact', dtype, backend: 'cuda' });
+      expect(two.gram[0][1]).toBe(found.gram[1][2]);
+      expect(two.gram[0][0]).toBe(found.gram[1][1]);
+    },
+  );
+
+  it('rejects with the reason of an abort while it sums series', async () => {
+    const draw = random(12);
+    const shape = { inputs: 7, hidden: 40, outputs: 3, activation: 'gelu' } as const;
+    const models = [1, 2, 3].map(() => modelOf([randomHidden(draw, shape)]));
+    const reason = new Error('enough');
+    const controller = new AbortController();
+    const running = similarityMatrix(models, { method: 'exact', backend: 'cuda', signal: controller.signal });
+    controller.abort(reason);
+    await expect(running).rejects.toBe(reason);
+  });
+
   it('refuses what it does not know, with the backend that does', async () => {
     const refusal = { code: 'BACKEND_UNAVAILABLE', message: expect.stringMatching(/"cuda".*(know|method)/) };
-    const options = { backend: 'cuda' } as const;
-    const draw = random(10);
-    const block = { inputs: 2, hidden: 3, outputs: 2, biases: true } as const;
-    const deep = modelOf([randomBlock(draw, block), randomBlock(draw, block)]);
-    await expect(similarity(first, second, { ...options, method: 'sampled' })).rejects.toMatchObject(refusal);
-    await expect(similarity(deep, deep, { ...options, method: 'exact' })).rejects.toMatchObject(refusal);
+    await expect(explain(first, second, { backend: 'cuda' })).rejects.toMatchObject(refusal);
   });
 
   it.runIf(place === 'an emulated device')('says MEMORY_LIMIT when the device has too little', async () => {
     vi.stubEnv('TENSIM_TEST_FAULT', 'small memory');
-    await expect(similarityMatrix(unequal, { backend: 'cuda', route: 'factor' })).rejects.toMatchObject({
+    const large = [1, 2, 3].map((seed) => network(seed, 4000, LARGE));
+    await expect(similarityMatrix(large, { backend: 'cuda', measure: 'weights' })).rejects.toMatchObject({
       code: 'MEMORY_LIMIT',
       message: expect.stringMatching(/out of device memory.*memoryLimit/),
     });
@@ -255,13 +376,18 @@ describe.each(places)('the backend on %s', (place) => {
 
   it('is refused, with the same words, for what it does not do', async () => {
     const refusals = [
-      [{ forward: {} }, 'it does not know the forward pass, which sampling and evaluating need'],
-      [{ normals: {} }, 'it does not know random inputs, which sampling needs'],
-      [{ contractions: {} }, 'it does not know contractions'],
+      [{ forward: { kinds: new Set(['pool']) } }, 'it does not know layers of the kind "pool"'],
       [{ hafnians: {} }, 'it does not know hafnians'],
       [{ eigen: {} }, 'it does not know eigenpairs'],
-      [{ grams: { method: 'tensor' } }, 'it does not know the method "tensor"'],
       [{ grams: { kinds: new Set(['linear', 'gate']) } }, 'it does not know layers of the kind "gate"'],
+      [
+        { grams: { method: 'one-block', kinds: new Set(['gated']) } },
+        'it does not know layers of the kind "gated" by the method "one-block"',
+      ],
+      [
+        { grams: { method: 'one-block', degrees: true } },
+        'it does not know what every degree contributes by the method "one-block"',
+      ],
     ] as const;
     for (const [task, reason] of refusals) {
       await expect(selectBackend('cuda', task)).rejects.toMatchObject({
@@ -270,8 +396,12 @@ describe.each(places)('the backend on %s', (place) => {
       });
     }
     const { abilities } = (await backends()).find(({ name }) => name === 'cuda')!;
-    expect(Object.keys(abilities)).toEqual(['grams']);
-    expect(abilities.grams).toMatchObject({ methods: ['one-block', 'closure'], routes: ['factor', 'dense'] });
+    expect(Object.keys(abilities)).toEqual(['grams', 'forward', 'normals', 'contractions']);
+    expect(abilities.grams).toMatchObject({
+      methods: ['one-block', 'two-block', 'tensor', 'hidden', 'closure'],
+      degrees: ['hidden'],
+      routes: ['factor', 'dense'],
+    });
   });
 
   it('refuses models of other backends and models that are gone', async () => {

@@ -95,7 +95,7 @@ describe('chooseBackend', () => {
   it('takes the same at once', async () => {
     vi.stubEnv('TENSIM_BACKEND', undefined);
     expect(chooseBackend('auto', PRODUCTS)).toBe(await selectBackend('auto', PRODUCTS));
-    expect(() => chooseBackend('cuda', { contractions: {} })).toThrow(
+    expect(() => chooseBackend('cuda', { hafnians: {} })).toThrow(
       expect.objectContaining({ code: 'BACKEND_UNAVAILABLE' }),
     );
     expect(() => chooseBackend('gpu' as 'cuda', PRODUCTS)).toThrow(/option "backend" is "gpu"/);

@@ -323,7 +323,7 @@ describe('running work', () => {
     [{ strategy: 'fast' }, 'strategy must be one of blocked, ttgt, loops, not fast'],
     [{ cost: 'money' }, 'cost must be one of time, flops'],
     [{ dtype: 'int8' }, 'dtype must be one of float64, float32'],
-    [{ backend: 'cuda' }, 'the backend "cuda" is not available'],
+    [{ backend: 'gpu' }, 'the option "backend" is "gpu"'],
     [{ seed: 0.5 }, 'seed must be an integer'],
   ])('refuses the options %j', async (options, message) => {
     await expect(contract('i', [values(2)], options as never)).rejects.toThrow(message);

@@ -50,8 +50,10 @@ inline void check(bool holds, const std::string& what, const char* file, int lin
                         __LINE__)
 
 // Whether to go through all shapes of the slow tests. Under a sanitizer one of each kind is enough to find what it
-// looks for, and takes minutes less; `npm run test:native -- --sanitize=… --long` has all.
+// looks for, and takes minutes less; `npm run test:native -- --sanitize=… --long` has all. TENSIM_TESTS_SHORT is for
+// sanitizers of GPUs, which take programs as they are.
 inline bool thorough() {
+  if (std::getenv("TENSIM_TESTS_SHORT") != nullptr) return false;
 #ifdef TENSIM_SANITIZED
   return std::getenv("TENSIM_TESTS_LONG") != nullptr;
 #else

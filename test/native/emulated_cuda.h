@@ -5,6 +5,11 @@
 
 namespace tensim::test {
 
+// With the environment variable TENSIM_TESTS_CUDA_LIBRARY that of the library it names, on its first device: the same
+// cases then run on a GPU.
 const TensimCudaApi& api();
+
+// Whether the device is the host, which can be told how to behave (cuda/host_device.h).
+bool emulated();
 
 }  // namespace tensim::test

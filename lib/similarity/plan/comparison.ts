@@ -1,6 +1,7 @@
 import { totalmem } from 'node:os';
 import type { ChainMethod, GramRoute } from '../../backend/grams.js';
 import { kindsOf, productKindsOf, type Task } from '../../backend/task.js';
+import type { Work } from '../../backend/work.js';
 import { TensimError } from '../../errors.js';
 import { takeBackend } from '../../machines/select.js';
 import type { Outline } from '../../model/reading/outline.js';
@@ -20,6 +21,7 @@ import type { Measure, ResultInfo, RouteEstimate } from '../terms/types.js';
 import { chainShape, planRoute, type RouteJob } from './gram_route.js';
 import { chooseMethod, type ExactMethod, type MethodChoice } from './method.js';
 import { type Choice, choiceFor } from './weigh.js';
+import { chainWork, sampleWork, vectorWork } from './work.js';
 
 /**
  * A comparison ready to be computed: everything checked; nothing multiplied yet but by the forward pass of
@@ -98,7 +100,8 @@ export async function planComparison(
     checkNoDegrees(settings, `the measure "${settings.measure}" knows none`);
   if (settings.measure === 'weights') {
     checkNoRoute(settings.route, `the measure "${settings.measure}" has`);
-    const resolved = await resolve(settings, 'gaussian', { grams: { dtype } });
+    const work = () => vectorWork({ models, pairs: extent.pairs, ...settings });
+    const resolved = await resolve(settings, 'gaussian', { grams: { dtype } }, work);
     const sources = weightSources(models, settings);
     const info = resultInfo(resolved, EXACT, null, settings.measure);
     const { names } = sources;
@@ -131,8 +134,8 @@ const EXACT = { method: 'exact', exact: true } as const;
 async function resolve<
   Measured extends GramSettings['measure'],
   const Wanted extends Task & { readonly grams: object },
->(settings: Settings, measure: Measured, task: Wanted) {
-  return { ...settings, measure, ...(await takeBackend(settings.backend, task, settings.signal)) };
+>(settings: Settings, measure: Measured, task: Wanted, work?: () => Work) {
+  return { ...settings, measure, ...(await takeBackend(settings.backend, task, settings.signal, work)) };
 }
 
 async function planFunctions(
@@ -153,7 +156,8 @@ async function planFunctions(
   if (!known) checkNoDegrees(settings, `the method "${route.method}" knows none of these models`);
   const degrees = settings.degrees === true;
   const grams = { method: route.chain, kinds: productKindsOf(models), dtype, degrees };
-  const resolved = await resolve(settings, measure, { grams });
+  const work = () => chainWork({ models, pairs: extent.pairs, ...settings }, route.chain, law);
+  const resolved = await resolve(settings, measure, { grams }, work);
   const isOpen = method === 'auto' && settings.route === 'auto' && !degrees && extent.keeps !== true;
   const choice = isOpen && route.chain === 'hidden' ? await choiceFor(members, law, resolved, extent) : null;
   if (choice?.sampled) {
@@ -178,7 +182,9 @@ async function planSampling(
   checkNoRoute(settings.route, 'the method "sampled" has');
   checkNoDegrees(settings, 'the method "sampled" knows none');
   const forward = { kinds: kindsOf(models), dtype: settings.dtype };
-  const resolved = await resolve(settings, 'gaussian', { normals: {}, forward, grams: { dtype: 'float64' } });
+  const task = { normals: {}, forward, grams: { dtype: 'float64' } } as const;
+  const work = () => sampleWork({ models, ...settings }, settings.maxSamples);
+  const resolved = await resolve(settings, 'gaussian', task, work);
   return {
     kind: 'samples',
     names: outputNames(models[0]),

@@ -65,6 +65,8 @@ export interface Controlling {
 export interface SampleExecutor {
   /** How many batches it wants at a time. */
   readonly atOnce: number;
+  /** Bytes that the outputs of all models on one batch of such draws may take, where it wants more than is usual. */
+  batchBytes?(draws: DrawsSpec): number | undefined;
   /**
    * @throws TensimError (rejects) `MEMORY_LIMIT` where a model alone takes more than the limit; the signal's reason.
    */

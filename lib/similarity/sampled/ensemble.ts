@@ -1,4 +1,6 @@
 import type { Control } from '../../backend/control.js';
+import type { Keeping } from '../../backend/forward.js';
+import type { PreparedModel } from '../../backend/grams.js';
 import type { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { mixesPositions } from '../../layers/layer.js';
@@ -34,6 +36,8 @@ export interface Ensemble extends EnsembleShape {
   readonly members: readonly Member[];
   /** Outputs of different model m on inputs, (count, n, o), in units of its own. */
   evaluate(m: number, inputs: Draw['inputs'], control: Control): Promise<TensorData>;
+  /** The same, kept where the backend has its memory, if its `Forward.kept` is there. */
+  keep(m: number, inputs: Draw['inputs'], keeping: Keeping, control: Control): Promise<PreparedModel>;
   /** Once it has been evaluated, its units: 2^exponent. */
   exponent(m: number): number;
   /** Takes another model to be evaluated on the same inputs, within the same memory. */
@@ -85,6 +89,7 @@ export function openEnsemble(
     positions: outputShape[0],
     outputs: outputShape[1],
     evaluate: (m, inputs, control) => passes.evaluate(m, inputs, control),
+    keep: (m, inputs, keeping, control) => passes.keep(m, inputs, keeping, control),
     exponent: (m) => passes.exponent(m),
     beside(member) {
       const number = passes.add(member);
@@ -150,10 +155,15 @@ export async function weighted(
   return segments;
 }
 
+/** 2^u and 2^v, in units of the larger one. */
+export function relativePowers(u: number, v: number): [number, number] {
+  const most = Math.max(u, v);
+  return [timesPower(1, u - most), timesPower(1, v - most)];
+}
+
 /** a · 2^u − b · 2^v, in units of the larger power. */
 export function difference(a: TensorData, b: TensorData, u: number, v: number): Float64Array {
-  const most = Math.max(u, v);
-  const [x, y] = [timesPower(1, u - most), timesPower(1, v - most)];
+  const [x, y] = relativePowers(u, v);
   const result = new Float64Array(a.length);
   for (let i = 0; i < result.length; i++) result[i] = x * a[i] - y * b[i];
   return result;
@@ -163,7 +173,7 @@ export function difference(a: TensorData, b: TensorData, u: number, v: number): 
  * A sample of the wide components that weighs less than this may leave the range of numbers without telling of its
  * model.
  */
-const LIGHT = 1e-30;
+export const LIGHT = 1e-30;
 /** And of what weighs less than this, it makes no difference. */
 const NOTHING = 1e-100;
 

@@ -268,7 +268,7 @@ export class Estimate {
   /** The batches of a stage, in the order in which they are added up. */
   *#batches(draws: DrawsSpec, inputs: number): Generator<SampleBatch, undefined> {
     const whole = PERIOD * GROUPS * inputsPerSample(draws);
-    const most = this.#atOnce();
+    const most = this.#atOnce(draws);
     const surrogates = this.#variates?.surrogates ?? null;
     let left = PERIOD * Math.max(1, Math.floor(inputs / whole));
     for (let first = 0; left > 0; ) {
@@ -290,10 +290,11 @@ export class Estimate {
   }
 
   /** Samples of a batch: whole periods, within the bytes that it may take. */
-  #atOnce(): number {
+  #atOnce(draws: DrawsSpec): number {
     const { count, inputSize, positions, outputs } = this.#ensemble;
     const functions = this.#variates === null ? count : 2 * count;
     const bytes = 8 * Math.max(inputSize, 2 * functions * positions * outputs);
-    return PERIOD * Math.max(1, Math.floor(Math.min(MOST_AT_ONCE, BATCH_BYTES / bytes) / PERIOD));
+    const most = this.#executor.batchBytes?.(draws) ?? BATCH_BYTES;
+    return PERIOD * Math.max(1, Math.floor(Math.min(MOST_AT_ONCE, most / bytes) / PERIOD));
   }
 }

@@ -1,7 +1,7 @@
 import type { BackendWith } from '../../backend/backend.js';
 import type { Control } from '../../backend/control.js';
-import type { ForwardPass } from '../../backend/forward.js';
-import type { WhitenedLaw } from '../../backend/grams.js';
+import type { ForwardPass, Keeping } from '../../backend/forward.js';
+import type { PreparedModel, WhitenedLaw } from '../../backend/grams.js';
 import { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import type { Outline } from '../../model/reading/outline.js';
@@ -49,10 +49,15 @@ export class Passes {
    * @throws TensimError `MEMORY_LIMIT` where the model alone takes more than the limit; as reading a file.
    */
   async evaluate(m: number, inputs: Draw['inputs'], control: Control): Promise<TensorData> {
-    const pass = this.#passes.get(m) ?? (await this.#pack(m));
-    this.#passes.delete(m);
-    this.#passes.set(m, pass);
-    return pass.evaluate(inputs, control);
+    return (await this.#packed(m)).evaluate(inputs, control);
+  }
+
+  /**
+   * The same outputs, kept where the backend has its memory: for backends that say so by `Forward.kept`.
+   * @throws TensimError as `evaluate`.
+   */
+  async keep(m: number, inputs: Draw['inputs'], keeping: Keeping, control: Control): Promise<PreparedModel> {
+    return (await this.#packed(m)).keep!(inputs, keeping, control);
   }
 
   /** Takes one more model, under the same limit; its number. */
@@ -75,6 +80,13 @@ export class Passes {
   dispose(): void {
     for (const pass of this.#passes.values()) pass.dispose();
     this.#passes.clear();
+  }
+
+  async #packed(m: number): Promise<ForwardPass> {
+    const pass = this.#passes.get(m) ?? (await this.#pack(m));
+    this.#passes.delete(m);
+    this.#passes.set(m, pass);
+    return pass;
   }
 
   async #pack(m: number): Promise<ForwardPass> {

@@ -1,10 +1,12 @@
 import type { Control } from '../../backend/control.js';
+import type { KeptOutputs } from '../../backend/forward.js';
 import type { GramTile } from '../../backend/grams.js';
 import { Pacer } from '../../cooperate.js';
 import type { TensorData } from '../../tensor/tensor.js';
 import { type BatchSums, productsOf, type SampleBatch, type SampleExecutor } from './batch.js';
 import type { Draws, DrawsSpec } from './draws.js';
 import { difference, dropOverflown, type Ensemble, type OutputSize, weighted } from './ensemble.js';
+import { canBeKept, keptBy, keptSums } from './kept.js';
 import { watchedPairs } from './monitor.js';
 import type { SampleSettings } from './settings.js';
 import { controlled, StandIns, withDifference } from './stand_ins.js';
@@ -18,19 +20,32 @@ export class LocalSampler implements SampleExecutor {
   readonly #ensemble: Ensemble;
   readonly #drawsOf: (spec: DrawsSpec) => Draws;
   readonly #settings: SamplerSettings;
+  /** Where outputs can stay until they are multiplied. */
+  readonly #kept: KeptOutputs | null;
   readonly #standIns = new WeakMap<Surrogates, StandIns>();
 
   constructor(ensemble: Ensemble, drawsOf: (spec: DrawsSpec) => Draws, settings: SamplerSettings) {
     this.#ensemble = ensemble;
     this.#drawsOf = drawsOf;
     this.#settings = settings;
+    this.#kept = keptBy(settings.backend);
+  }
+
+  batchBytes({ kind }: DrawsSpec): number | undefined {
+    // Of vectors some may weigh so little that outputs have to be looked at here.
+    return this.#kept !== null && kind === 'tokens' ? 2 * this.#kept.bytes : undefined;
   }
 
   async run({ draws, first, samples, watched, surrogates }: SampleBatch, control: Control): Promise<BatchSums> {
     const { perOutput } = this.#settings;
     const { count: models, positions, outputs } = this.#ensemble;
     const pacer = new Pacer(control.signal);
-    const { inputs, count, weights } = await this.#drawsOf(draws).at(first, samples, control);
+    const draw = await this.#drawsOf(draws).at(first, samples, control);
+    const { inputs, count, weights } = draw;
+    const pairs = watched ? watchedPairs(models) : [];
+    if (this.#kept !== null && surrogates === null && canBeKept(weights)) {
+      return keptSums(this.#kept, this.#ensemble, draw, pairs, perOutput, control);
+    }
     const size = { count, positions, outputs };
     const values: TensorData[] = [];
     for (let m = 0; m < models; m++) values.push(await this.#ensemble.evaluate(m, inputs, control));
@@ -41,7 +56,6 @@ export class LocalSampler implements SampleExecutor {
     const [u, v] = exponents;
     const functions = models === 2 ? [...values, difference(values[0], values[1], u, v)] : values;
     const tile = await this.#sums(functions, weights, size, pacer, control);
-    const pairs = watched ? watchedPairs(models) : [];
     const slices = perOutput ? 1 + outputs : 1;
     if (standIns === null) {
       return { count, lost, exponents, tile, products: productsOf(values, weights, size, slices, pairs) };

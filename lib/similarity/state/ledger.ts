@@ -9,7 +9,7 @@ import type { Ledger } from '../gram/run.js';
 import { type Job, jobPairs } from '../gram/schedule.js';
 import { RecordLog } from './log.js';
 import { decodeRecord, encodeRecord, type StateRecord } from './records.js';
-import { slicesOf } from './setting.js';
+import { slicesOf, withBackend } from './setting.js';
 
 /**
  * What inner products depend on beside the two models, as JSON; the route apart, because `auto` follows what is there.
@@ -122,21 +122,36 @@ function settingIn(text: string): Setting | undefined {
 }
 
 /**
- * The route under which a state file has most pairs of this setting, null if it has none; and the bytes that had to be
- * cut off.
+ * The route under which a state file has most pairs of this setting, null if it has none; the setting that has most
+ * pairs of those that differ from it in the backend alone, null if none has more; and the bytes that had to be cut off.
  */
-export async function recordedRoute(
-  path: string,
-  common: string,
-): Promise<{ readonly recorded: string | null; readonly discarded: number }> {
+export async function recordedRoute(path: string, common: string): Promise<Recorded> {
   const pairs = new Map<string, number>();
+  const others = new Map<string, number>();
+  const add = (to: Map<string, number>, name: string, count: number) => to.set(name, (to.get(name) ?? 0) + count);
+  let own = 0;
+  const wanted = withBackend(common).rest;
   const file = await StateFile.open(path, async (setting, job) => {
     const { common: found, route } = settingIn(setting)!;
-    if (found === common && route !== null) pairs.set(route, (pairs.get(route) ?? 0) + jobPairs(job));
+    if (found !== common) {
+      if (withBackend(found).rest === wanted) add(others, found, jobPairs(job));
+      return;
+    }
+    own += jobPairs(job);
+    if (route !== null) add(pairs, route, jobPairs(job));
   });
   await file.close();
-  const most = largest(pairs.values(), 0);
-  return { recorded: [...pairs].find(([, count]) => count === most)?.[0] ?? null, discarded: file.discarded };
+  const mostOf = (counts: Map<string, number>, least = 0) => {
+    const most = largest(counts.values(), 0);
+    return most > least ? [...counts].find(([, count]) => count === most)![0] : null;
+  };
+  return { recorded: mostOf(pairs), elsewhere: mostOf(others, own), discarded: file.discarded };
+}
+
+interface Recorded {
+  readonly recorded: string | null;
+  readonly elsewhere: string | null;
+  readonly discarded: number;
 }
 
 function unwritable(file: string, cause: Error, kept: number): TensimError {

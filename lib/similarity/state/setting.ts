@@ -35,6 +35,16 @@ export function slicesOf(setting: string): number | undefined {
   }
 }
 
+/** The name of the backend in a setting, and what else it says. */
+export function withBackend(setting: string): { readonly backend: unknown; readonly rest: string } {
+  try {
+    const { backend, arithmetic, ...rest } = JSON.parse(setting);
+    return { backend, rest: JSON.stringify(rest) };
+  } catch {
+    return { backend: undefined, rest: setting };
+  }
+}
+
 function lawDigest(law: LawOfInputs): string {
   if (isOnehot(law)) return createHash('sha256').update(JSON.stringify(law)).digest('hex');
   const { mean, factor, sigma } = law;

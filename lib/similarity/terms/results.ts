@@ -74,12 +74,12 @@ export interface ResultInfo {
   readonly dtype: DType;
   /** Which backend computed. */
   readonly backend: BackendName;
-  /** Backends that were asked before this one, each with what it does not know; absent where there are none. */
+  /** Backends that are there and were passed over, each with the reason; absent where there are none. */
   readonly passedOver?:
     | readonly {
         /** Which backend. */
         readonly name: BackendName;
-        /** What it lacks, in one line. */
+        /** In one line: what it lacks, or what was expected of it. */
         readonly reason: string;
       }[]
     | undefined;

@@ -1,28 +1,13 @@
-#include <variant>
-
+#include "../calls.h"
 #include "../../core/error.h"
 #include "../arguments.h"
-#include "../calls.h"
 #include "../environment.h"
 #include "../handles.h"
-#include "closure.h"
 #include "library.h"
-#include "prepared.h"
+#include "models.h"
 
 namespace tensim::addon {
 namespace {
-
-// A model as JavaScript holds it, by its method: empty when it has been disposed of.
-using AnyCudaModel = std::variant<CudaModelPointer, CudaClosurePointer>;
-using ModelExternal = Napi::External<AnyCudaModel>;
-constexpr napi_type_tag kCudaModelTag{0x4f1d9a6be2c84735u, 0x87b3e05c1f9d4a62u};
-
-AnyCudaModel& pointer_of(const Napi::Value& value) {
-  if (!value.IsExternal() || !value.As<ModelExternal>().CheckTypeTag(&kCudaModelTag)) {
-    fail(value.Env(), "INVALID_ARGUMENT", "a tile takes models prepared by this backend");
-  }
-  return *value.As<ModelExternal>().Data();
-}
 
 class PrepareCall final : public AsyncCall {
  public:
@@ -43,32 +28,19 @@ class PrepareCall final : public AsyncCall {
         model_ = prepare_cuda(context, api, device, source.dtype, fold_one_block(context, source.chain), source.route,
                               source.chain.positions);
         return;
+      case Method::kTwoBlock:
       case Method::kClosure:
-        model_ = prepare_cuda_closure(context, api, device, source.dtype, source.chain);
+      case Method::kTensor:
+        model_ = prepare_cuda_closure(context, api, device, source.method, source.dtype, source.chain);
         return;
       case Method::kHidden:
-      case Method::kTwoBlock:
-      case Method::kTensor:
-        break;
+        model_ = prepare_cuda_units(context, api, device, source.dtype, fold_units(context, source.chain),
+                                    source.chain.positions);
+        return;
     }
-    throw Error("INVALID_ARGUMENT", "the CUDA backend knows the methods one-block and closure only");
   }
 
-  Napi::Value result(Napi::Env env) override {
-    Napi::Object object = Napi::Object::New(env);
-    std::visit(
-        [&](const auto& model) {
-          object.Set("outputs", static_cast<double>(model->outputs));
-          object.Set("bytes", static_cast<double>(model->bytes()));
-        },
-        model_);
-    auto owned = std::make_unique<AnyCudaModel>(std::move(model_));
-    auto external = ModelExternal::New(env, owned.get(), [](Napi::Env, AnyCudaModel* held) { delete held; });
-    owned.release();  // the finalizer's from here on
-    external.TypeTag(&kCudaModelTag);
-    object.Set("model", external);
-    return object;
-  }
+  Napi::Value result(Napi::Env env) override { return to_object(env, std::move(model_)); }
 
  private:
   AnyCudaModel model_;
@@ -82,8 +54,8 @@ class GramTileCall final : public AsyncCall {
 
   void read(const Napi::Value& job, const Napi::Value& rows, const Napi::Value& columns) {
     job_ = read_job(job);
-    rows_ = read_models(rows);
-    columns_ = read_models(columns);
+    rows_ = read_models(rows, "rows");
+    columns_ = read_models(columns, "columns");
     if (job_.symmetric && rows_ != columns_) {
       fail(job.Env(), "INVALID_ARGUMENT", "a symmetric tile needs the same models as rows and as columns");
     }
@@ -93,40 +65,18 @@ class GramTileCall final : public AsyncCall {
     if (rows_.empty() || columns_.empty()) return;
     const TensimCudaApi& api = CudaLibrary::open(library).api();
     if (std::holds_alternative<CudaModelPointer>(rows_.front())) {
-      tile_ = cuda_gram_tile(context, api, job_, pointers<CudaModel>(rows_), pointers<CudaModel>(columns_));
+      tile_ = cuda_gram_tile(context, api, job_, cuda_models<CudaModel>(rows_), cuda_models<CudaModel>(columns_));
+    } else if (std::holds_alternative<CudaUnitsPointer>(rows_.front())) {
+      tile_ = cuda_units_tile(context, api, job_, cuda_models<CudaUnits>(rows_), cuda_models<CudaUnits>(columns_));
     } else {
-      tile_ = cuda_closure_tile(context, api, job_, pointers<CudaClosure>(rows_), pointers<CudaClosure>(columns_));
+      tile_ =
+          cuda_closure_tile(context, api, job_, cuda_models<CudaClosure>(rows_), cuda_models<CudaClosure>(columns_));
     }
   }
 
   Napi::Value result(Napi::Env env) override { return to_object(env, tile_, job_.per_output); }
 
  private:
-  static std::vector<AnyCudaModel> read_models(const Napi::Value& value) {
-    if (!value.IsArray()) fail(value.Env(), "INVALID_ARGUMENT", "rows and columns must be arrays of prepared models");
-    const auto array = value.As<Napi::Array>();
-    std::vector<AnyCudaModel> models;
-    for (std::uint32_t i = 0; i < array.Length(); ++i) {
-      models.push_back(pointer_of(array.Get(i)));
-      if (std::visit([](const auto& model) { return model == nullptr; }, models.back())) {
-        fail(value.Env(), "INVALID_ARGUMENT", "the prepared model has been disposed of");
-      }
-    }
-    return models;
-  }
-
-  template <class Model>
-  static std::vector<const Model*> pointers(const std::vector<AnyCudaModel>& models) {
-    std::vector<const Model*> result;
-    for (const AnyCudaModel& model : models) {
-      const auto* const pointer = std::get_if<std::shared_ptr<const Model>>(&model);
-      if (pointer == nullptr)
-        throw Error("INVALID_ARGUMENT", "all models of a tile must be prepared by the same method");
-      result.push_back(pointer->get());
-    }
-    return result;
-  }
-
   GramJob job_;
   std::vector<AnyCudaModel> rows_, columns_;
   GramTile tile_;
@@ -191,7 +141,7 @@ Napi::Value cuda_prepare_call(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value cuda_dispose(const Napi::CallbackInfo& info) {
-  std::visit([](auto& model) { model.reset(); }, pointer_of(info[0]));
+  std::visit([](auto& model) { model.reset(); }, cuda_model_of(info[0]));
   return info.Env().Undefined();
 }
 

@@ -15,7 +15,8 @@ struct ChainSource {
   std::vector<TensimCudaStage> stages;
   std::list<std::vector<T>> copies;
 
-  explicit ChainSource(const ClosureModel<T>& model) {
+  explicit ChainSource(const ClosureModel<T>& model) : ChainSource(model.positions, model.front) {
+    chain.outputs = model.outputs;
     for (const ClosureStage<T>& from : model.stages) {
       TensimCudaStage stage{};
       std::visit([&](const auto& block) { read(block, model.positions, stage); }, from.block);
@@ -25,12 +26,35 @@ struct ChainSource {
       }
       stages.push_back(stage);
     }
-    chain.single = sizeof(T) == sizeof(float) ? 1 : 0;
-    chain.positions = model.positions;
-    chain.inputs = model.inputs;
-    chain.width = model.front.rows;
+    chain.stage_count = stages.size();
+    chain.stages = stages.data();
+  }
+
+  // Steps of the tensor measure are those of bilinear blocks with half the products. A half in front of the first makes
+  // a half behind each of them, and a factor of two at the end takes it back: no digit changes. Of what comes out the
+  // constant, which is the first row, is not wanted.
+  explicit ChainSource(const TensorModel<T>& model) : ChainSource(1, model.front) {
     chain.outputs = model.outputs;
-    chain.front = model.front.data();
+    for (const TensorStage<T>& from : model.stages) {
+      TensimCudaStage stage{};
+      stage.width = from.factors.columns;
+      stage.units = from.factors.rows / 2;
+      stage.outputs = from.down.rows;
+      stage.factors = from.factors.data();
+      stage.has_down = 1;
+      stage.down = from.down.data();
+      stages.push_back(stage);
+    }
+    chain.factor = static_cast<double>(model.positions);
+    if (stages.empty()) {
+      chain.width = model.outputs;
+      chain.front = model.front.row(1);
+    } else {
+      stages.back().outputs = model.outputs;
+      stages.back().down = model.stages.back().down.row(1);
+      chain.front_factor = 0.5;
+      chain.factor *= 2;
+    }
     chain.stage_count = stages.size();
     chain.stages = stages.data();
   }
@@ -38,6 +62,15 @@ struct ChainSource {
   ChainSource& operator=(const ChainSource&) = delete;
 
  private:
+  ChainSource(std::size_t positions, const Matrix<T>& front) {
+    chain.single = sizeof(T) == sizeof(float) ? 1 : 0;
+    chain.positions = positions;
+    chain.inputs = front.columns;
+    chain.width = front.rows;
+    chain.front = front.data();
+    chain.front_factor = chain.factor = 1;
+  }
+
   std::vector<T>& copy(std::size_t size) {
     copies.emplace_back(size, T(0));
     return copies.back();
@@ -98,12 +131,78 @@ struct ChainSource {
   }
 };
 
+template <class T, class Model>
+CudaChainTraits traits_of(Method method, const Model& model) {
+  CudaChainTraits traits;
+  traits.method = method;
+  traits.dtype = DTypeOf<T>::value;
+  traits.inputs = model.inputs;
+  traits.outputs = model.outputs;
+  traits.positions = model.positions;
+  return traits;
+}
+
 template <class T>
-CudaClosurePointer prepare_as(const Context& context, const TensimCudaApi& api, int device, const ChainView& chain) {
-  const ClosureModel<T> model = fold_closure<T>(context, chain);
-  const ChainSource<T> source(model);
+CudaClosurePointer prepare_chain_as(const Context& context, const TensimCudaApi& api, int device,
+                                    const ChainSource<T>& source, CudaChainTraits traits) {
   context.control.throw_if_aborted();
-  return std::make_shared<CudaClosure>(api, device, source.chain, model);
+  TensimCudaClosure* closure = nullptr;
+  TensimCudaError error{};
+  check_cuda(api.closure_create(device, &source.chain, &closure, &error), error);
+  return std::make_shared<CudaClosure>(api, closure, std::move(traits));
+}
+
+template <class T>
+CudaClosurePointer prepare_closure_as(const Context& context, const TensimCudaApi& api, int device,
+                                      const ChainView& chain) {
+  const ClosureModel<T> model = fold_closure<T>(context, chain);
+  CudaChainTraits traits = traits_of<T>(Method::kClosure, model);
+  for (const ClosureStage<T>& stage : model.stages) {
+    traits.kinds.push_back(std::visit([](const auto& block) { return block.kType; }, stage.block));
+  }
+  traits.means = model.means;
+  return prepare_chain_as<T>(context, api, device, ChainSource<T>(model), std::move(traits));
+}
+
+template <class T>
+CudaClosurePointer prepare_tensor_as(const Context& context, const TensimCudaApi& api, int device,
+                                     const ChainView& chain) {
+  const TensorModel<T> model = fold_tensor<T>(context, chain);
+  CudaChainTraits traits = traits_of<T>(Method::kTensor, model);
+  traits.kinds.assign(model.stages.size(), BilinearBlock<T>::kType);
+  return prepare_chain_as<T>(context, api, device, ChainSource<T>(model), std::move(traits));
+}
+
+template <class T>
+CudaClosurePointer prepare_two_block_as(const Context& context, const TensimCudaApi& api, int device,
+                                        const ChainView& chain) {
+  const TwoBlockModel<T> model = fold_two_block<T>(context, chain);
+  context.control.throw_if_aborted();
+  TensimCudaTwoBlock source{};
+  source.single = sizeof(T) == sizeof(float) ? 1 : 0;
+  source.inputs = model.inputs;
+  source.rank = model.rank;
+  source.units = model.units;
+  source.outputs = model.outputs;
+  source.basis = model.basis.data();
+  source.forms = model.forms.data();
+  source.vectors = model.vectors.data();
+  source.linear_parts = model.linear_parts ? 1 : 0;
+  source.down = model.down.data();
+  source.mean = model.mean.data();
+  source.factor = static_cast<double>(model.positions);
+  TensimCudaClosure* closure = nullptr;
+  TensimCudaError error{};
+  check_cuda(api.two_block_create(device, &source, &closure, &error), error);
+  return std::make_shared<CudaClosure>(api, closure, traits_of<T>(Method::kTwoBlock, model));
+}
+
+template <class T>
+CudaClosurePointer prepare_as(const Context& context, const TensimCudaApi& api, int device, Method method,
+                              const ChainView& chain) {
+  if (method == Method::kTwoBlock) return prepare_two_block_as<T>(context, api, device, chain);
+  if (method == Method::kTensor) return prepare_tensor_as<T>(context, api, device, chain);
+  return prepare_closure_as<T>(context, api, device, chain);
 }
 
 void check(const TensimCudaApi& api, const CudaClosure& first, const CudaClosure& model) {
@@ -114,6 +213,10 @@ void check(const TensimCudaApi& api, const CudaClosure& first, const CudaClosure
   if (model.outputs != first.outputs || model.inputs != first.inputs || model.positions != first.positions) {
     throw Error("SHAPE_MISMATCH", "the models of a tile differ in their inputs or outputs");
   }
+  if (model.method != first.method) {
+    throw Error("INVALID_ARGUMENT", "all models of a tile must be prepared by the same method");
+  }
+  if (model.method == Method::kTensor && model.kinds.size() != first.kinds.size()) throw unlike_degrees();
   for (std::size_t i = 0; i < std::min(model.kinds.size(), first.kinds.size()); ++i) {
     if (model.kinds[i] != first.kinds[i]) throw unlike_blocks(first.kinds[i], model.kinds[i]);
   }
@@ -121,26 +224,10 @@ void check(const TensimCudaApi& api, const CudaClosure& first, const CudaClosure
 
 }  // namespace
 
-template <class T>
-CudaClosure::CudaClosure(const TensimCudaApi& api, int device, const TensimCudaChain& source,
-                         const ClosureModel<T>& model)
-    : dtype(DTypeOf<T>::value),
-      inputs(model.inputs),
-      outputs(model.outputs),
-      positions(model.positions),
-      means(model.means),
-      api_(api) {
-  for (const ClosureStage<T>& stage : model.stages) {
-    kinds.push_back(std::visit([](const auto& block) { return block.kType; }, stage.block));
-  }
-  TensimCudaError error{};
-  check_cuda(api.closure_create(device, &source, &closure_, &error), error);
-}
-
-CudaClosurePointer prepare_cuda_closure(const Context& context, const TensimCudaApi& api, int device, DType dtype,
-                                        const ChainView& chain) {
-  return dtype == DType::kFloat64 ? prepare_as<double>(context, api, device, chain)
-                                  : prepare_as<float>(context, api, device, chain);
+CudaClosurePointer prepare_cuda_closure(const Context& context, const TensimCudaApi& api, int device, Method method,
+                                        DType dtype, const ChainView& chain) {
+  return dtype == DType::kFloat64 ? prepare_as<double>(context, api, device, method, chain)
+                                  : prepare_as<float>(context, api, device, method, chain);
 }
 
 GramTile cuda_closure_tile(const Context& context, const TensimCudaApi& api, const GramJob& job,
@@ -170,13 +257,14 @@ GramTile cuda_closure_tile(const Context& context, const TensimCudaApi& api, con
   TensimCudaError error{};
   check_cuda(api.closure_products(&call, &error), error);
 
+  const bool means = rows.front()->method == Method::kClosure;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     for (std::size_t j = job.symmetric ? i : 0; j < width; ++j) {
       const CudaClosure &a = *rows[i], &b = *columns[j];
       const std::size_t at = i * width + j, mirrored = j * width + i;
       for (std::size_t c = 0; c < outputs; ++c) {
         double mean = 0;
-        for (std::size_t s = 0; s < a.positions; ++s) mean += a.means.at(s)[c] * b.means.at(s)[c];
+        for (std::size_t s = 0; means && s < a.positions; ++s) mean += a.means.at(s)[c] * b.means.at(s)[c];
         tile.total[at] += mean;
         if (job.per_output) tile.per_output[at * outputs + c] += mean;
       }

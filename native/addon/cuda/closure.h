@@ -7,20 +7,28 @@
 
 #include "../../core/context.h"
 #include "../../cuda/interface.h"
-#include "../../gaussian/closure.h"
-#include "../../similarity/gram_tile.h"
+#include "../../similarity/prepared.h"
 
 namespace tensim {
 
-// The host's part in the closure on a GPU: a chain's moments and factors are prepared here as for the CPU, its products
-// with other chains are computed there (through the table of interface.h), and the means, which stay here, are added.
+// The host's part in the methods that take pairs one at a time on a GPU: the closure, chains of two blocks and the
+// tensor measure. A chain is prepared here as for the CPU, its products with other chains are computed there (through
+// the table of interface.h), and the means of the closure, which stay here, are added.
+
+// What the host keeps of a chain.
+struct CudaChainTraits {
+  Method method = Method::kClosure;
+  DType dtype = DType::kFloat64;
+  std::size_t inputs = 0, outputs = 0, positions = 1;
+  std::vector<std::string_view> kinds;  // of its blocks
+  Means means = {};                     // of the output, for the closure
+};
 
 // A chain on a device, given back with the object.
-class CudaClosure {
+class CudaClosure : public CudaChainTraits {
  public:
-  // `source` of `model`, which may be gone afterwards.
-  template <class T>
-  CudaClosure(const TensimCudaApi& api, int device, const TensimCudaChain& source, const ClosureModel<T>& model);
+  CudaClosure(const TensimCudaApi& api, TensimCudaClosure* closure, CudaChainTraits traits)
+      : CudaChainTraits(std::move(traits)), api_(api), closure_(closure) {}
   ~CudaClosure() { api_.closure_destroy(closure_); }
   CudaClosure(const CudaClosure&) = delete;
   CudaClosure& operator=(const CudaClosure&) = delete;
@@ -30,23 +38,18 @@ class CudaClosure {
   // On the device and here.
   std::size_t bytes() const { return closure_->bytes + means.values.size() * sizeof(double); }
 
-  const DType dtype;
-  const std::size_t inputs, outputs, positions;
-  const Means means;                    // of the output
-  std::vector<std::string_view> kinds;  // of its blocks
-
  private:
   const TensimCudaApi& api_;
-  TensimCudaClosure* closure_ = nullptr;
+  TensimCudaClosure* const closure_;
 };
 
 using CudaClosurePointer = std::shared_ptr<const CudaClosure>;
 
-// Throws MEMORY_LIMIT.
-CudaClosurePointer prepare_cuda_closure(const Context& context, const TensimCudaApi& api, int device, DType dtype,
-                                        const ChainView& chain);
+// By the methods kClosure, kTwoBlock and kTensor. Throws MEMORY_LIMIT.
+CudaClosurePointer prepare_cuda_closure(const Context& context, const TensimCudaApi& api, int device, Method method,
+                                        DType dtype, const ChainView& chain);
 
-// As similarity/pair_tile for closure_pair, by one call of the library.
+// As similarity/pair_tile for each of them, by one call of the library.
 GramTile cuda_closure_tile(const Context& context, const TensimCudaApi& api, const GramJob& job,
                            const std::vector<const CudaClosure*>& rows, const std::vector<const CudaClosure*>& columns);
 

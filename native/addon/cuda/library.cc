@@ -42,6 +42,11 @@ TensimCudaEntry entry_of(const std::string& path) {
 
 #endif
 
+bool is_whole(const TensimCudaForwardApi* api) {
+  return api != nullptr && api->create != nullptr && api->destroy != nullptr && api->evaluate != nullptr &&
+         api->keep != nullptr && api->combine != nullptr && api->sample_products != nullptr && api->normals != nullptr;
+}
+
 }  // namespace
 
 const TensimCudaApi& checked_api(const TensimCudaApi* api, const std::string& path) {
@@ -53,7 +58,9 @@ const TensimCudaApi& checked_api(const TensimCudaApi* api, const std::string& pa
   const bool whole = api->size == sizeof(TensimCudaApi) && api->device_count != nullptr &&
                      api->device_info != nullptr && api->model_create != nullptr && api->model_destroy != nullptr &&
                      api->gram_products != nullptr && api->peak != nullptr && api->closure_create != nullptr &&
-                     api->closure_destroy != nullptr && api->closure_products != nullptr;
+                     api->closure_destroy != nullptr && api->closure_products != nullptr &&
+                     api->two_block_create != nullptr && api->units != nullptr && is_whole(api->forward) &&
+                     api->contraction != nullptr && api->contraction->size == sizeof(TensimCudaContractionApi);
   if (!whole) refuse(path + " does not have the functions of the version that it says it has");
   return *api;
 }

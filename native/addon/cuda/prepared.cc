@@ -119,14 +119,29 @@ std::vector<std::uint64_t> check_models(const TensimCudaApi& api, const std::vec
   return offsets;
 }
 
-// As in similarity/gram_tile.
-double weight_of(Measure measure, const CudaModel& a, const CudaModel& b) {
+// As in similarity/gram_tile, of every pair.
+double weight_of(Measure measure, const std::vector<const CudaModel*>& rows,
+                 const std::vector<const CudaModel*>& columns) {
   if (measure == Measure::kGaussian) return 1;
-  if (a.block != b.block) {
-    throw Error("SHAPE_MISMATCH",
-                "the tensor measure compares chains of the same degree only: one has a block, the other has none");
+  const bool block = rows.front()->block;
+  for (const auto* list : {&rows, &columns}) {
+    for (const CudaModel* model : *list) {
+      if (model->block == block) continue;
+      throw Error("SHAPE_MISMATCH",
+                  "the tensor measure compares chains of the same degree only: one has a block, the other has none");
+    }
   }
-  return a.block ? 0.5 : 1;
+  return block ? 0.5 : 1;
+}
+
+// What the parts of degree zero contribute, (models, outputs).
+std::vector<double> constants(Measure measure, const std::vector<const CudaModel*>& models) {
+  std::vector<double> result;
+  for (const CudaModel* model : models) {
+    const std::vector<double>& own = measure == Measure::kGaussian ? model->mean : model->constant;
+    result.insert(result.end(), own.begin(), own.end());
+  }
+  return result;
 }
 
 }  // namespace
@@ -152,56 +167,46 @@ CudaModelPointer prepare_cuda_features(const TensimCudaApi& api, int device, DTy
                                   : prepare_features_as<float>(api, device, segments);
 }
 
+CudaModelPointer kept_outputs(const TensimCudaApi& api, TensimCudaModel* own, std::size_t segments,
+                              std::uint64_t stride) {
+  auto model = std::make_shared<CudaModel>(api, own);
+  for (std::size_t c = 0; c <= segments; ++c) model->offsets.push_back(c * stride);
+  model->outputs = segments;
+  model->constant.assign(segments, 0.0);
+  model->mean.assign(segments, 0.0);
+  return model;
+}
+
 GramTile cuda_gram_tile(const Context& context, const TensimCudaApi& api, const GramJob& job,
                         const std::vector<const CudaModel*>& rows, const std::vector<const CudaModel*>& columns) {
   GramTile tile;
   tile.total.assign(rows.size() * columns.size(), 0.0);
   if (rows.empty() || columns.empty()) return tile;
   const std::vector<std::uint64_t> offsets = check_models(api, rows, columns);
-  for (const CudaModel* a : rows) {
-    for (const CudaModel* b : columns) weight_of(job.measure, *a, *b);  // refuse before computing anything
-  }
-
-  const std::size_t outputs = rows.front()->outputs, width = columns.size();
-  std::vector<double> slices(tile.total.size() * outputs), linear(offsets.empty() ? 0 : slices.size());
+  const std::size_t outputs = rows.front()->outputs;
   const auto row_models = on_device(rows), column_models = on_device(columns);
+  const auto row_constants = constants(job.measure, rows), column_constants = constants(job.measure, columns);
+  if (job.per_output) tile.per_output.resize(tile.total.size() * outputs);
   TensimCudaTile call{};
   call.rows = row_models.data();
   call.columns = column_models.data();
   call.row_count = rows.size();
   call.column_count = columns.size();
   call.symmetric = job.symmetric ? 1 : 0;
-  call.quadratic = slices.data();
-  if (!linear.empty()) {
-    call.linear = linear.data();
+  call.weight = weight_of(job.measure, rows, columns);
+  call.factor = static_cast<double>(rows.front()->positions);
+  call.row_constants = row_constants.data();
+  call.column_constants = column_constants.data();
+  if (!offsets.empty()) {
     call.offsets = offsets.data();
     call.segments = outputs;
   }
+  call.total = tile.total.data();
+  call.slices = job.per_output ? tile.per_output.data() : nullptr;
   call.report = report_progress;
   call.context = &context.control;
   TensimCudaError error{};
   check_cuda(api.gram_products(&call, &error), error);
-
-  const bool means = job.measure == Measure::kGaussian;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    for (std::size_t j = job.symmetric ? i : 0; j < width; ++j) {
-      const CudaModel &a = *rows[i], &b = *columns[j];
-      const double weight = weight_of(job.measure, a, b), positions = static_cast<double>(a.positions);
-      const std::vector<double>&x = means ? a.mean : a.constant, &y = means ? b.mean : b.constant;
-      const std::size_t at = (i * width + j) * outputs, mirrored = (j * width + i) * outputs;
-      double total = 0;
-      for (std::size_t c = 0; c < outputs; ++c) {
-        const double products = slices[at + c] + (linear.empty() ? 0 : linear[at + c]);
-        slices[at + c] = positions * (weight * products + x[c] * y[c]);
-        total += slices[at + c];
-      }
-      tile.total[i * width + j] = total;
-      if (!job.symmetric) continue;
-      tile.total[j * width + i] = total;
-      std::copy_n(slices.data() + at, outputs, slices.data() + mirrored);
-    }
-  }
-  if (job.per_output) tile.per_output = std::move(slices);
   return tile;
 }
 

@@ -18,6 +18,8 @@ namespace tensim {
 class CudaModel {
  public:
   CudaModel(const TensimCudaApi& api, int device, const TensimCudaSource& source);
+  // Takes over what is there already.
+  CudaModel(const TensimCudaApi& api, TensimCudaModel* model) : api_(api), model_(model) {}
   ~CudaModel() { api_.model_destroy(model_); }
   CudaModel(const CudaModel&) = delete;
   CudaModel& operator=(const CudaModel&) = delete;
@@ -50,6 +52,11 @@ CudaModelPointer prepare_cuda(const Context& context, const TensimCudaApi& api, 
 // Plain vectors, one per output.
 CudaModelPointer prepare_cuda_features(const TensimCudaApi& api, int device, DType dtype,
                                        const std::vector<MatrixView>& segments);
+
+// Outputs that the library has kept as vectors of doubles, `segments` of them that begin every `stride` elements; it is
+// given back with the object.
+CudaModelPointer kept_outputs(const TensimCudaApi& api, TensimCudaModel* model, std::size_t segments,
+                              std::uint64_t stride);
 
 // As similarity/gram_tile, by one call of the library.
 GramTile cuda_gram_tile(const Context& context, const TensimCudaApi& api, const GramJob& job,
