@@ -42,6 +42,8 @@ export interface TensimErrorDetails {
   readonly file?: string;
   /** Name of the tensor in that file. */
   readonly tensor?: string;
+  /** Why what was found is not taken, in one clause. */
+  readonly reason?: string;
   /** What would help, in one sentence. */
   readonly hint?: string;
   /** The error behind this one. */
@@ -63,6 +65,8 @@ export class TensimError extends Error {
   declare readonly file?: string;
   /** Name of the tensor it is about, where there is one. */
   declare readonly tensor?: string;
+  /** Why what was found is not taken, where that is said apart; also in the message. */
+  declare readonly reason?: string;
   /** What would help, where that is known; also the end of the message. */
   declare readonly hint?: string;
 
@@ -71,13 +75,21 @@ export class TensimError extends Error {
       .filter((part) => part !== undefined)
       .join(': ');
     const text = place === '' ? message : `${place}: ${message}`;
+    const found = details.reason === undefined ? text : `${text}; ${details.reason}`;
     super(
-      details.hint === undefined ? text : `${text}. ${details.hint}`,
+      details.hint === undefined ? found : `${found}. ${details.hint}`,
       details.cause === undefined ? undefined : { cause: details.cause },
     );
     this.code = code;
     if (details.file !== undefined) this.file = details.file;
     if (details.tensor !== undefined) this.tensor = details.tensor;
+    if (details.reason !== undefined) this.reason = details.reason;
     if (details.hint !== undefined) this.hint = details.hint;
   }
+}
+
+/** The message of an error without its reason and its hint: the place, and what was found there. */
+export function findingOf({ message, reason, hint }: TensimError): string {
+  const rest = `${reason === undefined ? '' : `; ${reason}`}${hint === undefined ? '' : `. ${hint}`}`;
+  return rest !== '' && message.endsWith(rest) ? message.slice(0, -rest.length) : message;
 }

@@ -10,6 +10,8 @@
  * @module tensim
  */
 
+import './report/contracts.js';
+
 export type { AdapterKind } from './adapters/config.js';
 export { adapterMatrix } from './adapters/matrix.js';
 export type { AdapterMatrix, AdapterMatrixOptions, AdapterSubject } from './adapters/terms.js';
@@ -117,7 +119,7 @@ export type { ToldSetting } from './model/transformers/settings.js';
 export { writeAdapters } from './report/adapters/write.js';
 export { writeBlocks } from './report/blocks/write.js';
 export { type ExplanationReportOptions, writeExplanation } from './report/explain/write.js';
-export { type Report, writeReport } from './report/write.js';
+export { type Report, type ReportOptions, writeReport } from './report/write.js';
 export { direction } from './similarity/difference/direction.js';
 export { explain } from './similarity/explain/explain.js';
 export type {
@@ -149,7 +151,7 @@ export {
 export { cosine, distance } from './similarity/gram/derived.js';
 export type { LawExtent } from './similarity/law/extent.js';
 export { momentsOf, type SampleMoments } from './similarity/law/moments_of.js';
-export { similarityMatrix } from './similarity/matrix.js';
+export { type ModelList, similarityMatrix } from './similarity/matrix.js';
 export { blockScore } from './similarity/series/block_score.js';
 export { correlation } from './similarity/series/correlation.js';
 export { compareMeasures, type MeasureComparison } from './similarity/series/measure_comparison.js';
@@ -200,6 +202,7 @@ export type {
   SimilarityOptions,
   SimilarityResult,
   SliceSimilarity,
+  Source,
   Step,
   Weighed,
   Work,

@@ -1,14 +1,6 @@
 import type { Mark } from 'vega';
-import {
-  type Chart,
-  drawSvg,
-  lineMark,
-  PAPER,
-  type Rect,
-  type TextItem,
-  textMark,
-  textWidth,
-} from '../../lib/report/chart.js';
+import { type Chart, drawSvg, lineMark, PAPER, type Rect, type TextItem, textMark } from '../../lib/report/chart.js';
+import { textWidth } from '../../lib/report/chart_text.js';
 import type { Outcome, Result } from './results.js';
 
 const WIDTH = 900;

@@ -3,6 +3,7 @@ import { TensimError } from '../errors.js';
 import { selectBackend } from '../machines/select.js';
 import { labelsOf } from '../model/labels.js';
 import { cosine } from '../similarity/gram/derived.js';
+import { plainly } from '../similarity/terms/plain.js';
 import type { DType } from '../tensor/tensor.js';
 import { quoted } from '../words/names.js';
 import { valueText } from '../words/quoting.js';
@@ -55,7 +56,7 @@ export async function adapterMatrix(
     await work.files.close();
   }
   const labels = labelsOf(paths);
-  return {
+  return plainly<AdapterMatrix>({
     kind: 'adapters',
     labels,
     adapters: adapters.map(({ kind, rank, scale, modules: own }, i) => ({
@@ -67,7 +68,7 @@ export async function adapterMatrix(
     dtype,
     backend: name,
     notes: notesOf(adapters, paths),
-  };
+  });
 }
 
 /**

@@ -3,6 +3,7 @@ import { TensimError } from '../errors.js';
 import { selectBackend } from '../machines/select.js';
 import { labelsOf } from '../model/labels.js';
 import type { LayerBlocks } from '../model/transformers/network.js';
+import { plainly } from '../similarity/terms/plain.js';
 import { type AttentionSide, attentionSide, compareSides, mlpContent, ONE_FUNCTION } from './compare.js';
 import { contentOf } from './content.js';
 import { checkInput } from './law/input.js';
@@ -86,7 +87,10 @@ async function matrixOf(
   const networks: (BlockSubject & { label: string })[] = [];
   for (const [i, file] of files.entries()) networks.push({ label: labels[i], ...(await subjectOf(file, signal)) });
   const { width } = files[0].network;
-  return { kind: 'blocks-matrix', networks, width, input: laws.name, window, alignment, layers, backend: name };
+  return plainly<BlocksMatrix>({
+    kind: 'blocks-matrix',
+    ...{ networks, width, input: laws.name, window, alignment, layers, backend: name },
+  });
 }
 
 async function mlpMatrices(

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { largest } from '../extremes.js';
+import { plainly } from '../similarity/terms/plain.js';
 import { headFlops } from './circuits/flops.js';
 import { withAll } from './matrix.js';
 import { exactFlops, type MlpMethod, sampleFlops, sizeOfMlp } from './mlps/choose.js';
@@ -96,7 +97,7 @@ async function planOf(files: readonly BlockFile[], options: BlockOptions): Promi
   const first = shapes.find((own) => own.length > 0)?.[0];
   const rates = await blockRates({ width, gated: first?.gated ?? true, needs: work }, given);
   const seconds = secondsOf(work, { parameters, bytes }, rates);
-  return {
+  return plainly<BlocksPlan>({
     kind: 'blocks-plan',
     networks,
     mlps: Object.fromEntries(counted),
@@ -105,7 +106,7 @@ async function planOf(files: readonly BlockFile[], options: BlockOptions): Promi
     memory: BLOCKS * largestBlock(files[0]) + OVERHEAD,
     seconds,
     threads: given.threads ?? availableParallelism(),
-  };
+  });
 }
 
 function secondsOf(

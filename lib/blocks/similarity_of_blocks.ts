@@ -1,6 +1,7 @@
 import { Pacer } from '../cooperate.js';
 import { selectBackend } from '../machines/select.js';
 import type { BlockNetwork, LayerBlocks } from '../model/transformers/network.js';
+import { plainly } from '../similarity/terms/plain.js';
 import { findBasis, isCentred } from './align/basis.js';
 import { compareLayer } from './compare.js';
 import { digestOf } from './content.js';
@@ -77,13 +78,13 @@ async function compare(
     ...ends,
     ...(norms.length > 0 && { norms }),
   };
-  return {
+  return plainly<BlocksResult>({
     kind: 'blocks',
     ...differences,
     worst: worstOf(layers),
     impression: impressionOf(differences),
     backend: name,
-  };
+  });
 }
 
 const viewOf = (network: BlockNetwork, basis: Float64Array | null) => ({ basis, centres: isCentred(network) });

@@ -6,7 +6,7 @@ import { adaptersJsonText } from '../report/adapters/json.js';
 import { adaptersText } from '../report/adapters/text.js';
 import { checkAdaptersFile, writeAdapters } from '../report/adapters/write.js';
 import { oneLine } from '../words/quoting.js';
-import { type Io, print, say } from './io.js';
+import { fitted, type Io, print, say } from './io.js';
 import { backendOption, collect, parseSize, textOptions, threadsOption } from './options.js';
 import { createProgress } from './progress.js';
 
@@ -58,7 +58,7 @@ async function adapters(given: readonly string[], flags: AdapterFlags, io: Io): 
       await writeAdapters(result, file);
       say(io, `wrote ${oneLine(file)}\n`);
     }
-    await print(io, flags.json ? adaptersJsonText(result) : [adaptersText(result, textOptions(io))]);
+    await print(io, flags.json ? adaptersJsonText(result) : [fitted(io, adaptersText(result, textOptions(io)))]);
   } finally {
     progress.stop();
   }

@@ -19,11 +19,12 @@ import { checkPlace, writeWhole } from '../report/write.js';
 import { ridgeSweep } from '../similarity/series/ridge_sweep.js';
 import { jsonText, oneLine } from '../words/quoting.js';
 import { addBlockOptions, type BlockFlags } from './block_options.js';
-import { type Io, print, say } from './io.js';
+import { fitted, type Io, print, say } from './io.js';
 import { checkFlags, sweptRidges } from './law_options.js';
 import { modelPaths } from './matrix_options.js';
 import { configOf, textOptions } from './options.js';
 import { createProgress } from './progress.js';
+import { sayStopped } from './stopped.js';
 
 const ARGUMENT =
   'two transformers: each a checkpoint with its config.json beside it, a GGUF file, a folder with one, or its hf:// address; with --matrix any number';
@@ -69,11 +70,7 @@ async function blocks(networks: readonly string[], flags: BlockFlags, io: Io): P
     await print(io, text);
   } catch (error) {
     progress.stop();
-    if (io.signal.aborted && flags.state !== undefined && reached.total > 0) {
-      const { done, total } = reached;
-      const share = `${done} of ${total} layers are in ${oneLine(flags.state)}`;
-      say(io, `stopped: ${share}; the same command goes on from there\n`);
-    }
+    sayStopped(reached, 'layers', flags.state, io);
     throw error;
   } finally {
     progress.stop();
@@ -111,12 +108,12 @@ async function compute(paths: readonly string[], flags: BlockFlags, io: Io, onLa
     result: Result,
     asJson: (one: Result) => object,
     asText: (one: Result, options: TextOptions) => string,
-  ) => [flags.json ? `${jsonText(asJson(result))}\n` : asText(result, textOptions(io))];
+  ) => [flags.json ? `${jsonText(asJson(result))}\n` : fitted(io, asText(result, textOptions(io)))];
   const [a, b] = paths;
   const ridges = sweptRidges(flags);
   if (ridges !== undefined) {
     const sweep = await ridgeSweep(ridges, (ridge) => similarityOfBlocks(a, b, under(ridge)));
-    return flags.json ? [...ridgeJsonText(sweep)] : [ridgeText(sweep)];
+    return flags.json ? [...ridgeJsonText(sweep)] : [fitted(io, ridgeText(sweep))];
   }
   const options = under(flags.ridge?.[0]);
   if (flags.plan) return told(await planBlocks(paths, options), blocksPlanJson, blocksPlanText);
@@ -129,7 +126,7 @@ async function compute(paths: readonly string[], flags: BlockFlags, io: Io, onLa
     return told(result, blocksMatrixJson, blocksMatrixText);
   }
   const result = await similarityOfBlocks(a, b, options);
-  for (const file of flags.out) await writeBlocks(result, file);
+  for (const file of flags.out) await writeBlocks(result, file, { command: io.command });
   return told(result, blocksJson, blocksText);
 }
 

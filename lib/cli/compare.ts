@@ -6,7 +6,7 @@ import { compareText } from '../report/text.js';
 import { ridgeSweep } from '../similarity/series/ridge_sweep.js';
 import { similarity } from '../similarity/similarity.js';
 import { compareFeatures } from './features.js';
-import { type Io, print } from './io.js';
+import { fitted, type Io, print } from './io.js';
 import { momentsIn, sweptRidges, withoutSweep } from './law_options.js';
 import {
   addComparisonOptions,
@@ -56,17 +56,15 @@ async function compare(a: string, b: string, flags: ComparisonFlags, io: Io): Pr
       const sweep = await ridgeSweep(ridges, under, moments);
       progress.stop();
       await writeOutputs(sweep, flags.out, io);
-      await print(io, flags.json ? ridgeJsonText(sweep) : [ridgeText(sweep)]);
+      await print(io, flags.json ? ridgeJsonText(sweep) : [fitted(io, ridgeText(sweep))]);
       return;
     }
     const result = await similarity(first, second, options);
     progress.stop();
     explainRoute(result, flags, io);
     await writeOutputs(result, flags.out, io);
-    await print(
-      io,
-      flags.json ? compareJsonText(result) : [compareText(result, { ...textOptions(io), degrees: flags.degrees })],
-    );
+    const text = () => fitted(io, compareText(result, { ...textOptions(io), degrees: flags.degrees }));
+    await print(io, flags.json ? compareJsonText(result) : [text()]);
   } finally {
     progress.stop();
   }

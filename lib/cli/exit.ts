@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander';
 import { quotesEquation } from '../contraction/equation_error.js';
-import { TensimError } from '../errors.js';
+import { findingOf, TensimError } from '../errors.js';
 import { oneLine } from '../words/quoting.js';
 import { type Io, say } from './io.js';
 
@@ -20,8 +20,8 @@ export const EXIT = {
 } as const;
 
 /**
- * Says on stderr what went wrong, on one line unless it quotes an equation, and returns the exit code. The environment
- * variable TENSIM_DEBUG adds the stack.
+ * Says on stderr what went wrong and returns the exit code: on one line, unless it quotes an equation, or says apart
+ * why what was found is not taken. The environment variable TENSIM_DEBUG adds the stack.
  */
 export function settle(error: unknown, io: Io): number {
   if (io.signal.aborted) return EXIT.interrupted;
@@ -29,9 +29,7 @@ export function settle(error: unknown, io: Io): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.badInput;
   // The reader of stdout has seen enough: tensim matrix … | head
   if (isClosedPipe(error)) return EXIT.done;
-  const message = messageOf(error);
-  // Errors of an equation mark a place in it with a second and a third line; in others a line break is part of a name.
-  const lines = error instanceof TensimError && quotesEquation(error) ? message.split('\n') : [message];
+  const lines = linesOf(error, io.stderr.isTTY === true);
   say(io, `tensim: ${lines.map(oneLine).join('\n')}\n`);
   if (io.env.TENSIM_DEBUG && error instanceof Error) say(io, `${stackText(error)}\n`);
   return error instanceof TensimError && error.code === 'UNSUPPORTED_LAYER' ? EXIT.unsupportedModel : EXIT.badInput;
@@ -50,6 +48,20 @@ function stackText({ name, message, stack = '' }: Error): string {
   return [oneLine(stack.slice(0, at + message.length)) + oneLine(frames[0]), ...frames.slice(1).map(oneLine)].join(
     '\n',
   );
+}
+
+/** What was found, why it is not taken and what helps, each on a line of its own; without reasons all on one. */
+function linesOf(error: unknown, onTerminal: boolean): string[] {
+  if (!(error instanceof TensimError)) return [messageOf(error)];
+  // Errors of an equation mark a place in it with a second and a third line; in others a line break is part of a name.
+  if (quotesEquation(error)) return error.message.split('\n');
+  const { reason, hint } = error;
+  if (reason === undefined && !onTerminal) return [error.message];
+  return [
+    findingOf(error),
+    ...(reason === undefined ? [] : [`  why: ${reason}`]),
+    ...(hint === undefined ? [] : [`  next: ${hint}`]),
+  ];
 }
 
 function messageOf(error: unknown): string {

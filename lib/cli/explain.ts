@@ -4,7 +4,7 @@ import { explanationText } from '../report/explain/text.js';
 import { checkExplanationFile, imageOf, writeExplanation } from '../report/explain/write.js';
 import { explain } from '../similarity/explain/explain.js';
 import { jsonText, oneLine } from '../words/quoting.js';
-import { type Io, print, say } from './io.js';
+import { fitted, type Io, print, say } from './io.js';
 import {
   addMethodOptions,
   collect,
@@ -75,10 +75,12 @@ async function explainFiles(a: string, b: string, flags: ExplainFlags, io: Io): 
     // Before anything is written: an image that does not fit is an error of usage.
     const shape = imageOf(found, image);
     for (const file of flags.out) {
-      await writeExplanation(found, file, { image });
+      await writeExplanation(found, file, { image, command: io.command });
       say(io, `wrote ${oneLine(file)}\n`);
     }
-    const text = flags.json ? `${jsonText(explanationJson(found))}\n` : explanationText(found, shape, textOptions(io));
+    const text = flags.json
+      ? `${jsonText(explanationJson(found))}\n`
+      : fitted(io, explanationText(found, shape, textOptions(io)));
     await print(io, [text]);
   } finally {
     progress.stop();

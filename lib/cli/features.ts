@@ -1,7 +1,7 @@
 import { SCHEMAS } from '../report/schemas.js';
 import { type FeatureSimilarity, featureSimilarity } from '../similarity/features.js';
 import { jsonText, oneLine } from '../words/quoting.js';
-import { type Io, print, table } from './io.js';
+import { fitted, type Io, print, table } from './io.js';
 import { type ComparisonFlags, loadPair } from './options.js';
 import { createProgress } from './progress.js';
 
@@ -14,7 +14,7 @@ export async function compareFeatures(a: string, b: string, flags: ComparisonFla
     const found = await featureSimilarity(first, second, { backend, threads, signal: io.signal });
     progress.stop();
     const labels = [first.label, second.label] as const;
-    await print(io, [json ? `${jsonText(featuresJson(labels, found))}\n` : featuresText(labels, found)]);
+    await print(io, [json ? `${jsonText(featuresJson(labels, found))}\n` : fitted(io, featuresText(labels, found))]);
   } finally {
     progress.stop();
   }

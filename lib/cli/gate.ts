@@ -2,20 +2,12 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { TensimError } from '../errors.js';
 import { labelOf } from '../model/labels.js';
 import { type GateEnd, type GateSubjects, gateReport, subjectOf } from '../report/gate.js';
-import type { ReportFormat } from '../report/judgement.js';
 import { gate, settleLimits } from '../similarity/gate/gate.js';
 import { checkReference, readBaseline } from './baseline.js';
 import { EXIT } from './exit.js';
 import type { Io } from './io.js';
-import { formatOption, OUTCOME_CODES, printVerdict } from './judgement.js';
-import {
-  addMethodOptions,
-  loadPair,
-  type MethodFlags,
-  MODEL_ARGUMENT,
-  similarityOptions,
-  textOptions,
-} from './options.js';
+import { addJudgementOptions, codeOf, type JudgementFlags, type Outlets, outletsOf, tellVerdict } from './judgement.js';
+import { addMethodOptions, loadPair, type MethodFlags, MODEL_ARGUMENT, similarityOptions } from './options.js';
 import { createProgress } from './progress.js';
 
 const EXAMPLES = `
@@ -24,16 +16,15 @@ Nothing that is undefined, missing or not supported passes. Exit codes: 0 pass, 
 
 Examples:
   $ tensim gate candidate.safetensors --against released.safetensors
-  $ tensim gate candidate.safetensors --against released.safetensors --min 0.99 --min-output 0.95 --format markdown
+  $ tensim gate candidate.safetensors --against released.safetensors --min 0.99 --format github --format junit=gate.xml
   $ tensim gate candidate.safetensors --against released.safetensors --baseline last.json --max-drop 0.005`;
 
-interface GateFlags extends MethodFlags {
+interface GateFlags extends MethodFlags, JudgementFlags {
   readonly against: string;
   readonly min?: number;
   readonly minOutput?: number;
   readonly baseline?: string;
   readonly maxDrop?: number;
-  readonly format: ReportFormat;
 }
 
 /** `tensim gate CANDIDATE --against REFERENCE` */
@@ -50,25 +41,33 @@ export function addGate(program: Command, io: Io, exit: { code: number }): void 
     .addOption(
       limit('--max-drop <difference>', 'how far a similarity may lie below that of the baseline (default: 0.01)'),
     )
-    .addOption(formatOption())
     .addHelpText('after', EXAMPLES);
-  addMethodOptions(command).action((candidate: string, flags: GateFlags) => run(candidate, flags, io, exit));
+  addMethodOptions(addJudgementOptions(command)).action((candidate: string, flags: GateFlags) =>
+    run(candidate, flags, io, exit),
+  );
 }
 
 async function run(path: string, flags: GateFlags, io: Io, exit: { code: number }): Promise<void> {
   // Until there is a verdict there is no pass, whatever ends this.
   exit.code = EXIT.badInput;
+  const outlets = await outletsOf(flags);
   const subjects = { candidate: { label: labelOf(path) }, reference: { label: labelOf(flags.against) } };
   try {
-    await judgeFiles(path, flags, io, exit);
+    await judgeFiles(path, flags, outlets, io, exit);
   } catch (error) {
     // Those who read a report find the error in it too; it says on stderr what it is in any case.
-    if (error instanceof TensimError) await show(flags.format, subjects, { error }, io);
+    if (error instanceof TensimError) await show(outlets, subjects, { error }, io);
     throw error;
   }
 }
 
-async function judgeFiles(path: string, flags: GateFlags, io: Io, exit: { code: number }): Promise<void> {
+async function judgeFiles(
+  path: string,
+  flags: GateFlags,
+  outlets: Outlets,
+  io: Io,
+  exit: { code: number },
+): Promise<void> {
   const progress = createProgress(io);
   try {
     const { min, minOutput, maxDrop, baseline: file } = flags;
@@ -79,15 +78,15 @@ async function judgeFiles(path: string, flags: GateFlags, io: Io, exit: { code: 
     if (baseline !== undefined) checkReference(baseline, reference.provenance, file!);
     const result = await gate(candidate, reference, { ...options, min, minOutput, maxDrop, baseline });
     progress.stop();
-    exit.code = OUTCOME_CODES[result.outcome];
-    await show(flags.format, { candidate: subjectOf(candidate), reference: subjectOf(reference) }, { result }, io);
+    exit.code = codeOf(result.outcome, outlets, io);
+    await show(outlets, { candidate: subjectOf(candidate), reference: subjectOf(reference) }, { result }, io);
   } finally {
     progress.stop();
   }
 }
 
-const show = (format: ReportFormat, subjects: GateSubjects, end: GateEnd, io: Io): Promise<void> =>
-  printVerdict(io, gateReport(format, subjects, end, textOptions(io)));
+const show = (outlets: Outlets, subjects: GateSubjects, end: GateEnd, io: Io): Promise<void> =>
+  tellVerdict(outlets, (format, options) => gateReport(format, subjects, end, options), io);
 
 function parseNumber(text: string): number {
   if (/^[-+]?(\d+\.?\d*|\.\d+)$/.test(text)) return Number(text);

@@ -5,7 +5,7 @@ import { SCHEMAS } from '../report/schemas.js';
 import { byteCount, count } from '../words/counts.js';
 import { quoted } from '../words/names.js';
 import { jsonText, oneLine, quote } from '../words/quoting.js';
-import { type Io, print, say, table } from './io.js';
+import { fitted, type Io, print, say, table } from './io.js';
 import {
   activationOption,
   configOf,
@@ -58,7 +58,7 @@ export function addInspect(program: Command, io: Io): void {
         return say(io, draftNotes(drafted));
       }
       const inspection = await inspect(file, { ...options, config: settings, signal: io.signal });
-      await print(io, [json ? `${jsonText(inspectJson(inspection))}\n` : inspectText(inspection)]);
+      await print(io, [json ? `${jsonText(inspectJson(inspection))}\n` : fitted(io, inspectText(inspection))]);
     });
 }
 

@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import { composed, oneLine } from '../words/quoting.js';
+import { wrapped } from '../words/wrap.js';
 
 /**
  * The world of a command: where it writes, and how it is stopped. Tests give their own; bin.ts gives the process's.
@@ -7,13 +8,28 @@ import { composed, oneLine } from '../words/quoting.js';
  */
 export interface Io {
   /** Results, and nothing else. */
-  readonly stdout: Writable & { readonly isTTY?: boolean };
+  readonly stdout: Outlet;
   /** Errors, notes and progress. */
-  readonly stderr: Writable & { readonly isTTY?: boolean };
+  readonly stderr: Outlet;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
+  /** What was typed, as a shell takes it; reports say so. */
+  readonly command?: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Where a configuration file is looked for; default: the working directory. */
+  readonly cwd?: string;
 }
+
+/** Where text goes, and whether that is a terminal, so many columns wide. */
+export type Outlet = Writable & { readonly isTTY?: boolean; readonly columns?: number };
+
+/** The width that text is wrapped to; undefined where it goes to a file or another program, and stays as it is. */
+export function widthOf({ isTTY, columns }: Outlet): number | undefined {
+  return isTTY === true ? columns : undefined;
+}
+
+/** A result that is for people, as it is printed: on a terminal its prose is wrapped. */
+export const fitted = ({ stdout }: Pick<Io, 'stdout'>, text: string): string => wrapped(text, widthOf(stdout));
 
 /**
  * Writes a result in pieces, each when the one before is out; rejects if the reader has gone or the signal is aborted.
@@ -35,7 +51,7 @@ export async function print({ stdout, signal }: Io, pieces: Iterable<string>): P
 
 /** Says something beside the result, on stderr: a line, or lines, with the end of the last. */
 export function say({ stderr }: Pick<Io, 'stderr'>, text: string): void {
-  stderr.write(composed(text));
+  stderr.write(composed(wrapped(text, widthOf(stderr))));
 }
 
 /** Columns of text, all but the last padded, each row on a line of its own and indented by two. */

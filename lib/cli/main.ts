@@ -1,18 +1,23 @@
 import { Command } from 'commander';
 import { version } from '../version.js';
 import { composed, oneLine } from '../words/quoting.js';
+import { shellWord } from '../words/shell.js';
 import { hearWarnings } from '../words/warning.js';
+import { wrapped } from '../words/wrap.js';
 import { addAdapters } from './adapters.js';
 import { addBlocks } from './blocks.js';
 import { addCompare } from './compare.js';
+import { addCompletion } from './completion.js';
 import { addContract } from './contract.js';
 import { addConvert } from './convert.js';
+import { applyDefaults, DEFAULTS_NOTE } from './defaults.js';
 import { addDoctor } from './doctor.js';
 import { EXIT, settle } from './exit.js';
 import { addExplain } from './explain.js';
 import { addGate } from './gate.js';
+import { groupOptions } from './help_groups.js';
 import { addInspect } from './inspect.js';
-import { type Io, say } from './io.js';
+import { type Io, say, widthOf } from './io.js';
 import { addMatrix } from './matrix.js';
 import { addMoments } from './moments.js';
 import { addVerify } from './verify.js';
@@ -31,15 +36,18 @@ Examples:
   $ tensim contract "ij,jk->ik" 512x256 256x512 --explain --time
   $ tensim convert final.pt final.safetensors
   $ tensim doctor
+  $ tensim completion bash > ~/.local/share/bash-completion/completions/tensim
 
 Exit codes: 0 done, 1 a check failed, 2 bad usage or input, 3 unsupported model, 4 undecided, 130 interrupted.
-Environment: TENSIM_BACKEND forces a backend, TENSIM_DEBUG=1 shows the stack of errors.`;
+Environment: TENSIM_BACKEND forces a backend, TENSIM_DEBUG=1 shows the stack of errors.
+${DEFAULTS_NOTE}`;
 
 /**
  * Runs the command line and resolves to the exit code; it never rejects and never ends the process.
  * @param args without the names of node and script
  */
-export async function run(args: readonly string[], io: Io): Promise<number> {
+export async function run(args: readonly string[], world: Io): Promise<number> {
+  const io: Io = { ...world, command: ['tensim', ...args].map(shellWord).join(' ') };
   const exit: { code: number } = { code: EXIT.done };
   const program = new Command('tensim')
     .description('How functionally similar two neural networks are across all inputs, from their weights alone.')
@@ -47,11 +55,14 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
     .showHelpAfterError('(tensim --help lists the commands and options)')
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => io.stdout.write(composed(text)),
+      writeOut: (text) => io.stdout.write(composed(wrapped(text, widthOf(io.stdout)))),
       writeErr: (text) => say(io, text),
+      getOutHelpWidth: () => widthOf(io.stdout) as number,
+      getErrHelpWidth: () => widthOf(io.stderr) as number,
       outputError: (text, write) => write(usageText(text)),
     })
-    .addHelpText('after', NOTES);
+    .addHelpText('after', NOTES)
+    .hook('preAction', (_, command) => applyDefaults(command, io));
   addCompare(program, io);
   addMatrix(program, io);
   addBlocks(program, io);
@@ -64,6 +75,8 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   addContract(program, io);
   addConvert(program, io);
   addDoctor(program, io, exit);
+  addCompletion(program, io);
+  groupOptions(program);
   const told = new Set<string>();
   const deaf = hearWarnings((text) => {
     if (!told.has(text)) say(io, `note: ${oneLine(text)}\n`);

@@ -2,9 +2,9 @@ import type { Command } from 'commander';
 import { TensimError } from '../errors.js';
 import { crossJsonText, matrixJsonText, measuresJsonText } from '../report/json.js';
 import { shortenLabels } from '../report/labels.js';
+import { hasOrder, orderSentence } from '../report/order.js';
 import { ridgeJsonText } from '../report/ridge/json.js';
 import { ridgeText } from '../report/ridge/text.js';
-import { hasOrder, orderSentence } from '../report/summary.js';
 import { crossText, matrixText, measuresText } from '../report/text.js';
 import type { Report } from '../report/write.js';
 import { similarityMatrix } from '../similarity/matrix.js';
@@ -12,15 +12,20 @@ import { compareMeasures } from '../similarity/series/measure_comparison.js';
 import { onset } from '../similarity/series/onset.js';
 import { type RidgeSweep, ridgeSweep } from '../similarity/series/ridge_sweep.js';
 import type { CrossSimilarity, InputLaw, MatrixOptions, SimilarityMatrix } from '../similarity/terms/types.js';
-import { count } from '../words/counts.js';
-import { oneLine } from '../words/quoting.js';
-import { type Io, print, say } from './io.js';
+import { fitted, type Io, print, say } from './io.js';
 import { lawOf, momentsIn, sweptRidges, withoutSweep } from './law_options.js';
-import { addMatrixOptions, choiceOf, explainWork, type MatrixFlags, modelPaths, optionsFor } from './matrix_options.js';
+import {
+  addMatrixOptions,
+  checkSteps,
+  choiceOf,
+  explainWork,
+  type MatrixFlags,
+  optionsFor,
+  orderedPaths,
+} from './matrix_options.js';
 import {
   addComparisonOptions,
   checkOutputs,
-  configOf,
   explainRoute,
   measuresOption,
   similarityOptions,
@@ -28,6 +33,7 @@ import {
   writeOutputs,
 } from './options.js';
 import { createProgress, type ProgressLine } from './progress.js';
+import { sayStopped } from './stopped.js';
 
 const EXAMPLES = `
 Files are put in order by how far their training was, where all of them say it under one name (the metadata or a number named step,
@@ -63,7 +69,7 @@ async function matrix(patterns: string[], flags: MatrixFlags, io: Io): Promise<v
       const sweep = await sweepOf(ridges, patterns, flags, reached, progress, io);
       progress.stop();
       await writeOutputs(sweep, flags.out, io);
-      await print(io, flags.json ? ridgeJsonText(sweep) : [ridgeText(sweep)]);
+      await print(io, flags.json ? ridgeJsonText(sweep) : [fitted(io, ridgeText(sweep))]);
       return;
     }
     const results = await compute(patterns, flags, reached, progress, io);
@@ -73,14 +79,10 @@ async function matrix(patterns: string[], flags: MatrixFlags, io: Io): Promise<v
     for (const result of results.slice(0, 1)) if (result.kind === 'matrix') warnOfOrder(result, io);
     const report = together(results, flags);
     await writeOutputs(report, flags.out, io);
-    await print(io, flags.json ? jsonText(report) : [text(report, io)]);
+    await print(io, flags.json ? jsonText(report) : [fitted(io, text(report, io))]);
   } catch (error) {
     progress.stop();
-    if (io.signal.aborted && flags.state !== undefined && reached.total > 0) {
-      const { done, total } = reached;
-      const share = `${count(done)} of ${count(total)} pairs are in ${oneLine(flags.state)}`;
-      say(io, `stopped: ${share}; the same command goes on from there\n`);
-    }
+    sayStopped(reached, 'pairs', flags.state, io);
     throw error;
   } finally {
     progress.stop();
@@ -128,7 +130,8 @@ async function compute(
 ): Promise<(SimilarityMatrix | CrossSimilarity)[]> {
   const { onProgress, ...options } = await similarityOptions(flags, io, progress);
   const given = input === undefined ? options : { ...options, input };
-  const { paths, order } = await modelPaths(patterns, { ...flags, config: configOf(flags) }, io);
+  const { paths, order } = await orderedPaths(patterns, flags, io);
+  await checkSteps(flags, paths, io);
   const choice = await choiceOf(flags, paths, io);
   const results: (SimilarityMatrix | CrossSimilarity)[] = [];
   for (const measure of flags.measure) {

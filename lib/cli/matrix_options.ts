@@ -1,7 +1,12 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { TensimError } from '../errors.js';
+import { largest, smallest } from '../extremes.js';
 import { labelsOf } from '../model/labels.js';
+import type { Order } from '../model/reading/order.js';
 import { expandInOrder } from '../model/reading/paths.js';
 import type { ReadingOptions } from '../model/reading/source.js';
+import { sameSentences } from '../report/same.js';
+import { stepsOf } from '../similarity/members/selection.js';
 import type { MatrixOptions, Measure, SimilarityOptions, Work } from '../similarity/terms/types.js';
 import { bytesText } from '../words/bytes.js';
 import { count } from '../words/counts.js';
@@ -9,6 +14,9 @@ import { listed } from '../words/names.js';
 import { oneLine } from '../words/quoting.js';
 import { type Io, say } from './io.js';
 import { type ComparisonFlags, configOf, parseSize } from './options.js';
+
+/** Files that are passed over for one reason are named one by one up to so many. */
+const MOST_NAMED = 4;
 
 /** The options of `matrix` as commander parses them. */
 export interface MatrixFlags extends Omit<ComparisonFlags, 'measure'> {
@@ -23,6 +31,8 @@ export interface MatrixFlags extends Omit<ComparisonFlags, 'measure'> {
   readonly memoryLimit?: number;
   readonly state?: string;
   readonly blockAt?: string;
+  readonly series?: boolean;
+  readonly set?: boolean;
 }
 
 export function addMatrixOptions(command: Command): Command {
@@ -34,6 +44,10 @@ export function addMatrixOptions(command: Command): Command {
     .option('--consecutive', 'compare each with the next only')
     .option('--every <count>', 'take every n-th file only', parseCount)
     .option('--steps <list>', 'take the files of these training steps only: 0,200,1000-4000', parseSteps)
+    .addOption(
+      new Option('--series', 'the models are a series: tell the changes from one to the next').conflicts('set'),
+    )
+    .option('--set', 'the models are a set, in no order: tell no changes from one to the next')
     .option('--memory-limit <size>', 'for prepared models: 512MiB, 2GB; others are read again', parseSize)
     .option('--state <file>', 'keep what is finished in this file, and compute only what is not in it')
     .option('--block-at <step>', 'score how clearly each measure changes where this model begins: its label or step');
@@ -72,16 +86,63 @@ export async function choiceOf(flags: MatrixFlags, paths: readonly string[], io:
   };
 }
 
-/** The models that paths, folders and patterns stand for; files there that are none are named on stderr. */
-export function modelPaths(
+/**
+ * Makes sure that every step, and every range of steps, that was asked for is one of some model.
+ * @throws TensimError `INVALID_ARGUMENT` naming the steps that are nearest
+ */
+export async function checkSteps(
+  { steps, key }: Pick<MatrixFlags, 'steps' | 'key'>,
+  paths: readonly string[],
+  { signal }: Io,
+): Promise<void> {
+  if (steps === undefined) return;
+  const own = await stepsOf(paths, { signal, key });
+  for (const wanted of steps) {
+    const [from, to] = typeof wanted === 'number' ? [wanted, wanted] : wanted;
+    if (own.some((step) => from <= step && step <= to)) continue;
+    const what = from === to ? `no model is of step ${from}` : `no model is of a step from ${from} to ${to}`;
+    const below = own.filter((step) => step < from);
+    const above = own.filter((step) => step > to);
+    const nearest = [...(below.length > 0 ? [largest(below)] : []), ...(above.length > 0 ? [smallest(above)] : [])];
+    const hint = `${nearest.length > 1 ? 'The nearest are' : 'The nearest is'} ${listed(nearest.map(String), 'and')}`;
+    throw new TensimError('INVALID_ARGUMENT', what, { hint });
+  }
+}
+
+/**
+ * The models of the command in their order; by hand they are a set, or a series: files that nothing puts in an order
+ * then stand as they were given.
+ */
+export async function orderedPaths(
   patterns: readonly string[],
-  { model, config, key, ignore }: ReadingOptions,
+  flags: MatrixFlags,
+  io: Io,
+): Promise<{ readonly paths: readonly string[]; readonly order: Order }> {
+  const unknown = flags.measure.every((measure) => measure === 'weights') ? 'parameters' : 'refuse';
+  const { paths, order } = await modelPaths(patterns, { ...flags, config: configOf(flags), unknown }, io);
+  if (flags.set) return { paths, order: { by: 'set', why: 'said' } };
+  if (!flags.series || order.by === 'metadata' || order.by === 'names') return { paths, order };
+  const areGiven = patterns.length === paths.length && patterns.every((pattern) => paths.includes(pattern));
+  return { paths: areGiven ? patterns : paths, order: { by: 'said' } };
+}
+
+/** The models that paths, folders and patterns stand for; files there that are none are named on stderr. */
+export async function modelPaths(
+  patterns: readonly string[],
+  { model, config, key, ignore, unknown }: ReadingOptions,
   io: Io,
 ): ReturnType<typeof expandInOrder> {
-  const onSkipped = (path: string, why: string) => {
-    say(io, `passed over, no model: ${oneLine(path)} (${why})\n`);
-  };
-  return expandInOrder(patterns, { model, config, key, ignore, onSkipped, signal: io.signal });
+  const skipped = new Map<string, string[]>();
+  const onSkipped = (path: string, why: string) => skipped.set(why, [...(skipped.get(why) ?? []), oneLine(path)]);
+  const found = await expandInOrder(patterns, { model, config, key, ignore, unknown, onSkipped, signal: io.signal });
+  for (const [why, paths] of skipped) {
+    const lines =
+      paths.length <= MOST_NAMED
+        ? paths
+        : [`${count(paths.length)} files: ${paths.slice(0, MOST_NAMED - 1).join(', ')} … ${paths.at(-1)}`];
+    for (const line of lines) say(io, `passed over, no model: ${line} (${why})\n`);
+  }
+  return found;
 }
 
 /** Files of the command by their labels, and any others by their paths. */
@@ -126,7 +187,7 @@ export function optionsFor(
 /** What is worth saying about the work that was done, on stderr. */
 export function explainWork(work: Work, { state, verbose }: MatrixFlags, io: Io): void {
   const { pairs, reused, prepared, same, discarded } = work;
-  for (const labels of same) say(io, `${oneLine(listed(labels, 'and'))} hold the same weights\n`);
+  for (const sentence of sameSentences(same)) say(io, `${sentence}\n`);
   if (discarded > 0) {
     say(
       io,

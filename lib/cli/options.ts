@@ -233,7 +233,7 @@ export function explainRoute(result: ResultInfo, { verbose = false }: Pick<Compa
 export async function writeOutputs(result: Report, files: readonly string[], io: Io): Promise<void> {
   for (const file of files) {
     io.signal.throwIfAborted();
-    await writeReport(result, file);
+    await writeReport(result, file, { command: io.command });
     say(io, `wrote ${oneLine(file)}\n`);
   }
 }

@@ -5,7 +5,8 @@ import type { Io } from './io.js';
 /** A line on stderr that shows how far the work is. */
 export interface ProgressLine {
   /**
-   * The bar starts anew, with its own estimate of the time left, when the phase changes.
+   * The bar starts anew, with its own estimate of the time left, when the phase changes, or begins again: a stage of
+   * sampling counts to what the tolerance is expected to take as the stages before it tell.
    * @param unit what is counted, for the rate; none is shown without it.
    */
   update(phase: string, done: number, total: number, unit?: string): void;
@@ -34,15 +35,18 @@ export function createProgress({ stderr }: Io): ProgressLine {
   );
   let current: string | undefined;
   let begun = { done: 0, time: 0 };
+  let reached = 0;
   return {
     update(phase, done, total, unit) {
-      if (phase !== current) {
+      if (phase !== current || done < reached) {
         if (current !== undefined) bar.stop();
         bar.start(total, done, { phase, rate: '' });
         current = phase;
         begun = { done, time: performance.now() };
+        reached = done;
         return;
       }
+      reached = done;
       bar.setTotal(total);
       const perSecond = (1000 * (done - begun.done)) / (performance.now() - begun.time);
       const rate = unit === undefined || !(perSecond > 0) ? '' : ` | ${count(Math.round(perSecond))} ${unit}/s`;

@@ -1,6 +1,5 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { TensimError } from '../errors.js';
-import type { ReportFormat } from '../report/judgement.js';
 import { verifyReport } from '../report/verify/report.js';
 import type { Asked, Verification } from '../report/verify/sheet.js';
 import { verifyMerge } from '../verify/merge.js';
@@ -9,7 +8,7 @@ import { verify } from '../verify/verify.js';
 import { parseDecimal } from '../words/names.js';
 import { EXIT } from './exit.js';
 import type { Io } from './io.js';
-import { formatOption, OUTCOME_CODES, printVerdict } from './judgement.js';
+import { addJudgementOptions, codeOf, type JudgementFlags, outletsOf, tellVerdict } from './judgement.js';
 import {
   activationOption,
   backendOption,
@@ -18,7 +17,6 @@ import {
   ignoreOption,
   keyOption,
   modelOption,
-  textOptions,
   threadsOption,
 } from './options.js';
 import { createProgress, type ProgressLine } from './progress.js';
@@ -40,7 +38,7 @@ Examples:
   $ tensim verify released/ candidate/ --format junit > verify.xml
   $ tensim verify --base base/ --adapter lora/ --merged merged/`;
 
-interface VerifyFlags extends Required<Pick<VerifyOptions, 'backend' | 'ignore'>> {
+interface VerifyFlags extends Required<Pick<VerifyOptions, 'backend' | 'ignore'>>, JudgementFlags {
   readonly base?: string;
   readonly adapter?: readonly string[];
   readonly merged?: string;
@@ -50,13 +48,11 @@ interface VerifyFlags extends Required<Pick<VerifyOptions, 'backend' | 'ignore'>
   readonly config?: string;
   readonly activation?: string;
   readonly key?: string;
-  readonly format: ReportFormat;
-  readonly json?: boolean;
 }
 
 /** `tensim verify REFERENCE CANDIDATE`, `tensim verify --base B --adapter DIR --merged M` */
 export function addVerify(program: Command, io: Io, exit: { code: number }): void {
-  program
+  const command = program
     .command('verify')
     .description('whether a conversion, a quantisation or a merge did what it claims: its exit code says')
     .argument('[reference]', `the network as it was: ${NETWORK}`)
@@ -76,12 +72,11 @@ export function addVerify(program: Command, io: Io, exit: { code: number }): voi
     .addOption(activationOption())
     .addOption(keyOption())
     .addOption(ignoreOption())
-    .addOption(formatOption())
-    .addOption(new Option('--json', 'print JSON, as --format json').conflicts('format'))
-    .addHelpText('after', EXAMPLES)
-    .action((reference: string | undefined, candidate: string | undefined, flags: VerifyFlags) =>
+    .addHelpText('after', EXAMPLES);
+  addJudgementOptions(command).action(
+    (reference: string | undefined, candidate: string | undefined, flags: VerifyFlags) =>
       run(reference, candidate, flags, io, exit),
-    );
+  );
 }
 
 async function run(
@@ -94,11 +89,12 @@ async function run(
   // Until there is a verdict there is no pass, whatever ends this.
   exit.code = EXIT.badInput;
   const asked = askedOf(reference, candidate, flags);
+  const outlets = await outletsOf(flags);
   const show = (told: Verification) =>
-    printVerdict(io, verifyReport(flags.json ? 'json' : flags.format, told, textOptions(io)));
+    tellVerdict(outlets, (format, options) => verifyReport(format, told, options), io);
   try {
     const told = await judged(asked, flags, io);
-    exit.code = OUTCOME_CODES[told.end.result.outcome];
+    exit.code = codeOf(told.end.result.outcome, outlets, io);
     await show(told);
   } catch (error) {
     // Those who read a report find the error in it too; it says on stderr what it is in any case.

@@ -3,9 +3,9 @@ import type { IntegerTensor } from '../tensor/integers.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { onceMore } from './changed.js';
 import { formatAtStart, formatIn } from './content.js';
-import { type CheckpointFormat, formatOf, isIndex } from './endings.js';
+import { type CheckpointFormat, formatOf, hasEnding, isIndex } from './endings.js';
 import type { TensorEntry } from './entry.js';
-import { foreignModel } from './foreign.js';
+import { foreignModel, unknownKind } from './foreign.js';
 import { openGguf } from './gguf/open.js';
 import { openLlama2c } from './llama2c/open.js';
 import { openNpy, openNpz } from './numpy/open.js';
@@ -14,6 +14,7 @@ import { openOnnx } from './onnx/open.js';
 import { OpenCheckpoint } from './open_checkpoint.js';
 import type { OpenedFiles, OpenOptions } from './opened_files.js';
 import { openPytorch } from './pytorch/open.js';
+import { DAMAGED_HINT } from './safetensors/header.js';
 import { openSafetensors } from './safetensors/open.js';
 import { isStep, standsBeside, withScalars } from './scalars.js';
 import { openShards } from './shards.js';
@@ -181,6 +182,10 @@ async function openStamped(path: string, options: OpenOptions): Promise<StampedC
   try {
     return await openAs(format);
   } catch (error) {
+    // An index may have any name that ends so, and a file without an ending may be what its beginning no longer shows.
+    const isTold = hasEnding(path) && !/\.json$/i.test(path);
+    if (found === undefined && isTold && error instanceof TensimError && error.hint === DAMAGED_HINT)
+      throw unknownKind(path, error);
     // Only now, so that files that are what they say are looked at once.
     if (named === undefined || !(error instanceof TensimError) || error.code !== 'INVALID_FILE') throw error;
     const other = await formatAtStart(path);

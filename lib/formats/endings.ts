@@ -10,6 +10,9 @@ const ENDINGS: readonly (readonly [format: CheckpointFormat, ending: RegExp])[] 
   ['gguf', /\.gguf$/i],
 ];
 
+/** The endings as they are told to people. */
+export const READ_ENDINGS = '.safetensors, .pt, .pth, .bin, .ckpt, .npz, .onnx or .gguf';
+
 /** What a path is by its ending alone; undefined for any other. */
 export function formatOf(path: string): CheckpointFormat | undefined {
   return ENDINGS.find(([, ending]) => ending.test(path))?.[0];

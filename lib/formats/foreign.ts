@@ -1,5 +1,6 @@
-import { basename } from 'node:path';
+import { basename, extname } from 'node:path';
 import { TensimError } from '../errors.js';
+import { READ_ENDINGS } from './endings.js';
 import { pythonName } from './python_name.js';
 import { SourceFile } from './source_file.js';
 
@@ -54,6 +55,16 @@ const NAMES: readonly (readonly [name: RegExp, kind: Foreign])[] = [
 export async function foreignModel(path: string): Promise<TensimError | undefined> {
   const kind = NAMES.find(([name]) => name.test(path))?.[1] ?? (await kindOf(path));
   return kind && refusalOf(kind, path);
+}
+
+/** The refusal of a file that has an ending, but neither that nor its first bytes make it a checkpoint. */
+export function unknownKind(path: string, cause: TensimError): TensimError {
+  return new TensimError('INVALID_FILE', `has the ending "${extname(path)}", which is of no checkpoint`, {
+    file: path,
+    reason: 'its first bytes are of none either',
+    hint: `Give the file that training saved: checkpoints end in ${READ_ENDINGS}`,
+    cause,
+  });
 }
 
 export function refusalOf({ problem, hint }: Foreign, path: string): TensimError {

@@ -1,7 +1,8 @@
 import type { Mark } from 'vega';
 import type { SimilarityResult } from '../similarity/terms/types.js';
 import { similarityText } from '../words/numbers.js';
-import { type Chart, lineMark, type TextItem, type Theme, textMark, textWidth } from './chart.js';
+import { type Chart, lineMark, type TextItem, type Theme, textMark } from './chart.js';
+import { textWidth } from './chart_text.js';
 import { abbreviateAll } from './labels.js';
 import { sliceName } from './summary.js';
 

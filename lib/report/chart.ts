@@ -1,5 +1,6 @@
 import type { EncodeEntry, GroupMark, Mark } from 'vega';
 import { oneLine } from '../words/quoting.js';
+import { FONT_SIZE } from './chart_text.js';
 
 /** Colours of a chart; CSS variables in a page, plain colours in a file of its own. */
 export interface Theme {
@@ -41,15 +42,11 @@ export interface Chart {
   readonly height: number;
   readonly plot: Rect;
   readonly marks: readonly Mark[];
+  /** The places of what is pointed at one by one, where a chart consists of such. */
+  readonly cells?: readonly Rect[];
 }
 
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
-export const FONT_SIZE = 11.5;
-
-/** An upper estimate of the width of a text at `FONT_SIZE`, in pixels: there is no font to measure with. */
-export function textWidth(text: string): number {
-  return Math.ceil([...text].length * FONT_SIZE * 0.58);
-}
 
 export interface TextItem {
   readonly x: number;

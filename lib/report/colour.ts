@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { smallest } from '../extremes.js';
+import { angle } from '../similarity/series/angle.js';
 import type { Matrix } from '../similarity/terms/types.js';
 import { encodePng, type Rgb } from './png.js';
 
@@ -23,11 +24,6 @@ export interface ColourScale {
   position(similarity: number): number;
   /** The colours from `least` to 1. */
   readonly palette: readonly Rgb[];
-}
-
-/** The angle between two functions, in radians; accurate where arccos is not, near 0. */
-export function angle(similarity: number): number {
-  return 2 * Math.asin(Math.sqrt(Math.min(1, Math.max(0, (1 - similarity) / 2))));
 }
 
 /**

@@ -5,9 +5,21 @@ import { similarityText } from '../words/numbers.js';
 import { oneLine } from '../words/quoting.js';
 import { compareJson } from './json.js';
 import { jsonPieces } from './json_pieces.js';
-import { cell, type End, errorJson, junitText, MARK, outcomeOf, type ReportFormat } from './judgement.js';
+import {
+  cell,
+  type End,
+  errorJson,
+  githubText,
+  type JudgementOptions,
+  type JunitCases,
+  junitText,
+  MARK,
+  outcomeOf,
+  type ReportFormat,
+} from './judgement.js';
+import { toleranceSentences } from './reliability.js';
 import { SCHEMAS } from './schemas.js';
-import { provenance, sliceName, sliceNoun, toleranceSentences } from './summary.js';
+import { provenance, sliceName, sliceNoun } from './summary.js';
 import { bold, columns, footnote, type TextOptions } from './text.js';
 
 /** The two sides of a gate as reports name them. */
@@ -40,7 +52,7 @@ export function* gateReport(
   format: ReportFormat,
   subjects: GateSubjects,
   end: GateEnd,
-  options?: TextOptions,
+  options?: JudgementOptions,
 ): Generator<string> {
   switch (format) {
     case 'text':
@@ -49,9 +61,11 @@ export function* gateReport(
       yield* jsonPieces(gateJson(subjects, end));
       return yield '\n';
     case 'junit':
-      return yield gateJunit(subjects, end);
+      return yield junitText('gate', titleOf(subjects), casesOf(end));
     case 'markdown':
       return yield gateMarkdown(subjects, end);
+    case 'github':
+      return yield githubText('gate', titleOf(subjects), casesOf(end), options);
   }
 }
 
@@ -105,16 +119,14 @@ ${[...toleranceSentences(comparison), how.join(' · ')].map(cell).join('\n\n')}
 }
 
 /** A test case per check. */
-function gateJunit(subjects: GateSubjects, end: GateEnd): string {
-  const suite = titleOf(subjects);
-  if ('error' in end) return junitText('gate', suite, { error: end.error, name: 'comparison' });
+function casesOf(end: GateEnd): JunitCases {
+  if ('error' in end) return { error: end.error, name: 'comparison' };
   const { checks, comparison } = end.result;
-  const cases = checks.map((check) => {
+  return checks.map((check) => {
     const name = `${checkName(check, comparison)}, at least ${limitText(check)}`;
     if (check.outcome === 'pass') return { name };
     return { name, failure: { type: check.outcome, message: `similarity ${valueText(check)}` } };
   });
-  return junitText('gate', suite, cases);
 }
 
 function titleOf({ candidate, reference }: GateSubjects): string {

@@ -1,80 +1,107 @@
-import { setImmediate } from 'node:timers/promises';
 import { smallest } from '../extremes.js';
 import { consecutive, outputOnsets } from '../similarity/series/onset.js';
-import type { Matrix, SimilarityMatrix, SimilarityResult } from '../similarity/terms/types.js';
-import { version } from '../version.js';
+import type { ResultInfo, SimilarityMatrix, SimilarityResult } from '../similarity/terms/types.js';
 import { plural } from '../words/counts.js';
 import { escapeMarkup } from '../words/markup.js';
 import { ratioText, similarityText } from '../words/numbers.js';
+import { type About, explaining, type NamedSource, obtained, sourcesOf } from './about.js';
 import { barsChart } from './bars.js';
 import { changeRange, type Series } from './change_axis.js';
-import { type Chart, colourScheme, drawSvg, PAGE } from './chart.js';
-import { angle, type ColourScale, colourScale, heatmapPng, rampPng } from './colour.js';
+import { colourScheme, PAGE } from './chart.js';
+import { colourScale, rampPng } from './colour.js';
 import { type CurveOptions, curveChart, LONGEST_CAPTION } from './curve.js';
 import { degreeSentences, degreeTable, matrixDegreeSentences } from './degrees.js';
 import { amountsText, differenceRows } from './difference.js';
+import { embeddedMatrices, embeddedPalette, packingError, previewPng, type Slice, seriesData } from './embed.js';
+import { bothWidths, WIDTHS } from './figure.js';
 import { heatmapChart } from './heatmap.js';
 import { abbreviate, type ShortLabels, shortenLabels, stepName } from './labels.js';
-import { definitionTable, page } from './page.js';
-import { type EmbeddedMatrix, type EmbeddedSeries, LARGEST_CELL, UNDEFINED_CELL } from './page_data.js';
-import {
-  behaviourRows,
-  hasOrder,
-  phasesOf,
-  provenance,
-  type Summary,
-  sliceName,
-  sliceNoun,
-  summarize,
-} from './summary.js';
+import { hasOrder } from './order.js';
+import { definitionTable, page, tableBehind } from './page.js';
+import type { PageData } from './page_data.js';
+import { isUseless, toleranceSentences } from './reliability.js';
+import { clusteredSet, groupsSection, setSummary, treeFigure } from './set.js';
+import { behaviourRows, phasesOf, type Summary, sliceName, sliceNoun, summarize } from './summary.js';
 
-/** Widths of the charts in pixels, on a desk and on a phone; the page shows one or the other. */
-const WIDTHS: { readonly wide: number; readonly narrow: number } = { wide: 572, narrow: 340 };
-/** Pixels a side of a heatmap image; larger matrices are averaged down to it. */
-export const IMAGE_LIMIT = 1024;
 /** Heatmaps per output come along up to this many cells in all. */
 const MOST_CELLS = 2_000_000;
 /** Curves drawn per output: beyond this the ones that change most at some step. */
 const MOST_CURVES = 64;
 
 /** A page about a series of models. One file, loads nothing; every label in it is escaped. */
-export async function matrixHtml(matrix: SimilarityMatrix): Promise<string> {
+export async function matrixHtml(given: SimilarityMatrix, about: About = {}): Promise<string> {
+  const set = await clusteredSet(given);
+  const matrix = set?.matrix ?? given;
   const labels = shortenLabels(matrix.labels);
-  const words = summarize(matrix);
-  const { phases, sentences } = await phasesOf(matrix);
+  const words = set === null ? summarize(matrix) : setSummary(set, summarize(matrix));
+  const { phases, sentences } = set === null ? await phasesOf(matrix) : { phases: set.groups, sentences: [] };
   const summary = { ...words, sentences: [...words.sentences, ...sentences, ...matrixDegreeSentences(matrix)] };
   const slices = embeddedSlices(matrix);
   const matrices = slices.map(({ cosine }) => cosine);
   const scale = colourScale(matrices, await colourScheme('viridis'), await colourScheme('blueorange'));
-  const image = await heatmapPng(matrix.cosine, scale, IMAGE_LIMIT);
+  const image = await previewPng(matrix.cosine, scale);
   const ramp = await rampPng(scale);
   const marked = summary.step ?? undefined;
-  const heatmap = await bothWidths('heatmap', (width) =>
-    heatmapChart({ labels, scale, image, ramp, width, theme: PAGE, marked, phases }),
-  );
+  const title = set === null ? heatmapTitle(matrix, phases.length) : 'Similarity of every pair, by likeness';
+  const titles = { rows: axisTitle(labels), columns: axisTitle(labels), legend: LEGEND };
+  const heatmapAt = (width: number) =>
+    heatmapChart({ labels, scale, image, ramp, width, theme: PAGE, marked, phases, titles });
+  const heatmap = await bothWidths({ kind: 'heatmap', name: `Heatmap: ${title}` }, heatmapAt);
+  const tree = set === null ? '' : await treeFigure(set, (width) => heatmapAt(width).plot);
   const curves = curvesOf(matrix);
   const figures = await Promise.all(
-    curves.map(({ series }, index) =>
-      bothWidths(`curve" data-curve="${index}`, (width) =>
+    curves.map(({ title, series }, index) =>
+      bothWidths({ kind: 'curve', name: `Curve: ${title}`, data: index }, (width) =>
         curveChart(curveOptions(matrix, labels, summary, series, index, width)),
       ),
     ),
   );
-  const right = figures.map((figure, i) => `<section><h2>${curves[i].title}</h2>${figure}</section>`);
+  const right = figures.map(
+    (figure, i) =>
+      `<section><h2>${curves[i].title} <small>${curves[i].legend(summary)}</small></h2>${figure}</section>`,
+  );
   const body = `<main>
 ${header(matrix, labels, summary)}
 <div class="columns">
-<div class="column"><section><div class="bar"><h2>${heatmapTitle(matrix, phases.length)} <small>colour by angle</small></h2>${chooser(slices)}</div>${heatmap}</section>
-<section class="last"><h2>How this was obtained</h2>${definitionTable(facts(matrix))}</section></div>
-<div class="column">${right.join('\n')}${outputsTable(matrix, labels, summary)}</div>
+<div class="column"><section><div class="bar"><h2>${title}</h2>${chooser(slices)}</div>${tree}${heatmap}${digitsNote(packingError(slices, scale))}</section>
+${PINS}
+<section class="last"><h2>How this was obtained</h2>${obtained(matrix, facts(matrix), about)}</section></div>
+<div class="column">${set === null ? '' : groupsSection(set)}${right.join('\n')}${outputsTable(matrix, labels, summary)}</div>
 </div>
 </main>`;
-  const data = {
+  const data: PageData = {
     labels: matrix.labels,
-    matrices: await Promise.all(slices.map(({ cosine }) => embedded(cosine, scale))),
+    ...explained(matrix, sourcesOf(matrix)),
+    matrices: await embeddedMatrices(slices, scale),
+    palette: embeddedPalette(scale),
     curves: curves.map(({ series }) => ({ series: series.map(seriesData), ...changeRange(series) })),
   };
   return page(`tensim: ${summary.headline ?? matrix.labels.join(', ')}`, body, data);
+}
+
+/** What stands below the legend of a heatmap. */
+export const LEGEND = 'similarity (cosine, no unit); colour by angle';
+
+/** What stands at an axis of models. */
+export const axisTitle = ({ noun }: ShortLabels): string => (noun === '' ? 'model' : noun);
+
+/** Where the script of a page lists the cells that are pinned. */
+export const PINS = '<div id="pins" hidden=""></div>';
+
+/** What a page needs to name the command that explains two of its models. */
+export function explained(info: ResultInfo, rows: readonly NamedSource[], columns?: readonly NamedSource[]): Paths {
+  const command = explaining(info);
+  if (command === undefined || rows.some(({ file }) => file === undefined)) return {};
+  const paths = (sources: readonly NamedSource[]) => sources.map(({ file }) => file ?? '');
+  return { explain: { command, rows: paths(rows), ...(columns && { columns: paths(columns) }) } };
+}
+
+type Paths = Pick<PageData, 'explain'>;
+
+/** How far the values of a page can be from those of the result; nothing where they are the same. */
+export function digitsNote(error: number): string {
+  if (error === 0) return '';
+  return `<p class="note">So that this page stays small, its similarities are rounded: right to ± ${error.toFixed(6)}, more closely near 1. Other formats have all digits.</p>`;
 }
 
 function heatmapTitle({ window }: SimilarityMatrix, phases: number): string {
@@ -83,8 +110,8 @@ function heatmapTitle({ window }: SimilarityMatrix, phases: number): string {
 }
 
 /** A page about two models: the similarity, a bar per output, and all numbers in a table. */
-export async function compareHtml(result: SimilarityResult): Promise<string> {
-  const { a, b, similarity, behaviour, perOutput } = result;
+export async function compareHtml(result: SimilarityResult, about: About = {}): Promise<string> {
+  const { a, b, behaviour, perOutput } = result;
   const { innerProduct, normA, normB } = amountsText(result);
   const numbers = definitionTable([
     ...differenceRows(result),
@@ -93,21 +120,43 @@ export async function compareHtml(result: SimilarityResult): Promise<string> {
     [`norm of ${b}`, normB],
     ...(behaviour ? behaviourRows(behaviour) : []),
   ]);
-  const bars = perOutput
-    ? `<section><h2>Similarity per ${sliceNoun(result)}</h2>${await bothWidths('bars', (width) => barsChart(result, width, PAGE))}</section>`
-    : '';
-  const rows: [string, string][] = [...provenance(result), ['tensim', version]];
+  const bars = perOutput ? await barsSection(result) : '';
   const body = `<main>
 <header><p class="over">tensim: two models</p><h1>${escapeMarkup(`${a} and ${b}`)}</h1></header>
 <div class="columns">
-<div class="column"><section><h2>Similarity</h2><div class="big">${similarityText(similarity, 6)}</div></section>
+<div class="column"><section><h2>Similarity</h2>${headlineOf(result)}</section>
 <section><h2>Behind it</h2>${numbers}</section>
 ${degreeSection(result)}
-<section><h2>How this was obtained</h2>${definitionTable(rows)}</section></div>
+<section><h2>How this was obtained</h2>${obtained(result, [], about)}</section></div>
 <div class="column">${bars}</div>
 </div>
 </main>`;
   return page(`tensim: ${a} and ${b}`, body);
+}
+
+/** The similarity, or that there is none yet; where it is less certain than was asked for, that too. */
+function headlineOf(result: SimilarityResult): string {
+  const doubts = toleranceSentences(result).map((sentence) => `<p>${escapeMarkup(sentence)}</p>`);
+  const big = isUseless(result) ? '' : `<div class="big">${similarityText(result.similarity, 6)}</div>`;
+  return `${big}${doubts.join('')}`;
+}
+
+/** Outputs in the table behind the bars. */
+const MOST_IN_TABLE = 1000;
+
+/** A bar and a line of a table for each output, the worst named. */
+async function barsSection(result: SimilarityResult): Promise<string> {
+  const noun = sliceNoun(result);
+  const title = `Similarity per ${noun}`;
+  const chart = await bothWidths({ kind: 'bars', name: title }, (width) => barsChart(result, width, PAGE));
+  const rows = [...(result.perOutput ?? [])]
+    .sort((one, other) => (one.similarity ?? 2) - (other.similarity ?? 2))
+    .slice(0, MOST_IN_TABLE)
+    .map(({ name, similarity }) => [name, similarityText(similarity, 6)]);
+  const worst = rows.length > 1 && result.perOutput!.some(({ similarity }) => similarity !== null);
+  const legend = worst ? ` <small>lowest: ${noun} ${escapeMarkup(rows[0][0])}, ${rows[0][1]}</small>` : '';
+  const table = tableBehind(`${title}, the lowest first`, [noun, 'similarity (cosine)'], rows);
+  return `<section><h2>${title}${legend}</h2>${chart}${table}</section>`;
 }
 
 /** The degrees of two models as a table; nothing where they are not known. */
@@ -123,38 +172,20 @@ function degreeSection({ degrees }: SimilarityResult): string {
 
 function header(matrix: SimilarityMatrix, labels: ShortLabels, { headline, sentences }: Summary): string {
   const { length } = matrix.labels;
-  const range =
-    length > 1 ? `${labels.noun} ${labels.short[0]} … ${labels.short[length - 1]}` : (labels.short[0] ?? '');
+  const range = !hasOrder(matrix)
+    ? 'a set'
+    : length > 1
+      ? `${labels.noun} ${labels.short[0]} … ${labels.short[length - 1]}`
+      : (labels.short[0] ?? '');
   const over = `tensim: ${length} ${plural(length, 'model')}, ${range.trim()}`;
   const title = headline ?? 'Similarity';
   return `<header><p class="over">${escapeMarkup(over)}</p><h1>${escapeMarkup(title)}</h1><p>${sentences.map(escapeMarkup).join(' ')}</p></header>`;
 }
 
 function facts(matrix: SimilarityMatrix): [string, string][] {
-  const rows: [string, string][] = [...provenance(matrix), ['models', `${matrix.labels.length}`]];
+  const rows: [string, string][] = [['models', `${matrix.labels.length}`]];
   if (matrix.perOutput) rows.push([`${sliceNoun(matrix)}s`, `${matrix.perOutput.names.length}`]);
-  return [...rows, ['tensim', version]];
-}
-
-/** The same chart at both widths, each in an element that the page's script can find its way in. */
-export async function bothWidths(
-  kind: string,
-  make: (width: number) => Chart | Promise<Chart>,
-  widths = WIDTHS,
-): Promise<string> {
-  const parts = Object.entries(widths).map(async ([name, width]) => {
-    const chart = await make(width);
-    const svg = await drawSvg([{ chart, x: 0, y: 0 }], chart.width, chart.height);
-    const { plot } = chart;
-    const place = [plot.x, plot.y, plot.width, plot.height].join(' ');
-    return `<div class="chart ${name} ${kind}" tabindex="0" data-plot="${place}">${svg}</div>`;
-  });
-  return (await Promise.all(parts)).join('');
-}
-
-interface Slice {
-  readonly name: string;
-  readonly cosine: Matrix;
+  return rows;
 }
 
 /**
@@ -182,39 +213,22 @@ function chooser(slices: readonly Slice[]): string {
   return `<select id="slice" aria-label="What the heatmap shows" autocomplete="off">${options.join('')}</select>`;
 }
 
-/** A matrix as the page's script reads it, with its image. */
-export async function embedded(cosine: Matrix, scale: ColourScale, symmetric = true): Promise<EmbeddedMatrix> {
-  const span = Math.max(angle(scale.least), 1e-6);
-  const count = cosine.length;
-  const cells = Buffer.alloc(symmetric ? count * (count + 1) : 2 * count * (cosine[0]?.length ?? 0));
-  let offset = 0;
-  for (const [i, row] of cosine.entries()) {
-    for (const similarity of symmetric ? row.subarray(i) : row) {
-      const cell = Number.isNaN(similarity) ? UNDEFINED_CELL : Math.round((angle(similarity) / span) * LARGEST_CELL);
-      offset = cells.writeUInt16LE(cell, offset);
-    }
-    if (i % 64 === 63) await setImmediate();
-  }
-  const png = await heatmapPng(cosine, scale, IMAGE_LIMIT);
-  return { span, cells: cells.toString('base64'), image: `data:image/png;base64,${png.toString('base64')}` };
-}
-
 interface Curves {
   readonly title: string;
+  /** What its colours mean. */
+  legend(summary: Summary): string;
   readonly series: readonly Series[];
 }
 
 function curvesOf(matrix: SimilarityMatrix): Curves[] {
   if (matrix.labels.length < 2 || !hasOrder(matrix)) return [];
-  const note = '<small>1 − similarity, logarithmic</small>';
-  const curves = [
-    {
-      title: `Change from one model to the next ${note}`,
-      series: [{ name: 'all', similarities: consecutive(matrix.cosine) }],
-    },
-  ];
+  const all: Curves = {
+    title: 'Change from one model to the next',
+    legend: () => 'logarithmic',
+    series: [{ name: 'all', similarities: consecutive(matrix.cosine) }],
+  };
   const { names, cosine } = matrix.perOutput ?? { names: [], cosine: [] };
-  if (names.length === 0) return curves;
+  if (names.length === 0) return [all];
   const least = cosine.map((slice) => smallest(consecutive(slice).filter((value) => !Number.isNaN(value))));
   const kept = [...names.keys()]
     .sort((a, b) => least[a] - least[b])
@@ -222,7 +236,12 @@ function curvesOf(matrix: SimilarityMatrix): Curves[] {
     .sort((a, b) => a - b);
   const series = kept.map((i) => ({ name: sliceName(matrix, names[i]), similarities: consecutive(cosine[i]) }));
   const some = kept.length < names.length ? `, the ${kept.length} of ${names.length} that change most` : '';
-  return [...curves, { title: `The same per ${sliceNoun(matrix)}${some} ${note}`, series }];
+  const title = `The same per ${sliceNoun(matrix)}${some}`;
+  const legend = ({ output }: Summary) =>
+    output === null || series.length === 1
+      ? 'logarithmic'
+      : `logarithmic; orange: ${escapeMarkup(sliceName(matrix, output))}, grey: the others`;
+  return [all, { title, legend, series }];
 }
 
 function curveOptions(
@@ -234,7 +253,8 @@ function curveOptions(
   width: number,
 ): CurveOptions {
   const { step, output } = summary;
-  const options = { labels, series, width, height: width === WIDTHS.narrow ? 190 : 212, theme: PAGE };
+  const titles = { across: axisTitle(labels), up: '1 − similarity' };
+  const options = { labels, series, width, height: width === WIDTHS.narrow ? 207 : 229, theme: PAGE, titles };
   const emphasis = index === 0 || output === null ? undefined : sliceName(matrix, output);
   if (step === null) return options;
   const caption = emphasis
@@ -245,11 +265,6 @@ function curveOptions(
     marked: { from: step.from, to: step.to, caption },
     emphasis: index === 0 ? undefined : emphasis,
   };
-}
-
-export function seriesData({ name, similarities }: Series): EmbeddedSeries {
-  const values = Array.from(similarities, (value) => (Number.isNaN(value) ? null : Number(value.toPrecision(12))));
-  return { name, similarities: values };
 }
 
 /** Where each output stands out on its own. */

@@ -154,16 +154,25 @@ function crossFields(cross: CrossSimilarity): object {
   };
 }
 
-/** Matrices by several measures as JSON in pieces, the contract `tensim.measures/1`; each is a `tensim.matrix/1`. */
-export function* measuresJsonText({ matrices, correlation, block }: MeasureComparison): Generator<string> {
-  yield* jsonPieces({
+/** Matrices by several measures as plain data, the contract `tensim.measures/1`; each is a `tensim.matrix/1`. */
+export function measuresJson(comparison: MeasureComparison): Record<string, unknown> {
+  return plain(measuresFields(comparison));
+}
+
+/** The same as JSON in pieces. */
+export function* measuresJsonText(comparison: MeasureComparison): Generator<string> {
+  yield* jsonPieces(measuresFields(comparison));
+  yield '\n';
+}
+
+function measuresFields({ matrices, correlation, block }: MeasureComparison): object {
+  return {
     schema: SCHEMAS.measures,
     measures: matrices.map(({ measure }) => measure),
     correlation: new Rows(correlation),
     block: block && { start: matrices[0].labels[block.start], scores: block.scores.map(numberOrNull) },
     matrices: matrices.map(matrixFields),
-  });
-  yield '\n';
+  };
 }
 
 /** log₂ of norms, null for −∞; nothing where all inner products are in range. */

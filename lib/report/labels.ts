@@ -103,3 +103,9 @@ export function labelStride(count: number, room: number): number {
     for (const digit of [1, 2, 5]) if (count <= digit * power * Math.max(1, room)) return digit * power;
   }
 }
+
+/** The numbers of those of `count` labels that there is room for. */
+export function thinned(count: number, room: number): number[] {
+  const stride = labelStride(count, Math.floor(room));
+  return Array.from({ length: Math.ceil(count / stride) }, (_, i) => i * stride);
+}

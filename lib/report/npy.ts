@@ -1,5 +1,5 @@
 import { endianness } from 'node:os';
-import { npyHeader } from '../formats/numpy/write.js';
+import { npyHeader } from '../formats/numpy/npy_header.js';
 import type { Matrix } from '../similarity/terms/types.js';
 
 /** A matrix as an NPY 1.0 file in pieces: the header, then each row; float64 little-endian, C order, NaN kept. */

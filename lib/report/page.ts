@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto';
 import { escapeMarkup } from '../words/markup.js';
-import { jsonText, oneLine } from '../words/quoting.js';
+import { jsonText } from '../words/quoting.js';
 import script from './client/main.js?bundled';
 import type { PageData } from './page_data.js';
 
@@ -15,7 +16,7 @@ export interface PageScript {
  * arrow keys for the charts: the script of client/.
  */
 export function page(title: string, body: string, data: PageData | null = null): string {
-  return scriptedPage(title, body, data && { script, data: onLines(data) });
+  return scriptedPage(title, body, data && { script, data });
 }
 
 /** The same with a script of its own. */
@@ -24,15 +25,20 @@ export function scriptedPage(title: string, body: string, own: PageScript | null
     own === null
       ? ''
       : `<script type="application/json" id="data">${scriptJson(own.data)}</script>\n<script>${own.script}</script>\n`;
+  const style = `${STYLE}${own?.style ?? ''}`;
+  const policy = [
+    ["default-src 'none'", 'img-src data:', `style-src ${digest(style)}`],
+    [`script-src ${own === null ? "'none'" : digest(own.script)}`, "base-uri 'none'", "form-action 'none'"],
+  ].flat();
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="generator" content="tensim">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="${policy.join('; ')}">
 <title>${escapeMarkup(title)}</title>
-<style>${STYLE}${own?.style ?? ''}</style>
+<style>${style}</style>
 </head>
 <body>
 ${body}
@@ -41,16 +47,32 @@ ${scripts}</body>
 `;
 }
 
+/** How a policy names the one text that may act: nothing else does, whatever gets into the page. */
+function digest(text: string): string {
+  return `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+}
+
 /** A table of names and values. */
 export function definitionTable(rows: readonly (readonly [string, string])[]): string {
   const lines = rows.map(([name, value]) => `<tr><th>${escapeMarkup(name)}</th><td>${escapeMarkup(value)}</td></tr>`);
   return `<table class="facts">${lines.join('')}</table>`;
 }
 
-/** The script shows labels in lines of their own, so that they are on one. */
-function onLines(data: PageData): PageData {
-  const { labels, columnLabels } = data;
-  return { ...data, labels: labels.map(oneLine), ...(columnLabels && { columnLabels: columnLabels.map(oneLine) }) };
+/** The numbers of a chart, folded below it unless they are to be seen at once: for those who do not see it, and to copy. */
+export function tableBehind(
+  name: string,
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  open = false,
+): string {
+  const heads = head.map((text) => `<th scope="col">${escapeMarkup(text)}</th>`).join('');
+  const lines = rows.map(([first, ...others]) => {
+    const cells = others.map((text) => `<td>${escapeMarkup(text)}</td>`).join('');
+    return `<tr><th scope="row">${escapeMarkup(first)}</th>${cells}</tr>`;
+  });
+  const label = escapeMarkup(name);
+  const table = `<div class="scroll" tabindex="0" role="region" aria-label="${label}"><table class="outputs"><caption>${label}</caption><thead><tr>${heads}</tr></thead><tbody>${lines.join('')}</tbody></table></div>`;
+  return open ? table : `<details class="seen"><summary>As a table</summary>${table}</details>`;
 }
 
 /** JSON that no label can break out of its script element with: neither `</script>` nor `<!--` survives. */
@@ -80,10 +102,30 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
 .bar { display: flex; flex-wrap: wrap; gap: 4px 12px; justify-content: space-between; align-items: baseline; }
 select { font: inherit; font-size: 13px; max-width: 100%; color: inherit; background: var(--card); border: 1px solid var(--line);
   border-radius: 5px; padding: 2px 6px; }
-.chart { position: relative; touch-action: pan-y; outline-offset: 3px; border-radius: 4px; }
+button { font: inherit; font-size: 12.5px; color: inherit; background: var(--card); border: 1px solid var(--line);
+  border-radius: 5px; padding: 2px 8px; cursor: pointer; }
+button:hover { border-color: var(--accent); }
+.tools { display: flex; flex-wrap: wrap; gap: 4px 6px; align-items: center; margin: 0 0 6px; color: var(--muted); font-size: 12px; }
+.pin-line { display: flex; flex-wrap: wrap; gap: 2px 8px; align-items: baseline; padding: 4px 0; }
+.pin-line .pair, code { overflow-wrap: anywhere; min-width: 0; }
+.pin-line .command { flex-basis: 100%; font-size: 12.5px; }
+caption { text-align: left; color: var(--muted); font-size: 12.5px; }
+.outputs td.most { color: var(--highlight); font-weight: 600; }
+.chart { position: relative; isolation: isolate; touch-action: pan-y; outline-offset: 3px; border-radius: 4px; }
 .chart svg { display: block; width: 100%; height: auto; overflow: visible; font-variant-numeric: tabular-nums; }
 .narrow { display: none; }
-.cross { stroke: #fff; mix-blend-mode: difference; stroke-width: 1; fill: none; pointer-events: none; vector-effect: non-scaling-stroke; }
+.overlay { position: absolute; inset: 0; pointer-events: none; mix-blend-mode: difference; }
+.chart svg.enlarged { overflow: hidden; }
+.enlarged * { vector-effect: non-scaling-stroke; }
+.enlarged text { fill: var(--muted); font: 11.5px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+.enlarged .mark-symbol { display: none; }
+.part svg.marks > g :is(.cells, .labels, .frame, .step, .series) { visibility: hidden; }
+.tiles { position: absolute; }
+.tiled.part .cells, .tiled.drawn .cells { visibility: hidden; }
+.pin, .brush { fill: none; stroke: #fff; vector-effect: non-scaling-stroke; }
+.pin { stroke-width: 2.5; }
+.brush { fill: #fff; fill-opacity: 0.2; stroke-dasharray: 4 3; }
+.cross { stroke: #fff; stroke-width: 1; fill: none; vector-effect: non-scaling-stroke; }
 .tip { position: fixed; z-index: 2; left: 0; top: 0; max-width: min(340px, 90vw); padding: 6px 9px; border-radius: 6px;
   background: var(--ink); color: var(--paper); font-size: 12.5px; line-height: 1.4; pointer-events: none; white-space: pre-line;
   overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
@@ -95,7 +137,13 @@ td { padding: 2px 0; overflow-wrap: anywhere; }
 .outputs .number { text-align: right; }
 .outputs .number:last-child { padding-right: 0; }
 .outputs tr.most td { color: var(--highlight); font-weight: 600; }
-.facts { width: auto; }
+.facts { width: auto; } .facts th { white-space: normal; overflow-wrap: anywhere; min-width: 6em; }
+details > summary { cursor: pointer; color: var(--muted); font-size: 12.5px; padding: 4px 0; }
+.files td { overflow-wrap: anywhere; min-width: 9em; }
+.menu { position: relative; }
+.menu > summary { list-style: none; padding: 2px 8px; border: 1px solid var(--line); border-radius: 5px; color: inherit; }
+.menu > div { display: flex; flex-wrap: wrap; gap: 4px; padding-top: 4px; }
+.seen { margin-top: 6px; }
 .note { margin: 0 0 10px; color: var(--muted); font-size: 12.5px; }
 .scroll { overflow-x: auto; }
 .big { font-size: 44px; font-weight: 650; letter-spacing: -0.02em; line-height: 1.1; }
@@ -103,5 +151,8 @@ td { padding: 2px 0; overflow-wrap: anywhere; }
   .column { display: contents; } .last { order: 1; } }
 @media (max-width: 560px) { main { padding: 14px 10px 20px; } section { padding: 10px; } h1 { font-size: 22px; }
   .wide { display: none; } .narrow { display: block; } }
-@media print { body { background: none; } section { break-inside: avoid; } }
+@media print { body { background: none; } main { padding: 0; } .tools, .seen, .tip, select, .chart .overlay, button { display: none; }
+  .columns, .column, .measures { display: block; } section { break-inside: avoid; margin-bottom: 12px; }
+  section:has(table, .pictures) { break-inside: auto; } tr { break-inside: avoid; } .chart { max-width: 600px; }
+  .wide { display: block; } .narrow { display: none; } .scroll { overflow: visible; } }
 `;

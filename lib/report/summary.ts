@@ -1,5 +1,4 @@
 import { largest, smallest } from '../extremes.js';
-import { FEWEST_EFFECTIVE } from '../similarity/sampled/jackknife.js';
 import type { MeasureComparison } from '../similarity/series/measure_comparison.js';
 import {
   type Change,
@@ -18,6 +17,9 @@ import { errorText, ratioText, similarityText } from '../words/numbers.js';
 import { oneLine } from '../words/quoting.js';
 import { timeText } from '../words/times.js';
 import { type ShortLabels, shortenLabels, stepName } from './labels.js';
+import { hasOrder, orderSentence } from './order.js';
+import { isUseless, toleranceSentences } from './reliability.js';
+import { sameSentences } from './same.js';
 
 /** Checkpoints out of place that are named, at most. */
 const MOST_STRAYS = 4;
@@ -47,7 +49,7 @@ export function sliceNoun({ measure }: Pick<ResultInfo, 'measure'>): 'output' | 
  * Names the onset and the largest change between consecutive models, in all and per output (see similarity/onset.ts).
  */
 export function summarize(matrix: SimilarityMatrix): Summary {
-  const largest = hasOrder(matrix) ? largestChange(matrix) : null;
+  const largest = hasOrder(matrix) && !isUseless(matrix) ? largestChange(matrix) : null;
   if (largest === null) return { headline: null, sentences: withoutChanges(matrix), step: null, output: null };
   const labels = shortenLabels(matrix.labels);
   const start = onset(matrix);
@@ -60,7 +62,7 @@ export function summarize(matrix: SimilarityMatrix): Summary {
     ...behaviourSentence(matrix),
     ...straySentence(matrix, labels),
     ...toleranceSentences(matrix),
-    ...sameSentences(matrix),
+    ...sameSentences(matrix.work.same).map((clause) => `${clause}.`),
     ...orderSentence(matrix),
   ];
   return { headline, sentences, step, output: step.output?.name ?? null };
@@ -68,36 +70,13 @@ export function summarize(matrix: SimilarityMatrix): Summary {
 
 /** What can be said where nothing is told of changes: of a single model, or of models in no order. */
 function withoutChanges(matrix: SimilarityMatrix): string[] {
-  if (hasOrder(matrix)) return toleranceSentences(matrix);
+  if (hasOrder(matrix) || isUseless(matrix)) return toleranceSentences(matrix);
   return [
     ...orderSentence(matrix),
     ...behaviourSentence(matrix),
     ...toleranceSentences(matrix),
-    ...sameSentences(matrix),
+    ...sameSentences(matrix.work.same).map((clause) => `${clause}.`),
   ];
-}
-
-const sameSentences = ({ work }: SimilarityMatrix): string[] =>
-  work.same.map((names) => `${oneLine(listed(names, 'and'))} hold the same weights.`);
-
-/** Whether what follows what in a series means anything. */
-export function hasOrder({ order, labels }: Pick<SimilarityMatrix, 'order' | 'labels'>): boolean {
-  return order?.by !== 'none' || labels.length < 2;
-}
-
-/** What the order rests on, where it was found and not given. */
-export function orderSentence({ order, labels }: Pick<SimilarityMatrix, 'order' | 'labels'>): string[] {
-  if (order === undefined || labels.length < 2) return [];
-  switch (order.by) {
-    case 'metadata':
-      return [`In the order of "${order.key}" in their metadata.`];
-    case 'names':
-      return ['In the order of the numbers in their names.'];
-    case 'none':
-      return [
-        'In alphabetical order, as nothing says which comes after which: not all metadata have a step, nor all names a number. Changes from one to the next would mean nothing and are not told.',
-      ];
-  }
 }
 
 function withOnset(matrix: SimilarityMatrix, labels: ShortLabels, largest: Change, start: Onset): string[] {
@@ -219,30 +198,6 @@ function methodText({ method, exact, certified, sampling }: ResultInfo): string 
     return `sampled on ${count(sampling.samples)} inputs (seed ${sampling.seed})${beside}`;
   }
   return 'closure, an approximation of unknown error';
-}
-
-/** Where a sampled result is less certain than was asked for: that, why, and what would help. None otherwise. */
-export function toleranceSentences({ sampling }: ResultInfo): string[] {
-  if (sampling === null || sampling.reached) return [];
-  const { tolerance, interval, effectiveSamples, samples, tokenModels } = sampling;
-  const missed =
-    interval > tolerance
-      ? [
-          `The tolerance of ± ${errorText(tolerance)} was not reached: after ${count(samples)} inputs the widest 95 % interval is ± ${errorText(interval)}.`,
-        ]
-      : [];
-  const carried =
-    effectiveSamples < FEWEST_EFFECTIVE
-      ? [
-          `As few as ${count(effectiveSamples)} of ${count(samples)} inputs carry the norm of a model: intervals may be too narrow.`,
-        ]
-      : missed.length === 0
-        ? ['Few inputs carry the errors, or their largest contributions have no bound: intervals may be too narrow.']
-        : [];
-  const help = tokenModels
-    ? 'These look like models of tokens, whose outputs on Gaussian vectors have heavy tails: the input law "tokens" is the one to compare them under.'
-    : 'More samples (maxSamples, --max-samples) make them narrower, with their square root.';
-  return [...missed, ...carried, help];
 }
 
 /** What is measured on given inputs beside the cosine, in words. */

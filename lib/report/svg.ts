@@ -2,7 +2,8 @@ import type { MeasureComparison } from '../similarity/series/measure_comparison.
 import { consecutive } from '../similarity/series/onset.js';
 import type { CrossSimilarity, Matrix, SimilarityMatrix, SimilarityResult } from '../similarity/terms/types.js';
 import { barsChart } from './bars.js';
-import { type Chart, colourScheme, drawSvg, FONT_SIZE, PAPER, type TextItem, textMark, textWidth } from './chart.js';
+import { type Chart, colourScheme, drawSvg, PAPER, type TextItem, textMark } from './chart.js';
+import { FONT_SIZE, textWidth } from './chart_text.js';
 import { colourScale, heatmapPng, rampPng } from './colour.js';
 import { curveChart, LONGEST_CAPTION } from './curve.js';
 import { heatmapChart } from './heatmap.js';

@@ -7,18 +7,13 @@ import { bytesText } from '../words/bytes.js';
 import { amountText, errorText, similarityDecimals, similarityText } from '../words/numbers.js';
 import { oneLine } from '../words/quoting.js';
 import { timeText } from '../words/times.js';
+import { displayWidth } from '../words/wrap.js';
 import { degreeSentences, degreeTable, isTelling, matrixDegreeSentences } from './degrees.js';
 import { amountsText, differenceRows, distanceText } from './difference.js';
 import { abbreviateAll, shortenLabels } from './labels.js';
-import {
-  behaviourRows,
-  hasOrder,
-  measureSentences,
-  provenance,
-  sliceNoun,
-  summarize,
-  toleranceSentences,
-} from './summary.js';
+import { hasOrder } from './order.js';
+import { isUseless, toleranceSentences } from './reliability.js';
+import { behaviourRows, measureSentences, provenance, sliceNoun, summarize } from './summary.js';
 
 export interface TextOptions {
   /** Set off what matters with ANSI codes. Default false. */
@@ -40,9 +35,10 @@ const BARS = '▁▂▃▄▅▆▇█';
 export function compareText(result: SimilarityResult, { colour = false, degrees }: TextOptions = {}): string {
   const { similarity, behaviour, perOutput } = result;
   const { innerProduct, normA, normB } = amountsText(result);
+  const useless = isUseless(result);
   const facts = columns(
     [
-      ['similarity', bold(similarityText(similarity, 6), colour) + intervalText(result)],
+      ['similarity', bold(similarityText(similarity, 6), colour && !useless) + intervalText(result)],
       ...differenceRows(result),
       ['inner product', innerProduct],
       ['norms', `${normA} and ${normB}`],
@@ -53,9 +49,10 @@ export function compareText(result: SimilarityResult, { colour = false, degrees 
   const table = result.degrees && (degrees ?? isTelling(result.degrees)) ? degreeTable(result.degrees) : null;
   const parts = [
     pairTitle(result),
+    ...(useless ? wrapped(toleranceSentences(result)) : []),
     facts,
     ...(table === null ? [] : [columns(table, 'lrrr')]),
-    ...wrapped([...degreeSentences(result), ...toleranceSentences(result)]),
+    ...wrapped([...degreeSentences(result), ...(useless ? [] : toleranceSentences(result))]),
     footnote(result),
   ];
   if (perOutput) {
@@ -93,7 +90,9 @@ export function pairTitle({ a, b }: { readonly a: string; readonly b: string }):
 export function matrixText(matrix: SimilarityMatrix, { colour = false }: TextOptions = {}): string {
   const { headline, ...words } = summarize(matrix);
   const sentences = [...words.sentences, ...matrixDegreeSentences(matrix)];
-  const parts = [table(matrix) ?? (hasOrder(matrix) ? curve(matrix) : rangeText(matrix))];
+  const useless = isUseless(matrix);
+  const parts = [table(matrix) ?? (hasOrder(matrix) && !useless ? curve(matrix) : rangeText(matrix))];
+  if (useless) return `${[...wrapped(sentences), ...parts, footnote(matrix)].join('\n\n')}\n`;
   if (headline !== null) parts.push([bold(headline, colour), ...sentences].join('\n'));
   else for (const part of wrapped(sentences)) parts.push(part);
   return `${[...parts, footnote(matrix)].join('\n\n')}\n`;
@@ -240,12 +239,6 @@ export function columns(rows: readonly (readonly string[])[], alignment: string)
     }),
   );
   return lines.map((cells) => cells.join('  ').trimEnd()).join('\n');
-}
-
-/** Characters without ANSI codes. */
-function displayWidth(text: string): number {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape character starts an ANSI code
-  return [...text.replace(/\u001b\[\d+m/g, '')].length;
 }
 
 export function bold(text: string, colour: boolean): string {

@@ -7,6 +7,8 @@ import { replaceFile } from '../formats/replace_file.js';
 import type { MeasureComparison } from '../similarity/series/measure_comparison.js';
 import type { RidgeSweep } from '../similarity/series/ridge_sweep.js';
 import type { CrossSimilarity, SimilarityMatrix, SimilarityResult } from '../similarity/terms/types.js';
+import { valueText } from '../words/quoting.js';
+import { type About, sizesOf, sourcesOf } from './about.js';
 import { compareCsv, crossCsv, matrixCsv, measuresCsv } from './csv.js';
 import { compareHtml, matrixHtml } from './html.js';
 import { compareJsonText, crossJsonText, matrixJsonText, measuresJsonText } from './json.js';
@@ -27,6 +29,12 @@ export type Report =
 
 export type ReportFormat = 'json' | 'csv' | 'npy' | 'svg' | 'html';
 
+/** What a report is told beside the result. */
+export interface ReportOptions {
+  /** What was typed to get it: a page says so. */
+  readonly command?: string | undefined;
+}
+
 type Pieces = Iterable<string | Uint8Array>;
 
 const FORMATS: readonly ReportFormat[] = ['json', 'csv', 'npy', 'svg', 'html'];
@@ -38,6 +46,10 @@ const WRITE_SIZE = 1 << 16;
  * @throws TensimError `INVALID_ARGUMENT` for any other ending; it lists the endings.
  */
 export function reportFormat(file: string): ReportFormat {
+  if (typeof file !== 'string')
+    throw new TensimError('INVALID_ARGUMENT', `the file of a report is ${valueText(file)}`, {
+      hint: 'Give its path: writeReport(result, "report.html")',
+    });
   const ending = /[/\\]$/.test(file) ? '' : extname(file).toLowerCase();
   const format = FORMATS.find((name) => ending === `.${name}`);
   if (format !== undefined) return format;
@@ -84,9 +96,9 @@ export async function checkPlace(file: string): Promise<void> {
  * @throws TensimError as `checkReportFile`; `INVALID_ARGUMENT` for what is no result, and where the system refuses to
  * write, with its reason.
  */
-export async function writeReport(result: Report, file: string): Promise<void> {
+export async function writeReport(result: Report, file: string, { command }: ReportOptions = {}): Promise<void> {
   const format = await checkReportFile(file);
-  await writeWhole(file, await piecesOf(result, format));
+  await writeWhole(file, await piecesOf(result, format, command));
 }
 
 /**
@@ -99,7 +111,9 @@ export async function writeWhole(file: string, pieces: Pieces): Promise<void> {
 }
 
 /** How a kind of result is written in each format. */
-type Writers<Result> = { readonly [format in ReportFormat]: (result: Result) => Pieces | Promise<Pieces> };
+type Writers<Result> = {
+  readonly [format in ReportFormat]: (result: Result, about: About) => Pieces | Promise<Pieces>;
+};
 
 const WRITERS: { readonly [Kind in Report['kind']]: Writers<Extract<Report, { readonly kind: Kind }>> } = {
   pair: {
@@ -107,44 +121,62 @@ const WRITERS: { readonly [Kind in Report['kind']]: Writers<Extract<Report, { re
     csv: compareCsv,
     npy: ({ similarity }) => matrixNpy([Float64Array.of(1, similarity), Float64Array.of(similarity, 1)]),
     svg: async (result) => [await compareSvg(result)],
-    html: async (result) => [await compareHtml(result)],
+    html: async (result, about) => [await compareHtml(result, about)],
   },
   matrix: {
     json: matrixJsonText,
     csv: matrixCsv,
     npy: ({ cosine }) => matrixNpy(cosine),
     svg: async (matrix) => [await matrixSvg(matrix)],
-    html: async (matrix) => [await matrixHtml(matrix)],
+    html: async (matrix, about) => [await matrixHtml(matrix, about)],
   },
   cross: {
     json: crossJsonText,
     csv: crossCsv,
     npy: ({ cosine }) => matrixNpy(cosine),
     svg: async (cross) => [await crossSvg(cross)],
-    html: async (cross) => [await crossHtml(cross)],
+    html: async (cross, about) => [await crossHtml(cross, about)],
   },
   measures: {
     json: measuresJsonText,
     csv: measuresCsv,
     npy: ({ matrices }) => matricesNpy(matrices.map(({ cosine }) => cosine)),
     svg: async (comparison) => [await measuresSvg(comparison)],
-    html: async (comparison) => [await measuresHtml(comparison)],
+    html: async (comparison, about) => [await measuresHtml(comparison, about)],
   },
   ridge: {
     json: ridgeJsonText,
     csv: ridgeCsv,
     npy: (sweep) => matrixNpy(sweptMatrix(sweep)),
     svg: async (sweep) => [await ridgeSvg(sweep)],
-    html: async (sweep) => [await ridgeHtml(sweep)],
+    html: async (sweep, about) => [await ridgeHtml(sweep, about)],
   },
 };
 
-async function piecesOf(result: Report, format: ReportFormat): Promise<Pieces> {
-  const writers: Writers<never> | undefined = WRITERS[result.kind];
-  if (writers !== undefined) return writers[format](result as never);
+async function piecesOf(result: Report, format: ReportFormat, command: string | undefined): Promise<Pieces> {
+  const kind: unknown = (result as Partial<Report> | null | undefined)?.kind;
+  const writers: Writers<never> | undefined = Object.hasOwn(WRITERS, kind as string)
+    ? WRITERS[kind as Report['kind']]
+    : undefined;
+  if (writers !== undefined) {
+    const sizes = format === 'html' ? await sizesOf(sourcesOf(firstOf(result))) : new Map();
+    return writers[format](result as never, { date: new Date(), command, sizes });
+  }
   throw new TensimError('INVALID_ARGUMENT', 'a report is about a result: its `kind` says which', {
     hint: `Results are of the kinds ${Object.keys(WRITERS).join(', ')}`,
   });
+}
+
+/** Of several results about the same models the first. */
+function firstOf(result: Report): SimilarityResult | SimilarityMatrix | CrossSimilarity {
+  switch (result.kind) {
+    case 'measures':
+      return result.matrices[0];
+    case 'ridge':
+      return result.steps[0].result;
+    default:
+      return result;
+  }
 }
 
 /**

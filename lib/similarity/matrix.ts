@@ -1,6 +1,7 @@
 import { Pacer, throttle } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import type { Model } from '../model/model.js';
+import type { Order } from '../model/reading/order.js';
 import { steadily } from '../tensor/steady.js';
 import { matrixBehaviour } from './behaviour/scores.js';
 import { direction } from './difference/direction.js';
@@ -17,9 +18,11 @@ import type { Layout } from './gram/slice.js';
 import { tileSize } from './gram/tile_size.js';
 import { resultOf } from './matrix_result.js';
 import { KeptModels, roomToKeep } from './members/kept.js';
+import { listedModels } from './members/listed.js';
 import type { Member } from './members/members.js';
 import { BOUND_CELL, checkRoom } from './members/room.js';
 import { type Selection, select } from './members/selection.js';
+import { sourceOf } from './members/source.js';
 import { type Comparison, type OfSamples, settledOn } from './plan/comparison.js';
 import { keptSetting, planMatrix } from './plan/continued.js';
 import type { SampleExecutor } from './sampled/batch.js';
@@ -27,7 +30,8 @@ import { type SampledGram, sampledGram } from './sampled/sampled.js';
 import { openLedger, type StateLedger } from './state/ledger.js';
 import { type MatrixSettings, settleMatrix } from './terms/matrix_options.js';
 import { checkPlace } from './terms/place.js';
-import type { CrossSimilarity, MatrixOptions, ResultInfo, SimilarityMatrix, Work } from './terms/types.js';
+import { plainly } from './terms/plain.js';
+import type { CrossSimilarity, MatrixOptions, ResultInfo, SimilarityMatrix, Step, Work } from './terms/types.js';
 
 /**
  * Options that ask for models against others.
@@ -45,32 +49,33 @@ type SquareOptions = Omit<MatrixOptions, 'rows' | 'columns' | 'reference'>;
 /**
  * The similarities of every model with every other, symmetric to the bit and exactly 1 on the diagonal; or, with
  * `rows`, `columns` or `reference`, of models with others. Models may be given as paths: a file is read once, as far as
- * memory and its limit allow, and else again when its turn comes. Each pair is computed once, models that hold the same
+ * memory and its limit allow, and else again when its turn comes; folders and patterns are all models in them, in order. Each pair is computed once, models that hold the same
  * weights count as one.
  *
  *     const { cosine, direction } = await similarityMatrix(checkpoints, { perOutput: true });
  *     const { cosine } = await similarityMatrix(paths, { reference: 'step_00000', memoryLimit: '512MiB' });
+ *     const { labels } = await similarityMatrix('checkpoints/'); // or 'runs/*.safetensors', in the order of training
  *
  * Models, inputs and the law are read when their turn comes: leave them unchanged until the promise settles.
  *
  * @throws TensimError (rejects) as `similarity` and `loadModel`; `INVALID_ARGUMENT` without models, and for options
  * that exclude each other; `MEMORY_LIMIT` if not even two models fit; `INVALID_FILE` for a state file that is none.
  */
-export function similarityMatrix(models: readonly (Model | string)[], options: CrossOptions): Promise<CrossSimilarity>;
+export function similarityMatrix(models: ModelList, options: CrossOptions): Promise<CrossSimilarity>;
+export function similarityMatrix(models: ModelList, options?: SquareOptions): Promise<SimilarityMatrix>;
 export function similarityMatrix(
-  models: readonly (Model | string)[],
-  options?: SquareOptions,
-): Promise<SimilarityMatrix>;
-export function similarityMatrix(
-  models: readonly (Model | string)[],
+  models: ModelList,
   options: MatrixOptions,
 ): Promise<SimilarityMatrix | CrossSimilarity>;
 export async function similarityMatrix(
-  models: readonly (Model | string)[],
+  models: ModelList,
   options: MatrixOptions = {},
 ): Promise<SimilarityMatrix | CrossSimilarity> {
   return steadily([models, options], () => matrixBy({}, models, options));
 }
+
+/** Models, or what stands for them: a path, or an array of models, paths, folders and patterns. */
+export type ModelList = string | readonly (Model | string)[];
 
 /** Who computes jobs, where that is not this process itself. */
 export interface Executors {
@@ -83,30 +88,37 @@ export interface Executors {
 /** `similarityMatrix` with jobs computed elsewhere: the result is the same to the bit. */
 export async function matrixBy(
   executors: Executors,
-  models: readonly (Model | string)[],
+  models: ModelList,
   options: MatrixOptions,
 ): Promise<SimilarityMatrix | CrossSimilarity> {
-  if (!Array.isArray(models) || models.length === 0) {
+  const given = typeof models === 'string' ? [models] : models;
+  if (!Array.isArray(given) || given.length === 0) {
     throw new TensimError('INVALID_ARGUMENT', 'similarityMatrix needs an array of at least one model');
   }
   const settings = settleMatrix(options);
   const { signal, onProgress } = settings;
-  const selection = await select(models, settings.choice, {
+  const unknown = settings.measure === 'weights' ? ({ unknown: 'parameters' } as const) : {};
+  const { models: listed, order } = await listedModels(given, { ...settings.load, ...unknown, signal });
+  const selection = await select(listed, settings.choice, {
     ...settings.load,
-    ...(settings.measure === 'weights' && { unknown: 'parameters' as const }),
+    ...unknown,
     signal,
     kept: new KeptModels(roomToKeep(settings)),
     onOpen: onProgress && throttle((done, total) => onProgress({ phase: 'open', done, total })),
   });
   const by: Computing = { ...settings, executors };
-  return selection.rows === selection.columns ? square(selection, by) : cross(selection, by);
+  return selection.rows === selection.columns ? square(selection, by, order) : cross(selection, by);
 }
 
 interface Computing extends MatrixSettings {
   readonly executors: Executors;
 }
 
-async function square({ rows: given }: Selection, settings: Computing): Promise<SimilarityMatrix> {
+async function square(
+  { rows: given }: Selection,
+  settings: Computing,
+  order: Order | undefined,
+): Promise<SimilarityMatrix> {
   const { window } = settings.choice;
   const found = await ranked(given);
   // In a band the order of the series keeps neighbours together.
@@ -117,23 +129,27 @@ async function square({ rows: given }: Selection, settings: Computing): Promise<
   const { comparison, cells, ...computed } = await compute(models, places, pairs, settings, given);
   const { gram } = cells;
   const { dtype } = comparison.info;
-  return {
-    kind: 'matrix',
+  const result = {
+    kind: 'matrix' as const,
     ...comparison.info,
     labels: given.map(({ outline }) => outline.label),
+    ...(order && { order }),
+    sources: given.map(({ outline }) => sourceOf(outline)),
     window,
     ...computed,
     ...cells.beyondRange({ log2Norms: 'rows' }),
     ...(comparison.kind === 'behaviours' && {
       behaviour: await matrixBehaviour(comparison.behaviours, found.numbers, window, comparison.settings),
     }),
-    direction: (first, second) => direction(gram, first, second, dtype),
-    difference: (reference, model) => {
+  };
+  return plainly(result, {
+    direction: (first: Step, second: Step) => direction(gram, first, second, dtype),
+    difference: (reference: number, model: number) => {
       checkPlace(reference, gram.length);
       checkPlace(model, gram.length);
       return expanded(cells.entry(reference, model), dtype);
     },
-  };
+  });
 }
 
 async function cross({ rows, columns }: Selection, settings: Computing): Promise<CrossSimilarity> {
@@ -150,22 +166,26 @@ async function cross({ rows, columns }: Selection, settings: Computing): Promise
   const { comparison, cells, ...computed } = await compute(models, places, pairs, settings, given);
   const { dtype } = comparison.info;
   const [rowNorms, columnNorms] = [cells.norms('rows'), cells.norms('columns')];
-  return {
-    kind: 'cross',
+  const result = {
+    kind: 'cross' as const,
     ...comparison.info,
     rows: rows.map(({ outline }) => outline.label),
     columns: columns.map(({ outline }) => outline.label),
+    rowSources: rows.map(({ outline }) => sourceOf(outline)),
+    columnSources: columns.map(({ outline }) => sourceOf(outline)),
     rowNorms,
     columnNorms,
     ...computed,
     ...cells.beyondRange({ log2RowNorms: 'rows', log2ColumnNorms: 'columns' }),
-    difference: (row, column) => {
+  };
+  return plainly(result, {
+    difference: (row: number, column: number) => {
       checkPlace(row, rowNorms.length);
       checkPlace(column, columnNorms.length);
       const { aa, ab, bb, u, v } = cells.entry(row, column);
       return expanded({ aa: bb, ab, bb: aa, u: v, v: u }, dtype);
     },
-  };
+  });
 }
 
 async function ranked(given: readonly Member[]): Promise<Ranked> {

@@ -9,10 +9,12 @@ import { pairDegrees } from './gram/degrees.js';
 import { entryOf, type GramEntry, pairNumbers } from './gram/derived.js';
 import { gramPair } from './gram/pair.js';
 import { memberOf } from './members/members.js';
+import { sourceOf } from './members/source.js';
 import { planComparison, settledOn } from './plan/comparison.js';
 import { type SampledGram, type SampledPair, sampledGram } from './sampled/sampled.js';
 import type { ScaledTile } from './scale/model_scale.js';
 import { settle } from './terms/options.js';
+import { plainly } from './terms/plain.js';
 import type { PairDifference, SimilarityOptions, SimilarityResult } from './terms/types.js';
 
 /**
@@ -46,10 +48,11 @@ async function compare(a: Model, b: Model, options: SimilarityOptions): Promise<
   const { total, exponents, perOutput, sliceExponents, standardError, perOutputError, sampling, pair, bound } = gram;
   const size = names.length;
   const degrees = comparison.kind === 'chains' ? pairDegrees(gram, exponents, info.dtype) : undefined;
-  return {
+  return plainly<SimilarityResult>({
     kind: 'pair',
     a: a.label,
     b: b.label,
+    sources: [sourceOf(a), sourceOf(b)],
     ...info,
     ...(bound && { certified: certifiedPair(gram, info.dtype) }),
     ...(standardError && { standardError: standardError[1], sampling }),
@@ -67,7 +70,7 @@ async function compare(a: Model, b: Model, options: SimilarityOptions): Promise<
     }),
     ...(degrees && { degrees }),
     ...(comparison.kind === 'behaviours' && { behaviour: await pairBehaviour(comparison.behaviours, settings) }),
-  };
+  });
 }
 
 const both = <T>(one: T): readonly [T, T] => [one, one];

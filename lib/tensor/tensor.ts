@@ -70,11 +70,7 @@ export function tensor(data: TensorData | readonly number[], shape: readonly num
  */
 export function numbersOf(data: TensorData | readonly number[]): TensorData {
   if (data instanceof Float64Array || data instanceof Float32Array) return data;
-  try {
-    if (Array.isArray(data)) return Float64Array.from(data);
-  } catch {
-    // A symbol, a BigInt, or an object that is no number.
-  }
+  if (Array.isArray(data) && data.every((value) => typeof value === 'number')) return Float64Array.from(data);
   throw new TensimError(
     'INVALID_ARGUMENT',
     'tensor data must be a Float64Array, a Float32Array or an array of numbers',

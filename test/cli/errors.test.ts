@@ -1,5 +1,5 @@
 import { mkdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import { Writable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { settle } from '../../lib/cli/exit.js';
@@ -12,6 +12,8 @@ const root = temporaryFolder();
 
 /** One line that begins with the program's name. */
 const LINE = /^tensim: [^\n]+\n$/;
+/** What was found, why it is not taken, and what to do. */
+const THREE_LINES = /^tensim: [^\n]+\n {2}why: [^\n]+\n {2}next: [^\n]+\n$/;
 
 describe('usage that is wrong is exit code 2', () => {
   const cases: [args: string[], message: RegExp][] = [
@@ -58,7 +60,13 @@ describe('input that is wrong is one line on stderr and exit code 2', () => {
 
   test('a file of another kind', async () => {
     await refused(['compare', 'package.json', step(0)], 'package.json');
-    await refused(['compare', 'README.md', step(0)], 'README.md');
+    for (const file of ['README.md', 'examples/train/grokking.py']) {
+      const { code, stdout, stderr } = await tensim(['compare', file, step(0)]);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+      expect(stderr).toMatch(THREE_LINES);
+      expect(stderr).toContain(`${file}: has the ending "${extname(file)}"`);
+      expect(stderr).toContain('.safetensors, .pt');
+    }
   });
 
   test('a folder with many checkpoints where one is needed', async () => {
@@ -92,7 +100,9 @@ describe('a model that is not supported is exit code 3', () => {
     const file = await writeCheckpoint(root, 'llama.safetensors', { 'model.layers.0.self_attn.q_proj.weight': [2, 2] });
     const { code, stdout, stderr } = await tensim(['compare', file, file]);
     expect({ code, stdout }).toEqual({ code: 3, stdout: '' });
-    expect(stderr).toMatch(LINE);
+    expect(stderr).toMatch(THREE_LINES);
+    expect(stderr).toContain('tensim inspect');
+    for (const line of stderr.split('\n')) expect(line.length).toBeLessThan(250);
     expect(stderr).toContain('is a transformer with a softmax in its attention');
   });
 

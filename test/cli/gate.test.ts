@@ -292,6 +292,13 @@ describe('tensim gate', () => {
     await refused([...AGAINST, '--min', 'high'], /--min/);
     await refused([...AGAINST, '--min', ''], /--min/);
     await refused([...AGAINST, '--min', '2'], /"min" is 2/);
+    await refused(
+      [...AGAINST, '--format', 'json', '--format', 'junit'],
+      /json and junit cannot be used with each other/,
+    );
+    await refused([...AGAINST, '--json', '--format', 'github'], /github and json cannot be used with each other/);
+    await refused([...AGAINST, '--out', 'report.pdf'], /\.txt, \.json, \.xml, \.md/);
+    await refused([...AGAINST, '--format', 'junit=nowhere/report.xml'], /there is no folder/);
     await refused([...AGAINST, '--format', 'xml'], /text, json, junit, markdown/);
   });
 
@@ -312,5 +319,75 @@ describe('tensim gate', () => {
   test('is 130 when interrupted', async () => {
     const { code } = await tensim(PASSING, { signal: AbortSignal.abort() });
     expect(code).toBe(130);
+  });
+});
+
+describe('several reports of one verdict', () => {
+  const at = (name: string) => join(root, name);
+  const one = async (args: string[], format: string) => (await tensim([...args, '--format', format])).stdout;
+
+  test('are the text on stdout and files beside, each as it is alone', async () => {
+    const files = ['two.xml', 'two:2.json', 'two.md', 'two.txt'].map(at);
+    const formats = [
+      '--format',
+      `junit=${files[0]}`,
+      '--format',
+      `json:${files[1]}`,
+      '--out',
+      files[2],
+      '--out',
+      files[3],
+    ];
+    const { code, stdout, stderr } = await tensim([...FAILING, ...formats]);
+    expect(code).toBe(1);
+    expect(stderr).toBe(files.map((file) => `wrote ${file}\n`).join(''));
+    expect(stdout).toBe(await one(FAILING, 'text'));
+    for (const [i, format] of ['junit', 'json', 'markdown', 'text'].entries())
+      expect(readFileSync(files[i], 'utf8'), format).toBe(await one(FAILING, format));
+    const json = await tensim([...FAILING, '--json', '--out', at('three.md')]);
+    expect(json.stdout).toBe(await one(FAILING, 'json'));
+  });
+
+  test('are written of errors too', async () => {
+    const { code, stdout } = await tensim([
+      ...['gate', step(6200), '--against', 'gone.safetensors', '--format', 'github', '--out', at('gone.xml')],
+    ]);
+    expect(code).toBe(2);
+    expect(readFileSync(at('gone.xml'), 'utf8')).toContain('<error type="FILE_NOT_FOUND"');
+    expect(stdout).toMatch(/^::error title=tensim gate%3A step_06200 against gone::gone\.safetensors: there is no/);
+  });
+
+  test('for GitHub are the text, annotations of what does not pass, and a table added to the summary', async () => {
+    const summary = fileIn(root, 'summary.md', 'before\n');
+    const env = { GITHUB_STEP_SUMMARY: summary };
+    const { code, stdout } = await tensim([...FAILING, '--format', 'github'], { env });
+    expect(code).toBe(1);
+    const text = await one(FAILING, 'text');
+    expect(stdout.startsWith(text)).toBe(true);
+    expect(stdout.slice(text.length)).toMatch(
+      /^::error title=tensim gate%3A step_06200 against step_06000::output 9, at least 0\.9: fail, similarity 0\.860\d+\n$/,
+    );
+    expect(readFileSync(summary, 'utf8')).toBe(`before\n${await one(FAILING, 'markdown')}`);
+    const passing = await tensim([...PASSING, '--format', 'github', '--format', 'text']);
+    expect(passing.stdout).toMatch(/\n::notice title=\S+ .*::pass, 11 checks\n$/);
+    // Outside of GitHub there is no summary.
+    expect((await tensim([...FAILING, '--format', 'github'])).stdout).toBe(stdout);
+  });
+
+  test('have ten annotations at most', async () => {
+    const { stdout } = await tensim([...AGAINST, '--min-output', '1', '--min', '1', '--format', 'github']);
+    const annotations = stdout.split('\n').filter((line) => line.startsWith('::error'));
+    expect(annotations).toHaveLength(10);
+    expect(annotations.at(-1)).toMatch(/::2 more do not pass$/);
+  });
+
+  test('in the shadow are told, and the exit code is 0 all the same', async () => {
+    const { code, stdout, stderr } = await tensim([...FAILING, '--shadow', '--format', 'github']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^FAIL: /);
+    expect(stdout).toContain('\n::warning title=');
+    expect(stderr).toBe('shadow: the verdict is "fail", and the exit code 0 all the same\n');
+    expect((await tensim([...PASSING, '--shadow'])).code).toBe(0);
+    expect((await tensim(['gate', step(0), '--against', 'gone.safetensors', '--shadow'])).code).toBe(2);
   });
 });

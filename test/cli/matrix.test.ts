@@ -1,9 +1,11 @@
-import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { run } from '../../lib/cli/main.js';
 import { writeSafetensors } from '../../lib/formats/safetensors/write.js';
 import { temporaryFolder } from '../formats/safetensors/helpers.js';
-import { BACKDOOR, step, tensim } from './run.js';
+import { writeCheckpoint } from '../model/helpers.js';
+import { BACKDOOR, Sink, step, tensim } from './run.js';
 
 const root = temporaryFolder();
 const FALLBACK = ['--backend', 'fallback'];
@@ -40,6 +42,16 @@ describe('the pairs of tensim matrix', () => {
     expect((await json(...few, '--reference', 'step_08000')).columns).toEqual(['step_08000']);
     const { rows, columns } = await json(...few, '--rows', 'step_01000', '--against', BACKDOOR);
     expect([rows, columns.length]).toEqual([['step_01000'], 41]);
+  });
+
+  test('must be of steps that there are', async () => {
+    const refused = async (steps: string, message: string) => {
+      const { code, stdout, stderr } = await tensim(['matrix', BACKDOOR, '--steps', steps, ...FALLBACK]);
+      expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: '', stderr: `tensim: ${message}\n` });
+    };
+    await refused('399', 'no model is of step 399. The nearest are 200 and 400');
+    await refused('0,400,8001', 'no model is of step 8001. The nearest is 8000');
+    await refused('0,201-399', 'no model is of a step from 201 to 399. The nearest are 200 and 400');
   });
 
   test('may be a band, of some of the files', async () => {
@@ -149,6 +161,23 @@ describe('the work of tensim matrix', () => {
     expect((await tensim(['matrix', ...few, '--state', step(0), ...FALLBACK])).code).toBe(2);
   });
 
+  test('would be kept by one: Ctrl-C says what is lost without it', async () => {
+    const controller = new AbortController();
+    const stderr = new Sink();
+    const stopWhenDone: typeof stderr.write = (chunk: unknown) => {
+      if (/comparing \[=+-+\] (?!0)/.test(String(chunk))) controller.abort();
+      return stderr.write(chunk);
+    };
+    const watched = Object.assign(new Sink(true), { write: stopWhenDone });
+    const stdout = new Sink();
+    const args = ['matrix', BACKDOOR, '--route', 'factor', '--memory-limit', '1MB', '--per-output', ...FALLBACK];
+    expect(await run(args, { stdout, stderr: watched, signal: controller.signal, env: {} })).toBe(130);
+    const told = stderr.text.slice(stderr.text.lastIndexOf('\u001b[2K') + 4).replaceAll('\n  ', ' ');
+    expect(told).toMatch(
+      /^stopped: [1-9]\d* of 861 pairs are lost; with --state FILE they are kept, and the same command goes on from there\n$/,
+    );
+  });
+
   test('is told of when Ctrl-C stops it', async () => {
     const state = join(root, 'stopped.state');
     const controller = new AbortController();
@@ -170,5 +199,21 @@ describe('the work of tensim matrix', () => {
     const { stderr, stdout } = await tensim(['matrix', ...few, copy, ...FALLBACK]);
     expect(stderr).toBe('copy_09000 and step_08000 hold the same weights\n');
     expect(stdout).toContain('copy_09000 and step_08000 hold the same weights.');
+  });
+
+  test('many of them are folded into one note', async () => {
+    const folder = join(root, 'folded');
+    mkdirSync(folder);
+    for (let i = 0; i < 15; i++) copyFileSync(step(8000), join(folder, `same_${10 + i}.safetensors`));
+    copyFileSync(step(0), join(folder, 'first_1.safetensors'));
+    for (let i = 0; i < 6; i++) await writeCheckpoint(folder, `table_${i}.safetensors`, { table: [2, 2] });
+    const { stderr } = await tensim(['matrix', folder, ...FALLBACK]);
+    expect(stderr.split('\n')).toEqual([
+      expect.stringMatching(
+        /^passed over, no model: 6 files: \S+table_0.safetensors, \S+, \S+table_2.safetensors … \S+table_5.safetensors \(of no known family\)$/,
+      ),
+      '15 models hold the same weights: same_10, same_11, same_12 … same_24',
+      '',
+    ]);
   });
 });

@@ -1,7 +1,11 @@
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { step, tensim } from './run.js';
 
 const FALLBACK = ['--backend', 'fallback'];
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
 
 describe('the route', () => {
   test('is chosen by estimates, which --verbose prints on stderr', async () => {
@@ -21,6 +25,7 @@ describe('the route', () => {
   });
 
   test('is refused where there is no choice, and --verbose says so', async () => {
+    vi.stubEnv('TENSIM_CUDA_LIBRARY', '/nowhere/tensim_cuda.so');
     const weights = ['compare', step(0), step(200), '--measure', 'weights'];
     const refused = await tensim([...weights, '--route', 'dense']);
     expect(refused.code).toBe(2);

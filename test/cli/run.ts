@@ -5,11 +5,12 @@ import { run } from '../../lib/cli/main.js';
 export class Sink extends Writable {
   text = '';
   readonly isTTY: boolean;
-  readonly columns = 100;
+  readonly columns: number;
 
-  constructor(isTTY = false) {
+  constructor(isTTY = false, columns = 100) {
     super({ decodeStrings: false });
     this.isTTY = isTTY;
+    this.columns = columns;
   }
 
   override _write(chunk: string | Buffer, _: BufferEncoding, done: (error?: Error) => void): void {
@@ -25,18 +26,20 @@ export interface Outcome {
 }
 
 export interface Surroundings {
-  /** Both streams are terminals. */
+  /** Both streams are terminals, so wide. */
   readonly terminal?: boolean;
+  readonly columns?: number;
   readonly signal?: AbortSignal;
   readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
 }
 
 /** Runs the command line in this process. */
 export async function tensim(args: readonly string[], surroundings: Surroundings = {}): Promise<Outcome> {
-  const { terminal = false, signal = new AbortController().signal, env = {} } = surroundings;
-  const stdout = new Sink(terminal);
-  const stderr = new Sink(terminal);
-  const code = await run(args, { stdout, stderr, signal, env });
+  const { terminal = false, columns, signal = new AbortController().signal, env = {}, cwd } = surroundings;
+  const stdout = new Sink(terminal, columns);
+  const stderr = new Sink(terminal, columns);
+  const code = await run(args, { stdout, stderr, signal, env, ...(cwd !== undefined && { cwd }) });
   return { code, stdout: stdout.text, stderr: stderr.text };
 }
 

@@ -175,6 +175,18 @@ describe('tensim verify', () => {
     await refused([base, same, '--json', '--format', 'junit'], /cannot be used with/);
   });
 
+  test('writes several reports of one verdict, and reports alone in the shadow', async () => {
+    const file = join(root, 'verify.xml');
+    const args = ['verify', base, notFinite];
+    const junit = await tensim([...args, '--format', 'junit']);
+    expect(junit.code).toBe(1);
+    const { code, stdout, stderr } = await tensim([...args, '--shadow', '--format', 'github', '--out', file]);
+    expect(code).toBe(0);
+    expect(stderr).toContain('shadow: the verdict is "fail"');
+    expect(stdout).toMatch(/^FAIL.*\n::warning title=tensim verify%3A /s);
+    expect(readFileSync(file, 'utf8')).toBe(junit.stdout);
+  });
+
   test('keeps its verdict when nobody reads the report', async () => {
     const closed = Object.assign(
       new Writable({

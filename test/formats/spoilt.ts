@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
-import { npyHeader } from '../../lib/formats/numpy/write.js';
+import { npyHeader } from '../../lib/formats/numpy/npy_header.js';
 import { NAMES } from '../../lib/formats/pytorch/globals.js';
 import { OP } from '../../lib/formats/pytorch/opcodes.js';
 import { dict, global, int, join as parts, pickle, reduce, tensor, text, tuple } from '../support/pickle.js';

@@ -1,7 +1,8 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { npyHeader } from '../../lib/formats/numpy/write.js';
+import { npyHeader } from '../../lib/formats/numpy/npy_header.js';
+import { orderByNames } from '../../lib/model/reading/order.js';
 import { expandInOrder } from '../../lib/model/reading/paths.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
 import { tensim } from '../cli/run.js';
@@ -172,5 +173,30 @@ describe('tensim matrix', () => {
     const { stdout } = await run(folder);
     expect(stdout).toMatch(/^16 models: similarities from 0\.\d+ to /);
     expect(stdout).not.toContain('change from one to the next, 1');
+  });
+});
+
+describe('a set is no series', () => {
+  const order = (...labels: string[]) => orderByNames(labels.map((label) => `${label}.safetensors`));
+
+  test.each([
+    [['net_seed0', 'net_seed1', 'net_seed2'], 'seeds'],
+    [['relu_seed0', 'relu_seed1', 'gelu2_seed0'], 'seeds'],
+    [['fold-1', 'fold-2'], 'seeds'],
+    [['lr0.1_wd0.2', 'lr0.1_wd0.4', 'lr0.2_wd0.2', 'lr0.2_wd0.4'], 'settings'],
+    [['deep1_width64', 'deep2_width32'], 'settings'],
+  ])('%j differ in %s', (labels, why) => {
+    expect(order(...labels)).toEqual({ by: 'set', why });
+  });
+
+  test.each([
+    [['step_100', 'step_200']],
+    [['epoch=0-step=100', 'epoch=2-step=300', 'epoch=10-step=1100']],
+    [['epoch=0-step=100', 'epoch=0-step=50', 'epoch=1-step=150']],
+    [['seed3_step_100', 'seed3_step_200']],
+    [['model_v2_100', 'model_v2_200', 'model_v2_final_300']],
+    [['ckpt1', 'ckpt2']],
+  ])('%j may be one', (labels) => {
+    expect(order(...labels)).toEqual({ by: 'names' });
   });
 });

@@ -1,127 +1,15 @@
-import { join } from 'node:path';
-import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { compareHtml, matrixHtml } from '../../lib/report/html.js';
 import { crossHtml, measuresHtml } from '../../lib/report/several.js';
 import { compareMeasures } from '../../lib/similarity/series/measure_comparison.js';
 import { similarityText } from '../../lib/words/numbers.js';
 import { oneLine } from '../../lib/words/quoting.js';
-import { temporaryFolder } from '../formats/safetensors/helpers.js';
-import { findBrowser, openPage } from '../support/browser.js';
+import { describeInBrowser } from '../support/pages.js';
 import { comparison, crossOf, golden, matrixOf, NASTY, SLICES, seriesOf, symmetric } from './helpers.js';
+import { ChartInPage, CURVE, HEATMAP, OUTPUTS, tip } from './page_helpers.js';
 
 const { NaN: nan } = Number;
-const program = findBrowser();
-if (program === null) {
-  console.warn(
-    'NO BROWSER: the scripts of the page are not tested. Install chromium, or name a Chromium by TENSIM_BROWSER=/path/of/it.',
-  );
-}
-
-const folder = temporaryFolder();
-/** What went wrong in the pages of a test, and what they asked for besides themselves: nothing may come of it. */
-const complaints: string[] = [];
-let browser: Browser;
-
-const open = (html: string, options: BrowserContextOptions = {}): Promise<Page> =>
-  openPage(
-    browser,
-    html,
-    { file: join(folder, 'page with spaces.html'), complaints, allowed: 'data:image/png;base64,' },
-    options,
-  );
-
-type Box = NonNullable<Awaited<ReturnType<Locator['boundingBox']>>>;
-
-/** A chart of the page with the geometry that its script goes by. */
-class ChartInPage {
-  readonly #chart: Locator;
-  readonly #page: Page;
-  #plot: Box | undefined;
-
-  constructor(page: Page, selector: string) {
-    this.#page = page;
-    this.#chart = page.locator(selector);
-  }
-
-  /** The plotting area in the window. Nothing moves in a page once it is laid out and the chart is in sight. */
-  async #measure(): Promise<Box> {
-    await this.#chart.scrollIntoViewIfNeeded();
-    const box = (await this.#chart.boundingBox())!;
-    const [left, top, width, height] = (await this.#chart.getAttribute('data-plot'))!.split(' ').map(Number);
-    const [, , viewWidth] = (await this.#chart.locator('svg').getAttribute('viewBox'))!.split(' ').map(Number);
-    const zoom = box.width / viewWidth;
-    return { x: box.x + left * zoom, y: box.y + top * zoom, width: width * zoom, height: height * zoom };
-  }
-
-  async #inWindow(across: number, down: number): Promise<{ x: number; y: number }> {
-    this.#plot ??= await this.#measure();
-    const { x, y, width, height } = this.#plot;
-    return { x: x + across * width, y: y + down * height };
-  }
-
-  /** Moves the mouse to a place of the plotting area, in parts of its width and height. */
-  async hover(across: number, down: number): Promise<void> {
-    const { x, y } = await this.#inWindow(across, down);
-    await this.#page.mouse.move(x, y);
-  }
-
-  async tap(across: number, down: number): Promise<void> {
-    const { x, y } = await this.#inWindow(across, down);
-    await this.#page.touchscreen.tap(x, y);
-  }
-
-  focus(): Promise<void> {
-    return this.#chart.focus();
-  }
-
-  /** Names of the shapes drawn over the chart. */
-  shapes(): Promise<string[]> {
-    return this.#chart.locator('.cross').evaluateAll((shapes) => shapes.map((shape) => shape.tagName as string));
-  }
-
-  /** The middle of the last shape drawn (a cell, or the point of a curve), in parts of the plotting area. */
-  async pointedAt(): Promise<{ across: number; down: number }> {
-    const shape = (await this.#chart.locator('.cross').last().boundingBox())!;
-    const [start, end] = [await this.#inWindow(0, 0), await this.#inWindow(1, 1)];
-    return {
-      across: (shape.x + shape.width / 2 - start.x) / (end.x - start.x),
-      down: (shape.y + shape.height / 2 - start.y) / (end.y - start.y),
-    };
-  }
-
-  /**
-   * What is to be seen: the matrix, then the legend. A plain `href` goes before the one of XLink, which charts are
-   * drawn with.
-   */
-  async images(): Promise<(string | null)[]> {
-    const images = await this.#chart.locator('image').all();
-    return Promise.all(
-      images.map(async (image) => (await image.getAttribute('href')) ?? (await image.getAttribute('xlink:href'))),
-    );
-  }
-}
-
-/** The lines of the box, null while it is hidden. */
-async function tip(page: Page): Promise<string[] | null> {
-  const box = page.locator('.tip');
-  return (await box.isVisible()) ? (await box.textContent())!.split('\n') : null;
-}
-
-const HEATMAP = '.wide.heatmap';
-const CURVE = '.wide.curve[data-curve="0"]';
-const OUTPUTS = '.wide.curve[data-curve="1"]';
-
-describe.skipIf(program === null)('the scripts of the page, in a browser', () => {
-  beforeAll(async () => {
-    browser = await chromium.launch({ executablePath: program! });
-  });
-  afterEach(async () => {
-    await Promise.all(browser.contexts().map((context) => context.close()));
-    expect(complaints.splice(0)).toEqual([]);
-  });
-  afterAll(() => browser?.close());
-
+describeInBrowser('the scripts of the page', (open) => {
   describe('a heatmap', () => {
     const labels = ['first', 'second', 'third', 'fourth'];
     const values = [
@@ -173,8 +61,8 @@ describe.skipIf(program === null)('the scripts of the page, in a browser', () =>
         for (const key of keys) await page.keyboard.press(key);
         return (await tip(page))?.slice(0, 2) ?? null;
       };
-      // The list of what the heatmap shows comes first.
-      expect(await press('Tab')).toBeNull();
+      // The list of what the heatmap shows and its buttons come first.
+      expect(await press('Tab', 'Tab', 'Tab', 'Tab', 'Tab')).toBeNull();
       expect(await press('Tab')).toEqual(['first', 'first']);
       expect(await press('ArrowRight', 'ArrowDown')).toEqual(['second', 'second']);
       expect(await press('ArrowRight', 'ArrowRight', 'ArrowRight', 'ArrowUp', 'ArrowUp')).toEqual(['first', 'fourth']);
@@ -184,9 +72,12 @@ describe.skipIf(program === null)('the scripts of the page, in a browser', () =>
       expect(await chart.shapes()).toEqual([]);
       expect(await press('ArrowDown')).toEqual(['second', 'third']);
       // The next chart takes over; back in this one, its place is kept.
-      expect(await press('Tab')).toEqual(['first → second', 'similarity 0.9000']);
-      expect(await chart.shapes()).toEqual([]);
-      expect(await press('Shift+Tab')).toEqual(['second', 'third']);
+      await new ChartInPage(page, CURVE).focus();
+      expect((await tip(page))!.slice(0, 2)).toEqual(['first → second', 'similarity 0.9000']);
+      expect(await chart.shapes()).toEqual(['path', 'rect']);
+      expect((await chart.pointedAt()).across).toBeCloseTo(1.5 / 4, 2);
+      await chart.focus();
+      expect((await tip(page))!.slice(0, 2)).toEqual(['second', 'third']);
     });
 
     it('keeps the page still under the arrow keys, and leaves other keys to the browser', async () => {

@@ -1,7 +1,8 @@
 import { inflateSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compareCsv, csvLine, matrixCsv } from '../../lib/report/csv.js';
+import { compareCsv, matrixCsv } from '../../lib/report/csv.js';
+import { csvLine } from '../../lib/report/csv_line.js';
 import { compareJson, matrixJson, matrixJsonText } from '../../lib/report/json.js';
 import { matrixNpy } from '../../lib/report/npy.js';
 import { encodePng, type Rgb } from '../../lib/report/png.js';

@@ -1,70 +1,19 @@
 import { describe, expect, it } from 'vitest';
-import { imageShape, inputName, picturePng, strongest } from '../../lib/report/explain/image.js';
+import { imageShape, picturePng } from '../../lib/report/explain/image.js';
+import { inputName, strongest } from '../../lib/report/explain/inputs.js';
 import { explanationJson } from '../../lib/report/explain/json.js';
 import { explanationHtml, explanationSvg } from '../../lib/report/explain/page.js';
 import { explanationText } from '../../lib/report/explain/text.js';
 import { explanationWords } from '../../lib/report/explain/words.js';
-import type { ExchangeExplanation, FormExplanation } from '../../lib/similarity/explain/types.js';
+import type { ExchangeExplanation } from '../../lib/similarity/explain/types.js';
+import { along, formsOf, info } from './explain_fixture.js';
 import { checkXml, NASTY } from './helpers.js';
 
-const info = {
-  measure: 'gaussian',
-  method: 'exact',
-  exact: true,
-  route: null,
-  estimates: [],
-  standardError: null,
-  sampling: null,
-  input: 'standard',
-  dtype: 'float64',
-  backend: 'native',
-} as const;
-
-const along = (...entries: readonly [index: number, value: number][]) => {
-  const vector = new Float64Array(6);
-  for (const [index, value] of entries) vector[index] = value;
-  return vector;
-};
-
-const forms = (changes: Partial<FormExplanation> = {}): FormExplanation => ({
-  ...info,
-  kind: 'forms',
-  a: 'step_100',
-  b: 'step_200',
-  similarity: 0.9,
-  distance: 2.5,
-  fidelityError: 0.25,
-  relativeDistance: 0.5,
-  normA: 5,
-  normB: 6,
-  inputs: 6,
-  shares: Float64Array.of(0.25, 0.7, 0.05),
-  parts: { quadratic: 0.9, linear: 0.1, mean: 0 },
-  joint: {
-    directions: [{ value: 3, share: 0.8, vector: along([5, 0.8], [2, -0.6]) }],
-    energy: along([5, 0.64], [2, 0.36]),
-  },
-  outputs: [
-    {
-      output: 1,
-      share: 0.7,
-      parts: { quadratic: 0.8, linear: 0.2, mean: 0 },
-      directions: [
-        { value: -4, share: 0.75, vector: along([5, 0.8], [2, -0.6]) },
-        { value: 2, share: 0.25, vector: along([0, 1]) },
-      ],
-      linear: along([3, 1]),
-    },
-    { output: 0, share: 0.25, parts: { quadratic: 1, linear: 0, mean: 0 }, directions: [], linear: null },
-  ],
-  ...changes,
-});
-
 /** With activations. */
-const activated = forms({
+const activated = formsOf({
   parts: { quadratic: 0.5, linear: 0.3, mean: 0, higher: 0.2 },
   joint: {
-    ...forms().joint,
+    ...formsOf().joint,
     linear: [{ value: 1.5, share: 0.9, vector: along([5, 0.8], [1, 0.6]), outputs: Float64Array.of(0.6, -0.8, 0) }],
   },
 });
@@ -116,7 +65,7 @@ it('pictures lay channels side by side', async () => {
 
 describe('an explanation in words', () => {
   it('names the output, the direction and what it is made of', () => {
-    const { headline, sentences } = explanationWords(forms(), image);
+    const { headline, sentences } = explanationWords(formsOf(), image);
     expect(headline).toBe('Output 1 differs most: 70 % of the difference');
     expect(sentences).toEqual([
       'step 100 → 200: similarity 0.9000, distance 2.5, of which 90 % in the quadratic forms, 10 % in the linear parts.',
@@ -124,7 +73,7 @@ describe('an explanation in words', () => {
       'Its first direction is 75 % of its form and makes it smaller in step_200; it has half of its energy on pixel (1, 2).',
       'The direction that matters most to all outputs together has half of its energy on pixel (1, 2).',
     ]);
-    expect(explanationWords(forms(), null).sentences[2]).toContain('on input 5.');
+    expect(explanationWords(formsOf(), null).sentences[2]).toContain('on input 5.');
   });
 
   it('tells what directions leave to higher degrees, and how the linear parts go together', () => {
@@ -141,7 +90,7 @@ describe('an explanation in words', () => {
   });
 
   it('says that there is nothing to explain', () => {
-    const { headline } = explanationWords(forms({ distance: 0, outputs: [], shares: new Float64Array(3) }), null);
+    const { headline } = explanationWords(formsOf({ distance: 0, outputs: [], shares: new Float64Array(3) }), null);
     expect(headline).toBe('The two compute the same function');
   });
 
@@ -156,17 +105,17 @@ describe('an explanation in words', () => {
 
 describe('an explanation as text', () => {
   it('draws small pictures, and lists directions with their largest entries', () => {
-    const text = explanationText(forms(), image);
+    const text = explanationText(formsOf(), image);
     expect(text).toContain('output 1   all outputs\n    ▓▓         ▓▓\n    ██         ██\n');
     expect(text).toMatch(/^1 +70 % +−4 +75 % +\+\(1, 2\) −\(0, 2\)$/m);
     expect(text).toMatch(/^shares of other outputs: 2 5\.0 %$/m);
-    expect(explanationText(forms(), null)).not.toContain('█');
+    expect(explanationText(formsOf(), null)).not.toContain('█');
   });
 
   it('lists the directions of the linear parts', () => {
     const text = explanationText(activated, image);
     expect(text).toMatch(/^linear +30 % +\+1\.5 +90 % +\+\(1, 2\) \+\(0, 1\)$/m);
-    expect(explanationText(forms(), image)).not.toMatch(/^linear/m);
+    expect(explanationText(formsOf(), image)).not.toMatch(/^linear/m);
   });
 
   it('tables the hybrids', () => {
@@ -176,14 +125,14 @@ describe('an explanation as text', () => {
 
 describe('pictures of an explanation', () => {
   it.each([null, image])('are whole with %j', async (shape) => {
-    for (const found of [forms(), exchange, forms({ distance: 0, outputs: [], shares: new Float64Array(3) })]) {
+    for (const found of [formsOf(), exchange, formsOf({ distance: 0, outputs: [], shares: new Float64Array(3) })]) {
       const svg = await explanationSvg(found, shape);
       checkXml(svg);
       const html = await explanationHtml(found, shape);
       expect(html).toContain('<!doctype html>');
       expect(html).not.toMatch(/NaN|undefined|(?:src|href)="(?!data:)/);
     }
-    const svg = await explanationSvg(forms(), shape);
+    const svg = await explanationSvg(formsOf(), shape);
     // Three large ones, one joint, three of output 1; the linear part is the last of these.
     expect(svg.match(/<image /g) ?? []).toHaveLength(shape === null ? 0 : 7);
     expect(svg).toContain('linear, 20 %');
@@ -192,16 +141,18 @@ describe('pictures of an explanation', () => {
   });
 
   it.each(NASTY)('let no label out: %j', async (label) => {
-    for (const found of [forms({ a: label, b: label }), { ...exchange, a: label, b: `${label}!` }]) {
+    for (const found of [formsOf({ a: label, b: label }), { ...exchange, a: label, b: `${label}!` }]) {
       checkXml(await explanationSvg(found, null));
       const html = await explanationHtml(found, null);
-      expect(html).not.toMatch(/<script|<b>bold|<!-- /);
+      // The page's own data and script stand at its end.
+      expect(html.split('<script type="application/json" id="data">')[0]).not.toMatch(/<script|<b>bold|<!-- /);
+      expect(html.match(/<script/g) ?? []).toHaveLength(found.kind === 'forms' ? 2 : 0);
     }
   });
 });
 
 it('as JSON it is tensim.explain/1, with plain lists', () => {
-  const found = JSON.parse(JSON.stringify(explanationJson(forms())));
+  const found = JSON.parse(JSON.stringify(explanationJson(formsOf())));
   expect(found).toMatchObject({
     schema: 'tensim.explain/1',
     kind: 'forms',

@@ -1,36 +1,13 @@
-import { join } from 'node:path';
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { Page } from 'playwright-core';
+import { expect, it } from 'vitest';
 import { blocksHtml } from '../../lib/report/blocks/page.js';
-import { temporaryFolder } from '../formats/safetensors/helpers.js';
-import { findBrowser, openPage } from '../support/browser.js';
+import { describeInBrowser } from '../support/pages.js';
 import { blocksOf, layerOf } from './blocks_fixture.js';
-
-const program = findBrowser();
-if (program === null)
-  console.warn('NO BROWSER: the script of the layer strip is not tested. TENSIM_BROWSER names one.');
-
-const folder = temporaryFolder();
-/** What went wrong in the pages of a test, and what they asked for besides themselves: nothing may come of it. */
-const complaints: string[] = [];
-let browser: Browser;
-
-const open = (html: string, options: BrowserContextOptions = {}): Promise<Page> =>
-  openPage(browser, html, { file: join(folder, 'strip.html'), complaints }, options);
 
 const title = (page: Page) => page.locator('#detail h2').textContent();
 const pressed = (page: Page) => page.locator('.strip button[aria-pressed="true"]').allTextContents();
 
-describe.skipIf(program === null)('the layer strip, in a browser', () => {
-  beforeAll(async () => {
-    browser = await chromium.launch({ executablePath: program! });
-  });
-  afterEach(async () => {
-    await Promise.all(browser.contexts().map((context) => context.close()));
-    expect(complaints.splice(0)).toEqual([]);
-  });
-  afterAll(() => browser?.close());
-
+describeInBrowser('the layer strip', (open) => {
   it('shows the layer that differs most first, and any other at a click on its row', async () => {
     const page = await open(await blocksHtml(blocksOf()));
     expect(await title(page)).toBe('Layer 1');

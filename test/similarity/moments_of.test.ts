@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { npyHeader } from '../../lib/formats/numpy/write.js';
+import { npyHeader } from '../../lib/formats/numpy/npy_header.js';
 import { momentsOf } from '../../lib/similarity/law/moments_of.js';
 import { rejection, temporaryFolder } from '../formats/safetensors/helpers.js';
 import { writeTensors } from '../support/block_files.js';

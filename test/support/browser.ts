@@ -33,13 +33,15 @@ export interface Opening {
   readonly complaints: string[];
   /** What it may ask for all the same, by how that begins. */
   readonly allowed?: string;
+  /** What its address ends in. */
+  readonly hash?: string;
 }
 
 /** Writes a page to a file and opens that. */
 export async function openPage(
   browser: Browser,
   html: string,
-  { file, complaints, allowed }: Opening,
+  { file, complaints, allowed, hash = '' }: Opening,
   options: BrowserContextOptions = {},
 ): Promise<Page> {
   const context = await browser.newContext({ viewport: { width: 1300, height: 1000 }, ...options });
@@ -50,8 +52,9 @@ export async function openPage(
   page.on('pageerror', (error) => complaints.push(`${error}`));
   page.on('request', (request) => {
     const url = request.url();
-    if (url !== address && !(allowed !== undefined && url.startsWith(allowed))) complaints.push(`request: ${url}`);
+    if (url.split('#')[0] !== address && !(allowed !== undefined && url.startsWith(allowed)))
+      complaints.push(`request: ${url}`);
   });
-  await page.goto(address);
+  await page.goto(`${address}${hash}`);
   return page;
 }

@@ -6,9 +6,7 @@ import type { OutgoingTensor } from '../outgoing.js';
 import { replaceFile } from '../replace_file.js';
 import { ZipWriter } from '../zip/write.js';
 import { descrOf } from './dtypes.js';
-
-/** Start of the data is a multiple of this, so that NumPy can map the file into memory. */
-const ALIGNMENT = 64;
+import { npyHeader } from './npy_header.js';
 
 /**
  * Writes an .npz archive, uncompressed, as numpy.savez does. The same input gives the same bytes. BF16, which NumPy
@@ -35,18 +33,6 @@ export async function writeNpy(path: string, tensor: OutgoingTensor): Promise<vo
   await replaceFile(path, async (handle: FileHandle) => {
     for await (const piece of headed(header, pieces())) await handle.writeFile(piece);
   });
-}
-
-/** The header of an .npy file of version 1, C order. */
-export function npyHeader(descr: string, shape: readonly number[]): Uint8Array {
-  const magic = Buffer.from('\x93NUMPY\x01\x00', 'latin1');
-  const tuple = shape.length === 1 ? `${shape[0]},` : shape.join(', ');
-  const description = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${tuple}), }`;
-  const unpadded = magic.length + 2 + description.length + 1;
-  const text = `${description}${' '.repeat((ALIGNMENT - (unpadded % ALIGNMENT)) % ALIGNMENT)}\n`;
-  const length = Buffer.alloc(2);
-  length.writeUInt16LE(text.length);
-  return Buffer.concat([magic, length, Buffer.from(text, 'latin1')]);
 }
 
 type Pieces = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;

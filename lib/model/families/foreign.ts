@@ -1,12 +1,11 @@
 import type { TensimError } from '../../errors.js';
-import { NoModelError } from '../../formats/no_model.js';
 import { count, plural } from '../../words/counts.js';
 import { listed, quoted } from '../../words/names.js';
 import type { Tensors } from '../blueprint.js';
 import { type Blocks, blocksOf, numbersOf } from './blocks.js';
 import { isLinear, modulesOf, ownPaths } from './modules.js';
 import { orderOf } from './order_of_layers.js';
-import { shown, untold } from './refusals.js';
+import { type Finding, refused, shown, untold } from './refusals.js';
 
 /* Networks that are known for what they are, and are no chain of layers that is compared. */
 
@@ -30,36 +29,38 @@ export function foreign(tensors: Tensors, file: string, inFile: (name: string) =
   if (adapter !== undefined)
     return untold(
       file,
-      `holds adapters (${quotedName(adapter)}), which are a change to another network and none by themselves`,
+      [`holds adapters (${quotedName(adapter)})`, 'they are a change to another network and none by themselves'],
+      ...(/lora_/i.test(adapter) ? ['compare it with other adapters (tensim adapters A B)'] : []),
     );
   const squared = names.find((name) => SQUARED.test(name));
   if (squared !== undefined) {
-    const what = `has squared or bilinear attention behind norms of queries and keys (${quotedName(squared)}), and as a whole is no polynomial`;
-    return notAsAWhole(file, what, blocksOf(tensors));
+    const what = `has squared or bilinear attention behind norms of queries and keys (${quotedName(squared)})`;
+    return notAsAWhole(file, [what, 'as a whole it is no polynomial'], blocksOf(tensors));
   }
   const attention = names.find((name) => ATTENTION.test(name));
   if (attention !== undefined && !names.some((name) => QUADRATIC.test(name))) {
     const blocks = blocksOf(tensors);
     const size = blocks === undefined ? '' : ` of ${count(blocks.count)} ${plural(blocks.count, 'block')}`;
-    const what = `is a transformer${size} with a softmax in its attention (${quotedName(attention)}), which as a whole has no exact comparison`;
-    return blocks === undefined ? untold(file, what) : notAsAWhole(file, what, blocks);
+    const what = `is a transformer${size} with a softmax in its attention (${quotedName(attention)})`;
+    const found = [what, 'as a whole it has no exact comparison'] as const;
+    return blocks === undefined ? untold(file, found) : notAsAWhole(file, found, blocks);
   }
   const recurrent = names.find((name) => RECURRENT.test(name));
   if (recurrent !== undefined)
-    return untold(file, `is a recurrent network (${quotedName(recurrent)}), which is no chain of layers`);
+    return untold(file, [`is a recurrent network (${quotedName(recurrent)})`, 'it is no chain of layers']);
   const kernel = [...tensors].find(([name, { shape }]) => /weight|kernel|filter/i.test(name) && isKernel(name, shape));
   if (kernel !== undefined) {
     const [name, { shape }] = kernel;
-    return untold(
-      file,
-      `is a convolutional network (${shown({ inFile: inFile(name), shape })}), whose names do not say how its layers follow each other`,
-    );
+    return untold(file, [
+      `is a convolutional network (${shown({ inFile: inFile(name), shape })})`,
+      'its names do not say how its layers follow each other',
+    ]);
   }
   return severalChains(tensors, file);
 }
 
 /** A transformer, and the ways in which it can be compared all the same. */
-function notAsAWhole(file: string, problem: string, blocks: Blocks | undefined): TensimError {
+function notAsAWhole(file: string, found: Finding, blocks: Blocks | undefined): TensimError {
   const ways = [
     'block by block (tensim blocks A B)',
     ...(blocks === undefined ? [] : [`one MLP of it (${numbersOf(blocks)})`]),
@@ -67,7 +68,7 @@ function notAsAWhole(file: string, problem: string, blocks: Blocks | undefined):
     'as a model.json describes it (--model FILE)',
     'by --measure weights',
   ];
-  return new NoModelError('UNSUPPORTED_LAYER', problem, { file, hint: `Compare it ${listed(ways, 'or')}` });
+  return refused(file, found, `Compare it ${listed(ways, 'or')}`);
 }
 
 const isKernel = (name: string, { length }: readonly number[]): boolean =>
@@ -89,10 +90,13 @@ function severalChains(tensors: Tensors, file: string): TensimError | undefined 
   const ignored = [...groups.keys()].filter((name) => name !== first).map((name) => `--ignore ${quoted([`${name}*`])}`);
   return untold(
     file,
-    `holds ${count(chains.length)} networks side by side, ${listed(
-      [first, ...others].map((name) => quoted([name])),
-      'and',
-    )}`,
+    [
+      `holds ${count(chains.length)} networks side by side, ${listed(
+        [first, ...others].map((name) => quoted([name])),
+        'and',
+      )}`,
+      'it is not said which of them is meant',
+    ],
     `leave out all but one (for ${quoted([first])}: ${ignored.slice(0, 4).join(' ')}, option "ignore")`,
   );
 }

@@ -32,8 +32,8 @@ export function noLinearNorm(settings: ModelSettings): TensimError | undefined {
   if (norm?.value.kind !== 'other') return undefined;
   const { stated } = norm.value;
   const what = /rms/i.test(stated) || /^true$/i.test(stated) ? 'an RMS norm' : 'a norm';
-  return untold(
-    settings.file,
-    `has ${what} before its blocks (${norm.from}: ${quote(stated)}), which is no polynomial, though its tensors do not show it`,
-  );
+  return untold(settings.file, [
+    `has ${what} before its blocks (${norm.from}: ${quote(stated)})`,
+    'that is no polynomial, though its tensors do not show it',
+  ]);
 }

@@ -78,7 +78,6 @@ export function unrecognised(tensors: Tensors, file: string, prefix = '', settin
   if (known !== undefined) return known;
   const [missing, extra] = [match.missing.map(inFile), match.extra.map(inFile)];
   const parts = [
-    'is of no known family',
     `found ${names.length === 0 ? 'no tensors' : quoted(names.map(inFile))}`,
     match.found.length > 0 ? `the nearest is ${family.name}, with ${difference(missing, extra)}` : undefined,
     match.found.length > 0 && missing.length > 0 ? `its names are ${family.looksFor}` : undefined,
@@ -86,7 +85,8 @@ export function unrecognised(tensors: Tensors, file: string, prefix = '', settin
   ];
   const complete = missing.length === 0 && extra.length > 0;
   const leave = `leave out what the network does not need (--ignore '${extra[0]}', option "ignore")`;
-  return untold(file, parts.filter((part) => part !== undefined).join('; '), ...(complete ? [leave] : []));
+  const why = parts.filter((part) => part !== undefined).join('; ');
+  return untold(file, ['is of no known family', why], ...(complete ? [leave] : []));
 }
 
 /** How many names differ; a family of which nothing was found is farther away than any of which something was. */

@@ -2,10 +2,13 @@ import { TensimError } from '../../errors.js';
 import { fileChanged, isChange, onceMore } from '../../formats/changed.js';
 import { type StampedCheckpoint, whileOpen } from '../../formats/checkpoint.js';
 import { Companions } from '../../formats/companions.js';
+import { NoModelError } from '../../formats/no_model.js';
 import { decoded } from '../../formats/quantised/find.js';
+import { oneLine } from '../../words/quoting.js';
+import { warn } from '../../words/warning.js';
 import type { Provenance } from '../model.js';
 import { quantisationTold } from './quantisation.js';
-import { findSource, type ModelSource, type ReadingOptions } from './source.js';
+import { findSource, type ModelSource, type ReadingOptions, SeveralCheckpoints } from './source.js';
 import { type Recognised, understand } from './understand.js';
 
 /** A model's file, open and understood; no weight of it is read yet. */
@@ -23,7 +26,46 @@ export interface ModelFile {
  * Opens a model's file for `use`, and closes it when that is done.
  * @throws TensimError as `withCheckpoint` and `understand`.
  */
-export function withModelFile<Result>(
+export async function withModelFile<Result>(
+  path: string,
+  options: ReadingOptions,
+  use: (file: ModelFile) => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await withOneModel(path, options, use);
+  } catch (error) {
+    const only = error instanceof SeveralCheckpoints ? await onlyModelOf(error.paths, options) : undefined;
+    if (only === undefined) throw error;
+    return withOneModel(only, options, (file) => use({ ...file, path }));
+  }
+}
+
+/** Of the checkpoints of a folder the one that is a model; the others are named by a warning. Undefined for several. */
+async function onlyModelOf(paths: readonly string[], options: ReadingOptions): Promise<string | undefined> {
+  const models: string[] = [];
+  const skipped: string[] = [];
+  for (const path of paths) {
+    const why = await whyNoModel(path, options);
+    if (why === undefined) models.push(path);
+    else skipped.push(`${oneLine(path)} is passed over as no model: ${why}`);
+    if (models.length > 1) return undefined;
+  }
+  if (models.length === 1) for (const text of skipped) warn(text);
+  return models[0];
+}
+
+/** Why a sound file is no model that is known. What else is wrong with a file, loading it will say. */
+export async function whyNoModel(path: string, options: ReadingOptions): Promise<string | undefined> {
+  try {
+    return await withOneModel(path, options, async () => undefined);
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    if (!(error instanceof NoModelError)) return undefined;
+    return error.code === 'UNSUPPORTED_LAYER' ? 'of no known family' : 'it holds no state dict';
+  }
+}
+
+function withOneModel<Result>(
   path: string,
   options: ReadingOptions,
   use: (file: ModelFile) => Promise<Result>,

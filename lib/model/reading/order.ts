@@ -18,6 +18,16 @@ export type Order =
   | {
       /** On nothing: they stand by the alphabet, and what follows what says nothing. */
       readonly by: 'none';
+    }
+  | {
+      /** They are a set and no series, in whatever order: what follows what says nothing. */
+      readonly by: 'set';
+      /** They are of different seeds, differ in several settings at once, or were said to be a set. */
+      readonly why: 'seeds' | 'settings' | 'said';
+    }
+  | {
+      /** On what the caller said: they are a series as they stand. */
+      readonly by: 'said';
     };
 
 /** How far a training was, as metadata tell it under whatever names: `step`, `global_step`, … */
@@ -44,9 +54,44 @@ export function commonKey(all: readonly StatedSteps[]): string | undefined {
   });
 }
 
+/** A number in a name that is no time. */
+const SEED = /(?:^|[^a-z])(?:seed|rng|fold|replica|replicate|trial)[\s_=.-]*(\d+)/i;
+const NUMBERS = /\d+(?:\.\d+)?/g;
+
+/** Whether all models state a seed, and not all the same. */
+export function areOfSeveralSeeds(seeds: readonly (string | undefined)[]): boolean {
+  return seeds.every((seed) => seed !== undefined) && new Set(seeds).size > 1;
+}
+
+/**
+ * Why models with these labels are a set and no series: they differ in a seed, or in several numbers of which one goes
+ * back where another goes on, as settings do that are tried with each other. Undefined for what may be a series.
+ */
+function whySet(labels: readonly string[]): 'seeds' | 'settings' | undefined {
+  if (areOfSeveralSeeds(labels.map((label) => SEED.exec(label)?.[1]))) return 'seeds';
+  const bare = labels.map((label) => label.replace(NUMBERS, '#'));
+  if (labels.length < 2 || bare.some((one) => one !== bare[0])) return undefined;
+  const rows = labels.map((label) => (label.match(NUMBERS) ?? []).map(Number));
+  const differing = rows[0]
+    .map((_, column) => rows.map((row) => row[column]))
+    .filter((numbers) => numbers.some((number) => number !== numbers[0]));
+  const [first] = differing;
+  if (first === undefined) return undefined;
+  const byFirst = [...first.keys()].sort((a, b) => first[a] - first[b]);
+  // Where the first stands still, the others may go on in whatever order they are written in.
+  const goesOn = (numbers: readonly number[]) =>
+    byFirst.every((at, i) => {
+      const before = byFirst[i - 1];
+      return i === 0 || numbers[before] <= numbers[at] || first[before] === first[at];
+    });
+  return differing.every(goesOn) ? undefined : 'settings';
+}
+
 /** What the order of files that state no common number rests on: their names, if there is a number in what differs. */
 export function orderByNames(paths: readonly string[]): Order {
   const labels = labelsOf(paths);
+  const why = whySet(labels);
+  if (why !== undefined) return { by: 'set', why };
   const { head, tail } = commonParts(labels);
   const numbered = labels.every((label) => /\d/.test(label.slice(head, label.length - tail)));
   return { by: numbered ? 'names' : 'none' };

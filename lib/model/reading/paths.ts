@@ -10,7 +10,7 @@ import { expandHubAddress } from '../../hub/repository.js';
 import { refuseWebAddress } from '../../hub/web_address.js';
 import { PathPattern } from '../../words/path_pattern.js';
 import { compareNaturally, sorted } from './natural.js';
-import { commonKey, type Order, orderByNames, type StatedSteps, statedSteps } from './order.js';
+import { areOfSeveralSeeds, commonKey, type Order, orderByNames, type StatedSteps, statedSteps } from './order.js';
 import { noModels, type Sifting } from './sift.js';
 import { checkpointsIn, findSource, isFolder, shardsOf } from './source.js';
 import { walk } from './walk.js';
@@ -18,9 +18,8 @@ import { walk } from './walk.js';
 /** Multiply-adds that take as long as telling by its path what a file is. */
 const JUDGING = 1000;
 
-interface Entry {
+interface Entry extends Stated {
   readonly path: string;
-  readonly steps: StatedSteps;
 }
 
 /**
@@ -64,12 +63,13 @@ export async function expandInOrder(
   const sifted = [...found].filter(([place]) => !given.has(place)).map(([, path]) => path);
   for (const path of await noModels(sifted, sifting)) found.delete(resolve(path));
   const entries: Entry[] = [];
-  for (const path of found.values()) entries.push({ path, steps: await stepsIn(path, signal, sifting.key) });
+  for (const path of found.values()) entries.push({ path, ...(await statedIn(path, signal, sifting.key)) });
   const key = commonKey(entries.map(({ steps }) => steps));
   const step = ({ steps }: Entry) => (key === undefined ? 0 : steps.get(key)!);
   const compare = (a: Entry, b: Entry) => step(a) - step(b) || compareNaturally(a.path, b.path);
   const ordered = await sorted(entries, compare, pacer);
   const paths = ordered.map(({ path }) => path);
+  if (areOfSeveralSeeds(entries.map(({ seed }) => seed))) return { paths, order: { by: 'set', why: 'seeds' } };
   return { paths, order: key === undefined ? orderByNames(paths) : { by: 'metadata', key } };
 }
 
@@ -126,19 +126,32 @@ function noneIfEmpty(error: unknown): [] {
   throw error;
 }
 
+/** What a file says of the training of its model. */
+interface Stated {
+  /** How far it was. */
+  readonly steps: StatedSteps;
+  /** What it began with. */
+  readonly seed?: string | undefined;
+}
+
 /**
  * How far the training of a model was, as its file tells it. One that cannot be opened tells nothing: loading it will
  * say why.
  * @param key where its state dict is, as in `LoadOptions`: without it a file of several tells nothing
  */
 export async function stepsIn(path: string, signal?: AbortSignal, key?: string): Promise<StatedSteps> {
+  return (await statedIn(path, signal, key)).steps;
+}
+
+async function statedIn(path: string, signal: AbortSignal | undefined, key: string | undefined): Promise<Stated> {
   try {
     const { checkpoint } = await findSource(path, { signal });
     const opened = await openCheckpoint(checkpoint, { key, signal });
     await opened.close();
-    return statedSteps(opened.metadata);
+    const { metadata } = opened;
+    return { steps: statedSteps(metadata), seed: Object.hasOwn(metadata, 'seed') ? metadata.seed : undefined };
   } catch (error) {
-    if (error instanceof TensimError) return new Map();
+    if (error instanceof TensimError) return { steps: new Map() };
     throw error;
   }
 }

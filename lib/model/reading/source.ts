@@ -176,10 +176,25 @@ async function onlyCheckpointIn(folder: string, { key, signal }: ReadingOptions)
   const found = await checkpointsIn(folder, signal);
   const [first, ...others] = found.length === 1 ? found : await withModels(found, { key, signal });
   if (first !== undefined && others.length === 0) return first;
-  throw new TensimError('INVALID_ARGUMENT', `this folder holds ${count(others.length + 1)} checkpoints, not one`, {
-    file: folder,
-    hint: 'Give the path of one of them; "tensim matrix" compares all of a folder',
-  });
+  throw new SeveralCheckpoints(folder, [first, ...others]);
+}
+
+/** A folder with several checkpoints where one is wanted. Whether all of them are models is not known yet. */
+export class SeveralCheckpoints extends TensimError {
+  /** Not enumerated: an error is logged with all that it shows. */
+  readonly #paths: readonly string[];
+
+  constructor(folder: string, paths: readonly string[]) {
+    super('INVALID_ARGUMENT', `this folder holds ${count(paths.length)} checkpoints, not one`, {
+      file: folder,
+      hint: 'Give the path of one of them; "tensim matrix" compares all of a folder',
+    });
+    this.#paths = paths;
+  }
+
+  get paths(): readonly string[] {
+    return this.#paths;
+  }
 }
 
 /** Those in which there may be models: others hold the state of an optimizer, say. All, if there is none. */

@@ -1,7 +1,8 @@
 import type { Mark } from 'vega';
 import type { BlocksResult } from '../../blocks/terms.js';
 import { oneLine } from '../../words/quoting.js';
-import { type Chart, PAPER, type TextItem, textMark, textWidth } from '../chart.js';
+import { type Chart, PAPER, type TextItem, textMark } from '../chart.js';
+import { textWidth } from '../chart_text.js';
 import { INNER_WIDTH, stack, textChart } from '../svg.js';
 import { cellOf, levelOfDifference, STRIP_TICKS, stripColours, stripOf } from './strip.js';
 import { sentencesOf } from './words.js';

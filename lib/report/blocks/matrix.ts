@@ -2,7 +2,7 @@ import type { BlockMatrixValues, BlocksMatrix, LayerMatrices } from '../../block
 import { SAME } from '../../blocks/worst.js';
 import { similarityText } from '../../words/numbers.js';
 import { oneLine } from '../../words/quoting.js';
-import { csvLine } from '../csv.js';
+import { csvLine } from '../csv_line.js';
 import { abbreviateAll } from '../labels.js';
 import { SCHEMAS } from '../schemas.js';
 import { bold, columns, type TextOptions } from '../text.js';

@@ -4,6 +4,7 @@ import { escapeMarkup } from '../../words/markup.js';
 import { quoted } from '../../words/names.js';
 import { errorText } from '../../words/numbers.js';
 import { oneLine } from '../../words/quoting.js';
+import { type About, folded } from '../about.js';
 import script from '../client/strip.js?bundled';
 import { degreeTable } from '../degrees.js';
 import { definitionTable, scriptedPage } from '../page.js';
@@ -32,7 +33,7 @@ h3 { margin: 12px 0 4px; font-size: 13px; font-weight: 600; }
 `;
 
 /** A page about two transformers, block by block. One file, loads nothing; every name in it is escaped. */
-export async function blocksHtml(result: BlocksResult): Promise<string> {
+export async function blocksHtml(result: BlocksResult, about: About = {}): Promise<string> {
   const { a, b, layers, worst } = result;
   const strip = stripOf(result);
   const colours = await stripColours();
@@ -40,8 +41,8 @@ export async function blocksHtml(result: BlocksResult): Promise<string> {
   const body = `<main>
 <header><p class="over">tensim: two transformers, block by block</p><h1>${escapeMarkup(title)}</h1><p>${sentencesOf(result).map(escapeMarkup).join(' ')}</p></header>
 <div class="columns">
-<div class="column"><section><h2>Layers <small>similarity; colour by 1 − similarity, logarithmic; choose a layer</small></h2>${tableOf(strip, colours)}${rampOf(colours)}</section>
-<section class="last"><h2>How this was obtained</h2>${definitionTable(facts(result))}</section></div>
+<div class="column"><section><h2>Layers <small>similarity; colour by 1 − similarity, logarithmic; choose a layer</small></h2>${tableOf(strip)}${rampOf()}</section>
+<section class="last"><h2>How this was obtained</h2>${definitionTable(facts(result))}${folded(about)}</section></div>
 <div class="column"><section id="detail" aria-live="polite"><p class="note">Heads and degrees of a layer are shown here by the script of the page.</p></section></div>
 </div>
 </main>`;
@@ -53,32 +54,40 @@ export async function blocksHtml(result: BlocksResult): Promise<string> {
       layers.findIndex(({ layer }) => layer === worst?.layer),
     ),
   };
-  return scriptedPage(`tensim: ${title}`, body, { script, data, style: STYLE });
+  return scriptedPage(`tensim: ${title}`, body, { script, data, style: `${STYLE}${styleOf(colours)}` });
 }
 
-function tableOf({ columns, rows }: Strip, colours: Colours): string {
+function tableOf({ columns, rows }: Strip): string {
   const head = columns.map((name) => `<th scope="col">${name}</th>`).join('');
   const lines = rows.map(({ name, cells, layer }) => {
     const label = layer === undefined ? `<span class="end">${name}</span>` : `<button type="button">${name}</button>`;
-    const fields = cells.map((cell, at) => fieldOf(cell, `${name}, ${columns[at]}: ${cell.text}`, colours));
+    const fields = cells.map((cell, at) => fieldOf(cell, `${name}, ${columns[at]}: ${cell.text}`));
     return `<tr><th scope="row">${label}</th>${fields.join('')}</tr>`;
   });
-  return `<table class="strip"><thead><tr><td></td>${head}</tr></thead><tbody>${lines.join('\n')}</tbody></table>`;
+  return `<table class="strip"><thead><tr><th scope="col">layer</th>${head}</tr></thead><tbody>${lines.join('\n')}</tbody></table>`;
 }
 
-function fieldOf({ text, level }: StripCell, title: string, colours: Colours): string {
+function fieldOf({ text, level }: StripCell, title: string): string {
   if (level === null) return `<td>${text}</td>`;
-  const { fill, ink } = colours[level];
-  return `<td style="background:${fill};color:${ink}" title="${title}">${text}</td>`;
+  return `<td class="level-${level}" title="${title}">${text}</td>`;
 }
 
-function rampOf(colours: Colours): string {
-  const stops = colours.map(({ fill }) => fill).reverse();
+function rampOf(): string {
   const ticks = STRIP_TICKS.map(({ difference, text }, at) => {
     const words = at === 0 ? `1 − similarity ≤ ${text}` : text;
-    return `<span style="color:${colours[levelOfDifference(difference)].ink}">${words}</span>`;
+    return `<span class="ink-${levelOfDifference(difference)}">${words}</span>`;
   });
-  return `<div class="ramp" style="background:linear-gradient(to right,${stops.join(',')})">${ticks.join('')}</div>`;
+  return `<div class="ramp">${ticks.join('')}</div>`;
+}
+
+/** Colours by classes: the policy of the page forbids styles of single elements. */
+function styleOf(colours: Colours): string {
+  const levels = colours.map(
+    ({ fill, ink }, level) =>
+      `.strip .level-${level} { background: ${fill}; color: ${ink}; } .ink-${level} { color: ${ink}; }`,
+  );
+  const stops = colours.map(({ fill }) => fill).reverse();
+  return `${levels.join('\n')}\n.ramp { background: linear-gradient(to right, ${stops.join(', ')}); }\n`;
 }
 
 function detailsOf(comparison: LayerComparison): LayerDetails {

@@ -2,12 +2,13 @@ import { extname } from 'node:path';
 import type { BlocksResult } from '../../blocks/terms.js';
 import { TensimError } from '../../errors.js';
 import { jsonText } from '../../words/quoting.js';
-import { checkPlace, writeWhole } from '../write.js';
+import type { About } from '../about.js';
+import { checkPlace, type ReportOptions, writeWhole } from '../write.js';
 import { blocksSvg } from './chart.js';
 import { blocksJson } from './json.js';
 import { blocksHtml } from './page.js';
 
-const WRITERS: Readonly<Record<string, (result: BlocksResult) => Promise<string>>> = {
+const WRITERS: Readonly<Record<string, (result: BlocksResult, about: About) => Promise<string>>> = {
   '.json': async (result) => `${jsonText(blocksJson(result))}\n`,
   '.svg': blocksSvg,
   '.html': blocksHtml,
@@ -30,9 +31,9 @@ export async function checkBlocksFile(file: string): Promise<void> {
  *
  * @throws TensimError as `checkBlocksFile`, and where the system refuses to write.
  */
-export async function writeBlocks(result: BlocksResult, file: string): Promise<void> {
+export async function writeBlocks(result: BlocksResult, file: string, { command }: ReportOptions = {}): Promise<void> {
   await checkBlocksFile(file);
-  await writeWhole(file, [await writerOf(file)(result)]);
+  await writeWhole(file, [await writerOf(file)(result, { date: new Date(), command })]);
 }
 
 function writerOf(file: string) {

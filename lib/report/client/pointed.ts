@@ -1,3 +1,5 @@
+import type { Pair } from './views.js';
+
 /** A place in a chart, in the coordinates of its SVG. */
 export interface Place {
   readonly x: number;
@@ -25,11 +27,20 @@ export interface Shape {
 export interface Pointed extends Place {
   readonly words: string;
   readonly shapes: readonly Shape[];
+  /** The two models that it is about; null where it is about none. */
+  readonly pair: Pair | null;
   next(dx: number, dy: number): Place;
 }
 
-/** What a chart has nearest to a place. */
-export type PointAt = (place: Place) => Pointed;
+/** A chart as the pointer sees it. */
+export interface Pointable {
+  /** What it has nearest to a place. */
+  at(place: Place): Pointed;
+  /** What to draw where another chart points at two models. */
+  mark(pair: Pair): readonly Shape[];
+  /** Enlarges what lies between two places. */
+  enlarge?(start: Place, end: Place): void;
+}
 
 /** The whole number from 0 to `limit` − 1 that a position falls on. */
 export function within(position: number, limit: number): number {

@@ -11,7 +11,9 @@ export class Tip {
     this.#element = document.createElement('div');
     this.#element.className = 'tip';
     this.#element.hidden = true;
-    document.body.append(this.#element);
+    // What keys lead to is read out.
+    this.#element.setAttribute('role', 'status');
+    document.querySelector('main')!.append(this.#element);
   }
 
   /** Shows words beside a place in the window. */

@@ -1,28 +1,38 @@
+import { endianness } from 'node:os';
 import { largest } from '../../extremes.js';
 import type { ExchangeExplanation, Explanation, FormExplanation } from '../../similarity/explain/types.js';
 import { version } from '../../version.js';
 import { escapeMarkup } from '../../words/markup.js';
 import { amountText, percent, similarityText } from '../../words/numbers.js';
+import { type About, folded } from '../about.js';
 import { type Bar, barRows } from '../bars.js';
 import { type Chart, colourScheme, PAGE, PAPER, type Theme } from '../chart.js';
+import script from '../client/pictures.js?bundled';
 import { paletteOf } from '../colour.js';
-import { bothWidths } from '../html.js';
-import { definitionTable, page } from '../page.js';
+import { bothWidths } from '../figure.js';
+import { definitionTable, page, scriptedPage, tableBehind } from '../page.js';
 import type { Rgb } from '../png.js';
 import { provenance } from '../summary.js';
 import { INNER_WIDTH, stack, textChart } from '../svg.js';
-import { directionsChart, highlightsChart } from './chart.js';
-import type { ImageShape } from './image.js';
+import { BARS, directionsChart, highlightsChart, type Picture, picturesOf, scaleChart } from './chart.js';
+import { type ImageShape, inputName, strongest } from './inputs.js';
+import type { EmbeddedPictures, PicturesData } from './page_data.js';
 import { byShare, explanationWords, HYBRID_KEY, HYBRID_PAIRS, pairName } from './words.js';
 
 /** Shares drawn, at most. */
 const MOST_SHARES = 24;
+const SHARES = 'Part of each output in the squared difference';
+const LOSSES = "What each model loses by the other's layer";
 const READING = 'Orange entries act together, against blue ones: the two signs of a direction mean the same.';
 const CAPTIONS =
   'Below each: its eigenvalue, positive where the output is larger in the second model, and its part of the form; of linear parts the singular value and its part of them.';
 
 /** A page about where two models differ. One file, loads nothing; every label in it is escaped. */
-export async function explanationHtml(found: Explanation, image: ImageShape | null): Promise<string> {
+export async function explanationHtml(
+  found: Explanation,
+  image: ImageShape | null,
+  about: About = {},
+): Promise<string> {
   const { headline, sentences } = explanationWords(found, image);
   const facts = definitionTable([
     ['similarity', similarityText(found.similarity, 6)],
@@ -30,7 +40,7 @@ export async function explanationHtml(found: Explanation, image: ImageShape | nu
     ...provenance(found),
     ['tensim', version],
   ]);
-  const obtained = `<section class="last"><h2>How this was obtained</h2>${facts}</section>`;
+  const obtained = `<section class="last"><h2>How this was obtained</h2>${facts}${folded(about)}</section>`;
   const [left, right] = found.kind === 'forms' ? await formSections(found, image) : await exchangeSections(found);
   const body = `<main>
 <header><p class="over">tensim: where two models differ, ${escapeMarkup(pairName(found))}</p><h1>${escapeMarkup(headline)}</h1><p>${sentences.map(escapeMarkup).join(' ')}</p></header>
@@ -39,7 +49,11 @@ export async function explanationHtml(found: Explanation, image: ImageShape | nu
 <div class="column">${right}</div>
 </div>
 </main>`;
-  return page(`tensim: ${headline}`, body);
+  const title = `tensim: ${headline}`;
+  if (found.kind !== 'forms' || found.distance === 0) return page(title, body);
+  const { highlights, directions } = picturesOf(found);
+  const data: PicturesData = { image, bars: BARS, charts: [embedded(highlights), embedded(directions)] };
+  return scriptedPage(title, body, { script, data });
 }
 
 /** The same as one picture on white. */
@@ -51,7 +65,7 @@ export async function explanationSvg(found: Explanation, image: ImageShape | nul
   else if (found.distance > 0) {
     charts.push(
       await highlightsChart(found, { image, palette: await divergingPalette(), width, theme: PAPER }),
-      textChart(['Part of each output in the squared difference'], width),
+      textChart([SHARES], width),
       sharesChart(found, width, PAPER),
       textChart([`Directions of the difference. ${READING} ${CAPTIONS}`], width),
       await directionsChart(found, { image, palette: await divergingPalette(), width, theme: PAPER }),
@@ -63,22 +77,55 @@ export async function explanationSvg(found: Explanation, image: ImageShape | nul
 async function formSections(found: FormExplanation, image: ImageShape | null): Promise<[left: string, right: string]> {
   if (found.distance === 0) return ['', ''];
   const palette = await divergingPalette();
-  const shares = await bothWidths('bars', (width) => sharesChart(found, width, PAGE));
-  const highlights = await bothWidths('highlights', (width) =>
-    highlightsChart(found, { image, palette, width, theme: PAGE }),
+  const shares = await bothWidths({ kind: 'bars', name: SHARES }, (width) => sharesChart(found, width, PAGE));
+  const highlights = await bothWidths({ kind: 'pictures', name: 'What changed', data: 0 }, (width) =>
+    highlightsChart(found, { image, palette, width, theme: PAGE, coordinates: true }),
   );
-  const directions = await bothWidths('directions', (width) =>
+  const directions = await bothWidths({ kind: 'pictures', name: 'Directions of the difference', data: 1 }, (width) =>
     directionsChart(found, { image, palette, width, theme: PAGE }),
   );
+  const scale =
+    image === null
+      ? ''
+      : await bothWidths({ kind: 'bars', name: 'What the colours of the pictures mean' }, (width) =>
+          scaleChart({ image, palette, width, theme: PAGE }),
+        );
+  const pictures = picturesOf(found);
+  const entries = (title: string, shown: readonly Picture[]) =>
+    tableBehind(`Largest entries: ${title}`, ENTRIES, entriesOf(shown, image));
+  const bars = byShare(found.shares).slice(0, MOST_SHARES);
+  const sharesTable = tableBehind(
+    SHARES,
+    ['output', 'part'],
+    bars.map((output) => [`output ${output}`, percent(found.shares[output])]),
+  );
   return [
-    `<section><h2>What changed <small>first directions, and how much depends on each input</small></h2>${highlights}</section>
-<section><h2>Part of each output in the squared difference</h2>${shares}</section>`,
-    `<section><h2>Directions of the difference</h2><p class="note">${READING} ${CAPTIONS}</p>${directions}</section>`,
+    `<section><h2>What changed <small>first directions, and how much depends on each input</small></h2>${highlights}${scale}${entries('what changed', pictures.highlights)}</section>
+<section><h2>${SHARES}</h2>${shares}${sharesTable}</section>`,
+    `<section><h2>Directions of the difference</h2><p class="note">${READING} ${CAPTIONS}</p>${directions}${entries('directions', pictures.directions)}</section>`,
   ];
 }
 
+const ENTRIES = ['picture', 'input: entry, the largest first'];
+
+/** The largest entries of pictures in words. */
+function entriesOf(pictures: readonly Picture[], image: ImageShape | null): string[][] {
+  return pictures.map(({ title, vector }) => [
+    title,
+    strongest(vector, BARS)
+      .map((index) => `${inputName(index, image)}: ${amountText(vector[index], 3)}`)
+      .join(', '),
+  ]);
+}
+
+function embedded(pictures: readonly Picture[]): EmbeddedPictures {
+  const parts = pictures.map(({ vector }) => Buffer.from(Float32Array.from(vector).buffer));
+  const swapped = endianness() === 'LE' ? parts : parts.map((part) => part.swap32());
+  return { titles: pictures.map(({ title }) => title), entries: Buffer.concat(swapped).toString('base64') };
+}
+
 async function exchangeSections(found: ExchangeExplanation): Promise<[left: string, right: string]> {
-  const changes = await bothWidths('bars', (width) => changesChart(found, width, PAGE));
+  const changes = await bothWidths({ kind: 'bars', name: LOSSES }, (width) => changesChart(found, width, PAGE));
   const rows = found.layers.map(
     ({ layer, type, intoA, intoB }) =>
       `<tr><th>${layer}, ${type}</th>${[intoA.toA, intoA.toB, intoB.toB, intoB.toA].map((value) => `<td class="number">${similarityText(value)}</td>`).join('')}</tr>`,
@@ -86,7 +133,7 @@ async function exchangeSections(found: ExchangeExplanation): Promise<[left: stri
   const head = ['layer', ...HYBRID_PAIRS];
   const cells = head.map((text, i) => `<th${i > 0 ? ' class="number"' : ''}>${text}</th>`).join('');
   return [
-    `<section><h2>What each model loses by the other's layer <small>1 − similarity to itself</small></h2>${changes}</section>`,
+    `<section><h2>${LOSSES} <small>1 − similarity to itself</small></h2>${changes}</section>`,
     `<section><h2>Hybrids <small>${escapeMarkup(HYBRID_KEY)}</small></h2><div class="scroll"><table class="outputs"><thead><tr>${cells}</tr></thead><tbody>${rows.join('')}</tbody></table></div></section>`,
   ];
 }

@@ -1,7 +1,7 @@
 import type { ExchangeExplanation, Explanation, FormExplanation } from '../../similarity/explain/types.js';
 import { percent, signedText, similarityText } from '../../words/numbers.js';
 import { bold, columns, footnote, pairTitle, type TextOptions } from '../text.js';
-import { type ImageShape, inputName, strongest } from './image.js';
+import { type ImageShape, inputName, strongest } from './inputs.js';
 import { byShare, explanationWords, HYBRID_KEY, HYBRID_PAIRS } from './words.js';
 
 /** Inputs named per direction. */

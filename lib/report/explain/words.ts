@@ -3,8 +3,8 @@ import { plural } from '../../words/counts.js';
 import { amountText, percent, similarityText } from '../../words/numbers.js';
 import { oneLine } from '../../words/quoting.js';
 import { shortenLabels, stepName } from '../labels.js';
-import { toleranceSentences } from '../summary.js';
-import { type ImageShape, inputName, strongest } from './image.js';
+import { toleranceSentences } from '../reliability.js';
+import { type ImageShape, inputName, strongest } from './inputs.js';
 
 /** Inputs named in a sentence, at most. */
 const MOST_NAMES = 6;

@@ -2,18 +2,22 @@ import { extname } from 'node:path';
 import { TensimError } from '../../errors.js';
 import type { Explanation } from '../../similarity/explain/types.js';
 import { jsonText } from '../../words/quoting.js';
-import { checkPlace, writeWhole } from '../write.js';
-import { type ImageShape, imageShape } from './image.js';
+import type { About } from '../about.js';
+import { checkPlace, type ReportOptions, writeWhole } from '../write.js';
+import { imageShape } from './image.js';
+import type { ImageShape } from './inputs.js';
 import { explanationJson } from './json.js';
 import { explanationHtml, explanationSvg } from './page.js';
 
 /** How an explanation is shown. */
-export interface ExplanationReportOptions {
+export interface ExplanationReportOptions extends ReportOptions {
   /** Inputs as a picture, `8x8` or `3x32x32`: directions are drawn. Without, their largest entries are named. */
   readonly image?: string | undefined;
 }
 
-const WRITERS: Readonly<Record<string, (found: Explanation, image: ImageShape | null) => Promise<string>>> = {
+type Writer = (found: Explanation, image: ImageShape | null, about: About) => Promise<string>;
+
+const WRITERS: Readonly<Record<string, Writer>> = {
   '.json': async (found) => `${jsonText(explanationJson(found))}\n`,
   '.svg': explanationSvg,
   '.html': explanationHtml,
@@ -40,10 +44,10 @@ export async function checkExplanationFile(file: string): Promise<void> {
 export async function writeExplanation(
   found: Explanation,
   file: string,
-  { image }: ExplanationReportOptions = {},
+  { image, command }: ExplanationReportOptions = {},
 ): Promise<void> {
   await checkExplanationFile(file);
-  await writeWhole(file, [await writerOf(file)(found, imageOf(found, image))]);
+  await writeWhole(file, [await writerOf(file)(found, imageOf(found, image), { date: new Date(), command })]);
 }
 
 /** The shape of the pictures of an explanation; null where none are wanted. */

@@ -1,6 +1,7 @@
 import type { RidgeSweep } from '../../similarity/series/ridge_sweep.js';
 import { similarityDecimals } from '../../words/numbers.js';
-import { type Chart, FONT_SIZE, lineMark, type TextItem, type Theme, textMark, textWidth } from '../chart.js';
+import { type Chart, lineMark, type TextItem, type Theme, textMark } from '../chart.js';
+import { FONT_SIZE, textWidth } from '../chart_text.js';
 import { type SweptResult, sweptRows } from './rows.js';
 
 const HEIGHT = 200;

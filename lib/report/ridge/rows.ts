@@ -3,7 +3,7 @@ import { meanOf } from '../../blocks/worst.js';
 import type { LawExtent } from '../../similarity/law/extent.js';
 import type { RidgeSweep } from '../../similarity/series/ridge_sweep.js';
 import type { CrossSimilarity, SimilarityMatrix, SimilarityResult } from '../../similarity/terms/types.js';
-import { csvLine } from '../csv.js';
+import { csvLine } from '../csv_line.js';
 
 /** What a sweep over ridges can be of in a report. */
 export type SweptResult = SimilarityResult | SimilarityMatrix | CrossSimilarity;

@@ -1,5 +1,5 @@
 import type { Fault } from '../../verify/terms.js';
-import { type JunitCase, junitText } from '../judgement.js';
+import { githubText, type JudgementOptions, type JunitCase, type JunitCases, junitText } from '../judgement.js';
 import { type SheetRow, sheetOf, titleOf, type Verification } from './sheet.js';
 import { causeText, tensorsOf } from './words.js';
 
@@ -11,9 +11,17 @@ const VERDICT = 'verdict';
  * the matter with a setting stands in the verdict's.
  */
 export function verifyJunit(asked: Verification): string {
-  const suite = titleOf(asked);
+  return junitText('verify', titleOf(asked), casesOf(asked));
+}
+
+/** The same as annotations of a GitHub workflow. */
+export function verifyGithub(asked: Verification, options?: JudgementOptions): string {
+  return githubText('verify', titleOf(asked), casesOf(asked), options);
+}
+
+function casesOf(asked: Verification): JunitCases {
   const end = sheetOf(asked);
-  if ('error' in end) return junitText('verify', suite, { error: end.error, name: VERDICT });
+  if ('error' in end) return { error: end.error, name: VERDICT };
   const { outcome, summary, rows, faults } = end.result;
   const messages = messagesOf(faults);
   const listed = new Set(rows.map(({ tensor }) => tensor));
@@ -23,11 +31,11 @@ export function verifyJunit(asked: Verification): string {
       ? { name: VERDICT }
       : { name: VERDICT, failure: { type: outcome, message: [summary, ...settings].join(' ') } };
   const unlisted = [...messages].filter(([tensor]) => !listed.has(tensor));
-  return junitText('verify', suite, [
+  return [
     verdict,
     ...rows.map((row) => caseOf(row, messages.get(row.tensor))),
     ...unlisted.map(([name, { type, message }]) => ({ name, failure: { type, message } })),
-  ]);
+  ];
 }
 
 function caseOf({ tensor: name, outcome, state, kind }: SheetRow, told: Message | undefined): JunitCase {

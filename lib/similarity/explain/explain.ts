@@ -14,6 +14,7 @@ import { asWhitened } from '../law/onehot.js';
 import { checkModel } from '../members/members.js';
 import { inCommonUnits } from '../scale/source.js';
 import { similarity } from '../similarity.js';
+import { plainly } from '../terms/plain.js';
 import type { SimilarityOptions, SimilarityResult } from '../terms/types.js';
 import type { Engine } from './algebra.js';
 import { differenceOf } from './difference.js';
@@ -64,7 +65,7 @@ export async function explain(a: Model, b: Model, options: ExplainOptions = {}):
   const method = exactMethod([a.layers, b.layers], 'gaussian');
   const formal = method === 'one-block' || method === 'hidden';
   if (formal && input !== 'tokens' && options.method !== 'sampled' && by !== 'layers') {
-    return steadily([a, b, options], () => explainForms(a, b, method, input, top, outputs, others));
+    return plainly(await steadily([a, b, options], () => explainForms(a, b, method, input, top, outputs, others)));
   }
   if (outputs !== undefined || options.top !== undefined || by === 'directions') {
     const asked = by === 'directions' ? 'by' : outputs === undefined ? 'top' : 'outputs';
@@ -72,7 +73,7 @@ export async function explain(a: Model, b: Model, options: ExplainOptions = {}):
       hint: `Models of one block of units have such, under a Gaussian law; "${a.label}" and "${b.label}" are explained layer by layer`,
     });
   }
-  return steadily([a, b, options], () => explainByExchange(a, b, others));
+  return plainly(await steadily([a, b, options], () => explainByExchange(a, b, others)));
 }
 
 async function explainForms(

@@ -62,14 +62,30 @@ function labelled(model: ModelOrPath): string {
 async function atSteps(
   models: readonly ModelOrPath[],
   steps: MatrixSettings['choice']['steps'],
-  { signal, key }: MemberOptions,
+  options: MemberOptions,
 ): Promise<readonly ModelOrPath[]> {
   if (steps === undefined) return models;
+  const own = await stepsOf(models, options);
+  return models.filter((_, i) =>
+    steps.some((wanted) =>
+      typeof wanted === 'number' ? wanted === own[i] : wanted[0] <= own[i] && own[i] <= wanted[1],
+    ),
+  );
+}
+
+/**
+ * The step that each model is of: as their metadata say under a name that all have, or the last number in the label.
+ * @throws TensimError `INVALID_ARGUMENT` naming a model that does not say it.
+ */
+export async function stepsOf(
+  models: readonly ModelOrPath[],
+  { signal, key }: Pick<MemberOptions, 'signal' | 'key'>,
+): Promise<number[]> {
   const stated: StatedSteps[] = [];
   for (const model of models)
     stated.push(typeof model === 'string' ? await stepsIn(model, signal, key) : statedSteps(model.provenance.metadata));
   const name = commonKey(stated);
-  return models.filter((model, i) => {
+  return models.map((model, i) => {
     const [most] = stated[i].values();
     const step = (name === undefined ? most : stated[i].get(name)) ?? numberIn(labelled(model));
     if (step === undefined) {
@@ -77,9 +93,7 @@ async function atSteps(
         hint: 'Its metadata has no "step", "global_step", "iteration" or "epoch", and its label no number',
       });
     }
-    return steps.some((wanted) =>
-      typeof wanted === 'number' ? wanted === step : wanted[0] <= step && step <= wanted[1],
-    );
+    return step;
   });
 }
 

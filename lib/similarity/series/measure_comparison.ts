@@ -1,4 +1,5 @@
 import { TensimError } from '../../errors.js';
+import { plainly } from '../terms/plain.js';
 import type { Matrix, SimilarityMatrix } from '../terms/types.js';
 import { blockScore } from './block_score.js';
 import { correlation } from './correlation.js';
@@ -48,5 +49,5 @@ export function compareMeasures(matrices: readonly SimilarityMatrix[], start: nu
   }
   const scores = start === null ? null : matrices.map(({ cosine }) => blockScore(cosine, start));
   const block = start === null || scores === null ? null : { start, scores };
-  return { kind: 'measures', matrices, correlation: correlations, block };
+  return plainly<MeasureComparison>({ kind: 'measures', matrices, correlation: correlations, block });
 }

@@ -1,5 +1,6 @@
 import type { LawExtent } from '../law/extent.js';
 import { whiten } from '../law/law.js';
+import { plainly } from '../terms/plain.js';
 import type { InputLaw } from '../terms/types.js';
 
 /** A result under a covariance of which the identity has taken over a part. */
@@ -43,5 +44,5 @@ export async function ridgeSweep<Result>(
     const extent = size === undefined ? undefined : (await whiten({ ...moments, ridge }, size)).extent;
     steps.push({ ridge, ...(extent && { extent }), result });
   }
-  return { kind: 'ridge', steps };
+  return plainly<RidgeSweep<Result>>({ kind: 'ridge', steps });
 }

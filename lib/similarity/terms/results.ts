@@ -5,6 +5,7 @@ import type { DType } from '../../tensor/tensor.js';
 import type { Behaviour, BehaviourMatrix, Matrix } from './behaviour.js';
 import type { Degrees, DegreesMatrix } from './degrees.js';
 import type { SampledErrors, SampledSlice, Sampling, Weighed } from './sampling.js';
+import type { Source, Work } from './work.js';
 
 /**
  * MATH.md section 2. Two are baselines: `weights` changes under reparametrisations that leave the function alone, and
@@ -143,6 +144,8 @@ export interface SimilarityResult extends ResultInfo, PairDifference, SampledErr
   readonly a: string;
   /** Label of the second. */
   readonly b: string;
+  /** Where the two came from. */
+  readonly sources?: readonly [a: Source, b: Source];
   /** ⟨a,b⟩ / (‖a‖·‖b‖), in [−1, 1]; exactly 1 for a model with itself. */
   readonly similarity: number;
   /** 1 − similarity, of models near each other from their difference; in [0, 2]. */
@@ -170,20 +173,6 @@ export interface SimilarityResult extends ResultInfo, PairDifference, SampledErr
   readonly behaviour?: Behaviour;
 }
 
-/** What there was to do for a matrix, and what was done. Two models that hold the same weights count as one. */
-export interface Work {
-  /** Pairs of different models, and every model with itself. */
-  readonly pairs: number;
-  /** Of these, found in the state file. */
-  readonly reused: number;
-  /** How often a model was prepared: once each, or more where the memory limit did not let all stay. */
-  readonly prepared: number;
-  /** Labels of models that are equal, one list per model. */
-  readonly same: readonly (readonly string[])[];
-  /** What had to be cut off a damaged state file, in bytes. */
-  readonly discarded: number;
-}
-
 /** A difference of two models of a matrix: `to` − `from`, by index. */
 export interface Step {
   /** Index of the model before. */
@@ -198,6 +187,8 @@ export interface SimilarityMatrix extends ResultInfo {
   readonly kind: 'matrix';
   /** Names of the models, in the order of rows and columns. */
   readonly labels: readonly string[];
+  /** Where they came from, in the same order. */
+  readonly sources?: readonly Source[];
   /**
    * What the order of the models rests on, where `tensim matrix` has put files in order; absent where the caller has.
    * Without any order no change from one model to the next is told.
@@ -260,6 +251,10 @@ export interface CrossSimilarity extends ResultInfo {
   readonly rows: readonly string[];
   /** Labels. */
   readonly columns: readonly string[];
+  /** Where the models of the rows came from. */
+  readonly rowSources?: readonly Source[];
+  /** Where those of the columns came from. */
+  readonly columnSources?: readonly Source[];
   /** Inner products, (rows, columns). */
   readonly gram: Matrix;
   /** As in a square matrix. */

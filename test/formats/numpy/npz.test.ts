@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { loadInputs } from '../../../lib/evaluation/inputs_file.js';
 import { openCheckpoint } from '../../../lib/formats/checkpoint.js';
 import { convert } from '../../../lib/formats/convert.js';
-import { npyHeader } from '../../../lib/formats/numpy/write.js';
+import { npyHeader } from '../../../lib/formats/numpy/npy_header.js';
 import { inspect } from '../../../lib/model/reading/inspect.js';
 import { loadModel } from '../../../lib/model/reading/load.js';
 import { isIntegerFormat } from '../../../lib/tensor/integers.js';

@@ -31,8 +31,10 @@ function either<Name extends keyof Later & string>(name: Name): Later[Name] {
 }
 
 export const access = either('access');
+export const appendFile = either('appendFile');
 export const lstat = either('lstat');
 export const mkdir = either('mkdir');
+export const mkdtemp = either('mkdtemp');
 export const opendir = either('opendir');
 export const readdir = either('readdir');
 export const readFile = either('readFile');
@@ -43,6 +45,7 @@ export const rm = either('rm');
 export const stat = either('stat');
 export const statfs = either('statfs');
 export const symlink = either('symlink');
+export const writeFile = either('writeFile');
 
 export async function open(path: string, flags?: string | number, mode?: number): Promise<Handle | FileHandle> {
   return prompt ? new Handle(now.openSync(path, flags ?? 'r', mode)) : later.open(path, flags, mode);

@@ -142,7 +142,7 @@ describe('what is taken where nobody says it is told as a default', () => {
 test('parts of a transformer are no whole one', async () => {
   const tensors = asLlama(NETWORK);
   delete tensors['model.embed_tokens.weight'];
-  await expect(loadModel(await write(tensors, CONFIG))).rejects.toThrow(/as a whole has no exact comparison/);
+  await expect(loadModel(await write(tensors, CONFIG))).rejects.toThrow(/as a whole it has no exact comparison/);
 });
 
 test('one of its blocks can still be asked for', async () => {

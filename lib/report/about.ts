@@ -1,0 +1,108 @@
+import { stat } from 'node:fs/promises';
+import type {
+  CrossSimilarity,
+  ResultInfo,
+  SimilarityMatrix,
+  SimilarityResult,
+  Source,
+} from '../similarity/terms/types.js';
+import { version } from '../version.js';
+import { bytesText } from '../words/bytes.js';
+import { escapeMarkup } from '../words/markup.js';
+import { definitionTable } from './page.js';
+import { provenance } from './summary.js';
+
+/** What a page says of its own making, beside what the result says. */
+export interface About {
+  /** When the result was written. */
+  readonly date?: Date | undefined;
+  /** What was typed. */
+  readonly command?: string | undefined;
+  /** Sizes of files in bytes, by their paths. */
+  readonly sizes?: ReadonlyMap<string, number>;
+}
+
+/** A model, and where it came from. */
+export interface NamedSource extends Source {
+  readonly label: string;
+}
+
+/** All results that a page can be about and that know their models. */
+type Sourced = SimilarityResult | SimilarityMatrix | CrossSimilarity;
+
+/** The models of a result with their sources. */
+export function sourcesOf(result: Sourced): NamedSource[] {
+  switch (result.kind) {
+    case 'pair':
+      return named([result.a, result.b], result.sources);
+    case 'matrix':
+      return named(result.labels, result.sources);
+    case 'cross':
+      return [...named(result.rows, result.rowSources), ...named(result.columns, result.columnSources)];
+  }
+}
+
+function named(labels: readonly string[], sources: readonly Source[] | undefined): NamedSource[] {
+  return (sources ?? []).map((source, i) => ({ ...source, label: labels[i] }));
+}
+
+/** The sizes of files as they are now; those that are no files here have none. */
+export async function sizesOf(sources: readonly NamedSource[]): Promise<Map<string, number>> {
+  const sizes = new Map<string, number>();
+  for (const { file } of sources) {
+    const found = file === undefined || sizes.has(file) ? undefined : await stat(file).catch(() => undefined);
+    if (found?.isFile()) sizes.set(file!, found.size);
+  }
+  return sizes;
+}
+
+/** How a result was obtained, and folded below it when, by what and from which files. */
+export function obtained(
+  info: Sourced,
+  rows: readonly (readonly [string, string])[],
+  { date, command, sizes = new Map() }: About,
+): string {
+  const digest = info.inputDigest;
+  const law: [string, string][] = digest === undefined ? [] : [['SHA-256 of the law', digest]];
+  const table = definitionTable([...provenance(info), ...rows, ['tensim', version]]);
+  return table + folded({ date, command }, law, filesTable(sourcesOf(info), sizes));
+}
+
+/** When a result was written and what was typed, folded, with what else is known; nothing where nothing is. */
+export function folded({ date, command }: About, rows: readonly [string, string][] = [], files = ''): string {
+  const more: [string, string][] = [
+    ...(date === undefined ? [] : [['written', date.toISOString().replace(/\.\d+Z$/, 'Z')] as [string, string]]),
+    ...(command === undefined ? [] : [['command', command] as [string, string]]),
+    ...rows,
+  ];
+  if (more.length === 0 && files === '') return '';
+  const title = files === '' ? 'Command' : 'Command and files';
+  return `<details class="about"><summary>${title}</summary>${definitionTable(more)}${files}</details>`;
+}
+
+function filesTable(sources: readonly NamedSource[], sizes: ReadonlyMap<string, number>): string {
+  const known = sources.filter(({ file }) => file !== undefined);
+  if (known.length === 0) return '';
+  const lines = known.map(({ label, file = '', revision, key, sha256 = '' }) => {
+    const bytes = sizes.get(file);
+    const place = [
+      file,
+      ...(revision === undefined ? [] : [`commit ${revision}`]),
+      ...(key === undefined ? [] : [key]),
+    ];
+    const cells = [place.join(', '), bytes === undefined ? '' : `${bytesText(bytes)} (${bytes} bytes)`, sha256];
+    return `<tr><th scope="row">${escapeMarkup(label)}</th>${cells.map((cell) => `<td>${escapeMarkup(cell)}</td>`).join('')}</tr>`;
+  });
+  const head = ['model', 'file', 'size', 'SHA-256'].map((name) => `<th scope="col">${name}</th>`).join('');
+  return `<div class="scroll" tabindex="0" role="region" aria-label="Files"><table class="outputs files"><thead><tr>${head}</tr></thead><tbody>${lines.join('\n')}</tbody></table></div>`;
+}
+
+/**
+ * How the command begins that explains how two models of a result differ; nothing where it compares by another measure
+ * or under a law that a command cannot name.
+ */
+export function explaining({ measure, input }: ResultInfo): string | undefined {
+  if (measure !== 'gaussian' || input === null) return undefined;
+  if (input === 'standard') return 'tensim explain';
+  return input === 'onehot' || /^sigma=[\d.e+-]+$/.test(input) ? `tensim explain --input ${input}` : undefined;
+}

@@ -1,0 +1,66 @@
+import { oneLine } from '../../words/quoting.js';
+import { button, made, table } from './elements.js';
+import { pngOf, svgText } from './picture.js';
+import { LARGER, SMALLER } from './pointer.js';
+import { FORMATS, type Seen, save } from './seen.js';
+import { valueText } from './values.js';
+import type { Views } from './views.js';
+
+/** Rows and columns of a table for those who do not see the chart. */
+const LONGEST = 100;
+
+/**
+ * Puts buttons over a chart: what keys and mouse do, for those who have neither at hand, and downloads. Below it comes
+ * a table of what is seen.
+ */
+export function addTools(charts: readonly HTMLElement[], views: Views, seen: () => Seen): void {
+  const [first] = charts;
+  const last = charts[charts.length - 1];
+  const hint = 'Click pins, dragging enlarges; keys: arrows, Enter, + − 0';
+  const parts = [
+    button('+', 'Enlarge', () => views.zoom(LARGER)),
+    button('−', 'Show more', () => views.zoom(SMALLER)),
+    button('All', 'Show all models', () => views.change({ region: null })),
+    downloads(charts, seen),
+    made('span', hint),
+  ];
+  const name = first.getAttribute('aria-label') ?? '';
+  // Above all pictures of the section.
+  const top = first.parentElement!.querySelector('.chart') ?? first;
+  top.before(made('div', parts, { class: 'tools', role: 'group', 'aria-label': `View of ${name}` }));
+  last.after(tableOf(views, name, seen));
+}
+
+function downloads(charts: readonly HTMLElement[], seen: () => Seen): HTMLElement {
+  // Of the two widths the one that is seen.
+  const visible = () => charts.find(({ offsetWidth }) => offsetWidth > 0) ?? charts[0];
+  const file = (ending: string) => `${seen().name}.${ending}`;
+  const buttons = [
+    button('PNG', 'Download PNG', async () => save(file('png'), [await pngOf(visible())], 'image/png')),
+    button('SVG', 'Download SVG', () => save(file('svg'), [svgText(visible())], 'image/svg+xml')),
+    ...(['csv', 'npy', 'json'] as const).map((format) =>
+      button(format.toUpperCase(), `Download ${format.toUpperCase()}`, () =>
+        save(file(format), FORMATS[format](seen())),
+      ),
+    ),
+  ];
+  return made('details', [made('summary', 'Download'), made('div', buttons)], { class: 'menu' });
+}
+
+/** A table that is made when it is opened, and again when something else is seen. */
+function tableOf(views: Views, name: string, seen: () => Seen): HTMLElement {
+  const details = made('details', [made('summary', 'As a table')], { class: 'seen' });
+  const fill = () => {
+    if (!details.open) return;
+    const { title, rows, columns, value } = seen();
+    const isCut = rows.length > LONGEST || columns.length > LONGEST;
+    const [down, across] = [rows, columns].map((names) => names.slice(0, LONGEST).map(oneLine));
+    const cut = isCut ? `, the first ${down.length} rows and ${across.length} columns: enlarge for others` : '';
+    const lines = down.map((row, i) => [row, ...across.map((_, j) => valueText(value(i, j)))]);
+    const summary = details.firstElementChild!;
+    details.replaceChildren(summary, table(`${name}: ${title}${cut}`, ['model', ...across], lines));
+  };
+  details.addEventListener('toggle', fill);
+  views.onChange(fill);
+  return details;
+}

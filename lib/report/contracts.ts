@@ -1,0 +1,31 @@
+import type { AdapterMatrix } from '../adapters/terms.js';
+import type { BlocksMatrix } from '../blocks/matrix_terms.js';
+import type { BlocksPlan } from '../blocks/plan.js';
+import type { BlocksResult } from '../blocks/terms.js';
+import type { ExchangeExplanation, FormExplanation } from '../similarity/explain/types.js';
+import type { MeasureComparison } from '../similarity/series/measure_comparison.js';
+import type { RidgeSweep } from '../similarity/series/ridge_sweep.js';
+import { setContract } from '../similarity/terms/plain.js';
+import type { CrossSimilarity, SimilarityMatrix, SimilarityResult } from '../similarity/terms/types.js';
+import { adaptersJson } from './adapters/json.js';
+import { blocksJson } from './blocks/json.js';
+import { blocksMatrixJson } from './blocks/matrix.js';
+import { blocksPlanJson } from './blocks/plan.js';
+import { explanationJson } from './explain/json.js';
+import { compareJson, crossJson, matrixJson, measuresJson } from './json.js';
+import { SCHEMAS } from './schemas.js';
+
+/* Results of the public API as JSON are what the command line prints of them. */
+
+setContract<SimilarityResult>('pair', compareJson);
+setContract<SimilarityMatrix>('matrix', matrixJson);
+setContract<CrossSimilarity>('cross', crossJson);
+setContract<MeasureComparison>('measures', measuresJson);
+// What is swept over is the caller's: results that are ours tell themselves.
+setContract<RidgeSweep<unknown>>('ridge', ({ steps }) => ({ schema: SCHEMAS.ridge, steps }));
+setContract<FormExplanation>('forms', explanationJson);
+setContract<ExchangeExplanation>('exchange', explanationJson);
+setContract<BlocksResult>('blocks', blocksJson);
+setContract<BlocksMatrix>('blocks-matrix', blocksMatrixJson);
+setContract<BlocksPlan>('blocks-plan', blocksPlanJson);
+setContract<AdapterMatrix>('adapters', adaptersJson);
