@@ -67,8 +67,8 @@ export function scalingInWords(scaling: number | RopeScaling): string {
 /** @throws TensimError for what is none; what a type does not know is refused, as it may change what the model computes. */
 export function checkScaling(scaling: number | RopeScaling, report: Pick<ShapeReport, 'fail'>): void {
   const title = 'rotaryScaling';
-  if (typeof scaling === 'number' || typeof scaling !== 'object' || scaling === null) {
-    if (!(Number.isFinite(scaling) && scaling > 0))
+  if (typeof scaling !== 'object' || scaling === null || Array.isArray(scaling)) {
+    if (!(typeof scaling === 'number' && Number.isFinite(scaling) && scaling > 0))
       report.fail(`${title} is ${valueText(scaling)}, neither a positive number nor an object like "rope_scaling"`);
     return;
   }

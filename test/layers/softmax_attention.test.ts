@@ -324,6 +324,7 @@ describe('softmax attention', () => {
     [{ rotaryBase: 10, rotaryDimension: 3 }, '3 of 4 features of a head cannot turn in pairs'],
     [{ rotaryLayout: 'both' }, 'rotaryLayout is "both"'],
     [{ rotaryScaling: 0 }, 'rotaryScaling is 0, neither a positive number nor an object'],
+    [{ rotaryScaling: [] }, 'rotaryScaling is [], neither a positive number nor an object'],
     [{ rotaryScaling: { rope_type: 'longrope', factor: 4 } }, 'of the type "longrope"; known are default, linear'],
     [{ rotaryScaling: { rope_type: 'llama3', factor: 8 } }, 'of the type "llama3" needs "low_freq_factor"'],
     [{ rotaryScaling: { rope_type: 'linear', factor: -1 } }, 'factor is -1, not a positive number'],
