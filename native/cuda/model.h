@@ -75,9 +75,9 @@ void fill_panels(Device& device, const TensimCudaSource& source, Model<Device>& 
   const Factors<Device> factors(device, source);
   const std::uint64_t steps = model.stages * kStageSteps<T>, pairs = panels * steps * kStepPairs<T>;
   data.panels = {device, pairs};
-  device.template launch<PackRowsKernel<T>>(
-      blocks_for<PackRowsKernel<T>>(pairs),
-      {factors.left.data(), factors.right.data(), source.units, source.depth, steps, pairs, data.panels.data()});
+  device.template launch<PackRowsKernel<T>>(blocks_for<PackRowsKernel<T>>(pairs),
+                                            {factors.left.data(), factors.right.data(), source.units, source.units,
+                                             source.depth, source.depth, 1, steps, pairs, data.panels.data()});
   const std::uint64_t octets = octets_of(source.outputs), size = panels * octets * kOctet * kPanelUnits;
   if (size == 0) return;
   data.weights = {device, size};

@@ -4,14 +4,16 @@
 
 namespace tensim::cuda {
 
-// Puts L and R (units, depth) into panels (tile_product.h), a pair of pieces per thread.
+// Puts rows L and R into panels (tile_product.h), a pair of pieces per thread: element k of the rows of pair u is at
+// [u·row_stride + k·step_stride].
 template <class T>
 struct PackRowsKernel {
   static constexpr unsigned kThreads = 256;
 
   struct Arguments {
     const double *left, *right;
-    std::uint64_t units, depth;
+    std::uint64_t left_count, right_count, depth;
+    std::uint64_t row_stride, step_stride;
     std::uint64_t steps, pairs;  // of a panel, and in all
     PiecePair<T>* panels;
   };
@@ -31,9 +33,10 @@ struct PackRowsKernel {
       for (unsigned n = 0; n < 2 * kPiece<T>; ++n) {
         const unsigned s = n / kPiece<T>, e = n % kPiece<T>;
         const std::uint64_t k = step * kStep + p * kPiece<T> + e;
-        const bool there = unit < arguments.units && k < arguments.depth;
+        const bool there = unit < (s == 0 ? arguments.left_count : arguments.right_count) && k < arguments.depth;
         const double* const rows = s == 0 ? arguments.left : arguments.right;
-        arguments.panels[pair].elements[s][e] = there ? static_cast<T>(rows[unit * arguments.depth + k]) : T(0);
+        arguments.panels[pair].elements[s][e] =
+            there ? static_cast<T>(rows[unit * arguments.row_stride + k * arguments.step_stride]) : T(0);
       }
     });
   }

@@ -192,23 +192,14 @@ struct TileProduct {
       TENSIM_UNROLL
       for (unsigned n = 0; n < 4; ++n) {
         const unsigned e = n / 2;
-        put(own.rows[buffer][i][e % kPieces].elements[n % 2][e / kPieces], own.a, i, n);
+        put_fragment(own.rows[buffer][i][e % kPieces].elements[n % 2][e / kPieces], own.a, i, n);
       }
     }
     TENSIM_UNROLL
     for (unsigned j = 0; j < kColumnTiles; ++j) {
       TENSIM_UNROLL
-      for (unsigned e = 0; e < 2; ++e) put(own.columns[buffer][j][e % kPieces].elements[e / kPieces], own.b, j, e);
-    }
-  }
-
-  template <unsigned kTiles, unsigned kElements>
-  TENSIM_KERNEL static void put(T x, T (&parts)[kParts][kTiles][kElements], unsigned tile, unsigned n) {
-    if constexpr (kSplit) {
-      parts[0][tile][n] = shortened(x);
-      parts[1][tile][n] = x - parts[0][tile][n];
-    } else {
-      parts[0][tile][n] = x;
+      for (unsigned e = 0; e < 2; ++e)
+        put_fragment(own.columns[buffer][j][e % kPieces].elements[e / kPieces], own.b, j, e);
     }
   }
 

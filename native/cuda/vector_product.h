@@ -164,23 +164,13 @@ struct VectorProduct {
     for (unsigned i = 0; i < kRowTiles; ++i) {
       TENSIM_UNROLL
       for (unsigned n = 0; n < 4; ++n) {
-        put(own.rows[buffer][i][n % 2].elements[2 * step + n / 2], own.a, i, n);
+        put_fragment(own.rows[buffer][i][n % 2].elements[2 * step + n / 2], own.a, i, n);
       }
     }
     TENSIM_UNROLL
     for (unsigned j = 0; j < kColumnTiles; ++j) {
       TENSIM_UNROLL
-      for (unsigned n = 0; n < 2; ++n) put(own.columns[buffer][j].elements[2 * step + n], own.b, j, n);
-    }
-  }
-
-  template <unsigned kTiles, unsigned kElements>
-  TENSIM_KERNEL static void put(T x, T (&parts)[kParts][kTiles][kElements], unsigned tile, unsigned n) {
-    if constexpr (kSplit) {
-      parts[0][tile][n] = shortened(x);
-      parts[1][tile][n] = x - parts[0][tile][n];
-    } else {
-      parts[0][tile][n] = x;
+      for (unsigned n = 0; n < 2; ++n) put_fragment(own.columns[buffer][j].elements[2 * step + n], own.b, j, n);
     }
   }
 

@@ -67,6 +67,17 @@ TENSIM_KERNEL float shortened(float x) {
   return read_by_tensor_cores(float_of(bits_of(x) + 0x1000));
 }
 
+// An element of a fragment: as it is, or in two parts that tensor cores read whole.
+template <class T, unsigned kParts, unsigned kTiles, unsigned kElements>
+TENSIM_KERNEL void put_fragment(T x, T (&parts)[kParts][kTiles][kElements], unsigned tile, unsigned n) {
+  if constexpr (kParts == 2) {
+    parts[0][tile][n] = shortened(x);
+    parts[1][tile][n] = x - parts[0][tile][n];
+  } else {
+    parts[0][tile][n] = x;
+  }
+}
+
 #if defined(__CUDACC__)
 
 TENSIM_KERNEL void multiply_fragments(double* c, const double* a, const double* b) {

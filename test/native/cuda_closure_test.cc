@@ -13,12 +13,6 @@ using cuda::HostDevice;
 using cuda::LaunchLimits;
 using cuda::ThreadOrder;
 
-struct Alone {
-  ThreadPool pool;
-  Control control;
-  Context context{kernels_for(available_instruction_sets().back()), pool, 2, control};
-};
-
 std::vector<CudaClosurePointer> prepared(const Context& context, const std::vector<const Chain*>& chains, DType dtype,
                                          Method method = Method::kClosure) {
   std::vector<CudaClosurePointer> models;
@@ -36,7 +30,7 @@ std::vector<const CudaClosure*> pointers(const std::vector<CudaClosurePointer>& 
 
 // Tiles of all chains, symmetric or not, against those of the CPU.
 void check_against_cpu(const std::vector<const Chain*>& chains, Method method = Method::kClosure) {
-  Alone alone;
+  Alone alone(2);
   const std::size_t count = chains.size();
   for (DType dtype : {DType::kFloat64, DType::kFloat32}) {
     const double tolerance = dtype == DType::kFloat64 ? 1e-12 : 1e-5;
@@ -122,7 +116,7 @@ TEST(cuda_chains_of_two_blocks_agree_with_the_cpu) {
 }
 
 TEST(cuda_tensor_measure_refuses_other_degrees_and_methods) {
-  Alone alone;
+  Alone alone(2);
   Random random(24);
   Chain one(random, 4, 1), two(random, 4, 1);
   one.bilinear(3, 4, 0.5);
@@ -224,7 +218,7 @@ TEST(cuda_closure_of_attention_among_bilinear_blocks_agrees_with_the_cpu) {
 }
 
 TEST(cuda_closures_do_not_depend_on_the_order_of_threads_nor_on_other_models_nor_on_what_shares_a_launch) {
-  Alone alone;
+  Alone alone(2);
   Random random(15);
   Chain first(random, 4, 3), second(random, 4, 3), third(random, 4, 3);
   first.attention(2, 3, true, 100, true).attention(1, 4, true, 0, true).linear(5);
@@ -254,7 +248,7 @@ TEST(cuda_closures_that_are_aborted_or_out_of_memory_end_with_that_and_give_ever
   HostDevice& device = HostDevice::at(0);
   const std::size_t before = device.used();
   {
-    Alone alone;
+    Alone alone(2);
     Random random(16);
     Chain chain(random, 4, 2), other(random, 4, 2), wide(random, 3, 2);
     chain.attention(2, 3, true, 100, true).linear(3);

@@ -37,12 +37,6 @@ class Settings {
   std::size_t limit_;
 };
 
-struct Alone {
-  ThreadPool pool;
-  Control control;
-  Context context{kernels_for(available_instruction_sets().back()), pool, 2, control};
-};
-
 constexpr unsigned kA = 1, kB = 2, kOut = 4;  // views
 
 // A single step, whose operands lie in random orders of their axes, with gaps.
@@ -160,7 +154,7 @@ Result<T> on_device(const Context& context, const ContractionPlan& plan, const O
 // The device's result against the CPU's, with the threads of kernels one way and the other.
 template <class T>
 void check_plan_as(const ContractionPlan& plan, Random& random) {
-  Alone alone;
+  Alone alone(2);
   Settings settings;
   const Operands<T> operands(plan, random);
   Result<T> wanted{std::vector<T>(plan.buffer_elements[plan.output], T(7)), 0};
@@ -337,7 +331,7 @@ TEST(cuda_contraction_random_plans_equal_the_cpu) {
 
 // What shares a launch, and how many blocks there are, changes no bit.
 TEST(cuda_contraction_results_do_not_depend_on_launches) {
-  Alone alone;
+  Alone alone(2);
   Settings settings;
   Random random(23);
   for (const Shape& shape : products()) {
@@ -358,7 +352,7 @@ TEST(cuda_contraction_reports_progress_and_can_be_aborted) {
   StepMaker maker(7, DType::kFloat64, Strategy::kBlocked);
   const ContractionPlan plan = maker.make(StepKernel::kGemm, {2}, {300}, {300}, {17});
   const Operands<double> operands(plan, random);
-  Alone alone;
+  Alone alone(2);
   on_device(alone.context, plan, operands);
   CHECK(alone.control.total() == plan.points);
   CHECK(alone.control.done() >= plan.points - 1 && alone.control.done() <= plan.points);
@@ -381,7 +375,7 @@ TEST(cuda_contraction_tells_of_too_little_memory) {
   StepMaker maker(7, DType::kFloat64, Strategy::kBlocked);
   const ContractionPlan plan = maker.make(StepKernel::kGemm, {}, {300}, {300}, {300});
   const Operands<double> operands(plan, random);
-  Alone alone;
+  Alone alone(2);
   std::string code;
   try {
     on_device(alone.context, plan, operands);

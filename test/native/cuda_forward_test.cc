@@ -11,12 +11,6 @@ using cuda::HostDevice;
 using cuda::LaunchLimits;
 using cuda::ThreadOrder;
 
-struct Alone {
-  ThreadPool pool;
-  Control control;
-  Context context{kernels_for(available_instruction_sets().back()), pool, 1, control};
-};
-
 // f both ways through the threads of every phase, and with launches so small that there are several.
 template <class F>
 void on_every_device(const F& f) {

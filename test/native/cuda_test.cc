@@ -44,19 +44,6 @@ struct Chain {
   }
 };
 
-struct Alone {
-  ThreadPool pool;
-  Control control;
-  Context context{kernels_for(available_instruction_sets().back()), pool, 1, control};
-};
-
-template <class Models>
-auto pointers(const Models& models) {
-  std::vector<const std::decay_t<decltype(*models.front())>*> result;
-  for (const auto& model : models) result.push_back(&*model);
-  return result;
-}
-
 template <class T>
 void check_route(Route route, std::size_t inputs, std::size_t units, std::size_t outputs, bool biased,
                  double tolerance) {

@@ -18,19 +18,6 @@ using cuda::LaunchLimits;
 using cuda::ThreadOrder;
 using Kind = ActivationKind;
 
-struct Alone {
-  ThreadPool pool;
-  Control control;
-  Context context{kernels_for(available_instruction_sets().back()), pool, 1, control};
-};
-
-template <class Models>
-auto pointers(const Models& models) {
-  std::vector<const std::decay_t<decltype(*models.front())>*> result;
-  for (const auto& model : models) result.push_back(&*model);
-  return result;
-}
-
 struct Member {
   Shape shape;
   Kind kind;

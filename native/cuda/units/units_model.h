@@ -76,7 +76,7 @@ void fill_units(Device& device, const TensimCudaUnitsSource& source, Units<Devic
   model.row_stages = stages_of<T>(source.depth);
   model.down_stages = stages_of<T>(source.outputs);
   if (source.units == 0) return;
-  using Pack = PackUnitsKernel<T>;
+  using Pack = PackRowsKernel<T>;
   const auto pack = [&](const double* left, const double* right, std::uint64_t left_count, std::uint64_t right_count,
                         std::uint64_t depth, std::uint64_t row_stride, std::uint64_t step_stride,
                         std::uint64_t stages) {
