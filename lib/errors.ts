@@ -50,6 +50,9 @@ export interface TensimErrorDetails {
   readonly cause?: unknown;
 }
 
+/** The same for every copy of the class: for the one that `import` gives, that of `require`, and one inside a bundle. */
+const BRAND = Symbol.for('tensim.TensimError');
+
 /**
  * The one error class of the package. `code` is stable; `message` names the file and the tensor where there are such,
  * and ends with what would help.
@@ -86,6 +89,15 @@ export class TensimError extends Error {
     if (details.reason !== undefined) this.reason = details.reason;
     if (details.hint !== undefined) this.hint = details.hint;
   }
+}
+
+Object.defineProperty(TensimError.prototype, BRAND, { value: true });
+Object.defineProperty(TensimError, Symbol.hasInstance, { value: isInstance });
+
+/** What `instanceof` asks: of this class the brand; a class that extends it has none of its own. */
+function isInstance(this: unknown, value: unknown): boolean {
+  if (this !== TensimError) return Function.prototype[Symbol.hasInstance].call(this as () => void, value);
+  return typeof value === 'object' && value !== null && BRAND in value;
 }
 
 /** The message of an error without its reason and its hint: the place, and what was found there. */

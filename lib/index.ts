@@ -191,6 +191,7 @@ export type {
   ModelChoice,
   ModelPlaces,
   PairDifference,
+  PerOutput,
   Progress,
   ResultInfo,
   RouteEstimate,

@@ -90,7 +90,10 @@ function licenceOf(folder, files) {
 /** What a package without a file of its licence says at the beginning of its sources, and the licence that they name. */
 function noticesIn(sources) {
   const notices = new Set(sources.flatMap((source) => /^(?:\/\/.*\n)+/.exec(source)?.[0] ?? []));
-  const text = [...notices].join('\n').replaceAll(/^\/\/ ?/gm, '').trim();
+  const text = [...notices]
+    .join('\n')
+    .replaceAll(/^\/\/ ?/gm, '')
+    .trim();
   if (!/licen[cs]e/i.test(text)) throw new Error('neither a licence file nor a notice was found');
   if (!text.includes('Apache License, Version 2.0')) return text;
   return `${text}\n\n${readFileSync(join(root, 'node_modules/typescript/LICENSE'), 'utf8').trim()}`;

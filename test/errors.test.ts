@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { TensimError } from '../lib/errors.js';
 
 describe('an error', () => {
@@ -25,5 +25,23 @@ describe('an error', () => {
   it('has no cause where that is not known', () => {
     const error = new TensimError('INVALID_ARGUMENT', 'so it is', { cause: undefined });
     expect('cause' in error).toBe(false);
+  });
+
+  it('is an instance of every copy of its class, and of a class that extends it only where it was made by that', async () => {
+    vi.resetModules();
+    const copy = await import('../lib/errors.js');
+    expect(copy.TensimError).not.toBe(TensimError);
+    const own = new TensimError('INTERNAL', 'so it is');
+    const other = new copy.TensimError('INTERNAL', 'so it is');
+    for (const error of [own, other]) {
+      expect(error instanceof TensimError).toBe(true);
+      expect(error instanceof copy.TensimError).toBe(true);
+    }
+    class Special extends TensimError {}
+    expect(own instanceof Special).toBe(false);
+    expect(new Special('INTERNAL', 'so it is') instanceof Special).toBe(true);
+    expect(new Special('INTERNAL', 'so it is') instanceof copy.TensimError).toBe(true);
+    for (const nothing of [new Error('so it is'), null, undefined, 'INTERNAL', { code: 'INTERNAL' }])
+      expect(nothing instanceof TensimError).toBe(false);
   });
 });

@@ -31,7 +31,15 @@ import { openLedger, type StateLedger } from './state/ledger.js';
 import { type MatrixSettings, settleMatrix } from './terms/matrix_options.js';
 import { checkPlace } from './terms/place.js';
 import { plainly } from './terms/plain.js';
-import type { CrossSimilarity, MatrixOptions, ResultInfo, SimilarityMatrix, Step, Work } from './terms/types.js';
+import type {
+  CrossSimilarity,
+  MatrixOptions,
+  PerOutput,
+  ResultInfo,
+  SimilarityMatrix,
+  Step,
+  Work,
+} from './terms/types.js';
 
 /**
  * Options that ask for models against others.
@@ -39,7 +47,9 @@ import type { CrossSimilarity, MatrixOptions, ResultInfo, SimilarityMatrix, Step
  */
 type CrossOptions = MatrixOptions & (Asks<'rows'> | Asks<'columns'> | Asks<'reference'>);
 /** @inline */
-type Asks<Name extends keyof MatrixOptions> = { readonly [name in Name]: NonNullable<MatrixOptions[Name]> };
+type Asks<Name extends keyof MatrixOptions, Value = NonNullable<MatrixOptions[Name]>> = {
+  readonly [name in Name]: Value;
+};
 /**
  * Options that ask for every model with every other.
  * @inline
@@ -61,6 +71,14 @@ type SquareOptions = Omit<MatrixOptions, 'rows' | 'columns' | 'reference'>;
  * @throws TensimError (rejects) as `similarity` and `loadModel`; `INVALID_ARGUMENT` without models, and for options
  * that exclude each other; `MEMORY_LIMIT` if not even two models fit; `INVALID_FILE` for a state file that is none.
  */
+export function similarityMatrix(
+  models: ModelList,
+  options: CrossOptions & Asks<'perOutput', true>,
+): Promise<PerOutput<CrossSimilarity>>;
+export function similarityMatrix(
+  models: ModelList,
+  options: SquareOptions & Asks<'perOutput', true>,
+): Promise<PerOutput<SimilarityMatrix>>;
 export function similarityMatrix(models: ModelList, options: CrossOptions): Promise<CrossSimilarity>;
 export function similarityMatrix(models: ModelList, options?: SquareOptions): Promise<SimilarityMatrix>;
 export function similarityMatrix(

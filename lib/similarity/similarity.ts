@@ -15,7 +15,7 @@ import { type SampledGram, type SampledPair, sampledGram } from './sampled/sampl
 import type { ScaledTile } from './scale/model_scale.js';
 import { settle } from './terms/options.js';
 import { plainly } from './terms/plain.js';
-import type { PairDifference, SimilarityOptions, SimilarityResult } from './terms/types.js';
+import type { PairDifference, PerOutput, SimilarityOptions, SimilarityResult } from './terms/types.js';
 
 /**
  * How similar two models are as functions, over all inputs of a Gaussian law, from their weights alone (MATH.md
@@ -32,6 +32,12 @@ import type { PairDifference, SimilarityOptions, SimilarityResult } from './term
  * `PRECISION` where the terms of one cancel too far for the dtype, `NOT_FINITE` if what is sampled leaves the range of
  * numbers, `INVALID_COVARIANCE`, `INVALID_ARGUMENT`, `BACKEND_UNAVAILABLE`; the signal's reason if it is aborted.
  */
+export function similarity(
+  a: Model,
+  b: Model,
+  options: SimilarityOptions & { readonly perOutput: true },
+): Promise<PerOutput<SimilarityResult>>;
+export function similarity(a: Model, b: Model, options?: SimilarityOptions): Promise<SimilarityResult>;
 export function similarity(a: Model, b: Model, options: SimilarityOptions = {}): Promise<SimilarityResult> {
   return steadily([a, b, options], () => compare(a, b, options));
 }

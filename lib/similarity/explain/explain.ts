@@ -22,7 +22,7 @@ import { jointDifference, outputDifferences, partsOf, squaresOf, total } from '.
 import { explainByExchange } from './exchange.js';
 import { survey, type Whole } from './forms.js';
 import { InputSpace } from './input_space.js';
-import type { Direction, ExplainOptions, Explanation, FormExplanation } from './types.js';
+import type { Direction, ExchangeExplanation, ExplainOptions, Explanation, FormExplanation } from './types.js';
 
 const DEFAULT_TOP = 4;
 /** Outputs that are given directions unless some are asked for. */
@@ -48,6 +48,17 @@ const DEFAULT_OUTPUTS = 16;
  *
  * @throws TensimError (rejects) as `similarity`; `INVALID_ARGUMENT` for options that do not go with the models.
  */
+export function explain(
+  a: Model,
+  b: Model,
+  options: ExplainOptions & { readonly by: 'directions' },
+): Promise<FormExplanation>;
+export function explain(
+  a: Model,
+  b: Model,
+  options: ExplainOptions & { readonly by: 'layers' },
+): Promise<ExchangeExplanation>;
+export function explain(a: Model, b: Model, options?: ExplainOptions): Promise<Explanation>;
 export async function explain(a: Model, b: Model, options: ExplainOptions = {}): Promise<Explanation> {
   for (const model of [a, b]) checkModel(model);
   const { top = DEFAULT_TOP, outputs, by, ...others } = options;

@@ -172,6 +172,11 @@ export interface FinishedTile {
   readonly matrix: LiveMatrix;
 }
 
+/** A result that was asked for with `perOutput: true`: what every output contributes is there. */
+export type PerOutput<Result extends { readonly perOutput?: unknown }> = Result & {
+  readonly perOutput: NonNullable<Result['perOutput']>;
+};
+
 /** How far a comparison is. */
 export interface Progress {
   /**
