@@ -1,5 +1,5 @@
-import { availableParallelism } from 'node:os';
 import { largest } from '../extremes.js';
+import { processors } from '../processors.js';
 import { plainly } from '../similarity/terms/plain.js';
 import { headFlops } from './circuits/flops.js';
 import { withAll } from './matrix.js';
@@ -105,7 +105,7 @@ async function planOf(files: readonly BlockFile[], options: BlockOptions): Promi
     bytes,
     memory: BLOCKS * largestBlock(files[0]) + OVERHEAD,
     seconds,
-    threads: given.threads ?? availableParallelism(),
+    threads: given.threads ?? processors(),
   });
 }
 

@@ -1,6 +1,7 @@
-import { availableParallelism, cpus } from 'node:os';
+import { cpus } from 'node:os';
 import type { Command } from 'commander';
 import { type BackendReport, backends } from '../machines/select.js';
+import { processors } from '../processors.js';
 import { SCHEMAS } from '../report/schemas.js';
 import { version } from '../version.js';
 import { plural } from '../words/counts.js';
@@ -46,7 +47,7 @@ function diagnose(reports: readonly BackendReport[]): Diagnosis {
     platform: process.platform,
     arch: process.arch,
     cpu: cpus()[0]?.model.trim() || 'unknown',
-    processors: availableParallelism(),
+    processors: processors(),
     selected: reports.find(({ selected }) => selected)?.name ?? null,
     backends: reports.map(({ name, available, selected, reason, details, abilities }) => ({
       name,

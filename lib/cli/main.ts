@@ -4,23 +4,10 @@ import { composed, oneLine } from '../words/quoting.js';
 import { shellWord } from '../words/shell.js';
 import { hearWarnings } from '../words/warning.js';
 import { wrapped } from '../words/wrap.js';
-import { addAdapters } from './adapters.js';
-import { addBlocks } from './blocks.js';
-import { addCompare } from './compare.js';
-import { addCompletion } from './completion.js';
-import { addContract } from './contract.js';
-import { addConvert } from './convert.js';
 import { applyDefaults, DEFAULTS_NOTE } from './defaults.js';
-import { addDoctor } from './doctor.js';
 import { EXIT, settle } from './exit.js';
-import { addExplain } from './explain.js';
-import { addGate } from './gate.js';
 import { groupOptions } from './help_groups.js';
-import { addInspect } from './inspect.js';
 import { type Io, say, widthOf } from './io.js';
-import { addMatrix } from './matrix.js';
-import { addMoments } from './moments.js';
-import { addVerify } from './verify.js';
 
 const NOTES = `
 Examples:
@@ -41,6 +28,32 @@ Examples:
 Exit codes: 0 done, 1 a check failed, 2 bad usage or input, 3 unsupported model, 4 undecided, 130 interrupted.
 Environment: TENSIM_BACKEND forces a backend, TENSIM_DEBUG=1 shows the stack of errors.
 ${DEFAULTS_NOTE}`;
+
+type Add = (program: Command, io: Io, exit: { code: number }) => void;
+
+/** In the order in which help lists them. Each is read when it is asked for: all together take longer than most of them run. */
+const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
+  compare: async () => (await import('./compare.js')).addCompare,
+  matrix: async () => (await import('./matrix.js')).addMatrix,
+  blocks: async () => (await import('./blocks.js')).addBlocks,
+  adapters: async () => (await import('./adapters.js')).addAdapters,
+  moments: async () => (await import('./moments.js')).addMoments,
+  explain: async () => (await import('./explain.js')).addExplain,
+  gate: async () => (await import('./gate.js')).addGate,
+  verify: async () => (await import('./verify.js')).addVerify,
+  inspect: async () => (await import('./inspect.js')).addInspect,
+  contract: async () => (await import('./contract.js')).addContract,
+  convert: async () => (await import('./convert.js')).addConvert,
+  doctor: async () => (await import('./doctor.js')).addDoctor,
+  completion: async () => (await import('./completion.js')).addCompletion,
+};
+
+/** The command that is named; all where help, a completion or a proposal has to know them; none for the version. */
+async function commandsFor([first]: readonly string[]): Promise<Add[]> {
+  if (first === '--version' || first === '-V') return [];
+  const named = first !== 'completion' && Object.hasOwn(COMMANDS, first ?? '') ? [COMMANDS[first]] : undefined;
+  return Promise.all((named ?? Object.values(COMMANDS)).map((load) => load()));
+}
 
 /**
  * Runs the command line and resolves to the exit code; it never rejects and never ends the process.
@@ -63,19 +76,7 @@ export async function run(args: readonly string[], world: Io): Promise<number> {
     })
     .addHelpText('after', NOTES)
     .hook('preAction', (_, command) => applyDefaults(command, io));
-  addCompare(program, io);
-  addMatrix(program, io);
-  addBlocks(program, io);
-  addAdapters(program, io);
-  addMoments(program, io);
-  addExplain(program, io);
-  addGate(program, io, exit);
-  addVerify(program, io, exit);
-  addInspect(program, io);
-  addContract(program, io);
-  addConvert(program, io);
-  addDoctor(program, io, exit);
-  addCompletion(program, io);
+  for (const add of await commandsFor(args)) add(program, io, exit);
   groupOptions(program);
   const told = new Set<string>();
   const deaf = hearWarnings((text) => {

@@ -1,5 +1,4 @@
 import { createRequire } from 'node:module';
-import { availableParallelism } from 'node:os';
 import type { Control } from '../backend/control.js';
 import type { EigenPairs, SymmetricMatrices } from '../backend/eigen.js';
 import type { ForwardSource } from '../backend/forward.js';
@@ -11,6 +10,7 @@ import type { PairedLegs } from '../gaussian/sieve.js';
 import { type Activated, activationOf } from '../layers/activations.js';
 import { frequenciesOf } from '../layers/softmax_attention.js';
 import type { Layer, ParallelLayer, SoftmaxAttentionLayer } from '../model/model.js';
+import { processors } from '../processors.js';
 import { copied } from '../tensor/steady.js';
 import type { DType, Tensor, TensorData } from '../tensor/tensor.js';
 import type { CudaForwardFunctions } from './cuda/functions.js';
@@ -209,7 +209,7 @@ export async function runNative<Result>(
   const timer =
     onProgress && setInterval(() => report(onProgress, nativeControl.progress()), PROGRESS_INTERVAL).unref();
   try {
-    const result = await call(control.threads ?? availableParallelism(), nativeControl);
+    const result = await call(control.threads ?? processors(), nativeControl);
     const [, total] = nativeControl.progress();
     if (onProgress) report(onProgress, [total, total]);
     return result;

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { DTYPES } from '../backend/ability.js';
 import type { Abilities } from '../backend/backend.js';
 import type { Control } from '../backend/control.js';
@@ -6,6 +5,7 @@ import type { Forward } from '../backend/forward.js';
 import type { ChainSource, FeatureSource, GramRoute, Grams, PreparedModel, RouteEfficiency } from '../backend/grams.js';
 import { FALLBACK } from '../fallback/backend.js';
 import { streamKey } from '../gaussian/threefry.js';
+import { processors } from '../processors.js';
 import type { DType } from '../tensor/tensor.js';
 import {
   ADDON_KINDS,
@@ -61,7 +61,7 @@ function load(): Loaded<NativeBackend> {
       'instruction set': info.instructionSet,
       'instruction sets available': info.available.join(', '),
       processor: info.processor === '' ? 'unknown' : info.processor,
-      threads: availableParallelism(),
+      threads: processors(),
       'L1 data cache': `${info.l1 / 1024} KiB`,
       'L2 cache': `${info.l2 / 1024} KiB`,
       'Node-API': info.nodeApi,
@@ -134,7 +134,7 @@ function gramsOf(addon: Addon, run: Run, machine: ReturnType<typeof nativeMachin
     routes: ROUTES,
     arithmetic,
     preparesAtOnce: 16, // small ones take less time than handing them over one by one
-    async machine(dtype, threads = availableParallelism()) {
+    async machine(dtype, threads = processors()) {
       const { flopsPerSecond, bytesPerSecond, pace } = machine(dtype, 1);
       return { flopsPerSecond, bytesPerSecond, pace: pace * threads };
     },

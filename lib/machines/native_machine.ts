@@ -1,6 +1,5 @@
-import { availableParallelism } from 'node:os';
-
 import type { Machine, ProductSize, Strategy } from '../contraction/cost.js';
+import { processors } from '../processors.js';
 import type { DType } from '../tensor/tensor.js';
 
 /** The functions of the addon that describe the machine. */
@@ -47,7 +46,7 @@ export function nativeMachine(
 ): (dtype: DType, threads?: number) => Machine & { readonly pace: number } {
   const rates = RATES[instructionSet] ?? RATES.baseline;
   const paces = new Map<DType, number>();
-  return (dtype, threads = availableParallelism()) => {
+  return (dtype, threads = processors()) => {
     const pace = paces.get(dtype) ?? addon.speed(dtype)[0] / rates[dtype];
     paces.set(dtype, pace);
     return {

@@ -1,6 +1,6 @@
-import { availableParallelism } from 'node:os';
 import { faultIn, refusal, type Task } from '../../backend/task.js';
 import type { Work, WorkKind } from '../../backend/work.js';
+import { processors } from '../../processors.js';
 import { bytesIn } from '../../words/bytes.js';
 import { timeText } from '../../words/times.js';
 import type { NativeBackend } from '../native.js';
@@ -74,7 +74,7 @@ export async function weighCuda(
 /** Flops per second of all threads: of the class of the processor, so that two runs choose alike. */
 async function hostRate({ dtype, threads }: Work, { grams }: NativeBackend): Promise<number> {
   const { flopsPerSecond } = await grams.machine(dtype, threads);
-  return flopsPerSecond * (threads ?? availableParallelism());
+  return flopsPerSecond * (threads ?? processors());
 }
 
 /** Seconds until everything is done, the start of the device included. */

@@ -1,7 +1,6 @@
-import { availableParallelism } from 'node:os';
-
 import type { PreparedModel } from '../../backend/grams.js';
 import { TensimError } from '../../errors.js';
+import { processors } from '../../processors.js';
 import { sizeOf } from '../../tensor/tensor.js';
 import type { Member } from '../members/members.js';
 import { type ModelScale, PLAIN } from '../scale/model_scale.js';
@@ -47,7 +46,7 @@ export class Residents {
     this.#settings = settings;
     this.#batch = this.#batchWithin(MOST_READING);
     // One is handed over while the other is prepared, if there are threads for both.
-    this.#lanes = this.#batch > 1 && (settings.threads ?? availableParallelism()) > 1 ? 2 : 1;
+    this.#lanes = this.#batch > 1 && (settings.threads ?? processors()) > 1 ? 2 : 1;
   }
 
   /**
