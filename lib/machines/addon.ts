@@ -14,7 +14,7 @@ import { processors } from '../processors.js';
 import { copied } from '../tensor/steady.js';
 import type { DType, Tensor, TensorData } from '../tensor/tensor.js';
 import type { CudaForwardFunctions } from './cuda/functions.js';
-import { packageRoot } from './locate.js';
+import { locateAddon } from './locate.js';
 
 /** A control of native work: an abort flag and two counters, shared with the threads that do it. */
 export interface NativeControl {
@@ -181,10 +181,8 @@ export function loadAddon(): AddonLoad {
 
 function load(): AddonLoad {
   try {
-    const require = createRequire(import.meta.url);
-    const { path: locate } = require('node-gyp-build') as { path: (directory: string) => string };
-    const path = locate(packageRoot());
-    const addon = require(path) as Addon;
+    const path = locateAddon();
+    const addon = createRequire(path)(path) as Addon;
     return { addon, info: addon.info(), path };
   } catch (error) {
     return { reason: (error as Error).message.trim().split('\n')[0] ?? 'the addon did not load' };

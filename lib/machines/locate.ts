@@ -1,7 +1,30 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TensimError } from '../errors.js';
+import { warn } from '../words/warning.js';
+
+const LOST =
+  'tensim was bundled away from its native addon and computes without it: same results, more slowly. ' +
+  'Declare "tensim" as external (docs/guide/bundlers.md); TENSIM_QUIET=1 silences this';
+
+/**
+ * The file of the addon for this machine: built here, or else prebuilt.
+ * @throws what node-gyp-build says where there is none. Where this code was bundled away from its package, as
+ * `packageRoot`, and that is said aloud: it is a mistake that nobody sees but by how long everything takes.
+ */
+export function locateAddon(): string {
+  let root: string;
+  try {
+    root = packageRoot();
+  } catch (error) {
+    if (!process.env.TENSIM_QUIET) warn(LOST);
+    throw error;
+  }
+  const { path } = createRequire(join(root, 'package.json'))('node-gyp-build') as { path: (root: string) => string };
+  return path(root);
+}
 
 /**
  * The folder of the installed package: the nearest one above this code whose package.json is tensim's. It holds the
@@ -9,17 +32,15 @@ import { TensimError } from '../errors.js';
  * @throws TensimError `BACKEND_UNAVAILABLE` if this code was bundled away from its package.
  */
 export function packageRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!isPackageRoot(folder)) {
+  const url: string | undefined = import.meta.url; // empty where a bundler made CommonJS of this module
+  for (let folder = url === undefined ? undefined : dirname(fileURLToPath(url)); folder !== undefined; ) {
+    if (isPackageRoot(folder)) return folder;
     const parent = dirname(folder);
-    if (parent === folder) {
-      throw new TensimError('BACKEND_UNAVAILABLE', 'the folder of the package "tensim" was not found', {
-        hint: 'If a bundler put tensim into one file with other code, declare it as external',
-      });
-    }
-    folder = parent;
+    folder = parent === folder ? undefined : parent;
   }
-  return folder;
+  throw new TensimError('BACKEND_UNAVAILABLE', 'the folder of the package "tensim" was not found', {
+    hint: 'If a bundler put tensim into one file with other code, declare it as external',
+  });
 }
 
 function isPackageRoot(folder: string): boolean {
