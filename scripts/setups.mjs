@@ -2,7 +2,7 @@
 // folder with the installed package in it; what it prints is checked. `npm run test:package` asks for those that need
 // nothing but the repository's own tools, `npm run campaign -- setups` for all.
 
-import { copyFileSync, cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { check, run, temporaryFolder } from './checks.mjs';
@@ -167,24 +167,39 @@ function typed(project, compiler) {
     ['nodenext', 'nodenext', ['esm.mts', 'cjs.cts']],
     ['esnext', 'bundler', ['esm.mts']],
   ]) {
-    const options = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--target', 'es2022', '--skipLibCheck', 'false'];
+    const options = [
+      '--noEmit',
+      '--strict',
+      '--exactOptionalPropertyTypes',
+      '--target',
+      'es2022',
+      '--skipLibCheck',
+      'false',
+    ];
     const args = [...options, '--module', module, '--moduleResolution', resolution, ...files];
     const { status, output } = run(process.execPath, [join(compiler, 'bin', 'tsc'), ...args], { cwd: project.folder });
     check(`${project.name}: ${files.join(' and ')} under ${resolution}`, status === 0, output);
   }
 }
 
-/** Runs a bundle with the package inside, which has lost the addon, and one that leaves it out. */
+/** Runs a bundle with the package inside, where no package is, and one that leaves it out. */
 function bundled(project, inside, outside) {
   for (const file of [inside, outside]) {
     if (!check(`${project.name}: makes ${file}`, existsSync(join(project.folder, file)))) return;
   }
+  const packages = join(project.folder, 'node_modules');
+  renameSync(packages, `${packages}.away`);
   const lost = once(project, inside, {});
   const said = lost.output.split('bundled away from its native addon').length - 1;
-  check(`${project.name}: without the addon the fallback computes`, worked(lost.status, lost.stdout, 'fallback'), lost.output);
+  check(
+    `${project.name}: without the addon the fallback computes`,
+    worked(lost.status, lost.stdout, 'fallback'),
+    lost.output,
+  );
   check(`${project.name}: and that is said once`, said === 1, lost.output);
   const quiet = once(project, inside, { TENSIM_QUIET: '1' });
   check(`${project.name}: or not at all`, !quiet.output.includes('bundled away'), quiet.output);
+  renameSync(`${packages}.away`, packages);
   const whole = once(project, outside, {});
   check(`${project.name}: left outside, native computes`, worked(whole.status, whole.stdout, 'native'), whole.output);
 }
@@ -218,7 +233,7 @@ function vites(project) {
     const built = run(process.execPath, [vite, 'build', '--config', `${outDir}.config.mjs`], { cwd: project.folder });
     check(`${project.name}: builds ${outDir}`, built.status === 0, built.output);
   }
-  bundled(project, 'inside/app.js', 'outside/app.js');
+  bundled(project, 'inside/app.mjs', 'outside/app.mjs');
 }
 
 function webpacks(project) {

@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import type { Control } from '../backend/control.js';
 import type { EigenPairs, SymmetricMatrices } from '../backend/eigen.js';
 import type { ForwardSource } from '../backend/forward.js';
@@ -14,7 +13,7 @@ import { processors } from '../processors.js';
 import { copied } from '../tensor/steady.js';
 import type { DType, Tensor, TensorData } from '../tensor/tensor.js';
 import type { CudaForwardFunctions } from './cuda/functions.js';
-import { locateAddon } from './locate.js';
+import { locateAddon, requireFrom } from './locate.js';
 
 /** A control of native work: an abort flag and two counters, shared with the threads that do it. */
 export interface NativeControl {
@@ -182,7 +181,7 @@ export function loadAddon(): AddonLoad {
 function load(): AddonLoad {
   try {
     const path = locateAddon();
-    const addon = createRequire(path)(path) as Addon;
+    const addon = requireFrom(path)(path) as Addon;
     return { addon, info: addon.info(), path };
   } catch (error) {
     return { reason: (error as Error).message.trim().split('\n')[0] ?? 'the addon did not load' };

@@ -1,5 +1,4 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TensimError } from '../errors.js';
@@ -22,7 +21,7 @@ export function locateAddon(): string {
     if (!process.env.TENSIM_QUIET) warn(LOST);
     throw error;
   }
-  const { path } = createRequire(join(root, 'package.json'))('node-gyp-build') as { path: (root: string) => string };
+  const { path } = requireFrom(join(root, 'package.json'))('node-gyp-build') as { path: (root: string) => string };
   return path(root);
 }
 
@@ -46,4 +45,9 @@ export function packageRoot(): string {
 function isPackageRoot(folder: string): boolean {
   const file = join(folder, 'package.json');
   return existsSync(file) && JSON.parse(readFileSync(file, 'utf8')).name === 'tensim';
+}
+
+/** `require` as it is from a file. Not imported: webpack puts what it knows when it bundles in the place of `createRequire`. */
+export function requireFrom(file: string): NodeJS.Require {
+  return process.getBuiltinModule('node:module').createRequire(file);
 }

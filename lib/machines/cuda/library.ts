@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { packageRoot } from '../locate.js';
+import { packageRoot, requireFrom } from '../locate.js';
 
 /** Names the library, wherever it lies. */
 const VARIABLE = 'TENSIM_CUDA_LIBRARY';
@@ -32,7 +31,7 @@ function unnamed(addonPath: string): FoundLibrary {
   const beside = at(join(dirname(addonPath), FILE), 'a build, beside the addon');
   if ('library' in beside) return beside;
   try {
-    const { resolve } = createRequire(join(packageRoot(), 'package.json'));
+    const { resolve } = requireFrom(join(packageRoot(), 'package.json'));
     return { library: resolve(`${PACKAGE}/${FILE}`), from: `the package ${PACKAGE}` };
   } catch {
     return { reason: `${beside.reason}, and no package ${PACKAGE}` };
