@@ -64,6 +64,12 @@ const KINDS = {
       script('peers', seed, filter, ...(folder === undefined ? [] : [resolve(folder)])),
     ],
   },
+  setups: {
+    about:
+      'the package in fresh projects: imported, required, typed by old and new compilers, bundled, on other runtimes',
+    once: true,
+    round: (seed, filter) => [script('setups', seed, filter)],
+  },
   coverage: {
     about: 'whether sampled intervals cover the truth, of random networks of all kinds',
     round: (seed, filter) => [
@@ -86,7 +92,7 @@ ${Object.entries(KINDS)
   --seed N       of the first round, the next ones count on from it (1)
   --rounds N     at most so many rounds
   --runs N       of one round of kill, kills, and of churn, reads
-  --filter NAME  only suites, readers, native tests or networks with NAME in their names; of kill, backends, and of churn, readers
+  --filter NAME  only suites, readers, native tests, set-ups or networks with NAME in their names; of kill, backends, and of churn, readers
 
 Every command is printed with its seed, so that what fails can be repeated. The exit status is 1 if anything failed, 2 for bad usage.`;
 

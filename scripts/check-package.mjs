@@ -4,9 +4,10 @@
 // it, not one of a clean build, and what is built on the spot is optimised less: whether the packed sources are all that
 // it takes is what is asked, and nothing is computed that takes time.
 
-import { copyFileSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { COMPILERS, check, conclude, environmentWithout, plainEnvironment, run, temporaryFolder } from './checks.mjs';
+import { trySetups } from './setups.mjs';
 import { onPath, root } from './toolchain.mjs';
 
 const environment = plainEnvironment();
@@ -22,22 +23,13 @@ async function use({ backends, loadModel, similarity, TensimError }) {
   const native = (await backends()).find(({ name }) => name === 'native');
   console.log(JSON.stringify({ value, backend, code: failure instanceof TensimError && failure.code, reason: native.reason }));
 }`;
-const TYPED_USE = `
-async function use(): Promise<number> {
-  const a: Model = await loadModel('a.safetensors', { label: 'a' });
-  const result: SimilarityResult = await similarity(a, a, { measure: 'tensor', perOutput: true });
-  const matrix: SimilarityMatrix = await similarityMatrix([a, a], { onProgress: ({ done, total }) => void (done / total) });
-  // @ts-expect-error: not a measure
-  await similarity(a, a, { measure: 'colour' });
-  return result.similarity + matrix.direction({ from: 0, to: 1 }, { from: 0, to: 1 });
-}
-use().catch((error: unknown) => console.error(error instanceof TensimError ? error.code : error));`;
-const NAMES = 'TensimError, loadModel, similarity, similarityMatrix';
-const TYPES = 'Model, SimilarityMatrix, SimilarityResult';
+const BUILT = join('Release', 'tensim.node');
+/** What an installation may cost: seconds of processor time, packages, and bytes on the disk. */
+const MOST = { seconds: 10, packages: 30, bytes: 12e6 };
 
 pack();
 checkWithPrebuild();
-checkTypes();
+checkSetups();
 checkWithoutAddon();
 checkLocalBuild();
 conclude();
@@ -65,12 +57,44 @@ function pack() {
   check('the tarball is smaller than 5 MB', size < 5e6, `${size} bytes`);
 
   writeFileSync(join(project, 'package.json'), '{ "name": "consumer", "private": true }\n');
-  const install = run('npm', ['install', '--prefer-offline', `./${filename}`], { cwd: project, env: environment });
-  if (!check('npm install of the tarball', install.status === 0, install.output)) conclude();
+  checkManifest(join(project, filename));
+  // What a shell says that its children took; Windows has no such shell.
+  const command = `npm install --prefer-offline --no-audit --no-fund './${filename}' && times`;
+  const install = run('sh', ['-c', command], { cwd: project, env: environmentWithout(COMPILERS) });
+  if (!check('npm install of the tarball, without a compiler', install.status === 0, install.output)) conclude();
+  checkCost(install.stdout);
 
   for (const file of CHECKPOINTS) copyFileSync(join(root, 'examples', 'digits-backdoor', file), join(project, file));
   writeFileSync(join(project, 'esm.mjs'), `import * as tensim from 'tensim';\n${USE}\nawait use(tensim);\n`);
   writeFileSync(join(project, 'cjs.cjs'), `const tensim = require('tensim');\n${USE}\nuse(tensim);\n`);
+}
+
+/** What its makers' tools say of the entries of the package, and of the declarations behind them. */
+function checkManifest(tarball) {
+  for (const [name, ...args] of [['publint', '--strict'], ['attw']]) {
+    const { status, output } = run('npx', ['--no', '--', name, tarball, ...args], { cwd: root });
+    check(`${name} finds nothing wrong`, status === 0, output);
+  }
+}
+
+/** @param said ends with the times of the shell's children: `0m1.234s 0m0.567s`, of the program and of the system */
+function checkCost(said) {
+  const times = [
+    ...said
+      .trim()
+      .split('\n')
+      .at(-1)
+      .matchAll(/(\d+)m([\d.]+)s/g),
+  ];
+  const seconds = times.reduce((sum, [, minutes, rest]) => sum + 60 * Number(minutes) + Number(rest), 0);
+  const { packages } = JSON.parse(readFileSync(join(project, 'node_modules', '.package-lock.json'), 'utf8'));
+  const bytes = readdirSync(join(project, 'node_modules'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .reduce((sum, { parentPath, name }) => sum + statSync(join(parentPath, name)).size, 0);
+  const count = Object.keys(packages).length;
+  const cost = `${seconds.toFixed(1)} s of processor time, ${count} packages, ${(bytes / 1e6).toFixed(1)} MB`;
+  const within = seconds > 0 && seconds < MOST.seconds && count <= MOST.packages && bytes < MOST.bytes;
+  check(`the installation takes ${cost}`, within, JSON.stringify(MOST));
 }
 
 /** Imports, requires and runs the installed package, and checks who does the work. */
@@ -111,35 +135,9 @@ function checkWithPrebuild() {
   );
 }
 
-/** The declarations as TypeScript finds them from ESM and from CommonJS. */
-function checkTypes() {
-  writeFileSync(
-    join(project, 'esm.mts'),
-    `import { ${NAMES}, type ${TYPES.replaceAll(', ', ', type ')} } from 'tensim';\n${TYPED_USE}\n`,
-  );
-  writeFileSync(
-    join(project, 'cjs.cts'),
-    `import tensim = require('tensim');\nconst { ${NAMES} } = tensim;\n${TYPES.split(', ')
-      .map((type) => `type ${type} = tensim.${type};`)
-      .join('\n')}\n${TYPED_USE}\n`,
-  );
-  mkdirSync(join(project, 'node_modules', '@types'), { recursive: true });
-  symlinkSync(
-    join(root, 'node_modules', '@types', 'node'),
-    join(project, 'node_modules', '@types', 'node'),
-    'junction',
-  );
-  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-  for (const [module, resolution, files] of [
-    ['node16', 'node16', ['esm.mts', 'cjs.cts']],
-    ['nodenext', 'nodenext', ['esm.mts', 'cjs.cts']],
-    ['preserve', 'bundler', ['esm.mts']],
-  ]) {
-    const options = ['--noEmit', '--strict', '--target', 'es2022', '--types', 'node'];
-    const args = [tsc, ...options, '--module', module, '--moduleResolution', resolution, ...files];
-    const { status, output } = run(process.execPath, args, { cwd: project });
-    check(`types: ${files.join(' and ')} under ${resolution}`, status === 0, output);
-  }
+/** Fresh projects of those kinds that the repository's own tools make; all kinds: `npm run campaign -- setups`. */
+function checkSetups() {
+  trySetups(join(project, 'node_modules'), (_, own) => own);
 }
 
 function removeAddon() {
@@ -186,6 +184,8 @@ function checkLocalBuild() {
       env: { ...env, ...compiler },
     });
     check(`built on the spot with ${way}`, status === 0 && output.includes(`addon with ${way}`), output);
+    const left = readdirSync(join(installed, 'build'), { recursive: true });
+    check(`built with ${way}: nothing else is left`, left.sort().join() === ['Release', BUILT].join(), left);
     checkUse(`built with ${way}`, 'native', environment);
   }
 }

@@ -5,7 +5,7 @@
 // TENSIM_SKIP_BUILD=1 leaves out the build.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { availableParallelism, homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { addon, hasCompiler, isClone, loadError, onPath, packageFolder, root } from './toolchain.mjs';
@@ -89,6 +89,19 @@ function build() {
   return `building with ${ways.map(({ name }) => name).join(' and ')} failed (see above)`;
 }
 
+/** Of what a build in an installed package leaves behind only the addon is of use. */
+function discardLeftovers() {
+  if (isClone || !existsSync(buildFolder)) return;
+  const release = dirname(addon);
+  for (const folder of [buildFolder, release]) {
+    for (const name of existsSync(folder) ? readdirSync(folder) : []) {
+      const path = join(folder, name);
+      if (path !== release && path !== addon) rmSync(path, { recursive: true, force: true });
+    }
+  }
+  if (!existsSync(addon)) rmSync(buildFolder, { recursive: true });
+}
+
 function addonTime() {
   return statSync(addon, { throwIfNoEntry: false })?.mtimeMs;
 }
@@ -113,7 +126,12 @@ function runAll(commands) {
 function provideAddon() {
   const built = existsSync(addon) || existsSync(join(root, 'prebuilds'));
   if (!isClone && built && loadError() === undefined) return undefined;
-  return process.env.TENSIM_SKIP_BUILD ? 'TENSIM_SKIP_BUILD is set' : build();
+  if (process.env.TENSIM_SKIP_BUILD) return 'TENSIM_SKIP_BUILD is set';
+  try {
+    return build();
+  } finally {
+    discardLeftovers();
+  }
 }
 
 let reason;

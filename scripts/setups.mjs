@@ -107,9 +107,6 @@ export function trySetups(installed, choose) {
   }
 }
 
-/** @returns the names of all set-ups */
-export const setupNames = () => Object.keys(SETUPS);
-
 /** npm writes down what it has installed. Nothing there needs its install script. */
 export function provideTooling() {
   if (existsSync(join(tooling, 'node_modules', '.package-lock.json'))) return;

@@ -35,6 +35,26 @@ describe('the package', () => {
     expect(manifest.scripts.install).toBe('node scripts/install.mjs');
   });
 
+  it('depends on nothing but what loads the addon and builds it: the rest comes in dist/packages', () => {
+    const dependencies = ['node-addon-api', 'node-api-headers', 'node-gyp-build'];
+    expect(Object.keys(manifest.dependencies).sort()).toEqual(dependencies);
+    const packages = text('scripts/packages.mjs');
+    const taken = new Set<string>();
+    for (const file of readdirSync(join(root, 'lib'), { recursive: true, encoding: 'utf8' })) {
+      if (!file.endsWith('.ts') || file.startsWith(join('report', 'client'))) continue;
+      const imports = /^import (?!type )[^;]*?from '((?!node:)[^.'][^']*)'|\bimport\('((?!node:)[^.'][^']*)'\)/gm;
+      for (const [, fixed, late] of text(join('lib', file)).matchAll(imports)) taken.add(fixed ?? late);
+    }
+    expect([...taken].sort()).toEqual([
+      '@bufbuild/protobuf/wire',
+      '@huggingface/hub',
+      'cli-progress',
+      'commander',
+      'vega',
+    ]);
+    for (const name of taken) expect(packages, name).toMatch(new RegExp(`^ {2}'?${name}'?: \\{ file:`, 'm'));
+  });
+
   it('ships every module that its install script imports', () => {
     const missing: string[] = [];
     const visit = (file: string): void => {
