@@ -31,21 +31,24 @@ ${DEFAULTS_NOTE}`;
 
 type Add = (program: Command, io: Io, exit: { code: number }) => void;
 
-/** In the order in which help lists them. Each is read when it is asked for: all together take longer than most of them run. */
+/**
+ * In the order in which help lists them. They are read when they are asked for, in two parts: all together take longer to
+ * compile than most of them run, and a part for each would be many files, which take longer still.
+ */
 const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
-  compare: async () => (await import('./compare.js')).addCompare,
-  matrix: async () => (await import('./matrix.js')).addMatrix,
-  blocks: async () => (await import('./blocks.js')).addBlocks,
-  adapters: async () => (await import('./adapters.js')).addAdapters,
-  moments: async () => (await import('./moments.js')).addMoments,
-  explain: async () => (await import('./explain.js')).addExplain,
-  gate: async () => (await import('./gate.js')).addGate,
-  verify: async () => (await import('./verify.js')).addVerify,
-  inspect: async () => (await import('./inspect.js')).addInspect,
-  contract: async () => (await import('./contract.js')).addContract,
-  convert: async () => (await import('./convert.js')).addConvert,
-  doctor: async () => (await import('./doctor.js')).addDoctor,
-  completion: async () => (await import('./completion.js')).addCompletion,
+  compare: async () => (await import('./commands_on_models.js')).addCompare,
+  matrix: async () => (await import('./commands_on_models.js')).addMatrix,
+  blocks: async () => (await import('./commands_beyond.js')).addBlocks,
+  adapters: async () => (await import('./commands_beyond.js')).addAdapters,
+  moments: async () => (await import('./commands_beyond.js')).addMoments,
+  explain: async () => (await import('./commands_beyond.js')).addExplain,
+  gate: async () => (await import('./commands_on_models.js')).addGate,
+  verify: async () => (await import('./commands_beyond.js')).addVerify,
+  inspect: async () => (await import('./commands_on_models.js')).addInspect,
+  contract: async () => (await import('./commands_beyond.js')).addContract,
+  convert: async () => (await import('./commands_on_models.js')).addConvert,
+  doctor: async () => (await import('./commands_on_models.js')).addDoctor,
+  completion: async () => (await import('./commands_beyond.js')).addCompletion,
 };
 
 /** The command that is named; all where help, a completion or a proposal has to know them; none for the version. */

@@ -1,0 +1,8 @@
+// Commands that bring rooms of their own, which take as long to compile as all others.
+export { addAdapters } from './adapters.js';
+export { addBlocks } from './blocks.js';
+export { addCompletion } from './completion.js';
+export { addContract } from './contract.js';
+export { addExplain } from './explain.js';
+export { addMoments } from './moments.js';
+export { addVerify } from './verify.js';
