@@ -136,7 +136,7 @@ export interface Grams extends Ability {
    * Names what the last bits of its products depend on beside all that a job says: the instructions it has chosen.
    * Absent where there is nothing of the kind.
    */
-  readonly arithmetic?: string;
+  readonly arithmetic?: string | undefined;
   /** How many models it prepares best at a time, where one does not occupy it; one, unless it says so. */
   readonly preparesAtOnce?: number;
   /** Likewise how many tiles. */

@@ -1,6 +1,6 @@
 import type { Ability } from '../backend/ability.js';
 import type { AbilityName, Backend, BackendName } from '../backend/backend.js';
-import { ABILITY_NAMES, type BackendFor, faultIn, refusal, type Task } from '../backend/task.js';
+import { ABILITY_NAMES, type BackendFor, type Faults, faultIn, refusal, type Task } from '../backend/task.js';
 import type { Work } from '../backend/work.js';
 import { TensimError } from '../errors.js';
 import { FALLBACK } from '../fallback/backend.js';
@@ -25,7 +25,7 @@ export interface BackendReport {
   readonly selected: boolean;
   /** What is known about it: instruction set, threads, versions. */
   readonly details: Details;
-  /** What it can do; nothing where it is not available. */
+  /** What it can do, less what turned out wrong when it was tried; nothing where it is not available. */
   readonly abilities: Readonly<Partial<Record<AbilityName, AbilityReport>>>;
 }
 
@@ -163,8 +163,9 @@ async function reportOf(name: BackendName, found: Loaded, chosen: boolean): Prom
     const { reason } = known as { readonly reason: string };
     return { name, available: false, reason, selected: false, details: {}, abilities: {} };
   }
-  const { details } = known;
-  return { name, available: true, reason: null, selected: chosen, details, abilities: abilitiesOf(found.backend) };
+  const faults = 'faults' in known ? known.faults : {};
+  const abilities = abilitiesOf(found.backend, faults);
+  return { name, available: true, reason: null, selected: chosen, details: known.details, abilities };
 }
 
 /** Which backend is wanted, and who says so. */
@@ -227,16 +228,17 @@ function unavailable({ byName, byEnvironment }: Request, refused: readonly Refus
   });
 }
 
-function abilitiesOf(backend: Backend): BackendReport['abilities'] {
-  const present = ABILITY_NAMES.filter((name) => backend[name] !== undefined);
-  return Object.fromEntries(present.map((name) => [name, listsOf(backend[name]!)]));
+function abilitiesOf(backend: Backend, faults: Faults): BackendReport['abilities'] {
+  const present = ABILITY_NAMES.filter((name) => backend[name] !== undefined && faults[name] === undefined);
+  return Object.fromEntries(present.map((name) => [name, listsOf(backend[name]!, faults)]));
 }
 
-function listsOf(ability: Ability): AbilityReport {
+/** Methods that turned out wrong are in no list. */
+function listsOf(ability: Ability, faults: Faults): AbilityReport {
   const entries: [string, unknown][] = Object.entries(ability);
   return Object.fromEntries(
     entries.flatMap(([name, value]) =>
-      value instanceof Set || value instanceof Map ? [[name, [...value.keys()]]] : [],
+      value instanceof Set || value instanceof Map ? [[name, [...value.keys()].filter((key) => !(key in faults))]] : [],
     ),
   );
 }

@@ -133,16 +133,23 @@ describe('a library that cannot be used', () => {
       message: expect.stringContaining(`the backend "cuda" is not available: this device ${reason}`),
     });
     expect((await selectBackend('cuda', { grams: { method: 'one-block' }, forward: {} })).name).toBe('cuda');
-    const { available, details } = (await backends()).find(({ name }) => name === 'cuda')!;
+    const { available, details, abilities } = (await backends()).find(({ name }) => name === 'cuda')!;
     expect(available).toBe(true);
+    const [[ability, need]] = Object.entries(task);
+    if ('method' in need) {
+      expect(abilities.grams!.methods).not.toContain(need.method);
+      expect(abilities.grams!.methods).toContain('one-block');
+    } else {
+      expect(abilities).not.toHaveProperty(ability);
+      expect(abilities).toHaveProperty('grams');
+    }
     expect(details.refused).toMatch(new RegExp(`^this device ${reason}`));
     // What is only planned is refused when it runs.
     const { normals } = chooseBackend('cuda', { normals: {} });
     const refused = { code: 'BACKEND_UNAVAILABLE' };
     const drawn = normals.draw({ seed: 1, stream: 0, dimension: 1 }, 0, 1);
     await (fault === 'no normals' ? expect(drawn).rejects.toMatchObject(refused) : drawn);
-    // Of a size of its own: what was compiled for another library is not compiled again.
-    const operand = tensor(new Float64Array(fault.length), [1, fault.length]);
+    const operand = tensor(new Float64Array(6), [2, 3]);
     const summed = contract('ij->', [operand], { backend: 'cuda' });
     await (fault === 'wrong contractions' ? expect(summed).rejects.toMatchObject(refused) : summed);
   });

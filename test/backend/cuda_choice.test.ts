@@ -215,6 +215,19 @@ describe.skipIf(emulated === undefined)('a matrix that takes long on this proces
     }
   });
 
+  it('begins anew on a device of another class, which may round otherwise', async () => {
+    const state = newState();
+    const backend = 'cuda';
+    await similarityMatrix(models.slice(0, 4), { backend, state });
+    vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
+    const again = await similarityMatrix(models.slice(0, 4), { backend, state });
+    expect(again.work).toMatchObject({ reused: 10 });
+    vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
+    vi.stubEnv('TENSIM_TEST_FAULT', 'other class');
+    const found = await similarityMatrix(models, { backend, state });
+    expect(found).toMatchObject({ backend, work: { reused: 0 } });
+  });
+
   it('begins anew where what it was begun by is not there any more', async () => {
     const state = newState();
     await similarityMatrix(models.slice(0, 4), { backend: 'cuda', state });

@@ -67,7 +67,8 @@ async function compileRecent(
   const { signal, onProgress: _, ...plan } = options;
   // The key of a large one is as long as its equation, and what it is planned to is worth no place in memory.
   if (!isPlannedAtOnce(shapes)) return runnable(await unhurried(compileSteps(equation, shapes, plan), signal), {});
-  const key = JSON.stringify([equation, shapes, plan, process.env.TENSIM_BACKEND]);
+  const { TENSIM_BACKEND, TENSIM_CUDA_LIBRARY } = process.env;
+  const key = JSON.stringify([equation, shapes, plan, TENSIM_BACKEND, TENSIM_CUDA_LIBRARY]);
   const known = recent.get(key);
   recent.delete(key);
   const compiled = known ?? runnable(await unhurried(compileSteps(equation, shapes, plan), signal), {});

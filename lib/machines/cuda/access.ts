@@ -22,6 +22,8 @@ export interface CudaAccess {
   usable(control: Control, task?: Task): Promise<CudaDevice>;
   /** Bytes of its memory in all; 0 before it has been tried out. */
   memory(): number;
+  /** Its compute capability, which decides about the code that runs there; undefined before it has been tried out. */
+  capability(): string | undefined;
   run<Result>(control: Control, call: NativeCall<Result>): Promise<Result>;
   /** What products reach on registers alone, in flops per second, measured now. */
   peak(dtype: DType): Promise<number>;
@@ -33,6 +35,10 @@ export function accessTo(
   probe: (signal?: AbortSignal) => Promise<CudaProbe>,
   outcome: () => CudaProbe | undefined,
 ): CudaAccess {
+  const known = () => {
+    const result = outcome();
+    return result !== undefined && 'devices' in result ? result.devices[DEVICE] : undefined;
+  };
   const access: CudaAccess = {
     addon,
     library,
@@ -44,10 +50,8 @@ export function accessTo(
         hint: 'The backend "auto" takes the best there is',
       });
     },
-    memory() {
-      const result = outcome();
-      return result !== undefined && 'devices' in result ? result.devices[DEVICE].totalMemory : 0;
-    },
+    memory: () => known()?.totalMemory ?? 0,
+    capability: () => known()?.capability,
     run: (control, call) => runNative(addon, control, call, MEMORY_HINT),
     async peak(dtype) {
       await access.usable({});

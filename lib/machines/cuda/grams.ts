@@ -74,6 +74,10 @@ export function gramsOf(access: CudaAccess): Grams {
     degrees: new Set(['hidden']),
     dtypes: DTYPES,
     routes: ROUTES,
+    get arithmetic() {
+      const capability = access.capability();
+      return capability && `compute capability ${capability}`;
+    },
     preparesAtOnce: 4,
     tilesAtOnce: 2,
     async machine(dtype) {

@@ -32,6 +32,12 @@ TensimCudaStatus hang(int32_t*, TensimCudaError*) {
   for (;;) std::this_thread::sleep_for(std::chrono::seconds(1));
 }
 
+TensimCudaStatus other_class(int32_t device, TensimCudaDevice* info, TensimCudaError* error) {
+  const TensimCudaStatus status = Api::device_info(device, info, error);
+  info->major += 1;
+  return status;
+}
+
 TensimCudaStatus peak(int32_t, int32_t, double* rate, TensimCudaError*) {
   *rate = std::atof(std::getenv("TENSIM_TEST_PEAK"));
   return TENSIM_CUDA_OK;
@@ -88,6 +94,7 @@ extern "C" __attribute__((visibility("default"))) const TensimCudaApi* tensim_cu
   if (fault == "version") ++api.version;
   if (fault == "functions") api.model_create = nullptr;
   if (fault == "no devices") api.device_count = no_devices;
+  if (fault == "other class") api.device_info = other_class;
   if (fault == "crash") api.device_count = crash;
   if (fault == "hang") api.device_count = hang;
   if (fault == "wrong") api.gram_products = wrong;
