@@ -1,9 +1,11 @@
 // What everything that bundles lib/ shares: the options for esbuild, and the modules that are imported as the text of a
-// bundle for browsers. `import text from './client/main.js?bundled'` gives the script of a page; nothing generated lies
-// in the tree.
+// bundle for browsers. `import text from './client/main.js?bundled'` gives the script of a page, and
+// `import base64 from './products.wat'` a module of WebAssembly; nothing generated lies in the tree.
 
+import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { build } from 'esbuild';
+import openWabt from 'wabt';
 import { root } from './toolchain.mjs';
 
 const SUFFIX = '?bundled';
@@ -32,6 +34,16 @@ async function bundleForPage(entry) {
   return { text: outputFiles[0].text, files: Object.keys(metafile.inputs).map((file) => resolve(root, file)) };
 }
 
+/** A module of WebAssembly, in base64. */
+async function assemble(path) {
+  const { parseWat } = await openWabt();
+  const module = parseWat(path, await readFile(path, 'utf8'), { simd: true });
+  module.validate();
+  const { buffer } = module.toBinary({});
+  module.destroy();
+  return Buffer.from(buffer).toString('base64');
+}
+
 const forEsbuild = {
   name: 'bundled text',
   setup({ onResolve, onLoad }) {
@@ -43,6 +55,11 @@ const forEsbuild = {
       const { text, files } = await bundleForPage(path);
       return { contents: text, loader: 'text', watchFiles: files };
     });
+    onLoad({ filter: /\.wat$/ }, async ({ path }) => ({
+      contents: await assemble(path),
+      loader: 'text',
+      watchFiles: [path],
+    }));
   },
 };
 
@@ -54,6 +71,7 @@ export const bundledText = {
     if (specifier.endsWith(SUFFIX) && importer !== undefined) return sourceOf(specifier, dirname(importer)) + SUFFIX;
   },
   async load(id) {
+    if (id.endsWith('.wat')) return `export default ${JSON.stringify(await assemble(id))};`;
     if (!id.endsWith(SUFFIX)) return;
     const { text, files } = await bundleForPage(id.slice(0, -SUFFIX.length));
     for (const file of files) this.addWatchFile(file);

@@ -4,6 +4,7 @@ import { ABILITY_NAMES, type BackendFor, type Faults, faultIn, refusal, type Tas
 import type { Work } from '../backend/work.js';
 import { TensimError } from '../errors.js';
 import { FALLBACK } from '../fallback/backend.js';
+import { hasAssembledKernels } from '../fallback/gemm/workspace.js';
 import { valueText } from '../words/quoting.js';
 import { loadCuda } from './cuda/backend.js';
 import { weighCuda } from './cuda/choice.js';
@@ -43,7 +44,14 @@ const MACHINES: readonly Machine[] = [
   {
     name: 'fallback',
     unasked: true,
-    load: () => ({ backend: FALLBACK, details: { engine: `V8 ${process.versions.v8}`, threads: 1 } }),
+    load: () => ({
+      backend: FALLBACK,
+      details: {
+        engine: `V8 ${process.versions.v8}`,
+        kernels: hasAssembledKernels() ? 'WebAssembly' : 'TypeScript',
+        threads: 1,
+      },
+    }),
   },
 ];
 const NAMES = MACHINES.map(({ name }) => name);

@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildSync } from 'esbuild';
+import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { forNode } from '../../scripts/bundle.mjs';
 import { availableBackends } from '../support/backends.js';
 
 const MIB = 2 ** 20;
@@ -34,10 +35,9 @@ const CHILD = `
   console.log(JSON.stringify({ growth, same, first: result.data[0] }));
 `;
 
-beforeAll(() => {
-  const options = { bundle: true, platform: 'node', format: 'esm', packages: 'external' } as const;
+beforeAll(async () => {
   const entryPoints = ['lib/contraction/running/contract.ts'];
-  buildSync({ ...options, entryPoints, outfile: join(folder, 'contract.js'), logLevel: 'error' });
+  await build({ ...forNode, entryPoints, outfile: join(folder, 'contract.js'), format: 'esm', logLevel: 'error' });
   writeFileSync(child, CHILD);
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

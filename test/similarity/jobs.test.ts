@@ -16,6 +16,7 @@ import { openSite } from '../../lib/similarity/sampled/sampled.js';
 import { LocalSampler } from '../../lib/similarity/sampled/sampler.js';
 import type { MatrixOptions, SimilarityMatrix } from '../../lib/similarity/terms/types.js';
 import { version } from '../../lib/version.js';
+import { forNode } from '../../scripts/bundle.mjs';
 import { step } from '../cli/run.js';
 import { temporaryFolder } from '../formats/safetensors/helpers.js';
 import { availableBackends, backendsWith } from '../support/backends.js';
@@ -32,8 +33,8 @@ let worker: ChildProcess;
 const waiting: ((line: string) => void)[] = [];
 
 beforeAll(async () => {
-  const options = { bundle: true, platform: 'node', format: 'esm', packages: 'external' } as const;
-  await build({ ...options, entryPoints: ['test/support/job_worker.ts'], outfile: entry, logLevel: 'error' });
+  const entryPoints = ['test/support/job_worker.ts'];
+  await build({ ...forNode, entryPoints, outfile: entry, format: 'esm', logLevel: 'error' });
   worker = spawn(process.execPath, [entry], { stdio: ['pipe', 'pipe', 'inherit'] });
   createInterface({ input: worker.stdout! }).on('line', (line) => waiting.shift()!(line));
 });

@@ -1,5 +1,6 @@
 import type { TensorData } from '../../tensor/tensor.js';
-import { microKernel, TILE } from '../gemm/kernel.js';
+import { TILE } from '../gemm/kernel.js';
+import { giveBack, takeWorkspace, type Workspace } from '../gemm/workspace.js';
 import { fillOffsets, offsetAt } from './bundle.js';
 import { directBlock } from './direct.js';
 import { packPanels } from './pack.js';
@@ -32,6 +33,16 @@ function blockExtents(m: number, n: number, k: number): [number, number, number]
  * products), as they are. A block of the result is summed in float64 over the whole contraction and rounded once.
  */
 export function* blockedProduct(product: Product, packed: boolean): Work {
+  const [rows, columns, depth] = blockExtents(product.left.total, product.right.total, product.contracted.total);
+  const workspace = takeWorkspace(rows * columns + (packed ? (rows + columns) * depth : 0));
+  try {
+    yield* productIn(workspace, product, packed);
+  } finally {
+    giveBack(workspace);
+  }
+}
+
+function* productIn(workspace: Workspace, product: Product, packed: boolean): Work {
   const { a, b, out, batch, left, right, contracted } = product;
   const m = left.total;
   const n = right.total;
@@ -43,9 +54,11 @@ export function* blockedProduct(product: Product, packed: boolean): Work {
   const columnsOut = new Int32Array(columnMax);
   const depthA = new Int32Array(depthMax);
   const depthB = new Int32Array(depthMax);
-  const panelsA = new Float64Array(packed ? rowMax * depthMax : 0);
-  const panelsB = new Float64Array(packed ? columnMax * depthMax : 0);
-  const block = new Float64Array(rowMax * columnMax);
+  const panelsFrom = rowMax * columnMax;
+  const panelsBFrom = panelsFrom + rowMax * depthMax;
+  const block = workspace.data.subarray(0, panelsFrom);
+  const panelsA = workspace.data.subarray(panelsFrom, panelsBFrom);
+  const panelsB = workspace.data.subarray(panelsBFrom);
   // What the vectors and panels hold, so that nothing is filled or packed twice in a row: most batches of small
   // products and all blocks of a shallow one have the same vectors.
   let heldRows = -1;
@@ -90,7 +103,11 @@ export function* blockedProduct(product: Product, packed: boolean): Work {
             heldB = p;
             for (let j = 0; j < columns; j += YIELD_COLUMNS) {
               const end = Math.min(j + YIELD_COLUMNS, columns);
-              macroKernel(rows, j, end, depth, panelsA, panelsB, block, columnMax);
+              const panels = Math.ceil((end - j) / TILE);
+              for (let i = 0; i < rows; i += TILE) {
+                const [panelA, panelB] = [panelsFrom + i * depth, panelsBFrom + j * depth];
+                workspace.products(depth, panelA, panelB, panels, i * columnMax + j, columnMax, TILE);
+              }
               pending += rows * (end - j) * depth;
               if (pending >= YIELD_POINTS) {
                 yield pending;
@@ -118,24 +135,6 @@ export function* blockedProduct(product: Product, packed: boolean): Work {
 
 /** Points between two yields: about a millisecond. */
 const YIELD_POINTS = 1_000_000;
-
-/** All tiles of a block between two columns. */
-function macroKernel(
-  rows: number,
-  from: number,
-  to: number,
-  depth: number,
-  panelsA: Float64Array,
-  panelsB: Float64Array,
-  block: Float64Array,
-  blockColumns: number,
-): void {
-  for (let j = from; j < to; j += TILE) {
-    for (let i = 0; i < rows; i += TILE) {
-      microKernel(depth, panelsA, i * depth, panelsB, j * depth, block, i * blockColumns + j, blockColumns);
-    }
-  }
-}
 
 /** Where a block of the result goes: element (i, j) to data[at + rows[i] + columns[j]]. */
 interface ScatterTarget {

@@ -1,6 +1,8 @@
 import type { Pacer } from '../../cooperate.js';
 import type { TensorData } from '../../tensor/tensor.js';
-import { microKernel, TILE } from '../gemm/kernel.js';
+import { TILE } from '../gemm/kernel.js';
+import { panelCount } from '../gemm/pack.js';
+import { multiplyPanels } from '../gemm/tiles.js';
 import type { PreparedHidden } from './hidden.js';
 import { BLOCK, SeriesPlan } from './hidden_bound.js';
 import { closedKernel, gatedSeries, hiddenSeries, type Strips } from './hidden_kernel.js';
@@ -65,13 +67,12 @@ class HiddenPair {
   readonly #nu: Float64Array | null;
   /** Rows in double precision. */
   readonly #rows: Record<Rows, Float64Array | null>;
-  /** Of four units with those of a block, as panels. */
+  /** Of the units of a block with those of another, four of the first to a panel. */
   readonly #strips: Strips = {
-    all: new Float64Array(TILE * BLOCK),
-    quadratic: new Float64Array(TILE * BLOCK),
-    higher: new Float64Array(TILE * BLOCK),
+    all: new Float64Array(BLOCK * BLOCK),
+    quadratic: new Float64Array(BLOCK * BLOCK),
+    higher: new Float64Array(BLOCK * BLOCK),
   };
-  readonly #tile = new Float64Array(TILE * TILE);
   /** What the strips add to each output: degrees from 2 on, and their parts if asked for. */
   readonly #sums: Strips;
 
@@ -103,12 +104,11 @@ class HiddenPair {
       for (let other = 0; other < width; other++) {
         this.#addTile(row, column, panel, other, degree);
         if (pacer.due(TILE * TILE * 4 * degree)) await pacer.pause();
-        await this.#closed(row, column, panel, other, pacer);
+        if (this.#hasBeyond(panel, other)) await this.#closed(row, column, panel, other, pacer);
       }
-      const unit = row * BLOCK + panel * TILE;
-      for (const part of this.#degrees ? (['all', 'quadratic', 'higher'] as const) : (['all'] as const)) {
-        await this.#reduce(this.#strips[part], unit, column * BLOCK, width, this.#sums[part], pacer);
-      }
+    }
+    for (const part of this.#degrees ? (['all', 'quadratic', 'higher'] as const) : (['all'] as const)) {
+      await this.#reduce(part, row, column, height, width, pacer);
     }
   }
 
@@ -127,7 +127,7 @@ class HiddenPair {
     ] as const;
     for (const [left, right, result] of products) {
       if (left !== null && right !== null && result !== null)
-        await multiplyPanels(left, height, right, width, a.inputs, result, pacer);
+        await multiplyRows(left, height, right, width, a.inputs, result, pacer);
     }
   }
 
@@ -147,7 +147,7 @@ class HiddenPair {
   #addTile(row: number, column: number, panel: number, other: number, degree: number): void {
     const at = (panel * PANELS + other) * TILE * TILE;
     const place = { unit: row * BLOCK + panel * TILE, other: column * BLOCK + other * TILE };
-    const [strips, to] = [this.#strips, other * TILE * TILE];
+    const [strips, to] = [this.#strips, stripAt(panel, other)];
     if (this.#kappa === null && this.#otherKappa === null) {
       hiddenSeries(this.#a.p, this.#b.p, place, this.#rho, at, degree, strips, to);
     } else {
@@ -156,7 +156,14 @@ class HiddenPair {
     }
   }
 
-  /** K of those among 4 × 4 units that series do not reach. */
+  /** Whether series do not reach some of 4 × 4 units. */
+  #hasBeyond(panel: number, other: number): boolean {
+    const start = (panel * PANELS + other) * TILE * TILE;
+    for (let at = start; at < start + TILE * TILE; at++) if (Math.abs(this.#rho[at]) > this.#plan.reach) return true;
+    return false;
+  }
+
+  /** K of those. */
   async #closed(row: number, column: number, panel: number, other: number, pacer: Pacer): Promise<void> {
     const start = (panel * PANELS + other) * TILE * TILE;
     for (let i = 0; i < TILE; i++) {
@@ -167,7 +174,7 @@ class HiddenPair {
         const rho = this.#same && unit === otherUnit ? 1 : exactRho(this.#a, unit, this.#b, otherUnit, this.#rho[at]);
         const value = (of: Float64Array | null) => (of === null ? 0 : of[at]);
         const crossed = { rho, kappa: value(this.#kappa), otherKappa: value(this.#otherKappa), nu: value(this.#nu) };
-        const place = (other * TILE + j) * TILE + i;
+        const place = stripAt(panel, other) + j * TILE + i;
         const all = closedKernel(this.#a, this.#b, unit, otherUnit, crossed);
         this.#strips.all[place] = all;
         this.#strips.higher[place] = all - this.#strips.quadratic[place];
@@ -176,27 +183,29 @@ class HiddenPair {
     }
   }
 
-  /** Adds Σ_h D_ch (K D'ᵀ)_hc over the four units of a strip to every output. */
+  /** Adds Σ_h D_ch (K D'ᵀ)_hc over the units of a block to every output. */
   async #reduce(
-    strip: Float64Array,
-    unit: number,
-    other: number,
-    panels: number,
-    result: Float64Array,
+    part: keyof Strips,
+    row: number,
+    column: number,
+    height: number,
+    width: number,
     pacer: Pacer,
   ): Promise<void> {
-    const [a, b, tile] = [this.#a, this.#b, this.#tile];
-    for (let output = 0; output < a.outputs; output += TILE) {
-      tile.fill(0);
-      microKernel(panels * TILE, strip, 0, b.packedDown, output * b.units + TILE * other, tile, 0, TILE);
-      const down = output * a.units + TILE * unit;
-      for (let c = 0; c < Math.min(TILE, a.outputs - output); c++) {
-        let sum = 0;
-        for (let h = 0; h < TILE; h++) sum += a.packedDown[down + TILE * h + c] * tile[TILE * h + c];
-        result[output + c] += sum;
+    const [a, b, result] = [this.#a, this.#b, this.#sums[part]];
+    const strips = { data: this.#strips[part], at: 0, count: height, size: TILE * BLOCK };
+    const downs = { data: b.packedDown, at: TILE * column * BLOCK, count: panelCount(a.outputs), size: TILE * b.units };
+    await multiplyPanels(width * TILE, strips, downs, pacer, (tiles, panel, first) => {
+      const unit = row * BLOCK + panel * TILE;
+      for (let output = first * TILE, tile = 0; tile < tiles.length; output += TILE, tile += TILE * TILE) {
+        const down = output * a.units + TILE * unit;
+        for (let c = 0; c < Math.min(TILE, a.outputs - output); c++) {
+          let sum = 0;
+          for (let h = 0; h < TILE; h++) sum += a.packedDown[down + TILE * h + c] * tiles[tile + TILE * h + c];
+          result[output + c] += sum;
+        }
       }
-      if (pacer.due(TILE * TILE * TILE * panels)) await pacer.pause();
-    }
+    });
   }
 
   /** All degrees together. */
@@ -225,6 +234,9 @@ class HiddenPair {
 /** A closed form, in multiply-adds: about the time of so many. */
 const CLOSED_WORK = 1 << 12;
 
+/** Where K of a tile lies in the strips. */
+const stripAt = (panel: number, other: number): number => TILE * (panel * BLOCK + other * TILE);
+
 /** Panels of a block that there are. */
 function panelsOf({ units }: HiddenModel, block: number): number {
   return Math.min(PANELS, units / TILE - block * PANELS);
@@ -242,27 +254,24 @@ function farthestWithin(reach: number, rho: Float64Array, count: number): number
 }
 
 /** Products of the rows of some panels with those of others, a tile of 4 × 4 after the other. */
-async function multiplyPanels(
+async function multiplyRows(
   left: Float64Array,
   height: number,
   right: Float64Array,
   width: number,
-  depth: number,
+  inputs: number,
   result: Float64Array,
   pacer: Pacer,
 ): Promise<void> {
   result.fill(0);
-  const size = TILE * depth;
-  for (let panel = 0; panel < height; panel++) {
-    for (let other = 0; other < width; other++) {
+  const size = TILE * inputs;
+  for (let start = 0; start < inputs; start += DEPTH) {
+    const depth = Math.min(DEPTH, inputs - start);
+    const part = (data: Float64Array, count: number) => ({ data, at: TILE * start, count, size });
+    await multiplyPanels(depth, part(left, height), part(right, width), pacer, (tiles, panel, other) => {
       const at = (panel * PANELS + other) * TILE * TILE;
-      for (let start = 0; start < depth; start += DEPTH) {
-        const part = Math.min(DEPTH, depth - start);
-        const [from, to] = [panel * size + TILE * start, other * size + TILE * start];
-        microKernel(part, left, from, right, to, result, at, TILE);
-        if (pacer.due(TILE * TILE * part)) await pacer.pause();
-      }
-    }
+      for (let i = 0; i < tiles.length; i++) result[at + i] += tiles[i];
+    });
   }
 }
 

@@ -1,7 +1,8 @@
 import type { Pacer } from '../../cooperate.js';
 import { type MatrixView, transpose } from '../../tensor/matrix.js';
-import { microKernel, TILE } from './kernel.js';
+import { TILE } from './kernel.js';
 import { packPanel, panelCount } from './pack.js';
+import { giveBack, takeWorkspace } from './workspace.js';
 
 /** Depth of a block: a panel of 4 × 512 doubles takes 16 KiB, a third of a first-level cache. */
 const DEPTH_BLOCK = 512;
@@ -12,62 +13,44 @@ const COLUMN_BLOCK = 256;
  * A · B for any strides, row-major (a.rows, b.columns), in double precision.
  *
  *     for every block of columns of B, for every block of the depth:   pack that block of B
- *       for every 4 rows of A:   pack them;   for every 4 columns of the block:   micro-kernel
+ *       for every 4 rows of A:   pack them;   multiply them with all panels of the block
  */
 export async function multiply(a: MatrixView, b: MatrixView, pacer: Pacer): Promise<Float64Array> {
   const product = new Float64Array(a.rows * b.columns);
   const deepest = Math.min(DEPTH_BLOCK, a.columns);
-  const aPanel = new Float64Array(TILE * deepest);
-  const bBlock = new Float64Array(panelCount(Math.min(COLUMN_BLOCK, b.columns)) * TILE * deepest);
+  const widest = panelCount(Math.min(COLUMN_BLOCK, b.columns)) * TILE;
+  const blockAt = TILE * deepest;
+  const stripAt = blockAt + widest * deepest;
+  const stripLength = TILE * widest;
+  const workspace = takeWorkspace(stripAt + stripLength);
+  const { data } = workspace;
   const columnsOfB = transpose(b);
-  const tile = new Float64Array(TILE * TILE);
-  for (let firstColumn = 0; firstColumn < b.columns; firstColumn += COLUMN_BLOCK) {
-    const endColumn = Math.min(firstColumn + COLUMN_BLOCK, b.columns);
-    for (let start = 0; start < a.columns; start += DEPTH_BLOCK) {
-      const depth = Math.min(DEPTH_BLOCK, a.columns - start);
-      for (let column = firstColumn, at = 0; column < endColumn; column += TILE, at += TILE * depth) {
-        packPanel(columnsOfB, column, start, depth, bBlock, at);
-        if (pacer.due(TILE * depth)) await pacer.pause();
-      }
-      for (let row = 0; row < a.rows; row += TILE) {
-        packPanel(a, row, start, depth, aPanel, 0);
-        for (let column = firstColumn, at = 0; column < endColumn; column += TILE, at += TILE * depth) {
-          if (row + TILE <= a.rows && column + TILE <= endColumn) {
-            microKernel(depth, aPanel, 0, bBlock, at, product, row * b.columns + column, b.columns);
-          } else {
-            tile.fill(0);
-            microKernel(depth, aPanel, 0, bBlock, at, tile, 0, TILE);
-            addTile(
-              tile,
-              product,
-              b.columns,
-              row,
-              Math.min(row + TILE, a.rows),
-              column,
-              Math.min(column + TILE, endColumn),
-            );
-          }
+  try {
+    for (let firstColumn = 0; firstColumn < b.columns; firstColumn += COLUMN_BLOCK) {
+      const endColumn = Math.min(firstColumn + COLUMN_BLOCK, b.columns);
+      const panels = panelCount(endColumn - firstColumn);
+      for (let start = 0; start < a.columns; start += DEPTH_BLOCK) {
+        const depth = Math.min(DEPTH_BLOCK, a.columns - start);
+        for (let panel = 0; panel < panels; panel++) {
+          packPanel(columnsOfB, firstColumn + panel * TILE, start, depth, data, blockAt + panel * TILE * depth);
+          if (pacer.due(TILE * depth)) await pacer.pause();
         }
-        if (pacer.due(TILE * depth * (endColumn - firstColumn))) await pacer.pause();
+        for (let row = 0; row < a.rows; row += TILE) {
+          packPanel(a, row, start, depth, data, 0);
+          data.fill(0, stripAt, stripAt + stripLength);
+          workspace.products(depth, 0, blockAt, panels, stripAt, widest, TILE);
+          for (let i = row, from = stripAt; i < Math.min(row + TILE, a.rows); i++, from += widest) {
+            const to = i * b.columns;
+            for (let j = firstColumn; j < endColumn; j++) product[to + j] += data[from + j - firstColumn];
+          }
+          if (pacer.due(TILE * depth * (endColumn - firstColumn))) await pacer.pause();
+        }
       }
     }
+  } finally {
+    giveBack(workspace);
   }
   return product;
-}
-
-/** Adds what is inside the product of a tile that reaches beyond its edge. */
-function addTile(
-  tile: Float64Array,
-  product: Float64Array,
-  stride: number,
-  row: number,
-  endRow: number,
-  column: number,
-  endColumn: number,
-): void {
-  for (let i = row, from = 0; i < endRow; i++, from += TILE) {
-    for (let j = column; j < endColumn; j++) product[i * stride + j] += tile[from + j - column];
-  }
 }
 
 /** A x + b; without `bias` A x. */

@@ -1,7 +1,8 @@
 import type { Pacer } from '../../cooperate.js';
 import type { TensorData } from '../../tensor/tensor.js';
-import { microKernel, TILE } from '../gemm/kernel.js';
+import { TILE } from '../gemm/kernel.js';
 import { panelCount } from '../gemm/pack.js';
+import { giveBack, takeWorkspace } from '../gemm/workspace.js';
 
 /**
  * A plain vector per model, cut into outputs: output c is [offsets[c], offsets[c + 1]). A model without one counts as
@@ -58,20 +59,30 @@ async function addPacked(
   sums: Float64Array,
   pacer: Pacer,
 ): Promise<void> {
-  const left = new Float64Array(panelCount(rows.length) * TILE * DEPTH);
-  const right = symmetric ? left : new Float64Array(panelCount(columns.length) * TILE * DEPTH);
-  const tile = new Float64Array(TILE * TILE);
-  for (let at = start; at < end; at += DEPTH) {
-    const depth = Math.min(DEPTH, end - at);
-    await packVectors(rows, at, depth, left, pacer);
-    if (!symmetric) await packVectors(columns, at, depth, right, pacer);
-    for (let i = 0; i < rows.length; i += TILE) {
-      for (let j = symmetric ? i : 0; j < columns.length; j += TILE) {
-        microKernel(depth, left, i * depth, right, j * depth, tile.fill(0), 0, TILE);
-        addTile(tile, sums, columns.length, i, rows.length, j);
-        if (pacer.due(TILE * TILE * depth)) await pacer.pause();
+  const across = panelCount(columns.length);
+  const right = symmetric ? 0 : panelCount(rows.length) * TILE * DEPTH;
+  const tiles = right + across * TILE * DEPTH;
+  const workspace = takeWorkspace(tiles + across * TILE * TILE);
+  const { data } = workspace;
+  try {
+    for (let at = start; at < end; at += DEPTH) {
+      const depth = Math.min(DEPTH, end - at);
+      await packVectors(rows, at, depth, data, pacer);
+      if (!symmetric) await packVectors(columns, at, depth, data.subarray(right), pacer);
+      for (let i = 0; i < rows.length; i += TILE) {
+        const first = symmetric ? i : 0;
+        const panels = across - first / TILE;
+        data.fill(0, tiles, tiles + panels * TILE * TILE);
+        workspace.products(depth, i * depth, right + first * depth, panels, tiles, TILE, TILE * TILE);
+        for (let n = 0; n < panels; n++) {
+          const tile = tiles + n * TILE * TILE;
+          addTile(data.subarray(tile, tile + TILE * TILE), sums, columns.length, i, rows.length, first + n * TILE);
+        }
+        if (pacer.due(TILE * TILE * depth * panels)) await pacer.pause();
       }
     }
+  } finally {
+    giveBack(workspace);
   }
 }
 

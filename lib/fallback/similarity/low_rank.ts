@@ -1,7 +1,9 @@
 import type { LowRankMatrices, StoredFactors } from '../../backend/low_rank.js';
 import type { Pacer } from '../../cooperate.js';
 import { decodeFloats, FLOAT_BYTES, floatArray } from '../../tensor/convert.js';
-import { microKernel, TILE } from '../gemm/kernel.js';
+import { TILE } from '../gemm/kernel.js';
+import { panelCount } from '../gemm/pack.js';
+import { multiplyPanels, type Panels } from '../gemm/tiles.js';
 import { packRows } from './pair_kernel.js';
 
 /** Rows of some matrices that are packed at a time. */
@@ -87,11 +89,20 @@ async function multiply(one: Block, other: Block, products: Float64Array, pacer:
   const { rank: otherRank, count } = other.matrices;
   const [rows, columns] = [(one.to - one.from) * rank, (other.to - other.from) * otherRank];
   const sums = new Float64Array((one.to - one.from) * columns);
-  for (let row = 0; row < rows; row += TILE)
-    for (let column = 0; column < columns; column += TILE) {
-      addTile(one, row, Math.min(rows, row + TILE), other, column, Math.min(columns, column + TILE), columns, sums);
-      if (pacer.due(TILE * TILE * (one.matrices.a.depth + one.matrices.b.depth))) await pacer.pause();
-    }
+  const across = panelCount(columns);
+  const sides = (name: 'a' | 'b') => {
+    const { depth } = one.matrices[name];
+    const panels = (data: Float64Array, count: number): Panels => ({ data, at: 0, count, size: TILE * depth });
+    return [depth, panels(one[name], panelCount(rows)), panels(other[name], across)] as const;
+  };
+  const ofA = new Float64Array(panelCount(rows) * across * TILE * TILE);
+  await multiplyPanels(...sides('a'), pacer, (tiles, panel, first) =>
+    ofA.set(tiles, (panel * across + first) * TILE * TILE),
+  );
+  await multiplyPanels(...sides('b'), pacer, (ofB, panel, first) => {
+    const meeting = ofA.subarray((panel * across + first) * TILE * TILE);
+    addTiles(one, panel * TILE, first * TILE, columns, meeting, ofB, sums);
+  });
   for (let i = one.from; i < one.to; i++)
     for (let j = one === other ? i : other.from; j < other.to; j++) {
       let sum = 0;
@@ -101,28 +112,28 @@ async function multiply(one: Block, other: Block, products: Float64Array, pacer:
     }
 }
 
-const ofA = new Float64Array(TILE * TILE);
-const ofB = new Float64Array(TILE * TILE);
-
-/** Adds w_k (A_k·A'_l)(B_k·B'_l) of a micro-tile to the sums of the matrices that its rows belong to. */
-function addTile(
+/**
+ * Adds w_k (A_k·A'_l)(B_k·B'_l) of four rows with the columns of some tiles to the sums of the matrices that the rows
+ * belong to.
+ */
+function addTiles(
   one: Block,
   row: number,
-  endRow: number,
-  other: Block,
   column: number,
-  endColumn: number,
   columns: number,
+  ofA: Float64Array,
+  ofB: Float64Array,
   sums: Float64Array,
 ): void {
-  const { rank, weights, a, b } = one.matrices;
-  microKernel(a.depth, one.a, row * a.depth, other.a, column * a.depth, ofA.fill(0), 0, TILE);
-  microKernel(b.depth, one.b, row * b.depth, other.b, column * b.depth, ofB.fill(0), 0, TILE);
+  const { rank, weights } = one.matrices;
+  const endRow = Math.min((one.to - one.from) * rank, row + TILE);
+  const endColumn = Math.min(columns, column + ofB.length / TILE);
   for (let i = row; i < endRow; i++) {
     const weight = weights[one.from * rank + i];
     const at = Math.floor(i / rank) * columns;
     for (let j = column; j < endColumn; j++) {
-      const place = TILE * (i - row) + j - column;
+      const [tile, lane] = [j - column - ((j - column) % TILE), (j - column) % TILE];
+      const place = TILE * tile + TILE * (i - row) + lane;
       sums[at + j] += weight * ofA[place] * ofB[place];
     }
   }

@@ -1,6 +1,7 @@
 import type { Pacer } from '../../cooperate.js';
-import { microKernel, TILE } from '../gemm/kernel.js';
+import { TILE } from '../gemm/kernel.js';
 import { panelCount } from '../gemm/pack.js';
+import { multiplyPanels, type Panels } from '../gemm/tiles.js';
 import type { QuadraticPart } from './pair_kernel.js';
 
 /** The factors of a model beside its embedding P (m, k), packed in panels of four rows (see `packRows`). */
@@ -22,19 +23,16 @@ export interface UnfoldedPart extends QuadraticPart {
 export async function throughMetric(a: UnfoldedPart, b: UnfoldedPart, pacer: Pacer): Promise<QuadraticPart> {
   const metric = await metricOf(a, b, pacer);
   const rows = panelCount(2 * a.units);
-  const columns = panelCount(b.depth);
   const factors = new Float64Array(rows * TILE * b.depth);
-  const tile = new Float64Array(TILE * TILE);
-  for (let p = 0; p < rows; p++) {
-    for (let q = 0; q < columns; q++) {
-      microKernel(a.depth, a.factors, p * TILE * a.depth, metric, q * TILE * a.depth, tile.fill(0), 0, TILE);
-      const width = Math.min(TILE, b.depth - q * TILE);
-      for (let j = 0, at = (p * b.depth + q * TILE) * TILE; j < width; j++) {
-        for (let i = 0; i < TILE; i++) factors[at++] = tile[TILE * i + j];
+  const whole = (data: Float64Array, count: number) => panelsOf(data, count, a.depth);
+  await multiplyPanels(a.depth, whole(a.factors, rows), whole(metric, panelCount(b.depth)), pacer, (tiles, p, q) => {
+    const end = (p + 1) * b.depth * TILE;
+    for (let tile = 0, to = (p * b.depth + q * TILE) * TILE; tile < tiles.length; tile += TILE * TILE) {
+      for (let j = 0; j < TILE && to < end; j++) {
+        for (let i = 0; i < TILE; i++) factors[to++] = tiles[tile + TILE * i + j];
       }
-      if (pacer.due(TILE * TILE * a.depth)) await pacer.pause();
     }
-  }
+  });
   return { ...a, depth: b.depth, factors };
 }
 
@@ -42,14 +40,17 @@ export async function throughMetric(a: UnfoldedPart, b: UnfoldedPart, pacer: Pac
 async function metricOf(a: UnfoldedPart, b: UnfoldedPart, pacer: Pacer): Promise<Float64Array> {
   const depth = a.inputs;
   const metric = new Float64Array(panelCount(b.depth) * TILE * a.depth);
-  const tile = new Float64Array(TILE * TILE);
-  for (let q = 0; q < panelCount(b.depth); q++) {
-    for (let p = 0; p < panelCount(a.depth); p++) {
-      microKernel(depth, a.embedding, p * TILE * depth, b.embedding, q * TILE * depth, tile.fill(0), 0, TILE);
-      const rows = Math.min(TILE, a.depth - p * TILE);
-      metric.set(tile.subarray(0, TILE * rows), (q * a.depth + p * TILE) * TILE);
-      if (pacer.due(TILE * TILE * depth)) await pacer.pause();
+  const embedding = ({ embedding: data, depth: rows }: UnfoldedPart) => panelsOf(data, panelCount(rows), depth);
+  await multiplyPanels(depth, embedding(a), embedding(b), pacer, (tiles, p, q) => {
+    const length = TILE * Math.min(TILE, a.depth - p * TILE);
+    for (let tile = 0, to = (q * a.depth + p * TILE) * TILE; tile < tiles.length; tile += TILE * TILE) {
+      metric.set(tiles.subarray(tile, tile + length), to);
+      to += a.depth * TILE;
     }
-  }
+  });
   return metric;
+}
+
+function panelsOf(data: Float64Array, count: number, depth: number): Panels {
+  return { data, at: 0, count, size: TILE * depth };
 }
