@@ -5,7 +5,7 @@
  *   npm run bench:activations [-- --rounds N] [--json FILE]
  *
  * Flops are those of the products alone (MATH.md sections 10 and 11): 2·h²·(d + o) of hidden units, 2·h²·(4d + o) of
- * gated ones. Models are drawn at random, as at the start of training.
+ * gated ones. Models are drawn at random, as at the start of training. Times are processor time.
  */
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -19,7 +19,7 @@ import type { Layer } from '../lib/model/model.js';
 import type { DType } from '../lib/tensor/tensor.js';
 import { PythonPeer } from './python.js';
 import { fillPseudoRandom, formatTable, median, timeCell } from './support.js';
-import { type Timed, takeTurns, timeCalls } from './turns.js';
+import { type Timed, takeTurns, timeProcessor } from './turns.js';
 
 interface Shape {
   readonly type: 'hidden' | 'gated';
@@ -88,7 +88,7 @@ async function pairOf(
   for (const seed of [1, 2]) models.push(await grams.prepare(chain(shape, seed), dtype, CONTROL));
   const [a, b] = models;
   const { total } = await grams.tile(JOB, models, models, CONTROL);
-  return { models, total, time: (seconds) => timeCalls(() => grams.tile(JOB, [a], [b], CONTROL), seconds) };
+  return { models, total, time: (seconds) => timeProcessor(() => grams.tile(JOB, [a], [b], CONTROL), seconds) };
 }
 
 /** numpy by the formulas, and by Monte Carlo; none where there is no numpy. */
@@ -156,7 +156,7 @@ async function main(): Promise<void> {
   peer?.stop();
   const processor = cpus()[0]?.model ?? 'unknown processor';
   const set = details['instruction set'];
-  console.log(`${processor} (${set}), one thread, medians of ${values.rounds} interleaved rounds`);
+  console.log(`${processor} (${set}), one thread, processor time, medians of ${values.rounds} interleaved rounds`);
   console.log('% of peak: flops of the products alone, of the multiply-add rate measured in the same rounds\n');
   const cells = rows.map((row) => [
     named(row),
