@@ -20,6 +20,8 @@ constexpr std::size_t ceil_div(std::size_t a, std::size_t b) {
 constexpr std::size_t kFewTerms = 24;
 // Steps of a product that a cache line is fetched in, and its bytes (gemm/kernels.h).
 constexpr std::size_t kFetchSteps = 4, kLine = 64;
+// The turn of a product that fetches nothing.
+constexpr std::size_t kNoTurn = std::numeric_limits<std::size_t>::max();
 // No entry below is worth a place on the list.
 constexpr double kNeverListed = 0.25;
 // Steps of the inputs at a time: a column panel of each side then stays in the second cache.
@@ -192,29 +194,29 @@ void HiddenPair<T>::multiply(Block& block, std::size_t count) const {
   const std::size_t depth = a_.inputs, most = most_steps<T>(nr);
   const std::size_t steps = depth == 0 ? 1 : ceil_div(depth, ceil_div(depth, most));
   const auto product = [&](const AlignedBuffer<T>& rows, const AlignedBuffer<T>& columns, std::size_t length,
-                           std::size_t first, std::size_t taken, std::size_t p, Scratch<T>& to, bool fetching) {
+                           std::size_t first, std::size_t taken, std::size_t p, Scratch<T>& to, std::size_t turn) {
     const T* panel = columns.data() + (block.column * length + first) * nr;
-    const T* next = panel + length * nr;
-    const T* ahead = next + p * (taken / kFetchSteps) * (kLine / sizeof(T));
-    const bool wanted = fetching && block.column + 1 < b_.columns.panels && ahead < next + taken * nr;
+    // Row panels fetch one after the other, and in the second turn go on where the first has ended.
+    const std::size_t fetched = (turn * count + p) * (taken / kFetchSteps) * (kLine / sizeof(T));
+    const bool wanted = turn != kNoTurn && block.column + 1 < b_.columns.panels && fetched < taken * nr;
     kernels_.tile(taken, rows.data() + ((block.first + p) * length + first) * mr, panel, to.data() + p * block.area,
-                  first == 0, wanted ? ahead : nullptr);
+                  first == 0, wanted ? panel + length * nr + fetched : nullptr);
   };
   for (std::size_t k = 0; k < depth || k == 0; k += steps) {
     context_.control.throw_if_aborted();
     const std::size_t taken = std::min(steps, depth - k);
     for (std::size_t p = 0; p < count; ++p) {
       const HiddenSide<T>&own = a_.rows, &other = b_.columns;
-      product(own.directions, other.directions, depth, k, taken, p, block.rho, true);
-      if (a_.gated) product(own.across, other.directions, depth, k, taken, p, block.kappa, false);
-      if (b_.gated) product(own.directions, other.across, depth, k, taken, p, block.kappa_prime, true);
-      if (a_.gated && b_.gated) product(own.across, other.across, depth, k, taken, p, block.nu, false);
+      product(own.directions, other.directions, depth, k, taken, p, block.rho, 0);
+      if (a_.gated) product(own.across, other.directions, depth, k, taken, p, block.kappa, 1);
+      if (b_.gated) product(own.directions, other.across, depth, k, taken, p, block.kappa_prime, 0);
+      if (a_.gated && b_.gated) product(own.across, other.across, depth, k, taken, p, block.nu, 1);
     }
   }
   for (std::size_t k = 0; degrees_ && (k < a_.outputs || k == 0); k += most) {
     const std::size_t taken = std::min(most, a_.outputs - k);
     for (std::size_t p = 0; p < count; ++p) {
-      product(a_.rows.down, b_.columns.down, a_.outputs, k, taken, p, block.weights, false);
+      product(a_.rows.down, b_.columns.down, a_.outputs, k, taken, p, block.weights, kNoTurn);
     }
   }
 }

@@ -162,7 +162,7 @@ struct MicroKernels {
   // For each output c < outputs ≤ mr, with D of `units` units of rows and of a tile's columns:
   //   sums[c·lanes + …] += Σ_ij da[i·mr + c] · values[i·nr + j] · db[c·nr + j]
   // The sum over i is a product in T, that over j is taken in double. values, db and sums begin on a vector; `ahead` as
-  // for `tile`.
+  // for `tile`, but a line every two steps, for there are few of them.
   void (*weigh)(std::size_t units, const T* da, const T* values, const T* db, std::size_t outputs, double* sums,
                 const T* ahead);
 

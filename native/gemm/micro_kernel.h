@@ -56,8 +56,9 @@ struct MicroKernel {
     }
   }
 
-  // The same, while cache lines from `ahead` on are fetched.
-  static constexpr std::size_t kFetchSteps = 4, kLine = 64 / sizeof(T);
+  // The same, while cache lines from `ahead` on are fetched, one every kFetchSteps.
+  static constexpr std::size_t kLine = 64 / sizeof(T);
+  template <std::size_t kFetchSteps>
   static TENSIM_INLINE void multiply(std::size_t depth, const T* a, const T* b, Tile& tile, const T* ahead) {
     if (ahead == nullptr) return multiply(depth, a, b, tile);
     TENSIM_ASSERT(on_vector<V>(b));
@@ -102,7 +103,7 @@ struct MicroKernel {
   static void tile(std::size_t depth, const T* a, const T* b, T* c, bool overwrite, const T* ahead) {
     TENSIM_ASSERT(on_vector<V>(c));
     Tile tile;
-    multiply(depth, a, b, tile, ahead);
+    multiply<4>(depth, a, b, tile, ahead);
     unroll<MR>([&](auto i) TENSIM_LAMBDA {
       unroll<NV>([&](auto j) TENSIM_LAMBDA {
         T* at = c + i * kColumns + j * kWidth;
@@ -115,7 +116,7 @@ struct MicroKernel {
                     const T* ahead) {
     TENSIM_ASSERT(outputs >= 1 && outputs <= MR && on_vector<V>(db) && on_vector<W>(sums));
     Tile tile;
-    multiply(units, da, values, tile, ahead);
+    multiply<2>(units, da, values, tile, ahead);
     unroll<MR>([&](auto c) TENSIM_LAMBDA {
       if (static_cast<std::size_t>(c) >= outputs) return;
       WideVector sum = W::load(sums + c * kLanes);

@@ -124,7 +124,7 @@ void FeatureProducts<T>::multiply(const Part& part, const Block& block, double* 
   constexpr std::size_t kStep = kStepBytes / sizeof(T);
   Scratch<T> panel(nr * std::min(kStep, part.length));
   Scratch<double> tiles(row_tiles * panels * tile);
-  std::vector<const T*> rows(row_tiles * mr), columns(panels * nr);
+  std::vector<const T*> rows(row_tiles * mr), columns(block.width());
   for (std::size_t k = 0; k < part.length; k += kStep) {
     context_.control.throw_if_aborted();
     const std::size_t at = part.begin + k, length = std::min(kStep, part.length - k);
@@ -132,12 +132,14 @@ void FeatureProducts<T>::multiply(const Part& part, const Block& block, double* 
       rows[i] = elements(i < block.height() ? rows_[block.i0 + i] : nullptr, at);
     }
     for (std::size_t j = 0; j < columns.size(); ++j) {
-      columns[j] = elements(j < block.width() ? columns_[block.j0 + j] : nullptr, at);
+      columns[j] = elements(columns_[block.j0 + j], at);
     }
     for (std::size_t q = 0; q < panels; ++q) {
       const std::size_t first = q * nr, count = std::min(nr, block.width() - first), registers = ceil_div(count, width);
       const std::size_t pitch = registers * width;
-      interleave(columns.data() + first, pitch, length, pitch, panel.data());
+      // Of one model or few, most of a panel is nothing but zeros.
+      if (count < pitch) std::fill(panel.data(), panel.data() + length * pitch, T(0));
+      interleave(columns.data() + first, count, length, pitch, panel.data());
       for (std::size_t p = 0; p < row_tiles; ++p) {
         const std::size_t skipped = below_diagonal(block, p * mr, first) / width;
         if (skipped >= registers) break;
