@@ -131,14 +131,15 @@ struct MicroKernels {
   void (*tile)(std::size_t depth, const T* a, const T* b, T* c, bool overwrite, const T* ahead);
 
   // The four products of a micro-tile over `depth` steps, added to `partial` (mr × nr doubles, written if `overwrite`).
-  void (*pair_partial)(std::size_t depth, const T* a, const T* b, double* partial, bool overwrite);
+  // Meanwhile a cache line of `ahead` is fetched every two steps, unless it is null.
+  void (*pair_partial)(std::size_t depth, const T* a, const T* b, double* partial, bool overwrite, const T* ahead);
 
   // The same over the last (or only) `depth` steps, plus `partial` unless that is null; then the epilogue, in registers
   // and in double, for each output c:
   //   sums[c·lanes + …] += Σ over the tile's units i, j of  da[c·(mr/2) + i] · K_ij · db[c·(nr/2) + j]
-  // partial, db and sums begin on a vector of doubles.
+  // partial, db and sums begin on a vector of doubles; `ahead` as above.
   void (*pair_finish)(std::size_t depth, const T* a, const T* b, const double* partial, std::size_t outputs,
-                      const double* da, const double* db, double* sums);
+                      const double* da, const double* db, double* sums, const T* ahead);
 
   // Products of two micro-tiles element by element, weighted and summed over some of their rows, in double:
   //   sums[j] += Σ_i weights[i] · a[i·nr + j] · b[i·nr + j]    for i < rows, j < nr, row after row

@@ -148,10 +148,10 @@ struct MicroKernel {
     }
   }
 
-  static void pair_partial(std::size_t depth, const T* a, const T* b, double* partial, bool overwrite) {
+  static void pair_partial(std::size_t depth, const T* a, const T* b, double* partial, bool overwrite, const T* ahead) {
     TENSIM_ASSERT(depth >= 1 && partial != nullptr && on_vector<W>(partial));
     Tile tile;
-    multiply(depth, a, b, tile);
+    multiply<2>(depth, a, b, tile, ahead);
     unroll<MR>([&](auto i) TENSIM_LAMBDA {
       unroll<NV * kParts>([&](auto p) TENSIM_LAMBDA {
         double* at = partial + i * kColumns + p * kLanes;
@@ -162,12 +162,12 @@ struct MicroKernel {
   }
 
   static void pair_finish(std::size_t depth, const T* a, const T* b, const double* partial, std::size_t outputs,
-                          const double* da, const double* db, double* sums) {
+                          const double* da, const double* db, double* sums, const T* ahead) {
     TENSIM_ASSERT(on_vector<W>(partial) && on_vector<W>(sums));
     TENSIM_ASSERT(outputs == 0 || (da != nullptr && db != nullptr && sums != nullptr));
     TENSIM_ASSERT(outputs == 0 || kUnitVectors == 0 || on_vector<W>(db));
     Tile tile;
-    multiply(depth, a, b, tile);
+    multiply<2>(depth, a, b, tile, ahead);
     // K of unit row i and the j-th vector of unit columns; R' follows L' in the panel at a distance of kUnitVectors
     // vectors.
     WideVector k[kRowUnits][kUnitVectors];

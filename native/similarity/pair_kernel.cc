@@ -15,6 +15,8 @@ constexpr std::size_t ceil_div(std::size_t a, std::size_t b) {
 // Row panels per part. With 6-row panels that is 48 hidden units: some milliseconds of work at h = d = 1024, which is
 // how soon an abort is noticed, and partial products of at most 96 × 32 doubles, which fit the first cache.
 constexpr std::size_t kPanelsPerPart = 16;
+// Steps of a product that a cache line is fetched in, and its bytes (gemm/kernels.h).
+constexpr std::size_t kFetchSteps = 2, kLine = 64;
 
 }  // namespace
 
@@ -49,7 +51,7 @@ std::size_t PairKernel<T>::panel_count(const PreparedModel<T>& a, std::size_t pa
 
 template <class T>
 void PairKernel<T>::run(const PreparedModel<T>& a, const PreparedModel<T>& b, std::size_t part, const T* row_panels,
-                        double* sums) const {
+                        double* sums, const T* following) const {
   const auto mr = static_cast<std::size_t>(kernels_.mr), nr = static_cast<std::size_t>(kernels_.nr);
   const auto lanes = static_cast<std::size_t>(kernels_.lanes);
   const std::size_t depth = b.depth, outputs = a.outputs;
@@ -64,17 +66,22 @@ void PairKernel<T>::run(const PreparedModel<T>& a, const PreparedModel<T>& b, st
     context_.control.throw_if_aborted();
     const T* column_panel = b.column_panels.data() + q * nr * depth;
     const double* column_weights = b.column_weights.data() + q * nr / 2 * outputs;
+    const T* next = q + 1 < b.column_panel_count ? column_panel + nr * depth : following;
     for (std::size_t k0 = 0; k0 < depth || k0 == 0; k0 += kc) {
       const std::size_t steps = std::min(kc, depth - k0);
       const bool last = k0 + steps >= depth;
       for (std::size_t p = 0; p < count; ++p) {
         const T* row_panel = row_panels + p * mr * depth + k0 * mr;
         double* products = blocked ? partial.data() + p * mr * nr : nullptr;
+        // Row panels fetch one after the other.
+        const std::size_t fetched = p * (steps / kFetchSteps) * (kLine / sizeof(T));
+        const T* ahead = next == nullptr || fetched >= steps * nr ? nullptr : next + k0 * nr + fetched;
         if (!last) {
-          kernels_.pair_partial(steps, row_panel, column_panel + k0 * nr, products, k0 == 0);
+          kernels_.pair_partial(steps, row_panel, column_panel + k0 * nr, products, k0 == 0, ahead);
         } else {
           kernels_.pair_finish(steps, row_panel, column_panel + k0 * nr, products, outputs,
-                               a.row_weights.data() + (p0 + p) * mr / 2 * outputs, column_weights, lane_sums.data());
+                               a.row_weights.data() + (p0 + p) * mr / 2 * outputs, column_weights, lane_sums.data(),
+                               ahead);
         }
       }
     }

@@ -30,9 +30,10 @@ class PairKernel {
   std::size_t panel_count(const PreparedModel<T>& a, std::size_t part) const;
 
   // Writes part `part` of P_c to sums[c] for every output c. `row_panels` are those of the part, or, for unfolded
-  // models, the same multiplied by the metric (similarity/metric.h); they are as deep as `b`.
-  void run(const PreparedModel<T>& a, const PreparedModel<T>& b, std::size_t part, const T* row_panels,
-           double* sums) const;
+  // models, the same multiplied by the metric (similarity/metric.h); they are as deep as `b`. `following` is the column
+  // panel that is wanted next, as large as those of `b`, or null.
+  void run(const PreparedModel<T>& a, const PreparedModel<T>& b, std::size_t part, const T* row_panels, double* sums,
+           const T* following) const;
 
  private:
   const Context& context_;

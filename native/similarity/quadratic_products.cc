@@ -95,7 +95,8 @@ void QuadraticProducts<T>::add_group(std::size_t first, std::size_t last, double
   std::vector<double> sums(units.size() * outputs_);
   context_.parallel_for(task_ends.size(), [&](std::size_t task) {
     Scratch<T> moved;
-    for (std::size_t u = task == 0 ? 0 : task_ends[task - 1]; u < task_ends[task]; ++u) {
+    const std::size_t end = task_ends[task];
+    for (std::size_t u = task == 0 ? 0 : task_ends[task - 1]; u < end; ++u) {
       const auto [p, part] = units[u];
       const PreparedModel<T>&a = row(p), &b = column(p);
       const T* panels = kernel_.panels(a, part);
@@ -107,7 +108,9 @@ void QuadraticProducts<T>::add_group(std::size_t first, std::size_t last, double
         panels = moved.data();
         if (part == 0) flops += metric_.flops(a, b);
       }
-      kernel_.run(a, b, part, panels, sums.data() + u * outputs_);
+      const PreparedModel<T>* after = u + 1 < end ? &column(units[u + 1].pair) : nullptr;
+      const bool unlike = after != nullptr && after != &b && after->depth == b.depth;
+      kernel_.run(a, b, part, panels, sums.data() + u * outputs_, unlike ? after->column_panels.data() : nullptr);
       context_.control.advance(flops);
     }
   });
