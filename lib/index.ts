@@ -87,6 +87,15 @@ export type { Quantised } from './formats/quantised/quantised.js';
 export { type WriteOptions, writeSafetensors } from './formats/safetensors/write.js';
 export * as gaussian from './identities/index.js';
 export type { RopeScaling } from './layers/rope_scaling.js';
+export type {
+  WatchEvent,
+  WatchedFailure,
+  WatchedFile,
+  WatchedMatrix,
+  WatchedOnset,
+  WatchOptions,
+} from './live/terms.js';
+export { watch } from './live/watch.js';
 export { type AbilityReport, type BackendReport, backends } from './machines/select.js';
 export { createModel, type LayerDefinition, type ModelDefinition, type ParallelDefinition } from './model/create.js';
 export type {

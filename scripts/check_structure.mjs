@@ -20,7 +20,7 @@ const ROOMS = [
   ...['similarity/sampled', 'similarity/state', 'similarity/behaviour', 'similarity/plan', 'similarity/difference'],
   ...['similarity/series', 'similarity', 'similarity/gate', 'similarity/explain'],
   ...['blocks', 'adapters', 'verify'],
-  ...['report', 'cli', 'index.ts'],
+  ...['report', 'live', 'cli', 'index.ts'],
 ];
 
 /** Rooms behind a seam: no other room but the one named may import from them. */

@@ -6,3 +6,4 @@ export { addContract } from './contract.js';
 export { addExplain } from './explain.js';
 export { addMoments } from './moments.js';
 export { addVerify } from './verify.js';
+export { addWatch } from './watch.js';

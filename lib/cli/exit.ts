@@ -64,7 +64,8 @@ function linesOf(error: unknown, onTerminal: boolean): string[] {
   ];
 }
 
-function messageOf(error: unknown): string {
+/** What went wrong, for people. */
+export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return `unexpected error: ${String(error)}`;
   // Errors of the system (no space left, permission denied) are clear as they are; any other is a fault of ours.
   if (error instanceof TensimError || 'syscall' in error) return error.message;

@@ -11,15 +11,16 @@ const GROUPS: readonly (readonly [heading: string, options: string])[] = [
   ],
   [
     'Which models, and which pairs:',
-    '--rows --against --reference matrix--window --consecutive --every --steps --block-at --series --set --matrix --base --adapter --merged',
+    '--rows --against --reference matrix--window watch--window --consecutive --every --steps --block-at --series --set --matrix --base --adapter --merged',
   ],
-  ['What passes:', '--min --min-output --baseline --max-drop verify--tolerance --shadow'],
+  ['When it ends:', '--once --until --idle --settle --poll'],
+  ['What passes:', '--min --min-output --baseline --max-drop --gate-min verify--tolerance --shadow'],
   [
     'How it is computed:',
     '--method --route --dtype --backend --threads --seed --tolerance --max-samples --memory-limit --state',
   ],
   ['How models are read:', '--model --config --activation --positions --key --ignore'],
-  ['What is told:', '--format --json --out --verbose --plan'],
+  ['What is told:', '--format --json --out --verbose --plan --serve --port --open --no-page --on-onset --webhook'],
 ];
 
 /** Puts the options of commands that have many under headings, in the order in which they are wanted. */

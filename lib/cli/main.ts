@@ -13,6 +13,7 @@ const NOTES = `
 Examples:
   $ tensim compare step_6000.safetensors step_6200.safetensors
   $ tensim matrix checkpoints/ --per-output --out report.html
+  $ tensim watch run/ --open
   $ tensim blocks base/ tuned/
   $ tensim adapters run_1/ run_2/ run_3/
   $ tensim moments base/ --tokens tokens.npy --out moments.safetensors
@@ -38,6 +39,7 @@ type Add = (program: Command, io: Io, exit: { code: number }) => void;
 const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
   compare: async () => (await import('./commands_on_models.js')).addCompare,
   matrix: async () => (await import('./commands_on_models.js')).addMatrix,
+  watch: async () => (await import('./commands_beyond.js')).addWatch,
   blocks: async () => (await import('./commands_beyond.js')).addBlocks,
   adapters: async () => (await import('./commands_beyond.js')).addAdapters,
   moments: async () => (await import('./commands_beyond.js')).addMoments,

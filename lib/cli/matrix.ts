@@ -1,17 +1,22 @@
 import type { Command } from 'commander';
 import { TensimError } from '../errors.js';
+import type { LiveFeed } from '../live/feed.js';
 import { crossJsonText, matrixJsonText, measuresJsonText } from '../report/json.js';
 import { shortenLabels } from '../report/labels.js';
 import { hasOrder, orderSentence } from '../report/order.js';
+import { phaseWords } from '../report/phases.js';
 import { ridgeJsonText } from '../report/ridge/json.js';
 import { ridgeText } from '../report/ridge/text.js';
 import { crossText, matrixText, measuresText } from '../report/text.js';
 import type { Report } from '../report/write.js';
-import { similarityMatrix } from '../similarity/matrix.js';
+import type { Begun } from '../similarity/circumstances.js';
+import { matrixUnder } from '../similarity/matrix.js';
 import { compareMeasures } from '../similarity/series/measure_comparison.js';
 import { onset } from '../similarity/series/onset.js';
 import { type RidgeSweep, ridgeSweep } from '../similarity/series/ridge_sweep.js';
 import type { CrossSimilarity, InputLaw, MatrixOptions, SimilarityMatrix } from '../similarity/terms/types.js';
+import { listed } from '../words/names.js';
+import { messageOf } from './exit.js';
 import { fitted, type Io, print, say } from './io.js';
 import { lawOf, momentsIn, sweptRidges, withoutSweep } from './law_options.js';
 import {
@@ -33,6 +38,7 @@ import {
   writeOutputs,
 } from './options.js';
 import { createProgress, type ProgressLine } from './progress.js';
+import { addServingOptions, keepPage, type ServingFlags, serve } from './serving.js';
 import { sayStopped } from './stopped.js';
 
 const EXAMPLES = `
@@ -54,39 +60,63 @@ export function addMatrix(program: Command, io: Io): void {
     .description('the similarities of every pair of many networks, or of some of them')
     .argument('<files...>', 'files, folders and quoted patterns')
     .addHelpText('after', EXAMPLES);
-  addMatrixOptions(addComparisonOptions(command, measuresOption())).action((files: string[], flags: MatrixFlags) =>
-    matrix(files, flags, io),
-  );
+  addServingOptions(
+    addMatrixOptions(addComparisonOptions(command, measuresOption())).option(
+      '--serve',
+      'follow it on a live page on this machine, which stays until Ctrl-C',
+    ),
+  ).action((files: string[], flags: ServedFlags) => matrix(files, flags, io));
 }
 
-async function matrix(patterns: string[], flags: MatrixFlags, io: Io): Promise<void> {
+interface ServedFlags extends MatrixFlags, ServingFlags {
+  readonly serve?: boolean;
+}
+
+/** A computation under way: how far it is, and who is told. */
+interface UnderWay {
+  readonly reached: { done: number; total: number };
+  readonly progress: ProgressLine;
+  readonly feed: LiveFeed | undefined;
+  readonly io: Io;
+}
+
+async function matrix(patterns: string[], flags: ServedFlags, io: Io): Promise<void> {
   await checkOutputs(flags.out);
+  const served = flags.serve || flags.open ? await serve(listed(patterns, 'and'), flags, io) : undefined;
   const progress = createProgress(io);
   const reached = { done: 0, total: 0 };
   try {
-    const ridges = sweptRidges(flags);
-    if (ridges !== undefined) {
-      const sweep = await sweepOf(ridges, patterns, flags, reached, progress, io);
-      progress.stop();
-      await writeOutputs(sweep, flags.out, io);
-      await print(io, flags.json ? ridgeJsonText(sweep) : [fitted(io, ridgeText(sweep))]);
-      return;
-    }
-    const results = await compute(patterns, flags, reached, progress, io);
+    const report = await computed(patterns, flags, { reached, progress, feed: served?.feed, io });
     progress.stop();
-    for (const result of results) explainRoute(result, flags, io);
-    for (const { work } of results) explainWork(work, flags, io);
-    for (const result of results.slice(0, 1)) if (result.kind === 'matrix') warnOfOrder(result, io);
-    const report = together(results, flags);
+    served?.feed.report(report);
     await writeOutputs(report, flags.out, io);
     await print(io, flags.json ? jsonText(report) : [fitted(io, text(report, io))]);
   } catch (error) {
     progress.stop();
     sayStopped(reached, 'pairs', flags.state, io);
+    const [outcome, words] = io.signal.aborted
+      ? (['stopped', 'stopped'] as const)
+      : (['failed', messageOf(error)] as const);
+    served?.feed.end({ outcome, text: words });
+    await served?.close();
     throw error;
   } finally {
     progress.stop();
   }
+  if (served !== undefined) await keepPage(served, io);
+}
+
+/** The result of all measures, or of all ridges. */
+async function computed(patterns: readonly string[], flags: ServedFlags, way: UnderWay): Promise<MatrixReport> {
+  const ridges = sweptRidges(flags);
+  if (ridges !== undefined) return sweepOf(ridges, patterns, flags, way);
+  const { progress, io } = way;
+  const results = await compute(patterns, flags, way);
+  progress.stop();
+  for (const result of results) explainRoute(result, flags, io);
+  for (const { work } of results) explainWork(work, flags, io);
+  for (const result of results.slice(0, 1)) if (result.kind === 'matrix') warnOfOrder(result, io);
+  return together(results, flags);
 }
 
 /** One measure under every ridge. */
@@ -94,18 +124,16 @@ async function sweepOf(
   ridges: readonly number[],
   patterns: readonly string[],
   flags: MatrixFlags,
-  reached: { done: number; total: number },
-  progress: ProgressLine,
-  io: Io,
+  way: UnderWay,
 ): Promise<RidgeSweep<SimilarityMatrix | CrossSimilarity>> {
   if (flags.measure.length > 1 || flags.blockAt !== undefined)
     throw new TensimError('INVALID_ARGUMENT', 'several ridges are for one measure', {
       hint: 'Give one measure, and no --block-at',
     });
-  const moments = momentsIn(await lawOf(withoutSweep(flags), io));
+  const moments = momentsIn(await lawOf(withoutSweep(flags), way.io));
   const { input, inputData, ridge: _, ...plain } = flags;
   const under = async (ridge: number) => {
-    const [result] = await compute(patterns, plain, reached, progress, io, { ...moments, ridge });
+    const [result] = await compute(patterns, plain, way, { ...moments, ridge });
     return result;
   };
   return ridgeSweep(ridges, under, moments);
@@ -123,9 +151,7 @@ function warnOfOrder(matrix: SimilarityMatrix, io: Io): void {
 async function compute(
   patterns: readonly string[],
   flags: MatrixFlags,
-  reached: { done: number; total: number },
-  progress: ProgressLine,
-  io: Io,
+  { reached, progress, feed, io }: UnderWay,
   input?: InputLaw,
 ): Promise<(SimilarityMatrix | CrossSimilarity)[]> {
   const { onProgress, ...options } = await similarityOptions(flags, io, progress);
@@ -141,9 +167,12 @@ async function compute(
       onProgress: (at) => {
         if (at.phase === 'compare') Object.assign(reached, at);
         onProgress?.(at);
+        feed?.progress(phaseWords(at.phase), at.done, at.total);
       },
+      ...(feed && { onTile: () => feed.cells() }),
     };
-    const result = await similarityMatrix(paths, options);
+    const following = { onBegin: feed && ((begun: Begun) => feed.begin({ ...begun, order })) };
+    const result = await matrixUnder(following, paths, options);
     results.push(result.kind === 'matrix' ? { ...result, order } : result);
   }
   return results;
@@ -164,7 +193,9 @@ function together(results: readonly (SimilarityMatrix | CrossSimilarity)[], { bl
 
 const onsetOf = (matrix: SimilarityMatrix): number | null => (hasOrder(matrix) ? (onset(matrix)?.to ?? null) : null);
 
-type MatrixReport = Exclude<Report, { readonly kind: 'pair' | 'ridge' }>;
+type MatrixReport =
+  | Exclude<Report, { readonly kind: 'pair' | 'ridge' }>
+  | RidgeSweep<SimilarityMatrix | CrossSimilarity>;
 
 /** The model whose label, or number in it, the later block starts with. */
 function blockStart({ labels }: SimilarityMatrix, wanted: string): number {
@@ -178,6 +209,8 @@ function blockStart({ labels }: SimilarityMatrix, wanted: string): number {
 
 function jsonText(report: MatrixReport): Iterable<string> {
   switch (report.kind) {
+    case 'ridge':
+      return ridgeJsonText(report);
     case 'measures':
       return measuresJsonText(report);
     case 'matrix':
@@ -190,6 +223,8 @@ function jsonText(report: MatrixReport): Iterable<string> {
 function text(report: MatrixReport, io: Io): string {
   const options = textOptions(io);
   switch (report.kind) {
+    case 'ridge':
+      return ridgeText(report);
     case 'measures':
       return measuresText(report, options);
     case 'matrix':

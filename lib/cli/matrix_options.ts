@@ -53,7 +53,8 @@ export function addMatrixOptions(command: Command): Command {
     .option('--block-at <step>', 'score how clearly each measure changes where this model begins: its label or step');
 }
 
-function parseCount(text: string): number {
+/** A whole number from 1. */
+export function parseCount(text: string): number {
   const value = /^\d+$/.test(text) ? Number(text) : 0;
   if (value >= 1 && Number.isSafeInteger(value)) return value;
   throw new InvalidArgumentError('It must be a whole number from 1.');

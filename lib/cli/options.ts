@@ -4,6 +4,7 @@ import { loadInputs } from '../evaluation/inputs_file.js';
 import { labelsOf } from '../model/labels.js';
 import type { Model } from '../model/model.js';
 import { loadModel } from '../model/reading/load.js';
+import { phaseWords } from '../report/phases.js';
 import { routeText, type TextOptions } from '../report/text.js';
 import { checkReportFile, type Report, writeReport } from '../report/write.js';
 import type { Measure, Progress, ResultInfo, SimilarityOptions } from '../similarity/terms/types.js';
@@ -179,7 +180,7 @@ export async function similarityOptions(
     maxSamples,
     signal: io.signal,
     onProgress: ({ phase, done, total }: Progress) => {
-      progress.update(PHASES[phase], done, total, phase === 'compare' ? 'pairs' : undefined);
+      progress.update(phaseWords(phase), done, total, phase === 'compare' ? 'pairs' : undefined);
     },
   };
 }
@@ -202,14 +203,6 @@ export async function loadPair(
   }
   return models as [Model, Model];
 }
-
-const PHASES: Readonly<Record<Progress['phase'], string>> = {
-  open: 'reading',
-  evaluate: 'evaluating',
-  sample: 'sampling',
-  prepare: 'preparing',
-  compare: 'comparing',
-};
 
 /**
  * Makes sure before the work that its results can be written.

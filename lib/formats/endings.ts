@@ -48,6 +48,9 @@ export const hasEnding = (name: string): boolean => /\.[a-z_]\w*$/i.test(name);
 /** Whether a path is the index of a sharded checkpoint, of a variant of one (`model.safetensors.index.fp16.json`) too. */
 export const isIndex = (path: string): boolean => /\.(?:safetensors|pt|pth|bin)\.index(?:\.[\w-]+)?\.json$/i.test(path);
 
+/** Whether a path is named as training programs name the parts of a sharded checkpoint. */
+export const isShard = (path: string): boolean => /-\d{5}-of-\d{5}\.(?:safetensors|bin)$/i.test(path);
+
 /** The name of a file without the ending that says what it is. */
 export function withoutEnding(name: string): string {
   const ending = ENDINGS.map(([, pattern]) => pattern.exec(name)).find((match) => match !== null);

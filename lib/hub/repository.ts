@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
-import { formatOf, isIndex, preferredCheckpoints } from '../formats/endings.js';
+import { formatOf, isIndex, isShard, preferredCheckpoints } from '../formats/endings.js';
 import { readShardNames } from '../formats/shards.js';
 import { count, plural } from '../words/counts.js';
 import { quoted } from '../words/names.js';
@@ -28,8 +28,6 @@ const SETTINGS = 'config.json';
 const COMPANIONS = [SETTINGS, 'model.json', 'adapter_config.json'];
 /** Larger ones are for other programs. */
 const MOST_COMPANION = 4 * 1024 * 1024;
-/** As training programs name the parts of a sharded checkpoint. */
-const SHARD = /-\d{5}-of-\d{5}\.(?:safetensors|bin)$/i;
 
 /**
  * Brings a file from the Hugging Face Hub into the cache that its programs share, with what stands beside it
@@ -254,9 +252,7 @@ class Repository {
    */
   #withoutShards(files: readonly HubEntry[]): HubEntry[] {
     const folders = new Set(files.filter(({ path }) => isIndex(path)).map(({ path }) => folderOf(path)));
-    return files.filter(
-      ({ path }) => !(SHARD.test(path) && (this.#silent !== undefined || folders.has(folderOf(path)))),
-    );
+    return files.filter(({ path }) => !(isShard(path) && (this.#silent !== undefined || folders.has(folderOf(path)))));
   }
 
   #pinned(path: string): string {

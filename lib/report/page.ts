@@ -9,6 +9,8 @@ export interface PageScript {
   readonly script: string;
   readonly data: object;
   readonly style?: string;
+  /** Whether the script may speak to where the page came from. */
+  readonly connects?: boolean;
 }
 
 /**
@@ -29,6 +31,7 @@ export function scriptedPage(title: string, body: string, own: PageScript | null
   const policy = [
     ["default-src 'none'", 'img-src data:', `style-src ${digest(style)}`],
     [`script-src ${own === null ? "'none'" : digest(own.script)}`, "base-uri 'none'", "form-action 'none'"],
+    own?.connects ? ["connect-src 'self'"] : [],
   ].flat();
   return `<!doctype html>
 <html lang="en">

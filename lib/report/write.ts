@@ -153,6 +153,14 @@ const WRITERS: { readonly [Kind in Report['kind']]: Writers<Extract<Report, { re
   },
 };
 
+/**
+ * The page of a result, as `writeReport` writes it to a file.
+ * @throws TensimError as `writeReport`
+ */
+export async function reportHtml(result: Report, command?: string): Promise<string> {
+  return [...(await piecesOf(result, 'html', command))].join('');
+}
+
 async function piecesOf(result: Report, format: ReportFormat, command: string | undefined): Promise<Pieces> {
   const kind: unknown = (result as Partial<Report> | null | undefined)?.kind;
   const writers: Writers<never> | undefined = Object.hasOwn(WRITERS, kind as string)

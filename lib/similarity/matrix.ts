@@ -4,13 +4,13 @@ import type { Model } from '../model/model.js';
 import type { Order } from '../model/reading/order.js';
 import { steadily } from '../tensor/steady.js';
 import { matrixBehaviour } from './behaviour/scores.js';
+import type { Circumstances } from './circumstances.js';
 import { direction } from './difference/direction.js';
 import { expanded } from './difference/expanded.js';
 import { finishedTile } from './finished_tile.js';
 import { Cells } from './gram/cells.js';
 import { slicesIn } from './gram/degrees.js';
 import { distinct, inOrder, type Ranked, sameLabels } from './gram/distinct.js';
-import type { TileExecutor } from './gram/executor.js';
 import { ranks } from './gram/orientation.js';
 import { allPairs, bandPairs, crossPairs, type PairSet, pairCount } from './gram/pairs.js';
 import { gramMatrix } from './gram/run.js';
@@ -25,7 +25,6 @@ import { type Selection, select } from './members/selection.js';
 import { sourceOf } from './members/source.js';
 import { type Comparison, type OfSamples, settledOn } from './plan/comparison.js';
 import { keptSetting, planMatrix } from './plan/continued.js';
-import type { SampleExecutor } from './sampled/batch.js';
 import { type SampledGram, sampledGram } from './sampled/sampled.js';
 import { openLedger, type StateLedger } from './state/ledger.js';
 import { type MatrixSettings, settleMatrix } from './terms/matrix_options.js';
@@ -89,23 +88,26 @@ export async function similarityMatrix(
   models: ModelList,
   options: MatrixOptions = {},
 ): Promise<SimilarityMatrix | CrossSimilarity> {
-  return steadily([models, options], () => matrixBy({}, models, options));
+  return matrixUnder({}, models, options);
 }
+
+/** The same under other circumstances. */
+export function matrixUnder(
+  circumstances: Circumstances,
+  models: ModelList,
+  options: MatrixOptions,
+): Promise<SimilarityMatrix | CrossSimilarity> {
+  return steadily([models, options], () => matrixBy(circumstances, models, options));
+}
+
+export type { Executors } from './circumstances.js';
 
 /** Models, or what stands for them: a path, or an array of models, paths, folders and patterns. */
 export type ModelList = string | readonly (Model | string)[];
 
-/** Who computes jobs, where that is not this process itself. */
-export interface Executors {
-  /** @param members by the numbers of the jobs. */
-  readonly tiles?: (members: readonly Member[], comparison: Exclude<Comparison, OfSamples>) => TileExecutor;
-  /** @param members all that are compared, in the order in which they are evaluated. */
-  readonly samples?: (members: readonly Member[], comparison: OfSamples) => SampleExecutor;
-}
-
-/** `similarityMatrix` with jobs computed elsewhere: the result is the same to the bit. */
+/** What `similarityMatrix` does, for arrays that stay what they are: the result is the same to the bit. */
 export async function matrixBy(
-  executors: Executors,
+  circumstances: Circumstances,
   models: ModelList,
   options: MatrixOptions,
 ): Promise<SimilarityMatrix | CrossSimilarity> {
@@ -121,22 +123,25 @@ export async function matrixBy(
     ...settings.load,
     ...unknown,
     signal,
-    kept: new KeptModels(roomToKeep(settings)),
+    kept: new KeptModels(roomToKeep({ ...settings, memoryLimit: roomOf(settings, circumstances) })),
+    visits: circumstances.following?.visits,
     onOpen: onProgress && throttle((done, total) => onProgress({ phase: 'open', done, total })),
   });
-  const by: Computing = { ...settings, executors };
-  return selection.rows === selection.columns ? square(selection, by, order) : cross(selection, by);
+  const by: Computing = { ...settings, circumstances, order: order ?? circumstances.following?.order };
+  return selection.rows === selection.columns ? square(selection, by) : cross(selection, by);
 }
 
 interface Computing extends MatrixSettings {
-  readonly executors: Executors;
+  readonly circumstances: Circumstances;
+  readonly order: Order | undefined;
 }
 
-async function square(
-  { rows: given }: Selection,
-  settings: Computing,
-  order: Order | undefined,
-): Promise<SimilarityMatrix> {
+const roomOf = ({ memoryLimit }: MatrixSettings, { following }: Circumstances): number =>
+  Math.min(memoryLimit, following?.room ?? Number.POSITIVE_INFINITY);
+
+async function square(selection: Selection, settings: Computing): Promise<SimilarityMatrix> {
+  const { rows: given } = selection;
+  const { order } = settings;
   const { window } = settings.choice;
   const found = await ranked(given);
   // In a band the order of the series keeps neighbours together.
@@ -144,7 +149,7 @@ async function square(
   const count = models.members.length;
   const pairs = window === null ? allPairs(count) : bandPairs(count, models.numbers, window);
   const places = { rows: models.numbers, columns: models.numbers };
-  const { comparison, cells, ...computed } = await compute(models, places, pairs, settings, given);
+  const { comparison, cells, ...computed } = await compute(models, places, pairs, settings, selection);
   const { gram } = cells;
   const { dtype } = comparison.info;
   const result = {
@@ -170,7 +175,8 @@ async function square(
   });
 }
 
-async function cross({ rows, columns }: Selection, settings: Computing): Promise<CrossSimilarity> {
+async function cross(selection: Selection, settings: Computing): Promise<CrossSimilarity> {
+  const { rows, columns } = selection;
   const given = [...rows, ...columns];
   const found = await ranked(given);
   const isRow = new Set(found.numbers.subarray(0, rows.length));
@@ -181,7 +187,7 @@ async function cross({ rows, columns }: Selection, settings: Computing): Promise
   const [onlyRows, inRows] = [groups.filter((g) => g === 0).length, groups.filter((g) => g < 2).length];
   const pairs = crossPairs(onlyRows, inRows, groups.length);
   const places = { rows: models.numbers.slice(0, rows.length), columns: models.numbers.slice(rows.length) };
-  const { comparison, cells, ...computed } = await compute(models, places, pairs, settings, given);
+  const { comparison, cells, ...computed } = await compute(models, places, pairs, settings, selection);
   const { dtype } = comparison.info;
   const [rowNorms, columnNorms] = [cells.norms('rows'), cells.norms('columns')];
   const result = {
@@ -217,7 +223,7 @@ async function compute(
   places: Pick<Layout, 'rows' | 'columns'>,
   pairs: PairSet,
   settings: Computing,
-  given: Selection['rows'],
+  { rows, columns }: Selection,
 ) {
   const { members, listed, rank } = models;
   const total = pairCount(pairs);
@@ -228,12 +234,17 @@ async function compute(
   const tried = planned.kind === 'samples' ? await sample(members, planned, settings) : null;
   const comparison = tried === null ? planned : await settledOn(planned, tried);
   const cells = new Cells({ ...places, count: members.length, slices, window: settings.choice.window });
-  const { memoryLimit, onTile, executors } = settings;
+  const { onTile, circumstances, order } = settings;
+  const [down, across] = [rows, columns].map((side) => side.map(({ outline }) => outline));
+  circumstances.onBegin?.({
+    ...{ info: comparison.info, order, window: settings.choice.window, matrix: cells },
+    ...{ rows: down, columns: rows === columns ? down : across, names: settings.perOutput ? comparison.names : [] },
+  });
   if (onTile !== undefined) {
     const outputs = slicesIn(comparison.names, settings.perOutput, false);
     cells.subscribe((change) => onTile(finishedTile(cells, members, change, outputs)));
   }
-  const same = sameLabels(models, given);
+  const same = sameLabels(models, rows === columns ? rows : [...rows, ...columns]);
   if (comparison.kind === 'samples') {
     cells.expect(total, total);
     const sampled = tried!;
@@ -248,8 +259,9 @@ async function compute(
     const { backend, dtype, threads } = comparison.settings;
     const machine = flops === null ? undefined : await backend.grams.machine(dtype, threads);
     const tile = tileSize(flops, slices, machine && machine.flopsPerSecond * machine.pace);
+    const memoryLimit = roomOf(settings, circumstances);
     const run = { members, rank, sources: comparison.sources, pairs, cells, tile, memoryLimit, ledger };
-    const count = await gramMatrix(run, comparison.settings, executors.tiles?.(members, comparison));
+    const count = await gramMatrix(run, comparison.settings, circumstances.tiles?.(members, comparison));
     const work: Work = { pairs: total, ...count, same, discarded: discarded + (ledger?.discarded ?? 0) };
     return { comparison, cells, ...(await resultOf(cells, comparison)), work };
   } finally {
@@ -263,12 +275,9 @@ function flopsOfPair({ estimates, route }: ResultInfo, pairs: number): number | 
 }
 
 /** Samples all models at once: whatever pairs are wanted, the work is in the evaluation of each. */
-async function sample(
-  members: readonly Member[],
-  comparison: OfSamples,
-  { memoryLimit, executors }: Computing,
-): Promise<SampledGram> {
-  const { samples } = executors;
+async function sample(members: readonly Member[], comparison: OfSamples, by: Computing): Promise<SampledGram> {
+  const { samples } = by.circumstances;
+  const memoryLimit = roomOf(by, by.circumstances);
   const executorOf = samples && ((different: readonly Member[]) => samples(different, comparison));
   const { law, settings } = comparison;
   return sampledGram(members, law, { ...settings, memoryLimit }, executorOf);
@@ -278,8 +287,9 @@ async function ledgerFor(
   { members, rank }: Ranked,
   comparison: Comparison,
   cells: Cells,
-  { state, signal }: MatrixSettings,
+  { state: given, circumstances, signal }: Computing,
 ): Promise<StateLedger | undefined> {
+  const state = given ?? circumstances.following?.scratch;
   const setting = keptSetting(comparison);
   if (state === undefined || setting === undefined) return undefined;
   const identities: string[] = [];

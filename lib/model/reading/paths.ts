@@ -12,7 +12,7 @@ import { PathPattern } from '../../words/path_pattern.js';
 import { compareNaturally, sorted } from './natural.js';
 import { areOfSeveralSeeds, commonKey, type Order, orderByNames, type StatedSteps, statedSteps } from './order.js';
 import { noModels, type Sifting } from './sift.js';
-import { checkpointsIn, findSource, isFolder, shardsOf } from './source.js';
+import { candidatesIn, checkpointsIn, findSource, isFolder, shardsOf } from './source.js';
 import { walk } from './walk.js';
 
 /** Multiply-adds that take as long as telling by its path what a file is. */
@@ -73,11 +73,22 @@ export async function expandInOrder(
   return { paths, order: key === undefined ? orderByNames(paths) : { by: 'metadata', key } };
 }
 
-/** A path that exists is what it says, even if it looks like a pattern. */
-async function expand(given: string, signal?: AbortSignal): Promise<string[]> {
+/**
+ * The paths that may be, or become, models under a path, a folder or a pattern: files that are not written to the end
+ * and shards among them. None where there is nothing yet.
+ */
+export async function candidatePaths(given: string, signal?: AbortSignal): Promise<string[]> {
+  return expand(given, signal, candidatesIn).catch(noneIfEmpty);
+}
+
+/**
+ * A path that exists is what it says, even if it looks like a pattern.
+ * @param inFolder the files of a folder that are taken
+ */
+async function expand(given: string, signal?: AbortSignal, inFolder = checkpointsIn): Promise<string[]> {
   if (isHubAddress(given)) return expandHubAddress(given, signal);
   await refuseWebAddress(given);
-  if (await isFolder(given)) return checkpointsIn(given, signal);
+  if (await isFolder(given)) return inFolder(given, signal);
   if (await exists(given)) return [given];
   const { folder, rest } = await withoutLiteral(process.platform === 'win32' ? given.replaceAll('\\', '/') : given);
   const pattern = new PathPattern(rest);
@@ -93,7 +104,7 @@ async function expand(given: string, signal?: AbortSignal): Promise<string[]> {
   for (const match of matches) {
     if (pacer.due(JUDGING)) await pacer.pause();
     if (match.endsWith('/')) {
-      for (const path of await checkpointsIn(match, signal).catch(noneIfEmpty)) paths.push(path);
+      for (const path of await inFolder(match, signal).catch(noneIfEmpty)) paths.push(path);
     } else if ((await formatAt(match)) !== undefined || /\.json$/i.test(rest)) paths.push(match);
   }
   if (paths.length > 0) return paths;

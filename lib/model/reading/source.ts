@@ -133,6 +133,18 @@ async function findLocally(path: string, options: ReadingOptions, companions: Co
  * @throws TensimError `FILE_NOT_FOUND` if there is none; `INVALID_FILE` for an index that is damaged.
  */
 export async function checkpointsIn(folder: string, signal?: AbortSignal): Promise<string[]> {
+  const paths = await candidatesIn(folder, signal);
+  const shards = new Set<string>();
+  for (const index of paths.filter(isIndex)) for (const shard of await shardsOf(index, signal)) shards.add(shard);
+  return paths.filter((path) => !shards.has(resolve(path)));
+}
+
+/**
+ * The same by names, and by the content of files whose names tell nothing: shards beside their index, and files that
+ * are not written to the end.
+ * @throws TensimError `FILE_NOT_FOUND` if there is none
+ */
+export async function candidatesIn(folder: string, signal?: AbortSignal): Promise<string[]> {
   const names = (await readdir(folder).catch((cause: Error) => {
     throw new TensimError('FILE_NOT_FOUND', `the folder cannot be read: ${cause.message}`, { file: folder, cause });
   })) as string[];
@@ -151,10 +163,7 @@ export async function checkpointsIn(folder: string, signal?: AbortSignal): Promi
       hint: 'Looked for *.safetensors, *.safetensors.index.json, *.pt, *.pth, *.bin, *.ckpt, *.pth.tar, *.onnx and *.npz; folders inside it are not searched',
     });
   }
-  const paths = found.map((name) => join(folder, name));
-  const shards = new Set<string>();
-  for (const index of paths.filter(isIndex)) for (const shard of await shardsOf(index, signal)) shards.add(shard);
-  return paths.filter((path) => !shards.has(resolve(path)));
+  return found.map((name) => join(folder, name));
 }
 
 /** The absolute paths of the shards of an index. */

@@ -41,13 +41,14 @@ export class Views {
   readonly #changed: (() => void)[] = [];
   readonly #pointedAt: ((pair: Pair | null) => void)[] = [];
 
-  constructor(sizes: Sizes) {
+  constructor(sizes: Sizes, signal?: AbortSignal) {
     this.sizes = sizes;
     this.#state = stateFrom(location.hash, sizes);
-    addEventListener('hashchange', () => {
+    const follow = () => {
       this.#state = stateFrom(location.hash, sizes);
       this.#tell();
-    });
+    };
+    addEventListener('hashchange', follow, { ...(signal && { signal }) });
   }
 
   get state(): ViewState {

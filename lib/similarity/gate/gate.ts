@@ -194,7 +194,7 @@ export function judge(comparison: Judged, given: GateLimits): Verdict {
 }
 
 /** A similarity with its standard error: null where exact, NaN where it was sampled and the error is not known. */
-interface Estimate {
+export interface Estimate {
   readonly similarity: number | null;
   readonly standardError: number | null;
   /** False where it was sampled and not reached. */
@@ -240,7 +240,13 @@ function dropChecks(comparison: Judged, baseline: Judged, maxDrop: number): Gate
   });
 }
 
-function check(kind: GateCheck['kind'], output: string | null, estimate: Estimate, limit: number | null): GateCheck {
+/** Holds one similarity against one limit. */
+export function check(
+  kind: GateCheck['kind'],
+  output: string | null,
+  estimate: Estimate,
+  limit: number | null,
+): GateCheck {
   const { similarity: value, standardError, reached } = estimate;
   const about = { kind, output, limit };
   if (!isNumber(value)) return { ...about, similarity: null, interval: null, outcome: 'fail' };

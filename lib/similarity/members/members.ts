@@ -7,6 +7,7 @@ import { firstVisit, type Outline, visitAgain } from '../../model/reading/outlin
 import { valueText } from '../../words/quoting.js';
 import { contentIdentity, contentSketch } from './content.js';
 import { KeptModels } from './kept.js';
+import type { Visit, Visits } from './visits.js';
 
 /**
  * A model that takes part in a comparison: in memory, or in a file that is read again whenever its weights are needed
@@ -35,6 +36,8 @@ export type MemberOptions = Pick<LoadOptions, 'model' | 'config' | 'key' | 'igno
   readonly onOpen?: ((done: number, total: number) => void) | undefined;
   /** Takes the weights that are read when the files are opened, as far as it has room. */
   readonly kept?: KeptModels | undefined;
+  /** Visits of earlier comparisons by the same options. */
+  readonly visits?: Visits | undefined;
 };
 
 /**
@@ -44,7 +47,7 @@ export type MemberOptions = Pick<LoadOptions, 'model' | 'config' | 'key' | 'igno
  */
 export async function openMembers(
   models: readonly (Model | string)[],
-  { onOpen, kept = new KeptModels(), ...options }: MemberOptions = {},
+  { onOpen, kept = new KeptModels(), visits, ...options }: MemberOptions = {},
 ): Promise<Member[]> {
   const paths = models.filter((model) => typeof model === 'string');
   const labels = new Map(labelsOf(paths).map((label, i) => [paths[i], label]));
@@ -53,7 +56,8 @@ export async function openMembers(
     if (typeof model === 'string') onOpen?.(index, models.length);
     if (members.has(model)) continue;
     const inFile = typeof model === 'string';
-    const member = inFile ? await fileMember(model, { ...options, label: labels.get(model) }, kept) : memberOf(model);
+    const read = { ...options, label: labels.get(model as string) };
+    const member = inFile ? await fileMember(model, read, kept, visits) : memberOf(model);
     members.set(model, member);
   }
   if (paths.length > 0) onOpen?.(models.length, models.length);
@@ -90,12 +94,19 @@ export function memberOf(model: Model): Member {
 
 /**
  * @param kept takes the weights, if it has room for them until they are prepared.
+ * @param visits tells what is known of the file already, and takes what is found.
  * @throws TensimError (rejects) as `firstVisit`.
  */
-export async function fileMember(path: string, options: LoadOptions, kept: KeptModels): Promise<Member> {
-  const { model: read, ...visit } = await firstVisit(path, options, (bytes) => kept.claim(bytes));
-  if (read !== undefined) kept.keep(path, read);
-  const { outline, files, stamp } = visit;
+export async function fileMember(
+  path: string,
+  options: LoadOptions,
+  kept: KeptModels,
+  visits?: Visits,
+): Promise<Member> {
+  const visit = (await visits?.at(path)) ?? (await firstTime(path, options, kept, visits));
+  const { files, stamp } = visit;
+  // The label follows from the others that are compared.
+  const outline = options.label === undefined ? visit.outline : { ...visit.outline, label: options.label };
   return {
     outline,
     async load() {
@@ -124,4 +135,11 @@ export async function fileMember(path: string, options: LoadOptions, kept: KeptM
     },
     sketch: () => outline.identity,
   };
+}
+
+async function firstTime(path: string, options: LoadOptions, kept: KeptModels, visits?: Visits): Promise<Visit> {
+  const { model, ...visit } = await firstVisit(path, options, (bytes) => kept.claim(bytes));
+  if (model !== undefined) kept.keep(path, model);
+  visits?.keep(path, visit);
+  return visit;
 }
