@@ -151,6 +151,7 @@ export {
   type GateOptions,
   type GateOutcome,
   type GateResult,
+  type GateSubject,
   gate,
   type Judged,
   type JudgedSlice,

@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
  * room is a folder with all folders inside that are no rooms of their own, or a file.
  */
 const ROOMS = [
-  ...['version.ts', 'errors.ts', 'cooperate.ts', 'extremes.ts', 'processors.ts'],
+  ...['version.ts', 'errors.ts', 'cooperate.ts', 'extremes.ts', 'plain_data.ts', 'processors.ts'],
   ...['words', 'tensor', 'formats', 'hub', 'layers', 'model', 'model/transformers', 'model/families', 'model/reading'],
   ...['gaussian', 'contraction', 'contraction/path', 'backend', 'fallback', 'machines'],
   ...['contraction/running', 'identities', 'evaluation'],

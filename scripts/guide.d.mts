@@ -6,6 +6,7 @@ export interface Shown {
 }
 
 export function scriptOf(text: string): string;
+export function typedOf(text: string): string;
 export function watchedScript(script: string): string;
 export function shownIn(output: string): Shown[];
 export function toldIn(remark: string): { readonly value: unknown; readonly within?: number } | undefined;

@@ -10,6 +10,22 @@ export function scriptOf(text) {
   return `import { ${[...names].join(', ')} } from 'tensim';\n${code.replaceAll(imports, '')}`;
 }
 
+/**
+ * The TypeScript of a page, which takes files that a reader has: each block by itself, behind all that is imported. None of
+ * it has types, so that it is JavaScript as well. Empty if there is none.
+ */
+export function typedOf(text) {
+  const blocks = [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, block]) => block);
+  const imports = /^import .* from '.*?'.*;\n/gm;
+  const heads = new Set(blocks.flatMap((block) => block.match(imports) ?? []));
+  const named = [...heads].flatMap((line) => /^import \{ (.+) \} from 'tensim';/.exec(line)?.[1].split(', ') ?? []);
+  const others = [...heads].filter((line) => !/ from 'tensim';$/.test(line.trim()));
+  const code = blocks.map((block) => block.replaceAll(imports, '').trim()).filter((block) => block !== '');
+  if (blocks.length === 0) return '';
+  const head = `import { ${[...new Set(named)].join(', ')} } from 'tensim';\n${others.join('')}`;
+  return head + code.map((block) => `{\n${block}\n}\n`).join('');
+}
+
 /** An expression that stands by itself, with a remark behind it. */
 const SHOWN = /^(\s*)(?!(?:const|let|var|return|import|export|if|for|while|throw|try)\b|[\])}/])(\S.*);\s*\/\/\s*(.+)$/;
 

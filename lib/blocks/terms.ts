@@ -20,10 +20,7 @@ export interface BlockOptions
    * units; `rotation`, and the basis of the residual stream, by their embeddings. Default: `heads`.
    */
   readonly align?: Alignment | undefined;
-  /**
-   * Offsets between a query and a key over which scores are compared, from 0 to this many less one; default 64. Without
-   * a rotary embedding they are all alike.
-   */
+  /** How many offsets between query and key scores are compared over, from 0; default 64. Alike without rotation. */
   readonly window?: number | undefined;
   /**
    * How MLPs are compared: `exact`, `sampled`, or `auto`, exactly unless all of them together take more than a minute of
@@ -232,6 +229,8 @@ export interface WorstBlock {
 export interface BlockSubject {
   /** As it was given. */
   readonly path: string;
+  /** Paths of its files. */
+  readonly files?: readonly string[];
   /** Of its files, in hexadecimal. */
   readonly sha256: string;
   /** `llama`, `gpt2`, … */

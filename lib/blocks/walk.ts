@@ -100,7 +100,14 @@ export async function subjectOf(
 ): Promise<BlockSubject> {
   const sha256 = await checkpoint.sha256(signal);
   const left = [...network.others, ...network.layers.flatMap(({ others }) => others)];
-  return { path, sha256, layout: network.layout, left, settings: Object.fromEntries(settings.told) };
+  return {
+    path,
+    files: checkpoint.files,
+    sha256,
+    layout: network.layout,
+    left,
+    settings: Object.fromEntries(settings.told),
+  };
 }
 
 /** @throws TensimError `SHAPE_MISMATCH` */

@@ -1,4 +1,4 @@
-import { SCHEMAS } from '../report/schemas.js';
+import { featuresJson } from '../report/features.js';
 import { type FeatureSimilarity, featureSimilarity } from '../similarity/features.js';
 import { jsonText, oneLine } from '../words/quoting.js';
 import { fitted, type Io, print, table } from './io.js';
@@ -13,19 +13,13 @@ export async function compareFeatures(a: string, b: string, flags: ComparisonFla
     const { backend, threads, json } = flags;
     const found = await featureSimilarity(first, second, { backend, threads, signal: io.signal });
     progress.stop();
-    const labels = [first.label, second.label] as const;
-    await print(io, [json ? `${jsonText(featuresJson(labels, found))}\n` : fitted(io, featuresText(labels, found))]);
+    await print(io, [json ? `${jsonText(featuresJson(found))}\n` : fitted(io, featuresText(found))]);
   } finally {
     progress.stop();
   }
 }
 
-/** The contract `tensim.features/1`. */
-function featuresJson([a, b]: readonly [string, string], { similarity, between, within }: FeatureSimilarity) {
-  return { schema: SCHEMAS.features, a, b, similarity, between, within };
-}
-
-function featuresText([a, b]: readonly [string, string], { similarity, between, within }: FeatureSimilarity): string {
+function featuresText({ a, b, similarity, between, within }: FeatureSimilarity): string {
   const facts = [
     ['similarity', similarity.toFixed(6)],
     ['between', `${between.toPrecision(6)} (mean squared inner product of a feature of one with one of the other)`],

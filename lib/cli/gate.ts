@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { TensimError } from '../errors.js';
 import { labelOf } from '../model/labels.js';
-import { type GateEnd, type GateSubjects, gateReport, subjectOf } from '../report/gate.js';
+import { type GateEnd, type GateSubjects, gateReport } from '../report/gate.js';
 import { gate, settleLimits } from '../similarity/gate/gate.js';
 import { checkReference, readBaseline } from './baseline.js';
 import { EXIT } from './exit.js';
@@ -79,7 +79,7 @@ async function judgeFiles(
     const result = await gate(candidate, reference, { ...options, min, minOutput, maxDrop, baseline });
     progress.stop();
     exit.code = codeOf(result.outcome, outlets, io);
-    await show(outlets, { candidate: subjectOf(candidate), reference: subjectOf(reference) }, { result }, io);
+    await show(outlets, result, { result }, io);
   } finally {
     progress.stop();
   }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { draftModel, type ModelDraft } from '../model/reading/draft/draft.js';
 import { type Inspection, inspect } from '../model/reading/inspect.js';
-import { SCHEMAS } from '../report/schemas.js';
+import { inspectionJson } from '../report/inspection.js';
 import { byteCount, count } from '../words/counts.js';
 import { quoted } from '../words/names.js';
 import { jsonText, oneLine, quote } from '../words/quoting.js';
@@ -58,7 +58,7 @@ export function addInspect(program: Command, io: Io): void {
         return say(io, draftNotes(drafted));
       }
       const inspection = await inspect(file, { ...options, config: settings, signal: io.signal });
-      await print(io, [json ? `${jsonText(inspectJson(inspection))}\n` : fitted(io, inspectText(inspection))]);
+      await print(io, [json ? `${jsonText(inspectionJson(inspection))}\n` : fitted(io, inspectText(inspection))]);
     });
 }
 
@@ -71,40 +71,6 @@ function draftNotes({ guessed, missing, left }: ModelDraft): string {
     ...(left.length === 0 ? [] : [`in no layer: ${quoted(left)}`]),
   ];
   return notes.map((note) => `note: ${note}\n`).join('');
-}
-
-/** The contract `tensim.inspect/1`. */
-function inspectJson(inspection: Inspection): Record<string, unknown> {
-  const { file, files, sha256, family, description, layers, positions, inputs, outputs, degree, parameters } =
-    inspection;
-  const { revision, format, place, metadata, tensors, method, closes, problems, prefix } = inspection;
-  const { setAside, tied, settings } = inspection;
-  return {
-    schema: SCHEMAS.inspect,
-    file,
-    revision,
-    ...(format !== undefined && { format }),
-    ...(place !== undefined && { place }),
-    files,
-    sha256,
-    family,
-    settings,
-    description,
-    layers,
-    positions,
-    inputs,
-    outputs,
-    degree,
-    method,
-    closes,
-    parameters,
-    prefix,
-    setAside,
-    tied,
-    metadata,
-    tensors,
-    problems,
-  };
 }
 
 function inspectText(inspection: Inspection): string {

@@ -7,10 +7,12 @@ import { hasOrder, orderSentence } from '../report/order.js';
 import { phaseWords } from '../report/phases.js';
 import { ridgeJsonText } from '../report/ridge/json.js';
 import { ridgeText } from '../report/ridge/text.js';
+import { clusteredSet, setOf } from '../report/set.js';
 import { crossText, matrixText, measuresText } from '../report/text.js';
 import type { Report } from '../report/write.js';
 import type { Begun } from '../similarity/circumstances.js';
 import { matrixUnder } from '../similarity/matrix.js';
+import { leavesOf } from '../similarity/series/leaves.js';
 import { compareMeasures } from '../similarity/series/measure_comparison.js';
 import { onset } from '../similarity/series/onset.js';
 import { type RidgeSweep, ridgeSweep } from '../similarity/series/ridge_sweep.js';
@@ -90,7 +92,7 @@ async function matrix(patterns: string[], flags: ServedFlags, io: Io): Promise<v
     progress.stop();
     served?.feed.report(report);
     await writeOutputs(report, flags.out, io);
-    await print(io, flags.json ? jsonText(report) : [fitted(io, text(report, io))]);
+    await print(io, flags.json ? jsonText(report) : [fitted(io, await text(report, io))]);
   } catch (error) {
     progress.stop();
     sayStopped(reached, 'pairs', flags.state, io);
@@ -173,7 +175,10 @@ async function compute(
     };
     const following = { onBegin: feed && ((begun: Begun) => feed.begin({ ...begun, order })) };
     const result = await matrixUnder(following, paths, options);
-    results.push(result.kind === 'matrix' ? { ...result, order } : result);
+    if (result.kind === 'matrix') {
+      const ordered = { ...result, order };
+      results.push({ ...ordered, ...(await leavesOf(ordered, io.signal)) });
+    } else results.push(result);
   }
   return results;
 }
@@ -220,15 +225,15 @@ function jsonText(report: MatrixReport): Iterable<string> {
   }
 }
 
-function text(report: MatrixReport, io: Io): string {
+async function text(report: MatrixReport, io: Io): Promise<string> {
   const options = textOptions(io);
   switch (report.kind) {
     case 'ridge':
       return ridgeText(report);
     case 'measures':
-      return measuresText(report, options);
+      return measuresText(report, { ...options, set: await setOf(report) });
     case 'matrix':
-      return matrixText(report, options);
+      return matrixText(report, { ...options, set: await clusteredSet(report) });
     case 'cross':
       return crossText(report, options);
   }

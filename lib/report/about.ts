@@ -1,4 +1,6 @@
 import { stat } from 'node:fs/promises';
+import type { BlocksResult } from '../blocks/terms.js';
+import type { Explanation } from '../similarity/explain/types.js';
 import type {
   CrossSimilarity,
   ResultInfo,
@@ -25,20 +27,26 @@ export interface About {
 /** A model, and where it came from. */
 export interface NamedSource extends Source {
   readonly label: string;
+  /** Paths of all its files, where `file` is what they are known by together. */
+  readonly files?: readonly string[] | undefined;
 }
 
 /** All results that a page can be about and that know their models. */
-type Sourced = SimilarityResult | SimilarityMatrix | CrossSimilarity;
+type Sourced = SimilarityResult | SimilarityMatrix | CrossSimilarity | Explanation | BlocksResult;
 
 /** The models of a result with their sources. */
 export function sourcesOf(result: Sourced): NamedSource[] {
   switch (result.kind) {
     case 'pair':
+    case 'forms':
+    case 'exchange':
       return named([result.a, result.b], result.sources);
     case 'matrix':
       return named(result.labels, result.sources);
     case 'cross':
       return [...named(result.rows, result.rowSources), ...named(result.columns, result.columnSources)];
+    case 'blocks':
+      return [result.a, result.b].map(({ path, files, sha256 }) => ({ label: path, file: path, files, sha256 }));
   }
 }
 
@@ -49,27 +57,42 @@ function named(labels: readonly string[], sources: readonly Source[] | undefined
 /** The sizes of files as they are now; those that are no files here have none. */
 export async function sizesOf(sources: readonly NamedSource[]): Promise<Map<string, number>> {
   const sizes = new Map<string, number>();
-  for (const { file } of sources) {
-    const found = file === undefined || sizes.has(file) ? undefined : await stat(file).catch(() => undefined);
-    if (found?.isFile()) sizes.set(file!, found.size);
+  for (const { file, files } of sources) {
+    if (file === undefined || sizes.has(file)) continue;
+    const found = await Promise.all((files ?? [file]).map((path) => stat(path).catch(() => undefined)));
+    if (found.every((one) => one?.isFile()))
+      sizes.set(
+        file,
+        found.reduce((bytes, one) => bytes + one!.size, 0),
+      );
   }
   return sizes;
 }
 
+/** What a page that is written now says of its own making. */
+export async function aboutNow(result: Sourced, command: string | undefined): Promise<About> {
+  return { date: new Date(), command, sizes: await sizesOf(sourcesOf(result)) };
+}
+
 /** How a result was obtained, and folded below it when, by what and from which files. */
 export function obtained(
-  info: Sourced,
+  info: Exclude<Sourced, BlocksResult>,
   rows: readonly (readonly [string, string])[],
-  { date, command, sizes = new Map() }: About,
+  about: About,
 ): string {
   const digest = info.inputDigest;
   const law: [string, string][] = digest === undefined ? [] : [['SHA-256 of the law', digest]];
   const table = definitionTable([...provenance(info), ...rows, ['tensim', version]]);
-  return table + folded({ date, command }, law, filesTable(sourcesOf(info), sizes));
+  return table + folded(sourcesOf(info), about, law);
 }
 
-/** When a result was written and what was typed, folded, with what else is known; nothing where nothing is. */
-export function folded({ date, command }: About, rows: readonly [string, string][] = [], files = ''): string {
+/** When a result was written, what was typed and from which files, folded; nothing where nothing is known. */
+export function folded(
+  sources: readonly NamedSource[],
+  { date, command, sizes = new Map() }: About,
+  rows: readonly [string, string][] = [],
+): string {
+  const files = filesTable(sources, sizes);
   const more: [string, string][] = [
     ...(date === undefined ? [] : [['written', date.toISOString().replace(/\.\d+Z$/, 'Z')] as [string, string]]),
     ...(command === undefined ? [] : [['command', command] as [string, string]]),

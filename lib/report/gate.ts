@@ -1,5 +1,4 @@
-import type { Model } from '../model/model.js';
-import type { GateCheck, GateResult } from '../similarity/gate/gate.js';
+import type { GateCheck, GateResult, GateSubject } from '../similarity/gate/gate.js';
 import type { ResultInfo } from '../similarity/terms/types.js';
 import { similarityText } from '../words/numbers.js';
 import { oneLine } from '../words/quoting.js';
@@ -28,24 +27,12 @@ export interface GateSubjects {
   readonly reference: GateSubject;
 }
 
-export interface GateSubject {
-  readonly label: string;
-  readonly file?: string | undefined;
-  readonly sha256?: string | undefined;
-  /** Where in its file it is, where that was asked for. */
-  readonly key?: string;
-}
-
 /** What became of a gate. */
 export type GateEnd = End<GateResult>;
 
 /** Checks listed in text and markdown, at most; those that do not pass come first. */
 const MOST_CHECKS = 40;
 const PART = { pass: 'pass', fail: 'FAIL', undecided: 'UNDECIDED' } as const;
-
-export function subjectOf({ label, provenance: { file, sha256, key } }: Model): GateSubject {
-  return { label, file, sha256, ...(key !== undefined && { key }) };
-}
 
 /** The report of a gate in pieces. */
 export function* gateReport(
@@ -73,8 +60,8 @@ export function* gateReport(
  * Plain data, the contract `tensim.gate/1`. `outcome` is `pass`, `fail`, `undecided` or `error`; `comparison` is a
  * `tensim.compare/1`.
  */
-export function gateJson(subjects: GateSubjects, end: GateEnd): Record<string, unknown> {
-  const head = { schema: SCHEMAS.gate, outcome: outcomeOf(end), ...subjects };
+export function gateJson({ candidate, reference }: GateSubjects, end: GateEnd): Record<string, unknown> {
+  const head = { schema: SCHEMAS.gate, outcome: outcomeOf(end), candidate, reference };
   if ('error' in end) return { ...head, error: errorJson(end.error) };
   const { limits, worst, checks, comparison } = end.result;
   return { ...head, limits, worst, checks, comparison: compareJson(comparison) };

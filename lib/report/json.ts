@@ -86,6 +86,7 @@ function matrixFields(matrix: SimilarityMatrix): object {
     schema: SCHEMAS.matrix,
     labels,
     ...(matrix.order && { order: matrix.order }),
+    ...(matrix.leaves && { leaves: matrix.leaves }),
     ...infoJson(matrix),
     window,
     same: work.same,

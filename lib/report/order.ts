@@ -1,9 +1,6 @@
 import type { SimilarityMatrix } from '../similarity/terms/types.js';
 
-/** Whether what follows what in a series means anything. */
-export function hasOrder({ order, labels }: Pick<SimilarityMatrix, 'order' | 'labels'>): boolean {
-  return (order?.by !== 'none' && order?.by !== 'set') || labels.length < 2;
-}
+export { hasOrder } from '../similarity/series/leaves.js';
 
 const SETS = {
   seeds: 'A set of models of different seeds, and no series',

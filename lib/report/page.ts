@@ -137,7 +137,7 @@ th { text-align: left; font-weight: 400; color: var(--muted); padding: 2px 12px 
 td { padding: 2px 0; overflow-wrap: anywhere; }
 .outputs th, .outputs td { border-top: 1px solid var(--line); padding: 3px 10px 3px 0; }
 .outputs thead th { border-top: 0; }
-.outputs .number { text-align: right; }
+.outputs .number { text-align: right; overflow-wrap: normal; }
 .outputs .number:last-child { padding-right: 0; }
 .outputs tr.most td { color: var(--highlight); font-weight: 600; }
 .facts { width: auto; } .facts th { white-space: normal; overflow-wrap: anywhere; min-width: 6em; }
@@ -148,14 +148,15 @@ details > summary { cursor: pointer; color: var(--muted); font-size: 12.5px; pad
 .menu > div { display: flex; flex-wrap: wrap; gap: 4px; padding-top: 4px; }
 .seen { margin-top: 6px; }
 .note { margin: 0 0 10px; color: var(--muted); font-size: 12.5px; }
-.scroll { overflow-x: auto; }
+.scroll { overflow-x: auto; } .scroll .outputs:not(.files) td { overflow-wrap: break-word; }
+.pins .scroll { max-height: 340px; overflow-y: auto; }
 .big { font-size: 44px; font-weight: 650; letter-spacing: -0.02em; line-height: 1.1; }
 @media (max-width: 900px) { .columns { grid-template-columns: minmax(0, 1fr); }
   .column { display: contents; } .last { order: 1; } }
 @media (max-width: 560px) { main { padding: 14px 10px 20px; } section { padding: 10px; } h1 { font-size: 22px; }
-  .wide { display: none; } .narrow { display: block; } }
+  .wide { display: none; } .narrow { display: block; } .outputs thead th { white-space: normal; } }
 @media print { body { background: none; } main { padding: 0; } .tools, .seen, .tip, select, .chart .overlay, button { display: none; }
   .columns, .column, .measures { display: block; } section { break-inside: avoid; margin-bottom: 12px; }
   section:has(table, .pictures) { break-inside: auto; } tr { break-inside: avoid; } .chart { max-width: 600px; }
-  .wide { display: block; } .narrow { display: none; } .scroll { overflow: visible; } }
+  .wide { display: block; } .narrow { display: none; } .scroll, .pins .scroll { overflow: visible; max-height: none; } }
 `;

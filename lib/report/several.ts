@@ -16,7 +16,7 @@ import { axisTitle, digitsNote, explained, LEGEND, PINS } from './html.js';
 import { type ShortLabels, shortenLabels, stepName } from './labels.js';
 import { hasOrder, orderSentence } from './order.js';
 import { page } from './page.js';
-import { clusteredSet, inOrder, placedSentence } from './set.js';
+import { inOrder, placedSentence, setOf } from './set.js';
 import { measureSentences } from './summary.js';
 
 /** Widths of heatmaps that stand side by side. */
@@ -55,8 +55,7 @@ ${PINS}</div>
 /** A page about several measures of the same models: their heatmaps side by side, and what they make of each other. */
 export async function measuresHtml(comparison: MeasureComparison, about: About = {}): Promise<string> {
   const [given] = comparison.matrices;
-  // Two blocks are of models in the order that they were given in.
-  const set = comparison.block === null ? await clusteredSet(given) : null;
+  const set = await setOf(comparison);
   const matrices = set === null ? comparison.matrices : comparison.matrices.map((one) => inOrder(one, set.order));
   const { labels } = matrices[0];
   const short = shortenLabels(labels);
@@ -83,7 +82,7 @@ export async function measuresHtml(comparison: MeasureComparison, about: About =
   const others = series.slice(1).map(({ name }) => name);
   const legend = others.length === 0 ? '' : `; orange: ${series[0].name}, grey: ${others.join(', ')}`;
   const changes = `<div class="column"><section><h2>${changed} <small>logarithmic${legend}</small></h2>${curve}</section></div>`;
-  const placed = set === null ? orderSentence(given) : [placedSentence(set, given.measure)];
+  const placed = set === null ? orderSentence(given) : [placedSentence(set)];
   const words = [...measureSentences(comparison), ...placed];
   const names = matrices.map(({ measure }) => measure);
   const body = `<main>

@@ -1,3 +1,4 @@
+import type { Group } from '../similarity/series/clustering.js';
 import type { MeasureComparison } from '../similarity/series/measure_comparison.js';
 import { consecutive } from '../similarity/series/onset.js';
 import type { CrossSimilarity, Matrix, SimilarityMatrix, SimilarityResult } from '../similarity/terms/types.js';
@@ -8,6 +9,7 @@ import { colourScale, heatmapPng, rampPng } from './colour.js';
 import { curveChart, LONGEST_CAPTION } from './curve.js';
 import { heatmapChart } from './heatmap.js';
 import { type ShortLabels, shortenLabels, stepName } from './labels.js';
+import { clusteredSet, inOrder, placedSentence, setOf, setSummary, treeChart } from './set.js';
 import { measureSentences, summarize } from './summary.js';
 
 const WIDTH = 640;
@@ -20,23 +22,20 @@ const CURVE_HEIGHT = 200;
 const IMAGE_LIMIT = 1024;
 
 /** The heatmap with its legend, the curve below it, and the sentences of the report above, on white. */
-export async function matrixSvg(matrix: SimilarityMatrix): Promise<string> {
+export async function matrixSvg(given: SimilarityMatrix): Promise<string> {
+  const set = await clusteredSet(given);
+  const matrix = set?.matrix ?? given;
   const labels = shortenLabels(matrix.labels);
-  const { sentences, step } = summarize(matrix);
+  const { sentences, step } = set === null ? summarize(matrix) : setSummary(set, summarize(matrix));
   const scale = colourScale([matrix.cosine], await colourScheme('viridis'), await colourScheme('blueorange'));
   const image = await heatmapPng(matrix.cosine, scale, IMAGE_LIMIT);
-  const charts = [
-    textChart(sentences, INNER_WIDTH),
-    heatmapChart({
-      labels,
-      scale,
-      image,
-      ramp: await rampPng(scale),
-      width: INNER_WIDTH,
-      theme: PAPER,
-      marked: step ?? undefined,
-    }),
-  ];
+  const heatmap = heatmapChart({
+    ...{ labels, scale, image, ramp: await rampPng(scale), width: INNER_WIDTH, theme: PAPER },
+    marked: step ?? undefined,
+    phases: set?.groups,
+  });
+  const tree = set === null ? [] : [treeChart(set, heatmap.plot, INNER_WIDTH, PAPER)];
+  const charts = [textChart(sentences, INNER_WIDTH), ...tree, heatmap];
   if (step !== null) {
     charts.push(
       textChart(['Change from one model to the next (1 − similarity, logarithmic)'], INNER_WIDTH),
@@ -64,9 +63,13 @@ export async function crossSvg(cross: CrossSimilarity): Promise<string> {
 /** The heatmaps of several measures, one below the other, each with what it says of the others. */
 export async function measuresSvg(comparison: MeasureComparison): Promise<string> {
   const inner = WIDTH - 2 * MARGIN;
-  const charts: Chart[] = [textChart(measureSentences(comparison), inner)];
-  for (const { measure, labels, cosine } of comparison.matrices) {
-    charts.push(textChart([measure], inner), await plainHeatmap(cosine, shortenLabels(labels), undefined, inner));
+  const set = await setOf(comparison);
+  const placed = set === null ? [] : [placedSentence(set)];
+  const charts: Chart[] = [textChart([...measureSentences(comparison), ...placed], inner)];
+  for (const given of comparison.matrices) {
+    const { measure, labels, cosine } = set === null ? given : inOrder(given, set.order);
+    const heatmap = await plainHeatmap(cosine, shortenLabels(labels), undefined, inner, set?.groups);
+    charts.push(textChart([measure], inner), heatmap);
   }
   return stack(charts);
 }
@@ -76,10 +79,12 @@ async function plainHeatmap(
   labels: ShortLabels,
   columnLabels: ShortLabels | undefined,
   width: number,
+  phases?: readonly Group[],
 ): Promise<Chart> {
   const scale = colourScale([cosine], await colourScheme('viridis'), await colourScheme('blueorange'));
   const image = await heatmapPng(cosine, scale, IMAGE_LIMIT);
-  return heatmapChart({ labels, columnLabels, scale, image, ramp: await rampPng(scale), width, theme: PAPER });
+  const ramp = await rampPng(scale);
+  return heatmapChart({ labels, columnLabels, scale, image, ramp, width, theme: PAPER, phases });
 }
 
 /** The similarity of two models as a bar, and one for each output if there are such, on white. */

@@ -1,5 +1,6 @@
 import { largest, smallest } from '../extremes.js';
 import { INTERVAL } from '../similarity/sampled/jackknife.js';
+import type { Group } from '../similarity/series/clustering.js';
 import type { MeasureComparison } from '../similarity/series/measure_comparison.js';
 import { consecutive, type Onset, onset } from '../similarity/series/onset.js';
 import type { CrossSimilarity, ResultInfo, SimilarityMatrix, SimilarityResult } from '../similarity/terms/types.js';
@@ -13,6 +14,7 @@ import { amountsText, differenceRows, distanceText } from './difference.js';
 import { abbreviateAll, shortenLabels } from './labels.js';
 import { hasOrder } from './order.js';
 import { isUseless, toleranceSentences } from './reliability.js';
+import { type ClusteredSet, groupsTable, inOrder, setSummary } from './set.js';
 import { behaviourRows, measureSentences, provenance, sliceNoun, summarize } from './summary.js';
 
 export interface TextOptions {
@@ -23,6 +25,8 @@ export interface TextOptions {
    * mostly constant.
    */
   readonly degrees?: boolean | undefined;
+  /** Models in no order as `clusteredSet` has put them. Default: as they are in the result. */
+  readonly set?: ClusteredSet | null | undefined;
 }
 
 /** Columns of the terminal that a report keeps within. */
@@ -87,11 +91,14 @@ export function pairTitle({ a, b }: { readonly a: string; readonly b: string }):
 /**
  * What `tensim matrix` prints: the matrix where it fits, else the changes as a curve; then the sentences of the report.
  */
-export function matrixText(matrix: SimilarityMatrix, { colour = false }: TextOptions = {}): string {
-  const { headline, ...words } = summarize(matrix);
+export function matrixText(given: SimilarityMatrix, { colour = false, set = null }: TextOptions = {}): string {
+  const matrix = set?.matrix ?? given;
+  const { headline, ...words } = set === null ? summarize(matrix) : setSummary(set, summarize(matrix));
   const sentences = [...words.sentences, ...matrixDegreeSentences(matrix)];
   const useless = isUseless(matrix);
-  const parts = [table(matrix) ?? (hasOrder(matrix) && !useless ? curve(matrix) : rangeText(matrix))];
+  const groups = set?.groups ?? [];
+  const parts = [table(matrix, groups) ?? (hasOrder(matrix) && !useless ? curve(matrix) : rangeText(matrix))];
+  if (set !== null && groups.length > 0) parts.push(columns(groupsTable(set), 'lrrl'));
   if (useless) return `${[...wrapped(sentences), ...parts, footnote(matrix)].join('\n\n')}\n`;
   if (headline !== null) parts.push([bold(headline, colour), ...sentences].join('\n'));
   else for (const part of wrapped(sentences)) parts.push(part);
@@ -133,9 +140,10 @@ function crossTable({ rows, columns: against, cosine }: CrossSimilarity): [strin
 }
 
 /** What it prints for several measures: how they see each other, then each by itself. */
-export function measuresText(comparison: MeasureComparison, options: TextOptions = {}): string {
-  const { matrices } = comparison;
-  const each = matrices.map((matrix) => matrixText(matrix, options));
+export function measuresText(comparison: MeasureComparison, { set = null, ...options }: TextOptions = {}): string {
+  const each = comparison.matrices.map((matrix) =>
+    matrixText(matrix, { ...options, set: set && { ...set, matrix: inOrder(matrix, set.order) } }),
+  );
   return [`${measureSentences(comparison).join('\n')}\n`, ...each].join('\n');
 }
 
@@ -157,7 +165,7 @@ export function routeText({ route, estimates, backend, passedOver = [] }: Result
 }
 
 /** The matrix as a table, null if it would be wider than the terminal. */
-function table({ labels, cosine }: SimilarityMatrix): string | null {
+function table({ labels, cosine }: SimilarityMatrix, groups: readonly Group[]): string | null {
   // A column takes at least "0.0000" and two spaces.
   if (labels.length * 8 > COLUMNS) return null;
   const names = abbreviateAll(shortenLabels(labels).short, LONGEST_LABEL);
@@ -169,13 +177,16 @@ function table({ labels, cosine }: SimilarityMatrix): string | null {
   const head = names.map((name) => ([...name].length <= decimals + 2 ? name : ''));
   // Names too long for a column head give way to row numbers.
   const numbered = head.includes('');
+  const isMarked = groups.length > 0;
+  const groupOf = (model: number) => groups.findIndex(({ first, last }) => first <= model && model <= last) + 1;
   const rows = whole.map((label, i) => [
+    ...(isMarked ? [groupOf(i) === 0 ? '' : `${groupOf(i)}`] : []),
     `${numbered ? `${i + 1}  ` : ''}${label}`,
     ...Array.from(cosine[i], (value) => (Number.isNaN(value) ? '' : value.toFixed(decimals))),
   ]);
   const text = columns(
-    [['', ...(numbered ? names.map((_, i) => `${i + 1}`) : head)], ...rows],
-    `l${'r'.repeat(labels.length)}`,
+    [[...(isMarked ? ['group'] : []), '', ...(numbered ? names.map((_, i) => `${i + 1}`) : head)], ...rows],
+    `${isMarked ? 'l' : ''}l${'r'.repeat(labels.length)}`,
   );
   return largest(text.split('\n').map(displayWidth)) <= COLUMNS ? text : null;
 }

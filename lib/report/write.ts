@@ -8,7 +8,7 @@ import type { MeasureComparison } from '../similarity/series/measure_comparison.
 import type { RidgeSweep } from '../similarity/series/ridge_sweep.js';
 import type { CrossSimilarity, SimilarityMatrix, SimilarityResult } from '../similarity/terms/types.js';
 import { valueText } from '../words/quoting.js';
-import { type About, sizesOf, sourcesOf } from './about.js';
+import { type About, aboutNow } from './about.js';
 import { compareCsv, crossCsv, matrixCsv, measuresCsv } from './csv.js';
 import { compareHtml, matrixHtml } from './html.js';
 import { compareJsonText, crossJsonText, matrixJsonText, measuresJsonText } from './json.js';
@@ -167,8 +167,7 @@ async function piecesOf(result: Report, format: ReportFormat, command: string | 
     ? WRITERS[kind as Report['kind']]
     : undefined;
   if (writers !== undefined) {
-    const sizes = format === 'html' ? await sizesOf(sourcesOf(firstOf(result))) : new Map();
-    return writers[format](result as never, { date: new Date(), command, sizes });
+    return writers[format](result as never, format === 'html' ? await aboutNow(firstOf(result), command) : {});
   }
   throw new TensimError('INVALID_ARGUMENT', 'a report is about a result: its `kind` says which', {
     hint: `Results are of the kinds ${Object.keys(WRITERS).join(', ')}`,

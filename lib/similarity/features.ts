@@ -3,6 +3,7 @@ import { contract } from '../contraction/running/contract.js';
 import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import type { BilinearLayer, Model } from '../model/model.js';
+import { underContract } from '../plain_data.js';
 import type { Tensor } from '../tensor/tensor.js';
 
 /** Options of `featureSimilarity`. */
@@ -17,6 +18,10 @@ export interface FeatureOptions {
 
 /** How alike the features of two models are, whatever their order and number. */
 export interface FeatureSimilarity {
+  /** Label of the first model. */
+  readonly a: string;
+  /** Label of the second. */
+  readonly b: string;
   /** 2 √n_ab / (√n_aa + √n_bb): from 0 to 1, and 1 exactly if both have the same features up to a rotation. */
   readonly similarity: number;
   /** n_ab, the mean squared inner product of a feature of the one with one of the other. */
@@ -53,7 +58,7 @@ export async function featureSimilarity(a: Model, b: Model, options: FeatureOpti
   if (zero !== undefined) throw new TensimError('ZERO_NORM', `${zero.label} has no feature that is not zero`);
   const between = await meanSquare(one, other, options);
   const similarity = (2 * Math.sqrt(between)) / (Math.sqrt(within[0]) + Math.sqrt(within[1]));
-  return { similarity, between, within };
+  return underContract('features', { a: a.label, b: b.label, similarity, between, within });
 }
 
 type Block = Pick<BilinearLayer, 'left' | 'right' | 'down'>;

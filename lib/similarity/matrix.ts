@@ -26,6 +26,7 @@ import { sourceOf } from './members/source.js';
 import { type Comparison, type OfSamples, settledOn } from './plan/comparison.js';
 import { keptSetting, planMatrix } from './plan/continued.js';
 import { type SampledGram, sampledGram } from './sampled/sampled.js';
+import { leavesOf } from './series/leaves.js';
 import { openLedger, type StateLedger } from './state/ledger.js';
 import { type MatrixSettings, settleMatrix } from './terms/matrix_options.js';
 import { checkPlace } from './terms/place.js';
@@ -152,11 +153,13 @@ async function square(selection: Selection, settings: Computing): Promise<Simila
   const { comparison, cells, ...computed } = await compute(models, places, pairs, settings, selection);
   const { gram } = cells;
   const { dtype } = comparison.info;
+  const labels = given.map(({ outline }) => outline.label);
   const result = {
     kind: 'matrix' as const,
     ...comparison.info,
-    labels: given.map(({ outline }) => outline.label),
+    labels,
     ...(order && { order }),
+    ...(await leavesOf({ order, labels, cosine: computed.cosine }, settings.signal)),
     sources: given.map(({ outline }) => sourceOf(outline)),
     window,
     ...computed,

@@ -5,6 +5,7 @@ import { TensimError } from '../errors.js';
 import type { StampedCheckpoint } from '../formats/checkpoint.js';
 import { sorted, withoutIgnored } from '../model/reading/contents.js';
 import { withCheckpoint } from '../model/reading/model_file.js';
+import { underContract } from '../plain_data.js';
 import { count, plural } from '../words/counts.js';
 import { quoted } from '../words/names.js';
 import { lookElsewhere } from './merge/elsewhere.js';
@@ -45,9 +46,10 @@ export async function verifyMerge(
   const read: Adapter[] = [];
   for (const path of adapters) read.push(await readAdapter(path, { signal }));
   const reading = { key, ignore, model, config, signal };
-  return withCheckpoint(base, reading, (first) =>
+  const result = await withCheckpoint(base, reading, (first) =>
     withCheckpoint(merged, reading, (second) => verifyOpen([base, first], read, [merged, second], options)),
   );
+  return underContract('merge', result);
 }
 
 type Side = readonly [path: string, checkpoint: StampedCheckpoint];

@@ -4,6 +4,7 @@ import { inFileOrder } from '../blocks/walk.js';
 import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import { piecesIn } from '../model/transformers/network.js';
+import { underContract } from '../plain_data.js';
 import { valueText } from '../words/quoting.js';
 import { verifyByNames } from './by_name.js';
 import { diagnoseRest } from './diagnose.js';
@@ -34,6 +35,10 @@ export async function verify(reference: string, candidate: string, options: Veri
   const { tolerance } = options;
   if (tolerance !== undefined && !(tolerance >= 1 && Number.isFinite(tolerance)))
     throw new TensimError('INVALID_ARGUMENT', `tolerance must be a number from 1, not ${valueText(tolerance)}`);
+  return underContract('verify', await compared(reference, candidate, options));
+}
+
+async function compared(reference: string, candidate: string, options: VerifyOptions): Promise<VerifyResult> {
   let isOpened = false;
   try {
     return await withBlocks(reference, options, (f) =>

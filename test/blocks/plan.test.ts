@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { bytesOf, configOf, headerOf, type LlamaShape, SHAPES, tensorsOf } from '../../bench/blocks/llama.js';
 import { planBlocks } from '../../lib/blocks/plan.js';
+import '../../lib/report/contracts.js';
 import { tensim } from '../cli/run.js';
 import { temporaryFolder } from '../formats/safetensors/helpers.js';
 
@@ -30,6 +31,7 @@ describe('a plan', () => {
     expect(plan.networks[0]).toMatchObject({ layout: 'llama', layers: 32, parameters: all / 2 });
     expect(plan.memory).toBe(3 * block + 300e6);
     expect(plan.mlps).toEqual({ sampled: 32 });
+    expect(JSON.parse(JSON.stringify(plan))).toMatchObject({ schema: 'tensim.blocks-plan/1', bytes: plan.bytes });
     const { total, ...parts } = plan.seconds;
     expect(total).toBeCloseTo(
       Object.values(parts).reduce((sum, part) => sum + part, 0),

@@ -27,6 +27,32 @@ describe('a set', () => {
     expect(readFileSync(page, 'utf8')).not.toContain('Change from one model to the next');
   });
 
+  test('is told in the order of its tree, with its groups, and keeps its own in JSON', async () => {
+    const folder = join(root, 'mixed');
+    mkdirSync(folder);
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    for (const [i, name] of names.entries()) {
+      // Two kinds in turn, each a little changed.
+      const data = Float64Array.from({ length: 24 }, (_, k) => Math.sin(1 + k + 40 * (i % 2)) + 0.01 * Math.cos(k * i));
+      await writeSafetensors(join(folder, `${name}.safetensors`), { w: { data, shape: [4, 6] } });
+    }
+    const text = await told(folder);
+    const order = text.split('\n').flatMap((line) => /^([12]) {6}([a-f]) /.exec(line)?.slice(1).join('') ?? []);
+    expect([order.slice(0, 3), order.slice(3)].map((group) => group.sort().join(' '))).toEqual([
+      '1a 1c 1e',
+      '2b 2d 2f',
+    ]);
+    expect(text).toContain('2 groups among 6 models');
+    expect(text).toMatch(/^group +models +lowest similarity within +which$/m);
+    const svg = join(root, 'set.svg');
+    const json = JSON.parse((await tensim(['matrix', folder, '--json', '--out', svg, ...OPTIONS])).stdout);
+    expect(json.labels).toEqual(names);
+    const picture = readFileSync(svg, 'utf8');
+    const places = json.leaves.map((model: number) => picture.indexOf(`>${names[model]}<`));
+    expect(places).toEqual([...places].sort((a, b) => a - b));
+    expect(picture.match(/class="mark-rect /g)).toHaveLength(2);
+  });
+
   test('may be known by the seeds in the metadata', async () => {
     const folder = join(root, 'seeds');
     mkdirSync(folder);

@@ -11,8 +11,8 @@ import { crossHtml, measuresHtml } from '../../lib/report/several.js';
 import { compareMeasures } from '../../lib/similarity/series/measure_comparison.js';
 import { describeInBrowser } from '../support/pages.js';
 import { blocksOf } from './blocks_fixture.js';
-import { formsOf } from './explain_fixture.js';
-import { comparison, crossOf, golden, matrixOf, NASTY, SLICES, symmetric } from './helpers.js';
+import { formsOf, info } from './explain_fixture.js';
+import { comparison, crossOf, golden, matrixOf, NASTY, SLICES, seriesOf, symmetric } from './helpers.js';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -21,6 +21,16 @@ const long = Array.from({ length: 9 }, (_, i) => `a_very_long_name_of_a_checkpoi
 const sources = long.map((name) => ({ file: `/some/folder/${name}.safetensors`, sha256: 'ab'.repeat(32) }));
 const about = { date: new Date(0), command: `tensim matrix ${long.join(' ')}`, sizes: new Map([[sources[0].file, 7]]) };
 const pair = comparison({ perOutput: SLICES });
+
+const SAMPLED = {
+  method: 'sampled',
+  exact: false,
+  standardError: 0.01,
+  sampling: {
+    ...{ samples: 8192, effectiveSamples: 900, seed: 0, tolerance: 0.005, interval: 0.02, reached: false },
+    tokenModels: false,
+  },
+} as const;
 
 const PAGES: Readonly<Record<string, () => Promise<string>>> = {
   matrix: () => matrixHtml(golden('digits-backdoor')),
@@ -66,6 +76,20 @@ const PAGES: Readonly<Record<string, () => Promise<string>>> = {
   ridge: () =>
     ridgeHtml({ kind: 'ridge', steps: [0, 0.1, 1].map((ridge) => ({ ridge, result: pair })) } as never, about),
   explain: () => explanationHtml(formsOf(), { channels: 1, height: 2, width: 3 }),
+  'explain by layers': () =>
+    explanationHtml(
+      {
+        ...info,
+        ...{ kind: 'exchange', a: long[0], b: long[1], similarity: 0.5 },
+        layers: [1, 2].map((layer) => ({
+          ...{ layer, type: 'bilinear', change: layer / 10 },
+          ...{ intoA: { toA: 0.9, toB: 0.8 }, intoB: { toA: 0.7, toB: 0.6 } },
+        })),
+      },
+      null,
+      about,
+    ),
+  sampled: () => matrixHtml(seriesOf([0.9, 0.5, 0.7], { one: [0.9, 0.4, 0.8] }, SAMPLED)),
   'explain by names': () => explanationHtml(formsOf(), null),
   blocks: () => blocksHtml(blocksOf()),
 };
@@ -95,8 +119,12 @@ describeInBrowser('every page', (open, complaints) => {
     describe(name, () => {
       it('has no fault that axe knows, light and dark, folded and unfolded', { timeout: 300_000 }, async () => {
         const html = await make();
-        for (const colorScheme of ['light', 'dark'] as const) {
-          const page = await open(html, { colorScheme }, '#pins=0-1,1-1');
+        for (const [width, colorScheme] of [
+          [1400, 'light'],
+          [800, 'dark'],
+          [390, 'light'],
+        ] as const) {
+          const page = await open(html, { colorScheme, viewport: { width, height: 800 } }, '#pins=0-1,1-1');
           for (const details of await page.locator('details').all())
             await details.evaluate((element) => element.setAttribute('open', ''));
           expect(await violations(page)).toEqual([]);

@@ -96,6 +96,28 @@ describeInBrowser('downloads of a page', (open) => {
     }
   });
 
+  it('are the same of a heatmap that is drawn by tiles', async () => {
+    const count = 310;
+    const names = Array.from({ length: count }, (_, i) => `step_${i}`);
+    const tiled = matrixOf(
+      names,
+      symmetric(count, (i, j) => 1 / (1 + j - i)),
+    );
+    const page = await open(await matrixHtml(tiled), {}, '#zoom=100-120,40-60');
+    await page.locator('.wide.heatmap.drawn').waitFor();
+    const text = (await download(page, 'SVG')).bytes.toString();
+    checkXml(text);
+    expect(text).toContain('>105</text>');
+    expect(text).not.toContain('>250</text>');
+    // What is on the canvas is in it as a picture.
+    expect(text).toMatch(/<image[^>]* href="data:image\/png;base64,[^"]{200}/);
+    const { bytes } = await download(page, 'PNG');
+    expect(bytes.readUInt32BE(16)).toBe(2 * 572);
+    expect(bytes.length).toBeGreaterThan(4000);
+    const whole = await download(await open(await matrixHtml(tiled)), 'PNG');
+    expect(whole.bytes.equals(bytes)).toBe(false);
+  });
+
   it('copies the cell that is pointed at', async () => {
     const page = await open(await matrixHtml(seriesOf([0.9])), { permissions: ['clipboard-read', 'clipboard-write'] });
     await new ChartInPage(page, HEATMAP).hover(0.9, 0.1);

@@ -22,6 +22,17 @@ describeInBrowser('the layer strip', (open) => {
     expect(await fill('0.5000')).not.toBe(await fill('0.7500'));
   });
 
+  it('has the layer that is chosen in the address, which restores it', async () => {
+    const page = await open(await blocksHtml(blocksOf()), {}, '#view=2');
+    expect(await title(page)).toBe('Layer 2');
+    await page.locator('.strip button', { hasText: 'layer 0' }).click();
+    expect(await page.evaluate('location.hash')).toBe('#view=0');
+    await page.evaluate("location.hash = '#view=77'");
+    await page.locator('#detail h2', { hasText: 'Layer 1' }).waitFor();
+    await page.locator('.strip button', { hasText: 'layer 1' }).click();
+    expect(await page.evaluate('location.hash')).toBe('');
+  });
+
   it('is gone through by keys', async () => {
     const page = await open(await blocksHtml(blocksOf()));
     await page.keyboard.press('Tab');

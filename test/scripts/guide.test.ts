@@ -13,9 +13,11 @@ import {
   sessionIn,
   shownIn,
   toldIn,
+  typedOf,
   watchedScript,
 } from '../../scripts/guide.mjs';
 import { tensim } from '../cli/run.js';
+import { PRELUDES, writeGuideFiles } from './guide_files.js';
 
 const PAGES = ['README.md', ...readdirSync('docs/guide').map((name) => `docs/guide/${name}`)].filter((name) =>
   name.endsWith('.md'),
@@ -30,15 +32,20 @@ const program = join(own, 'dist', 'cli.js');
 beforeAll(async () => {
   mkdirSync(own, { recursive: true });
   symlinkSync(resolve('examples'), join(folder, 'examples'), 'junction');
-  writeFileSync(join(own, 'package.json'), '{ "name": "tensim", "type": "module", "exports": "./dist/index.js" }');
+  writeFileSync(
+    join(own, 'package.json'),
+    '{ "name": "tensim", "type": "module", "exports": { ".": "./dist/index.js", "./schemas/*": "./schemas/*" } }',
+  );
   // Where an installed addon would lie.
   symlinkSync(resolve('build'), join(own, 'build'), 'junction');
+  symlinkSync(resolve('schemas'), join(own, 'schemas'), 'junction');
   await build({
     ...forNode,
     format: 'esm',
     entryPoints: { index: 'lib/index.ts', cli: 'lib/cli/bin.ts' },
     outdir: join(own, 'dist'),
   });
+  writeGuideFiles(folder);
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -94,6 +101,15 @@ describe.each(PAGES)('%s', (page) => {
     for (const shown of shownIn(stdout)) expect(isAsTold(shown), JSON.stringify(shown)).toBe(true);
     const told = watchedScript(code).split('@shown').length - 1;
     expect(shownIn(stdout).length).toBe(told);
+  });
+
+  const typed = typedOf(text);
+  test.skipIf(typed === '')('what it shows as TypeScript runs on files as it names them', () => {
+    const script = join(folder, `${basename(page, '.md')}.typed.mjs`);
+    writeFileSync(script, watchedScript(`${PRELUDES[page] ?? ''}\n${typed}`));
+    const { status, stdout, output } = node([script]);
+    expect(status, output.slice(-2000)).toBe(0);
+    for (const shown of shownIn(stdout)) expect(isAsTold(shown), JSON.stringify(shown)).toBe(true);
   });
 
   test('its commands are there, with their options', async () => {

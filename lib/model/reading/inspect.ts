@@ -7,6 +7,7 @@ import type { Place } from '../../layers/place.js';
 import { residualInWords } from '../../layers/residual.js';
 import type { ShapeOnly } from '../../layers/shapes.js';
 import { kindOf } from '../../layers/table.js';
+import { underContract } from '../../plain_data.js';
 import { sizeOf } from '../../tensor/tensor.js';
 import { shapeAt } from '../blueprint.js';
 import type { Setting } from '../settings.js';
@@ -114,7 +115,7 @@ export function inspect(path: string, options: Omit<LoadOptions, 'label'> = {}):
     const { setAside, tied } =
       recognised ?? withTied(await sorted(withoutIgnored(checkpoint, source.ignore), checkpoint, signal), checkpoint);
     const { format, place } = checkpoint;
-    return {
+    return underContract('inspect', {
       file: path,
       revision: source.revision ?? null,
       ...(format !== formatOf(checkpoint.path) && { format }),
@@ -131,7 +132,7 @@ export function inspect(path: string, options: Omit<LoadOptions, 'label'> = {}):
       tied: { ...tied },
       ...describe(recognised, checkpoint),
       problems,
-    };
+    });
   });
 }
 

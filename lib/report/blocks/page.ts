@@ -4,7 +4,7 @@ import { escapeMarkup } from '../../words/markup.js';
 import { quoted } from '../../words/names.js';
 import { errorText } from '../../words/numbers.js';
 import { oneLine } from '../../words/quoting.js';
-import { type About, folded } from '../about.js';
+import { type About, folded, sourcesOf } from '../about.js';
 import script from '../client/strip.js?bundled';
 import { degreeTable } from '../degrees.js';
 import { definitionTable, scriptedPage } from '../page.js';
@@ -29,7 +29,7 @@ const STYLE = `
 .heads th { text-align: center; }
 h3 { margin: 12px 0 4px; font-size: 13px; font-weight: 600; }
 .ramp { display: flex; justify-content: space-between; font-size: 12px; padding: 3px 8px; border-radius: 4px; margin-top: 10px; }
-@media (max-width: 560px) { .strip th, .strip td { padding: 3px 2px; font-size: 11.5px; } .strip th[scope="row"] { width: 6.5em; } }
+@media (max-width: 560px) { .strip { min-width: 470px; } .strip th, .strip td { padding: 3px 2px; font-size: 11.5px; } .strip th[scope="row"] { width: 6.5em; } }
 `;
 
 /** A page about two transformers, block by block. One file, loads nothing; every name in it is escaped. */
@@ -42,7 +42,7 @@ export async function blocksHtml(result: BlocksResult, about: About = {}): Promi
 <header><p class="over">tensim: two transformers, block by block</p><h1>${escapeMarkup(title)}</h1><p>${sentencesOf(result).map(escapeMarkup).join(' ')}</p></header>
 <div class="columns">
 <div class="column"><section><h2>Layers <small>similarity; colour by 1 − similarity, logarithmic; choose a layer</small></h2>${tableOf(strip)}${rampOf()}</section>
-<section class="last"><h2>How this was obtained</h2>${definitionTable(facts(result))}${folded(about)}</section></div>
+<section class="last"><h2>How this was obtained</h2>${definitionTable(facts(result))}${folded(sourcesOf(result), about)}</section></div>
 <div class="column"><section id="detail" aria-live="polite"><p class="note">Heads and degrees of a layer are shown here by the script of the page.</p></section></div>
 </div>
 </main>`;
@@ -64,7 +64,7 @@ function tableOf({ columns, rows }: Strip): string {
     const fields = cells.map((cell, at) => fieldOf(cell, `${name}, ${columns[at]}: ${cell.text}`));
     return `<tr><th scope="row">${label}</th>${fields.join('')}</tr>`;
   });
-  return `<table class="strip"><thead><tr><th scope="col">layer</th>${head}</tr></thead><tbody>${lines.join('\n')}</tbody></table>`;
+  return `<div class="scroll"><table class="strip"><thead><tr><th scope="col">layer</th>${head}</tr></thead><tbody>${lines.join('\n')}</tbody></table></div>`;
 }
 
 function fieldOf({ text, level }: StripCell, title: string): string {

@@ -2,7 +2,7 @@ import { extname } from 'node:path';
 import type { BlocksResult } from '../../blocks/terms.js';
 import { TensimError } from '../../errors.js';
 import { jsonText } from '../../words/quoting.js';
-import type { About } from '../about.js';
+import { type About, aboutNow } from '../about.js';
 import { checkPlace, type ReportOptions, writeWhole } from '../write.js';
 import { blocksSvg } from './chart.js';
 import { blocksJson } from './json.js';
@@ -33,7 +33,7 @@ export async function checkBlocksFile(file: string): Promise<void> {
  */
 export async function writeBlocks(result: BlocksResult, file: string, { command }: ReportOptions = {}): Promise<void> {
   await checkBlocksFile(file);
-  await writeWhole(file, [await writerOf(file)(result, { date: new Date(), command })]);
+  await writeWhole(file, [await writerOf(file)(result, await aboutNow(result, command))]);
 }
 
 function writerOf(file: string) {

@@ -1,18 +1,33 @@
 import { amountText } from '../../words/numbers.js';
 import { inputName, pictureSize, strongest } from '../explain/inputs.js';
 import type { PicturesData } from '../explain/page_data.js';
+import { button, made, table } from './elements.js';
 import type { Place, Plot, Pointable, Pointed, Shape } from './pointed.js';
 import { followPointer } from './pointer.js';
+import type { Seen } from './seen.js';
 import { Overlay, plotOf } from './shapes.js';
 import { Tip } from './tip.js';
+import { addDownloads } from './tools.js';
 import { bytesOf } from './values.js';
 import { Views } from './views.js';
 
-// The script of a page of pictures: it tells the entry that is pointed at, and marks the same input in all pictures.
+// The script of a page of pictures: it tells the entry that is pointed at, marks the same input in all pictures, and keeps
+// those that are pinned in the address.
 
 const data: PicturesData = JSON.parse(document.getElementById('data')!.textContent!);
+/** What a number of size 1 loses as float32. */
+const FLOAT32_ERROR = 2 ** -25;
 const tip = new Tip();
-const views = new Views({ rows: 0, columns: 0, matrices: 0 });
+const charts = data.charts.map(({ titles, entries }) => {
+  const all = Float64Array.from(new Float32Array(bytesOf(entries).buffer));
+  const size = all.length / titles.length;
+  return titles.map((title, i) => ({ title, vector: all.subarray(i * size, (i + 1) * size) }));
+});
+const inputs = charts[0]?.[0]?.vector.length ?? 0;
+const views = new Views({ rows: inputs, columns: inputs, matrices: 0 });
+const place = document.getElementById('pins')!;
+views.onChange(listPins);
+listPins();
 
 interface Picture extends Plot {
   readonly title: string;
@@ -22,18 +37,62 @@ interface Picture extends Plot {
 }
 
 for (const chart of document.querySelectorAll<HTMLElement>('.chart.pictures')) {
-  const pictures = picturesOf(chart);
-  followPointer(chart, plotOf(chart), pointable(pictures), { tip, views, overlay: new Overlay(chart) });
+  const pictures = pointable(picturesOf(chart));
+  const overlay = new Overlay(chart);
+  const showPins = () => overlay.draw('pin', views.state.pins.flatMap(pictures.mark));
+  views.onChange(showPins);
+  showPins();
+  followPointer(chart, plotOf(chart), pictures, { tip, views, overlay });
+}
+
+// The two widths of a chart stand beside each other, and have the same tools.
+for (const chart of document.querySelectorAll<HTMLElement>('.chart.wide.pictures'))
+  addDownloads(
+    [chart, chart.nextElementSibling as HTMLElement],
+    () => seen(Number(chart.dataset.pictures)),
+    'Click pins an input; keys: arrows, Enter',
+  );
+
+function seen(index: number): Seen {
+  const pictures = charts[index];
+  return {
+    name: `directions-${index + 1}`,
+    title: 'entries of directions over the inputs',
+    quantity: 'entries',
+    rows: pictures.map(({ title }) => title),
+    columns: Array.from({ length: inputs }, (_, i) => inputName(i, data.image)),
+    value: (row, column) => pictures[row].vector[column],
+    error: FLOAT32_ERROR,
+  };
+}
+
+/** Lists what the pinned inputs are in every picture. */
+function listPins(): void {
+  const pins = views.state.pins.map(([index]) => index);
+  place.hidden = pins.length === 0;
+  place.replaceChildren(...(pins.length === 0 ? [] : [pinned(pins)]));
+}
+
+function pinned(pins: readonly number[]): HTMLElement {
+  const head = ['input', ...pins.map((index) => inputName(index, data.image))];
+  const rows = charts.flat().map(({ title, vector }) => [title, ...pins.map((index) => amountText(vector[index], 4))]);
+  const unpin = ['unpin', ...pins.map((index) => unpinning(index))];
+  const all = button('Unpin all', 'Unpin all inputs', () => views.change({ pins: [] }));
+  const bar = made('div', [made('h2', 'Pinned inputs'), all], { class: 'bar' });
+  const numbers = table('Entries of the pinned inputs in every picture', head, [...rows, unpin]);
+  return made('section', [bar, numbers], { class: 'pins', 'aria-label': 'Pinned inputs' });
+}
+
+function unpinning(index: number): HTMLElement {
+  return button('Unpin', `Unpin input ${inputName(index, data.image)}`, () => views.pin([index, index]));
 }
 
 function picturesOf({ dataset }: HTMLElement): Picture[] {
-  const { titles, entries } = data.charts[Number(dataset.pictures)];
-  const all = Float64Array.from(new Float32Array(bytesOf(entries).buffer));
-  const size = all.length / titles.length;
+  const pictures = charts[Number(dataset.pictures)];
   return (dataset.cells ?? '').split(',').map((place, i) => {
     const [left, top, width, height] = place.split(' ').map(Number);
-    const vector = all.subarray(i * size, (i + 1) * size);
-    return { left, top, width, height, title: titles[i], vector, order: strongest(vector, data.bars) };
+    const { title, vector } = pictures[i];
+    return { left, top, width, height, title, vector, order: strongest(vector, data.bars) };
   });
 }
 

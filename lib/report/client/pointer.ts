@@ -101,17 +101,16 @@ export function followPointer(
     const zoom = { '+': LARGER, '=': LARGER, '-': SMALLER }[event.key];
     if (arrow !== undefined) point(last?.next(...arrow) ?? firstPlace());
     else if (event.key === 'Escape') letGo();
-    else if (pointable.enlarge === undefined) return;
     else if (event.key === 'Enter' || event.key === ' ') pin();
+    else if (pointable.enlarge === undefined) return;
     else if (zoom !== undefined) enlarge(zoom);
     else if (event.key === '0') views.change({ region: null });
     else return;
     event.preventDefault();
   }
 
-  /** Cells of matrices are pinned; what cannot be enlarged has none. */
   function pin(): void {
-    if (last?.pair != null && pointable.enlarge !== undefined) views.pin(last.pair);
+    if (last?.pair != null) views.pin(last.pair);
   }
 
   function letGo(): void {

@@ -10,6 +10,8 @@ export interface Seen {
   readonly title: string;
   readonly rows: readonly string[];
   readonly columns: readonly string[];
+  /** What the numbers are. Default `similarity`. */
+  readonly quantity?: string;
   /** Null where undefined. */
   value(row: number, column: number): number | null;
   /** How far values can be from those of the result. */
@@ -24,9 +26,9 @@ export const FORMATS: Readonly<Record<'csv' | 'npy' | 'json', (seen: Seen) => Bl
   },
   npy: (seen) => [npyHeader('<f8', [seen.rows.length, seen.columns.length]), ...doublesOf(seen)],
   json: (seen) => {
-    const { title, rows, columns, error } = seen;
-    const similarity = rows.map((_, i) => columns.map((__, j) => seen.value(i, j)));
-    return [`${jsonText({ title, rows, columns, similarity, error })}\n`];
+    const { title, rows, columns, error, quantity = 'similarity' } = seen;
+    const values = rows.map((_, i) => columns.map((__, j) => seen.value(i, j)));
+    return [`${jsonText({ title, rows, columns, [quantity]: values, error })}\n`];
   },
 };
 

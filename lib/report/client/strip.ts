@@ -1,9 +1,11 @@
 import type { LayerDetails, StripData } from '../blocks/strip_data.js';
+import { Views } from './views.js';
 
-// The script of a strip's page: it shows the heads and degrees of the layer that is chosen.
+// The script of a strip's page: it shows the heads and degrees of the layer that is chosen, which its address names.
 
 const data: StripData = JSON.parse(document.getElementById('data')!.textContent!);
 const place = document.getElementById('detail')!;
+const views = new Views({ rows: 0, columns: 0, matrices: data.layers.length, first: data.first });
 const buttons = [...document.querySelectorAll<HTMLButtonElement>('.strip button')];
 
 for (const [at, button] of buttons.entries()) {
@@ -12,20 +14,22 @@ for (const [at, button] of buttons.entries()) {
     if (step === 0) return;
     event.preventDefault();
     const next = Math.min(buttons.length - 1, Math.max(0, at + step));
-    choose(next);
+    views.change({ chosen: next });
     buttons[next].focus();
   });
   // The row is as good as the button in it.
-  button.closest('tr')!.addEventListener('click', () => choose(at));
+  button.closest('tr')!.addEventListener('click', () => views.change({ chosen: at }));
 }
-if (buttons.length > 0) choose(data.first);
+views.onChange(showChosen);
+showChosen();
 
-function choose(chosen: number): void {
+function showChosen(): void {
+  const { chosen } = views.state;
   for (const [at, button] of buttons.entries()) {
     button.setAttribute('aria-pressed', `${at === chosen}`);
     button.closest('tr')!.classList.toggle('chosen', at === chosen);
   }
-  show(data.layers[chosen]);
+  if (buttons.length > 0) show(data.layers[chosen]);
 }
 
 function show({ title, facts, degrees, heads }: LayerDetails): void {

@@ -14,8 +14,6 @@ const LONGEST = 100;
  * a table of what is seen.
  */
 export function addTools(charts: readonly HTMLElement[], views: Views, seen: () => Seen): void {
-  const [first] = charts;
-  const last = charts[charts.length - 1];
   const hint = 'Click pins, dragging enlarges; keys: arrows, Enter, + − 0';
   const parts = [
     button('+', 'Enlarge', () => views.zoom(LARGER)),
@@ -24,11 +22,21 @@ export function addTools(charts: readonly HTMLElement[], views: Views, seen: () 
     downloads(charts, seen),
     made('span', hint),
   ];
-  const name = first.getAttribute('aria-label') ?? '';
+  addBar(charts, parts);
+  charts[charts.length - 1].after(tableOf(views, nameOf(charts), seen));
+}
+
+/** The same of a chart that cannot be enlarged and has its table already: downloads. */
+export function addDownloads(charts: readonly HTMLElement[], seen: () => Seen, hint: string): void {
+  addBar(charts, [downloads(charts, seen), made('span', hint)]);
+}
+
+const nameOf = ([first]: readonly HTMLElement[]) => first.getAttribute('aria-label') ?? '';
+
+function addBar(charts: readonly HTMLElement[], parts: readonly Node[]): void {
   // Above all pictures of the section.
-  const top = first.parentElement!.querySelector('.chart') ?? first;
-  top.before(made('div', parts, { class: 'tools', role: 'group', 'aria-label': `View of ${name}` }));
-  last.after(tableOf(views, name, seen));
+  const top = charts[0].parentElement!.querySelector('.chart') ?? charts[0];
+  top.before(made('div', parts, { class: 'tools', role: 'group', 'aria-label': `View of ${nameOf(charts)}` }));
 }
 
 function downloads(charts: readonly HTMLElement[], seen: () => Seen): HTMLElement {

@@ -14,10 +14,11 @@ export interface Region {
 
 /** What a page shows; its address restores it. */
 export interface ViewState {
-  /** The matrix that heatmaps without one of their own show. */
+  /** The matrix that heatmaps without one of their own show; the layer of a strip. */
   readonly chosen: number;
   /** What is enlarged; null: nothing, all is to be seen. */
   readonly region: Region | null;
+  /** Cells, or inputs of pictures, which have one number. */
   readonly pins: readonly Pair[];
 }
 
@@ -26,6 +27,8 @@ export interface Sizes {
   readonly rows: number;
   readonly columns: number;
   readonly matrices: number;
+  /** Which is chosen where the address names none. Default 0. */
+  readonly first?: number;
 }
 
 /** Models that are seen at least. */
@@ -76,7 +79,7 @@ export class Views {
   change(part: Partial<ViewState>): void {
     this.#state = { ...this.#state, ...part };
     // The address has the part behind # only: a page from a file may change no more.
-    history.replaceState(null, '', addressOf(this.#state) || location.pathname + location.search);
+    history.replaceState(null, '', addressOf(this.#state, this.sizes.first) || location.pathname + location.search);
     this.#tell();
   }
 

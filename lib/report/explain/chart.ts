@@ -80,6 +80,9 @@ export function picturesOf(found: FormExplanation): { highlights: Picture[]; dir
   return { highlights, directions };
 }
 
+/** Below this width the words under the colours are few. */
+const NARROW = 400;
+
 /** What the colours of pictures mean, below each other or beside. */
 export async function scaleChart({ palette, width, theme }: DirectionsOptions): Promise<Chart> {
   const plot = { x: 1, y: 1, width: Math.min(width - 2, 2 * LARGEST), height: 10 };
@@ -94,7 +97,10 @@ export async function scaleChart({ palette, width, theme }: DirectionsOptions): 
       imageMark(ramp, plot, false),
       textMark([below(0, '− largest')], theme.muted, top),
       textMark([below(0.5, '0')], theme.muted, { ...top, align: { value: 'center' } }),
-      textMark([below(1, 'largest entry of each picture')], theme.muted, { ...top, align: { value: 'right' } }),
+      textMark([below(1, plot.width < NARROW ? 'largest of each' : 'largest entry of each picture')], theme.muted, {
+        ...top,
+        align: { value: 'right' },
+      }),
     ],
   };
 }

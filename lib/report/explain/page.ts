@@ -1,18 +1,17 @@
 import { endianness } from 'node:os';
 import { largest } from '../../extremes.js';
 import type { ExchangeExplanation, Explanation, FormExplanation } from '../../similarity/explain/types.js';
-import { version } from '../../version.js';
 import { escapeMarkup } from '../../words/markup.js';
 import { amountText, percent, similarityText } from '../../words/numbers.js';
-import { type About, folded } from '../about.js';
+import { type About, obtained } from '../about.js';
 import { type Bar, barRows } from '../bars.js';
 import { type Chart, colourScheme, PAGE, PAPER, type Theme } from '../chart.js';
 import script from '../client/pictures.js?bundled';
 import { paletteOf } from '../colour.js';
 import { bothWidths } from '../figure.js';
-import { definitionTable, page, scriptedPage, tableBehind } from '../page.js';
+import { PINS } from '../html.js';
+import { page, scriptedPage, tableBehind } from '../page.js';
 import type { Rgb } from '../png.js';
-import { provenance } from '../summary.js';
 import { INNER_WIDTH, stack, textChart } from '../svg.js';
 import { BARS, directionsChart, highlightsChart, type Picture, picturesOf, scaleChart } from './chart.js';
 import { type ImageShape, inputName, strongest } from './inputs.js';
@@ -34,18 +33,16 @@ export async function explanationHtml(
   about: About = {},
 ): Promise<string> {
   const { headline, sentences } = explanationWords(found, image);
-  const facts = definitionTable([
+  const facts: [string, string][] = [
     ['similarity', similarityText(found.similarity, 6)],
-    ...(found.kind === 'forms' ? [['distance', amountText(found.distance)] as const] : []),
-    ...provenance(found),
-    ['tensim', version],
-  ]);
-  const obtained = `<section class="last"><h2>How this was obtained</h2>${facts}${folded(about)}</section>`;
+    ...(found.kind === 'forms' ? [['distance', amountText(found.distance)] as [string, string]] : []),
+  ];
+  const made = `<section class="last"><h2>How this was obtained</h2>${obtained(found, facts, about)}</section>`;
   const [left, right] = found.kind === 'forms' ? await formSections(found, image) : await exchangeSections(found);
   const body = `<main>
 <header><p class="over">tensim: where two models differ, ${escapeMarkup(pairName(found))}</p><h1>${escapeMarkup(headline)}</h1><p>${sentences.map(escapeMarkup).join(' ')}</p></header>
 <div class="columns">
-<div class="column">${left}${obtained}</div>
+<div class="column">${left}${found.kind === 'forms' ? PINS : ''}${made}</div>
 <div class="column">${right}</div>
 </div>
 </main>`;

@@ -2,7 +2,7 @@ import { extname } from 'node:path';
 import { TensimError } from '../../errors.js';
 import type { Explanation } from '../../similarity/explain/types.js';
 import { jsonText } from '../../words/quoting.js';
-import type { About } from '../about.js';
+import { type About, aboutNow } from '../about.js';
 import { checkPlace, type ReportOptions, writeWhole } from '../write.js';
 import { imageShape } from './image.js';
 import type { ImageShape } from './inputs.js';
@@ -47,7 +47,7 @@ export async function writeExplanation(
   { image, command }: ExplanationReportOptions = {},
 ): Promise<void> {
   await checkExplanationFile(file);
-  await writeWhole(file, [await writerOf(file)(found, imageOf(found, image), { date: new Date(), command })]);
+  await writeWhole(file, [await writerOf(file)(found, imageOf(found, image), await aboutNow(found, command))]);
 }
 
 /** The shape of the pictures of an explanation; null where none are wanted. */

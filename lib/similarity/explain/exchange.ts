@@ -2,6 +2,7 @@ import { TensimError } from '../../errors.js';
 import { createModel } from '../../model/create.js';
 import type { Layer, Model } from '../../model/model.js';
 import { similarityMatrix } from '../matrix.js';
+import { sourceOf } from '../members/source.js';
 import type { SimilarityOptions } from '../terms/types.js';
 import type { ExchangeExplanation, Hybrid } from './types.js';
 
@@ -30,6 +31,7 @@ export async function explainByExchange(a: Model, b: Model, options: SimilarityO
     a: a.label,
     b: b.label,
     ...info,
+    sources: [sourceOf(a), sourceOf(b)],
     similarity: cosine[0][1],
     layers: a.layers.map(({ type }, k) => {
       const [intoA, intoB] = [hybrid(2 + 2 * k), hybrid(3 + 2 * k)];

@@ -12,6 +12,7 @@ import { checkComparable } from '../gram/sources.js';
 import { type GaussianLaw, whiten } from '../law/law.js';
 import { asWhitened } from '../law/onehot.js';
 import { checkModel } from '../members/members.js';
+import { sourceOf } from '../members/source.js';
 import { inCommonUnits } from '../scale/source.js';
 import { similarity } from '../similarity.js';
 import { plainly } from '../terms/plain.js';
@@ -130,7 +131,8 @@ async function explainForms(
   const squares = squaresOf(found);
   const square = total(squares);
   const distance = timesPower(Math.sqrt(positions * square), exponent);
-  const about = { kind: 'forms', a: a.label, b: b.label, similarity: value, normA, normB, inputs } as const;
+  const sources = [sourceOf(a), sourceOf(b)] as const;
+  const about = { kind: 'forms', a: a.label, b: b.label, sources, similarity: value, normA, normB, inputs } as const;
   const how = { ...EXACT, input: name, backend: engine.backend.name, ...(certified !== undefined && { certified }) };
   // Below the resolution there are two ways to write one function. Out of the range of numbers both are 0 or ∞, and say
   // nothing.

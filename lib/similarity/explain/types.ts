@@ -1,5 +1,5 @@
 import type { Layer } from '../../model/model.js';
-import type { ResultInfo, SimilarityOptions } from '../terms/types.js';
+import type { ResultInfo, SimilarityOptions, Source } from '../terms/types.js';
 
 /** How two models are explained; the options of `similarity` and these. */
 export interface ExplainOptions extends Omit<SimilarityOptions, 'perOutput'> {
@@ -106,6 +106,8 @@ export interface FormExplanation extends ResultInfo {
   readonly a: string;
   /** Label of the second. */
   readonly b: string;
+  /** Where the two came from. */
+  readonly sources?: readonly [a: Source, b: Source];
   /** Of the two, in all. */
   readonly similarity: number;
   /** ‖b − a‖; zero where the two are the same function but for rounding, and then there is nothing below to explain. */
@@ -163,6 +165,8 @@ export interface ExchangeExplanation extends ResultInfo {
   readonly a: string;
   /** Label of the second. */
   readonly b: string;
+  /** Where the two came from. */
+  readonly sources?: readonly [a: Source, b: Source];
   /** Of the two, in all. */
   readonly similarity: number;
   /** In the order of the chain. */

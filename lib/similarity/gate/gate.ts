@@ -1,5 +1,6 @@
 import { TensimError } from '../../errors.js';
 import type { Model } from '../../model/model.js';
+import { underContract } from '../../plain_data.js';
 import { FEWEST_EFFECTIVE, INTERVAL } from '../sampled/jackknife.js';
 import { similarity } from '../similarity.js';
 import type { ResultInfo, Sampling, SimilarityOptions, SimilarityResult } from '../terms/types.js';
@@ -86,8 +87,24 @@ export interface Verdict {
   readonly worst: JudgedSlice | null;
 }
 
+/** A network before a gate. */
+export interface GateSubject {
+  /** Its label. */
+  readonly label: string;
+  /** Where it was read from, if it was. */
+  readonly file?: string | undefined;
+  /** Hex digest of its files, if it was read from any. */
+  readonly sha256?: string | undefined;
+  /** Where in its file it is, where that was asked for. */
+  readonly key?: string;
+}
+
 /** A verdict with the comparison that it is about. */
 export interface GateResult extends Verdict {
+  /** The network that wants to pass. */
+  readonly candidate: GateSubject;
+  /** What it was held against. */
+  readonly reference: GateSubject;
   /** The limits with their defaults filled in; `maxDrop` is null without a baseline. */
   readonly limits: {
     /** Of the similarity in all. */
@@ -117,7 +134,16 @@ export async function gate(candidate: Model, reference: Model, options: GateOpti
   const { min, minOutput, baseline, maxDrop, ...others } = options;
   const limits = settleLimits({ min, minOutput, baseline, maxDrop });
   const comparison = await similarity(candidate, reference, { ...others, perOutput: true });
-  return { ...judge(comparison, limits), limits: limitsOf(limits), comparison };
+  return underContract('gate', {
+    ...{ candidate: subjectOf(candidate), reference: subjectOf(reference) },
+    ...judge(comparison, limits),
+    limits: limitsOf(limits),
+    comparison,
+  });
+}
+
+function subjectOf({ label, provenance: { file, sha256, key } }: Model): GateSubject {
+  return { label, file, sha256, ...(key !== undefined && { key }) };
 }
 
 /**

@@ -18,7 +18,7 @@ export const MOST_OPTIMAL = 400;
 export async function leafOrder(
   cosine: Matrix,
   merges: readonly Merge[],
-  { most = MOST_OPTIMAL, signal }: { readonly most?: number; readonly signal?: AbortSignal } = {},
+  { most = MOST_OPTIMAL, signal }: { readonly most?: number; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<number[]> {
   const order = cosine.length <= most ? await optimalOrder(cosine, merges, new Pacer(signal)) : turned(cosine, merges);
   return order.length > 1 && order[order.length - 1] < order[0] ? order.reverse() : order;

@@ -194,6 +194,11 @@ export interface SimilarityMatrix extends ResultInfo {
    * Without any order no change from one model to the next is told.
    */
   readonly order?: Order | undefined;
+  /**
+   * Of models in no order: their numbers in the order of the leaves of their tree, where those that are alike stand next
+   * to each other. Absent for a series, for fewer than three models, and where not every pair was compared.
+   */
+  readonly leaves?: readonly number[] | undefined;
   /** How far from the diagonal pairs were compared; null: all. Beyond it is NaN. */
   readonly window: number | null;
   /** Inner products. */
