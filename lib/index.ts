@@ -129,6 +129,18 @@ export { writeAdapters } from './report/adapters/write.js';
 export { writeBlocks } from './report/blocks/write.js';
 export { type ExplanationReportOptions, writeExplanation } from './report/explain/write.js';
 export { type Report, type ReportOptions, writeReport } from './report/write.js';
+export { mergeShards } from './shards/merge.js';
+export { shardPlan } from './shards/plan.js';
+export { matrixShard } from './shards/shard.js';
+export type {
+  Merged,
+  MergeOptions,
+  PlannedShard,
+  ShardChoice,
+  ShardOptions,
+  ShardPlan,
+  ShardResult,
+} from './shards/terms.js';
 export { direction } from './similarity/difference/direction.js';
 export { explain } from './similarity/explain/explain.js';
 export type {

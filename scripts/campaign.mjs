@@ -53,6 +53,17 @@ const KINDS = {
     about: 'matrices with a state file, killed at random moments and finished: every bit is that of a run left alone',
     round: (seed, filter, _, runs = 200) => [script('kill', seed, filter, `--runs=${runs}`)],
   },
+  shards: {
+    about:
+      'matrices in shards: their processor time against one run, and shards killed at random, to the bytes of one run',
+    round: (seed, filter, _, runs = 50) => [script('shards', seed, filter, `--runs=${runs}`, '--models=300')],
+  },
+  slurm: {
+    about:
+      'a Slurm cluster on this machine, GNU parallel, and the variables of Kubernetes; needs slurm-wlm, munge, parallel and root',
+    once: true,
+    round: (seed, filter) => [script('slurm', seed, filter)],
+  },
   churn: {
     about: 'files changed while they are read: every result is of one version whole, or an error that says so',
     round: (seed, filter, _, runs = 2000) => [script('churn', seed, filter, `--runs=${runs}`)],

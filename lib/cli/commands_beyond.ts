@@ -4,6 +4,7 @@ export { addBlocks } from './blocks.js';
 export { addCompletion } from './completion.js';
 export { addContract } from './contract.js';
 export { addExplain } from './explain.js';
+export { addMerge } from './merge.js';
 export { addMoments } from './moments.js';
 export { addVerify } from './verify.js';
 export { addWatch } from './watch.js';

@@ -15,6 +15,8 @@ export interface Io {
   readonly signal: AbortSignal;
   /** What was typed, as a shell takes it; reports say so. */
   readonly command?: string | undefined;
+  /** The same word by word, without the name of the program. */
+  readonly words?: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Where a configuration file is looked for; default: the working directory. */
   readonly cwd?: string;

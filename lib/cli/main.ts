@@ -13,6 +13,7 @@ const NOTES = `
 Examples:
   $ tensim compare step_6000.safetensors step_6200.safetensors
   $ tensim matrix checkpoints/ --per-output --out report.html
+  $ tensim merge part-*.state --out report.html
   $ tensim watch run/ --open
   $ tensim blocks base/ tuned/
   $ tensim adapters run_1/ run_2/ run_3/
@@ -39,6 +40,7 @@ type Add = (program: Command, io: Io, exit: { code: number }) => void;
 const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
   compare: async () => (await import('./commands_on_models.js')).addCompare,
   matrix: async () => (await import('./commands_on_models.js')).addMatrix,
+  merge: async () => (await import('./commands_beyond.js')).addMerge,
   watch: async () => (await import('./commands_beyond.js')).addWatch,
   blocks: async () => (await import('./commands_beyond.js')).addBlocks,
   adapters: async () => (await import('./commands_beyond.js')).addAdapters,
@@ -65,7 +67,7 @@ async function commandsFor([first]: readonly string[]): Promise<Add[]> {
  * @param args without the names of node and script
  */
 export async function run(args: readonly string[], world: Io): Promise<number> {
-  const io: Io = { ...world, command: ['tensim', ...args].map(shellWord).join(' ') };
+  const io: Io = { ...world, command: ['tensim', ...args].map(shellWord).join(' '), words: args };
   const exit: { code: number } = { code: EXIT.done };
   const program = new Command('tensim')
     .description('How functionally similar two neural networks are across all inputs, from their weights alone.')

@@ -41,6 +41,7 @@ import {
 } from './options.js';
 import { createProgress, type ProgressLine } from './progress.js';
 import { addServingOptions, keepPage, type ServingFlags, serve } from './serving.js';
+import { shard } from './shard.js';
 import { sayStopped } from './stopped.js';
 
 const EXAMPLES = `
@@ -52,6 +53,8 @@ Examples:
   $ tensim matrix "runs/*/final.safetensors" --measure tensor
   $ tensim matrix checkpoints/ --measure gaussian,weights --block-at 6200 --out report.html
   $ tensim matrix run/ --state run.state --memory-limit 2GB
+  $ tensim matrix run/ --shard 8 --plan
+  $ tensim matrix run/ --shard 3/8 --state part-3.state
   $ tensim matrix run_a/ --against run_b/ --out gram.npy
   $ tensim matrix step_*.safetensors --json > matrix.json`;
 
@@ -88,11 +91,15 @@ async function matrix(patterns: string[], flags: ServedFlags, io: Io): Promise<v
   const progress = createProgress(io);
   const reached = { done: 0, total: 0 };
   try {
+    if (flags.shard !== undefined || flags.plan) {
+      await shard(patterns, flags, reached, progress, io);
+      return;
+    }
     const report = await computed(patterns, flags, { reached, progress, feed: served?.feed, io });
     progress.stop();
     served?.feed.report(report);
     await writeOutputs(report, flags.out, io);
-    await print(io, flags.json ? jsonText(report) : [fitted(io, await text(report, io))]);
+    await print(io, await matrixOutput(report, flags.json === true, io));
   } catch (error) {
     progress.stop();
     sayStopped(reached, 'pairs', flags.state, io);
@@ -142,7 +149,7 @@ async function sweepOf(
 }
 
 /** Says on stderr that no change from one model to the next is told, and why. */
-function warnOfOrder(matrix: SimilarityMatrix, io: Io): void {
+export function warnOfOrder(matrix: SimilarityMatrix, io: Io): void {
   if (!hasOrder(matrix)) say(io, `note: ${orderSentence(matrix).join(' ')}\n`);
 }
 
@@ -211,6 +218,10 @@ function blockStart({ labels }: SimilarityMatrix, wanted: string): number {
     hint: `There are ${labels[0]} to ${labels.at(-1)}`,
   });
 }
+
+/** A result as it is printed. */
+export const matrixOutput = async (report: MatrixReport, asJson: boolean, io: Io): Promise<Iterable<string>> =>
+  asJson ? jsonText(report) : [fitted(io, await text(report, io))];
 
 function jsonText(report: MatrixReport): Iterable<string> {
   switch (report.kind) {

@@ -14,6 +14,7 @@ import { listed } from '../words/names.js';
 import { oneLine } from '../words/quoting.js';
 import { type Io, say } from './io.js';
 import { type ComparisonFlags, configOf, parseSize } from './options.js';
+import { parseShardFlag, type ShardFlag } from './shard_flag.js';
 
 /** Files that are passed over for one reason are named one by one up to so many. */
 const MOST_NAMED = 4;
@@ -33,6 +34,9 @@ export interface MatrixFlags extends Omit<ComparisonFlags, 'measure'> {
   readonly blockAt?: string;
   readonly series?: boolean;
   readonly set?: boolean;
+  readonly shard?: ShardFlag;
+  readonly plan?: boolean;
+  readonly alike?: boolean;
 }
 
 export function addMatrixOptions(command: Command): Command {
@@ -50,6 +54,13 @@ export function addMatrixOptions(command: Command): Command {
     .option('--set', 'the models are a set, in no order: tell no changes from one to the next')
     .option('--memory-limit <size>', 'for prepared models: 512MiB, 2GB; others are read again', parseSize)
     .option('--state <file>', 'keep what is finished in this file, and compute only what is not in it')
+    .option(
+      '--shard <i/n>',
+      'compute only the i-th of n parts into --state; auto: as the scheduler says',
+      parseShardFlag,
+    )
+    .option('--plan', 'compute nothing: tell how --shard n cuts, and what starts the shards')
+    .option('--alike', 'all models are of the sizes of the first: of others a shard opens only those it compares')
     .option('--block-at <step>', 'score how clearly each measure changes where this model begins: its label or step');
 }
 

@@ -4,6 +4,7 @@ import type { BlocksPlan } from '../blocks/plan.js';
 import type { BlocksResult } from '../blocks/terms.js';
 import type { Inspection } from '../model/reading/inspect.js';
 import { setContract } from '../plain_data.js';
+import type { ShardPlan, ShardResult } from '../shards/terms.js';
 import type { ExchangeExplanation, FormExplanation } from '../similarity/explain/types.js';
 import type { FeatureSimilarity } from '../similarity/features.js';
 import type { GateResult } from '../similarity/gate/gate.js';
@@ -21,6 +22,7 @@ import { gateJson } from './gate.js';
 import { inspectionJson } from './inspection.js';
 import { compareJson, crossJson, matrixJson, measuresJson } from './json.js';
 import { SCHEMAS } from './schemas.js';
+import { shardJson, shardPlanJson } from './shards.js';
 import { verdictJson } from './verify/json.js';
 
 /* Results of the public API as JSON are what the command line prints of them. */
@@ -42,3 +44,5 @@ setContract<GateResult>('gate', (result) => gateJson(result, { result }));
 setContract<VerifyResult>('verify', (result) => verdictJson('pair', result));
 setContract<MergeResult>('merge', (result) => verdictJson('merge', result));
 setContract<Inspection>('inspect', inspectionJson);
+setContract<ShardResult>('shard', shardJson);
+setContract<ShardPlan>('shards', shardPlanJson);

@@ -6,6 +6,8 @@ export const SCHEMAS = {
   compare: 'tensim.compare/1',
   matrix: 'tensim.matrix/1',
   cross: 'tensim.cross/1',
+  shard: 'tensim.shard/1',
+  shards: 'tensim.shards/1',
   measures: 'tensim.measures/1',
   features: 'tensim.features/1',
   blocks: 'tensim.blocks/1',

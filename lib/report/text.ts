@@ -196,12 +196,19 @@ function curve(matrix: SimilarityMatrix): string {
   const { labels } = matrix;
   const similarities = consecutive(matrix.cosine);
   const changes = Array.from(similarities, (similarity) => 1 - similarity);
-  const high = largest(changes);
-  const low = Math.max(smallest(changes), high * 1e-6, Number.MIN_VALUE);
+  // Of parts that were put together some may be missing.
+  const known = changes.filter((change) => !Number.isNaN(change));
+  const high = largest(known, 0);
+  const low = Math.max(smallest(known, high), high * 1e-6, Number.MIN_VALUE);
   const perBar = Math.ceil(changes.length / COLUMNS);
   let bars = '';
   for (let i = 0; i < changes.length; i += perBar) {
-    const change = largest(changes.slice(i, i + perBar), low);
+    const within = changes.slice(i, i + perBar).filter((change) => !Number.isNaN(change));
+    if (within.length === 0) {
+      bars += ' ';
+      continue;
+    }
+    const change = largest(within, low);
     const height = high > low ? Math.log(change / low) / Math.log(high / low) : 0;
     bars += BARS[Math.min(BARS.length - 1, Math.floor(height * BARS.length))];
   }
@@ -217,8 +224,9 @@ function curve(matrix: SimilarityMatrix): string {
 /** The steps that changed most, and the onset among them. */
 function largestSteps({ labels: whole }: SimilarityMatrix, similarities: Float64Array, start: Onset | null): string {
   const labels = abbreviateAll(whole, LONGEST_LABEL);
-  const most = [...similarities.keys()].sort((a, b) => similarities[a] - similarities[b]).slice(0, 5);
-  if (start !== null && !most.includes(start.from)) most[4] = start.from;
+  const known = [...similarities.keys()].filter((i) => !Number.isNaN(similarities[i]));
+  const most = known.sort((a, b) => similarities[a] - similarities[b]).slice(0, 5);
+  if (start !== null && known.includes(start.from) && !most.includes(start.from)) most[4] = start.from;
   const rows = most
     .sort((a, b) => a - b)
     .map((i) => [`${labels[i]} → ${labels[i + 1]}`, similarityText(similarities[i]), i === start?.from ? 'onset' : '']);

@@ -3,16 +3,15 @@ import { TensimError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import type { Order } from '../model/reading/order.js';
 import { steadily } from '../tensor/steady.js';
+import { crossOf, squareOf } from './assembled.js';
 import { matrixBehaviour } from './behaviour/scores.js';
 import type { Circumstances } from './circumstances.js';
-import { direction } from './difference/direction.js';
-import { expanded } from './difference/expanded.js';
 import { finishedTile } from './finished_tile.js';
 import { Cells } from './gram/cells.js';
 import { slicesIn } from './gram/degrees.js';
-import { distinct, inOrder, type Ranked, sameLabels } from './gram/distinct.js';
-import { ranks } from './gram/orientation.js';
-import { allPairs, bandPairs, crossPairs, type PairSet, pairCount } from './gram/pairs.js';
+import { type Ranked, sameLabels } from './gram/distinct.js';
+import { crossOrder, ranked, squareOrder } from './gram/numbering.js';
+import { type PairSet, pairCount } from './gram/pairs.js';
 import { gramMatrix } from './gram/run.js';
 import type { Layout } from './gram/slice.js';
 import { tileSize } from './gram/tile_size.js';
@@ -22,24 +21,12 @@ import { listedModels } from './members/listed.js';
 import type { Member } from './members/members.js';
 import { BOUND_CELL, checkRoom } from './members/room.js';
 import { type Selection, select } from './members/selection.js';
-import { sourceOf } from './members/source.js';
 import { type Comparison, type OfSamples, settledOn } from './plan/comparison.js';
 import { keptSetting, planMatrix } from './plan/continued.js';
 import { type SampledGram, sampledGram } from './sampled/sampled.js';
-import { leavesOf } from './series/leaves.js';
 import { openLedger, type StateLedger } from './state/ledger.js';
 import { type MatrixSettings, settleMatrix } from './terms/matrix_options.js';
-import { checkPlace } from './terms/place.js';
-import { plainly } from './terms/plain.js';
-import type {
-  CrossSimilarity,
-  MatrixOptions,
-  PerOutput,
-  ResultInfo,
-  SimilarityMatrix,
-  Step,
-  Work,
-} from './terms/types.js';
+import type { CrossSimilarity, MatrixOptions, PerOutput, ResultInfo, SimilarityMatrix, Work } from './terms/types.js';
 
 /**
  * Options that ask for models against others.
@@ -145,79 +132,24 @@ async function square(selection: Selection, settings: Computing): Promise<Simila
   const { order } = settings;
   const { window } = settings.choice;
   const found = await ranked(given);
-  // In a band the order of the series keeps neighbours together.
-  const models = window === null ? inOrder(found) : found;
-  const count = models.members.length;
-  const pairs = window === null ? allPairs(count) : bandPairs(count, models.numbers, window);
+  const { models, pairs } = squareOrder(found, window);
   const places = { rows: models.numbers, columns: models.numbers };
   const { comparison, cells, ...computed } = await compute(models, places, pairs, settings, selection);
-  const { gram } = cells;
-  const { dtype } = comparison.info;
-  const labels = given.map(({ outline }) => outline.label);
-  const result = {
-    kind: 'matrix' as const,
-    ...comparison.info,
-    labels,
-    ...(order && { order }),
-    ...(await leavesOf({ order, labels, cosine: computed.cosine }, settings.signal)),
-    sources: given.map(({ outline }) => sourceOf(outline)),
-    window,
-    ...computed,
-    ...cells.beyondRange({ log2Norms: 'rows' }),
-    ...(comparison.kind === 'behaviours' && {
-      behaviour: await matrixBehaviour(comparison.behaviours, found.numbers, window, comparison.settings),
-    }),
-  };
-  return plainly(result, {
-    direction: (first: Step, second: Step) => direction(gram, first, second, dtype),
-    difference: (reference: number, model: number) => {
-      checkPlace(reference, gram.length);
-      checkPlace(model, gram.length);
-      return expanded(cells.entry(reference, model), dtype);
-    },
-  });
+  const behaviour =
+    comparison.kind === 'behaviours'
+      ? await matrixBehaviour(comparison.behaviours, found.numbers, window, comparison.settings)
+      : undefined;
+  return squareOf(given, comparison.info, cells, { order, window, behaviour, computed, signal: settings.signal });
 }
 
 async function cross(selection: Selection, settings: Computing): Promise<CrossSimilarity> {
   const { rows, columns } = selection;
   const given = [...rows, ...columns];
   const found = await ranked(given);
-  const isRow = new Set(found.numbers.subarray(0, rows.length));
-  const isColumn = new Set(found.numbers.subarray(rows.length));
-  const group = (number: number) => (isColumn.has(number) ? (isRow.has(number) ? 1 : 2) : 0);
-  const models = inOrder(found, group);
-  const groups = [...found.members.keys()].map(group);
-  const [onlyRows, inRows] = [groups.filter((g) => g === 0).length, groups.filter((g) => g < 2).length];
-  const pairs = crossPairs(onlyRows, inRows, groups.length);
+  const { models, pairs } = crossOrder(found, rows.length);
   const places = { rows: models.numbers.slice(0, rows.length), columns: models.numbers.slice(rows.length) };
   const { comparison, cells, ...computed } = await compute(models, places, pairs, settings, selection);
-  const { dtype } = comparison.info;
-  const [rowNorms, columnNorms] = [cells.norms('rows'), cells.norms('columns')];
-  const result = {
-    kind: 'cross' as const,
-    ...comparison.info,
-    rows: rows.map(({ outline }) => outline.label),
-    columns: columns.map(({ outline }) => outline.label),
-    rowSources: rows.map(({ outline }) => sourceOf(outline)),
-    columnSources: columns.map(({ outline }) => sourceOf(outline)),
-    rowNorms,
-    columnNorms,
-    ...computed,
-    ...cells.beyondRange({ log2RowNorms: 'rows', log2ColumnNorms: 'columns' }),
-  };
-  return plainly(result, {
-    difference: (row: number, column: number) => {
-      checkPlace(row, rowNorms.length);
-      checkPlace(column, columnNorms.length);
-      const { aa, ab, bb, u, v } = cells.entry(row, column);
-      return expanded({ aa: bb, ab, bb: aa, u: v, v: u }, dtype);
-    },
-  });
-}
-
-async function ranked(given: readonly Member[]): Promise<Ranked> {
-  const found = await distinct(given);
-  return { ...found, listed: found.members, rank: await ranks(found.members) };
+  return crossOf(rows, columns, comparison.info, cells, computed);
 }
 
 /** The inner products of the wanted pairs and what follows from them, for the models at the places of the result. */

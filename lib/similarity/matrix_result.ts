@@ -1,12 +1,22 @@
 import { Pacer } from '../cooperate.js';
 import type { Cells } from './gram/cells.js';
 import { slicesIn } from './gram/degrees.js';
-import type { Comparison } from './plan/comparison.js';
 import type { SampledGram } from './sampled/sampled.js';
-import type { Matrix } from './terms/types.js';
+import type { ResolvedSettings } from './terms/options.js';
+import type { Matrix, ResultInfo } from './terms/types.js';
+
+/** What of a comparison its result depends on. */
+interface Compared {
+  readonly settings: Pick<ResolvedSettings, 'signal' | 'dtype' | 'perOutput'> & {
+    readonly degrees?: boolean | undefined;
+  };
+  readonly info: Pick<ResultInfo, 'dtype'>;
+  /** Of the slices. */
+  readonly names: readonly string[];
+}
 
 /** What the cells hold, with the errors of what was sampled. */
-export async function resultOf(cells: Cells, { settings, names, info }: Comparison, sampled?: SampledGram) {
+export async function resultOf(cells: Cells, { settings, names, info }: Compared, sampled?: SampledGram) {
   const pacer = new Pacer(settings.signal);
   const { dtype, perOutput, degrees } = settings;
   const outputs = slicesIn(names, perOutput, false);

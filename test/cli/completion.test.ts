@@ -7,7 +7,7 @@ import { tensim } from './run.js';
 
 const root = temporaryFolder();
 const COMMANDS = [
-  ...['compare', 'matrix', 'watch', 'blocks', 'adapters', 'moments', 'explain', 'gate', 'verify'],
+  ...['compare', 'matrix', 'merge', 'watch', 'blocks', 'adapters', 'moments', 'explain', 'gate', 'verify'],
   ...['inspect', 'contract', 'convert', 'doctor', 'completion'],
 ];
 const has = (shell: string) => spawnSync(shell, ['--version']).status === 0;

@@ -32,6 +32,12 @@ describe.skipIf(process.platform === 'win32')('a short piece of the campaign', (
     expect(stdout).toMatch(/^3 kills .* 0 results differ/m);
   });
 
+  it('shards', { timeout: 120_000 }, () => {
+    const { status, stdout, stderr } = run('shards', '--runs', '2', '--program', program);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toMatch(/^2 trials with [1-9]\d* kills, .*: 0 results differ/m);
+  });
+
   it('churn', { timeout: 120_000 }, () => {
     const { status, stdout, stderr } = run('churn', '--runs', '120', '--library', library);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });

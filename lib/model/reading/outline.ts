@@ -56,6 +56,23 @@ export function firstVisit(
 }
 
 /**
+ * Reads the outline of a model from the header of its file alone: no weight is read, and nothing hashed.
+ * @throws TensimError as `loadModel`, but for what is in the weights.
+ */
+export function glimpse(path: string, options: LoadOptions): Promise<Glimpse> {
+  return withModelFile(path, options, async (file) => {
+    const { recognised, checkpoint } = file;
+    return { ...shapeOf(file), weights: bytesOf(recognised, checkpoint.tensors) };
+  });
+}
+
+/** What the header of a model's file says. */
+export interface Glimpse extends Omit<FileOutline, 'label' | 'provenance' | 'identity'> {
+  /** Bytes that its weights take in memory. */
+  readonly weights: number;
+}
+
+/**
  * Reads a model whose file was visited before. Its bytes are hashed once more only if the file may have been written to
  * since.
  * @returns undefined if it is another by now, in its bytes or in what says how they are read.
@@ -78,19 +95,24 @@ function onlyPassOn(error: unknown): undefined {
 }
 
 function outlineOf(file: ModelFile, label: string, sha256: string): FileOutline {
-  const { checkpoint, recognised } = file;
+  return {
+    label,
+    ...shapeOf(file),
+    provenance: provenanceOf(file, sha256),
+    identity: identityOf(file, sha256),
+  };
+}
+
+function shapeOf({ checkpoint, recognised }: ModelFile): Omit<FileOutline, 'label' | 'provenance' | 'identity'> {
   const { blueprint, chain, parameters } = recognised;
   const { tensors } = checkpoint;
   return {
-    label,
     layers: blueprint.layers.map(
       (layer): LayerOf<ShapeOnly> => mapLayer(layer, (place: Place) => ({ shape: shapeAt(place, tensors) })),
     ),
     inputShape: [blueprint.positions, chain.inputs],
     outputShape: [blueprint.positions, chain.outputs],
     parameters: new Map([...parameters].map(([name, inFile]) => [name, tensors.get(inFile) as TensorInfo])),
-    provenance: provenanceOf(file, sha256),
-    identity: identityOf(file, sha256),
   };
 }
 

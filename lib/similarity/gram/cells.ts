@@ -117,14 +117,17 @@ export class Cells implements LiveMatrix {
   }
 
   /** Puts the products of models i and j, which stand at place `at` of a tile. */
-  set(i: number, j: number, { total, perOutput, bound }: GramTile, at: number): void {
-    const size = this.#slices.length;
-    this.#set(this.#whole, i, j, total[at], 0);
+  set(i: number, j: number, tile: GramTile | ScaledTile, at: number): void {
+    const { total, perOutput, bound } = tile;
+    const { exponents, sliceExponents } = 'exponents' in tile ? tile : NO_EXPONENTS;
+    const [size, exponent] = [this.#slices.length, exponents?.[at] ?? 0];
+    this.#set(this.#whole, i, j, total[at], exponent);
     if (bound !== undefined) {
       this.#bounds ??= new Bounds(this.#layout);
-      this.#bounds.set(i, j, Math.log2(bound[at]));
+      this.#bounds.set(i, j, Math.log2(bound[at]) + exponent);
     }
-    for (let s = 0; s < size; s++) this.#set(this.#slices[s], i, j, perOutput![at * size + s], 0);
+    for (let s = 0, cell = at * size; s < size; s++, cell++)
+      this.#set(this.#slices[s], i, j, perOutput![cell], sliceExponents?.[cell] ?? 0);
     this.#pairs.add(i, j);
   }
 

@@ -14,15 +14,20 @@ import { type Extents, type Job, jobPairs, jobs } from './schedule.js';
 /** Where finished jobs are kept. */
 export interface Ledger {
   /** Resolves when the products would survive the end of the process. */
-  keep(job: Job, tile: GramTile): Promise<void>;
+  keep(job: Job, tile: GramTile | ScaledTile): Promise<void>;
 }
+
+/** Where products go. */
+export type Sink = Pick<Cells, 'isEmpty' | 'knows' | 'expect' | 'put'>;
 
 export interface GramRun extends Subject {
   /** Of two models the one of lower rank is the row of their product: see `ranks`. Default: their numbers. */
   readonly rank?: Int32Array | undefined;
   readonly pairs: PairSet;
   /** Take the results; what they have already is not computed again. */
-  readonly cells: Cells;
+  readonly cells: Sink;
+  /** Cuts the pairs into jobs; default: as `jobs`, of which every one is turned as `rank` says. */
+  readonly jobsIn?: ((extents: Extents) => Iterator<Job>) | undefined;
   /** Models along the side of a tile, where memory allows. */
   readonly tile: number;
   readonly ledger?: Ledger | undefined;
@@ -62,7 +67,13 @@ export async function gramMatrix(
       const extents = await executor.open(needed, { tile, block: pairs.count }, onPrepared);
       // Those of which every product is known were not asked for.
       for (const member of run.members) member.release();
-      await compute(run, orientedJobs(run, extents), executor, { done: total - missing, total, progress }, settings);
+      await compute(
+        run,
+        run.jobsIn?.(extents) ?? orientedJobs(run, extents),
+        executor,
+        { done: total - missing, total, progress },
+        settings,
+      );
     }
     return { reused: total - missing, prepared: executor.prepared };
   } finally {
@@ -82,7 +93,7 @@ function* orientedJobs({ pairs, rank, cells }: GramRun, extents: Extents): Gener
 }
 
 /** How many pairs are to be computed, and the models in them. */
-async function outstanding(pairs: PairSet, cells: Cells, pacer: Pacer) {
+async function outstanding(pairs: PairSet, cells: Sink, pacer: Pacer) {
   const needed = new Set<number>();
   let missing = 0;
   const none = cells.isEmpty;
@@ -150,8 +161,6 @@ function forward(report: Report): Report {
 }
 
 async function place({ cells, ledger }: GramRun, job: Job, tile: GramTile | ScaledTile, pacer: Pacer): Promise<void> {
-  // The file keeps numbers as they are: products beyond the range of numbers are computed anew every time.
-  const kept = asNumbers(tile);
-  if (kept !== null) await ledger?.keep(job, kept);
+  await ledger?.keep(job, asNumbers(tile) ?? tile);
   await cells.put(job, tile, pacer);
 }

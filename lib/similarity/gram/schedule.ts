@@ -86,7 +86,7 @@ function range(from: number, to: number): number[] {
 }
 
 /** The rows of a tile that lack anything, each with the columns it lacks. */
-type Lacking = Map<number, number[]>;
+export type Lacking = Map<number, number[]>;
 
 function missing(
   { spans }: PairSet,
@@ -108,7 +108,7 @@ function missing(
  * The jobs that compute exactly what is missing in a tile: models that lack every product with each other as one
  * symmetric job, what remains by rows that lack the same columns. A whole tile is one job.
  */
-function* tileJobs(lacking: Lacking): Generator<Job> {
+export function* tileJobs(lacking: Lacking): Generator<Job> {
   const fresh = [...lacking].filter(([i, columns]) => columns[0] === i).map(([i]) => i);
   const together = fresh.every((i, place) => {
     const columns = new Set(lacking.get(i));

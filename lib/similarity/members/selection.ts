@@ -18,16 +18,22 @@ export interface Selection {
   readonly columns: readonly Member[];
 }
 
+/** Models as they were given, chosen and not opened yet. */
+export interface Chosen {
+  readonly rows: readonly ModelOrPath[];
+  /** The same array as `rows` where models are compared with each other. */
+  readonly columns: readonly ModelOrPath[];
+}
+
 /**
- * Chooses models as `every`, `steps`, `rows` and `columns` say, and opens those in files.
- * @throws TensimError `INVALID_ARGUMENT` for a choice that is not there or leaves none; `MEMORY_LIMIT` for more
- * than there is memory for; as `openMembers`.
+ * Chooses models as `every`, `steps`, `rows` and `columns` say.
+ * @throws TensimError `INVALID_ARGUMENT` for a choice that is not there or leaves none.
  */
-export async function select(
+export async function choose(
   models: readonly ModelOrPath[],
   { rows, columns, every = 1, steps }: MatrixSettings['choice'],
   options: MemberOptions,
-): Promise<Selection> {
+): Promise<Chosen> {
   const taken = (await atSteps(models, steps, options)).filter((_, i) => i % every === 0);
   if (taken.length === 0) {
     throw new TensimError('INVALID_ARGUMENT', 'none of the models is at one of the steps', {
@@ -35,13 +41,25 @@ export async function select(
     });
   }
   const list = (choice: readonly ModelChoice[] | undefined) => choice?.map((one) => chosen(models, one)) ?? taken;
-  const [rowModels, columnModels] = [list(rows), list(columns)];
+  return { rows: list(rows), columns: list(columns) };
+}
+
+/**
+ * Chooses models, and opens those in files.
+ * @throws TensimError as `choose`; `MEMORY_LIMIT` for more than there is memory for; as `openMembers`.
+ */
+export async function select(
+  models: readonly ModelOrPath[],
+  choice: MatrixSettings['choice'],
+  options: MemberOptions,
+): Promise<Selection> {
+  const { rows, columns } = await choose(models, choice, options);
   // Before thousands of files are opened for nothing.
-  checkRoom(rowModels.length, columnModels.length, 0);
-  const square = rowModels === columnModels;
-  const members = await openMembers(square ? rowModels : [...rowModels, ...columnModels], options);
+  checkRoom(rows.length, columns.length, 0);
+  const square = rows === columns;
+  const members = await openMembers(square ? rows : [...rows, ...columns], options);
   if (square) return { rows: members, columns: members };
-  return { rows: members.slice(0, rowModels.length), columns: members.slice(rowModels.length) };
+  return { rows: members.slice(0, rows.length), columns: members.slice(rows.length) };
 }
 
 /** A choice by number or label is one of the list; any other text is a path. */

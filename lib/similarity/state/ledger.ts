@@ -7,6 +7,7 @@ import { count, plural } from '../../words/counts.js';
 import type { Cells } from '../gram/cells.js';
 import type { Ledger } from '../gram/run.js';
 import { type Job, jobPairs } from '../gram/schedule.js';
+import type { ScaledTile } from '../scale/model_scale.js';
 import { RecordLog } from './log.js';
 import { decodeRecord, encodeRecord, type StateRecord } from './records.js';
 import { slicesOf, withBackend } from './setting.js';
@@ -19,7 +20,7 @@ export interface Setting {
   readonly route: string | null;
 }
 
-const settingText = ({ common, route }: Setting): string => JSON.stringify([common, route]);
+export const settingText = ({ common, route }: Setting): string => JSON.stringify([common, route]);
 
 /** The file that keeps the inner products of models under many settings, open for one of them. */
 export class StateFile {
@@ -36,30 +37,20 @@ export class StateFile {
   /**
    * Opens or makes a state file and hands over its tiles. Damaged ones never are: see `RecordLog`. What has the right
    * digest and makes no sense all the same counts as damage too: a file can come from anywhere.
-   * @param onTile takes the models of a tile by their identities.
    * @throws TensimError as `RecordLog.open`.
    */
-  static async open(
-    path: string,
-    onTile: (setting: string, job: Job, tile: GramTile, identities: readonly string[]) => Promise<void>,
-  ): Promise<StateFile> {
-    const settings: string[] = [];
-    const models = new Map<string, number>();
-    const identities: string[] = [];
-    const log = await RecordLog.open(path, async (payload) => {
-      const record = decodeRecord(payload);
-      if (record === undefined || !isSound(record, settings, models)) return false;
-      if (record.kind === 'setting') settings.push(record.setting);
-      else if (record.kind === 'tile') await onTile(settings[record.setting], record.job, record.tile, identities);
-      else {
-        for (const identity of record.identities) {
-          models.set(identity, identities.length);
-          identities.push(identity);
-        }
-      }
-      return true;
-    });
-    return new StateFile(log, settings, models);
+  static async open(path: string, onTile: OnTile, onShard?: OnShard): Promise<StateFile> {
+    const { settings, models, onRecord } = reader(onTile, onShard);
+    return new StateFile(await RecordLog.open(path, onRecord), settings, models);
+  }
+
+  /**
+   * Hands over the tiles of a file that may still grow, which is left as it is.
+   * @returns bytes behind the last whole record.
+   * @throws TensimError as `RecordLog.read`.
+   */
+  static read(path: string, onTile: OnTile, onShard?: OnShard): Promise<number> {
+    return RecordLog.read(path, reader(onTile, onShard).onRecord);
   }
 
   /** Bytes cut off because they were damaged, or not written to the end. */
@@ -68,7 +59,7 @@ export class StateFile {
   }
 
   /** Keeps a finished job of models given by their identities, of which some may be equal. */
-  async keep(setting: Setting, identities: readonly string[], job: Job, tile: GramTile): Promise<void> {
+  async keep(setting: Setting, identities: readonly string[], job: Job, tile: GramTile | ScaledTile): Promise<void> {
     const number = await this.#numberOf(settingText(setting));
     const added = [...new Set(identities)].filter((identity) => !this.#models.has(identity));
     if (added.length > 0) {
@@ -78,6 +69,11 @@ export class StateFile {
     const own = (i: number) => this.#models.get(identities[i])!;
     const recorded = { rows: job.rows.map(own), columns: job.columns.map(own), symmetric: job.symmetric };
     await this.#log.append(encodeRecord({ kind: 'tile', setting: number, job: recorded, tile }));
+  }
+
+  /** Keeps which part of a matrix the file is. */
+  keepShard(text: Buffer): Promise<void> {
+    return this.#log.append(encodeRecord({ kind: 'shard', text }));
   }
 
   async #numberOf(setting: string): Promise<number> {
@@ -92,6 +88,38 @@ export class StateFile {
   }
 }
 
+/** Takes the models of a tile by their identities. */
+type OnTile = (
+  setting: string,
+  job: Job,
+  tile: GramTile | ScaledTile,
+  identities: readonly string[],
+) => Promise<void> | void;
+/** Takes what says which part of a matrix a file is. */
+type OnShard = (text: Buffer) => void;
+
+/** Goes through records and hands on what is in them, until one makes no sense. */
+function reader(onTile: OnTile, onShard: OnShard | undefined) {
+  const settings: string[] = [];
+  const models = new Map<string, number>();
+  const identities: string[] = [];
+  const onRecord = async (payload: Buffer): Promise<boolean> => {
+    const record = decodeRecord(payload);
+    if (record === undefined || !isSound(record, settings, models)) return false;
+    if (record.kind === 'setting') settings.push(record.setting);
+    else if (record.kind === 'shard') onShard?.(record.text);
+    else if (record.kind === 'tile') await onTile(settings[record.setting], record.job, record.tile, identities);
+    else {
+      for (const identity of record.identities) {
+        models.set(identity, identities.length);
+        identities.push(identity);
+      }
+    }
+    return true;
+  };
+  return { settings, models, onRecord };
+}
+
 /**
  * Whether a record fits what stands before it. No model and no setting is recorded twice, for places are numbers: a
  * model under two of them would give those that follow the numbers of others.
@@ -101,6 +129,7 @@ function isSound(record: StateRecord, settings: readonly string[], models: Reado
     const { identities } = record;
     return new Set(identities).size === identities.length && !identities.some((identity) => models.has(identity));
   }
+  if (record.kind === 'shard') return true;
   if (record.kind === 'setting') return settingIn(record.setting) !== undefined && !settings.includes(record.setting);
   const { job, tile, setting } = record;
   if (setting >= settings.length) return false;
@@ -111,7 +140,7 @@ function isSound(record: StateRecord, settings: readonly string[], models: Reado
 }
 
 /** The setting of a text of `settingText`; undefined for any other. */
-function settingIn(text: string): Setting | undefined {
+export function settingIn(text: string): Setting | undefined {
   try {
     const [common, route, ...more] = JSON.parse(text);
     const whole = typeof common === 'string' && (route === null || typeof route === 'string') && more.length === 0;
@@ -180,7 +209,7 @@ export async function openLedger(
   path: string,
   setting: Setting,
   { identities, rank }: { readonly identities: readonly string[]; readonly rank: Int32Array },
-  cells: Cells,
+  cells: Pick<Cells, 'set'>,
   signal: AbortSignal | undefined,
 ): Promise<StateLedger> {
   const pacer = new Pacer(signal);

@@ -56,20 +56,40 @@ export class RecordLog {
         await writeAll(handle, magic, 0);
         return new RecordLog(path, handle, magic.length, digest(magic), 0);
       }
-      let end = magic.length;
-      let check = digest(magic);
-      for (;;) {
-        const record = await readRecord(handle, end, size, check);
-        if (record === null) break;
-        if (!(await onRecord(record.payload))) break;
-        end += LENGTH_BYTES + record.payload.length + CHECK_BYTES;
-        check = record.check;
-      }
+      const { end, check } = await goThrough(handle, size, magic, onRecord);
       if (end < size) await handle.truncate(end);
       return new RecordLog(path, handle, end, check, size - end);
     } catch (error) {
       await handle.close();
       throw isRefusal(error) ? unusable(path, error) : error;
+    }
+  }
+
+  /**
+   * Hands over every good record of a file that something else may be writing to, up to the last whole one; the file
+   * is left as it is.
+   * @param onRecord as of `open`
+   * @returns bytes behind the last good record.
+   * @throws TensimError as `open`
+   */
+  static async read(
+    path: string,
+    onRecord: (payload: Buffer) => Promise<boolean> | boolean,
+    magic = MAGIC,
+  ): Promise<number> {
+    const handle = await open(path, 'r').catch((error: unknown) => {
+      throw unusable(path, error);
+    });
+    try {
+      const stats = await handle.stat();
+      requireRegular(path, stats, 'Give the path of a state file');
+      const { size } = stats;
+      if (!(await beginsWell(handle, size, path, magic))) return size;
+      return size - (await goThrough(handle, size, magic, onRecord)).end;
+    } catch (error) {
+      throw isRefusal(error) ? unusable(path, error) : error;
+    } finally {
+      await handle.close();
     }
   }
 
@@ -134,6 +154,23 @@ async function beginsWell(handle: FileHandle, size: number, path: string, magic:
     });
   }
   return start.length === magic.length;
+}
+
+/** Hands over records until one is not good; tells where that is, and the check before it. */
+async function goThrough(
+  handle: FileHandle,
+  size: number,
+  magic: Buffer,
+  onRecord: (payload: Buffer) => Promise<boolean> | boolean,
+): Promise<{ readonly end: number; readonly check: Buffer }> {
+  let end = magic.length;
+  let check = digest(magic);
+  for (;;) {
+    const record = await readRecord(handle, end, size, check);
+    if (record === null || !(await onRecord(record.payload))) return { end, check };
+    end += LENGTH_BYTES + record.payload.length + CHECK_BYTES;
+    check = record.check;
+  }
 }
 
 /** The record that starts at `offset`; null if it is not there in full, or not as it was written. */

@@ -45,6 +45,11 @@ export function withBackend(setting: string): { readonly backend: unknown; reado
   }
 }
 
+/** A setting without who computes, and by which instructions. */
+export function withoutArithmetic(setting: string): string {
+  return withBackend(setting).rest;
+}
+
 function lawDigest(law: LawOfInputs): string {
   if (isOnehot(law)) return createHash('sha256').update(JSON.stringify(law)).digest('hex');
   const { mean, factor, sigma } = law;
