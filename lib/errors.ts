@@ -17,6 +17,8 @@
  * | `MEMORY_LIMIT` | the work cannot be done within the memory allowed |
  * | `PRECISION` | a result that numbers of this type are too coarse for |
  * | `BACKEND_UNAVAILABLE` | a backend was asked for by name and is not there |
+ * | `QUEUE_UNAVAILABLE` | the queue that workers take tiles from cannot be reached, does not let us in, or its client is not installed |
+ * | `WORKER_FAILED` | a tile that workers have died over, or that none of them can compute |
  * | `INTERNAL` | a mistake of tensim itself, met in native code: worth a report |
  */
 export type TensimErrorCode =
@@ -34,6 +36,8 @@ export type TensimErrorCode =
   | 'MEMORY_LIMIT'
   | 'PRECISION'
   | 'BACKEND_UNAVAILABLE'
+  | 'QUEUE_UNAVAILABLE'
+  | 'WORKER_FAILED'
   | 'INTERNAL';
 
 /** Where an error was found, and what would help. Every field is optional; the message already names them. */

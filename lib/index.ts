@@ -251,3 +251,18 @@ export type {
 } from './verify/terms.js';
 export { verify } from './verify/verify.js';
 export { version } from './version.js';
+export { type ByWorkers, matrixByWorkers, type WorkerShare } from './workers/matrix.js';
+export type {
+  QueueCertificates,
+  QueueOptions,
+  WorkerEvent,
+  WorkerOptions,
+  WorkerQueueEvent,
+  WorkerReadyEvent,
+  WorkerState,
+  WorkerSummary,
+  WorkersOptions,
+  WorkerTile,
+  WorkerTileEvent,
+} from './workers/terms.js';
+export { runWorker } from './workers/worker.js';

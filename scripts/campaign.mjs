@@ -64,6 +64,10 @@ const KINDS = {
     once: true,
     round: (seed, filter) => [script('slurm', seed, filter)],
   },
+  workers: {
+    about: 'matrices of workers that are killed, over a Redis that is restarted: every bit is that of a run left alone',
+    round: (seed, _, __, runs = 20) => [script('workers', seed, undefined, `--runs=${runs}`)],
+  },
   churn: {
     about: 'files changed while they are read: every result is of one version whole, or an error that says so',
     round: (seed, filter, _, runs = 2000) => [script('churn', seed, filter, `--runs=${runs}`)],
@@ -102,7 +106,7 @@ ${Object.entries(KINDS)
   --minutes N    begins nothing more after this time; what is running ends first (60)
   --seed N       of the first round, the next ones count on from it (1)
   --rounds N     at most so many rounds
-  --runs N       of one round of kill, kills, and of churn, reads
+  --runs N       of one round of kill and shards, kills, of churn, reads, and of workers, matrices
   --filter NAME  only suites, readers, native tests, set-ups or networks with NAME in their names; of kill, backends, and of churn, readers
 
 Every command is printed with its seed, so that what fails can be repeated. The exit status is 1 if anything failed, 2 for bad usage.`;

@@ -19,8 +19,7 @@ const ROOMS = [
   ...['similarity/terms', 'similarity/members', 'similarity/law', 'similarity/scale', 'similarity/gram'],
   ...['similarity/sampled', 'similarity/state', 'similarity/behaviour', 'similarity/plan', 'similarity/difference'],
   ...['similarity/series', 'similarity', 'similarity/gate', 'similarity/explain'],
-  ...['shards'],
-  ...['blocks', 'adapters', 'verify'],
+  ...['shards', 'workers', 'blocks', 'adapters', 'verify'],
   ...['report', 'live', 'cli', 'index.ts'],
 ];
 

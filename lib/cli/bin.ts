@@ -8,10 +8,13 @@ const [{ EXIT }, { run }] = await Promise.all([import('./exit.js'), import('./ma
 
 // The first Ctrl-C aborts the work, which then cleans up after itself; the second ends the process at once.
 const interrupted = new AbortController();
-process.on('SIGINT', () => {
+const interrupt = () => {
   if (interrupted.signal.aborted) process.exit(EXIT.interrupted);
   interrupted.abort();
-});
+};
+process.on('SIGINT', interrupt);
+// What keeps services stops them so, and a worker has something to give back.
+if (process.argv[2] === 'worker') process.on('SIGTERM', interrupt);
 
 // A write that fails is reported to whoever made it; unheard, these events would end the process with a stack.
 process.stdout.on('error', () => {});

@@ -8,3 +8,4 @@ export { addMerge } from './merge.js';
 export { addMoments } from './moments.js';
 export { addVerify } from './verify.js';
 export { addWatch } from './watch.js';
+export { addWorker } from './worker.js';

@@ -19,7 +19,7 @@ const GROUPS: readonly (readonly [heading: string, options: string])[] = [
     'How it is computed:',
     '--method --route --dtype --backend --threads --seed --tolerance --max-samples --memory-limit --state',
   ],
-  ['On many machines:', '--shard matrix--plan --alike'],
+  ['On many machines:', '--shard matrix--plan --alike --queue --mixed --results --tile-seconds --grace --max-idle'],
   ['How models are read:', '--model --config --activation --positions --key --ignore'],
   ['What is told:', '--format --json --out --verbose --plan --serve --port --open --no-page --on-onset --webhook'],
 ];

@@ -21,6 +21,7 @@ Examples:
   $ tensim explain step_6000.safetensors step_8000.safetensors --image 8x8
   $ tensim gate candidate.safetensors --against released.safetensors
   $ tensim verify base/ converted.gguf
+  $ tensim worker --queue redis://10.0.0.5:6379/0
   $ tensim inspect step_6000.safetensors
   $ tensim contract "ij,jk->ik" 512x256 256x512 --explain --time
   $ tensim convert final.pt final.safetensors
@@ -48,6 +49,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
   explain: async () => (await import('./commands_beyond.js')).addExplain,
   gate: async () => (await import('./commands_on_models.js')).addGate,
   verify: async () => (await import('./commands_beyond.js')).addVerify,
+  worker: async () => (await import('./commands_beyond.js')).addWorker,
   inspect: async () => (await import('./commands_on_models.js')).addInspect,
   contract: async () => (await import('./commands_beyond.js')).addContract,
   convert: async () => (await import('./commands_on_models.js')).addConvert,

@@ -10,7 +10,7 @@ import { ridgeText } from '../report/ridge/text.js';
 import { clusteredSet, setOf } from '../report/set.js';
 import { crossText, matrixText, measuresText } from '../report/text.js';
 import type { Report } from '../report/write.js';
-import type { Begun } from '../similarity/circumstances.js';
+import type { Begun, Circumstances } from '../similarity/circumstances.js';
 import { matrixUnder } from '../similarity/matrix.js';
 import { leavesOf } from '../similarity/series/leaves.js';
 import { compareMeasures } from '../similarity/series/measure_comparison.js';
@@ -43,6 +43,7 @@ import { createProgress, type ProgressLine } from './progress.js';
 import { addServingOptions, keepPage, type ServingFlags, serve } from './serving.js';
 import { shard } from './shard.js';
 import { sayStopped } from './stopped.js';
+import { checkNoWorkers, matrixWithQueue } from './workers.js';
 
 const EXAMPLES = `
 Files are put in order by how far their training was, where all of them say it under one name (the metadata or a number named step,
@@ -55,6 +56,7 @@ Examples:
   $ tensim matrix run/ --state run.state --memory-limit 2GB
   $ tensim matrix run/ --shard 8 --plan
   $ tensim matrix run/ --shard 3/8 --state part-3.state
+  $ tensim matrix run/ --queue redis://10.0.0.5:6379/0 --state run.state
   $ tensim matrix run_a/ --against run_b/ --out gram.npy
   $ tensim matrix step_*.safetensors --json > matrix.json`;
 
@@ -87,14 +89,11 @@ interface UnderWay {
 
 async function matrix(patterns: string[], flags: ServedFlags, io: Io): Promise<void> {
   await checkOutputs(flags.out);
+  if (flags.shard !== undefined || flags.plan) return matrixShardOf(patterns, flags, io);
   const served = flags.serve || flags.open ? await serve(listed(patterns, 'and'), flags, io) : undefined;
   const progress = createProgress(io);
   const reached = { done: 0, total: 0 };
   try {
-    if (flags.shard !== undefined || flags.plan) {
-      await shard(patterns, flags, reached, progress, io);
-      return;
-    }
     const report = await computed(patterns, flags, { reached, progress, feed: served?.feed, io });
     progress.stop();
     served?.feed.report(report);
@@ -113,6 +112,25 @@ async function matrix(patterns: string[], flags: ServedFlags, io: Io): Promise<v
     progress.stop();
   }
   if (served !== undefined) await keepPage(served, io);
+}
+
+async function matrixShardOf(patterns: readonly string[], flags: ServedFlags, io: Io): Promise<void> {
+  if (flags.serve || flags.open || flags.queue !== undefined) {
+    throw new TensimError('INVALID_ARGUMENT', 'a shard has no page and no queue: it is a part of a matrix', {
+      hint: 'Leave --serve, --open and --queue away',
+    });
+  }
+  const progress = createProgress(io);
+  const reached = { done: 0, total: 0 };
+  try {
+    await shard(patterns, flags, reached, progress, io);
+  } catch (error) {
+    progress.stop();
+    sayStopped(reached, 'pairs', flags.state, io);
+    throw error;
+  } finally {
+    progress.stop();
+  }
 }
 
 /** The result of all measures, or of all ridges. */
@@ -160,9 +178,10 @@ export function warnOfOrder(matrix: SimilarityMatrix, io: Io): void {
 async function compute(
   patterns: readonly string[],
   flags: MatrixFlags,
-  { reached, progress, feed, io }: UnderWay,
+  way: UnderWay,
   input?: InputLaw,
 ): Promise<(SimilarityMatrix | CrossSimilarity)[]> {
+  const { reached, progress, feed, io } = way;
   const { onProgress, ...options } = await similarityOptions(flags, io, progress);
   const given = input === undefined ? options : { ...options, input };
   const { paths, order } = await orderedPaths(patterns, flags, io);
@@ -180,14 +199,33 @@ async function compute(
       },
       ...(feed && { onTile: () => feed.cells() }),
     };
-    const following = { onBegin: feed && ((begun: Begun) => feed.begin({ ...begun, order })) };
-    const result = await matrixUnder(following, paths, options);
+    const begun = feed && { onBegin: (begun: Begun) => feed.begin({ ...begun, order }) };
+    const result = await matrixOf(paths, options, flags, begun ?? {}, way);
     if (result.kind === 'matrix') {
       const ordered = { ...result, order };
       results.push({ ...ordered, ...(await leavesOf(ordered, io.signal)) });
     } else results.push(result);
   }
   return results;
+}
+
+/** Computed here, or by workers where they are asked for. */
+async function matrixOf(
+  paths: readonly string[],
+  options: MatrixOptions,
+  flags: MatrixFlags,
+  circumstances: Pick<Circumstances, 'onBegin'>,
+  { progress, feed, io }: UnderWay,
+): Promise<SimilarityMatrix | CrossSimilarity> {
+  if (flags.queue === undefined) {
+    checkNoWorkers(flags);
+    return matrixUnder(circumstances, paths, options);
+  }
+  const said = (text: string) => {
+    progress.note(text);
+    feed?.notes(text === '' ? [] : [{ tone: 'plain', text }]);
+  };
+  return matrixWithQueue(paths, options, { ...flags, queue: flags.queue }, circumstances, said, progress, io);
 }
 
 /** Several measures become one report. */

@@ -15,6 +15,7 @@ import { oneLine } from '../words/quoting.js';
 import { type Io, say } from './io.js';
 import { type ComparisonFlags, configOf, parseSize } from './options.js';
 import { parseShardFlag, type ShardFlag } from './shard_flag.js';
+import { addWorkersOptions } from './workers.js';
 
 /** Files that are passed over for one reason are named one by one up to so many. */
 const MOST_NAMED = 4;
@@ -32,6 +33,10 @@ export interface MatrixFlags extends Omit<ComparisonFlags, 'measure'> {
   readonly memoryLimit?: number;
   readonly state?: string;
   readonly blockAt?: string;
+  readonly queue?: string;
+  readonly mixed?: boolean;
+  readonly results?: string;
+  readonly tileSeconds?: number;
   readonly series?: boolean;
   readonly set?: boolean;
   readonly shard?: ShardFlag;
@@ -40,7 +45,7 @@ export interface MatrixFlags extends Omit<ComparisonFlags, 'measure'> {
 }
 
 export function addMatrixOptions(command: Command): Command {
-  return command
+  return addWorkersOptions(command)
     .option('--rows <models...>', 'compare only these with the others: labels or files')
     .option('--against <models...>', 'compare with these instead of with each other: labels, files, folders, patterns')
     .option('--reference <model>', 'compare with this one only: a label or a file')

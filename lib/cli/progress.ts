@@ -10,11 +10,13 @@ export interface ProgressLine {
    * @param unit what is counted, for the rate; none is shown without it.
    */
   update(phase: string, done: number, total: number, unit?: string): void;
+  /** Says more at the end of the line, from the next update on. */
+  note(text: string): void;
   /** Takes the line away. */
   stop(): void;
 }
 
-const SILENT: ProgressLine = { update: () => {}, stop: () => {} };
+const SILENT: ProgressLine = { update: () => {}, note: () => {}, stop: () => {} };
 
 /** Progress for a terminal; where stderr is none, a line that does nothing. */
 export function createProgress({ stderr }: Io): ProgressLine {
@@ -22,7 +24,7 @@ export function createProgress({ stderr }: Io): ProgressLine {
   const bar = new cliProgress.SingleBar(
     {
       stream: stderr,
-      format: '{phase} [{bar}] {value}/{total} | {percentage}%{rate} | ETA {eta_formatted}',
+      format: '{phase} [{bar}] {value}/{total} | {percentage}%{rate} | ETA {eta_formatted}{note}',
       barsize: 30,
       clearOnComplete: true,
       // Neither is changed, so that a killed process leaves the terminal as it was.
@@ -36,11 +38,12 @@ export function createProgress({ stderr }: Io): ProgressLine {
   let current: string | undefined;
   let begun = { done: 0, time: 0 };
   let reached = 0;
+  let note = '';
   return {
     update(phase, done, total, unit) {
       if (phase !== current || done < reached) {
         if (current !== undefined) bar.stop();
-        bar.start(total, done, { phase, rate: '' });
+        bar.start(total, done, { phase, rate: '', note });
         current = phase;
         begun = { done, time: performance.now() };
         reached = done;
@@ -50,7 +53,11 @@ export function createProgress({ stderr }: Io): ProgressLine {
       bar.setTotal(total);
       const perSecond = (1000 * (done - begun.done)) / (performance.now() - begun.time);
       const rate = unit === undefined || !(perSecond > 0) ? '' : ` | ${count(Math.round(perSecond))} ${unit}/s`;
-      bar.update(done, { rate });
+      bar.update(done, { rate, note });
+    },
+    note(text) {
+      note = text === '' ? '' : ` | ${text}`;
+      if (current !== undefined) bar.update({ note });
     },
     stop() {
       if (current !== undefined) bar.stop();

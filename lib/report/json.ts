@@ -186,11 +186,23 @@ function beyondJson(beyondRange: Readonly<Record<string, Float64Array>> | undefi
 
 function infoJson(info: ResultInfo): ResultInfo {
   const { measure, method, exact, route, estimates, standardError, sampling, weighed } = info;
-  const { input, inputDigest, dtype, backend } = info;
+  const { input, inputDigest, dtype, backend, mixed } = info;
   const proven = info.certified !== undefined && { certified: info.certified };
   const law = { input, ...(inputDigest !== undefined && { inputDigest }) };
   const costs = { route, estimates, ...(weighed !== undefined && { weighed }) };
-  return { measure, method, exact, ...proven, ...costs, standardError, sampling, ...law, dtype, backend };
+  return {
+    measure,
+    method,
+    exact,
+    ...proven,
+    ...costs,
+    standardError,
+    sampling,
+    ...law,
+    dtype,
+    backend,
+    ...(mixed && { mixed }),
+  };
 }
 
 /** What sampling adds to a comparison, and to that of an output; nothing elsewhere. */

@@ -239,7 +239,10 @@ export function provenance(info: ResultInfo): [name: string, value: string][] {
     rows.push(['weighed by auto', `exact ${exact} of one thread, sampled ${sampled}`]);
   }
   if (info.input !== null) rows.push(inputRow(info.measure, info.input));
-  rows.push(['dtype', info.dtype], ['backend', info.backend]);
+  rows.push(
+    ['dtype', info.dtype],
+    ['backend', info.mixed === undefined ? info.backend : info.mixed.map(oneLine).join(', ')],
+  );
   return rows;
 }
 

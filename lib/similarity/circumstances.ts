@@ -10,9 +10,20 @@ import type { LiveMatrix, ResultInfo } from './terms/types.js';
 /** Who computes jobs, where that is not this process itself. */
 export interface Executors {
   /** @param members by the numbers of the jobs. */
-  readonly tiles?: (members: readonly Member[], comparison: Exclude<Comparison, OfSamples>) => TileExecutor;
+  readonly tiles?: (
+    members: readonly Member[],
+    comparison: Exclude<Comparison, OfSamples>,
+    work: TileWork,
+  ) => TileExecutor;
   /** @param members all that are compared, in the order in which they are evaluated. */
   readonly samples?: (members: readonly Member[], comparison: OfSamples) => SampleExecutor;
+}
+
+/** How much all tiles are together. */
+export interface TileWork {
+  readonly pairs: number;
+  /** Of a pair by the route that is taken; null where there are no routes. */
+  readonly flops: number | null;
 }
 
 /** What comparisons that follow each other in one process have in common, where most of their models are the same. */

@@ -196,7 +196,8 @@ async function compute(
     const tile = tileSize(flops, slices, machine && machine.flopsPerSecond * machine.pace);
     const memoryLimit = roomOf(settings, circumstances);
     const run = { members, rank, sources: comparison.sources, pairs, cells, tile, memoryLimit, ledger };
-    const count = await gramMatrix(run, comparison.settings, circumstances.tiles?.(members, comparison));
+    const executor = circumstances.tiles?.(members, comparison, { pairs: total, flops });
+    const count = await gramMatrix(run, comparison.settings, executor);
     const work: Work = { pairs: total, ...count, same, discarded: discarded + (ledger?.discarded ?? 0) };
     return { comparison, cells, ...(await resultOf(cells, comparison)), work };
   } finally {

@@ -8,6 +8,7 @@ import { tensim } from './run.js';
 const root = temporaryFolder();
 const COMMANDS = [
   ...['compare', 'matrix', 'merge', 'watch', 'blocks', 'adapters', 'moments', 'explain', 'gate', 'verify'],
+  ...['worker'],
   ...['inspect', 'contract', 'convert', 'doctor', 'completion'],
 ];
 const has = (shell: string) => spawnSync(shell, ['--version']).status === 0;

@@ -55,16 +55,25 @@ export class LocalExecutor implements TileExecutor {
     { tile, block }: Extents,
     onPrepared: (done: number) => void,
   ): Promise<Extents> {
-    const { memoryLimit, sources } = this.#subject;
-    const { perOutput, degrees } = this.#settings;
-    const cell = 8 * (1 + slicesIn(sources.names, perOutput, degrees));
-    const side = Math.min(tile, Math.max(1, Math.floor(Math.sqrt((memoryLimit * RESULTS_PART) / cell))));
-    const limited = Number.isFinite(memoryLimit);
-    const capacity = limited ? await this.#residents.measure(memoryLimit, cell * side * side) : models.length;
+    const { capacity, side } = await this.measure(tile);
     if (capacity < models.length) return extentsFor(capacity, side);
     let done = 0;
     await this.#residents.hold(models, [], () => onPrepared(++done));
     return { tile: side, block };
+  }
+
+  /**
+   * Finds out how many models fit, and how large tiles may be, without preparing more than one. A job of more models
+   * than fit must not be run.
+   * @param tile the side that is wanted.
+   */
+  async measure(tile: number): Promise<{ readonly capacity: number; readonly side: number }> {
+    const { memoryLimit, sources } = this.#subject;
+    const { perOutput, degrees } = this.#settings;
+    if (!Number.isFinite(memoryLimit)) return { capacity: Number.POSITIVE_INFINITY, side: tile };
+    const cell = 8 * (1 + slicesIn(sources.names, perOutput, degrees));
+    const side = Math.min(tile, Math.max(1, Math.floor(Math.sqrt((memoryLimit * RESULTS_PART) / cell))));
+    return { capacity: await this.#residents.measure(memoryLimit, cell * side * side), side };
   }
 
   async run(job: Job, control: JobControl): Promise<GramTile | ScaledTile> {

@@ -46,7 +46,7 @@ export async function writeModel({ outline, file, identity }: Member): Promise<M
     ...(model !== undefined && { model: resolve(model) }),
     ...(config !== undefined && { config: elsewhere(config) }),
     ...(key !== undefined && { key }),
-    ...(ignore !== undefined && { ignore }),
+    ...(ignore !== undefined && ignore.length > 0 && { ignore }),
     ...(unknown === 'parameters' && { unknown }),
   };
 }
@@ -90,12 +90,16 @@ export function readModel(value: unknown, where: string): ModelFile {
 
 /**
  * Opens the file of a model.
+ * @param kept takes the weights from the pass that makes sure of the file, until they are prepared.
  * @throws TensimError (rejects) `INVALID_FILE` where it is not what the job was written for; as `loadModel`.
  */
-export async function openModel(file: ModelFile, signal: AbortSignal | undefined): Promise<Member> {
+export async function openModel(
+  file: ModelFile,
+  signal: AbortSignal | undefined,
+  // All models of a job are prepared at once.
+  kept = new KeptModels(Number.POSITIVE_INFINITY),
+): Promise<Member> {
   const { path, label, model, config, key, ignore, unknown, sha256, identity } = file;
-  // All models of a job are prepared at once: their weights are kept from the pass that makes sure of the file.
-  const kept = new KeptModels(Number.POSITIVE_INFINITY);
   const member = await fileMember(path, { label, model, config, key, ignore, unknown, signal }, kept);
   const differs = (what: string) =>
     new TensimError('INVALID_FILE', what, {

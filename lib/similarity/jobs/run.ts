@@ -1,3 +1,4 @@
+import type { BackendName } from '../../backend/backend.js';
 import type { Control } from '../../backend/control.js';
 import { kindsOf, productKindsOf } from '../../backend/task.js';
 import { Pacer } from '../../cooperate.js';
@@ -38,17 +39,7 @@ export async function runJob(job: unknown, options: RunOptions = {}): Promise<Ti
 async function runTileJob(value: unknown, { signal, threads }: RunOptions): Promise<TileResult> {
   const { setting, models, job } = await readTileJob(value, new Pacer(signal));
   const members = await openModels(models, signal);
-  const isWeights = setting.measure === 'weights';
-  const { dtype } = setting;
-  const kinds = productKindsOf(members.map(({ outline }) => outline));
-  const degrees = isWeights ? false : setting.degrees === true;
-  const grams = isWeights ? { dtype } : { method: setting.chain, kinds, dtype, degrees };
-  const backend = await selectBackend(setting.backend, { grams }, signal);
-  checkArithmetic(setting, backend.grams);
-  const settings: GramSettings = {
-    ...{ backend, dtype, perOutput: setting.perOutput, degrees, threads, signal, onProgress: undefined },
-    measure: isWeights ? 'gaussian' : setting.measure,
-  };
+  const settings = await settingsFor(setting, members, { signal, threads });
   const sources = sourcesOf(setting, members, settings);
   const executor = new LocalExecutor({ members, sources, memoryLimit: Number.POSITIVE_INFINITY }, settings);
   try {
@@ -58,7 +49,34 @@ async function runTileJob(value: unknown, { signal, threads }: RunOptions): Prom
   }
 }
 
-function sourcesOf(
+/**
+ * What computes jobs under a setting here.
+ * @param own the backend to take instead of that of the setting, whose bits may be others.
+ * @throws TensimError (rejects) `BACKEND_UNAVAILABLE`
+ */
+export async function settingsFor(
+  setting: ChainSetting<LawOfInputs> | WeightSetting,
+  members: readonly Member[],
+  { signal, threads, own }: RunOptions & { readonly own?: BackendName | undefined },
+): Promise<GramSettings> {
+  const isWeights = setting.measure === 'weights';
+  const { dtype } = setting;
+  const kinds = productKindsOf(members.map(({ outline }) => outline));
+  const degrees = isWeights ? false : setting.degrees === true;
+  const grams = isWeights ? { dtype } : { method: setting.chain, kinds, dtype, degrees };
+  const backend = await selectBackend(own ?? setting.backend, { grams }, signal);
+  if (own === undefined) checkArithmetic(setting, backend.grams);
+  return {
+    ...{ backend, dtype, perOutput: setting.perOutput, degrees, threads, signal, onProgress: undefined },
+    measure: isWeights ? 'gaussian' : setting.measure,
+  };
+}
+
+/**
+ * What models are prepared from under a setting.
+ * @throws TensimError as `checkComparable`, `checkLaw` and `namedWeights`.
+ */
+export function sourcesOf(
   setting: ChainSetting<LawOfInputs> | WeightSetting,
   members: readonly Member[],
   settings: GramSettings,

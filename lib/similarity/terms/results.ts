@@ -75,6 +75,11 @@ export interface ResultInfo {
   readonly dtype: DType;
   /** Which backend computed. */
   readonly backend: BackendName;
+  /**
+   * The backends and sets of instructions that have computed it, where workers of several have: its last bits may differ
+   * from those of any other run. Absent elsewhere.
+   */
+  readonly mixed?: readonly string[] | undefined;
   /** Backends that are there and were passed over, each with the reason; absent where there are none. */
   readonly passedOver?:
     | readonly {
