@@ -49,6 +49,16 @@ const KINDS = {
       native(seed, filter, '--sanitize=address,undefined', '--long'),
     ],
   },
+  arm64: {
+    about: 'the addon for arm64 under qemu: native tests, and the suites about numbers; needs the cross compiler',
+    once: true,
+    round: (seed, filter) => [script('emulated', seed, filter, '--target=linux-arm64')],
+  },
+  win32: {
+    about: 'the addon for Windows under wine: native tests, and what the package does there; needs MinGW-w64',
+    once: true,
+    round: (seed, filter) => [script('emulated', seed, filter, '--target=win32-x64')],
+  },
   kill: {
     about: 'matrices with a state file, killed at random moments and finished: every bit is that of a run left alone',
     round: (seed, filter, _, runs = 200) => [script('kill', seed, filter, `--runs=${runs}`)],

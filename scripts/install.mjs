@@ -1,18 +1,34 @@
 // The package's `install` script. A prebuilt addon that loads is taken as it is; else the addon is built if the machine
 // can; else one line says that the TypeScript fallback will do the work. It never downloads anything and never fails.
+// npm shows nothing of what install scripts of packages print, so what takes minutes, and what went wrong, is said on the terminal
+// itself, and kept in build/install.json, of which `tensim doctor` and the first use tell (lib/machines/installed.ts).
 // In a clone the build always runs (it is incremental), for the sources may be newer than the addon.
 //
 // TENSIM_SKIP_BUILD=1 leaves out the build.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { availableParallelism, homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { addon, hasCompiler, isClone, loadError, onPath, packageFolder, root } from './toolchain.mjs';
 
 const BUILD_TIMEOUT_MS = 15 * 60_000;
 const LINES_SHOWN = 15;
+/** What the compilers take on a processor of today. */
+const CPU_MINUTES = 2.5;
 const buildFolder = join(root, 'build');
+const note = join(buildFolder, 'install.json');
 
 /**
  * The ways to build here, best first: each a name and the commands to run one after the other.
@@ -68,12 +84,45 @@ function discardForeignBuild() {
   if (home !== root.replaceAll('\\', '/')) rmSync(buildFolder, { recursive: true });
 }
 
+/** Of what a build leaves in an installed package, only the addon stays. In a clone the next build goes on from it. */
+function tidy() {
+  if (isClone || !existsSync(buildFolder)) return;
+  const removeBut = (folder, kept) => {
+    for (const name of readdirSync(folder))
+      if (name !== kept) rmSync(join(folder, name), { recursive: true, force: true });
+  };
+  if (!existsSync(addon)) return rmSync(buildFolder, { recursive: true });
+  removeBut(buildFolder, 'Release');
+  removeBut(dirname(addon), 'tensim.node');
+}
+
+/** Says it to the person at the terminal, whom npm does not let see what scripts of packages print; or else into npm's log. */
+function announce(text) {
+  if (!isClone && process.env.npm_lifecycle_event === 'install' && !process.stderr.isTTY) {
+    try {
+      const terminal = openSync(process.platform === 'win32' ? '\\\\.\\CONOUT$' : '/dev/tty', 'w');
+      writeSync(terminal, `${text}\n`);
+      closeSync(terminal);
+      return;
+    } catch {
+      // Nobody is there.
+    }
+  }
+  console.error(text);
+}
+
 /** Builds the addon. Returns why there is none, undefined when it was built and loads. */
 function build() {
   if (!hasCompiler()) return 'no C++ compiler was found';
   const ways = recipes();
   if (ways.length === 0) return 'neither cmake nor node-gyp with the headers of Node was found';
   discardForeignBuild();
+  if (!existsSync(addon)) {
+    announce(
+      `tensim: compiling the native addon: there is no prebuilt one for ${process.platform}-${process.arch} that loads here. ` +
+        `It takes about ${Math.ceil(CPU_MINUTES / availableParallelism())} minutes; TENSIM_SKIP_BUILD=1 leaves it out`,
+    );
+  }
   const before = addonTime();
   let failure = '';
   for (const { name, commands } of ways) {
@@ -87,19 +136,6 @@ function build() {
   }
   console.error(failure);
   return `building with ${ways.map(({ name }) => name).join(' and ')} failed (see above)`;
-}
-
-/** Of what a build in an installed package leaves behind only the addon is of use. */
-function discardLeftovers() {
-  if (isClone || !existsSync(buildFolder)) return;
-  const release = dirname(addon);
-  for (const folder of [buildFolder, release]) {
-    for (const name of existsSync(folder) ? readdirSync(folder) : []) {
-      const path = join(folder, name);
-      if (path !== release && path !== addon) rmSync(path, { recursive: true, force: true });
-    }
-  }
-  if (!existsSync(addon)) rmSync(buildFolder, { recursive: true });
 }
 
 function addonTime() {
@@ -126,25 +162,32 @@ function runAll(commands) {
 function provideAddon() {
   const built = existsSync(addon) || existsSync(join(root, 'prebuilds'));
   if (!isClone && built && loadError() === undefined) return undefined;
-  if (process.env.TENSIM_SKIP_BUILD) return 'TENSIM_SKIP_BUILD is set';
-  try {
-    return build();
-  } finally {
-    discardLeftovers();
-  }
+  return process.env.TENSIM_SKIP_BUILD ? 'TENSIM_SKIP_BUILD is set' : build();
 }
 
 let reason;
 try {
   reason = provideAddon();
+  tidy();
 } catch (error) {
   reason = error.message;
 }
+rmSync(note, { force: true });
 if (reason !== undefined) {
   const remedy = isClone ? 'npm run build:native' : 'npm rebuild tensim';
+  const error = loadError();
   const consequence =
-    loadError() === undefined
+    error === undefined
       ? 'The addon built earlier will be used'
       : 'The TypeScript fallback will be used: same results, more slowly';
-  console.error(`tensim: the native addon was not built: ${reason}. ${consequence}. To build it later: ${remedy}`);
+  announce(`tensim: the native addon was not built: ${reason}. ${consequence}. To build it later: ${remedy}`);
+  if (error !== undefined && !isClone) {
+    try {
+      mkdirSync(buildFolder, { recursive: true });
+      const wanted = !process.env.TENSIM_SKIP_BUILD;
+      writeFileSync(note, `${JSON.stringify({ reason, remedy, wanted, load: error }, undefined, 2)}\n`);
+    } catch {
+      // A folder that cannot be written: it has been said.
+    }
+  }
 }

@@ -19,6 +19,7 @@ import {
   runNative,
 } from './addon.js';
 import { contractionsBy } from './contractions.js';
+import { whyNotInstalled } from './installed.js';
 import type { Loaded } from './loaded.js';
 import { nativeMachine } from './native_machine.js';
 
@@ -53,7 +54,7 @@ export function loadNative(): Loaded<NativeBackend> {
 
 function load(): Loaded<NativeBackend> {
   const found = loadAddon();
-  if ('reason' in found) return found;
+  if ('reason' in found) return { reason: whyNotInstalled(found.reason) };
   const { addon, info } = found;
   return {
     backend: createNative(addon, info.instructionSet),

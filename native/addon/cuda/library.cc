@@ -29,7 +29,7 @@ std::wstring wide(const std::string& text) {
 TensimCudaEntry entry_of(const std::string& path) {
   const HMODULE library = LoadLibraryExW(wide(path).c_str(), nullptr, LOAD_WITH_ALTERED_SEARCH_PATH);
   if (library == nullptr) refuse("error " + std::to_string(GetLastError()) + " loading " + path);
-  return reinterpret_cast<TensimCudaEntry>(GetProcAddress(library, TENSIM_CUDA_SYMBOL));
+  return reinterpret_cast<TensimCudaEntry>(reinterpret_cast<void*>(GetProcAddress(library, TENSIM_CUDA_SYMBOL)));
 }
 
 #else
