@@ -5,7 +5,7 @@ import type { DType } from '../../tensor/tensor.js';
 import type { Behaviour, BehaviourMatrix, Matrix } from './behaviour.js';
 import type { Degrees, DegreesMatrix } from './degrees.js';
 import type { SampledErrors, SampledSlice, Sampling, Weighed } from './sampling.js';
-import type { Source, Work } from './work.js';
+import type { RouteEstimate, Source, Work } from './work.js';
 
 /**
  * MATH.md section 2. Two are baselines: `weights` changes under reparametrisations that leave the function alone, and
@@ -20,23 +20,6 @@ export type Measure = 'gaussian' | 'tensor' | 'weights' | 'behavioural';
  * common random inputs (`gaussian` only, section 8): any layers, any law, unbiased, with a standard error.
  */
 export type Method = 'exact' | 'closure' | 'sampled';
-
-/**
- * What one route to the Gram matrix was expected to take (see `GramRoute`); the cheapest that fits the memory is
- * chosen, by rates of a class of machines and not of this one. Only ratios of the seconds are meant to be relied on.
- */
-export interface RouteEstimate {
-  /** Which route. */
-  readonly route: GramRoute;
-  /** Floating-point operations, preparation and pairs together. */
-  readonly flops: number;
-  /** Bytes moved between main memory and the processor, and the cost of new memory in such bytes. */
-  readonly bytes: number;
-  /** Expected time, preparation and pairs together. */
-  readonly seconds: number;
-  /** Bytes of all prepared models together. */
-  readonly memory: number;
-}
 
 /** What every result says about how it was obtained. */
 export interface ResultInfo {

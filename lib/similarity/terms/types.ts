@@ -194,4 +194,4 @@ export type * from './behaviour.js';
 export type * from './live.js';
 export type * from './results.js';
 export type { SampledErrors, SampledSlice, Sampling, Weighed } from './sampling.js';
-export type { Source, Work } from './work.js';
+export type { RouteEstimate, Source, Work } from './work.js';

@@ -1,3 +1,5 @@
+import type { GramRoute } from '../../backend/grams.js';
+
 /** Where a model came from: what its provenance says of its file. Empty for a model made of arrays. */
 export interface Source {
   /** Path as given. */
@@ -22,4 +24,21 @@ export interface Work {
   readonly same: readonly (readonly string[])[];
   /** What had to be cut off a damaged state file, in bytes. */
   readonly discarded: number;
+}
+
+/**
+ * What one route to the Gram matrix was expected to take (see `GramRoute`); the cheapest that fits the memory is
+ * chosen, by rates of a class of machines and not of this one. Only ratios of the seconds are meant to be relied on.
+ */
+export interface RouteEstimate {
+  /** Which route. */
+  readonly route: GramRoute;
+  /** Floating-point operations, preparation and pairs together. */
+  readonly flops: number;
+  /** Bytes moved between main memory and the processor, and the cost of new memory in such bytes. */
+  readonly bytes: number;
+  /** Expected time, preparation and pairs together. */
+  readonly seconds: number;
+  /** Bytes of all prepared models together. */
+  readonly memory: number;
 }
