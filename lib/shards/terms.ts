@@ -97,7 +97,12 @@ export interface Merged<Result> {
   /** How many shards there are. */
   readonly count: number;
   /** Shards of which pairs are missing, from 1, with how many; empty where all is there. */
-  readonly missing: readonly { readonly shard: number; readonly pairs: number }[];
+  readonly missing: readonly {
+    /** Which shard, from 1. */
+    readonly shard: number;
+    /** How many of its pairs are missing. */
+    readonly pairs: number;
+  }[];
   /** How the arithmetic of parts differs; none where all is alike. */
   readonly mixed: readonly string[];
 }

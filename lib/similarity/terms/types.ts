@@ -173,7 +173,13 @@ export interface FinishedTile {
 }
 
 /** A result that was asked for with `perOutput: true`: what every output contributes is there. */
-export type PerOutput<Result extends { readonly perOutput?: unknown }> = Result & {
+export type PerOutput<
+  Result extends {
+    /** Every output by itself, as the result has it. */
+    readonly perOutput?: unknown;
+  },
+> = Result & {
+  /** Every output by itself. */
   readonly perOutput: NonNullable<Result['perOutput']>;
 };
 
