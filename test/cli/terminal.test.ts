@@ -67,6 +67,7 @@ describe('the help of commands with many options', () => {
       'What is compared',
       'Which models, and which pairs',
       'How it is computed',
+      'On many machines',
       'How models are read',
       'What is told',
       'Options',

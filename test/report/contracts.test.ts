@@ -40,7 +40,7 @@ const encoders = ['one', 'other'].map((name, seed) => {
 
 /** What a command prints as JSON. A verdict that is no pass has an exit code of its own. */
 async function printed(...args: string[]): Promise<unknown> {
-  const backend = args[0] === 'inspect' ? [] : ['--backend', 'fallback'];
+  const backend = args[0] === 'inspect' || args[0] === 'merge' ? [] : ['--backend', 'fallback'];
   const { code, stdout } = await command([...args, '--json', ...backend]);
   expect(code).toBeLessThanOrEqual(1);
   return JSON.parse(stdout);
@@ -114,6 +114,23 @@ const RESULTS: Readonly<Record<string, () => Promise<[result: object, told: unkn
     );
     return [tensim.compareMeasures(matrices), await printed('matrix', SERIES, '--measure', measures.join(','))];
   },
+  matrixShard: async () => {
+    const [own, told] = ['own', 'told'].map((name) => join(root, `${name}.state`));
+    const shard = { index: 1, count: 2 };
+    const found = await tensim.matrixShard(SERIES, { ...BACKEND, shard, state: own });
+    const printedThere = (await printed('matrix', SERIES, '--shard', '1/2', '--state', told)) as object;
+    return [found, { ...printedThere, state: own }];
+  },
+  shardPlan: async () => [
+    await tensim.shardPlan(SERIES, { ...BACKEND, count: 2 }),
+    await printed('matrix', SERIES, '--shard', '2', '--plan'),
+  ],
+  mergeShards: async () => {
+    const parts = [1, 2].map((index) => join(root, `part_${index}.state`));
+    for (const [i, state] of parts.entries())
+      await tensim.matrixShard(SERIES, { ...BACKEND, shard: { index: i + 1, count: 2 }, state });
+    return [(await tensim.mergeShards(parts)).result, await printed('merge', ...parts)];
+  },
   adapterMatrix: async () => [await tensim.adapterMatrix(adapters, BACKEND), await printed('adapters', ...adapters)],
 };
 
@@ -129,11 +146,11 @@ const OTHERS = [
   ...['createModel', 'direction', 'distance', 'draftModel', 'evaluate', 'judge', 'largestChange', 'loadInputs'],
   ...['loadModel', 'loadSequences', 'momentsOf', 'nearestNeighbours', 'onset', 'openCheckpoint', 'outputOnsets'],
   ...['segmentation', 'tensor', 'writeAdapters', 'writeBlocks', 'writeExplanation', 'writeReport'],
-  'writeSafetensors',
+  ...['writeSafetensors', 'runWorker', 'watch'],
 ];
 
-/** Those that have a test of their own: below, and in blocks/plan.test.ts, as planning measures the machine. */
-const ELSEWHERE = ['ridgeSweep', 'planBlocks'];
+/** Those that have a test of their own: below, in blocks/plan.test.ts, as planning measures the machine, and in workers. */
+const ELSEWHERE = ['ridgeSweep', 'planBlocks', 'matrixByWorkers'];
 
 const schemaOf = (name: string) => join(import.meta.dirname, `../../schemas/${name.replace('/', '.')}.schema.json`);
 

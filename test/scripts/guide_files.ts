@@ -61,6 +61,12 @@ export const PRELUDES: Readonly<Record<string, string>> = {
     await write('moments.safetensors', found);
     const law = { mean: new Float64Array(12), cov: made(Float64Array.from({ length: 144 }, (_, i) => i % 13 ? 0 : 1), [12, 12]) };
     const mine = { attn: [law, law], mlp: [law, law] };`,
+  'docs/guide/cluster.md': `
+    import { cpSync as copy } from 'node:fs';
+    import { matrixShard as part } from 'tensim';
+    for (const step of ['00000', '02000', '04000', '06000', '06200', '08000'])
+      copy(\`examples/digits-backdoor/step_\${step}.safetensors\`, \`checkpoints/step_\${step}.safetensors\`);
+    for (const index of [1, 2]) await part('checkpoints/', { shard: { index, count: 8 }, state: \`part-\${index}.state\` });`,
   'docs/guide/laws-and-methods.md': `
     import { loadModel as load } from 'tensim';
     const [a, b] = await Promise.all([6000, 6200].map((step) => load(\`examples/digits-backdoor/step_0\${step}.safetensors\`)));`,

@@ -173,12 +173,7 @@ export interface FinishedTile {
 }
 
 /** A result that was asked for with `perOutput: true`: what every output contributes is there. */
-export type PerOutput<
-  Result extends {
-    /** Every output by itself, as the result has it. */
-    readonly perOutput?: unknown;
-  },
-> = Result & {
+export type PerOutput<Result extends Partial<Record<'perOutput', unknown>>> = Result & {
   /** Every output by itself. */
   readonly perOutput: NonNullable<Result['perOutput']>;
 };
