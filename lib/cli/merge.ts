@@ -1,5 +1,9 @@
+import { stat } from 'node:fs/promises';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Command } from 'commander';
+import type { LiveFeed } from '../live/feed.js';
 import { mergeShards } from '../shards/merge.js';
+import type { MergeOptions } from '../shards/terms.js';
 import type { CrossSimilarity, SimilarityMatrix } from '../similarity/terms/types.js';
 import { count, plural } from '../words/counts.js';
 import { listed } from '../words/names.js';
@@ -7,24 +11,33 @@ import { oneLine } from '../words/quoting.js';
 import { type Io, print, say } from './io.js';
 import { matrixOutput, warnOfOrder } from './matrix.js';
 import { checkOutputs, collect, writeOutputs } from './options.js';
+import { addServingOptions, keepPage, type ServingFlags, serve } from './serving.js';
 
 const EXAMPLES = `
 The result is that of one run, to the last digit; the models are not read. Parts may still be running.
 
 Examples:
   $ tensim merge part-*.state --out report.html
+  $ tensim merge part-1.state part-2.state part-3.state --serve
   $ tensim merge part-*.state --allow-missing --json > so_far.json`;
 
-interface MergeFlags {
+/** Milliseconds between two looks at the parts that grow, at least, and how many times what putting them together took. */
+const INTERVAL = 1000;
+const SPARING = 10;
+
+interface MergeFlags extends ServingFlags {
   readonly allowMissing?: boolean;
   readonly mixed?: boolean;
   readonly json?: boolean;
+  readonly serve?: boolean;
   readonly out: readonly string[];
 }
 
+type MergedMatrix = Awaited<ReturnType<typeof mergeShards>>;
+
 /** `tensim merge PARTS…` */
 export function addMerge(program: Command, io: Io): void {
-  program
+  const command = program
     .command('merge')
     .description('puts together the parts of a matrix that was computed in shards')
     .argument('<files...>', 'state files that matrix --shard has written')
@@ -37,6 +50,8 @@ export function addMerge(program: Command, io: Io): void {
       collect,
       [],
     )
+    .option('--serve', 'wait for what is missing, and show what is there on a page of this machine meanwhile');
+  addServingOptions(command)
     .addHelpText('after', EXAMPLES)
     .action((files: string[], flags: MergeFlags) => merge(files, flags, io));
 }
@@ -44,19 +59,59 @@ export function addMerge(program: Command, io: Io): void {
 async function merge(files: readonly string[], flags: MergeFlags, io: Io): Promise<void> {
   await checkOutputs(flags.out);
   const { allowMissing, mixed } = flags;
-  const merged = await mergeShards(files, { allowMissing, mixed, signal: io.signal });
-  const { result } = merged;
-  for (const line of notesOn(merged)) say(io, `note: ${oneLine(line)}\n`);
-  if (result.kind === 'matrix') warnOfOrder(result, io);
-  await writeOutputs(result, flags.out, io);
-  await print(io, await matrixOutput(result, flags.json === true, io));
+  const options = { allowMissing, mixed, signal: io.signal };
+  const served = flags.serve || flags.open ? await serve(listed(files, 'and'), flags, io) : undefined;
+  try {
+    const merged = await (served === undefined ? mergeShards(files, options) : followed(files, options, served.feed));
+    const { result } = merged;
+    for (const line of notesOn(merged)) say(io, `note: ${oneLine(line)}\n`);
+    if (result.kind === 'matrix') warnOfOrder(result, io);
+    await writeOutputs(result, flags.out, io);
+    await print(io, await matrixOutput(result, flags.json === true, io));
+  } catch (error) {
+    const outcome = io.signal.aborted ? 'stopped' : 'failed';
+    served?.feed.end({ outcome, text: error instanceof Error ? error.message : outcome });
+    await served?.close();
+    throw error;
+  }
+  if (served !== undefined) await keepPage(served, io);
 }
+
+/** Puts together what there is whenever a part has grown, until nothing is missing. */
+async function followed(files: readonly string[], options: MergeOptions, feed: LiveFeed): Promise<MergedMatrix> {
+  const { signal } = options;
+  for (;;) {
+    const before = await sizesOf(files);
+    const there = files.filter((_, i) => before[i] > 0);
+    const started = performance.now();
+    if (there.length > 0) {
+      const merged = await mergeShards(there, { ...options, allowMissing: true });
+      feed.report(merged.result);
+      feed.notes([...notesOn(merged)].map((text) => ({ tone: 'plain', text })));
+      if (merged.missing.length === 0) return merged;
+    }
+    const pause = Math.max(INTERVAL, SPARING * (performance.now() - started));
+    do await wait(pause, undefined, { ...(signal && { signal }) });
+    while (`${await sizesOf(files)}` === `${before}`);
+  }
+}
+
+/** Bytes of every part; 0 of one that has not been begun. */
+const sizesOf = (files: readonly string[]): Promise<number[]> =>
+  Promise.all(
+    files.map((file) =>
+      stat(file).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    ),
+  );
 
 function* notesOn({
   missing,
   mixed,
   count: shards,
-}: Awaited<ReturnType<typeof mergeShards>> & { readonly result: SimilarityMatrix | CrossSimilarity }) {
+}: MergedMatrix & { readonly result: SimilarityMatrix | CrossSimilarity }) {
   if (missing.length > 0) {
     const pairs = missing.reduce((sum, { pairs }) => sum + pairs, 0);
     const of = missing.length === 1 ? `shard ${missing[0].shard}` : `${missing.length} shards`;

@@ -1,12 +1,24 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import { run } from '../../lib/cli/main.js';
 import { temporaryFolder } from '../formats/safetensors/helpers.js';
-import { BACKDOOR, tensim } from './run.js';
+import { BACKDOOR, Sink, tensim } from './run.js';
 
 const root = temporaryFolder();
 const FALLBACK = ['--backend', 'fallback'];
 const states = [1, 2, 3].map((index) => join(root, `part-${index}.state`));
+
+/** What is there after a while. */
+async function until<Found>(look: () => Found | undefined | Promise<Found | undefined>): Promise<Found> {
+  for (let i = 0; i < 2000; i++) {
+    const found = await look();
+    if (found !== undefined) return found;
+    await wait(20);
+  }
+  throw new Error('it has not come');
+}
 
 /** JSON without what is measured anew by every run. */
 const plain = (text: string) => text.replace(/("seconds": ?)[-+.\de]+/g, '$1null');
@@ -45,6 +57,40 @@ describe('tensim matrix --shard', () => {
     expect(open.stderr).toMatch(/^note: \d+ pairs of shard 2 of 3 are not there, and left open$/m);
     expect(open.stdout).not.toContain('NaN');
     expect(readFileSync(page, 'utf8')).not.toContain('>NaN');
+  });
+
+  test('tensim merge --serve waits for those that are missing, on a page that grows', async () => {
+    const parts = [1, 2].map((index) => join(root, `growing-${index}.state`));
+    const part = (at: number) =>
+      tensim(['matrix', BACKDOOR, '--shard', `${at}/2`, '--state', parts[at - 1], ...FALLBACK]);
+    await part(1);
+    const stop = new AbortController();
+    const [stdout, stderr] = [new Sink(), new Sink()];
+    const running = run(['merge', ...parts, '--serve'], { stdout, stderr, signal: stop.signal, env: {} });
+    const url = await until(() => /live page: (\S+)/.exec(stderr.text)?.[1]);
+    const page = () => fetch(`${url}report`).then((answer) => answer.text());
+    const open = await until(async () => {
+      const html = await page();
+      return html.includes('step_08000') ? html : undefined;
+    });
+    expect(stdout.text).toBe('');
+    await part(2);
+    await until(() => (stderr.text.includes('the page stays') ? true : undefined));
+    expect(await page()).not.toBe(open);
+    stop.abort();
+    expect(await running).toBe(0);
+    expect(stdout.text).toBe((await tensim(['matrix', BACKDOOR, ...FALLBACK])).stdout);
+  });
+
+  test('and stops waiting at Ctrl-C, and at a part of another matrix', async () => {
+    const stop = new AbortController();
+    const [stdout, stderr] = [new Sink(), new Sink()];
+    const running = run(['merge', states[0], '--serve'], { stdout, stderr, signal: stop.signal, env: {} });
+    await until(() => (stderr.text.includes('live page') ? true : undefined));
+    stop.abort();
+    expect(await running).toBe(130);
+    const other = await tensim(['merge', states[0], join(root, 'growing-1.state'), '--serve']);
+    expect(other).toMatchObject({ code: 2, stderr: expect.stringMatching(/next: /) });
   });
 
   test('--plan tells how they are cut, and lines that start them with what was given', async () => {
