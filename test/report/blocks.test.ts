@@ -39,7 +39,7 @@ describe('the strip', () => {
     const top = colours.length - 1;
     expect([2, 1, 1e-3, 1e-9, 1e-15, 0].map(levelOfDifference)).toEqual([0, 0, top / 3, top, top, top]);
     expect(cellOf(-0.5).level).toBe(0);
-    expect(cellOf(null)).toEqual({ text: '–', level: null });
+    expect(cellOf(null)).toEqual({ text: '–', level: null, value: null });
     const brightness = (colour: string) => {
       const parts = colour.startsWith('#')
         ? [1, 3, 5].map((at) => Number.parseInt(colour.slice(at, at + 2), 16))

@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs';
 import type { Page } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
+import { blocksHtml } from '../../lib/report/blocks/page.js';
 import { crossCsv, matrixCsv } from '../../lib/report/csv.js';
 import { matrixHtml } from '../../lib/report/html.js';
 import { matrixNpy } from '../../lib/report/npy.js';
 import { crossHtml } from '../../lib/report/several.js';
 import { describeInBrowser } from '../support/pages.js';
+import { blocksOf } from './blocks_fixture.js';
 import { checkXml, crossOf, matrixOf, NASTY, seriesOf, symmetric } from './helpers.js';
 import { ChartInPage, CURVE, HEATMAP } from './page_helpers.js';
 
@@ -70,6 +72,21 @@ describeInBrowser('downloads of a page', (open) => {
     await page.keyboard.press('Tab');
     await page.getByRole('button', { name: 'Show all models' }).first().click();
     expect(await page.locator('.seen tbody tr').first().textContent()).toBe('a10.10000.20000.3000');
+  });
+
+  it('of a layer strip are its numbers', async () => {
+    const page = await open(await blocksHtml(blocksOf()));
+    const { name, bytes } = await download(page, 'CSV');
+    expect(name).toBe('blocks.csv');
+    const [head, first, second] = bytes.toString().split('\n');
+    expect(head).toBe('model,MLP,QK,OV,weights');
+    expect([first, second]).toEqual(['embedding,,,,1', 'layer 0,0.999,0.5,1,0.999']);
+    const json = JSON.parse((await download(page, 'JSON')).bytes.toString());
+    expect(json).toMatchObject({
+      rows: ['embedding', 'layer 0', 'layer 1', 'layer 2'],
+      columns: ['MLP', 'QK', 'OV', 'weights'],
+    });
+    expect(json.similarity[2]).toEqual([0.25, 0.5, 1, 0.999]);
   });
 
   it('of a curve are its steps', async () => {

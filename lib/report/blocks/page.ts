@@ -48,6 +48,8 @@ export async function blocksHtml(result: BlocksResult, about: About = {}): Promi
 </main>`;
   const data: StripData = {
     colours,
+    columns: strip.columns,
+    rows: strip.rows.map(({ name, cells }) => ({ name, values: cells.map(({ value }) => value) })),
     layers: layers.map(detailsOf),
     first: Math.max(
       0,

@@ -21,6 +21,8 @@ export interface StripCell {
   readonly text: string;
   /** Which of the colours; null where nothing is known. */
   readonly level: number | null;
+  /** The similarity; 1 for equal weights, null where nothing is known. */
+  readonly value: number | null;
 }
 
 /** A layer, or what stands before and behind all of them. */
@@ -60,7 +62,7 @@ export function stripOf(result: BlocksResult): Strip {
   };
 }
 
-const NONE: StripCell = { text: '–', level: null };
+const NONE: StripCell = { text: '–', level: null, value: null };
 
 function cellsOf(layer: LayerComparison & { readonly norms?: Norms }): StripCell[] {
   const { mlp, attention, weights, norms } = layer;
@@ -76,7 +78,7 @@ function cellsOf(layer: LayerComparison & { readonly norms?: Norms }): StripCell
 /** A similarity; closer to 1 than rounding it is told as 1. */
 export function cellOf(value: number | null | undefined): StripCell {
   if (value === null || value === undefined) return NONE;
-  return { text: cosineText(value), level: levelOf(value) };
+  return { text: cosineText(value), level: levelOf(value), value };
 }
 
 /** Closer to 1 than rounding is told as 1. */
@@ -86,7 +88,7 @@ export function cosineText(value: number | null | undefined, digits = 4): string
 }
 
 function weightCell({ equal, cosine }: WeightComparison): StripCell {
-  return equal ? { text: 'equal', level: LEVELS - 1 } : cellOf(cosine);
+  return equal ? { text: 'equal', level: LEVELS - 1, value: 1 } : cellOf(cosine);
 }
 
 /** The norm that differs most. */

@@ -5,6 +5,9 @@ export interface StripData {
   readonly layers: readonly LayerDetails[];
   /** The layer that is shown first. */
   readonly first: number;
+  /** What the strip shows, as numbers: null where nothing is known. */
+  readonly columns: readonly string[];
+  readonly rows: readonly { readonly name: string; readonly values: readonly (number | null)[] }[];
 }
 
 /** What is shown of a layer when it is chosen. */

@@ -1,4 +1,5 @@
 import type { LayerDetails, StripData } from '../blocks/strip_data.js';
+import { addNumbers } from './tools.js';
 import { Views } from './views.js';
 
 // The script of a strip's page: it shows the heads and degrees of the layer that is chosen, which its address names.
@@ -22,6 +23,14 @@ for (const [at, button] of buttons.entries()) {
 }
 views.onChange(showChosen);
 showChosen();
+addNumbers(document.querySelector<HTMLElement>('.strip')!.parentElement!, () => ({
+  name: 'blocks',
+  title: 'similarity of layers',
+  rows: data.rows.map(({ name }) => name),
+  columns: data.columns,
+  value: (row, column) => data.rows[row].values[column],
+  error: 0,
+}));
 
 function showChosen(): void {
   const { chosen } = views.state;

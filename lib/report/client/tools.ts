@@ -39,6 +39,21 @@ function addBar(charts: readonly HTMLElement[], parts: readonly Node[]): void {
   top.before(made('div', parts, { class: 'tools', role: 'group', 'aria-label': `View of ${nameOf(charts)}` }));
 }
 
+/** Buttons that download the numbers of what is seen. */
+function numbers(seen: () => Seen): HTMLButtonElement[] {
+  return (['csv', 'npy', 'json'] as const).map((format) =>
+    button(format.toUpperCase(), `Download ${format.toUpperCase()}`, () =>
+      save(`${seen().name}.${format}`, FORMATS[format](seen())),
+    ),
+  );
+}
+
+/** Puts downloads below a table, which is no picture. */
+export function addNumbers(place: HTMLElement, seen: () => Seen): void {
+  const menu = made('details', [made('summary', 'Download'), made('div', numbers(seen))], { class: 'menu' });
+  place.after(made('div', [menu], { class: 'tools', role: 'group', 'aria-label': `View of ${seen().title}` }));
+}
+
 function downloads(charts: readonly HTMLElement[], seen: () => Seen): HTMLElement {
   // Of the two widths the one that is seen.
   const visible = () => charts.find(({ offsetWidth }) => offsetWidth > 0) ?? charts[0];
@@ -46,11 +61,7 @@ function downloads(charts: readonly HTMLElement[], seen: () => Seen): HTMLElemen
   const buttons = [
     button('PNG', 'Download PNG', async () => save(file('png'), [await pngOf(visible())], 'image/png')),
     button('SVG', 'Download SVG', () => save(file('svg'), [svgText(visible())], 'image/svg+xml')),
-    ...(['csv', 'npy', 'json'] as const).map((format) =>
-      button(format.toUpperCase(), `Download ${format.toUpperCase()}`, () =>
-        save(file(format), FORMATS[format](seen())),
-      ),
-    ),
+    ...numbers(seen),
   ];
   return made('details', [made('summary', 'Download'), made('div', buttons)], { class: 'menu' });
 }
