@@ -103,7 +103,10 @@ export async function link(address: Address, { signal, onLost, onBack }: LinkOpt
 
 async function packages() {
   try {
-    const [bullmq, ioredis] = await Promise.all([import('bullmq'), import('ioredis')]);
+    const [bullmq, ioredis] = await Promise.all([
+      loaded('bullmq') as Promise<typeof import('bullmq')>,
+      loaded('ioredis') as Promise<typeof import('ioredis')>,
+    ]);
     return { bullmq, ioredis };
   } catch (error) {
     throw new TensimError('QUEUE_UNAVAILABLE', 'workers need the packages bullmq and ioredis, which are not there', {
@@ -143,3 +146,6 @@ function unreachable({ shown, password }: Address, reason: string): TensimError 
         : 'Start a Redis server there, or give another address',
   });
 }
+
+/** By a name that bundlers do not follow: they would fail where the packages are not installed, and nobody needs them. */
+const loaded = (name: string): Promise<unknown> => import(/* webpackIgnore: true */ /* @vite-ignore */ name);
