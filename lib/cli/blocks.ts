@@ -23,8 +23,7 @@ import { fitted, type Io, print, say } from './io.js';
 import { checkFlags, sweptRidges } from './law_options.js';
 import { modelPaths } from './matrix_options.js';
 import { configOf, textOptions } from './options.js';
-import { createProgress } from './progress.js';
-import { sayStopped } from './stopped.js';
+import { stoppable } from './stopped.js';
 
 const ARGUMENT =
   'two transformers: each a checkpoint with its config.json beside it, a GGUF file, a folder with one, or its hf:// address; with --matrix any number';
@@ -56,9 +55,7 @@ export function addBlocks(program: Command, io: Io): void {
 type OnLayer = (done: number, total: number) => void;
 
 async function blocks(networks: readonly string[], flags: BlockFlags, io: Io): Promise<void> {
-  const progress = createProgress(io);
-  const reached = { done: 0, total: 0 };
-  try {
+  await stoppable('layers', flags.state, io, async ({ reached, progress }) => {
     await checkFiles(flags);
     const paths = await pathsOf(networks, flags, io);
     const text = await compute(paths, flags, io, (done, total) => {
@@ -68,13 +65,7 @@ async function blocks(networks: readonly string[], flags: BlockFlags, io: Io): P
     progress.stop();
     for (const file of flags.out) say(io, `wrote ${oneLine(file)}\n`);
     await print(io, text);
-  } catch (error) {
-    progress.stop();
-    sayStopped(reached, 'layers', flags.state, io);
-    throw error;
-  } finally {
-    progress.stop();
-  }
+  });
 }
 
 /** Refuses what cannot be written, before anything is computed. */

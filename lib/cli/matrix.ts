@@ -10,15 +10,13 @@ import { ridgeText } from '../report/ridge/text.js';
 import { clusteredSet, setOf } from '../report/set.js';
 import { crossText, matrixText, measuresText } from '../report/text.js';
 import type { Report } from '../report/write.js';
-import type { Begun, Circumstances } from '../similarity/circumstances.js';
+import type { Begun, Watched } from '../similarity/circumstances.js';
 import { matrixUnder } from '../similarity/matrix.js';
-import { leavesOf } from '../similarity/series/leaves.js';
 import { compareMeasures } from '../similarity/series/measure_comparison.js';
 import { onset } from '../similarity/series/onset.js';
 import { type RidgeSweep, ridgeSweep } from '../similarity/series/ridge_sweep.js';
 import type { CrossSimilarity, InputLaw, MatrixOptions, SimilarityMatrix } from '../similarity/terms/types.js';
 import { listed } from '../words/names.js';
-import { messageOf } from './exit.js';
 import { fitted, type Io, print, say } from './io.js';
 import { lawOf, momentsIn, sweptRidges, withoutSweep } from './law_options.js';
 import {
@@ -39,10 +37,9 @@ import {
   textOptions,
   writeOutputs,
 } from './options.js';
-import { createProgress, type ProgressLine } from './progress.js';
-import { addServingOptions, keepPage, type ServingFlags, serve } from './serving.js';
+import { addServingOptions, type ServingFlags, whileServed } from './serving.js';
 import { shard } from './shard.js';
-import { sayStopped } from './stopped.js';
+import { stoppable, type Way } from './stopped.js';
 import { checkNoWorkers, matrixWithQueue } from './workers.js';
 
 const EXAMPLES = `
@@ -75,14 +72,10 @@ export function addMatrix(program: Command, io: Io): void {
   ).action((files: string[], flags: ServedFlags) => matrix(files, flags, io));
 }
 
-interface ServedFlags extends MatrixFlags, ServingFlags {
-  readonly serve?: boolean;
-}
+interface ServedFlags extends MatrixFlags, ServingFlags {}
 
 /** A computation under way: how far it is, and who is told. */
-interface UnderWay {
-  readonly reached: { done: number; total: number };
-  readonly progress: ProgressLine;
+interface UnderWay extends Way {
   readonly feed: LiveFeed | undefined;
   readonly io: Io;
 }
@@ -90,28 +83,15 @@ interface UnderWay {
 async function matrix(patterns: string[], flags: ServedFlags, io: Io): Promise<void> {
   await checkOutputs(flags.out);
   if (flags.shard !== undefined || flags.plan) return matrixShardOf(patterns, flags, io);
-  const served = flags.serve || flags.open ? await serve(listed(patterns, 'and'), flags, io) : undefined;
-  const progress = createProgress(io);
-  const reached = { done: 0, total: 0 };
-  try {
-    const report = await computed(patterns, flags, { reached, progress, feed: served?.feed, io });
-    progress.stop();
-    served?.feed.report(report);
-    await writeOutputs(report, flags.out, io);
-    await print(io, await matrixOutput(report, flags.json === true, io));
-  } catch (error) {
-    progress.stop();
-    sayStopped(reached, 'pairs', flags.state, io);
-    const [outcome, words] = io.signal.aborted
-      ? (['stopped', 'stopped'] as const)
-      : (['failed', messageOf(error)] as const);
-    served?.feed.end({ outcome, text: words });
-    await served?.close();
-    throw error;
-  } finally {
-    progress.stop();
-  }
-  if (served !== undefined) await keepPage(served, io);
+  await whileServed(listed(patterns, 'and'), flags, io, (feed) =>
+    stoppable('pairs', flags.state, io, async (way) => {
+      const report = await computed(patterns, flags, { ...way, feed, io });
+      way.progress.stop();
+      feed?.report(report);
+      await writeOutputs(report, flags.out, io);
+      await print(io, await matrixOutput(report, flags.json === true, io));
+    }),
+  );
 }
 
 async function matrixShardOf(patterns: readonly string[], flags: ServedFlags, io: Io): Promise<void> {
@@ -120,17 +100,7 @@ async function matrixShardOf(patterns: readonly string[], flags: ServedFlags, io
       hint: 'Leave --serve, --open and --queue away',
     });
   }
-  const progress = createProgress(io);
-  const reached = { done: 0, total: 0 };
-  try {
-    await shard(patterns, flags, reached, progress, io);
-  } catch (error) {
-    progress.stop();
-    sayStopped(reached, 'pairs', flags.state, io);
-    throw error;
-  } finally {
-    progress.stop();
-  }
+  await stoppable('pairs', flags.state, io, (way) => shard(patterns, flags, way, io));
 }
 
 /** The result of all measures, or of all ridges. */
@@ -199,12 +169,8 @@ async function compute(
       },
       ...(feed && { onTile: () => feed.cells() }),
     };
-    const begun = feed && { onBegin: (begun: Begun) => feed.begin({ ...begun, order }) };
-    const result = await matrixOf(paths, options, flags, begun ?? {}, way);
-    if (result.kind === 'matrix') {
-      const ordered = { ...result, order };
-      results.push({ ...ordered, ...(await leavesOf(ordered, io.signal)) });
-    } else results.push(result);
+    const onBegin = feed && ((begun: Begun) => feed.begin(begun));
+    results.push(await matrixOf(paths, options, flags, { order, onBegin }, way));
   }
   return results;
 }
@@ -214,7 +180,7 @@ async function matrixOf(
   paths: readonly string[],
   options: MatrixOptions,
   flags: MatrixFlags,
-  circumstances: Pick<Circumstances, 'onBegin'>,
+  circumstances: Watched,
   { progress, feed, io }: UnderWay,
 ): Promise<SimilarityMatrix | CrossSimilarity> {
   if (flags.queue === undefined) {

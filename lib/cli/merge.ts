@@ -11,7 +11,7 @@ import { oneLine } from '../words/quoting.js';
 import { type Io, print, say } from './io.js';
 import { matrixOutput, warnOfOrder } from './matrix.js';
 import { checkOutputs, collect, writeOutputs } from './options.js';
-import { addServingOptions, keepPage, type ServingFlags, serve } from './serving.js';
+import { addServingOptions, type ServingFlags, whileServed } from './serving.js';
 
 const EXAMPLES = `
 The result is that of one run, to the last digit; the models are not read. Parts may still be running.
@@ -29,7 +29,6 @@ interface MergeFlags extends ServingFlags {
   readonly allowMissing?: boolean;
   readonly mixed?: boolean;
   readonly json?: boolean;
-  readonly serve?: boolean;
   readonly out: readonly string[];
 }
 
@@ -60,21 +59,14 @@ async function merge(files: readonly string[], flags: MergeFlags, io: Io): Promi
   await checkOutputs(flags.out);
   const { allowMissing, mixed } = flags;
   const options = { allowMissing, mixed, signal: io.signal };
-  const served = flags.serve || flags.open ? await serve(listed(files, 'and'), flags, io) : undefined;
-  try {
-    const merged = await (served === undefined ? mergeShards(files, options) : followed(files, options, served.feed));
+  await whileServed(listed(files, 'and'), flags, io, async (feed) => {
+    const merged = await (feed === undefined ? mergeShards(files, options) : followed(files, options, feed));
     const { result } = merged;
     for (const line of notesOn(merged)) say(io, `note: ${oneLine(line)}\n`);
     if (result.kind === 'matrix') warnOfOrder(result, io);
     await writeOutputs(result, flags.out, io);
     await print(io, await matrixOutput(result, flags.json === true, io));
-  } catch (error) {
-    const outcome = io.signal.aborted ? 'stopped' : 'failed';
-    served?.feed.end({ outcome, text: error instanceof Error ? error.message : outcome });
-    await served?.close();
-    throw error;
-  }
-  if (served !== undefined) await keepPage(served, io);
+  });
 }
 
 /** Puts together what there is whenever a part has grown, until nothing is missing. */

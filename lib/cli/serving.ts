@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process';
 import { type Command, InvalidArgumentError } from 'commander';
-import { LiveState } from '../live/feed.js';
+import { type LiveFeed, LiveState } from '../live/feed.js';
 import { type LivePages, serveLive } from '../live/server.js';
+import { messageOf } from './exit.js';
 import { type Io, say } from './io.js';
 
 /** The options of a live page, as commander parses them. */
 export interface ServingFlags {
+  readonly serve?: boolean;
   readonly port?: number;
   readonly open?: boolean;
 }
@@ -48,8 +50,27 @@ function parsePort(text: string): number {
   throw new InvalidArgumentError('It must be a number from 0 to 65535.');
 }
 
-/** The work is done, and its page stays until Ctrl-C. */
-export async function keepPage({ feed, url, close }: Served, io: Io): Promise<void> {
+/** Does the work, with a page that shows it if that is wanted, and that stays until Ctrl-C when the work is done. */
+export async function whileServed(
+  title: string,
+  flags: ServingFlags,
+  io: Io,
+  work: (feed: LiveFeed | undefined) => Promise<void>,
+): Promise<void> {
+  if (!flags.serve && !flags.open) return work(undefined);
+  const served = await serve(title, flags, io);
+  try {
+    await work(served.feed);
+  } catch (error) {
+    const stopped = io.signal.aborted;
+    served.feed.end({ outcome: stopped ? 'stopped' : 'failed', text: stopped ? 'stopped' : messageOf(error) });
+    await served.close();
+    throw error;
+  }
+  await keepPage(served, io);
+}
+
+async function keepPage({ feed, url, close }: Served, io: Io): Promise<void> {
   feed.end({ outcome: 'finished', text: 'finished' });
   say(io, `finished; the page stays until Ctrl-C: ${url}\n`);
   if (!io.signal.aborted) await new Promise((resolve) => io.signal.addEventListener('abort', resolve, { once: true }));

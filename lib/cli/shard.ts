@@ -9,14 +9,13 @@ import { fitted, type Io, print, say } from './io.js';
 import { sweptRidges } from './law_options.js';
 import { choiceOf, explainWork, type MatrixFlags, optionsFor, orderedPaths } from './matrix_options.js';
 import { similarityOptions } from './options.js';
-import type { ProgressLine } from './progress.js';
+import type { Way } from './stopped.js';
 
 /** `tensim matrix … --shard 3/8 --state part-3.state`, or its plan. */
 export async function shard(
   patterns: readonly string[],
   flags: MatrixFlags,
-  reached: { done: number; total: number },
-  progress: ProgressLine,
+  { reached, progress }: Way,
   io: Io,
 ): Promise<void> {
   checkAlone(flags);

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { TensimError } from '../errors.js';
-import type { Circumstances } from '../similarity/circumstances.js';
+import type { Watched } from '../similarity/circumstances.js';
 import type { CrossSimilarity, MatrixOptions, SimilarityMatrix } from '../similarity/terms/types.js';
 import { count, plural } from '../words/counts.js';
 import { parseDecimal } from '../words/names.js';
@@ -73,7 +73,7 @@ export async function matrixWithQueue(
   paths: readonly string[],
   options: MatrixOptions,
   { queue, mixed, results, tileSeconds, verbose }: QueueFlags,
-  circumstances: Pick<Circumstances, 'onBegin'>,
+  circumstances: Watched,
   said: (text: string) => void,
   progress: ProgressLine,
   io: Io,

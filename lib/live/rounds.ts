@@ -61,9 +61,9 @@ export class Rounds {
   async run(files: readonly string[]): Promise<Outcome> {
     try {
       const { paths, order } = await expandInOrder(files, this.#reading);
-      const given = { visits: this.#visits, scratch: join(this.#folder, 'state'), order };
+      const given = { visits: this.#visits, scratch: join(this.#folder, 'state') };
       const compare = (room: number) =>
-        matrixUnder({ following: { ...given, room }, onBegin: (begun) => this.#feed?.begin(begun) }, paths, {
+        matrixUnder({ following: { ...given, room }, order, onBegin: (begun) => this.#feed?.begin(begun) }, paths, {
           ...this.#options,
           ...(this.#feed && { onTile: () => this.#feed!.cells() }),
         });

@@ -35,8 +35,6 @@ export interface Following {
    * about backend and route, so that results are those of a comparison by itself.
    */
   readonly scratch: string;
-  /** What the order of the models rests on, which are given one by one. */
-  readonly order: Order;
   /** Bytes that models may take at a time, if the options do not say less; no route follows from it. */
   readonly room: number;
 }
@@ -55,9 +53,15 @@ export interface Begun {
   readonly matrix: LiveMatrix;
 }
 
-/** How a matrix is computed, beside what is computed. */
-export interface Circumstances extends Executors {
-  readonly following?: Following | undefined;
+/** What one who shows a matrix knows of its models, and wants to know of it. */
+export interface Watched {
+  /** What the order of the models rests on, which are given one by one. */
+  readonly order?: Order | undefined;
   /** Called once, before the first pair is computed. */
   readonly onBegin?: ((begun: Begun) => void) | undefined;
+}
+
+/** How a matrix is computed, beside what is computed. */
+export interface Circumstances extends Executors, Watched {
+  readonly following?: Following | undefined;
 }

@@ -115,7 +115,7 @@ export async function matrixBy(
     visits: circumstances.following?.visits,
     onOpen: onProgress && throttle((done, total) => onProgress({ phase: 'open', done, total })),
   });
-  const by: Computing = { ...settings, circumstances, order: order ?? circumstances.following?.order };
+  const by: Computing = { ...settings, circumstances, order: circumstances.order ?? order };
   return selection.rows === selection.columns ? square(selection, by) : cross(selection, by);
 }
 

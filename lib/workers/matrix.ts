@@ -1,5 +1,5 @@
 import { TensimError } from '../errors.js';
-import type { Circumstances, Executors, TileWork } from '../similarity/circumstances.js';
+import type { Executors, TileWork, Watched } from '../similarity/circumstances.js';
 import { slicesIn } from '../similarity/gram/degrees.js';
 import { writeSetting } from '../similarity/jobs/setting.js';
 import { type ModelList, matrixBy } from '../similarity/matrix.js';
@@ -57,7 +57,7 @@ export function matrixByWorkers(
 
 /** The same for one who wants to see it fill. */
 export async function matrixByWorkersUnder(
-  circumstances: Pick<Circumstances, 'onBegin'>,
+  circumstances: Watched,
   models: ModelList,
   options: WorkersOptions,
 ): Promise<(SimilarityMatrix | CrossSimilarity) & ByWorkers> {

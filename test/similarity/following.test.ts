@@ -14,11 +14,10 @@ describe('matrices that follow each other', () => {
   const following: Following = {
     visits: new Visits(),
     scratch: join(folder, 'scratch'),
-    order: { by: 'metadata', key: 'step' },
     room: Number.POSITIVE_INFINITY,
   };
   const follow = async (paths: readonly string[], options: MatrixOptions = {}) =>
-    (await matrixUnder({ following }, paths, options)) as SimilarityMatrix;
+    (await matrixUnder({ following, order: { by: 'metadata', key: 'step' } }, paths, options)) as SimilarityMatrix;
 
   it('compute what none before had, and are what they would be by themselves', async () => {
     // Files so young could be written to again without a trace, and are not believed to be what they were.
