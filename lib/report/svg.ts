@@ -93,7 +93,7 @@ export function compareSvg(result: SimilarityResult): Promise<string> {
   return stack([textChart([title], INNER_WIDTH), barsChart(result, INNER_WIDTH, PAPER)]);
 }
 
-/** Charts below each other on white. */
+/** Charts below each other on white, in a picture that is wider where one of them is. */
 export function stack(charts: readonly Chart[]): Promise<string> {
   let y = MARGIN;
   const placed = charts.map((chart) => {
@@ -101,7 +101,8 @@ export function stack(charts: readonly Chart[]): Promise<string> {
     y += chart.height + GAP;
     return place;
   });
-  return drawSvg(placed, WIDTH, y + MARGIN, '#ffffff');
+  const width = Math.max(WIDTH, ...charts.map((chart) => chart.width + 2 * MARGIN));
+  return drawSvg(placed, width, y + MARGIN, '#ffffff');
 }
 
 /** Paragraphs as wrapped lines: SVG does not wrap text. */

@@ -110,6 +110,21 @@ describe('reports on blocks', () => {
     }
   });
 
+  test.each([0, 1, 8, 32, 128, 300])('have a picture as wide as what is in it, with %i heads', async (count) => {
+    const gain = { gain: { cosine: 0.9, nmse: 0, equal: false } };
+    const heads = Array.from({ length: count }, (_, head) => ({ head, answeredBy: head, qk: 0.5, ov: 0.5 }));
+    const { attention, ...rest } = layerOf(0, 0.5, { norms: [gain] } as object);
+    const layer = count === 0 ? rest : { ...rest, attention: { ...attention!, heads } };
+    const svg = await blocksSvg(blocksOf({ layers: [layer] }));
+    const [, wide] = /width="([\d.]+)"/.exec(svg)!;
+    const rights = [...svg.matchAll(/aria-label="layer 0[^>]*d="M([\d.]+),[\d.]+h([\d.]+)/g)].map(
+      ([, x, width]) => Number(x) + Number(width),
+    );
+    expect(rights.length).toBe(count === 0 ? 3 : 5 + 2 * count);
+    expect(Math.max(...rights)).toBeLessThan(Number(wide) - 2 * 16 + 0.5);
+    expect(svg.includes('by head')).toBe(count > 0);
+  });
+
   test('are written by the ending of the file', async () => {
     for (const [name, sign] of [
       ['strip.html', '<!doctype html>'],

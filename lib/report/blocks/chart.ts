@@ -14,22 +14,26 @@ const GAP = 2;
 /** Pixels that the heads of one circuit may take in a row. */
 const HEADS = 190;
 const MOST_HEAD = 12;
+const BY_HEAD = { qk: 'QK by head', ov: 'OV by head' };
+const LEGEND = '1 − similarity';
 
 /** The strip as a picture on white: a row a layer, with all heads beside it. */
 export async function blocksSvg(result: BlocksResult): Promise<string> {
   const { a, b } = result;
   const words = [`${oneLine(a.path)} and ${oneLine(b.path)}`, sentencesOf(result).join(' ')];
-  return stack([textChart(words, INNER_WIDTH), await stripChart(result, INNER_WIDTH)]);
+  const strip = await stripChart(result);
+  return stack([textChart(words, Math.max(strip.width, INNER_WIDTH)), strip]);
 }
 
-async function stripChart(result: BlocksResult, width: number): Promise<Chart> {
+async function stripChart(result: BlocksResult): Promise<Chart> {
   const { columns, rows } = stripOf(result);
   const colours = await stripColours();
   const left = rows.reduce((widest, { name }) => Math.max(widest, textWidth(name)), 0) + 10;
   const headsAt = left + columns.length * CELL + 12;
-  const most = rows.reduce((count, { layer }) => Math.max(count, layer?.attention?.heads.length ?? 0), 1);
-  const head = Math.min(MOST_HEAD, Math.floor(HEADS / most));
-  const second = headsAt + most * head + 14;
+  const most = rows.reduce((count, { layer }) => Math.max(count, layer?.attention?.heads.length ?? 0), 0);
+  const head = Math.max(1, Math.min(MOST_HEAD, Math.floor(HEADS / Math.max(1, most))));
+  const wideHeads = Math.max(most * head, textWidth(BY_HEAD.ov));
+  const second = headsAt + wideHeads + 14;
   const fields: Mark[] = [];
   const inks = new Map<string, TextItem[]>();
   const write = (ink: string, item: TextItem) => inks.set(ink, [...(inks.get(ink) ?? []), item]);
@@ -56,8 +60,10 @@ async function stripChart(result: BlocksResult, width: number): Promise<Chart> {
   }
   for (const [column, name] of columns.entries())
     write(PAPER.muted, { x: left + column * CELL + 8, y: HEADING / 2, text: name });
-  write(PAPER.muted, { x: headsAt, y: HEADING / 2, text: 'QK by head' });
-  write(PAPER.muted, { x: second, y: HEADING / 2, text: 'OV by head' });
+  if (most > 0) {
+    write(PAPER.muted, { x: headsAt, y: HEADING / 2, text: BY_HEAD.qk });
+    write(PAPER.muted, { x: second, y: HEADING / 2, text: BY_HEAD.ov });
+  }
   const y = HEADING + rows.length * ROW + 10;
   const wide = (columns.length * CELL - GAP) / colours.length;
   for (const level of colours.keys()) field(level, left + (colours.length - 1 - level) * wide, y, wide + 0.5, '');
@@ -65,10 +71,10 @@ async function stripChart(result: BlocksResult, width: number): Promise<Chart> {
     const at = (colours.length - 1 - levelOfDifference(difference)) * wide;
     write(PAPER.muted, { x: left + Math.min(at, columns.length * CELL - 26), y: y + ROW + 10, text });
   }
-  write(PAPER.muted, { x: left + columns.length * CELL + 12, y: y + ROW / 2, text: '1 − similarity' });
+  write(PAPER.muted, { x: headsAt, y: y + ROW / 2, text: LEGEND });
   const height = y + ROW + 22;
   return {
-    width,
+    width: Math.max(headsAt + textWidth(LEGEND), most > 0 ? second + wideHeads : 0),
     height,
     plot: { x: left, y: HEADING, width: columns.length * CELL, height: rows.length * ROW },
     marks: [...fields, ...[...inks].map(([ink, items]) => textMark(items, ink, { baseline: { value: 'middle' } }))],
