@@ -101,7 +101,7 @@ export function stack(charts: readonly Chart[]): Promise<string> {
     y += chart.height + GAP;
     return place;
   });
-  const width = Math.max(WIDTH, ...charts.map((chart) => chart.width + 2 * MARGIN));
+  const width = charts.reduce((most, chart) => Math.max(most, chart.width + 2 * MARGIN), WIDTH);
   return drawSvg(placed, width, y + MARGIN, '#ffffff');
 }
 
