@@ -65,7 +65,7 @@ export default defineConfig({
           name: 'on fallback',
           include: ['test/cli/**/*.test.ts', 'test/contraction/**/*.test.ts'],
           exclude: [
-            'test/cli/{bin,gate,input_file,killed}.test.ts',
+            'test/cli/{bin,blocks_killed,gate,input_file,killed}.test.ts',
             'test/contraction/{memory_resident,path,plan,planning}.test.ts',
           ],
           isolate: false,

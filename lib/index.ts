@@ -29,6 +29,19 @@ export type {
 } from './blocks/matrix_terms.js';
 export type { MlpMethod } from './blocks/mlps/choose.js';
 export { type BlocksPlan, planBlocks } from './blocks/plan.js';
+export { mergeBlocksShards } from './blocks/shards/merge.js';
+export { blocksShardPlan } from './blocks/shards/plan.js';
+export { blocksShard } from './blocks/shards/shard.js';
+export type {
+  BlocksShardOptions,
+  BlocksShardPlan,
+  BlocksShardResult,
+  BlocksShare,
+  MergedBlocks,
+  MissingBlocks,
+  OtherPart,
+  PlannedBlocksShard,
+} from './blocks/shards/terms.js';
 export { similarityOfBlocks } from './blocks/similarity_of_blocks.js';
 export type {
   Alignment,

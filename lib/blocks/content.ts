@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { floatFormatOf } from '../formats/tensor_data.js';
 import type { Piece } from '../model/transformers/network.js';
 import { piecesIn } from '../model/transformers/network.js';
 import type { BlockFile } from './open.js';
@@ -8,8 +9,8 @@ import type { BlockFile } from './open.js';
 const HASHED = 1 << 22;
 
 /**
- * A digest of a part of a layer that is kept: of the bytes that its pieces are in, and what becomes of them. The names of
- * tensors and the layer's number are not in it.
+ * A digest of a part of a network: of the bytes that its pieces are in, and what becomes of them. The names of tensors and
+ * the layer's number are not in it. What is not kept is read for it, a few megabytes at a time.
  */
 export async function contentOf(file: BlockFile, part: object): Promise<string> {
   const hash = createHash('sha256');
@@ -27,11 +28,13 @@ export async function contentOf(file: BlockFile, part: object): Promise<string> 
   });
   hash.update(plain);
   for (const piece of tensors) {
-    const { bytes, format, shape } = file.kept(piece);
-    hash.update(JSON.stringify([format, shape]));
-    for (let at = 0; at < bytes.length; at += HASHED) {
-      hash.update(bytes.subarray(at, at + HASHED));
-      await nextTurn();
+    const entry = file.entryOf(piece);
+    hash.update(JSON.stringify([floatFormatOf(entry), entry.shape]));
+    for await (const bytes of file.stored(piece)) {
+      for (let at = 0; at < bytes.length; at += HASHED) {
+        hash.update(bytes.subarray(at, at + HASHED));
+        await nextTurn();
+      }
     }
   }
   return hash.digest('hex');

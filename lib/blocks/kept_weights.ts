@@ -1,20 +1,18 @@
 import { Pacer } from '../cooperate.js';
 import type { StampedCheckpoint, StoredReader, TensorEntry } from '../formats/checkpoint.js';
 import { isPlain } from '../formats/entry.js';
+import { storedRuns } from '../formats/stored_runs.js';
 import { floatFormatOf } from '../formats/tensor_data.js';
 import type { Tensors } from '../model/blueprint.js';
 import type { Piece } from '../model/transformers/network.js';
 import { extentOf, type Part, readPiece, runOf } from '../model/transformers/pieces.js';
-import type { FloatFormat } from '../tensor/convert.js';
 import { StoredFloats } from '../tensor/stored.js';
 import { sizeOf } from '../tensor/tensor.js';
 import { Arrays } from './arrays.js';
 
 /** A tensor that is kept. */
-export interface Kept {
+interface Kept {
   readonly bytes: Uint8Array;
-  readonly format: FloatFormat;
-  readonly shape: readonly number[];
   readonly elements: StoredFloats;
 }
 
@@ -86,8 +84,11 @@ export class KeptWeights {
     return at < 0 ? new ArrayBuffer(size) : this.#idle.splice(at, 1)[0];
   }
 
-  kept(piece: Piece): Kept {
-    return this.#kept.get(this.entryOf(piece).name)!;
+  async *stored(piece: Piece): AsyncGenerator<Uint8Array> {
+    const entry = this.entryOf(piece);
+    const kept = this.#kept.get(entry.name);
+    if (kept !== undefined) yield kept.bytes;
+    else yield* storedRuns(this.#stored, entry, this.#signal);
   }
 
   extent(piece: Piece): readonly [outputs: number, inputs: number, bytes: number] {
@@ -109,10 +110,9 @@ export class KeptWeights {
     const { name, shape } = entry;
     const known = this.#kept.get(name);
     if (known !== undefined) return known;
-    const format = floatFormatOf(entry);
     const memory = (size: number) => this.#memory(size);
     const bytes = await this.#stored(name, undefined, { signal: this.#signal, memory });
-    const kept = { bytes, format, shape, elements: new StoredFloats(bytes, format, shape) };
+    const kept = { bytes, elements: new StoredFloats(bytes, floatFormatOf(entry), shape) };
     this.#kept.set(name, kept);
     return kept;
   }

@@ -19,6 +19,7 @@ interface LayerRecord {
 export class LayerLog {
   readonly #log: RecordLog;
   readonly #found: Map<string, unknown>;
+  #reused = 0;
 
   private constructor(log: RecordLog, found: Map<string, unknown>) {
     this.#log = log;
@@ -31,16 +32,17 @@ export class LayerLog {
    */
   static async open(path: string): Promise<LayerLog> {
     const found = new Map<string, unknown>();
-    const log = await RecordLog.open(
-      path,
-      (payload) => {
-        const record = parsed(payload);
-        if (record !== undefined) found.set(record.key, record.found);
-        return record !== undefined;
-      },
-      MAGIC,
-    );
-    return new LayerLog(log, found);
+    return new LayerLog(await RecordLog.open(path, into(found), MAGIC), found);
+  }
+
+  /**
+   * All that a file keeps, up to the last whole record: something else may be writing to it. It is left as it is.
+   * @throws TensimError as `RecordLog.read`
+   */
+  static async read(path: string): Promise<ReadonlyMap<string, unknown>> {
+    const found = new Map<string, unknown>();
+    await RecordLog.read(path, into(found), MAGIC);
+    return found;
   }
 
   /** Bytes that were cut off. */
@@ -48,11 +50,26 @@ export class LayerLog {
     return this.#log.discarded;
   }
 
+  /** How many layers were asked for that were there. */
+  get reused(): number {
+    return this.#reused;
+  }
+
   /** The layer of this key, or `compute` finds it, and then it is kept. */
   async layer<Found>(key: string, compute: () => Promise<Found>): Promise<Found> {
     const known = this.#found.get(key);
-    if (known !== undefined) return known as Found;
-    const record: LayerRecord = { key, found: await compute() };
+    if (known === undefined) return this.#append(key, await compute());
+    this.#reused++;
+    return known as Found;
+  }
+
+  /** Keeps what is not about one layer, in place of what this key had. */
+  async note(key: string, found: object): Promise<void> {
+    if (JSON.stringify(this.#found.get(key)) !== JSON.stringify(found)) await this.#append(key, found);
+  }
+
+  async #append<Found>(key: string, found: Found): Promise<Found> {
+    const record: LayerRecord = { key, found };
     const payload = Buffer.from(JSON.stringify(record));
     await this.#log.append(payload).catch((error: unknown) => {
       throw isRefusal(error) ? this.#unwritable(error) : error;
@@ -81,6 +98,26 @@ export class LayerLog {
     );
   }
 }
+
+/** Opens the file at a path for `use`, where there is one, and closes it when that is done. */
+export async function withLayerLog<Result>(
+  path: string | undefined,
+  use: (log: LayerLog | undefined) => Promise<Result>,
+): Promise<Result> {
+  const log = path === undefined ? undefined : await LayerLog.open(path);
+  try {
+    return await use(log);
+  } finally {
+    await log?.close();
+  }
+}
+
+/** Puts records where they are found by their keys: the last of a key counts. */
+const into = (found: Map<string, unknown>) => (payload: Buffer) => {
+  const record = parsed(payload);
+  if (record !== undefined) found.set(record.key, record.found);
+  return record !== undefined;
+};
 
 /** Undefined for what nothing writes. */
 function parsed(payload: Buffer): LayerRecord | undefined {

@@ -5,16 +5,18 @@ import { labelsOf } from '../model/labels.js';
 import type { LayerBlocks } from '../model/transformers/network.js';
 import { plainly } from '../similarity/terms/plain.js';
 import { type AttentionSide, attentionSide, compareSides, mlpContent, ONE_FUNCTION } from './compare.js';
+import { type BlockComparison, commonOf, type FoundBlocks } from './comparison.js';
 import { contentOf } from './content.js';
 import { checkInput } from './law/input.js';
 import { type BlockLaw, type BlockLaws, digestOfLaws, whitenedLaw, withLaws } from './law/laws.js';
+import { withLayerLog } from './layer_log.js';
 import type { AttentionMatrices, BlockMatrixValues, BlocksMatrix, LayerMatrices, MlpMatrices } from './matrix_terms.js';
 import type { MlpMethod } from './mlps/choose.js';
 import { type Compared, compareMlps } from './mlps/compare.js';
 import { mlpSource } from './mlps/source.js';
 import { type BlockFile, withBlocks } from './open.js';
 import { type GivenSettings, methodsFor, settleBlocks } from './settings.js';
-import type { BlockOptions, BlockSubject } from './terms.js';
+import type { BlockOptions } from './terms.js';
 import { checkShape, subjectOf, walkLayers } from './walk.js';
 import { meanOf } from './worst.js';
 
@@ -29,24 +31,48 @@ import { meanOf } from './worst.js';
  * @throws TensimError (rejects) as `similarityOfBlocks`
  */
 export function blockMatrix(paths: readonly string[], options: BlockOptions = {}): Promise<BlocksMatrix> {
+  const { state, signal, onProgress } = options;
+  return withNetworks(paths, options, async (comparison) => {
+    const layers = await withLayerLog(state, (log) => walkLayers(comparison, { log, onProgress, signal }));
+    const networks = [];
+    for (const file of comparison.files) networks.push(await subjectOf(file, signal));
+    return matrixResult({ ...commonOf(comparison), networks, layers });
+  });
+}
+
+/**
+ * Opens several networks, to be compared by `use`.
+ * @throws TensimError as `blockMatrix`
+ */
+export function withNetworks<Result>(
+  paths: readonly string[],
+  options: BlockOptions,
+  use: (comparison: BlockComparison<LayerMatrices>) => Promise<Result>,
+): Promise<Result> {
   const { input = 'standard', signal } = options;
-  const given = settleBlocks(options);
-  checkInput(input);
-  if (given.align === 'rotation' || input === 'sphere')
-    throw new TensimError(
-      'INVALID_ARGUMENT',
-      `${input === 'sphere' ? 'the sphere' : 'a rotation'} is for two networks`,
-      {
-        hint: 'Compare them two at a time, or leave it out',
-      },
-    );
+  const given = settleSeveral(options);
   if (!Array.isArray(paths) || paths.length < 2)
     throw new TensimError('INVALID_ARGUMENT', 'a matrix of blocks is of two networks at least', {
       hint: 'Give a list of paths',
     });
   return withAll(paths, options, (files) =>
-    withLaws(input, files[0].network.width, signal, (laws) => matrixOf(files, given, laws, options)),
+    withLaws(input, files[0].network.width, signal, async (laws) => use(await comparisonOf(files, given, laws))),
   );
+}
+
+/**
+ * The options of a comparison of several networks.
+ * @throws TensimError `INVALID_ARGUMENT`
+ */
+export function settleSeveral(options: BlockOptions): GivenSettings {
+  const { input = 'standard' } = options;
+  const given = settleBlocks(options);
+  checkInput(input);
+  if (given.align !== 'rotation' && input !== 'sphere') return given;
+  const what = input === 'sphere' ? 'the sphere' : 'a rotation';
+  throw new TensimError('INVALID_ARGUMENT', `${what} is for two networks`, {
+    hint: 'Compare them two at a time, or leave it out',
+  });
 }
 
 /** Opens networks one after the other, for a use of them all. */
@@ -62,34 +88,36 @@ export function withAll<Result>(
   });
 }
 
-async function matrixOf(
+async function comparisonOf(
   files: readonly BlockFile[],
   given: GivenSettings,
   laws: BlockLaws,
-  options: BlockOptions,
-): Promise<BlocksMatrix> {
+): Promise<BlockComparison<LayerMatrices>> {
   for (const file of files.slice(1)) checkShape(files[0], file);
-  const { align: alignment, window, backend, signal } = given;
   const methods = await methodsFor(files, given);
   const methodOf = ({ number }: LayerBlocks) => methods.get(number)!;
-  const { name } = await selectBackend(backend, { contractions: { dtype: 'float64' } }, signal);
-  const about = (place: number) => digestOfLaws(laws, files[0].network.layers[place].number);
-  const walk = { what: 'matrix', given, options, methodOf, about };
-  const layers = await walkLayers(files, walk, async (place) => {
-    const own = files.map(({ network }) => network.layers[place]);
-    const { number } = own[0];
-    const mlp = await mlpMatrices(files, own, methodOf(own[0]), await laws.of(number, 'mlp'), given);
-    const attention = await attentionMatrices(files, own, await laws.of(number, 'attn'), given);
-    const found: LayerMatrices = { layer: own[0].number, ...(mlp && { mlp }), ...(attention && { attention }) };
-    return found;
-  });
-  const labels = labelsOf(files.map(({ path }) => path));
-  const networks: (BlockSubject & { label: string })[] = [];
-  for (const [i, file] of files.entries()) networks.push({ label: labels[i], ...(await subjectOf(file, signal)) });
-  const { width } = files[0].network;
+  const { name } = await selectBackend(given.backend, { contractions: { dtype: 'float64' } }, given.signal);
+  return {
+    ...{ what: 'matrix', files, given, laws, methodOf, backend: name },
+    about: (place) => digestOfLaws(laws, files[0].network.layers[place].number),
+    layerOf: async (place) => {
+      const own = files.map(({ network }) => network.layers[place]);
+      const { number } = own[0];
+      const mlp = await mlpMatrices(files, own, methodOf(own[0]), await laws.of(number, 'mlp'), given);
+      const attention = await attentionMatrices(files, own, await laws.of(number, 'attn'), given);
+      return { layer: number, ...(mlp && { mlp }), ...(attention && { attention }) };
+    },
+  };
+}
+
+/** What several networks have in common, of all that was found. */
+export function matrixResult(found: Omit<FoundBlocks<LayerMatrices>, 'ends' | 'norms' | 'rotation'>): BlocksMatrix {
+  const { networks, width, input, window, alignment, layers, backend } = found;
+  const labels = labelsOf(networks.map(({ path }) => path));
   return plainly<BlocksMatrix>({
     kind: 'blocks-matrix',
-    ...{ networks, width, input: laws.name, window, alignment, layers, backend: name },
+    networks: networks.map((network, i) => ({ label: labels[i], ...network })),
+    ...{ width, input, window, alignment, layers, backend },
   });
 }
 

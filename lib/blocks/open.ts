@@ -4,7 +4,7 @@ import { withCheckpoint } from '../model/reading/model_file.js';
 import type { ReadingOptions } from '../model/reading/source.js';
 import { allPieces, type BlockNetwork, type Piece } from '../model/transformers/network.js';
 import type { BlockSettings } from '../model/transformers/settings.js';
-import { type Kept, KeptWeights } from './kept_weights.js';
+import { KeptWeights } from './kept_weights.js';
 import type { PieceReader } from './parts/reader.js';
 import { understandBlocks } from './understand.js';
 
@@ -22,8 +22,8 @@ export interface BlockFile {
   /** Reads what these pieces are in, in the order of the files, and keeps it as it is stored until it is let go. */
   readonly keep: (pieces: Iterable<Piece>) => Promise<void>;
   readonly letGo: () => void;
-  /** What is kept of a tensor. */
-  readonly kept: (piece: Piece) => Kept;
+  /** The bytes of the tensor that a piece is in, some at a time where it is not kept. */
+  readonly stored: (piece: Piece) => AsyncIterable<Uint8Array>;
   /** Outputs and inputs of a piece, and what one of its elements takes in the file. */
   readonly extent: (piece: Piece) => readonly [outputs: number, inputs: number, bytes: number];
   /** What the checkpoint lists of the tensor that a piece is in. */
@@ -52,7 +52,7 @@ export function withBlocks<Result>(
       done: (arrays) => weights.done(arrays),
       keep: (pieces) => weights.keep(pieces),
       letGo: () => weights.letGo(),
-      kept: (piece) => weights.kept(piece),
+      stored: (piece) => weights.stored(piece),
       extent: (piece) => weights.extent(piece),
       entryOf: (piece) => weights.entryOf(piece),
       placeOf: (piece) => weights.placeOf(piece),

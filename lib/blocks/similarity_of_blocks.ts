@@ -1,20 +1,8 @@
-import { Pacer } from '../cooperate.js';
-import { selectBackend } from '../machines/select.js';
-import type { BlockNetwork, LayerBlocks } from '../model/transformers/network.js';
-import { plainly } from '../similarity/terms/plain.js';
-import { findBasis, isCentred } from './align/basis.js';
-import { compareLayer } from './compare.js';
-import { digestOf } from './content.js';
-import { impressionOf } from './impression.js';
-import { checkInput } from './law/input.js';
-import { type BlockLaws, digestOfLaws, withLaws } from './law/laws.js';
-import { compareEnds } from './norms.js';
-import { type BlockFile, withBlocks } from './open.js';
-import { type GivenSettings, methodsFor, settleBlocks } from './settings.js';
+import { commonOf, type End } from './comparison.js';
+import { withLayerLog } from './layer_log.js';
+import { pairResult, withPair } from './pair.js';
 import type { BlockOptions, BlocksResult, WeightComparison } from './terms.js';
-import { checkShape, type End, subjectOf, walkLayers } from './walk.js';
-import { comparePieces } from './weights.js';
-import { worstOf } from './worst.js';
+import { subjectOf, walkLayers } from './walk.js';
 
 /**
  * Where two transformers differ, block by block, from their weights alone: MLPs as functions of a normalised input,
@@ -30,61 +18,17 @@ import { worstOf } from './worst.js';
  * numbers of layers; as `InputLaw` for moments that are none, `INVALID_ARGUMENT`; the signal's reason if it is aborted
  */
 export function similarityOfBlocks(a: string, b: string, options: BlockOptions = {}): Promise<BlocksResult> {
-  const { input = 'standard', signal } = options;
-  const given = settleBlocks(options);
-  checkInput(input);
-  return withBlocks(a, options, (f) =>
-    withBlocks(b, options, (g) =>
-      withLaws(input, f.network.width, signal, (laws) => compare(f, g, given, laws, options)),
-    ),
-  );
-}
-
-async function compare(
-  f: BlockFile,
-  g: BlockFile,
-  given: GivenSettings,
-  laws: BlockLaws,
-  options: BlockOptions,
-): Promise<BlocksResult> {
-  const [one, other] = [f.network, g.network];
-  checkShape(f, g);
-  const { align: alignment, window, backend, signal } = given;
-  const methods = await methodsFor([f, g], given);
-  const basis = alignment === 'rotation' ? await findBasis(f, g, given) : undefined;
-  const views = basis && ([viewOf(one, null), viewOf(other, basis.basis)] as const);
-  const methodOf = ({ number }: LayerBlocks) => methods.get(number)!;
-  const settled = { ...given, laws, methodOf, ...(views && { views }) };
-  const { name } = await selectBackend(backend, { contractions: { dtype: 'float64' } }, signal);
-  const ends: Partial<Record<End, WeightComparison>> = {};
-  const turned = basis && [views![1].centres, basis.basis && digestOf(basis.basis)];
-  const about = async (place: number) => [await digestOfLaws(laws, one.layers[place].number), turned];
-  const layers = await walkLayers(
-    [f, g],
-    { what: 'pair', given, options, methodOf, about },
-    (place) => compareLayer(f, one.layers[place], g, other.layers[place], settled),
-    async (end) => {
-      const own = end === 'embedding' || end === 'unembedding' ? basis?.[end] : undefined;
-      const found = own ?? (await comparePieces(f, one[end], g, other[end], new Pacer(signal)));
+  const { state, signal, onProgress } = options;
+  return withPair(a, b, options, async (comparison) => {
+    const ends: Partial<Record<End, WeightComparison>> = {};
+    const endOf = async (end: End) => {
+      const found = await comparison.ends!.of(end);
       if (found !== undefined) ends[end] = found;
-    },
-  );
-  const norms = await compareEnds(f, g, new Pacer(signal));
-  const differences = {
-    a: await subjectOf(f, signal),
-    b: await subjectOf(g, signal),
-    ...{ width: one.width, input: laws.name, window, alignment, layers },
-    ...(basis && { rotation: basis.about }),
-    ...ends,
-    ...(norms.length > 0 && { norms }),
-  };
-  return plainly<BlocksResult>({
-    kind: 'blocks',
-    ...differences,
-    worst: worstOf(layers),
-    impression: impressionOf(differences),
-    backend: name,
+    };
+    const layers = await withLayerLog(state, (log) => walkLayers(comparison, { endOf, log, onProgress, signal }));
+    const norms = await comparison.ends!.norms();
+    const networks = [];
+    for (const file of comparison.files) networks.push(await subjectOf(file, signal));
+    return pairResult({ ...commonOf(comparison), networks, layers, ends, norms });
   });
 }
-
-const viewOf = (network: BlockNetwork, basis: Float64Array | null) => ({ basis, centres: isCentred(network) });

@@ -33,7 +33,7 @@ export interface BlockOptions
   readonly input?: BlockInput | undefined;
   /**
    * Path of a file that keeps finished layers: it is made, or gone on from where a run was stopped. What is kept counts
-   * for the same weights, settings and options only. Layers with experts are not kept.
+   * for the same weights, settings and options only.
    */
   readonly state?: string | undefined;
   /** Counts layers, in the phase `compare`. */
@@ -231,7 +231,7 @@ export interface BlockSubject {
   readonly path: string;
   /** Paths of its files. */
   readonly files?: readonly string[];
-  /** Of its files, in hexadecimal. */
+  /** Of its files, in hexadecimal; empty where parts were put together without it. */
   readonly sha256: string;
   /** `llama`, `gpt2`, … */
   readonly layout: string;

@@ -3,111 +3,104 @@ import { smallest } from '../extremes.js';
 import { selectBackend } from '../machines/select.js';
 import { type LayerBlocks, type Piece, piecesIn } from '../model/transformers/network.js';
 import { version } from '../version.js';
+import { type BlockComparison, ENDS, type End, type OfLayer, type Step } from './comparison.js';
 import { contentOf } from './content.js';
-import { LayerLog } from './layer_log.js';
-import type { MlpMethod } from './mlps/choose.js';
+import type { LayerLog } from './layer_log.js';
 import type { BlockFile } from './open.js';
 import type { GivenSettings } from './settings.js';
 import type { BlockOptions, BlockSubject } from './terms.js';
 
-/** What stands at the ends of a network. */
-const ENDS = ['embedding', 'positions', 'unembedding', 'unembeddingBias'] as const;
-export type End = (typeof ENDS)[number];
-
 /** Layers by their places in the network, and what stands at its ends, in the order in which a file has them. */
-export function inFileOrder({ network, placeOf }: BlockFile): (number | End)[] {
+export function inFileOrder({ network, placeOf }: BlockFile): Step[] {
   const first = (pieces: readonly Piece[]) => smallest(pieces.map(placeOf));
-  const steps: [place: number, step: number | End][] = network.layers.map((layer, at) => [first(piecesOf(layer)), at]);
+  const steps: [place: number, step: Step][] = network.layers.map((layer, at) => [first(piecesOf(layer)), at]);
   for (const end of ENDS) if (network[end] !== undefined) steps.push([placeOf(network[end]), end]);
   return steps.sort(([a], [b]) => a - b).map(([, step]) => step);
 }
 
 /** Of a layer, what is compared of it as a whole. */
-function piecesOf({ attention, attentionNorm, mlp, mlpNorm, norms }: LayerBlocks): Piece[] {
+export function piecesOf({ attention, attentionNorm, mlp, mlpNorm, norms }: LayerBlocks): Piece[] {
   return [...piecesIn({ attention, attentionNorm, mlp, mlpNorm, norms })].map(([, piece]) => piece);
 }
 
-interface Walk {
-  /** Names the kind of comparison, for the state file. */
-  readonly what: string;
-  readonly given: GivenSettings;
-  readonly options: BlockOptions;
-  /** How the MLPs of a layer are compared. */
-  readonly methodOf: (layer: LayerBlocks) => MlpMethod;
-  /** What else the numbers of a layer depend on, by its place. */
-  readonly about: (place: number) => Promise<unknown>;
+/** How layers are gone through. */
+export interface Walk extends Pick<BlockOptions, 'onProgress' | 'signal'> {
+  /** Those that are wanted, in order; absent: all, as the first file has them. */
+  readonly steps?: readonly Step[];
+  /** Does with the ends what there is to do. */
+  readonly endOf?: (end: End) => Promise<void>;
+  /** Keeps finished layers: what it has is not computed again. */
+  readonly log?: LayerLog | undefined;
+  /** Told of every layer that was kept: under which key, and what it was made of in every network. */
+  readonly onKept?: (place: number, key: string, contents: readonly string[]) => Promise<void>;
 }
 
 /**
  * Goes through the layers of networks of one shape, and what stands at their ends, in the order of the first file: one
- * layer of each is kept at a time, as it is stored. What a state file has is not computed again.
- * @param layerOf compares the layers of this place
- * @param endOf does with the ends what there is to do
- * @throws TensimError `SHAPE_MISMATCH` for networks of other widths or numbers of layers
+ * layer of each is kept at a time, as it is stored.
  */
-export async function walkLayers<Found extends { readonly layer: number }>(
-  files: readonly BlockFile[],
-  { what, given, options, methodOf, about }: Walk,
-  layerOf: (place: number) => Promise<Found>,
-  endOf?: (end: End) => Promise<void>,
+export async function walkLayers<Found extends OfLayer>(
+  { what, files, given, methodOf, about, layerOf }: BlockComparison<Found>,
+  { steps = inFileOrder(files[0]), endOf, log, onKept, onProgress, signal }: Walk,
 ): Promise<Found[]> {
-  const [first, ...others] = files;
-  for (const other of others) checkShape(first, other);
-  const { onProgress, signal, state } = options;
-  const log = state === undefined ? undefined : await LayerLog.open(state);
   const setting = log && (await settingOf(what, given));
   const found: Found[] = [];
-  try {
-    const total = first.network.layers.length;
-    for (const step of inFileOrder(first)) {
-      onProgress?.({ phase: 'compare', done: found.length, total });
-      signal?.throwIfAborted();
-      if (typeof step === 'number') {
-        const layers = files.map(({ network }) => network.layers[step]);
-        for (const [i, file] of files.entries()) await file.keep(piecesOf(layers[i]));
-        const kept = log !== undefined && layers.every(({ experts }) => experts === undefined);
-        const compute = () => layerOf(step);
-        const on = kept && [setting, methodOf(layers[0]), await about(step), await contents(files, layers)];
-        const key = kept ? JSON.stringify(on) : '';
-        const own = kept ? await log.layer(key, compute) : await compute();
-        found.push({ ...own, layer: layers[0].number });
-      } else await endOf?.(step);
-      for (const file of files) file.letGo();
-    }
-    onProgress?.({ phase: 'compare', done: total, total });
-  } finally {
-    await log?.close();
+  const total = steps.filter((step) => typeof step === 'number').length;
+  for (const step of steps) {
+    onProgress?.({ phase: 'compare', done: found.length, total });
+    signal?.throwIfAborted();
+    if (typeof step === 'number') {
+      const layers = files.map(({ network }) => network.layers[step]);
+      for (const [i, file] of files.entries()) await file.keep(piecesOf(layers[i]));
+      let own: Found;
+      if (log === undefined) own = await layerOf(step);
+      else {
+        const contents = await contentsOf(files, layers);
+        const key = JSON.stringify([setting, methodOf(layers[0]), await about(step), contents]);
+        own = await log.layer(key, () => layerOf(step));
+        await onKept?.(step, key, contents);
+      }
+      found.push({ ...own, layer: layers[0].number });
+    } else await endOf?.(step);
+    for (const file of files) file.letGo();
   }
+  onProgress?.({ phase: 'compare', done: total, total });
   return found.sort((a, b) => a.layer - b.layer);
 }
 
-const contents = async (files: readonly BlockFile[], layers: readonly LayerBlocks[]) => {
+/** What a part of every network is made of. */
+export async function contentsOf(files: readonly BlockFile[], parts: readonly object[]): Promise<string[]> {
   const all: string[] = [];
-  for (const [i, file] of files.entries()) all.push(await contentOf(file, layers[i]));
+  for (const [i, file] of files.entries()) all.push(await contentOf(file, parts[i]));
   return all;
-};
+}
 
 /** What the numbers of a layer depend on beside its weights. */
-async function settingOf(what: string, { threads, signal, backend, ...given }: GivenSettings): Promise<object> {
+export async function settingOf(
+  what: BlockComparison['what'],
+  { threads, signal, backend, ...given }: GivenSettings,
+): Promise<object> {
   const { name, grams } = await selectBackend(backend, { grams: { dtype: 'float64' } }, signal);
   return { version, what, backend: name, arithmetic: grams.arithmetic, ...given };
 }
 
 /** A network as results tell of it; reads what is left of its files. */
-export async function subjectOf(
-  { path, checkpoint, network, settings }: BlockFile,
-  signal?: AbortSignal,
-): Promise<BlockSubject> {
-  const sha256 = await checkpoint.sha256(signal);
+export async function subjectOf(file: BlockFile, signal?: AbortSignal): Promise<BlockSubject> {
+  return identified(outlineOf(file), await file.checkpoint.sha256(signal));
+}
+
+/** A network as its headers tell it. */
+export type BlockOutline = Omit<BlockSubject, 'sha256'>;
+
+export function outlineOf({ path, checkpoint, network, settings }: BlockFile): BlockOutline {
   const left = [...network.others, ...network.layers.flatMap(({ others }) => others)];
-  return {
-    path,
-    files: checkpoint.files,
-    sha256,
-    layout: network.layout,
-    left,
-    settings: Object.fromEntries(settings.told),
-  };
+  const told = Object.fromEntries(settings.told);
+  return { path, files: checkpoint.files, layout: network.layout, left, settings: told };
+}
+
+/** The same with the digest of its files. */
+export function identified({ path, files, layout, left, settings }: BlockOutline, sha256: string): BlockSubject {
+  return { path, ...(files && { files }), sha256, layout, left, settings };
 }
 
 /** @throws TensimError `SHAPE_MISMATCH` */

@@ -14,6 +14,7 @@ import {
   parseWhole,
   threadsOption,
 } from './options.js';
+import { parseShardFlag, type ShardFlag } from './shard_flag.js';
 
 const SAMPLES = 'a file or folder of samples, mlp.N and attn.N (n, d), whose moments are the law of blocks';
 
@@ -29,6 +30,7 @@ export interface BlockFlags extends Required<Pick<BlockOptions, 'align' | 'backe
   readonly state?: string;
   readonly matrix?: boolean;
   readonly plan?: boolean;
+  readonly shard?: ShardFlag;
   readonly out: readonly string[];
   readonly threads?: number;
   readonly model?: string;
@@ -68,7 +70,15 @@ export function addBlockOptions(command: Command): Command {
     .option('--seed <number>', 'sampled: which random inputs (default: 0)', parseWhole)
     .option('--state <file>', 'keep finished layers in this file, and compute only those that are not in it')
     .option('--matrix', 'compare each of any number of networks with each')
-    .option('--plan', 'say what it would take, and how long, from the headers of the files alone')
+    .option(
+      '--plan',
+      'say what it would take, and how long, from the headers of the files alone; with --shard n how it is cut',
+    )
+    .option(
+      '--shard <i/n>',
+      'compute only the layers of shard i of n, into --state; auto: as Slurm or Kubernetes say; "tensim merge" puts them together',
+      parseShardFlag,
+    )
     .option(
       '--out <file>',
       'also write all of it; its ending says how: .json .svg .html, with --matrix .json .csv (repeatable)',

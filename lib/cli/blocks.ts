@@ -7,19 +7,15 @@ import { similarityOfBlocks } from '../blocks/similarity_of_blocks.js';
 import type { BlockOptions } from '../blocks/terms.js';
 import { TensimError } from '../errors.js';
 import { isFolder } from '../model/reading/source.js';
-import { blocksJson } from '../report/blocks/json.js';
-import { blocksMatrixCsv, blocksMatrixJson, blocksMatrixText } from '../report/blocks/matrix.js';
 import { blocksPlanJson, blocksPlanText } from '../report/blocks/plan.js';
-import { blocksText } from '../report/blocks/text.js';
-import { checkBlocksFile, writeBlocks } from '../report/blocks/write.js';
 import { ridgeJsonText } from '../report/ridge/json.js';
 import { ridgeText } from '../report/ridge/text.js';
-import type { TextOptions } from '../report/text.js';
-import { checkPlace, writeWhole } from '../report/write.js';
 import { ridgeSweep } from '../similarity/series/ridge_sweep.js';
-import { jsonText, oneLine } from '../words/quoting.js';
+import { jsonText } from '../words/quoting.js';
 import { addBlockOptions, type BlockFlags } from './block_options.js';
-import { fitted, type Io, print, say } from './io.js';
+import { blocksOutput, checkBlocksFiles, writeBlocksFiles } from './blocks_output.js';
+import { blocksShardOutput } from './blocks_shard.js';
+import { fitted, type Io, print } from './io.js';
 import { checkFlags, sweptRidges } from './law_options.js';
 import { modelPaths } from './matrix_options.js';
 import { configOf, textOptions } from './options.js';
@@ -38,7 +34,8 @@ Examples:
   $ tensim blocks base/ tuned/ --input moments.safetensors --ridge 0,0.1,1
   $ tensim blocks a.pt b.pt --config '{"n_head": 4, "activation_function": "gelu_new"}'
   $ tensim blocks base/ tuned/ --plan
-  $ tensim blocks run/ --matrix --state run.layers --out blocks.csv`;
+  $ tensim blocks run/ --matrix --state run.layers --out blocks.csv
+  $ tensim blocks base/ tuned/ --shard 3/8 --state part-3.state`;
 
 /** `tensim blocks A B` */
 export function addBlocks(program: Command, io: Io): void {
@@ -51,74 +48,69 @@ export function addBlocks(program: Command, io: Io): void {
     .action((networks: string[], flags: BlockFlags) => blocks(networks, flags, io));
 }
 
-/** Tells how many layers are done. */
-type OnLayer = (done: number, total: number) => void;
+/** Who follows a computation. */
+interface Following {
+  /** Told how many layers are done. */
+  readonly onLayer: (done: number, total: number) => void;
+  /** Called before anything is said of the result. */
+  readonly ended: () => void;
+}
 
 async function blocks(networks: readonly string[], flags: BlockFlags, io: Io): Promise<void> {
   await stoppable('layers', flags.state, io, async ({ reached, progress }) => {
     await checkFiles(flags);
     const paths = await pathsOf(networks, flags, io);
-    const text = await compute(paths, flags, io, (done, total) => {
+    const onLayer = (done: number, total: number) => {
       Object.assign(reached, { done, total });
       progress.update('comparing', done, total, 'layers');
-    });
-    progress.stop();
-    for (const file of flags.out) say(io, `wrote ${oneLine(file)}\n`);
-    await print(io, text);
+    };
+    await print(io, await compute(paths, flags, io, { onLayer, ended: () => progress.stop() }));
   });
 }
 
 /** Refuses what cannot be written, before anything is computed. */
-async function checkFiles({ out, matrix, plan, ...flags }: BlockFlags): Promise<void> {
+async function checkFiles({ out, matrix, plan, shard, ...flags }: BlockFlags): Promise<void> {
   const isOther = plan === true || sweptRidges(flags) !== undefined;
-  if (out.length > 0 && isOther)
+  if (out.length > 0 && isOther && shard === undefined)
     throw new TensimError('INVALID_ARGUMENT', 'a plan and a sweep are printed, and not written by --out');
   if (matrix === true && flags.ridge !== undefined && flags.ridge.length > 1)
     throw new TensimError('INVALID_ARGUMENT', 'a sweep over ridges is of two networks, and --matrix of more', {
       hint: 'Give one value: --ridge 0.1',
     });
-  for (const file of out) {
-    if (matrix !== true) await checkBlocksFile(file);
-    else if (/\.(?:csv|json)$/i.test(file)) await checkPlace(file);
-    else
-      throw new TensimError('INVALID_ARGUMENT', `--matrix cannot be written as ${oneLine(file)}`, {
-        hint: 'Its ending must be .csv or .json',
-      });
-  }
+  if (shard === undefined) await checkBlocksFiles(out, matrix === true);
 }
 
 /** What is to be printed. */
-async function compute(paths: readonly string[], flags: BlockFlags, io: Io, onLayer: OnLayer): Promise<string[]> {
+async function compute(
+  paths: readonly string[],
+  flags: BlockFlags,
+  io: Io,
+  { onLayer, ended }: Following,
+): Promise<string[]> {
   const { align, window, method, tolerance, maxSamples, seed, backend, threads, model, key, ignore, state } = flags;
   const under = (ridge: number | undefined): BlockOptions => ({
     ...{ align, window, method, tolerance, maxSamples, seed, backend, threads, model, key, ignore, state },
     ...{ config: configOf(flags), signal: io.signal, input: inputOf(flags, ridge) },
     onProgress: ({ done, total }) => onLayer(done, total),
   });
-  const told = <Result>(
-    result: Result,
-    asJson: (one: Result) => object,
-    asText: (one: Result, options: TextOptions) => string,
-  ) => [flags.json ? `${jsonText(asJson(result))}\n` : fitted(io, asText(result, textOptions(io)))];
+  if (flags.shard !== undefined) return blocksShardOutput(paths, under(flags.ridge?.[0]), flags, { io, ended });
   const [a, b] = paths;
   const ridges = sweptRidges(flags);
   if (ridges !== undefined) {
     const sweep = await ridgeSweep(ridges, (ridge) => similarityOfBlocks(a, b, under(ridge)));
+    ended();
     return flags.json ? [...ridgeJsonText(sweep)] : [fitted(io, ridgeText(sweep))];
   }
   const options = under(flags.ridge?.[0]);
-  if (flags.plan) return told(await planBlocks(paths, options), blocksPlanJson, blocksPlanText);
-  if (flags.matrix) {
-    const result = await blockMatrix(paths, options);
-    for (const file of flags.out) {
-      const isCsv = /\.csv$/i.test(file);
-      await writeWhole(file, isCsv ? blocksMatrixCsv(result) : [`${jsonText(blocksMatrixJson(result))}\n`]);
-    }
-    return told(result, blocksMatrixJson, blocksMatrixText);
+  if (flags.plan) {
+    const plan = await planBlocks(paths, options);
+    ended();
+    return [flags.json ? `${jsonText(blocksPlanJson(plan))}\n` : fitted(io, blocksPlanText(plan, textOptions(io)))];
   }
-  const result = await similarityOfBlocks(a, b, options);
-  for (const file of flags.out) await writeBlocks(result, file, { command: io.command });
-  return told(result, blocksJson, blocksText);
+  const result = flags.matrix ? await blockMatrix(paths, options) : await similarityOfBlocks(a, b, options);
+  ended();
+  await writeBlocksFiles(result, flags.out, io);
+  return [blocksOutput(result, flags.json === true, io)];
 }
 
 /** Two networks as they are given; of a matrix all that folders and patterns hold. */

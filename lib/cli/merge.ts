@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { LiveFeed } from '../live/feed.js';
+import { kindOfParts } from '../shards/kinds.js';
 import { mergeShards } from '../shards/merge.js';
 import type { MergeOptions } from '../shards/terms.js';
 import type { CrossSimilarity, SimilarityMatrix } from '../similarity/terms/types.js';
@@ -10,11 +11,13 @@ import { listed } from '../words/names.js';
 import { oneLine } from '../words/quoting.js';
 import { type Io, print, say } from './io.js';
 import { matrixOutput, warnOfOrder } from './matrix.js';
+import { mergeBlocks } from './merge_blocks.js';
 import { checkOutputs, collect, writeOutputs } from './options.js';
 import { addServingOptions, type ServingFlags, whileServed } from './serving.js';
 
 const EXAMPLES = `
 The result is that of one run, to the last digit; the models are not read. Parts may still be running.
+Parts of "tensim blocks" are told from those of a matrix by themselves.
 
 Examples:
   $ tensim merge part-*.state --out report.html
@@ -25,7 +28,7 @@ Examples:
 const INTERVAL = 1000;
 const SPARING = 10;
 
-interface MergeFlags extends ServingFlags {
+export interface MergeFlags extends ServingFlags {
   readonly allowMissing?: boolean;
   readonly mixed?: boolean;
   readonly json?: boolean;
@@ -38,14 +41,14 @@ type MergedMatrix = Awaited<ReturnType<typeof mergeShards>>;
 export function addMerge(program: Command, io: Io): void {
   const command = program
     .command('merge')
-    .description('puts together the parts of a matrix that was computed in shards')
-    .argument('<files...>', 'state files that matrix --shard has written')
-    .option('--allow-missing', 'leave pairs open that are not there yet')
+    .description('puts together the parts of a matrix, or of blocks, that were computed in shards')
+    .argument('<files...>', 'state files that matrix --shard, or blocks --shard, has written')
+    .option('--allow-missing', 'leave pairs open, or layers out, that are not there yet')
     .option('--mixed', 'take parts of different backends or instructions, whose last digits differ')
     .option('--json', 'print JSON')
     .option(
       '--out <file>',
-      'also write a report; its ending says which: .json .csv .npy .svg .html (repeatable)',
+      'also write a report; its ending says which: .json .csv .npy .svg .html, of blocks .json .svg .html, of several networks .json .csv (repeatable)',
       collect,
       [],
     )
@@ -56,6 +59,7 @@ export function addMerge(program: Command, io: Io): void {
 }
 
 async function merge(files: readonly string[], flags: MergeFlags, io: Io): Promise<void> {
+  if ((await kindOfParts(files)) === 'blocks') return mergeBlocks(files, flags, io);
   await checkOutputs(flags.out);
   const { allowMissing, mixed } = flags;
   const options = { allowMissing, mixed, signal: io.signal };

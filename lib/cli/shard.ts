@@ -20,11 +20,6 @@ export async function shard(
 ): Promise<void> {
   checkAlone(flags);
   const choice = flags.plan ? undefined : chosen(flags, io);
-  if (choice !== undefined && flags.state === undefined) {
-    throw new TensimError('INVALID_ARGUMENT', 'a shard needs a state file to be kept in', {
-      hint: `Give every shard one of its own: --state part-${choice.index}.state`,
-    });
-  }
   const { onProgress, ...given } = await similarityOptions(flags, io, progress);
   const { paths, order } = await orderedPaths(patterns, flags, io);
   const options: ShardOptions = {
@@ -63,16 +58,28 @@ function checkAlone(flags: MatrixFlags): void {
   }
 }
 
-function chosen({ shard: flag }: MatrixFlags, io: Io): ShardChoice {
-  if (flag === 'auto') return shardFromEnvironment(io.env);
-  if (flag !== undefined && 'index' in flag) return flag;
+/** What any shard is asked for by. */
+type ShardFlags = Pick<MatrixFlags, 'shard' | 'state'>;
+
+/** Which shard is to be computed, into a file that is given. */
+export function chosen({ shard: flag, state }: ShardFlags, io: Io): ShardChoice {
+  const choice = flag === 'auto' ? shardFromEnvironment(io.env) : flag;
+  if (choice !== undefined && isChoice(choice)) {
+    if (state !== undefined) return choice;
+    throw new TensimError('INVALID_ARGUMENT', 'a shard needs a state file to be kept in', {
+      hint: `Give every shard one of its own: --state part-${choice.index}.state`,
+    });
+  }
   throw new TensimError('INVALID_ARGUMENT', 'it is not said which shard is to be computed', {
     reason: '--shard says only how many there are',
     hint: 'Say which: --shard 3/8; or --plan to see how they are cut',
   });
 }
 
-function countOf({ shard: flag }: MatrixFlags): number {
+const isChoice = (flag: { readonly count: number }): flag is ShardChoice => 'index' in flag;
+
+/** How many shards are planned. */
+export function countOf({ shard: flag }: ShardFlags): number {
   if (flag !== undefined && flag !== 'auto') return flag.count;
   throw new TensimError('INVALID_ARGUMENT', 'a plan needs the number of shards', { hint: 'Give it: --shard 8 --plan' });
 }
@@ -81,7 +88,7 @@ function countOf({ shard: flag }: MatrixFlags): number {
 const OWN = new Set(['--shard', '--state']);
 
 /** The words of the command that all shards have in common. */
-function wordsOf({ words = [] }: Io): string[] {
+export function wordsOf({ words = [] }: Io): string[] {
   const kept: string[] = [];
   for (let at = 0; at < words.length; at++) {
     const word = words[at];

@@ -13,6 +13,8 @@ export const SCHEMAS = {
   blocks: 'tensim.blocks/1',
   blocksMatrix: 'tensim.blocks-matrix/1',
   blocksPlan: 'tensim.blocks-plan/1',
+  blocksShard: 'tensim.blocks-shard/1',
+  blocksShards: 'tensim.blocks-shards/1',
   adapters: 'tensim.adapters/1',
   ridge: 'tensim.ridge/1',
   explain: 'tensim.explain/1',

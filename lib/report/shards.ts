@@ -48,19 +48,29 @@ export function shardPlanText(plan: ShardPlan, given: readonly string[]): string
     );
   }
   if (shards.length > MOST_LINES) lines.push(`  … and ${count(shards.length - MOST_LINES)} more`);
-  return `${lines.join('\n')}\n\n${startLines(plan, given)}`;
+  return `${lines.join('\n')}\n\n${startLines(shards.length, pinnedWords(plan, given))}`;
 }
 
-/** What starts all shards, as a Slurm array, by GNU parallel, and as a job of Kubernetes. */
-function startLines({ shards, route, backend, alike }: ShardPlan, given: readonly string[]): string {
-  const n = shards.length;
-  const has = (name: string) => given.some((word) => word === name || word.startsWith(`${name}=`));
-  const pinned = [
+/** The words of a command with those that all shards must have in common. */
+function pinnedWords({ route, backend, alike }: ShardPlan, given: readonly string[]): string[] {
+  const has = (name: string) => hasOption(given, name);
+  return [
     ...given,
     ...(has('--backend') ? [] : ['--backend', backend]),
     ...(route === null || has('--route') ? [] : ['--route', route]),
     ...(alike && !has('--alike') ? ['--alike'] : []),
   ];
+}
+
+export const hasOption = (given: readonly string[], name: string): boolean =>
+  given.some((word) => word === name || word.startsWith(`${name}=`));
+
+/**
+ * What starts so many shards, as a Slurm array, by GNU parallel, and as a job of Kubernetes.
+ * @param pinned the words of the command that all have in common
+ * @param out a report that can be written of them
+ */
+export function startLines(n: number, pinned: readonly string[], out = 'report.html'): string {
   const command = ['tensim', ...pinned].map(shellWord).join(' ');
   const state = (task: string) => `--state part-${task}.state`;
   const inArray = `${command} --shard auto ${state('$SLURM_ARRAY_TASK_ID')}`;
@@ -91,6 +101,6 @@ Kubernetes, with the files and /parts on volumes that all pods have:
             env: [{ name: TENSIM_SHARDS, value: "${n}" }]
 
 Then, also while they are running:
-  tensim merge part-*.state --out report.html
+  tensim merge part-*.state --out ${out}
 `;
 }

@@ -4,6 +4,7 @@ import { pairCount } from '../similarity/gram/pairs.js';
 import type { ModelList } from '../similarity/matrix.js';
 import { type Comparison, type OfBehaviours, type OfSamples, planComparison } from '../similarity/plan/comparison.js';
 import { type MatrixSettings, settleMatrix } from '../similarity/terms/matrix_options.js';
+import { checkCount } from './choice.js';
 import { costsOf } from './costs.js';
 import { type Cut, cutOf } from './grid.js';
 import { type Subject, subjectOf, unread } from './subject.js';
@@ -21,8 +22,6 @@ export interface CutMatrix {
 
 /** Bytes of memory by which the route is chosen, whatever a machine has. */
 const USUAL_MEMORY = 16 * 2 ** 30;
-/** The most shards of a matrix. */
-const MOST_SHARDS = 1 << 16;
 
 /**
  * Plans a matrix by the headers of its files. What decides about bits (the method, the route, where it is cut) follows
@@ -34,8 +33,7 @@ export async function cutMatrix(
   count: number,
   { order, alike = false, ...options }: ShardOptions,
 ): Promise<CutMatrix> {
-  if (!(Number.isSafeInteger(count) && count >= 1 && count <= MOST_SHARDS))
-    throw new TensimError('INVALID_ARGUMENT', `a matrix is cut into 1 to ${MOST_SHARDS} shards`);
+  checkCount(count, 'a matrix');
   const settings = settleMatrix(options);
   if (settings.measure === 'behavioural') {
     throw new TensimError('INVALID_ARGUMENT', 'the measure "behavioural" is not computed in shards', {

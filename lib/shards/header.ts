@@ -170,8 +170,8 @@ function isSource(source: Source): boolean {
   );
 }
 
-const isWhole = (value: unknown, least: number, most = Number.MAX_SAFE_INTEGER): boolean =>
+export const isWhole = (value: unknown, least: number, most = Number.MAX_SAFE_INTEGER): boolean =>
   Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most;
 
-const isTexts = (list: readonly unknown[]): boolean =>
+export const isTexts = (list: readonly unknown[]): boolean =>
   Array.isArray(list) && list.every((one) => typeof one === 'string');

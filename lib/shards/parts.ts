@@ -3,6 +3,7 @@ import { StateFile, settingText } from '../similarity/state/ledger.js';
 import { withoutArithmetic } from '../similarity/state/setting.js';
 import { oneLine } from '../words/quoting.js';
 import { decodeHeader, matrixDigest, type ReadModel, type ShardHeader } from './header.js';
+import { kindOfParts } from './kinds.js';
 
 /** A part of a matrix in a file. */
 export interface Part {
@@ -31,6 +32,10 @@ export interface Parts {
  */
 export async function readParts(paths: readonly string[], mixed: boolean): Promise<Parts> {
   if (paths.length === 0) throw new TensimError('INVALID_ARGUMENT', 'no parts are given to be put together');
+  if ((await kindOfParts(paths)) === 'blocks')
+    throw new TensimError('INVALID_ARGUMENT', 'these are parts of blocks, and not of a matrix', {
+      hint: 'Put them together with mergeBlocksShards, or tensim merge',
+    });
   const parts: Part[] = [];
   for (const path of paths) for (const header of await headersIn(path)) parts.push(partOf(path, header));
   parts.sort((a, b) => a.header.index - b.header.index);

@@ -1,4 +1,3 @@
-import { TensimError } from '../errors.js';
 import { slicesIn } from '../similarity/gram/degrees.js';
 import { ranked } from '../similarity/gram/numbering.js';
 import { gramMatrix } from '../similarity/gram/run.js';
@@ -8,6 +7,7 @@ import { KeptModels, roomToKeep } from '../similarity/members/kept.js';
 import { sourceOf } from '../similarity/members/source.js';
 import { openLedger, StateFile } from '../similarity/state/ledger.js';
 import { plainly } from '../similarity/terms/plain.js';
+import { checkShard, requireState } from './choice.js';
 import { type CutMatrix, cutMatrix } from './cut_matrix.js';
 import { decodeHeader, encodeHeader, headerOf, isSameHeader, type ReadModel, type ShardHeader } from './header.js';
 import { regionJobs } from './regions.js';
@@ -37,12 +37,7 @@ export async function matrixShard(
   const { index, count } = checkShard(shard);
   const matrix = await cutMatrix(models, count, options);
   const { settings, subject, comparison, cut } = matrix;
-  const { state } = settings;
-  if (state === undefined) {
-    throw new TensimError('INVALID_ARGUMENT', 'a shard needs a state file to be kept in', {
-      hint: 'Give every shard one of its own, such as part-3.state',
-    });
-  }
+  const state = requireState(settings.state);
   const places = placesIn(cut, index - 1);
   const members = await openPlaces(subject, places, new KeptModels(roomToKeep(settings)), settings);
   const found = await ranked(members);
@@ -80,15 +75,6 @@ export async function matrixShard(
   } finally {
     await ledger.close();
   }
-}
-
-/** @throws TensimError `INVALID_ARGUMENT` */
-function checkShard(shard: ShardChoice | undefined): ShardChoice {
-  const { index, count } = shard ?? {};
-  if (Number.isSafeInteger(index) && Number.isSafeInteger(count) && index! >= 1 && index! <= count!) return shard!;
-  throw new TensimError('INVALID_ARGUMENT', `there is no shard ${index} of ${count}`, {
-    hint: 'Shards are counted from 1 to their number',
-  });
 }
 
 /**

@@ -131,6 +131,22 @@ const RESULTS: Readonly<Record<string, () => Promise<[result: object, told: unkn
       await tensim.matrixShard(SERIES, { ...BACKEND, shard: { index: i + 1, count: 2 }, state });
     return [(await tensim.mergeShards(parts)).result, await printed('merge', ...parts)];
   },
+  blocksShard: async () => {
+    const [own, told] = ['blocks_own', 'blocks_told'].map((name) => join(root, `${name}.state`));
+    const found = await tensim.blocksShard(networks, { ...BACKEND, shard: { index: 1, count: 2 }, state: own });
+    const printedThere = (await printed('blocks', ...networks, '--shard', '1/2', '--state', told)) as object;
+    return [found, { ...printedThere, state: own }];
+  },
+  blocksShardPlan: async () => [
+    await tensim.blocksShardPlan(networks, { ...BACKEND, count: 2 }),
+    await printed('blocks', ...networks, '--shard', '2', '--plan'),
+  ],
+  mergeBlocksShards: async () => {
+    const parts = [1, 2].map((index) => join(root, `blocks_part_${index}.state`));
+    for (const [i, state] of parts.entries())
+      await tensim.blocksShard(networks, { ...BACKEND, shard: { index: i + 1, count: 2 }, state });
+    return [(await tensim.mergeBlocksShards(parts)).result, await printed('merge', ...parts)];
+  },
   adapterMatrix: async () => [await tensim.adapterMatrix(adapters, BACKEND), await printed('adapters', ...adapters)],
 };
 

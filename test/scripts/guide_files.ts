@@ -63,10 +63,11 @@ export const PRELUDES: Readonly<Record<string, string>> = {
     const mine = { attn: [law, law], mlp: [law, law] };`,
   'docs/guide/cluster.md': `
     import { cpSync as copy } from 'node:fs';
-    import { matrixShard as part } from 'tensim';
+    import { blocksShard as layers, matrixShard as part } from 'tensim';
     for (const step of ['00000', '02000', '04000', '06000', '06200', '08000'])
       copy(\`examples/digits-backdoor/step_\${step}.safetensors\`, \`checkpoints/step_\${step}.safetensors\`);
-    for (const index of [1, 2]) await part('checkpoints/', { shard: { index, count: 8 }, state: \`part-\${index}.state\` });`,
+    for (const index of [1, 2]) await part('checkpoints/', { shard: { index, count: 8 }, state: \`part-\${index}.state\` });
+    await layers(['base/', 'tuned/'], { shard: { index: 1, count: 4 }, state: 'layers-1.state' });`,
   'docs/guide/laws-and-methods.md': `
     import { loadModel as load } from 'tensim';
     const [a, b] = await Promise.all([6000, 6200].map((step) => load(\`examples/digits-backdoor/step_0\${step}.safetensors\`)));`,

@@ -35,6 +35,8 @@ export interface BlockLaws {
   /** Of all of them. */
   readonly name: string;
   of(layer: number, part: BlockPart): Promise<BlockLaw>;
+  /** A digest of what the laws of a layer are made of, where that is in files. */
+  readonly contentOf?: ((layer: number) => Promise<string>) | undefined;
 }
 
 const STANDARD: BlockLaw = { name: 'standard', kind: 'standard' };
@@ -55,7 +57,7 @@ export function withLaws<Result>(
     return use({ name: input, of: async () => law });
   }
   const { ridge } = input;
-  const lawsOf = (given: string, momentsOf: MomentsOf): BlockLaws => {
+  const lawsOf = (given: string, momentsOf: MomentsOf, contentOf?: OpenMoments['contentOf']): BlockLaws => {
     const name = ridge === undefined ? given : `${given}, ridge ${ridge}`;
     const find = async (layer: number, part: BlockPart): Promise<BlockLaw> => {
       const moments = await momentsOf(layer, part);
@@ -71,9 +73,9 @@ export function withLaws<Result>(
       const rows = await transposed(data, width, columns, pacer);
       return { kind: 'moments', name, mean, factor: rows, columns, extent: named.extent! };
     };
-    return { name, of: remembering(find) };
+    return { name, of: remembering(find), contentOf };
   };
-  const useOpen = ({ name, momentsOf }: OpenMoments) => use(lawsOf(name, momentsOf));
+  const useOpen = ({ name, momentsOf, contentOf }: OpenMoments) => use(lawsOf(name, momentsOf, contentOf));
   if ('file' in input) return withMoments(input.file, width, signal, useOpen);
   if ('samples' in input) return withSamples(input.samples, width, signal, useOpen);
   const { momentsOf, name = 'custom' } = input;

@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { TensimError } from '../../errors.js';
 import { type StampedCheckpoint, withOpen } from '../../formats/checkpoint.js';
+import { storedRuns } from '../../formats/stored_runs.js';
 import { localFile } from '../../hub/local_file.js';
 import { momentsOfTensor } from '../../similarity/law/moments_of.js';
 import type { Tensor } from '../../tensor/tensor.js';
@@ -36,6 +38,8 @@ const ENDINGS = /\.(?:safetensors|npz)$/i;
 export interface OpenMoments {
   readonly name: string;
   readonly momentsOf: MomentsOf;
+  /** A digest of the bytes that the moments of a layer are made of. */
+  readonly contentOf: (layer: number) => Promise<string>;
 }
 
 /**
@@ -68,7 +72,7 @@ export function withMoments<Result>(
         });
       return covariance && { cov: covariance, ...(own && { mean: own.data }) };
     };
-    return use({ name: basename(path), momentsOf });
+    return use({ name: basename(path), momentsOf, contentOf: contentsIn(holders, signal) });
   });
 }
 
@@ -93,8 +97,24 @@ export function withSamples<Result>(
         const { mean, cov } = await momentsOfTensor(holder, tensor, tensor, { signal });
         return { mean, cov };
       },
+      contentOf: contentsIn(holders, signal),
     }),
   );
+}
+
+function contentsIn(holders: ReadonlyMap<string, StampedCheckpoint>, signal: AbortSignal | undefined) {
+  return async (layer: number): Promise<string> => {
+    const hash = createHash('sha256');
+    for (const part of ['mlp', 'attn'])
+      for (const name of [`${part}.${layer}`, `${part}.${layer}.mean`, `${part}.${layer}.cov`]) {
+        const holder = holders.get(name);
+        if (holder === undefined) continue;
+        const entry = holder.tensors.get(name)!;
+        hash.update(JSON.stringify([name, entry.dtype, entry.shape]));
+        for await (const bytes of storedRuns(holder.inTurn([name]), entry, signal)) hash.update(bytes);
+      }
+    return hash.digest('hex');
+  };
 }
 
 function requireShape({ tensors, path }: StampedCheckpoint, tensor: string, shape: readonly number[]): void {

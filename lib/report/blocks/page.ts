@@ -117,7 +117,7 @@ function detailsOf(comparison: LayerComparison): LayerDetails {
 function facts(result: BlocksResult): [string, string][] {
   const { a, b, input, window, alignment, rotation, layers, width, backend } = result;
   const subject = (name: string, { path, layout, sha256, left }: BlockSubject): [string, string][] => [
-    [name, `${oneLine(path)} (${layout}), SHA-256 ${sha256.slice(0, 16)}…`],
+    [name, `${oneLine(path)} (${layout}), SHA-256 ${sha256 === '' ? 'not known yet' : `${sha256.slice(0, 16)}…`}`],
     ...(left.length === 0 ? [] : [[`not compared of ${name}`, quoted(left)] as [string, string]]),
   ];
   return [
