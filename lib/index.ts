@@ -153,6 +153,7 @@ export type {
   ShardOptions,
   ShardPlan,
   ShardResult,
+  ShardSampling,
 } from './shards/terms.js';
 export { direction } from './similarity/difference/direction.js';
 export { explain } from './similarity/explain/explain.js';

@@ -4,7 +4,9 @@ import type { Command } from 'commander';
 import type { LiveFeed } from '../live/feed.js';
 import { kindOfParts } from '../shards/kinds.js';
 import { mergeShards } from '../shards/merge.js';
+import { haveEnough } from '../shards/samples/parts.js';
 import type { MergeOptions } from '../shards/terms.js';
+import { GROUPS } from '../similarity/sampled/jackknife.js';
 import type { CrossSimilarity, SimilarityMatrix } from '../similarity/terms/types.js';
 import { count, plural } from '../words/counts.js';
 import { listed } from '../words/names.js';
@@ -80,7 +82,7 @@ async function followed(files: readonly string[], options: MergeOptions, feed: L
     const before = await sizesOf(files);
     const there = files.filter((_, i) => before[i] > 0);
     const started = performance.now();
-    if (there.length > 0) {
+    if (there.length > 0 && (await haveEnough(there))) {
       const merged = await mergeShards(there, { ...options, allowMissing: true });
       feed.report(merged.result);
       feed.notes([...notesOn(merged)].map((text) => ({ tone: 'plain', text })));
@@ -104,11 +106,18 @@ const sizesOf = (files: readonly string[]): Promise<number[]> =>
   );
 
 function* notesOn({
+  result,
   missing,
   mixed,
   count: shards,
 }: MergedMatrix & { readonly result: SimilarityMatrix | CrossSimilarity }) {
-  if (missing.length > 0) {
+  const groups = missing.reduce((sum, { groups = 0 }) => sum + groups, 0);
+  if (result.sampling !== null && groups > 0) {
+    const { samples } = result.sampling;
+    yield groups === GROUPS
+      ? `these ${count(samples)} samples do not reach the tolerance, and one run would go on with others`
+      : `${count(groups)} of ${GROUPS} groups of samples are not there: the estimate is of the ${count(samples)} samples that are`;
+  } else if (missing.length > 0) {
     const pairs = missing.reduce((sum, { pairs }) => sum + pairs, 0);
     const of = missing.length === 1 ? `shard ${missing[0].shard}` : `${missing.length} shards`;
     yield `${count(pairs)} ${plural(pairs, 'pair')} of ${of} of ${shards} are not there, and left open`;

@@ -8,7 +8,7 @@ import type { Subject } from './subject.js';
  * Rates of one thread of a usual machine. They decide where shards are cut, so they are the same everywhere: what
  * machines are really capable of would cut differently on every one.
  */
-const RATES = {
+export const RATES = {
   /** Operations of pairs, in a second. */
   flops: 3e10,
   /** Bytes of weights that are read, hashed, balanced and packed, in a second. */

@@ -7,6 +7,7 @@ import { type MatrixSettings, settleMatrix } from '../similarity/terms/matrix_op
 import { checkCount } from './choice.js';
 import { costsOf } from './costs.js';
 import { type Cut, cutOf } from './grid.js';
+import type { SampledMatrix } from './samples/matrix.js';
 import { type Subject, subjectOf, unread } from './subject.js';
 import type { ShardOptions } from './terms.js';
 
@@ -32,7 +33,7 @@ export async function cutMatrix(
   models: ModelList,
   count: number,
   { order, alike = false, ...options }: ShardOptions,
-): Promise<CutMatrix> {
+): Promise<CutMatrix | SampledMatrix> {
   checkCount(count, 'a matrix');
   const settings = settleMatrix(options);
   if (settings.measure === 'behavioural') {
@@ -45,11 +46,8 @@ export async function cutMatrix(
   // What a machine has, and what of it is free, must not decide about bits: shards are of machines of any size.
   const memory = { freeMemory: Number.POSITIVE_INFINITY, totalMemory: USUAL_MEMORY };
   const comparison = await planComparison(members, settings, { pairs, keeps: true, ...memory });
-  if (comparison.kind === 'behaviours' || comparison.kind === 'samples') {
-    throw new TensimError('INVALID_ARGUMENT', 'a sampled matrix is not computed in shards', {
-      hint: 'Every model is evaluated once on common inputs: run it as one, or leave the method open where it is exact',
-    });
-  }
+  if (comparison.kind === 'samples') return { settings, subject, comparison, pairs, cut: null };
+  if (comparison.kind === 'behaviours') throw new TensimError('INTERNAL', 'the measure was refused before');
   const cut = cutOf(subject.extent, await costsOf(subject, comparison), count);
   return { settings, subject, comparison, cut, pairs };
 }

@@ -97,7 +97,7 @@ export function isSameHeader(one: ShardHeader, other: ShardHeader): boolean {
 }
 
 /** One text for headers of the same matrix, cut in the same way. */
-export function matrixDigest({ count, matrix }: ShardHeader): string {
+export function matrixDigest({ count, matrix }: { readonly count: number; readonly matrix: object }): string {
   return createHash('sha256')
     .update(JSON.stringify([count, matrix]))
     .digest('hex');
@@ -163,7 +163,7 @@ function isInfo(info: ResultInfo): boolean {
   );
 }
 
-function isSource(source: Source): boolean {
+export function isSource(source: Source): boolean {
   const texts = Object.entries(source);
   return texts.every(
     ([name, text]) => ['file', 'revision', 'key', 'sha256'].includes(name) && typeof text === 'string',

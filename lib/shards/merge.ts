@@ -7,23 +7,23 @@ import { type Ranked, sameLabels } from '../similarity/gram/distinct.js';
 import { crossOrder, squareOrder } from '../similarity/gram/numbering.js';
 import { type PairSet, pairCount } from '../similarity/gram/pairs.js';
 import { resultOf } from '../similarity/matrix_result.js';
-import type { Member } from '../similarity/members/members.js';
 import { BOUND_CELL, checkRoom } from '../similarity/members/room.js';
 import { StateFile } from '../similarity/state/ledger.js';
 import type { CrossSimilarity, ResultInfo, SimilarityMatrix, Work } from '../similarity/terms/types.js';
 import { count as countText, plural } from '../words/counts.js';
-import { listed } from '../words/names.js';
+import { givenOf, rankedOf } from './given.js';
 import { shardOf } from './grid.js';
 import type { ShardedMatrix } from './header.js';
+import { namedShards } from './missing.js';
 import { type Part, type Parts, readParts } from './parts.js';
+import { mergeSampled } from './samples/merge.js';
+import { areSampled } from './samples/parts.js';
 import type { Merged, MergeOptions } from './terms.js';
-
-/** Shards that an error names one by one. */
-const MOST_NAMED = 12;
 
 /**
  * Puts the parts of a matrix together, which `matrixShard` has computed: the result is that of one run, to the bit. The
- * models themselves are not read. Parts may still grow: what they have by now is taken, up to the last whole record.
+ * models themselves are not read. Parts may still grow: what they have by now is taken, up to the last whole record. Those
+ * of a sampled matrix hold groups of samples.
  *
  *     const { result } = await mergeShards(['part-1.state', 'part-2.state']);
  *
@@ -36,12 +36,13 @@ export async function mergeShards(
   paths: readonly string[],
   { allowMissing = false, mixed = false, signal }: MergeOptions = {},
 ): Promise<Merged<SimilarityMatrix | CrossSimilarity>> {
+  if (await areSampled(paths)) return mergeSampled(paths, { allowMissing, mixed, signal });
   const found = await readParts(paths, mixed);
   const { matrix, count, info, names, perOutput, degrees } = found.common;
   const { rows, columns, window } = matrix;
   const slices = slicesIn(names, perOutput, degrees);
   checkRoom(rows, columns === 0 ? rows : columns, slices, undefined, BOUND_CELL);
-  const given = givenOf(found);
+  const given = givenOf(matrix.labels, found.models);
   const known = rankedOf(given);
   const { models, pairs } = columns === 0 ? squareOrder(known, window) : crossOrder(known, rows);
   const { numbers } = models;
@@ -66,35 +67,6 @@ export async function mergeShards(
     missing: [...missing].sort(([a], [b]) => a - b).map(([shard, pairs]) => ({ shard: shard + 1, pairs })),
     mixed: found.mixed,
   };
-}
-
-/** Models as results tell of them; nothing is known of those that no part has read. */
-function givenOf({ common: { matrix }, models }: Parts): Member[] {
-  const never = (): never => {
-    throw new TensimError('INTERNAL', 'the weights of a model were asked for when parts were put together');
-  };
-  return matrix.labels.map((label, place): Member => {
-    const [, identity, source] = models.get(place) ?? [place, `place ${place}`, {}];
-    const outline = { label, provenance: { metadata: {}, ...source } } as unknown as Member['outline'];
-    return { outline, load: never, release: () => {}, identity: async () => identity, known: identity, sketch: never };
-  });
-}
-
-/** Numbered as by their files: the first of equal ones counts, and ranks go by digests. */
-function rankedOf(given: readonly Member[]): Ranked {
-  const members: Member[] = [];
-  const byIdentity = new Map<string, number>();
-  const numbers = Int32Array.from(given, (member) => {
-    const known = byIdentity.get(member.known!);
-    if (known !== undefined) return known;
-    byIdentity.set(member.known!, members.length);
-    return members.push(member) - 1;
-  });
-  const keys = members.map(({ outline, known }) => `${outline.provenance.sha256} ${known}`);
-  const order = [...members.keys()].sort((a, b) => (keys[a] < keys[b] ? -1 : keys[a] > keys[b] ? 1 : a - b));
-  const rank = new Int32Array(members.length);
-  for (const [place, number] of order.entries()) rank[number] = place;
-  return { members, numbers, listed: members, rank };
 }
 
 /** Puts what a part has into the cells; a product counts only if the right one of two models was the row. */
@@ -185,20 +157,12 @@ async function leaveOpen(cells: Cells, pairs: PairSet, slices: number, signal: A
 
 function incomplete(missing: ReadonlyMap<number, number>, { parts, common: { count, matrix } }: Parts): TensimError {
   const there = new Set(parts.map(({ header }) => header.index));
-  const [absent, unfinished]: string[][] = [[], []];
-  let pairs = 0;
-  for (const [shard, owed] of [...missing].sort(([a], [b]) => a - b)) {
-    pairs += owed;
-    (there.has(shard + 1) ? unfinished : absent).push(String(shard + 1));
-  }
-  const said = (what: string, shards: readonly string[]) => {
-    if (shards.length === 0) return [];
-    const some =
-      shards.length > MOST_NAMED ? [...shards.slice(0, MOST_NAMED), `${shards.length - MOST_NAMED} more`] : shards;
-    return [`${plural(shards.length, 'shard')} ${listed(some, 'and')} of ${count} ${what}`];
-  };
-  const reason = [...said('not given', absent), ...said('not finished', unfinished)].join(', ');
-  const [example] = [...absent, ...unfinished];
+  const pairs = [...missing.values()].reduce((sum, owed) => sum + owed, 0);
+  const { reason, example } = namedShards(
+    [...missing.keys()].map((shard) => shard + 1),
+    there,
+    count,
+  );
   return new TensimError(
     'INVALID_ARGUMENT',
     `${countText(pairs)} ${plural(pairs, 'pair')} of ${countText(matrix.labels.length)} models are missing`,

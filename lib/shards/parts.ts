@@ -39,10 +39,30 @@ export async function readParts(paths: readonly string[], mixed: boolean): Promi
   const parts: Part[] = [];
   for (const path of paths) for (const header of await headersIn(path)) parts.push(partOf(path, header));
   parts.sort((a, b) => a.header.index - b.header.index);
+  const models = modelsIn(parts, { mixed, mayMix: true });
+  const arithmetics = new Set(parts.map(({ header }) => arithmeticOf(header)));
+  return { parts, common: parts[0].header, models, mixed: arithmetics.size > 1 ? [...arithmetics] : [] };
+}
+
+/** What parts of any kind have in common. */
+type AnyHeader = Pick<ShardHeader, 'index' | 'count' | 'setting' | 'info' | 'models'> & {
+  readonly matrix: Pick<ShardHeader['matrix'], 'labels'>;
+};
+type AnyPart = { readonly path: string; readonly header: AnyHeader };
+
+/**
+ * The models of parts, by place.
+ * @param mixed whether parts may differ in their arithmetic, and whether there is such an option.
+ * @throws TensimError as `readParts`, for parts that do not belong together.
+ */
+export function modelsIn(
+  parts: readonly AnyPart[],
+  { mixed, mayMix }: { readonly mixed: boolean; readonly mayMix: boolean },
+): Map<number, ReadModel> {
   const [first, ...others] = parts;
-  for (const other of others) requireSame(first, other, mixed);
+  for (const other of others) requireSame(first, other, mixed, mayMix);
   const models = new Map<number, ReadModel>();
-  const from = new Map<number, Part>();
+  const from = new Map<number, AnyPart>();
   for (const part of parts) {
     for (const model of part.header.models) {
       const known = models.get(model[0]);
@@ -51,8 +71,7 @@ export async function readParts(paths: readonly string[], mixed: boolean): Promi
       from.set(model[0], part);
     }
   }
-  const arithmetics = new Set(parts.map(({ header }) => arithmeticOf(header)));
-  return { parts, common: first.header, models, mixed: arithmetics.size > 1 ? [...arithmetics] : [] };
+  return models;
 }
 
 const partOf = (path: string, header: ShardHeader): Part => ({
@@ -80,7 +99,7 @@ async function headersIn(path: string): Promise<ShardHeader[]> {
   });
 }
 
-function requireSame(one: Part, other: Part, mixed: boolean): void {
+function requireSame(one: AnyPart, other: AnyPart, mixed: boolean, mayMix: boolean): void {
   const [a, b] = [one.header, other.header];
   if (a.count !== b.count || matrixDigest(a) !== matrixDigest(b)) {
     throw new TensimError('INVALID_ARGUMENT', `it is not a part of the same matrix as ${oneLine(one.path)}`, {
@@ -97,12 +116,12 @@ function requireSame(one: Part, other: Part, mixed: boolean): void {
     file: other.path,
     reason: howSettingsDiffer(a, b),
     hint: onlyArithmetic
-      ? 'Set --backend, and TENSIM_CPU to instructions that all machines have; or merge with --mixed, where last digits then depend on the part'
+      ? `Set --backend, and TENSIM_CPU to instructions that all machines have${mayMix ? '; or merge with --mixed, where last digits then depend on the part' : ''}`
       : 'Run every shard with the same version and options; --route says how models are multiplied',
   });
 }
 
-function howMatricesDiffer(a: ShardHeader, b: ShardHeader): string {
+function howMatricesDiffer(a: AnyHeader, b: AnyHeader): string {
   if (a.count !== b.count) return `one is of ${a.count} shards, the other of ${b.count}`;
   const [one, other] = [a.matrix.labels, b.matrix.labels];
   if (one.length !== other.length) return `one is of ${one.length} models, the other of ${other.length}`;
@@ -111,7 +130,7 @@ function howMatricesDiffer(a: ShardHeader, b: ShardHeader): string {
   return 'the pairs of the two were chosen or cut otherwise';
 }
 
-function howSettingsDiffer(a: ShardHeader, b: ShardHeader): string {
+function howSettingsDiffer(a: AnyHeader, b: AnyHeader): string {
   const [one, other] = [a, b].map(({ setting, info: { route } }): Record<string, unknown> => {
     return { ...JSON.parse(setting), route };
   });
@@ -127,7 +146,7 @@ function arithmeticOf({ setting, info }: ShardHeader): string {
   return typeof arithmetic === 'string' ? `${info.backend} (${oneLine(arithmetic)})` : info.backend;
 }
 
-function changed([, , source]: ReadModel, one: Part, other: Part): TensimError {
+function changed([, , source]: ReadModel, one: AnyPart, other: AnyPart): TensimError {
   const { header } = other;
   return new TensimError('FILE_CHANGED', `it is not the same in shard ${one.header.index} and shard ${header.index}`, {
     file: source.file ?? '',

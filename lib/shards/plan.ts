@@ -2,7 +2,9 @@ import type { ModelList } from '../similarity/matrix.js';
 import { plainly } from '../similarity/terms/plain.js';
 import { cutMatrix } from './cut_matrix.js';
 import { pairsOf } from './grid.js';
+import { sampledPlan } from './samples/plan.js';
 import { placesIn } from './share.js';
+import { isAlike } from './subject.js';
 import type { PlannedShard, ShardOptions, ShardPlan } from './terms.js';
 
 /**
@@ -17,7 +19,9 @@ export async function shardPlan(
   models: ModelList,
   { count, ...options }: ShardOptions & { readonly count: number },
 ): Promise<ShardPlan> {
-  const { subject, comparison, cut, pairs } = await cutMatrix(models, count, options);
+  const matrix = await cutMatrix(models, count, options);
+  if (matrix.cut === null) return sampledPlan(matrix, count);
+  const { subject, comparison, cut, pairs } = matrix;
   const { grid, starts, loads } = cut;
   const shards: PlannedShard[] = [];
   for (let shard = 0; shard < count; shard++) {
@@ -41,7 +45,3 @@ export async function shardPlan(
     ...{ alike: isAlike(subject.outlines), shards },
   });
 }
-
-/** Whether models are all of the same sizes, as far as headers were read. */
-const isAlike = (outlines: readonly { readonly layers: unknown }[]): boolean =>
-  outlines.every(({ layers }) => layers === outlines[0].layers);

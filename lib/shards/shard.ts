@@ -11,6 +11,7 @@ import { checkShard, requireState } from './choice.js';
 import { type CutMatrix, cutMatrix } from './cut_matrix.js';
 import { decodeHeader, encodeHeader, headerOf, isSameHeader, type ReadModel, type ShardHeader } from './header.js';
 import { regionJobs } from './regions.js';
+import { sampledShard } from './samples/shard.js';
 import { placesIn, sidesOf, wantedBy } from './share.js';
 import { openPlaces } from './subject.js';
 import { Tally } from './tally.js';
@@ -22,13 +23,16 @@ const FREE_PART = 1 / 2;
 /**
  * Computes one part of a similarity matrix into a state file of its own, on any machine: `mergeShards` puts the parts
  * together, to the bits of one run. Pairs are dealt out by what they are expected to cost, from the headers of all files;
- * only the files that the shard compares are read. Run again, it goes on from its state file.
+ * only the files that the shard compares are read. Run again, it goes on from its state file. Of a sampled matrix every
+ * shard evaluates all models on samples of its own; where others follow from the sums of all shards, it finds these in
+ * the state files beside its own, whose names differ in numbers alone.
  *
  *     await matrixShard('checkpoints/', { shard: { index: 3, count: 8 }, state: 'part-3.state' });
  *
  * @param models paths, folders and patterns, the same for every shard
  * @throws TensimError (rejects) as `similarityMatrix`; `INVALID_ARGUMENT` for a shard that is none, without a state
- * file, for models in memory, and for what is not computed in shards: the measure `behavioural` and sampled matrices.
+ * file, for models in memory, for the measure `behavioural`, which is not computed in shards, and for more shards of a
+ * sampled matrix than it has groups of samples, 32.
  */
 export async function matrixShard(
   models: ModelList,
@@ -36,8 +40,9 @@ export async function matrixShard(
 ): Promise<ShardResult> {
   const { index, count } = checkShard(shard);
   const matrix = await cutMatrix(models, count, options);
+  const state = requireState(matrix.settings.state);
+  if (matrix.cut === null) return sampledShard(matrix, { index, count }, state);
   const { settings, subject, comparison, cut } = matrix;
-  const state = requireState(settings.state);
   const places = placesIn(cut, index - 1);
   const members = await openPlaces(subject, places, new KeptModels(roomToKeep(settings)), settings);
   const found = await ranked(members);

@@ -136,3 +136,7 @@ export async function openPlaces(
   }
   return members;
 }
+
+/** Whether models are all of the same sizes, as far as headers were read. */
+export const isAlike = (outlines: readonly { readonly layers: unknown }[]): boolean =>
+  outlines.every(({ layers }) => layers === outlines[0].layers);

@@ -41,11 +41,30 @@ export interface ShardResult extends Pick<ResultInfo, 'measure' | 'method' | 'ro
   readonly prepared: number;
   /** What had to be cut off a damaged state file, in bytes. */
   readonly discarded: number;
+  /** Of a sampled matrix: which samples. Absent: it is none. */
+  readonly sampling?: ShardSampling;
+}
+
+/** What a shard of a sampled matrix has done: all pairs, on some of the samples. */
+export interface ShardSampling {
+  /** Inputs that models are evaluated on by all shards together, as far as it is known how many are wanted. */
+  readonly samples: number;
+  /** Groups of them that are this shard's. */
+  readonly groups: number;
+  /** Groups in all. */
+  readonly of: number;
+  /** Of this shard's, found in the state file. */
+  readonly reused: number;
+  /**
+   * Whether more samples may be wanted: that follows from the sums of all shards. Run again with the state files of all
+   * beside each other, a shard goes on with those.
+   */
+  readonly open: boolean;
 }
 
 /** What one shard of a matrix is expected to take. */
 export interface PlannedShard extends ShardChoice {
-  /** Tiles, the smallest parts that are dealt out. */
+  /** Tiles, the smallest parts that are dealt out; of a sampled matrix groups of samples. */
   readonly tiles: number;
   /** Inner products, those of models with themselves among them. */
   readonly pairs: number;
@@ -55,6 +74,8 @@ export interface PlannedShard extends ShardChoice {
   readonly bytes: number;
   /** Seconds of one thread of a usual machine: only their ratios are to be relied on. */
   readonly seconds: number;
+  /** Of a sampled matrix: bytes of the state file, about. Absent: it is none. */
+  readonly stateBytes?: number;
 }
 
 /** How a matrix is cut. */
@@ -73,13 +94,18 @@ export interface ShardPlan {
   readonly backend: ResultInfo['backend'];
   /** Whether the models are all of the same sizes, so that shards can be told so. */
   readonly alike: boolean;
+  /** Of a sampled matrix: the most inputs that models are evaluated on; seconds and bytes are of so many. Absent: it is none. */
+  readonly maxSamples?: number;
   /** In order. */
   readonly shards: readonly PlannedShard[];
 }
 
 /** How parts are put together. */
 export interface MergeOptions {
-  /** Leave what is not there open, as NaN. Default: missing pairs are an error. */
+  /**
+   * Leave what is not there open, as NaN; of a sampled matrix, estimate from the groups of samples that are there, at
+   * least 8 of 32. Default: what is missing is an error.
+   */
   readonly allowMissing?: boolean | undefined;
   /**
    * Take parts that were computed by several backends, or sets of instructions: the last digits of an inner product then
@@ -92,7 +118,7 @@ export interface MergeOptions {
 
 /** What was put together, and what is not there. */
 export interface Merged<Result> {
-  /** As one run would give it; NaN where a pair is missing. */
+  /** As one run would give it; NaN where a pair is missing, and an estimate of fewer samples where some are. */
   readonly result: Result;
   /** How many shards there are. */
   readonly count: number;
@@ -100,8 +126,10 @@ export interface Merged<Result> {
   readonly missing: readonly {
     /** Which shard, from 1. */
     readonly shard: number;
-    /** How many of its pairs are missing. */
+    /** How many of its pairs are missing; of a sampled matrix none is. */
     readonly pairs: number;
+    /** Of a sampled matrix: how many of its groups of samples are missing, or all, where one run would go on with others. */
+    readonly groups?: number;
   }[];
   /** How the arithmetic of parts differs; none where all is alike. */
   readonly mixed: readonly string[];

@@ -1,9 +1,10 @@
 // `npm run campaign -- shards --runs N`: matrices in shards against one run. Once: eight shards, one after the other, take
 // little more processor time than one run, none much more than the mean, and are put together to its bytes. Then N
-// times: shards are killed with SIGKILL at random moments and started again, and what comes of them has every bit.
+// times: shards, of pairs and of samples, are killed with SIGKILL at random moments and started again, and what comes of
+// them has every bit.
 
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -85,7 +86,7 @@ function accounting() {
   if (!isSame || ratio > LIMITS.all || largest > LIMITS.largest) process.exitCode = 1;
 }
 
-let [kills, cut, trials, failed] = [0, 0, 0, 0];
+let [kills, cut, trials, ofSamples, failed] = [0, 0, 0, 0, 0];
 
 /** Starts a shard, kills it after a random time, and starts it again until it has ended by itself. */
 async function stubborn(args, state, expected) {
@@ -110,14 +111,29 @@ async function stubborn(args, state, expected) {
 /** Trials about the same matrix, cut in the same way. */
 const TRIALS = 5;
 
+/** Samples, of which so many are taken whatever they tell: shards are then groups of them. */
+const sampledKind = () => {
+  const samples = oneOf(draw, [2048, 8192, 16384]);
+  return [
+    '--method',
+    'sampled',
+    '--tolerance',
+    '1e-4',
+    '--max-samples',
+    String(samples),
+    '--seed',
+    String(between(draw, 0, 9)),
+  ];
+};
+
 /** A matrix by one run, and all its shards. */
 function drawn(name) {
   const field = oneOf(draw, FIELDS);
   const files = filesOf(name, field, field.count);
   const some = (chance, ...flags) => (draw() < chance ? flags : []);
   const pairs = oneOf(draw, [[], [], ['--window', '9'], ['--reference', files[between(draw, 0, field.count - 1)]]]);
-  const measure = some(0.15, '--measure', oneOf(draw, ['tensor', 'weights']));
-  const args = ['matrix', ...files, ...pairs, ...some(0.3, '--per-output'), ...measure];
+  const kind = draw() < 0.4 ? sampledKind() : some(0.15, '--measure', oneOf(draw, ['tensor', 'weights']));
+  const args = ['matrix', ...files, ...pairs, ...some(0.3, '--per-output'), ...kind];
   const started = performance.now();
   const whole = resultIn(finish([...args, '--json', '--state', join(folder, `${name}.state`)]).stdout);
   const expected = performance.now() - started;
@@ -130,7 +146,10 @@ function drawn(name) {
 /** One of the shards anew, killed and started again, in the place of that which was left alone. */
 async function trial({ args, whole, expected, states }) {
   const victim = between(draw, 0, states.length - 1);
-  const state = join(folder, `trial_${trials}.state`);
+  // By itself: a shard of samples would take over what another has decided, whose file lies beside its own.
+  const alone = join(folder, `trial_${trials}`);
+  mkdirSync(alone);
+  const state = join(alone, 'part.state');
   const threads = draw() < 0.5 ? ['--threads', String(between(draw, 1, 2))] : [];
   await stubborn([...args, '--shard', `${victim + 1}/${states.length}`, '--state', state, ...threads], state, expected);
   const parts = states.map((other, i) => (i === victim ? state : other));
@@ -140,6 +159,7 @@ async function trial({ args, whole, expected, states }) {
     console.error(`DIFFERS: seed ${seed}, trial ${trials}, shard ${victim + 1}, the states are in ${folder}: ${words}`);
   }
   trials++;
+  if (args.includes('sampled')) ofSamples++;
 }
 
 try {
@@ -153,5 +173,7 @@ try {
 } finally {
   if (failed === 0) rmSync(folder, { recursive: true, force: true });
 }
-console.log(`${trials} trials with ${kills} kills, of which ${cut} had written something: ${failed} results differ`);
+console.log(
+  `${trials} trials, ${ofSamples} of samples, with ${kills} kills, of which ${cut} had written something: ${failed} results differ`,
+);
 if (failed > 0) process.exitCode = 1;

@@ -35,7 +35,7 @@ describe.skipIf(process.platform === 'win32')('a short piece of the campaign', (
   it('shards', { timeout: 120_000 }, () => {
     const { status, stdout, stderr } = run('shards', '--runs', '2', '--program', program);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    expect(stdout).toMatch(/^2 trials with [1-9]\d* kills, .*: 0 results differ/m);
+    expect(stdout).toMatch(/^2 trials, \d of samples, with [1-9]\d* kills, .*: 0 results differ/m);
   });
 
   it('churn', { timeout: 120_000 }, () => {

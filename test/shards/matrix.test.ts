@@ -155,7 +155,6 @@ describe('a shard', () => {
     expect((await asked({ shard: { index: 3, count: 2 } })).message).toContain('no shard 3 of 2');
     expect((await asked({ state: undefined })).message).toContain('needs a state file');
     expect((await asked({ measure: 'behavioural', route: 'auto' })).message).toContain('not computed in shards');
-    expect((await asked({ method: 'sampled', route: 'auto' })).message).toContain('not computed in shards');
     expect((await asked({}, [blockModel(draw, sizes(1), 'x')] as never)).message).toContain('a model in memory');
     const plain = newState();
     await similarityMatrix(paths, { ...options, state: plain });

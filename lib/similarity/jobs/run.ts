@@ -113,7 +113,7 @@ async function runSampleJob(value: unknown, { signal, threads }: RunOptions): Pr
 }
 
 /** @throws TensimError `INVALID_ARGUMENT` for surrogates that are not of these models. */
-function checkSurrogates(surrogates: Surrogates | null, outlines: readonly Outline[]): void {
+export function checkSurrogates(surrogates: Surrogates | null, outlines: readonly Outline[]): void {
   for (const [m, surrogate] of surrogates?.of.entries() ?? []) {
     const { layers, outputShape } = outlines[m];
     const kept = keptLayers(layers);

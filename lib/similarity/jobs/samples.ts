@@ -3,9 +3,9 @@ import type { LawOfInputs } from '../law/onehot.js';
 import type { Member } from '../members/members.js';
 import type { BatchSums, SampleBatch } from '../sampled/batch.js';
 import type { DrawsSpec } from '../sampled/draws.js';
-import { MOST_AT_ONCE } from '../sampled/estimate.js';
 import { GROUPS } from '../sampled/jackknife.js';
 import { watchedPairs } from '../sampled/monitor.js';
+import { MOST_AT_ONCE } from '../sampled/stage.js';
 import type { Surrogate, Surrogates } from '../sampled/surrogate.js';
 import {
   doublesIn,
@@ -94,7 +94,7 @@ export async function writeSampleJob(
   };
 }
 
-async function writeSurrogates({ of, total, perOutput }: Surrogates, pacer: Pacer): Promise<SurrogatesText> {
+export async function writeSurrogates({ of, total, perOutput }: Surrogates, pacer: Pacer): Promise<SurrogatesText> {
   const texts: SurrogatesText['of'][number][] = [];
   for (const surrogate of of) {
     if (surrogate === null || surrogate === 'self') texts.push(surrogate);
@@ -110,7 +110,13 @@ async function writeSurrogates({ of, total, perOutput }: Surrogates, pacer: Pace
   };
 }
 
-async function readSurrogates(value: unknown, models: number, perOutput: boolean, pacer: Pacer): Promise<Surrogates> {
+/** @throws TensimError (rejects) `INVALID_ARGUMENT` for what `writeSurrogates` does not write of so many models. */
+export async function readSurrogates(
+  value: unknown,
+  models: number,
+  perOutput: boolean,
+  pacer: Pacer,
+): Promise<Surrogates> {
   const names = ['of', 'total', ...(perOutput ? ['perOutput'] : [])];
   const fields = readFields(value, 'surrogates', names);
   const numbers = (text: unknown, where: string) => readDoubles(text, where, doublesIn(text, where), pacer);
@@ -131,7 +137,7 @@ async function readSurrogates(value: unknown, models: number, perOutput: boolean
   return { of, total, perOutput: perOutput ? await numbers(fields.perOutput, 'surrogates.perOutput') : null };
 }
 
-async function writeDraws(spec: DrawsSpec, pacer: Pacer): Promise<DrawsText> {
+export async function writeDraws(spec: DrawsSpec, pacer: Pacer): Promise<DrawsText> {
   if (spec.kind === 'tokens') return spec;
   const { proposal, ...others } = spec;
   const { degree, directions } = proposal;
@@ -176,7 +182,11 @@ export async function readSampleJob(value: unknown, pacer = new Pacer()): Promis
   };
 }
 
-async function readDraws(value: unknown, pacer: Pacer): Promise<(dimension: number) => DrawsSpec> {
+/**
+ * @returns draws whose z have a dimension.
+ * @throws TensimError (rejects) `INVALID_ARGUMENT` for what `writeDraws` does not write.
+ */
+export async function readDraws(value: unknown, pacer: Pacer): Promise<(dimension: number) => DrawsSpec> {
   const optional = ['antithetic', 'degree', 'directions'];
   const all = readFields(value, 'draws', ['kind', 'seed', 'stage'], optional);
   const kind = readChoice(all.kind, 'draws.kind', ['tokens', 'vectors'] as const);

@@ -39,7 +39,9 @@ export type DrawsSpec =
     };
 
 /** Every sample is one input, or two of opposite sign. */
-export const inputsPerSample = (spec: DrawsSpec): 1 | 2 => (spec.kind === 'vectors' && spec.antithetic ? 2 : 1);
+export const inputsPerSample = (
+  spec: { readonly kind: 'tokens' } | Pick<DrawsSpec & { readonly kind: 'vectors' }, 'kind' | 'antithetic'>,
+): 1 | 2 => (spec.kind === 'vectors' && spec.antithetic ? 2 : 1);
 
 /**
  * The draws of any stage.

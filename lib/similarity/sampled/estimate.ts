@@ -3,23 +3,17 @@ import { TensimError } from '../../errors.js';
 import { timesPower } from '../../tensor/power.js';
 import { bytesIn } from '../../words/bytes.js';
 import { checkProduct } from '../gram/control.js';
-import { cosine, norm } from '../gram/derived.js';
-import { inTurn } from '../gram/in_turn.js';
 import type { Sampling } from '../terms/sampling.js';
-import type { BatchSums, SampleBatch, SampleExecutor } from './batch.js';
-import { type DrawsSpec, inputsPerSample } from './draws.js';
+import { type Basis, cosineIn, functionsOf, knownOf } from './basis.js';
+import type { BatchSums, SampleExecutor } from './batch.js';
 import type { EnsembleShape } from './ensemble.js';
+import type { GroupState } from './group.js';
 import { GROUPS, GroupSums, INTERVAL } from './jackknife.js';
-import { type Known, Monitor } from './monitor.js';
-import { PERIOD } from './proposal.js';
+import { Monitor } from './monitor.js';
 import { asGiven, pairSums, type SampledGram, type SampledPair } from './result.js';
-import { controlOf, type SampleSettings } from './settings.js';
-import type { Surrogates } from './surrogate.js';
+import type { SampleSettings } from './settings.js';
+import { batchesOf, evaluateBatches, type Stage } from './stage.js';
 
-/** Samples at a time: enough to occupy every thread. */
-export const MOST_AT_ONCE = 2048;
-/** Bytes that the inputs of one batch, and the outputs of all models on it, may take. */
-const BATCH_BYTES = 2 ** 27;
 /** Bytes that the sums of all groups may take. */
 export const SUMS_BYTES = 2 ** 30;
 /** More than the errors ask for, so that one stage is usually the last. */
@@ -32,11 +26,11 @@ const DOUBT = 4;
 const DISAGREEMENT = 4;
 const ROUNDING = 1e-12;
 
-/** Control variates, and the variance of similarities with them in parts of that without. */
-export interface Variates {
-  readonly surrogates: Surrogates;
-  readonly varianceRatio: number;
-}
+/** What an estimate needs to know of the settings. */
+export type EstimateSettings = Pick<
+  SampleSettings,
+  'signal' | 'onProgress' | 'perOutput' | 'seed' | 'tolerance' | 'threads'
+>;
 
 /**
  * One stage of estimating the Gram matrix of different models: samples of their own, and how far they can be trusted.
@@ -44,10 +38,9 @@ export interface Variates {
  */
 export class Estimate {
   readonly #ensemble: EnsembleShape;
-  readonly #executor: SampleExecutor;
-  readonly #settings: SampleSettings;
-  readonly #before: Estimate | null;
-  readonly #variates: Variates | null;
+  readonly #settings: EstimateSettings;
+  readonly #before: Basis | null;
+  readonly #varianceRatio: number | null;
   /** Of the models, and of the difference of two. */
   readonly #sums: GroupSums;
   readonly #monitor: Monitor;
@@ -65,17 +58,17 @@ export class Estimate {
   /** Whether slices can be relied on, once that was asked for. */
   readonly #trusted: boolean[] = [];
 
+  /** @param varianceRatio with control variates, as in `Variates`; null: there are none. */
   constructor(
     ensemble: EnsembleShape,
-    executor: SampleExecutor,
-    settings: SampleSettings,
-    before: Estimate | null = null,
-    variates: Variates | null = null,
+    settings: EstimateSettings,
+    before: Basis | null = null,
+    varianceRatio: number | null = null,
   ) {
     const { perOutput, onProgress, signal } = settings;
     const { count, outputs } = ensemble;
     const size = perOutput ? 1 + outputs : 1;
-    const functions = count === 2 ? 3 : count;
+    const functions = functionsOf(count);
     const bytes = GroupSums.bytes(functions, size);
     if (bytes > SUMS_BYTES) {
       throw new TensimError(
@@ -85,12 +78,11 @@ export class Estimate {
       );
     }
     this.#ensemble = ensemble;
-    this.#executor = executor;
     this.#settings = settings;
     this.#before = before;
-    this.#variates = variates;
+    this.#varianceRatio = varianceRatio;
     this.#sums = new GroupSums(functions, size);
-    this.#monitor = new Monitor(count, size, before === null ? null : before.#known());
+    this.#monitor = new Monitor(count, size, before && knownOf(before, functions, count), GROUPS);
     this.#pacer = new Pacer(signal);
     this.#report =
       onProgress === undefined ? () => {} : throttle((done, total) => onProgress({ phase: 'sample', done, total }));
@@ -123,21 +115,31 @@ export class Estimate {
     return factor < Number.POSITIVE_INFINITY ? Math.ceil(factor * this.#samples) : Number.POSITIVE_INFINITY;
   }
 
-  /** Evaluates about `inputs`, the same number in every group. */
-  async run(draws: DrawsSpec, inputs: number): Promise<this> {
-    const batches = this.#batches(draws, inputs);
-    const control = controlOf(this.#settings);
-    const done = inTurn<SampleBatch, BatchSums>({
-      next: () => batches.next().value ?? undefined,
-      start: (batch) => this.#executor.run(batch, control),
-      atOnce: () => this.#executor.atOnce,
-      // What a batch adds is read from its outputs: one more would have to lie beside them.
-      meanwhile: () => this.#executor.atOnce - 1,
+  /** Has all samples of a stage evaluated. */
+  async run(stage: Stage, executor: SampleExecutor): Promise<this> {
+    await evaluateBatches(batchesOf(stage), executor, this.#settings, async ({ group }, sums) => {
+      await this.#add(group, sums);
+      this.#report(Math.min(this.#samples, stage.inputs - 1), stage.inputs);
     });
-    for await (const { job, result } of done) {
-      await this.#add(job, result);
-      this.#report(Math.min(this.#samples, inputs - 1), inputs);
-    }
+    return this.finish();
+  }
+
+  /** Takes a group of samples that was evaluated elsewhere. */
+  put(group: number, { count, lost, exponents, sums, watched }: GroupState): void {
+    this.#exponents = exponents;
+    this.#lost += lost;
+    this.#samples += count;
+    this.#sums.put(group, sums);
+    this.#monitor.put(group, watched);
+  }
+
+  /** Groups that were not evaluated: the estimate is that of fewer samples. */
+  leaveOut(groups: readonly number[]): void {
+    this.#sums.leaveOut(groups);
+  }
+
+  /** Once all samples are there: what they tell. */
+  async finish(): Promise<this> {
     for (let c = 0; c < this.#sums.size; c++) {
       this.#means.push(await this.#sums.mean(this.#samples, 1, c, this.#pacer));
       this.#errors.push(await this.#sums.standardErrors(c, this.#pacer));
@@ -149,13 +151,20 @@ export class Estimate {
     if (this.#before !== null) {
       const shrunk = Math.sqrt(this.#before.samples / this.#samples);
       for (const [c, errors] of this.#errors.entries()) {
-        const expected = await this.#before.#sums.standardErrors(c, this.#pacer, false);
+        const expected = this.#before.plainErrors[c];
         for (let cell = 0; cell < errors.length; cell++) {
           errors[cell] = Math.max(errors[cell], Math.min(1, shrunk * expected[cell]));
         }
       }
     }
     return this;
+  }
+
+  /** What the samples of the next stage are held against. */
+  async basis(): Promise<Basis> {
+    const plainErrors: Float64Array[] = [];
+    for (let c = 0; c < this.#sums.size; c++) plainErrors.push(await this.#sums.standardErrors(c, this.#pacer, false));
+    return { samples: this.#samples, means: this.#means, errors: this.#errors, plainErrors };
   }
 
   /** The matrix of the models as they were given, with its errors. */
@@ -170,7 +179,7 @@ export class Estimate {
       interval: this.#interval(0),
       reached: this.reached(),
       tokenModels: this.#ensemble.tokenModels,
-      ...(this.#variates && { surrogate: { varianceRatio: this.#variates.varianceRatio } }),
+      ...(this.#varianceRatio !== null && { surrogate: { varianceRatio: this.#varianceRatio } }),
     };
     const slices = this.#sums.size - 1;
     const exponents = this.#ensemble.places.map((m) => this.#exponents[m]);
@@ -243,58 +252,19 @@ export class Estimate {
     if (before === null) return true;
     return this.#monitor.pairs.every(([i, j]) => {
       const cell = this.#cell(i, j);
-      const off = Math.abs(this.#cosine(c, i, j) - before.#cosine(c, i, j));
+      const { models } = this.#sums;
+      const off = Math.abs(cosineIn(this.#means[c], models, i, j) - cosineIn(before.means[c], models, i, j));
       // Where both are zero the similarity is undefined in both.
-      return !(off > DISAGREEMENT * Math.hypot(this.#errors[c][cell], before.#errors[c][cell]) + ROUNDING);
+      return !(off > DISAGREEMENT * Math.hypot(this.#errors[c][cell], before.errors[c][cell]) + ROUNDING);
     });
   }
 
-  #cosine(c: number, i: number, j: number): number {
-    const means = this.#means[c];
-    return cosine(means[this.#cell(i, j)], means[this.#cell(i, i)], means[this.#cell(j, j)]);
-  }
-
-  /** What the samples of the next stage are held against. */
-  #known(): readonly (readonly Known[])[] {
-    return this.#monitor.pairs.map(([i, j]) =>
-      this.#means.map((means, c) => ({
-        cosine: this.#cosine(c, i, j),
-        normA: norm(means[this.#cell(i, i)]),
-        normB: norm(means[this.#cell(j, j)]),
-      })),
-    );
-  }
-
-  /** The batches of a stage, in the order in which they are added up. */
-  *#batches(draws: DrawsSpec, inputs: number): Generator<SampleBatch, undefined> {
-    const whole = PERIOD * GROUPS * inputsPerSample(draws);
-    const most = this.#atOnce(draws);
-    const surrogates = this.#variates?.surrogates ?? null;
-    let left = PERIOD * Math.max(1, Math.floor(inputs / whole));
-    for (let first = 0; left > 0; ) {
-      const samples = Math.min(most, left);
-      for (let group = 0; group < GROUPS; group++, first += samples) {
-        yield { draws, first, samples, group, watched: this.#before !== null, surrogates };
-      }
-      left -= samples;
-    }
-  }
-
-  async #add({ group }: SampleBatch, { count, lost, exponents, tile, products }: BatchSums): Promise<void> {
+  async #add(group: number, { count, lost, exponents, tile, products }: BatchSums): Promise<void> {
     this.#exponents = exponents;
     this.#lost += lost;
-    await this.#monitor.add(products, this.#pacer);
+    await this.#monitor.add(products, this.#pacer, group);
     await this.#sums.add(group, tile.total, 1, 0, this.#pacer);
     if (tile.perOutput) await this.#sums.add(group, tile.perOutput, this.#ensemble.outputs, 1, this.#pacer);
     this.#samples += count;
-  }
-
-  /** Samples of a batch: whole periods, within the bytes that it may take. */
-  #atOnce(draws: DrawsSpec): number {
-    const { count, inputSize, positions, outputs } = this.#ensemble;
-    const functions = this.#variates === null ? count : 2 * count;
-    const bytes = 8 * Math.max(inputSize, 2 * functions * positions * outputs);
-    const most = this.#executor.batchBytes?.(draws) ?? BATCH_BYTES;
-    return PERIOD * Math.max(1, Math.floor(Math.min(MOST_AT_ONCE, most / bytes) / PERIOD));
   }
 }

@@ -20,6 +20,8 @@ export class GroupSums {
   readonly models: number;
   readonly size: number;
   readonly #groups: readonly Float64Array[];
+  /** Those that have samples. */
+  #there: readonly number[] = Array.from({ length: GROUPS }, (_, group) => group);
 
   constructor(models: number, size: number) {
     this.models = models;
@@ -33,12 +35,18 @@ export class GroupSums {
   }
 
   /** Adds a tile (models, models, `width`) to places `from` and on of every cell of a group. */
-  async add(group: number, tile: Float64Array, width: number, from: number, pacer: Pacer): Promise<void> {
-    const sums = this.#groups[group];
-    for (let cell = 0; cell < this.models * this.models; cell++) {
-      for (let c = 0; c < width; c++) sums[cell * this.size + from + c] += tile[cell * width + c];
-      if (pacer.due(width)) await pacer.pause();
-    }
+  add(group: number, tile: Float64Array, width: number, from: number, pacer: Pacer): Promise<void> {
+    return addTile(this.#groups[group], this.size, tile, width, from, pacer);
+  }
+
+  /** Takes the sums of a group that has none yet. */
+  put(group: number, sums: Float64Array): void {
+    this.#groups[group].set(sums);
+  }
+
+  /** Groups that have no samples: errors are those of the others. */
+  leaveOut(groups: readonly number[]): void {
+    this.#there = this.#there.filter((group) => !groups.includes(group));
   }
 
   /** Slice `from` to `from` + `width` − 1 of all groups together divided by `count`, (models, models, width). */
@@ -67,15 +75,17 @@ export class GroupSums {
     const { models } = this;
     const totals = await this.mean(1, 1, c, pacer);
     const errors = new Float64Array(models * models);
-    const norms = new Float64Array(models * GROUPS);
+    const there = this.#there;
+    const groups = there.length;
+    const norms = new Float64Array(models * groups);
     for (let i = 0; i < models; i++) {
-      for (let g = 0; g < GROUPS; g++) norms[i * GROUPS + g] = Math.sqrt(this.#without(totals, g, i, i, c));
+      for (let g = 0; g < groups; g++) norms[i * groups + g] = Math.sqrt(this.#without(totals, there[g], i, i, c));
     }
-    const without = new Float64Array(GROUPS);
+    const without = new Float64Array(groups);
     for (let i = 0; i < models; i++) {
       for (let j = 0; j < i; j++) {
-        for (let g = 0; g < GROUPS; g++) {
-          without[g] = this.#without(totals, g, i, j, c) / (norms[i * GROUPS + g] * norms[j * GROUPS + g]);
+        for (let g = 0; g < groups; g++) {
+          without[g] = this.#without(totals, there[g], i, j, c) / (norms[i * groups + g] * norms[j * groups + g]);
         }
         const error = jackknife(without, widen);
         // Undefined where a norm is.
@@ -95,12 +105,14 @@ export class GroupSums {
     const { models } = this;
     const totals = await this.mean(1, 1, c, pacer);
     const errors = new Float64Array(models * models);
-    const others = (count * (GROUPS - 1)) / GROUPS;
-    const without = new Float64Array(GROUPS);
+    const there = this.#there;
+    const groups = there.length;
+    const others = (count * (groups - 1)) / groups;
+    const without = new Float64Array(groups);
     for (let i = 0; i < models; i++) {
       for (let j = 0; j <= i; j++) {
-        for (let g = 0; g < GROUPS; g++) {
-          const mean = this.#without(totals, g, i, j, c) / others;
+        for (let g = 0; g < groups; g++) {
+          const mean = this.#without(totals, there[g], i, j, c) / others;
           without[g] = i === j ? Math.sqrt(mean) : mean;
         }
         errors[i * models + j] = jackknife(without);
@@ -117,10 +129,26 @@ export class GroupSums {
   }
 }
 
+/** Adds a tile, `width` numbers for every cell, to places `from` and on of cells of `size`. */
+export async function addTile(
+  sums: Float64Array,
+  size: number,
+  tile: Float64Array,
+  width: number,
+  from: number,
+  pacer: Pacer,
+): Promise<void> {
+  for (let cell = 0; cell < sums.length / size; cell++) {
+    for (let c = 0; c < width; c++) sums[cell * size + from + c] += tile[cell * width + c];
+    if (pacer.due(width)) await pacer.pause();
+  }
+}
+
 /** The widened standard error from the values without one group after the other; NaN if one of them is undefined. */
 function jackknife(without: Float64Array, widen = true): number {
+  const groups = without.length;
   let mean = 0;
-  for (const value of without) mean += value / GROUPS;
+  for (const value of without) mean += value / groups;
   let squares = 0;
   let fourths = 0;
   for (const value of without) {
@@ -130,10 +158,10 @@ function jackknife(without: Float64Array, widen = true): number {
   }
   if (Number.isNaN(squares)) return Number.NaN;
   if (fourths === 0) return 0; // also where the squares are too small for their own
-  if (!widen) return Math.sqrt(((GROUPS - 1) / GROUPS) * squares);
-  // GROUPS − 2 on average where the groups are alike and normal, 1 where a single one makes all the variance.
-  const freedom = Math.min(GROUPS - 1, Math.max(1, (3 * squares * squares) / fourths - 2));
-  return (Math.sqrt(((GROUPS - 1) / GROUPS) * squares) * student(freedom)) / INTERVAL;
+  if (!widen) return Math.sqrt(((groups - 1) / groups) * squares);
+  // Two less than groups on average where the groups are alike and normal, 1 where a single one makes all the variance.
+  const freedom = Math.min(groups - 1, Math.max(1, (3 * squares * squares) / fourths - 2));
+  return (Math.sqrt(((groups - 1) / groups) * squares) * student(freedom)) / INTERVAL;
 }
 
 /** Between the whole numbers of STUDENT linearly. */

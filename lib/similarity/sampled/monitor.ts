@@ -1,13 +1,19 @@
 import type { Pacer } from '../../cooperate.js';
 import type { SampleProducts } from './batch.js';
 import { FEWEST_EFFECTIVE } from './jackknife.js';
-import { Tails } from './tails.js';
+import { type GroupTails, Tails } from './tails.js';
 
 /** A similarity and the norms of the two models, as an earlier stage knows them. */
 export interface Known {
   readonly cosine: number;
   readonly normA: number;
   readonly normB: number;
+}
+
+/** What watching over the samples of one group has told: plain data. */
+export interface GroupWatched {
+  readonly norms: GroupTails;
+  readonly influences: GroupTails;
 }
 
 /** Pairs that are watched at most, evenly spread over all. */
@@ -33,17 +39,20 @@ export class Monitor {
   readonly #influences: Tails;
   readonly #known: readonly (readonly Known[])[] | null;
 
-  /** @param known of every pair and slice, from samples of another stage; null: only norms are watched. */
-  constructor(models: number, slices: number, known: readonly (readonly Known[])[] | null) {
+  /**
+   * @param known of every pair and slice, from samples of another stage; null: only norms are watched.
+   * @param groups that samples belong to.
+   */
+  constructor(models: number, slices: number, known: readonly (readonly Known[])[] | null, groups = 1) {
     this.pairs = watchedPairs(models);
     this.#models = models;
     this.#slices = slices;
-    this.#norms = new Tails(models * slices);
-    this.#influences = new Tails(this.pairs.length * slices);
+    this.#norms = new Tails(models * slices, groups);
+    this.#influences = new Tails(this.pairs.length * slices, groups);
     this.#known = known;
   }
 
-  async add(samples: SampleProducts, pacer: Pacer): Promise<void> {
+  async add(samples: SampleProducts, pacer: Pacer, group = 0): Promise<void> {
     const { count, width } = samples;
     const slices = this.#slices;
     this.#norms.counted(count);
@@ -53,7 +62,7 @@ export class Monitor {
     const added = samples.controlled === undefined ? squares : new Float64Array(squares.length);
     for (let s = 0; s < count; s++) {
       samples.squares(s, squares);
-      for (let quantity = 0; quantity < squares.length; quantity++) this.#norms.add(quantity, squares[quantity]);
+      for (let quantity = 0; quantity < squares.length; quantity++) this.#norms.add(quantity, squares[quantity], group);
       if (this.#known !== null) {
         samples.controlled?.(s, added);
         for (const [p, [i, j]] of this.pairs.entries()) {
@@ -64,12 +73,23 @@ export class Monitor {
             const influence = products[c] / (normA * normB) - (cosine / 2) * part(added);
             // Where two outputs are multiples of each other it is all rounding.
             const real = Math.abs(influence) > ROUNDING * part(squares);
-            this.#influences.add(p * slices + c, real ? influence * influence : 0);
+            this.#influences.add(p * slices + c, real ? influence * influence : 0, group);
           }
         }
       }
       if (pacer.due((this.#models + this.pairs.length) * (width + 4 * slices))) await pacer.pause();
     }
+  }
+
+  /** Where there is one group: what is known of it. */
+  state(): GroupWatched {
+    return { norms: this.#norms.state(), influences: this.#influences.state() };
+  }
+
+  /** Takes what is known of a group that has had no samples yet. */
+  put(group: number, { norms, influences }: GroupWatched): void {
+    this.#norms.put(group, norms);
+    this.#influences.put(group, influences);
   }
 
   /**

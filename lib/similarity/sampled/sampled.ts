@@ -7,7 +7,7 @@ import type { SampleExecutor } from './batch.js';
 import type { Directions } from './components.js';
 import { type Draws, type DrawsSpec, drawsFrom, openWhitening, type Whitening } from './draws.js';
 import { type Ensemble, type EnsembleShape, inOwnOrder, openEnsemble } from './ensemble.js';
-import { Estimate, type Variates } from './estimate.js';
+import { Estimate } from './estimate.js';
 import type { PassSettings } from './passes.js';
 import { FURTHER_SAMPLES, openPilot, PILOT_SAMPLES } from './pilot.js';
 import { FEW_DIMENSIONS } from './proposal.js';
@@ -15,7 +15,9 @@ import type { SampledGram } from './result.js';
 import { LocalSampler } from './sampler.js';
 import { controlOf, type SampleSettings } from './settings.js';
 import { oppositesPay } from './signs.js';
+import { type Stage, stageOf } from './stage.js';
 import { StandIns } from './stand_ins.js';
+import type { Variates } from './surrogate.js';
 import { openSurrogates, surrogatesPay } from './variates.js';
 
 /** Samples of the stage that decides how many are needed, and of a result at least. */
@@ -52,29 +54,42 @@ export async function sampledGram(
   settings: SampleSettings,
   executorOf?: (different: readonly Member[]) => SampleExecutor,
 ): Promise<SampledGram> {
-  const { seed } = settings;
   const different = await inOwnOrder(members);
   const site = await openSite(members, different, law, settings);
-  const { ensemble, whitening, drawsOf } = site;
-  const executor = executorOf?.(different) ?? new LocalSampler(ensemble, drawsOf, settings);
+  const executor = executorOf?.(different) ?? new LocalSampler(site.ensemble, site.drawsOf, settings);
   try {
-    if (whitening !== null) {
-      return await gaussianGram(
-        { ...site, whitening, executor, law: law as LawOfInputs },
-        largest(members.map(({ outline }) => growthOf(outline.layers))),
-        settings,
-      );
-    }
-    const draws = (stage: number): DrawsSpec => ({ kind: 'tokens', seed, stage });
-    return await refine(
-      await decide({ ensemble, executor }, settings, draws(0)),
-      { ensemble, executor },
-      settings,
-      draws,
-    );
+    return await refine(await decideOn({ ...site, executor }, law, settings), site.ensemble, executor, settings);
   } finally {
     site.dispose();
   }
+}
+
+/** What was decided before the samples of the result are drawn. */
+export interface Decided {
+  /** The samples that tell how many are needed. */
+  readonly first: Estimate;
+  /** Of a stage of the result, from 1. */
+  readonly specOf: (stage: number) => DrawsSpec;
+  /** Null: none. */
+  readonly variates: Variates | null;
+}
+
+/** Of models as polynomials of z, the largest. */
+export const degreeOf = ({ members }: Pick<Ensemble, 'members'>): number =>
+  largest(members.map(({ outline }) => growthOf(outline.layers)));
+
+/** Finds from where to draw, whether in opposite pairs and beside surrogates, and about how many samples. */
+export async function decideOn(
+  site: Site & { readonly executor: SampleExecutor },
+  law: SampledLaw,
+  settings: SampleSettings,
+): Promise<Decided> {
+  const { whitening, ensemble } = site;
+  if (whitening !== null) {
+    return decideOnVectors({ ...site, whitening, law: law as LawOfInputs }, degreeOf(ensemble), settings);
+  }
+  const specOf = (stage: number): DrawsSpec => ({ kind: 'tokens', seed: settings.seed, stage });
+  return { first: await decide(site, settings, specOf(0), null), specOf, variates: null };
 }
 
 /** Models and their inputs, ready to be evaluated. */
@@ -116,16 +131,14 @@ export async function openSite(
 interface Sampled {
   readonly ensemble: EnsembleShape;
   readonly executor: SampleExecutor;
-  /** Default: none. */
-  readonly variates?: Variates | null;
 }
 
 /** From where models have their weight, in opposite pairs where that pays, and beside surrogates where these do. */
-async function gaussianGram(
+async function decideOnVectors(
   site: Site & Sampled & { readonly whitening: Whitening; readonly law: LawOfInputs },
   degree: number,
   settings: SampleSettings,
-): Promise<SampledGram> {
+): Promise<Decided> {
   const { ensemble, whitening, drawsOf } = site;
   const { seed, maxSamples, signal } = settings;
   const { dimension } = whitening;
@@ -143,17 +156,14 @@ async function gaussianGram(
   const affordable = dimension > FEW_DIMENSIONS && maxSamples >= PILOT_SAMPLES;
   const pilot = affordable ? await openPilot(ensemble, whitening, degree, settings) : null;
   const directions = pilot === null ? null : pilot.directions;
-  let draws = await streams(directions, null);
-  let first = await decide(site, settings, draws(0));
-  const controlled = await withVariates(site, settings, first, (variates) => streams(directions, variates));
-  if (controlled !== null) ({ draws, first } = controlled);
-  const variates = controlled?.variates ?? null;
-  const beside = { ...site, variates };
-  if (pilot === null || Math.min(first.wanted(), maxSamples) < WORTH * FURTHER_SAMPLES) {
-    return refine(first, beside, settings, draws);
-  }
+  const specOf = await streams(directions, null);
+  const plain = await decide(site, settings, specOf(0), null);
+  const controlled = await withVariates(site, settings, plain, (variates) => streams(directions, variates));
+  const decided = controlled ?? { specOf, first: plain, variates: null };
+  if (pilot === null || Math.min(decided.first.wanted(), maxSamples) < WORTH * FURTHER_SAMPLES) return decided;
+  const { variates } = decided;
   const better = await streams(await pilot.further(), variates);
-  return refine(await decide(beside, settings, better(STAGES.again)), beside, settings, better);
+  return { first: await decide(site, settings, better(STAGES.again), variates), specOf: better, variates };
 }
 
 /** The decision anew, with surrogates as control variates; null where there are none, or they do not pay. */
@@ -162,29 +172,29 @@ async function withVariates(
   settings: SampleSettings,
   plain: Estimate,
   streams: (variates: Variates) => Promise<(stage: number) => DrawsSpec>,
-) {
+): Promise<Decided | null> {
   const samples = Math.min(plain.wanted(), settings.maxSamples);
   if (samples < MANY) return null;
   const found = await openSurrogates(site.ensemble, site.whitening, site.law, settings, samples);
   if (found === null) return null;
   const { surrogates, cost } = found;
   const untried = { surrogates, varianceRatio: 1 };
-  const draws = await streams(untried);
-  const first = await decide({ ...site, variates: untried }, settings, draws(STAGES.controlled));
+  const specOf = await streams(untried);
+  const first = await decide(site, settings, specOf(STAGES.controlled), untried);
   const varianceRatio = (first.interval / plain.interval) ** 2 * (first.samples / plain.samples);
-  return surrogatesPay(varianceRatio, cost) ? { draws, first, variates: { surrogates, varianceRatio } } : null;
+  return surrogatesPay(varianceRatio, cost) ? { specOf, first, variates: { surrogates, varianceRatio } } : null;
 }
 
 /** The samples that tell how many are needed. */
 function decide(
-  { ensemble, executor, variates }: Sampled,
+  { ensemble, executor }: Sampled,
   settings: SampleSettings,
   draws: DrawsSpec,
+  variates: Variates | null,
 ): Promise<Estimate> {
-  return new Estimate(ensemble, executor, settings, null, variates).run(
-    draws,
-    Math.min(FIRST_SAMPLES, settings.maxSamples),
-  );
+  const inputs = Math.min(FIRST_SAMPLES, settings.maxSamples);
+  const estimate = new Estimate(ensemble, settings, null, variates?.varianceRatio ?? null);
+  return estimate.run(stageOf(ensemble, executor, draws, inputs, variates, false), executor);
 }
 
 /**
@@ -192,16 +202,31 @@ function decide(
  * has `maxSamples`.
  */
 async function refine(
-  first: Estimate,
-  { ensemble, executor, variates }: Sampled,
+  { first, specOf, variates }: Decided,
+  ensemble: EnsembleShape,
+  executor: SampleExecutor,
   settings: SampleSettings,
-  drawsOf: (stage: number) => DrawsSpec,
 ): Promise<SampledGram> {
-  const { maxSamples } = settings;
   let last = first;
-  for (let stage = 1; ; stage++) {
-    const samples = Math.min(maxSamples, Math.max(FIRST_SAMPLES, Math.min(last.wanted(), GROWTH * last.samples)));
-    last = await new Estimate(ensemble, executor, settings, last, variates).run(drawsOf(stage), samples);
-    if (last.reached() || samples === maxSamples) return last.gram();
+  for (let number = 1; ; number++) {
+    const inputs = inputsAfter(last, settings);
+    const stage = stageOf(ensemble, executor, specOf(number), inputs, variates, true);
+    const before = await last.basis();
+    last = await new Estimate(ensemble, settings, before, variates?.varianceRatio ?? null).run(stage, executor);
+    if (isLast(last, stage, settings)) return last.gram();
   }
+}
+
+/** How many inputs the stage after one takes. */
+export function inputsAfter(last: Estimate, { maxSamples }: Pick<SampleSettings, 'maxSamples'>): number {
+  return Math.min(maxSamples, Math.max(FIRST_SAMPLES, Math.min(last.wanted(), GROWTH * last.samples)));
+}
+
+/** Whether what a stage has found is the result. */
+export function isLast(
+  found: Estimate,
+  { inputs }: Pick<Stage, 'inputs'>,
+  { maxSamples }: Pick<SampleSettings, 'maxSamples'>,
+): boolean {
+  return found.reached() || inputs === maxSamples;
 }

@@ -29,6 +29,12 @@ export interface Surrogates {
   readonly perOutput: Float64Array | null;
 }
 
+/** Control variates, and the variance of similarities with them in parts of that without. */
+export interface Variates {
+  readonly surrogates: Surrogates;
+  readonly varianceRatio: number;
+}
+
 /**
  * The layers of a model that its surrogate keeps, the first block and what stands before it: how many. `'self'` where
  * the whole is one block of units at most; null where the first block is none.

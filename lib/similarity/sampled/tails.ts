@@ -1,13 +1,28 @@
 /** The largest values that are kept of each quantity. */
-const KEPT = 256;
+export const KEPT = 256;
 /** An index is fitted to no fewer. */
 const FEWEST = 32;
 
+/** What is known of the values of one group, of every quantity: plain data. */
+export interface GroupTails {
+  readonly count: number;
+  /** The largest values; the sums of all divided by them, and of the squares of that. */
+  readonly units: Float64Array;
+  readonly sums: Float64Array;
+  readonly squares: Float64Array;
+  /** How many of the largest follow of every quantity, and these. */
+  readonly kept: Int32Array;
+  readonly largest: Float64Array;
+}
+
 /**
  * What the largest of many non-negative values say of those that were not seen: how many equal values would add up
- * alike, and the index of their tail.
+ * alike, and the index of their tail. Sums are those of groups, which may come in any order, or from elsewhere.
  */
 export class Tails {
+  readonly #quantities: number;
+  readonly #groups: number;
+  /** (groups, quantities). */
   readonly #sums: Float64Array;
   readonly #squares: Float64Array;
   /** (quantities, 2·KEPT): the largest so far among the first. */
@@ -15,14 +30,16 @@ export class Tails {
   readonly #filled: Int32Array;
   /** Below it nothing is kept. */
   readonly #least: Float64Array;
-  /** The largest values, by which all are divided: their squares stay in the range of numbers. */
+  /** The largest values of every group, by which all are divided: their squares stay in the range of numbers. */
   readonly #units: Float64Array;
   #count = 0;
 
-  constructor(quantities: number) {
-    this.#sums = new Float64Array(quantities);
-    this.#squares = new Float64Array(quantities);
-    this.#units = new Float64Array(quantities);
+  constructor(quantities: number, groups = 1) {
+    this.#quantities = quantities;
+    this.#groups = groups;
+    this.#sums = new Float64Array(groups * quantities);
+    this.#squares = new Float64Array(groups * quantities);
+    this.#units = new Float64Array(groups * quantities);
     this.#largest = new Float64Array(quantities * 2 * KEPT);
     this.#filled = new Int32Array(quantities);
     this.#least = new Float64Array(quantities);
@@ -33,16 +50,22 @@ export class Tails {
     this.#count += samples;
   }
 
-  add(quantity: number, value: number): void {
-    if (value > this.#units[quantity]) {
-      const shrunk = this.#units[quantity] / value;
-      this.#sums[quantity] *= shrunk;
-      this.#squares[quantity] *= shrunk * shrunk;
-      this.#units[quantity] = value;
+  add(quantity: number, value: number, group = 0): void {
+    const at = group * this.#quantities + quantity;
+    if (value > this.#units[at]) {
+      const shrunk = this.#units[at] / value;
+      this.#sums[at] *= shrunk;
+      this.#squares[at] *= shrunk * shrunk;
+      this.#units[at] = value;
     }
-    const part = value === 0 ? 0 : value / this.#units[quantity];
-    this.#sums[quantity] += part;
-    this.#squares[quantity] += part * part;
+    const part = value === 0 ? 0 : value / this.#units[at];
+    this.#sums[at] += part;
+    this.#squares[at] += part * part;
+    this.#keep(quantity, value);
+  }
+
+  /** What of the largest values is kept does not depend on the order in which they come. */
+  #keep(quantity: number, value: number): void {
     if (!(value > this.#least[quantity])) return;
     const start = quantity * 2 * KEPT;
     this.#largest[start + this.#filled[quantity]++] = value;
@@ -58,13 +81,61 @@ export class Tails {
     }
   }
 
+  /** Where there is one group: what is known of it. */
+  state(): GroupTails {
+    const kept = this.#filled.map((filled) => Math.min(filled, KEPT));
+    const largest: number[] = [];
+    for (const [quantity, count] of kept.entries()) {
+      const start = quantity * 2 * KEPT;
+      for (const value of this.#largest
+        .slice(start, start + this.#filled[quantity])
+        .sort()
+        .slice(this.#filled[quantity] - count))
+        largest.push(value);
+    }
+    return {
+      count: this.#count,
+      units: this.#units.slice(),
+      sums: this.#sums.slice(),
+      squares: this.#squares.slice(),
+      kept,
+      largest: Float64Array.from(largest),
+    };
+  }
+
+  /** Takes what is known of a group that has had no values yet. */
+  put(group: number, { count, units, sums, squares, kept, largest }: GroupTails): void {
+    this.#count += count;
+    const at = group * this.#quantities;
+    this.#units.set(units, at);
+    this.#sums.set(sums, at);
+    this.#squares.set(squares, at);
+    let next = 0;
+    for (const [quantity, own] of kept.entries()) {
+      for (const end = next + own; next < end; next++) this.#keep(quantity, largest[next]);
+    }
+  }
+
+  #unit(quantity: number): number {
+    let unit = 0;
+    for (let at = quantity; at < this.#units.length; at += this.#quantities) unit = Math.max(unit, this.#units[at]);
+    return unit;
+  }
+
   /**
    * How many equal values would have the same ratio of the square of their sum to the sum of their squares; none: the
    * values are zero.
    */
   effective(quantity: number): number {
-    const sum = this.#sums[quantity];
-    return sum > 0 ? sum ** 2 / this.#squares[quantity] : this.#count;
+    const unit = this.#unit(quantity);
+    let [sum, squares] = [0, 0];
+    for (let group = 0; group < this.#groups; group++) {
+      const at = group * this.#quantities + quantity;
+      const part = unit > 0 ? this.#units[at] / unit : 0;
+      sum += part * this.#sums[at];
+      squares += part * part * this.#squares[at];
+    }
+    return sum > 0 ? sum ** 2 / squares : this.#count;
   }
 
   /**
@@ -77,7 +148,8 @@ export class Tails {
     const wanted = Math.floor(Math.min(KEPT - 1, this.#count / 5, 3 * Math.sqrt(this.#count)));
     if (sorted.length <= wanted || wanted < FEWEST) return Number.NEGATIVE_INFINITY;
     const [threshold, ...above] = sorted.subarray(sorted.length - wanted - 1);
-    const exceedances = above.map((value) => (value - threshold) / this.#units[quantity]).filter((value) => value > 0);
+    const unit = this.#unit(quantity);
+    const exceedances = above.map((value) => (value - threshold) / unit).filter((value) => value > 0);
     // Values that stand there many times are those of a discrete law, which end somewhere.
     return exceedances.length < FEWEST ? Number.NEGATIVE_INFINITY : paretoIndex(exceedances);
   }

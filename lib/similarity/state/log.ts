@@ -9,7 +9,7 @@ const MAGIC = Buffer.from('tensim.state/1\n\0', 'latin1');
 const LENGTH_BYTES = 4;
 const CHECK_BYTES = 16;
 /** Far above any tile. What claims to be longer is damage, and no memory is claimed for it. */
-const MOST_RECORD = 256 * 2 ** 20;
+export const MOST_RECORD = 256 * 2 ** 20;
 
 /**
  * A file of records that only grows:

@@ -12,10 +12,13 @@ const digest = (...parts: readonly Uint8Array[]): Buffer => {
   return hash.digest().subarray(0, CHECK_BYTES);
 };
 
+/** How state files of samples begin, as lib/shards/samples/part_file.ts has it. */
+export const SAMPLED = Buffer.from('tensim.sampled/1\n\0', 'latin1');
+
 /** The payloads of a state file, whether their checks are right or not. */
-export function payloadsOf(bytes: Buffer): Buffer[] {
+export function payloadsOf(bytes: Buffer, magic = MAGIC): Buffer[] {
   const payloads: Buffer[] = [];
-  for (let at = MAGIC.length; at + 4 <= bytes.length; ) {
+  for (let at = magic.length; at + 4 <= bytes.length; ) {
     const end = at + 4 + bytes.readUInt32LE(at);
     if (end + CHECK_BYTES > bytes.length) break;
     payloads.push(bytes.subarray(at + 4, end));
@@ -25,24 +28,24 @@ export function payloadsOf(bytes: Buffer): Buffer[] {
 }
 
 /** A state file of these records, with the checks that they must have. */
-export function stateFile(payloads: readonly Uint8Array[]): Buffer {
-  let check = digest(MAGIC);
+export function stateFile(payloads: readonly Uint8Array[], magic = MAGIC): Buffer {
+  let check = digest(magic);
   const records = payloads.map((payload) => {
     const length = Buffer.alloc(4);
     length.writeUInt32LE(payload.length);
     check = digest(check, length, payload);
     return Buffer.concat([length, payload, check]);
   });
-  return Buffer.concat([MAGIC, ...records]);
+  return Buffer.concat([magic, ...records]);
 }
 
 /** Mutates records; their checks are right again. */
-export function mutateState(bytes: Uint8Array, random: Random, other: () => Uint8Array): Buffer {
-  const payloads = payloadsOf(Buffer.from(bytes));
+export function mutateState(bytes: Uint8Array, random: Random, other: () => Uint8Array, magic = MAGIC): Buffer {
+  const payloads = payloadsOf(Buffer.from(bytes), magic);
   if (payloads.length === 0 || chance(random, 0.1)) return mutateBytes(bytes, random, other);
   for (let times = timesOf(random, 3); times > 0; times--) {
     const at = random.integer(0, payloads.length - 1);
-    const foreign = () => pick(random, [Buffer.alloc(0), ...payloadsOf(Buffer.from(other()))]);
+    const foreign = () => pick(random, [Buffer.alloc(0), ...payloadsOf(Buffer.from(other()), magic)]);
     switch (random.integer(0, 6)) {
       case 0:
         if (payloads.length > 1) payloads.splice(at, 1);
@@ -60,13 +63,13 @@ export function mutateState(bytes: Uint8Array, random: Random, other: () => Uint
         payloads[at] = mutateBytes(payloads[at], random, foreign, ['[', ']', '"', 'null', 'factor', 'dense']);
     }
   }
-  return stateFile(payloads);
+  return stateFile(payloads, magic);
 }
 
 /** State files with one record less. */
-export function* fewerRecords(bytes: Uint8Array): Generator<Uint8Array> {
-  const payloads = payloadsOf(Buffer.from(bytes));
-  for (let at = 0; at < payloads.length; at++) yield stateFile(payloads.toSpliced(at, 1));
+export function* fewerRecords(bytes: Uint8Array, magic = MAGIC): Generator<Uint8Array> {
+  const payloads = payloadsOf(Buffer.from(bytes), magic);
+  for (let at = 0; at < payloads.length; at++) yield stateFile(payloads.toSpliced(at, 1), magic);
 }
 
 /** One of the numbers at the head of a tile: of setting, slices, rows, columns, models. */

@@ -9,6 +9,7 @@ import { readsHub } from './hub.js';
 import { readsNetworks } from './networks.js';
 import { readsNpy, readsNpz, readsOnnx, readsPytorch, readsSafetensors } from './readers.js';
 import { readsBaselines, readsLaws, readsStates } from './results.js';
+import { readsSamples } from './samples.js';
 
 /** All that reads what comes from outside. */
 export const TARGETS: readonly Target[] = [
@@ -20,6 +21,7 @@ export const TARGETS: readonly Target[] = [
   readsOnnx,
   readsGguf,
   readsStates,
+  readsSamples,
   readsDescriptions,
   readsSettings,
   readsBlocks,

@@ -41,6 +41,20 @@ describe('the jackknife', () => {
     expect((error * INTERVAL) / plain).toBeLessThan(12.71);
   });
 
+  test('of fewer groups is that of these alone, widened as for so few', async () => {
+    const draw = random(6);
+    const means = Array.from({ length: 9 }, () => 0.5 + 0.01 * draw.normal());
+    const sums = await sumsOf((group) => (group < 9 ? [1, means[group], 1] : [0, 0, 0]));
+    sums.leaveOut(Array.from({ length: GROUPS - 9 }, (_, group) => group + 9));
+    const error = await errorOf(sums);
+    const mean = means.reduce((sum, value) => sum + value / 9, 0);
+    const plain = Math.sqrt(means.reduce((sum, value) => sum + (value - mean) ** 2, 0) / 8 / 9);
+    // Student's t with at most 8 degrees of freedom, in parts of that with 31.
+    expect(error / plain).toBeGreaterThan(2.306 / INTERVAL - 1e-9);
+    expect(error / plain).toBeLessThan(3.2 / INTERVAL);
+    expect((await sums.meanErrors(0, 9, new Pacer()))[1] / plain).toBeCloseTo(error / plain, 9);
+  });
+
   test('knows nothing where a model is zero outside of one group', async () => {
     expect(await errorOf(await sumsOf((group) => (group === 3 ? [1, 0.5, 1] : [0, 0, 1])))).toBe(1);
   });

@@ -41,6 +41,42 @@ describe('tails', () => {
   });
 });
 
+describe('tails of groups', () => {
+  const draw = random(4);
+  const GROUPS = 5;
+  // Groups of different sizes, some beyond what is kept, whose values differ in their orders of size.
+  const groups = Array.from({ length: GROUPS }, (_, group) =>
+    Array.from({ length: 200 * (group + 1) }, () => 10 ** (2 * group) * (1 - draw.uniform()) ** -0.4),
+  );
+  const whole = new Tails(2, GROUPS);
+  for (const [group, values] of groups.entries()) {
+    whole.counted(values.length);
+    for (const value of values) whole.add(1, value, group);
+  }
+
+  test('are those of all values together', () => {
+    const one = new Tails(2);
+    for (const values of groups) {
+      one.counted(values.length);
+      for (const value of values) one.add(1, value);
+    }
+    expect(whole.effective(1) / one.effective(1)).toBeCloseTo(1, 12);
+    expect(whole.index(1)).toBe(one.index(1));
+    expect(whole.effective(0)).toBe(3000);
+  });
+
+  test('have the same bits if groups come from elsewhere, in any order', () => {
+    const put = new Tails(2, GROUPS);
+    for (const group of [3, 0, 4, 2, 1]) {
+      const own = new Tails(2);
+      own.counted(groups[group].length);
+      for (const value of groups[group]) own.add(1, value);
+      put.put(group, own.state());
+    }
+    expect([put.effective(0), put.effective(1), put.index(1)]).toEqual([3000, whole.effective(1), whole.index(1)]);
+  });
+});
+
 describe('the monitor', () => {
   const size = { count: 4000, positions: 1, outputs: 2 };
   const draw = random(2);
