@@ -1,7 +1,8 @@
 /**
  * What a fleet of workers would reach on a matrix in shards, predicted from rates that are measured here:
  *
- *     npm run bench -- fleet [--models 100000] [--inputs 1024 --hidden 64 --outputs 10] [--sample 96] [--pair SECONDS]
+ *     npm run bench -- fleet [--models 100000] [--inputs 1024 --hidden 64 --outputs 10] [--sample 96]
+ *     npm run bench -- fleet --rates 0.0019,0.0072,0.00031   seconds for a header, a file and a pair: nothing is measured
  *
  * A worker is one thread of this machine. Shards are cut as `matrixShard` cuts them; what they share is a store of files
  * with so many bytes and so many opens in a second (--bandwidth, --opens), which all workers use at once.
@@ -29,9 +30,10 @@ const { values } = parseArgs({
     opens: { type: 'string', default: '2e4' },
     start: { type: 'string', default: '0.5' },
     workers: { type: 'string', default: '8,64,1024' },
+    rates: { type: 'string' },
   },
 });
-const number = (name: keyof typeof values) => Number(values[name]);
+const number = (name: Exclude<keyof typeof values, 'rates'>) => Number(values[name]);
 const [models, inputs, hidden, outputs] = [number('models'), number('inputs'), number('hidden'), number('outputs')];
 const sample = number('sample');
 
@@ -72,11 +74,17 @@ async function rates() {
   }
 }
 
-const { header, file, pair, bytes } = await rates();
+/** Those that were given, of files that are little more than their weights. */
+function given(text: string) {
+  const [header, file, pair] = text.split(',').map(Number);
+  return { header, file, pair, bytes: 4 * hidden * (2 * inputs + outputs) };
+}
+
+const { header, file, pair, bytes } = values.rates === undefined ? await rates() : given(values.rates);
 const told = (seconds: number) =>
   seconds < 0.1 ? `${(1e3 * seconds).toPrecision(3)} ms` : `${seconds.toPrecision(3)} s`;
 console.log(
-  `measured on one thread: a header ${told(header)}, a file of ${bytes} bytes ${told(file)}, a pair ${told(pair)}`,
+  `${values.rates === undefined ? 'measured' : 'given'} on one thread: a header ${told(header)}, a file of ${bytes} bytes ${told(file)}, a pair ${told(pair)}`,
 );
 const pairs = (models * (models + 1)) / 2;
 const ideal = pairs * pair + models * file;
@@ -86,6 +94,7 @@ for (const workers of values.workers.split(',').map(Number)) {
   const costs = {
     pair: new Float64Array(models).fill(Math.sqrt(pair)),
     file: new Float64Array(models).fill(file),
+    each: 0,
   };
   const cut = cutOf({ rows: models, columns: 0, window: null }, costs, workers);
   const files = Array.from({ length: workers }, (_, shard) => placesIn(cut, shard).length);

@@ -48,7 +48,8 @@ export async function cutMatrix(
   const comparison = await planComparison(members, settings, { pairs, keeps: true, ...memory });
   if (comparison.kind === 'samples') return { settings, subject, comparison, pairs, cut: null };
   if (comparison.kind === 'behaviours') throw new TensimError('INTERNAL', 'the measure was refused before');
-  const cut = cutOf(subject.extent, await costsOf(subject, comparison), count);
+  const costs = await costsOf(subject, comparison, alike ? 1 : subject.paths.length);
+  const cut = cutOf(subject.extent, costs, count);
   return { settings, subject, comparison, cut, pairs };
 }
 

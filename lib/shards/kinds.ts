@@ -7,6 +7,7 @@ export type PartKind = 'matrix' | 'blocks';
 /** How state files begin, by what they are of. */
 const BEGINNINGS: readonly (readonly [PartKind, string])[] = [
   ['matrix', 'tensim.state/'],
+  ['matrix', 'tensim.sampled/'],
   ['blocks', 'tensim.layers/'],
 ];
 const WORDS: Readonly<Record<PartKind, string>> = { matrix: 'a matrix', blocks: 'blocks of transformers' };

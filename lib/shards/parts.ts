@@ -37,7 +37,16 @@ export async function readParts(paths: readonly string[], mixed: boolean): Promi
       hint: 'Put them together with mergeBlocksShards, or tensim merge',
     });
   const parts: Part[] = [];
-  for (const path of paths) for (const header of await headersIn(path)) parts.push(partOf(path, header));
+  // Tiles of a thousand parts would take gigabytes: what says the same is kept once.
+  const matrices = new Map<string, ShardHeader['matrix']>();
+  for (const path of paths) {
+    for (const header of await headersIn(path)) {
+      const digest = matrixDigest(header);
+      const matrix = matrices.get(digest) ?? header.matrix;
+      matrices.set(digest, matrix);
+      parts.push(partOf(path, { ...header, matrix }));
+    }
+  }
   parts.sort((a, b) => a.header.index - b.header.index);
   const models = modelsIn(parts, { mixed, mayMix: true });
   const arithmetics = new Set(parts.map(({ header }) => arithmeticOf(header)));
@@ -101,7 +110,7 @@ async function headersIn(path: string): Promise<ShardHeader[]> {
 
 function requireSame(one: AnyPart, other: AnyPart, mixed: boolean, mayMix: boolean): void {
   const [a, b] = [one.header, other.header];
-  if (a.count !== b.count || matrixDigest(a) !== matrixDigest(b)) {
+  if (a.matrix !== b.matrix && matrixDigest(a) !== matrixDigest(b)) {
     throw new TensimError('INVALID_ARGUMENT', `it is not a part of the same matrix as ${oneLine(one.path)}`, {
       file: other.path,
       reason: howMatricesDiffer(a, b),

@@ -1,5 +1,8 @@
 // What campaigns compare: checkpoints written byte by byte, so that nothing under test has a hand in them.
 
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 /** Numbers in [0, 1), the same for the same seed (mulberry32). */
 export function random(seed) {
   let state = seed >>> 0;
@@ -29,6 +32,18 @@ export function blockFile({ inputs, hidden, outputs, embedding }, value) {
     'embed.weight': tensor([embedding, inputs], value),
     'blocks.0.weight': tensor([2 * embedding, embedding], value),
     'head.weight': tensor([outputs, embedding], value),
+  });
+}
+
+/** So many such files in a folder, of numbers that are drawn in turn: their paths. */
+export function blockFiles(folder, count, field, draw, name = 'step') {
+  return Array.from({ length: count }, (_, i) => {
+    const path = join(folder, `${name}_${i}.safetensors`);
+    writeFileSync(
+      path,
+      blockFile(field, () => draw() - 0.5),
+    );
+    return path;
   });
 }
 

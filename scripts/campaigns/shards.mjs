@@ -1,18 +1,16 @@
-// `npm run campaign -- shards --runs N`: matrices in shards against one run. Once: eight shards, one after the other, take
+// `npm run campaign -- shards --runs N`: matrices in shards against one run. First: eight shards, one after the other, take
 // little more processor time than one run, none much more than the mean, and are put together to its bytes. Then N
 // times: shards, of pairs and of samples, are killed with SIGKILL at random moments and started again, and what comes of
 // them has every bit.
 
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { between, blockFile, oneOf, random } from './models.mjs';
+import { between, blockFiles, oneOf, random } from './models.mjs';
 
-/** What the accounting compares, of as many models as `--models` says. */
-const LARGE = { inputs: 256, hidden: 512, outputs: 10 };
 const OPTIONS = ['--route', 'factor'];
 /** Processor time of all shards in parts of one run's, and of the largest in parts of the mean. */
 const LIMITS = { all: 1.05, largest: 1.15 };
@@ -29,25 +27,16 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '50' },
     seed: { type: 'string', default: '1' },
     models: { type: 'string', default: '0' },
+    sizes: { type: 'string', default: '256,512,10' },
+    times: { type: 'string', default: '1' },
     filter: { type: 'string', default: '' },
     program: { type: 'string', default: 'dist/cli.js' },
   },
 });
-const [runs, seed, models] = [values.runs, values.seed, values.models].map(Number);
+const [runs, seed, models, times] = [values.runs, values.seed, values.models, values.times].map(Number);
 const draw = random(seed);
 const folder = mkdtempSync(join(tmpdir(), 'tensim-shards-'));
 const sizeOf = (path) => (existsSync(path) ? statSync(path).size : 0);
-
-function filesOf(name, field, count) {
-  return Array.from({ length: count }, (_, i) => {
-    const path = join(folder, `${name}_${i}.safetensors`);
-    writeFileSync(
-      path,
-      blockFile(field, () => draw() - 0.5),
-    );
-    return path;
-  });
-}
 
 /** Runs to the end: what it printed, and the seconds of processor time that it took. */
 function finish(args, env = {}) {
@@ -65,24 +54,44 @@ function finish(args, env = {}) {
 /** The bytes of a result without the seconds that it was expected to take, which every run measures anew. */
 const resultIn = (stdout) => stdout.replace(/("seconds": ?)[-+.\de]+/g, '$1null');
 
+/** What a virtual machine gave back to its host is taken again here, and not by what is measured. */
+const takeMemory = () => spawnSync(process.execPath, ['-e', 'Buffer.alloc(2 ** 30, 1)']);
+
+const mean = (numbers) => numbers.reduce((sum, one) => sum + one, 0) / numbers.length;
+
+/** One run and all shards, in turn, as often as `--times` says. */
 function accounting() {
-  const files = filesOf('large', LARGE, models);
-  const whole = finish(['matrix', ...files, ...OPTIONS, '--json']);
+  const [inputs, hidden, outputs] = values.sizes.split(',').map(Number);
+  const files = blockFiles(folder, models, { inputs, hidden, outputs }, draw, 'large');
   const states = Array.from({ length: SHARDS }, (_, i) => join(folder, `large_${i}.state`));
-  const shards = states.map((state, i) => {
-    return finish(['matrix', ...files, ...OPTIONS, '--alike', '--shard', `${i + 1}/${SHARDS}`, '--state', state])
-      .seconds;
-  });
-  const merged = finish(['merge', ...states, '--json']);
-  const all = shards.reduce((sum, seconds) => sum + seconds, 0);
-  const ratio = all / whole.seconds;
-  const largest = (Math.max(...shards) * SHARDS) / all;
-  const isSame = resultIn(merged.stdout) === resultIn(whole.stdout);
+  const measured = (...args) => {
+    takeMemory();
+    return finish(args);
+  };
+  const taken = { whole: [], merge: [], shards: states.map(() => []) };
+  let isSame = true;
+  for (let turn = 0; turn < times; turn++) {
+    const whole = measured('matrix', ...files, ...OPTIONS, '--json');
+    for (const [i, state] of states.entries()) {
+      rmSync(state, { force: true });
+      const shard = ['--alike', '--shard', `${i + 1}/${SHARDS}`, '--state', state];
+      taken.shards[i].push(measured('matrix', ...files, ...OPTIONS, ...shard).seconds);
+    }
+    const merged = measured('merge', ...states, '--json');
+    taken.whole.push(whole.seconds);
+    taken.merge.push(merged.seconds);
+    isSame &&= resultIn(merged.stdout) === resultIn(whole.stdout);
+  }
+  const [whole, merge, shards] = [mean(taken.whole), mean(taken.merge), taken.shards.map(mean)];
+  const ratio = (SHARDS * mean(shards)) / whole;
+  const largest = Math.max(...shards) / mean(shards);
+  const told = (seconds) => seconds.toFixed(2);
   console.log(
-    `${models} models of (${LARGE.inputs}, ${LARGE.hidden}, ${LARGE.outputs}): one run ${whole.seconds.toFixed(1)} s of processor time, ` +
-      `${SHARDS} shards ${all.toFixed(1)} s (${ratio.toFixed(3)}), the largest ${largest.toFixed(3)} of the mean, merge ${merged.seconds.toFixed(1)} s, ` +
-      `${isSame ? 'the same bytes' : 'OTHER BYTES'}; shards ${shards.map((seconds) => seconds.toFixed(1)).join(' ')}`,
+    `${models} models of (${inputs}, ${hidden}, ${outputs}), ${times} times: one run ${told(whole)} s of processor time, ` +
+      `${SHARDS} shards ${told(SHARDS * mean(shards))} s (${ratio.toFixed(3)}), the largest ${largest.toFixed(3)} of the mean, merge ${told(merge)} s, ` +
+      `${isSame ? 'the same bytes' : 'OTHER BYTES'}; shards ${shards.map(told).join(' ')}`,
   );
+  for (const file of [...files, ...states]) rmSync(file, { force: true });
   if (!isSame || ratio > LIMITS.all || largest > LIMITS.largest) process.exitCode = 1;
 }
 
@@ -129,7 +138,7 @@ const sampledKind = () => {
 /** A matrix by one run, and all its shards. */
 function drawn(name) {
   const field = oneOf(draw, FIELDS);
-  const files = filesOf(name, field, field.count);
+  const files = blockFiles(folder, field.count, field, draw, name);
   const some = (chance, ...flags) => (draw() < chance ? flags : []);
   const pairs = oneOf(draw, [[], [], ['--window', '9'], ['--reference', files[between(draw, 0, field.count - 1)]]]);
   const kind = draw() < 0.4 ? sampledKind() : some(0.15, '--measure', oneOf(draw, ['tensor', 'weights']));

@@ -9,7 +9,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { blockFile, random } from './models.mjs';
+import { blockFiles, random } from './models.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -171,14 +171,7 @@ try {
   console.log(
     `${versionOf('slurmctld', '-V')}, ${versionOf('munged')}, ${versionOf('parallel')}, node ${process.version}`,
   );
-  const files = Array.from({ length: MODELS }, (_, i) => {
-    const path = join(folder, `step_${i}.safetensors`);
-    writeFileSync(
-      path,
-      blockFile(FIELD, () => draw() - 0.5),
-    );
-    return path;
-  });
+  const files = blockFiles(folder, MODELS, FIELD, draw);
   const whole = resultIn(tensim(['matrix', ...files, ...ROUTE, '--json']));
   for (const [name, way] of Object.entries(WAYS)) {
     if (!name.includes(values.filter)) continue;

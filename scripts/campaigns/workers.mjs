@@ -3,13 +3,13 @@
 // single process has computed, and no tile may have been begun more than three times.
 
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { hasRedis, redisServer } from '../redis.mjs';
-import { blockFile, oneOf, random } from './models.mjs';
+import { blockFiles, oneOf, random } from './models.mjs';
 
 const WORKERS = 4;
 const KILLS = 2;
@@ -38,14 +38,7 @@ if (!hasRedis) {
 
 const draw = random(seed);
 const folder = mkdtempSync(join(tmpdir(), 'tensim-workers-'));
-const files = Array.from({ length: MODELS }, (_, i) => {
-  const path = join(folder, `step_${i}.safetensors`);
-  writeFileSync(
-    path,
-    blockFile(FIELD, () => draw() - 0.5),
-  );
-  return path;
-});
+const files = blockFiles(folder, MODELS, FIELD, draw);
 
 /** What a result says, but for what tells how long it was expected to take. */
 function resultIn(stdout) {

@@ -9,7 +9,7 @@ import { sizeOf } from '../../tensor/tensor.js';
 import { isOnehot, type LawOfInputs } from '../law/onehot.js';
 import { FIRST_SAMPLES } from '../sampled/sampled.js';
 import type { Settings } from '../terms/options.js';
-import { chainShape, routeCosts } from './gram_route.js';
+import { type ChainShape, chainShape, routeCosts } from './gram_route.js';
 import { exactFlops, sampleFlops } from './weigh.js';
 
 /** What is compared, as far as work depends on it. */
@@ -30,9 +30,8 @@ export function chainWork(compared: Compared, method: ChainMethod, law: LawOfInp
     return { ...extentOf(compared), kind: 'units', flops, hostFlops: 0 };
   }
   if (method === 'one-block') {
-    const hasMean = isOnehot(law) || law.mean !== undefined;
-    const costs = models.map(({ layers }) => {
-      const shape = chainShape(layers, columns, hasMean);
+    const costs = models.map((model) => {
+      const shape = shapeUnder(model, law);
       const [factor, dense] = [routeCosts('factor', shape, compared.dtype), routeCosts('dense', shape, compared.dtype)];
       // Layers before the block are folded into it on the processor; forms are expanded where they are multiplied.
       const folded = factor.prepare.flops;
@@ -73,6 +72,10 @@ function extentOf({ models, dtype, threads }: Compared): Pick<Work, 'dtype' | 'b
   const bytes = models.map(({ layers }) => size * sum(layers.flatMap(partsOf), ([, { shape }]) => sizeOf(shape)));
   return { dtype, threads, bytes: sum(bytes, (each) => each), held: 2 * 2 * largest(bytes, 0) };
 }
+
+/** The shape of a chain of at most one bilinear block under a law. */
+export const shapeUnder = (model: Outline, law: LawOfInputs): ChainShape =>
+  chainShape(model.layers, columnsOf([model], law), isOnehot(law) || law.mean !== undefined);
 
 /** k, the size of the whitened input. */
 function columnsOf([first]: readonly Outline[], law: LawOfInputs): number {
