@@ -1,12 +1,13 @@
-// `npm run test:package`: packs the package as it would be published, installs it into an empty project, and uses it
-// there: from its prebuilt addon, without any addon, and with an addon built on the spot. Needs a compiler and the npm
-// registry. With --reuse the addon that is packed as a prebuilt one is that of build/, as `npm ci` has just compiled
-// it, not one of a clean build, and what is built on the spot is optimised less: whether the packed sources are all that
-// it takes is what is asked, and nothing is computed that takes time.
+// `npm run test:package`: packs the package as it would be published, and that with its addon for this machine, installs
+// them into an empty project, and uses them there: with the prebuilt addon, without any addon, and with an addon that is
+// built on the spot. Needs a compiler and the npm registry. With --reuse the addon that is packed as a prebuilt one is that
+// of build/, as `npm ci` has just compiled it, not one of a clean build, and what is built on the spot is optimised less:
+// whether the packed sources are all that it takes is what is asked, and nothing is computed that takes time.
 
 import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { COMPILERS, check, conclude, environmentWithout, plainEnvironment, run, temporaryFolder } from './checks.mjs';
+import { release, tarballsHere } from './release.mjs';
 import { trySetups } from './setups.mjs';
 import { onPath, root } from './toolchain.mjs';
 
@@ -40,26 +41,31 @@ function pack() {
     const { status, output } = run(process.execPath, [join(root, 'scripts', script)], { cwd: root, env });
     check(`scripts/${script} runs`, status === 0, output);
   }
-  const packed = run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', project], { cwd: root });
-  if (!check('npm pack', packed.status === 0, packed.output)) conclude();
-  const listing = JSON.parse(packed.stdout);
-  const [{ filename, files, size }] = Array.isArray(listing) ? listing : Object.values(listing);
-  const paths = files.map(({ path }) => path);
-  const unwanted = paths.filter((path) =>
-    /^(lib|test|examples|bench|build|report|\.)|(?<!^prebuilds\/.*)\.node$/.test(path),
+  const packs = release(project);
+  const main = packs.at(-1);
+  const paths = main.files.map(({ path }) => path);
+  const unwanted = paths.filter((path) => /^(lib|test|examples|bench|build|report|\.)|\.node$/.test(path));
+  check('the tarball holds no sources, tests, examples or addons', unwanted.length === 0, unwanted.join('\n'));
+  const addons = packs.slice(0, -1).map(({ files }) => files.filter(({ path }) => path.endsWith('.node')).length);
+  check(
+    'the packages of platforms hold one addon each',
+    addons.length > 0 && addons.every((count) => count === 1),
+    addons,
   );
-  check('the tarball holds no sources, tests or examples', unwanted.length === 0, unwanted.join('\n'));
-  const binaries = paths.filter((path) => path.endsWith('.node'));
-  check('the tarball holds one addon per platform', new Set(binaries.map(dirname)).size === binaries.length, binaries);
 
   const cuda = paths.filter((path) => /tensim_cuda\.(so|dylib|dll|lib)$/.test(path));
   check('the tarball holds no CUDA library', cuda.length === 0, cuda.join('\n'));
-  check('the tarball is smaller than 5 MB', size < 5e6, `${size} bytes`);
+  const sizes = packs.map(({ filename, size }) => `${filename} ${size} bytes`);
+  check(
+    'the tarballs are smaller than 5 MB',
+    packs.every(({ size }) => size < 5e6),
+    sizes.join('\n'),
+  );
 
   writeFileSync(join(project, 'package.json'), '{ "name": "consumer", "private": true }\n');
-  checkManifest(join(project, filename));
+  checkManifest(join(project, main.filename));
   // What a shell says that its children took; Windows has no such shell.
-  const command = `npm install --prefer-offline --no-audit --no-fund './${filename}' && times`;
+  const command = `npm install --prefer-offline --no-audit --no-fund ${tarballsHere(packs).join(' ')} && times`;
   const install = run('sh', ['-c', command], { cwd: project, env: environmentWithout(COMPILERS) });
   if (!check('npm install of the tarball, without a compiler', install.status === 0, install.output)) conclude();
   checkCost(install.stdout);
@@ -141,7 +147,8 @@ function checkSetups() {
 }
 
 function removeAddon() {
-  for (const folder of ['prebuilds', 'build']) rmSync(join(installed, folder), { recursive: true, force: true });
+  for (const folder of [join(installed, 'build'), join(installed, '..', '@tensim')])
+    rmSync(folder, { recursive: true, force: true });
 }
 
 function checkWithoutAddon() {

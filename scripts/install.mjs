@@ -160,8 +160,7 @@ function runAll(commands) {
 
 /** Why the addon could not be provided, undefined if it is there and fresh. */
 function provideAddon() {
-  const built = existsSync(addon) || existsSync(join(root, 'prebuilds'));
-  if (!isClone && built && loadError() === undefined) return undefined;
+  if (!isClone && loadError() === undefined) return undefined;
   return process.env.TENSIM_SKIP_BUILD ? 'TENSIM_SKIP_BUILD is set' : build();
 }
 

@@ -6,12 +6,13 @@
 // With TENSIM_PREBUILD_REUSE the addon of build/ is taken as it is, for tests of what is around it.
 
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import prebuildify from 'prebuildify';
-import { build, folderOf, libcOf, obstacle, own, targets, toolOf } from './cross.mjs';
+import { build, folderOf, isStripped, libcOf, obstacle, own, placeOf, targets, toolOf } from './cross.mjs';
+import { readMachO } from './macho.mjs';
 import { excessOf, needsOfElf, needsOfPe } from './needs.mjs';
 import { addon, root } from './toolchain.mjs';
 
@@ -25,10 +26,6 @@ for (const target of wanted) {
   if (reason === undefined) await prebuild(target);
   else fail(target, `cannot be built here: ${reason}`);
 }
-if (process.argv.includes('--all') && process.platform === 'linux')
-  console.log(
-    'not built on Linux: darwin-arm64, darwin-x64, and what needs musl; .github/workflows/build.yml builds them',
-  );
 process.exitCode = failed ? 1 : 0;
 
 async function prebuild(target) {
@@ -55,7 +52,7 @@ async function pack(target, made) {
   const shim = fileURLToPath(new URL('prebuild-shim.mjs', import.meta.url));
   const [platform, arch] = target.split('-');
   const libc = libcOf(target);
-  const stripBin = toolOf(target, 'strip');
+  const stripBin = isStripped(target) ? undefined : toolOf(target, 'strip');
   await promisify(prebuildify)({
     name: 'tensim',
     cwd: staging,
@@ -68,17 +65,25 @@ async function pack(target, made) {
     targets: [process.version],
     nodeGyp: process.platform === 'win32' ? `"${process.execPath}" "${shim}"` : shim,
   });
-  return join(root, 'prebuilds', target, ['tensim', libc, 'node'].filter(Boolean).join('.'));
+  return join(root, ...placeOf(target));
 }
 
 /** What the addon asks of a machine, in words, where there are tools that tell. */
 function check(target, file) {
+  if (reused) return undefined;
+  const refuse = (excess) => {
+    if (excess.length > 0) fail(target, `asks for more than machines have: ${excess.join(', ')}`);
+  };
+  if (target.startsWith('darwin')) {
+    const needs = readMachO(readFileSync(file));
+    refuse(excessOf(target, needs));
+    return [`macOS_${needs.oldest}`, ...needs.libraries].join(' ');
+  }
   const windows = target.startsWith('win32');
   const tool = process.platform === 'linux' ? toolOf(target, windows ? 'objdump' : 'readelf') : undefined;
-  if (tool === undefined || reused || libcOf(target) === 'musl') return undefined;
+  if (tool === undefined) return undefined;
   const { stdout } = spawnSync(tool, windows ? ['-p', file] : ['-hdVW', file], { encoding: 'utf8' });
-  const excess = excessOf(target, stdout);
-  if (excess.length > 0) fail(target, `asks for more than machines have: ${excess.join(', ')}`);
+  refuse(excessOf(target, stdout));
   const { versions, libraries } = windows ? needsOfPe(stdout) : needsOfElf(stdout);
   const newest = Object.entries(versions).map(([name, list]) => `${name}_${list.at(-1)}`);
   return [...newest, ...libraries].join(' ');

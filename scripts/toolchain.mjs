@@ -51,13 +51,22 @@ export function packageFolder(name) {
   }
 }
 
-/**
- * Why the addon that node-gyp-build would choose does not load; undefined if it does. Asked in a child process: a
- * binary for another machine may crash rather than throw.
- */
+/** Why none of the addons that there may be for this machine (lib/machines/locate.ts) loads; undefined if one does. */
 export function loadError() {
+  const names = ['', '-musl'].map((libc) => `@tensim/${process.platform}-${process.arch}${libc}`);
+  const errors = [];
+  for (const folder of [root, ...names.map(packageFolder)].filter((place) => place !== undefined)) {
+    const error = errorOf(folder);
+    if (error === undefined) return undefined;
+    errors.push(error);
+  }
+  return errors.find((error) => !error.startsWith('No native build was found')) ?? errors[0];
+}
+
+/** What node-gyp-build's choice of a folder says. Asked in a child process: a binary for another machine may crash rather than throw. */
+function errorOf(folder) {
   const script = 'require("node-gyp-build")(process.argv[1])';
-  const child = spawnSync(process.execPath, ['-e', script, root], { cwd: root, encoding: 'utf8', timeout: 60_000 });
+  const child = spawnSync(process.execPath, ['-e', script, folder], { cwd: root, encoding: 'utf8', timeout: 60_000 });
   if (child.status === 0) return undefined;
   return child.stderr.match(/^\w*Error: (.*)$/m)?.[1] ?? `exit ${child.status ?? child.signal}`;
 }

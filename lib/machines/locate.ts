@@ -9,7 +9,8 @@ const LOST =
   'Declare "tensim" as external (docs/guide/bundlers.md); TENSIM_QUIET=1 silences this';
 
 /**
- * The file of the addon for this machine: built here, or else prebuilt.
+ * The file of the addon for this machine: built here, or else prebuilt, in this package or in the one that npm has installed
+ * for this kind of machine (scripts/release.mjs). Of two C libraries node-gyp-build knows which is the machine's.
  * @throws what node-gyp-build says where there is none. Where this code was bundled away from its package, as
  * `packageRoot`, and that is said aloud: it is a mistake that nobody sees but by how long everything takes.
  */
@@ -21,8 +22,20 @@ export function locateAddon(): string {
     if (!process.env.TENSIM_QUIET) warn(LOST);
     throw error;
   }
-  const { path } = requireFrom(join(root, 'package.json'))('node-gyp-build') as { path: (root: string) => string };
-  return path(root);
+  const require = requireFrom(join(root, 'package.json'));
+  const { path } = require('node-gyp-build') as { path: (root: string) => string };
+  try {
+    return path(root);
+  } catch (error) {
+    for (const libc of ['', '-musl']) {
+      try {
+        return path(dirname(require.resolve(`@tensim/${process.platform}-${process.arch}${libc}/package.json`)));
+      } catch {
+        // Not installed, or for the other C library.
+      }
+    }
+    throw error;
+  }
 }
 
 /**

@@ -86,7 +86,7 @@ const X64Features& features() {
 
 #endif  // TENSIM_X64
 
-#if defined(__linux__)
+#if defined(__linux__) && defined(_SC_LEVEL1_DCACHE_SIZE)  // musl has no such question
 std::size_t positive_or(long value, std::size_t otherwise) {
   return value > 0 ? static_cast<std::size_t>(value) : otherwise;
 }

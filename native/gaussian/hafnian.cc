@@ -220,7 +220,9 @@ class Sieve {
       w11[i] *= factor_x * factor_x;
       w01[i] *= factor_x;
     }
-    const auto turn = [&](const double* b0, const double* b1, double* t0, double* t1) {
+    // C++17 captures no structured bindings, though GCC does.
+    const auto turn = [this, size, w00 = w00, w01 = w01, w11 = w11](const double* b0, const double* b1, double* t0,
+                                                                    double* t1) {
       kernels_.series_products(size, w00, b0, w01, b1, t0);
       kernels_.series_products(size, w01, b0, w11, b1, t1);
     };

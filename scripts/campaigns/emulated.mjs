@@ -7,10 +7,10 @@
 
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { build, folderOf, libcOf, obstacle } from '../cross.mjs';
+import { build, folderOf, obstacle, placeOf } from '../cross.mjs';
 import { onPath, root } from '../toolchain.mjs';
 
 const MACHINES = {
@@ -29,8 +29,9 @@ const MACHINES = {
     packages: 'wine64',
   },
 };
-/** Suites about numbers. Those of the CUDA backend start programs of the host. */
-const SUITES = ['backend', 'gaussian', 'contraction', 'evaluation', 'layers', 'tensor', 'similarity', 'adapters'];
+/** Suites about numbers. Those of the CUDA backend start programs of the host, and those of memory measure the emulator. */
+const SUITES = 'backend gaussian contraction evaluation layers tensor similarity adapters verify blocks'.split(' ');
+const EXCLUDED = ['cuda*', 'memory_{bound,resident}'].map((name) => `--exclude=**/${name}.test.ts`);
 const HOURS = 3_600_000;
 
 const { values } = parseArgs({
@@ -57,10 +58,9 @@ const environment = {
 };
 
 build(target, 'tensim', ...(values['skip-native'] ? [] : ['tensim_native_tests']));
-const prebuilt = join(folder, 'prebuilds', target);
-mkdirSync(prebuilt, { recursive: true });
-const name = ['tensim', libcOf(target), 'node'].filter(Boolean).join('.');
-copyFileSync(join(folderOf(target), 'Release', 'tensim.node'), join(prebuilt, name));
+const prebuilt = join(folder, ...placeOf(target));
+mkdirSync(dirname(prebuilt), { recursive: true });
+copyFileSync(join(folderOf(target), 'Release', 'tensim.node'), prebuilt);
 const node = nodeOf();
 if (!values['skip-native']) {
   const ending = target.startsWith('win32') ? '.exe' : '';
@@ -93,7 +93,7 @@ function runSuites() {
   const vitest = pathToFileURL(join(root, 'node_modules', 'vitest', 'vitest.mjs')).href;
   writeFileSync(start, `process.execPath = ${JSON.stringify(wrapper)};\nawait import(${JSON.stringify(vitest)});\n`);
   const suites = values.filter === undefined ? SUITES.map((suite) => `test/${suite}/`) : [values.filter];
-  const limits = [`--testTimeout=${HOURS}`, `--hookTimeout=${HOURS}`, '--exclude=**/cuda*.test.ts'];
+  const limits = [`--testTimeout=${HOURS}`, `--hookTimeout=${HOURS}`, ...EXCLUDED];
   run(process.execPath, [start, 'run', ...suites, '--project', 'all*', ...limits]);
 }
 

@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { check, conclude, plainEnvironment, run, temporaryFolder } from '../checks.mjs';
+import { release, tarballsHere } from '../release.mjs';
 import { provideTooling, trySetups } from '../setups.mjs';
 import { root } from '../toolchain.mjs';
 
@@ -14,17 +15,15 @@ const env = { ...plainEnvironment(), TENSIM_PREBUILD_REUSE: '1' };
 const project = temporaryFolder('consumer');
 writeFileSync(join(project, 'package.json'), '{ "name": "consumer", "private": true }\n');
 
-/** Runs a step that everything after it needs, and returns what it printed. */
+/** Runs a step that everything after it needs. */
 function must(program, args, cwd) {
-  const { status, stdout, output } = run(program, args, { cwd, env });
+  const { status, output } = run(program, args, { cwd, env });
   if (!check([program, ...args].join(' ').replace(process.execPath, 'node'), status === 0, output)) conclude();
-  return stdout;
 }
 
 provideTooling();
 must(process.execPath, ['scripts/prebuild.mjs'], root);
-const packed = JSON.parse(must('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', project], root));
-const [{ filename }] = Array.isArray(packed) ? packed : Object.values(packed);
-must('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', `./${filename}`], project);
+const packs = release(project);
+must('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', ...tarballsHere(packs)], project);
 trySetups(join(project, 'node_modules'), (name) => name.includes(filter));
 conclude();

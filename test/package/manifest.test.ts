@@ -4,6 +4,10 @@ import picomatch from 'picomatch';
 import { describe, expect, it } from 'vitest';
 import { packageRoot } from '../../lib/machines/locate.js';
 import { version } from '../../lib/version.js';
+// @ts-expect-error: a script without declarations
+import { placeOf, RELEASED } from '../../scripts/cross.mjs';
+// @ts-expect-error: a script without declarations
+import { manifestOf } from '../../scripts/release.mjs';
 
 interface InstructionSet {
   readonly arch: string;
@@ -29,6 +33,22 @@ describe('the package', () => {
   it('has one version in package.json, in the code and at the top of the change log', () => {
     expect(version).toBe(manifest.version);
     expect(/^## \[(\d[^\]]*)\]/m.exec(text('CHANGELOG.md'))?.[1]).toBe(manifest.version);
+  });
+
+  it('has a package for each platform, of its own version, which npm installs there alone', () => {
+    const packages = RELEASED.map((target: string) => manifestOf(target, manifest));
+    const machines = packages.map(({ os, cpu, libc }: Record<string, string[]>) => [os, cpu, libc].join(' ').trim());
+    expect([...machines].sort()).toEqual([
+      ...['darwin arm64', 'darwin x64', 'linux arm64 glibc', 'linux arm64 musl', 'linux x64 glibc', 'linux x64 musl'],
+      'win32 x64',
+    ]);
+    for (const { name, version: own } of packages) {
+      expect(name).toMatch(/^@tensim\/\w+-\w+(-musl)?$/);
+      expect(own).toBe(version);
+    }
+    // As node-gyp-build looks for them.
+    expect(placeOf('linux-x64-musl').map(normalize)).toEqual([join('prebuilds', 'linux-x64'), 'tensim.musl.node']);
+    expect(placeOf('darwin-arm64')).toEqual([join('prebuilds', 'darwin-arm64'), 'tensim.node']);
   });
 
   it('defines an install script, for npm would run node-gyp by itself beside a binding.gyp', () => {

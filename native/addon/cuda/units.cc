@@ -41,14 +41,15 @@ struct Work {
   static int closed(void* self, std::uint64_t pair, std::uint64_t count, const TensimCudaUnitsEntry* entries,
                     double* quadratic, double* higher) {
     Work& work = *static_cast<Work*>(self);
-    const auto [row, column] = work.pairs[pair];
+    const Pair& models = work.pairs[pair];
     try {
       work.context.parallel_for(count, kEntryCost, [&](std::size_t at) {
         work.context.control.throw_if_aborted();
         const TensimCudaUnitsEntry& entry = entries[at];
         const Crossed by{rho_of(entry.gap, entry.negative != 0), entry.kappa, entry.kappa_prime, entry.nu};
         const UnitCovariance covariance =
-            covariance_of(row->units[entry.row], column->units[entry.column], by, row->gated || column->gated);
+            covariance_of(models.row->units[entry.row], models.column->units[entry.column], by,
+                          models.row->gated || models.column->gated);
         quadratic[at] = covariance.quadratic;
         higher[at] = covariance.higher;
       });
