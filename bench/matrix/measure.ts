@@ -257,5 +257,5 @@ async function plansOf(
 /** What the planner knows of a backend. */
 export async function machineOf(backend: BackendName, dtype: DType, threads: number) {
   const { grams } = await selectBackend(backend, { grams: { method: 'one-block', dtype } });
-  return { ...(await grams.machine(dtype, threads)), routes: grams.routes };
+  return { ...(await grams.machine(dtype, threads)), routes: grams.routes, once: grams.once };
 }

@@ -42,6 +42,11 @@ export interface ChainSource {
   readonly method: ChainMethod;
   /** For the method `one-block`, which alone has routes; default `factor`. All models of a tile take the same. */
   readonly route?: GramRoute | undefined;
+  /**
+   * Whether it is wanted in one tile alone, so that by the route `dense` nothing large has to be kept. No number depends
+   * on it. Default false.
+   */
+  readonly once?: boolean | undefined;
   /** The law of one position; positions are independent and alike. */
   readonly law: WhitenedLaw;
 }
@@ -137,6 +142,8 @@ export interface Grams extends Ability {
    * Absent where there is nothing of the kind.
    */
   readonly arithmetic?: string | undefined;
+  /** Whether it makes use of `ChainSource.once`: it is quicker if all models are in one tile. */
+  readonly once?: boolean | undefined;
   /** How many models it prepares best at a time, where one does not occupy it; one, unless it says so. */
   readonly preparesAtOnce?: number;
   /** Likewise how many tiles. */

@@ -133,6 +133,7 @@ function gramsOf(addon: Addon, run: Run, machine: ReturnType<typeof nativeMachin
     kindsOf: new Map([['closure', CLOSURE_KINDS]]),
     dtypes: DTYPES,
     routes: ROUTES,
+    once: true,
     arithmetic,
     preparesAtOnce: 16, // small ones take less time than handing them over one by one
     async machine(dtype, threads = processors()) {

@@ -11,10 +11,10 @@ import { Cells } from './gram/cells.js';
 import { slicesIn } from './gram/degrees.js';
 import { type Ranked, sameLabels } from './gram/distinct.js';
 import { crossOrder, ranked, squareOrder } from './gram/numbering.js';
-import { type PairSet, pairCount } from './gram/pairs.js';
+import { allOf, type PairSet, pairCount } from './gram/pairs.js';
 import { gramMatrix } from './gram/run.js';
 import type { Layout } from './gram/slice.js';
-import { tileSize } from './gram/tile_size.js';
+import { oneTile, tileSize } from './gram/tile_size.js';
 import { resultOf } from './matrix_result.js';
 import { KeptModels, roomToKeep } from './members/kept.js';
 import { listedModels } from './members/listed.js';
@@ -26,7 +26,15 @@ import { keptSetting, planMatrix } from './plan/continued.js';
 import { type SampledGram, sampledGram } from './sampled/sampled.js';
 import { openLedger, type StateLedger } from './state/ledger.js';
 import { type MatrixSettings, settleMatrix } from './terms/matrix_options.js';
-import type { CrossSimilarity, MatrixOptions, PerOutput, ResultInfo, SimilarityMatrix, Work } from './terms/types.js';
+import type {
+  CrossSimilarity,
+  MatrixOptions,
+  PerOutput,
+  ResultInfo,
+  RouteEstimate,
+  SimilarityMatrix,
+  Work,
+} from './terms/types.js';
 
 /**
  * Options that ask for models against others.
@@ -190,10 +198,13 @@ async function compute(
   }
   const ledger = await ledgerFor(models, comparison, cells, settings);
   try {
-    const flops = flopsOfPair(comparison.info, total);
+    const estimate = estimateOf(comparison.info);
+    const flops = estimate === null ? null : estimate.flops / total;
     const { backend, dtype, threads } = comparison.settings;
     const machine = flops === null ? undefined : await backend.grams.machine(dtype, threads);
-    const tile = tileSize(flops, slices, machine && machine.flopsPerSecond * machine.pace);
+    const usual = tileSize(flops, slices, machine && machine.flopsPerSecond * machine.pace);
+    const forms = backend.grams.once && estimate?.route === 'dense' && total === allOf(members.length);
+    const tile = Math.max(usual, forms ? oneTile(members.length, estimate.memory, slices) : 0);
     const memoryLimit = roomOf(settings, circumstances);
     const run = { members, rank, sources: comparison.sources, pairs, cells, tile, memoryLimit, ledger };
     const executor = circumstances.tiles?.(members, comparison, { pairs: total, flops });
@@ -205,9 +216,9 @@ async function compute(
   }
 }
 
-function flopsOfPair({ estimates, route }: ResultInfo, pairs: number): number | null {
-  const estimate = estimates.find((one) => one.route === route);
-  return estimate === undefined ? null : estimate.flops / pairs;
+/** Of the route that is taken. */
+function estimateOf({ estimates, route }: ResultInfo): RouteEstimate | null {
+  return estimates.find((one) => one.route === route) ?? null;
 }
 
 /** Samples all models at once: whatever pairs are wanted, the work is in the evaluation of each. */

@@ -47,6 +47,7 @@ struct SourceArguments {
   bool features = false;  // then only the segments count
   Method method = Method::kOneBlock;
   Route route = Route::kFactor;
+  bool once = false;
   ChainView chain;
   std::vector<MatrixView> segments;
 };

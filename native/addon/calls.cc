@@ -37,8 +37,8 @@ class PrepareCall final : public AsyncCall {
 
  private:
   static AnyPrepared build(const Context& context, const SourceArguments& source) {
-    const auto& [dtype, features, method, route, chain, segments] = source;
-    if (!features) return prepare_chain(context, method, route, dtype, chain);
+    const auto& [dtype, features, method, route, once, chain, segments] = source;
+    if (!features) return prepare_chain(context, method, route, dtype, chain, once);
     if (dtype == DType::kFloat64) return prepare_features<double>(segments);
     return prepare_features<float>(segments);
   }

@@ -13,6 +13,7 @@ SourceArguments read_source(const Napi::Value& value, DType dtype, AsyncCall& ca
   if (read_string(source.Get("kind"), "kind") == "chain") {
     result.method = read_method(source.Get("method"));
     result.route = read_route(source.Get("route"));
+    result.once = source.Get("once").ToBoolean();
     ChainView& chain = result.chain;
     chain.inputs = read_size(source.Get("inputs"), "inputs");
     chain.positions = read_count(source.Get("positions"), "positions");

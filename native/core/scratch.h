@@ -21,6 +21,7 @@ class ScratchBytes {
   ScratchBytes& operator=(ScratchBytes&& other) noexcept;
 
   unsigned char* data() { return buffer_.data(); }
+  const unsigned char* data() const { return buffer_.data(); }
 
  private:
   AlignedBuffer<unsigned char> buffer_;
@@ -33,6 +34,7 @@ class Scratch {
   explicit Scratch(std::size_t size) : bytes_(size * sizeof(T)), size_(size) {}
 
   T* data() { return reinterpret_cast<T*>(bytes_.data()); }
+  const T* data() const { return reinterpret_cast<const T*>(bytes_.data()); }
   std::size_t size() const { return size_; }
 
  private:

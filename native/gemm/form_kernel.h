@@ -18,22 +18,27 @@ struct FormKernel {
   // Per unit 2·NV loads and multiplications make a stretch of its form in registers, which R·NV multiply-adds share out
   // to the outputs: the forms of single units are never stored. Many outputs by few columns, rather than a micro-tile
   // of another shape, for then the stretch is made for fewer groups of outputs.
-  template <int R>
+  template <int R, int N>
   static void outputs(const FormStretch<T>& stretch) {
     const T *l = stretch.own.l, *r = stretch.own.r, *d = stretch.down.data;
     const T *left = stretch.panels.left, *right = stretch.panels.right;
     const std::ptrdiff_t step = stretch.own.step, d_step = stretch.down.step;
-    Vector sums[R][NV];
-    unroll<R>([&](auto i) TENSIM_LAMBDA { unroll<NV>([&](auto j) TENSIM_LAMBDA { sums[i][j] = V::zero(); }); });
+    Vector sums[R][N];
+    unroll<R>([&](auto i) TENSIM_LAMBDA { unroll<N>([&](auto j) TENSIM_LAMBDA { sums[i][j] = V::zero(); }); });
+    // Where nothing is wanted, what is there anyway is fetched.
+    const T* ahead = stretch.ahead == nullptr ? d : stretch.ahead;
+    const std::size_t line = stretch.ahead == nullptr ? 0 : 64 / sizeof(T);
     for (std::size_t h = 0; h < stretch.units; ++h) {
+      TENSIM_FETCH(ahead);
+      ahead += line;
       const Vector x = V::splat(*l), y = V::splat(*r);
-      Vector form[NV];
-      unroll<NV>([&](auto j) TENSIM_LAMBDA {
+      Vector form[N];
+      unroll<N>([&](auto j) TENSIM_LAMBDA {
         form[j] = V::fma(x, V::load(right + j * kWidth), V::mul(y, V::load(left + j * kWidth)));
       });
       unroll<R>([&](auto i) TENSIM_LAMBDA {
         const Vector weight = V::splat(d[i]);
-        unroll<NV>([&](auto j) TENSIM_LAMBDA { sums[i][j] = V::fma(weight, form[j], sums[i][j]); });
+        unroll<N>([&](auto j) TENSIM_LAMBDA { sums[i][j] = V::fma(weight, form[j], sums[i][j]); });
       });
       l += step;
       r += step;
@@ -42,7 +47,7 @@ struct FormKernel {
       d += d_step;
     }
     unroll<R>([&](auto i) TENSIM_LAMBDA {
-      unroll<NV>([&](auto j) TENSIM_LAMBDA {
+      unroll<N>([&](auto j) TENSIM_LAMBDA {
         T* at = stretch.out.data + i * stretch.out.row + j * kWidth;
         const int present = stretch.columns - j * kWidth;
         if (present >= kWidth) {
@@ -57,7 +62,11 @@ struct FormKernel {
   template <int R = MR>
   static void run_at_most(const FormStretch<T>& stretch) {
     if constexpr (R > 0) {
-      if (stretch.outputs == R) return outputs<R>(stretch);
+      if (stretch.outputs == R) {
+        // Half of the stretches at the diagonal, and the last ones of rows.
+        if (stretch.columns <= kColumns / 2) return outputs<R, (NV + 1) / 2>(stretch);
+        return outputs<R, NV>(stretch);
+      }
       run_at_most<R - 1>(stretch);
     }
   }

@@ -45,7 +45,7 @@ struct TileTarget {
 //   form_h[j] = l[h·own.step] · right[h·(nr/2) + j] + r[h·own.step] · left[h·(nr/2) + j]
 //
 // for j < columns ≤ nr/2. `left` and `right` are column panels of half the width that begin on a vector, l and r the
-// row's own elements.
+// row's own elements. Meanwhile a cache line of `ahead` is fetched per unit, unless it is null.
 template <class T>
 struct FormStretch {
   std::size_t units;
@@ -65,6 +65,7 @@ struct FormStretch {
     std::ptrdiff_t row;
   } out;
   int outputs, columns;  // at least 1
+  const T* ahead;
 };
 
 // c[i·c.row + j] (+)= Σ_k a[i·a.row + k·a.step] b[k·b.step + j] for i < rows, j < columns, k < depth, read in place:
@@ -154,6 +155,9 @@ struct MicroKernels {
                    double* sums, bool overwrite);
 
   void (*form)(const FormStretch<T>& stretch);
+
+  // Arrays side by side: panel[k·pitch + i] = arrays[i][k]        for k < length, i < count ≤ width
+  void (*interleave)(const T* const* arrays, int count, std::size_t length, std::size_t pitch, T* panel);
 
   // The largest |x| of mr × nr elements that begin on a vector.
   T (*largest)(const T* tile);

@@ -27,6 +27,12 @@ struct Avx2F64 {
     _mm256_store_pd(t, v);
     return (t[0] + t[1]) + (t[2] + t[3]);
   }
+  static TENSIM_INLINE Vector zip_low(Vector a, Vector b) {
+    return _mm256_permute2f128_pd(_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b), 0x20);
+  }
+  static TENSIM_INLINE Vector zip_high(Vector a, Vector b) {
+    return _mm256_permute2f128_pd(_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b), 0x31);
+  }
 };
 
 struct Avx2F32 {
@@ -46,6 +52,12 @@ struct Avx2F32 {
   static TENSIM_INLINE Vector mul(Vector a, Vector b) { return _mm256_mul_ps(a, b); }
   static TENSIM_INLINE Vector add(Vector a, Vector b) { return _mm256_add_ps(a, b); }
   static TENSIM_INLINE Vector max(Vector a, Vector b) { return _mm256_max_ps(a, b); }
+  static TENSIM_INLINE Vector zip_low(Vector a, Vector b) {
+    return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x20);
+  }
+  static TENSIM_INLINE Vector zip_high(Vector a, Vector b) {
+    return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x31);
+  }
   template <int Half>
   static TENSIM_INLINE __m256d widen(Vector v) {
     return _mm256_cvtps_pd(_mm256_extractf128_ps(v, Half));

@@ -30,6 +30,8 @@ struct BaselineF64 {
   static TENSIM_INLINE Vector max(Vector a, Vector b) { return _mm_max_pd(a, b); }
   static TENSIM_INLINE Vector fma(Vector a, Vector b, Vector c) { return add(mul(a, b), c); }
   static TENSIM_INLINE T sum(Vector v) { return _mm_cvtsd_f64(v) + _mm_cvtsd_f64(_mm_unpackhi_pd(v, v)); }
+  static TENSIM_INLINE Vector zip_low(Vector a, Vector b) { return _mm_unpacklo_pd(a, b); }
+  static TENSIM_INLINE Vector zip_high(Vector a, Vector b) { return _mm_unpackhi_pd(a, b); }
 };
 
 struct BaselineF32 {
@@ -48,6 +50,8 @@ struct BaselineF32 {
   static TENSIM_INLINE Vector mul(Vector a, Vector b) { return _mm_mul_ps(a, b); }
   static TENSIM_INLINE Vector add(Vector a, Vector b) { return _mm_add_ps(a, b); }
   static TENSIM_INLINE Vector max(Vector a, Vector b) { return _mm_max_ps(a, b); }
+  static TENSIM_INLINE Vector zip_low(Vector a, Vector b) { return _mm_unpacklo_ps(a, b); }
+  static TENSIM_INLINE Vector zip_high(Vector a, Vector b) { return _mm_unpackhi_ps(a, b); }
   static TENSIM_INLINE Vector fma(Vector a, Vector b, Vector c) { return add(mul(a, b), c); }
   template <int Half>
   static TENSIM_INLINE __m128d widen(Vector v) {
@@ -76,6 +80,8 @@ struct Scalar {
   static TENSIM_INLINE Vector max(Vector a, Vector b) { return a > b ? a : b; }
   static TENSIM_INLINE Vector fma(Vector a, Vector b, Vector c) { return a * b + c; }
   static TENSIM_INLINE T sum(Vector v) { return v; }
+  static TENSIM_INLINE Vector zip_low(Vector a, Vector) { return a; }  // never asked for: there is nothing to transpose
+  static TENSIM_INLINE Vector zip_high(Vector, Vector b) { return b; }
   template <int>
   static TENSIM_INLINE double widen(Vector v) {
     return v;

@@ -23,6 +23,8 @@ struct NeonF64 {
   static TENSIM_INLINE Vector add(Vector a, Vector b) { return vaddq_f64(a, b); }
   static TENSIM_INLINE Vector max(Vector a, Vector b) { return vmaxq_f64(a, b); }
   static TENSIM_INLINE T sum(Vector v) { return vaddvq_f64(v); }
+  static TENSIM_INLINE Vector zip_low(Vector a, Vector b) { return vzip1q_f64(a, b); }
+  static TENSIM_INLINE Vector zip_high(Vector a, Vector b) { return vzip2q_f64(a, b); }
 };
 
 struct NeonF32 {
@@ -42,6 +44,8 @@ struct NeonF32 {
   static TENSIM_INLINE Vector mul(Vector a, Vector b) { return vmulq_f32(a, b); }
   static TENSIM_INLINE Vector add(Vector a, Vector b) { return vaddq_f32(a, b); }
   static TENSIM_INLINE Vector max(Vector a, Vector b) { return vmaxq_f32(a, b); }
+  static TENSIM_INLINE Vector zip_low(Vector a, Vector b) { return vzip1q_f32(a, b); }
+  static TENSIM_INLINE Vector zip_high(Vector a, Vector b) { return vzip2q_f32(a, b); }
   template <int Half>
   static TENSIM_INLINE float64x2_t widen(Vector v) {
     return Half == 0 ? vcvt_f64_f32(vget_low_f32(v)) : vcvt_high_f64_f32(v);

@@ -4,6 +4,7 @@
 
 #include "form_kernel.h"
 #include "hermite_kernel.h"
+#include "interleave_kernel.h"
 #include "normals_kernel.h"
 #include "product_kernel.h"
 #include "series_kernel.h"
@@ -251,6 +252,7 @@ struct MicroKernel {
             &weigh_products,
             &ProductKernel<V, MR, NV>::run,
             &FormKernel<V, 2 * MR, NV / 2>::run,
+            &InterleaveKernel<V>::run,
             &HermiteKernel<V, MR, NV>::largest,
             &HermiteKernel<V, MR, NV>::hidden,
             &HermiteKernel<V, MR, NV>::gated,

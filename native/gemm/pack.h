@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <type_traits>
 
 #include "../core/assert.h"
+#include "kernels.h"
 
 namespace tensim {
 
@@ -94,11 +96,22 @@ void interleave_some(const S* const* arrays, std::size_t length, std::size_t pit
   }
 }
 
-// The same for `count` arrays, a cache line of them at a time: so each is read along its length, and the panel is
-// written line by line.
+// The same for `count` arrays, by the kernel where they are of its type and fill half a vector; others a cache line of
+// them at a time, so that each is read along its length and the panel is written line by line.
 template <class T, class S>
-void interleave(const S* const* arrays, std::size_t count, std::size_t length, std::size_t pitch, T* panel) {
+void interleave(const MicroKernels<T>& kernels, const S* const* arrays, std::size_t count, std::size_t length,
+                std::size_t pitch, T* panel) {
   TENSIM_ASSERT(count <= pitch);
+  if constexpr (std::is_same_v<T, S>) {
+    const auto width = static_cast<std::size_t>(kernels.width);
+    while (count > 1 && 2 * count >= width) {
+      const std::size_t some = std::min(count, width);
+      kernels.interleave(arrays, static_cast<int>(some), length, pitch, panel);
+      count -= some;
+      arrays += some;
+      panel += some;
+    }
+  }
   constexpr std::size_t kLine = 64 / sizeof(T);
   for (; count >= kLine; count -= kLine, arrays += kLine, panel += kLine) {
     interleave_some<kLine>(arrays, length, pitch, panel);

@@ -19,9 +19,16 @@ AlignedBuffer<T> pack_rows(const Context& context, const MatrixView& matrix, std
   const std::vector<std::ptrdiff_t> rows = strided_offsets(matrix.rows, matrix.row_stride),
                                     columns = strided_offsets(depth, matrix.column_stride);
   context.parallel_for(panels, width * depth, [&](std::size_t p) {
+    const std::size_t present = std::min(width, matrix.rows - p * width);
+    T* const panel = packed.data() + p * width * depth;
     visit(matrix, [&](const auto* data) {
-      pack_panel(data, rows.data() + p * width, std::min(width, matrix.rows - p * width), columns.data(), depth, width,
-                 T(1), packed.data() + p * width * depth);
+      if (matrix.column_stride != 1 || present < width) {
+        pack_panel(data, rows.data() + p * width, present, columns.data(), depth, width, T(1), panel);
+        return;
+      }
+      std::vector<decltype(data)> lanes;
+      for (std::size_t lane = 0; lane < width; ++lane) lanes.push_back(data + rows[p * width + lane]);
+      interleave(context.kernels.of<T>(), lanes.data(), width, depth, width, panel);
     });
   });
   return packed;

@@ -15,6 +15,7 @@
 //   load_part(p, n), store_part(p, v, n)   the first n lanes, others zero or left as they are
 //   fma(a, b, c) = a·b + c, mul, add, max  lane by lane
 //   sum(v)                                 of all lanes
+//   zip_low(a, b), zip_high(a, b)          a₀ b₀ a₁ b₁ … of the lower and of the upper halves
 //
 // and for T = float `Wide`, the double vector of half as many lanes, and widen<half>(v).
 #pragma once

@@ -31,6 +31,12 @@ struct Avx512F64 {
   static TENSIM_INLINE Vector add(Vector a, Vector b) { return _mm512_add_pd(a, b); }
   static TENSIM_INLINE Vector max(Vector a, Vector b) { return _mm512_max_pd(a, b); }
   static TENSIM_INLINE T sum(Vector v) { return _mm512_reduce_add_pd(v); }
+  static TENSIM_INLINE Vector zip_low(Vector a, Vector b) {
+    return _mm512_permutex2var_pd(a, _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11), b);
+  }
+  static TENSIM_INLINE Vector zip_high(Vector a, Vector b) {
+    return _mm512_permutex2var_pd(a, _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15), b);
+  }
 };
 
 struct Avx512F32 {
@@ -51,6 +57,13 @@ struct Avx512F32 {
   static TENSIM_INLINE Vector mul(Vector a, Vector b) { return _mm512_mul_ps(a, b); }
   static TENSIM_INLINE Vector add(Vector a, Vector b) { return _mm512_add_ps(a, b); }
   static TENSIM_INLINE Vector max(Vector a, Vector b) { return _mm512_max_ps(a, b); }
+  static TENSIM_INLINE Vector zip_low(Vector a, Vector b) {
+    return _mm512_permutex2var_ps(a, _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23), b);
+  }
+  static TENSIM_INLINE Vector zip_high(Vector a, Vector b) {
+    return _mm512_permutex2var_ps(a, _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31),
+                                  b);
+  }
   template <int Half>
   static TENSIM_INLINE __m512d widen(Vector v) {
     return _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, Half));

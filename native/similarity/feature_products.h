@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "../core/context.h"
+#include "block_products.h"
 
 namespace tensim {
 
@@ -34,18 +35,14 @@ class FeatureProducts {
     std::size_t output, begin, length;
     bool first;  // of its output
   };
-  // Rows [i0, i1) by columns [j0, j1), whose partial products lie from `at` on.
+  // Its partial products lie from `at` on.
   struct Block {
-    std::size_t i0, i1, j0, j1, at;
-
-    std::size_t height() const { return i1 - i0; }
-    std::size_t width() const { return j1 - j0; }
-    std::size_t area() const { return height() * width(); }
+    ModelBlock models;
+    std::size_t at;
   };
 
   void multiply(const Part& part, const Block& block, double* to, std::size_t to_row, bool accumulate) const;
   void add_rows(const Block& block, const double* from, std::size_t from_row, double* to, std::size_t to_row) const;
-  std::size_t below_diagonal(const Block& block, std::size_t row, std::size_t column) const;
 
   const Context& context_;
   const bool symmetric_;

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "../core/scratch.h"
-#include "../gaussian/dense_form.h"
 #include "feature_products.h"
+#include "form_products.h"
 #include "quadratic_products.h"
 
 namespace tensim {
@@ -42,6 +42,13 @@ double weight_of(Measure measure, const PreparedModel<T>& a, const PreparedModel
   return a.block ? 0.5 : 1;
 }
 
+// Whether there are models that do not keep their forms.
+template <class T>
+bool any_made(const Models<T>& models) {
+  return std::any_of(models.begin(), models.end(),
+                     [](const PreparedModel<T>* model) { return model->factors.units > 0; });
+}
+
 // The products of the vectors that `part` gives for each model, one of length offsets[c + 1] − offsets[c] per output.
 template <class T, class Part>
 FeatureProducts<T> products_of(const Context& context, bool symmetric, const Models<T>& rows, const Models<T>& columns,
@@ -54,13 +61,23 @@ FeatureProducts<T> products_of(const Context& context, bool symmetric, const Mod
   return {context, symmetric, vectors(rows), vectors(columns), offsets};
 }
 
+// The products of forms that all models keep.
 template <class T>
-std::vector<std::size_t> form_offsets(const Models<T>& models) {
+FeatureProducts<T> kept_forms(const Context& context, bool symmetric, const Models<T>& rows, const Models<T>& columns) {
+  const PreparedModel<T>& first = *rows.front();
   std::vector<std::size_t> offsets;
-  const PreparedModel<T>& first = *models.front();
-  if (first.route != Route::kDense) return offsets;
-  for (std::size_t c = 0; c <= first.outputs; ++c) offsets.push_back(c * dense_form_size(first.inputs));
-  return offsets;
+  if (first.route == Route::kDense && !any_made(rows) && !any_made(columns)) {
+    for (std::size_t c = 0; c <= first.outputs; ++c) offsets.push_back(c * dense_form_size(first.inputs));
+  }
+  return products_of<T>(
+      context, symmetric, rows, columns, offsets, [](const auto& model) -> const auto& { return model.forms; });
+}
+
+// Those where some are made for the tile.
+template <class T>
+FormProducts<T> made_forms(const Context& context, bool symmetric, const Models<T>& rows, const Models<T>& columns) {
+  if (any_made(rows) || any_made(columns)) return {context, symmetric, rows, columns};
+  return {context, symmetric, {}, {}};
 }
 
 // Copies what lies above the diagonal of a square matrix to its place below.
@@ -125,20 +142,20 @@ GramTile gram_tile(const Context& context, const GramJob& job, const Models<T>& 
 
   const std::size_t outputs = rows.front()->outputs, width = columns.size();
   const QuadraticProducts<T> quadratic(context, job.symmetric, rows, columns);
-  const FeatureProducts<T> forms = products_of<T>(
-      context, job.symmetric, rows, columns, form_offsets<T>(rows),
-      [](const auto& model) -> const auto& { return model.forms; });
+  const FeatureProducts<T> kept = kept_forms<T>(context, job.symmetric, rows, columns);
+  const FormProducts<T> made = made_forms<T>(context, job.symmetric, rows, columns);
   const FeatureProducts<T> features = products_of<T>(
       context, job.symmetric, rows, columns, feature_offsets<T>(rows),
       [](const auto& model) -> const auto& { return model.features; });
-  context.control.expect(quadratic.flops() + forms.flops() + features.flops());
+  context.control.expect(quadratic.flops() + kept.flops() + made.flops() + features.flops());
   Scratch<double> slices(tile.total.size() * outputs);  // (outputs, rows, columns)
   context.parallel_for(outputs, tile.total.size(), [&](std::size_t c) {
     double* slice = slices.data() + c * tile.total.size();
     std::fill(slice, slice + tile.total.size(), 0.0);
   });
   quadratic.add(slices.data());
-  forms.add(slices.data());
+  kept.add(slices.data());
+  made.add(slices.data());
   if (job.degrees) {
     tile.per_degree.assign(tile.total.size() * kDegrees, 0.0);
     add_sums(slices.data(), outputs, 2, tile.per_degree);

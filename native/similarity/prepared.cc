@@ -12,10 +12,11 @@ namespace tensim {
 namespace {
 
 template <class T>
-AnyPrepared prepare_as(const Context& context, Method method, Route route, const ChainView& chain) {
+AnyPrepared prepare_as(const Context& context, Method method, Route route, const ChainView& chain, bool once) {
   switch (method) {
     case Method::kOneBlock: {
-      PreparedModel<T> model = prepare<T>(context, fold_one_block(context, chain, route == Route::kUnfolded), route);
+      PreparedModel<T> model =
+          prepare<T>(context, fold_one_block(context, chain, route == Route::kUnfolded), route, once);
       model.positions = chain.positions;
       return model;
     }
@@ -59,9 +60,10 @@ GramTile tile_of(const Context& context, const GramJob& job, const std::vector<c
 
 }  // namespace
 
-AnyPrepared prepare_chain(const Context& context, Method method, Route route, DType dtype, const ChainView& chain) {
-  return dtype == DType::kFloat64 ? prepare_as<double>(context, method, route, chain)
-                                  : prepare_as<float>(context, method, route, chain);
+AnyPrepared prepare_chain(const Context& context, Method method, Route route, DType dtype, const ChainView& chain,
+                          bool once) {
+  return dtype == DType::kFloat64 ? prepare_as<double>(context, method, route, chain, once)
+                                  : prepare_as<float>(context, method, route, chain, once);
 }
 
 GramTile gram_tile(const Context& context, const GramJob& job, const std::vector<const AnyPrepared*>& rows,

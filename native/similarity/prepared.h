@@ -21,8 +21,9 @@ using AnyPrepared = std::variant<PreparedModel<double>, PreparedModel<float>, Cl
                                  TwoBlockModel<double>, TwoBlockModel<float>, TensorModel<double>, TensorModel<float>,
                                  PreparedHidden<double>, PreparedHidden<float>>;
 
-// `route` is for kOneBlock alone.
-AnyPrepared prepare_chain(const Context& context, Method method, Route route, DType dtype, const ChainView& chain);
+// `route` is for kOneBlock alone, and so is `once` (similarity/prepared_model.h).
+AnyPrepared prepare_chain(const Context& context, Method method, Route route, DType dtype, const ChainView& chain,
+                          bool once = false);
 
 // The tile of models of whatever method. Throws INVALID_ARGUMENT unless all were prepared by the same one with the same
 // element type.

@@ -5,11 +5,14 @@
 
 #include "../core/assert.h"
 #include "../core/matrix.h"
-#include "../gaussian/dense_form.h"
 #include "../gemm/pack_rows.h"
 
 namespace tensim {
 namespace {
+
+// Forms of so many bytes, and so many times as large as what they are made of, are made where they are wanted.
+constexpr std::size_t kLargeForms = std::size_t{1} << 20;
+constexpr std::size_t kWorthMaking = 3;
 
 constexpr std::size_t kMostLanes = 64;  // of a panel; no kernel's is wider
 
@@ -43,7 +46,7 @@ void pack_units(const Context& context, const S* left, const S* right, const Mat
       lanes[2 * u] = row_of(left, p * row_units + u);
       lanes[2 * u + 1] = row_of(right, p * row_units + u);
     }
-    interleave(lanes, mr, depth, mr, model.row_panels.data() + p * mr * depth);
+    interleave(kernels, lanes, mr, depth, mr, model.row_panels.data() + p * mr * depth);
     pack_weights(down, p, row_units, model.row_weights.data() + p * row_units * outputs);
   });
   context.parallel_for(model.column_panel_count, nr * depth, [&](std::size_t p) {
@@ -52,7 +55,7 @@ void pack_units(const Context& context, const S* left, const S* right, const Mat
       lanes[u] = row_of(left, p * column_units + u);
       lanes[column_units + u] = row_of(right, p * column_units + u);
     }
-    interleave(lanes, nr, depth, nr, model.column_panels.data() + p * nr * depth);
+    interleave(kernels, lanes, nr, depth, nr, model.column_panels.data() + p * nr * depth);
     pack_weights(down, p, column_units, model.column_weights.data() + p * column_units * outputs);
   });
 }
@@ -84,12 +87,12 @@ void pack_units(const Context& context, const QuadraticMap& map, PreparedModel<T
 template <class T>
 std::size_t PreparedModel<T>::bytes() const {
   return row_panels.bytes() + column_panels.bytes() + row_weights.bytes() + column_weights.bytes() + features.bytes() +
-         embedding_rows.bytes() + embedding_columns.bytes() + forms.bytes() +
+         embedding_rows.bytes() + embedding_columns.bytes() + forms.bytes() + factors.bytes() +
          feature_offsets.size() * sizeof(std::size_t) + (constant.size() + mean.size()) * sizeof(double);
 }
 
 template <class T>
-PreparedModel<T> prepare(const Context& context, const QuadraticMap& map, Route route) {
+PreparedModel<T> prepare(const Context& context, const QuadraticMap& map, Route route, bool once) {
   PreparedModel<T> model;
   model.route = route;
   model.inputs = map.inputs;
@@ -108,7 +111,13 @@ PreparedModel<T> prepare(const Context& context, const QuadraticMap& map, Route 
   }
   if (model.units == 0) return model;
   if (route == Route::kDense) {
-    model.forms = dense_form<T>(context, map);
+    FormFactors<T> factors = form_factors<T>(context, map);
+    const std::size_t forms = model.outputs * dense_form_size(model.inputs) * sizeof(T);
+    if (once && forms >= kLargeForms && forms >= kWorthMaking * factors.bytes()) {
+      model.factors = std::move(factors);
+    } else {
+      model.forms = dense_form<T>(context, factors);
+    }
     return model;
   }
   pack_units(context, map, model);
@@ -141,8 +150,8 @@ PreparedModel<T> prepare_features(const std::vector<MatrixView>& segments) {
 
 template struct PreparedModel<double>;
 template struct PreparedModel<float>;
-template PreparedModel<double> prepare<double>(const Context&, const QuadraticMap&, Route);
-template PreparedModel<float> prepare<float>(const Context&, const QuadraticMap&, Route);
+template PreparedModel<double> prepare<double>(const Context&, const QuadraticMap&, Route, bool);
+template PreparedModel<float> prepare<float>(const Context&, const QuadraticMap&, Route, bool);
 template PreparedModel<double> prepare_features<double>(const std::vector<MatrixView>&);
 template PreparedModel<float> prepare_features<float>(const std::vector<MatrixView>&);
 

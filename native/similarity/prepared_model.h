@@ -5,6 +5,7 @@
 
 #include "../core/aligned_buffer.h"
 #include "../core/context.h"
+#include "../gaussian/dense_form.h"
 #include "../gaussian/one_block.h"
 
 namespace tensim {
@@ -36,8 +37,9 @@ struct PreparedModel {
   AlignedBuffer<T> embedding_rows, embedding_columns;
   bool unfolded() const { return route == Route::kUnfolded; }
 
-  // gaussian/dense_form.h; by the route kDense only.
+  // gaussian/dense_form.h, by the route kDense only: the forms, or what they are made of whenever they are wanted.
   AlignedBuffer<T> forms;
+  FormFactors<T> factors;
 
   // One vector per output, whose inner products are plain dot products: w_c, or a slice of the features. Output c is
   // [offsets[c], offsets[c + 1]); no vectors at all when they would all be zero.
@@ -49,9 +51,10 @@ struct PreparedModel {
 };
 
 // Packs a chain folded by gaussian/one_block; one with an embedding takes the route kUnfolded, any other may take
-// kFactor or kDense.
+// kFactor or kDense. For a model that is wanted in `once` a tile only, large forms are not kept.
 template <class T>
-PreparedModel<T> prepare(const Context& context, const QuadraticMap& map, Route route = Route::kFactor);
+PreparedModel<T> prepare(const Context& context, const QuadraticMap& map, Route route = Route::kFactor,
+                         bool once = false);
 
 // Plain vectors, one per output; `segments` are columns of any element type.
 template <class T>

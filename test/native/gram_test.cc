@@ -189,6 +189,45 @@ TEST(inputs_longer_than_a_block_and_units_in_several_parts_agree_too) {
   });
 }
 
+// Models of several parts of a vector, with more outputs than are made at a time, in tiles of any shape.
+template <class T>
+void check_made_forms(const Context& context, std::size_t inputs, std::size_t outputs) {
+  Random random(23);
+  constexpr std::size_t kModels = 5;
+  std::vector<PreparedModel<T>> kept, made;
+  for (std::size_t i = 0; i < kModels; ++i) {
+    // One has no units, and thus no forms at all.
+    const Plain model(random, inputs, i == 3 ? 0 : 1 + 2 * i, outputs);
+    for (auto* models : {&kept, &made}) {
+      models->push_back(
+          prepare<T>(context, fold_one_block(context, {model.layers(), {}, inputs}), Route::kDense, models == &made));
+    }
+    CHECK(made.back().forms.empty() && (i == 3 || made.back().bytes() < kept.back().bytes() / 3));
+  }
+  std::vector<const PreparedModel<T>*> expected, found, both;
+  for (std::size_t i = 0; i < kModels; ++i) {
+    expected.push_back(&kept[i]);
+    found.push_back(&made[i]);
+    both.push_back(i % 2 == 0 ? &made[i] : &kept[i]);
+  }
+  const GramTile whole = gram_tile<T>(context, {Measure::kGaussian, true, true}, expected, expected);
+  for (const auto& models : {found, both}) {
+    const GramTile tile = gram_tile<T>(context, {Measure::kGaussian, true, true}, models, models);
+    CHECK(tile.total == whole.total && tile.per_output == whole.per_output);
+    const GramTile row = gram_tile<T>(context, {Measure::kGaussian, false, false}, {models[1]}, models);
+    for (std::size_t j = 1; j < kModels; ++j) CHECK(row.total[j] == whole.total[kModels + j]);
+  }
+}
+
+TEST(forms_that_are_not_kept_give_the_bits_of_those_that_are) {
+  on_every_kernel([](const Context& context) {
+    check_made_forms<double>(context, 420, 3);
+    check_made_forms<float>(context, 421, 3);
+    check_made_forms<double>(context, 95, 29);
+    check_made_forms<float>(context, 131, 31);
+  });
+}
+
 TEST(an_embedding_of_inputs_longer_than_a_block_agrees_too) {
   constexpr std::size_t kInputs = 1100, kWidth = 5, kUnits = 3, kOutputs = 2;
   Random random(11);

@@ -139,23 +139,33 @@ TEST(feature_products_of_many_models_are_those_of_few) {
   });
 }
 
-TEST(arrays_are_interleaved_whatever_their_number) {
-  Random random(12);
-  for (std::size_t count = 1; count < 40; ++count) {
-    constexpr std::size_t kLength = 9;
-    const std::size_t pitch = count + 2;
-    std::vector<std::vector<double>> data;
-    std::vector<const double*> arrays;
-    for (std::size_t i = 0; i < count; ++i) data.push_back(random.vector<double>(kLength));
-    for (const auto& array : data) arrays.push_back(array.data());
-    std::vector<float> panel(pitch * kLength, 7.0f);
-    interleave(arrays.data(), count, kLength, pitch, panel.data());
-    for (std::size_t k = 0; k < kLength; ++k) {
-      for (std::size_t i = 0; i < pitch; ++i) {
-        CHECK(panel[k * pitch + i] == (i < count ? static_cast<float>(data[i][k]) : 7.0f));
-      }
+template <class T, class S>
+void check_interleave(const MicroKernels<T>& kernels, Random& random, std::size_t count, std::size_t length) {
+  const std::size_t pitch = count + 2;
+  std::vector<std::vector<S>> data;
+  std::vector<const S*> arrays;
+  for (std::size_t i = 0; i < count; ++i) data.push_back(random.vector<S>(length + 1));
+  for (const auto& array : data) arrays.push_back(array.data() + 1);  // they lie anywhere
+  std::vector<T> panel(pitch * length + 1, T(7));
+  interleave(kernels, arrays.data(), count, length, pitch, panel.data() + 1);
+  for (std::size_t k = 0; k < length; ++k) {
+    for (std::size_t i = 0; i < pitch; ++i) {
+      CHECK(panel[1 + k * pitch + i] == (i < count ? static_cast<T>(arrays[i][k]) : T(7)));
     }
   }
+}
+
+TEST(arrays_are_interleaved_whatever_their_number) {
+  on_every_kernel([](const Context& context) {
+    Random random(12);
+    for (std::size_t count = 1; count < 40; ++count) {
+      for (std::size_t length : {1u, 9u, 48u}) {
+        check_interleave<double, double>(context.kernels.f64, random, count, length);
+        check_interleave<float, float>(context.kernels.f32, random, count, length);
+        check_interleave<float, double>(context.kernels.f32, random, count, length);
+      }
+    }
+  });
 }
 
 TEST(the_slab_hands_out_memory_that_is_nobody_elses) {

@@ -86,6 +86,22 @@ describe.each(availableBackends)('the numbers on %s', (backend) => {
   });
 });
 
+it.each(availableBackends)('the numbers on %s are the same whether large forms are kept or not', async (backend) => {
+  const models = Array.from({ length: 9 }, (_, i) =>
+    blockModel(random(i), { inputs: 425, hidden: 3 + (i % 2), outputs: 3 }, `model ${i}`),
+  );
+  for (const dtype of ['float64', 'float32'] as const) {
+    const options = { backend, dtype, route: 'dense', perOutput: true } as const;
+    // All pairs are one tile, which makes the forms; the others keep them.
+    const whole = await similarityMatrix(models, options);
+    const turns = await similarityMatrix(models, { ...options, memoryLimit: '12MB' });
+    expect(numbers(turns.gram)).toEqual(numbers(whole.gram));
+    expect(turns.perOutput.gram.map(numbers)).toEqual(whole.perOutput.gram.map(numbers));
+    const band = await similarityMatrix(models, { ...options, window: 1 });
+    for (const [i, row] of band.gram.entries()) if (i > 0) expect(row[i - 1]).toBe(whole.gram[i][i - 1]);
+  }
+});
+
 describe('what a memory limit allows', () => {
   const models = Array.from({ length: 30 }, (_, i) =>
     blockModel(random(i), { inputs: 20, hidden: 16, outputs: 4 }, `model ${i}`),

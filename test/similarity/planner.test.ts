@@ -3,7 +3,7 @@ import { TensimError } from '../../lib/errors.js';
 import { FALLBACK } from '../../lib/fallback/backend.js';
 import { memberOf } from '../../lib/similarity/members/members.js';
 import { planComparison } from '../../lib/similarity/plan/comparison.js';
-import { type ChainShape, chainShape, planRoute } from '../../lib/similarity/plan/gram_route.js';
+import { type ChainShape, chainShape, planRoute, type RouteMachine } from '../../lib/similarity/plan/gram_route.js';
 import { settle } from '../../lib/similarity/terms/options.js';
 import { blockModel, type ChainTraits, randomChain } from '../support/models.js';
 import { random } from '../support/random.js';
@@ -86,6 +86,21 @@ describe('the planner', () => {
         }
       }
     }
+  });
+
+  it('does not count memory for large forms that are made in the one tile of all pairs', () => {
+    const once = { ...MACHINE, once: true };
+    const bytes = (machine: RouteMachine, count: number, more = {}) =>
+      planRoute({ ...alike(count, shape(600, 64, 3)), ...more }, machine).estimates.find(
+        ({ route }) => route === 'dense',
+      )!.bytes;
+    expect(bytes(once, 40)).toBeLessThan(bytes(MACHINE, 40) / 2);
+    // More than one tile: many models, few pairs, or a limit.
+    expect(bytes(once, 2000)).toBe(bytes(MACHINE, 2000));
+    expect(bytes(once, 40, { pairs: 100 })).toBe(bytes(MACHINE, 40, { pairs: 100 }));
+    expect(bytes(once, 40, { memoryLimit: 2 ** 25 })).toBe(bytes(MACHINE, 40, { memoryLimit: 2 ** 25 }));
+    const small = planRoute(alike(40, shape(64, 32, 3)), once).estimates;
+    expect(small).toEqual(planRoute(alike(40, shape(64, 32, 3)), MACHINE).estimates);
   });
 
   it('plans by the pairs that are asked for', () => {

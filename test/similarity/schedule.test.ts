@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { extentsFor } from '../../lib/similarity/gram/local.js';
 import { allPairs, bandPairs, crossPairs, type PairSet, pairCount } from '../../lib/similarity/gram/pairs.js';
 import { type Extents, type Job, jobPairs, jobs } from '../../lib/similarity/gram/schedule.js';
-import { tileSize } from '../../lib/similarity/gram/tile_size.js';
+import { oneTile, tileSize } from '../../lib/similarity/gram/tile_size.js';
 
 /** The pairs that jobs compute, each as often as it is computed. */
 function computed(order: Iterable<Job>): string[] {
@@ -120,6 +120,17 @@ describe('wanted pairs', () => {
     // 0 is a row, 1 both, 2 and 3 are columns.
     expect(wanted(crossPairs(1, 2, 4))).toEqual(['0,0', '0,1', '0,2', '0,3', '1,1', '1,2', '1,3', '2,2', '3,3']);
     expect(wanted(crossPairs(2, 2, 3))).toEqual(['0,0', '0,2', '1,1', '1,2', '2,2']);
+  });
+});
+
+describe('the one tile of models whose forms are made in it', () => {
+  it('takes all models where their forms are large and its results are not', () => {
+    expect(oneTile(100, 100 * 2 ** 20, 0)).toBe(100);
+    expect(oneTile(100, 99 * 2 ** 20, 0)).toBe(0);
+    expect(oneTile(512, 2 ** 40, 0)).toBe(512);
+    expect(oneTile(513, 2 ** 40, 0)).toBe(0);
+    expect(oneTile(308, 2 ** 40, 10)).toBe(308);
+    expect(oneTile(309, 2 ** 40, 10)).toBe(0);
   });
 });
 

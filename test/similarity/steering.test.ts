@@ -7,7 +7,7 @@ import { Cells } from '../../lib/similarity/gram/cells.js';
 import type { GramSettings } from '../../lib/similarity/gram/control.js';
 import { distinct } from '../../lib/similarity/gram/distinct.js';
 import { gramPair } from '../../lib/similarity/gram/pair.js';
-import { allPairs } from '../../lib/similarity/gram/pairs.js';
+import { allPairs, bandPairs } from '../../lib/similarity/gram/pairs.js';
 import { type GramRun, gramMatrix } from '../../lib/similarity/gram/run.js';
 import { chainSources } from '../../lib/similarity/gram/sources.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
@@ -107,11 +107,13 @@ describe('prepared models', () => {
   function counting(onTile: (tile: number) => void) {
     const inner = FALLBACK;
     const counts = { prepared: 0, disposed: 0, tiles: 0 };
+    const once: boolean[] = [];
     const grams: Grams = {
       ...inner.grams,
       async prepare(source, dtype) {
         const model = await inner.grams.prepare(source, dtype);
         counts.prepared++;
+        once.push(source.kind === 'chain' && source.once === true);
         const dispose = () => {
           counts.disposed++;
           model.dispose();
@@ -126,7 +128,7 @@ describe('prepared models', () => {
       },
     };
     const originals = new Map<PreparedModel, PreparedModel>();
-    return { backend: { ...inner, grams }, counts };
+    return { backend: { ...inner, grams }, counts, once };
   }
 
   const settingsFor = (backend: BackendWith<'grams'>, signal?: AbortSignal): GramSettings => ({
@@ -156,6 +158,26 @@ describe('prepared models', () => {
     const { backend, counts } = counting(() => {});
     await gramMatrix(await runOf(models(70)), settingsFor(backend));
     expect(counts).toEqual({ prepared: 70, disposed: 70, tiles: 6 });
+  });
+
+  it('are said to be wanted once where all pairs are one tile', async () => {
+    for (const [count, tile, whole] of [
+      [32, 32, true],
+      [33, 32, false],
+    ] as const) {
+      const { backend, counts, once } = counting(() => {});
+      await gramMatrix({ ...(await runOf(models(count))), tile }, settingsFor(backend));
+      expect(counts.tiles === 1).toBe(whole);
+      expect(once).toEqual(Array(count).fill(whole));
+    }
+    const { backend, once } = counting(() => {});
+    const pairs = bandPairs(
+      20,
+      Int32Array.from({ length: 20 }, (_, i) => i),
+      1,
+    );
+    await gramMatrix({ ...(await runOf(models(20))), pairs }, settingsFor(backend));
+    expect(once).toEqual(Array(20).fill(false));
   });
 
   it('are prepared once if they stand twice', async () => {

@@ -15,11 +15,11 @@ export interface TileExecutor {
   readonly prepared: number;
   /**
    * Called once, before the first job, with all models that the jobs need.
-   * @param wanted how large jobs are to be, if there is room.
+   * @param wanted how large jobs are to be, if there is room, and whether there would be one job then.
    * @returns how jobs are to be cut.
    * @throws TensimError (rejects) as preparing a model; `MEMORY_LIMIT` where two do not fit.
    */
-  open(models: readonly number[], wanted: Extents, onPrepared: (done: number) => void): Promise<Extents>;
+  open(models: readonly number[], wanted: Wanted, onPrepared: (done: number) => void): Promise<Extents>;
   /**
    * The inner products of a job: finite, every model's own a norm that is more than rounding, and slices that are only
    * rounding set to zero. The same job gives the same bits whenever and wherever it is run.
@@ -29,6 +29,12 @@ export interface TileExecutor {
   run(job: Job, control: JobControl): Promise<GramTile | ScaledTile>;
   /** Waits for what is still at work, and gives everything back. */
   close(): Promise<void>;
+}
+
+/** What an executor is asked for. */
+export interface Wanted extends Extents {
+  /** Whether every model is in one job alone if tiles are as large as this. Default false. */
+  readonly once?: boolean;
 }
 
 /** How a job is steered and watched. Progress counts in a unit of the executor's own. */

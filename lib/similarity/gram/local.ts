@@ -3,7 +3,7 @@ import type { Member } from '../members/members.js';
 import { inUnits, type ModelScale, type ScaledTile } from '../scale/model_scale.js';
 import { checkProduct, type GramSettings, isProduct } from './control.js';
 import { slicesIn, withDegrees } from './degrees.js';
-import type { JobControl, TileExecutor } from './executor.js';
+import type { JobControl, TileExecutor, Wanted } from './executor.js';
 import { checkOwn } from './precision.js';
 import { Residents } from './residents.js';
 import type { Extents, Job } from './schedule.js';
@@ -52,12 +52,13 @@ export class LocalExecutor implements TileExecutor {
   /** Prepares all models, or finds out how many fit; and cuts tiles and blocks to that. */
   async open(
     models: readonly number[],
-    { tile, block }: Extents,
+    { tile, block, once = false }: Wanted,
     onPrepared: (done: number) => void,
   ): Promise<Extents> {
     const { capacity, side } = await this.measure(tile);
     if (capacity < models.length) return extentsFor(capacity, side);
     let done = 0;
+    this.#residents.once = once && side === tile;
     await this.#residents.hold(models, [], () => onPrepared(++done));
     return { tile: side, block };
   }

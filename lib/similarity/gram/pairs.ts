@@ -11,6 +11,9 @@ export interface PairSet {
   spans(i: number): readonly Span[];
 }
 
+/** How many pairs there are of so many models, with themselves. */
+export const allOf = (count: number): number => (count * (count + 1)) / 2;
+
 /** Every pair. */
 export function allPairs(count: number): PairSet {
   return { count, spans: (i) => [[i, count]] };

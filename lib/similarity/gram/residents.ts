@@ -26,6 +26,8 @@ const READING_PART = 1 / 32;
 export class Residents {
   /** How often a model was prepared. */
   prepared = 0;
+  /** Whether those that are prepared from now on are wanted in one tile alone. */
+  once = false;
   readonly #members: readonly Member[];
   readonly #sources: Sources;
   readonly #settings: GramSettings;
@@ -160,7 +162,7 @@ export class Residents {
     this.prepared += batch.length;
     this.#arriving += batch.length;
     try {
-      const prepared: readonly Prepared[] = await prepareInUnits(sources, this.#settings);
+      const prepared: readonly Prepared[] = await prepareInUnits(this.#once(sources), this.#settings);
       for (const [place, number] of batch.entries()) {
         this.#models.set(number, prepared[place].model);
         this.#scales.set(number, prepared[place].scale);
@@ -168,6 +170,12 @@ export class Residents {
     } finally {
       this.#arriving -= batch.length;
     }
+  }
+
+  #once(sources: readonly SourceInUnits[]): readonly SourceInUnits[] {
+    return this.once
+      ? sources.map((source) => (source.kind === 'chain' ? { ...source, once: true } : source))
+      : sources;
   }
 
   #makeRoom(keep: ReadonlySet<number>, room: number): void {

@@ -8,7 +8,7 @@ import type { TileExecutor } from './executor.js';
 import { inTurn } from './in_turn.js';
 import { LocalExecutor, type Subject } from './local.js';
 import { oriented } from './orientation.js';
-import { type PairSet, pairCount } from './pairs.js';
+import { allOf, type PairSet, pairCount } from './pairs.js';
 import { type Extents, type Job, jobPairs, jobs } from './schedule.js';
 
 /** Where finished jobs are kept. */
@@ -64,7 +64,8 @@ export async function gramMatrix(
       progress('compare', total, total);
     } else {
       const onPrepared = (done: number) => progress('prepare', done, needed.length);
-      const extents = await executor.open(needed, { tile, block: pairs.count }, onPrepared);
+      const once = missing === total && total === allOf(pairs.count) && pairs.count <= tile;
+      const extents = await executor.open(needed, { tile, block: pairs.count, once }, onPrepared);
       // Those of which every product is known were not asked for.
       for (const member of run.members) member.release();
       await compute(

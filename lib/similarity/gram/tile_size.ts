@@ -4,6 +4,8 @@ const TILE_FLOPS = 8e9;
 const TILE_SECONDS = 0.05;
 const SMALLEST = 16;
 const LARGEST = 512;
+/** Bytes of the forms of a model from which on fresh memory for them costs more than a tile that takes a while. */
+const LARGE_FORMS = 2 ** 20;
 /** What the results of a tile may take. */
 const TILE_BYTES = 8 * 2 ** 20;
 
@@ -16,6 +18,18 @@ const TILE_BYTES = 8 * 2 ** 20;
 export function tileSize(flops: number | null, slices: number, rate = 0): number {
   const work = Math.max(TILE_FLOPS, TILE_SECONDS * rate);
   const byWork = flops === null ? 32 : Math.floor(Math.sqrt(work / flops));
-  const byMemory = Math.floor(Math.sqrt(TILE_BYTES / 8 / (1 + slices)));
-  return Math.max(1, Math.min(byMemory, LARGEST, Math.max(SMALLEST, byWork)));
+  return Math.max(1, Math.min(largestTile(slices), Math.max(SMALLEST, byWork)));
+}
+
+function largestTile(slices: number): number {
+  return Math.min(Math.floor(Math.sqrt(TILE_BYTES / 8 / (1 + slices))), LARGEST);
+}
+
+/**
+ * The side of the one tile of a whole matrix of models whose forms are better made there than kept; 0 where they are
+ * not, or too many.
+ * @param memory what all models take, if their forms are kept.
+ */
+export function oneTile(models: number, memory: number, slices: number): number {
+  return memory / models >= LARGE_FORMS && models <= largestTile(slices) ? models : 0;
 }

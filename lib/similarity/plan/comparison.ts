@@ -208,7 +208,7 @@ async function planGram(
     checkNoRoute(route, `the method "${method}" has for these models`);
     return { route: null, estimates: [] };
   }
-  const { routes } = backend.grams;
+  const { routes, once } = backend.grams;
   if (route !== 'auto' && !routes.has(route)) {
     throw new TensimError('BACKEND_UNAVAILABLE', `the backend "${backend.name}" does not know the route "${route}"`, {
       hint: `It knows ${[...routes.keys()].join(' and ')}`,
@@ -220,7 +220,7 @@ async function planGram(
   const chains = models.map(({ layers }) => chainShape(layers, columns, hasMean));
   const machine = await backend.grams.machine(dtype, threads);
   const { total, free } = machine.memory ?? { total: totalMemory, free: freeMemory };
-  const planned = (memory: number) => planRoute({ chains, dtype, memory, ...extent }, { ...machine, routes });
+  const planned = (memory: number) => planRoute({ chains, dtype, memory, ...extent }, { ...machine, routes, once });
   const plan = planned(total / 2);
   const of = (wanted: GramRoute) => plan.estimates.find((estimate) => estimate.route === wanted)?.memory ?? 0;
   // By what the machine has, not by what is free at the moment, which is never twice the same; but for what would not

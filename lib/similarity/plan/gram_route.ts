@@ -6,6 +6,8 @@ import type { ShapeOnly } from '../../layers/shapes.js';
 import { kindOf } from '../../layers/table.js';
 import type { DType } from '../../tensor/tensor.js';
 import { bytesIn } from '../../words/bytes.js';
+import { allOf } from '../gram/pairs.js';
+import { oneTile } from '../gram/tile_size.js';
 import type { RouteEstimate } from '../terms/types.js';
 
 /** The sizes of a chain of at most one bilinear block, under a law with k columns (MATH.md section 3). */
@@ -44,13 +46,16 @@ export interface RoutePlan {
 }
 
 /** What is known about an executor: its rates, and the routes that it can take with what each reaches of them. */
-export type RouteMachine = Pick<GramMachine, 'flopsPerSecond' | 'bytesPerSecond' | 'pace'> & Pick<Grams, 'routes'>;
+export type RouteMachine = Pick<GramMachine, 'flopsPerSecond' | 'bytesPerSecond' | 'pace'> &
+  Pick<Grams, 'routes' | 'once'>;
 
 /** What a model costs once, what a pair costs, and what a model takes in memory. */
 export interface RouteCosts {
   readonly prepare: Cost;
   readonly pair: Cost;
   readonly memory: number;
+  /** Bytes that preparing moves where large forms are made in the one tile of all pairs; absent: the same. */
+  readonly made?: number;
 }
 
 export interface Cost {
@@ -79,11 +84,11 @@ const FORM_BLOCK = 96;
 export function planRoute(job: RouteJob, machine: RouteMachine): RoutePlan {
   const { chains, memoryLimit = Number.POSITIVE_INFINITY, memory = Number.POSITIVE_INFINITY } = job;
   const count = chains.length;
-  const pairs = job.pairs ?? (count * (count + 1)) / 2;
+  const pairs = job.pairs ?? allOf(count);
   const shape = meanShape(chains);
   const known = routesOf(shape).filter((route) => machine.routes.has(route));
   const costs = known.map((route) => {
-    return estimate(route, routeCosts(route, shape, job.dtype), count, pairs, memoryLimit, machine);
+    return estimate(route, routeCosts(route, shape, job.dtype), { count, pairs, memoryLimit }, machine);
   });
   const possible = costs.filter((each) => each.memory <= memoryLimit || (2 * each.memory) / count <= memoryLimit);
   if (possible.length === 0) {
@@ -187,6 +192,7 @@ const COSTS: Readonly<Record<GramRoute, CostsOf>> = {
       prepare: { flops: foldFlops(shape) + (2 * outputs + 3) * hidden * packed, bytes: NEW_MEMORY * memory },
       pair: { flops: 2 * size, bytes: (2 * memory) / FORM_BLOCK },
       memory,
+      made: NEW_MEMORY * (2 * hidden * inputs + linearSize(shape)) * itemBytes(dtype),
     };
   },
 };
@@ -200,16 +206,15 @@ function pairFlops(shape: ChainShape, depth: number): number {
 /** In seconds of one thread of a machine of this class. */
 function estimate(
   route: GramRoute,
-  { prepare, pair, memory }: RouteCosts,
-  count: number,
-  pairs: number,
-  memoryLimit: number,
-  { flopsPerSecond, bytesPerSecond, routes }: RouteMachine,
+  { prepare, pair, memory, made = prepare.bytes }: RouteCosts,
+  { count, pairs, memoryLimit }: { readonly count: number; readonly pairs: number; readonly memoryLimit: number },
+  { flopsPerSecond, bytesPerSecond, routes, once = false }: RouteMachine,
 ): RouteEstimate {
   const prepared = preparations(count, memory, memoryLimit);
   const efficiency = routes.get(route)!;
   const effective = (prepared * prepare.flops) / efficiency.prepare + (pairs * pair.flops) / efficiency.pair;
-  const bytes = prepared * prepare.bytes + pairs * pair.bytes;
+  const isOne = once && prepared === count && pairs === allOf(count) && oneTile(count, count * memory, 0) > 0;
+  const bytes = prepared * (isOne ? made : prepare.bytes) + pairs * pair.bytes;
   return {
     route,
     flops: prepared * prepare.flops + pairs * pair.flops,
