@@ -30,14 +30,15 @@ export type { LayerOf, LayerTypes } from './types.js';
 export function partsOf<T>(layer: LayerOf<T>): [role: string, part: T][] {
   const { required, optional } = kindOf(layer).parts;
   const parts = layer as unknown as Readonly<Record<string, T | undefined>>;
-  const own = [...required, ...optional].flatMap((role): [string, T][] => {
-    const part = parts[role];
-    return part === undefined ? [] : [[role, part]];
-  });
-  const inner = branchesOf(layer).flatMap((branch, b) =>
-    branch.flatMap((one, i) => partsOf(one).map(([role, part]): [string, T] => [inBranch(b, i, role), part])),
-  );
-  return [...own, ...inner];
+  const found: [string, T][] = [];
+  for (const roles of [required, optional]) {
+    for (const role of roles) if (parts[role] !== undefined) found.push([role, parts[role]]);
+  }
+  for (const [b, branch] of branchesOf(layer).entries()) {
+    for (const [i, one] of branch.entries())
+      for (const [role, part] of partsOf(one)) found.push([inBranch(b, i, role), part]);
+  }
+  return found;
 }
 
 /** The chains of layers that a layer holds; none, but for kinds that do. */
@@ -58,18 +59,17 @@ export function typesOf(layer: Typed): string[] {
 export function mapLayer<T, U>(layer: LayerOf<T>, replace: (part: T, role: string) => U): LayerOf<U> {
   const { required, optional, fields, branches } = kindOf(layer).parts;
   const values = layer as unknown as Readonly<Record<string, unknown>>;
-  const parts = [...required, ...optional]
-    .filter((role) => values[role] !== undefined)
-    .map((role) => [role, replace(values[role] as T, role)]);
-  const mapped = branchesOf(layer).map((branch, b) =>
-    branch.map((inner, i) => mapLayer(inner, (part, role) => replace(part, inBranch(b, i, role)))),
-  );
-  return {
-    type: layer.type,
-    ...Object.fromEntries(fields.map((field) => [field, values[field]])),
-    ...Object.fromEntries(parts),
-    ...(branches && { branches: mapped }),
-  } as LayerOf<U>;
+  const mapped: Record<string, unknown> = { type: layer.type };
+  for (const field of fields) mapped[field] = values[field];
+  for (const roles of [required, optional]) {
+    for (const role of roles) if (values[role] !== undefined) mapped[role] = replace(values[role] as T, role);
+  }
+  if (branches) {
+    mapped.branches = branchesOf(layer).map((branch, b) =>
+      branch.map((inner, i) => mapLayer(inner, (part, role) => replace(part, inBranch(b, i, role)))),
+    );
+  }
+  return mapped as unknown as LayerOf<U>;
 }
 
 /** Whether layers of its kind have α and β around them. */

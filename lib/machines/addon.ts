@@ -261,12 +261,14 @@ function ownedLayer(layer: Layer, positions: number): object {
     ...('rotaryScaling' in layer && plainRotary(layer, positions)),
     ...(inside && { branches: inside }),
   };
-  return Object.fromEntries(
-    Object.entries({ ...layer, ...plain }).map(([name, value]) => [
-      name,
-      isTensor(value) ? { ...value, data: ownedData(value.data) } : value,
-    ]),
-  );
+  const owned: Record<string, unknown> = { ...layer, ...plain };
+  for (const name in owned) {
+    const value = owned[name];
+    if (!isTensor(value)) continue;
+    const data = ownedData(value.data);
+    if (data !== value.data) owned[name] = { ...value, data };
+  }
+  return owned;
 }
 
 /** The activation by its own name, with its slope. */

@@ -11,7 +11,8 @@ import { sizeOf, type Tensor, type TensorData } from './tensor.js';
  * the system had no memory for an array of its own; all else as the work does
  */
 export async function steadily<Result>(given: unknown, work: () => Promise<Result>): Promise<Result> {
-  const before = [...arraysWithin(given)];
+  const before: Found[] = [];
+  findArrays(given, before);
   const lost = () => before.some((found) => changed(found.array, found.length));
   if (before.some(({ array, length, wanted }) => length < wanted && parted(array.buffer))) throw lostError();
   let result: Result;
@@ -95,19 +96,20 @@ interface Found {
   readonly wanted: number;
 }
 
-function* arraysWithin(value: unknown, shape?: unknown): Generator<Found> {
+/** Into a list and not by generators: a matrix of many small models spends as long on these as on its models. */
+function findArrays(value: unknown, found: Found[], shape?: unknown): void {
   if (typeof value !== 'object' || value === null) return;
   if (ArrayBuffer.isView(value)) {
     const array = value as TensorData;
     const { length } = array;
-    if (length !== undefined) yield { array, length, wanted: Array.isArray(shape) ? sizeOf(shape) : length };
+    if (length !== undefined) found.push({ array, length, wanted: Array.isArray(shape) ? sizeOf(shape) : length });
   } else if (Array.isArray(value)) {
-    if (typeof value[0] === 'object') for (const item of value) yield* arraysWithin(item);
+    if (typeof value[0] === 'object') for (const item of value) findArrays(item, found);
   } else if (value instanceof Map) {
-    for (const item of value.values()) yield* arraysWithin(item);
+    for (const item of value.values()) findArrays(item, found);
   } else if (isPlain(value)) {
     const { shape: own, strides } = value as Partial<Tensor>;
-    for (const item of Object.values(value)) yield* arraysWithin(item, strides === undefined ? own : undefined);
+    for (const item of Object.values(value)) findArrays(item, found, strides === undefined ? own : undefined);
   }
 }
 

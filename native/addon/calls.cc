@@ -53,7 +53,11 @@ class GramTileCall final : public AsyncCall {
   void read(const Napi::Value& job, const Napi::Value& rows, const Napi::Value& columns) {
     job_ = read_job(job);
     read_models(rows, rows_);
-    read_models(columns, columns_);
+    if (rows.StrictEquals(columns)) {
+      columns_ = rows_;
+    } else {
+      read_models(columns, columns_);
+    }
     if (job_.symmetric && rows_ != columns_) {
       fail(job.Env(), "INVALID_ARGUMENT", "a symmetric tile needs the same models as rows and as columns");
     }
@@ -71,7 +75,12 @@ class GramTileCall final : public AsyncCall {
   static void read_models(const Napi::Value& value, Models& models) {
     if (!value.IsArray()) fail(value.Env(), "INVALID_ARGUMENT", "rows and columns must be arrays of prepared models");
     const auto array = value.As<Napi::Array>();
-    for (std::uint32_t i = 0; i < array.Length(); ++i) models.push_back(PreparedHandle::unwrap(array.Get(i)));
+    const std::uint32_t length = array.Length();
+    models.reserve(length);
+    for (std::uint32_t i = 0; i < length; ++i) {
+      Napi::HandleScope scope(value.Env());
+      models.push_back(PreparedHandle::unwrap(array.Get(i)));
+    }
   }
 
   static std::vector<const AnyPrepared*> pointers(const Models& models) {

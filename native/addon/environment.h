@@ -34,6 +34,10 @@ class Environment {
 
   const KernelSet& kernels() const { return kernels_; }
   const Stores& stores() const { return stores_; }
+
+  // Tells V8 of memory that prepared models and passes take, or give back.
+  void adjust_memory(Napi::Env env, std::int64_t bytes);
+
   Napi::FunctionReference prepared_constructor, forward_constructor;
 
  private:
@@ -54,6 +58,7 @@ class Environment {
   std::shared_ptr<ThreadPool> pool_;
   Queue queue_;  // back to the JavaScript thread; keeps the event loop alive only while calls are pending
   std::unordered_set<AsyncCall*> pending_;
+  std::int64_t memory_ = 0;  // of which V8 knows what lies above kUntold
   std::shared_ptr<Running> running_ = std::make_shared<Running>();
 };
 

@@ -73,7 +73,7 @@ PreparedHandle::PreparedHandle(const Napi::CallbackInfo& info) : ObjectWrap(info
       },
       *model_);
   info.This().As<Napi::Object>().TypeTag(&kPreparedTag);
-  Napi::MemoryManagement::AdjustExternalMemory(info.Env(), bytes_);
+  Environment::of(info.Env()).adjust_memory(info.Env(), bytes_);
 }
 
 PreparedHandle::~PreparedHandle() {
@@ -83,7 +83,7 @@ PreparedHandle::~PreparedHandle() {
 void PreparedHandle::release(Napi::Env env) {
   if (!model_) return;
   model_.reset();
-  Napi::MemoryManagement::AdjustExternalMemory(env, -bytes_);
+  Environment::of(env).adjust_memory(env, -bytes_);
 }
 
 std::shared_ptr<const AnyPrepared> PreparedHandle::unwrap(const Napi::Value& value) {
@@ -128,7 +128,7 @@ ForwardHandle::ForwardHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) 
   pass_ = std::move(*info[0].As<Napi::External<std::shared_ptr<const AnyForwardPass>>>().Data());
   bytes_ = static_cast<std::int64_t>(std::visit([](const auto& pass) { return pass.bytes(); }, *pass_));
   info.This().As<Napi::Object>().TypeTag(&kForwardTag);
-  Napi::MemoryManagement::AdjustExternalMemory(info.Env(), bytes_);
+  Environment::of(info.Env()).adjust_memory(info.Env(), bytes_);
 }
 
 ForwardHandle::~ForwardHandle() {
@@ -138,7 +138,7 @@ ForwardHandle::~ForwardHandle() {
 void ForwardHandle::release(Napi::Env env) {
   if (!pass_) return;
   pass_.reset();
-  Napi::MemoryManagement::AdjustExternalMemory(env, -bytes_);
+  Environment::of(env).adjust_memory(env, -bytes_);
 }
 
 std::shared_ptr<const AnyForwardPass> ForwardHandle::unwrap(const Napi::Value& value) {

@@ -10,7 +10,7 @@ namespace tensim {
 // each would cost a page fault per 4 KiB, which takes longer than packing a small model does. So they are cut out of
 // large pages, and what a model gives back serves the next of the same size:
 //
-//     chunk  | panels | panels | weights | panels | … ──►      a chunk goes back to the system with its last buffer
+//     chunk  | panels | panels | weights | panels | … ──►      a chunk goes back with its last buffer: a few are kept
 //
 // Safe to use from any thread.
 namespace slab {

@@ -23,9 +23,14 @@ FoldedMatrix folded_product(const Context& context, const MatrixView& a, const M
 
 FoldedMatrix scaled(const MatrixView& a, double factor) {
   FoldedMatrix c = FoldedMatrix::allocate(a.rows, a.columns);
-  for (std::size_t i = 0; i < a.rows; ++i) {
-    for (std::size_t j = 0; j < a.columns; ++j) c.own[i * a.columns + j] = factor * element(a, i, j);
-  }
+  visit(a, [&](const auto* data) {
+    for (std::size_t i = 0; i < a.rows; ++i) {
+      const auto* const row = data + static_cast<std::ptrdiff_t>(i) * a.row_stride;
+      double* const to = c.data() + i * a.columns;
+      for (std::size_t j = 0; j < a.columns; ++j)
+        to[j] = factor * static_cast<double>(row[static_cast<std::ptrdiff_t>(j) * a.column_stride]);
+    }
+  });
   return c;
 }
 

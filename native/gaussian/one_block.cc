@@ -146,10 +146,13 @@ Moments moments(const Context& context, const QuadraticMap& map) {
   context.parallel_for(units, width, [&](std::size_t h) { traces[h] = row_product(context, left, map.right.view, h); });
   for (std::size_t c = 0; c < outputs; ++c) {
     double constant = 0, trace = 0;
+    // D is always folded, so float64 and row-major.
+    const double* const down = units == 0 ? nullptr
+                                          : static_cast<const double*>(map.down.view.data) +
+                                                static_cast<std::ptrdiff_t>(c) * map.down.view.row_stride;
     for (std::size_t h = 0; h < units; ++h) {
-      const double d = element(map.down.view, c, h);
-      constant += d * map.left_bias[h] * map.right_bias[h];
-      trace += d * traces[h];
+      constant += down[h] * map.left_bias[h] * map.right_bias[h];
+      trace += down[h] * traces[h];
     }
     result.constant[c] += constant;
     result.mean[c] += constant + trace;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <thread>
@@ -214,6 +215,29 @@ TEST(the_slab_gives_what_came_back_to_the_next_of_the_same_size) {
   CHECK(again == first);
   for (const auto& [memory, bytes] : {std::pair(stays, 50000), std::pair(other, 70065), std::pair(again, 70000)}) {
     slab::release(memory, static_cast<std::size_t>(bytes));
+  }
+}
+
+TEST(the_slab_takes_chunks_that_have_emptied_before_new_ones) {
+  constexpr std::size_t kBytes = slab::kChunk / 4;
+  constexpr std::size_t kPieces = 24;  // of more chunks than are kept
+  const auto fill = [] {
+    std::vector<void*> pieces;
+    while (pieces.size() < kPieces) pieces.push_back(slab::allocate(kBytes));
+    return pieces;
+  };
+  const std::vector<void*> first = fill();
+  for (void* piece : first) slab::release(piece, kBytes);
+  const std::vector<void*> second = fill();
+  std::size_t again = 0;
+  for (std::size_t i = 0; i < kPieces; ++i) {
+    std::memset(second[i], static_cast<int>(i), kBytes);
+    again += std::find(first.begin(), first.end(), second[i]) != first.end() ? 1 : 0;
+  }
+  CHECK(again >= 4);
+  for (std::size_t i = 0; i < kPieces; ++i) {
+    CHECK(static_cast<unsigned char*>(second[i])[kBytes - 1] == i);
+    slab::release(second[i], kBytes);
   }
 }
 

@@ -1,5 +1,6 @@
 import { largest } from '../../extremes.js';
-import type { Layout } from './slice.js';
+import type { Job } from './schedule.js';
+import type { Layout, Products } from './slice.js';
 
 /**
  * What the inner products of a result may be off by at most, as binary logarithms: how much that is of the norms is known
@@ -20,6 +21,15 @@ export class Bounds {
     this.#own = new Float32Array(count).fill(Number.NEGATIVE_INFINITY);
     this.#rowOf = firstPlaces(rows, count);
     this.#columnOf = firstPlaces(columns, count);
+  }
+
+  /** Row `r` of a job. */
+  putRow({ rows, columns, symmetric }: Job, r: number, [bound, exponents]: Products): void {
+    const width = columns.length;
+    for (let c = symmetric ? r : 0; c < width; c++) {
+      const at = r * width + c;
+      this.set(rows[r], columns[c], Math.log2(bound[at]) + (exponents === undefined ? 0 : exponents[at]));
+    }
   }
 
   set(i: number, j: number, bound: number): void {

@@ -11,7 +11,17 @@ import { matrixDegrees } from './degrees.js';
 import type { GramEntry } from './derived.js';
 import { KnownPairs } from './known.js';
 import { type Job, jobPairs } from './schedule.js';
-import { cosineAt, cosinesOf, emptySlice, type Layout, numbersOf, placesOf, type Slice } from './slice.js';
+import {
+  cosineAt,
+  cosinesOf,
+  emptySlice,
+  type Layout,
+  numbersOf,
+  type Products,
+  placesOf,
+  putPlainRow,
+  type Slice,
+} from './slice.js';
 
 /** What has just been put into the cells. */
 export interface Change {
@@ -74,10 +84,15 @@ export class Cells implements LiveMatrix {
     const { total, perOutput } = tile;
     const { exponents, sliceExponents } = 'exponents' in tile ? tile : NO_EXPONENTS;
     const size = this.#slices.length;
+    const whole: Products = [total, exponents];
+    const parts: Products = [perOutput!, sliceExponents];
     for (const r of job.rows.keys()) {
-      if (tile.bound !== undefined) this.#boundRow(job, r, tile.bound, exponents);
-      this.#putRow(this.#whole, job, r, total, exponents, 1, 0);
-      for (let s = 0; s < size; s++) this.#putRow(this.#slices[s], job, r, perOutput!, sliceExponents, size, s);
+      if (tile.bound !== undefined) {
+        this.#bounds ??= new Bounds(this.#layout);
+        this.#bounds.putRow(job, r, [tile.bound, exponents]);
+      }
+      this.#putRow(this.#whole, job, r, whole, 1, 0);
+      for (let s = 0; s < size; s++) this.#putRow(this.#slices[s], job, r, parts, size, s);
       this.#pairs.addAll(job.rows[r], job.columns, job.symmetric ? r : 0);
       if (pacer.due(8 * (1 + size) * job.columns.length)) await pacer.pause();
     }
@@ -86,33 +101,16 @@ export class Cells implements LiveMatrix {
   }
 
   /** Row `r` of a job, whose products are every `step`th of `values` from `first` on. */
-  #putRow(
-    slice: Slice,
-    { rows, columns, symmetric }: Job,
-    r: number,
-    values: Float64Array,
-    exponents: Int32Array | undefined,
-    step: number,
-    first: number,
-  ) {
+  #putRow(slice: Slice, job: Job, r: number, [values, exponents]: Products, step: number, first: number): void {
+    if (this.#place !== null && exponents === undefined && slice.exponents.length === 0) {
+      putPlainRow(slice, this.#place, job, r, values, step, first);
+      return;
+    }
+    const { rows, columns, symmetric } = job;
     const width = columns.length;
     for (let c = symmetric ? r : 0; c < width; c++) {
       const at = (r * width + c) * step + first;
       this.#set(slice, rows[r], columns[c], values[at], exponents === undefined ? 0 : exponents[at]);
-    }
-  }
-
-  #boundRow(
-    { rows, columns, symmetric }: Job,
-    r: number,
-    bound: Float64Array,
-    exponents: Int32Array | undefined,
-  ): void {
-    this.#bounds ??= new Bounds(this.#layout);
-    const width = columns.length;
-    for (let c = symmetric ? r : 0; c < width; c++) {
-      const at = r * width + c;
-      this.#bounds.set(rows[r], columns[c], Math.log2(bound[at]) + (exponents === undefined ? 0 : exponents[at]));
     }
   }
 

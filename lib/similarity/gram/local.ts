@@ -96,7 +96,8 @@ export class LocalExecutor implements TileExecutor {
     if (!residents.has(models)) await this.#coming;
     if (!residents.has(models)) await residents.hold(models, []);
     this.#lookAhead(models, coming);
-    const [rows, columns] = [residents.get(job.rows), residents.get(job.columns)];
+    const rows = residents.get(job.rows);
+    const columns = job.columns === job.rows ? rows : residents.get(job.columns);
     const control = { signal, threads, onProgress };
     const tile = backend.grams.tile({ measure, symmetric: job.symmetric, perOutput, degrees }, rows, columns, control);
     tile.catch(() => {}); // told when it is waited for

@@ -2,6 +2,7 @@ import type { Pacer } from '../../cooperate.js';
 import { timesPower } from '../../tensor/power.js';
 import type { Matrix } from '../terms/types.js';
 import { cosineByRoots } from './derived.js';
+import type { Job } from './schedule.js';
 
 /** What the cells of a result stand for: rows and columns by the number of the model. */
 export interface Layout {
@@ -36,6 +37,37 @@ export function emptySlice({ rows, columns, count, window }: Layout): Slice {
   return { gram, exponents: [], own: new Float64Array(count), ownExponents: new Int32Array(count) };
 }
 
+/** Products, and the powers of two beside them. */
+export type Products = readonly [values: Float64Array, exponents: Int32Array | undefined];
+
+/**
+ * Puts row `r` of a job, every `step`th of `values` from `first` on, and what mirrors it, where every model has one
+ * place and no product has a power of two beside it, as in nearly all matrices.
+ */
+export function putPlainRow(
+  { gram, own, ownExponents }: Slice,
+  place: Int32Array,
+  { rows, columns, symmetric }: Job,
+  r: number,
+  values: Float64Array,
+  step: number,
+  first: number,
+): void {
+  const i = rows[r];
+  const at = place[i];
+  const row = gram[at];
+  const from = symmetric ? r : 0;
+  for (let c = from, cell = (r * columns.length + from) * step + first; c < columns.length; c++, cell += step) {
+    const j = columns[c];
+    const value = values[cell];
+    row[place[j]] = value;
+    gram[place[j]][at] = value;
+    if (i !== j) continue;
+    own[i] = value;
+    ownExponents[i] = 0;
+  }
+}
+
 /** Inner products as numbers: ∞, or less than a normal number, where they are out of range. */
 export function numbersOf({ gram, exponents }: Slice): Matrix {
   return gram.map((row, r) => {
@@ -48,9 +80,16 @@ export function numbersOf({ gram, exponents }: Slice): Matrix {
 export async function cosinesOf(slice: Slice, { rows, columns }: Layout, pacer: Pacer): Promise<Matrix> {
   const roots = slice.own.map(Math.sqrt);
   const matrix: Float64Array[] = [];
+  const { gram, exponents, own, ownExponents } = slice;
+  const plain = exponents.length === 0 && ownExponents.every((exponent) => exponent === 0);
   for (const [r, i] of rows.entries()) {
     const row = new Float64Array(columns.length);
-    for (let c = 0; c < row.length; c++) row[c] = cosineAt(slice, r, c, i, columns[c], roots[i], roots[columns[c]]);
+    for (let c = 0; c < row.length; c++) {
+      const j = columns[c];
+      row[c] = plain
+        ? cosineByRoots(gram[r][c], own[i], own[j], roots[i], roots[j])
+        : cosineAt(slice, r, c, i, j, roots[i], roots[j]);
+    }
     matrix.push(row);
     if (pacer.due(16 * row.length)) await pacer.pause();
   }
