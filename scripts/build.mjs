@@ -5,11 +5,12 @@
 //   packages                     what is taken of other packages (packages.mjs)
 //   index.d.ts, index.d.cts      the same declarations for either kind of importer (declarations.mjs)
 
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { forNode } from './bundle.mjs';
 import { writeDeclarations } from './declarations.mjs';
+import { gathered } from './gather.mjs';
 import { bundlePackages, fromPackages } from './packages.mjs';
 import { root } from './toolchain.mjs';
 
@@ -18,12 +19,22 @@ rmSync(dist, { recursive: true, force: true });
 
 const intoDist = { ...forNode, plugins: [...forNode.plugins, fromPackages], outdir: 'dist' };
 
-await build({
+const chunks = await build({
   ...intoDist,
   entryPoints: { index: 'lib/index.ts', cli: 'lib/cli/bin.ts' },
   format: 'esm',
   splitting: true,
+  write: false,
+  metafile: true,
 });
+mkdirSync(dist);
+// In the order in which they are asked for most.
+for (const [file, text] of await gathered(chunks, [
+  'lib/cli/main.ts',
+  'lib/cli/compare.ts',
+  'lib/cli/commands_on_models.ts',
+]))
+  writeFileSync(join(dist, file), text);
 
 await build({
   ...intoDist,

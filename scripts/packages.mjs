@@ -42,6 +42,17 @@ const withoutUploads = {
   },
 };
 
+/** Commands that are programs of their own would be started as children; here there are none. */
+const withoutChildren = {
+  name: 'no children',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^(node:)?child_process$/ }, ({ importer }) =>
+      /[\\/]commander[\\/]/.test(importer) ? { path: 'child_process', namespace: 'none' } : undefined,
+    );
+    onLoad({ filter: /.*/, namespace: 'none' }, () => ({ contents: 'module.exports = {};' }));
+  },
+};
+
 /** Writes dist/packages, and dist/THIRD_PARTY_LICENSES.txt with the licences of all that is in it. */
 export async function bundlePackages(dist) {
   const files = await Promise.all(Object.entries(PACKAGES).map((entry) => bundlePackage(dist, ...entry)));
@@ -71,7 +82,7 @@ async function bundlePackage(dist, name, { file, taken, requires = false }) {
     logLevel: 'warning',
     // Vega's variant for Node awaits a canvas at the top level, which no CommonJS bundle can hold. Charts are drawn as text.
     alias: { 'vega-canvas': join(root, 'node_modules/vega-canvas/build/vega-canvas.browser.js') },
-    plugins: [withoutUploads],
+    plugins: [withoutUploads, withoutChildren],
     ...(requires && { banner: { js: REQUIRE } }),
   });
   const [{ inputs, imports }] = Object.values(metafile.outputs);

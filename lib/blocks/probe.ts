@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Pacer } from '../cooperate.js';
 import { smallest } from '../extremes.js';
-import { chooseBackend } from '../machines/select.js';
+import { chooseBackend } from '../machines/at_once.js';
 import { createModel } from '../model/create.js';
 import { readPiece, type Span } from '../model/transformers/pieces.js';
 import { StoredFloats } from '../tensor/stored.js';

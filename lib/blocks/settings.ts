@@ -1,5 +1,5 @@
 import { TensimError } from '../errors.js';
-import { chooseBackend } from '../machines/select.js';
+import { chooseBackend } from '../machines/at_once.js';
 import { settle } from '../similarity/terms/options.js';
 import { listed } from '../words/names.js';
 import { quote, valueText } from '../words/quoting.js';

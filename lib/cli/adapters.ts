@@ -6,6 +6,7 @@ import { adaptersJsonText } from '../report/adapters/json.js';
 import { adaptersText } from '../report/adapters/text.js';
 import { checkAdaptersFile, writeAdapters } from '../report/adapters/write.js';
 import { oneLine } from '../words/quoting.js';
+import { ABOUT } from './about.js';
 import { fitted, type Io, print, say } from './io.js';
 import { backendOption, collect, parseSize, textOptions, threadsOption } from './options.js';
 import { createProgress } from './progress.js';
@@ -32,7 +33,7 @@ Examples:
 export function addAdapters(program: Command, io: Io): void {
   program
     .command('adapters')
-    .description('how similar the changes are that adapters make (LoRA), each with each')
+    .description(ABOUT.adapters.does)
     .argument('<adapters...>', ARGUMENT)
     .addOption(new Option('--dtype <type>', 'compute type').choices(['float64', 'float32']).default('float64'))
     .option('--memory-limit <size>', 'for factors: 512MiB, 2GB; others are read again (default: 1.25GiB)', parseSize)
@@ -46,7 +47,7 @@ export function addAdapters(program: Command, io: Io): void {
 
 async function adapters(given: readonly string[], flags: AdapterFlags, io: Io): Promise<void> {
   const { backend, threads, dtype, memoryLimit, out } = flags;
-  const progress = createProgress(io);
+  const progress = await createProgress(io);
   try {
     for (const file of out) await checkAdaptersFile(file);
     const result = await adapterMatrix(await adaptersIn(given), {

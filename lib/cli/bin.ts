@@ -4,7 +4,7 @@ import module from 'node:module';
 // From Node 22.1 on what is compiled is kept for the next run, in the system's temporary folder (NODE_DISABLE_COMPILE_CACHE=1
 // prevents it): only what is imported afterwards, hence not at the top.
 (module as { enableCompileCache?: () => unknown }).enableCompileCache?.();
-const [{ EXIT }, { run }] = await Promise.all([import('./exit.js'), import('./main.js')]);
+const { EXIT, run } = await import('./main.js');
 
 // The first Ctrl-C aborts the work, which then cleans up after itself; the second ends the process at once.
 const interrupted = new AbortController();

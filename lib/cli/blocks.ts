@@ -12,6 +12,7 @@ import { ridgeJsonText } from '../report/ridge/json.js';
 import { ridgeText } from '../report/ridge/text.js';
 import { ridgeSweep } from '../similarity/series/ridge_sweep.js';
 import { jsonText } from '../words/quoting.js';
+import { ABOUT } from './about.js';
 import { addBlockOptions, type BlockFlags } from './block_options.js';
 import { blocksOutput, checkBlocksFiles, writeBlocksFiles } from './blocks_output.js';
 import { blocksShardOutput } from './blocks_shard.js';
@@ -39,10 +40,7 @@ Examples:
 
 /** `tensim blocks A B` */
 export function addBlocks(program: Command, io: Io): void {
-  const command = program
-    .command('blocks')
-    .description('where two transformers differ, block by block')
-    .argument('<networks...>', ARGUMENT);
+  const command = program.command('blocks').description(ABOUT.blocks.does).argument('<networks...>', ARGUMENT);
   addBlockOptions(command)
     .addHelpText('after', EXAMPLES)
     .action((networks: string[], flags: BlockFlags) => blocks(networks, flags, io));

@@ -1,5 +1,4 @@
 // What is most often asked for, and needs little beside what compares two models: compiled together, apart from the rest.
-export { addCompare } from './compare.js';
 export { addConvert } from './convert.js';
 export { addDoctor } from './doctor.js';
 export { addGate } from './gate.js';

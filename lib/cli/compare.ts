@@ -1,11 +1,8 @@
 import type { Command } from 'commander';
 import { compareJsonText } from '../report/json.js';
-import { ridgeJsonText } from '../report/ridge/json.js';
-import { ridgeText } from '../report/ridge/text.js';
 import { compareText } from '../report/text.js';
-import { ridgeSweep } from '../similarity/series/ridge_sweep.js';
 import { similarity } from '../similarity/similarity.js';
-import { compareFeatures } from './features.js';
+import { ABOUT } from './about.js';
 import { fitted, type Io, print } from './io.js';
 import { momentsIn, sweptRidges, withoutSweep } from './law_options.js';
 import {
@@ -32,25 +29,26 @@ Examples:
 export function addCompare(program: Command, io: Io): void {
   const command = program
     .command('compare')
-    .description('how similar two networks are across all inputs')
+    .description(ABOUT.compare.does)
     .argument('<a>', MODEL_ARGUMENT)
     .argument('<b>', 'the other')
     .addHelpText('after', EXAMPLES);
   addComparisonOptions(command)
     .option('--features', 'of bilinear autoencoders: compare all features of one with all of the other, in no order')
-    .action((a: string, b: string, { features, ...flags }: ComparisonFlags & { readonly features?: boolean }) =>
-      features ? compareFeatures(a, b, flags, io) : compare(a, b, flags, io),
+    .action(async (a: string, b: string, { features, ...flags }: ComparisonFlags & { readonly features?: boolean }) =>
+      features ? (await import('./features.js')).compareFeatures(a, b, flags, io) : compare(a, b, flags, io),
     );
 }
 
 async function compare(a: string, b: string, flags: ComparisonFlags, io: Io): Promise<void> {
   await checkOutputs(flags.out);
-  const progress = createProgress(io);
+  const progress = await createProgress(io);
   try {
     const ridges = sweptRidges(flags);
     const options = await similarityOptions(withoutSweep(flags), io, progress);
     const [first, second] = await loadPair([a, b], flags, io, progress);
     if (ridges !== undefined) {
+      const { ridgeJsonText, ridgeSweep, ridgeText } = await import('./ridges.js');
       const moments = momentsIn(options.input);
       const under = (ridge: number) => similarity(first, second, { ...options, input: { ...moments, ridge } });
       const sweep = await ridgeSweep(ridges, under, moments);

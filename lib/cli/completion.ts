@@ -1,5 +1,6 @@
 import { Argument, type Command, type Option } from 'commander';
 import { oneLine } from '../words/quoting.js';
+import { ABOUT } from './about.js';
 import { type Io, print } from './io.js';
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const;
@@ -15,7 +16,7 @@ Put it where the shell reads it:
 export function addCompletion(program: Command, io: Io): void {
   program
     .command('completion')
-    .description('a script that completes commands, options and their values in a shell')
+    .description(ABOUT.completion.does)
     .addArgument(new Argument('<shell>', 'for which').choices(SHELLS))
     .addHelpText('after', NOTES)
     .action((shell: Shell) => print(io, [SCRIPTS[shell](program.name(), commandsOf(program))]));

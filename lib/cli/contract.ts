@@ -13,6 +13,7 @@ import type { ScaledTensor, Tensor } from '../tensor/tensor.js';
 import { bytesText } from '../words/bytes.js';
 import { jsonText, oneLine } from '../words/quoting.js';
 import { timeText } from '../words/times.js';
+import { ABOUT } from './about.js';
 import { type ResultSummary, resultRows, summarizeResult } from './contract_result.js';
 import { type Io, print, say, table } from './io.js';
 import { type Operands, openOperands } from './operands.js';
@@ -55,7 +56,7 @@ interface ContractFlags {
 export function addContract(program: Command, io: Io): void {
   program
     .command('contract')
-    .description('contract tensors by an equation, or tell how it would be done and how fast it is')
+    .description(ABOUT.contract.does)
     .argument('<equation>', 'in the notation of einsum: "ij,jk->ik"')
     .argument('<operands...>', 'one per term: a shape such as 512x256, or FILE:TENSOR')
     .option('--explain', 'print the path: order of the products, flops, bytes, memory')
@@ -92,7 +93,7 @@ export function addContract(program: Command, io: Io): void {
 async function contract(equation: string, texts: string[], flags: ContractFlags, io: Io): Promise<void> {
   const { explain = false, time = false, out, seed } = flags;
   if (out !== undefined) await checkOut(out, flags.stripExponent === true);
-  const progress = createProgress(io);
+  const progress = await createProgress(io);
   const operands = await openOperands(texts, io.signal, flags.key);
   try {
     const options: PlanOptions = { ...flags, dtype: flags.dtype ?? operands.dtype };

@@ -4,6 +4,7 @@ import { findSource } from '../model/reading/source.js';
 import { checkPlace } from '../report/write.js';
 import { count, plural } from '../words/counts.js';
 import { oneLine } from '../words/quoting.js';
+import { ABOUT } from './about.js';
 import { type Io, say } from './io.js';
 import { keyOption } from './options.js';
 
@@ -21,7 +22,7 @@ Examples:
 export function addConvert(program: Command, io: Io): void {
   program
     .command('convert')
-    .description('write the tensors of a checkpoint in another format')
+    .description(ABOUT.convert.does)
     .argument('<in>', 'a checkpoint, or a folder with one')
     .argument('<out>', 'a file; its ending says the format: .safetensors .npz .npy')
     .option(

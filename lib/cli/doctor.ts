@@ -6,6 +6,7 @@ import { SCHEMAS } from '../report/schemas.js';
 import { version } from '../version.js';
 import { plural } from '../words/counts.js';
 import { jsonText, oneLine } from '../words/quoting.js';
+import { ABOUT } from './about.js';
 import { EXIT } from './exit.js';
 import { type Io, print, table } from './io.js';
 
@@ -30,7 +31,7 @@ interface Diagnosis {
 export function addDoctor(program: Command, io: Io, exit: { code: number }): void {
   program
     .command('doctor')
-    .description('which backends can be used here, and why the others cannot')
+    .description(ABOUT.doctor.does)
     .option('--json', 'print JSON')
     .addHelpText('after', NOTES)
     .action(async ({ json }: { json?: boolean }) => {

@@ -4,6 +4,7 @@ import { explanationText } from '../report/explain/text.js';
 import { checkExplanationFile, imageOf, writeExplanation } from '../report/explain/write.js';
 import { explain } from '../similarity/explain/explain.js';
 import { jsonText, oneLine } from '../words/quoting.js';
+import { ABOUT } from './about.js';
 import { fitted, type Io, print, say } from './io.js';
 import {
   addMethodOptions,
@@ -39,7 +40,7 @@ interface ExplainFlags extends MethodFlags {
 export function addExplain(program: Command, io: Io): void {
   const command = program
     .command('explain')
-    .description('where two networks differ: in which outputs, along which directions of the input, or in which layer')
+    .description(ABOUT.explain.does)
     .argument('<a>', MODEL_ARGUMENT)
     .argument('<b>', 'the other; the difference is that of b from a')
     .addOption(
@@ -65,7 +66,7 @@ export function addExplain(program: Command, io: Io): void {
 
 async function explainFiles(a: string, b: string, flags: ExplainFlags, io: Io): Promise<void> {
   for (const file of flags.out) await checkExplanationFile(file);
-  const progress = createProgress(io);
+  const progress = await createProgress(io);
   try {
     const options = await similarityOptions(flags, io, progress);
     const [first, second] = await loadPair([a, b], flags, io, progress);

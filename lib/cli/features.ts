@@ -7,7 +7,7 @@ import { createProgress } from './progress.js';
 
 /** `tensim compare A B --features`: all features of the one with all of the other. */
 export async function compareFeatures(a: string, b: string, flags: ComparisonFlags, io: Io): Promise<void> {
-  const progress = createProgress(io);
+  const progress = await createProgress(io);
   try {
     const [first, second] = await loadPair([a, b], flags, io, progress);
     const { backend, threads, json } = flags;

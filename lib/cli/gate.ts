@@ -3,6 +3,7 @@ import { TensimError } from '../errors.js';
 import { labelOf } from '../model/labels.js';
 import { type GateEnd, type GateSubjects, gateReport } from '../report/gate.js';
 import { gate, settleLimits } from '../similarity/gate/gate.js';
+import { ABOUT } from './about.js';
 import { checkReference, readBaseline } from './baseline.js';
 import { EXIT } from './exit.js';
 import type { Io } from './io.js';
@@ -32,7 +33,7 @@ export function addGate(program: Command, io: Io, exit: { code: number }): void 
   const limit = (flags: string, description: string) => new Option(flags, description).argParser(parseNumber);
   const command = program
     .command('gate')
-    .description('whether a network may take the place of another: its exit code says')
+    .description(ABOUT.gate.does)
     .argument('<candidate>', MODEL_ARGUMENT)
     .requiredOption('--against <reference>', 'the network it must be similar to')
     .addOption(limit('--min <similarity>', 'least similarity in all (default: 0.98)'))
@@ -68,7 +69,7 @@ async function judgeFiles(
   io: Io,
   exit: { code: number },
 ): Promise<void> {
-  const progress = createProgress(io);
+  const progress = await createProgress(io);
   try {
     const { min, minOutput, maxDrop, baseline: file } = flags;
     const baseline = file === undefined ? undefined : await readBaseline(file);

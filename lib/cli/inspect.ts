@@ -5,6 +5,7 @@ import { inspectionJson } from '../report/inspection.js';
 import { byteCount, count } from '../words/counts.js';
 import { quoted } from '../words/names.js';
 import { jsonText, oneLine, quote } from '../words/quoting.js';
+import { ABOUT } from './about.js';
 import { fitted, type Io, print, say, table } from './io.js';
 import {
   activationOption,
@@ -39,7 +40,7 @@ interface InspectFlags {
 export function addInspect(program: Command, io: Io): void {
   program
     .command('inspect')
-    .description('what a checkpoint holds, and why it cannot be compared if it cannot')
+    .description(ABOUT.inspect.does)
     .argument('<file>', MODEL_ARGUMENT)
     .addOption(modelOption())
     .addOption(configOption())

@@ -1,7 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { TensimError } from '../errors.js';
 import { isRidge } from '../similarity/law/law.js';
-import { momentsOf } from '../similarity/law/moments_of.js';
 import type { InputLaw } from '../similarity/terms/types.js';
 import { parseDecimal } from '../words/names.js';
 import { readInput } from './input_file.js';
@@ -46,7 +45,9 @@ export function addRidgeOptions(command: Command, data: string): Command {
 export async function lawOf({ input, inputData, ridge }: LawFlags, { signal }: Io): Promise<InputLaw> {
   checkFlags({ input, inputData });
   const law =
-    inputData === undefined ? await readInput(input ?? 'standard', signal) : await momentsOf(inputData, { signal });
+    inputData === undefined
+      ? await readInput(input ?? 'standard', signal)
+      : await (await import('../similarity/law/moments_of.js')).momentsOf(inputData, { signal });
   if (ridge === undefined) return law;
   if (ridge.length > 1)
     throw new TensimError('INVALID_ARGUMENT', 'one result stands under one law', {

@@ -4,10 +4,13 @@ import { composed, oneLine } from '../words/quoting.js';
 import { shellWord } from '../words/shell.js';
 import { hearWarnings } from '../words/warning.js';
 import { wrapped } from '../words/wrap.js';
+import { ABOUT } from './about.js';
 import { applyDefaults, DEFAULTS_NOTE } from './defaults.js';
 import { EXIT, settle } from './exit.js';
 import { groupOptions } from './help_groups.js';
 import { type Io, say, widthOf } from './io.js';
+
+export { EXIT } from './exit.js';
 
 const NOTES = `
 Examples:
@@ -35,11 +38,11 @@ ${DEFAULTS_NOTE}`;
 type Add = (program: Command, io: Io, exit: { code: number }) => void;
 
 /**
- * In the order in which help lists them. They are read when they are asked for, in two parts: all together take longer to
- * compile than most of them run, and a part for each would be many files, which take longer still.
+ * They are read when they are asked for, in three parts: all together take longer to compile than most of them run, and a
+ * part for each would be many files, which take longer still.
  */
-const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
-  compare: async () => (await import('./commands_on_models.js')).addCompare,
+const COMMANDS: Readonly<Record<keyof typeof ABOUT, () => Promise<Add>>> = {
+  compare: async () => (await import('./compare.js')).addCompare,
   matrix: async () => (await import('./commands_on_models.js')).addMatrix,
   merge: async () => (await import('./commands_beyond.js')).addMerge,
   watch: async () => (await import('./commands_beyond.js')).addWatch,
@@ -57,11 +60,24 @@ const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
   completion: async () => (await import('./commands_beyond.js')).addCompletion,
 };
 
-/** The command that is named; all where help, a completion or a proposal has to know them; none for the version. */
-async function commandsFor([first]: readonly string[]): Promise<Add[]> {
-  if (first === '--version' || first === '-V') return [];
-  const named = first !== 'completion' && Object.hasOwn(COMMANDS, first ?? '') ? [COMMANDS[first]] : undefined;
-  return Promise.all((named ?? Object.values(COMMANDS)).map((load) => load()));
+const isCommand = (name: string | undefined): name is keyof typeof ABOUT =>
+  name !== undefined && Object.hasOwn(COMMANDS, name);
+
+/**
+ * The command that is named, or whose help is asked for; all for a completion. For help on all of them, for a proposal and
+ * for what else is no command, what is known without reading them.
+ */
+async function commandsFor([first, second]: readonly string[]): Promise<Add[]> {
+  if (first === 'completion' || first === '--') return Promise.all(Object.values(COMMANDS).map((load) => load()));
+  const named = first === 'help' ? second : first;
+  if (isCommand(named)) return [await COMMANDS[named]()];
+  return [addNames];
+}
+
+function addNames(program: Command): void {
+  for (const [name, { does }] of Object.entries(ABOUT)) program.command(name).description(does);
+  const takes = (name: string) => (isCommand(name) ? ABOUT[name].takes : '[command]');
+  program.configureHelp({ subcommandTerm: (command) => `${command.name()} ${takes(command.name())}` });
 }
 
 /**

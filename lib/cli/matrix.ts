@@ -17,6 +17,7 @@ import { onset } from '../similarity/series/onset.js';
 import { type RidgeSweep, ridgeSweep } from '../similarity/series/ridge_sweep.js';
 import type { CrossSimilarity, InputLaw, MatrixOptions, SimilarityMatrix } from '../similarity/terms/types.js';
 import { listed } from '../words/names.js';
+import { ABOUT } from './about.js';
 import { fitted, type Io, print, say } from './io.js';
 import { lawOf, momentsIn, sweptRidges, withoutSweep } from './law_options.js';
 import {
@@ -61,7 +62,7 @@ Examples:
 export function addMatrix(program: Command, io: Io): void {
   const command = program
     .command('matrix')
-    .description('the similarities of every pair of many networks, or of some of them')
+    .description(ABOUT.matrix.does)
     .argument('<files...>', 'files, folders and quoted patterns')
     .addHelpText('after', EXAMPLES);
   addServingOptions(

@@ -11,6 +11,7 @@ import type { CrossSimilarity, SimilarityMatrix } from '../similarity/terms/type
 import { count, plural } from '../words/counts.js';
 import { listed } from '../words/names.js';
 import { oneLine } from '../words/quoting.js';
+import { ABOUT } from './about.js';
 import { type Io, print, say } from './io.js';
 import { matrixOutput, warnOfOrder } from './matrix.js';
 import { mergeBlocks } from './merge_blocks.js';
@@ -43,7 +44,7 @@ type MergedMatrix = Awaited<ReturnType<typeof mergeShards>>;
 export function addMerge(program: Command, io: Io): void {
   const command = program
     .command('merge')
-    .description('puts together the parts of a matrix, or of blocks, that were computed in shards')
+    .description(ABOUT.merge.does)
     .argument('<files...>', 'state files that matrix --shard, or blocks --shard, has written')
     .option('--allow-missing', 'leave pairs open, or layers out, that are not there yet')
     .option('--mixed', 'take parts of different backends or instructions, whose last digits differ')

@@ -9,6 +9,7 @@ import { loadModel } from '../model/reading/load.js';
 import { checkPlace } from '../report/write.js';
 import { count, plural } from '../words/counts.js';
 import { oneLine } from '../words/quoting.js';
+import { ABOUT } from './about.js';
 import { type Io, say } from './io.js';
 import {
   activationOption,
@@ -46,7 +47,7 @@ interface MomentsFlags extends Pick<EvaluateOptions, 'dtype' | 'threads'> {
 export function addMoments(program: Command, io: Io): void {
   program
     .command('moments')
-    .description('mean and covariance of what every block of a transformer takes on given text')
+    .description(ABOUT.moments.does)
     .argument('<model>', MODEL_ARGUMENT)
     .requiredOption('--tokens <file>', 'sequences of token ids')
     .requiredOption('--out <file>', 'the .safetensors file that is written')
@@ -68,7 +69,7 @@ async function moments(path: string, flags: MomentsFlags, io: Io): Promise<void>
   if (!/\.safetensors$/i.test(out))
     throw new TensimError('INVALID_ARGUMENT', `moments are written as .safetensors, and not as "${oneLine(out)}"`);
   await checkPlace(out);
-  const progress = createProgress(io);
+  const progress = await createProgress(io);
   try {
     const sequences = await loadSequences(tokens, signal);
     const model = await loadModel(path, { model: description, config: configOf(flags), key, ignore, signal });

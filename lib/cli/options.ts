@@ -6,7 +6,7 @@ import type { Model } from '../model/model.js';
 import { loadModel } from '../model/reading/load.js';
 import { phaseWords } from '../report/phases.js';
 import { routeText, type TextOptions } from '../report/text.js';
-import { checkReportFile, type Report, writeReport } from '../report/write.js';
+import type { Report } from '../report/write.js';
 import type { Measure, Progress, ResultInfo, SimilarityOptions } from '../similarity/terms/types.js';
 import { parseBytes } from '../words/bytes.js';
 import { parseDecimal } from '../words/names.js';
@@ -209,6 +209,8 @@ export async function loadPair(
  * @throws TensimError as `checkReportFile`.
  */
 export async function checkOutputs(files: readonly string[]): Promise<void> {
+  if (files.length === 0) return;
+  const { checkReportFile } = await import('../report/write.js');
   for (const file of files) await checkReportFile(file);
 }
 
@@ -226,6 +228,7 @@ export function explainRoute(result: ResultInfo, { verbose = false }: Pick<Compa
 export async function writeOutputs(result: Report, files: readonly string[], io: Io): Promise<void> {
   for (const file of files) {
     io.signal.throwIfAborted();
+    const { writeReport } = await import('../report/write.js');
     await writeReport(result, file, { command: io.command });
     say(io, `wrote ${oneLine(file)}\n`);
   }

@@ -1,4 +1,3 @@
-import cliProgress from 'cli-progress';
 import { count } from '../words/counts.js';
 import type { Io } from './io.js';
 
@@ -19,8 +18,9 @@ export interface ProgressLine {
 const SILENT: ProgressLine = { update: () => {}, note: () => {}, stop: () => {} };
 
 /** Progress for a terminal; where stderr is none, a line that does nothing. */
-export function createProgress({ stderr }: Io): ProgressLine {
+export async function createProgress({ stderr }: Io): Promise<ProgressLine> {
   if (stderr.isTTY !== true) return SILENT;
+  const { default: cliProgress } = await import('cli-progress');
   const bar = new cliProgress.SingleBar(
     {
       stream: stderr,

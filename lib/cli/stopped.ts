@@ -21,7 +21,7 @@ export async function stoppable<T>(
   io: Io,
   work: (way: Way) => Promise<T>,
 ): Promise<T> {
-  const way: Way = { reached: { done: 0, total: 0 }, progress: createProgress(io) };
+  const way: Way = { reached: { done: 0, total: 0 }, progress: await createProgress(io) };
   try {
     return await work(way);
   } catch (error) {

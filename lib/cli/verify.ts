@@ -6,6 +6,7 @@ import { verifyMerge } from '../verify/merge.js';
 import type { VerifyOptions } from '../verify/options.js';
 import { verify } from '../verify/verify.js';
 import { parseDecimal } from '../words/names.js';
+import { ABOUT } from './about.js';
 import { EXIT } from './exit.js';
 import type { Io } from './io.js';
 import { addJudgementOptions, codeOf, type JudgementFlags, outletsOf, tellVerdict } from './judgement.js';
@@ -54,7 +55,7 @@ interface VerifyFlags extends Required<Pick<VerifyOptions, 'backend' | 'ignore'>
 export function addVerify(program: Command, io: Io, exit: { code: number }): void {
   const command = program
     .command('verify')
-    .description('whether a conversion, a quantisation or a merge did what it claims: its exit code says')
+    .description(ABOUT.verify.does)
     .argument('[reference]', `the network as it was: ${NETWORK}`)
     .argument('[candidate]', 'the network that is to be the same')
     .option('--base <network>', 'the network that adapters were merged into')
@@ -104,7 +105,7 @@ async function run(
 }
 
 async function judged(asked: Asked, flags: VerifyFlags, io: Io) {
-  const progress = createProgress(io);
+  const progress = await createProgress(io);
   try {
     const options = optionsOf(flags, io, progress);
     if (asked.kind === 'pair')

@@ -12,6 +12,7 @@ import { count, plural } from '../words/counts.js';
 import { listed, parseDecimal } from '../words/names.js';
 import { similarityText } from '../words/numbers.js';
 import { oneLine } from '../words/quoting.js';
+import { ABOUT } from './about.js';
 import { EXIT, settle } from './exit.js';
 import { type Io, print, say } from './io.js';
 import { parseCount } from './matrix_options.js';
@@ -61,7 +62,7 @@ export function addWatch(program: Command, io: Io, exit: { code: number }): void
   const seconds = (flags: string, description: string) => new Option(flags, description).argParser(parseSeconds);
   const command = program
     .command('watch')
-    .description('the matrix of a training that is under way, as its checkpoints come, on a live page')
+    .description(ABOUT.watch.does)
     .argument('<folders...>', 'folders and quoted patterns')
     .addHelpText('after', EXAMPLES);
   addServingOptions(addMethodOptions(command))
@@ -96,7 +97,7 @@ export function addWatch(program: Command, io: Io, exit: { code: number }): void
 async function run(folders: string[], flags: WatchFlags, io: Io, exit: { code: number }): Promise<void> {
   for (const file of flags.out) await checkReportFile(file);
   if (flags.webhook !== undefined) checkWebhook(flags.webhook);
-  const progress = createProgress(io);
+  const progress = await createProgress(io);
   const served = flags.page ? await serve(listed(folders, 'and'), flags, io) : undefined;
   const watching = new Watching(flags, progress, io);
   try {

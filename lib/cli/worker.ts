@@ -3,6 +3,7 @@ import { count, plural } from '../words/counts.js';
 import { oneLine } from '../words/quoting.js';
 import { timeText } from '../words/times.js';
 import type { WorkerEvent, WorkerOptions } from '../workers/terms.js';
+import { ABOUT } from './about.js';
 import { type Io, say } from './io.js';
 import { backendOption, parseSize, threadsOption } from './options.js';
 import { checkQueue, parseSeconds } from './workers.js';
@@ -29,7 +30,7 @@ interface WorkerFlags extends Pick<WorkerOptions, 'backend' | 'threads' | 'resul
 export function addWorker(program: Command, io: Io): void {
   program
     .command('worker')
-    .description('compute tiles of matrices that others ask for (tensim matrix --queue)')
+    .description(ABOUT.worker.does)
     .requiredOption('--queue <address>', 'where they wait: redis://HOST:PORT/DB, rediss:// for TLS')
     .addOption(backendOption())
     .addOption(threadsOption())

@@ -6,14 +6,10 @@ import { formatAtStart, formatIn } from './content.js';
 import { type CheckpointFormat, formatOf, hasEnding, isIndex } from './endings.js';
 import type { TensorEntry } from './entry.js';
 import { foreignModel, unknownKind } from './foreign.js';
-import { openGguf } from './gguf/open.js';
 import { openLlama2c } from './llama2c/open.js';
-import { openNpy, openNpz } from './numpy/open.js';
 import type { Graph } from './onnx/graph.js';
-import { openOnnx } from './onnx/open.js';
 import { OpenCheckpoint } from './open_checkpoint.js';
 import type { OpenedFiles, OpenOptions } from './opened_files.js';
-import { openPytorch } from './pytorch/open.js';
 import { DAMAGED_HINT } from './safetensors/header.js';
 import { openSafetensors } from './safetensors/open.js';
 import { isStep, standsBeside, withScalars } from './scalars.js';
@@ -196,15 +192,17 @@ async function openStamped(path: string, options: OpenOptions): Promise<StampedC
   }
 }
 
+// Those of other formats than the usual one are compiled when a file asks for them.
 const OPENERS: Readonly<Record<CheckpointFormat, (path: string, options: OpenOptions) => Promise<OpenedFiles>>> = {
   safetensors: (path, { signal }) => openSafetensors(path, signal),
-  pytorch(path, options) {
+  async pytorch(path, options) {
+    const { openPytorch } = await import('./pytorch/open.js');
     const open = (shard: string) => openPytorch(shard, options);
     return isIndex(path) ? openShards(path, open, options.signal) : open(path);
   },
-  npz: (path, { signal }) => openNpz(path, signal),
-  npy: openNpy,
-  onnx: (path, { signal }) => openOnnx(path, signal),
-  gguf: (path, { signal }) => openGguf(path, signal),
+  npz: async (path, { signal }) => (await import('./numpy/open.js')).openNpz(path, signal),
+  npy: async (path) => (await import('./numpy/open.js')).openNpy(path),
+  onnx: async (path, { signal }) => (await import('./onnx/open.js')).openOnnx(path, signal),
+  gguf: async (path, { signal }) => (await import('./gguf/open.js')).openGguf(path, signal),
   llama2c: openLlama2c,
 };

@@ -129,7 +129,7 @@ export interface Addon extends CudaForwardFunctions {
     control: NativeControl,
   ): Promise<{ data: TensorData; exponent: number }>;
   gemmWorkspace(m: number, n: number, k: number, dtype: DType): number;
-  speed(dtype: DType): [flopsPerSecond: number, bytesPerSecond: number];
+  speed(dtype: DType): number;
   peak(dtype: DType, seconds: number, threads: number, control: NativeControl): Promise<number>;
 }
 

@@ -3,8 +3,8 @@ import type { Abilities } from '../backend/backend.js';
 import type { Control } from '../backend/control.js';
 import type { Forward } from '../backend/forward.js';
 import type { ChainSource, FeatureSource, GramRoute, Grams, PreparedModel, RouteEfficiency } from '../backend/grams.js';
-import { FALLBACK } from '../fallback/backend.js';
 import { streamKey } from '../gaussian/threefry.js';
+import { layerKinds } from '../layers/table.js';
 import { processors } from '../processors.js';
 import type { DType } from '../tensor/tensor.js';
 import {
@@ -90,7 +90,13 @@ function createNative(addon: Addon, instructionSet: string): NativeBackend {
       },
     },
     // Algebra on two small models, which takes no time beside what is then done with their forms.
-    forms: FALLBACK.forms,
+    forms: {
+      get kinds() {
+        return new Set(layerKinds.types);
+      },
+      fold: async (source, control) =>
+        (await import('./fallback.js')).loadFallback().backend.forms.fold(source, control),
+    },
     contractions: contractionsBy(addon, machine, (plan, operands, control) =>
       run(control, (threads, nativeControl) => addon.contract(plan, operands, threads, nativeControl)),
     ),

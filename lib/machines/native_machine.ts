@@ -5,7 +5,8 @@ import type { DType } from '../tensor/tensor.js';
 /** The functions of the addon that describe the machine. */
 interface MachineFunctions {
   gemmWorkspace(m: number, n: number, k: number, dtype: DType): number;
-  speed(dtype: DType): [flopsPerSecond: number, bytesPerSecond: number];
+  /** Flops per second of one thread on registers: measured for a moment. */
+  speed(dtype: DType): number;
 }
 
 /**
@@ -36,8 +37,7 @@ const PARTIAL_SUM = 8;
 const OFFSET = 8;
 
 /**
- * Describes the native backend to the cost model. The pace of this machine is measured at the first use of a dtype:
- * some milliseconds.
+ * Describes the native backend to the cost model. The pace of this machine is measured at the first use of a dtype.
  * @param instructionSet as the addon names it; one that is not known counts as the baseline.
  */
 export function nativeMachine(
@@ -47,7 +47,7 @@ export function nativeMachine(
   const rates = RATES[instructionSet] ?? RATES.baseline;
   const paces = new Map<DType, number>();
   return (dtype, threads = processors()) => {
-    const pace = paces.get(dtype) ?? addon.speed(dtype)[0] / rates[dtype];
+    const pace = paces.get(dtype) ?? addon.speed(dtype) / rates[dtype];
     paces.set(dtype, pace);
     return {
       flopsPerSecond: rates[dtype] * GEMM_EFFICIENCY * threads,

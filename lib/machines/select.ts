@@ -3,8 +3,6 @@ import type { AbilityName, Backend, BackendName } from '../backend/backend.js';
 import { ABILITY_NAMES, type BackendFor, type Faults, faultIn, refusal, type Task } from '../backend/task.js';
 import type { Work } from '../backend/work.js';
 import { TensimError } from '../errors.js';
-import { FALLBACK } from '../fallback/backend.js';
-import { hasAssembledKernels } from '../fallback/gemm/workspace.js';
 import { valueText } from '../words/quoting.js';
 import { loadCuda } from './cuda/backend.js';
 import { weighCuda } from './cuda/choice.js';
@@ -34,25 +32,15 @@ interface Machine {
   readonly name: BackendName;
   /** Whether `auto` takes the first of these that can do a task; others only where they are expected to be quicker. */
   readonly unasked: boolean;
-  load(): Loaded;
+  load(): Loaded | Promise<Loaded>;
 }
 
 /** In the order in which they are asked. */
 const MACHINES: readonly Machine[] = [
   { name: 'native', unasked: true, load: loadNative },
   { name: 'cuda', unasked: false, load: loadCuda },
-  {
-    name: 'fallback',
-    unasked: true,
-    load: () => ({
-      backend: FALLBACK,
-      details: {
-        engine: `V8 ${process.versions.v8}`,
-        kernels: hasAssembledKernels() ? 'WebAssembly' : 'TypeScript',
-        threads: 1,
-      },
-    }),
-  },
+  // Much to compile, and for nothing where the addon does all.
+  { name: 'fallback', unasked: true, load: async () => (await import('./fallback.js')).loadFallback() },
 ];
 const NAMES = MACHINES.map(({ name }) => name);
 const VARIABLE = 'TENSIM_BACKEND';
@@ -120,36 +108,27 @@ async function takeFirst<const Wanted extends Task>(
   signal?: AbortSignal,
 ): Promise<Taken<Wanted>> {
   const request = requestOf(requested);
-  const { able, refused } = survey(request, task);
-  for (const { backend, tryOut } of able) {
-    const tried = await tryOut?.(signal);
-    const reason = tried === undefined ? null : 'reason' in tried ? tried.reason : faultIn(tried.faults, task);
+  const refused: (Refusal & { readonly isThere: boolean })[] = [];
+  for (const { name, load } of askedBy(request)) {
+    const found = await load();
+    const reason = lackOf(found, task) ?? (await faultOf(found, task, signal));
     if (reason === null) {
-      const passedOver = refused.filter(({ name, isThere }) => isThere && isBefore(name, backend.name));
-      return {
-        backend: backend as BackendFor<Wanted>,
-        passedOver: passedOver.map(({ name, reason }) => ({ name, reason })),
-      };
+      const passedOver = refused.filter(({ isThere }) => isThere).map(({ name, reason }) => ({ name, reason }));
+      return { backend: (found as Extract<Loaded, { backend: Backend }>).backend as BackendFor<Wanted>, passedOver };
     }
-    refused.push({ name: backend.name, reason, isThere: true });
+    refused.push({ name, reason, isThere: 'backend' in found });
   }
   throw unavailable(request, refused);
 }
 
-const isBefore = (one: BackendName, other: BackendName): boolean => NAMES.indexOf(one) < NAMES.indexOf(other);
+/** Why a machine cannot do a task, as far as that can be told without trying it out. */
+export const lackOf = (found: Loaded, task: Task): string | null =>
+  'reason' in found ? found.reason : refusal(found.backend, task);
 
-/**
- * The same at once, for what is only planned: nothing is tried out.
- * @throws TensimError as `selectBackend` rejects.
- */
-export function chooseBackend<const Wanted extends Task>(
-  requested: 'auto' | BackendName | undefined,
-  task: Wanted,
-): BackendFor<Wanted> {
-  const request = requestOf(requested);
-  const { able, refused } = survey(request, task);
-  if (able.length === 0) throw unavailable(request, refused);
-  return able[0].backend as BackendFor<Wanted>;
+async function faultOf(found: Loaded, task: Task, signal: AbortSignal | undefined): Promise<string | null> {
+  const tried = 'backend' in found ? await found.tryOut?.(signal) : undefined;
+  if (tried === undefined) return null;
+  return 'reason' in tried ? tried.reason : faultIn(tried.faults, task);
 }
 
 /**
@@ -161,8 +140,9 @@ export function chooseBackend<const Wanted extends Task>(
  */
 export async function backends(): Promise<readonly BackendReport[]> {
   const request = requestOf('auto');
-  const chosen = request.byName ?? survey(request, {}).able[0]?.backend.name;
-  return Promise.all(MACHINES.map(({ name, load }) => reportOf(name, load(), name === chosen)));
+  const found = await Promise.all(MACHINES.map(async (machine) => ({ ...machine, loaded: await machine.load() })));
+  const chosen = request.byName ?? found.find(({ unasked, loaded }) => unasked && 'backend' in loaded)?.name;
+  return Promise.all(found.map(({ name, loaded }) => reportOf(name, loaded, name === chosen)));
 }
 
 async function reportOf(name: BackendName, found: Loaded, chosen: boolean): Promise<BackendReport> {
@@ -177,13 +157,14 @@ async function reportOf(name: BackendName, found: Loaded, chosen: boolean): Prom
 }
 
 /** Which backend is wanted, and who says so. */
-interface Request {
+export interface Request {
   /** Absent: the first that can do the task. */
   readonly byName: BackendName | undefined;
   readonly byEnvironment: boolean;
 }
 
-function requestOf(requested: 'auto' | BackendName = 'auto'): Request {
+/** @throws TensimError `INVALID_ARGUMENT` */
+export function requestOf(requested: 'auto' | BackendName = 'auto'): Request {
   const byOption = checkName(requested, 'the option "backend"');
   if (byOption !== undefined) return { byName: byOption, byEnvironment: false };
   return {
@@ -201,27 +182,18 @@ function checkName(name: string, source: string): BackendName | undefined {
   });
 }
 
-interface Refusal {
+export interface Refusal {
   readonly name: BackendName;
   /** In one line. */
   readonly reason: string;
 }
 
-/** Who of those that may be asked can do a task, in order, and why the others cannot. */
-function survey({ byName }: Request, task: Task) {
-  const able: Extract<Loaded, { readonly backend: Backend }>[] = [];
-  const refused: (Refusal & { readonly isThere: boolean })[] = [];
-  for (const { name, unasked, load } of MACHINES) {
-    if (byName === undefined ? !unasked : name !== byName) continue;
-    const found = load();
-    const reason = 'reason' in found ? found.reason : refusal(found.backend, task);
-    if (reason !== null) refused.push({ name, reason, isThere: 'backend' in found });
-    else if ('backend' in found) able.push(found);
-  }
-  return { able, refused };
+/** The machines that may be asked, in order. */
+export function askedBy({ byName }: Request): readonly Machine[] {
+  return MACHINES.filter(({ name, unasked }) => (byName === undefined ? unasked : name === byName));
 }
 
-function unavailable({ byName, byEnvironment }: Request, refused: readonly Refusal[]): TensimError {
+export function unavailable({ byName, byEnvironment }: Request, refused: readonly Refusal[]): TensimError {
   if (byName === undefined) {
     const reasons = refused.map(({ name, reason }) => `${name}: ${reason}`);
     return new TensimError('BACKEND_UNAVAILABLE', `no backend can do this: ${reasons.join('; ')}`, {

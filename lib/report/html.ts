@@ -17,11 +17,12 @@ import { bothWidths, WIDTHS } from './figure.js';
 import { heatmapChart } from './heatmap.js';
 import { abbreviate, type ShortLabels, shortenLabels, stepName } from './labels.js';
 import { hasOrder } from './order.js';
-import { definitionTable, page, tableBehind } from './page.js';
+import { definitionTable, page } from './page.js';
 import type { PageData } from './page_data.js';
 import { isUseless, toleranceSentences } from './reliability.js';
 import { clusteredSet, groupsSection, setSummary, treeFigure } from './set.js';
 import { behaviourRows, phasesOf, type Summary, sliceName, sliceNoun, summarize } from './summary.js';
+import { tableBehind } from './table_behind.js';
 
 /** Heatmaps per output come along up to this many cells in all. */
 const MOST_CELLS = 2_000_000;

@@ -10,9 +10,9 @@ import { type Chart, lineMark, PAGE, type Rect, type Theme, textMark } from './c
 import { bothWidths } from './figure.js';
 import { shortenLabels } from './labels.js';
 import { orderSentence, reasonOfSet } from './order.js';
-import { tableBehind } from './page.js';
 import { isUseless } from './reliability.js';
 import type { Summary } from './summary.js';
+import { tableBehind } from './table_behind.js';
 
 const HEIGHT = 90;
 const TOP = 6;

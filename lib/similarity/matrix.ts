@@ -4,7 +4,6 @@ import type { Model } from '../model/model.js';
 import type { Order } from '../model/reading/order.js';
 import { steadily } from '../tensor/steady.js';
 import { crossOf, squareOf } from './assembled.js';
-import { matrixBehaviour } from './behaviour/scores.js';
 import type { Circumstances } from './circumstances.js';
 import { finishedTile } from './finished_tile.js';
 import { Cells } from './gram/cells.js';
@@ -23,7 +22,7 @@ import { BOUND_CELL, checkRoom } from './members/room.js';
 import { type Selection, select } from './members/selection.js';
 import { type Comparison, type OfSamples, settledOn } from './plan/comparison.js';
 import { keptSetting, planMatrix } from './plan/continued.js';
-import { type SampledGram, sampledGram } from './sampled/sampled.js';
+import type { SampledGram } from './sampled/result.js';
 import { openLedger, type StateLedger } from './state/ledger.js';
 import { type MatrixSettings, settleMatrix } from './terms/matrix_options.js';
 import type {
@@ -145,7 +144,12 @@ async function square(selection: Selection, settings: Computing): Promise<Simila
   const { comparison, cells, ...computed } = await compute(models, places, pairs, settings, selection);
   const behaviour =
     comparison.kind === 'behaviours'
-      ? await matrixBehaviour(comparison.behaviours, found.numbers, window, comparison.settings)
+      ? await (await import('./behaviour/scores.js')).matrixBehaviour(
+          comparison.behaviours,
+          found.numbers,
+          window,
+          comparison.settings,
+        )
       : undefined;
   return squareOf(given, comparison.info, cells, { order, window, behaviour, computed, signal: settings.signal });
 }
@@ -227,6 +231,7 @@ async function sample(members: readonly Member[], comparison: OfSamples, by: Com
   const memoryLimit = roomOf(by, by.circumstances);
   const executorOf = samples && ((different: readonly Member[]) => samples(different, comparison));
   const { law, settings } = comparison;
+  const { sampledGram } = await import('./sampled/sampled.js');
   return sampledGram(members, law, { ...settings, memoryLimit }, executorOf);
 }
 

@@ -2,18 +2,17 @@ import type { GramTile } from '../backend/grams.js';
 import type { Model } from '../model/model.js';
 import { timesPower } from '../tensor/power.js';
 import { steadily } from '../tensor/steady.js';
-import { pairBehaviour } from './behaviour/scores.js';
 import { pairDifferences } from './difference/pair.js';
 import { certifiedPair } from './gram/certified.js';
 import { pairDegrees } from './gram/degrees.js';
 import { entryOf, type GramEntry, pairNumbers } from './gram/derived.js';
 import { gramPair } from './gram/pair.js';
-import { memberOf } from './members/members.js';
+import { type Member, memberOf } from './members/members.js';
 import { sourceOf } from './members/source.js';
-import { planComparison, settledOn } from './plan/comparison.js';
-import { type SampledGram, type SampledPair, sampledGram } from './sampled/sampled.js';
+import { type OfBehaviours, type OfSamples, planComparison, settledOn } from './plan/comparison.js';
+import type { SampledGram, SampledPair } from './sampled/result.js';
 import type { ScaledTile } from './scale/model_scale.js';
-import { settle } from './terms/options.js';
+import { type ResolvedSettings, settle } from './terms/options.js';
 import { plainly } from './terms/plain.js';
 import type { PairDifference, PerOutput, SimilarityOptions, SimilarityResult } from './terms/types.js';
 
@@ -45,7 +44,7 @@ export function similarity(a: Model, b: Model, options: SimilarityOptions = {}):
 async function compare(a: Model, b: Model, options: SimilarityOptions): Promise<SimilarityResult> {
   const members = a === b ? both(memberOf(a)) : ([memberOf(a), memberOf(b)] as const);
   const planned = await planComparison(members, settle(options));
-  const tried = planned.kind === 'samples' ? await sampledGram(members, planned.law, planned.settings) : null;
+  const tried = planned.kind === 'samples' ? await sampled(members, planned) : null;
   const comparison = tried === null ? planned : await settledOn(planned, tried);
   const { names, settings, info } = comparison;
   const gram: GramTile & Partial<SampledGram> & Partial<ScaledTile> =
@@ -75,9 +74,15 @@ async function compare(a: Model, b: Model, options: SimilarityOptions): Promise<
       })),
     }),
     ...(degrees && { degrees }),
-    ...(comparison.kind === 'behaviours' && { behaviour: await pairBehaviour(comparison.behaviours, settings) }),
+    ...(comparison.kind === 'behaviours' && { behaviour: await scores(comparison, settings) }),
   });
 }
+
+// What few comparisons need is compiled when one does.
+const sampled = async (members: readonly Member[], { law, settings }: OfSamples) =>
+  (await import('./sampled/sampled.js')).sampledGram(members, law, settings);
+const scores = async ({ behaviours }: OfBehaviours, settings: ResolvedSettings) =>
+  (await import('./behaviour/scores.js')).pairBehaviour(behaviours, settings);
 
 const both = <T>(one: T): readonly [T, T] => [one, one];
 

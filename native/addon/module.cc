@@ -44,17 +44,12 @@ Napi::Value gemm_workspace_of(const Napi::CallbackInfo& info) {
                                                                    read_size(info[2], "k"))));
 }
 
-// speed(dtype) → [flops per second on registers, bytes per second of an element-wise product in main memory], of one
-// thread. It measures for some milliseconds, on the calling thread.
+// speed(dtype) → flops per second of one thread on registers. It measures for a moment, on the calling thread.
 Napi::Value speed(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const KernelSet& kernels = Environment::of(env).kernels();
-  const Speed speed =
-      read_dtype(info[0]) == DType::kFloat64 ? measure_speed<double>(kernels) : measure_speed<float>(kernels);
-  Napi::Array pair = Napi::Array::New(env, 2);
-  pair.Set(0u, speed.flops);
-  pair.Set(1u, speed.bytes);
-  return pair;
+  return Napi::Number::New(
+      env, read_dtype(info[0]) == DType::kFloat64 ? measure_speed<double>(kernels) : measure_speed<float>(kernels));
 }
 
 // The function as JavaScript calls it.

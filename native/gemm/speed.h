@@ -4,15 +4,9 @@
 
 namespace tensim {
 
-// What one thread of this machine can do, for the cost model of contractions: multiply-adds on registers, and bytes
-// read and written by an element-wise product of vectors too long for the caches of a core.
-struct Speed {
-  double flops;
-  double bytes;
-};
-
-// Takes some milliseconds. The best of a few short runs: a busy neighbour only slows them down.
+// Multiply-adds on registers that one thread of this machine does, in flops per second: what expected times are scaled
+// by. Takes less than a millisecond. The best of a few short runs: a busy neighbour only slows them down.
 template <class T>
-Speed measure_speed(const KernelSet& kernels);
+double measure_speed(const KernelSet& kernels);
 
 }  // namespace tensim

@@ -14,9 +14,10 @@ import {
   tensor,
 } from '../../lib/index.js';
 import { loadAddon } from '../../lib/machines/addon.js';
+import { chooseBackend } from '../../lib/machines/at_once.js';
 import { loadCuda } from '../../lib/machines/cuda/backend.js';
 import { probeCuda } from '../../lib/machines/cuda/probe.js';
-import { backends, chooseBackend, selectBackend } from '../../lib/machines/select.js';
+import { backends, selectBackend } from '../../lib/machines/select.js';
 import { tensim } from '../cli/run.js';
 import { buildEmulatedLibrary } from '../support/emulated_library.js';
 import { goldenLayer, goldenPairs } from '../support/golden_units.js';

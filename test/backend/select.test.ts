@@ -2,7 +2,8 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { ChainMethod } from '../../lib/backend/grams.js';
 import { kindsOf } from '../../lib/backend/task.js';
 import { layerKinds } from '../../lib/layers/table.js';
-import { backends, chooseBackend, selectBackend } from '../../lib/machines/select.js';
+import { chooseBackend } from '../../lib/machines/at_once.js';
+import { backends, selectBackend } from '../../lib/machines/select.js';
 
 afterEach(() => vi.unstubAllEnvs());
 

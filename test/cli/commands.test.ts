@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { ABOUT } from '../../lib/cli/about.js';
 import { writeSafetensors } from '../../lib/formats/safetensors/write.js';
 import { version } from '../../lib/index.js';
 import { fileIn, temporaryFolder } from '../formats/safetensors/helpers.js';
@@ -356,6 +357,18 @@ describe('the program', () => {
       expect(stdout).toContain(`Usage: tensim ${command}`);
     },
   );
+
+  test.each(Object.entries(ABOUT))('lists %s as it is', async (command, { takes, does }) => {
+    const plain = async (...args: string[]) => (await tensim(args)).stdout.replace(/\s+/g, ' ');
+    const own = await plain(command, '--help');
+    const usage = ['tensim', command, '[options]', takes.replace(/^\[options\] ?/, ''), does].filter(Boolean).join(' ');
+    expect(own).toContain(`Usage: ${usage} `);
+    // Where help is the only one, the list names none.
+    expect(takes.startsWith('[options]')).toBe(/ --(?!help\b)/.test(own));
+    expect(await plain('help', command)).toBe(own);
+    for (const all of [await plain('--help'), await plain('help')])
+      expect(all).toContain(` ${command} ${takes} ${does} `);
+  });
 
   test('gives examples that name commands and options it has', async () => {
     for (const command of [[], ['compare'], ['matrix'], ['explain'], ['gate'], ['inspect'], ['contract']]) {

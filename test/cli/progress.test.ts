@@ -2,10 +2,10 @@ import { expect, test } from 'vitest';
 import { createProgress } from '../../lib/cli/progress.js';
 import { Sink } from './run.js';
 
-test('a stage of sampling that begins is a bar of its own, with its own estimate of the time left', () => {
+test('a stage of sampling that begins is a bar of its own, with its own estimate of the time left', async () => {
   const stderr = new Sink(true);
   const signal = new AbortController().signal;
-  const progress = createProgress({ stdout: new Sink(), stderr, signal, env: {} });
+  const progress = await createProgress({ stdout: new Sink(), stderr, signal, env: {} });
   progress.update('sampling', 0, 4096);
   progress.update('sampling', 4095, 4096);
   progress.update('sampling', 512, 9000);

@@ -1,6 +1,7 @@
 import type { AbilityName, BackendName, BackendWith } from '../../lib/backend/backend.js';
 import type { ChainMethod } from '../../lib/backend/grams.js';
-import { backends, chooseBackend } from '../../lib/machines/select.js';
+import { chooseBackend } from '../../lib/machines/at_once.js';
+import { backends } from '../../lib/machines/select.js';
 
 /**
  * The backends that a suite runs on: the one TENSIM_BACKEND names, else every one that is here but the CUDA backend,

@@ -1,4 +1,4 @@
-import { chooseBackend } from '../../machines/select.js';
+import { chooseBackend } from '../../machines/at_once.js';
 import type { LayerBlocks } from '../../model/transformers/network.js';
 import { plainly } from '../../similarity/terms/plain.js';
 import { settleSeveral, withAll } from '../matrix.js';

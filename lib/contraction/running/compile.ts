@@ -3,7 +3,7 @@ import type { BackendWith } from '../../backend/backend.js';
 import type { Control } from '../../backend/control.js';
 import { unhurried } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
-import { chooseBackend } from '../../machines/select.js';
+import { chooseBackend } from '../../machines/at_once.js';
 import { steadily } from '../../tensor/steady.js';
 import { type DType, dtypeOf, type ScaledTensor, type Tensor } from '../../tensor/tensor.js';
 import { bindSteps, type Equation } from '../equation.js';

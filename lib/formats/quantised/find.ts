@@ -1,6 +1,5 @@
 import { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
-import { isFloatFormat } from '../../tensor/convert.js';
 import type { StampedCheckpoint } from '../checkpoint.js';
 import type { TensorEntry } from '../entry.js';
 import { fourBits, llmInt8 } from './bitsandbytes.js';
@@ -29,12 +28,11 @@ const FINDERS: readonly Finder[] = [
 const LOOKED_AT = 1 << 12;
 
 /**
- * The checkpoint with its quantised weights decoded where they are read; the same where it has none. What is damaged of
- * them is told by `spoilt`, and is as it is stored.
- * @param told what is said beside the tensors of how they are stored; asked for only where there are such
+ * As `decoded` (decode.ts), of a checkpoint in which these tensors may be parts of quantised weights.
  * @throws TensimError `FILE_CHANGED`
  */
-export async function decoded(
+export async function decodedAmong(
+  suspects: readonly TensorEntry[],
   checkpoint: StampedCheckpoint,
   told: () => Promise<Told>,
   signal?: AbortSignal,
@@ -43,10 +41,7 @@ export async function decoded(
   const weights: QuantisedWeight[] = [];
   let spoilt: TensimError | undefined;
   const pacer = new Pacer(signal);
-  // Of bitsandbytes even types of floating point can hold what is packed.
-  const isAnyPacked = stored.has(/\.quant_state\.bitsandbytes__/);
-  for (const entry of checkpoint.tensors.values()) {
-    if (isFloatFormat(entry.dtype) && !isAnyPacked) continue;
+  for (const entry of suspects) {
     if (pacer.due(LOOKED_AT)) await pacer.pause();
     try {
       const weight = await weightAt(entry, stored);

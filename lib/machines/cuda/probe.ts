@@ -1,5 +1,3 @@
-import { execFile } from 'node:child_process';
-
 import type { Faults } from '../../backend/task.js';
 import type { CudaDevice } from '../addon.js';
 
@@ -186,7 +184,8 @@ probe()
  * Tries a library of the CUDA backend out in a child process, so that a driver or a library that crashes, or never
  * answers, does it there. Never rejects.
  */
-export function probeCuda(addonPath: string, library: string, timeout = TIMEOUT_MS): Promise<CudaProbe> {
+export async function probeCuda(addonPath: string, library: string, timeout = TIMEOUT_MS): Promise<CudaProbe> {
+  const { execFile } = await import('node:child_process');
   // Node's own options (loaders, inspectors) are not for the child; in Electron it must be told that it is to be a
   // Node.
   const env = { ...process.env, NODE_OPTIONS: '', ELECTRON_RUN_AS_NODE: '1' };

@@ -3,7 +3,7 @@ import { fileChanged, isChange, onceMore } from '../../formats/changed.js';
 import { type StampedCheckpoint, whileOpen } from '../../formats/checkpoint.js';
 import { Companions } from '../../formats/companions.js';
 import { NoModelError } from '../../formats/no_model.js';
-import { decoded } from '../../formats/quantised/find.js';
+import { decoded } from '../../formats/quantised/decode.js';
 import { oneLine } from '../../words/quoting.js';
 import { warn } from '../../words/warning.js';
 import type { Provenance } from '../model.js';

@@ -9,7 +9,6 @@ import { hasEnding, isIndex, preferredCheckpoints } from '../../formats/endings.
 import { refusalOf, SAVED_MODEL } from '../../formats/foreign.js';
 import { NoModelError } from '../../formats/no_model.js';
 import { addressBeside, isHubAddress, parseAddress } from '../../hub/address.js';
-import { fetchFromHub } from '../../hub/repository.js';
 import { refuseWebAddress } from '../../hub/web_address.js';
 import { count } from '../../words/counts.js';
 import type { ConfigFile, ModelConfig } from '../settings.js';
@@ -93,6 +92,7 @@ export function isConfigText(config: string): boolean {
 async function findCheckpoint(given: string, options: ReadingOptions, companions: Companions): Promise<ModelSource> {
   await refuseWebAddress(given);
   if (!isHubAddress(given)) return findLocally(given, options, companions);
+  const { fetchFromHub } = await import('../../hub/repository.js');
   const { path, revision } = await fetchFromHub(given, options.signal);
   const source = await findLocally(path, options, companions);
   const weights = source.checkpoint === path ? undefined : source.description?.weights;

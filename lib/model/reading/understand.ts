@@ -7,7 +7,6 @@ import { type LayerOf, mapLayer } from '../../layers/layer.js';
 import type { Place } from '../../layers/place.js';
 import { type Blueprint, checkBlueprint, checkElements, type Tensors, tensorsOf, usedTensors } from '../blueprint.js';
 import type { ChainInfo } from '../chain.js';
-import { isOrdinary, ordinary } from '../families/ordinary/ordinary.js';
 import { recognise, recogniseEveryday, unrecognised } from '../families/recognise.js';
 import { ModelSettings, type Setting } from '../settings.js';
 import { BlockSettings } from '../transformers/settings.js';
@@ -15,7 +14,6 @@ import { blockSources, positionsGiven } from './block_settings.js';
 import { configsBeside } from './configs.js';
 import { type Contents, type SetAside, sorted, withoutIgnored, withTied } from './contents.js';
 import { applyDescription, type Description } from './description.js';
-import { blueprintOf } from './graph/blueprint.js';
 import { type Naming, namings } from './naming.js';
 import { type ModelSource, readOwnDescription } from './source.js';
 
@@ -114,6 +112,7 @@ async function understandLayers(checkpoint: StampedCheckpoint, source: ModelSour
     if (found !== undefined) return found;
   }
   if (beside !== undefined) return asDescribed(beside, checkpoint, ways);
+  const { isOrdinary } = await import('../families/ordinary/ordinary.js');
   for (const way of await ways.sorted()) {
     if (!isOrdinary(way[0].tensors) || settings.block() !== undefined) continue;
     return asTransformer(checkpoint, source, way);
@@ -127,7 +126,12 @@ async function understandLayers(checkpoint: StampedCheckpoint, source: ModelSour
 }
 
 /** As the graph in the file says, which names all that it needs. */
-function asInGraph(checkpoint: Checkpoint, graph: Graph, { asWritten: [[naming, contents]] }: Ways): Recognised {
+async function asInGraph(
+  checkpoint: Checkpoint,
+  graph: Graph,
+  { asWritten: [[naming, contents]] }: Ways,
+): Promise<Recognised> {
+  const { blueprintOf } = await import('./graph/blueprint.js');
   const found = understood(checkpoint, blueprintOf(graph, naming.tensors, checkpoint.path), naming, contents, null);
   const inUse = new Set(found.parameters.values());
   const left = [...contents.tensors.keys()].filter((name) => !inUse.has(name));
@@ -143,6 +147,7 @@ async function asTransformer(
 ): Promise<Recognised> {
   const { given, found } = await blockSources(checkpoint, source);
   const told = new BlockSettings(checkpoint.path, [...given, ...found]);
+  const { ordinary } = await import('../families/ordinary/ordinary.js');
   const { blueprint, settings } = ordinary(naming.tensors, told, positionsGiven(source));
   return { ...understood(checkpoint, blueprint, naming, contents, null), settings };
 }

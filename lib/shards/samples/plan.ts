@@ -1,6 +1,6 @@
 import { sampleFlops } from '../../similarity/plan/weigh.js';
 import { GROUPS } from '../../similarity/sampled/jackknife.js';
-import { FIRST_SAMPLES } from '../../similarity/sampled/sampled.js';
+import { FIRST_SAMPLES } from '../../similarity/sampled/sizes.js';
 import { plainly } from '../../similarity/terms/plain.js';
 import { RATES } from '../costs.js';
 import { isAlike } from '../subject.js';

@@ -8,7 +8,7 @@ import type { SampledGram } from '../sampled/result.js';
 import type { ScaledTile } from '../scale/model_scale.js';
 import type { PairDifference } from '../terms/results.js';
 import { expanded, inOneUnit, NEAR, relativeTo, sampledDifference } from './expanded.js';
-import { type DifferenceProducts, differenceProducts } from './products.js';
+import type { DifferenceProducts } from './products.js';
 import { gramResolution } from './resolution.js';
 
 /**
@@ -28,6 +28,7 @@ export async function pairDifferences(
   }
   const plain = products.map((entry) => expanded(entry, dtype));
   if (!products.some(isNear)) return plain;
+  const { differenceProducts } = await import('./products.js');
   const found = await differenceProducts(members, comparison);
   if (found === 'equal') return products.map(equal);
   // Two ways to write one function, scaled very differently, can cancel more than their inner products do.

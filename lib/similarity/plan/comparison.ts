@@ -6,7 +6,7 @@ import { TensimError } from '../../errors.js';
 import { takeBackend } from '../../machines/select.js';
 import type { Outline } from '../../model/reading/outline.js';
 import { bytesIn } from '../../words/bytes.js';
-import { type Behaviours, behaviours } from '../behaviour/behavioural.js';
+import type { Behaviours } from '../behaviour/behavioural.js';
 import type { GramSettings } from '../gram/control.js';
 import { chainSources, outputNames, type Sources, weightSources } from '../gram/sources.js';
 import { digestOfName } from '../law/input_digest.js';
@@ -113,6 +113,7 @@ export async function planComparison(
     const forward = { kinds: kindsOf(models), dtype: 'float64' } as const;
     const task = { forward, grams: { dtype }, contractions: { dtype: 'float64' } } as const;
     const resolved = await resolve(settings, 'gaussian', task);
+    const { behaviours } = await import('../behaviour/behavioural.js');
     const found = await behaviours(members, resolved);
     const info = resultInfo(resolved, EXACT, found, settings.measure);
     const { sources } = found;

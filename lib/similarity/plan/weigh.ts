@@ -6,13 +6,12 @@ import type { Outline } from '../../model/reading/outline.js';
 import { sizeOf } from '../../tensor/tensor.js';
 import type { LawOfInputs } from '../law/onehot.js';
 import type { Member } from '../members/members.js';
-import { DEVIATION_SAMPLES, deviationOfSamples } from '../sampled/deviation.js';
 import { SUMS_BYTES } from '../sampled/estimate.js';
 import { GroupSums } from '../sampled/jackknife.js';
 import { PILOT_SAMPLES } from '../sampled/pilot.js';
-import { FIRST_SAMPLES } from '../sampled/sampled.js';
 import type { SampleSettings } from '../sampled/settings.js';
 import { SIGN_SAMPLES } from '../sampled/signs.js';
+import { DEVIATION_SAMPLES, FIRST_SAMPLES } from '../sampled/sizes.js';
 import type { ResolvedSettings } from '../terms/options.js';
 import type { Weighed } from '../terms/sampling.js';
 
@@ -146,5 +145,6 @@ export async function choiceFor(
   const own = { ...settings, memoryLimit, backend: backend as SampleSettings['backend'] };
   // Where not even the fewest samples would pay, none are drawn.
   if (!weigh(job, 0, settings, flopsPerSecond).sampled) return null;
+  const { deviationOfSamples } = await import('../sampled/deviation.js');
   return weigh(job, await deviationOfSamples(members, law, own), settings, flopsPerSecond);
 }

@@ -7,7 +7,7 @@ import { kindOf } from '../../layers/table.js';
 import type { Outline } from '../../model/reading/outline.js';
 import { sizeOf } from '../../tensor/tensor.js';
 import { isOnehot, type LawOfInputs } from '../law/onehot.js';
-import { FIRST_SAMPLES } from '../sampled/sampled.js';
+import { FIRST_SAMPLES } from '../sampled/sizes.js';
 import type { Settings } from '../terms/options.js';
 import { type ChainShape, chainShape, routeCosts } from './gram_route.js';
 import { exactFlops, sampleFlops } from './weigh.js';

@@ -6,9 +6,7 @@ import { STREAMS } from './draws.js';
 import { watchedPairs } from './monitor.js';
 import { openSite } from './sampled.js';
 import { controlOf, type SampleSettings } from './settings.js';
-
-/** Inputs that tell. */
-export const DEVIATION_SAMPLES = 64;
+import { DEVIATION_SAMPLES } from './sizes.js';
 
 /**
  * The standard deviation of what one random input tells of a similarity, the largest of all watched pairs, from a few

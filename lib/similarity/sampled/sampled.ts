@@ -15,13 +15,12 @@ import type { SampledGram } from './result.js';
 import { LocalSampler } from './sampler.js';
 import { controlOf, type SampleSettings } from './settings.js';
 import { oppositesPay } from './signs.js';
+import { FIRST_SAMPLES } from './sizes.js';
 import { type Stage, stageOf } from './stage.js';
 import { StandIns } from './stand_ins.js';
 import type { Variates } from './surrogate.js';
 import { openSurrogates, surrogatesPay } from './variates.js';
 
-/** Samples of the stage that decides how many are needed, and of a result at least. */
-export const FIRST_SAMPLES = 4096;
 /** A stage has at most so many times the samples of the one before: the errors that it is planned by are estimates. */
 const GROWTH = 16;
 /**
