@@ -6,7 +6,7 @@
 //     node scripts/campaigns/emulated.mjs --target win32-x64
 
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -60,7 +60,9 @@ const environment = {
 build(target, 'tensim', ...(values['skip-native'] ? [] : ['tensim_native_tests']));
 const prebuilt = join(folder, ...placeOf(target));
 mkdirSync(dirname(prebuilt), { recursive: true });
-copyFileSync(join(folderOf(target), 'Release', 'tensim.node'), prebuilt);
+// Another run may be using the one that is there: a file that is written anew under a process takes its memory away.
+copyFileSync(join(folderOf(target), 'Release', 'tensim.node'), `${prebuilt}.${process.pid}`);
+renameSync(`${prebuilt}.${process.pid}`, prebuilt);
 const node = nodeOf();
 if (!values['skip-native']) {
   const ending = target.startsWith('win32') ? '.exe' : '';
