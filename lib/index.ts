@@ -18,6 +18,7 @@ export type { AdapterMatrix, AdapterMatrixOptions, AdapterSubject } from './adap
 export type { AbilityName, BackendName } from './backend/backend.js';
 export type { Control } from './backend/control.js';
 export type { GramRoute } from './backend/grams.js';
+export type { ByMlpBackends, MlpBackend } from './blocks/backends.js';
 export type { BlockInput, BlockMoments, BlockPart } from './blocks/law/input.js';
 export { blockMatrix } from './blocks/matrix.js';
 export type {
@@ -109,7 +110,7 @@ export type {
   WatchOptions,
 } from './live/terms.js';
 export { watch } from './live/watch.js';
-export { type AbilityReport, type BackendReport, backends } from './machines/select.js';
+export { type AbilityReport, type BackendReport, backends, type PassedOver } from './machines/select.js';
 export { createModel, type LayerDefinition, type ModelDefinition, type ParallelDefinition } from './model/create.js';
 export type {
   ActivationLayer,

@@ -114,6 +114,48 @@ void time_network(double peak) {
   std::fflush(stdout);
 }
 
+// One layer of a transformer, and one of a network of images.
+Network softmax_network(Random& random, std::size_t positions, std::size_t width) {
+  Network network(random, positions, width);
+  Network::Softmax own;
+  own.size = own.value_size = own.turning = 64;
+  own.heads = width / own.size;
+  own.kv_heads = own.heads / 4;
+  own.outputs = width;
+  own.causal = true;
+  return std::move(network.softmax(own));
+}
+Network image_network(Random& random, std::size_t channels, std::size_t side, std::size_t groups) {
+  Windows same;
+  same.input = same.output = {side, side};
+  same.kernel = {3, 3};
+  same.padding = {1, 1};
+  Network network(random, 1, channels * side * side);
+  return std::move(network.convolution(same, channels, channels, groups, true).pool(same, channels, true, true));
+}
+
+template <class T>
+void time_layers() {
+  Random random(73);
+  const char* const type = sizeof(T) == 8 ? "f64" : "f32";
+  Many many;
+  const auto time = [&](const char* name, Network network, std::size_t batch, double flops) {
+    const std::vector<double> x = network.vectors(batch);
+    const CudaForwardPointer pass = prepared<T>(api(), network, false);
+    const double s = median(3, [&] { pass->keep(many.context, {column(x), nullptr, batch}, {}, false); });
+    std::printf("%s %s kept, batch %zu: %.3f ms, %.2f TFLOP/s\n", name, type, batch, s * 1e3,
+                static_cast<double>(batch) * flops / s * 1e-12);
+    std::fflush(stdout);
+  };
+  for (const double n : {128.0, 2048.0}) {
+    const double flops = n * (2.0 * 1024 * (1024 + 2 * 256 + 1024) + 2.0 * 16 * 128 * n / 2);
+    time(n < 1000 ? "softmax d1024 n128" : "softmax d1024 n2048",
+         softmax_network(random, static_cast<std::size_t>(n), 1024), static_cast<std::size_t>(16384 / n), flops);
+  }
+  time("convolution 64 of 56x56", image_network(random, 64, 56, 1), 16, 2.0 * 64 * 576 * 56 * 56);
+  time("depthwise 64 of 56x56", image_network(random, 64, 56, 64), 16, 2.0 * 64 * 9 * 56 * 56);
+}
+
 void check_normals() {
   Many many;
   double wrong = 0;
@@ -219,6 +261,14 @@ void check_all() {
                               : "attention n=33",
              network, 300, false);
   }
+  for (const std::size_t positions : {7, 100, 512}) {
+    Network network = softmax_network(random, positions, 256);
+    check<T>(positions == 7 ? "softmax n=7" : positions == 100 ? "softmax n=100" : "softmax n=512", network, 9, false);
+  }
+  for (const std::size_t groups : {1, 8}) {
+    Network network = image_network(random, 8, 28, groups);
+    check<T>(groups == 1 ? "images" : "images in groups", network, 37, false);
+  }
   {
     Network network = attention_network(random, 512, 64);
     check<T>("tokens V512 d64", network, 1000, true);
@@ -261,6 +311,8 @@ int main(int argc, char** argv) {
     check_all<float>();
     time_network<double>(peaks[0]);
     time_network<float>(peaks[1]);
+    time_layers<double>();
+    time_layers<float>();
     time_normals();
     time_matrix<double>();
     time_matrix<float>();

@@ -1,11 +1,10 @@
 import type { DType } from '../tensor/tensor.js';
 
 /** Kinds of work, which machines do at different shares of their rate. */
-export type WorkKind = 'pairs' | 'vectors' | 'closure' | 'units' | 'samples';
+export type WorkKind = 'pairs' | 'vectors' | 'closure' | 'units' | 'samples' | 'outputs' | 'contraction';
 
 /**
- * What a task is expected to take before it is begun, for the choice between machines: it follows from the sizes of the
- * models alone.
+ * What a task is expected to take before it is begun, for the choice between machines: it follows from sizes alone.
  */
 export interface Work {
   readonly kind: WorkKind;
@@ -16,7 +15,9 @@ export interface Work {
   readonly hostFlops: number;
   /** Bytes that are handed over, once. */
   readonly bytes: number;
-  /** Bytes without which nothing can be computed: two models. */
+  /** Bytes that steps read and write in the memory of the machine, where it is these that take time. Default: 0. */
+  readonly moved?: number | undefined;
+  /** Bytes without which nothing can be computed: two models, or all that a contraction needs. */
   readonly held: number;
   /** As in `Control`. */
   readonly threads?: number | undefined;

@@ -1,5 +1,6 @@
 import type { BackendName } from '../backend/backend.js';
 import type { LayerBlocks } from '../model/transformers/network.js';
+import type { MlpBackend } from './backends.js';
 import type { BlockLaws } from './law/laws.js';
 import type { MlpMethod } from './mlps/choose.js';
 import type { BlockFile } from './open.js';
@@ -39,6 +40,8 @@ export interface BlockComparison<Found extends OfLayer = OfLayer> {
   /** The basis of the stream that layers are compared in, where it was turned, and a digest of it. */
   readonly rotation?: { readonly about: BasisAlignment; readonly digest: unknown };
   readonly backend: BackendName;
+  /** Who compares MLPs, where there was a choice. */
+  readonly chosen: readonly MlpBackend[];
 }
 
 /** All that was found of networks: what a result is made of. */
@@ -54,10 +57,19 @@ export interface FoundBlocks<Found extends OfLayer> {
   readonly ends: Readonly<Partial<Record<End, WeightComparison>>>;
   readonly norms: readonly NormComparison[];
   readonly backend: BackendName;
+  readonly chosen?: readonly MlpBackend[];
 }
 
 /** What is the same for all of a comparison. */
-export function commonOf({ files, given, laws, rotation, backend }: BlockComparison) {
+export function commonOf({ files, given, laws, rotation, backend, chosen }: BlockComparison) {
   const { width } = files[0].network;
-  return { width, input: laws.name, window: given.window, alignment: given.align, rotation: rotation?.about, backend };
+  return {
+    width,
+    input: laws.name,
+    window: given.window,
+    alignment: given.align,
+    rotation: rotation?.about,
+    backend,
+    chosen,
+  };
 }

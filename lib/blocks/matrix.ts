@@ -15,7 +15,7 @@ import type { MlpMethod } from './mlps/choose.js';
 import { type Compared, compareMlps } from './mlps/compare.js';
 import { mlpSource } from './mlps/source.js';
 import { type BlockFile, withBlocks } from './open.js';
-import { type GivenSettings, methodsFor, settleBlocks } from './settings.js';
+import { type GivenSettings, type PlanMlps, plannedMlps, settleBlocks } from './settings.js';
 import type { BlockOptions } from './terms.js';
 import { checkShape, subjectOf, walkLayers } from './walk.js';
 import { meanOf } from './worst.js';
@@ -48,6 +48,7 @@ export function withNetworks<Result>(
   paths: readonly string[],
   options: BlockOptions,
   use: (comparison: BlockComparison<LayerMatrices>) => Promise<Result>,
+  plan = plannedMlps,
 ): Promise<Result> {
   const { input = 'standard', signal } = options;
   const given = settleSeveral(options);
@@ -56,7 +57,7 @@ export function withNetworks<Result>(
       hint: 'Give a list of paths',
     });
   return withAll(paths, options, (files) =>
-    withLaws(input, files[0].network.width, signal, async (laws) => use(await comparisonOf(files, given, laws))),
+    withLaws(input, files[0].network.width, signal, async (laws) => use(await comparisonOf(files, given, laws, plan))),
   );
 }
 
@@ -90,15 +91,16 @@ export function withAll<Result>(
 
 async function comparisonOf(
   files: readonly BlockFile[],
-  given: GivenSettings,
+  asked: GivenSettings,
   laws: BlockLaws,
+  plan: PlanMlps,
 ): Promise<BlockComparison<LayerMatrices>> {
   for (const file of files.slice(1)) checkShape(files[0], file);
-  const methods = await methodsFor(files, given);
+  const { methods, chosen, given } = await plan(files, asked);
   const methodOf = ({ number }: LayerBlocks) => methods.get(number)!;
   const { name } = await selectBackend(given.backend, { contractions: { dtype: 'float64' } }, given.signal);
   return {
-    ...{ what: 'matrix', files, given, laws, methodOf, backend: name },
+    ...{ what: 'matrix', files, given, laws, methodOf, backend: name, chosen },
     about: (place) => digestOfLaws(laws, files[0].network.layers[place].number),
     layerOf: async (place) => {
       const own = files.map(({ network }) => network.layers[place]);
@@ -112,12 +114,13 @@ async function comparisonOf(
 
 /** What several networks have in common, of all that was found. */
 export function matrixResult(found: Omit<FoundBlocks<LayerMatrices>, 'ends' | 'norms' | 'rotation'>): BlocksMatrix {
-  const { networks, width, input, window, alignment, layers, backend } = found;
+  const { networks, width, input, window, alignment, layers, backend, chosen = [] } = found;
   const labels = labelsOf(networks.map(({ path }) => path));
   return plainly<BlocksMatrix>({
     kind: 'blocks-matrix',
     networks: networks.map((network, i) => ({ label: labels[i], ...network })),
     ...{ width, input, window, alignment, layers, backend },
+    ...(chosen.length > 0 && { mlpBackends: chosen }),
   });
 }
 

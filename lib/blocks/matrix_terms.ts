@@ -34,7 +34,8 @@ export interface LayerMatrices {
 }
 
 /** Several transformers, block by block, each compared with each. */
-export interface BlocksMatrix extends Pick<BlocksResult, 'width' | 'input' | 'window' | 'alignment' | 'backend'> {
+export interface BlocksMatrix
+  extends Pick<BlocksResult, 'width' | 'input' | 'window' | 'alignment' | 'backend' | 'mlpBackends'> {
   /** Tells this result from others. */
   readonly kind: 'blocks-matrix';
   /** In the order of rows and columns. */

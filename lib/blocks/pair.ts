@@ -11,7 +11,7 @@ import { checkInput } from './law/input.js';
 import { type BlockLaws, digestOfLaws, withLaws } from './law/laws.js';
 import { compareEnds } from './norms.js';
 import { type BlockFile, withBlocks } from './open.js';
-import { type GivenSettings, methodsFor, settleBlocks } from './settings.js';
+import { type GivenSettings, type PlanMlps, plannedMlps, settleBlocks } from './settings.js';
 import type { BlockOptions, BlocksResult, LayerComparison } from './terms.js';
 import { checkShape } from './walk.js';
 import { comparePieces } from './weights.js';
@@ -26,13 +26,14 @@ export function withPair<Result>(
   b: string,
   options: BlockOptions,
   use: (comparison: BlockComparison<LayerComparison>) => Promise<Result>,
+  plan = plannedMlps,
 ): Promise<Result> {
   const { input = 'standard', signal } = options;
   const given = settleBlocks(options);
   checkInput(input);
   return withBlocks(a, options, (f) =>
     withBlocks(b, options, (g) =>
-      withLaws(input, f.network.width, signal, async (laws) => use(await comparisonOf(f, g, given, laws))),
+      withLaws(input, f.network.width, signal, async (laws) => use(await comparisonOf(f, g, given, laws, plan))),
     ),
   );
 }
@@ -40,13 +41,14 @@ export function withPair<Result>(
 async function comparisonOf(
   f: BlockFile,
   g: BlockFile,
-  given: GivenSettings,
+  asked: GivenSettings,
   laws: BlockLaws,
+  plan: PlanMlps,
 ): Promise<BlockComparison<LayerComparison>> {
   const [one, other] = [f.network, g.network];
   checkShape(f, g);
+  const { methods, chosen, given } = await plan([f, g], asked);
   const { align: alignment, backend, signal } = given;
-  const methods = await methodsFor([f, g], given);
   const basis = alignment === 'rotation' ? await findBasis(f, g, given) : undefined;
   const views = basis && ([viewOf(one, null), viewOf(other, basis.basis)] as const);
   const methodOf = ({ number }: LayerBlocks) => methods.get(number)!;
@@ -54,7 +56,7 @@ async function comparisonOf(
   const { name } = await selectBackend(backend, { contractions: { dtype: 'float64' } }, signal);
   const turned = basis && [views![1].centres, basis.basis && digestOf(basis.basis)];
   return {
-    ...{ what: 'pair', files: [f, g], given, laws, methodOf, backend: name },
+    ...{ what: 'pair', files: [f, g], given, laws, methodOf, backend: name, chosen },
     about: async (place) => [await digestOfLaws(laws, one.layers[place].number), turned],
     layerOf: (place) => compareLayer(f, one.layers[place], g, other.layers[place], settled),
     ends: {
@@ -72,7 +74,7 @@ const viewOf = (network: BlockNetwork, basis: Float64Array | null) => ({ basis, 
 
 /** What two networks have in common, of all that was found. */
 export function pairResult(found: FoundBlocks<LayerComparison>): BlocksResult {
-  const { networks, width, input, window, alignment, rotation, layers, ends, norms, backend } = found;
+  const { networks, width, input, window, alignment, rotation, layers, ends, norms, backend, chosen = [] } = found;
   const [a, b] = networks;
   const differences = {
     ...{ a, b, width, input, window, alignment, layers },
@@ -86,5 +88,6 @@ export function pairResult(found: FoundBlocks<LayerComparison>): BlocksResult {
     worst: worstOf(layers),
     impression: impressionOf(differences),
     backend,
+    ...(chosen.length > 0 && { mlpBackends: chosen }),
   });
 }

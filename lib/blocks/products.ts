@@ -1,5 +1,5 @@
 import type { BackendName } from '../backend/backend.js';
-import { contract } from '../contraction/running/contract.js';
+import { contractAsPart } from '../contraction/running/contract.js';
 
 /** Products of matrices that lie row by row, in double precision. */
 export interface Products {
@@ -26,7 +26,8 @@ export function productsBy({ backend, threads, signal }: ProductOptions): Produc
     shapes: readonly [number[], number[]],
   ) => {
     const operands = [a, b].map((data, i) => ({ data, shape: shapes[i] }));
-    return (await contract(equation, operands, { backend, threads, signal, dtype: 'float64' })).data as Float64Array;
+    return (await contractAsPart(equation, operands, { backend, threads, signal, dtype: 'float64' }))
+      .data as Float64Array;
   };
   return {
     rows: (a, b, inner) =>

@@ -3,6 +3,7 @@ import { chooseBackend } from '../machines/at_once.js';
 import { settle } from '../similarity/terms/options.js';
 import { listed } from '../words/names.js';
 import { quote, valueText } from '../words/quoting.js';
+import { type MlpBackend, weighMlps } from './backends.js';
 import type { BlockSettled } from './compare.js';
 import { chooseMethods, type MlpMethod, type MlpRates } from './mlps/choose.js';
 import { type MlpShape, mlpShape } from './mlps/source.js';
@@ -55,6 +56,31 @@ export function shapesOf(files: readonly BlockFile[]): MlpShape[][] {
     return found.every((shape) => shape !== undefined) ? found : [];
   });
 }
+
+/** How the MLPs of every layer are compared, by the numbers of the first network's layers, and by whom. */
+export type PlanMlps = (
+  files: readonly BlockFile[],
+  given: GivenSettings,
+) => Promise<{ methods: ReadonlyMap<number, MlpMethod>; chosen: readonly MlpBackend[]; given: GivenSettings }>;
+
+/** For parts, which must not depend on the machine that they are computed on: no backend is weighed against another. */
+export const unweighedMlps: PlanMlps = async (files, given) => ({
+  methods: await methodsFor(files, given),
+  chosen: [],
+  given,
+});
+
+/** For one run. */
+export const plannedMlps: PlanMlps = async (files, given) => {
+  const methods = await methodsFor(files, given);
+  const { layers } = files[0].network;
+  const mlps = shapesOf(files).map((shapes, at) => [shapes, methods.get(layers[at].number)!] as const);
+  const chosen = await weighMlps(mlps, given);
+  // What the others would be chosen as is left as it is given.
+  const others = chosen.filter(({ backend }) => backend === 'cuda').map(({ method, backend }) => [method, backend]);
+  if (others.length === 0) return { methods, chosen, given };
+  return { methods, chosen, given: { ...given, mlpBackends: Object.fromEntries(others) } };
+};
 
 /** How the MLPs of every layer are compared, by the numbers of the first network's layers. */
 export async function methodsFor(

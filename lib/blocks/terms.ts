@@ -5,6 +5,7 @@ import type { ToldSetting } from '../model/transformers/settings.js';
 import type { LawExtent } from '../similarity/law/extent.js';
 import type { Degrees } from '../similarity/terms/degrees.js';
 import type { Progress, SimilarityOptions } from '../similarity/terms/types.js';
+import type { ByMlpBackends } from './backends.js';
 import type { BlockInput } from './law/input.js';
 
 /** What is taken out before a comparison, each with what stands before it. */
@@ -256,7 +257,7 @@ export interface Impression {
 }
 
 /** Two transformers, block by block. Never a statement about the networks as wholes. */
-export interface BlocksResult {
+export interface BlocksResult extends ByMlpBackends {
   /** Tells this result from others. */
   readonly kind: 'blocks';
   /** The first, which fidelity errors refer to. */

@@ -81,7 +81,9 @@ export async function settingOf(
   { threads, signal, backend, ...given }: GivenSettings,
 ): Promise<object> {
   const { name, grams } = await selectBackend(backend, { grams: { dtype: 'float64' } }, signal);
-  return { version, what, backend: name, arithmetic: grams.arithmetic, ...given };
+  const other = given.mlpBackends?.exact ?? given.mlpBackends?.sampled;
+  const mlpArithmetic = other && (await selectBackend(other, { grams: {} }, signal)).grams.arithmetic;
+  return { version, what, backend: name, arithmetic: grams.arithmetic, ...given, ...(other && { mlpArithmetic }) };
 }
 
 /** A network as results tell of it; reads what is left of its files. */

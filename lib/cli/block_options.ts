@@ -37,6 +37,7 @@ export interface BlockFlags extends Required<Pick<BlockOptions, 'align' | 'backe
   readonly config?: string;
   readonly activation?: string;
   readonly key?: string;
+  readonly verbose?: boolean;
   readonly json?: boolean;
 }
 
@@ -92,6 +93,7 @@ export function addBlockOptions(command: Command): Command {
     .addOption(activationOption())
     .addOption(keyOption())
     .addOption(ignoreOption())
+    .option('--verbose', 'say on stderr who compares MLPs, and why')
     .option('--json', 'print JSON');
 }
 

@@ -4,19 +4,20 @@ import type { BlockInput } from '../blocks/law/input.js';
 import { blockMatrix } from '../blocks/matrix.js';
 import { planBlocks } from '../blocks/plan.js';
 import { similarityOfBlocks } from '../blocks/similarity_of_blocks.js';
-import type { BlockOptions } from '../blocks/terms.js';
+import type { BlockOptions, BlocksResult } from '../blocks/terms.js';
 import { TensimError } from '../errors.js';
 import { isFolder } from '../model/reading/source.js';
 import { blocksPlanJson, blocksPlanText } from '../report/blocks/plan.js';
 import { ridgeJsonText } from '../report/ridge/json.js';
 import { ridgeText } from '../report/ridge/text.js';
+import { passedOverText } from '../report/text.js';
 import { ridgeSweep } from '../similarity/series/ridge_sweep.js';
 import { jsonText } from '../words/quoting.js';
 import { ABOUT } from './about.js';
 import { addBlockOptions, type BlockFlags } from './block_options.js';
 import { blocksOutput, checkBlocksFiles, writeBlocksFiles } from './blocks_output.js';
 import { blocksShardOutput } from './blocks_shard.js';
-import { fitted, type Io, print } from './io.js';
+import { fitted, type Io, print, say } from './io.js';
 import { checkFlags, sweptRidges } from './law_options.js';
 import { modelPaths } from './matrix_options.js';
 import { configOf, textOptions } from './options.js';
@@ -107,8 +108,16 @@ async function compute(
   }
   const result = flags.matrix ? await blockMatrix(paths, options) : await similarityOfBlocks(a, b, options);
   ended();
+  tellBackends(result, flags, io);
   await writeBlocksFiles(result, flags.out, io);
   return [blocksOutput(result, flags.json === true, io)];
+}
+
+/** What `--verbose` says: who compared MLPs, and why. */
+function tellBackends({ mlpBackends = [] }: Pick<BlocksResult, 'mlpBackends'>, { verbose }: BlockFlags, io: Io): void {
+  if (!verbose) return;
+  for (const { method, ...chosen } of mlpBackends)
+    say(io, passedOverText(chosen).replaceAll(/^/gm, `MLPs ${method === 'exact' ? 'exactly' : 'sampled'}, `));
 }
 
 /** Two networks as they are given; of a matrix all that folders and patterns hold. */

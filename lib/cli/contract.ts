@@ -1,13 +1,14 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Strategy } from '../contraction/cost.js';
 import type { Optimize } from '../contraction/path/find.js';
-import { type Compiled, compileSteps, runnable } from '../contraction/running/compile.js';
+import { compileWeighed } from '../contraction/running/choose.js';
+import { type Compiled, runnable } from '../contraction/running/compile.js';
 import type { PlanOptions } from '../contraction/running/options.js';
-import { unhurried } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import { checkWritable, writeTensors } from '../formats/convert.js';
 import { fromMemory } from '../formats/outgoing.js';
 import { SCHEMAS } from '../report/schemas.js';
+import { passedOverText } from '../report/text.js';
 import { checkPlace } from '../report/write.js';
 import type { ScaledTensor, Tensor } from '../tensor/tensor.js';
 import { bytesText } from '../words/bytes.js';
@@ -49,6 +50,7 @@ interface ContractFlags {
   readonly threads?: number;
   readonly seed: number;
   readonly key?: string;
+  readonly verbose?: boolean;
   readonly json?: boolean;
 }
 
@@ -85,6 +87,7 @@ export function addContract(program: Command, io: Io): void {
     .addOption(threadsOption())
     .addOption(keyOption())
     .option('--seed <number>', 'of the random operands and of the random search', parseSeed, 0)
+    .option('--verbose', 'say on stderr which backend was chosen, and why')
     .option('--json', 'print JSON')
     .addHelpText('after', NOTES)
     .action((equation: string, operands: string[], flags: ContractFlags) => contract(equation, operands, flags, io));
@@ -98,8 +101,9 @@ async function contract(equation: string, texts: string[], flags: ContractFlags,
   try {
     const options: PlanOptions = { ...flags, dtype: flags.dtype ?? operands.dtype };
     const compile = (strategy: Strategy | undefined) =>
-      unhurried(compileSteps(equation, operands.shapes, { ...options, strategy }), io.signal);
+      compileWeighed(equation, operands.shapes, { ...options, strategy, signal: io.signal });
     const compiled = await compile(flags.strategy);
+    if (flags.verbose) say(io, passedOverText(compiled.path));
     const wanted = out !== undefined || !(explain || time);
     const data = wanted || time ? await operands.load(compiled.dtype, seed, io.signal) : [];
     const result = wanted ? await run(compiled, data, flags, io, progress) : undefined;

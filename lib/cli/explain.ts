@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { explanationJson } from '../report/explain/json.js';
 import { explanationText } from '../report/explain/text.js';
 import { checkExplanationFile, imageOf, writeExplanation } from '../report/explain/write.js';
+import { passedOverText } from '../report/text.js';
 import { explain } from '../similarity/explain/explain.js';
 import { jsonText, oneLine } from '../words/quoting.js';
 import { ABOUT } from './about.js';
@@ -32,6 +33,7 @@ interface ExplainFlags extends MethodFlags {
   readonly top?: number;
   readonly by?: 'directions' | 'layers';
   readonly image?: string;
+  readonly verbose?: boolean;
   readonly json?: boolean;
   readonly out: readonly string[];
 }
@@ -59,6 +61,7 @@ export function addExplain(program: Command, io: Io): void {
     .option('--image <shape>', 'show directions as pictures of this shape, such as 8x8 or 3x32x32')
     .addHelpText('after', EXAMPLES);
   addMethodOptions(command)
+    .option('--verbose', 'say on stderr which backend was chosen, and why')
     .option('--json', 'print JSON')
     .option('--out <file>', 'also write a report; its ending says which: .json .svg .html (repeatable)', collect, [])
     .action((a: string, b: string, flags: ExplainFlags) => explainFiles(a, b, flags, io));
@@ -73,6 +76,7 @@ async function explainFiles(a: string, b: string, flags: ExplainFlags, io: Io): 
     const { output: outputs, top, by, image } = flags;
     const found = await explain(first, second, { ...options, outputs, top, by });
     progress.stop();
+    if (flags.verbose) say(io, passedOverText(found));
     // Before anything is written: an image that does not fit is an error of usage.
     const shape = imageOf(found, image);
     for (const file of flags.out) {

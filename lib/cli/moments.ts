@@ -6,6 +6,7 @@ import { blockMoments } from '../evaluation/moments/block_moments.js';
 import { loadSequences } from '../evaluation/moments/sequences.js';
 import { writeSafetensors } from '../formats/safetensors/write.js';
 import { loadModel } from '../model/reading/load.js';
+import { passedOverText } from '../report/text.js';
 import { checkPlace } from '../report/write.js';
 import { count, plural } from '../words/counts.js';
 import { oneLine } from '../words/quoting.js';
@@ -41,6 +42,7 @@ interface MomentsFlags extends Pick<EvaluateOptions, 'dtype' | 'threads'> {
   readonly activation?: string;
   readonly key?: string;
   readonly ignore: readonly string[];
+  readonly verbose?: boolean;
 }
 
 /** `tensim moments MODEL --tokens FILE --out FILE` */
@@ -59,6 +61,7 @@ export function addMoments(program: Command, io: Io): void {
     .addOption(activationOption())
     .addOption(keyOption())
     .addOption(ignoreOption())
+    .option('--verbose', 'say on stderr which backend was chosen, and why')
     .addHelpText('after', NOTES)
     .action((model: string, flags: MomentsFlags) => moments(model, flags, io));
 }
@@ -76,6 +79,9 @@ async function moments(path: string, flags: MomentsFlags, io: Io): Promise<void>
     const found = await blockMoments(model, sequences, {
       ...{ dtype, backend, threads, signal },
       onProgress: (done, total) => progress.update('running', done, total, 'tokens'),
+      onBackend: (name, passedOver) => {
+        if (flags.verbose) say(io, passedOverText({ backend: name, passedOver }));
+      },
     });
     progress.stop();
     const { provenance, family } = model;

@@ -2,18 +2,22 @@ import type { BackendName } from '../backend/backend.js';
 import type { Control } from '../backend/control.js';
 import { kindsOf } from '../backend/task.js';
 import { TensimError } from '../errors.js';
-import { selectBackend } from '../machines/select.js';
+import { type PassedOver, takeBackend } from '../machines/select.js';
 import type { Model } from '../model/model.js';
 import { steadily } from '../tensor/steady.js';
 import { type DType, type Tensor, tensor } from '../tensor/tensor.js';
 import { valueText } from '../words/quoting.js';
 import { type ModelInputs, readInputs } from './inputs.js';
+import { passWork } from './work.js';
 
 /** How a model is run. */
 export interface EvaluateOptions {
   /** Compute type and type of the result, default `'float64'`. */
   readonly dtype?: DType | undefined;
-  /** Default `'auto'`: the environment variable TENSIM_BACKEND if set, else native if it loads, else fallback. */
+  /**
+   * Default `'auto'`: the environment variable TENSIM_BACKEND if set, else native if it loads, else fallback; of large work
+   * cuda, where that is expected to do it sooner. The last bits depend on it.
+   */
   readonly backend?: 'auto' | BackendName | undefined;
   /** Default: as many as the process may use. Results do not depend on it. */
   readonly threads?: number | undefined;
@@ -21,9 +25,11 @@ export interface EvaluateOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called with work done and in all, at most 20 times a second. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Called once with the backend that runs the model, and those that are there and were passed over with the reasons. */
+  readonly onBackend?: ((name: BackendName, passedOver: readonly PassedOver[]) => void) | undefined;
 }
 
-const KNOWN = ['dtype', 'backend', 'threads', 'signal', 'onProgress'];
+const KNOWN = ['dtype', 'backend', 'threads', 'signal', 'onProgress', 'onBackend'];
 
 /**
  * The outputs of a model on a batch of inputs, its forward pass (MATH.md section 1).
@@ -45,25 +51,27 @@ export async function evaluate(model: Model, inputs: ModelInputs, options: Evalu
     throw new TensimError('INVALID_ARGUMENT', `there is no option "${unknown}"`, {
       hint: `Options are ${KNOWN.join(', ')}`,
     });
-  const { dtype = 'float64', backend, ...control } = options;
+  const { dtype = 'float64', backend, onBackend, ...control } = options;
   if (dtype !== 'float64' && dtype !== 'float32')
     throw new TensimError('INVALID_ARGUMENT', `the option "dtype" is ${valueText(dtype)}`, {
       hint: 'It may be float64, float32',
     });
-  return steadily([model, inputs], () => run(model, inputs, dtype, backend, control));
+  return steadily([model, inputs], () => run(model, inputs, { dtype, backend, onBackend }, control));
 }
 
 async function run(
   model: Model,
   inputs: ModelInputs,
-  dtype: DType,
-  backend: EvaluateOptions['backend'],
+  { dtype, backend, onBackend }: Pick<EvaluateOptions, 'backend' | 'onBackend'> & { readonly dtype: DType },
   control: Control,
 ): Promise<Tensor> {
-  const { signal } = control;
+  const { signal, threads } = control;
   const { values, kind, leading } = await readInputs(model, inputs, signal);
   const kinds = kindsOf([model]);
-  const { forward } = await selectBackend(backend, { forward: { kinds, dtype } }, signal);
+  const work = () => passWork(model, values.length, { kind, dtype, threads });
+  const taken = await takeBackend(backend, { forward: { kinds, dtype } }, signal, work);
+  onBackend?.(taken.backend.name, taken.passedOver);
+  const { forward } = taken.backend;
   const [positions, features] = model.inputShape;
   const pass = await forward.prepare({ layers: model.layers, positions, features, input: kind }, dtype, {
     ...control,

@@ -4,7 +4,7 @@ import { loadCuda } from './cuda/backend.js';
 import { loadFallback } from './fallback.js';
 import type { Loaded } from './loaded.js';
 import { loadNative } from './native.js';
-import { askedBy, lackOf, type Refusal, requestOf, unavailable } from './select.js';
+import { askedBy, lackOf, type PassedOver, requestOf, unavailable } from './select.js';
 
 const LOAD: Readonly<Record<BackendName, () => Loaded>> = {
   native: loadNative,
@@ -21,7 +21,7 @@ export function chooseBackend<const Wanted extends Task>(
   task: Wanted,
 ): BackendFor<Wanted> {
   const request = requestOf(requested);
-  const refused: Refusal[] = [];
+  const refused: PassedOver[] = [];
   for (const { name } of askedBy(request)) {
     const found = LOAD[name]();
     const reason = lackOf(found, task);

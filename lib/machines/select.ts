@@ -64,10 +64,18 @@ export async function selectBackend<const Wanted extends Task>(
   return (await takeBackend(requested, task, signal)).backend;
 }
 
+/** A backend that is there and was not taken. */
+export interface PassedOver {
+  /** Which one. */
+  readonly name: BackendName;
+  /** In one line: what it lacks, or what was expected of it. */
+  readonly reason: string;
+}
+
 /** A backend for a task, and those that were passed over for it, each with the reason. */
 export interface Taken<Wanted extends Task> {
   readonly backend: BackendFor<Wanted>;
-  readonly passedOver: readonly Refusal[];
+  readonly passedOver: readonly PassedOver[];
 }
 
 /**
@@ -108,7 +116,7 @@ async function takeFirst<const Wanted extends Task>(
   signal?: AbortSignal,
 ): Promise<Taken<Wanted>> {
   const request = requestOf(requested);
-  const refused: (Refusal & { readonly isThere: boolean })[] = [];
+  const refused: (PassedOver & { readonly isThere: boolean })[] = [];
   for (const { name, load } of askedBy(request)) {
     const found = await load();
     const reason = lackOf(found, task) ?? (await faultOf(found, task, signal));
@@ -182,18 +190,12 @@ function checkName(name: string, source: string): BackendName | undefined {
   });
 }
 
-export interface Refusal {
-  readonly name: BackendName;
-  /** In one line. */
-  readonly reason: string;
-}
-
 /** The machines that may be asked, in order. */
 export function askedBy({ byName }: Request): readonly Machine[] {
   return MACHINES.filter(({ name, unasked }) => (byName === undefined ? unasked : name === byName));
 }
 
-export function unavailable({ byName, byEnvironment }: Request, refused: readonly Refusal[]): TensimError {
+export function unavailable({ byName, byEnvironment }: Request, refused: readonly PassedOver[]): TensimError {
   if (byName === undefined) {
     const reasons = refused.map(({ name, reason }) => `${name}: ${reason}`);
     return new TensimError('BACKEND_UNAVAILABLE', `no backend can do this: ${reasons.join('; ')}`, {

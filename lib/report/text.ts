@@ -147,11 +147,14 @@ export function measuresText(comparison: MeasureComparison, { set = null, ...opt
   return [`${measureSentences(comparison).join('\n')}\n`, ...each].join('\n');
 }
 
+/** Who computes, and why no other backend does, a line each; nothing where no other one is there. */
+export function passedOverText({ backend, passedOver = [] }: Pick<ResultInfo, 'backend' | 'passedOver'>): string {
+  return passedOver.map(({ name, reason }) => `backend: ${backend}, not ${name}: ${oneLine(reason)}\n`).join('');
+}
+
 /** What `--verbose` prints: why no other backend, the routes there were, what they would take, and which was taken. */
-export function routeText({ route, estimates, backend, passedOver = [] }: ResultInfo): string {
-  const others = passedOver
-    .map(({ name, reason }) => `backend: ${backend}, not ${name}: ${oneLine(reason)}\n`)
-    .join('');
+export function routeText({ route, estimates, ...chosen }: ResultInfo): string {
+  const others = passedOverText(chosen);
   if (route === null) return `${others}route: the method has one way only\n`;
   const rows = estimates.map((estimate) => [
     estimate.route,

@@ -1,5 +1,5 @@
 import type { BackendName } from '../backend/backend.js';
-import { contract } from '../contraction/running/contract.js';
+import { contractAsPart } from '../contraction/running/contract.js';
 import { Pacer } from '../cooperate.js';
 import { TensimError } from '../errors.js';
 import type { BilinearLayer, Model } from '../model/model.js';
@@ -107,7 +107,7 @@ async function productsOf(
   { backend, threads, signal }: FeatureOptions,
 ): Promise<{ readonly data: Float64Array; readonly shape: readonly number[] }> {
   const run = (sides: readonly Tensor[]) =>
-    contract('hi,ki,hj,kj->hk', sides, { backend, threads, signal, dtype: 'float64' });
+    contractAsPart('hi,ki,hj,kj->hk', sides, { backend, threads, signal, dtype: 'float64' });
   const straight = (await run([left, b.left, right, b.right])).data as Float64Array;
   const crossed = (await run([left, b.right, right, b.left])).data as Float64Array;
   const data = new Float64Array(straight.length);
@@ -135,7 +135,8 @@ async function behind(
   const out = `${a.down === undefined ? 'h' : 'c'}${b.down === undefined ? 'k' : 'e'}`;
   const equation = `${['hk', ...mixers.map(({ labels }) => labels)].join(',')}->${out}`;
   const operands = [kernel, ...mixers.map(({ tensor }) => tensor)];
-  return (await contract(equation, operands, { backend, threads, signal, dtype: 'float64' })).data as Float64Array;
+  return (await contractAsPart(equation, operands, { backend, threads, signal, dtype: 'float64' }))
+    .data as Float64Array;
 }
 
 const rowsOf = ({ data, shape: [, columns] }: Tensor, from: number, count: number): Tensor => ({

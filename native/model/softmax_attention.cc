@@ -73,6 +73,20 @@ void soften(const SoftmaxAttentionPass<T>& pass, std::size_t head, std::size_t s
 }  // namespace
 
 template <class T>
+std::vector<T> softmax_turns(const SoftmaxAttentionView& layer, std::size_t positions) {
+  const std::size_t turning = layer.turning;
+  if (!absent(layer.frequencies))
+    return rotations_of<T>(positions, vector_of(layer.frequencies, turning / 2), layer.rotary_factor);
+  if (layer.rotary_base > 0) return rotations<T>(positions, turning, layer.rotary_base, layer.rotary_scaling);
+  return {};
+}
+
+template <class T>
+std::vector<T> softmax_falls(const SoftmaxAttentionView& layer) {
+  return layer.alibi > 0 ? alibi_slopes<T>(layer.heads, layer.alibi) : std::vector<T>();
+}
+
+template <class T>
 SoftmaxAttentionPass<T>::SoftmaxAttentionPass(const MicroKernels<T>& kernels, const SoftmaxAttentionView& layer,
                                               std::size_t positions)
     : outputs(layer.outputs()),
@@ -95,12 +109,8 @@ SoftmaxAttentionPass<T>::SoftmaxAttentionPass(const MicroKernels<T>& kernels, co
       norm_epsilon(layer.norm_epsilon),
       alpha(static_cast<T>(layer.alpha)),
       beta(static_cast<T>(layer.beta)) {
-  if (!absent(layer.frequencies)) {
-    turns = rotations_of<T>(positions, vector_of(layer.frequencies, turning / 2), layer.rotary_factor);
-  } else if (layer.rotary_base > 0) {
-    turns = rotations<T>(positions, turning, layer.rotary_base, layer.rotary_scaling);
-  }
-  if (layer.alibi > 0) slopes = alibi_slopes<T>(heads, layer.alibi);
+  turns = softmax_turns<T>(layer, positions);
+  slopes = softmax_falls<T>(layer);
 }
 
 template <class T>
@@ -195,8 +205,10 @@ void PositionsPass<T>::apply(const Context&, std::size_t rows, std::size_t, Forw
   for (std::size_t i = 0; i < rows * outputs; ++i) y[i] = x[i] + added[i % added.size()];
 }
 
-#define TENSIM_INSTANTIATE(T)              \
-  template struct SoftmaxAttentionPass<T>; \
+#define TENSIM_INSTANTIATE(T)                                                                         \
+  template std::vector<T> softmax_turns<T>(const SoftmaxAttentionView& layer, std::size_t positions); \
+  template std::vector<T> softmax_falls<T>(const SoftmaxAttentionView& layer);                        \
+  template struct SoftmaxAttentionPass<T>;                                                            \
   template struct PositionsPass<T>;
 TENSIM_INSTANTIATE(double)
 TENSIM_INSTANTIATE(float)

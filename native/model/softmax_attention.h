@@ -31,6 +31,13 @@ struct SoftmaxAttentionPass {
   void apply(const Context& context, std::size_t rows, std::size_t positions, ForwardScratch<T>& scratch) const;
 };
 
+// cos and sin of the rotary embedding, (positions, turning), and how fast the scores of every head fall with the
+// distance (ALiBi); empty where there is none.
+template <class T>
+std::vector<T> softmax_turns(const SoftmaxAttentionView& layer, std::size_t positions);
+template <class T>
+std::vector<T> softmax_falls(const SoftmaxAttentionView& layer);
+
 // concat_heads Σ_t softmax_t(scores) v_t into `joined`: a block of queries at a time, scores = Q Kᵀ with the keys of a
 // head transposed, so that positions are contiguous.
 template <class T>

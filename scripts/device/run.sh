@@ -80,7 +80,8 @@ fi
 if picked sanitizer; then
   export TENSIM_TESTS_CUDA_LIBRARY=$library
   for tool in memcheck racecheck; do
-    for filter in cuda_tiles_agree cuda_tiles_of cuda_products_of_vectors cuda_closure; do
+    for filter in cuda_tiles_agree cuda_tiles_of cuda_products_of_vectors cuda_closure cuda_forward_passes_attend_softly \
+      cuda_forward_passes_of_images cuda_forward_passes_of_branches; do
       job "$tool-$filter" 100 bash -c "sanitize $tool $filter"
     done
   done

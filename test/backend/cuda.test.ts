@@ -102,7 +102,7 @@ describe('a library that cannot be used', () => {
   });
 
   it.skipIf(emulated === undefined).each([
-    ['version', /has version 6 of the interface, and version 5 is needed$/],
+    ['version', /has version 7 of the interface, and version 6 is needed$/],
     ['functions', /does not have the functions of the version that it says it has$/],
     ['no devices', /^there is no CUDA device$/],
     ['crash', /^trying it out ended with SIGSEGV$/],
@@ -384,7 +384,7 @@ describe.each(places)('the backend on %s', (place) => {
 
   it('is refused, with the same words, for what it does not do', async () => {
     const refusals = [
-      [{ forward: { kinds: new Set(['pool']) } }, 'it does not know layers of the kind "pool"'],
+      [{ forward: { kinds: new Set(['gate']) } }, 'it does not know layers of the kind "gate"'],
       [{ hafnians: {} }, 'it does not know hafnians'],
       [{ eigen: {} }, 'it does not know eigenpairs'],
       [{ grams: { kinds: new Set(['linear', 'gate']) } }, 'it does not know layers of the kind "gate"'],

@@ -67,6 +67,11 @@ describe.each(places)('the forward pass on %s', (place) => {
     },
     { type: 'activation', activation: 'tanh', width: 5 },
   ];
+  const softmax: LayerDefinition = {
+    ...{ type: 'softmax_attention', heads: 4, kvHeads: 2, mask: 'causal', rotaryBase: 100, alpha: 1, beta: 0.5 },
+    ...{ q: randomTensor(draw, 16, 7), k: randomTensor(draw, 8, 7), v: randomTensor(draw, 6, 7) },
+    ...{ o: randomTensor(draw, 7, 12), qNorm: randomTensor(draw, 4), kNorm: randomTensor(draw, 4) },
+  };
   const block = { inputs: 7, hidden: 9, outputs: 7, biases: true, residual: [1, 0.5] } as const;
   const attention = { inputs: 7, heads: 3, size: 4, biases: true, rotaryBase: 50, residual: [1, 0.5] } as const;
   const models: [string, Model][] = [
@@ -74,6 +79,33 @@ describe.each(places)('the forward pass on %s', (place) => {
     ['attention', sequenceModel(5, [randomAttention(draw, attention), randomLinear(draw, 9, 7)])],
     ['units', modelOf(units('gelu'))],
     ['units with slopes', modelOf(units('prelu'))],
+    [
+      'a transformer',
+      sequenceModel(40, [
+        {
+          type: 'parallel',
+          branches: [[{ type: 'rms_norm', features: 7, epsilon: 1e-5 }, softmax], units('gelu').slice(0, 1)],
+        },
+        { ...softmax, window: 5, alibi: 8, rotaryBase: null },
+      ]),
+    ],
+    [
+      'images',
+      modelOf([
+        {
+          type: 'convolution',
+          weight: randomTensor(draw, 4, 2, 3, 3),
+          height: 6,
+          width: 5,
+          padding: 1,
+          stride: [2, 1],
+        },
+        { type: 'activation', activation: 'relu', width: 60 },
+        { type: 'convolution', weight: randomTensor(draw, 4, 1, 3), width: 15, groups: 4, dilation: 2 },
+        { type: 'pool', mode: 'max', channels: 4, width: 11, kernel: 3, stride: 2 },
+        { type: 'pool', mode: 'mean', channels: 4, width: 5, kernel: 3, padding: 1 },
+      ]),
+    ],
   ];
 
   it.each(models)('gives the numbers of the native backend: %s', async (_, model) => {

@@ -140,7 +140,8 @@ describe('the two ways to plan', () => {
     ];
     for (const { run, path } of compiled) {
       expect((await run([x])).data).toEqual((await contract('ij,jk->ik', [x, w])).data);
-      expect(path).toEqual(compiled[0].path);
+      // At once nothing is weighed.
+      expect({ ...path, passedOver: undefined }).toEqual({ ...compiled[0].path, passedOver: undefined });
     }
   });
 

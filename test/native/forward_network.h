@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <list>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "addon/cuda/forward.h"
@@ -98,6 +100,90 @@ class Network {
   Network& positions_added(std::size_t learned) {
     PositionsView view;
     view.weight = matrix(learned, width_);
+    return push(view);
+  }
+
+  // Of softmax attention, what is there beside queries, keys, values and outputs.
+  struct Softmax {
+    std::size_t heads = 2, kv_heads = 1, size = 4, value_size = 3, outputs = 5;
+    bool causal = false, interleaved = false, biased = false, frequencies = false;
+    std::size_t window = 0, turning = 0, norm = 0;  // norm: heads that share one; 0: none
+    double softcap = 0, alibi = 0;
+  };
+  Network& softmax(const Softmax& own) {
+    SoftmaxAttentionView view;
+    view.q = matrix(own.heads * own.size, width_);
+    view.k = matrix(own.kv_heads * own.size, width_);
+    view.v = matrix(own.kv_heads * own.value_size, width_);
+    view.o = matrix(own.outputs, own.heads * own.value_size);
+    if (own.biased) {
+      view.q_bias = matrix(view.q.rows, 1);
+      view.v_bias = matrix(view.v.rows, 1);
+      view.o_bias = matrix(view.o.rows, 1);
+    }
+    if (own.norm > 0) {
+      view.q_norm = matrix(own.norm * own.size, 1);
+      view.k_norm = matrix(own.norm > 1 ? view.k.rows : own.size, 1);
+    }
+    view.heads = own.heads;
+    view.kv_heads = own.kv_heads;
+    view.causal = own.causal;
+    view.window = own.window;
+    view.scale = 1.5;
+    view.softcap = own.softcap;
+    view.turning = own.turning;
+    view.interleaved = own.interleaved;
+    view.rotary_base = own.turning > 0 ? 100 : 0;
+    view.rotary_scaling = 2;
+    if (own.frequencies) {
+      view.frequencies = matrix(own.turning / 2, 1);
+      view.rotary_factor = 1.25;
+    }
+    view.alibi = own.alibi;
+    view.norm_epsilon = 1e-5;
+    view.norm_offset = 0.5;
+    view.alpha = own.outputs == width_ ? 1 : 0;
+    view.beta = 0.35;
+    return push(view);
+  }
+  Network& convolution(const Windows& windows, std::size_t channels, std::size_t outputs, std::size_t groups,
+                       bool biased) {
+    ConvolutionView view;
+    view.windows = windows;
+    view.channels = channels;
+    view.groups = groups;
+    view.weight = matrix(outputs, channels / groups * windows.places());
+    if (biased) view.bias = matrix(outputs, 1);
+    return push(view);
+  }
+  Network& pool(const Windows& windows, std::size_t channels, bool largest, bool count_padding) {
+    PoolView view;
+    view.windows = windows;
+    view.channels = channels;
+    view.largest = largest;
+    view.count_padding = count_padding;
+    return push(view);
+  }
+  // Branches that all begin where the network is, each made by one of these, and give as many numbers.
+  template <class... Makers>
+  Network& parallel(bool residual, const Makers&... makers) {
+    const std::size_t width = width_;
+    std::vector<LayerView> before = std::move(layers);
+    auto branches = std::make_shared<Branches>();
+    const auto make = [&](const auto& maker) {
+      layers.clear();
+      width_ = width;
+      maker(*this);
+      branches->chains.push_back(std::move(layers));
+    };
+    (make(makers), ...);
+    layers = std::move(before);
+    ParallelView view;
+    view.branches = branches;
+    view.takes = width;
+    view.gives = width_;
+    view.alpha = residual ? 1 : 0;
+    view.beta = 0.75;
     return push(view);
   }
 

@@ -14,7 +14,7 @@ const PATIENCE = 60;
 /** What is exact may cost so many times what sampling does. */
 const WORTH = 5;
 /** Rounds of samples that are expected. */
-const ROUNDS = 2;
+export const ROUNDS = 2;
 /** Bytes of an MLP in double precision up to which it takes little memory as a whole. */
 const WHOLE_BYTES = 8 * 2 ** 20;
 /** Terms of the series of two units, and those of gated units, which take five of them. */

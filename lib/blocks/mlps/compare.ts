@@ -1,5 +1,6 @@
 import type { BackendName } from '../../backend/backend.js';
 import type { GramTile, WhitenedLaw } from '../../backend/grams.js';
+import type { Task } from '../../backend/task.js';
 import { TensimError } from '../../errors.js';
 import { selectBackend } from '../../machines/select.js';
 import type { Model } from '../../model/model.js';
@@ -17,6 +18,8 @@ import type { MlpSource } from './source.js';
 /** How MLPs are compared. */
 export interface MlpSettings {
   readonly backend: 'auto' | BackendName | undefined;
+  /** Who compares in each way, where that was chosen by the work. Default: `backend`. */
+  readonly mlpBackends?: Readonly<Partial<Record<'exact' | 'sampled', BackendName>>> | undefined;
   readonly threads: number | undefined;
   readonly signal: AbortSignal | undefined;
   readonly seed: number;
@@ -25,6 +28,13 @@ export interface MlpSettings {
   /** The law of their input. */
   readonly law: WhitenedLaw;
 }
+
+/** What comparing MLPs asks of a backend. */
+export const TASKS = {
+  exact: (kinds: ReadonlySet<string>) =>
+    ({ grams: { method: 'hidden', kinds, dtype: 'float64', degrees: true } }) satisfies Task,
+  sampled: (kinds: ReadonlySet<string>) => ({ normals: {}, forward: { kinds, dtype: 'float32' } }) satisfies Task,
+} as const;
 
 /** What is found of two MLPs, but for the name of the law. */
 export type Compared = Omit<MlpComparison, 'input'>;
@@ -50,16 +60,14 @@ export async function compareMlps(
   method: Exclude<MlpMethod, 'whole'>,
   settings: MlpSettings,
 ): Promise<(i: number, j: number) => Compared | null> {
-  const { backend: wanted, threads, signal, seed, tolerance, maxSamples, law } = settings;
+  const { backend: wanted, mlpBackends: own, threads, signal, seed, tolerance, maxSamples, law } = settings;
   const kinds = new Set(mlps.map(({ gated }) => (gated ? 'gated' : 'hidden')));
   if (method === 'sampled') {
-    const task = { normals: {}, forward: { kinds, dtype: 'float32' } } as const;
-    const backend = await selectBackend(wanted, task, signal);
+    const backend = await selectBackend(own?.sampled ?? wanted, TASKS.sampled(kinds), signal);
     const found = await sampledPairs(mlps, { backend, law, seed, tolerance, maxSamples, threads, signal });
     return (i, j) => sampledComparison(found.get(Math.min(i, j) * mlps.length + Math.max(i, j))!, i < j);
   }
-  const task = { grams: { method: 'hidden', kinds, dtype: 'float64', degrees: true } } as const;
-  const backend = await selectBackend(wanted, task, signal);
+  const backend = await selectBackend(own?.exact ?? wanted, TASKS.exact(kinds), signal);
   const gram = await exactGram(mlps, { backend, law, threads, signal });
   return (i, j) => exactComparison(pairOf(gram, mlps.length, i, j));
 }

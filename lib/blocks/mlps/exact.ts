@@ -34,6 +34,12 @@ export function unitsAtOnce(shapes: readonly MlpShape[]): number {
   return Math.max(FEWEST, units - (units % 64));
 }
 
+/** How many times each MLP is prepared, of so many that are compared: once for every part before a part. */
+export function preparations(shapes: readonly MlpShape[]): number {
+  const most = shapes.reduce((units, shape) => Math.max(units, shape.units), 0);
+  return (Math.ceil(most / unitsAtOnce(shapes)) + 1) / 2;
+}
+
 /**
  * Inner products of MLPs under a law, (mlps, mlps), with degrees: the sums of those of parts of their units, of which two
  * of each MLP are in memory at a time. A part is prepared once for every part before it.

@@ -2,7 +2,7 @@ import type { BackendWith } from '../../backend/backend.js';
 import type { WhitenedLaw } from '../../backend/grams.js';
 import { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
-import { type MlpSource, partsOf } from './source.js';
+import { type MlpShape, type MlpSource, partsOf } from './source.js';
 
 /** How MLPs are sampled. */
 export interface SampleSettings {
@@ -111,6 +111,9 @@ async function drawn(
   return inputs;
 }
 
+/** Hidden units of an MLP that are run at a time. */
+export const unitsInPart = ({ width }: MlpShape): number => Math.max(64, Math.floor(AT_ONCE / width));
+
 /** What an MLP gives, (count, d): the sum of what its parts give. */
 async function outputsOf(
   mlp: MlpSource,
@@ -121,7 +124,7 @@ async function outputsOf(
 ): Promise<Float64Array> {
   const { width } = mlp;
   const outputs = new Float64Array(count * width);
-  for (const units of partsOf(mlp, Math.max(64, Math.floor(AT_ONCE / width)))) {
+  for (const units of partsOf(mlp, unitsInPart(mlp))) {
     const layer = await mlp.part(units);
     const source = { layers: [layer], positions: 1, features: width, input: 'vectors' } as const;
     const pass = await backend.forward.prepare(source, 'float32', { threads, signal });

@@ -5,6 +5,7 @@ import type { BlockComparison, End } from '../comparison.js';
 import { LayerLog } from '../layer_log.js';
 import { withNetworks } from '../matrix.js';
 import { withPair } from '../pair.js';
+import { unweighedMlps } from '../settings.js';
 import type { WeightComparison } from '../terms.js';
 import { contentsOf, walkLayers } from '../walk.js';
 import { partOf } from './costs.js';
@@ -45,7 +46,9 @@ export async function blocksShard(
   const state = requireState(options.state);
   const networks = requireNetworks(paths, matrix);
   const use = (comparison: BlockComparison) => compute(comparison, { index, count }, { ...options, state });
-  return matrix ? withNetworks(networks, options, use) : withPair(networks[0], networks[1], options, use);
+  return matrix
+    ? withNetworks(networks, options, use, unweighedMlps)
+    : withPair(networks[0], networks[1], options, use, unweighedMlps);
 }
 
 async function compute(

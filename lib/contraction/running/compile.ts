@@ -73,7 +73,7 @@ export function* compileSteps(
   const constantPlans: ContractionPlan[] = [];
   for (const { prepared } of parts) constantPlans.push(yield* planFor(prepared));
   const plan = yield* planFor(rest);
-  const path = yield* pathInfo({ equation: whole, execution }, plan, constantPlans, machine);
+  const path = yield* pathInfo({ equation: whole, execution }, plan, constantPlans, machine, backend.name);
   return { whole, rest, plan, sources: folded.operands, parts, path, backend, dtype };
 }
 

@@ -5,6 +5,7 @@ import { type DType, dtypeOf, type ScaledTensor, type Tensor } from '../../tenso
 import { count } from '../../words/counts.js';
 import { layoutOf } from '../layout.js';
 import type { EquationInput } from '../parse.js';
+import { compileWeighed } from './choose.js';
 import { type CompiledContraction, compileSteps, runnable } from './compile.js';
 import type { CompileOptions, ContractOptions, PlanOptions } from './options.js';
 import type { PathInfo } from './path_info.js';
@@ -24,6 +25,9 @@ import type { PathInfo } from './path_info.js';
  *
  * With `stripExponent` the result is a `ScaledTensor`: true values are data · 2^exponent, and no intermediate
  * overflows.
+ *
+ * The backend `auto` is native, or the fallback; of large contractions cuda, where that is expected to be done sooner,
+ * transfers included. The last bits depend on it, and `contractionPathAsync` tells which it is, and why.
  *
  * Operands are not copied: leave them unchanged until the promise settles.
  *
@@ -47,11 +51,35 @@ export async function contract(
   operands: readonly Tensor[],
   options: ContractOptions = {},
 ): Promise<Tensor | ScaledTensor> {
+  return await contractBy(compileWeighed, equation, operands, options);
+}
+
+/**
+ * The contraction of `contract` as a part of something larger, whose backend is chosen as a whole: `auto` weighs nothing.
+ * @throws TensimError (rejects) as `contract`
+ */
+export async function contractAsPart(
+  equation: EquationInput,
+  operands: readonly Tensor[],
+  options: ContractOptions = {},
+): Promise<Tensor> {
+  return (await contractBy(compileUnweighed, equation, operands, options)) as Tensor;
+}
+
+const compileUnweighed: typeof compileWeighed = (input, shapes, { signal, ...plan }) =>
+  unhurried(compileSteps(input, shapes, plan), signal);
+
+async function contractBy(
+  compile: typeof compileWeighed,
+  equation: EquationInput,
+  operands: readonly Tensor[],
+  options: ContractOptions,
+): Promise<Tensor | ScaledTensor> {
   if (!Array.isArray(operands)) throw new TensimError('INVALID_ARGUMENT', 'the operands must be an array of tensors');
   const shapes = operands.map((operand, i) => layoutOf(operand, i).shape);
   const dtype = options.dtype ?? commonDType(operands);
   options.signal?.throwIfAborted();
-  const compiled = await compileRecent(equation, shapes, { ...options, dtype });
+  const compiled = await compileRecent(compile, equation, shapes, { ...options, dtype });
   return await compiled.run(operands, options);
 }
 
@@ -60,18 +88,21 @@ const recent = new Map<string, CompiledContraction>();
 const MOST_RECENT = 64;
 
 async function compileRecent(
+  compile: typeof compileWeighed,
   equation: EquationInput,
   shapes: readonly (readonly number[])[],
   options: ContractOptions,
 ): Promise<CompiledContraction> {
   const { signal, onProgress: _, ...plan } = options;
+  const compileIt = async (): Promise<CompiledContraction> =>
+    runnable(await compile(equation, shapes, { ...plan, signal }), {});
   // The key of a large one is as long as its equation, and what it is planned to is worth no place in memory.
-  if (!isPlannedAtOnce(shapes)) return runnable(await unhurried(compileSteps(equation, shapes, plan), signal), {});
+  if (!isPlannedAtOnce(shapes)) return compileIt();
   const { TENSIM_BACKEND, TENSIM_CUDA_LIBRARY } = process.env;
-  const key = JSON.stringify([equation, shapes, plan, TENSIM_BACKEND, TENSIM_CUDA_LIBRARY]);
+  const key = JSON.stringify([compile === compileWeighed, equation, shapes, plan, TENSIM_BACKEND, TENSIM_CUDA_LIBRARY]);
   const known = recent.get(key);
   recent.delete(key);
-  const compiled = known ?? runnable(await unhurried(compileSteps(equation, shapes, plan), signal), {});
+  const compiled = known ?? (await compileIt());
   recent.set(key, compiled);
   if (recent.size > MOST_RECENT) recent.delete(recent.keys().next().value!);
   return compiled;
@@ -84,7 +115,7 @@ async function compileRecent(
  *
  * The search runs at once and nothing else runs meanwhile: at most 1,024 operands and 16,384 axes are planned so. With
  * `random-greedy` it may take as long as a tenth of the contraction. `contractionPathAsync` finds the same path and
- * lets others run.
+ * lets others run. No device is tried out: the path is that of native or the fallback unless another one is named.
  *
  * @throws TensimError as `contract`; `INVALID_ARGUMENT` for more operands or axes.
  */
@@ -110,8 +141,7 @@ export async function contractionPathAsync(
   shapes: readonly (readonly number[])[],
   options: PlanOptions & Pick<Control, 'signal'> = {},
 ): Promise<PathInfo> {
-  const { signal, ...plan } = options;
-  return (await unhurried(compileSteps(equation, shapes, plan), signal)).path;
+  return (await compileWeighed(equation, shapes, options)).path;
 }
 
 /**
@@ -120,7 +150,8 @@ export async function contractionPathAsync(
  *     const layer = compileContraction('bi,oi,op->bp', shapes, { constants: { 1: w1, 2: w2 } });
  *     const y = await layer.run([x]);          // w1 and w2 are multiplied at the first run only, if that pays
  *
- * It is planned at once, as by `contractionPath` and with its bounds; `compileContractionAsync` lets others run.
+ * It is planned at once, as by `contractionPath`, with its bounds and its backend; `compileContractionAsync` lets others
+ * run, and weighs the backends.
  *
  * Constants are not copied: leave them unchanged as long as it is used.
  *
@@ -149,8 +180,7 @@ export async function compileContractionAsync(
   shapes: readonly (readonly number[])[],
   options: CompileOptions & Pick<Control, 'signal'> = {},
 ): Promise<CompiledContraction> {
-  const { signal, ...plan } = options;
-  return runnable(await unhurried(compileSteps(equation, shapes, plan), signal), plan);
+  return runnable(await compileWeighed(equation, shapes, options), options);
 }
 
 /** Operands, and axes of all of them together, that are planned at once. */

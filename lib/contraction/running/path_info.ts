@@ -1,4 +1,6 @@
+import type { BackendName } from '../../backend/backend.js';
 import { largest } from '../../extremes.js';
+import type { PassedOver } from '../../machines/select.js';
 import type { DType } from '../../tensor/tensor.js';
 import type { Machine } from '../cost.js';
 import type { Equation } from '../equation.js';
@@ -45,6 +47,10 @@ export interface PathInfo {
   readonly seconds: number;
   /** In the order of execution. */
   readonly steps: readonly PathStep[];
+  /** Whom it is planned for, and who does it. */
+  readonly backend: BackendName;
+  /** Backends that are there and were passed over, each with the reason; absent where there are none. */
+  readonly passedOver?: readonly PassedOver[] | undefined;
 }
 
 /** One step of the plan; numbers are for all slices together. */
@@ -79,6 +85,7 @@ export function* pathInfo(
   plan: ContractionPlan,
   constantPlans: readonly ContractionPlan[],
   machine: Machine,
+  backend: BackendName,
 ): Generator<void, PathInfo> {
   const { equation, execution } = whole;
   const { network, tree } = execution;
@@ -98,7 +105,7 @@ export function* pathInfo(
   yield;
   const naive = naiveCost(equation);
   yield;
-  const info: PathInfo = {
+  return printable({
     equation: equation.text,
     shapes: equation.shapes,
     dtype: plan.dtype,
@@ -115,7 +122,12 @@ export function* pathInfo(
     slices: plan.slices,
     seconds: plan.seconds / (machine.pace ?? 1),
     steps,
-  };
+    backend,
+  });
+}
+
+/** With its table as its text. */
+export function printable(info: PathInfo): PathInfo {
   // Not enumerable, so that the object stays plain data for JSON, structuredClone and deep comparisons.
   return Object.defineProperty(info, 'toString', { value: () => pathText(info) });
 }

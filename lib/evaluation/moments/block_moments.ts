@@ -4,11 +4,12 @@ import { kindsOf } from '../../backend/task.js';
 import { Pacer, throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { kindOf } from '../../layers/table.js';
-import { selectBackend } from '../../machines/select.js';
+import { takeBackend } from '../../machines/select.js';
 import type { Layer, Model } from '../../model/model.js';
 import { steadily } from '../../tensor/steady.js';
 import type { Tensor, TensorData } from '../../tensor/tensor.js';
 import type { EvaluateOptions } from '../evaluate.js';
+import { passWork } from '../work.js';
 import { type Section, sectionsOf } from './blocks.js';
 import { type Group, grouped, type Sequences } from './sequences.js';
 import { MomentSums } from './sums.js';
@@ -50,7 +51,7 @@ export async function blockMoments(
   sequences: Sequences,
   options: EvaluateOptions = {},
 ): Promise<ComputedMoments> {
-  const { dtype = 'float64', backend, onProgress, ...control } = options;
+  const { dtype = 'float64', backend, onProgress, onBackend, ...control } = options;
   const { layers, label, inputShape } = model;
   if (layers.length === 0 || !kindOf(layers[0]).takesTokens)
     throw new TensimError('UNSUPPORTED_LAYER', `"${label}" takes no tokens: its first layer is no embedding`);
@@ -62,8 +63,11 @@ export async function blockMoments(
   return steadily([model, sequences], async () => {
     const groups = await grouped(sequences, inputShape[1], most, new Pacer(control.signal));
     const task = { forward: { kinds: kindsOf([model]), dtype } } as const;
-    const { forward, name } = await selectBackend(backend, task, control.signal);
     const total = groups.reduce((sum, { tokens }) => sum + tokens.length, 0);
+    const work = () => passWork(model, total, { kind: 'tokens', dtype, threads: control.threads });
+    const taken = await takeBackend(backend, task, control.signal, work);
+    const { forward, name } = taken.backend;
+    onBackend?.(name, taken.passedOver);
     const report = throttle(onProgress ?? (() => undefined));
     const sums = new Map<string, MomentSums>();
     let done = 0;

@@ -1,5 +1,5 @@
 import type { BackendName } from '../../backend/backend.js';
-import { contract } from '../../contraction/running/contract.js';
+import { contractAsPart } from '../../contraction/running/contract.js';
 import type { Pacer } from '../../cooperate.js';
 
 /** How moments are computed. */
@@ -45,7 +45,7 @@ export class MomentSums {
       for (let i = 0; i < d; i++) rows[at + i] -= own[i];
     });
     const operand = { data: rows, shape: [count, d] };
-    const { data } = await contract('ni,nj->ij', [operand, operand], { ...this.#options, dtype: 'float64' });
+    const { data } = await contractAsPart('ni,nj->ij', [operand, operand], { ...this.#options, dtype: 'float64' });
     const all = this.count + count;
     const weight = (this.count * count) / all;
     const moved = own.map((value, i) => value - this.#mean[i]);

@@ -8,7 +8,7 @@ import type { Details, Loaded } from '../loaded.js';
 import { accessTo, type CudaAccess, DEVICE } from './access.js';
 import { contractionsOf } from './contractions.js';
 import { forwardOf } from './forward.js';
-import { gramsOf } from './grams.js';
+import { copyRate, gramsOf } from './grams.js';
 import { findLibrary } from './library.js';
 import { normalsOf } from './normals.js';
 import { type CudaProbe, probeCuda } from './probe.js';
@@ -28,6 +28,8 @@ export interface CudaBackend extends BackendWith<'grams' | 'forward' | 'normals'
 interface Weighed {
   readonly rates: CudaRates;
   readonly freeMemory: number;
+  /** Bytes per second of copies within its memory. */
+  readonly copies: number;
   readonly faults: Faults;
 }
 
@@ -129,7 +131,9 @@ function createCuda(access: CudaAccess, tried: (signal?: AbortSignal) => Promise
       rates ??= ratesOf(access, device, seconds);
       const measured = rates.catch((error: Error) => ({ reason: `measuring it failed: ${error.message}` }));
       const result = await untilAborted(measured, signal);
-      return 'reason' in result ? result : { rates: result, freeMemory: device.freeMemory, faults: probe.faults };
+      if ('reason' in result) return result;
+      const { freeMemory } = device;
+      return { rates: result, freeMemory, copies: copyRate(device), faults: probe.faults };
     },
   };
 }

@@ -22,6 +22,8 @@ const NATIVE: Readonly<Record<WorkKind, number>> = {
   closure: 0.4,
   units: 0.8,
   samples: 0.6,
+  outputs: 0.6,
+  contraction: 0.8,
 };
 /**
  * Shares of the rate on registers that devices reach, of the lower ones that were measured: small models and small
@@ -33,7 +35,11 @@ const CUDA: Readonly<Record<WorkKind, number>> = {
   closure: 0.1,
   units: 0.2,
   samples: 0.1,
+  outputs: 0.1,
+  contraction: 0.15,
 };
+/** Of the rate of copies, of steps that look at elements only. */
+const MOVES = 0.3;
 
 /**
  * Whether the CUDA backend is expected to do a task sooner than the native one, the start of the device and transfers
@@ -52,29 +58,32 @@ export async function weighCuda(
   const lack = refusal(backend, task);
   if (lack !== null) return { whyNot: lack };
   const work = workOf();
-  const host = await hostRate(work, native);
-  const nativeSeconds = (work.hostFlops + work.flops / NATIVE[work.kind]) / host;
+  const { flopsPerSecond: host, bytesPerSecond } = await hostRates(work, native);
+  const { moved = 0 } = work;
+  const nativeSeconds = (work.hostFlops + work.flops / NATIVE[work.kind]) / host + moved / bytesPerSecond;
   if (nativeSeconds <= PATIENCE)
     return { whyNot: `expected to take ${timeText(nativeSeconds)} without it, which is too little for a device` };
   const state = await backend.weighed(signal);
   if ('reason' in state) return { whyNot: state.reason };
-  const { rates, freeMemory, faults } = state;
+  const { rates, freeMemory, copies, faults } = state;
   const fault = faultIn(faults, task);
   if (fault !== null) return { whyNot: fault };
   if (work.held > freeMemory) {
     const [needed, free] = [bytesIn('GiB', work.held), bytesIn('GiB', freeMemory)];
-    return { whyNot: `two models take ${needed} GiB, and the device has ${free} GiB free` };
+    const what = work.kind === 'contraction' || work.kind === 'outputs' ? 'it takes' : 'two models take';
+    return { whyNot: `${what} ${needed} GiB, and the device has ${free} GiB free` };
   }
-  const cudaSeconds = deviceSeconds(work, rates) + work.hostFlops / host;
+  const cudaSeconds = deviceSeconds(work, rates) + moved / (MOVES * copies) + work.hostFlops / host;
   const times = `${timeText(nativeSeconds)} by native, and ${timeText(cudaSeconds)} by cuda`;
   if (nativeSeconds < WORTH * cudaSeconds) return { whyNot: `expected to take ${times}` };
   return { backend, why: `expected to take ${times}` };
 }
 
-/** Flops per second of all threads: of the class of the processor, so that two runs choose alike. */
-async function hostRate({ dtype, threads }: Work, { grams }: NativeBackend): Promise<number> {
+/** Of all threads: of the class of the processor, so that two runs choose alike. */
+async function hostRates({ dtype, threads }: Work, { grams, contractions }: NativeBackend) {
   const { flopsPerSecond } = await grams.machine(dtype, threads);
-  return flopsPerSecond * (threads ?? processors());
+  const { bytesPerSecond } = contractions.machine(dtype, threads);
+  return { flopsPerSecond: flopsPerSecond * (threads ?? processors()), bytesPerSecond };
 }
 
 /** Seconds until everything is done, the start of the device included. */

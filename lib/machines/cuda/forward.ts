@@ -5,7 +5,7 @@ import { ownedData, ownedForward } from '../addon.js';
 import { type CudaAccess, DEVICE } from './access.js';
 import { CudaPrepared } from './grams.js';
 
-/** The kinds of layers that native/addon/cuda/forward.cc hands over. */
+/** The kinds of layers that native/addon/cuda/forward_source.h hands over. */
 const KINDS: ReadonlySet<string> = new Set([
   'linear',
   'bilinear',
@@ -17,6 +17,10 @@ const KINDS: ReadonlySet<string> = new Set([
   'layer_norm',
   'batch_norm',
   'positions',
+  'softmax_attention',
+  'convolution',
+  'pool',
+  'parallel',
 ]);
 
 /** So many bytes of outputs keep the device at work while they are multiplied; more would only take longer. */

@@ -2,7 +2,7 @@ import { DTYPES } from '../../backend/ability.js';
 import type { ChainMethod, GramRoute, Grams, PreparedModel, RouteEfficiency } from '../../backend/grams.js';
 import { TensimError } from '../../errors.js';
 import type { DType } from '../../tensor/tensor.js';
-import { type Addon, type CudaModel, ownedSource } from '../addon.js';
+import { type Addon, type CudaDevice, type CudaModel, ownedSource } from '../addon.js';
 import { type CudaAccess, DEVICE } from './access.js';
 
 /** What whole tiles of pairs reach of the peak, as the instructions for each type let them. */
@@ -18,6 +18,9 @@ const COPIES = 0.87;
 const BALANCE: Readonly<Record<DType, number>> = { float64: 20, float32: 24 };
 /** Where a device does not tell the rate of its memory, that of an H100. */
 const BANDWIDTH = 3.35e12;
+
+/** Bytes per second that copies within a device reach. */
+export const copyRate = ({ bandwidth }: CudaDevice): number => COPIES * (bandwidth > 0 ? bandwidth : BANDWIDTH);
 
 /** The kinds of layers that each method takes. */
 const KINDS: ReadonlyMap<ChainMethod, ReadonlySet<string>> = new Map([
@@ -81,10 +84,11 @@ export function gramsOf(access: CudaAccess): Grams {
     preparesAtOnce: 4,
     tilesAtOnce: 2,
     async machine(dtype) {
-      const { freeMemory, totalMemory, bandwidth } = await access.usable({}); // as they were when it was tried out
+      const device = await access.usable({}); // as it was when it was tried out
+      const { freeMemory, totalMemory } = device;
       const flops = peaks.get(dtype) ?? (await access.peak(dtype));
       peaks.set(dtype, flops);
-      const bytesPerSecond = COPIES * (bandwidth > 0 ? bandwidth : BANDWIDTH);
+      const bytesPerSecond = copyRate(device);
       const flopsPerSecond = BALANCE[dtype] * bytesPerSecond;
       return {
         flopsPerSecond,

@@ -50,6 +50,13 @@ const gated = (activation, inputs, units, outputs) => ({
   type: 'gated', gate: tensor(units, inputs), up: tensor(units, inputs), activation, down: tensor(outputs, units),
   alpha: 0, beta: 1,
 });
+const softmax = (width, heads, size) => {
+  const [q, k, v] = Array.from({ length: 3 }, () => tensor(heads * size, width));
+  const more = { rotaryBase: 100, rotaryLayout: 'half', rotaryScaling: 1, normEpsilon: 1e-6, normOffset: 0 };
+  return { type: 'softmax_attention', heads, q, k, v, o: tensor(width, heads * size), mask: 'causal', ...more, ...OPEN };
+};
+const OPEN = { alpha: 0, beta: 1 };
+const IMAGE = { type: 'convolution', channels: 2, height: 4, width: 5, stride: 1, padding: 1, dilation: 1, groups: 1 };
 const chain = (layers, inputs, positions, method, route) =>
   ({ kind: 'chain', layers, inputs, positions, method, route, law: { sigma: 1 } });
 const BASIC = {
@@ -91,12 +98,14 @@ async function productsDiffer(networks, dtype, tolerance) {
 }
 
 async function outputsDiffer(dtype, tolerance) {
-  for (const [layers, positions] of [
+  for (const [layers, positions, features = 6] of [
     [[hidden('gelu', 6, 9, 6), gated('silu', 6, 7, 6), block(6, 8, 6, 1), linear(3, 6)], 1],
     [[attention(6, 2, 4), linear(3, 6)], 3],
+    [[{ type: 'parallel', branches: [[softmax(6, 2, 4)], [linear(6, 6)]], alpha: 1, beta: 1 }], 40],
+    [[{ ...IMAGE, weight: tensor(3, 2, 3, 3) }, linear(3, 60)], 1, 40],
   ]) {
-    const source = { layers, positions, features: 6, input: 'vectors' };
-    const inputs = numbers(5 * positions * 6, 2);
+    const source = { layers, positions, features, input: 'vectors' };
+    const inputs = numbers(5 * positions * features, 2);
     const own = await addon.prepareForward(source, dtype, 1, control());
     const wanted = await addon.evaluate(own, inputs, 1, control());
     const { pass } = await addon.cudaPrepareForward(library, 0, source, dtype, 1, control());

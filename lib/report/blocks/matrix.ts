@@ -6,6 +6,7 @@ import { csvLine } from '../csv_line.js';
 import { abbreviateAll } from '../labels.js';
 import { SCHEMAS } from '../schemas.js';
 import { bold, columns, type TextOptions } from '../text.js';
+import { backendsText } from './backends.js';
 
 /** The parts of a layer that have a matrix. */
 const PARTS = [
@@ -39,7 +40,7 @@ interface Lowest {
 
 /** What `tensim blocks --matrix` prints: of every layer which two networks differ most, then the means over layers. */
 export function blocksMatrixText(result: BlocksMatrix, { colour = false }: TextOptions = {}): string {
-  const { networks, layers, window, alignment, backend } = result;
+  const { networks, layers, window, alignment } = result;
   const labels = abbreviateAll(
     networks.map(({ label }) => oneLine(label)),
     LONGEST_LABEL,
@@ -70,7 +71,7 @@ export function blocksMatrixText(result: BlocksMatrix, { colour = false }: TextO
     `scores over ${window} offsets`,
     alignment === 'heads' ? 'heads in the order that answers best' : 'heads in their order',
     ...(sampled === 0 ? [] : [`MLPs of ${sampled} layers sampled`]),
-    `backend ${backend}`,
+    `backend ${backendsText(result)}`,
   ];
   return [
     bold(`${networks.length} networks, ${layers.length} layers: the lowest similarity of two, layer by layer`, colour),

@@ -8,6 +8,7 @@ import { type About, folded, sourcesOf } from '../about.js';
 import script from '../client/strip.js?bundled';
 import { degreeTable } from '../degrees.js';
 import { definitionTable, scriptedPage } from '../page.js';
+import { backendsText } from './backends.js';
 import { cellOf, levelOfDifference, STRIP_TICKS, type Strip, type StripCell, stripColours, stripOf } from './strip.js';
 import type { LayerDetails, StripData } from './strip_data.js';
 import { ALIGNED, rotationSentence, sentencesOf, unitSentences } from './words.js';
@@ -115,7 +116,7 @@ function detailsOf(comparison: LayerComparison): LayerDetails {
 }
 
 function facts(result: BlocksResult): [string, string][] {
-  const { a, b, input, window, alignment, rotation, layers, width, backend } = result;
+  const { a, b, input, window, alignment, rotation, layers, width } = result;
   const subject = (name: string, { path, layout, sha256, left }: BlockSubject): [string, string][] => [
     [name, `${oneLine(path)} (${layout}), SHA-256 ${sha256 === '' ? 'not known yet' : `${sha256.slice(0, 16)}…`}`],
     ...(left.length === 0 ? [] : [[`not compared of ${name}`, quoted(left)] as [string, string]]),
@@ -133,7 +134,7 @@ function facts(result: BlocksResult): [string, string][] {
     ...(rotation === undefined ? [] : [['rotation', rotationSentence(rotation)] as [string, string]]),
     ...unitSentences(layers).map((sentence): [string, string] => ['hidden units', sentence]),
     ['width of the stream', `${width}`],
-    ['backend', backend],
+    ['backend', backendsText(result)],
     ['tensim', version],
   ];
 }

@@ -9,12 +9,13 @@ import { errorText } from '../../words/numbers.js';
 import { oneLine } from '../../words/quoting.js';
 import { extentsOf, extentText } from '../ridge/rows.js';
 import { bold, columns, type TextOptions } from '../text.js';
+import { backendsText } from './backends.js';
 import { cosineText } from './strip.js';
 import { ALIGNED, rotationSentence, sentencesOf, unitSentences } from './words.js';
 
 /** What `tensim blocks` prints: where the two differ most, then a line for every layer. */
 export function blocksText(result: BlocksResult, { colour = false }: TextOptions = {}): string {
-  const { a, b, layers, rotation, window, alignment, backend } = result;
+  const { a, b, layers, rotation, window, alignment } = result;
   const rows = layers.map((layer) => [
     String(layer.layer),
     cosine(layer.mlp?.similarity),
@@ -40,7 +41,7 @@ export function blocksText(result: BlocksResult, { colour = false }: TextOptions
     `scores over ${window} offsets`,
     ALIGNED[alignment],
     ...sampledText(layers),
-    `backend ${backend}`,
+    `backend ${backendsText(result)}`,
   ];
   return [
     `${oneLine(a.path)} (${a.layout}) and ${oneLine(b.path)} (${b.layout})`,

@@ -1,5 +1,5 @@
 import type { BackendWith } from '../../backend/backend.js';
-import { contract } from '../../contraction/running/contract.js';
+import { contractAsPart } from '../../contraction/running/contract.js';
 import type { Tensor } from '../../tensor/tensor.js';
 
 /** A double-precision tensor in row-major order. */
@@ -17,7 +17,7 @@ export interface Engine {
 /** A contraction on the engine's backend, in double precision. */
 export async function einsum(equation: string, operands: readonly Tensor[], engine: Engine): Promise<Dense> {
   const { backend, signal, threads } = engine;
-  const result = await contract(equation, operands, { backend: backend.name, signal, threads, dtype: 'float64' });
+  const result = await contractAsPart(equation, operands, { backend: backend.name, signal, threads, dtype: 'float64' });
   return result as Dense;
 }
 

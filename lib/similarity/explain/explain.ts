@@ -3,7 +3,7 @@ import { Pacer, throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { exactMethod } from '../../layers/exact.js';
 import { degreeOf } from '../../layers/layer.js';
-import { selectBackend } from '../../machines/select.js';
+import { takeBackend } from '../../machines/select.js';
 import type { Model } from '../../model/model.js';
 import { timesPower } from '../../tensor/power.js';
 import { steadily } from '../../tensor/steady.js';
@@ -13,6 +13,7 @@ import { type GaussianLaw, whiten } from '../law/law.js';
 import { asWhitened } from '../law/onehot.js';
 import { checkModel } from '../members/members.js';
 import { sourceOf } from '../members/source.js';
+import { chainWork } from '../plan/work.js';
 import { inCommonUnits } from '../scale/source.js';
 import { similarity } from '../similarity.js';
 import { plainly } from '../terms/plain.js';
@@ -109,7 +110,9 @@ async function explainForms(
   checkOutputs(outputs, count);
   const kinds = kindsOf([a, b]);
   const task = { forms: { kinds }, contractions: { dtype: 'float64' }, eigen: {} } as const;
-  const engine: Engine = { backend: await selectBackend(options.backend, task, signal), signal, threads };
+  const work = () => chainWork({ models: [a, b], dtype: 'float64', threads }, by, { sigma: 1 });
+  const { backend, passedOver } = await takeBackend(options.backend, task, signal, work);
+  const engine: Engine = { backend, signal, threads };
   const { method = 'auto' } = options;
   const compared = await similarity(a, b, {
     ...{ ...options, dtype: 'float64', onProgress: undefined },
@@ -133,7 +136,13 @@ async function explainForms(
   const distance = timesPower(Math.sqrt(positions * square), exponent);
   const sources = [sourceOf(a), sourceOf(b)] as const;
   const about = { kind: 'forms', a: a.label, b: b.label, sources, similarity: value, normA, normB, inputs } as const;
-  const how = { ...EXACT, input: name, backend: engine.backend.name, ...(certified !== undefined && { certified }) };
+  const how = {
+    ...EXACT,
+    input: name,
+    backend: engine.backend.name,
+    ...(passedOver.length > 0 && { passedOver }),
+    ...(certified !== undefined && { certified }),
+  };
   // Below the resolution there are two ways to write one function. Out of the range of numbers both are 0 or ∞, and say
   // nothing.
   const inRange = compared.beyondRange === undefined;

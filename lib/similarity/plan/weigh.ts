@@ -1,9 +1,9 @@
 import { kindsOf, refusal } from '../../backend/task.js';
-import { blocksOf, hiddenOf, type LayerOf, partsOf } from '../../layers/layer.js';
+import { weightsIn } from '../../evaluation/work.js';
+import { blocksOf, hiddenOf, type LayerOf } from '../../layers/layer.js';
 import type { ShapeOnly } from '../../layers/shapes.js';
 import { kindOf } from '../../layers/table.js';
 import type { Outline } from '../../model/reading/outline.js';
-import { sizeOf } from '../../tensor/tensor.js';
 import type { LawOfInputs } from '../law/onehot.js';
 import type { Member } from '../members/members.js';
 import { SUMS_BYTES } from '../sampled/estimate.js';
@@ -67,7 +67,7 @@ export function exactFlops({ models, columns, pairs }: WeighedJob): number {
     hidden += own / count;
     products += (sides === 2 ? 4 : 1) / count;
     outputs += outputShape[1] / count;
-    once += UNIT * own + 2 * operations(layers) * columns;
+    once += UNIT * own + 2 * weightsIn(layers) * columns;
   }
   const series = products > 1 ? 5 * TERMS : TERMS;
   const pair = 2 * hidden * hidden * (products * columns + outputs + series);
@@ -82,15 +82,8 @@ function linearSides(block: LayerOf<ShapeOnly>): number {
 /** Operations of one sample: every model on it, and the products of their outputs. */
 export function sampleFlops({ models }: WeighedJob): number {
   const [{ inputShape, outputShape }] = models;
-  const all = models.reduce((sum, { layers }) => sum + operations(layers), 0);
+  const all = models.reduce((sum, { layers }) => sum + weightsIn(layers), 0);
   return 2 * inputShape[0] * (all + models.length ** 2 * outputShape[1]);
-}
-
-/** Multiply-adds of one position. */
-function operations(layers: readonly LayerOf<ShapeOnly>[]): number {
-  return layers.reduce((sum, layer) => {
-    return partsOf(layer).reduce((all, [, { shape }]) => all + sizeOf(shape), sum);
-  }, 0);
 }
 
 /**

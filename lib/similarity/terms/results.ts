@@ -1,5 +1,6 @@
 import type { BackendName } from '../../backend/backend.js';
 import type { GramRoute } from '../../backend/grams.js';
+import type { PassedOver } from '../../machines/select.js';
 import type { Order } from '../../model/reading/order.js';
 import type { DType } from '../../tensor/tensor.js';
 import type { Behaviour, BehaviourMatrix, Matrix } from './behaviour.js';
@@ -64,14 +65,7 @@ export interface ResultInfo {
    */
   readonly mixed?: readonly string[] | undefined;
   /** Backends that are there and were passed over, each with the reason; absent where there are none. */
-  readonly passedOver?:
-    | readonly {
-        /** Which backend. */
-        readonly name: BackendName;
-        /** In one line: what it lacks, or what was expected of it. */
-        readonly reason: string;
-      }[]
-    | undefined;
+  readonly passedOver?: readonly PassedOver[] | undefined;
 }
 
 /** By how much two models, or one output of both, differ. Exactly zero throughout for models of the same numbers. */

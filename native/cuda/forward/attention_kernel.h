@@ -1,6 +1,6 @@
 #pragma once
 
-#include "map_kernel.h"
+#include "queries.h"
 
 namespace tensim::cuda {
 
@@ -13,45 +13,29 @@ struct AttendTask {
   std::uint32_t causal;
 
   TENSIM_BOTH std::uint64_t inner() const { return heads * size; }
+  TENSIM_BOTH Queries queries() const { return {rows, positions}; }
 };
 
-// A block takes up to 32 queries of one head: of several inputs where they have few positions, and else of one, whose
-// keys it goes through 32 at a time. A query's sum is in the order of the keys, whatever else is in the block.
+// A query's sum is in the order of the keys, whatever else is in the block.
 template <class T>
 struct AttendKernel {
   static constexpr unsigned kThreads = 128;
   static constexpr unsigned kResident = 8;
-  static constexpr unsigned kQueries = 32, kKeys = 32;
   using Arguments = AttendTask<T>;
   struct Shared {
     T scores[kQueries][kKeys];
   };
   struct Registers {};
 
-  // Queries of a block, and blocks of a head.
-  TENSIM_BOTH static std::uint64_t queries(const Arguments& task) {
-    return task.positions >= kQueries ? kQueries : kQueries / task.positions * task.positions;
-  }
-  // Where an input has more positions than a block takes queries, its last block has fewer.
-  TENSIM_BOTH static std::uint64_t per_input(const Arguments& task) {
-    return (task.positions + kQueries - 1) / kQueries;
-  }
-  TENSIM_BOTH static std::uint64_t parts(const Arguments& task) {
-    if (task.positions >= kQueries) return task.rows / task.positions * per_input(task);
-    return (task.rows + queries(task) - 1) / queries(task);
-  }
-  static std::uint64_t blocks(const Arguments& task) { return parts(task) * task.heads; }
-
-  TENSIM_KERNEL static std::uint64_t least(std::uint64_t a, std::uint64_t b) { return a < b ? a : b; }
+  static std::uint64_t blocks(const Arguments& task) { return task.queries().parts() * task.heads; }
 
   template <class Block>
   TENSIM_KERNEL static void run(Block& block, Shared& shared, const Arguments& task) {
-    const std::uint64_t n = task.positions, head = block.index % task.heads, part = block.index / task.heads;
-    const bool several = n < kQueries;
-    const std::uint64_t first =
-        several ? part * queries(task) : part / per_input(task) * n + part % per_input(task) * kQueries;
-    const std::uint64_t end = several ? task.rows : (part / per_input(task) + 1) * n;
-    const auto count = static_cast<unsigned>(least(end - first, queries(task)));
+    const std::uint64_t n = task.positions, head = block.index % task.heads;
+    const bool several = task.queries().several();
+    const Queries::Part part = task.queries().part(block.index / task.heads);
+    const std::uint64_t first = part.first;
+    const unsigned count = part.count;
     const std::uint64_t inner = task.inner(), stride = padded(5 * inner);
     const T* const base = task.projected + head * task.size;
     const T scale = T(1) / static_cast<T>(task.size * task.size);

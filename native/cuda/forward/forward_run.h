@@ -19,10 +19,7 @@ class ForwardRun {
         network_(network),
         inputs_(inputs),
         progress_{inputs.report, inputs.context},
-        rows_bytes_((2 * network.most([](const auto& layer) { return std::max(layer.outputs, layer.map.depth); }) +
-                     network.most([](const auto& layer) { return layer.wide(); }) +
-                     network.most([](const auto& layer) { return layer.joined(); }) + panel_width<T>(network.width)) *
-                    sizeof(T)) {
+        rows_bytes_((network.chain.elements() + panel_width<T>(network.chain.width)) * sizeof(T)) {
     if (inputs.batch > 0 && (network.table.data() != nullptr) != (inputs.tokens != nullptr)) {
       throw DeviceError(TENSIM_CUDA_INVALID, "a network of tokens takes tokens, and no other does");
     }
@@ -123,26 +120,21 @@ class ForwardRun {
 
   // Launches all layers for some inputs, into `outputs`, (rows, outputs), padded.
   void go(std::uint64_t first, std::uint64_t count, T* outputs) {
-    const std::uint64_t rows = count * network_.positions, room = panels_of(rows) * kPanelRows;
-    const std::uint64_t widest =
-        std::max(network_.most([](const auto& layer) { return std::max(layer.outputs, layer.map.depth); }),
-                 panel_width<T>(network_.width));
-    const DeviceBuffer<Device, T> one(device_, room * widest), other(device_, room * widest),
-        wide(device_, room * network_.most([](const auto&layer) { return layer.wide(); })),
-        joined(device_, room * network_.most([](const auto&layer) { return layer.joined(); }));
-    const auto& layers = network_.layers;
-    T *x = one.data(), *y = other.data();
+    const std::uint64_t rows = count * network_.positions;
+    const Room<Device, T> room(device_, network_.chain, rows);
+    const auto& layers = network_.chain.layers;
+    T *x = room.one.data(), *y = room.other.data();
     load(first * network_.positions, rows, x);
-    if (layers.empty()) return launch_each(device_, UnpackTask<T>{x, outputs, rows, network_.width});
+    if (layers.empty()) return launch_each(device_, UnpackTask<T>{x, outputs, rows, network_.chain.width});
     for (std::size_t i = 0; i + 1 < layers.size(); ++i) {
-      network_.run(device_, layers[i], {rows, x, y, wide.data(), joined.data()});
+      network_.run(device_, layers[i], {rows, x, y, room.wide.data(), room.joined.data()});
       std::swap(x, y);
     }
-    network_.run_last(device_, layers.back(), {rows, x, outputs, wide.data(), joined.data()}, y);
+    network_.run_last(device_, layers.back(), {rows, x, outputs, room.wide.data(), room.joined.data()}, y);
   }
 
   void load(std::uint64_t first_row, std::uint64_t rows, T* x) {
-    const std::uint64_t width = network_.width, features = network_.features;
+    const std::uint64_t width = network_.chain.width, features = network_.features;
     if (inputs_.tokens != nullptr) {
       const DeviceBuffer<Device, std::int32_t> tokens(device_, inputs_.tokens + first_row, rows);
       launch_each(device_, GatherTask<T>{network_.table.data(), tokens.data(), x, rows, width});

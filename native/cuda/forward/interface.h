@@ -16,15 +16,32 @@ typedef struct TensimCudaMap {
 } TensimCudaMap;
 
 typedef enum TensimCudaLayerKind {
-  TENSIM_CUDA_LINEAR = 0,     /* map */
-  TENSIM_CUDA_BILINEAR = 1,   /* map: a row of L, a row of R, and so on */
-  TENSIM_CUDA_ATTENTION = 2,  /* map: Q1, K1, Q2, K2, V one over the other; down: O */
-  TENSIM_CUDA_ACTIVATION = 3, /* map: only its numbers of outputs and depth, which are the width */
-  TENSIM_CUDA_HIDDEN = 4,     /* map: W */
-  TENSIM_CUDA_GATED = 5,      /* map: a row of W, a row of U, and so on */
-  TENSIM_CUDA_NORM = 6,       /* of every row; map: its numbers, as of an activation */
-  TENSIM_CUDA_SHIFT = 7       /* of every feature; map likewise */
+  TENSIM_CUDA_LINEAR = 0,      /* map */
+  TENSIM_CUDA_BILINEAR = 1,    /* map: a row of L, a row of R, and so on */
+  TENSIM_CUDA_ATTENTION = 2,   /* map: Q1, K1, Q2, K2, V one over the other; down: O */
+  TENSIM_CUDA_ACTIVATION = 3,  /* map: only its numbers of outputs and depth, which are the width */
+  TENSIM_CUDA_HIDDEN = 4,      /* map: W */
+  TENSIM_CUDA_GATED = 5,       /* map: a row of W, a row of U, and so on */
+  TENSIM_CUDA_NORM = 6,        /* of every row; map: its numbers, as of an activation */
+  TENSIM_CUDA_SHIFT = 7,       /* of every feature; map likewise */
+  TENSIM_CUDA_SOFTMAX = 8,     /* map: Q, K, V one over the other; down: O */
+  TENSIM_CUDA_CONVOLUTION = 9, /* map: (out, in/groups · kernel), of images */
+  TENSIM_CUDA_POOL = 10,       /* of images; map: only the width */
+  TENSIM_CUDA_PARALLEL = 11    /* branches; map: outputs and depth, of the layer as a whole */
 } TensimCudaLayerKind;
+
+/* Where the windows of a layer of images lie: everything (down, across). */
+typedef struct TensimCudaWindows {
+  uint64_t input[2], kernel[2], stride[2], padding[2], dilation[2], output[2];
+} TensimCudaWindows;
+
+struct TensimCudaLayer;
+
+/* Layers one after the other. */
+typedef struct TensimCudaSequence {
+  uint64_t layer_count;
+  const struct TensimCudaLayer* layers;
+} TensimCudaSequence;
 
 /* A layer as native/layers has it. */
 typedef struct TensimCudaLayer {
@@ -46,16 +63,32 @@ typedef struct TensimCudaLayer {
   uint64_t shifts;
 
   const void* turns; /* cos and sin of the pairs (2j, 2j + 1) of a head, (positions, size); null: no rotary embedding */
+
+  /* Of softmax attention, whose turns are (positions, turning): heads of keys and values, the size of a head's values,
+     the reach of a query (0: all), numbers of the scores, and norms of queries and keys in parts of these sizes. */
+  uint64_t shared_heads, value_size, window, turning;
+  int32_t interleaved;
+  double scale, softcap;
+  const void* falls; /* (heads): how fast scores fall with the distance (ALiBi), or null */
+  const void *query_gain, *key_gain;
+  uint64_t query_part, key_part; /* 0: no norm */
+
+  /* Of images. */
+  TensimCudaWindows windows;
+  uint64_t channels, groups;
+  int32_t largest, count_padding; /* of a pool */
+
+  uint64_t branch_count;
+  const TensimCudaSequence* branches;
 } TensimCudaLayer;
 
-/* A chain of layers; everything is copied. */
+/* A network; everything is copied. */
 typedef struct TensimCudaNetwork {
   int32_t single; /* elements are floats, else doubles */
   uint64_t positions, features;
   uint64_t width;    /* of the table */
   const void* table; /* (features, width): what is put in the place of a token; null: inputs are vectors */
-  uint64_t layer_count;
-  const TensimCudaLayer* layers;
+  TensimCudaSequence chain;
 } TensimCudaNetwork;
 
 /* A chain on a device, with what it takes there. */

@@ -1,99 +1,16 @@
 #pragma once
 
-#include <algorithm>
 #include <memory>
-#include <vector>
+#include <utility>
 
-#include "../device.h"
 #include "../model.h"
 #include "attention_kernel.h"
+#include "image_kernels.h"
+#include "layer.h"
 #include "norm_kernel.h"
-#include "row_kernels.h"
+#include "softmax_kernel.h"
 
 namespace tensim::cuda {
-
-// A matrix and its bias on a device, of type T, its rows in panels.
-template <class Device, class T>
-struct DeviceMap {
-  std::uint64_t outputs = 0, depth = 0;
-  DeviceBuffer<Device, T> weight, bias;
-
-  DeviceMap() = default;
-  DeviceMap(Device& device, const TensimCudaMap& map) : outputs(map.outputs), depth(map.depth) {
-    if (map.weight != nullptr) weight = rows_on<T>(device, map.weight, outputs, depth);
-    if (map.bias != nullptr) bias = {device, static_cast<const T*>(map.bias), outputs};
-  }
-  bool has_weight() const { return weight.data() != nullptr; }
-  std::size_t bytes() const { return weight.bytes() + bias.bytes(); }
-  double flops() const { return has_weight() ? 2.0 * static_cast<double>(outputs) * static_cast<double>(depth) : 0; }
-
-  template <class Element>
-  static DeviceBuffer<Device, Element> rows_on(Device& device, const void* from, std::uint64_t rows,
-                                               std::uint64_t width) {
-    const DeviceBuffer<Device, Element> dense(device, static_cast<const Element*>(from), rows * width);
-    DeviceBuffer<Device, Element> result(device, panel_size<Element>(rows, width));
-    launch_each(device, LoadTask<Element, Element>{dense.data(), result.data(), rows, width});
-    return result;
-  }
-};
-
-template <class Device, class T>
-struct DeviceLayer {
-  TensimCudaLayerKind kind;
-  DeviceMap<Device, T> map, down, skip;
-  T alpha, beta, slope;
-  ActivationKind activation;
-  DeviceBuffer<Device, T> slopes, turns, mean, factor, shift;
-  std::uint64_t heads, size;
-  bool causal, centred;
-  double epsilon;
-  std::uint64_t shifts, outputs;
-
-  DeviceLayer(Device& device, const TensimCudaLayer& layer, std::uint64_t positions)
-      : kind(layer.kind),
-        map(device, layer.map),
-        down(device, layer.down),
-        skip(device, layer.skip),
-        alpha(static_cast<T>(layer.alpha)),
-        beta(static_cast<T>(layer.beta)),
-        slope(static_cast<T>(layer.slope)),
-        activation(static_cast<ActivationKind>(layer.activation)),
-        heads(layer.heads),
-        size(layer.size),
-        causal(layer.causal != 0),
-        centred(layer.centred != 0),
-        epsilon(layer.epsilon),
-        shifts(layer.shifts),
-        outputs(layer.down.weight != nullptr ? layer.down.outputs : units()) {
-    if (layer.slopes != nullptr) slopes = {device, static_cast<const T*>(layer.slopes), units()};
-    if (layer.mean != nullptr) mean = {device, static_cast<const T*>(layer.mean), units()};
-    if (layer.factor != nullptr) factor = {device, static_cast<const T*>(layer.factor), units()};
-    if (layer.shift != nullptr) shift = {device, static_cast<const T*>(layer.shift), shifts * units()};
-    if (layer.turns != nullptr) turns = {device, static_cast<const T*>(layer.turns), positions * size};
-  }
-
-  bool pairs() const { return kind == TENSIM_CUDA_BILINEAR || kind == TENSIM_CUDA_GATED; }
-  // In front of D, if there is one.
-  std::uint64_t units() const {
-    return kind == TENSIM_CUDA_ATTENTION ? heads * size : pairs() ? map.outputs / 2 : map.outputs;
-  }
-  // Of a row of the two intermediates.
-  std::uint64_t wide() const {
-    const bool some =
-        kind == TENSIM_CUDA_ATTENTION || kind == TENSIM_CUDA_GATED || (kind == TENSIM_CUDA_HIDDEN && down.has_weight());
-    return some ? map.outputs : 0;
-  }
-  std::uint64_t joined() const {
-    const bool none = kind == TENSIM_CUDA_HIDDEN || !down.has_weight();
-    return none ? 0 : units();
-  }
-  std::size_t bytes() const { return map.bytes() + down.bytes() + skip.bytes() + slopes.bytes() + turns.bytes(); }
-  double flops_per_row(std::uint64_t positions) const {
-    const double scores =
-        kind == TENSIM_CUDA_ATTENTION ? 6.0 * static_cast<double>(units()) * static_cast<double>(positions) : 0;
-    return map.flops() + down.flops() + skip.flops() + scores + static_cast<double>(units());
-  }
-};
 
 // Rows on their way through the layers.
 template <class T>
@@ -103,44 +20,35 @@ struct Rows {
   T *y, *wide, *joined;
 };
 
-// A chain of layers on a device, in one of the element types.
+// The working memory of a chain for so many rows.
+template <class Device, class T>
+struct Room {
+  DeviceBuffer<Device, T> one, other, wide, joined;
+
+  Room(Device& device, const Sequence<Device, T>& chain, std::uint64_t rows)
+      : one(device, panels_of(rows) * kPanelRows * chain.widest()),
+        other(device, panels_of(rows) * kPanelRows * chain.widest()),
+        wide(device, panels_of(rows) * kPanelRows * chain.wide()),
+        joined(device, panels_of(rows) * kPanelRows * chain.joined()) {}
+};
+
+// A network on a device, in one of the element types.
 template <class Device, class T>
 struct Layers {
-  std::uint64_t positions = 1, features = 0, width = 0;  // width: of what goes into the first layer
+  std::uint64_t positions = 1, features = 0;
   DeviceBuffer<Device, T> table;
-  std::vector<DeviceLayer<Device, T>> layers;
+  Sequence<Device, T> chain;
 
   Layers(Device& device, const TensimCudaNetwork& network)
-      : positions(network.positions), features(network.features), width(network.features) {
-    if (network.table != nullptr) {
-      width = network.width;
-      table = {device, static_cast<const T*>(network.table), features * width};
-    }
-    layers.reserve(network.layer_count);
-    for (std::uint64_t i = 0; i < network.layer_count; ++i) {
-      check(network.layers[i], i == 0 ? width : layers.back().outputs, positions);
-      layers.emplace_back(device, network.layers[i], positions);
-    }
+      : positions(network.positions),
+        features(network.features),
+        chain(device, network.chain, network.table == nullptr ? features : network.width, positions) {
+    if (network.table != nullptr) table = {device, static_cast<const T*>(network.table), features * network.width};
   }
 
-  std::uint64_t outputs() const { return layers.empty() ? width : layers.back().outputs; }
-  std::size_t bytes() const {
-    std::size_t sum = table.bytes();
-    for (const auto& layer : layers) sum += layer.bytes();
-    return sum;
-  }
-  double flops_per_row() const {
-    double sum = 1;
-    for (const auto& layer : layers) sum += layer.flops_per_row(positions);
-    return sum;
-  }
-  // The most elements of a row that `of` tells.
-  template <class Of>
-  std::uint64_t most(const Of& of) const {
-    std::uint64_t result = 0;
-    for (const auto& layer : layers) result = std::max(result, panel_width<T>(of(layer)));
-    return result;
-  }
+  std::uint64_t outputs() const { return chain.outputs(); }
+  std::size_t bytes() const { return table.bytes() + chain.bytes(); }
+  double flops_per_row() const { return chain.flops_per_row(positions); }
 
   // The last layer of a chain: y lies row after row, padded (map_kernel.h). `spare` has room for it in panels.
   void run_last(Device& device, const DeviceLayer<Device, T>& layer, const Rows<T>& rows, T* spare) const {
@@ -165,7 +73,8 @@ struct Layers {
                                layer.centred ? 1u : 0u,
                                layer.epsilon,
                                layer.factor.data(),
-                               layer.shift.data()};
+                               layer.shift.data(),
+                               {}};
         return device.template launch<NormKernel<T>>(NormKernel<T>::blocks(task), task);
       }
       case TENSIM_CUDA_SHIFT:
@@ -200,6 +109,16 @@ struct Layers {
         device.template launch<AttendKernel<T>>(AttendKernel<T>::blocks(attend), attend);
         return behind(device, layer, rows, rows.joined, residual);
       }
+      case TENSIM_CUDA_SOFTMAX:
+        attend_softly(device, layer, rows);
+        return behind(device, layer, rows, rows.joined, residual);
+      case TENSIM_CUDA_CONVOLUTION:
+        return convolve(device, layer, rows);
+      case TENSIM_CUDA_POOL:
+        return launch_each(device, PoolTask<T>{rows.x, rows.y, rows.count, layer.source.channels, layer.source.windows,
+                                               layer.source.largest != 0, layer.source.count_padding != 0});
+      case TENSIM_CUDA_PARALLEL:
+        return branch(device, layer, rows);
       case TENSIM_CUDA_HIDDEN: {
         T* const values = layer.down.has_weight() ? rows.wide : rows.y;
         apply(device, layer.map, rows.count, rows.x, values);
@@ -216,29 +135,6 @@ struct Layers {
   }
 
  private:
-  static void check(const TensimCudaLayer& layer, std::uint64_t width, std::uint64_t positions) {
-    const auto fail = [] { throw DeviceError(TENSIM_CUDA_INVALID, "the layers of a network do not fit each other"); };
-    const bool attention = layer.kind == TENSIM_CUDA_ATTENTION;
-    const bool pairs = layer.kind == TENSIM_CUDA_BILINEAR || layer.kind == TENSIM_CUDA_GATED;
-    if (layer.map.depth != width || layer.map.outputs == 0) fail();
-    const bool shift = layer.kind == TENSIM_CUDA_SHIFT;
-    if ((layer.map.weight == nullptr) !=
-        (layer.kind == TENSIM_CUDA_ACTIVATION || layer.kind == TENSIM_CUDA_NORM || shift)) {
-      fail();
-    }
-    if (shift && (layer.shift == nullptr || (layer.mean == nullptr) != (layer.factor == nullptr))) fail();
-    if (layer.shift != nullptr && layer.shifts != 1 && (!shift || layer.shifts != positions)) fail();
-    if (attention && (layer.down.weight == nullptr || layer.map.outputs != 5 * layer.heads * layer.size)) fail();
-    if (layer.turns != nullptr && layer.size % 2 != 0) fail();
-    if (pairs && layer.map.outputs % 2 != 0) fail();
-    const std::uint64_t units = attention ? layer.heads * layer.size : layer.map.outputs / (pairs ? 2 : 1);
-    if (layer.down.weight != nullptr && layer.down.depth != units) fail();
-    const std::uint64_t outputs = layer.down.weight != nullptr ? layer.down.outputs : units;
-    if (layer.down.bias != nullptr && layer.down.outputs != outputs) fail();
-    if (layer.skip.weight != nullptr && (layer.skip.depth != width || layer.skip.outputs != outputs)) fail();
-    if (layer.alpha != 0 && outputs != width) fail();
-  }
-
   static MapTask<T> task_of(const DeviceMap<Device, T>& map, std::uint64_t rows, const T* x, T* y) {
     MapTask<T> task{};
     task.x = x;
@@ -270,6 +166,75 @@ struct Layers {
     MapTask<T> task = task_of(map, rows, x, y);
     task.end = end;
     launch(device, task);
+  }
+
+  // Queries, keys and values of all heads, their norms and turns, and what queries make of them.
+  void attend_softly(Device& device, const DeviceLayer<Device, T>& layer, const Rows<T>& rows) const {
+    const TensimCudaLayer& own = layer.source;
+    apply(device, layer.map, rows.count, rows.x, rows.wide, MapEnd::kRows);
+    const std::uint64_t queries = own.heads * own.size, keys = own.shared_heads * own.size;
+    const auto normalise = [&](std::uint64_t first, std::uint64_t width, std::uint64_t part,
+                               const DeviceBuffer<Device, T>& gain) {
+      if (part == 0) return;
+      const std::uint64_t parts = width / part;
+      const HeadNorm<T> task{rows.wide,   rows.wide, rows.count * parts,
+                             part,        0u,        own.epsilon,
+                             gain.data(), nullptr,   {parts, padded(layer.map.outputs), first}};
+      using Kernel = NormKernel<T, PartsOfRows>;
+      device.template launch<Kernel>(Kernel::blocks(task), task);
+    };
+    normalise(0, queries, own.query_part, layer.query_gain);
+    normalise(queries, keys, own.key_part, layer.key_gain);
+    if (layer.turns.data() != nullptr) {
+      launch_each(device,
+                  TurnTask<T>{rows.wide, layer.turns.data(), rows.count, positions, own.heads + own.shared_heads,
+                              own.size, own.turning, own.interleaved != 0, padded(layer.map.outputs)});
+    }
+    const SoftTask<T> task{rows.wide,
+                           rows.joined,
+                           rows.count,
+                           positions,
+                           own.heads,
+                           own.shared_heads,
+                           own.size,
+                           own.value_size,
+                           own.window,
+                           own.causal != 0 ? 1u : 0u,
+                           static_cast<T>(own.scale),
+                           static_cast<T>(own.softcap),
+                           layer.falls.data()};
+    device.template launch<SoftKernel<T>>(SoftKernel<T>::blocks(task), task);
+  }
+
+  static void convolve(Device& device, const DeviceLayer<Device, T>& layer, const Rows<T>& rows) {
+    const TensimCudaLayer& own = layer.source;
+    if (!layer.unfolds()) {
+      return launch_each(device, ConvolveTask<T>{rows.x, layer.map.weight.data(), layer.map.bias.data(), rows.y,
+                                                 rows.count, own.channels, own.groups, layer.map.outputs, own.windows});
+    }
+    const std::uint64_t windows = layer.windows(), all = rows.count * windows;
+    launch_each(device, PatchesTask<T>{rows.x, rows.wide, all, own.channels, own.windows});
+    apply(device, layer.map, all, rows.wide, rows.joined, MapEnd::kRows);
+    launch_each(device, ByChannelTask<T>{rows.joined, rows.y, rows.count, layer.map.outputs, windows});
+  }
+
+  // α x + β Σ_k F_k(x): one branch after the other, in memory that they share.
+  void branch(Device& device, const DeviceLayer<Device, T>& layer, const Rows<T>& rows) const {
+    for (std::size_t k = 0; k < layer.branches.size(); ++k) {
+      const Sequence<Device, T>& chain = layer.branches[k];
+      const Room<Device, T> room(device, chain, rows.count);
+      const T* x = rows.x;
+      T *y = room.one.data(), *next = room.other.data();
+      for (const auto& inner : chain.layers) {
+        run(device, inner, {rows.count, x, y, room.wide.data(), room.joined.data()});
+        x = y;
+        std::swap(y, next);
+      }
+      const bool last = k + 1 == layer.branches.size();
+      launch_each(device,
+                  AddTask<T>{x, rows.y, panel_size<T>(rows.count, layer.outputs), k == 0,
+                             last && layer.alpha != T(0) ? rows.x : nullptr, layer.alpha, last ? layer.beta : T(1)});
+    }
   }
 
   struct Through {

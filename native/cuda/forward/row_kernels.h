@@ -116,6 +116,25 @@ struct ShiftTask {
   }
 };
 
+// y = α r + β (y + x), of rows in panels that lie alike; y begins with `first`.
+template <class T>
+struct AddTask {
+  const T* x;
+  T* y;
+  std::uint64_t count;  // of elements
+  bool first;
+  const T* residual;  // r, or null
+  T alpha, beta;
+
+  TENSIM_BOTH std::uint64_t size() const { return count; }
+  TENSIM_KERNEL void operator()(std::uint64_t at) const {
+    T value = first ? x[at] : y[at] + x[at];
+    value *= beta;
+    if (residual != nullptr) value += alpha * residual[at];
+    y[at] = value;
+  }
+};
+
 // Zeros behind what segments of a vector are filled with.
 struct ClearTask {
   double* vector;
