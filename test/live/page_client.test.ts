@@ -82,7 +82,7 @@ describe.skipIf(program === null)('a live page', () => {
     state.report(series([100, 200, 300, 400]));
     await models(page, 4);
     await new ChartInPage(page, HEATMAP).click(0.9, 0.1);
-    expect(new URL(page.url()).hash).toBe('#pins=0-3');
+    await expect.poll(() => new URL(page.url()).hash).toBe('#pins=0-3');
     await page
       .locator('.column summary', { hasText: 'Command' })
       .or(page.locator('summary', { hasText: 'As a table' }))
