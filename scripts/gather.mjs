@@ -7,29 +7,41 @@ import { build } from 'esbuild';
 /**
  * The outputs of a build with splitting, as texts by their names, with all that a source needs gathered into the file of
  * that source: first for the first of `together`, then, of what is left, for the next. What is imported dynamically
- * stays apart.
+ * stays apart, and so does what `library` uses of it: that becomes a file of its own, for who imports the library must
+ * not load what is around it.
  * @param outputs of esbuild with `write: false` and `metafile: true`
  * @param together sources that are imported dynamically, by their paths
+ * @param library the entry, by its path, that uses none of these sources
  */
-export async function gathered({ outputFiles, metafile }, together) {
+export async function gathered({ outputFiles, metafile }, together, library) {
   const texts = new Map(outputFiles.map(({ path, text }) => [basename(path), text]));
   const outputs = new Map(Object.entries(metafile.outputs).map(([path, output]) => [basename(path), output]));
-  const imports = (file) =>
+  const importsOf = (file, isMeant) =>
     outputs
       .get(file)
-      .imports.flatMap(({ path, kind, external }) =>
-        kind === 'import-statement' && !external ? [basename(path)] : [],
-      );
+      .imports.flatMap(({ path, kind, external }) => (!external && isMeant(kind) ? [basename(path)] : []));
+  const imports = (file) => importsOf(file, (kind) => kind === 'import-statement');
+  const entryOf = (source) => {
+    const entry = [...outputs].find(([, { entryPoint }]) => entryPoint === source)?.[0];
+    if (entry === undefined) throw new Error(`${source} is no entry, nor imported dynamically`);
+    return entry;
+  };
+  /** All that the library ever loads. */
+  const ofLibrary = new Set([entryOf(library)]);
+  for (const file of ofLibrary) for (const other of importsOf(file, () => true)) ofLibrary.add(other);
   /** By chunk: the file that it is put into. */
   const home = new Map();
   const groups = new Map();
   for (const source of together) {
-    const entry = [...outputs].find(([, { entryPoint }]) => entryPoint === source)?.[0];
-    if (entry === undefined) throw new Error(`${source} is not imported dynamically`);
+    const entry = entryOf(source);
     const group = new Set([entry]);
     for (const file of group) for (const other of imports(file)) if (!home.has(other)) group.add(other);
-    groups.set(entry, group);
-    for (const file of group) home.set(file, entry);
+    if (ofLibrary.has(entry)) throw new Error(`${source} is a part of the library`);
+    for (const isShared of [false, true]) {
+      const part = [...group].filter((file) => ofLibrary.has(file) === isShared);
+      if (part.length > 0) groups.set(part[0], new Set(part));
+      for (const file of part) home.set(file, part[0]);
+    }
   }
   const chunks = { texts, outputs, home, numbers: new Map([...texts.keys()].map((file, i) => [file, i])) };
   const rest = [...texts.keys()].filter((file) => !home.has(file)).map((file) => [file, new Set([file])]);

@@ -91,14 +91,14 @@ test('every other measure says that the layers are not known', async () => {
   ] as const;
   const inputs = tensor([1], [1, 1]);
   for (const refused of [
-    similarity(...models),
-    similarity(...models, { measure: 'tensor' }),
-    similarity(...models, { method: 'sampled' }),
-    similarity(...models, { measure: 'behavioural', inputs }),
-    explain(...models),
-    evaluate(models[0], inputs),
+    () => similarity(...models),
+    () => similarity(...models, { measure: 'tensor' }),
+    () => similarity(...models, { method: 'sampled' }),
+    () => similarity(...models, { measure: 'behavioural', inputs }),
+    () => explain(...models),
+    () => evaluate(models[0], inputs),
   ])
-    expect(await rejection(refused)).toMatchObject({ code: 'UNSUPPORTED_LAYER' });
+    expect(await rejection(refused())).toMatchObject({ code: 'UNSUPPORTED_LAYER' });
   const { code, stderr } = await tensim(['compare', await write(RESNET), await write(RESNET)]);
   expect({ code, told: stderr.includes('is a convolutional network') }).toEqual({ code: 3, told: true });
 });
