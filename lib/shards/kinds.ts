@@ -4,12 +4,12 @@ import { TensimError } from '../errors.js';
 /** What the parts in a state file are of. */
 export type PartKind = 'matrix' | 'blocks';
 
-/** How state files begin, by what they are of. */
-const BEGINNINGS: readonly (readonly [PartKind, string])[] = [
-  ['matrix', 'tensim.state/'],
-  ['matrix', 'tensim.sampled/'],
-  ['blocks', 'tensim.layers/'],
-];
+/** What state files keep, how they begin, and what they are parts of. */
+const KINDS = [
+  { keeps: 'pairs', beginning: 'tensim.state/', of: 'matrix' },
+  { keeps: 'samples', beginning: 'tensim.sampled/', of: 'matrix' },
+  { keeps: 'layers', beginning: 'tensim.layers/', of: 'blocks' },
+] as const;
 const WORDS: Readonly<Record<PartKind, string>> = { matrix: 'a matrix', blocks: 'blocks of transformers' };
 const LONGEST = 16;
 
@@ -21,7 +21,7 @@ const LONGEST = 16;
 export async function kindOfParts(paths: readonly string[]): Promise<PartKind | undefined> {
   let known: { readonly kind: PartKind; readonly path: string } | undefined;
   for (const path of paths) {
-    const kind = await kindOf(path);
+    const kind = (await kindOf(path))?.of;
     if (kind === undefined) continue;
     known ??= { kind, path };
     if (kind === known.kind) continue;
@@ -37,13 +37,14 @@ export async function kindOfParts(paths: readonly string[]): Promise<PartKind | 
   return known?.kind;
 }
 
-async function kindOf(path: string): Promise<PartKind | undefined> {
+/** What a state file tells by how it begins; undefined for what is none, or not there. */
+export async function kindOf(path: string): Promise<(typeof KINDS)[number] | undefined> {
   const handle = await open(path, 'r').catch(() => undefined);
   if (handle === undefined) return undefined;
   try {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(LONGEST), 0, LONGEST, 0);
     const start = buffer.toString('latin1', 0, bytesRead);
-    return BEGINNINGS.find(([, beginning]) => start.startsWith(beginning))?.[0];
+    return KINDS.find(({ beginning }) => start.startsWith(beginning));
   } catch {
     return undefined;
   } finally {

@@ -1,5 +1,5 @@
 import { plural } from '../words/counts.js';
-import { listed } from '../words/names.js';
+import { listedFew } from '../words/names.js';
 
 /** Shards that an error names one by one. */
 const MOST_NAMED = 12;
@@ -15,9 +15,7 @@ export function namedShards(missing: readonly number[], there: ReadonlySet<numbe
   const unfinished = inOrder.filter((shard) => there.has(shard));
   const said = (what: string, shards: readonly number[]) => {
     if (shards.length === 0) return [];
-    const all = shards.map(String);
-    const some = all.length > MOST_NAMED ? [...all.slice(0, MOST_NAMED), `${all.length - MOST_NAMED} more`] : all;
-    return [`${plural(all.length, 'shard')} ${listed(some, 'and')} of ${count} ${what}`];
+    return [`${plural(shards.length, 'shard')} ${listedFew(shards.map(String), MOST_NAMED)} of ${count} ${what}`];
   };
   const reason = [...said('not given', absent), ...said('not finished', unfinished)].join(', ');
   return { reason, example: [...absent, ...unfinished][0] };

@@ -15,6 +15,12 @@ export function listed(words: readonly string[], conjunction: 'and' | 'or'): str
   return words.length < 2 ? last : `${words.slice(0, -1).join(', ')} ${conjunction} ${last}`;
 }
 
+/** `a, b and 3 more`: all, or the first of many. */
+export function listedFew(words: readonly string[], most: number): string {
+  const more = words.length - most;
+  return listed(more > 0 ? [...words.slice(0, most), `${more} more`] : words, 'and');
+}
+
 const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
 /**

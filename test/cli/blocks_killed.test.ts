@@ -1,25 +1,16 @@
-import { spawn } from 'node:child_process';
-import { existsSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { build } from 'esbuild';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { forNode } from '../../scripts/bundle.mjs';
+import { expect, test } from 'vitest';
 import { temporaryFolder } from '../formats/safetensors/helpers.js';
 import { writeNetwork } from '../support/block_files.js';
 import { random } from '../support/random.js';
 import type { Given } from '../support/transformers.js';
+import { killableProgram, sizeOf, toTheEnd } from './killable.js';
 
-/** Within the package, where the imports that are not bundled are found. */
-const folder = join('node_modules', '.cache', `tensim-blocks-killed-${process.pid}`);
-const entry = join(folder, 'bin.js');
 const root = temporaryFolder();
 const LAYERS = 10;
 
-beforeAll(async () => {
-  await build({ ...forNode, format: 'esm', entryPoints: ['lib/cli/bin.ts'], outfile: entry });
-});
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const run = killableProgram('tensim-blocks-killed');
 
 /** Layers that take some time each. */
 function network(seed: number): string {
@@ -45,24 +36,6 @@ function network(seed: number): string {
   }
   return writeNetwork(root, `net_${seed}`, tensors);
 }
-
-const sizeOf = (path: string) => (existsSync(path) ? statSync(path).size : 0);
-
-async function run(args: readonly string[], whileRunning: (kill: () => void, ended: () => boolean) => Promise<void>) {
-  const child = spawn(process.execPath, [entry, ...args]);
-  let stdout = '';
-  child.stdout.on('data', (chunk) => {
-    stdout += chunk;
-  });
-  const end = new Promise<string | null>((resolve) => child.on('close', (_, signal) => resolve(signal)));
-  await whileRunning(
-    () => child.kill('SIGKILL'),
-    () => child.exitCode !== null,
-  );
-  return { killedBy: await end, stdout };
-}
-
-const toTheEnd = async () => {};
 
 test.skipIf(process.platform === 'win32')(
   'shards of blocks that were killed at random moments go on where they were, and end with the bytes of one run',

@@ -1,17 +1,12 @@
-import { spawn } from 'node:child_process';
-import { copyFileSync, existsSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { build } from 'esbuild';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { forNode } from '../../scripts/bundle.mjs';
+import { expect, test } from 'vitest';
 import { temporaryFolder } from '../formats/safetensors/helpers.js';
 import { random } from '../support/random.js';
 import { pairsIn } from '../support/state.js';
+import { killableProgram, sizeOf, toTheEnd } from './killable.js';
 
-/** Within the package, where the imports that are not bundled are found. */
-const folder = join('node_modules', '.cache', `tensim-killed-${process.pid}`);
-const entry = join(folder, 'bin.js');
 const state = join(temporaryFolder(), 'killed.state');
 /** A memory limit that makes every pair a tile of its own. */
 const ARGS = [
@@ -27,33 +22,14 @@ const ARGS = [
 ];
 const PAIRS = (16 * 17) / 2;
 
-beforeAll(async () => {
-  await build({ ...forNode, format: 'esm', entryPoints: ['lib/cli/bin.ts'], outfile: entry });
-});
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-const sizeOf = (path: string) => (existsSync(path) ? statSync(path).size : 0);
-
-/** Runs the program; `whileRunning` may kill it. */
-async function run(args: readonly string[], whileRunning: (kill: () => void, ended: () => boolean) => Promise<void>) {
-  const child = spawn(process.execPath, [entry, ...ARGS, ...args]);
-  let stdout = '';
-  child.stdout.on('data', (chunk) => {
-    stdout += chunk;
-  });
-  const end = new Promise<string | null>((resolve) => child.on('close', (_, signal) => resolve(signal)));
-  await whileRunning(
-    () => child.kill('SIGKILL'),
-    () => child.exitCode !== null,
-  );
-  return { killedBy: await end, stdout };
-}
+const program = killableProgram('tensim-killed');
+const run = (args: readonly string[], whileRunning = toTheEnd) => program([...ARGS, ...args], whileRunning);
 
 test.skipIf(process.platform === 'win32')(
   'a run killed at ten random moments goes on where it was, and ends with the same bits',
   { timeout: 120_000 },
   async () => {
-    const uninterrupted = await run([], async () => {});
+    const uninterrupted = await run([]);
     const draw = random(Date.now());
     let kept = 0;
     let kills = 0;
@@ -73,7 +49,7 @@ test.skipIf(process.platform === 'win32')(
       kept = finished.length;
     }
     expect(kills).toBeGreaterThan(0);
-    const resumed = await run(['--state', state], async () => {});
+    const resumed = await run(['--state', state]);
     expect(resumed.stdout).toBe(uninterrupted.stdout);
     const all = await pairsIn(state);
     expect(all).toHaveLength(PAIRS);

@@ -1,6 +1,6 @@
 import { TensimError } from '../../errors.js';
 import { count as countText, plural } from '../../words/counts.js';
-import { listed } from '../../words/names.js';
+import { listed, listedFew } from '../../words/names.js';
 import { oneLine } from '../../words/quoting.js';
 import type { BlocksHeader } from './header.js';
 import type { BlocksPart } from './parts.js';
@@ -19,10 +19,8 @@ const WORDS: Readonly<Record<OtherPart, string>> = {
 
 /** What a shard has, or owes, in words. */
 export function shareText({ layers, others, digests }: BlocksShare): string {
-  const shown = layers.slice(0, MOST_NAMED).map(String);
-  if (layers.length > MOST_NAMED) shown.push(`${layers.length - MOST_NAMED} more`);
   const parts = [
-    ...(layers.length > 0 ? [`${plural(layers.length, 'layer')} ${listed(shown, 'and')}`] : []),
+    ...(layers.length > 0 ? [`${plural(layers.length, 'layer')} ${listedFew(layers.map(String), MOST_NAMED)}`] : []),
     ...others.map((other) => WORDS[other]),
     ...(digests.length > 0 ? [`the ${plural(digests.length, 'digest')} of ${networksText(digests)}`] : []),
   ];
@@ -30,9 +28,8 @@ export function shareText({ layers, others, digests }: BlocksShare): string {
 }
 
 function networksText(digests: readonly number[]): string {
-  const shown = digests.slice(0, MOST_NAMED).map((place) => String(place + 1));
-  if (digests.length > MOST_NAMED) shown.push(`${digests.length - MOST_NAMED} more`);
-  return `${plural(digests.length, 'network')} ${listed(shown, 'and')}`;
+  const places = digests.map((place) => String(place + 1));
+  return `${plural(digests.length, 'network')} ${listedFew(places, MOST_NAMED)}`;
 }
 
 /** All that is missing, in words. */

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { open, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { TensimError } from '../../errors.js';
 import { isRefusal } from '../../formats/replace_file.js';
 import type { GroupState } from '../../similarity/sampled/group.js';
 import { batchesPerGroup, inputsOfBatches } from '../../similarity/sampled/stage.js';
 import { RecordLog } from '../../similarity/state/log.js';
+import { kindOf } from '../kinds.js';
 import { isOfSame, type SampledHeader } from './header.js';
 import { decodeRecord, encodeRecord, type KeptGroup, type KeptStage } from './records.js';
 
@@ -13,19 +14,7 @@ import { decodeRecord, encodeRecord, type KeptGroup, type KeptStage } from './re
 const MAGIC = Buffer.from('tensim.sampled/1\n\0', 'latin1');
 
 /** Whether a file begins as state files of samples do. */
-export async function isSampledPart(path: string): Promise<boolean> {
-  const handle = await open(path, 'r').catch(() => undefined);
-  if (handle === undefined) return false;
-  try {
-    const start = Buffer.alloc(MAGIC.length);
-    await handle.read(start, 0, start.length, 0);
-    return start.equals(MAGIC);
-  } catch {
-    return false;
-  } finally {
-    await handle.close();
-  }
-}
+export const isSampledPart = async (path: string): Promise<boolean> => (await kindOf(path))?.keeps === 'samples';
 
 /** What a part says, up to its last whole record. */
 export interface SampledPart {
