@@ -28,6 +28,8 @@ export class Chains {
   /** Where chains stand, the other ends of their ellipses, and the logarithms of the likelihoods. */
   readonly #z: Float64Array;
   readonly #other: Float64Array;
+  /** Of one round: large for inputs of many numbers, where new memory would cost as much as the model. */
+  readonly #proposed: Float64Array;
   #likelihood: Float64Array;
   readonly #least: Float64Array;
   /** Angles: proposed, and the bracket that it was drawn from. */
@@ -45,6 +47,7 @@ export class Chains {
     this.#pacer = new Pacer(settings.signal);
     this.#z = start;
     this.#other = new Float64Array(start.length);
+    this.#proposed = new Float64Array(start.length);
     this.#likelihood = new Float64Array(count);
     this.#least = new Float64Array(count);
     this.#angle = new Float64Array(count);
@@ -68,7 +71,7 @@ export class Chains {
     const { dimension } = this.#settings;
     this.#round++;
     const count = this.#likelihood.length;
-    const proposed = new Float64Array(this.#z.length);
+    const proposed = this.#proposed;
     for (let c = 0, at = 0; c < count; c++) {
       const [cos, sin] = [Math.cos(this.#angle[c]), Math.sin(this.#angle[c])];
       for (const end = at + dimension; at < end; at++) proposed[at] = cos * this.#z[at] + sin * this.#other[at];

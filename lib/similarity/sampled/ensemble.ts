@@ -162,9 +162,14 @@ export function relativePowers(u: number, v: number): [number, number] {
 }
 
 /** a · 2^u − b · 2^v, in units of the larger power. */
-export function difference(a: TensorData, b: TensorData, u: number, v: number): Float64Array {
+export function difference(
+  a: TensorData,
+  b: TensorData,
+  u: number,
+  v: number,
+  result: Float64Array = new Float64Array(a.length),
+): Float64Array {
   const [x, y] = relativePowers(u, v);
-  const result = new Float64Array(a.length);
   for (let i = 0; i < result.length; i++) result[i] = x * a[i] - y * b[i];
   return result;
 }

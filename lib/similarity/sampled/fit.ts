@@ -2,6 +2,7 @@ import type { BackendWith } from '../../backend/backend.js';
 import type { Control } from '../../backend/control.js';
 import { Pacer } from '../../cooperate.js';
 import type { DType } from '../../tensor/tensor.js';
+import { innerProducts } from './inner_products.js';
 import type { Head } from './surrogate.js';
 
 /** What is added to the variances of features, in parts of their mean, so that no weight is large by rounding alone. */
@@ -29,7 +30,7 @@ export async function fitHead(
   const all = width + outputs;
   const count = rows.length / all;
   const means = await centre(rows, count, pacer);
-  const products = await innerProducts(rows, all, count, backend, control);
+  const products = await innerProducts(rows, all, backend, control);
   let spread = 0;
   for (let i = 0; i < width; i++) spread += products[i * (all + 1)] / width;
   const factor = await cholesky(products, all, width, RIDGE[dtype] * spread, pacer);
@@ -66,24 +67,6 @@ async function centre(rows: Float64Array, count: number, pacer: Pacer): Promise<
     if (pacer.due(2 * count)) await pacer.pause();
   }
   return means;
-}
-
-/** T Tᵀ, as the outputs of a linear layer on its own rows. */
-async function innerProducts(
-  rows: Float64Array,
-  size: number,
-  count: number,
-  backend: BackendWith<'forward'>,
-  control: Control,
-): Promise<Float64Array> {
-  const layer = { type: 'linear', weight: { data: rows, shape: [size, count] } } as const;
-  const source = { layers: [layer], positions: 1, features: count, input: 'vectors' } as const;
-  const pass = await backend.forward.prepare(source, 'float64', control);
-  try {
-    return (await pass.evaluate(rows, control)) as Float64Array;
-  } finally {
-    pass.dispose();
-  }
 }
 
 /** L of the leading `width` rows and columns plus `ridge` on the diagonal, (width, width). */

@@ -5,6 +5,7 @@ import { Chains, type Target } from './chains.js';
 import type { Directions } from './components.js';
 import { STREAMS, type Whitening } from './draws.js';
 import { difference, type Ensemble } from './ensemble.js';
+import { innerProducts } from './inner_products.js';
 import { logRatios, spreadDirections, stretchAlong } from './principal.js';
 import { createProposal } from './proposal.js';
 import { controlOf, type SampleSettings } from './settings.js';
@@ -113,7 +114,8 @@ export async function openPilot(
   const fitted = (looks: readonly Float64Array[], effective: number) => {
     const points = new Float64Array(looks.length * CHAINS * dimension);
     for (const [i, look] of looks.entries()) points.set(look, i * CHAINS * dimension);
-    return spreadDirections(points, dimension, { effective, most: 2 * degree + 1 }, pacer);
+    const products = (rows: Float64Array, count: number) => innerProducts(rows, count, backend, control);
+    return spreadDirections(points, dimension, { effective, most: 2 * degree + 1, products }, pacer);
   };
   const settingsOfChains = { dimension, seed, stream: STREAMS.decisions, signal };
   const chains = await Chains.open(start, target(HOTTEST, null), settingsOfChains);
@@ -151,6 +153,7 @@ class Functions {
    * Mean squares of every output under the first points, that it is measured by; of models, and of their difference.
    */
   #means: Float64Array[] | undefined;
+  #difference: Float64Array | undefined;
 
   constructor({ count, positions, outputs, exponent }: Ensemble) {
     this.#exponent = exponent;
@@ -166,38 +169,62 @@ class Functions {
    * difference of two.
    */
   async squares(outputs: readonly TensorData[], points: number, pacer: Pacer): Promise<Float64Array> {
-    const parts: ((i: number) => number)[] = outputs.map((values) => (i) => values[i]);
-    if (outputs.length * this.#perModel < this.count) {
-      const [u, v] = [this.#exponent(0), this.#exponent(1)];
-      const change = difference(outputs[0], outputs[1], u, v);
-      parts.push((i) => change[i]);
-    }
+    // Differences are made anew at every call, in one place.
+    const all = [...outputs];
+    if (outputs.length * this.#perModel < this.count) all.push(this.#change(outputs[0], outputs[1]));
     if (this.#means === undefined) {
-      this.#means = parts.map((part) => {
-        const means = new Float64Array(this.#outputs);
-        for (let i = 0; i < points * this.#width; i++) means[i % this.#outputs] += part(i) ** 2 / points;
-        return means;
-      });
+      this.#means = [];
+      for (const values of all) this.#means.push(await meanSquares(values, this.#outputs, points, pacer));
     }
     const squares = new Float64Array(points * this.count);
-    for (const [f, part] of parts.entries()) {
+    for (const [f, values] of all.entries()) {
       const means = this.#means[f];
-      for (let s = 0, at = 0; s < points; s++) {
-        let [total, balanced] = [0, 0];
-        for (const end = at + this.#width; at < end; at++) {
-          const square = part(at) ** 2;
-          const mean = means[at % this.#outputs];
-          total += square;
-          if (mean > 0) balanced += square / mean;
-        }
+      for (let s = 0; s < points; s++) {
         const place = s * this.count + f * this.#perModel;
-        squares[place] = total;
-        if (this.#perModel === 2) squares[place + 1] = balanced;
+        addSquares(values, s * this.#width, this.#width, means, squares, place, this.#perModel === 2);
         if (pacer.due(2 * this.#width)) await pacer.pause();
       }
     }
     return squares;
   }
+
+  /** What the outputs of two models differ by, in units of the larger power; of the last call only. */
+  #change(a: TensorData, b: TensorData): Float64Array {
+    if (this.#difference?.length !== a.length) this.#difference = new Float64Array(a.length);
+    return difference(a, b, this.#exponent(0), this.#exponent(1), this.#difference);
+  }
+}
+
+/** Of every output, over its points. */
+async function meanSquares(values: TensorData, outputs: number, points: number, pacer: Pacer): Promise<Float64Array> {
+  const means = new Float64Array(outputs);
+  for (let at = 0; at < values.length; at += outputs) {
+    for (let c = 0; c < outputs; c++) means[c] += values[at + c] ** 2 / points;
+    if (pacer.due(outputs)) await pacer.pause();
+  }
+  return means;
+}
+
+/** The squared norm of what begins at `from`, and where `balanced` says so, that with every output divided by its mean. */
+function addSquares(
+  values: TensorData,
+  from: number,
+  width: number,
+  means: Float64Array,
+  squares: Float64Array,
+  place: number,
+  balanced: boolean,
+): void {
+  let [total, weighed] = [0, 0];
+  for (let at = from, end = from + width; at < end; ) {
+    for (let c = 0; c < means.length; c++, at++) {
+      const square = values[at] * values[at];
+      total += square;
+      if (means[c] > 0) weighed += square / means[c];
+    }
+  }
+  squares[place] = total;
+  if (balanced) squares[place + 1] = weighed;
 }
 
 /** For every chain a candidate, chosen by the mass of the chain's function; null if all have none. */

@@ -1,4 +1,5 @@
 import type { Pacer } from '../../cooperate.js';
+import { addCombinations, addProducts } from './blocked.js';
 import type { Directions } from './components.js';
 
 /** At most so many directions: the cost of stretching stays small beside that of a forward pass. */
@@ -6,22 +7,40 @@ const MOST_DIRECTIONS = 32;
 /** A direction whose variance is below this is left alone. */
 const THRESHOLD = 1.25;
 const ROUNDS = 12;
+/** Points that are worked on at a time. */
+const AT_ONCE = 64;
+/** A bound on all variances takes count² · dimension operations and some count³: it is looked at where that is little. */
+const WORTH = 4;
+/** Squarings of the bound: of n points it is too large by n^(1/64) at most. */
+const SQUARINGS = 6;
+/** What rounding may have taken from the bound. */
+const ROUNDING = 1e-9;
+
+export interface SpreadSettings {
+  /** How many independent points these are worth. */
+  readonly effective: number;
+  /** No variance is larger. */
+  readonly most: number;
+  /** T Tᵀ of so many rows, to rounding. */
+  readonly products: (rows: Float64Array, count: number) => Promise<Float64Array>;
+}
 
 /**
  * The directions along which points z, (count, dimension), spread further than N(0, I) does. With few points for the
  * dimension, pure noise has variances of up to (1 + √(dimension / points))², so those are not believed. By orthogonal
  * iteration, in operations that IEEE 754 rounds correctly: the same on every backend.
- * @param effective how many independent points these are worth.
- * @param most no variance is larger.
  */
 export async function spreadDirections(
   points: Float64Array,
   dimension: number,
-  { effective, most }: { readonly effective: number; readonly most: number },
+  { effective, most, products }: SpreadSettings,
   pacer: Pacer,
 ): Promise<Directions | null> {
   const count = points.length / dimension;
   const width = Math.min(dimension, MOST_DIRECTIONS);
+  const threshold = Math.max(THRESHOLD, (1 + Math.sqrt(dimension / effective)) ** 2);
+  if (count * count <= WORTH * width * dimension && (await mostVariance(points, count, products)) <= threshold)
+    return null;
   const basis = new Float64Array(width * dimension);
   // Any points will do to begin with.
   for (let k = 0; k < width; k++) {
@@ -29,21 +48,23 @@ export async function spreadDirections(
     basis.set(points.subarray(from, from + dimension), k * dimension);
   }
   const variances = new Float64Array(width);
+  const next = new Float64Array(basis.length);
+  const along = new Float64Array(AT_ONCE * width);
   for (let round = 0; round < ROUNDS; round++) {
     orthonormalise(basis, width, dimension);
-    const next = new Float64Array(basis.length);
+    next.fill(0);
     variances.fill(0);
-    for (let s = 0; s < count; s++) {
-      for (let k = 0; k < width; k++) {
-        const along = product(basis, k * dimension, points, s * dimension, dimension);
-        variances[k] += (along * along) / count;
-        for (let i = 0; i < dimension; i++) next[k * dimension + i] += along * points[s * dimension + i];
+    for (let first = 0; first < count; first += AT_ONCE) {
+      const rows = Math.min(AT_ONCE, count - first);
+      const block = points.subarray(first * dimension, (first + rows) * dimension);
+      await addProducts(along.fill(0), block, basis, dimension, pacer);
+      for (let s = 0; s < rows; s++) {
+        for (let k = 0; k < width; k++) variances[k] += (along[s * width + k] * along[s * width + k]) / count;
       }
-      if (pacer.due(2 * width * dimension)) await pacer.pause();
+      await addCombinations(next, along, block, dimension, pacer);
     }
     if (round < ROUNDS - 1) basis.set(next);
   }
-  const threshold = Math.max(THRESHOLD, (1 + Math.sqrt(dimension / effective)) ** 2);
   const kept = [...variances.keys()]
     .filter((k) => variances[k] > threshold)
     .sort((a, b) => variances[b] - variances[a]);
@@ -53,6 +74,33 @@ export async function spreadDirections(
     chosen.set(basis.subarray(k * dimension, (k + 1) * dimension), place * dimension);
   }
   return { basis: chosen, variances: Float64Array.from(kept, (k) => Math.min(most, variances[k])) };
+}
+
+/**
+ * No direction has a larger variance: the largest eigenvalue of T Tᵀ / count is at most the p-th root of the trace of
+ * its p-th power. Many dimensions and few points are told from a direction that stands out by this alone.
+ */
+async function mostVariance(
+  points: Float64Array,
+  count: number,
+  products: SpreadSettings['products'],
+): Promise<number> {
+  let power = await products(points, count);
+  let exponent = 1;
+  let logarithm = 0;
+  for (let squaring = 0; ; squaring++) {
+    let trace = 0;
+    for (let i = 0; i < count; i++) trace += power[i * (count + 1)];
+    if (!(trace > 0)) return trace === 0 ? 0 : Number.POSITIVE_INFINITY;
+    logarithm += Math.log(trace) / exponent;
+    if (squaring === SQUARINGS) break;
+    power = await products(
+      power.map((value) => value / trace),
+      count,
+    );
+    exponent *= 2;
+  }
+  return (Math.exp(logarithm) / count) * (1 + ROUNDING);
 }
 
 /**

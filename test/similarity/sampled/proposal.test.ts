@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { Pacer } from '../../../lib/cooperate.js';
 import { FALLBACK } from '../../../lib/fallback/backend.js';
+import { addCombinations, addProducts } from '../../../lib/similarity/sampled/blocked.js';
 import { type Component, peaked, shell, stretched } from '../../../lib/similarity/sampled/components.js';
+import { innerProducts } from '../../../lib/similarity/sampled/inner_products.js';
 import { spreadDirections } from '../../../lib/similarity/sampled/principal.js';
 import { createProposal, PERIOD, shellExponents } from '../../../lib/similarity/sampled/proposal.js';
 import { availableBackends, fullBackend } from '../../support/backends.js';
@@ -121,6 +123,9 @@ describe('components', () => {
 });
 
 describe('directions', () => {
+  const products = (rows: Float64Array, count: number) => innerProducts(rows, count, FALLBACK, {});
+  /** The bound is not known, so that directions are iterated. */
+  const unknown = async (_rows: Float64Array, count: number) => new Float64Array(count * count).fill(Number.NaN);
   const points = async (along: number) => {
     const z = await FALLBACK.normals.draw({ seed: 3, stream: 0, dimension: 5 }, 0, 2000);
     for (let at = 0; at < z.length; at += 5) {
@@ -132,14 +137,64 @@ describe('directions', () => {
   };
 
   test('are those along which points spread, and no more', async () => {
-    const found = await spreadDirections(await points(7), 5, { effective: 1000, most: 9 }, new Pacer());
+    const found = await spreadDirections(await points(7), 5, { effective: 1000, most: 9, products }, new Pacer());
     expect(found!.variances).toHaveLength(1);
     expect(found!.variances[0]).toBeGreaterThan(6);
     expect(Math.abs(found!.basis[0] * 0.6 + found!.basis[3] * 0.8)).toBeGreaterThan(0.99);
-    const limited = await spreadDirections(await points(7), 5, { effective: 1000, most: 3 }, new Pacer());
+    const limited = await spreadDirections(await points(7), 5, { effective: 1000, most: 3, products }, new Pacer());
     expect([...limited!.variances]).toEqual([3]);
-    expect(await spreadDirections(await points(1), 5, { effective: 1000, most: 9 }, new Pacer())).toBeNull();
+    expect(await spreadDirections(await points(1), 5, { effective: 1000, most: 9, products }, new Pacer())).toBeNull();
     // Of few points, noise spreads as far.
-    expect(await spreadDirections(await points(2), 5, { effective: 10, most: 9 }, new Pacer())).toBeNull();
+    expect(await spreadDirections(await points(2), 5, { effective: 10, most: 9, products }, new Pacer())).toBeNull();
+  });
+
+  test('of many numbers and few points are ruled out by their inner products, and only those', async () => {
+    const [count, dimension] = [24, 600];
+    for (const [along, stands] of [
+      [1, false],
+      [2, false],
+      [300, true],
+    ] as const) {
+      const z = await FALLBACK.normals.draw({ seed: 5, stream: 0, dimension }, 0, count);
+      for (let at = 0; at < z.length; at += dimension) z[at] *= Math.sqrt(along);
+      let squarings = 0;
+      const counted = (rows: Float64Array, size: number) => {
+        squarings++;
+        return products(rows, size);
+      };
+      const settings = { effective: count / 2, most: 999 };
+      const found = await spreadDirections(z, dimension, { ...settings, products: counted }, new Pacer());
+      const iterated = await spreadDirections(z, dimension, { ...settings, products: unknown }, new Pacer());
+      expect(squarings).toBeGreaterThan(0);
+      expect(found).toEqual(iterated);
+      expect(found !== null).toBe(stands);
+    }
+  });
+
+  test('come from sums in the order of plain loops', async () => {
+    for (const [count, width, dimension] of [
+      [1, 1, 1],
+      [9, 5, 3],
+      [66, 32, 1030],
+    ] as const) {
+      const points = await FALLBACK.normals.draw({ seed: 6, stream: 0, dimension }, 0, count);
+      const basis = await FALLBACK.normals.draw({ seed: 6, stream: 1, dimension }, 0, width);
+      const sums = new Float64Array(count * width);
+      await addProducts(sums, points, basis, dimension, new Pacer());
+      const combined = basis.slice();
+      await addCombinations(combined, sums, points, dimension, new Pacer());
+      const plain = new Float64Array(count * width);
+      const plainly = basis.slice();
+      for (let s = 0; s < count; s++) {
+        for (let k = 0; k < width; k++) {
+          for (let i = 0; i < dimension; i++)
+            plain[s * width + k] += points[s * dimension + i] * basis[k * dimension + i];
+          for (let i = 0; i < dimension; i++)
+            plainly[k * dimension + i] += plain[s * width + k] * points[s * dimension + i];
+        }
+      }
+      expect(sums).toEqual(plain);
+      expect(combined).toEqual(plainly);
+    }
   });
 });
