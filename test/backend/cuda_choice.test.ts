@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Work } from '../../lib/backend/work.js';
+import { weightsIn } from '../../lib/evaluation/work.js';
 import { type Model, type SimilarityMatrix, similarity, similarityMatrix } from '../../lib/index.js';
 import { loadAddon } from '../../lib/machines/addon.js';
 import { loadCuda } from '../../lib/machines/cuda/backend.js';
@@ -268,9 +269,16 @@ describe('the work of a comparison', () => {
     const [few, many] = [2, 4].map((count) => chainWork(of(Array.from({ length: count }, units)), 'hidden', law));
     expect(many!.flops).toBeGreaterThan(2 * few!.flops);
     expect(vectorWork(of([deep(), deep()])).flops).toBe(3 * 2 * 2 * (3 * 5 * 6 + 6 + 6 + 5));
-    const [short, long] = [2048, 8192].map((most) => sampleWork(of([units(), units()]), most));
+    const [short, long] = [2048, 8192].map((most) => sampleWork(of([units(), units()]), law, most));
     expect(long!.flops).toBe(4 * short!.flops);
-    expect(sampleWork(of([units(), units()]), 2 ** 18).flops).toBe(long!.flops);
+    expect(sampleWork(of([units(), units()]), 'tokens', 2 ** 18).flops).toBe(long!.flops);
+    // A pilot of 256 chains, 123 rounds each, runs eight models at most.
+    const pilots = [2, 16].map((count) => {
+      const models = Array.from({ length: count }, units);
+      return sampleWork(of(models), law, 2 ** 18).flops - sampleWork(of(models), 'tokens', 2 ** 18).flops;
+    });
+    const each = 256 * 123 * 2 * weightsIn(units().layers);
+    expect(pilots).toEqual([2 * each, 8 * each]);
   });
 });
 

@@ -184,7 +184,7 @@ async function planSampling(
   checkNoDegrees(settings, 'the method "sampled" knows none');
   const forward = { kinds: kindsOf(models), dtype: settings.dtype };
   const task = { normals: {}, forward, grams: { dtype: 'float64' } } as const;
-  const work = () => sampleWork({ models, ...settings }, settings.maxSamples);
+  const work = () => sampleWork({ models, ...settings }, named.law, settings.maxSamples);
   const resolved = await resolve(settings, 'gaussian', task, work);
   return {
     kind: 'samples',

@@ -8,10 +8,9 @@ import type { LawOfInputs } from '../law/onehot.js';
 import type { Member } from '../members/members.js';
 import { SUMS_BYTES } from '../sampled/estimate.js';
 import { GroupSums } from '../sampled/jackknife.js';
-import { PILOT_SAMPLES } from '../sampled/pilot.js';
 import type { SampleSettings } from '../sampled/settings.js';
 import { SIGN_SAMPLES } from '../sampled/signs.js';
-import { DEVIATION_SAMPLES, FIRST_SAMPLES } from '../sampled/sizes.js';
+import { DEVIATION_SAMPLES, FIRST_SAMPLES, PILOT_SAMPLES } from '../sampled/sizes.js';
 import type { ResolvedSettings } from '../terms/options.js';
 import type { Weighed } from '../terms/sampling.js';
 

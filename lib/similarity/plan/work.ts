@@ -1,5 +1,6 @@
 import type { ChainMethod } from '../../backend/grams.js';
 import type { Work } from '../../backend/work.js';
+import { weightsIn } from '../../evaluation/work.js';
 import { largest, smallest } from '../../extremes.js';
 import { hiddenOf, isBlock, type LayerOf, partsOf } from '../../layers/layer.js';
 import type { ShapeOnly } from '../../layers/shapes.js';
@@ -7,7 +8,8 @@ import { kindOf } from '../../layers/table.js';
 import type { Outline } from '../../model/reading/outline.js';
 import { sizeOf } from '../../tensor/tensor.js';
 import { isOnehot, type LawOfInputs } from '../law/onehot.js';
-import { FIRST_SAMPLES } from '../sampled/sizes.js';
+import type { SampledLaw } from '../sampled/sampled.js';
+import { FIRST_SAMPLES, hasPilot, PILOT_MODELS, PILOT_SAMPLES } from '../sampled/sizes.js';
 import type { Settings } from '../terms/options.js';
 import { type ChainShape, chainShape, routeCosts } from './gram_route.js';
 import { exactFlops, sampleFlops } from './weigh.js';
@@ -57,9 +59,17 @@ export function vectorWork(compared: Compared): Work {
   return { ...extentOf(compared), kind: 'vectors', flops, hostFlops: 0 };
 }
 
-/** That of the first samples, and of those that the result is made of if they are no more. */
-export function sampleWork(compared: Compared, maxSamples: number): Work {
-  const flops = Math.min(maxSamples, 2 * FIRST_SAMPLES) * sampleFlops({ models: compared.models, columns: 0 });
+/** That of a pilot, of the first samples, and of those that the result is made of if they are no more. */
+export function sampleWork(compared: Compared, law: SampledLaw, maxSamples: number): Work {
+  const { models } = compared;
+  const inputs = Math.min(maxSamples, 2 * FIRST_SAMPLES);
+  const [positions] = models[0].inputShape;
+  const piloted = law !== 'tokens' && hasPilot(positions * columnsOf(models, law), maxSamples);
+  // A pilot evaluates some of the models, and multiplies no outputs.
+  const evaluated = Math.min(PILOT_MODELS, models.length) / models.length;
+  const weights = sum(models, ({ layers }) => weightsIn(layers));
+  const pilot = piloted ? PILOT_SAMPLES * 2 * positions * evaluated * weights : 0;
+  const flops = pilot + inputs * sampleFlops({ models, columns: 0 });
   return { ...extentOf(compared), kind: 'samples', flops, hostFlops: 0 };
 }
 

@@ -9,12 +9,8 @@ import { innerProducts } from './inner_products.js';
 import { logRatios, spreadDirections, stretchAlong } from './principal.js';
 import { createProposal } from './proposal.js';
 import { controlOf, type SampleSettings } from './settings.js';
+import { CANDIDATES, CHAINS, COOLING, PHASES, PILOT_MODELS, ROUNDS } from './sizes.js';
 
-const CHAINS = 256;
-/** Candidates that every chain's start is chosen from, a multiple of CHAINS in all. */
-const CANDIDATES = 16;
-/** Rounds at falling temperatures. */
-const COOLING = 32;
 const COOLING_STEPS = 4;
 /**
  * Starts are chosen by this power of their masses: else the farthest candidate would be the start of all chains, and
@@ -23,20 +19,20 @@ const COOLING_STEPS = 4;
 const FLATTENED = 0.25;
 /** The law that chains begin with is so many times as wide. */
 const HOTTEST = 2;
-/** Then phases of so many rounds, each with steps along the directions that the one before found. */
-const PHASES = 3;
-const ROUNDS = 25;
 /** A phase that is to tell smaller variances from noise. */
 const LONG = 150;
 /** Chains are looked at every so many rounds. */
 const LOOK_EVERY = 4;
 /** Numbers of all looks of a phase: a decomposition of more would take longer than the evaluations. */
 const MOST_NUMBERS = 2 ** 22;
-/** What a pilot costs, in samples, and what its further phase does. */
-export const PILOT_SAMPLES = CHAINS * (CANDIDATES + COOLING + PHASES * ROUNDS);
+/** What the further phase costs, in samples. */
 export const FURTHER_SAMPLES = CHAINS * LONG;
-/** So many models, evenly spread, stand for all. */
-const MODELS = 8;
+/**
+ * Points are evaluated so many numbers at a time, if that are not too few points: arrays that are larger come as fresh
+ * pages every time, which costs as much as a small model.
+ */
+const NUMBERS_AT_ONCE = 2 ** 20;
+const LEAST_AT_ONCE = 64;
 
 /** What chains have found so far; null where no direction stands out. */
 export interface Pilot {
@@ -65,11 +61,24 @@ export async function openPilot(
   const normals = (round: number, stream: number) =>
     backend.normals.draw({ seed, stream, dimension }, round * CHAINS, CHAINS, control);
   const functions = new Functions(ensemble);
-  const likelihoodAt = (temperature: number) => async (u: Float64Array) => {
-    const inputs = await whitening.inputsOf(temperature === 1 ? u : u.map((value) => temperature * value), control);
-    const outputs: TensorData[] = [];
-    for (const m of functions.models) outputs.push(await ensemble.evaluate(m, inputs, control));
-    return functions.squares(outputs, CHAINS, pacer);
+  const atOnce = Math.max(
+    LEAST_AT_ONCE,
+    Math.floor(NUMBERS_AT_ONCE / Math.max(dimension, ensemble.positions * ensemble.outputs)),
+  );
+  /** |f(temperature · u)|² of every function and point. */
+  const squaresAt = (temperature: number) => async (u: Float64Array) => {
+    const squares = new Float64Array(CHAINS * functions.count);
+    // What outputs are measured by comes from all points.
+    const most = functions.measured ? Math.min(atOnce, CHAINS) : CHAINS;
+    for (let first = 0; first < CHAINS; first += most) {
+      const count = Math.min(most, CHAINS - first);
+      const part = u.subarray(first * dimension, (first + count) * dimension);
+      const inputs = await whitening.inputsOf(temperature === 1 ? part : part.map((x) => temperature * x), control);
+      const outputs: TensorData[] = [];
+      for (const m of functions.models) outputs.push(await ensemble.evaluate(m, inputs, control));
+      squares.set(await functions.squares(outputs, count, pacer), first * functions.count);
+    }
+    return squares;
   };
 
   const wide = createProposal({ dimension, degree, directions: null });
@@ -84,7 +93,7 @@ export async function openPilot(
       control,
     );
     const weights = await wide.stretch(z, extra, pacer);
-    const squares = await likelihoodAt(HOTTEST)(z);
+    const squares = await squaresAt(HOTTEST)(z);
     proposed.push(z);
     masses.push(squares.map((square, i) => (finite(square) * weights[Math.floor(i / functions.count)]) ** FLATTENED));
   }
@@ -97,7 +106,7 @@ export async function openPilot(
    */
   const target = (temperature: number, along: Directions | null): Target => ({
     logLikelihood: async (u) => {
-      const squares = await likelihoodAt(temperature)(u);
+      const squares = await squaresAt(temperature)(u);
       const ratios = along === null ? null : await logRatios(u, along, dimension, pacer);
       return Float64Array.from({ length: CHAINS }, (_, c) => {
         return (
@@ -157,11 +166,16 @@ class Functions {
 
   constructor({ count, positions, outputs, exponent }: Ensemble) {
     this.#exponent = exponent;
-    this.models = spread(count, MODELS);
+    this.models = spread(count, PILOT_MODELS);
     this.#width = positions * outputs;
     this.#outputs = outputs;
     this.#perModel = outputs === 1 ? 1 : 2;
     this.count = this.#perModel * (this.models.length + (count === 2 ? 1 : 0));
+  }
+
+  /** Whether it is known what outputs are measured by. */
+  get measured(): boolean {
+    return this.#means !== undefined;
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { Pacer } from '../../cooperate.js';
 import { largest } from '../../extremes.js';
 import { type Component, type Directions, PLAIN, peaked, shell, stretched } from './components.js';
+import { FEW_DIMENSIONS } from './sizes.js';
 
 /** Samples after which the components of a proposal repeat. */
 export const PERIOD = 16;
@@ -27,8 +28,6 @@ export interface Proposal {
 
 /** Samples of the shells in few dimensions, where they find every tail, and in many, where they tell of tails. */
 const SHELLS = { few: 10, many: 3 } as const;
-/** So many are few. */
-export const FEW_DIMENSIONS = 4;
 /** Radii of neighbouring shells differ by so much: some three of their standard deviations. */
 const STEP = 2.2;
 const MOST_SHELLS = 7;

@@ -9,13 +9,12 @@ import { type Draws, type DrawsSpec, drawsFrom, openWhitening, type Whitening } 
 import { type Ensemble, type EnsembleShape, inOwnOrder, openEnsemble } from './ensemble.js';
 import { Estimate } from './estimate.js';
 import type { PassSettings } from './passes.js';
-import { FURTHER_SAMPLES, openPilot, PILOT_SAMPLES } from './pilot.js';
-import { FEW_DIMENSIONS } from './proposal.js';
+import { FURTHER_SAMPLES, openPilot } from './pilot.js';
 import type { SampledGram } from './result.js';
 import { LocalSampler } from './sampler.js';
 import { controlOf, type SampleSettings } from './settings.js';
 import { oppositesPay } from './signs.js';
-import { FIRST_SAMPLES } from './sizes.js';
+import { FIRST_SAMPLES, hasPilot } from './sizes.js';
 import { type Stage, stageOf } from './stage.js';
 import { StandIns } from './stand_ins.js';
 import type { Variates } from './surrogate.js';
@@ -152,8 +151,7 @@ async function decideOnVectors(
     standIns?.dispose();
     return (stage: number) => draws(stage, antithetic);
   };
-  const affordable = dimension > FEW_DIMENSIONS && maxSamples >= PILOT_SAMPLES;
-  const pilot = affordable ? await openPilot(ensemble, whitening, degree, settings) : null;
+  const pilot = hasPilot(dimension, maxSamples) ? await openPilot(ensemble, whitening, degree, settings) : null;
   const directions = pilot === null ? null : pilot.directions;
   const specOf = await streams(directions, null);
   const plain = await decide(site, settings, specOf(0), null);
