@@ -126,6 +126,12 @@ export interface GramMachine {
   readonly memory?: { readonly total: number; readonly free: number };
 }
 
+/** Grams of devices that share tiles. What goes wrong on one ends all that is at work, and all that comes after. */
+export interface SharedGrams extends Grams {
+  /** Tiles that every device has begun so far. */
+  readonly taken: readonly number[];
+}
+
 /**
  * Inner products of models: each is prepared once, and tiles of products are computed of prepared ones. All models of a
  * tile must have been prepared by the same backend with the same dtype, the same method, route and law, and agree in
@@ -148,6 +154,13 @@ export interface Grams extends Ability {
   readonly preparesAtOnce?: number;
   /** Likewise how many tiles. */
   readonly tilesAtOnce?: number;
+  /**
+   * The same on several devices: what is prepared by it is on each of them, and every tile is computed by one that has
+   * time. No number depends on which. Absent where there is never more than one.
+   * @param tiles how many there are to be, roughly: no more devices take part.
+   * @throws TensimError (rejects) as preparing a model, where none can be used.
+   */
+  shared?(tiles: number, control?: Control): Promise<SharedGrams>;
   /** What routes and the sizes of tiles are chosen by, with `threads` as in `Control`. */
   machine(dtype: DType, threads?: number): Promise<GramMachine>;
   /** Weights folded and packed once, per-model moments cached. */

@@ -17,6 +17,10 @@ export interface Work {
   readonly bytes: number;
   /** Bytes that steps read and write in the memory of the machine, where it is these that take time. Default: 0. */
   readonly moved?: number | undefined;
+  /**
+   * Parts that devices can share, of a machine of so many flops per second: tiles of a matrix. Default: it is one whole.
+   */
+  readonly tilesAt?: ((flopsPerSecond: number) => number) | undefined;
   /** Bytes without which nothing can be computed: two models, or all that a contraction needs. */
   readonly held: number;
   /** As in `Control`. */

@@ -102,14 +102,15 @@ export interface Addon extends CudaForwardFunctions {
     control: NativeControl,
   ): Promise<EigenPairs>;
   cudaDevices(library: string): CudaDevice[];
+  /** One on each of the devices. */
   cudaPrepare(
     library: string,
-    device: number,
+    devices: readonly number[],
     source: object,
     dtype: DType,
     threads: number,
     control: NativeControl,
-  ): Promise<CudaModel>;
+  ): Promise<CudaModel[]>;
   cudaDispose(model: object): void;
   cudaPeak(library: string, device: number, dtype: DType, control: NativeControl): Promise<number>;
   cudaGramTile(

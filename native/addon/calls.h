@@ -46,8 +46,8 @@ Napi::Value symmetric_eigen_call(const Napi::CallbackInfo& info);
 // blocks, and a broken driver may crash it
 Napi::Value cuda_devices(const Napi::CallbackInfo& info);
 
-// cudaPrepare(library, device, source: ChainSource | FeatureSource, dtype, threads, control)
-// → { model, outputs, bytes }
+// cudaPrepare(library, devices: number[], source: ChainSource | FeatureSource, dtype, threads, control)
+// → { model, outputs, bytes }[], one on each device
 Napi::Value cuda_prepare_call(const Napi::CallbackInfo& info);
 
 // cudaDispose(model): a second time does nothing.

@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <type_traits>
-#include <vector>
 
 #include "device.h"
 #include "grid.h"
@@ -32,20 +32,23 @@ class CudaDevice {
     return count;
   }
 
+  // None takes memory of a device before something is asked of it.
   static CudaDevice& at(int device) {
     static std::mutex mutex;
-    static auto& devices =
-        *new std::vector<std::unique_ptr<CudaDevice>>;  // never destroyed: models may outlive static variables
+    static auto& devices = *new std::map<int, std::unique_ptr<CudaDevice>>;  // models may outlive static variables
     std::lock_guard<std::mutex> lock(mutex);
-    while (devices.size() < static_cast<std::size_t>(count())) {
-      devices.emplace_back(new CudaDevice(static_cast<int>(devices.size())));
+    std::unique_ptr<CudaDevice>& own = devices[device];
+    if (own == nullptr) {
+      if (device < 0 || device >= count()) {
+        throw DeviceError(TENSIM_CUDA_INVALID, "there is no device " + std::to_string(device));
+      }
+      own.reset(new CudaDevice(device));
     }
-    if (device < 0 || static_cast<std::size_t>(device) >= devices.size()) {
-      throw DeviceError(TENSIM_CUDA_INVALID, "there is no device " + std::to_string(device));
-    }
-    return *devices[static_cast<std::size_t>(device)];
+    return *own;
   }
 
+  // Of several devices each call is to one: its thread chooses that first, and nothing it launches, copies or gives
+  // back is another's. No device reads the memory of another.
   void use() { check(cudaSetDevice(number_), "choosing the device"); }
 
   void describe(TensimCudaDevice& info) const {

@@ -5,7 +5,10 @@ import type { DType } from '../../tensor/tensor.js';
 import { type Addon, type CudaDevice, type NativeCall, runNative } from '../addon.js';
 import type { CudaProbe } from './probe.js';
 
-/** The first that the environment variable CUDA_VISIBLE_DEVICES lets the runtime see. */
+/**
+ * The first that the environment variable CUDA_VISIBLE_DEVICES lets the runtime see: for what is one whole, and for
+ * little work.
+ */
 export const DEVICE = 0;
 
 const MEMORY_HINT = 'Keep fewer models at a time by memoryLimit, use dtype "float32", or the backend "native"';
@@ -20,6 +23,8 @@ export interface CudaAccess {
    * with the signal's reason.
    */
   usable(control: Control, task?: Task): Promise<CudaDevice>;
+  /** The devices that may share tiles, once they have been tried out; the one in use is the first. */
+  alike(): readonly number[];
   /** Bytes of its memory in all; 0 before it has been tried out. */
   memory(): number;
   /** Its compute capability, which decides about the code that runs there; undefined before it has been tried out. */
@@ -35,10 +40,11 @@ export function accessTo(
   probe: (signal?: AbortSignal) => Promise<CudaProbe>,
   outcome: () => CudaProbe | undefined,
 ): CudaAccess {
-  const known = () => {
+  const tried = () => {
     const result = outcome();
-    return result !== undefined && 'devices' in result ? result.devices[DEVICE] : undefined;
+    return result !== undefined && 'devices' in result ? result : undefined;
   };
+  const known = () => tried()?.devices[DEVICE];
   const access: CudaAccess = {
     addon,
     library,
@@ -50,6 +56,7 @@ export function accessTo(
         hint: 'The backend "auto" takes the best there is',
       });
     },
+    alike: () => tried()?.alike ?? [DEVICE],
     memory: () => known()?.totalMemory ?? 0,
     capability: () => known()?.capability,
     run: (control, call) => runNative(addon, control, call, MEMORY_HINT),

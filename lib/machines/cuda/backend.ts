@@ -3,7 +3,7 @@ import type { Faults } from '../../backend/task.js';
 import type { DType } from '../../tensor/tensor.js';
 import { bytesIn } from '../../words/bytes.js';
 import { timeText } from '../../words/times.js';
-import { type CudaDevice, loadAddon } from '../addon.js';
+import { loadAddon } from '../addon.js';
 import type { Details, Loaded } from '../loaded.js';
 import { accessTo, type CudaAccess, DEVICE } from './access.js';
 import { contractionsOf } from './contractions.js';
@@ -28,6 +28,8 @@ export interface CudaBackend extends BackendWith<'grams' | 'forward' | 'normals'
 interface Weighed {
   readonly rates: CudaRates;
   readonly freeMemory: number;
+  /** How many devices share tiles. */
+  readonly devices: number;
   /** Bytes per second of copies within its memory. */
   readonly copies: number;
   readonly faults: Faults;
@@ -65,8 +67,7 @@ export function loadCuda(): Loaded<CudaBackend> {
   const tryOut = async (signal?: AbortSignal) => {
     const { probe } = await tried(signal);
     if ('reason' in probe) return probe;
-    const { devices, faults } = probe;
-    return { details: await cudaDetails(devices, faults, library, from), faults };
+    return { details: await cudaDetails(probe, library, from), faults: probe.faults };
   };
   const access = accessTo(
     addon.addon,
@@ -86,8 +87,7 @@ async function tryLibrary(addonPath: string, library: string): Promise<Trial> {
 }
 
 async function cudaDetails(
-  devices: readonly CudaDevice[],
-  faults: Faults,
+  { devices, alike, faults }: Extract<CudaProbe, { readonly faults: Faults }>,
   library: string,
   from: string,
 ): Promise<Details> {
@@ -95,6 +95,7 @@ async function cudaDetails(
   const { name, driver, runtime, capability, freeMemory, totalMemory } = device;
   return {
     device: devices.length > 1 ? `${name} (the first of ${devices.length})` : name,
+    ...(devices.length > 1 && { devices: `${alike.length} of ${devices.length} share the tiles of a matrix` }),
     'compute capability': capability,
     memory: `${bytesIn('GiB', freeMemory)} of ${bytesIn('GiB', totalMemory)} GiB free`,
     driver: `CUDA ${driver}`,
@@ -133,7 +134,8 @@ function createCuda(access: CudaAccess, tried: (signal?: AbortSignal) => Promise
       const result = await untilAborted(measured, signal);
       if ('reason' in result) return result;
       const { freeMemory } = device;
-      return { rates: result, freeMemory, copies: copyRate(device), faults: probe.faults };
+      const { alike, faults } = probe;
+      return { rates: result, freeMemory, devices: alike.length, copies: copyRate(device), faults };
     },
   };
 }

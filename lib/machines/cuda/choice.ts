@@ -65,7 +65,7 @@ export async function weighCuda(
     return { whyNot: `expected to take ${timeText(nativeSeconds)} without it, which is too little for a device` };
   const state = await backend.weighed(signal);
   if ('reason' in state) return { whyNot: state.reason };
-  const { rates, freeMemory, copies, faults } = state;
+  const { rates, freeMemory, devices, copies, faults } = state;
   const fault = faultIn(faults, task);
   if (fault !== null) return { whyNot: fault };
   if (work.held > freeMemory) {
@@ -73,7 +73,7 @@ export async function weighCuda(
     const what = work.kind === 'contraction' || work.kind === 'outputs' ? 'it takes' : 'two models take';
     return { whyNot: `${what} ${needed} GiB, and the device has ${free} GiB free` };
   }
-  const cudaSeconds = deviceSeconds(work, rates) + moved / (MOVES * copies) + work.hostFlops / host;
+  const cudaSeconds = deviceSeconds(work, rates, devices) + moved / (MOVES * copies) + work.hostFlops / host;
   const times = `${timeText(nativeSeconds)} by native, and ${timeText(cudaSeconds)} by cuda`;
   if (nativeSeconds < WORTH * cudaSeconds) return { whyNot: `expected to take ${times}` };
   return { backend, why: `expected to take ${times}` };
@@ -86,7 +86,9 @@ async function hostRates({ dtype, threads }: Work, { grams, contractions }: Nati
   return { flopsPerSecond: flopsPerSecond * (threads ?? processors()), bytesPerSecond };
 }
 
-/** Seconds until everything is done, the start of the device included. */
-export function deviceSeconds({ kind, dtype, flops, bytes }: Work, { peak, upload, start }: CudaRates): number {
-  return start + bytes / upload + flops / (CUDA[kind] * peak[dtype]);
+/** Seconds until everything is done, the start of the device included; of several, all get what is handed over. */
+export function deviceSeconds(work: Work, { peak, upload, start }: CudaRates, devices = 1): number {
+  const { kind, dtype, flops, bytes, tilesAt } = work;
+  const sharing = Math.max(1, Math.min(devices, tilesAt?.(peak[dtype]) ?? 1));
+  return start + bytes / upload + flops / (sharing * CUDA[kind] * peak[dtype]);
 }

@@ -3,7 +3,7 @@ import type { Forward } from '../../backend/forward.js';
 import type { Grams } from '../../backend/grams.js';
 import { ownedData, ownedForward } from '../addon.js';
 import { type CudaAccess, DEVICE } from './access.js';
-import { CudaPrepared } from './grams.js';
+import { CudaPrepared } from './prepared.js';
 
 /** The kinds of layers that native/addon/cuda/forward_source.h hands over. */
 const KINDS: ReadonlySet<string> = new Set([
@@ -54,7 +54,7 @@ export function forwardOf({ addon, library, usable, memory, run }: CudaAccess, g
           const held = await run(keeping, (threads, nativeControl) =>
             addon.cudaKeep(pass, ownedData(inputs), roots && ownedData(roots), perOutput, threads, nativeControl),
           );
-          return new CudaPrepared(addon, held);
+          return new CudaPrepared(addon, [held]);
         },
         dispose() {
           disposed = true;
@@ -68,14 +68,14 @@ export function forwardOf({ addon, library, usable, memory, run }: CudaAccess, g
         return Math.min(KEPT_BYTES, KEPT_PART * memory());
       },
       async combine(a, x, b, y, control = {}) {
-        const models = [a, b].map(CudaPrepared.modelOf);
+        const models = CudaPrepared.modelsOf([a, b]);
         const held = await run(control, (threads, nativeControl) =>
           addon.cudaCombine(library, models, x, y, threads, nativeControl),
         );
-        return new CudaPrepared(addon, held);
+        return new CudaPrepared(addon, [held]);
       },
       products(outputs, pairs, { count, positions, outputs: width }, perOutput, control = {}) {
-        const models = outputs.map(CudaPrepared.modelOf);
+        const models = CudaPrepared.modelsOf(outputs);
         const places = Uint32Array.from(pairs.flat());
         const size = { count, positions, outputs: width };
         return run(control, (threads, nativeControl) =>

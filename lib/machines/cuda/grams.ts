@@ -1,9 +1,10 @@
 import { DTYPES } from '../../backend/ability.js';
-import type { ChainMethod, GramRoute, Grams, PreparedModel, RouteEfficiency } from '../../backend/grams.js';
-import { TensimError } from '../../errors.js';
+import type { ChainMethod, GramRoute, Grams, RouteEfficiency } from '../../backend/grams.js';
 import type { DType } from '../../tensor/tensor.js';
-import { type Addon, type CudaDevice, type CudaModel, ownedSource } from '../addon.js';
+import type { CudaDevice } from '../addon.js';
 import { type CudaAccess, DEVICE } from './access.js';
+import { preparedOn, TILES_AT_ONCE, tileBy } from './prepared.js';
+import { sharedBy } from './shared.js';
 
 /** What whole tiles of pairs reach of the peak, as the instructions for each type let them. */
 const PAIRS: Readonly<Record<DType, number>> = { float64: 0.9, float32: 0.66 };
@@ -37,40 +38,11 @@ const ROUTES: ReadonlyMap<GramRoute, RouteEfficiency> = new Map([
   ['dense', { prepare: 0.5, pair: 0.6 }],
 ]);
 
-/** A model on the device. */
-export class CudaPrepared implements PreparedModel {
-  readonly outputs: number;
-  readonly #addon: Addon;
-  readonly #held: CudaModel;
-  #disposed = false;
-
-  constructor(addon: Addon, held: CudaModel) {
-    this.outputs = held.outputs;
-    this.#addon = addon;
-    this.#held = held;
-  }
-
-  get bytes(): number {
-    return this.#disposed ? 0 : this.#held.bytes;
-  }
-
-  dispose(): void {
-    this.#disposed = true;
-    this.#addon.cudaDispose(this.#held.model);
-  }
-
-  static modelOf(model: PreparedModel): object {
-    if (model instanceof CudaPrepared) return model.#held.model;
-    throw new TensimError('INVALID_ARGUMENT', 'a model prepared by another backend was given to the backend "cuda"');
-  }
-}
-
 export function gramsOf(access: CudaAccess): Grams {
-  const { addon, library, run } = access;
   /** Measured once. */
   const peaks = new Map<DType, number>();
 
-  return {
+  const grams: Grams = {
     methods: new Set(KINDS.keys()),
     kinds: new Set([...KINDS.values()].flatMap((kinds) => [...kinds])),
     kindsOf: KINDS,
@@ -82,7 +54,7 @@ export function gramsOf(access: CudaAccess): Grams {
       return capability && `compute capability ${capability}`;
     },
     preparesAtOnce: 4,
-    tilesAtOnce: 2,
+    tilesAtOnce: TILES_AT_ONCE,
     async machine(dtype) {
       const device = await access.usable({}); // as it was when it was tried out
       const { freeMemory, totalMemory } = device;
@@ -97,18 +69,12 @@ export function gramsOf(access: CudaAccess): Grams {
         memory: { total: totalMemory, free: freeMemory },
       };
     },
-    async prepare(source, dtype, control = {}) {
-      await access.usable(control, { grams: source.kind === 'chain' ? { method: source.method } : {} });
-      const held = await run(control, (threads, nativeControl) =>
-        addon.cudaPrepare(library, DEVICE, ownedSource(source), dtype, threads, nativeControl),
-      );
-      return new CudaPrepared(addon, held);
-    },
-    async tile(job, rows, columns, control = {}) {
-      const [rowModels, columnModels] = [rows.map(CudaPrepared.modelOf), columns.map(CudaPrepared.modelOf)];
-      return run(control, (threads, nativeControl) =>
-        addon.cudaGramTile(library, job, rowModels, columnModels, threads, nativeControl),
-      );
+    prepare: preparedOn(access, [DEVICE]),
+    tile: (job, rows, columns, control) => tileBy(access, 0, job, rows, columns, control),
+    async shared(tiles, control = {}) {
+      await access.usable(control);
+      return sharedBy(access, grams, access.alike().slice(0, Math.max(1, tiles)));
     },
   };
+  return grams;
 }

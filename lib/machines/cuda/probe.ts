@@ -2,11 +2,16 @@ import type { Faults } from '../../backend/task.js';
 import type { CudaDevice } from '../addon.js';
 
 /**
- * What became of trying the library out: its devices, with what of methods and abilities they cannot be trusted with, or
- * in one line why it cannot be used.
+ * What became of trying the library out: its devices, those that can share tiles, and what of methods and abilities they
+ * cannot be trusted with; or in one line why it cannot be used.
  */
 export type CudaProbe =
-  | { readonly devices: readonly CudaDevice[]; readonly faults: Faults }
+  | {
+      readonly devices: readonly CudaDevice[];
+      /** The first, and those of its kind with half its free memory or more, which multiply vectors as they should. */
+      readonly alike: readonly number[];
+      readonly faults: Faults;
+    }
   | { readonly reason: string };
 
 /** A driver may take some seconds to wake up its devices; one that is broken may never answer. */
@@ -16,7 +21,7 @@ const TIMEOUT_MS = 30_000;
  * Run by a Node of its own with the paths of the addon and of the library: asks for the devices, and has the first of
  * them do a small task of every method and ability, which must come out as on the processor: a compiler may have made
  * wrong code for this device. One that fails at vectors or pairs of units cannot be used; what else differs is a fault.
- * Prints a CudaProbe as JSON.
+ * Others of the same kind run the same code, and are asked for a product only. Prints a CudaProbe as JSON.
  */
 const PROGRAM = `
 const [, addonPath, library] = process.argv;
@@ -80,8 +85,14 @@ const NETWORKS = {
 const far = (found, wanted, size) => !wanted.every((value, i) => Math.abs(found[i] - value) <= size);
 const largest = (values) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 
-async function onDevice(source, dtype) {
-  return (await addon.cudaPrepare(library, 0, source, dtype, 1, control())).model;
+async function onDevice(source, dtype, device = 0) {
+  return (await addon.cudaPrepare(library, [device], source, dtype, 1, control()))[0].model;
+}
+
+/** 3² + 4² by a device. */
+async function square(device) {
+  const vector = await onDevice({ kind: 'features', segments: [Float64Array.of(3, 4)] }, 'float64', device);
+  return (await addon.cudaGramTile(library, JOB, [vector], [vector], 1, control())).total[0];
 }
 
 async function productsDiffer(networks, dtype, tolerance) {
@@ -170,9 +181,8 @@ async function probe() {
   addon = require(addonPath);
   const devices = addon.cudaDevices(library);
   if (devices.length === 0) return { reason: 'there is no CUDA device' };
-  const vector = await onDevice({ kind: 'features', segments: [Float64Array.of(3, 4)] }, 'float64');
-  const { total } = await addon.cudaGramTile(library, JOB, [vector], [vector], 1, control());
-  if (total[0] !== 25) return { reason: 'the device takes 3² + 4² for ' + total[0] };
+  const found = await square(0);
+  if (found !== 25) return { reason: 'the device takes 3² + 4² for ' + found };
   for (const [what, networks] of Object.entries(BASIC)) {
     const reason = await faultOf(what, (...type) => productsDiffer(networks, ...type));
     if (reason !== undefined) return { reason };
@@ -182,7 +192,13 @@ async function probe() {
     const fault = await faultOf(what, differs).catch(({ message }) => 'this device fails at ' + what + ': ' + message);
     if (fault !== undefined) faults[name] = fault;
   }
-  return { devices, faults };
+  const alike = [0];
+  const [{ name, capability, freeMemory }] = devices;
+  for (const [device, other] of devices.entries()) {
+    const same = other.name === name && other.capability === capability && other.freeMemory >= freeMemory / 2;
+    if (device > 0 && same && (await square(device).catch(() => null)) === 25) alike.push(device);
+  }
+  return { devices, alike, faults };
 }
 probe()
   .catch((error) => ({ reason: error.message }))

@@ -47,8 +47,8 @@ async function measure({ addon, library, run, peak }: CudaAccess, tried: number)
   const source = (length: number) => ({ kind: 'features', segments: [new Float64Array(length)] }) as const;
   const prepare = async (length: number) => {
     const start = performance.now();
-    const { model } = await run({}, (threads, control) =>
-      addon.cudaPrepare(library, DEVICE, source(length), 'float64', threads, control),
+    const [{ model }] = await run({}, (threads, control) =>
+      addon.cudaPrepare(library, [DEVICE], source(length), 'float64', threads, control),
     );
     const seconds = (performance.now() - start) / 1e3;
     addon.cudaDispose(model);

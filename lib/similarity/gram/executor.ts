@@ -13,6 +13,8 @@ export interface TileExecutor {
   readonly atOnce: number;
   /** How often a model was prepared so far. */
   readonly prepared: number;
+  /** How many devices have computed, where several share the jobs. */
+  readonly devices?: number | undefined;
   /**
    * Called once, before the first job, with all models that the jobs need.
    * @param wanted how large jobs are to be, if there is room, and whether there would be one job then.
@@ -35,6 +37,8 @@ export interface TileExecutor {
 export interface Wanted extends Extents {
   /** Whether every model is in one job alone if tiles are as large as this. Default false. */
   readonly once?: boolean;
+  /** How many such tiles there are to be, roughly; default: one. */
+  readonly tiles?: number;
 }
 
 /** How a job is steered and watched. Progress counts in a unit of the executor's own. */

@@ -1,4 +1,4 @@
-import type { GramTile } from '../../backend/grams.js';
+import type { GramTile, SharedGrams } from '../../backend/grams.js';
 import type { Member } from '../members/members.js';
 import { inUnits, type ModelScale, type ScaledTile } from '../scale/model_scale.js';
 import { checkProduct, type GramSettings, isProduct } from './control.js';
@@ -27,12 +27,16 @@ const RESULTS_PART = 1 / 8;
  */
 export class LocalExecutor implements TileExecutor {
   readonly #subject: Subject;
-  readonly #settings: GramSettings;
-  readonly #residents: Residents;
+  #settings: GramSettings;
+  #residents: Residents;
+  /** Where several devices share the tiles. */
+  #shared: SharedGrams | undefined;
   /** Jobs get their models one after the other. */
   #begun: Promise<unknown> = Promise.resolve();
   /** What is being prepared for jobs to come. */
   #coming: Promise<void> | undefined;
+  /** Models of jobs at work, the oldest first. */
+  readonly #atWork = new Map<Promise<GramTile>, ReadonlySet<number>>();
 
   constructor(subject: Subject, settings: GramSettings) {
     this.#subject = subject;
@@ -40,21 +44,27 @@ export class LocalExecutor implements TileExecutor {
     this.#residents = new Residents(subject.members, subject.sources, settings);
   }
 
-  /** With a memory limit, only one job's models are sure to be there. */
+  /** With a memory limit, only one job's models are sure to be there: of jobs that are near each other often more. */
   get atOnce(): number {
-    return this.#residents.capacity === Number.POSITIVE_INFINITY ? (this.#settings.backend.grams.tilesAtOnce ?? 1) : 1;
+    if (this.#residents.capacity < Number.POSITIVE_INFINITY) return this.#shared?.taken.length ?? 1;
+    return this.#settings.backend.grams.tilesAtOnce ?? 1;
   }
 
   get prepared(): number {
     return this.#residents.prepared;
   }
 
+  get devices(): number | undefined {
+    return this.#shared?.taken.filter((tiles) => tiles > 0).length;
+  }
+
   /** Prepares all models, or finds out how many fit; and cuts tiles and blocks to that. */
   async open(
     models: readonly number[],
-    { tile, block, once = false }: Wanted,
+    { tile, block, once = false, tiles = 1 }: Wanted,
     onPrepared: (done: number) => void,
   ): Promise<Extents> {
+    if (tiles > 1) await this.#share(tiles);
     const { capacity, side } = await this.measure(tile);
     if (capacity < models.length) return extentsFor(capacity, side);
     let done = 0;
@@ -77,6 +87,16 @@ export class LocalExecutor implements TileExecutor {
     return { capacity: await this.#residents.measure(memoryLimit, cell * side * side), side };
   }
 
+  /** Lets several devices share the tiles, if there are any. */
+  async #share(tiles: number): Promise<void> {
+    const { backend, signal } = this.#settings;
+    const shared = await backend.grams.shared?.(tiles, { signal });
+    if (shared === undefined || shared.taken.length < 2) return;
+    this.#shared = shared;
+    this.#settings = { ...this.#settings, backend: { ...backend, grams: shared } };
+    this.#residents = new Residents(this.#subject.members, this.#subject.sources, this.#settings);
+  }
+
   async run(job: Job, control: JobControl): Promise<GramTile | ScaledTile> {
     const begun = this.#begun.then(() => this.#begin(job, control));
     begun.catch(() => {}); // told to who waits for this job, and for those behind it
@@ -93,15 +113,30 @@ export class LocalExecutor implements TileExecutor {
     const residents = this.#residents;
     const { backend, measure, perOutput, degrees = false, threads } = this.#settings;
     const models = modelsOf(job);
+    const pinned = await this.#besideOthers(models);
     if (!residents.has(models)) await this.#coming;
-    if (!residents.has(models)) await residents.hold(models, []);
-    this.#lookAhead(models, coming);
+    if (!residents.has(models)) await residents.hold(models, pinned);
+    this.#lookAhead(pinned, coming);
     const rows = residents.get(job.rows);
     const columns = job.columns === job.rows ? rows : residents.get(job.columns);
     const control = { signal, threads, onProgress };
     const tile = backend.grams.tile({ measure, symmetric: job.symmetric, perOutput, degrees }, rows, columns, control);
-    tile.catch(() => {}); // told when it is waited for
+    this.#atWork.set(tile, models);
+    const end = () => this.#atWork.delete(tile);
+    tile.then(end, end); // what goes wrong is told when it is waited for
     return { tile };
+  }
+
+  /** The models of a job and of those at work, once they fit together. */
+  async #besideOthers(models: ReadonlySet<number>): Promise<ReadonlySet<number>> {
+    if (this.#residents.capacity === Number.POSITIVE_INFINITY) return models;
+    for (;;) {
+      const together = new Set(models);
+      for (const others of this.#atWork.values()) for (const other of others) together.add(other);
+      const [oldest] = this.#atWork.keys();
+      if (oldest === undefined || together.size <= this.#residents.capacity) return together;
+      await oldest.catch(() => {});
+    }
   }
 
   /**

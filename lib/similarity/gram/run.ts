@@ -38,6 +38,8 @@ export interface GramCount {
   readonly reused: number;
   /** How often a model was prepared. */
   readonly prepared: number;
+  /** How many devices have computed, where several shared the tiles. */
+  readonly devices?: number;
 }
 
 /**
@@ -65,7 +67,8 @@ export async function gramMatrix(
     } else {
       const onPrepared = (done: number) => progress('prepare', done, needed.length);
       const once = missing === total && total === allOf(pairs.count) && pairs.count <= tile;
-      const extents = await executor.open(needed, { tile, block: pairs.count, once }, onPrepared);
+      const tiles = Math.ceil(missing / tile ** 2);
+      const extents = await executor.open(needed, { tile, block: pairs.count, once, tiles }, onPrepared);
       // Those of which every product is known were not asked for.
       for (const member of run.members) member.release();
       await compute(
@@ -76,7 +79,8 @@ export async function gramMatrix(
         settings,
       );
     }
-    return { reused: total - missing, prepared: executor.prepared };
+    const { prepared, devices } = executor;
+    return { reused: total - missing, prepared, ...(devices !== undefined && { devices }) };
   } finally {
     await executor.close();
   }

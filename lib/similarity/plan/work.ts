@@ -7,6 +7,7 @@ import type { ShapeOnly } from '../../layers/shapes.js';
 import { kindOf } from '../../layers/table.js';
 import type { Outline } from '../../model/reading/outline.js';
 import { sizeOf } from '../../tensor/tensor.js';
+import { tileSize } from '../gram/tile_size.js';
 import { isOnehot, type LawOfInputs } from '../law/onehot.js';
 import type { SampledLaw } from '../sampled/sampled.js';
 import { FIRST_SAMPLES, hasPilot, PILOT_MODELS, PILOT_SAMPLES } from '../sampled/sizes.js';
@@ -29,7 +30,7 @@ export function chainWork(compared: Compared, method: ChainMethod, law: LawOfInp
   const columns = columnsOf(models, law);
   if (method === 'hidden') {
     const flops = exactFlops({ models, columns, pairs });
-    return { ...extentOf(compared), kind: 'units', flops, hostFlops: 0 };
+    return { ...extentOf(compared), kind: 'units', flops, hostFlops: 0, tilesAt: tilesOf(pairs) };
   }
   if (method === 'one-block') {
     const costs = models.map((model) => {
@@ -41,13 +42,14 @@ export function chainWork(compared: Compared, method: ChainMethod, law: LawOfInp
       return { folded, flops: Math.min((pairs / count) * factor.pair.flops, each) };
     });
     const [flops, hostFlops] = [sum(costs, (cost) => cost.flops), sum(costs, ({ folded }) => folded)];
-    return { ...extentOf(compared), kind: 'pairs', flops, hostFlops };
+    return { ...extentOf(compared), kind: 'pairs', flops, hostFlops, tilesAt: tilesOf(pairs, flops) };
   }
   const flopsOf = method === 'two-block' ? twoBlockFlops : closureFlops;
   const each = models.map(({ layers, inputShape }) => flopsOf(layers, inputShape[0]));
   // Moments of every model are prepared on the processor, as those of a pair.
   const hostFlops = sum(each, (flops) => flops);
-  return { ...extentOf(compared), kind: 'closure', flops: (pairs / count) * hostFlops, hostFlops };
+  const flops = (pairs / count) * hostFlops;
+  return { ...extentOf(compared), kind: 'closure', flops, hostFlops, tilesAt: tilesOf(pairs) };
 }
 
 /** That of comparing parameters as vectors. */
@@ -56,7 +58,7 @@ export function vectorWork(compared: Compared): Work {
   const pairs = compared.pairs ?? (models.length * (models.length + 1)) / 2;
   const lengths = models.map(({ parameters }) => sum([...parameters.values()], ({ shape }) => sizeOf(shape)));
   const flops = (2 * pairs * sum(lengths, (length) => length)) / models.length;
-  return { ...extentOf(compared), kind: 'vectors', flops, hostFlops: 0 };
+  return { ...extentOf(compared), kind: 'vectors', flops, hostFlops: 0, tilesAt: tilesOf(pairs) };
 }
 
 /** That of a pilot, of the first samples, and of those that the result is made of if they are no more. */
@@ -72,6 +74,13 @@ export function sampleWork(compared: Compared, law: SampledLaw, maxSamples: numb
   const flops = pilot + inputs * sampleFlops({ models, columns: 0 });
   return { ...extentOf(compared), kind: 'samples', flops, hostFlops: 0 };
 }
+
+/**
+ * How many tiles pairs are cut into on a machine of some rate.
+ * @param flops of all; left out where tiles do not depend on them.
+ */
+const tilesOf = (pairs: number, flops?: number) => (rate: number) =>
+  Math.ceil(pairs / tileSize(flops === undefined ? null : flops / pairs, 0, rate) ** 2);
 
 const sum = <Item>(items: readonly Item[], of: (item: Item) => number): number =>
   items.reduce((total, item) => total + of(item), 0);

@@ -14,36 +14,53 @@ class PrepareCall final : public AsyncCall {
   using AsyncCall::AsyncCall;
 
   std::string library;
-  int device = 0;
+  CudaDevices devices;
   SourceArguments source;
 
   void execute(const Context& context) override {
     const TensimCudaApi& api = CudaLibrary::open(library).api();
     if (source.features) {
-      model_ = prepare_cuda_features(api, device, source.dtype, source.segments);
+      take(on_each<CudaModelPointer>(context, devices, [&](int device) {
+        return prepare_cuda_features(api, device, source.dtype, source.segments);
+      }));
       return;
     }
     switch (source.method) {
-      case Method::kOneBlock:
-        model_ = prepare_cuda(context, api, device, source.dtype, fold_one_block(context, source.chain), source.route,
-                              source.chain.positions);
+      case Method::kOneBlock: {
+        const auto map = fold_one_block(context, source.chain);
+        take(on_each<CudaModelPointer>(context, devices, [&](int device) {
+          return prepare_cuda(context, api, device, source.dtype, map, source.route, source.chain.positions);
+        }));
         return;
+      }
       case Method::kTwoBlock:
       case Method::kClosure:
       case Method::kTensor:
-        model_ = prepare_cuda_closure(context, api, device, source.method, source.dtype, source.chain);
+        take(prepare_cuda_closure(context, api, devices, source.method, source.dtype, source.chain));
         return;
-      case Method::kHidden:
-        model_ = prepare_cuda_units(context, api, device, source.dtype, fold_units(context, source.chain),
-                                    source.chain.positions);
+      case Method::kHidden: {
+        const auto units = fold_units(context, source.chain);
+        take(on_each<CudaUnitsPointer>(context, devices, [&](int device) {
+          return prepare_cuda_units(context, api, device, source.dtype, units, source.chain.positions);
+        }));
         return;
+      }
     }
   }
 
-  Napi::Value result(Napi::Env env) override { return to_object(env, std::move(model_)); }
+  Napi::Value result(Napi::Env env) override {
+    Napi::Array models = Napi::Array::New(env);
+    for (AnyCudaModel& model : models_) models.Set(models.Length(), to_object(env, std::move(model)));
+    return models;
+  }
 
  private:
-  AnyCudaModel model_;
+  template <class Pointer>
+  void take(std::vector<Pointer> models) {
+    models_.assign(models.begin(), models.end());
+  }
+
+  std::vector<AnyCudaModel> models_;
 };
 
 class GramTileCall final : public AsyncCall {
@@ -135,7 +152,11 @@ Napi::Value cuda_devices(const Napi::CallbackInfo& info) {
 Napi::Value cuda_prepare_call(const Napi::CallbackInfo& info) {
   auto call = std::make_unique<PrepareCall>(ControlHandle::unwrap(info[5]), read_threads(info[4]));
   call->library = read_string(info[0], "library");
-  call->device = static_cast<int>(read_size(info[1], "device"));
+  if (!info[1].IsArray()) fail(info.Env(), "INVALID_ARGUMENT", "devices must be an array of numbers");
+  const auto devices = info[1].As<Napi::Array>();
+  for (std::uint32_t i = 0; i < devices.Length(); ++i) {
+    call->devices.push_back(static_cast<int>(read_size(devices.Get(i), "a device")));
+  }
   call->source = read_source(info[2], read_dtype(info[3]), *call);
   return Environment::of(info.Env()).start(info.Env(), std::move(call));
 }

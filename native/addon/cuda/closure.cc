@@ -142,40 +142,52 @@ CudaChainTraits traits_of(Method method, const Model& model) {
   return traits;
 }
 
-template <class T>
-CudaClosurePointer prepare_chain_as(const Context& context, const TensimCudaApi& api, int device,
-                                    const ChainSource<T>& source, CudaChainTraits traits) {
-  context.control.throw_if_aborted();
-  TensimCudaClosure* closure = nullptr;
-  TensimCudaError error{};
-  check_cuda(api.closure_create(device, &source.chain, &closure, &error), error);
-  return std::make_shared<CudaClosure>(api, closure, std::move(traits));
+// create(device, closure, error) of every device.
+template <class Create>
+std::vector<CudaClosurePointer> create_on(const Context& context, const TensimCudaApi& api, const CudaDevices& devices,
+                                          const CudaChainTraits& traits, const Create& create) {
+  return on_each<CudaClosurePointer>(context, devices, [&](int device) {
+    TensimCudaClosure* closure = nullptr;
+    TensimCudaError error{};
+    check_cuda(create(device, &closure, &error), error);
+    return std::make_shared<CudaClosure>(api, closure, traits);
+  });
 }
 
 template <class T>
-CudaClosurePointer prepare_closure_as(const Context& context, const TensimCudaApi& api, int device,
-                                      const ChainView& chain) {
+std::vector<CudaClosurePointer> prepare_chain_as(const Context& context, const TensimCudaApi& api,
+                                                 const CudaDevices& devices, const ChainSource<T>& source,
+                                                 const CudaChainTraits& traits) {
+  return create_on(context, api, devices, traits,
+                   [&](int device, TensimCudaClosure** closure, TensimCudaError* error) {
+                     return api.closure_create(device, &source.chain, closure, error);
+                   });
+}
+
+template <class T>
+std::vector<CudaClosurePointer> prepare_closure_as(const Context& context, const TensimCudaApi& api,
+                                                   const CudaDevices& devices, const ChainView& chain) {
   const ClosureModel<T> model = fold_closure<T>(context, chain);
   CudaChainTraits traits = traits_of<T>(Method::kClosure, model);
   for (const ClosureStage<T>& stage : model.stages) {
     traits.kinds.push_back(std::visit([](const auto& block) { return block.kType; }, stage.block));
   }
   traits.means = model.means;
-  return prepare_chain_as<T>(context, api, device, ChainSource<T>(model), std::move(traits));
+  return prepare_chain_as<T>(context, api, devices, ChainSource<T>(model), traits);
 }
 
 template <class T>
-CudaClosurePointer prepare_tensor_as(const Context& context, const TensimCudaApi& api, int device,
-                                     const ChainView& chain) {
+std::vector<CudaClosurePointer> prepare_tensor_as(const Context& context, const TensimCudaApi& api,
+                                                  const CudaDevices& devices, const ChainView& chain) {
   const TensorModel<T> model = fold_tensor<T>(context, chain);
   CudaChainTraits traits = traits_of<T>(Method::kTensor, model);
   traits.kinds.assign(model.stages.size(), BilinearBlock<T>::kType);
-  return prepare_chain_as<T>(context, api, device, ChainSource<T>(model), std::move(traits));
+  return prepare_chain_as<T>(context, api, devices, ChainSource<T>(model), traits);
 }
 
 template <class T>
-CudaClosurePointer prepare_two_block_as(const Context& context, const TensimCudaApi& api, int device,
-                                        const ChainView& chain) {
+std::vector<CudaClosurePointer> prepare_two_block_as(const Context& context, const TensimCudaApi& api,
+                                                     const CudaDevices& devices, const ChainView& chain) {
   const TwoBlockModel<T> model = fold_two_block<T>(context, chain);
   context.control.throw_if_aborted();
   TensimCudaTwoBlock source{};
@@ -191,18 +203,18 @@ CudaClosurePointer prepare_two_block_as(const Context& context, const TensimCuda
   source.down = model.down.data();
   source.mean = model.mean.data();
   source.factor = static_cast<double>(model.positions);
-  TensimCudaClosure* closure = nullptr;
-  TensimCudaError error{};
-  check_cuda(api.two_block_create(device, &source, &closure, &error), error);
-  return std::make_shared<CudaClosure>(api, closure, traits_of<T>(Method::kTwoBlock, model));
+  return create_on(context, api, devices, traits_of<T>(Method::kTwoBlock, model),
+                   [&](int device, TensimCudaClosure** closure, TensimCudaError* error) {
+                     return api.two_block_create(device, &source, closure, error);
+                   });
 }
 
 template <class T>
-CudaClosurePointer prepare_as(const Context& context, const TensimCudaApi& api, int device, Method method,
-                              const ChainView& chain) {
-  if (method == Method::kTwoBlock) return prepare_two_block_as<T>(context, api, device, chain);
-  if (method == Method::kTensor) return prepare_tensor_as<T>(context, api, device, chain);
-  return prepare_closure_as<T>(context, api, device, chain);
+std::vector<CudaClosurePointer> prepare_as(const Context& context, const TensimCudaApi& api, const CudaDevices& devices,
+                                           Method method, const ChainView& chain) {
+  if (method == Method::kTwoBlock) return prepare_two_block_as<T>(context, api, devices, chain);
+  if (method == Method::kTensor) return prepare_tensor_as<T>(context, api, devices, chain);
+  return prepare_closure_as<T>(context, api, devices, chain);
 }
 
 void check(const TensimCudaApi& api, const CudaClosure& first, const CudaClosure& model) {
@@ -224,10 +236,11 @@ void check(const TensimCudaApi& api, const CudaClosure& first, const CudaClosure
 
 }  // namespace
 
-CudaClosurePointer prepare_cuda_closure(const Context& context, const TensimCudaApi& api, int device, Method method,
-                                        DType dtype, const ChainView& chain) {
-  return dtype == DType::kFloat64 ? prepare_as<double>(context, api, device, method, chain)
-                                  : prepare_as<float>(context, api, device, method, chain);
+std::vector<CudaClosurePointer> prepare_cuda_closure(const Context& context, const TensimCudaApi& api,
+                                                     const CudaDevices& devices, Method method, DType dtype,
+                                                     const ChainView& chain) {
+  return dtype == DType::kFloat64 ? prepare_as<double>(context, api, devices, method, chain)
+                                  : prepare_as<float>(context, api, devices, method, chain);
 }
 
 GramTile cuda_closure_tile(const Context& context, const TensimCudaApi& api, const GramJob& job,

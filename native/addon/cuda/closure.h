@@ -8,6 +8,7 @@
 #include "../../core/context.h"
 #include "../../cuda/interface.h"
 #include "../../similarity/prepared.h"
+#include "devices.h"
 
 namespace tensim {
 
@@ -45,9 +46,16 @@ class CudaClosure : public CudaChainTraits {
 
 using CudaClosurePointer = std::shared_ptr<const CudaClosure>;
 
-// By the methods kClosure, kTwoBlock and kTensor. Throws MEMORY_LIMIT.
-CudaClosurePointer prepare_cuda_closure(const Context& context, const TensimCudaApi& api, int device, Method method,
-                                        DType dtype, const ChainView& chain);
+// By the methods kClosure, kTwoBlock and kTensor, on each of the devices. Throws MEMORY_LIMIT.
+std::vector<CudaClosurePointer> prepare_cuda_closure(const Context& context, const TensimCudaApi& api,
+                                                     const CudaDevices& devices, Method method, DType dtype,
+                                                     const ChainView& chain);
+
+// On one of them.
+inline CudaClosurePointer prepare_cuda_closure(const Context& context, const TensimCudaApi& api, int device,
+                                               Method method, DType dtype, const ChainView& chain) {
+  return prepare_cuda_closure(context, api, CudaDevices{device}, method, dtype, chain).front();
+}
 
 // As similarity/pair_tile for each of them, by one call of the library.
 GramTile cuda_closure_tile(const Context& context, const TensimCudaApi& api, const GramJob& job,

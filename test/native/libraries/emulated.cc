@@ -1,10 +1,13 @@
 // A library like tensim_cuda whose device is the host, so that everything above the kernels can be tested without a
-// GPU. What the environment variable TENSIM_TEST_FAULT names goes wrong in it, and TENSIM_TEST_PEAK is what it says to
-// reach, in flops a second. Built by test/support/emulated_library.ts.
+// GPU. What the environment variable TENSIM_TEST_FAULT names goes wrong in it, TENSIM_TEST_PEAK is what it says to
+// reach, in flops a second, and TENSIM_TEST_DEVICES how many devices there are. Into the file TENSIM_TEST_TILES goes a
+// line for every tile: its device, and the bytes that this has allocated. Built by test/support/emulated_library.ts.
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -16,7 +19,13 @@
 
 namespace {
 
-using Api = tensim::cuda::Api<tensim::cuda::HostDevice>;
+using tensim::cuda::HostDevice;
+using Api = tensim::cuda::Api<HostDevice>;
+
+const char* variable(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
 
 TensimCudaStatus no_devices(int32_t* count, TensimCudaError*) {
   *count = 0;
@@ -78,6 +87,49 @@ TensimCudaStatus no_normals(int32_t, const TensimCudaNormals*, TensimCudaError* 
   return TENSIM_CUDA_FAILED;
 }
 
+// What the last of several devices does with its tiles: fails, takes long, or runs out of memory meanwhile.
+TensimCudaStatus before_tile(const HostDevice& device, TensimCudaError* error) {
+  if (const char* const path = variable("TENSIM_TEST_TILES"); *path != 0) {
+    static std::mutex mutex;
+    const std::lock_guard<std::mutex> lock(mutex);
+    std::FILE* const file = std::fopen(path, "a");
+    std::fprintf(file, "%d %zu\n", device.number(), device.used());
+    std::fclose(file);
+  }
+  const std::string fault = variable("TENSIM_TEST_FAULT");
+  if (HostDevice::count() == 1 || device.number() + 1 < HostDevice::count()) return TENSIM_CUDA_OK;
+  if (fault == "last is slow") std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  if (fault != "last fails" || device.launches < 20) return TENSIM_CUDA_OK;
+  std::strcpy(error->message, "the last device fell off the bus");
+  return TENSIM_CUDA_FAILED;
+}
+
+template <class Model, class Tile>
+TensimCudaStatus on_its_device(TensimCudaStatus (*products)(const Tile*, TensimCudaError*), const Tile* tile,
+                               TensimCudaError* error) {
+  const TensimCudaStatus status = before_tile(*static_cast<const Model*>(tile->rows[0])->device, error);
+  return status == TENSIM_CUDA_OK ? products(tile, error) : status;
+}
+
+TensimCudaStatus gram_products(const TensimCudaTile* tile, TensimCudaError* error) {
+  return on_its_device<tensim::cuda::Model<HostDevice>>(Api::gram_products, tile, error);
+}
+
+TensimCudaStatus closure_products(const TensimCudaClosureTile* tile, TensimCudaError* error) {
+  return on_its_device<tensim::cuda::PairModel<HostDevice>>(Api::closure_products, tile, error);
+}
+
+TensimCudaStatus last_is_another(int32_t device, TensimCudaDevice* info, TensimCudaError* error) {
+  const TensimCudaStatus status = Api::device_info(device, info, error);
+  if (device + 1 == HostDevice::count()) std::strcpy(info->name, "another emulation");
+  return status;
+}
+
+TensimCudaStatus last_is_wrong(const TensimCudaTile* tile, TensimCudaError* error) {
+  const HostDevice& device = *static_cast<const tensim::cuda::Model<HostDevice>*>(tile->rows[0])->device;
+  return device.number() + 1 == HostDevice::count() ? wrong(tile, error) : Api::gram_products(tile, error);
+}
+
 }  // namespace
 
 extern "C" __attribute__((visibility("default"))) const TensimCudaApi* tensim_cuda_api() {
@@ -88,8 +140,10 @@ extern "C" __attribute__((visibility("default"))) const TensimCudaApi* tensim_cu
   api.units = &units;
   api.forward = &forward;
   api.contraction = &contraction;
-  const char* const variable = std::getenv("TENSIM_TEST_FAULT");
-  const std::string fault = variable == nullptr ? "" : variable;
+  const std::string fault = variable("TENSIM_TEST_FAULT");
+  if (const char* const count = variable("TENSIM_TEST_DEVICES"); *count != 0) HostDevice::visible() = std::atoi(count);
+  api.gram_products = gram_products;
+  api.closure_products = closure_products;
   if (std::getenv("TENSIM_TEST_PEAK") != nullptr) api.peak = peak;
   if (fault == "version") ++api.version;
   if (fault == "functions") api.model_create = nullptr;
@@ -103,7 +157,10 @@ extern "C" __attribute__((visibility("default"))) const TensimCudaApi* tensim_cu
   if (fault == "wrong units") units.products = wrong_units;
   if (fault == "wrong contractions") contraction.step = wrong_step;
   if (fault == "no normals") forward.normals = no_normals;
-  if (fault == "small memory") tensim::cuda::HostDevice::at(0).limit = 8000000;
-  if (fault.rfind("memory of ", 0) == 0) tensim::cuda::HostDevice::at(0).limit = std::stoul(fault.substr(10));
+  if (fault == "last is another") api.device_info = last_is_another;
+  if (fault == "last is wrong") api.gram_products = last_is_wrong;
+  if (fault.rfind("last has ", 0) == 0) HostDevice::at(HostDevice::count() - 1).limit = std::stoul(fault.substr(9));
+  if (fault == "small memory") HostDevice::at(0).limit = 8000000;
+  if (fault.rfind("memory of ", 0) == 0) HostDevice::at(0).limit = std::stoul(fault.substr(10));
   return &api;
 }
