@@ -186,7 +186,7 @@ function beyondJson(beyondRange: Readonly<Record<string, Float64Array>> | undefi
 
 function infoJson(info: ResultInfo): ResultInfo {
   const { measure, method, exact, route, estimates, standardError, sampling, weighed } = info;
-  const { input, inputDigest, dtype, backend, mixed } = info;
+  const { input, inputDigest, dtype, backend, devices, mixed } = info;
   const proven = info.certified !== undefined && { certified: info.certified };
   const law = { input, ...(inputDigest !== undefined && { inputDigest }) };
   const costs = { route, estimates, ...(weighed !== undefined && { weighed }) };
@@ -201,6 +201,7 @@ function infoJson(info: ResultInfo): ResultInfo {
     ...law,
     dtype,
     backend,
+    ...(devices !== undefined && { devices }),
     ...(mixed && { mixed }),
   };
 }

@@ -154,7 +154,9 @@ export function passedOverText({ backend, passedOver = [] }: Pick<ResultInfo, 'b
 
 /** What `--verbose` prints: why no other backend, the routes there were, what they would take, and which was taken. */
 export function routeText({ route, estimates, ...chosen }: ResultInfo): string {
-  const others = passedOverText(chosen);
+  const { backend, devices } = chosen;
+  const shared = devices === undefined ? '' : `devices: ${devices} of ${backend} have shared the tiles\n`;
+  const others = `${passedOverText(chosen)}${shared}`;
   if (route === null) return `${others}route: the method has one way only\n`;
   const rows = estimates.map((estimate) => [
     estimate.route,

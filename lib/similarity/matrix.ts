@@ -212,9 +212,9 @@ async function compute(
     const memoryLimit = roomOf(settings, circumstances);
     const run = { members, rank, sources: comparison.sources, pairs, cells, tile, memoryLimit, ledger };
     const executor = circumstances.tiles?.(members, comparison, { pairs: total, flops });
-    const count = await gramMatrix(run, comparison.settings, executor);
+    const { devices, ...count } = await gramMatrix(run, comparison.settings, executor);
     const work: Work = { pairs: total, ...count, same, discarded: discarded + (ledger?.discarded ?? 0) };
-    return { comparison, cells, ...(await resultOf(cells, comparison)), work };
+    return { comparison, cells, ...(await resultOf(cells, comparison)), ...(devices && { devices }), work };
   } finally {
     await ledger?.close();
   }

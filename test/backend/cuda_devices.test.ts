@@ -6,6 +6,8 @@ import { type MatrixOptions, type Model, similarityMatrix } from '../../lib/inde
 import { loadAddon } from '../../lib/machines/addon.js';
 import { deviceSeconds } from '../../lib/machines/cuda/choice.js';
 import { backends, selectBackend } from '../../lib/machines/select.js';
+import { matrixJson } from '../../lib/report/json.js';
+import { routeText } from '../../lib/report/text.js';
 import { chainWork } from '../../lib/similarity/plan/work.js';
 import { temporaryFolder } from '../formats/safetensors/helpers.js';
 import { buildEmulatedLibrary } from '../support/emulated_library.js';
@@ -111,10 +113,10 @@ describe.skipIf(emulated === undefined)('several devices', () => {
     for (const devices of [1, 2, 3]) {
       await tried(devices);
       found.push(await matrix(models, options));
-      const { work } = found.at(-1)!;
+      const result = found.at(-1)!;
       const own = perDevice(devices);
-      if (devices === 1) expect(work).not.toHaveProperty('devices');
-      else expect(work.devices).toBe(devices);
+      if (devices === 1) expect(result).not.toHaveProperty('devices');
+      else expect(result.devices).toBe(devices);
       if (devices > 1) for (const count of own) expect(count).toBeGreaterThan(0);
     }
     const [one, ...others] = found;
@@ -153,8 +155,8 @@ describe.skipIf(emulated === undefined)('several devices', () => {
 
   it('are one for little work', async () => {
     await tried(3);
-    const { work } = await matrix(blocks.slice(0, SIDE), { route: 'factor' });
-    expect(work).not.toHaveProperty('devices');
+    const result = await matrix(blocks.slice(0, SIDE), { route: 'factor' });
+    expect(result).not.toHaveProperty('devices');
     expect(perDevice(3)).toEqual([1, 0, 0]);
     expect(tiles().every(([, bytes]) => bytes > 0)).toBe(true);
   });
@@ -184,7 +186,7 @@ describe.skipIf(emulated === undefined)('several devices', () => {
   it('leave out one that has much less free memory than the first', async () => {
     await tried(3, 'last has 20000');
     expect((await backends()).find(({ name }) => name === 'cuda')!.details.devices).toMatch(/^2 of 3 /);
-    expect((await matrix(blocks, { route: 'factor' })).work.devices).toBe(2);
+    expect((await matrix(blocks, { route: 'factor' })).devices).toBe(2);
     expect(perDevice(3)[2]).toBe(0);
   });
 
@@ -198,7 +200,7 @@ describe.skipIf(emulated === undefined)('several devices', () => {
       device: 'host emulation (the first of 3)',
       devices: '2 of 3 share the tiles of a matrix',
     });
-    expect((await matrix(blocks, { route: 'factor' })).work.devices).toBe(2);
+    expect((await matrix(blocks, { route: 'factor' })).devices).toBe(2);
     expect(perDevice(3)[2]).toBe(0);
   });
 
@@ -211,8 +213,10 @@ describe.skipIf(emulated === undefined)('several devices', () => {
     const found = await matrix(blocks, { route: 'factor', memoryLimit });
     expect(found.gram).toEqual(one.gram);
     expect(found.work.prepared).toBeGreaterThan(13);
-    expect(found.work.devices).toBeGreaterThan(1);
+    expect(found.devices).toBeGreaterThan(1);
     for (const [, bytes] of tiles()) expect(bytes).toBeLessThan(memoryLimit);
+    expect(matrixJson(found)).toMatchObject({ backend: 'cuda', devices: found.devices });
+    expect(routeText(found)).toMatch(/^devices: [23] of cuda have shared the tiles\n/m);
     expect(allocated()).toEqual([0, 0, 0]);
   });
 

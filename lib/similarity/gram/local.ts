@@ -168,8 +168,12 @@ export class LocalExecutor implements TileExecutor {
     const label = (number: number) => members[number].outline.label;
     const scales: readonly ModelScale[][] = [rows, columns].map((models) => this.#residents.scalesOf(models));
     const scaled = inUnits(tile, scales[0], scales[1]) ?? tile;
+    const finite = allFinite(scaled.total);
     for (const [r, i] of rows.entries()) {
-      for (let c = 0; c < columns.length; c++) {
+      // In nearly every tile all that is left to be looked at is what a model is with itself.
+      const own = finite ? columns.indexOf(i) : 0;
+      const end = finite ? own + 1 : columns.length;
+      for (let c = Math.max(0, own); c < end; c++) {
         const cell = r * columns.length + c;
         if (i === columns[c]) await checkOwn(scaled, cell, scales[0][r], members[i], sources, this.#settings);
         else if (!isProduct(scaled.total[cell], false))
@@ -185,6 +189,13 @@ export function extentsFor(capacity: number, tile: number): Extents {
   const side = Math.max(1, Math.min(tile, Math.floor(capacity / 8)));
   const block = Math.max(1, Math.floor((capacity - 2 * side) / side)) * side;
   return { tile: side, block };
+}
+
+/** x − x is 0, or NaN where x is infinite or no number. */
+function allFinite(values: Float64Array): boolean {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i] - values[i];
+  return sum === 0;
 }
 
 function modelsOf({ rows, columns }: Job): Set<number> {

@@ -59,6 +59,8 @@ export interface ResultInfo {
   readonly dtype: DType;
   /** Which backend computed. */
   readonly backend: BackendName;
+  /** How many of the backend's devices have computed tiles, where several could share them; absent elsewhere. */
+  readonly devices?: number | undefined;
   /**
    * The backends and sets of instructions that have computed it, where workers of several have: its last bits may differ
    * from those of any other run. Absent elsewhere.

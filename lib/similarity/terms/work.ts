@@ -20,8 +20,6 @@ export interface Work {
   readonly reused: number;
   /** How often a model was prepared: once each, or more where the memory limit did not let all stay. */
   readonly prepared: number;
-  /** How many GPUs have computed tiles, where several shared them; absent elsewhere. */
-  readonly devices?: number;
   /** Labels of models that are equal, one list per model. */
   readonly same: readonly (readonly string[])[];
   /** What had to be cut off a damaged state file, in bytes. */
