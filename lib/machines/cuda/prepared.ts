@@ -52,7 +52,7 @@ export function preparedOn(access: CudaAccess, devices: readonly number[]): Gram
 }
 
 /** A tile by one of the devices that its models were prepared for, by its place among these. */
-export function tileBy(
+export async function tileBy(
   { addon, library, run }: CudaAccess,
   place: number,
   job: GramJob,
