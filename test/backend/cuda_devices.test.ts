@@ -33,7 +33,7 @@ const of = (count: number, make: (i: number) => Model) => Array.from({ length: c
 const BLOCK = { inputs: 5, hidden: 7, outputs: 3, biases: true } as const;
 const blocks = of(13, () => modelOf([randomBlock(draw, BLOCK)]));
 const deep = (residual?: [number, number]) =>
-  of(9, (i) =>
+  of(8, (i) =>
     modelOf([
       randomBlock(draw, { inputs: 4, hidden: 3 + i, outputs: 4, biases: true, ...(residual && { residual }) }),
       randomBlock(draw, { inputs: 4, hidden: 6, outputs: 3, biases: true }),
@@ -46,7 +46,7 @@ const sets: Record<string, readonly [models: Model[], options: MatrixOptions]> =
   'dense forms': [blocks, { route: 'dense' }],
   vectors: [blocks, { measure: 'weights' }],
   closure: [
-    of(9, () =>
+    of(8, () =>
       sequenceModel(2, [
         randomAttention(draw, { inputs: 4, heads: 2, size: 2, biases: true, rotaryBase: 50, residual: [1, 0.5] }),
         randomLinear(draw, 2, 4),
@@ -55,7 +55,7 @@ const sets: Record<string, readonly [models: Model[], options: MatrixOptions]> =
     { method: 'closure' },
   ],
   'hidden and gated units': [
-    of(9, (i) =>
+    of(8, (i) =>
       modelOf([
         i % 2 === 0
           ? randomHidden(draw, { ...UNITS, hidden: 20, activation: 'gelu' })

@@ -104,8 +104,8 @@ TEST(cuda_closures_two_blocks_and_tensors_have_the_same_bits_on_every_device) {
       Chain chain(random, 4, positions);
       if (method == Method::kClosure) chain.attention(2, 3, true, 100, true);
       chain.bilinear(units, 4, method == Method::kTensor ? 0 : 0.5).bilinear(6, 3, 0);
-      models.push_back(prepare_cuda_closure(alone.context, api(), devices.numbers, method, DType::kFloat64,
-                                            chain.view()));
+      models.push_back(
+          prepare_cuda_closure(alone.context, api(), devices.numbers, method, DType::kFloat64, chain.view()));
     }
     check_same_bits(devices.numbers, [&](int device) {
       Alone own;

@@ -158,10 +158,9 @@ template <class T>
 std::vector<CudaClosurePointer> prepare_chain_as(const Context& context, const TensimCudaApi& api,
                                                  const CudaDevices& devices, const ChainSource<T>& source,
                                                  const CudaChainTraits& traits) {
-  return create_on(context, api, devices, traits,
-                   [&](int device, TensimCudaClosure** closure, TensimCudaError* error) {
-                     return api.closure_create(device, &source.chain, closure, error);
-                   });
+  return create_on(context, api, devices, traits, [&](int device, TensimCudaClosure** closure, TensimCudaError* error) {
+    return api.closure_create(device, &source.chain, closure, error);
+  });
 }
 
 template <class T>
