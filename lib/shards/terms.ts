@@ -39,6 +39,8 @@ export interface ShardResult extends Pick<ResultInfo, 'measure' | 'method' | 'ro
   readonly reused: number;
   /** How often a model was prepared. */
   readonly prepared: number;
+  /** As `ResultInfo.devices`. */
+  readonly devices?: number;
   /** What had to be cut off a damaged state file, in bytes. */
   readonly discarded: number;
   /** Of a sampled matrix: which samples. Absent: it is none. */
