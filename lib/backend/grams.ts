@@ -49,6 +49,11 @@ export interface ChainSource {
   readonly once?: boolean | undefined;
   /** The law of one position; positions are independent and alike. */
   readonly law: WhitenedLaw;
+  /**
+   * What the columns of the first layer's weights were multiplied by, (d), where that is known: without it they may have
+   * few digits, and be handed on in as few bytes. No number depends on it.
+   */
+  readonly gain?: Float64Array | undefined;
 }
 
 /** Plain vectors, one per output slice, whose inner products are ordinary dot products (the `weights` measure). */

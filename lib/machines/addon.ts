@@ -235,6 +235,7 @@ export function ownedSource(source: ChainSource | FeatureSource): object {
   const { mean, factor, sigma } = source.law;
   return {
     ...source,
+    gain: source.gain && ownedData(source.gain),
     layers: source.layers.map((layer) => ownedLayer(layer, source.positions)),
     law: {
       sigma,

@@ -18,6 +18,7 @@ SourceArguments read_source(const Napi::Value& value, DType dtype, AsyncCall& ca
     chain.inputs = read_size(source.Get("inputs"), "inputs");
     chain.positions = read_count(source.Get("positions"), "positions");
     chain.law = read_law(source.Get("law"), chain.inputs, call);
+    chain.gain = read_optional_column(source.Get("gain"), chain.inputs, "gain", call);
     chain.layers = read_layers(source.Get("layers"), chain.inputs, call);
     if (result.method == Method::kClosure) {
       const bool pairs = std::any_of(chain.layers.begin(), chain.layers.end(), [](const LayerView& layer) {

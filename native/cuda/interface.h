@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 /* Raised by one with every change below. */
-#define TENSIM_CUDA_VERSION 6u
+#define TENSIM_CUDA_VERSION 7u
 #define TENSIM_CUDA_SYMBOL "tensim_cuda_api"
 #define TENSIM_CUDA_TEXT 256
 /* Segments of vectors begin and end at multiples of so many elements; zeros fill them up. */

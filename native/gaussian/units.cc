@@ -39,12 +39,14 @@ std::optional<int> homogeneous(ActivationKind kind) {
 void to_unit_deviations(int degree, FoldedUnits& units) {
   // How many deviations from zero a mean may be that is divided by the deviation.
   constexpr double kFarthestMean = 0x1p200;
+  units.given.powers.assign(units.hidden, 1);
   for (std::size_t i = 0; i < units.hidden; ++i) {
     const double size = units.deviations[i];
     if (!(size > 0 && std::abs(units.means[i]) / size < kFarthestMean)) continue;
     units.means[i] /= size;
     units.deviations[i] = 1;
     const double power = degree == 2 ? size * size : degree == 1 ? size : 1;
+    units.given.powers[i] = power;
     for (std::size_t c = 0; c < units.outputs; ++c) units.down.own[c * units.hidden + i] *= power;
   }
 }
@@ -65,12 +67,14 @@ struct UnitBlock {
 struct Folding {
   const Context& context;
   FoldedFront front;
+  MatrixView gain;
   FoldedUnits units;
   bool block = false;
 
   void add(const LinearView& layer) {
     if (!block) return front.add(context, layer);
     units.down = folded_product(context, layer.weight, units.down.view);
+    units.given.down = {};
     if (!absent(units.skip.view)) units.skip = folded_product(context, layer.weight, units.skip.view);
     units.constant = multiply_vector(context, layer.weight, units.constant, layer.bias);
   }
@@ -146,6 +150,12 @@ struct Folding {
     units.constant = vector_of(layer.down_bias, units.down.view.rows);
     for (double& c : units.constant) c *= layer.beta;
     add_beside(layer);
+    if (layer.beta == 1) units.given.down = layer.down;
+    if (front.identity && front.sigma == 1) {
+      units.given.weight = layer.weight;
+      units.given.up = layer.up;
+      units.given.gain = gain;
+    }
     if (layer.gated) {
       units.gated = true;
       units.constants = multiply_vector(context, layer.up, front.offset, layer.up_bias);
@@ -201,13 +211,14 @@ struct Folding {
       units.along[i] = along;
       units.lengths[i] = length_of(across, width);
     });
+    units.given.lengths = units.deviations;
   }
 };
 
 }  // namespace
 
 FoldedUnits fold_units(const Context& context, const ChainView& chain) {
-  Folding folding{context, FoldedFront(chain), {}};
+  Folding folding{context, FoldedFront(chain), chain.gain, {}};
   FoldedUnits& units = folding.units;
   units.inputs = absent(chain.law.factor) ? chain.inputs : chain.law.factor.columns;
   for (const LayerView& layer : chain.layers) {

@@ -36,6 +36,16 @@ struct FoldedUnits {
   std::vector<double> constant;
   FoldedMatrix skip;  // S, (o, k); absent: zero
 
+  // Where these are, they are what other matrices were made of number by number, over memory that somebody else owns:
+  // Ŵ_i = W_i / lengths_i, or W_i where that is zero; U⊥ = U − β Ŵ; D = D' diag(powers).
+  struct Given {
+    MatrixView weight, up, down;
+    MatrixView gain;              // what columns of W and U were multiplied by, if that is known
+    std::vector<double> lengths;  // of W
+    std::vector<double> powers;   // empty: all are 1
+  };
+  Given given;
+
   Activation activation_of(std::size_t unit) const {
     return slopes.empty() ? activation : Activation{activation.kind, slopes[unit]};
   }

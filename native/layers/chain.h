@@ -21,6 +21,7 @@ struct ChainView {
   WhitenedLaw law;
   std::size_t inputs = 0;
   std::size_t positions = 1;  // independent and alike in the input
+  MatrixView gain{};          // (d, 1) or absent: what the columns of the first layer were multiplied by
 };
 
 }  // namespace tensim

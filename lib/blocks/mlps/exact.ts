@@ -97,7 +97,7 @@ async function prepared(
       if (span.from >= mlp.units) continue;
       const layer = await mlp.part({ from: span.from, to: Math.min(span.to, mlp.units) });
       const chain = { ...(await chainOf(withLinear([layer]), pacer)), inputs: mlp.width, positions: 1 };
-      const about = { method: 'hidden', route: undefined } as const;
+      const about = { method: 'hidden', route: undefined, gain: mlp.gain } as const;
       const source = await chainSource(chain, about, { dtype: 'float64', perOutput: false }, pacer);
       const model = await backend.grams.prepare(source, 'float64', { threads, signal });
       mlp.done(layer);

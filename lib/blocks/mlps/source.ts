@@ -21,6 +21,8 @@ export interface MlpSource extends MlpShape {
   readonly label: string;
   /** The norm before it is a layer norm. */
   readonly centres: boolean;
+  /** What the norm multiplied the weights of the units by, (d), where they are nothing but that. */
+  readonly gain?: Float64Array | undefined;
   /**
    * The part of these units, or all of it, as one layer.
    * @throws TensimError `NOT_FINITE`
@@ -59,6 +61,7 @@ export async function mlpSource(
     ...shape,
     label,
     centres: norm.centres,
+    ...(norm.gain !== null && !norm.centres && inView === undefined && { gain: norm.gain }),
     definition: () => definition(),
     done: (part) => done(weightsOf(part)),
     part: async (units) => createModel({ layers: [await definition(units)], label }).layers[0],

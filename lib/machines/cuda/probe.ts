@@ -55,6 +55,10 @@ const gated = (activation, inputs, units, outputs) => ({
   type: 'gated', gate: tensor(units, inputs), up: tensor(units, inputs), activation, down: tensor(outputs, units),
   alpha: 0, beta: 1,
 });
+const rounded = (layer, steps) => {
+  const round = (part) => ({ ...part, data: part.data.map((value) => Math.round(value * steps) / steps) });
+  return Object.fromEntries(Object.entries(layer).map(([name, part]) => [name, part?.data ? round(part) : part]));
+};
 const softmax = (width, heads, size) => {
   const [q, k, v] = Array.from({ length: 3 }, () => tensor(heads * size, width));
   const more = { rotaryBase: 100, rotaryLayout: 'half', rotaryScaling: 1, normEpsilon: 1e-6, normOffset: 0 };
@@ -77,6 +81,10 @@ const NETWORKS = {
     () => chain([hidden('gelu', 7, 20, 3)], 7, 1, 'hidden'),
     () => chain([hidden('relu', 7, 20, 3)], 7, 1, 'hidden'),
     () => chain([gated('silu', 7, 10, 3)], 7, 1, 'hidden'),
+    // Of so few digits that they go there as bfloat16, as float16 and as bytes.
+    () => chain([rounded(gated('silu', 7, 10, 3), 32)], 7, 1, 'hidden'),
+    () => chain([rounded(hidden('gelu', 7, 20, 3), 1024)], 7, 1, 'hidden'),
+    () => chain([rounded(hidden('gelu', 64, 40, 3), 32)], 64, 1, 'hidden'),
   ],
   'two-block': [() => chain([block(4, 6, 4, 1), block(4, 5, 3, 0)], 4, 1, 'two-block')],
   tensor: [() => chain([block(4, 6, 4, 1), block(4, 5, 3, 0)], 4, 1, 'tensor')],

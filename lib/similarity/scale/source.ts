@@ -30,7 +30,7 @@ export interface ScaleSettings {
 /** A chain for a backend. */
 export async function chainSource(
   chain: Chain,
-  { method, route }: Pick<ChainSource, 'method' | 'route'>,
+  { method, route, gain }: Pick<ChainSource, 'method' | 'route' | 'gain'>,
   { dtype, perOutput }: ScaleSettings,
   pacer: Pacer,
   measured?: ReadonlyMap<number, number>,
@@ -39,7 +39,7 @@ export async function chainSource(
   const balanced = await balance(chain, options, pacer);
   const { layers, law, inputs, positions } = balanced;
   return {
-    ...{ kind: 'chain', layers, law, inputs, positions, method, route },
+    ...{ kind: 'chain', layers, law, inputs, positions, method, route, ...(gain && { gain }) },
     scale: scaleOf(balanced),
     chain,
   };

@@ -9,6 +9,7 @@
 #include "../../gaussian/hidden_kernel.h"
 #include "../../gaussian/hidden_pair.h"
 #include "library.h"
+#include "narrowed.h"
 
 namespace tensim {
 namespace {
@@ -152,6 +153,10 @@ double flops_of(const CudaUnits& a, const CudaUnits& b) {
   return 2.0 * static_cast<double>(a.units.size() * b.units.size() * (products * a.inputs + a.outputs));
 }
 
+TensimCudaNumbers narrow_or(const Narrowed& narrowed, const double* wide) {
+  return narrowed.there() ? narrowed.numbers() : TensimCudaNumbers{TENSIM_CUDA_FLOAT64, wide, nullptr, 0, 0, nullptr};
+}
+
 std::vector<double> row_major(const MatrixView& view) {
   const Matrix<double> copy = Matrix<double>::copy(view);
   return {copy.data(), copy.data() + view.rows * view.columns};
@@ -194,14 +199,14 @@ void CudaUnits::prepare(const Context& context, int device, const FoldedUnits& f
         MatrixView::row_major(there ? model.features.data() + c * inputs : nullptr, there ? inputs : 0, 1));
   }
   linear = prepare_cuda_features(api_, device, dtype, segments);
-  if (folded.hidden == 0) create<T>(device, folded, series, {});
+  if (folded.hidden == 0) create<T>(context, device, folded, series, {});
   fit_scales<T>(folded, series, model, [&](const std::vector<double>& weights) {
     context.control.throw_if_aborted();
     HiddenTails tails = group_tails(units, series, weights, TENSIM_CUDA_UNITS_GROUP);
     for (double& own : tails.owns) own = own == 0 ? 0 : own / tails.all;
     const TensimCudaUnitsTails given{tails.sums.data(), tails.owns.data()};
     if (on_device_ == nullptr) {
-      create<T>(device, folded, series, given);
+      create<T>(context, device, folded, series, given);
     } else {
       TensimCudaError error{};
       check_cuda(api_.units->measure(on_device_, &given, &error), error);
@@ -215,9 +220,12 @@ void CudaUnits::prepare(const Context& context, int device, const FoldedUnits& f
 }
 
 template <class T>
-void CudaUnits::create(int device, const FoldedUnits& folded, const HiddenSeries& series,
+void CudaUnits::create(const Context& context, int device, const FoldedUnits& folded, const HiddenSeries& series,
                        const TensimCudaUnitsTails& tails) {
-  const std::vector<double> down = folded.hidden > 0 ? row_major(folded.down.view) : std::vector<double>();
+  const FoldedUnits::Given& given = folded.given;
+  const std::vector<double> gain = absent(given.gain) ? std::vector<double>() : vector_of(given.gain, given.gain.rows);
+  const Narrowed weight(context, given.weight, gain), up(context, given.up, gain), down(context, given.down, {});
+  const std::vector<double> wide = down.there() ? std::vector<double>() : row_major(folded.down.view);
   TensimCudaUnitsSource source{};
   source.single = sizeof(T) == sizeof(float) ? 1 : 0;
   source.gated = folded.gated ? 1 : 0;
@@ -226,9 +234,12 @@ void CudaUnits::create(int device, const FoldedUnits& folded, const HiddenSeries
   source.units = folded.hidden;
   source.outputs = folded.outputs;
   source.terms = series.terms;
-  source.directions = folded.directions.data();
-  source.across = folded.across.data();
-  source.down = down.data();
+  source.directions = narrow_or(weight, folded.directions.data());
+  source.across = narrow_or(up, folded.across.data());
+  source.down = narrow_or(down, wide.data());
+  if (weight.there()) source.lengths = given.lengths.data();
+  if (up.there()) source.along = folded.along.data();
+  if (down.there() && !given.powers.empty()) source.down.factors = given.powers.data();
   source.p = series.p.data();
   source.q = series.q.data();
   source.tails = tails;

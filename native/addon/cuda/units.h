@@ -38,7 +38,8 @@ class CudaUnits {
   template <class T>
   void prepare(const Context& context, int device, const FoldedUnits& folded);
   template <class T>
-  void create(int device, const FoldedUnits& folded, const HiddenSeries& series, const TensimCudaUnitsTails& tails);
+  void create(const Context& context, int device, const FoldedUnits& folded, const HiddenSeries& series,
+              const TensimCudaUnitsTails& tails);
   void take_self(const Context& context, const FoldedUnits& folded);
 
   const TensimCudaApi& api_;

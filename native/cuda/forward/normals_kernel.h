@@ -1,8 +1,6 @@
 #pragma once
 
-#include <cmath>
-
-#include "../grid.h"
+#include "../rounded.h"
 
 #if !defined(__CUDACC__)
 #include <cstring>
@@ -42,34 +40,6 @@ struct NormalsKernel {
     double result;
     std::memcpy(&result, &bits, sizeof result);
     return result;
-#endif
-  }
-  TENSIM_KERNEL static double times(double a, double b) {
-#if defined(__CUDACC__)
-    return __dmul_rn(a, b);
-#else
-    return a * b;
-#endif
-  }
-  TENSIM_KERNEL static double plus(double a, double b) {
-#if defined(__CUDACC__)
-    return __dadd_rn(a, b);
-#else
-    return a + b;
-#endif
-  }
-  TENSIM_KERNEL static double over(double a, double b) {
-#if defined(__CUDACC__)
-    return __ddiv_rn(a, b);
-#else
-    return a / b;
-#endif
-  }
-  TENSIM_KERNEL static double root(double a) {
-#if defined(__CUDACC__)
-    return __dsqrt_rn(a);
-#else
-    return std::sqrt(a);
 #endif
   }
 

@@ -11,15 +11,37 @@ typedef struct TensimCudaUnitsTails {
   const double *sums, *shares;
 } TensimCudaUnitsTails;
 
+typedef enum TensimCudaFormat {
+  TENSIM_CUDA_FLOAT64 = 0,
+  TENSIM_CUDA_FLOAT32 = 1,
+  TENSIM_CUDA_FLOAT16 = 2,
+  TENSIM_CUDA_BFLOAT16 = 3,
+  TENSIM_CUDA_CODES = 4 /* bytes that stand for numbers of a table */
+} TensimCudaFormat;
+
+/* A matrix of finite numbers in some format, row-major and contiguous, as it is handed over. */
+typedef struct TensimCudaNumbers {
+  int32_t format; /* TensimCudaFormat */
+  const void* data;
+  /* Of codes: what they stand for in every block of so many rows and columns, (blocks of rows, blocks of columns,
+     256). */
+  const float* tables;
+  uint64_t block_rows, block_columns;
+  const double* factors; /* what columns are multiplied by, (columns), or null */
+} TensimCudaNumbers;
+
 /* A block of units as it is handed over; everything is copied. Matrices are row-major and contiguous. */
 typedef struct TensimCudaUnitsSource {
   int32_t single; /* elements are kept and multiplied as float, else as double */
   int32_t gated, stepped;
   uint64_t depth, units, outputs;
-  uint64_t terms;                    /* N ≥ 2, the last degree that is kept */
-  const double *directions, *across; /* Ŵ and, if gated, U⊥, (units, depth) */
-  const double* down;                /* D, (outputs, units) */
-  const double *p, *q;               /* p_n and, if gated, √n q_(n−1) for n from 2 on, (units, terms − 1) */
+  uint64_t terms; /* N ≥ 2, the last degree that is kept */
+  /* W and, if gated, U, (units, depth), of which Ŵ and U⊥ are made: row i of Ŵ is that of W over lengths_i, where that
+     is not 0, and that of U⊥ is that of U less along_i times that of Ŵ. Where these are null, W is Ŵ, and U is U⊥. */
+  TensimCudaNumbers directions, across;
+  const double *lengths, *along; /* (units) */
+  TensimCudaNumbers down;        /* D, (outputs, units) */
+  const double *p, *q;           /* p_n and, if gated, √n q_(n−1) for n from 2 on, (units, terms − 1) */
   TensimCudaUnitsTails tails;
 } TensimCudaUnitsSource;
 

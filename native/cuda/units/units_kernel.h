@@ -113,7 +113,8 @@ struct UnitsKernel {
     const std::uint32_t stages = cursor.product == 0 ? arguments.down_stages : arguments.row_stages;
     block.alone([&](unsigned thread, Registers& own) {
       if (cursor.work < arguments.work_count) {
-        const unsigned panel = thread / kWarp, lane = thread % kWarp;
+        // Not to be remembered over products and series, which need all registers that there are.
+        const unsigned here = afresh(thread), panel = here / kWarp, lane = here % kWarp;
         if (cursor.stage == 0) {
           const Work& work = arguments.work[cursor.work];
           const bool rows = panel < kTilePanels;

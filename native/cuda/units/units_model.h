@@ -1,6 +1,6 @@
 #pragma once
 
-#include "../model.h"
+#include "numbers.h"
 #include "sides.h"
 
 namespace tensim::cuda {
@@ -89,15 +89,15 @@ void fill_units(Device& device, const TensimCudaUnitsSource& source, Units<Devic
   };
   const std::uint64_t units = source.units, depth = source.depth, odd = units / 2, even = units - odd;
   {
-    const DeviceBuffer<Device, double> directions(device, source.directions, units * depth);
+    const auto directions = numbers_on(device, source.directions, units, depth, source.lengths);
     if (model.gated) {
-      const DeviceBuffer<Device, double> across(device, source.across, units * depth);
+      const auto across = numbers_on(device, source.across, units, depth, nullptr, source.along, directions.data());
       data.rows = pack(directions.data(), across.data(), units, units, depth, depth, 1, model.row_stages);
     } else {
       data.rows = pack(directions.data(), directions.data() + depth, even, odd, depth, 2 * depth, 1, model.row_stages);
     }
   }
-  const DeviceBuffer<Device, double> down(device, source.down, source.outputs * units);
+  const auto down = numbers_on(device, source.down, source.outputs, units);
   data.down = pack(down.data(), down.data() + 1, even, odd, source.outputs, 2, units, model.down_stages);
   data.p = {device, by_degree<T>(source.p, units, source.terms, model.padded)};
   if (model.gated) data.q = {device, by_degree<T>(source.q, units, source.terms, model.padded)};

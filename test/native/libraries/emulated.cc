@@ -1,12 +1,14 @@
 // A library like tensim_cuda whose device is the host, so that everything above the kernels can be tested without a
 // GPU. What the environment variable TENSIM_TEST_FAULT names goes wrong in it, TENSIM_TEST_PEAK is what it says to
 // reach, in flops a second, and TENSIM_TEST_DEVICES how many devices there are. Into the file TENSIM_TEST_TILES goes a
-// line for every tile: its device, and the bytes that this has allocated. Built by test/support/emulated_library.ts.
+// line for every tile: its device, and the bytes that this has allocated; into TENSIM_TEST_UPLOADS one for every block of
+// units that it is given, with the bytes that this took. Built by test/support/emulated_library.ts.
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -73,6 +75,15 @@ TensimCudaStatus wrong_closure(const TensimCudaClosureTile* tile, TensimCudaErro
 TensimCudaStatus wrong_units(const TensimCudaUnitsTile* tile, TensimCudaError* error) {
   const TensimCudaStatus status = Api::table()->units->products(tile, error);
   for (uint64_t pair = 0; pair < tile->pair_count; ++pair) tile->higher[pair] *= 1.01;
+  return status;
+}
+
+TensimCudaStatus counted_units(int32_t device, const TensimCudaUnitsSource* source, TensimCudaUnits** units,
+                               TensimCudaError* error) {
+  const auto& host = tensim::cuda::HostDevice::at(device);
+  const std::uint64_t before = host.uploaded;
+  const TensimCudaStatus status = Api::table()->units->create(device, source, units, error);
+  std::ofstream(std::getenv("TENSIM_TEST_UPLOADS"), std::ios::app) << host.uploaded - before << "\n";
   return status;
 }
 
@@ -145,6 +156,7 @@ extern "C" __attribute__((visibility("default"))) const TensimCudaApi* tensim_cu
   api.gram_products = gram_products;
   api.closure_products = closure_products;
   if (std::getenv("TENSIM_TEST_PEAK") != nullptr) api.peak = peak;
+  if (std::getenv("TENSIM_TEST_UPLOADS") != nullptr) units.create = counted_units;
   if (fault == "version") ++api.version;
   if (fault == "functions") api.model_create = nullptr;
   if (fault == "no devices") api.device_count = no_devices;
