@@ -8,6 +8,7 @@
 #include "forward/table.h"
 #include "interface.h"
 #include "peak_kernel.h"
+#include "preparation/chain.h"
 #include "tile.h"
 #include "units/table.h"
 

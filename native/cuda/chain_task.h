@@ -23,8 +23,8 @@ struct ChainGroup {
 // kernels below take one such triple, a *unit*, at a time; units of two heads lie side by side.
 template <class T>
 struct ChainTask {
-  // Covariances within a model: (head, position, position or, if independent, 1, kind, kind, size, size). Means: (head,
-  // position, kind, size), or null.
+  // Covariances within a model: (head, position, position or, if independent, 1), each a matrix (5·size, 5·size).
+  // Means: (position, head, kind, size), or null.
   const T *own_a, *own_b, *means_a, *means_b;
   // Between them: (position, position or, if alike, 1), each a matrix (heads·5·size, heads'·5·size').
   const T* cross;
@@ -69,6 +69,28 @@ struct ChainBlock {
   std::uint32_t row, column;  // strides
 };
 
+// Of which head of a model covariances within it are looked up.
+struct OwnBlocks {
+  std::uint64_t positions, head;
+  std::uint32_t size;
+  bool independent;
+};
+
+// That of kinds x and y at positions p and q, in what ChainTask has of a model.
+template <class T>
+TENSIM_KERNEL ChainBlock<T> own_block(const T* from, const OwnBlocks& of, std::uint64_t p, unsigned x, std::uint64_t q,
+                                      unsigned y) {
+  if (of.independent && p != q) return {nullptr, 0, 0};
+  const std::uint64_t at = of.head * of.positions + p, pair = of.independent ? at : at * of.positions + q;
+  const std::uint32_t row = kKinds * of.size;
+  return {from + (pair * row + x * of.size) * row + y * of.size, row, 1};
+}
+template <class T>
+TENSIM_KERNEL const T* own_mean(const T* from, std::uint64_t heads, std::uint64_t head, std::uint64_t size,
+                                std::uint64_t p, unsigned x) {
+  return from == nullptr ? nullptr : from + ((p * heads + head) * kKinds + x) * size;
+}
+
 // What a block of threads keeps of its unit: where the moments of the ten vectors lie.
 template <class T>
 struct ChainTable {
@@ -103,13 +125,6 @@ struct ChainTable {
       return is_theirs(x) ? (query ? system.s2 : system.t2) : (query ? system.s : system.t);
     };
     const auto kind = [](unsigned x) { return x >= kHalves ? kKinds - 1 : x % 4; };
-    const auto own = [&](const T* from, std::uint32_t head, bool independent, std::uint32_t size, unsigned x,
-                         unsigned y) {
-      const std::uint64_t p = position(x), q = position(y);
-      if (independent && p != q) return ChainBlock<T>{nullptr, 0, 0};
-      const std::uint64_t pair = independent ? head * n + p : (head * n + p) * n + q;
-      return ChainBlock<T>{from + ((pair * kKinds + kind(x)) * kKinds + kind(y)) * size * size, size, 1};
-    };
     const auto between = [&](unsigned x, unsigned y) {
       const std::uint64_t p = position(x), q = position(y);
       if (task.alike != 0 && p != q) return ChainBlock<T>{nullptr, 0, 0};
@@ -124,8 +139,10 @@ struct ChainTable {
     for (unsigned entry = thread; entry < kVectors * kVectors; entry += kLanes) {
       const unsigned x = entry / kVectors, y = entry % kVectors;
       if (is_theirs(x) == is_theirs(y)) {
-        c[x][y] = is_theirs(x) ? own(task.own_b, h2, task.independent_b != 0, task.size_b, x, y)
-                               : own(task.own_a, h, task.independent_a != 0, task.size_a, x, y);
+        const bool theirs = is_theirs(x);
+        const OwnBlocks of{n, theirs ? h2 : h, theirs ? task.size_b : task.size_a,
+                           (theirs ? task.independent_b : task.independent_a) != 0};
+        c[x][y] = own_block(theirs ? task.own_b : task.own_a, of, position(x), kind(x), position(y), kind(y));
       } else if (is_theirs(y)) {
         c[x][y] = between(x, y);
       } else {
@@ -134,9 +151,8 @@ struct ChainTable {
       }
     }
     for (unsigned x = thread; x < kVectors; x += kLanes) {
-      const T* const means = is_theirs(x) ? task.means_b : task.means_a;
-      const std::uint64_t head = is_theirs(x) ? h2 : h, size = is_theirs(x) ? task.size_b : task.size_a;
-      mean[x] = means == nullptr ? nullptr : means + ((head * n + position(x)) * kKinds + kind(x)) * size;
+      mean[x] = is_theirs(x) ? own_mean(task.means_b, task.heads_b, h2, task.size_b, position(x), kind(x))
+                             : own_mean(task.means_a, task.heads_a, h, task.size_a, position(x), kind(x));
     }
     if (thread == 0) {
       sizes[0] = task.size_a;

@@ -92,6 +92,16 @@ class AttentionSteps : protected ClosureSteps<T> {
     plan_.next();
   }
 
+  // P C for all heads at once, (positions, heads·5·size, width', or positions·width' if they are not alike).
+  void project(const Stage& a, const Joint& from, T* left) {
+    const std::uint64_t rows = a.inner() * kKinds, row = (from.alike ? 1 : n_) * from.columns;
+    for (std::uint64_t s = 0; s < n_; ++s) {
+      product({a.projection + s * rows * a.width, a.width, 1, 0}, from.alike ? from.block(s, s) : from.block(s, 0),
+              {left + s * rows * row, row, rows, row}, a.width);
+    }
+    plan_.next();
+  }
+
   // Cov(z, z') of the heads' sums before O: the projections of all heads at once, then the chains.
   void plan_chains(const Stage& a, const Stage& b, const Joint& from, bool last, T* sums, std::uint64_t sums_row) {
     const std::uint64_t rows = a.inner() * kKinds, columns = b.inner() * kKinds;
@@ -99,11 +109,7 @@ class AttentionSteps : protected ClosureSteps<T> {
     T* const cross = plan_.template allocate<T>((from.alike ? n_ : n_ * n_) * rows * columns);
     const std::uint64_t mark = plan_.mark();
     T* const left = plan_.template allocate<T>(n_ * rows * left_row);
-    for (std::uint64_t s = 0; s < n_; ++s) {
-      product({a.projection + s * rows * a.width, a.width, 1, 0}, from.alike ? from.block(s, s) : from.block(s, 0),
-              {left + s * rows * left_row, left_row, rows, left_row}, a.width);
-    }
-    plan_.next();
+    project(a, from, left);
     for (std::uint64_t s = 0; s < n_; ++s) {
       for (std::uint64_t t = from.alike ? s : 0; t < (from.alike ? s + 1 : n_); ++t) {
         const Operand<T> ours{left + s * rows * left_row + (from.alike ? 0 : t * b.width), left_row, 1, 0};

@@ -4,14 +4,20 @@
 
 namespace tensim::cuda {
 
-// A chain for the closure on its device, as TensimCudaStage describes it; what a stage does not have is null.
+// A stage of a chain on its device: factors as they come (TensimCudaStage), and moments, which are made there
+// (preparation/plan.h). What a stage does not have is null.
 template <class T>
 struct ChainStage {
   bool attention = false, causal = false, independent = false, has_down = false;
   std::uint64_t width = 0, outputs = 0, units = 0, slopes = 0, heads = 0, size = 0, after_rows = 0;
   T alpha = 0, beta = 1;
-  const T *factors = nullptr, *down = nullptr, *projection = nullptr, *output = nullptr, *own = nullptr,
-          *means = nullptr, *jacobian = nullptr, *after = nullptr;
+  const T *factors = nullptr, *down = nullptr, *output = nullptr, *after = nullptr;
+
+  // (positions, heads, 5, size, width), and of these vectors what ChainTask has of a model.
+  T *projection = nullptr, *own = nullptr, *means = nullptr;
+  // Bilinear: (outputs, slopes·width), of one position that stands for all, of every position or, where it is zero, of
+  // none. Attention, without the residual: (positions·outputs, positions·width).
+  T* jacobian = nullptr;
 
   std::uint64_t inner() const { return heads * size; }
   std::uint64_t visible_count(std::uint64_t s, std::uint64_t positions) const { return causal ? s + 1 : positions; }
@@ -57,45 +63,21 @@ void copy_factors(const TensimCudaChain& source, Chain<Device>& chain) {
     ChainStage<T> stage;
     stage.attention = from.attention != 0;
     stage.causal = from.causal != 0;
-    stage.independent = from.independent != 0;
     stage.has_down = from.has_down != 0;
     stage.width = from.width;
     stage.outputs = from.outputs;
     stage.units = from.units;
-    stage.slopes = from.slopes;
     stage.heads = from.heads;
     stage.size = from.size;
     stage.after_rows = from.after_rows;
     stage.alpha = static_cast<T>(from.alpha);
     stage.beta = static_cast<T>(from.beta);
-    const std::uint64_t n = source.positions, inner = stage.inner(), kinds = 5;
     stage.factors = copy(from.factors, 2 * stage.units * stage.width);
     stage.down = copy(from.down, stage.outputs * stage.units);
-    stage.projection = copy(from.projection, n * kinds * inner * stage.width);
-    stage.output = copy(from.output, stage.outputs * inner);
-    stage.own = copy(from.own, n * (stage.independent ? 1 : n) * kinds * kinds * inner * stage.size);
-    stage.means = copy(from.means, n * kinds * inner);
-    stage.jacobian = copy(from.jacobian,
-                          stage.attention ? n * stage.outputs * n * stage.width : stage.outputs * stage.jacobian_row());
+    stage.output = copy(from.output, stage.outputs * stage.inner());
     stage.after = copy(from.after, stage.after_rows * stage.outputs);
     factors.stages.push_back(stage);
   }
-}
-
-template <class Device>
-std::unique_ptr<Chain<Device>> make_chain(Device& device, const TensimCudaChain& source) {
-  auto chain = std::make_unique<Chain<Device>>();
-  chain->begin(device, PairKind::kChain, source.single != 0, source.inputs, source.outputs);
-  chain->positions = source.positions;
-  chain->width = source.width;
-  chain->front_factor = source.front_factor;
-  chain->factor = source.factor;
-  if (chain->single) {
-    copy_factors<float>(source, *chain);
-  } else {
-    copy_factors<double>(source, *chain);
-  }
-  return chain;
 }
 
 }  // namespace tensim::cuda

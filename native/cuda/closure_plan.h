@@ -8,6 +8,8 @@
 #include "gemm_kernel.h"
 #include "mean_kernel.h"
 #include "moment_kernel.h"
+#include "preparation/head_kernels.h"
+#include "preparation/kernels.h"
 #include "slice_kernel.h"
 #include "square_kernel.h"
 #include "two_block/kernels.h"
@@ -38,6 +40,11 @@ struct ClosureStep {
   Tasks<SliceTask<T>> slices;
   Tasks<TraceTask<T>> traces;
   Tasks<TwoBlockSliceTask<T>> two_block_slices;
+  Tasks<RotaryTask<T>> turns;
+  Tasks<MeanMapTask<T>> mean_maps;
+  Tasks<UnitMomentTask<T>> unit_moments;
+  Tasks<IdentityTask<T>> identities;
+  Tasks<HeadTask<T>> head_moments, head_slopes;
 };
 
 // Everything that some pairs need is planned before the first launch, so that the device never waits for the host.

@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "closure_launch.h"
 #include "closure_pair.h"
 #include "progress.h"
 #include "two_block/pair.h"
@@ -18,7 +19,7 @@ class ClosureRun {
  public:
   ClosureRun(Device& device, const TensimCudaClosureTile& tile)
       : device_(device),
-        limits_{device.limits.flops / 5, 2 * device.limits.workspace_bytes},
+        limits_(closure_limits(device)),
         tile_(tile),
         progress_{tile.report, tile.context},
         rows_(models(tile.rows, tile.row_count)),
@@ -99,7 +100,7 @@ class ClosureRun {
           .plan(slices.data() + (p - begin) * outputs_);
       base += places_[p].bytes;
     }
-    launch(plan);
+    launch_plan(device_, plan);
     const HostBuffer<Device, double> found = slices.download(device_, device_.moment());
     for (std::size_t p = begin; p < end; ++p) {
       const double* const from = found.data() + (p - begin) * outputs_;
@@ -111,68 +112,7 @@ class ClosureRun {
     }
   }
 
-  // Tasks of one kind of all steps, on the device in one piece: no launch waits for the next one's tasks.
-  template <class Task>
-  struct Uploaded {
-    DeviceBuffer<Device, Task> tasks;
-    DeviceBuffer<Device, std::uint64_t> first;
-    std::uint64_t used = 0;
-
-    template <class Of>
-    Uploaded(Device& device, const ClosurePlan<T>& plan, const Of& of) {
-      std::vector<Task> all;
-      std::vector<std::uint64_t> begins;
-      for (const ClosureStep<T>& step : plan.steps) {
-        for (const Tasks<Task>* list : of(step)) {
-          all.insert(all.end(), list->tasks.begin(), list->tasks.end());
-          begins.insert(begins.end(), list->first.begin(), list->first.end());
-        }
-      }
-      tasks = {device, all};
-      first = {device, begins};
-    }
-    // Those of the next list, in the order of the upload.
-    TaskList<Task> take(const Tasks<Task>& list) {
-      const std::uint64_t at = used;
-      used += list.tasks.size();
-      return {tasks.data() + at, first.data() + at, static_cast<std::uint32_t>(list.tasks.size())};
-    }
-  };
-
-  template <class Kernel, class Task>
-  void launch_list(const Tasks<Task>& list, Uploaded<Task>& uploaded) {
-    const TaskList<Task> arguments = uploaded.take(list);
-    if (list.blocks > 0) device_.template launch<Kernel>(list.blocks, arguments);
-  }
-
-  void launch(const ClosurePlan<T>& plan) {
-    using Step = ClosureStep<T>;
-    using ChainLists = std::vector<const Tasks<ChainTask<T>>*>;
-    Uploaded<GemmTask<T>> gemms(device_, plan, [](const Step& step) { return std::vector{&step.gemms}; });
-    Uploaded<SquareTask<T>> squares(device_, plan, [](const Step& step) { return std::vector{&step.squares}; });
-    Uploaded<ChainTask<T>> chains(device_, plan, [](const Step& step) {
-      return ChainLists{&step.means, &step.moments, &step.chains, &step.sums};
-    });
-    Uploaded<SliceTask<T>> slices(device_, plan, [](const Step& step) { return std::vector{&step.slices}; });
-    Uploaded<TraceTask<T>> traces(device_, plan, [](const Step& step) { return std::vector{&step.traces}; });
-    Uploaded<TwoBlockSliceTask<T>> two_block_slices(
-        device_, plan, [](const Step& step) { return std::vector{&step.two_block_slices}; });
-    for (const Step& step : plan.steps) {
-      launch_list<GemmKernel<T>>(step.gemms, gemms);
-      launch_list<SquareKernel<T>>(step.squares, squares);
-      launch_list<MeanKernel<T>>(step.means, chains);
-      launch_list<MomentKernel<T>>(step.moments, chains);
-      launch_list<ChainKernel<T>>(step.chains, chains);
-      launch_list<ChainSumKernel<T>>(step.sums, chains);
-      launch_list<SliceKernel<T>>(step.slices, slices);
-      launch_list<TraceKernel<T>>(step.traces, traces);
-      launch_list<TwoBlockSliceKernel<T>>(step.two_block_slices, two_block_slices);
-    }
-    // The task lists are given back after all that was launched.
-  }
-
   Device& device_;
-  // Plain multiply-adds and chains are slower than what the device's limits are made for, and take more memory.
   const LaunchLimits limits_;
   const TensimCudaClosureTile& tile_;
   Progress progress_;

@@ -84,30 +84,31 @@ typedef struct TensimCudaTile {
   void* context;
 } TensimCudaTile;
 
-/* A block of a chain as the closure of MATH.md section 6 takes it, and the linear layers behind it
-   (native/gaussian/closure.h). Elements are floats or doubles as the source says; matrices are row-major. */
+/* A block of a chain as MATH.md section 6 takes it, and the linear layers behind it (native/gaussian/stages.h).
+   Elements are floats or doubles as the source says, biases always doubles, and null where they are zero; matrices
+   are row-major. */
 typedef struct TensimCudaStage {
   int32_t attention; /* else bilinear */
   uint64_t width, outputs;
-  double alpha; /* of the residual, of attention */
-  double beta;  /* bilinear: what stands for D without one */
+  double alpha, beta; /* of the residual, and bilinear: what stands for D without one */
+  const double* bias; /* of what comes out, β·bias (outputs) */
 
   uint64_t units;
-  const void* factors; /* L over R, (2·units, width) */
+  const void* factors;     /* L over R, (2·units, width) */
+  const double* unit_bias; /* (2·units) */
   int32_t has_down;
-  const void* down; /* (outputs, units) */
-  uint64_t slopes;  /* Jacobians: one for all positions, one per position, or none */
+  const void* down; /* β D, (outputs, units) */
 
   uint64_t heads, size; /* of a head */
-  int32_t causal, independent;
-  const void* projection; /* (positions, heads, 5, size, width) */
-  const void* output;     /* (outputs, heads·size) */
-  const void* own;        /* (heads, positions, positions or, if independent, 1, 5, 5, size, size) */
-  const void* means;      /* (heads, positions, 5, size), or null */
+  int32_t causal;
+  const void* weights;           /* of q1, k1, q2, k2 and v: (5, heads·size, width) */
+  const double* projection_bias; /* (5, heads·size) */
+  const double* turns;           /* cos and sin of rotary embedding, (positions, size / 2, 2), or null */
+  const void* output;            /* β O / size², (outputs, heads·size) */
 
-  const void* jacobian; /* bilinear: (outputs, slopes·width); attention: (positions·outputs, positions·width) */
   uint64_t after_rows;
-  const void* after; /* (after_rows, outputs), or null */
+  const void* after;        /* (after_rows, outputs), or null */
+  const double* after_bias; /* (after_rows) */
 } TensimCudaStage;
 
 /* A chain for the closure, or for the tensor measure (MATH.md section 7), whose step without residuals is that of the
@@ -115,11 +116,17 @@ typedef struct TensimCudaStage {
 typedef struct TensimCudaChain {
   int32_t single; /* elements are floats, else doubles */
   uint64_t positions, inputs, width, outputs;
-  const void* front; /* (width, inputs) */
+  const void* front;    /* (width, inputs) */
+  const double* offset; /* what is added behind it, (width), or null: zeros */
   uint64_t stage_count;
   const TensimCudaStage* stages;
   double front_factor; /* that products of fronts count, before the first block */
   double factor;       /* that slices count */
+
+  /* Of the closure: where the means of the output go, of every position if a block is attention, else of one that
+     stands for all, (positions or 1, outputs). With null the chain is one of the tensor measure, and nothing but
+     products of factors is made of it. */
+  double* means;
 } TensimCudaChain;
 
 /* A chain of at most two bilinear blocks (native/gaussian/two_block.h); everything is copied. Elements are floats or

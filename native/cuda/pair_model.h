@@ -30,15 +30,21 @@ struct PairModel : TensimCudaClosure {
     outputs = its_outputs;
   }
 
+  // Room for `count` elements, or null.
+  template <class T>
+  T* allocate(std::uint64_t count) {
+    if (count == 0) return nullptr;
+    memory.emplace_back(*device, count * sizeof(T));
+    this->bytes += memory.back().bytes();
+    return reinterpret_cast<T*>(memory.back().data());
+  }
   // `count` elements, or null.
   template <class T>
   const T* copy(const void* from, std::uint64_t count) {
-    if (from == nullptr || count == 0) return nullptr;
-    DeviceBuffer<Device, unsigned char> buffer(*device, count * sizeof(T));
-    device->upload(buffer.data(), from, buffer.bytes());
-    this->bytes += buffer.bytes();
-    memory.push_back(std::move(buffer));
-    return reinterpret_cast<const T*>(memory.back().data());
+    if (from == nullptr) return nullptr;
+    T* const to = allocate<T>(count);
+    if (to != nullptr) device->upload(to, from, count * sizeof(T));
+    return to;
   }
 
   // Whether both may be in a tile, as far as any method asks.

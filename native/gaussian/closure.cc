@@ -18,7 +18,7 @@ std::size_t ClosureModel<T>::bytes() const {
 }
 
 template <class T>
-ClosureModel<T> fold_closure(const Context& context, const ChainView& view) {
+ClosureModel<T> prepare_closure(const Context& context, const ChainView& view) {
   Stages<T> chain = stages_of<T>(context, view);
   const std::size_t positions = view.positions;
   ClosureModel<T> model;
@@ -56,12 +56,6 @@ ClosureModel<T> fold_closure(const Context& context, const ChainView& view) {
     if (i + 1 < chain.stages.size())
       covariance = advance(context, &model.stages.back(), &model.stages.back(), covariance);
   }
-  return model;
-}
-
-template <class T>
-ClosureModel<T> prepare_closure(const Context& context, const ChainView& chain) {
-  ClosureModel<T> model = fold_closure<T>(context, chain);
   model.self = closure_slices(context, model, model);
   return model;
 }
@@ -72,9 +66,8 @@ Error unlike_blocks(std::string_view kind, std::string_view other) {
                                         std::string(std::min(kind, other)));
 }
 
-#define TENSIM_INSTANTIATE(T)                                                 \
-  template struct ClosureModel<T>;                                            \
-  template ClosureModel<T> fold_closure<T>(const Context&, const ChainView&); \
+#define TENSIM_INSTANTIATE(T)      \
+  template struct ClosureModel<T>; \
   template ClosureModel<T> prepare_closure<T>(const Context&, const ChainView&);
 TENSIM_INSTANTIATE(double)
 TENSIM_INSTANTIATE(float)

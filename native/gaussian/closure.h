@@ -38,10 +38,6 @@ struct ClosureModel {
   std::size_t bytes() const;
 };
 
-// Without `self`, for who computes that elsewhere.
-template <class T>
-ClosureModel<T> fold_closure(const Context& context, const ChainView& chain);
-
 template <class T>
 ClosureModel<T> prepare_closure(const Context& context, const ChainView& chain);
 

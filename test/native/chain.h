@@ -14,19 +14,19 @@ class Chain {
   Chain(Random& random, std::size_t inputs, std::size_t positions, double scale = 1)
       : inputs(inputs), positions(positions), random_(random), scale_(scale), width_(inputs) {}
 
-  Chain& linear(std::size_t outputs) {
+  Chain& linear(std::size_t outputs, bool biases = true) {
     LinearView layer;
     layer.weight = matrix(outputs, width_);
-    layer.bias = matrix(outputs, 1);
+    if (biases) layer.bias = matrix(outputs, 1);
     return push(layer, outputs);
   }
-  Chain& bilinear(std::size_t units, std::size_t outputs, double alpha, bool down = true) {
+  Chain& bilinear(std::size_t units, std::size_t outputs, double alpha, bool down = true, bool biases = true) {
     BilinearView layer;
     layer.left = matrix(units, width_);
     layer.right = matrix(units, width_);
-    layer.left_bias = matrix(units, 1);
+    if (biases) layer.left_bias = matrix(units, 1);
     if (down) layer.down = matrix(outputs, units);
-    layer.down_bias = matrix(outputs, 1);
+    if (biases) layer.down_bias = matrix(outputs, 1);
     layer.alpha = alpha;
     layer.beta = 0.7;
     return push(layer, outputs);

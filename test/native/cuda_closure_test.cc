@@ -217,6 +217,95 @@ TEST(cuda_closure_of_attention_among_bilinear_blocks_agrees_with_the_cpu) {
   check_against_cpu({&longer, &alternate, &shorter});
 }
 
+// Blocks whose inputs have no mean have no Jacobian, or one that is the residual alone, for as long as nothing adds to
+// the means.
+TEST(cuda_closure_of_blocks_without_means_agrees_with_the_cpu) {
+  Random random(20);
+  for (std::size_t positions : {1u, 3u}) {
+    Chain still(random, 4, positions, 0.7), residual(random, 4, positions, 0.7), bare(random, 4, positions, 0.7),
+        turned(random, 4, positions, 0.7);
+    still.bilinear(5, 4, 0, true, false).bilinear(3, 4, 0.4, true, false).linear(3, false);
+    residual.linear(4, false).bilinear(6, 4, 0.5, true, false).linear(3, false);
+    bare.bilinear(4, 4, 0.6, false, false).bilinear(4, 4, 0, false, false).linear(3, false);
+    check_against_cpu({&still, &residual, &bare});
+    // Means come with the first bias: of an output, of a linear layer, or of a block.
+    turned.attention(2, 2, true, 100, false).linear(4, false).bilinear(3, 4, 0.3, true, false).linear(3, false);
+    Chain biased(random, 4, positions, 0.7), later(random, 4, positions, 0.7);
+    biased.attention(1, 3, true, 0, false).linear(4).bilinear(5, 4, 0, true, false).linear(3, false);
+    later.attention(1, 2, false, 7, false).bilinear(5, 4, 0.2, true, false).linear(3, false);
+    check_against_cpu({&turned, &biased, &later});
+    // Twice attention: of the second, other positions are known of.
+    Chain twice(random, 4, positions, 0.7), once(random, 4, positions, 0.7);
+    twice.attention(2, 3, true, 100, false).attention(1, 4, false, 10, false).linear(3, false);
+    once.attention(1, 5, false, 0, false).attention(3, 2, true, 10, true).linear(3, false);
+    check_against_cpu({&twice, &once});
+  }
+}
+
+TEST(cuda_closure_of_random_shapes_agrees_with_the_cpu) {
+  for (unsigned seed = 0; seed < (thorough() ? 34 : 3); ++seed) {
+    Random random(1000 + seed);
+    const auto upto = [&](std::size_t most) { return 1 + random.index(most); };
+    const auto sometimes = [&] { return random.index(2) == 0; };
+    const std::size_t inputs = upto(12), positions = upto(3), outputs = upto(5), depth = upto(3);
+    // Blocks that meet are of one kind, and keep the width, so that residuals fit.
+    std::vector<bool> attention;
+    for (std::size_t i = 0; i < depth; ++i) attention.push_back(sometimes());
+    std::list<Chain> chains;
+    for (std::size_t model = 0; model < 3; ++model) {
+      Chain& chain = chains.emplace_back(random, inputs, positions, 0.6);
+      std::size_t width = inputs;
+      for (std::size_t i = 0; i < depth - (model == 2 ? depth / 2 : 0); ++i) {
+        if (sometimes()) chain.linear(width = upto(12), sometimes());
+        if (attention[i]) {
+          const std::size_t heads = upto(positions == 1 ? 1 : 2), size = upto(positions == 1 ? 36 : 5);
+          const std::size_t ends = sometimes() ? 0 : upto(9);
+          chain.attention(heads, size, sometimes(), sometimes() ? 50 : 0, sometimes(), ends);
+          if (ends != 0) width = ends;
+        } else {
+          const bool down = sometimes(), residual = sometimes(), biases = sometimes();
+          const std::size_t ends = residual || !down ? width : upto(9), units = down ? upto(20) : width;
+          chain.bilinear(units, ends, residual ? 0.4 : 0, down, biases);
+          width = ends;
+        }
+      }
+      chain.linear(outputs, sometimes());
+    }
+    std::vector<const Chain*> all;
+    for (const Chain& chain : chains) all.push_back(&chain);
+    check_against_cpu(all);
+  }
+}
+
+// Who asks for the products refuses what is not finite.
+TEST(cuda_closures_leave_the_range_of_numbers_where_the_cpu_does) {
+  Alone alone(2);
+  Random random(21);
+  for (bool attention : {false, true}) {
+    for (bool biases : {false, true}) {
+      Chain small(random, 3, 2, 0.5), large(random, 3, 2, 1e9);
+      for (Chain* chain : {&small, &large}) {
+        for (unsigned block = 0; block < 2; ++block) {
+          if (attention) {
+            chain->attention(1, 2, true, 10, biases);
+          } else {
+            chain->bilinear(3, 3, 0, true, biases);
+          }
+        }
+      }
+      const AnyPrepared cpu_small = small.prepared(alone.context, Method::kClosure, DType::kFloat32),
+                        cpu_large = large.prepared(alone.context, Method::kClosure, DType::kFloat32);
+      const auto models = prepared(alone.context, {&small, &large}, DType::kFloat32);
+      const GramJob job{Measure::kGaussian, false, false};
+      const std::vector<const AnyPrepared*> cpu{&cpu_small, &cpu_large};
+      const GramTile wanted = gram_tile(alone.context, job, cpu, cpu),
+                     found = cuda_closure_tile(alone.context, api(), job, pointers(models), pointers(models));
+      CHECK(std::isfinite(wanted.total[0]) && !std::isfinite(wanted.total[3]));
+      CHECK(std::isfinite(found.total[0]) && !std::isfinite(found.total[3]));
+    }
+  }
+}
+
 TEST(cuda_closures_do_not_depend_on_the_order_of_threads_nor_on_other_models_nor_on_what_shares_a_launch) {
   Alone alone(2);
   Random random(15);
@@ -231,13 +320,21 @@ TEST(cuda_closures_do_not_depend_on_the_order_of_threads_nor_on_other_models_nor
   const GramTile forward = cuda_closure_tile(alone.context, api(), job, pointers(models), pointers(models));
   device.order = ThreadOrder::kBackward;
   const GramTile backward = cuda_closure_tile(alone.context, api(), job, pointers(models), pointers(models));
+  const std::vector<CudaClosurePointer> prepared_backward = prepared(alone.context, {&first, &second}, DType::kFloat32);
   device.order = ThreadOrder::kForward;
   CHECK(forward.per_output == backward.per_output);
+  const GramTile of_backward =
+      cuda_closure_tile(alone.context, api(), job, pointers(prepared_backward), pointers(prepared_backward));
+  CHECK(forward.per_output == of_backward.per_output);
+  for (std::size_t i = 0; i < models.size(); ++i) CHECK(models[i]->means.values == prepared_backward[i]->means.values);
   // Pairs alone in their groups, and chains cut into many launches.
   for (const LaunchLimits& limits : {LaunchLimits{0, SIZE_MAX / 8}, LaunchLimits{1e300, 20000}}) {
     device.limits = limits;
     const GramTile divided = cuda_closure_tile(alone.context, api(), job, pointers(models), pointers(models));
     CHECK(forward.per_output == divided.per_output);
+    const std::vector<CudaClosurePointer> again = prepared(alone.context, {&first, &second}, DType::kFloat32);
+    const GramTile of_divided = cuda_closure_tile(alone.context, api(), job, pointers(again), pointers(again));
+    CHECK(forward.per_output == of_divided.per_output);
   }
   device.limits = {};
   const GramTile one = cuda_closure_tile(alone.context, api(), job, {models[0].get()}, {models[1].get()});
@@ -276,7 +373,12 @@ TEST(cuda_closures_that_are_aborted_or_out_of_memory_end_with_that_and_give_ever
     if (emulated()) {
       device.limit = device.used() + 5000;
       CHECK(tile(0, 0) == "MEMORY_LIMIT");
-      CHECK(code_of([&] { prepared(alone.context, {&chain}, DType::kFloat64); }) == "MEMORY_LIMIT");
+      // Wherever preparing a chain runs out of it, everything is given back.
+      for (const std::size_t room : {100u, 3000u, 10000u, 20000u}) {
+        device.limit = used + room;
+        CHECK(code_of([&] { prepared(alone.context, {&chain}, DType::kFloat64); }) == "MEMORY_LIMIT");
+        CHECK(device.used() == used);
+      }
       device.limit = SIZE_MAX;
     }
     CHECK(tile(0, 1) == "UNSUPPORTED_LAYER");
@@ -285,6 +387,7 @@ TEST(cuda_closures_that_are_aborted_or_out_of_memory_end_with_that_and_give_ever
     CHECK(alone.control.total() > 0 && alone.control.done() == alone.control.total());
     alone.control.abort();
     CHECK(tile(0, 0) == "aborted");
+    CHECK(code_of([&] { prepared(alone.context, {&chain}, DType::kFloat64); }) == "aborted");
     CHECK(device.used() == used);
   }
   CHECK(device.used() == before);

@@ -1,8 +1,11 @@
 #include "closure.h"
 
 #include <algorithm>
+#include <array>
 #include <list>
 
+#include "../../gaussian/stages.h"
+#include "../../model/rotary.h"
 #include "library.h"
 
 namespace tensim {
@@ -13,16 +16,20 @@ template <class T>
 struct ChainSource {
   TensimCudaChain chain{};
   std::vector<TensimCudaStage> stages;
-  std::list<std::vector<T>> copies;
+  std::list<Matrix<T>> copies;
+  std::list<std::vector<double>> vectors;
 
-  explicit ChainSource(const ClosureModel<T>& model) : ChainSource(model.positions, model.front) {
+  // Of the closure.
+  ChainSource(const Stages<T>& model, std::size_t positions) : ChainSource(positions, model.front.matrix) {
     chain.outputs = model.outputs;
-    for (const ClosureStage<T>& from : model.stages) {
+    chain.offset = biases(model.front.offset);
+    for (const Stage<T>& from : model.stages) {
       TensimCudaStage stage{};
-      std::visit([&](const auto& block) { read(block, model.positions, stage); }, from.block);
+      std::visit([&](const auto& block) { read(block, positions, stage); }, from.block);
       if (from.linear_after) {
         stage.after_rows = from.after.rows;
         stage.after = from.after.data();
+        stage.after_bias = biases(from.after_bias);
       }
       stages.push_back(stage);
     }
@@ -71,86 +78,90 @@ struct ChainSource {
     chain.front_factor = chain.factor = 1;
   }
 
-  std::vector<T>& copy(std::size_t size) {
-    copies.emplace_back(size, T(0));
-    return copies.back();
+  // Null where all are zero.
+  const double* biases(std::vector<double> values) {
+    return any(values) ? vectors.emplace_back(std::move(values)).data() : nullptr;
   }
-
-  void read(const BilinearBlock<T>& block, std::size_t, TensimCudaStage& stage) {
-    stage.width = block.width;
-    stage.units = block.units;
-    stage.outputs = block.outputs;
-    stage.beta = block.beta;
-    stage.factors = block.factors.data();
-    stage.has_down = block.has_down ? 1 : 0;
-    stage.down = block.down.data();
-    if (block.jacobians.empty()) return;
-    // Side by side; one that is all zeros is empty among the others.
-    stage.slopes = block.jacobians.size();
-    std::vector<T>& jacobian = copy(block.outputs * stage.slopes * block.width);
-    for (std::size_t s = 0; s < stage.slopes; ++s) {
-      const Matrix<T>& from = block.jacobians[s];
-      for (std::size_t i = 0; i < from.rows; ++i) {
-        std::copy_n(from.row(i), block.width, jacobian.data() + (i * stage.slopes + s) * block.width);
-      }
+  const T* copy(const MatrixView& view, double factor = 1) {
+    return copies.emplace_back(Matrix<T>::copy(view, factor)).data();
+  }
+  // Matrices of the same sizes, below each other.
+  template <class Views>
+  const T* stack(const Views& views) {
+    Matrix<T>& all = copies.emplace_back(views.size() * views[0].rows, views[0].columns);
+    for (std::size_t i = 0; i < views.size(); ++i) {
+      const Matrix<T> each = Matrix<T>::copy(views[i]);
+      std::copy_n(each.data(), each.values.size(), all.row(i * each.rows));
     }
-    stage.jacobian = jacobian.data();
+    return all.data();
+  }
+  template <class Views>
+  const double* stack_biases(const Views& views, std::size_t size) {
+    std::vector<double> all;
+    for (const MatrixView& view : views) {
+      const std::vector<double> each = vector_of(view, size);
+      all.insert(all.end(), each.begin(), each.end());
+    }
+    return biases(std::move(all));
   }
 
-  void read(const AttentionBlock<T>& block, std::size_t positions, TensimCudaStage& stage) {
-    stage.attention = 1;
-    stage.width = block.width;
-    stage.outputs = block.outputs;
+  // α, and of what comes out of a block its width and bias.
+  template <class View>
+  void read_ends(const View& block, const MatrixView& bias, TensimCudaStage& stage) {
+    stage.width = block.width();
+    stage.outputs = block.outputs();
     stage.alpha = block.alpha;
+    stage.beta = block.beta;
+    std::vector<double> scaled = vector_of(bias, block.outputs());
+    for (double& x : scaled) x *= block.beta;
+    stage.bias = biases(std::move(scaled));
+  }
+
+  void read(const BilinearView& block, std::size_t, TensimCudaStage& stage) {
+    read_ends(block, block.down_bias, stage);
+    stage.units = block.units();
+    stage.factors = stack(std::array{block.left, block.right});
+    stage.unit_bias = stack_biases(std::array{block.left_bias, block.right_bias}, block.units());
+    stage.has_down = absent(block.down) ? 0 : 1;
+    if (stage.has_down != 0) stage.down = copy(block.down, block.beta);
+  }
+
+  void read(const AttentionView& block, std::size_t positions, TensimCudaStage& stage) {
+    read_ends(block, block.o_bias, stage);
+    stage.attention = 1;
     stage.heads = block.heads;
-    stage.size = block.d_head;
+    stage.size = block.inner() / block.heads;
     stage.causal = block.causal ? 1 : 0;
-    stage.independent = block.independent ? 1 : 0;
-    stage.output = block.output.data();
-    stage.jacobian = block.jacobian.data();
-    if (!block.means.empty()) stage.means = block.means.data();
-    // By positions first: what one position needs of all heads is then one matrix.
-    const std::size_t head = kKinds * block.d_head * block.width;
-    std::vector<T>& projection = copy(block.projection.values.size());
-    for (std::size_t s = 0; s < positions; ++s) {
-      for (std::size_t h = 0; h < block.heads; ++h) {
-        std::copy_n(block.projection.data() + (h * positions + s) * head, head,
-                    projection.data() + (s * block.heads + h) * head);
-      }
-    }
-    stage.projection = projection.data();
-    stage.own = block.own.data();
-    if (!block.independent) return;
-    const std::size_t blocks = kKinds * kKinds * block.d_head * block.d_head;
-    std::vector<T>& own = copy(block.heads * positions * blocks);
-    for (std::size_t hs = 0; hs < block.heads * positions; ++hs) {
-      std::copy_n(block.own_block(hs / positions, hs % positions, hs % positions, 0, 0), blocks,
-                  own.data() + hs * blocks);
-    }
-    stage.own = own.data();
+    stage.weights = stack(block.projections());
+    stage.projection_bias = stack_biases(block.projection_biases(), block.inner());
+    if (block.rotary_base > 0) stage.turns = biases(rotations<double>(positions, stage.size, block.rotary_base));
+    const auto size = static_cast<double>(stage.size);
+    stage.output = copy(block.o, block.beta / (size * size));
   }
 };
 
-template <class T, class Model>
-CudaChainTraits traits_of(Method method, const Model& model) {
+template <class T>
+CudaChainTraits traits_of(Method method, std::size_t positions, std::size_t inputs, std::size_t outputs) {
   CudaChainTraits traits;
   traits.method = method;
   traits.dtype = DTypeOf<T>::value;
-  traits.inputs = model.inputs;
-  traits.outputs = model.outputs;
-  traits.positions = model.positions;
+  traits.positions = positions;
+  traits.inputs = inputs;
+  traits.outputs = outputs;
   return traits;
 }
 
-// create(device, closure, error) of every device.
+// create(device, traits, closure, error) of every device, with traits of its own.
 template <class Create>
 std::vector<CudaClosurePointer> create_on(const Context& context, const TensimCudaApi& api, const CudaDevices& devices,
                                           const CudaChainTraits& traits, const Create& create) {
+  context.control.throw_if_aborted();
   return on_each<CudaClosurePointer>(context, devices, [&](int device) {
+    CudaChainTraits own = traits;
     TensimCudaClosure* closure = nullptr;
     TensimCudaError error{};
-    check_cuda(create(device, &closure, &error), error);
-    return std::make_shared<CudaClosure>(api, closure, traits);
+    check_cuda(create(device, own, &closure, &error), error);
+    return std::make_shared<CudaClosure>(api, closure, std::move(own));
   });
 }
 
@@ -158,29 +169,35 @@ template <class T>
 std::vector<CudaClosurePointer> prepare_chain_as(const Context& context, const TensimCudaApi& api,
                                                  const CudaDevices& devices, const ChainSource<T>& source,
                                                  const CudaChainTraits& traits) {
-  return create_on(context, api, devices, traits, [&](int device, TensimCudaClosure** closure, TensimCudaError* error) {
-    return api.closure_create(device, &source.chain, closure, error);
-  });
+  return create_on(context, api, devices, traits,
+                   [&](int device, CudaChainTraits& own, TensimCudaClosure** closure, TensimCudaError* error) {
+                     TensimCudaChain chain = source.chain;
+                     chain.means = own.means.values.empty() ? nullptr : own.means.values.data();
+                     return api.closure_create(device, &chain, closure, error);
+                   });
 }
 
 template <class T>
 std::vector<CudaClosurePointer> prepare_closure_as(const Context& context, const TensimCudaApi& api,
                                                    const CudaDevices& devices, const ChainView& chain) {
-  const ClosureModel<T> model = fold_closure<T>(context, chain);
-  CudaChainTraits traits = traits_of<T>(Method::kClosure, model);
-  for (const ClosureStage<T>& stage : model.stages) {
+  const Stages<T> model = stages_of<T>(context, chain);
+  CudaChainTraits traits = traits_of<T>(Method::kClosure, chain.positions, model.front.matrix.columns, model.outputs);
+  Means& means = traits.means;
+  for (const Stage<T>& stage : model.stages) {
     traits.kinds.push_back(std::visit([](const auto& block) { return block.kType; }, stage.block));
+    means.alike = means.alike && std::holds_alternative<BilinearView>(stage.block);
   }
-  traits.means = model.means;
-  return prepare_chain_as<T>(context, api, devices, ChainSource<T>(model), traits);
+  means.width = model.outputs;
+  means.values.resize((means.alike ? 1 : chain.positions) * model.outputs);
+  return prepare_chain_as<T>(context, api, devices, ChainSource<T>(model, chain.positions), traits);
 }
 
 template <class T>
 std::vector<CudaClosurePointer> prepare_tensor_as(const Context& context, const TensimCudaApi& api,
                                                   const CudaDevices& devices, const ChainView& chain) {
   const TensorModel<T> model = fold_tensor<T>(context, chain);
-  CudaChainTraits traits = traits_of<T>(Method::kTensor, model);
-  traits.kinds.assign(model.stages.size(), BilinearBlock<T>::kType);
+  CudaChainTraits traits = traits_of<T>(Method::kTensor, model.positions, model.inputs, model.outputs);
+  traits.kinds.assign(model.stages.size(), BilinearView::kType);
   return prepare_chain_as<T>(context, api, devices, ChainSource<T>(model), traits);
 }
 
@@ -202,8 +219,8 @@ std::vector<CudaClosurePointer> prepare_two_block_as(const Context& context, con
   source.down = model.down.data();
   source.mean = model.mean.data();
   source.factor = static_cast<double>(model.positions);
-  return create_on(context, api, devices, traits_of<T>(Method::kTwoBlock, model),
-                   [&](int device, TensimCudaClosure** closure, TensimCudaError* error) {
+  return create_on(context, api, devices, traits_of<T>(Method::kTwoBlock, model.positions, model.inputs, model.outputs),
+                   [&](int device, const CudaChainTraits&, TensimCudaClosure** closure, TensimCudaError* error) {
                      return api.two_block_create(device, &source, closure, error);
                    });
 }

@@ -13,8 +13,8 @@
 namespace tensim {
 
 // The host's part in the methods that take pairs one at a time on a GPU: the closure, chains of two blocks and the
-// tensor measure. A chain is prepared here as for the CPU, its products with other chains are computed there (through
-// the table of interface.h), and the means of the closure, which stay here, are added.
+// tensor measure. A chain is folded here as for the CPU, for the closure prepared there, as are its products with other
+// chains (through the table of interface.h), and the means of the closure, which come back, are added.
 
 // What the host keeps of a chain.
 struct CudaChainTraits {

@@ -1,8 +1,8 @@
 // A library like tensim_cuda whose device is the host, so that everything above the kernels can be tested without a
 // GPU. What the environment variable TENSIM_TEST_FAULT names goes wrong in it, TENSIM_TEST_PEAK is what it says to
 // reach, in flops a second, and TENSIM_TEST_DEVICES how many devices there are. Into the file TENSIM_TEST_TILES goes a
-// line for every tile: its device, and the bytes that this has allocated; into TENSIM_TEST_UPLOADS one for every block of
-// units that it is given, with the bytes that this took. Built by test/support/emulated_library.ts.
+// line for every tile: its device, and the bytes that this has allocated; into TENSIM_TEST_UPLOADS one for every block
+// of units that it is given, with the bytes that this took. Built by test/support/emulated_library.ts.
 #include <chrono>
 #include <csignal>
 #include <cstdio>
