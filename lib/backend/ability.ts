@@ -10,6 +10,11 @@ export interface Ability {
   /** Those that a method takes, where they are not all of these. */
   readonly kindsOf?: ReadonlyMap<ChainMethod, ReadonlySet<string>>;
   readonly dtypes?: ReadonlySet<DType>;
+  /**
+   * Whether it can take one pass of TF32 for products of floats (`Need.tf32`): in all that it does, or by these methods
+   * and for plain vectors.
+   */
+  readonly tf32?: boolean | ReadonlySet<ChainMethod>;
   /** The methods by which it can tell what every degree contributes; absent: none. */
   readonly degrees?: ReadonlySet<ChainMethod>;
 }

@@ -24,8 +24,16 @@ export interface Abilities {
 
 export type AbilityName = keyof Abilities;
 
+interface Named {
+  readonly name: BackendName;
+  /** Whether products of floats are one pass of TF32. */
+  readonly tf32?: true | undefined;
+  /** The same backend with such products; absent where it has none (`asWanted` in tf32.ts). */
+  readonly inTf32?: Backend | undefined;
+}
+
 /** A name, and what it is able to do. What it is not is not there. */
-export type Backend = { readonly name: BackendName } & Partial<Abilities>;
+export type Backend = Named & Partial<Abilities>;
 
 /** One that has these abilities. */
 export type BackendWith<Name extends AbilityName> = Backend & Pick<Abilities, Name>;

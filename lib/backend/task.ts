@@ -10,6 +10,8 @@ export interface Need {
   /** Every kind of layer in the models at hand. */
   readonly kinds?: ReadonlySet<string> | undefined;
   readonly dtype?: DType | undefined;
+  /** Whether products of floats may be one pass of TF32, where the backend has such and that is quicker. */
+  readonly tf32?: boolean | undefined;
   /** Whether it must tell what every degree contributes. */
   readonly degrees?: boolean | undefined;
 }

@@ -91,6 +91,7 @@ function makingOf({
   method,
   exact,
   dtype,
+  tf32,
   input,
   inputDigest,
   normB,
@@ -99,6 +100,7 @@ function makingOf({
   if (input !== null && typeof input !== 'string') return null;
   return {
     ...({ measure, method, exact, dtype, input } as Making),
+    ...(tf32 === true && { tf32 }),
     ...(typeof inputDigest === 'string' && { inputDigest }),
     ...(typeof normB === 'number' && { normB }),
   };

@@ -18,7 +18,7 @@ import { ABOUT } from './about.js';
 import { type ResultSummary, resultRows, summarizeResult } from './contract_result.js';
 import { type Io, print, say, table } from './io.js';
 import { type Operands, openOperands } from './operands.js';
-import { backendOption, keyOption, parseSize, threadsOption } from './options.js';
+import { backendOption, keyOption, parseSize, tf32Option, threadsOption } from './options.js';
 import { createProgress, type ProgressLine } from './progress.js';
 import { type Candidate, type Timing, timeStrategies } from './timing.js';
 
@@ -46,6 +46,7 @@ interface ContractFlags {
   readonly strategy?: Strategy;
   readonly stripExponent?: boolean;
   readonly dtype?: NonNullable<PlanOptions['dtype']>;
+  readonly tf32?: true;
   readonly backend: NonNullable<PlanOptions['backend']>;
   readonly threads?: number;
   readonly seed: number;
@@ -83,6 +84,7 @@ export function addContract(program: Command, io: Io): void {
         'float32',
       ]),
     )
+    .addOption(tf32Option())
     .addOption(backendOption())
     .addOption(threadsOption())
     .addOption(keyOption())
@@ -191,6 +193,7 @@ function contractJson({ compiled, texts, timings, summary }: Report, flags: Cont
     equation: compiled.path.equation,
     operands: texts,
     dtype: compiled.dtype,
+    ...(compiled.backend.tf32 && { tf32: true }),
     backend: compiled.backend.name,
     strategy: flags.strategy ?? 'blocked',
     seed: flags.seed,
@@ -207,7 +210,8 @@ function contractText({ compiled, operands, timings, summary }: Report, flags: C
   if (timings !== undefined) sections.push(table([TIMING_HEAD, ...timings.map(timingRow)]));
   if (timings !== undefined || summary !== undefined) {
     const filled = operands.random ? `, random operands of seed ${flags.seed}` : '';
-    sections.push(`  backend ${compiled.backend.name}${filled}\n`);
+    const { name, tf32 } = compiled.backend;
+    sections.push(`  backend ${name}${tf32 ? ', products in TF32' : ''}${filled}\n`);
   }
   return sections.join('\n');
 }

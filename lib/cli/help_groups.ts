@@ -17,7 +17,7 @@ const GROUPS: readonly (readonly [heading: string, options: string])[] = [
   ['What passes:', '--min --min-output --baseline --max-drop --gate-min verify--tolerance --shadow'],
   [
     'How it is computed:',
-    '--method --route --dtype --backend --threads --seed --tolerance --max-samples --memory-limit --state',
+    '--method --route --dtype --tf32 --backend --threads --seed --tolerance --max-samples --memory-limit --state',
   ],
   ['On many machines:', '--shard matrix--plan --alike --queue --mixed --results --tile-seconds --grace --max-idle'],
   ['How models are read:', '--model --config --activation --positions --key --ignore'],

@@ -21,7 +21,7 @@ import {
   MODEL_ARGUMENT,
   modelOption,
 } from './model_options.js';
-import { backendOption, threadsOption } from './options.js';
+import { backendOption, tf32Option, threadsOption } from './options.js';
 import { createProgress } from './progress.js';
 
 const NOTES = `
@@ -33,7 +33,7 @@ Examples:
   $ tensim moments llama/ --tokens tokens.npy --out moments.safetensors
   $ tensim blocks llama/ tuned/ --input moments.safetensors`;
 
-interface MomentsFlags extends Pick<EvaluateOptions, 'dtype' | 'threads'> {
+interface MomentsFlags extends Pick<EvaluateOptions, 'dtype' | 'tf32' | 'threads'> {
   readonly tokens: string;
   readonly out: string;
   readonly backend: NonNullable<EvaluateOptions['backend']>;
@@ -54,6 +54,7 @@ export function addMoments(program: Command, io: Io): void {
     .requiredOption('--tokens <file>', 'sequences of token ids')
     .requiredOption('--out <file>', 'the .safetensors file that is written')
     .addOption(new Option('--dtype <type>', 'compute type').choices(['float64', 'float32']).default('float64'))
+    .addOption(tf32Option())
     .addOption(backendOption())
     .addOption(threadsOption())
     .addOption(modelOption())
@@ -67,7 +68,7 @@ export function addMoments(program: Command, io: Io): void {
 }
 
 async function moments(path: string, flags: MomentsFlags, io: Io): Promise<void> {
-  const { tokens, out, dtype, backend, threads, model: description, key, ignore } = flags;
+  const { tokens, out, dtype, tf32, backend, threads, model: description, key, ignore } = flags;
   const { signal } = io;
   if (!/\.safetensors$/i.test(out))
     throw new TensimError('INVALID_ARGUMENT', `moments are written as .safetensors, and not as "${oneLine(out)}"`);
@@ -76,19 +77,22 @@ async function moments(path: string, flags: MomentsFlags, io: Io): Promise<void>
   try {
     const sequences = await loadSequences(tokens, signal);
     const model = await loadModel(path, { model: description, config: configOf(flags), key, ignore, signal });
+    let ofProducts: Record<string, string> = {};
     const found = await blockMoments(model, sequences, {
-      ...{ dtype, backend, threads, signal },
+      ...{ dtype, tf32, backend, threads, signal },
       onProgress: (done, total) => progress.update('running', done, total, 'tokens'),
-      onBackend: (name, passedOver) => {
+      onBackend: (name, passedOver, inTf32) => {
+        ofProducts = inTf32 ? { tf32: 'true' } : {};
         if (flags.verbose) say(io, passedOverText({ backend: name, passedOver }));
       },
     });
     progress.stop();
     const { provenance, family } = model;
-    const about = { family, sha256: provenance.sha256 ?? '', tokens: String(found.tokens) };
+    const about = { family, sha256: provenance.sha256 ?? '', tokens: String(found.tokens), ...ofProducts };
     await writeSafetensors(out, found.tensors, about);
+    const inTf32 = 'tf32' in ofProducts ? ', products in TF32' : '';
     const size = `${count(found.tokens)} tokens in ${count(found.sequences)} ${plural(found.sequences, 'sequence')}`;
-    say(io, `wrote ${oneLine(out)}: moments of ${count(found.tensors.size / 2)} blocks on ${size}\n`);
+    say(io, `wrote ${oneLine(out)}: moments of ${count(found.tensors.size / 2)} blocks on ${size}${inTf32}\n`);
   } finally {
     progress.stop();
   }

@@ -43,6 +43,7 @@ export interface MethodFlags extends LawFlags {
   readonly route: NonNullable<SimilarityOptions['route']>;
   readonly inputs?: string;
   readonly dtype: NonNullable<SimilarityOptions['dtype']>;
+  readonly tf32?: true;
   readonly backend: NonNullable<SimilarityOptions['backend']>;
   readonly threads?: number;
   readonly seed?: number;
@@ -133,6 +134,7 @@ export function addMethodOptions(command: Command, measure = measureOption()): C
       'for the measure behavioural: an .npy, .npz, .pt or .safetensors file of vectors (floats) or token ids (integers)',
     )
     .addOption(new Option('--dtype <type>', 'compute type').choices(['float64', 'float32']).default('float64'))
+    .addOption(tf32Option())
     .addOption(backendOption())
     .addOption(threadsOption())
     .option('--seed <number>', 'sampled: which random inputs (default: 0)', parseWhole)
@@ -144,6 +146,10 @@ export function addMethodOptions(command: Command, measure = measureOption()): C
     .addOption(positionsOption())
     .addOption(keyOption())
     .addOption(ignoreOption());
+}
+
+export function tf32Option(): Option {
+  return new Option('--tf32', 'let products of float32 on the backend cuda be one pass of TF32: quicker, to 3 digits');
 }
 
 export function backendOption(): Option {
@@ -162,8 +168,8 @@ export async function similarityOptions(
   io: Io,
   progress: ProgressLine,
 ): Promise<SimilarityOptions> {
-  const { measure, method, route, inputs, dtype, backend, threads, perOutput, degrees, seed, tolerance, maxSamples } =
-    flags;
+  const { measure, method, route, inputs, dtype, tf32, backend, threads, perOutput, degrees } = flags;
+  const { seed, tolerance, maxSamples } = flags;
   return {
     ...(typeof measure === 'string' && { measure }),
     method,
@@ -171,6 +177,7 @@ export async function similarityOptions(
     input: await lawOf(flags, io),
     ...(inputs !== undefined && { inputs: { values: await loadInputs(inputs, io.signal), name: basename(inputs) } }),
     dtype,
+    tf32,
     backend,
     threads,
     perOutput,

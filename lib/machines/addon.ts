@@ -11,7 +11,7 @@ import { frequenciesOf } from '../layers/softmax_attention.js';
 import type { Layer, ParallelLayer, SoftmaxAttentionLayer } from '../model/model.js';
 import { processors } from '../processors.js';
 import { copied } from '../tensor/steady.js';
-import type { DType, Tensor, TensorData } from '../tensor/tensor.js';
+import type { DType, Precision, Tensor, TensorData } from '../tensor/tensor.js';
 import type { CudaForwardFunctions } from './cuda/functions.js';
 import { locateAddon, requireFrom } from './locate.js';
 
@@ -107,7 +107,7 @@ export interface Addon extends CudaForwardFunctions {
     library: string,
     devices: readonly number[],
     source: object,
-    dtype: DType,
+    elements: Precision,
     threads: number,
     control: NativeControl,
   ): Promise<CudaModel[]>;
@@ -124,6 +124,7 @@ export interface Addon extends CudaForwardFunctions {
   cudaContract(
     library: string,
     device: number,
+    tf32: boolean,
     plan: object,
     operands: readonly TensorData[],
     threads: number,

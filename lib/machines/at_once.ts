@@ -1,5 +1,6 @@
 import type { BackendName } from '../backend/backend.js';
 import type { BackendFor, Task } from '../backend/task.js';
+import { asWanted } from '../backend/tf32.js';
 import { loadCuda } from './cuda/backend.js';
 import { loadFallback } from './fallback.js';
 import type { Loaded } from './loaded.js';
@@ -25,7 +26,7 @@ export function chooseBackend<const Wanted extends Task>(
   for (const { name } of askedBy(request)) {
     const found = LOAD[name]();
     const reason = lackOf(found, task);
-    if (reason === null && 'backend' in found) return found.backend as BackendFor<Wanted>;
+    if (reason === null && 'backend' in found) return asWanted(found.backend, task) as BackendFor<Wanted>;
     refused.push({ name, reason: reason! });
   }
   throw unavailable(request, refused);

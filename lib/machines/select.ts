@@ -1,6 +1,7 @@
 import type { Ability } from '../backend/ability.js';
 import type { AbilityName, Backend, BackendName } from '../backend/backend.js';
 import { ABILITY_NAMES, type BackendFor, type Faults, faultIn, refusal, type Task } from '../backend/task.js';
+import { asWanted } from '../backend/tf32.js';
 import type { Work } from '../backend/work.js';
 import { TensimError } from '../errors.js';
 import { valueText } from '../words/quoting.js';
@@ -99,7 +100,7 @@ export async function takeBackend<const Wanted extends Task>(
   if ('whyNot' in verdict)
     return { ...first, passedOver: [...first.passedOver, { name: 'cuda', reason: verdict.whyNot }] };
   return {
-    backend: verdict.backend as Backend as BackendFor<Wanted>,
+    backend: asWanted<Backend>(verdict.backend, task) as BackendFor<Wanted>,
     passedOver: [...first.passedOver, { name: 'native', reason: verdict.why }],
   };
 }
@@ -122,7 +123,8 @@ async function takeFirst<const Wanted extends Task>(
     const reason = lackOf(found, task) ?? (await faultOf(found, task, signal));
     if (reason === null) {
       const passedOver = refused.filter(({ isThere }) => isThere).map(({ name, reason }) => ({ name, reason }));
-      return { backend: (found as Extract<Loaded, { backend: Backend }>).backend as BackendFor<Wanted>, passedOver };
+      const { backend } = found as Extract<Loaded, { backend: Backend }>;
+      return { backend: asWanted(backend, task) as BackendFor<Wanted>, passedOver };
     }
     refused.push({ name, reason, isThere: 'backend' in found });
   }

@@ -186,7 +186,7 @@ function beyondJson(beyondRange: Readonly<Record<string, Float64Array>> | undefi
 
 function infoJson(info: ResultInfo): ResultInfo {
   const { measure, method, exact, route, estimates, standardError, sampling, weighed } = info;
-  const { input, inputDigest, dtype, backend, devices, mixed } = info;
+  const { input, inputDigest, dtype, tf32, backend, devices, mixed } = info;
   const proven = info.certified !== undefined && { certified: info.certified };
   const law = { input, ...(inputDigest !== undefined && { inputDigest }) };
   const costs = { route, estimates, ...(weighed !== undefined && { weighed }) };
@@ -200,6 +200,7 @@ function infoJson(info: ResultInfo): ResultInfo {
     sampling,
     ...law,
     dtype,
+    ...(tf32 && { tf32 }),
     backend,
     ...(devices !== undefined && { devices }),
     ...(mixed && { mixed }),

@@ -240,7 +240,7 @@ export function provenance(info: ResultInfo): [name: string, value: string][] {
   }
   if (info.input !== null) rows.push(inputRow(info.measure, info.input));
   rows.push(
-    ['dtype', info.dtype],
+    ['dtype', info.tf32 ? `${info.dtype}, products in TF32` : info.dtype],
     ['backend', info.mixed === undefined ? info.backend : info.mixed.map(oneLine).join(', ')],
   );
   return rows;

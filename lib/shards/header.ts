@@ -150,7 +150,7 @@ function isRising(list: readonly number[], first: number, last: number): boolean
 
 /** As far as results are made with it. */
 function isInfo(info: ResultInfo): boolean {
-  const { measure, method, exact, route, estimates, dtype, backend, input } = info;
+  const { measure, method, exact, route, estimates, dtype, tf32, backend, input } = info;
   return (
     ['gaussian', 'tensor', 'weights'].includes(measure) &&
     ['exact', 'closure'].includes(method) &&
@@ -158,6 +158,7 @@ function isInfo(info: ResultInfo): boolean {
     (route === null || ['factor', 'unfolded', 'dense'].includes(route)) &&
     Array.isArray(estimates) &&
     ['float64', 'float32'].includes(dtype) &&
+    [undefined, true].includes(tf32) &&
     ['native', 'cuda', 'fallback'].includes(backend) &&
     (input === null || typeof input === 'string')
   );

@@ -55,7 +55,7 @@ export async function mergeShards(
   if (missing.size > 0 && !allowMissing) throw incomplete(missing, found);
   if (missing.size > 0) await leaveOpen(cells, pairs, slices, signal);
   const own: ResultInfo = { ...info };
-  const settings = { signal, dtype: info.dtype, perOutput, degrees };
+  const settings = { signal, perOutput, degrees };
   const work: Work = { pairs: total, reused: total, prepared: 0, same: sameLabels(models, given), discarded: 0 };
   const computed = { ...(await resultOf(cells, { settings, names, info: own })), work };
   return {

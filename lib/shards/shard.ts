@@ -65,12 +65,12 @@ export async function matrixShard(
         regionJobs(regions, extents, found.rank, (i, j) => tally.lacks(i, j)),
     };
     const work = await gramMatrix(run, comparison.settings);
-    const { measure, method, route, dtype, backend } = comparison.info;
+    const { measure, method, route, dtype, tf32, backend } = comparison.info;
     return plainly({
       kind: 'shard' as const,
       shard: { index, count },
       state,
-      ...{ measure, method, route, dtype, backend },
+      ...{ measure, method, route, dtype, ...(tf32 && { tf32 }), backend },
       models: subject.paths.length,
       files: new Set(places.map((place) => subject.paths[place])).size,
       pairs: tally.pairCount,

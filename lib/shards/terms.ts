@@ -22,7 +22,7 @@ export interface ShardOptions extends Omit<MatrixOptions, 'onTile'> {
 }
 
 /** A shard that is finished. */
-export interface ShardResult extends Pick<ResultInfo, 'measure' | 'method' | 'route' | 'dtype' | 'backend'> {
+export interface ShardResult extends Pick<ResultInfo, 'measure' | 'method' | 'route' | 'dtype' | 'tf32' | 'backend'> {
   /** Which kind of result it is. */
   readonly kind: 'shard';
   /** Which part it is. */

@@ -1,4 +1,5 @@
 import type { Order } from '../model/reading/order.js';
+import { precisionOf } from '../tensor/tensor.js';
 import { direction } from './difference/direction.js';
 import { expanded } from './difference/expanded.js';
 import type { Cells } from './gram/cells.js';
@@ -35,7 +36,7 @@ export async function squareOf(
   },
 ): Promise<SimilarityMatrix> {
   const { gram } = cells;
-  const { dtype } = info;
+  const precision = precisionOf(info.dtype, info);
   const labels = given.map(({ outline }) => outline.label);
   const result = {
     kind: 'matrix' as const,
@@ -50,11 +51,11 @@ export async function squareOf(
     ...(behaviour && { behaviour }),
   };
   return plainly(result, {
-    direction: (first: Step, second: Step) => direction(gram, first, second, dtype),
+    direction: (first: Step, second: Step) => direction(gram, first, second, precision),
     difference: (reference: number, model: number) => {
       checkPlace(reference, gram.length);
       checkPlace(model, gram.length);
-      return expanded(cells.entry(reference, model), dtype);
+      return expanded(cells.entry(reference, model), precision);
     },
   });
 }
@@ -85,7 +86,7 @@ export function crossOf(
       checkPlace(row, rowNorms.length);
       checkPlace(column, columnNorms.length);
       const { aa, ab, bb, u, v } = cells.entry(row, column);
-      return expanded({ aa: bb, ab, bb: aa, u: v, v: u }, info.dtype);
+      return expanded({ aa: bb, ab, bb: aa, u: v, v: u }, precisionOf(info.dtype, info));
     },
   });
 }

@@ -1,4 +1,5 @@
 import { Pacer } from '../cooperate.js';
+import { precisionOf } from '../tensor/tensor.js';
 import type { Cells } from './gram/cells.js';
 import { slicesIn } from './gram/degrees.js';
 import type { SampledGram } from './sampled/sampled.js';
@@ -7,10 +8,10 @@ import type { Matrix, ResultInfo } from './terms/types.js';
 
 /** What of a comparison its result depends on. */
 interface Compared {
-  readonly settings: Pick<ResolvedSettings, 'signal' | 'dtype' | 'perOutput'> & {
+  readonly settings: Pick<ResolvedSettings, 'signal' | 'perOutput'> & {
     readonly degrees?: boolean | undefined;
   };
-  readonly info: Pick<ResultInfo, 'dtype'>;
+  readonly info: Pick<ResultInfo, 'dtype' | 'tf32'>;
   /** Of the slices. */
   readonly names: readonly string[];
 }
@@ -18,7 +19,7 @@ interface Compared {
 /** What the cells hold, with the errors of what was sampled. */
 export async function resultOf(cells: Cells, { settings, names, info }: Compared, sampled?: SampledGram) {
   const pacer = new Pacer(settings.signal);
-  const { dtype, perOutput, degrees } = settings;
+  const { perOutput, degrees } = settings;
   const outputs = slicesIn(names, perOutput, false);
   const errors = sampled && (await cells.spread(sampled.standardError, 1, 0, pacer));
   const sliceErrors: Matrix[] = [];
@@ -40,7 +41,7 @@ export async function resultOf(cells: Cells, { settings, names, info }: Compared
         ...(perOutputError && { cosineError: sliceErrors }),
       },
     }),
-    ...(degrees && { degrees: await cells.degrees(outputs, dtype, pacer) }),
+    ...(degrees && { degrees: await cells.degrees(outputs, precisionOf(info.dtype, info), pacer) }),
   };
 }
 

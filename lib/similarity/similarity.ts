@@ -2,6 +2,7 @@ import type { GramTile } from '../backend/grams.js';
 import type { Model } from '../model/model.js';
 import { timesPower } from '../tensor/power.js';
 import { steadily } from '../tensor/steady.js';
+import { precisionOf } from '../tensor/tensor.js';
 import { pairDifferences } from './difference/pair.js';
 import { certifiedPair } from './gram/certified.js';
 import { pairDegrees } from './gram/degrees.js';
@@ -52,7 +53,8 @@ async function compare(a: Model, b: Model, options: SimilarityOptions): Promise<
   const [difference, ...sliceDifferences] = await pairDifferences(members, comparison, gram);
   const { total, exponents, perOutput, sliceExponents, standardError, perOutputError, sampling, pair, bound } = gram;
   const size = names.length;
-  const degrees = comparison.kind === 'chains' ? pairDegrees(gram, exponents, info.dtype) : undefined;
+  const degrees =
+    comparison.kind === 'chains' ? pairDegrees(gram, exponents, precisionOf(info.dtype, info)) : undefined;
   return plainly<SimilarityResult>({
     kind: 'pair',
     a: a.label,

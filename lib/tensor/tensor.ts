@@ -6,8 +6,15 @@ export type DType = 'float64' | 'float32';
 /** The elements of a tensor; its type is the compute type. */
 export type TensorData = Float64Array | Float32Array;
 
+/** How exact products are: like numbers of their compute type, or of factors rounded to the 11 bits of TF32. */
+export type Precision = DType | 'tf32';
+
 /** The distance from 1 to the next number. */
-export const EPSILON: Readonly<Record<DType, number>> = { float64: 2 ** -52, float32: 2 ** -23 };
+export const EPSILON: Readonly<Record<Precision, number>> = { float64: 2 ** -52, float32: 2 ** -23, tf32: 2 ** -10 };
+
+/** Of products in a compute type; `tf32`: where products of floats are one pass of TF32. */
+export const precisionOf = (dtype: DType, { tf32 }: { readonly tf32?: boolean | undefined }): Precision =>
+  tf32 === true && dtype === 'float32' ? 'tf32' : dtype;
 
 /**
  * A dense tensor: `shape[i]` elements along axis i, `strides[i]` elements (not bytes) from one to the next.

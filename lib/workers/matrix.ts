@@ -71,6 +71,10 @@ export async function matrixByWorkersUnder(
     throw new TensimError('INVALID_ARGUMENT', 'the options "mixed" and "state" exclude each other', {
       hint: 'What a state file keeps has the same bits whoever computes it',
     });
+  if (others.tf32 === true)
+    throw new TensimError('INVALID_ARGUMENT', 'the option "tf32" is not for workers', {
+      hint: 'What they compute in float32 is as exact as float32',
+    });
   const shares = new Map<string, WorkerShare>();
   const onComputed = ({ worker, numerics, seconds }: Computed) => {
     const before = shares.get(worker) ?? { name: worker, numerics, tiles: 0, seconds: 0 };

@@ -46,8 +46,8 @@ Napi::Value symmetric_eigen_call(const Napi::CallbackInfo& info);
 // blocks, and a broken driver may crash it
 Napi::Value cuda_devices(const Napi::CallbackInfo& info);
 
-// cudaPrepare(library, devices: number[], source: ChainSource | FeatureSource, dtype, threads, control)
-// → { model, outputs, bytes }[], one on each device
+// cudaPrepare(library, devices: number[], source: ChainSource | FeatureSource, dtype | 'tf32', threads, control)
+// → { model, outputs, bytes }[], one on each device; 'tf32' is float32 whose products are one pass of TF32
 Napi::Value cuda_prepare_call(const Napi::CallbackInfo& info);
 
 // cudaDispose(model): a second time does nothing.
@@ -59,7 +59,7 @@ Napi::Value cuda_peak_call(const Napi::CallbackInfo& info);
 // cudaGramTile(library, job: GramJob, rows: model[], columns: model[], threads, control) → GramTile
 Napi::Value cuda_gram_tile_call(const Napi::CallbackInfo& info);
 
-// cudaPrepareForward(library, device, source: ForwardSource, dtype, threads, control) → { pass, bytes }
+// cudaPrepareForward(library, device, source: ForwardSource, dtype | 'tf32', threads, control) → { pass, bytes }
 Napi::Value cuda_prepare_forward_call(const Napi::CallbackInfo& info);
 
 // cudaDisposeForward(pass): a second time does nothing.
@@ -82,7 +82,7 @@ Napi::Value cuda_sample_products_call(const Napi::CallbackInfo& info);
 // cudaNormals(library, device, key0, key1, dimension, first, count, threads, control) → as normals
 Napi::Value cuda_normals_call(const Napi::CallbackInfo& info);
 
-// cudaContract(library, device, plan: Plan, operands: array[], threads, control), as contract
+// cudaContract(library, device, tf32: boolean, plan: Plan, operands: array[], threads, control), as contract
 Napi::Value cuda_contract_call(const Napi::CallbackInfo& info);
 
 // peak(dtype, seconds, threads = 1, control) → flops per second that one thread reaches on registers alone

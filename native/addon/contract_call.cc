@@ -17,6 +17,7 @@ class ContractCall final : public AsyncCall {
 
   std::string library;  // of the CUDA backend, if it is to be run there
   int device = 0;
+  bool tf32 = false;
 
   void read(const Napi::Value& plan, const Napi::Value& operands) {
     const Napi::Env env = plan.Env();
@@ -64,7 +65,7 @@ class ContractCall final : public AsyncCall {
       exponent_ = execute_plan<T>(context, *plan_, operands, output);
     } else {
       const TensimCudaApi& api = CudaLibrary::open(library).api();
-      exponent_ = execute_plan_on_cuda<T>(context, api, device, *plan_, operands, output);
+      exponent_ = execute_plan_on_cuda<T>(context, api, device, tf32, *plan_, operands, output);
     }
   }
 
@@ -84,10 +85,11 @@ Napi::Value contract_call(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value cuda_contract_call(const Napi::CallbackInfo& info) {
-  auto call = std::make_unique<ContractCall>(ControlHandle::unwrap(info[5]), read_threads(info[4]));
+  auto call = std::make_unique<ContractCall>(ControlHandle::unwrap(info[6]), read_threads(info[5]));
   call->library = read_string(info[0], "library");
   call->device = static_cast<int>(read_size(info[1], "device"));
-  call->read(info[2], info[3]);
+  call->tf32 = info[2].ToBoolean();
+  call->read(info[3], info[4]);
   return Environment::of(info.Env()).start(info.Env(), std::move(call));
 }
 

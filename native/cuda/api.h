@@ -70,11 +70,9 @@ struct Api {
       if (tile->row_count == 0 || tile->column_count == 0) return;
       const auto& first = static_cast<const Model<Device>&>(*tile->rows[0]);
       first.device->use();
-      if (first.single) {
-        TileRun<Device, float>(*first.device, *tile).run();
-      } else {
-        TileRun<Device, double>(*first.device, *tile).run();
-      }
+      visit_elements(first, [&](auto element, auto tf32) {
+        TileRun<Device, decltype(element), decltype(tf32)::value>(*first.device, *tile).run();
+      });
     });
   }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -52,6 +53,19 @@ class DeviceError : public std::runtime_error {
   DeviceError(TensimCudaStatus status, const std::string& message) : std::runtime_error(message), status(status) {}
   const TensimCudaStatus status;
 };
+
+// f(an element, whether products of such are one pass of TF32), for models of one type: the compiler knows both, since
+// they are other kernels.
+template <class Model, class F>
+void visit_elements(const Model& model, const F& f) {
+  if (!model.single) {
+    f(double(), std::false_type());
+  } else if (model.tf32) {
+    f(float(), std::true_type());
+  } else {
+    f(float(), std::false_type());
+  }
+}
 
 // Elements that came from the device.
 template <class Device, class Element>

@@ -10,6 +10,10 @@
 #define TENSIM_CUDA_VERSION 7u
 #define TENSIM_CUDA_SYMBOL "tensim_cuda_api"
 #define TENSIM_CUDA_TEXT 256
+/* Where elements are floats because something is `single`: of this value, products on tensor cores are one pass of
+   TF32, of factors rounded to 11 bits; else three, which are as exact as products of floats. All models of a tile have
+   the same. */
+#define TENSIM_CUDA_TF32 2
 /* Segments of vectors begin and end at multiples of so many elements; zeros fill them up. */
 #define TENSIM_CUDA_ALIGN 4
 

@@ -20,7 +20,7 @@ struct ModelData {
 template <class Device>
 struct Model : TensimCudaModel {
   Device* device = nullptr;
-  bool single = false;
+  bool single = false, tf32 = false;
   std::uint64_t depth = 0;
   std::uint64_t stages = 0;  // that the depth takes (tile_product.h)
   std::uint64_t outputs = 0, units = 0, length = 0;
@@ -128,6 +128,7 @@ std::unique_ptr<Model<Device>> make_model(Device& device, const TensimCudaSource
   auto model = std::make_unique<Model<Device>>();
   model->device = &device;
   model->single = source.single != 0;
+  model->tf32 = source.single == TENSIM_CUDA_TF32;
   model->outputs = source.outputs;
   if (model->single) {
     fill<float>(device, source, *model);

@@ -27,9 +27,9 @@ constexpr unsigned kOctet = 8;
 // multiplies.
 //
 // Everything is added up in a fixed order: a share depends on its two panels alone.
-template <class T>
+template <class T, bool kTf32>
 struct PairKernel {
-  using Product = TileProduct<T>;
+  using Product = TileProduct<T, kTf32>;
   static constexpr unsigned kThreads = Product::kThreads;
   using Pair = PiecePair<T>;
   using Shared = typename Product::Shared;

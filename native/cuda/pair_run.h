@@ -13,7 +13,7 @@ namespace tensim::cuda {
 // Inner products of a tile, launch after launch. Pairs are taken by squares of models whose panels lie one after the
 // other on either side: the device reads each of them into its cache once for all, and a tile of four by four panels
 // may hold several small models. What leaves the device is finished.
-template <class Device, class T>
+template <class Device, class T, bool kTf32>
 class PairRun {
  public:
   PairRun(Device& device, const Models<Device>& rows, const Models<Device>& columns, const TensimCudaTile& tile,
@@ -61,7 +61,7 @@ class PairRun {
   }
 
  private:
-  using Kernel = PairKernel<T>;
+  using Kernel = PairKernel<T, kTf32>;
   using Work = typename Kernel::Work;
 
   // Models that make a side of a square.

@@ -6,7 +6,7 @@
 namespace tensim::cuda {
 
 // The products of a tile (interface.h, TensimCudaTile).
-template <class Device, class T>
+template <class Device, class T, bool kTf32>
 class TileRun {
  public:
   TileRun(Device& device, const TensimCudaTile& tile)
@@ -28,12 +28,12 @@ class TileRun {
   }
 
   void run() {
-    PairRun<Device, T> pairs(device_, rows_, columns_, tile_, progress_);
+    PairRun<Device, T, kTf32> pairs(device_, rows_, columns_, tile_, progress_);
     progress_.total = pairs.flops();
     if (tile_.offsets == nullptr) {
       pairs.run(0, rows_.size(), nullptr);
     } else {
-      VectorRun<Device, T> vectors(device_, rows_, columns_, tile_, progress_);
+      VectorRun<Device, T, kTf32> vectors(device_, rows_, columns_, tile_, progress_);
       progress_.total += vectors.flops();
       const std::vector<Band> bands = bands_of(pairs.cuts());
       std::uint64_t rows = 0;
@@ -74,8 +74,8 @@ class TileRun {
   }
 
   void check(const Model<Device>& first, const Model<Device>& model) const {
-    if (model.device != first.device || model.single != first.single || model.outputs != first.outputs ||
-        model.depth != first.depth) {
+    if (model.device != first.device || model.single != first.single || model.tf32 != first.tf32 ||
+        model.outputs != first.outputs || model.depth != first.depth) {
       throw DeviceError(TENSIM_CUDA_INVALID, "the models of a tile differ in device, element type, depth or outputs");
     }
     if (tile_.offsets != nullptr && model.length != 0 && model.length != tile_.offsets[tile_.segments]) {

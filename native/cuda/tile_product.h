@@ -28,8 +28,9 @@ namespace tensim::cuda {
 // Elements of one kind have their products added up along the depth in the same order wherever they are in the block.
 //
 // float64 is multiplied as it is. Of a float the tensor cores read 11 bits, so it is split into two numbers of 11 bits,
-// and of the four products the three larger ones are taken: as exact as a product in float32. Tensor cores cut off
-// where they add in float32, so what they have added up is moved to a sum rounded to nearest after every stage.
+// and of the four products the three larger ones are taken: as exact as a product in float32. With kTf32 it is rounded
+// to 11 bits and there is one product. Tensor cores cut off where they add in float32, so what they have added up is
+// moved to a sum rounded to nearest after every stage.
 constexpr unsigned kPanelUnits = 16;
 constexpr unsigned kPanelRows = 2 * kPanelUnits;
 constexpr unsigned kTilePanels = 4;  // on either side
@@ -68,11 +69,13 @@ TENSIM_KERNEL unsigned place_of(unsigned unit, unsigned p) {
   return (p / 4 * kPanelUnits + unit) * 4 + p % 4;
 }
 
-template <class T>
+template <class T, bool kTf32>
 struct TileProduct {
   static constexpr unsigned kThreads = 256;
+  // Whether sums are moved, and in how many parts elements come.
   static constexpr bool kSplit = sizeof(T) < sizeof(double);
-  static constexpr unsigned kParts = kSplit ? 2 : 1;
+  static_assert(kSplit || !kTf32, "doubles are multiplied as they are");
+  static constexpr unsigned kParts = kSplit && !kTf32 ? 2 : 1;
   static constexpr unsigned kRowTiles = 4, kColumnTiles = 4;  // products of fragments that a warp has
 
   using Pair = PiecePair<T>;
@@ -207,7 +210,7 @@ struct TileProduct {
   TENSIM_KERNEL static void multiply(Block& block) {
     // The small products first.
     TENSIM_UNROLL
-    for (unsigned pass = kSplit ? 0 : 2; pass < 3; ++pass) {
+    for (unsigned pass = kParts == 2 ? 0 : 2; pass < 3; ++pass) {
       TENSIM_UNROLL
       for (unsigned n = 0; n < kRowTiles * kColumnTiles; ++n) {
         const unsigned i = n / kColumnTiles, j = n % kColumnTiles;

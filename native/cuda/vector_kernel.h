@@ -11,10 +11,10 @@ constexpr std::uint64_t kVectorAlign = TENSIM_CUDA_ALIGN;
 // Products of plain vectors, or of packed symmetric forms, of some row models with some column models: a tile of a
 // symmetric rank-k product. A piece of work is one part of the vectors, so that few models with long ones occupy the
 // device as well; the parts are added up by the kernel below.
-template <class T, class ShapeOf>
+template <class T, class ShapeOf, bool kTf32>
 struct VectorKernel {
   using Shape = ShapeOf;
-  using Product = VectorProduct<T, Shape>;
+  using Product = VectorProduct<T, Shape, kTf32>;
   static constexpr unsigned kThreads = Shape::kThreads, kResident = Shape::kResident;
   struct Shared {
     typename Product::Shared product;

@@ -10,7 +10,8 @@ namespace tensim::cuda {
 // elements t and t + 4 of a step of eight, four floats as those of two steps. So which elements a step takes depends on
 // no shape, and neither does a sum: an element of the result has the same bits whatever the block.
 //
-// Float32 is taken as in tile_product.h, as two numbers of 11 bits, and its sums are moved every kFolded lines.
+// Float32 is taken as in tile_product.h, as two numbers of 11 bits or rounded to one, and its sums are moved every
+// kFolded lines.
 constexpr unsigned kLineBytes = 64, kLinePieceBytes = 16, kLinePieces = kLineBytes / kLinePieceBytes;
 constexpr unsigned kFolded = 2;
 template <class T>
@@ -66,10 +67,10 @@ struct VectorShape {
   TENSIM_KERNEL static constexpr unsigned first_of(unsigned row) { return row * kDown - row * (row - 1) / 2; }
 };
 
-template <class T, class Shape>
+template <class T, class Shape, bool kTf32>
 struct VectorProduct {
   static constexpr bool kSplit = sizeof(T) < sizeof(double);
-  static constexpr unsigned kParts = kSplit ? 2 : 1;
+  static constexpr unsigned kParts = kSplit && !kTf32 ? 2 : 1;
   static constexpr unsigned kRowTiles = Shape::kRowTiles, kColumnTiles = Shape::kColumnTiles;
   // Steps of eight elements of a line.
   static constexpr unsigned kSteps = kLine<T> / 8;
@@ -178,7 +179,7 @@ struct VectorProduct {
   TENSIM_KERNEL static void multiply(Block& block) {
     // The small products first.
     TENSIM_UNROLL
-    for (unsigned pass = kSplit ? 0 : 2; pass < 3; ++pass) {
+    for (unsigned pass = kParts == 2 ? 0 : 2; pass < 3; ++pass) {
       TENSIM_UNROLL
       for (unsigned n = 0; n < kRowTiles * kColumnTiles; ++n) {
         const unsigned i = n / kColumnTiles, j = n % kColumnTiles;

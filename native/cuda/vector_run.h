@@ -10,7 +10,7 @@ namespace tensim::cuda {
 
 // The products of the vectors of a tile, launch after launch: of as many segments as one block of models may take, and
 // of as many blocks. They stay on the device.
-template <class Device, class T>
+template <class Device, class T, bool kTf32>
 class VectorRun {
  public:
   VectorRun(Device& device, const Models<Device>& rows, const Models<Device>& columns, const TensimCudaTile& tile,
@@ -150,7 +150,7 @@ class VectorRun {
   // Begins the products of some blocks in some segments. One launch is always ahead of the one that is waited for.
   template <class Shape>
   void start(const std::vector<Block>& blocks, std::uint64_t first, std::uint64_t end) {
-    using Kernel = VectorKernel<T, Shape>;
+    using Kernel = VectorKernel<T, Shape, kTf32>;
     using Work = typename Kernel::Work;
     while (running_.size() >= workspaces_.size()) finish_one();
     std::vector<Work> work;

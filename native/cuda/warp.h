@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
@@ -30,7 +31,7 @@ constexpr unsigned kWarp = 32;
 //   c[0] (g, 2t)     c[1] (g, 2t + 1)     c[2] (g + 8, 2t)       c[3] (g + 8, 2t + 1)
 //
 // Doubles are multiplied as they are. Of floats the tensor cores read 11 bits of the significand: they are to be split
-// first.
+// first, or rounded.
 template <class T>
 struct Fragments {
   T* c;
@@ -67,12 +68,20 @@ TENSIM_KERNEL float shortened(float x) {
   return read_by_tensor_cores(float_of(bits_of(x) + 0x1000));
 }
 
-// An element of a fragment: as it is, or in two parts that tensor cores read whole.
+// What tensor cores are to read as x to 11 bits, to the nearest (as cvt.rna.tf32 does), where no second part puts right
+// what is no number.
+TENSIM_KERNEL float rounded(float x) {
+  return std::fabs(x) < INFINITY ? float_of(bits_of(x) + 0x1000) : x;
+}
+
+// An element of a fragment: a double as it is, a float in two parts that tensor cores read whole, or rounded.
 template <class T, unsigned kParts, unsigned kTiles, unsigned kElements>
 TENSIM_KERNEL void put_fragment(T x, T (&parts)[kParts][kTiles][kElements], unsigned tile, unsigned n) {
   if constexpr (kParts == 2) {
     parts[0][tile][n] = shortened(x);
     parts[1][tile][n] = x - parts[0][tile][n];
+  } else if constexpr (sizeof(T) < sizeof(double)) {
+    parts[0][tile][n] = rounded(x);
   } else {
     parts[0][tile][n] = x;
   }

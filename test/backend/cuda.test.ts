@@ -27,6 +27,8 @@ import { randomGated, randomHidden } from '../support/units.js';
 
 const addon = loadAddon();
 const emulated = 'addon' in addon && process.platform === 'linux' ? buildEmulatedLibrary() : undefined;
+/** Tried out once, for all that finds nothing wrong with it. */
+const library = emulated?.copy();
 
 const SMALL = { inputs: 6, width: 5, outputs: 3 };
 /** Of several stages of the kernels, panels and octets of outputs. */
@@ -172,7 +174,7 @@ describe.each(places)('the backend on %s', (place) => {
   const [first, second] = unequal as [Model, Model, Model];
 
   beforeEach(() => {
-    if (place === 'an emulated device') vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
+    if (place === 'an emulated device') vi.stubEnv('TENSIM_CUDA_LIBRARY', library);
   });
 
   it('is available, described, and never chosen unasked', async () => {
@@ -320,7 +322,8 @@ describe.each(places)('the backend on %s', (place) => {
       const found = await checkAgainstNative(models, { method: 'exact', dtype }, tolerance);
       expect(found).toMatchObject({ method: 'exact', exact: true });
       // No number depends on what else there is.
-      const two = await similarityMatrix(models.slice(1, 3), { method: 'exact', dtype, backend: 'cuda' });
+      const by = { method: 'exact', dtype, backend: 'cuda', perOutput: true } as const;
+      const two = await similarityMatrix(models.slice(1, 3), by);
       expect(two.gram[0][1]).toBe(found.gram[1][2]);
       expect(two.gram[0][0]).toBe(found.gram[1][1]);
     },
@@ -343,6 +346,7 @@ describe.each(places)('the backend on %s', (place) => {
   });
 
   it.runIf(place === 'an emulated device')('says MEMORY_LIMIT when the device has too little', async () => {
+    vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
     vi.stubEnv('TENSIM_TEST_FAULT', 'small memory');
     const large = [1, 2, 3].map((seed) => network(seed, 4000, LARGE));
     await expect(similarityMatrix(large, { backend: 'cuda', measure: 'weights' })).rejects.toMatchObject({

@@ -1,12 +1,13 @@
 // Whether `auto` takes the CUDA backend: with a library whose device is the host, and which says what it reaches.
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Work } from '../../lib/backend/work.js';
 import { weightsIn } from '../../lib/evaluation/work.js';
 import { type Model, type SimilarityMatrix, similarity, similarityMatrix } from '../../lib/index.js';
-import { loadAddon } from '../../lib/machines/addon.js';
+import { type CudaDevice, loadAddon } from '../../lib/machines/addon.js';
 import { loadCuda } from '../../lib/machines/cuda/backend.js';
+import { knownRates } from '../../lib/machines/cuda/rates.js';
 import { loadNative } from '../../lib/machines/native.js';
 import { takeBackend } from '../../lib/machines/select.js';
 import { chainWork, sampleWork, vectorWork } from '../../lib/similarity/plan/work.js';
@@ -19,8 +20,14 @@ import { randomHidden } from '../support/units.js';
 
 const addon = loadAddon();
 const emulated = 'addon' in addon && process.platform === 'linux' ? buildEmulatedLibrary() : undefined;
+/** Tried out and measured once, for all that finds nothing wrong with it. */
+const shared = emulated?.copy();
 const folder = temporaryFolder();
 let caches = 0;
+/** A library that nobody has tried out. */
+const untried = () => vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
+/** What its device is called, which rates are kept by. */
+const DEVICE = { name: 'host emulation', capability: '0.0', driver: '0.0', runtime: '0.0' } as CudaDevice;
 
 /** A week of one thread, a mebibyte for the device. */
 const LARGE: Work = { kind: 'pairs', dtype: 'float64', flops: 1e16, hostFlops: 0, bytes: 2 ** 20, held: 2 ** 20 };
@@ -44,7 +51,7 @@ describe.skipIf(emulated === undefined)('auto', () => {
   beforeEach(() => {
     cache = join(folder, `cache${caches++}`);
     vi.stubEnv('TENSIM_BACKEND', undefined);
-    vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
+    vi.stubEnv('TENSIM_CUDA_LIBRARY', shared);
     vi.stubEnv('TENSIM_TEST_PEAK', '6e13');
     vi.stubEnv('XDG_CACHE_HOME', cache);
   });
@@ -54,6 +61,7 @@ describe.skipIf(emulated === undefined)('auto', () => {
   });
 
   it('leaves small work to native without trying the library out', async () => {
+    untried();
     vi.stubEnv('TENSIM_TEST_FAULT', 'hang');
     expect(await why({ flops: 1e6 })).toMatch(
       /^native: cuda, expected to take .*s without it, which is too little for a device$/,
@@ -72,7 +80,7 @@ describe.skipIf(emulated === undefined)('auto', () => {
     const weighed = /^native: cuda, expected to take \d.* s by native, and \d.* s by cuda$/;
     expect(await why({ bytes: 1e17 })).toMatch(weighed);
     expect(await why({ flops: 1e9, hostFlops: 1e16 })).toMatch(weighed);
-    vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
+    untried();
     vi.stubEnv('XDG_CACHE_HOME', `${cache} of another`);
     vi.stubEnv('TENSIM_TEST_PEAK', '1e9');
     expect(await why()).toMatch(weighed);
@@ -89,11 +97,13 @@ describe.skipIf(emulated === undefined)('auto', () => {
     ['crash', 'trying it out ended with SIGSEGV'],
     ['no devices', 'there is no CUDA device'],
   ])('leaves everything to native with the fault "%s"', async (fault, reason) => {
+    untried();
     vi.stubEnv('TENSIM_TEST_FAULT', fault);
     expect(await why()).toBe(`native: cuda, ${reason}`);
   });
 
   it('leaves to native what the device does wrong, and that alone', async () => {
+    untried();
     vi.stubEnv('TENSIM_TEST_FAULT', 'wrong units');
     const fault = 'this device gives other numbers than the processor for the method "hidden" in float64';
     expect(await why({}, { grams: { method: 'hidden' } })).toBe(`native: cuda, ${fault}`);
@@ -114,6 +124,7 @@ describe.skipIf(emulated === undefined)('auto', () => {
 
   it('rejects with the reason of an abort', async () => {
     const reason = new Error('enough');
+    untried();
     vi.stubEnv('TENSIM_TEST_FAULT', 'hang');
     const taken = takeBackend('auto', PRODUCTS, AbortSignal.timeout(50), () => LARGE);
     await expect(taken).rejects.toMatchObject({ name: 'TimeoutError' });
@@ -121,6 +132,7 @@ describe.skipIf(emulated === undefined)('auto', () => {
   });
 
   it('measures rates once, keeps them, and goes by what is kept', async () => {
+    untried();
     await take();
     const file = join(cache, 'tensim', 'cuda.json');
     const kept = JSON.parse(readFileSync(file, 'utf8'));
@@ -133,33 +145,32 @@ describe.skipIf(emulated === undefined)('auto', () => {
     );
     expect(stdout).toMatch(/library +\/.*\.so \(the environment variable TENSIM_CUDA_LIBRARY\)/);
     // The same library elsewhere is not measured again; a slow device as it is kept is not taken.
-    vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
+    untried();
     writeFileSync(file, JSON.stringify({ other: null, [key]: { ...kept[key], peak: { float64: 1e9, float32: 1e9 } } }));
     expect(await why()).toMatch(/^native: cuda, expected/);
   });
 
-  it.each(['', '{', 'null', '[1]', '"text"'])('measures anew where %j is kept', async (text) => {
-    const file = join(cache, 'tensim', 'cuda.json');
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, text);
-    expect((await take()).backend.name).toBe('cuda');
-    expect(Object.keys(JSON.parse(readFileSync(file, 'utf8')))).toHaveLength(1);
-  });
-
-  it('ignores rates that are none, and does without a cache', async () => {
+  it('measures anew where nonsense is kept, or rates that are none, and does without a cache', async () => {
+    untried();
     await take();
     const file = join(cache, 'tensim', 'cuda.json');
     const kept = JSON.parse(readFileSync(file, 'utf8'));
     const [key] = Object.keys(kept) as [string];
-    for (const broken of [{ start: -1 }, { upload: null }, { peak: { float64: 1 } }]) {
-      vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
-      writeFileSync(file, JSON.stringify({ [key]: { ...kept[key], ...broken } }));
-      expect((await take()).backend.name).toBe('cuda');
+    const known = () => knownRates(shared!, DEVICE);
+    expect(await known()).toEqual(kept[key]);
+    const broken = [{ start: -1 }, { upload: null }, { peak: { float64: 1 } }];
+    for (const text of ['', '{', 'null', '[1]', '"text"', ...broken.map((part) => [{ ...kept[key], ...part }])]) {
+      writeFileSync(file, typeof text === 'string' ? text : JSON.stringify({ [key]: text[0] }));
+      expect(await known()).toBeUndefined();
     }
+    untried();
+    expect((await take()).backend.name).toBe('cuda');
+    expect(Object.keys(JSON.parse(readFileSync(file, 'utf8')))).toEqual([key]);
+    expect(await known()).toMatchObject({ peak: { float64: 6e13 } });
     // A file where the folder should be.
     rmSync(cache, { recursive: true });
     writeFileSync(cache, '');
-    vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
+    untried();
     expect((await take()).backend.name).toBe('cuda');
   });
 });
@@ -177,7 +188,7 @@ describe.skipIf(emulated === undefined)('a matrix that takes long on this proces
 
   beforeEach(() => {
     vi.stubEnv('TENSIM_BACKEND', undefined);
-    vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
+    vi.stubEnv('TENSIM_CUDA_LIBRARY', shared);
     vi.stubEnv('TENSIM_TEST_PEAK', '6e13');
     vi.stubEnv('XDG_CACHE_HOME', join(folder, `cache${caches++}`));
     const native = loadNative();
@@ -205,6 +216,7 @@ describe.skipIf(emulated === undefined)('a matrix that takes long on this proces
 
   it.each(['native', 'cuda'] as const)('goes on with a state file of %s as it was begun', async (backend) => {
     const state = newState();
+    if (backend === 'cuda') untried();
     for (const measure of ['gaussian', 'weights'] as const) {
       await similarityMatrix(models.slice(0, 4), { backend, state, measure });
       // Without the device cuda would not have been taken.
@@ -220,10 +232,10 @@ describe.skipIf(emulated === undefined)('a matrix that takes long on this proces
     const state = newState();
     const backend = 'cuda';
     await similarityMatrix(models.slice(0, 4), { backend, state });
-    vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
+    untried();
     const again = await similarityMatrix(models.slice(0, 4), { backend, state });
     expect(again.work).toMatchObject({ reused: 10 });
-    vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
+    untried();
     vi.stubEnv('TENSIM_TEST_FAULT', 'other class');
     const found = await similarityMatrix(models, { backend, state });
     expect(found).toMatchObject({ backend, work: { reused: 0 } });
@@ -232,7 +244,7 @@ describe.skipIf(emulated === undefined)('a matrix that takes long on this proces
   it('begins anew where what it was begun by is not there any more', async () => {
     const state = newState();
     await similarityMatrix(models.slice(0, 4), { backend: 'cuda', state });
-    vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
+    untried();
     vi.stubEnv('TENSIM_TEST_FAULT', 'no devices');
     const found = await similarityMatrix(models, { state });
     expect(found).toMatchObject({ backend: 'native', work: { reused: 0 } });
@@ -288,6 +300,6 @@ describe('the work of a comparison', () => {
 });
 
 it.skipIf(emulated === undefined)('says nothing of a device that nothing is asked of', () => {
-  vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
+  untried();
   expect(loadCuda()).toMatchObject({ backend: { name: 'cuda' } });
 });

@@ -12,6 +12,7 @@ import { random } from '../support/random.js';
 
 const addon = loadAddon();
 const emulated = 'addon' in addon && process.platform === 'linux' ? buildEmulatedLibrary() : undefined;
+const library = emulated?.copy();
 const gpu = (await backends()).some(({ name, available }) => name === 'cuda' && available);
 const places = [...(emulated === undefined ? [] : ['an emulated device']), ...(gpu ? ['a GPU'] : [])];
 
@@ -39,7 +40,7 @@ const numbers = (rows: readonly ArrayLike<number>[]): number[] => rows.flatMap((
 
 describe.each(places)('the forward pass on %s', (place) => {
   beforeEach(() => {
-    if (place === 'an emulated device') vi.stubEnv('TENSIM_CUDA_LIBRARY', emulated!.copy());
+    if (place === 'an emulated device') vi.stubEnv('TENSIM_CUDA_LIBRARY', library);
   });
 
   const draw = random(31);

@@ -1,5 +1,7 @@
 // The closure of the CUDA backend on the host: its kernels under the emulation of native/cuda/grid.h, against the CPU's
 // closure. Nothing here runs on a GPU.
+#include <numeric>
+
 #include "addon/cuda/closure.h"
 #include "chain.h"
 #include "check.h"
@@ -46,6 +48,9 @@ void check_against_cpu(const std::vector<const Chain*>& chains, Method method = 
       if (!thorough() && symmetric != (dtype == DType::kFloat64)) continue;
       const GramTile found = cuda_closure_tile(alone.context, api(), {Measure::kGaussian, symmetric, true},
                                                pointers(models), pointers(models));
+      const GramTile plain = cuda_closure_tile(alone.context, api(), {Measure::kGaussian, symmetric, false},
+                                               pointers(models), pointers(models));
+      CHECK(plain.per_output.empty());
       const std::size_t outputs = models.front()->outputs;
       for (std::size_t i = 0; i < count; ++i) {
         for (std::size_t j = 0; j < count; ++j) {
@@ -53,6 +58,9 @@ void check_against_cpu(const std::vector<const Chain*>& chains, Method method = 
           const double norms = std::sqrt(wanted.total[i * count + i] * wanted.total[j * count + j]);
           CHECK_CLOSE(found.total[at], wanted.total[at], tolerance, norms);
           if (symmetric) CHECK(found.total[at] == found.total[j * count + i]);
+          const double* const slices = found.per_output.data() + at * outputs;
+          CHECK(found.total[at] == plain.total[at]);
+          CHECK(found.total[at] == std::accumulate(slices, slices + outputs, 0.0));
           for (std::size_t c = 0; c < outputs; ++c) {
             CHECK_CLOSE(found.per_output[at * outputs + c], wanted.per_output[at * outputs + c], tolerance, norms);
           }

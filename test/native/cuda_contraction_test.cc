@@ -146,7 +146,7 @@ template <class T>
 Result<T> on_device(const Context& context, const ContractionPlan& plan, const Operands<T>& operands) {
   const std::size_t before = HostDevice::at(0).used();
   Result<T> result{std::vector<T>(plan.buffer_elements[plan.output], T(7)), 0};
-  result.exponent = execute_plan_on_cuda<T>(context, api(), 0, plan, operands.pointers, result.data.data());
+  result.exponent = execute_plan_on_cuda<T>(context, api(), 0, false, plan, operands.pointers, result.data.data());
   CHECK(HostDevice::at(0).used() == before);
   return result;
 }

@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const SOURCE = 'test/native/libraries/emulated.cc';
-const OPTIONS = ['-std=c++17', '-O2', '-ffp-contract=off', '-shared', '-fPIC', '-fvisibility=hidden', '-Inative'];
+const OPTIONS = ['-std=c++17', '-O1', '-ffp-contract=off', '-shared', '-fPIC', '-fvisibility=hidden', '-Inative'];
 const BUILT = 'build/emulated';
 /** Longer than any compiler takes: whoever was compiling has gone. */
 const GIVEN_UP_MS = 100_000;
@@ -22,7 +22,7 @@ const LOOKED_MS = 100;
 
 /**
  * Builds the library of test/native/libraries, of which `copy` gives one at a new path each time: a process opens and
- * tries out each once. It takes half a minute to compile, so suites share one, by what it is made of: the first
+ * tries out each once. It takes some 40 seconds to compile, so suites share one, by what it is made of: the first
  * compiles it, and those beside it wait.
  */
 export function buildEmulatedLibrary(): { readonly copy: () => string; readonly dispose: () => void } | undefined {

@@ -24,7 +24,7 @@ export async function compileWeighed(
   const { dtype } = first;
   if (!dependsOnWork(options.backend)) return first;
   const work = () => workOf(first, options.threads);
-  const taken = await takeBackend(options.backend, { contractions: { dtype } }, signal, work);
+  const taken = await takeBackend(options.backend, { contractions: { dtype, tf32: options.tf32 } }, signal, work);
   const { backend } = taken as { readonly backend: BackendWith<'contractions'> };
   if (backend.name === first.backend.name) return withPassedOver(first, taken.passedOver);
   try {

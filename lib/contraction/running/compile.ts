@@ -58,7 +58,8 @@ export function* compileSteps(
   const whole = yield* bindSteps(yield* parseSteps(input), shapes);
   const constants = checkConstants(whole, options.constants);
   const dtype = options.dtype ?? 'float64';
-  const backend = chooseBackend(options.backend, { contractions: { dtype } });
+  const { tf32 } = options;
+  const backend = chooseBackend(options.backend, { contractions: { dtype, tf32 } });
   const machine = backend.contractions.machine(dtype, options.threads);
   const network = yield* simplifySteps(whole);
   const tree = yield* searchTree(whole, network, machine, dtype, options, constants);
@@ -73,7 +74,7 @@ export function* compileSteps(
   const constantPlans: ContractionPlan[] = [];
   for (const { prepared } of parts) constantPlans.push(yield* planFor(prepared));
   const plan = yield* planFor(rest);
-  const path = yield* pathInfo({ equation: whole, execution }, plan, constantPlans, machine, backend.name);
+  const path = yield* pathInfo({ equation: whole, execution }, plan, constantPlans, machine, backend);
   return { whole, rest, plan, sources: folded.operands, parts, path, backend, dtype };
 }
 

@@ -1,5 +1,6 @@
 import type { BackendName } from '../../backend/backend.js';
 import type { Control } from '../../backend/control.js';
+import { checkTf32 } from '../../backend/tf32.js';
 import { TensimError } from '../../errors.js';
 import type { DType, Tensor } from '../../tensor/tensor.js';
 import type { Strategy } from '../cost.js';
@@ -26,6 +27,13 @@ export interface PlanOptions {
   readonly seed?: number | undefined;
   /** Compute type. Default: that of the operands if it is one, else `float64`. Other operands are converted. */
   readonly dtype?: DType | undefined;
+  /**
+   * Let products of float32 be one pass of TF32, of factors rounded to 11 bits: about three times as quick on the backend
+   * `cuda`, and only that exact: an element is off by 2⁻¹⁰ of the sum of the magnitudes of its terms for every product it
+   * goes through. With dtype `float32` alone; with the backend `auto` it is a permission, used where that takes `cuda`.
+   * Default false.
+   */
+  readonly tf32?: boolean | undefined;
   /** Default `auto`. */
   readonly backend?: BackendName | 'auto' | undefined;
   /** Threads the cost model counts on, and those used. Default: all the process may use. */
@@ -58,6 +66,7 @@ export function checkOptions(options: PlanOptions): void {
       throw new TensimError('INVALID_ARGUMENT', `${name} must be one of ${choices.join(', ')}, not ${String(value)}`);
     }
   }
+  checkTf32({ ...options, dtype: options.dtype ?? 'float64' });
   const { memoryLimit, seed } = options;
   if (memoryLimit !== undefined && !(memoryLimit > 0)) {
     throw new TensimError(

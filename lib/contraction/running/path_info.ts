@@ -1,4 +1,4 @@
-import type { BackendName } from '../../backend/backend.js';
+import type { Backend, BackendName } from '../../backend/backend.js';
 import { largest } from '../../extremes.js';
 import type { PassedOver } from '../../machines/select.js';
 import type { DType } from '../../tensor/tensor.js';
@@ -22,6 +22,8 @@ export interface PathInfo {
   readonly shapes: readonly (readonly number[])[];
   /** Compute type. */
   readonly dtype: DType;
+  /** There where products of floats are one pass of TF32: see the option. */
+  readonly tf32?: true | undefined;
   /** The order of the products, as `optimize` takes it and as numpy and opt_einsum write it. */
   readonly path: readonly (readonly [number, number])[];
   /** One loop nest over all labels. */
@@ -85,7 +87,7 @@ export function* pathInfo(
   plan: ContractionPlan,
   constantPlans: readonly ContractionPlan[],
   machine: Machine,
-  backend: BackendName,
+  backend: Pick<Backend, 'name' | 'tf32'>,
 ): Generator<void, PathInfo> {
   const { equation, execution } = whole;
   const { network, tree } = execution;
@@ -109,6 +111,7 @@ export function* pathInfo(
     equation: equation.text,
     shapes: equation.shapes,
     dtype: plan.dtype,
+    ...(backend.tf32 && { tf32: true as const }),
     path: yield* pathOfTree(tree, network.leaves.length),
     naive,
     scaling: Math.max(
@@ -122,7 +125,7 @@ export function* pathInfo(
     slices: plan.slices,
     seconds: plan.seconds / (machine.pace ?? 1),
     steps,
-    backend,
+    backend: backend.name,
   });
 }
 

@@ -35,7 +35,11 @@ export function pathText(info: PathInfo): string {
     ['slices', slicesText(info)],
     ['predicted', timeText(info.seconds)],
   ];
-  const lines = [`${oneLine(info.equation)}   ${shapes}   ${info.dtype}`, '', ...columns(facts)];
+  const lines = [
+    `${oneLine(info.equation)}   ${shapes}   ${info.dtype}${info.tf32 ? ', products in TF32' : ''}`,
+    '',
+    ...columns(facts),
+  ];
   if (info.steps.length === 0) return lines.join('\n');
   const head = ['step', 'kernel', 'batch', 'm x n x k', 'times', 'flop', 'moved', 'predicted'];
   return [...lines, '', ...columns([head, ...info.steps.map(row)])].join('\n');

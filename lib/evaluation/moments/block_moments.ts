@@ -1,6 +1,7 @@
 import type { BackendName } from '../../backend/backend.js';
 import type { Forward, ForwardPass } from '../../backend/forward.js';
 import { kindsOf } from '../../backend/task.js';
+import { checkTf32 } from '../../backend/tf32.js';
 import { Pacer, throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { kindOf } from '../../layers/table.js';
@@ -51,7 +52,8 @@ export async function blockMoments(
   sequences: Sequences,
   options: EvaluateOptions = {},
 ): Promise<ComputedMoments> {
-  const { dtype = 'float64', backend, onProgress, onBackend, ...control } = options;
+  const { dtype = 'float64', tf32: asked, backend, onProgress, onBackend, ...control } = options;
+  const tf32 = checkTf32({ tf32: asked, dtype, backend });
   const { layers, label, inputShape } = model;
   if (layers.length === 0 || !kindOf(layers[0]).takesTokens)
     throw new TensimError('UNSUPPORTED_LAYER', `"${label}" takes no tokens: its first layer is no embedding`);
@@ -62,12 +64,12 @@ export async function blockMoments(
   );
   return steadily([model, sequences], async () => {
     const groups = await grouped(sequences, inputShape[1], most, new Pacer(control.signal));
-    const task = { forward: { kinds: kindsOf([model]), dtype } } as const;
+    const task = { forward: { kinds: kindsOf([model]), dtype, tf32 } } as const;
     const total = groups.reduce((sum, { tokens }) => sum + tokens.length, 0);
     const work = () => passWork(model, total, { kind: 'tokens', dtype, threads: control.threads });
     const taken = await takeBackend(backend, task, control.signal, work);
     const { forward, name } = taken.backend;
-    onBackend?.(name, taken.passedOver);
+    onBackend?.(name, taken.passedOver, taken.backend.tf32 === true);
     const report = throttle(onProgress ?? (() => undefined));
     const sums = new Map<string, MomentSums>();
     let done = 0;

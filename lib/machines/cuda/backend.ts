@@ -117,13 +117,15 @@ function ratesText(rates: CudaRates | undefined): string {
 
 function createCuda(access: CudaAccess, tried: (signal?: AbortSignal) => Promise<Trial>): CudaBackend {
   let rates: Promise<CudaRates> | undefined;
-  const grams = gramsOf(access);
+  const normals = normalsOf(access);
+  const abilities = (tf32: boolean) => {
+    const grams = gramsOf(access, tf32);
+    return { grams, forward: forwardOf(access, grams, tf32), normals, contractions: contractionsOf(access, tf32) };
+  };
   return {
     name: 'cuda',
-    grams,
-    forward: forwardOf(access, grams),
-    normals: normalsOf(access),
-    contractions: contractionsOf(access),
+    ...abilities(false),
+    inTf32: { name: 'cuda', tf32: true, ...abilities(true) },
     peak: access.peak,
     async weighed(signal) {
       const { probe, seconds } = await tried(signal);

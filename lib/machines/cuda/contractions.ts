@@ -34,16 +34,18 @@ const OFFSET = 8;
 
 const MEMORY_HINT = 'A memoryLimit, smaller results or dtype "float32" need less, or the backend "native"';
 
-export function contractionsOf({ addon, library, usable }: CudaAccess): Contractions {
-  return contractionsBy(addon, cudaMachine, async (plan, operands, control) => {
+/** @param tf32 whether products of floats are one pass of TF32. */
+export function contractionsOf({ addon, library, usable }: CudaAccess, tf32 = false): Contractions {
+  const contractions = contractionsBy(addon, cudaMachine, async (plan, operands, control) => {
     await usable(control, { contractions: {} });
     return runNative(
       addon,
       control,
-      (threads, nativeControl) => addon.cudaContract(library, DEVICE, plan, operands, threads, nativeControl),
+      (threads, nativeControl) => addon.cudaContract(library, DEVICE, tf32, plan, operands, threads, nativeControl),
       MEMORY_HINT,
     );
   });
+  return { ...contractions, tf32: true };
 }
 
 /** Describes a device to the cost model; what it allocates is taken from its own memory. */

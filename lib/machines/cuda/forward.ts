@@ -1,6 +1,7 @@
 import { DTYPES } from '../../backend/ability.js';
 import type { Forward } from '../../backend/forward.js';
 import type { Grams } from '../../backend/grams.js';
+import { precisionOf } from '../../tensor/tensor.js';
 import { ownedData, ownedForward } from '../addon.js';
 import { type CudaAccess, DEVICE } from './access.js';
 import { CudaPrepared } from './prepared.js';
@@ -28,15 +29,20 @@ const KEPT_BYTES = 2 ** 34;
 /** Of its memory, beside packed models and what is worked with. */
 const KEPT_PART = 1 / 4;
 
-/** @param grams whose tiles take what is kept */
-export function forwardOf({ addon, library, usable, memory, run }: CudaAccess, grams: Grams): Forward {
+/**
+ * @param grams whose tiles take what is kept
+ * @param tf32 whether products of floats are one pass of TF32
+ */
+export function forwardOf({ addon, library, usable, memory, run }: CudaAccess, grams: Grams, tf32 = false): Forward {
   return {
     kinds: KINDS,
     dtypes: DTYPES,
+    tf32: true,
     async prepare(source, dtype, control = {}) {
       await usable(control, { forward: {} });
+      const elements = precisionOf(dtype, { tf32 });
       const { pass, bytes } = await run(control, (threads, nativeControl) =>
-        addon.cudaPrepareForward(library, DEVICE, ownedForward(source), dtype, threads, nativeControl),
+        addon.cudaPrepareForward(library, DEVICE, ownedForward(source), elements, threads, nativeControl),
       );
       let disposed = false;
       return {

@@ -1,4 +1,4 @@
-import type { DType, TensorData } from '../../tensor/tensor.js';
+import type { Precision, TensorData } from '../../tensor/tensor.js';
 import type { CudaModel, NativeControl } from '../addon.js';
 
 /** A forward pass on a device, as the addon holds it. */
@@ -13,7 +13,7 @@ export interface CudaForwardFunctions {
     library: string,
     device: number,
     source: object,
-    dtype: DType,
+    elements: Precision,
     threads: number,
     control: NativeControl,
   ): Promise<CudaPass>;

@@ -38,7 +38,11 @@ const ROUTES: ReadonlyMap<GramRoute, RouteEfficiency> = new Map([
   ['dense', { prepare: 0.5, pair: 0.6 }],
 ]);
 
-export function gramsOf(access: CudaAccess): Grams {
+/** The methods whose products tensor cores take. */
+const ON_TENSOR_CORES: ReadonlySet<ChainMethod> = new Set(['one-block', 'hidden']);
+
+/** @param tf32 whether products of floats are one pass of TF32. */
+export function gramsOf(access: CudaAccess, tf32 = false): Grams {
   /** Measured once. */
   const peaks = new Map<DType, number>();
 
@@ -46,12 +50,13 @@ export function gramsOf(access: CudaAccess): Grams {
     methods: new Set(KINDS.keys()),
     kinds: new Set([...KINDS.values()].flatMap((kinds) => [...kinds])),
     kindsOf: KINDS,
+    tf32: ON_TENSOR_CORES,
     degrees: new Set(['hidden']),
     dtypes: DTYPES,
     routes: ROUTES,
     get arithmetic() {
       const capability = access.capability();
-      return capability && `compute capability ${capability}`;
+      return capability && `compute capability ${capability}${tf32 ? ', TF32' : ''}`;
     },
     preparesAtOnce: 4,
     tilesAtOnce: TILES_AT_ONCE,
@@ -69,11 +74,11 @@ export function gramsOf(access: CudaAccess): Grams {
         memory: { total: totalMemory, free: freeMemory },
       };
     },
-    prepare: preparedOn(access, [DEVICE]),
+    prepare: preparedOn(access, [DEVICE], tf32),
     tile: (job, rows, columns, control) => tileBy(access, 0, job, rows, columns, control),
     async shared(tiles, control = {}) {
       await access.usable(control);
-      return sharedBy(access, grams, access.alike().slice(0, Math.max(1, tiles)));
+      return sharedBy(access, grams, access.alike().slice(0, Math.max(1, tiles)), tf32);
     },
   };
   return grams;

@@ -1,6 +1,7 @@
 import type { Control } from '../../backend/control.js';
 import type { GramJob, Grams, GramTile, PreparedModel } from '../../backend/grams.js';
 import { TensimError } from '../../errors.js';
+import { precisionOf } from '../../tensor/tensor.js';
 import { type Addon, type CudaModel, ownedSource } from '../addon.js';
 import type { CudaAccess } from './access.js';
 
@@ -39,13 +40,16 @@ export class CudaPrepared implements PreparedModel {
   }
 }
 
-/** Prepares models on each of some devices. */
-export function preparedOn(access: CudaAccess, devices: readonly number[]): Grams['prepare'] {
+/**
+ * Prepares models on each of some devices.
+ * @param tf32 whether products of floats are one pass of TF32.
+ */
+export function preparedOn(access: CudaAccess, devices: readonly number[], tf32: boolean): Grams['prepare'] {
   const { addon, library, run } = access;
   return async (source, dtype, control = {}) => {
     await access.usable(control, { grams: source.kind === 'chain' ? { method: source.method } : {} });
     const held = await run(control, (threads, nativeControl) =>
-      addon.cudaPrepare(library, devices, ownedSource(source), dtype, threads, nativeControl),
+      addon.cudaPrepare(library, devices, ownedSource(source), precisionOf(dtype, { tf32 }), threads, nativeControl),
     );
     return new CudaPrepared(addon, held);
   };

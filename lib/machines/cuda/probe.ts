@@ -165,7 +165,7 @@ async function contractionsDiffer(dtype, tolerance) {
   const Data = dtype === 'float64' ? Float64Array : Float32Array;
   const operands = [Data.from(numbers(m * k)), Data.from(numbers(n * k))];
   const wanted = (await addon.contract(plan, operands, 1, control())).data;
-  const found = (await addon.cudaContract(library, 0, plan, operands, 1, control())).data;
+  const found = (await addon.cudaContract(library, 0, false, plan, operands, 1, control())).data;
   return far(found, wanted, tolerance * largest(wanted));
 }
 

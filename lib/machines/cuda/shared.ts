@@ -18,8 +18,9 @@ interface Lane {
  * Grams of devices that share tiles. All wait in one line, and a device that has time takes the first of them, so that a
  * slow one takes fewer. Where one goes wrong, or is aborted, all that are at work are, with its reason.
  * @param grams those of the first.
+ * @param tf32 whether products of floats are one pass of TF32.
  */
-export function sharedBy(access: CudaAccess, grams: Grams, devices: readonly number[]): SharedGrams {
+export function sharedBy(access: CudaAccess, grams: Grams, devices: readonly number[], tf32: boolean): SharedGrams {
   // A thread waits for every tile that is at work.
   const atOnce = Math.max(1, Math.min(TILES_AT_ONCE, Math.floor(processors() / devices.length)));
   const lanes = devices.map((_, place): Lane => ({ place, busy: 0, taken: 0 }));
@@ -63,7 +64,7 @@ export function sharedBy(access: CudaAccess, grams: Grams, devices: readonly num
   return {
     ...grams,
     tilesAtOnce: AHEAD * atOnce * devices.length,
-    prepare: preparedOn(access, devices),
+    prepare: preparedOn(access, devices, tf32),
     tile,
     get taken() {
       return lanes.map(({ taken }) => taken);

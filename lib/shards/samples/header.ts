@@ -118,7 +118,8 @@ function areModels({ models, matrix: { labels, evaluated } }: SampledHeader): bo
 }
 
 /** As far as results are made with it. */
-function isInfo({ measure, method, exact, route, estimates, dtype, backend, input }: ResultInfo): boolean {
+function isInfo(info: ResultInfo): boolean {
+  const { measure, method, exact, route, estimates, dtype, tf32, backend, input } = info;
   return (
     measure === 'gaussian' &&
     method === 'sampled' &&
@@ -126,6 +127,7 @@ function isInfo({ measure, method, exact, route, estimates, dtype, backend, inpu
     route === null &&
     Array.isArray(estimates) &&
     ['float64', 'float32'].includes(dtype) &&
+    [undefined, true].includes(tf32) &&
     ['native', 'cuda', 'fallback'].includes(backend) &&
     (input === null || typeof input === 'string')
   );

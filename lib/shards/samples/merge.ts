@@ -53,7 +53,7 @@ export async function mergeSampled(
   const info: ResultInfo = { ...header.info };
   const work: Work = { pairs: total, reused: total, prepared: 0, same: sameLabels(models, given), discarded: 0 };
   const computed = {
-    ...(await resultOf(cells, { settings: { signal, dtype: info.dtype, perOutput }, names, info }, sampled)),
+    ...(await resultOf(cells, { settings: { signal, perOutput }, names, info }, sampled)),
     work,
   };
   return {

@@ -47,12 +47,12 @@ export async function sampledShard(matrix: SampledMatrix, shard: ShardChoice, st
     const file = await SampledFile.open(state, header);
     try {
       const sampling = await new Sampling(site, comparison, own, file, groupsOf(shard.index - 1, shard.count)).run();
-      const { measure, method, route, dtype, backend } = comparison.info;
+      const { measure, method, route, dtype, tf32, backend } = comparison.info;
       return plainly({
         kind: 'shard' as const,
         shard,
         state,
-        ...{ measure, method, route, dtype, backend },
+        ...{ measure, method, route, dtype, ...(tf32 && { tf32 }), backend },
         models: subject.paths.length,
         files: new Set(subject.paths).size,
         pairs,

@@ -1,5 +1,5 @@
 import { TensimError } from '../../errors.js';
-import type { DType } from '../../tensor/tensor.js';
+import type { Precision } from '../../tensor/tensor.js';
 import { cosine } from '../gram/derived.js';
 import { checkPlace } from '../terms/place.js';
 import type { Matrix, Step } from '../terms/types.js';
@@ -17,15 +17,19 @@ const ABOVE_ROUNDING = 16;
  *
  *     direction(gram, { from: 0, to: 1 }, { from: 1, to: 2 }); // 1: the second step goes on where the first went
  *
- * @param dtype what the inner products were computed in.
+ * @param precision of the inner products.
  * @throws TensimError `INVALID_ARGUMENT` for an index that is not in the matrix, `ZERO_NORM` if a difference is zero,
  * or so small that its direction would be rounding: below about 5e-7 of the norms in double precision, and 1 % in
  * single; `NOT_FINITE` where inner products are out of range or were not computed.
  */
-export function direction(gram: Matrix, first: Step, second: Step, dtype: DType = 'float64'): number {
+export function direction(gram: Matrix, first: Step, second: Step, precision: Precision = 'float64'): number {
   checkStep(gram, first);
   checkStep(gram, second);
-  return cosine(product(gram, first, second), squaredNorm(gram, first, dtype), squaredNorm(gram, second, dtype));
+  return cosine(
+    product(gram, first, second),
+    squaredNorm(gram, first, precision),
+    squaredNorm(gram, second, precision),
+  );
 }
 
 /** Summed in an order that does not tell the two steps apart, so that direction(s, t) equals direction(t, s). */
@@ -33,7 +37,7 @@ function product(gram: Matrix, { from: a, to: b }: Step, { from: c, to: d }: Ste
   return gram[b][d] + gram[a][c] - (gram[b][c] + gram[a][d]);
 }
 
-function squaredNorm(gram: Matrix, step: Step, dtype: DType): number {
+function squaredNorm(gram: Matrix, step: Step, precision: Precision): number {
   const { from, to } = step;
   const square = product(gram, step, step);
   const [a, b] = [gram[from][from], gram[to][to]];
@@ -45,12 +49,12 @@ function squaredNorm(gram: Matrix, step: Step, dtype: DType): number {
       hint: 'Their inner products leave the range of numbers, or lie outside of the window that was compared',
     });
   }
-  const least = Math.sqrt(ABOVE_ROUNDING) * gramResolution(a, b, dtype);
+  const least = Math.sqrt(ABOVE_ROUNDING) * gramResolution(a, b, precision);
   if (square >= least ** 2) return square;
   throw new TensimError(
     'ZERO_NORM',
     `models ${from} and ${to} differ by less than ${least.toPrecision(2)}: a direction of that from inner products would be rounding`,
-    { hint: dtype === 'float32' ? 'Use dtype "float64"' : 'Compare models that differ more, as later steps do' },
+    { hint: precision !== 'float64' ? 'Use dtype "float64"' : 'Compare models that differ more, as later steps do' },
   );
 }
 

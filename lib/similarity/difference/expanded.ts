@@ -1,5 +1,5 @@
 import { timesPower } from '../../tensor/power.js';
-import type { DType } from '../../tensor/tensor.js';
+import type { Precision } from '../../tensor/tensor.js';
 import { cosine, distance, type GramEntry, norm } from '../gram/derived.js';
 import type { PairDifference } from '../terms/results.js';
 import { gramResolution, linearResolution } from './resolution.js';
@@ -19,15 +19,15 @@ export function inOneUnit({ aa, ab, bb, u, v }: GramEntry): GramEntry {
 }
 
 /**
- * What two models differ by, from inner products of the dtype they were computed in; NaN and null where these are NaN.
+ * What two models differ by, from inner products of some precision; NaN and null where these are NaN.
  */
-export function expanded(entry: GramEntry, dtype: DType): PairDifference {
+export function expanded(entry: GramEntry, precision: Precision): PairDifference {
   const { aa, ab, bb, u } = inOneUnit(entry);
   const away = distance(ab, aa, bb);
   const similarity = cosine(entry.ab, entry.aa, entry.bb);
   return {
     distance: timesPower(away, u),
-    distanceResolution: timesPower(gramResolution(aa, bb, dtype), u),
+    distanceResolution: timesPower(gramResolution(aa, bb, precision), u),
     dissimilarity: Number.isNaN(similarity) ? null : 1 - similarity,
     ...relativeTo(Math.sqrt(entry.aa), away, u - entry.u),
   };
@@ -48,15 +48,20 @@ export function relativeTo(
  * What two models differ by in samples, of which the distance comes from the differences of outputs.
  * @param away ‖a − b‖ in units of 2^exponent.
  */
-export function sampledDifference(entry: GramEntry, away: number, exponent: number, dtype: DType): PairDifference {
-  const plain = expanded(entry, dtype);
+export function sampledDifference(
+  entry: GramEntry,
+  away: number,
+  exponent: number,
+  precision: Precision,
+): PairDifference {
+  const plain = expanded(entry, precision);
   const normA = timesPower(norm(entry.aa), entry.u - exponent);
   const normB = timesPower(norm(entry.bb), entry.v - exponent);
   const near = away ** 2 <= NEAR * (normA ** 2 + normB ** 2);
   const rest = (away - (normA - normB)) * (away + (normA - normB));
   return {
     distance: timesPower(away, exponent),
-    distanceResolution: away === 0 ? 0 : timesPower(linearResolution(Math.hypot(normA, normB), dtype), exponent),
+    distanceResolution: away === 0 ? 0 : timesPower(linearResolution(Math.hypot(normA, normB), precision), exponent),
     dissimilarity: near && plain.dissimilarity !== null ? Math.max(0, rest / (2 * normA * normB)) : plain.dissimilarity,
     ...relativeTo(norm(entry.aa), away, exponent - entry.u),
   };

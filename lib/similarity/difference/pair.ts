@@ -1,5 +1,6 @@
 import type { GramTile } from '../../backend/grams.js';
 import { timesPower } from '../../tensor/power.js';
+import { type Precision, precisionOf } from '../../tensor/tensor.js';
 import { entryOf, type GramEntry } from '../gram/derived.js';
 import { gramPair } from '../gram/pair.js';
 import type { Member } from '../members/members.js';
@@ -20,13 +21,15 @@ export async function pairDifferences(
   comparison: Comparison,
   gram: GramTile & Partial<ScaledTile> & Pick<SampledGram, 'pair'>,
 ): Promise<PairDifference[]> {
-  const { dtype } = comparison.info;
+  const { info } = comparison;
+  const precision = precisionOf(info.dtype, info);
   const products = entriesOf(gram);
   if (comparison.kind === 'samples') {
     const { distance, exponent } = gram.pair!;
-    return products.map((entry, c) => sampledDifference(entry, distance[c], exponent, dtype));
+    return products.map((entry, c) => sampledDifference(entry, distance[c], exponent, precision));
   }
-  const plain = products.map((entry) => expanded(entry, dtype));
+  const plain = products.map((entry) => expanded(entry, precision));
+  const isNear = (entry: GramEntry) => areNear(entry, precision);
   if (!products.some(isNear)) return plain;
   const { differenceProducts } = await import('./products.js');
   const found = await differenceProducts(members, comparison);
@@ -42,7 +45,7 @@ export async function pairDifferences(
     return 2 * found.error <= (best / difference.distance) ** 2 ? difference : null;
   };
   const near = products.map(apart);
-  if (dtype === 'float64' || products.every((entry, c) => near[c] !== null || !isNear(entry))) {
+  if (precision === 'float64' || products.every((entry, c) => near[c] !== null || !isNear(entry))) {
     return plain.map((difference, c) => near[c] ?? difference);
   }
   const double = { ...comparison.settings, dtype: 'float64', onProgress: undefined } as const;
@@ -57,9 +60,11 @@ function entriesOf({ total, exponents, perOutput, sliceExponents }: GramTile & P
   return [entryOf(total, exponents, 0, 1), ...slices];
 }
 
-function isNear(entry: GramEntry): boolean {
+/** In TF32 also where inner products cannot tell them apart. */
+function areNear(entry: GramEntry, precision: Precision): boolean {
   const { aa, ab, bb } = inOneUnit(entry);
-  return aa + bb > 0 && aa - ab + (bb - ab) <= NEAR * (aa + bb);
+  const least = precision === 'tf32' ? gramResolution(aa, bb, precision) ** 2 : 0;
+  return aa + bb > 0 && aa - ab + (bb - ab) <= Math.max(NEAR * (aa + bb), least);
 }
 
 function equal({ aa }: GramEntry): PairDifference {

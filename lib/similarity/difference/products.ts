@@ -13,6 +13,7 @@ import type { ShapeOnly } from '../../layers/shapes.js';
 import type { Layer, Model } from '../../model/model.js';
 import { timesPower } from '../../tensor/power.js';
 import type { TensorData } from '../../tensor/tensor.js';
+import { precisionOf } from '../../tensor/tensor.js';
 import { isOnehot, underLaw } from '../law/onehot.js';
 import type { Member } from '../members/members.js';
 import type { Comparison, OfSamples } from '../plan/comparison.js';
@@ -191,8 +192,8 @@ async function featureSources(f: Member, g: Member, comparison: Compared, pacer:
     }
     segments.push(change);
   }
-  const { measure, dtype } = comparison.info;
-  const error = measure === 'weights' ? 0 : linearResolution(1, dtype);
+  const { measure, dtype, tf32 } = comparison.info;
+  const error = measure === 'weights' ? 0 : linearResolution(1, precisionOf(dtype, { tf32 }));
   return {
     ...{ own: { kind: 'features', segments: own }, change: { kind: 'features', segments } },
     ...{ terms: [], scale: 1, exponent, error: 0, resolve: () => error },

@@ -1,15 +1,17 @@
 import { TensimError } from '../../errors.js';
+import { precisionOf } from '../../tensor/tensor.js';
 import { valueText } from '../../words/quoting.js';
 import { digestOfName } from '../law/input_digest.js';
 import type { ResultInfo, SimilarityResult } from '../terms/types.js';
 
 /** What a comparison says about how it was made, and of what; an earlier one may say less. */
 export type Making = Partial<
-  Pick<ResultInfo, 'measure' | 'method' | 'exact' | 'dtype' | 'input' | 'inputDigest'> & Pick<SimilarityResult, 'normB'>
+  Pick<ResultInfo, 'measure' | 'method' | 'exact' | 'dtype' | 'tf32' | 'input' | 'inputDigest'> &
+    Pick<SimilarityResult, 'normB'>
 >;
 
 /** Norms of one reference in two comparisons differ by rounding: of other kernels, other processors. */
-const ROUNDING = { float64: 1e-6, float32: 1e-3 } as const;
+const ROUNDING = { float64: 1e-6, float32: 1e-3, tf32: 1e-2 } as const;
 
 /**
  * Makes sure that a comparison can be held against a baseline: a drop can be told only between numbers of one kind.
@@ -27,6 +29,8 @@ export function requireSameMaking(baseline: Making, comparison: Making): void {
     if (before === undefined || now === undefined || before === now) continue;
     throw refusal(`the baseline has the ${name} ${told(before)}, this gate ${told(now)}`);
   }
+  if (baseline.tf32 !== comparison.tf32 && baseline.dtype !== undefined && comparison.dtype !== undefined)
+    throw refusal(`products are in TF32 in ${baseline.tf32 ? 'the baseline' : 'this gate'} alone`);
   requireSameInput(baseline, comparison);
   requireSameReference(baseline, comparison);
 }
@@ -51,11 +55,11 @@ function requireSameInput(baseline: Making, { input, inputDigest, measure }: Mak
 }
 
 /** The reference of a baseline is known by its norm where nothing else tells it. */
-function requireSameReference(baseline: Making, { normB, dtype = 'float64', method }: Making): void {
+function requireSameReference(baseline: Making, { normB, dtype = 'float64', tf32, method }: Making): void {
   const before = baseline.normB;
   if (method === undefined || method === 'sampled' || normB === undefined || before === undefined) return;
   if (!(Number.isFinite(before) && Number.isFinite(normB))) return;
-  if (Math.abs(before - normB) <= ROUNDING[dtype] * Math.max(before, normB)) return;
+  if (Math.abs(before - normB) <= ROUNDING[precisionOf(dtype, { tf32 })] * Math.max(before, normB)) return;
   throw refusal(`the baseline was made against another reference, of norm ${before} instead of ${normB}`);
 }
 

@@ -1,7 +1,7 @@
 import type { GramTile } from '../../backend/grams.js';
 import type { Pacer } from '../../cooperate.js';
 import { isInRange, levelOf, timesPower } from '../../tensor/power.js';
-import type { DType } from '../../tensor/tensor.js';
+import type { DType, Precision } from '../../tensor/tensor.js';
 import type { ScaledTile } from '../scale/model_scale.js';
 import type { DegreesMatrix } from '../terms/degrees.js';
 import type { LiveMatrix, Matrix, ModelPlaces, ScaledNumber } from '../terms/types.js';
@@ -237,8 +237,8 @@ export class Cells implements LiveMatrix {
   }
 
   /** What the slices behind the outputs tell, which are degrees. */
-  degrees(outputs: number, dtype: DType, pacer: Pacer): Promise<DegreesMatrix> {
-    return matrixDegrees(this.#slices.slice(outputs), this.#whole, this.#layout, dtype, pacer);
+  degrees(outputs: number, precision: Precision, pacer: Pacer): Promise<DegreesMatrix> {
+    return matrixDegrees(this.#slices.slice(outputs), this.#whole, this.#layout, precision, pacer);
   }
 
   /** The inner products of the models of a row and of a column, in their units. */

@@ -3,7 +3,7 @@ import type { Control } from '../../backend/control.js';
 import type { GramJob } from '../../backend/grams.js';
 import { throttle } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
-import { type DType, EPSILON } from '../../tensor/tensor.js';
+import { EPSILON, type Precision } from '../../tensor/tensor.js';
 import { isRounding, type ModelScale } from '../scale/model_scale.js';
 import type { Settings } from '../terms/options.js';
 import type { Progress } from '../terms/types.js';
@@ -74,14 +74,14 @@ export function checkProduct(value: number, a: string, b: string, same: boolean)
  * @param square ⟨f,f⟩ in the units of the model.
  * @throws TensimError `ZERO_NORM` for a norm that is only what rounding left.
  */
-export function checkNorm(square: number, scale: ModelScale, label: string, dtype: DType): void {
-  if (!isRounding(square, scale.level, EPSILON[dtype])) return;
+export function checkNorm(square: number, scale: ModelScale, label: string, precision: Precision): void {
+  if (!isRounding(square, scale.level, EPSILON[precision])) return;
   throw new TensimError(
     'ZERO_NORM',
     `"${label}" is zero under this input law, but for rounding: its similarity would be noise`,
     {
       hint:
-        dtype === 'float32'
+        precision !== 'float64'
           ? 'Its terms cancel. Use dtype "float64", which tells smaller norms from zero, or another input law'
           : 'Its terms cancel. Leave it out, or use another input law',
     },

@@ -1,7 +1,7 @@
 import type { GramTile } from '../../backend/grams.js';
 import type { Pacer } from '../../cooperate.js';
 import { timesPower } from '../../tensor/power.js';
-import { type DType, EPSILON } from '../../tensor/tensor.js';
+import { EPSILON, type Precision } from '../../tensor/tensor.js';
 import type { ScaledTile } from '../scale/model_scale.js';
 import { DEGREE_NAMES, type Degrees, type DegreesMatrix } from '../terms/degrees.js';
 import { cosine } from './derived.js';
@@ -12,11 +12,11 @@ const SIZE = DEGREE_NAMES.length;
 /** A part whose square is below so many ε of that of the whole may be rounding: its direction would mean nothing. */
 const ROUNDING = 64;
 
-const isThere = (part: number, whole: number, dtype: DType) => part > ROUNDING * EPSILON[dtype] * whole;
+const isThere = (part: number, whole: number, precision: Precision) => part > ROUNDING * EPSILON[precision] * whole;
 
 /** The similarity of parts of two models of squared norms a and b; NaN where one of the parts is not there. */
-function partCosine(ab: number, aa: number, bb: number, a: number, b: number, dtype: DType): number {
-  return isThere(aa, a, dtype) && isThere(bb, b, dtype) ? cosine(ab, aa, bb) : Number.NaN;
+function partCosine(ab: number, aa: number, bb: number, a: number, b: number, precision: Precision): number {
+  return isThere(aa, a, precision) && isThere(bb, b, precision) ? cosine(ab, aa, bb) : Number.NaN;
 }
 
 const share = (part: number, whole: number) => Math.max(0, part) / whole;
@@ -29,7 +29,7 @@ const orNull = (value: number) => (Number.isNaN(value) ? null : value);
 export function pairDegrees(
   { perDegree }: Pick<GramTile, 'perDegree'>,
   exponents: Int32Array | undefined,
-  dtype: DType,
+  precision: Precision,
 ): Degrees | undefined {
   if (perDegree === undefined) return undefined;
   const [aa, ab, , bb] = Array.from({ length: 4 }, (_, cell) => perDegree.subarray(cell * SIZE, (cell + 1) * SIZE));
@@ -37,12 +37,12 @@ export function pairDegrees(
   return {
     parts: DEGREE_NAMES.map((name, n) => ({
       name,
-      similarity: orNull(partCosine(ab[n], aa[n], bb[n], a, b, dtype)),
+      similarity: orNull(partCosine(ab[n], aa[n], bb[n], a, b, precision)),
       innerProduct: timesPower(ab[n], exponents?.[1] ?? 0),
       shareA: share(aa[n], a),
       shareB: share(bb[n], b),
     })),
-    centred: orNull(partCosine(sum(ab, 1), sum(aa, 1), sum(bb, 1), a, b, dtype)),
+    centred: orNull(partCosine(sum(ab, 1), sum(aa, 1), sum(bb, 1), a, b, precision)),
   };
 }
 
@@ -83,7 +83,7 @@ export async function matrixDegrees(
   slices: readonly Slice[],
   whole: Slice,
   { rows, columns, window }: Layout,
-  dtype: DType,
+  precision: Precision,
   pacer: Pacer,
 ): Promise<DegreesMatrix> {
   // Everything in the units of the norms of the whole.
@@ -104,8 +104,8 @@ export async function matrixDegrees(
       const [a, b] = [whole.own[i], whole.own[j]];
       const products = slices.map((slice) => productAt(slice, r, c));
       for (const [n, product] of products.entries())
-        lines[n][c] = partCosine(product, own[n][i], own[n][j], a, b, dtype);
-      lines[SIZE][c] = partCosine(products[1] + products[2] + products[3], rest[i], rest[j], a, b, dtype);
+        lines[n][c] = partCosine(product, own[n][i], own[n][j], a, b, precision);
+      lines[SIZE][c] = partCosine(products[1] + products[2] + products[3], rest[i], rest[j], a, b, precision);
     }
     for (const n of slices.keys()) cosines[n].push(lines[n]);
     centred.push(lines[SIZE]);

@@ -2,7 +2,7 @@ import type { GramTile } from '../../backend/grams.js';
 import { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { levelOf } from '../../tensor/power.js';
-import { EPSILON } from '../../tensor/tensor.js';
+import { EPSILON, precisionOf } from '../../tensor/tensor.js';
 import type { Member } from '../members/members.js';
 import { clearRounding, type ModelScale } from '../scale/model_scale.js';
 import { normLevel, prepareInUnits } from '../scale/prepare.js';
@@ -15,8 +15,8 @@ import type { Sources } from './sources.js';
  * rounding may exceed 1e-5.
  */
 const SUSPICIOUS = 3;
-/** What float32 may be off by, of a norm. */
-const ALLOWED = 1e-5;
+/** What they may be off by, of a norm. */
+const ALLOWED = { float32: 1e-5, tf32: 1e-2 } as const;
 
 /**
  * In double precision the error of a similarity is about ε times the ratio of the terms to the norm: 1e-5 where that is
@@ -39,10 +39,10 @@ export async function checkOwn(
   settings: GramSettings,
 ): Promise<void> {
   const { label } = member.outline;
-  const { dtype } = settings;
-  checkNorm(total[cell], scale, label, dtype);
+  const precision = precisionOf(settings.dtype, settings.backend);
+  checkNorm(total[cell], scale, label, precision);
   checkProduct(total[cell], label, label, true);
-  if (perOutput) clearRounding(perOutput, cell * sources.names.length, scale, EPSILON[dtype]);
+  if (perOutput) clearRounding(perOutput, cell * sources.names.length, scale, EPSILON[precision]);
   await checkPrecision(total[cell], scale, member, sources, settings);
 }
 
@@ -50,7 +50,7 @@ export async function checkOwn(
  * Makes sure of a norm whose terms cancel. One computed in float32 is put to the test by float64, whose cost is that of
  * one more model.
  * @param square ⟨f,f⟩ in the units of the model.
- * @throws TensimError `PRECISION` where similarities would be off by more than 1e-5.
+ * @throws TensimError `PRECISION` where similarities would be off by more than 1e-5, or 1e-2 in TF32.
  */
 async function checkPrecision(
   square: number,
@@ -69,7 +69,8 @@ async function checkPrecision(
       },
     );
   }
-  if (settings.dtype === 'float64') return;
+  const precision = precisionOf(settings.dtype, settings.backend);
+  if (precision === 'float64') return;
   const wide = { ...settings, dtype: 'float64', perOutput: false } as const;
   const source = await sources.of(member);
   if (source.kind !== 'chain' || source.chain === undefined) return;
@@ -78,10 +79,10 @@ async function checkPrecision(
   try {
     const difference = levelOf(square) + exponent - (await normLevel(prepared, wide)) - prepared.scale.exponent;
     const relative = Math.abs(Math.expm1(difference * Math.LN2));
-    if (relative <= ALLOWED) return;
+    if (relative <= ALLOWED[precision]) return;
     throw new TensimError(
       'PRECISION',
-      `float32 is too coarse for "${member.outline.label}": its terms cancel, and its norm is off by ${relative.toPrecision(1)} of itself`,
+      `${precision === 'tf32' ? 'TF32' : precision} is too coarse for "${member.outline.label}": its terms cancel, and its norm is off by ${relative.toPrecision(1)} of itself`,
       { hint: 'Use dtype "float64"' },
     );
   } finally {

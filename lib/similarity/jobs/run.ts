@@ -60,10 +60,10 @@ export async function settingsFor(
   { signal, threads, own }: RunOptions & { readonly own?: BackendName | undefined },
 ): Promise<GramSettings> {
   const isWeights = setting.measure === 'weights';
-  const { dtype } = setting;
+  const { dtype, tf32 } = setting;
   const kinds = productKindsOf(members.map(({ outline }) => outline));
   const degrees = isWeights ? false : setting.degrees === true;
-  const grams = isWeights ? { dtype } : { method: setting.chain, kinds, dtype, degrees };
+  const grams = isWeights ? { dtype, tf32 } : { method: setting.chain, kinds, dtype, tf32, degrees };
   const backend = await selectBackend(own ?? setting.backend, { grams }, signal);
   if (own === undefined) checkArithmetic(setting, backend.grams);
   return {
@@ -91,10 +91,11 @@ export function sourcesOf(
 
 async function runSampleJob(value: unknown, { signal, threads }: RunOptions): Promise<SampleResult> {
   const { setting, models, batch } = await readSampleJob(value, new Pacer(signal));
-  const { dtype, perOutput, law } = setting;
+  const { dtype, tf32, perOutput, law } = setting;
   const members = await openModels(models, signal);
   const outlines = members.map(({ outline }) => outline);
-  const task = { normals: {}, forward: { kinds: kindsOf(outlines), dtype }, grams: { dtype: 'float64' } } as const;
+  const forward = { kinds: kindsOf(outlines), dtype, tf32 };
+  const task = { normals: {}, forward, grams: { dtype: 'float64' } } as const;
   const backend = await selectBackend(setting.backend, task, signal);
   checkArithmetic(setting, backend.grams);
   checkComparable(outlines, setting.measure);

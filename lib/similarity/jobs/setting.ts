@@ -34,6 +34,8 @@ export type LawText =
 interface Common {
   readonly version: string;
   readonly dtype: DType;
+  /** Whether products of floats are one pass of TF32. */
+  readonly tf32?: true;
   readonly backend: BackendName;
   /** The instructions that the backend takes, where its last bits depend on them: see `Grams`. */
   readonly arithmetic?: string;
@@ -69,10 +71,11 @@ export interface SampleSetting<Law> extends Common {
 /** @throws TensimError (rejects) `INVALID_ARGUMENT` for the measure `behavioural`, whose inputs are in memory. */
 export async function writeSetting(comparison: Comparison): Promise<Setting<LawText>> {
   const { info, settings } = comparison;
-  const { dtype, backend, method, route, measure } = info;
+  const { dtype, tf32, backend, method, route, measure } = info;
   const { perOutput, signal } = settings;
   const { arithmetic } = settings.backend.grams;
-  const common = { version, dtype, backend, ...(arithmetic !== undefined && { arithmetic }), perOutput };
+  const by = { ...(tf32 && { tf32 }), backend, ...(arithmetic !== undefined && { arithmetic }) };
+  const common = { version, dtype, ...by, perOutput };
   const pacer = new Pacer(signal);
   if (comparison.kind === 'samples') {
     const law = comparison.law === 'tokens' ? comparison.law : await writeLaw(comparison.law, pacer);
@@ -102,7 +105,7 @@ async function writeLaw(law: LawOfInputs, pacer: Pacer): Promise<LawText> {
 }
 
 const COMMON = ['version', 'measure', 'method', 'dtype', 'backend', 'perOutput'];
-const MAYBE = ['arithmetic'];
+const MAYBE = ['arithmetic', 'tf32'];
 
 /** @throws TensimError (rejects) `INVALID_ARGUMENT`; `NOT_FINITE` for a law that is no numbers. */
 export async function readSetting(value: unknown, where: string, pacer: Pacer): Promise<Setting<LawOfInputs>> {
@@ -113,6 +116,7 @@ export async function readSetting(value: unknown, where: string, pacer: Pacer): 
   const common = {
     version,
     dtype: readChoice(all.dtype, at('dtype'), ['float64', 'float32'] as const),
+    ...(all.tf32 !== undefined && { tf32: readChoice(all.tf32, at('tf32'), [true] as const) }),
     backend: readChoice(all.backend, at('backend'), ['native', 'cuda', 'fallback'] as const),
     ...(all.arithmetic !== undefined && { arithmetic: readText(all.arithmetic, at('arithmetic')) }),
     perOutput: readFlag(all.perOutput, at('perOutput')),

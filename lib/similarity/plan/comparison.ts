@@ -94,14 +94,14 @@ export async function planComparison(
   settings: Settings,
   extent: Extent = {},
 ): Promise<Comparison> {
-  const { dtype } = settings;
+  const { dtype, tf32 } = settings;
   const models = members.map(({ outline }) => outline);
   if (settings.measure === 'weights' || settings.measure === 'behavioural')
     checkNoDegrees(settings, `the measure "${settings.measure}" knows none`);
   if (settings.measure === 'weights') {
     checkNoRoute(settings.route, `the measure "${settings.measure}" has`);
     const work = () => vectorWork({ models, pairs: extent.pairs, ...settings });
-    const resolved = await resolve(settings, 'gaussian', { grams: { dtype } }, work);
+    const resolved = await resolve(settings, 'gaussian', { grams: { dtype, tf32 } }, work);
     const sources = weightSources(models, settings);
     const info = resultInfo(resolved, EXACT, null, settings.measure);
     const { names } = sources;
@@ -111,7 +111,7 @@ export async function planComparison(
   if (settings.measure === 'behavioural') {
     checkNoRoute(settings.route, `the measure "${settings.measure}" has`);
     const forward = { kinds: kindsOf(models), dtype: 'float64' } as const;
-    const task = { forward, grams: { dtype }, contractions: { dtype: 'float64' } } as const;
+    const task = { forward, grams: { dtype, tf32 }, contractions: { dtype: 'float64' } } as const;
     const resolved = await resolve(settings, 'gaussian', task);
     const { behaviours } = await import('../behaviour/behavioural.js');
     const found = await behaviours(members, resolved);
@@ -146,7 +146,7 @@ async function planFunctions(
   extent: Extent,
 ): Promise<Comparison> {
   const models = members.map(({ outline }) => outline);
-  const { method, input, dtype, signal } = settings;
+  const { method, input, dtype, tf32, signal } = settings;
   const route = chooseMethod(models, measure, method, input);
   if (input === 'tokens')
     return planSampling(models, settings, { name: input, digest: digestOfName(input)!, law: input });
@@ -156,7 +156,7 @@ async function planFunctions(
   const known = measure === 'gaussian' && DEGREE_METHODS.has(route.chain);
   if (!known) checkNoDegrees(settings, `the method "${route.method}" knows none of these models`);
   const degrees = settings.degrees === true;
-  const grams = { method: route.chain, kinds: productKindsOf(models), dtype, degrees };
+  const grams = { method: route.chain, kinds: productKindsOf(models), dtype, tf32, degrees };
   const work = () => chainWork({ models, pairs: extent.pairs, ...settings }, route.chain, law);
   const resolved = await resolve(settings, measure, { grams }, work);
   const isOpen = method === 'auto' && settings.route === 'auto' && !degrees && extent.keeps !== true;
@@ -182,7 +182,8 @@ async function planSampling(
 ): Promise<OfSamples> {
   checkNoRoute(settings.route, 'the method "sampled" has');
   checkNoDegrees(settings, 'the method "sampled" knows none');
-  const forward = { kinds: kindsOf(models), dtype: settings.dtype };
+  const { dtype, tf32 } = settings;
+  const forward = { kinds: kindsOf(models), dtype, tf32 };
   const task = { normals: {}, forward, grams: { dtype: 'float64' } } as const;
   const work = () => sampleWork({ models, ...settings }, named.law, settings.maxSamples);
   const resolved = await resolve(settings, 'gaussian', task, work);
@@ -285,6 +286,7 @@ function resultInfo(
     input: input === null ? null : input.name,
     ...(input && { inputDigest: input.digest }),
     dtype,
+    ...(backend.tf32 && { tf32: true as const }),
     backend: backend.name,
     ...(passedOver?.length && { passedOver }),
   };

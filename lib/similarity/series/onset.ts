@@ -1,4 +1,5 @@
 import { largest } from '../../extremes.js';
+import { precisionOf } from '../../tensor/tensor.js';
 import type { Matrix, SimilarityMatrix } from '../terms/types.js';
 
 /**
@@ -32,7 +33,7 @@ const STRETCH_PART = 1 / 16;
 /** The rise from which a change stands out. */
 const STANDS_OUT = 3;
 /** Changes below these are round-off of the compute type. */
-const RESOLUTION = { float64: 1e-12, float32: 1e-6 } as const;
+const RESOLUTION = { float64: 1e-12, float32: 1e-6, tf32: 2e-3 } as const;
 
 /** One output slice across one step. */
 export interface OutputChange {
@@ -150,8 +151,8 @@ export function outputOnsets(matrix: SimilarityMatrix): (OutputOnset | null)[] {
  * What two similarities of a matrix must differ by to be told apart: rounding, or the largest standard error of what
  * was sampled.
  */
-export function resolutionOf({ dtype, standardError }: Pick<SimilarityMatrix, 'dtype' | 'standardError'>): number {
-  return Math.max(RESOLUTION[dtype], standardError ?? 0);
+export function resolutionOf(matrix: Pick<SimilarityMatrix, 'dtype' | 'tf32' | 'standardError'>): number {
+  return Math.max(RESOLUTION[precisionOf(matrix.dtype, matrix)], matrix.standardError ?? 0);
 }
 
 /** The same for one output, which is known less well than the whole where it was sampled. */

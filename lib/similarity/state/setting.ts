@@ -12,14 +12,14 @@ import type { ResultInfo } from '../terms/types.js';
  * the slices by their names, which tell their order.
  */
 export function settingOf(
-  { measure, method, dtype, backend }: ResultInfo,
+  { measure, method, dtype, tf32, backend }: ResultInfo,
   { perOutput, degrees }: { readonly perOutput: boolean; readonly degrees?: boolean | undefined },
   names: readonly string[],
   { arithmetic }: Pick<Grams, 'arithmetic'>,
   chain?: ChainMethod,
   law?: LawOfInputs,
 ): string {
-  const by = { dtype, backend, arithmetic };
+  const by = { dtype, tf32, backend, arithmetic };
   const slices = { perOutput, names, ...(degrees === true && { degrees }) };
   return JSON.stringify({ version, measure, method, chain, law: law && lawDigest(law), ...by, ...slices });
 }

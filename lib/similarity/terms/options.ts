@@ -1,5 +1,6 @@
 import type { BackendName, BackendWith } from '../../backend/backend.js';
 import type { GramRoute } from '../../backend/grams.js';
+import { checkTf32 } from '../../backend/tf32.js';
 import { TensimError } from '../../errors.js';
 import type { DType } from '../../tensor/tensor.js';
 import { valueText } from '../../words/quoting.js';
@@ -13,6 +14,7 @@ export interface Settings {
   readonly input: InputLaw;
   readonly inputs: DataInputs | undefined;
   readonly dtype: DType;
+  readonly tf32: boolean;
   /** As asked for: which one it will be depends on the method. */
   readonly backend: 'auto' | BackendName;
   readonly threads: number | undefined;
@@ -39,6 +41,7 @@ const CHOICES = {
 /** The names of the options of every comparison. */
 export const KNOWN: readonly string[] = [
   ...Object.keys(CHOICES),
+  'tf32',
   'input',
   'inputs',
   'backend',
@@ -98,6 +101,7 @@ export function settle(options: SimilarityOptions, known = KNOWN): Settings {
   const dtype = choose('dtype', options.dtype, 'float64');
   signal?.throwIfAborted();
   const { backend = 'auto' } = options;
+  const tf32 = checkTf32({ tf32: options.tf32, dtype, backend });
   return {
     measure,
     method,
@@ -105,6 +109,7 @@ export function settle(options: SimilarityOptions, known = KNOWN): Settings {
     input,
     inputs,
     dtype,
+    tf32,
     backend,
     threads,
     perOutput,

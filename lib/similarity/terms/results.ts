@@ -57,6 +57,8 @@ export interface ResultInfo {
   readonly inputDigest?: string | undefined;
   /** Compute type. */
   readonly dtype: DType;
+  /** There where products of floats were one pass of TF32: see the option. */
+  readonly tf32?: true | undefined;
   /** Which backend computed. */
   readonly backend: BackendName;
   /** How many of the backend's devices have computed tiles, where several could share them; absent elsewhere. */

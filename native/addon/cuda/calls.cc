@@ -15,21 +15,21 @@ class PrepareCall final : public AsyncCall {
 
   std::string library;
   CudaDevices devices;
+  CudaType type = DType::kFloat64;
   SourceArguments source;
 
   void execute(const Context& context) override {
     const TensimCudaApi& api = CudaLibrary::open(library).api();
     if (source.features) {
-      take(on_each<CudaModelPointer>(context, devices, [&](int device) {
-        return prepare_cuda_features(api, device, source.dtype, source.segments);
-      }));
+      take(on_each<CudaModelPointer>(
+          context, devices, [&](int device) { return prepare_cuda_features(api, device, type, source.segments); }));
       return;
     }
     switch (source.method) {
       case Method::kOneBlock: {
         const auto map = fold_one_block(context, source.chain);
         take(on_each<CudaModelPointer>(context, devices, [&](int device) {
-          return prepare_cuda(context, api, device, source.dtype, map, source.route, source.chain.positions);
+          return prepare_cuda(context, api, device, type, map, source.route, source.chain.positions);
         }));
         return;
       }
@@ -41,7 +41,7 @@ class PrepareCall final : public AsyncCall {
       case Method::kHidden: {
         const auto units = fold_units(context, source.chain);
         take(on_each<CudaUnitsPointer>(context, devices, [&](int device) {
-          return prepare_cuda_units(context, api, device, source.dtype, units, source.chain.positions);
+          return prepare_cuda_units(context, api, device, type, units, source.chain.positions);
         }));
         return;
       }
@@ -157,7 +157,8 @@ Napi::Value cuda_prepare_call(const Napi::CallbackInfo& info) {
   for (std::uint32_t i = 0; i < devices.Length(); ++i) {
     call->devices.push_back(static_cast<int>(read_size(devices.Get(i), "a device")));
   }
-  call->source = read_source(info[2], read_dtype(info[3]), *call);
+  call->type = read_cuda_type(info[3]);
+  call->source = read_source(info[2], call->type.dtype, *call);
   return Environment::of(info.Env()).start(info.Env(), std::move(call));
 }
 

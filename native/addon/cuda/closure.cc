@@ -271,7 +271,9 @@ GramTile cuda_closure_tile(const Context& context, const TensimCudaApi& api, con
   for (const CudaClosure* row : rows) check(api, *rows.front(), *row);
 
   const std::size_t outputs = rows.front()->outputs, width = columns.size();
-  if (job.per_output) tile.per_output.assign(tile.total.size() * outputs, 0.0);
+  // Means belong to slices, and a total is what its slices add up to in their order, to the bit.
+  const bool means = rows.front()->method == Method::kClosure;
+  if (job.per_output || means) tile.per_output.assign(tile.total.size() * outputs, 0.0);
   const auto row_models = on_device(rows), column_models = on_device(columns);
   TensimCudaClosureTile call{};
   call.rows = row_models.data();
@@ -280,23 +282,23 @@ GramTile cuda_closure_tile(const Context& context, const TensimCudaApi& api, con
   call.column_count = columns.size();
   call.symmetric = job.symmetric ? 1 : 0;
   call.total = tile.total.data();
-  call.slices = job.per_output ? tile.per_output.data() : nullptr;
+  call.slices = tile.per_output.empty() ? nullptr : tile.per_output.data();
   call.report = report_progress;
   call.context = &context.control;
   TensimCudaError error{};
   check_cuda(api.closure_products(&call, &error), error);
 
-  const bool means = rows.front()->method == Method::kClosure;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     for (std::size_t j = job.symmetric ? i : 0; j < width; ++j) {
       const CudaClosure &a = *rows[i], &b = *columns[j];
       const std::size_t at = i * width + j, mirrored = j * width + i;
-      for (std::size_t c = 0; c < outputs; ++c) {
+      double total = 0;
+      for (std::size_t c = 0; means && c < outputs; ++c) {
         double mean = 0;
-        for (std::size_t s = 0; means && s < a.positions; ++s) mean += a.means.at(s)[c] * b.means.at(s)[c];
-        tile.total[at] += mean;
-        if (job.per_output) tile.per_output[at * outputs + c] += mean;
+        for (std::size_t s = 0; s < a.positions; ++s) mean += a.means.at(s)[c] * b.means.at(s)[c];
+        total += tile.per_output[at * outputs + c] += mean;
       }
+      if (means) tile.total[at] = total;
       if (!job.symmetric || i == j) continue;
       tile.total[mirrored] = tile.total[at];
       if (job.per_output) {
@@ -304,6 +306,7 @@ GramTile cuda_closure_tile(const Context& context, const TensimCudaApi& api, con
       }
     }
   }
+  if (!job.per_output) tile.per_output.clear();
   return tile;
 }
 

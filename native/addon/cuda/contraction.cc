@@ -7,6 +7,7 @@
 #include "../../contraction/pool.h"
 #include "../../core/assert.h"
 #include "library.h"
+#include "prepared.h"
 
 namespace tensim {
 namespace {
@@ -14,9 +15,9 @@ namespace {
 // A plan's run on a device, as the library knows it.
 class DeviceRun {
  public:
-  DeviceRun(const TensimCudaApi& api, int device, bool single, Control& control) : api_(*api.contraction) {
+  DeviceRun(const TensimCudaApi& api, int device, std::int32_t single, Control& control) : api_(*api.contraction) {
     TensimCudaError error{};
-    check_cuda(api_.create(device, single ? 1 : 0, report, &control, &run_, &error), error);
+    check_cuda(api_.create(device, single, report, &control, &run_, &error), error);
   }
   ~DeviceRun() { api_.destroy(run_); }
   DeviceRun(const DeviceRun&) = delete;
@@ -209,11 +210,11 @@ class Memory {
 }  // namespace
 
 template <class T>
-double execute_plan_on_cuda(const Context& context, const TensimCudaApi& api, int device, const ContractionPlan& plan,
-                            const std::vector<const T*>& operands, T* output) {
+double execute_plan_on_cuda(const Context& context, const TensimCudaApi& api, int device, bool tf32,
+                            const ContractionPlan& plan, const std::vector<const T*>& operands, T* output) {
   context.control.expect(plan.points);
   context.control.throw_if_aborted();
-  const DeviceRun run(api, device, sizeof(T) == sizeof(float), context.control);
+  const DeviceRun run(api, device, CudaType(DTypeOf<T>::value, tf32).single(), context.control);
   Memory<T> memory(run, plan, operands);
   const std::size_t elements = plan.buffer_elements[plan.output];
   const DeviceMemory<T> result(run, elements);
@@ -222,9 +223,9 @@ double execute_plan_on_cuda(const Context& context, const TensimCudaApi& api, in
   return exponent;
 }
 
-template double execute_plan_on_cuda<double>(const Context&, const TensimCudaApi&, int, const ContractionPlan&,
+template double execute_plan_on_cuda<double>(const Context&, const TensimCudaApi&, int, bool, const ContractionPlan&,
                                              const std::vector<const double*>&, double*);
-template double execute_plan_on_cuda<float>(const Context&, const TensimCudaApi&, int, const ContractionPlan&,
+template double execute_plan_on_cuda<float>(const Context&, const TensimCudaApi&, int, bool, const ContractionPlan&,
                                             const std::vector<const float*>&, float*);
 
 }  // namespace tensim

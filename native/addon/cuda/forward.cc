@@ -48,14 +48,14 @@ CudaModelPointer CudaForward::keep(const Context& context, const CudaInputs& inp
   return kept_outputs(api_, model, per_output ? outputs : 1, stride);
 }
 
-CudaForwardPointer prepare_cuda_forward(const TensimCudaApi& api, int device, DType dtype,
+CudaForwardPointer prepare_cuda_forward(const TensimCudaApi& api, int device, CudaType type,
                                         const std::vector<LayerView>& layers, std::size_t positions,
                                         std::size_t features, bool tokens) {
-  const auto prepare = [&](auto type) {
-    const CudaForwardSource<decltype(type)> source(layers, positions, features, tokens);
+  const auto prepare = [&](auto element) {
+    const CudaForwardSource<decltype(element)> source(type.single(), layers, positions, features, tokens);
     return std::make_shared<const CudaForward>(api, device, source.network(), source.outputs());
   };
-  return dtype == DType::kFloat64 ? prepare(double()) : prepare(float());
+  return type.dtype == DType::kFloat64 ? prepare(double()) : prepare(float());
 }
 
 CudaModelPointer combine_kept(const TensimCudaApi& api, const CudaModel& a, double x, const CudaModel& b, double y) {

@@ -54,7 +54,7 @@ class CudaForward {
 using CudaForwardPointer = std::shared_ptr<const CudaForward>;
 
 // The shapes fit from layer to layer; with `tokens` the first layer is linear. Throws UNSUPPORTED_LAYER, MEMORY_LIMIT.
-CudaForwardPointer prepare_cuda_forward(const TensimCudaApi& api, int device, DType dtype,
+CudaForwardPointer prepare_cuda_forward(const TensimCudaApi& api, int device, CudaType type,
                                         const std::vector<LayerView>& layers, std::size_t positions,
                                         std::size_t features, bool tokens);
 

@@ -34,11 +34,11 @@ class PrepareCall final : public AsyncCall {
 
   std::string library;
   int device = 0;
-  DType dtype = DType::kFloat64;
+  CudaType type = DType::kFloat64;
   ForwardArguments source;
 
   void execute(const Context&) override {
-    pass_ = prepare_cuda_forward(CudaLibrary::open(library).api(), device, dtype, source.layers, source.positions,
+    pass_ = prepare_cuda_forward(CudaLibrary::open(library).api(), device, type, source.layers, source.positions,
                                  source.features, source.tokens);
   }
 
@@ -215,7 +215,7 @@ Napi::Value cuda_prepare_forward_call(const Napi::CallbackInfo& info) {
   auto call = std::make_unique<PrepareCall>(ControlHandle::unwrap(info[5]), read_threads(info[4]));
   call->library = read_string(info[0], "library");
   call->device = static_cast<int>(read_size(info[1], "device"));
-  call->dtype = read_dtype(info[3]);
+  call->type = read_cuda_type(info[3]);
   call->source = read_forward(info[2], *call);
   return Environment::of(info.Env()).start(info.Env(), std::move(call));
 }

@@ -19,8 +19,10 @@ namespace tensim {
 template <class T>
 class CudaForwardSource {
  public:
-  CudaForwardSource(const std::vector<LayerView>& layers, std::size_t positions, std::size_t features, bool tokens) {
-    network_.single = sizeof(T) == sizeof(float) ? 1 : 0;
+  // `single` as the interface has it, of T.
+  CudaForwardSource(std::int32_t single, const std::vector<LayerView>& layers, std::size_t positions,
+                    std::size_t features, bool tokens) {
+    network_.single = single;
     network_.positions = positions;
     network_.features = features;
     outputs_ = features;

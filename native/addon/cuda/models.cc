@@ -10,6 +10,11 @@ constexpr napi_type_tag kCudaModelTag{0x4f1d9a6be2c84735u, 0x87b3e05c1f9d4a62u};
 
 }  // namespace
 
+CudaType read_cuda_type(const Napi::Value& value) {
+  if (value.IsString() && value.As<Napi::String>().Utf8Value() == "tf32") return {DType::kFloat32, true};
+  return read_dtype(value);
+}
+
 Napi::Object to_object(Napi::Env env, AnyCudaModel model) {
   Napi::Object object = Napi::Object::New(env);
   std::visit(

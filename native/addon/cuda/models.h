@@ -16,6 +16,9 @@ namespace tensim::addon {
 // A model as JavaScript holds it, by its method: empty when it has been disposed of.
 using AnyCudaModel = std::variant<CudaModelPointer, CudaClosurePointer, CudaUnitsPointer>;
 
+// 'float64', 'float32' or 'tf32'
+CudaType read_cuda_type(const Napi::Value& value);
+
 // { model, outputs, bytes }
 Napi::Object to_object(Napi::Env env, AnyCudaModel model);
 

@@ -12,9 +12,9 @@ namespace {
 
 // A source of vectors alone, of which only the type and the length are told here.
 template <class T>
-TensimCudaSource vector_source(std::size_t outputs, const std::vector<T>& vector) {
+TensimCudaSource vector_source(CudaType type, std::size_t outputs, const std::vector<T>& vector) {
   TensimCudaSource source{};
-  source.single = sizeof(T) == sizeof(float) ? 1 : 0;
+  source.single = type.single();
   source.outputs = outputs;
   source.length = vector.size();
   source.vector = vector.data();
@@ -47,7 +47,7 @@ const double* row_major(const MatrixView& view, Matrix<double>& copy) {
 }
 
 template <class T>
-std::shared_ptr<CudaModel> prepare_as(const Context& context, const TensimCudaApi& api, int device,
+std::shared_ptr<CudaModel> prepare_as(const Context& context, const TensimCudaApi& api, int device, CudaType type,
                                       const QuadraticMap& map, Route route) {
   Moments parts = moments(context, map);
   // By the route kDense the library keeps the form and w_c of an output beside each other, so that one product gives
@@ -55,7 +55,7 @@ std::shared_ptr<CudaModel> prepare_as(const Context& context, const TensimCudaAp
   const bool dense = route == Route::kDense;
   const std::size_t form = dense ? dense_form_size(map.inputs) : 0, stride = aligned(form + map.inputs);
   const std::vector<T> vector = linear_vector<T>(map, parts.linear, dense ? map.inputs : stride);
-  TensimCudaSource source = vector_source(map.outputs, vector);
+  TensimCudaSource source = vector_source(type, map.outputs, vector);
   source.depth = map.inputs;
   source.form_stride = dense ? stride : 0;
   Matrix<double> copies[3];
@@ -78,7 +78,7 @@ std::shared_ptr<CudaModel> prepare_as(const Context& context, const TensimCudaAp
 }
 
 template <class T>
-std::shared_ptr<CudaModel> prepare_features_as(const TensimCudaApi& api, int device,
+std::shared_ptr<CudaModel> prepare_features_as(const TensimCudaApi& api, int device, CudaType type,
                                                const std::vector<MatrixView>& segments) {
   std::vector<T> vector;
   std::vector<std::uint64_t> offsets{0};
@@ -89,7 +89,7 @@ std::shared_ptr<CudaModel> prepare_features_as(const TensimCudaApi& api, int dev
     vector.resize(aligned(vector.size()), T(0));
     offsets.push_back(vector.size());
   }
-  auto model = std::make_shared<CudaModel>(api, device, vector_source(segments.size(), vector));
+  auto model = std::make_shared<CudaModel>(api, device, vector_source(type, segments.size(), vector));
   model->offsets = std::move(offsets);
   model->constant.assign(segments.size(), 0.0);
   model->mean.assign(segments.size(), 0.0);
@@ -152,19 +152,19 @@ CudaModel::CudaModel(const TensimCudaApi& api, int device, const TensimCudaSourc
   check_cuda(api.model_create(device, &source, &model_, &error), error);
 }
 
-CudaModelPointer prepare_cuda(const Context& context, const TensimCudaApi& api, int device, DType dtype,
+CudaModelPointer prepare_cuda(const Context& context, const TensimCudaApi& api, int device, CudaType type,
                               const QuadraticMap& map, Route route, std::size_t positions) {
   if (route == Route::kUnfolded) throw Error("INVALID_ARGUMENT", "the CUDA backend has no route \"unfolded\"");
-  auto model = dtype == DType::kFloat64 ? prepare_as<double>(context, api, device, map, route)
-                                        : prepare_as<float>(context, api, device, map, route);
+  auto model = type.dtype == DType::kFloat64 ? prepare_as<double>(context, api, device, type, map, route)
+                                             : prepare_as<float>(context, api, device, type, map, route);
   model->positions = positions;
   return model;
 }
 
-CudaModelPointer prepare_cuda_features(const TensimCudaApi& api, int device, DType dtype,
+CudaModelPointer prepare_cuda_features(const TensimCudaApi& api, int device, CudaType type,
                                        const std::vector<MatrixView>& segments) {
-  return dtype == DType::kFloat64 ? prepare_features_as<double>(api, device, segments)
-                                  : prepare_features_as<float>(api, device, segments);
+  return type.dtype == DType::kFloat64 ? prepare_features_as<double>(api, device, type, segments)
+                                       : prepare_features_as<float>(api, device, type, segments);
 }
 
 CudaModelPointer kept_outputs(const TensimCudaApi& api, TensimCudaModel* own, std::size_t segments,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -13,6 +14,17 @@ namespace tensim {
 
 // The host's part in the Gram matrix on a GPU: models are folded here, multiplied there (through the table of
 // interface.h), and the parts of an inner product put together here again.
+
+// What a model on a device is made of: elements, and whether products of floats are to be one pass of TF32, where the
+// method takes tensor cores.
+struct CudaType {
+  CudaType(DType dtype, bool tf32 = false) : dtype(dtype), tf32(tf32) {}
+  // As the interface has it.
+  std::int32_t single() const { return dtype == DType::kFloat64 ? 0 : tf32 ? TENSIM_CUDA_TF32 : 1; }
+
+  DType dtype;
+  bool tf32;
+};
 
 // A model on a device, and what stays on the host. It is given back with the object.
 class CudaModel {
@@ -46,11 +58,11 @@ class CudaModel {
 using CudaModelPointer = std::shared_ptr<const CudaModel>;
 
 // A chain folded by gaussian/one_block, without an embedding, by the route kFactor or kDense. Throws MEMORY_LIMIT.
-CudaModelPointer prepare_cuda(const Context& context, const TensimCudaApi& api, int device, DType dtype,
+CudaModelPointer prepare_cuda(const Context& context, const TensimCudaApi& api, int device, CudaType type,
                               const QuadraticMap& map, Route route, std::size_t positions);
 
 // Plain vectors, one per output.
-CudaModelPointer prepare_cuda_features(const TensimCudaApi& api, int device, DType dtype,
+CudaModelPointer prepare_cuda_features(const TensimCudaApi& api, int device, CudaType type,
                                        const std::vector<MatrixView>& segments);
 
 // Outputs that the library has kept as vectors of doubles, `segments` of them that begin every `stride` elements; it is

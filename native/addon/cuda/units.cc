@@ -1,5 +1,6 @@
 #include "units.h"
 
+#include <cmath>
 #include <exception>
 #include <numeric>
 
@@ -164,14 +165,14 @@ std::vector<double> row_major(const MatrixView& view) {
 
 }  // namespace
 
-CudaUnits::CudaUnits(const Context& context, const TensimCudaApi& api, int device, DType dtype,
+CudaUnits::CudaUnits(const Context& context, const TensimCudaApi& api, int device, CudaType type,
                      const FoldedUnits& folded, std::size_t positions)
-    : dtype(dtype), positions(positions), api_(api) {
+    : dtype(type.dtype), positions(positions), api_(api) {
   try {
     if (dtype == DType::kFloat64) {
-      prepare<double>(context, device, folded);
+      prepare<double>(context, device, type, folded);
     } else {
-      prepare<float>(context, device, folded);
+      prepare<float>(context, device, type, folded);
     }
   } catch (...) {
     if (on_device_ != nullptr) api.units->destroy(on_device_);
@@ -184,7 +185,7 @@ CudaUnits::~CudaUnits() {
 }
 
 template <class T>
-void CudaUnits::prepare(const Context& context, int device, const FoldedUnits& folded) {
+void CudaUnits::prepare(const Context& context, int device, CudaType type, const FoldedUnits& folded) {
   PreparedHidden<T> model;
   const HiddenSeries series = expand_hidden<T>(context, folded, positions, model);
   inputs = model.inputs;
@@ -198,15 +199,15 @@ void CudaUnits::prepare(const Context& context, int device, const FoldedUnits& f
     segments.push_back(
         MatrixView::row_major(there ? model.features.data() + c * inputs : nullptr, there ? inputs : 0, 1));
   }
-  linear = prepare_cuda_features(api_, device, dtype, segments);
-  if (folded.hidden == 0) create<T>(context, device, folded, series, {});
+  linear = prepare_cuda_features(api_, device, type, segments);
+  if (folded.hidden == 0) create<T>(context, device, type, folded, series, {});
   fit_scales<T>(folded, series, model, [&](const std::vector<double>& weights) {
     context.control.throw_if_aborted();
     HiddenTails tails = group_tails(units, series, weights, TENSIM_CUDA_UNITS_GROUP);
     for (double& own : tails.owns) own = own == 0 ? 0 : own / tails.all;
     const TensimCudaUnitsTails given{tails.sums.data(), tails.owns.data()};
     if (on_device_ == nullptr) {
-      create<T>(context, device, folded, series, given);
+      create<T>(context, device, type, folded, series, given);
     } else {
       TensimCudaError error{};
       check_cuda(api_.units->measure(on_device_, &given, &error), error);
@@ -220,14 +221,14 @@ void CudaUnits::prepare(const Context& context, int device, const FoldedUnits& f
 }
 
 template <class T>
-void CudaUnits::create(const Context& context, int device, const FoldedUnits& folded, const HiddenSeries& series,
-                       const TensimCudaUnitsTails& tails) {
+void CudaUnits::create(const Context& context, int device, CudaType type, const FoldedUnits& folded,
+                       const HiddenSeries& series, const TensimCudaUnitsTails& tails) {
   const FoldedUnits::Given& given = folded.given;
   const std::vector<double> gain = absent(given.gain) ? std::vector<double>() : vector_of(given.gain, given.gain.rows);
   const Narrowed weight(context, given.weight, gain), up(context, given.up, gain), down(context, given.down, {});
   const std::vector<double> wide = down.there() ? std::vector<double>() : row_major(folded.down.view);
   TensimCudaUnitsSource source{};
-  source.single = sizeof(T) == sizeof(float) ? 1 : 0;
+  source.single = type.single();
   source.gated = folded.gated ? 1 : 0;
   source.stepped = folded.gated && pieces_of(folded.activation).step ? 1 : 0;
   source.depth = folded.inputs;
@@ -264,9 +265,9 @@ void CudaUnits::take_self(const Context& context, const FoldedUnits& folded) {
   }
 }
 
-CudaUnitsPointer prepare_cuda_units(const Context& context, const TensimCudaApi& api, int device, DType dtype,
+CudaUnitsPointer prepare_cuda_units(const Context& context, const TensimCudaApi& api, int device, CudaType type,
                                     const FoldedUnits& folded, std::size_t positions) {
-  return std::make_shared<CudaUnits>(context, api, device, dtype, folded, positions);
+  return std::make_shared<CudaUnits>(context, api, device, type, folded, positions);
 }
 
 GramTile cuda_units_tile(const Context& context, const TensimCudaApi& api, const GramJob& job,
@@ -301,18 +302,27 @@ GramTile cuda_units_tile(const Context& context, const TensimCudaApi& api, const
 
   const auto put = [&](std::size_t i, std::size_t j, std::size_t from, const HiddenProducts& own) {
     const std::size_t at = i * width + j;
-    double constant = 0, first = 0;
+    double constant = 0, first = 0, units = 0;
     for (std::size_t c = 0; c < outputs; ++c) {
       const double low = rows[i]->constant[c] * columns[j]->constant[c], product = linear[from * outputs + c];
       constant += low;
       first += product;
-      if (job.per_output) tile.per_output[at * outputs + c] = positions * (low + product + own.slices[c]);
+      if (!job.per_output) continue;
+      units += own.slices[c];
+      tile.per_output[at * outputs + c] = positions * (low + product + own.slices[c]);
+      tile.total[at] += tile.per_output[at * outputs + c];  // to the bit what slices add up to in their order
     }
-    // The same whether slices are asked for or not.
-    tile.total[at] = positions * (constant + first + (own.quadratic + own.higher));
+    // Without slices the device adds up all outputs at once.
+    if (!job.per_output) tile.total[at] = positions * (constant + first + (own.quadratic + own.higher));
     tile.bound[at] = positions * own.bound;
     if (!job.degrees) return;
-    const double degrees[kDegrees] = {constant, first, own.quadratic, own.higher};
+    // Degrees add up to the total, as in similarity/hidden_tile.
+    double second = own.quadratic, rest = own.higher;
+    if (job.per_output) {
+      const bool quadratic = std::abs(second) >= std::abs(rest);
+      (quadratic ? second : rest) = units - (quadratic ? rest : second);
+    }
+    const double degrees[kDegrees] = {constant, first, second, rest};
     for (std::size_t n = 0; n < kDegrees; ++n) tile.per_degree[kDegrees * at + n] = positions * degrees[n];
   };
   std::size_t next = 0;

@@ -15,7 +15,7 @@ namespace tensim {
 // A chain of at most one block of units on a device, given back with the object.
 class CudaUnits {
  public:
-  CudaUnits(const Context& context, const TensimCudaApi& api, int device, DType dtype, const FoldedUnits& folded,
+  CudaUnits(const Context& context, const TensimCudaApi& api, int device, CudaType type, const FoldedUnits& folded,
             std::size_t positions);
   ~CudaUnits();
   CudaUnits(const CudaUnits&) = delete;
@@ -36,9 +36,9 @@ class CudaUnits {
 
  private:
   template <class T>
-  void prepare(const Context& context, int device, const FoldedUnits& folded);
+  void prepare(const Context& context, int device, CudaType type, const FoldedUnits& folded);
   template <class T>
-  void create(const Context& context, int device, const FoldedUnits& folded, const HiddenSeries& series,
+  void create(const Context& context, int device, CudaType type, const FoldedUnits& folded, const HiddenSeries& series,
               const TensimCudaUnitsTails& tails);
   void take_self(const Context& context, const FoldedUnits& folded);
 
@@ -49,7 +49,7 @@ class CudaUnits {
 using CudaUnitsPointer = std::shared_ptr<const CudaUnits>;
 
 // Throws MEMORY_LIMIT.
-CudaUnitsPointer prepare_cuda_units(const Context& context, const TensimCudaApi& api, int device, DType dtype,
+CudaUnitsPointer prepare_cuda_units(const Context& context, const TensimCudaApi& api, int device, CudaType type,
                                     const FoldedUnits& folded, std::size_t positions);
 
 // As similarity/hidden_tile.

@@ -18,9 +18,9 @@ struct ContractionApi {
       Device& own = Device::at(device);
       own.use();
       if (single != 0) {
-        *run = new ContractionRun<Device, float>(own, report, context);
+        *run = new ContractionRun<Device, float>(own, single == TENSIM_CUDA_TF32, report, context);
       } else {
-        *run = new ContractionRun<Device, double>(own, report, context);
+        *run = new ContractionRun<Device, double>(own, false, report, context);
       }
     });
   }

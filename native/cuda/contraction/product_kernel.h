@@ -25,9 +25,9 @@ struct ProductTask {
 
 // The product as TileProduct takes it, straight from the strided operands: single elements are copied to where they
 // belong in shared memory, by vectors of offsets. Those of the depth come the same way, two stages ahead.
-template <class T>
+template <class T, bool kTf32>
 struct ProductKernel {
-  using Product = TileProduct<T>;
+  using Product = TileProduct<T, kTf32>;
   static constexpr unsigned kThreads = Product::kThreads;
   using Pair = PiecePair<T>;
   using Arguments = ProductTask<T>;

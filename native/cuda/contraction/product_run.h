@@ -28,7 +28,7 @@ struct DepthParts {
 template <class Device, class T>
 class ProductRun {
  public:
-  ProductRun(Runner<Device>& runner, Step<T> step) : runner_(runner), step_(std::move(step)) {
+  ProductRun(Runner<Device>& runner, Step<T> step, bool tf32) : runner_(runner), step_(std::move(step)), tf32_(tf32) {
     if (ends_near(step_.left) && !ends_near(step_.right)) step_.exchange();
     nearest_last(step_.right, &TensimCudaLoop::b);
     contiguous_last(step_.right);
@@ -141,8 +141,7 @@ class ProductRun {
         const std::uint64_t count = std::min(tiles - first, together);
         task.first = static_cast<std::uint32_t>(first);
         task.count = static_cast<std::uint32_t>(count);
-        runner_.template launch<ProductKernel<T>>(std::min(count, processors), task,
-                                                  points * static_cast<double>(count));
+        launch(std::min(count, processors), task, points * static_cast<double>(count));
       }
       task.batch_a += entries;
       task.batch_b += entries;
@@ -150,8 +149,16 @@ class ProductRun {
     }
   }
 
+  void launch(std::uint64_t blocks, const ProductTask<T>& task, double points) {
+    if constexpr (sizeof(T) < sizeof(double)) {
+      if (tf32_) return runner_.template launch<ProductKernel<T, true>>(blocks, task, points);
+    }
+    runner_.template launch<ProductKernel<T, false>>(blocks, task, points);
+  }
+
   Runner<Device>& runner_;
   Step<T> step_;
+  const bool tf32_;
 };
 
 // The same element by element.

@@ -25,8 +25,8 @@ namespace tensim::cuda {
 template <class Device, class T>
 class ContractionRun final : public TensimCudaContraction {
  public:
-  ContractionRun(Device& device, int (*report)(void*, std::uint64_t), void* context)
-      : runner_(device, report, context) {}
+  ContractionRun(Device& device, bool tf32, int (*report)(void*, std::uint64_t), void* context)
+      : tf32_(tf32), runner_(device, report, context) {}
 
   void use() override { runner_.device.use(); }
   void* allocate(std::uint64_t elements) override {
@@ -58,7 +58,7 @@ class ContractionRun final : public TensimCudaContraction {
     } else if (step.kind == TENSIM_CUDA_SUMS) {
       run_sums(runner_, step);
     } else {
-      ProductRun<Device, T>(runner_, step).run();
+      ProductRun<Device, T>(runner_, step, tf32_).run();
     }
   }
 
@@ -86,6 +86,7 @@ class ContractionRun final : public TensimCudaContraction {
     return std::min((elements + Kernel::kThreads - 1) / Kernel::kThreads, kPerProcessor * runner_.device.processors());
   }
 
+  const bool tf32_;
   Runner<Device> runner_;
 };
 

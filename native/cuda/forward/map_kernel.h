@@ -43,9 +43,9 @@ struct MapTask {
 
 // A map on tensor cores, in tiles of 128 rows and 128 columns. The copies for a tile begin while the one before is
 // finished and put in place. An element depends on its own row alone.
-template <class T, MapEnd kEnd>
+template <class T, MapEnd kEnd, bool kTf32>
 struct MapKernel {
-  using Product = TileProduct<T>;
+  using Product = TileProduct<T, kTf32>;
   using Pair = PiecePair<T>;
   static constexpr unsigned kThreads = Product::kThreads;
   static constexpr bool kInPanels = kEnd == MapEnd::kPanels || kEnd == MapEnd::kProduct;

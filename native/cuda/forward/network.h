@@ -36,12 +36,14 @@ struct Room {
 template <class Device, class T>
 struct Layers {
   std::uint64_t positions = 1, features = 0;
+  bool tf32 = false;
   DeviceBuffer<Device, T> table;
   Sequence<Device, T> chain;
 
   Layers(Device& device, const TensimCudaNetwork& network)
       : positions(network.positions),
         features(network.features),
+        tf32(network.single == TENSIM_CUDA_TF32),
         chain(device, network.chain, network.table == nullptr ? features : network.width, positions) {
     if (network.table != nullptr) table = {device, static_cast<const T*>(network.table), features * network.width};
   }
@@ -148,21 +150,28 @@ struct Layers {
     task.beta = T(1);
     return task;
   }
-  static void launch(Device& device, const MapTask<T>& task) {
+  void launch(Device& device, const MapTask<T>& task) const {
+    if constexpr (sizeof(T) < sizeof(double)) {
+      if (tf32) return launch_as<true>(device, task);
+    }
+    launch_as<false>(device, task);
+  }
+  template <bool kTf32>
+  static void launch_as(Device& device, const MapTask<T>& task) {
     const std::uint64_t blocks = std::min(task.tiles(), device.processors());
     switch (task.end) {
       case MapEnd::kPanels:
-        return device.template launch<MapKernel<T, MapEnd::kPanels>>(blocks, task);
+        return device.template launch<MapKernel<T, MapEnd::kPanels, kTf32>>(blocks, task);
       case MapEnd::kRows:
-        return device.template launch<MapKernel<T, MapEnd::kRows>>(blocks, task);
+        return device.template launch<MapKernel<T, MapEnd::kRows, kTf32>>(blocks, task);
       case MapEnd::kProduct:
-        return device.template launch<MapKernel<T, MapEnd::kProduct>>(blocks, task);
+        return device.template launch<MapKernel<T, MapEnd::kProduct, kTf32>>(blocks, task);
       case MapEnd::kTurned:
-        return device.template launch<MapKernel<T, MapEnd::kTurned>>(blocks, task);
+        return device.template launch<MapKernel<T, MapEnd::kTurned, kTf32>>(blocks, task);
     }
   }
-  static void apply(Device& device, const DeviceMap<Device, T>& map, std::uint64_t rows, const T* x, T* y,
-                    MapEnd end = MapEnd::kPanels) {
+  void apply(Device& device, const DeviceMap<Device, T>& map, std::uint64_t rows, const T* x, T* y,
+             MapEnd end = MapEnd::kPanels) const {
     MapTask<T> task = task_of(map, rows, x, y);
     task.end = end;
     launch(device, task);
@@ -206,7 +215,7 @@ struct Layers {
     device.template launch<SoftKernel<T>>(SoftKernel<T>::blocks(task), task);
   }
 
-  static void convolve(Device& device, const DeviceLayer<Device, T>& layer, const Rows<T>& rows) {
+  void convolve(Device& device, const DeviceLayer<Device, T>& layer, const Rows<T>& rows) const {
     const TensimCudaLayer& own = layer.source;
     if (!layer.unfolds()) {
       return launch_each(device, ConvolveTask<T>{rows.x, layer.map.weight.data(), layer.map.bias.data(), rows.y,
@@ -262,8 +271,8 @@ struct Layers {
   }
 
   // D, the residual and S, as far as they are there.
-  static void behind(Device& device, const DeviceLayer<Device, T>& layer, const Rows<T>& rows, const T* units,
-                     const T* residual) {
+  void behind(Device& device, const DeviceLayer<Device, T>& layer, const Rows<T>& rows, const T* units,
+              const T* residual) const {
     if (layer.down.has_weight()) {
       MapTask<T> task = task_of(layer.down, rows.count, units, rows.y);
       task.residual = residual;

@@ -34,11 +34,9 @@ struct UnitsApi {
       if (tile->pair_count == 0) return;
       const auto& first = static_cast<const Units<Device>&>(*tile->rows[0]);
       first.device->use();
-      if (first.single) {
-        UnitsRun<Device, float>(*first.device, *tile).run();
-      } else {
-        UnitsRun<Device, double>(*first.device, *tile).run();
-      }
+      visit_elements(first, [&](auto element, auto tf32) {
+        UnitsRun<Device, decltype(element), decltype(tf32)::value>(*first.device, *tile).run();
+      });
     });
   }
 };

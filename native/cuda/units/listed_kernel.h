@@ -108,7 +108,7 @@ template <class T, bool kGated>
 struct UnitsSliceKernel {
   static constexpr unsigned kThreads = 256;
   static constexpr unsigned kWarps = kThreads / kWarp, kColumns = kTileUnits / kWarps;
-  using Work = typename UnitsKernel<T, kGated>::Work;
+  using Work = UnitsWork;
 
   struct Arguments {
     const UnitsSide<T>* sides;

@@ -10,9 +10,9 @@ namespace tensim::cuda {
 //   K = Σ_n p_n p'_n ρ^n
 //
 // A thread has pairs of 8 rows with 8 columns of a tile.
-template <class T, bool kGated>
+template <class T, bool kGated, bool kTf32>
 struct UnitsSeries {
-  using Product = TileProduct<T>;
+  using Product = TileProduct<T, kTf32>;
   static constexpr unsigned kRows = 8, kColumns = 8;
   static constexpr unsigned kWarpRows = 2 * kPanelRows, kWarpColumns = kPanelRows;
 
@@ -95,9 +95,9 @@ struct UnitsSeries {
 //
 // with q_n the √n-fold of the q_{n−1} of section 11. A thread has pairs of 4 rows with 4 columns of a quarter of a
 // tile.
-template <class T>
-struct UnitsSeries<T, true> {
-  using Product = TileProduct<T>;
+template <class T, bool kTf32>
+struct UnitsSeries<T, true, kTf32> {
+  using Product = TileProduct<T, kTf32>;
   static constexpr unsigned kRows = 4, kColumns = 4;
   static constexpr unsigned kWarpRows = 2 * kPanelUnits, kWarpColumns = kPanelUnits;
 

@@ -10,6 +10,15 @@ struct ListedUnits {
   std::uint32_t pair, row, column, negative;
 };
 
+// A tile of a pair of models.
+struct UnitsWork {
+  std::uint32_t row, column;  // sides
+  std::uint32_t row_tile, column_tile;
+  std::uint32_t pair, part;
+  std::uint32_t most;           // the last degree that both have
+  std::uint16_t same, stepped;  // of a model with itself, pairs above the diagonal alone are taken
+};
+
 // What the degrees from 2 on contribute, Σ_ij M_ij K_ij with M = DᵀD' (MATH.md sections 10 and 11), tile after tile of
 // units. A tile of M is multiplied first and put down in the device's memory, where it stays in the cache; then those
 // of the units follow (of gated ones, which have two rows each, four of half the size), and their series are summed in
@@ -17,22 +26,16 @@ struct ListedUnits {
 // slices are wanted: then K takes the place of M.
 //
 // A block takes one tile after the other, and the panels of the next product are on their way while it still works.
-template <class T, bool kGated>
+template <class T, bool kGated, bool kTf32>
 struct UnitsKernel {
-  using Product = TileProduct<T>;
-  using Series = UnitsSeries<T, kGated>;
+  using Product = TileProduct<T, kTf32>;
+  using Series = UnitsSeries<T, kGated, kTf32>;
   static constexpr unsigned kThreads = Product::kThreads;
   static constexpr unsigned kSquares = kGated ? 4 : 1;
   static constexpr unsigned kSums = 3;  // degree 2, those from 3 on, and the bound
   static constexpr unsigned kPartSize = 4;
 
-  struct Work {
-    std::uint32_t row, column;  // sides
-    std::uint32_t row_tile, column_tile;
-    std::uint32_t pair, part;
-    std::uint32_t most;           // the last degree that both have
-    std::uint16_t same, stepped;  // of a model with itself, pairs above the diagonal alone are taken
-  };
+  using Work = UnitsWork;
 
   struct Arguments {
     const UnitsSide<T>* sides;

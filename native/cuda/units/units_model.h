@@ -15,7 +15,7 @@ struct UnitsData {
 template <class Device>
 struct Units : TensimCudaUnits {
   Device* device = nullptr;
-  bool single = false, gated = false, stepped = false;
+  bool single = false, tf32 = false, gated = false, stepped = false;
   std::uint64_t depth = 0, units = 0, outputs = 0, terms = 2;
   std::uint64_t row_stages = 0, down_stages = 0;
   std::uint64_t padded = 0;  // units in whole tiles
@@ -113,6 +113,7 @@ std::unique_ptr<Units<Device>> make_units(Device& device, const TensimCudaUnitsS
   if (source.units > UINT32_MAX - kTileUnits) throw DeviceError(TENSIM_CUDA_INVALID, "too many units");
   model->device = &device;
   model->single = source.single != 0;
+  model->tf32 = source.single == TENSIM_CUDA_TF32;
   model->gated = source.gated != 0;
   model->stepped = source.stepped != 0;
   model->depth = source.depth;

@@ -36,7 +36,7 @@ struct UnitsSums {
 
 // All pairs that have gates, or all that have none, launch after launch. A launch takes whole rows of tiles of pairs,
 // which are added up by themselves; what they list is taken by the host while the next launch is at work.
-template <class Device, class T, bool kGated>
+template <class Device, class T, bool kGated, bool kTf32>
 class UnitsPass {
  public:
   UnitsPass(Device& device, const UnitsPairs<Device, T>& pairs, const TensimCudaUnitsTile& tile, Progress& progress,
@@ -67,10 +67,10 @@ class UnitsPass {
   }
 
  private:
-  using Kernel = UnitsKernel<T, kGated>;
+  using Kernel = UnitsKernel<T, kGated, kTf32>;
   using Slices = UnitsSliceKernel<T, kGated>;
   using ListedSlices = ListedSlicesKernel<T>;
-  using Work = typename Kernel::Work;
+  using Work = UnitsWork;
 
   // A row of tiles of a pair.
   struct Row {

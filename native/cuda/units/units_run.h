@@ -7,7 +7,7 @@
 namespace tensim::cuda {
 
 // The products of a tile (interface.h, TensimCudaUnitsTile).
-template <class Device, class T>
+template <class Device, class T, bool kTf32>
 class UnitsRun {
  public:
   UnitsRun(Device& device, const TensimCudaUnitsTile& tile)
@@ -35,8 +35,8 @@ class UnitsRun {
     const std::uint64_t count = tile_.pair_count, outputs = pairs_.outputs;
     const bool sliced = tile_.slices != nullptr;
     UnitsSums series(count, outputs, sliced), listed(count, outputs, sliced);
-    UnitsPass<Device, T, false> hidden(device_, pairs_, tile_, progress_, series, listed);
-    UnitsPass<Device, T, true> gated(device_, pairs_, tile_, progress_, series, listed);
+    UnitsPass<Device, T, false, kTf32> hidden(device_, pairs_, tile_, progress_, series, listed);
+    UnitsPass<Device, T, true, kTf32> gated(device_, pairs_, tile_, progress_, series, listed);
     progress_.total = hidden.flops() + gated.flops();
     hidden.run();
     gated.run();
@@ -55,8 +55,8 @@ class UnitsRun {
 
  private:
   static void check(const Units<Device>& first, const Units<Device>& model) {
-    if (model.device != first.device || model.single != first.single || model.outputs != first.outputs ||
-        model.depth != first.depth) {
+    if (model.device != first.device || model.single != first.single || model.tf32 != first.tf32 ||
+        model.outputs != first.outputs || model.depth != first.depth) {
       throw DeviceError(TENSIM_CUDA_INVALID, "the units of a tile differ in device, element type, depth or outputs");
     }
   }

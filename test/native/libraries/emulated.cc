@@ -66,9 +66,15 @@ TensimCudaStatus wrong_pairs(const TensimCudaTile* tile, TensimCudaError* error)
   return status;
 }
 
+uint64_t outputs_of(const TensimCudaClosureTile& tile) {
+  return static_cast<const tensim::cuda::PairModel<tensim::cuda::HostDevice>*>(tile.rows[0])->outputs;
+}
+
 TensimCudaStatus wrong_closure(const TensimCudaClosureTile* tile, TensimCudaError* error) {
   const TensimCudaStatus status = Api::closure_products(tile, error);
-  tile->total[tile->row_count * tile->column_count - 1] *= 1.001;
+  const uint64_t last = tile->row_count * tile->column_count - 1, outputs = outputs_of(*tile);
+  tile->total[last] *= 1.001;
+  for (uint64_t c = 0; tile->slices != nullptr && c < outputs; ++c) tile->slices[last * outputs + c] *= 1.001;
   return status;
 }
 
