@@ -73,6 +73,15 @@ export interface PreparedModel {
   dispose(): void;
 }
 
+/** A model whose numbers need no units, with what is known of their size: log₂ of root mean squares. */
+export interface CalmModel {
+  readonly model: PreparedModel;
+  /** Of the norm that it would have if nothing in it cancelled. */
+  readonly level: number;
+  /** The same of every output. */
+  readonly sliceLevels: Float64Array;
+}
+
 export interface GramJob {
   /** `gaussian` or `tensor` for the method `one-block`; all others ignore it. MATH.md section 2. */
   readonly measure: 'gaussian' | 'tensor';
@@ -178,6 +187,17 @@ export interface Grams extends Ability {
     dtype: DType,
     control?: Control,
   ): Promise<PreparedModel[]>;
+  /**
+   * The same of chains for the method `one-block`, and how large the numbers in them are: null, and not prepared, for
+   * one in which features, units or outputs are estimated at more than 2^window, or less than 2^−window, in root mean
+   * square. Where it is absent, who asks looks through the weights by himself.
+   */
+  prepareCalm?(
+    sources: readonly ChainSource[],
+    window: number,
+    dtype: DType,
+    control?: Control,
+  ): Promise<(CalmModel | null)[]>;
   tile(
     job: GramJob,
     rows: readonly PreparedModel[],

@@ -26,3 +26,20 @@ export function gaussLegendre(count: number): LegendreRule {
   }
   return { nodes, weights };
 }
+
+/** The same, made when it is first looked at: most runs need none. */
+export function whenNeeded(count: number): LegendreRule {
+  let rule: LegendreRule | undefined;
+  const made = () => {
+    rule ??= gaussLegendre(count);
+    return rule;
+  };
+  return {
+    get nodes() {
+      return made().nodes;
+    },
+    get weights() {
+      return made().weights;
+    },
+  };
+}

@@ -1,17 +1,11 @@
 import type { Control } from '../backend/control.js';
 import type { EigenPairs, SymmetricMatrices } from '../backend/eigen.js';
-import type { ForwardSource } from '../backend/forward.js';
-import type { ChainSource, FeatureSource, GramJob, GramTile, PreparedModel } from '../backend/grams.js';
-import type { LowRankMatrices, StoredFactors } from '../backend/low_rank.js';
+import type { GramJob, GramTile, PreparedModel } from '../backend/grams.js';
 import type { ContractionPlan } from '../contraction/plan.js';
 import { TensimError, type TensimErrorCode } from '../errors.js';
 import type { PairedLegs } from '../gaussian/sieve.js';
-import { type Activated, activationOf } from '../layers/activations.js';
-import { frequenciesOf } from '../layers/softmax_attention.js';
-import type { Layer, ParallelLayer, SoftmaxAttentionLayer } from '../model/model.js';
 import { processors } from '../processors.js';
-import { copied } from '../tensor/steady.js';
-import type { DType, Precision, Tensor, TensorData } from '../tensor/tensor.js';
+import type { DType, Precision, TensorData } from '../tensor/tensor.js';
 import type { CudaForwardFunctions } from './cuda/functions.js';
 import { locateAddon, requireFrom } from './locate.js';
 
@@ -57,6 +51,13 @@ export interface Addon extends CudaForwardFunctions {
   readonly Control: new () => NativeControl;
   info(): AddonInfo;
   prepare(sources: readonly object[], dtype: DType, threads: number, control: NativeControl): Promise<PreparedModel[]>;
+  prepareCalm(
+    sources: readonly object[],
+    window: number,
+    dtype: DType,
+    threads: number,
+    control: NativeControl,
+  ): Promise<{ models: (PreparedModel | null)[]; levels: Float64Array }>;
   gramTile(
     job: GramJob,
     rows: readonly PreparedModel[],
@@ -225,75 +226,4 @@ export async function runNative<Result>(
 
 function report(onProgress: NonNullable<Control['onProgress']>, [done, total]: [number, number]): void {
   if (total > 0) onProgress(done, total);
-}
-
-/**
- * The source with every array in memory that nobody can write or shrink while threads read it: what lies in shared and
- * resizable buffers is copied. What is done to other buffers the addon itself is safe from.
- */
-export function ownedSource(source: ChainSource | FeatureSource): object {
-  if (source.kind === 'features') return { ...source, segments: source.segments.map(ownedData) };
-  const { mean, factor, sigma } = source.law;
-  return {
-    ...source,
-    gain: source.gain && ownedData(source.gain),
-    layers: source.layers.map((layer) => ownedLayer(layer, source.positions)),
-    law: {
-      sigma,
-      mean: mean && ownedData(mean),
-      factor: factor && { ...factor, data: ownedData(factor.data) },
-    },
-  };
-}
-
-export function ownedForward(source: ForwardSource): object {
-  return { ...source, layers: source.layers.map((layer) => ownedLayer(layer, source.positions)) };
-}
-
-export function ownedMatrices(matrices: LowRankMatrices): object {
-  const owned = (factors: StoredFactors) => ({ ...factors, bytes: ownedData(factors.bytes) });
-  const { a, b, weights } = matrices;
-  return { ...matrices, a: owned(a), b: owned(b), weights: ownedData(weights) };
-}
-
-function ownedLayer(layer: Layer, positions: number): object {
-  const { branches } = layer as Partial<ParallelLayer>;
-  const inside = branches?.map?.((branch) => branch.map((inner) => ownedLayer(inner, positions)));
-  const plain = {
-    ...('activation' in layer && plainActivation(layer)),
-    ...('rotaryScaling' in layer && plainRotary(layer, positions)),
-    ...(inside && { branches: inside }),
-  };
-  const owned: Record<string, unknown> = { ...layer, ...plain };
-  for (const name in owned) {
-    const value = owned[name];
-    if (!isTensor(value)) continue;
-    const data = ownedData(value.data);
-    if (data !== value.data) owned[name] = { ...value, data };
-  }
-  return owned;
-}
-
-/** The activation by its own name, with its slope. */
-function plainActivation(layer: Activated): object {
-  const { name, slope } = activationOf(layer);
-  return { activation: name, slope };
-}
-
-/** What a scaling of the rotary embedding makes of every pair, which the addon takes as numbers. */
-function plainRotary(layer: SoftmaxAttentionLayer, positions: number): object {
-  const scaled = frequenciesOf(layer, positions);
-  if (scaled !== null) return { rotaryScaling: 1, rotaryFrequencies: scaled.frequencies, rotaryFactor: scaled.factor };
-  return { rotaryScaling: typeof layer.rotaryScaling === 'number' ? layer.rotaryScaling : 1 };
-}
-
-function isTensor(value: unknown): value is Tensor {
-  return typeof value === 'object' && value !== null && 'data' in value;
-}
-
-/** @throws TensimError as `copied` */
-export function ownedData<Data extends TensorData | Int32Array | Uint8Array>(data: Data): Data {
-  const { buffer } = data as { buffer: ArrayBufferLike & { resizable?: boolean } };
-  const stays = buffer instanceof ArrayBuffer && buffer.resizable !== true;
-  return stays ? data : copied(data);
 }

@@ -3,7 +3,8 @@ import type { Contractions } from '../backend/contractions.js';
 import type { Control } from '../backend/control.js';
 import type { ContractionPlan } from '../contraction/plan.js';
 import type { TensorData } from '../tensor/tensor.js';
-import { type Addon, ownedData } from './addon.js';
+import type { Addon } from './addon.js';
+import { ownedData } from './owned.js';
 
 /** Executes a plan as the addon holds it. */
 type Execute = (

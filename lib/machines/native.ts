@@ -7,21 +7,12 @@ import { streamKey } from '../gaussian/threefry.js';
 import { layerKinds } from '../layers/table.js';
 import { processors } from '../processors.js';
 import type { DType } from '../tensor/tensor.js';
-import {
-  ADDON_KINDS,
-  type Addon,
-  loadAddon,
-  type NativeCall,
-  ownedData,
-  ownedForward,
-  ownedMatrices,
-  ownedSource,
-  runNative,
-} from './addon.js';
+import { ADDON_KINDS, type Addon, loadAddon, type NativeCall, runNative } from './addon.js';
 import { contractionsBy } from './contractions.js';
 import { whyNotInstalled } from './installed.js';
 import type { Loaded } from './loaded.js';
 import { nativeMachine } from './native_machine.js';
+import { ownedData, ownedForward, ownedMatrices, ownedSource } from './owned.js';
 
 /** The native backend has every ability. It can also measure the ceiling that its rates are compared with. */
 export interface NativeBackend extends Abilities {
@@ -141,13 +132,26 @@ function gramsOf(addon: Addon, run: Run, machine: ReturnType<typeof nativeMachin
     routes: ROUTES,
     once: true,
     arithmetic,
-    preparesAtOnce: 16, // small ones take less time than handing them over one by one
+    preparesAtOnce: 48, // small ones take less time than handing them over one by one
     async machine(dtype, threads = processors()) {
       const { flopsPerSecond, bytesPerSecond, pace } = machine(dtype, 1);
       return { flopsPerSecond, bytesPerSecond, pace: pace * threads };
     },
     prepare: async (source, dtype, control) => (await prepareAll([source], dtype, control))[0],
     prepareAll,
+    async prepareCalm(sources, window, dtype, control = {}) {
+      const { models, levels } = await run(control, (threads, nativeControl) =>
+        addon.prepareCalm(sources.map(ownedSource), window, dtype, threads, nativeControl),
+      );
+      let at = 0;
+      return models.map((model) => {
+        if (model === null) return null;
+        const level = levels[at++];
+        const sliceLevels = levels.subarray(at, at + model.outputs);
+        at += model.outputs;
+        return { model, level, sliceLevels };
+      });
+    },
     tile: (job, rows, columns, control = {}) =>
       run(control, (threads, nativeControl) => addon.gramTile(job, rows, columns, threads, nativeControl)),
   };

@@ -34,6 +34,16 @@ export function mantissaOf(x: number): number {
   return double[0];
 }
 
+/** Takes the powers of two out of numbers where they lie: each becomes its `mantissaOf`. */
+export function toMantissas(values: Float64Array): void {
+  const parts = new Uint32Array(values.buffer, values.byteOffset, 2 * values.length);
+  for (let i = 0, high = HIGH_WORD; i < values.length; i++, high += 2) {
+    const exponent = (parts[high] >>> 20) & 0x7ff;
+    if (exponent === 0 || exponent === 0x7ff) values[i] = mantissaOf(values[i]);
+    else parts[high] = (parts[high] & 0x800fffff) | 0x3ff00000;
+  }
+}
+
 /** ⌊log₂ |x|⌋; −∞ for zero. */
 export function exponentOf(x: number): number {
   if (x === 0) return Number.NEGATIVE_INFINITY;

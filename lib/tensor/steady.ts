@@ -13,7 +13,7 @@ import { sizeOf, type Tensor, type TensorData } from './tensor.js';
 export async function steadily<Result>(given: unknown, work: () => Promise<Result>): Promise<Result> {
   const before: Found[] = [];
   findArrays(given, before);
-  const lost = () => before.some((found) => changed(found.array, found.length));
+  const lost = () => anyChanged(before);
   if (before.some(({ array, length, wanted }) => length < wanted && parted(array.buffer))) throw lostError();
   let result: Result;
   try {
@@ -57,6 +57,11 @@ export function expectLength(data: TensorData, length: number): void {
  */
 function changed(array: TensorData, length: number): boolean {
   return array.length !== length || array.buffer.byteLength < length * array.BYTES_PER_ELEMENT;
+}
+
+function anyChanged(before: readonly Found[]): boolean {
+  for (const { array, length } of before) if (changed(array, length)) return true;
+  return false;
 }
 
 const LOST = 'an array has lost its elements: its buffer was transferred or resized';
@@ -108,8 +113,9 @@ function findArrays(value: unknown, found: Found[], shape?: unknown): void {
   } else if (value instanceof Map) {
     for (const item of value.values()) findArrays(item, found);
   } else if (isPlain(value)) {
-    const { shape: own, strides } = value as Partial<Tensor>;
-    for (const item of Object.values(value)) findArrays(item, found, strides === undefined ? own : undefined);
+    const { data, shape: own, strides } = value as Partial<Tensor>;
+    if (strides === undefined && ArrayBuffer.isView(data) && Array.isArray(own)) findArrays(data, found, own);
+    else for (const item of Object.values(value)) findArrays(item, found, strides === undefined ? own : undefined);
   }
 }
 

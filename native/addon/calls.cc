@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
+#include "../similarity/levels.h"
 #include "../similarity/prepared.h"
 #include "arguments.h"
 #include "environment.h"
@@ -16,12 +18,18 @@ class PrepareCall final : public AsyncCall {
   using AsyncCall::AsyncCall;
 
   std::vector<SourceArguments> sources;
+  std::optional<double> window;  // then only what is calm is prepared
 
   // Several models are shared out among the threads, each on one; a single one has them all.
   void execute(const Context& context) override {
     models_.resize(sources.size());
+    levels_.resize(sources.size());
     const Context alone{context.kernels, context.pool, 1, context.control};
     context.parallel_for(sources.size(), [&](std::size_t i) {
+      if (window) {
+        levels_[i] = calm_levels(context.kernels, sources[i].chain, *window);
+        if (!levels_[i]) return;
+      }
       models_[i] = std::make_shared<const AnyPrepared>(build(sources.size() == 1 ? context : alone, sources[i]));
     });
   }
@@ -30,9 +38,19 @@ class PrepareCall final : public AsyncCall {
     Napi::Array array = Napi::Array::New(env, models_.size());
     for (std::uint32_t i = 0; i < models_.size(); ++i) {
       Napi::HandleScope scope(env);
-      array.Set(i, PreparedHandle::create(env, std::move(models_[i])));
+      array.Set(i, models_[i] ? PreparedHandle::create(env, std::move(models_[i])).As<Napi::Value>() : env.Null());
     }
-    return array;
+    if (!window) return array;
+    std::vector<double> levels;
+    for (const std::optional<ChainLevels>& one : levels_) {
+      if (!one) continue;
+      levels.push_back(one->whole);
+      levels.insert(levels.end(), one->slices.begin(), one->slices.end());
+    }
+    Napi::Object calm = Napi::Object::New(env);
+    calm.Set("models", array);
+    calm.Set("levels", to_array(env, levels));
+    return calm;
   }
 
  private:
@@ -44,7 +62,18 @@ class PrepareCall final : public AsyncCall {
   }
 
   std::vector<std::shared_ptr<const AnyPrepared>> models_;
+  std::vector<std::optional<ChainLevels>> levels_;
 };
+
+void read_sources(const Napi::Value& value, DType dtype, PrepareCall& call) {
+  if (!value.IsArray()) fail(value.Env(), "INVALID_ARGUMENT", "sources must be an array");
+  const auto sources = value.As<Napi::Array>();
+  const std::uint32_t length = sources.Length();
+  for (std::uint32_t i = 0; i < length; ++i) {
+    Napi::HandleScope scope(value.Env());
+    call.sources.push_back(read_source(sources.Get(i), dtype, call));
+  }
+}
 
 class GramTileCall final : public AsyncCall {
  public:
@@ -151,12 +180,17 @@ unsigned read_threads(const Napi::Value& value) {
 
 Napi::Value prepare_call(const Napi::CallbackInfo& info) {
   auto call = std::make_unique<PrepareCall>(ControlHandle::unwrap(info[3]), read_threads(info[2]));
-  const DType dtype = read_dtype(info[1]);
-  if (!info[0].IsArray()) fail(info.Env(), "INVALID_ARGUMENT", "sources must be an array");
-  const auto sources = info[0].As<Napi::Array>();
-  for (std::uint32_t i = 0; i < sources.Length(); ++i) {
-    Napi::HandleScope scope(info.Env());
-    call->sources.push_back(read_source(sources.Get(i), dtype, *call));
+  read_sources(info[0], read_dtype(info[1]), *call);
+  return Environment::of(info.Env()).start(info.Env(), std::move(call));
+}
+
+Napi::Value prepare_calm_call(const Napi::CallbackInfo& info) {
+  auto call = std::make_unique<PrepareCall>(ControlHandle::unwrap(info[4]), read_threads(info[3]));
+  call->window = read_number(info[1], "window");
+  read_sources(info[0], read_dtype(info[2]), *call);
+  for (const SourceArguments& source : call->sources) {
+    if (source.features || source.method != Method::kOneBlock)
+      fail(info.Env(), "INVALID_ARGUMENT", "only chains of the method one-block are known to be calm");
   }
   return Environment::of(info.Env()).start(info.Env(), std::move(call));
 }

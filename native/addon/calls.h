@@ -14,6 +14,11 @@ namespace tensim::addon {
 // prepare(sources: (ChainSource | FeatureSource)[], dtype, threads, control) → PreparedModel[]
 Napi::Value prepare_call(const Napi::CallbackInfo& info);
 
+// prepareCalm(sources: ChainSource[], window, dtype, threads, control) → { models: (PreparedModel | null)[], levels }:
+// null for those that are not calm; of each other in turn, the level of the whole and of every output
+// (similarity/levels.h).
+Napi::Value prepare_calm_call(const Napi::CallbackInfo& info);
+
 // gramTile(job: GramJob, rows: PreparedModel[], columns: PreparedModel[], threads, control) → GramTile
 Napi::Value gram_tile_call(const Napi::CallbackInfo& info);
 

@@ -74,6 +74,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Plan", PlanHandle::define(env));
   add<info>(exports, "info");
   add<prepare_call>(exports, "prepare");
+  add<prepare_calm_call>(exports, "prepareCalm");
   add<gram_tile_call>(exports, "gramTile");
   add<prepare_forward_call>(exports, "prepareForward");
   add<evaluate_call>(exports, "evaluate");

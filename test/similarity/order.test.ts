@@ -4,6 +4,7 @@ import type { Model } from '../../lib/model/model.js';
 import { oriented, ranks } from '../../lib/similarity/gram/orientation.js';
 import type { Job } from '../../lib/similarity/gram/schedule.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
+import { contentSketch } from '../../lib/similarity/members/content.js';
 import { memberOf } from '../../lib/similarity/members/members.js';
 import { similarity } from '../../lib/similarity/similarity.js';
 import type { MatrixOptions, SimilarityMatrix } from '../../lib/similarity/terms/types.js';
@@ -186,6 +187,20 @@ describe('which of two models is the row', () => {
     const places = await placesIn([0, 1, 2, 3, 4, 5]);
     expect([...places].sort()).toEqual([0, 1, 2, 3, 4, 5]);
     for (const seed of [1, 2, 3]) expect(await placesIn(shuffled(6, seed))).toEqual(places);
+  });
+
+  it('is the order of whole sketches, of which no more is made than tells models apart', async () => {
+    const draw = random(9);
+    const [left, other] = [0, 1].map(() => randomBlock(draw, { inputs: 7, hidden: 4, outputs: 3 }).left);
+    const models = listOf(12, (i) => {
+      const block = randomBlock(draw, { inputs: 7, hidden: i % 4 === 3 ? 5 : 4, outputs: 3 });
+      return modelOf([i % 4 === 0 ? { ...block, left } : i % 4 === 1 ? { ...block, left: other } : block]);
+    });
+    const whole = models.map((model) => contentSketch(model));
+    for (const [i, model] of models.entries()) expect(whole[i].startsWith(contentSketch(model, 1))).toBe(true);
+    expect(new Set(models.map((model) => contentSketch(model, 1))).size).toBe(8);
+    const sorted = whole.toSorted((a, b) => (a < b ? -1 : 1));
+    expect([...(await ranks(models.map(memberOf)))]).toEqual(whole.map((sketch) => sorted.indexOf(sketch)));
   });
 
   it('cuts a job into rectangles that hold each of its pairs once', () => {

@@ -2,11 +2,11 @@
  * Two correlated standard normals: D. B. Owen, "Tables for computing bivariate normal probabilities", Annals of
  * Mathematical Statistics 27 (1956), 1075–1090; moments by C. M. Stein's identity (MATH.md section 10).
  */
-import { gaussLegendre } from '../legendre.js';
+import { whenNeeded } from '../legendre.js';
 import { normalDensity, normalDistribution } from '../normal.js';
 import { FAR } from './powers.js';
 
-const POINTS = gaussLegendre(24);
+const POINTS = whenNeeded(24);
 
 /** Owen's T(h, k) = (1/2π) ∫₀ᵏ e^(−h²(1 + x²)/2) / (1 + x²) dx, for any h and k, infinite ones too. */
 export function owensT(h: number, k: number): number {

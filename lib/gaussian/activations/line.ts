@@ -1,5 +1,5 @@
 import { TensimError } from '../../errors.js';
-import { gaussLegendre } from '../legendre.js';
+import { whenNeeded } from '../legendre.js';
 import { normalDensity } from '../normal.js';
 import type { Grain } from './grain.js';
 
@@ -31,7 +31,7 @@ export function together(a: Grain, b: Grain): Grain {
 const DENSITY_BAND = 9;
 /** Beyond this the trapezoidal rule takes more points than panels of a Gauss rule. */
 const WIDEST_BAND = 120;
-export const PANEL = gaussLegendre(20);
+export const PANEL = whenNeeded(20);
 /** Panels about a feature, in its scale; from the last on they double. */
 const STEPS = [1, 2, 3, 4, 6, 8];
 const MOST_PANELS = 1 << 18;

@@ -1,9 +1,9 @@
-import { gaussLegendre } from '../legendre.js';
+import { whenNeeded } from '../legendre.js';
 import { millsRatio, normalDensity, normalDistribution } from '../normal.js';
 import { centredAt, type Pieces } from './pieces.js';
 import { addPower, weightedHermite } from './powers.js';
 
-const INTERVAL = gaussLegendre(20);
+const INTERVAL = whenNeeded(20);
 
 /**
  * Adds E φ(m + s z) h_n(z) of a function made of polynomials to every `out[n]`, s > 0. Either

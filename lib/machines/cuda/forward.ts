@@ -2,7 +2,7 @@ import { DTYPES } from '../../backend/ability.js';
 import type { Forward } from '../../backend/forward.js';
 import type { Grams } from '../../backend/grams.js';
 import { precisionOf } from '../../tensor/tensor.js';
-import { ownedData, ownedForward } from '../addon.js';
+import { ownedData, ownedForward } from '../owned.js';
 import { type CudaAccess, DEVICE } from './access.js';
 import { CudaPrepared } from './prepared.js';
 

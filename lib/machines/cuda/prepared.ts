@@ -2,7 +2,8 @@ import type { Control } from '../../backend/control.js';
 import type { GramJob, Grams, GramTile, PreparedModel } from '../../backend/grams.js';
 import { TensimError } from '../../errors.js';
 import { precisionOf } from '../../tensor/tensor.js';
-import { type Addon, type CudaModel, ownedSource } from '../addon.js';
+import type { Addon, CudaModel } from '../addon.js';
+import { ownedSource } from '../owned.js';
 import type { CudaAccess } from './access.js';
 
 /** One is at work on a device while another is made ready, or put in its place. */

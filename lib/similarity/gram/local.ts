@@ -163,15 +163,16 @@ export class LocalExecutor implements TileExecutor {
   }
 
   /** A tile in the units of its models, once it has been made sure of. */
-  async #checked({ rows, columns }: Job, tile: GramTile): Promise<GramTile | ScaledTile> {
+  async #checked({ rows, columns, symmetric }: Job, tile: GramTile): Promise<GramTile | ScaledTile> {
     const { members, sources } = this.#subject;
     const label = (number: number) => members[number].outline.label;
     const scales: readonly ModelScale[][] = [rows, columns].map((models) => this.#residents.scalesOf(models));
     const scaled = inUnits(tile, scales[0], scales[1]) ?? tile;
     const finite = allFinite(scaled.total);
     for (const [r, i] of rows.entries()) {
-      // In nearly every tile all that is left to be looked at is what a model is with itself.
-      const own = finite ? columns.indexOf(i) : 0;
+      // In nearly every tile all that is left to be looked at is what a model is with itself; and of a symmetric job the
+      // other half is the same numbers.
+      const own = finite ? columns.indexOf(i) : symmetric ? r : 0;
       const end = finite ? own + 1 : columns.length;
       for (let c = Math.max(0, own); c < end; c++) {
         const cell = r * columns.length + c;

@@ -10,13 +10,14 @@ import type { Job } from './schedule.js';
  * digest of all of them where that does not tell two apart.
  */
 export async function ranks(members: readonly Member[]): Promise<Int32Array> {
-  const keys = members.map(keyOf);
-  const occurrences = new Map<string, number>();
-  for (const key of keys) occurrences.set(key, (occurrences.get(key) ?? 0) + 1);
+  // A little of each tells nearly all apart, and begins as the rest does: the order is that of whole keys.
+  const begun = members.map((member) => keyOf(member, 1));
+  const isOne = uniqueIn(begun);
+  const keys = begun.map((key, i) => (isOne(key) ? key : keyOf(members[i])));
+  const isOnly = uniqueIn(keys);
   const whole: string[] = [];
-  for (const [i, member] of members.entries()) {
-    whole.push(occurrences.get(keys[i]) === 1 ? keys[i] : keys[i] + (await member.identity()));
-  }
+  for (const [i, member] of members.entries())
+    whole.push(isOnly(keys[i]) ? keys[i] : keys[i] + (await member.identity()));
   // Equal keys are of equal models, whose order changes nothing.
   const order = [...members.keys()].sort((a, b) => (whole[a] < whole[b] ? -1 : whole[a] > whole[b] ? 1 : a - b));
   const ranks = new Int32Array(members.length);
@@ -24,9 +25,16 @@ export async function ranks(members: readonly Member[]): Promise<Int32Array> {
   return ranks;
 }
 
-function keyOf(member: Member): string {
+/** Whether a text stands only once in a list. */
+function uniqueIn(texts: readonly string[]): (text: string) => boolean {
+  const occurrences = new Map<string, number>();
+  for (const text of texts) occurrences.set(text, (occurrences.get(text) ?? 0) + 1);
+  return (text) => occurrences.get(text) === 1;
+}
+
+function keyOf(member: Member, tensors?: number): string {
   const digest = member.outline.provenance.sha256;
-  return `${digest === undefined ? 1 : 0} ${digest} ${member.known === undefined ? 1 : 0} ${member.sketch()}`;
+  return `${digest === undefined ? 1 : 0} ${digest} ${member.known === undefined ? 1 : 0} ${member.sketch(tensors)}`;
 }
 
 /**

@@ -1,10 +1,10 @@
-import type { PreparedModel } from '../../backend/grams.js';
+import type { ChainSource, PreparedModel } from '../../backend/grams.js';
 import { TensimError } from '../../errors.js';
 import { processors } from '../../processors.js';
 import { sizeOf } from '../../tensor/tensor.js';
 import type { Member } from '../members/members.js';
 import { type ModelScale, PLAIN } from '../scale/model_scale.js';
-import { type Prepared, prepareInUnits } from '../scale/prepare.js';
+import { type Prepared, prepareAsTheyAre, prepareInUnits } from '../scale/prepare.js';
 import type { SourceInUnits } from '../scale/source.js';
 import type { GramSettings } from './control.js';
 import type { Sources } from './sources.js';
@@ -40,6 +40,8 @@ export class Residents {
   /** How many are prepared at a time, and how many such batches may be on their way. */
   #batch: number;
   readonly #lanes: number;
+  /** Whether chains go to the backend as they are, as long as none needs units. */
+  #plain: boolean;
   #busy: Promise<void> = Promise.resolve();
 
   constructor(members: readonly Member[], sources: Sources, settings: GramSettings) {
@@ -49,6 +51,7 @@ export class Residents {
     this.#batch = this.#batchWithin(MOST_READING);
     // One is handed over while the other is prepared, if there are threads for both.
     this.#lanes = this.#batch > 1 && (settings.threads ?? processors()) > 1 ? 2 : 1;
+    this.#plain = sources.plain !== undefined && settings.backend.grams.prepareCalm !== undefined;
   }
 
   /**
@@ -121,8 +124,7 @@ export class Residents {
         let coming = this.#readNext(batches);
         while (coming !== undefined && !failed) {
           const { batch, reading } = coming;
-          const sources = await reading;
-          const preparing = this.#prepareBatch(batch, sources, keep);
+          const preparing = this.#prepareBatch(batch, await reading, keep);
           // The next models are read and balanced while the backend has these.
           coming = this.#readNext(batches);
           await preparing;
@@ -143,26 +145,26 @@ export class Residents {
   }
 
   /** Starts to read the next batch, if there is one. What goes wrong is known when it is waited for, if ever. */
-  #readNext(
-    batches: Iterator<readonly number[]>,
-  ): { batch: readonly number[]; reading: Promise<SourceInUnits[]> } | undefined {
+  #readNext(batches: Iterator<readonly number[]>): { batch: readonly number[]; reading: Promise<Read> } | undefined {
     const { value: batch, done } = batches.next();
     if (done) return undefined;
-    const reading = Promise.all(batch.map((number) => this.#sources.of(this.#members[number])));
+    const reading = this.#read(batch.map((number) => this.#members[number]));
     reading.catch(() => {});
     return { batch, reading };
   }
 
-  async #prepareBatch(
-    batch: readonly number[],
-    sources: readonly SourceInUnits[],
-    keep: ReadonlySet<number>,
-  ): Promise<void> {
+  async #read(members: readonly Member[]): Promise<Read> {
+    const { plain } = this.#sources;
+    if (this.#plain) return { plain: true, sources: await Promise.all(members.map((member) => plain!.of(member))) };
+    return { plain: false, sources: await Promise.all(members.map((member) => this.#sources.of(member))) };
+  }
+
+  async #prepareBatch(batch: readonly number[], read: Read, keep: ReadonlySet<number>): Promise<void> {
     this.#makeRoom(keep, batch.length);
     this.prepared += batch.length;
     this.#arriving += batch.length;
     try {
-      const prepared: readonly Prepared[] = await prepareInUnits(this.#once(sources), this.#settings);
+      const prepared = await this.#prepared(read);
       for (const [place, number] of batch.entries()) {
         this.#models.set(number, prepared[place].model);
         this.#scales.set(number, prepared[place].scale);
@@ -172,7 +174,17 @@ export class Residents {
     }
   }
 
-  #once(sources: readonly SourceInUnits[]): readonly SourceInUnits[] {
+  #prepared(read: Read): Promise<readonly Prepared[]> {
+    if (!read.plain) return prepareInUnits(this.#once(read.sources), this.#settings);
+    const inUnits = async (source: ChainSource) => {
+      // Where one needs units, others are likely to.
+      this.#plain = false;
+      return this.#once([await this.#sources.plain!.inUnits(source)])[0];
+    };
+    return prepareAsTheyAre(this.#once(read.sources), inUnits, this.#settings);
+  }
+
+  #once<Source extends SourceInUnits>(sources: readonly Source[]): readonly Source[] {
     return this.once
       ? sources.map((source) => (source.kind === 'chain' ? { ...source, once: true } : source))
       : sources;
@@ -209,6 +221,11 @@ export class Residents {
     this.#models.clear();
   }
 }
+
+/** Chains as they are, or sources in units. */
+type Read =
+  | { readonly plain: true; readonly sources: readonly ChainSource[] }
+  | { readonly plain: false; readonly sources: readonly SourceInUnits[] };
 
 function parametersOf(parameters: ReadonlyMap<string, { readonly shape: readonly number[] }>): number {
   let sum = 0;

@@ -80,20 +80,39 @@ export function numbersOf({ gram, exponents }: Slice): Matrix {
 export async function cosinesOf(slice: Slice, { rows, columns }: Layout, pacer: Pacer): Promise<Matrix> {
   const roots = slice.own.map(Math.sqrt);
   const matrix: Float64Array[] = [];
-  const { gram, exponents, own, ownExponents } = slice;
-  const plain = exponents.length === 0 && ownExponents.every((exponent) => exponent === 0);
-  for (const [r, i] of rows.entries()) {
+  const plain = slice.exponents.length === 0 && slice.ownExponents.every((exponent) => exponent === 0);
+  const square = rows === columns;
+  for (let r = 0; r < rows.length; r++) {
     const row = new Float64Array(columns.length);
-    for (let c = 0; c < row.length; c++) {
-      const j = columns[c];
-      row[c] = plain
-        ? cosineByRoots(gram[r][c], own[i], own[j], roots[i], roots[j])
-        : cosineAt(slice, r, c, i, j, roots[i], roots[j]);
-    }
+    // A square matrix is symmetric to the bit, and so are its similarities.
+    const first = square ? r : 0;
+    for (let c = 0; c < first; c++) row[c] = matrix[c][r];
+    if (plain) putPlainCosines(row, first, slice, r, rows[r], columns, roots);
+    else
+      for (let c = first; c < row.length; c++)
+        row[c] = cosineAt(slice, r, c, rows[r], columns[c], roots[rows[r]], roots[columns[c]]);
     matrix.push(row);
     if (pacer.due(16 * row.length)) await pacer.pause();
   }
   return matrix;
+}
+
+/** A function by itself, for V8 compiles the loop that nearly all matrices take sooner without what is around it. */
+function putPlainCosines(
+  row: Float64Array,
+  first: number,
+  { gram, own }: Slice,
+  r: number,
+  i: number,
+  columns: Int32Array,
+  roots: Float64Array,
+): void {
+  const products = gram[r];
+  const [square, root] = [own[i], roots[i]];
+  for (let c = first; c < row.length; c++) {
+    const j = columns[c];
+    row[c] = cosineByRoots(products[c], square, own[j], root, roots[j]);
+  }
 }
 
 /** The similarity in a cell, which is of models i and j, from the roots of their own products. */

@@ -1,4 +1,4 @@
-import type { ChainMethod, GramRoute } from '../../backend/grams.js';
+import type { ChainMethod, ChainSource, GramRoute } from '../../backend/grams.js';
 import { Pacer } from '../../cooperate.js';
 import { TensimError } from '../../errors.js';
 import { undefinedUnder } from '../../layers/exact.js';
@@ -19,6 +19,11 @@ export interface Sources {
   readonly names: readonly string[];
   /** Made when the model is about to be prepared, from its file if it lies in one. */
   of(member: Member): Promise<SourceInUnits>;
+  /** The same as it is, and in units: for backends with `prepareCalm`. Absent for what they do not take. */
+  readonly plain?: {
+    of(member: Member): Promise<ChainSource>;
+    inUnits(source: ChainSource): Promise<SourceInUnits>;
+  };
 }
 
 /**
@@ -58,14 +63,18 @@ export function chainSources(
   const settings = { dtype, perOutput: perOutput && degrees !== true };
   const [positions, inputs] = first.inputShape;
   const chainOf = underLaw(law);
-  return {
-    names: outputNames(first),
+  const plain: Sources['plain'] = {
     async of(member) {
       const { layers } = await member.load();
-      const pacer = new Pacer();
-      const chain = { ...(await chainOf(withLinear(layers), pacer)), inputs, positions };
-      return chainSource(chain, { method, route }, settings, pacer);
+      const chain = await chainOf(withLinear(layers), new Pacer());
+      return { kind: 'chain', ...chain, inputs, positions, method, route };
     },
+    inUnits: (chain) => chainSource(chain, { method, route }, settings, new Pacer()),
+  };
+  return {
+    names: outputNames(first),
+    of: async (member) => plain.inUnits(await plain.of(member)),
+    ...(method === 'one-block' && { plain }),
   };
 }
 

@@ -4,8 +4,8 @@ import { canHaveResidual, mapLayer, partsOf, residualOf } from '../../layers/lay
 import { layerKinds } from '../../layers/table.js';
 import { contiguous } from '../../model/contiguous.js';
 import type { Layer, Model } from '../../model/model.js';
-import { mantissaOf } from '../../tensor/power.js';
-import type { Tensor } from '../../tensor/tensor.js';
+import { mantissaOf, toMantissas } from '../../tensor/power.js';
+import { sizeOf, type Tensor } from '../../tensor/tensor.js';
 
 /** Bytes hashed between two chances to yield. */
 const HASH_CHUNK = 1 << 20;
@@ -32,15 +32,21 @@ const SKETCHED = 8;
 /**
  * The same for the same content, and nearly always another for another, at a small part of the cost of a digest: some
  * elements of every tensor, evenly spread. Powers of two in the weights leave it as it is.
+ * @param most the first so many tensors; models of the same structure have sketches of the same length.
  */
-export function contentSketch(model: Model): string {
-  const elements: number[] = [];
-  for (const [, { data, shape, strides }] of tensorsOf(model)) {
-    const size = shape.reduce((product, length) => product * length, 1);
-    for (let k = 0; k < SKETCHED; k++)
-      elements.push(mantissaOf(data[offset(Math.floor((k * (size - 1)) / (SKETCHED - 1)), shape, strides)]));
-  }
-  return structure(model, mantissaOf) + Buffer.from(Float64Array.from(elements).buffer).toString('latin1');
+export function contentSketch(model: Model, most?: number): string {
+  const tensors = tensorsOf(model, most);
+  const elements = new Float64Array(SKETCHED * tensors.length);
+  for (const [t, [, tensor]] of tensors.entries()) spread(tensor, elements, SKETCHED * t);
+  toMantissas(elements);
+  return structure(model, mantissaOf) + Buffer.from(elements.buffer).toString('latin1');
+}
+
+/** Puts some elements of a tensor to where `at` is. */
+function spread({ data, shape, strides }: Tensor, elements: Float64Array, at: number): void {
+  const last = sizeOf(shape) - 1;
+  for (let k = 0; k < SKETCHED; k++)
+    elements[at + k] = data[offset(Math.floor((k * last) / (SKETCHED - 1)), shape, strides)];
 }
 
 /** @param number what becomes of the numbers that layers have beside their tensors. */
@@ -55,8 +61,14 @@ function structure({ layers, parameters, inputShape: [positions] }: Model, numbe
   return JSON.stringify([positions, kinds, names]);
 }
 
-function tensorsOf({ layers, parameters }: Model): [name: string, tensor: Tensor][] {
-  return [...layers.filter(isKnown).flatMap((layer) => partsOf(layer)), ...parameters];
+function tensorsOf({ layers, parameters }: Model, most = Number.POSITIVE_INFINITY): [name: string, tensor: Tensor][] {
+  const found: [string, Tensor][] = [];
+  for (const layer of layers) {
+    if (found.length >= most) break;
+    for (const part of isKnown(layer) ? partsOf(layer) : []) found.push(part);
+  }
+  for (const parameter of found.length < most ? parameters : []) found.push(parameter);
+  return found.slice(0, most);
 }
 
 /** Others are refused when the comparison is planned. */

@@ -25,8 +25,11 @@ export interface Member {
   identity(): Promise<string>;
   /** The same without any work; undefined if it takes some. */
   readonly known: string | undefined;
-  /** Text that is the same for equal models and nearly always another for others, found quickly. */
-  sketch(): string;
+  /**
+   * Text that is the same for equal models and nearly always another for others, found quickly.
+   * @param tensors of only the first so many: it begins as the whole does.
+   */
+  sketch(tensors?: number): string;
   /** Of a model in a file: its path, and how it is read. */
   readonly file?: Pick<LoadOptions, 'model' | 'config' | 'key' | 'ignore' | 'unknown'> & { readonly path: string };
 }
@@ -88,7 +91,7 @@ export function memberOf(model: Model): Member {
       return identity;
     },
     known: undefined,
-    sketch: () => contentSketch(model),
+    sketch: (tensors) => contentSketch(model, tensors),
   };
 }
 

@@ -7,7 +7,7 @@ import { levelOf } from '../../tensor/power.js';
 import type { DType } from '../../tensor/tensor.js';
 import type { Chain } from './balance.js';
 import { type ModelScale, PLAIN } from './model_scale.js';
-import { chainSource, type ScaleSettings, type SourceInUnits } from './source.js';
+import { chainSource, type ScaleSettings, type SourceInUnits, WINDOW } from './source.js';
 
 /** A model in the units of `scale`. */
 export interface Prepared {
@@ -52,6 +52,34 @@ export async function prepareInUnits(
     throw error;
   }
   return prepared;
+}
+
+/**
+ * The same of chains as they are, by a backend that sees for itself which of them need units.
+ * @param inUnits makes what is prepared of those.
+ */
+export async function prepareAsTheyAre(
+  sources: readonly ChainSource[],
+  inUnits: (source: ChainSource) => Promise<SourceInUnits>,
+  settings: PrepareSettings,
+): Promise<Prepared[]> {
+  const { backend, dtype, signal, threads } = settings;
+  const found = await backend.grams.prepareCalm!(sources, WINDOW[dtype], dtype, { signal, threads });
+  const calm = found.map(
+    (one) => one && { model: one.model, scale: { ...PLAIN, level: one.level, sliceLevels: one.sliceLevels } },
+  );
+  if (!found.includes(null)) return calm as Prepared[];
+  try {
+    const others: SourceInUnits[] = [];
+    for (const [i, source] of sources.entries()) {
+      if (found[i] === null) others.push(await inUnits(source));
+    }
+    const rest = (await prepareInUnits(others, settings)).values();
+    return calm.map((one) => one ?? rest.next().value!);
+  } catch (error) {
+    for (const one of calm) one?.model.dispose();
+    throw error;
+  }
 }
 
 type DeepSource = SourceInUnits & ChainSource & { readonly chain: Chain };

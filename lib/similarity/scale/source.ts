@@ -12,7 +12,7 @@ import type { ModelScale } from './model_scale.js';
 /**
  * How large numbers may get before they are scaled, in bits from 1: products of ten of them stay far within the range.
  */
-const WINDOW: Readonly<Record<DType, number>> = { float32: 8, float64: 30 };
+export const WINDOW: Readonly<Record<DType, number>> = { float32: 8, float64: 30 };
 
 /** What a backend prepares of a model, in its units. */
 export type SourceInUnits = (ChainSource | FeatureSource) & {
