@@ -158,7 +158,8 @@ export interface Grams extends Ability {
   /** The routes it can take for the method `one-block`, `factor` among them, each with what it reaches here. */
   readonly routes: ReadonlyMap<GramRoute, RouteEfficiency>;
   /**
-   * Names what the last bits of its products depend on beside all that a job says: the instructions it has chosen.
+   * Names what the last bits of its products depend on beside all that a job says: the instructions it has chosen, and
+   * the sums that it takes with them.
    * Absent where there is nothing of the kind.
    */
   readonly arithmetic?: string | undefined;

@@ -33,6 +33,9 @@ const ROUTES: ReadonlyMap<GramRoute, RouteEfficiency> = new Map([
   ['dense', { prepare: 0.5, pair: 0.6 }],
 ]);
 
+/** Which sums the kernels take, in what order and precision: another number wherever bits of products change. */
+const SUMS = 2;
+
 const MEMORY_HINT = 'Smaller results, fewer models or inputs at a time, dtype "float32" or a memoryLimit need less';
 
 let loaded: Loaded<NativeBackend> | undefined;
@@ -70,7 +73,7 @@ function createNative(addon: Addon, instructionSet: string): NativeBackend {
   const machine = nativeMachine(addon, instructionSet);
   return {
     name: 'native',
-    grams: gramsOf(addon, run, machine, instructionSet),
+    grams: gramsOf(addon, run, machine, `${instructionSet}, sums ${SUMS}`),
     forward: forwardOf(addon, run),
     normals: {
       draw({ seed, stream, dimension }, first, count, control = {}) {

@@ -117,6 +117,25 @@ struct HermiteTile {
   double* sums;
 };
 
+// What K of `units` units of rows and nr/2 of columns contributes to some outputs c < outputs ≤ 2·mr:
+//
+//   sums[c·lanes + …] += Σ_ij rows.data[i·rows.step + c] · values[i·(nr/2) + j] · columns[c·(nr/2) + j]
+//
+// The sum over i is a product in T, that over j is taken in double. values and columns begin on a vector, sums on one
+// of doubles.
+template <class T>
+struct WeighedUnits {
+  std::size_t units;
+  struct {
+    const T* data;
+    std::ptrdiff_t step;
+  } rows;
+  const T* values;
+  const T* columns;
+  int outputs;  // at least 1
+  double* sums;
+};
+
 template <class T>
 struct MicroKernels {
   int mr;     // rows of a micro-tile, even
@@ -135,12 +154,12 @@ struct MicroKernels {
   // Meanwhile a cache line of `ahead` is fetched every two steps, unless it is null.
   void (*pair_partial)(std::size_t depth, const T* a, const T* b, double* partial, bool overwrite, const T* ahead);
 
-  // The same over the last (or only) `depth` steps, plus `partial` unless that is null; then the epilogue, in registers
-  // and in double, for each output c:
-  //   sums[c·lanes + …] += Σ over the tile's units i, j of  da[c·(mr/2) + i] · K_ij · db[c·(nr/2) + j]
-  // partial, db and sums begin on a vector of doubles; `ahead` as above.
-  void (*pair_finish)(std::size_t depth, const T* a, const T* b, const double* partial, std::size_t outputs,
-                      const double* da, const double* db, double* sums, const T* ahead);
+  // The same over the last (or only) `depth` steps, plus `partial` unless that is null; then K of its units in T:
+  //   values[i·(nr/2) + j] = K_ij
+  // partial begins on a vector of doubles, values on one of T; `ahead` as above.
+  void (*pair_values)(std::size_t depth, const T* a, const T* b, const double* partial, T* values, const T* ahead);
+
+  void (*pair_weigh)(const WeighedUnits<T>& units);
 
   // Products of two micro-tiles element by element, weighted and summed over some of their rows, in double:
   //   sums[j] += Σ_i weights[i] · a[i·nr + j] · b[i·nr + j]    for i < rows, j < nr, row after row

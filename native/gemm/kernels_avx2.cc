@@ -62,6 +62,9 @@ struct Avx2F32 {
   static TENSIM_INLINE __m256d widen(Vector v) {
     return _mm256_cvtps_pd(_mm256_extractf128_ps(v, Half));
   }
+  static TENSIM_INLINE Vector narrow(__m256d low, __m256d high) {
+    return _mm256_set_m128(_mm256_cvtpd_ps(high), _mm256_cvtpd_ps(low));
+  }
 };
 
 }  // namespace

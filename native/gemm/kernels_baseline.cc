@@ -57,6 +57,9 @@ struct BaselineF32 {
   static TENSIM_INLINE __m128d widen(Vector v) {
     return _mm_cvtps_pd(Half == 0 ? v : _mm_movehl_ps(v, v));
   }
+  static TENSIM_INLINE Vector narrow(__m128d low, __m128d high) {
+    return _mm_movelh_ps(_mm_cvtpd_ps(low), _mm_cvtpd_ps(high));
+  }
 };
 
 #else

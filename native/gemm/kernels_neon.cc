@@ -50,6 +50,9 @@ struct NeonF32 {
   static TENSIM_INLINE float64x2_t widen(Vector v) {
     return Half == 0 ? vcvt_f64_f32(vget_low_f32(v)) : vcvt_high_f64_f32(v);
   }
+  static TENSIM_INLINE Vector narrow(float64x2_t low, float64x2_t high) {
+    return vcvt_high_f32_f64(vcvt_f32_f64(low), high);
+  }
 };
 
 }  // namespace

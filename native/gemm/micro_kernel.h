@@ -9,6 +9,7 @@
 #include "product_kernel.h"
 #include "series_kernel.h"
 #include "vector_kernel.h"
+#include "weigh_kernel.h"
 
 namespace tensim {
 namespace {
@@ -25,9 +26,6 @@ struct MicroKernel {
   static constexpr int kColumns = NV * kWidth;
   static constexpr int kLanes = W::kWidth;
   static constexpr int kParts = kWidth / kLanes;  // double vectors per vector of T: 1 or 2
-  static constexpr int kRowUnits = MR / 2;
-  static constexpr int kColumnUnits = kColumns / 2;
-  static constexpr int kUnitVectors = kColumnUnits / kLanes;  // double vectors across the units of a column panel
   static_assert(MR % 2 == 0 && NV % 2 == 0, "a pair of units takes two rows and two columns");
 
   struct Tile {
@@ -162,45 +160,36 @@ struct MicroKernel {
     });
   }
 
-  static void pair_finish(std::size_t depth, const T* a, const T* b, const double* partial, std::size_t outputs,
-                          const double* da, const double* db, double* sums, const T* ahead) {
-    TENSIM_ASSERT(on_vector<W>(partial) && on_vector<W>(sums));
-    TENSIM_ASSERT(outputs == 0 || (da != nullptr && db != nullptr && sums != nullptr));
-    TENSIM_ASSERT(outputs == 0 || kUnitVectors == 0 || on_vector<W>(db));
-    Tile tile;
-    multiply<2>(depth, a, b, tile, ahead);
-    // K of unit row i and the j-th vector of unit columns; R' follows L' in the panel at a distance of kUnitVectors
-    // vectors.
-    WideVector k[kRowUnits][kUnitVectors];
-    unroll<kRowUnits>([&](auto i) TENSIM_LAMBDA {
-      unroll<kUnitVectors>([&](auto j) TENSIM_LAMBDA {
-        constexpr int row = 2 * decltype(i)::value;
-        constexpr int left = decltype(j)::value;
-        constexpr int right = left + kUnitVectors;
-        WideVector ll = wide<row, left>(tile), lr = wide<row, right>(tile);
-        WideVector rl = wide<row + 1, left>(tile), rr = wide<row + 1, right>(tile);
-        if (partial != nullptr) {
-          const double* at = partial + row * kColumns;
-          ll = W::add(ll, W::load(at + left * kLanes));
-          lr = W::add(lr, W::load(at + right * kLanes));
-          rl = W::add(rl, W::load(at + kColumns + left * kLanes));
-          rr = W::add(rr, W::load(at + kColumns + right * kLanes));
+  // Adds what earlier steps have left in double.
+  static TENSIM_INLINE void add_partial(const double* partial, Tile& tile) {
+    unroll<MR>([&](auto i) TENSIM_LAMBDA {
+      unroll<NV>([&](auto j) TENSIM_LAMBDA {
+        constexpr int row = decltype(i)::value, part = kParts * decltype(j)::value;
+        const double* at = partial + row * kColumns + part * kLanes;
+        if constexpr (kParts == 1) {
+          tile.at[i][j] = V::add(tile.at[i][j], V::load(at));
+        } else {
+          tile.at[i][j] = V::narrow(W::add(wide<row, part>(tile), W::load(at)),
+                                    W::add(wide<row, part + 1>(tile), W::load(at + kLanes)));
         }
-        k[i][j] = W::fma(ll, rr, W::mul(lr, rl));
       });
     });
-    for (std::size_t c = 0; c < outputs; ++c) {
-      WideVector sum = W::load(sums + c * kLanes);
-      unroll<kUnitVectors>([&](auto j) TENSIM_LAMBDA {
-        WideVector weighted = W::mul(W::splat(da[0]), k[0][j]);
-        unroll<kRowUnits - 1>([&](auto i)
-                                  TENSIM_LAMBDA { weighted = W::fma(W::splat(da[i + 1]), k[i + 1][j], weighted); });
-        sum = W::fma(weighted, W::load(db + j * kLanes), sum);
+  }
+
+  static void pair_values(std::size_t depth, const T* a, const T* b, const double* partial, T* values, const T* ahead) {
+    TENSIM_ASSERT(on_vector<W>(partial) && values != nullptr && on_vector<V>(values));
+    Tile tile;
+    multiply<2>(depth, a, b, tile, ahead);
+    if (partial != nullptr) add_partial(partial, tile);
+    // R' follows L' in the panel at a distance of half its vectors.
+    constexpr int kHalf = NV / 2;
+    unroll<MR / 2>([&](auto i) TENSIM_LAMBDA {
+      unroll<kHalf>([&](auto j) TENSIM_LAMBDA {
+        const auto &left = tile.at[2 * i], &right = tile.at[2 * i + 1];
+        V::store(values + (i * kHalf + j) * kWidth,
+                 V::fma(left[j], right[j + kHalf], V::mul(left[j + kHalf], right[j])));
       });
-      W::store(sums + c * kLanes, sum);
-      da += kRowUnits;
-      db += kColumnUnits;
-    }
+    });
   }
 
   static void weigh_products(std::size_t rows, const double* weights, const T* a, const T* b, double* sums) {
@@ -248,7 +237,8 @@ struct MicroKernel {
             &gemm,
             &tile,
             &pair_partial,
-            &pair_finish,
+            &pair_values,
+            &WeighKernel<V, 2 * MR, NV / 2>::run,
             &weigh_products,
             &ProductKernel<V, MR, NV>::run,
             &FormKernel<V, 2 * MR, NV / 2>::run,

@@ -17,7 +17,8 @@
 //   sum(v)                                 of all lanes
 //   zip_low(a, b), zip_high(a, b)          a₀ b₀ a₁ b₁ … of the lower and of the upper halves
 //
-// and for T = float `Wide`, the double vector of half as many lanes, and widen<half>(v).
+// and for T = float `Wide`, the double vector of half as many lanes, widen<half>(v), and narrow(low, high), which
+// rounds both.
 #pragma once
 
 #include <cstddef>

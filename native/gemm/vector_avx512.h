@@ -68,6 +68,9 @@ struct Avx512F32 {
   static TENSIM_INLINE __m512d widen(Vector v) {
     return _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, Half));
   }
+  static TENSIM_INLINE Vector narrow(__m512d low, __m512d high) {
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high), 1);
+  }
 };
 
 }  // namespace

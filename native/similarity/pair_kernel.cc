@@ -4,6 +4,7 @@
 
 #include "../core/aligned_buffer.h"
 #include "../core/assert.h"
+#include "../gaussian/dense_form.h"
 
 namespace tensim {
 namespace {
@@ -60,12 +61,13 @@ void PairKernel<T>::run(const PreparedModel<T>& a, const PreparedModel<T>& b, st
   const std::size_t p0 = part * kPanelsPerPart, count = panel_count(a, part);
   const bool blocked = kc < depth;
 
+  const std::vector<OutputGroup> groups = output_groups(kernels_, outputs);
   AlignedBuffer<double> lane_sums = AlignedBuffer<double>::zeros(outputs * lanes);
   AlignedBuffer<double> partial(blocked ? count * mr * nr : 0);
+  AlignedBuffer<T> values(count * mr / 2 * nr / 2);
   for (std::size_t q = 0; q < b.column_panel_count; ++q) {
     context_.control.throw_if_aborted();
     const T* column_panel = b.column_panels.data() + q * nr * depth;
-    const double* column_weights = b.column_weights.data() + q * nr / 2 * outputs;
     const T* next = q + 1 < b.column_panel_count ? column_panel + nr * depth : following;
     for (std::size_t k0 = 0; k0 < depth || k0 == 0; k0 += kc) {
       const std::size_t steps = std::min(kc, depth - k0);
@@ -79,11 +81,19 @@ void PairKernel<T>::run(const PreparedModel<T>& a, const PreparedModel<T>& b, st
         if (!last) {
           kernels_.pair_partial(steps, row_panel, column_panel + k0 * nr, products, k0 == 0, ahead);
         } else {
-          kernels_.pair_finish(steps, row_panel, column_panel + k0 * nr, products, outputs,
-                               a.row_weights.data() + (p0 + p) * mr / 2 * outputs, column_weights, lane_sums.data(),
+          kernels_.pair_values(steps, row_panel, column_panel + k0 * nr, products, values.data() + p * mr / 2 * nr / 2,
                                ahead);
         }
       }
+    }
+    for (const OutputGroup& group : groups) {
+      kernels_.pair_weigh({count * mr / 2,
+                           {a.row_weights.data() + a.row_panel_count * mr / 2 * group.first + p0 * mr / 2 * group.count,
+                            static_cast<std::ptrdiff_t>(group.count)},
+                           values.data(),
+                           b.column_weights.data() + (q * outputs + group.first) * nr / 2,
+                           static_cast<int>(group.count),
+                           lane_sums.data() + group.first * lanes});
     }
   }
   for (std::size_t c = 0; c < outputs; ++c) {

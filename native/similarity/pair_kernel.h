@@ -11,9 +11,9 @@ namespace tensim {
 //
 //   P_c = Σ_hk D_ch D'_ck [(L_h·L'_k)(R_h·R'_k) + (L_h·R'_k)(R_h·L'_k)]
 //
-// It is computed in parts of consecutive row panels of `a`, so that a large pair feeds many threads; no h×h matrix
-// leaves the registers, except that inputs longer than `kc` are taken in blocks whose partial products (of one part of
-// rows and one column panel) are kept in cache.
+// It is computed in parts of consecutive row panels of `a`, so that a large pair feeds many threads; of no h×h matrix
+// more than one part of rows by one column panel is there at a time, in cache: of K, and of the four products where
+// inputs are longer than `kc` and taken in blocks.
 template <class T>
 class PairKernel {
  public:

@@ -16,14 +16,30 @@ constexpr std::size_t kWorthMaking = 3;
 
 constexpr std::size_t kMostLanes = 64;  // of a panel; no kernel's is wider
 
-// D of the units of one panel, [output][unit in panel].
-void pack_weights(const MatrixView& down, std::size_t panel, std::size_t width, double* weights) {
+// D of the units of a panel of columns, [output][unit in panel].
+template <class T>
+void pack_column_weights(const MatrixView& down, std::size_t panel, std::size_t width, T* weights) {
   const std::size_t first = panel * width, lanes = std::min(width, down.columns - first);
   const auto* data = static_cast<const double*>(down.data);  // D is always folded, so float64 and row-major
-  for (std::size_t c = 0; c < down.rows; ++c) {
+  for (std::size_t c = 0; c < down.rows; ++c, weights += width) {
     const double* row = data + static_cast<std::ptrdiff_t>(c) * down.row_stride + first;
-    std::copy(row, row + lanes, weights + c * width);
-    std::fill(weights + c * width + lanes, weights + (c + 1) * width, 0.0);
+    for (std::size_t u = 0; u < lanes; ++u) weights[u] = static_cast<T>(row[u]);
+    std::fill(weights + lanes, weights + width, T(0));
+  }
+}
+
+// D of rows, [group of outputs][unit][output in group], with zeros for units up to `units`.
+template <class T>
+void pack_row_weights(const MatrixView& down, const std::vector<OutputGroup>& groups, std::size_t units, T* weights) {
+  const auto* data = static_cast<const double*>(down.data);
+  for (const OutputGroup& group : groups) {
+    for (std::size_t u = 0; u < units; ++u) {
+      for (std::size_t c = 0; c < group.count; ++c) {
+        const auto row = static_cast<std::ptrdiff_t>(group.first + c);
+        *weights++ =
+            u < down.columns ? static_cast<T>(data[row * down.row_stride + static_cast<std::ptrdiff_t>(u)]) : T(0);
+      }
+    }
   }
 }
 
@@ -47,7 +63,6 @@ void pack_units(const Context& context, const S* left, const S* right, const Mat
       lanes[2 * u + 1] = row_of(right, p * row_units + u);
     }
     interleave(kernels, lanes, mr, depth, mr, model.row_panels.data() + p * mr * depth);
-    pack_weights(down, p, row_units, model.row_weights.data() + p * row_units * outputs);
   });
   context.parallel_for(model.column_panel_count, nr * depth, [&](std::size_t p) {
     const S* lanes[kMostLanes];
@@ -56,7 +71,7 @@ void pack_units(const Context& context, const S* left, const S* right, const Mat
       lanes[column_units + u] = row_of(right, p * column_units + u);
     }
     interleave(kernels, lanes, nr, depth, nr, model.column_panels.data() + p * nr * depth);
-    pack_weights(down, p, column_units, model.column_weights.data() + p * column_units * outputs);
+    pack_column_weights(down, p, column_units, model.column_weights.data() + p * column_units * outputs);
   });
 }
 
@@ -70,9 +85,10 @@ void pack_units(const Context& context, const QuadraticMap& map, PreparedModel<T
   model.column_panel_count = (model.units + column_units - 1) / column_units;
   model.row_panels = AlignedBuffer<T>::lasting(model.row_panel_count * mr * depth);
   model.column_panels = AlignedBuffer<T>::lasting(model.column_panel_count * nr * depth);
-  model.row_weights = AlignedBuffer<double>::lasting(model.row_panel_count * row_units * outputs);
-  model.column_weights = AlignedBuffer<double>::lasting(model.column_panel_count * column_units * outputs);
+  model.row_weights = AlignedBuffer<T>::lasting(model.row_panel_count * row_units * outputs);
+  model.column_weights = AlignedBuffer<T>::lasting(model.column_panel_count * column_units * outputs);
   const MatrixView &left = map.left.view, &right = map.right.view, &down = map.down.view;
+  pack_row_weights(down, output_groups(kernels, outputs), model.row_panel_count * row_units, model.row_weights.data());
   if (left.dtype == right.dtype && contiguous(left) && contiguous(right)) {
     visit(left,
           [&](const auto* data) { pack_units(context, data, static_cast<decltype(data)>(right.data), down, model); });

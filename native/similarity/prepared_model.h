@@ -17,8 +17,9 @@ enum class Route { kFactor, kUnfolded, kDense };
 //
 // By the routes kFactor and kUnfolded, hidden units are packed twice, because a pair needs one model as rows and the
 // other as columns of a micro-tile (gemm/kernels.h): with `depth` columns in L and R, row panel p is
-// row_panels[p·mr·depth …] and its share of D is row_weights[p·(mr/2)·outputs …], laid out [output][unit]; the same for
-// columns. Units that fill up the last panel are zero. By the route kDense there are no panels but the packed forms.
+// row_panels[p·mr·depth …] and its share of D is row_weights[p·(mr/2)·outputs …], laid out [unit][output]; the same for
+// columns, but [output][unit]. Units that fill up the last panel are zero. By the route kDense there are no panels but
+// the packed forms.
 template <class T>
 struct PreparedModel {
   Route route = Route::kFactor;
@@ -30,8 +31,7 @@ struct PreparedModel {
   bool block = false;
 
   std::size_t row_panel_count = 0, column_panel_count = 0;
-  AlignedBuffer<T> row_panels, column_panels;
-  AlignedBuffer<double> row_weights, column_weights;
+  AlignedBuffer<T> row_panels, column_panels, row_weights, column_weights;
 
   // The embedding (m, k) packed as rows and as columns of micro-tiles; by the route kUnfolded only.
   AlignedBuffer<T> embedding_rows, embedding_columns;
