@@ -28,23 +28,36 @@ struct FormKernel {
     // Where nothing is wanted, what is there anyway is fetched.
     const T* ahead = stretch.ahead == nullptr ? d : stretch.ahead;
     const std::size_t line = stretch.ahead == nullptr ? 0 : 64 / sizeof(T);
-    for (std::size_t h = 0; h < stretch.units; ++h) {
-      TENSIM_FETCH(ahead);
-      ahead += line;
+    // A unit ahead: what makes a stretch is two operations one after the other, which the sums would wait for.
+    Vector form[N];
+    const auto make = [&]() TENSIM_LAMBDA {
       const Vector x = V::splat(*l), y = V::splat(*r);
-      Vector form[N];
       unroll<N>([&](auto j) TENSIM_LAMBDA {
         form[j] = V::fma(x, V::load(right + j * kWidth), V::mul(y, V::load(left + j * kWidth)));
-      });
-      unroll<R>([&](auto i) TENSIM_LAMBDA {
-        const Vector weight = V::splat(d[i]);
-        unroll<N>([&](auto j) TENSIM_LAMBDA { sums[i][j] = V::fma(weight, form[j], sums[i][j]); });
       });
       l += step;
       r += step;
       left += kColumns;
       right += kColumns;
+    };
+    const auto share = [&](const Vector(&of)[N]) TENSIM_LAMBDA {
+      unroll<R>([&](auto i) TENSIM_LAMBDA {
+        const Vector weight = V::splat(d[i]);
+        unroll<N>([&](auto j) TENSIM_LAMBDA { sums[i][j] = V::fma(weight, of[j], sums[i][j]); });
+      });
       d += d_step;
+    };
+    if (stretch.units > 0) {
+      make();
+      for (std::size_t h = 1; h < stretch.units; ++h) {
+        TENSIM_FETCH(ahead);
+        ahead += line;
+        Vector ready[N];
+        unroll<N>([&](auto j) TENSIM_LAMBDA { ready[j] = form[j]; });
+        make();
+        share(ready);
+      }
+      share(form);
     }
     unroll<R>([&](auto i) TENSIM_LAMBDA {
       unroll<N>([&](auto j) TENSIM_LAMBDA {

@@ -167,7 +167,7 @@ struct MicroKernel {
         constexpr int row = decltype(i)::value, part = kParts * decltype(j)::value;
         const double* at = partial + row * kColumns + part * kLanes;
         if constexpr (kParts == 1) {
-          tile.at[i][j] = V::add(tile.at[i][j], V::load(at));
+          tile.at[i][j] = static_cast<Vector>(W::add(wide<row, part>(tile), W::load(at)));
         } else {
           tile.at[i][j] = V::narrow(W::add(wide<row, part>(tile), W::load(at)),
                                     W::add(wide<row, part + 1>(tile), W::load(at + kLanes)));
