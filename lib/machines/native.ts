@@ -73,7 +73,7 @@ function createNative(addon: Addon, instructionSet: string): NativeBackend {
   const machine = nativeMachine(addon, instructionSet);
   return {
     name: 'native',
-    grams: gramsOf(addon, run, machine, `${instructionSet}, sums ${SUMS}`),
+    grams: gramsOf(addon, run, machine, `${instructionSet}, sums v${SUMS}`),
     forward: forwardOf(addon, run),
     normals: {
       draw({ seed, stream, dimension }, first, count, control = {}) {
