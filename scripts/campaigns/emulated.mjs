@@ -96,7 +96,8 @@ function runSuites() {
   writeFileSync(start, `process.execPath = ${JSON.stringify(wrapper)};\nawait import(${JSON.stringify(vitest)});\n`);
   const suites = values.filter === undefined ? SUITES.map((suite) => `test/${suite}/`) : [values.filter];
   const limits = [`--testTimeout=${HOURS}`, `--hookTimeout=${HOURS}`, ...EXCLUDED];
-  run(process.execPath, [start, 'run', ...suites, '--project', 'all*', ...limits]);
+  // A test can take minutes: each is told when it is over, so that what is cut short has told what passed.
+  run(process.execPath, [start, 'run', ...suites, '--project', 'all*', '--reporter=verbose', ...limits]);
 }
 
 function emulated(command) {
