@@ -5,8 +5,8 @@ import { asWanted } from '../backend/tf32.js';
 import type { Work } from '../backend/work.js';
 import { TensimError } from '../errors.js';
 import { valueText } from '../words/quoting.js';
-import { loadCuda } from './cuda/backend.js';
-import { weighCuda } from './cuda/choice.js';
+import { loadAddon } from './addon.js';
+import { findLibrary } from './cuda/library.js';
 import type { Details, Loaded } from './loaded.js';
 import { loadNative } from './native.js';
 
@@ -39,8 +39,8 @@ interface Machine {
 /** In the order in which they are asked. */
 const MACHINES: readonly Machine[] = [
   { name: 'native', unasked: true, load: loadNative },
-  { name: 'cuda', unasked: false, load: loadCuda },
   // Much to compile, and for nothing where the addon does all.
+  { name: 'cuda', unasked: false, load: async () => (await import('./cuda/backend.js')).loadCuda() },
   { name: 'fallback', unasked: true, load: async () => (await import('./fallback.js')).loadFallback() },
 ];
 const NAMES = MACHINES.map(({ name }) => name);
@@ -95,6 +95,7 @@ export async function takeBackend<const Wanted extends Task>(
   const native = loadNative();
   if (work === undefined || !dependsOnWork(requested) || 'reason' in native || first.backend.name !== 'native')
     return first;
+  const { weighCuda } = await import('./cuda/choice.js');
   const verdict = await weighCuda(task, work, native.backend, signal);
   if (verdict === undefined) return first;
   if ('whyNot' in verdict)
@@ -108,7 +109,9 @@ export async function takeBackend<const Wanted extends Task>(
 /** Whether two runs may take different backends: none is asked for by name, here or by the environment, and there is one
  * that takes large work only. */
 export function dependsOnWork(requested: 'auto' | BackendName | undefined): boolean {
-  return requestOf(requested).byName === undefined && 'backend' in loadCuda();
+  if (requestOf(requested).byName !== undefined) return false;
+  const addon = loadAddon();
+  return 'path' in addon && 'library' in findLibrary(addon.path);
 }
 
 async function takeFirst<const Wanted extends Task>(

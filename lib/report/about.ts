@@ -12,7 +12,7 @@ import { version } from '../version.js';
 import { bytesText } from '../words/bytes.js';
 import { escapeMarkup } from '../words/markup.js';
 import { definitionTable } from './page.js';
-import { provenance } from './summary.js';
+import { provenance } from './provenance.js';
 
 /** What a page says of its own making, beside what the result says. */
 export interface About {

@@ -4,7 +4,7 @@ import { similarityText } from '../words/numbers.js';
 import { type Chart, lineMark, type TextItem, type Theme, textMark } from './chart.js';
 import { textWidth } from './chart_text.js';
 import { abbreviateAll } from './labels.js';
-import { sliceName } from './summary.js';
+import { sliceName } from './provenance.js';
 
 const ROW = 20;
 const LONGEST_LABEL = 22;

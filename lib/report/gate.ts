@@ -16,9 +16,9 @@ import {
   outcomeOf,
   type ReportFormat,
 } from './judgement.js';
+import { provenance, sliceName, sliceNoun } from './provenance.js';
 import { toleranceSentences } from './reliability.js';
 import { SCHEMAS } from './schemas.js';
-import { provenance, sliceName, sliceNoun } from './summary.js';
 import { bold, columns, footnote, type TextOptions } from './text.js';
 
 /** The two sides of a gate as reports name them. */

@@ -19,9 +19,10 @@ import { abbreviate, type ShortLabels, shortenLabels, stepName } from './labels.
 import { hasOrder } from './order.js';
 import { definitionTable, page } from './page.js';
 import type { PageData } from './page_data.js';
+import { behaviourRows, sliceName, sliceNoun } from './provenance.js';
 import { isUseless, toleranceSentences } from './reliability.js';
 import { clusteredSet, groupsSection, setSummary, treeFigure } from './set.js';
-import { behaviourRows, phasesOf, type Summary, sliceName, sliceNoun, summarize } from './summary.js';
+import { phasesOf, type Summary, summarize } from './summary.js';
 import { tableBehind } from './table_behind.js';
 
 /** Heatmaps per output come along up to this many cells in all. */

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { compareHtml } from '../../lib/report/html.js';
 import { compareJson, matrixJson } from '../../lib/report/json.js';
-import { compareText, crossText, matrixText } from '../../lib/report/text.js';
+import { crossText, matrixText } from '../../lib/report/matrix_text.js';
+import { compareText } from '../../lib/report/text.js';
 import { similarityMatrix } from '../../lib/similarity/matrix.js';
 import { similarity } from '../../lib/similarity/similarity.js';
 import { modelOf, randomBlock, randomLinear } from '../support/models.js';

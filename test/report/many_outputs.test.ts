@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { gateReport } from '../../lib/report/gate.js';
 import { compareHtml, matrixHtml } from '../../lib/report/html.js';
 import { compareJsonText } from '../../lib/report/json.js';
-import { compareText, matrixText } from '../../lib/report/text.js';
+import { matrixText } from '../../lib/report/matrix_text.js';
+import { compareText } from '../../lib/report/text.js';
 import { judge } from '../../lib/similarity/gate/gate.js';
 import { comparison, matrixOf, SLICES, symmetric } from './helpers.js';
 

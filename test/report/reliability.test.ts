@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { compareHtml, matrixHtml } from '../../lib/report/html.js';
+import { matrixText } from '../../lib/report/matrix_text.js';
 import { isUseless } from '../../lib/report/reliability.js';
-import { compareText, matrixText } from '../../lib/report/text.js';
+import { compareText } from '../../lib/report/text.js';
 import type { Sampling } from '../../lib/similarity/terms/types.js';
 import { comparison, matrixOf, symmetric } from './helpers.js';
 

@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { crossCsv } from '../../lib/report/csv.js';
 import { matrixHtml } from '../../lib/report/html.js';
 import { crossJsonText, measuresJsonText } from '../../lib/report/json.js';
+import { crossText, measuresText } from '../../lib/report/matrix_text.js';
 import { crossHtml, measuresHtml } from '../../lib/report/several.js';
 import { measureSentences, phasesOf } from '../../lib/report/summary.js';
 import { crossSvg, measuresSvg } from '../../lib/report/svg.js';
-import { crossText, measuresText } from '../../lib/report/text.js';
 import { compareMeasures } from '../../lib/similarity/series/measure_comparison.js';
 import { checkXml, crossOf, golden, matrixOf, NASTY, symmetric } from './helpers.js';
 

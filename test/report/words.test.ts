@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { abbreviate, abbreviateAll, labelStride, shortenLabels, stepName } from '../../lib/report/labels.js';
+import { matrixText } from '../../lib/report/matrix_text.js';
 import { summarize } from '../../lib/report/summary.js';
-import { compareText, matrixText } from '../../lib/report/text.js';
+import { compareText } from '../../lib/report/text.js';
 import { escapeMarkup } from '../../lib/words/markup.js';
 import { amountText, ratioText, similarityText } from '../../lib/words/numbers.js';
 import { oneLine } from '../../lib/words/quoting.js';

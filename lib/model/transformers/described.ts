@@ -1,4 +1,3 @@
-import { TensimError } from '../../errors.js';
 import { activationNamed } from '../../layers/activations.js';
 import {
   type Fail,
@@ -11,12 +10,9 @@ import {
 } from '../../layers/reader.js';
 import { quoted } from '../../words/names.js';
 import { valueText } from '../../words/quoting.js';
-import type { Tensors } from '../blueprint.js';
-import { networkOf } from './layouts/build.js';
 import type { AttentionNames, ExpertNames, Layout, MlpNames, Naming, Positional } from './layouts/layout.js';
 import { byGroup, inBlocks } from './layouts/packing.js';
-import type { BlockNetwork } from './network.js';
-import type { BlockSettings, NormKind, Source } from './settings.js';
+import type { NormKind, Source } from './settings.js';
 
 /** The `blocks` of a model.json: where the blocks of a transformer of any naming are. */
 export interface DescribedBlocks {
@@ -41,7 +37,7 @@ export const BLOCKS_FIELDS = {
 } as const;
 
 /** A name is that of a tensor, or of a module whose tensors are its `.weight` and `.bias`. */
-const NAMING: Naming = {
+export const NAMING: Naming = {
   weight: (name) => [`${name}.weight`, name],
   bias: biasesOf,
   gain: (name) => [`${name}.weight`, name],
@@ -256,33 +252,3 @@ type NormsOfLayout = Pick<
   | 'embeddingNorm'
   | 'finalNorm'
 >;
-
-/**
- * The blocks of a network that is described.
- * @throws TensimError `INVALID_FILE` for names that the network has not; as `networkOf`
- */
-export function describedNetwork(
-  { layout, named, settings: { name: file } }: DescribedBlocks,
-  tensors: Tensors,
-  settings: BlockSettings,
-): BlockNetwork {
-  const within = new Set([...tensors.keys()].flatMap((name) => layout.layer.exec(name)?.[2] ?? []));
-  if (within.size === 0)
-    throw new TensimError('INVALID_FILE', 'says what names in a layer begin with, and no tensor has such a name', {
-      file,
-      hint: `The checkpoint has ${quoted([...tensors.keys()])}`,
-    });
-  const missing = named.filter(({ name, outside }) => {
-    const own = name.replace('{E}', '0');
-    return ![...NAMING.weight(own), `${own}_blocks`].some((one) => (outside ? tensors.has(one) : within.has(one)));
-  });
-  if (missing.length > 0) {
-    const [{ field, outside }] = missing;
-    throw new TensimError(
-      'INVALID_FILE',
-      `names ${quoted(missing.map(({ name }) => name))} ("${field}"), which ${outside ? 'the checkpoint has not' : 'no layer has'}`,
-      { file, hint: `There are ${quoted([...(outside ? tensors.keys() : within)])}` },
-    );
-  }
-  return networkOf(layout, tensors, settings);
-}

@@ -1,4 +1,4 @@
-import { sampleFlops } from '../../similarity/plan/weigh.js';
+import { sampleFlops } from '../../similarity/plan/long_job.js';
 import { GROUPS } from '../../similarity/sampled/jackknife.js';
 import { FIRST_SAMPLES } from '../../similarity/sampled/sizes.js';
 import { plainly } from '../../similarity/terms/plain.js';

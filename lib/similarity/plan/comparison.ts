@@ -19,8 +19,9 @@ import { settingOf } from '../state/setting.js';
 import type { ResolvedSettings, Settings } from '../terms/options.js';
 import type { Measure, ResultInfo, RouteEstimate } from '../terms/types.js';
 import { chainShape, planRoute, type RouteJob } from './gram_route.js';
+import { longJob } from './long_job.js';
 import { chooseMethod, type ExactMethod, type MethodChoice } from './method.js';
-import { type Choice, choiceFor } from './weigh.js';
+import type { Choice } from './weigh.js';
 import { chainWork, sampleWork, vectorWork } from './work.js';
 
 /**
@@ -79,7 +80,7 @@ export type Extent = Pick<RouteJob, 'pairs' | 'memoryLimit'> & {
   readonly totalMemory?: number | undefined;
   /** Whether inner products are to be kept, as samples cannot be: what is exact is computed exactly then. */
   readonly keeps?: boolean | undefined;
-  /** Seconds of one thread that exact comparisons may take before `auto` weighs them. Default: as `choiceFor`. */
+  /** Seconds of one thread that exact comparisons may take before `auto` weighs them. Default: as `longJob`. */
   readonly patience?: number | undefined;
 };
 
@@ -160,7 +161,10 @@ async function planFunctions(
   const work = () => chainWork({ models, pairs: extent.pairs, ...settings }, route.chain, law);
   const resolved = await resolve(settings, measure, { grams }, work);
   const isOpen = method === 'auto' && settings.route === 'auto' && !degrees && extent.keeps !== true;
-  const choice = isOpen && route.chain === 'hidden' ? await choiceFor(members, law, resolved, extent) : null;
+  const long = isOpen && route.chain === 'hidden' ? await longJob(members, law, resolved, extent) : null;
+  // All of sampling comes with it, which most comparisons have no use for.
+  const choice =
+    long && (await (await import('./weigh.js')).choiceFor(long, members, law, resolved, extent.memoryLimit));
   if (choice?.sampled) {
     const instead = () => planFunctions(members, { ...settings, method: 'exact' }, measure, extent);
     const own = { ...settings, maxSamples: choice.maxSamples };

@@ -13,7 +13,7 @@ import type { SampledLaw } from '../sampled/sampled.js';
 import { FIRST_SAMPLES, hasPilot, PILOT_MODELS, PILOT_SAMPLES } from '../sampled/sizes.js';
 import type { Settings } from '../terms/options.js';
 import { type ChainShape, chainShape, routeCosts } from './gram_route.js';
-import { exactFlops, sampleFlops } from './weigh.js';
+import { exactFlops, sampleFlops } from './long_job.js';
 
 /** What is compared, as far as work depends on it. */
 interface Compared extends Pick<Settings, 'dtype' | 'threads'> {

@@ -7,7 +7,7 @@ import type { ActivationName } from '../../../lib/layers/activations.js';
 import { createModel, type LayerDefinition } from '../../../lib/model/create.js';
 import type { Model } from '../../../lib/model/model.js';
 import { loadModel } from '../../../lib/model/reading/load.js';
-import { provenance } from '../../../lib/report/summary.js';
+import { provenance } from '../../../lib/report/provenance.js';
 import { similarityMatrix } from '../../../lib/similarity/matrix.js';
 import { fitHead } from '../../../lib/similarity/sampled/fit.js';
 import { similarity } from '../../../lib/similarity/similarity.js';
