@@ -17,6 +17,12 @@ const REPORT_INTERVAL_MS = 60;
 /** Milliseconds on a clock that never goes back. */
 export type Clock = () => number;
 
+/** As `performance.now()`, whose first use has Node compile all that it measures programs with: 0.6 ms. */
+const monotonic: Clock = () => {
+  const [seconds, nanoseconds] = process.hrtime();
+  return 1e3 * seconds + nanoseconds / 1e6;
+};
+
 /**
  * Cuts long synchronous work into slices, so that timers, sockets and aborts are served in between:
  *
@@ -33,7 +39,7 @@ export class Pacer {
   #workLeft = WORK_PER_LOOK;
 
   /** @throws the signal's reason if it is aborted already. */
-  constructor(signal?: AbortSignal, now: Clock = () => performance.now()) {
+  constructor(signal?: AbortSignal, now: Clock = monotonic) {
     signal?.throwIfAborted();
     this.#signal = signal;
     this.#now = now;
@@ -77,7 +83,7 @@ export class Pacer {
  */
 export function throttle(
   report: (done: number, total: number) => void,
-  now: Clock = () => performance.now(),
+  now: Clock = monotonic,
   last = Number.NEGATIVE_INFINITY,
 ): (done: number, total: number) => void {
   let lastTime = last;

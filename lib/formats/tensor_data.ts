@@ -12,10 +12,9 @@ import { decodeIntegers, INTEGER_BYTES, type IntegerTensor, isIntegerFormat } fr
 import { sizeOf, type Tensor, type TensorData } from '../tensor/tensor.js';
 import { byteCount } from '../words/counts.js';
 import { decodedChunks } from './encoded.js';
-import type { TensorEntry } from './entry.js';
+import type { Deflated, TensorEntry } from './entry.js';
 import type { ReadOptions, SourceFile } from './source_file.js';
 import { StorageWalk, spanOf } from './strided.js';
-import { inflatedElements } from './zip/inflate.js';
 
 /** For whom the elements of a tensor are read. */
 export interface ElementOptions extends Omit<ReadOptions, 'tensor'> {
@@ -210,9 +209,20 @@ function piecesIn(
 ): AsyncGenerator<Uint8Array> {
   const { name, offset, deflated, encoded } = entry;
   const reading = { signal, passing, tensor: name };
-  if (deflated !== undefined) return inflatedElements(source, offset, deflated, reading);
+  if (deflated !== undefined) return unfolded(source, offset, deflated, reading);
   if (encoded !== undefined) return decodedChunks(source, entry, reading);
   return source.chunks(offset, length * width, reading);
+}
+
+/** Of a member of an archive; what unfolds it is only read for one. */
+async function* unfolded(
+  source: SourceFile,
+  offset: number,
+  deflated: Deflated,
+  reading: ReadOptions,
+): AsyncGenerator<Uint8Array> {
+  const { inflatedElements } = await import('./zip/inflate.js');
+  yield* inflatedElements(source, offset, deflated, reading);
 }
 
 /**

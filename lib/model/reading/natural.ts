@@ -5,8 +5,31 @@ let natural: Intl.Collator | undefined;
 
 /** Compares names as people order them: `step_9` before `step_10`. */
 export function compareNaturally(a: string, b: string): number {
+  return (byNumber(a, b) ?? collated(a, b)) || (a < b ? -1 : a > b ? 1 : 0);
+}
+
+function collated(a: string, b: string): number {
   natural ??= new Intl.Collator('en', { numeric: true });
-  return natural.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
+  return natural.compare(a, b);
+}
+
+/** What numbers and letters are to all collators. */
+const PLAIN = /^[ -~]*$/;
+/** Digits of a number that is told exactly. */
+const MOST_DIGITS = 15;
+
+/** As `collated` where names differ first in a number, or not at all: those of a series do. Undefined for others. */
+function byNumber(a: string, b: string): number | undefined {
+  if (!PLAIN.test(a) || !PLAIN.test(b)) return undefined;
+  const [parts, others] = [a, b].map((name) => name.split(/(\d+)/));
+  for (const [i, part] of parts.entries()) {
+    const other = others[i];
+    if (part === other) continue;
+    const isNumber = i % 2 === 1 && other !== undefined && Math.max(part.length, other.length) <= MOST_DIGITS;
+    if (!isNumber) return undefined;
+    if (Number(part) !== Number(other)) return Number(part) - Number(other);
+  }
+  return parts.length === others.length ? 0 : undefined;
 }
 
 /** Multiply-adds that take as long as comparing two names. */
