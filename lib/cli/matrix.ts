@@ -39,7 +39,6 @@ import {
   writeOutputs,
 } from './options.js';
 import { addServingOptions, type ServingFlags, whileServed } from './serving.js';
-import { shard } from './shard.js';
 import { stoppable, type Way } from './stopped.js';
 import { checkNoWorkers, matrixWithQueue } from './workers.js';
 
@@ -101,6 +100,7 @@ async function matrixShardOf(patterns: readonly string[], flags: ServedFlags, io
       hint: 'Leave --serve, --open and --queue away',
     });
   }
+  const { shard } = await import('./shard.js');
   await stoppable('pairs', flags.state, io, (way) => shard(patterns, flags, way, io));
 }
 

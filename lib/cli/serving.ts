@@ -1,7 +1,6 @@
-import { spawn } from 'node:child_process';
 import { type Command, InvalidArgumentError } from 'commander';
-import { type LiveFeed, LiveState } from '../live/feed.js';
-import { type LivePages, serveLive } from '../live/server.js';
+import type { LiveFeed, LiveState } from '../live/feed.js';
+import type { LivePages } from '../live/server.js';
 import { messageOf } from './exit.js';
 import { type Io, say } from './io.js';
 
@@ -25,10 +24,12 @@ export interface Served extends LivePages {
 
 /** Serves a live page and says where; opens it if that is wanted. */
 export async function serve(title: string, { port = 0, open }: ServingFlags, io: Io): Promise<Served> {
+  // Much to read, HTTP among it, and few are served.
+  const [{ LiveState }, { serveLive }] = await Promise.all([import('../live/feed.js'), import('../live/server.js')]);
   const feed = new LiveState(io.command);
   const pages = await serveLive(feed, title, port);
   say(io, `live page: ${pages.url}\n`);
-  if (open) openInBrowser(pages.url, io);
+  if (open) await openInBrowser(pages.url, io);
   return { ...pages, feed };
 }
 
@@ -37,7 +38,8 @@ const OPENERS: Partial<Record<NodeJS.Platform, readonly string[]>> = {
   win32: ['rundll32', 'url.dll,FileProtocolHandler'],
 };
 
-function openInBrowser(url: string, io: Io): void {
+async function openInBrowser(url: string, io: Io): Promise<void> {
+  const { spawn } = await import('node:child_process');
   const [program, ...args] = OPENERS[process.platform] ?? ['xdg-open'];
   const child = spawn(program, [...args, url], { stdio: 'ignore', detached: true });
   child.once('error', () => say(io, `note: no browser could be opened (${program} is not there)\n`));

@@ -6,7 +6,6 @@ import { formatAt } from '../../formats/content.js';
 import { isIndex } from '../../formats/endings.js';
 import { exists } from '../../formats/exists.js';
 import { isHubAddress } from '../../hub/address.js';
-import { expandHubAddress } from '../../hub/repository.js';
 import { refuseWebAddress } from '../../hub/web_address.js';
 import { PathPattern } from '../../words/path_pattern.js';
 import { compareNaturally, sorted } from './natural.js';
@@ -86,7 +85,7 @@ export async function candidatePaths(given: string, signal?: AbortSignal): Promi
  * @param inFolder the files of a folder that are taken
  */
 async function expand(given: string, signal?: AbortSignal, inFolder = checkpointsIn): Promise<string[]> {
-  if (isHubAddress(given)) return expandHubAddress(given, signal);
+  if (isHubAddress(given)) return (await import('../../hub/repository.js')).expandHubAddress(given, signal);
   await refuseWebAddress(given);
   if (await isFolder(given)) return inFolder(given, signal);
   if (await exists(given)) return [given];
