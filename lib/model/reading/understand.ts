@@ -112,8 +112,9 @@ async function understandLayers(checkpoint: StampedCheckpoint, source: ModelSour
     if (found !== undefined) return found;
   }
   if (beside !== undefined) return asDescribed(beside, checkpoint, ways);
-  const { isOrdinary } = await import('../families/ordinary/ordinary.js');
   for (const way of await ways.sorted()) {
+    if (!hasNumbered(way[0].tensors)) continue;
+    const { isOrdinary } = await import('../families/ordinary/ordinary.js');
     if (!isOrdinary(way[0].tensors) || settings.block() !== undefined) continue;
     return asTransformer(checkpoint, source, way);
   }
@@ -124,6 +125,9 @@ async function understandLayers(checkpoint: StampedCheckpoint, source: ModelSour
   const [{ tensors, prefix }] = await ways.last();
   throw unrecognised(tensors, path, prefix, settings);
 }
+
+/** Whether there are modules by number, as in the layers of every transformer: all that is known of these is much to read. */
+const hasNumbered = (tensors: Tensors): boolean => [...tensors.keys()].some((name) => /\.\d+\./.test(name));
 
 /** As the graph in the file says, which names all that it needs. */
 async function asInGraph(
