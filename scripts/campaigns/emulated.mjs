@@ -29,9 +29,10 @@ const MACHINES = {
     packages: 'wine64',
   },
 };
-/** Suites about numbers. Those of the CUDA backend start programs of the host, and those of memory measure the emulator. */
+/** Suites about numbers. Those of the CUDA backend start programs of the host, and those of memory, times and rates measure the emulator. */
 const SUITES = 'backend gaussian contraction evaluation layers tensor similarity adapters verify blocks'.split(' ');
-const EXCLUDED = ['cuda*', 'memory_{bound,resident}'].map((name) => `--exclude=**/${name}.test.ts`);
+const MEASURING = ['memory_{bound,resident}', 'contraction/planning', 'blocks/plan'];
+const EXCLUDED = ['cuda*', ...MEASURING].map((name) => `--exclude=**/${name}.test.ts`);
 const HOURS = 3_600_000;
 
 const { values } = parseArgs({
