@@ -290,7 +290,8 @@ describe('running work', () => {
     expect(contractionPath('hi,ki,hj,kj->', shapes, options).slices.some(({ size, chunk }) => size % chunk > 0)).toBe(
       true,
     );
-    expect(reports).toEqual([37 * 41 * (9 + 8 + 1)]);
+    // Where it takes longer than a moment, there are others before the last.
+    expect(reports.at(-1)).toBe(37 * 41 * (9 + 8 + 1));
   });
 
   it('stops with the reason of the abort', async () => {
