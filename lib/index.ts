@@ -247,7 +247,14 @@ export type {
 } from './similarity/terms/types.js';
 export type { FloatFormat } from './tensor/convert.js';
 export type { IntegerTensor } from './tensor/integers.js';
-export { type DType, type ScaledTensor, type Tensor, type TensorData, tensor } from './tensor/tensor.js';
+export {
+  type DType,
+  type Precision,
+  type ScaledTensor,
+  type Tensor,
+  type TensorData,
+  tensor,
+} from './tensor/tensor.js';
 export { verifyMerge } from './verify/merge.js';
 export type { VerifyOptions } from './verify/options.js';
 export type {
