@@ -3,6 +3,14 @@ import type { Pacer } from '../../cooperate.js';
 /** Numbers of a row that are worked on at a time: those of some dozens of rows stay in a second-level cache. */
 const PART = 512;
 
+/** Numbers `from` … `to` − 1 of rows of `dimension` numbers; `width` is n, the rows of the basis. */
+interface Part {
+  readonly dimension: number;
+  readonly width: number;
+  readonly from: number;
+  readonly to: number;
+}
+
 /**
  * sums[s·n + k] += Σ_i points[s, i] · basis[k, i] for rows of `dimension` numbers, n those of the basis. Every sum is
  * added up from the first i to the last, one rounded product after the other, as a plain loop does: four points meet
@@ -18,13 +26,13 @@ export async function addProducts(
   const count = points.length / dimension;
   const width = basis.length / dimension;
   for (let from = 0; from < dimension; from += PART) {
-    const to = Math.min(from + PART, dimension);
+    const part = { dimension, width, from, to: Math.min(from + PART, dimension) };
     for (let s = 0; s < count; s += 4) {
       for (let k = 0; k < width; k += 4) {
-        if (s + 4 <= count && k + 4 <= width) addTileOfProducts(sums, points, basis, dimension, width, s, k, from, to);
-        else addEdgeOfProducts(sums, points, basis, dimension, width, s, k, from, to);
+        if (s + 4 <= count && k + 4 <= width) addTileOfProducts(sums, points, basis, part, s, k);
+        else addEdgeOfProducts(sums, points, basis, part, s, k);
       }
-      if (pacer.due(4 * width * (to - from))) await pacer.pause();
+      if (pacer.due(4 * width * (part.to - from))) await pacer.pause();
     }
   }
 }
@@ -33,12 +41,9 @@ function addTileOfProducts(
   sums: Float64Array,
   points: Float64Array,
   basis: Float64Array,
-  dimension: number,
-  width: number,
+  { dimension, width, from, to }: Part,
   s: number,
   k: number,
-  from: number,
-  to: number,
 ): void {
   const [p0, b0] = [s * dimension, k * dimension];
   const [p1, p2, p3] = [p0 + dimension, p0 + 2 * dimension, p0 + 3 * dimension];
@@ -109,12 +114,9 @@ function addEdgeOfProducts(
   sums: Float64Array,
   points: Float64Array,
   basis: Float64Array,
-  dimension: number,
-  width: number,
+  { dimension, width, from, to }: Part,
   s: number,
   k: number,
-  from: number,
-  to: number,
 ): void {
   const [rows, columns] = [Math.min(s + 4, points.length / dimension), Math.min(k + 4, width)];
   for (let r = s; r < rows; r++) {
@@ -140,14 +142,13 @@ export async function addCombinations(
   const count = points.length / dimension;
   const width = combined.length / dimension;
   for (let from = 0; from < dimension; from += PART) {
-    const to = Math.min(from + PART, dimension);
+    const part = { dimension, width, from, to: Math.min(from + PART, dimension) };
     for (let s = 0; s < count; s += 4) {
       for (let k = 0; k < width; k += 2) {
-        if (s + 4 <= count && k + 2 <= width)
-          addTwoCombinations(combined, factors, points, dimension, width, s, k, from, to);
-        else addEdgeOfCombinations(combined, factors, points, dimension, width, s, k, from, to);
+        if (s + 4 <= count && k + 2 <= width) addTwoCombinations(combined, factors, points, part, s, k);
+        else addEdgeOfCombinations(combined, factors, points, part, s, k);
       }
-      if (pacer.due(4 * width * (to - from))) await pacer.pause();
+      if (pacer.due(4 * width * (part.to - from))) await pacer.pause();
     }
   }
 }
@@ -156,12 +157,9 @@ function addTwoCombinations(
   combined: Float64Array,
   factors: Float64Array,
   points: Float64Array,
-  dimension: number,
-  width: number,
+  { dimension, width, from, to }: Part,
   s: number,
   k: number,
-  from: number,
-  to: number,
 ): void {
   const [p0, q0] = [s * dimension, k * dimension];
   const [p1, p2, p3] = [p0 + dimension, p0 + 2 * dimension, p0 + 3 * dimension];
@@ -184,12 +182,9 @@ function addEdgeOfCombinations(
   combined: Float64Array,
   factors: Float64Array,
   points: Float64Array,
-  dimension: number,
-  width: number,
+  { dimension, width, from, to }: Part,
   s: number,
   k: number,
-  from: number,
-  to: number,
 ): void {
   const [rows, columns] = [Math.min(s + 4, points.length / dimension), Math.min(k + 2, width)];
   for (let c = k; c < columns; c++) {
