@@ -11,18 +11,18 @@ import type { GramSettings } from '../gram/control.js';
 import { chainSources, outputNames, type Sources, weightSources } from '../gram/sources.js';
 import { digestOfName } from '../law/input_digest.js';
 import { type NamedLaw, whiten } from '../law/law.js';
-import { isOnehot, type LawOfInputs } from '../law/onehot.js';
+import type { LawOfInputs } from '../law/onehot.js';
 import type { Member } from '../members/members.js';
 import type { SampledGram, SampledLaw } from '../sampled/sampled.js';
 import type { SampleSettings } from '../sampled/settings.js';
 import { settingOf } from '../state/setting.js';
 import type { ResolvedSettings, Settings } from '../terms/options.js';
 import type { Measure, ResultInfo, RouteEstimate } from '../terms/types.js';
-import { chainShape, planRoute, type RouteJob } from './gram_route.js';
+import { planRoute, type RouteJob } from './gram_route.js';
 import { longJob } from './long_job.js';
 import { chooseMethod, type ExactMethod, type MethodChoice } from './method.js';
 import type { Choice } from './weigh.js';
-import { chainWork, sampleWork, vectorWork } from './work.js';
+import { chainWork, sampleWork, shapeUnder, vectorWork } from './work.js';
 
 /**
  * A comparison ready to be computed: everything checked; nothing multiplied yet but by the forward pass of
@@ -220,10 +220,7 @@ async function planGram(
       hint: `It knows ${[...routes.keys()].join(' and ')}`,
     });
   }
-  const [columns, hasMean] = isOnehot(law)
-    ? [law.onehot, true]
-    : [law.factor?.columns ?? models[0].inputShape[1], law.mean !== undefined];
-  const chains = models.map(({ layers }) => chainShape(layers, columns, hasMean));
+  const chains = models.map((model) => shapeUnder(model, law));
   const machine = await backend.grams.machine(dtype, threads);
   const { total, free } = machine.memory ?? { total: totalMemory, free: freeMemory };
   const planned = (memory: number) => planRoute({ chains, dtype, memory, ...extent }, { ...machine, routes, once });

@@ -44,10 +44,14 @@ export async function longJob(
 ): Promise<LongJob | null> {
   const models = [...new Set(members)].map(({ outline }) => outline);
   if (models.length < 2) return null;
-  const columns = 'onehot' in law ? law.onehot : (law.factor?.columns ?? models[0].inputShape[1]);
-  const job: WeighedJob = { models, pairs, columns };
+  const job: WeighedJob = { models, pairs, columns: columnsOf(models, law) };
   const { flopsPerSecond } = await backend.grams.machine(dtype, threads);
   return exactFlops(job) <= patience * flopsPerSecond ? null : { job, flopsPerSecond };
+}
+
+/** k, the size of the whitened input. */
+export function columnsOf([first]: readonly Pick<Outline, 'inputShape'>[], law: LawOfInputs): number {
+  return 'onehot' in law ? law.onehot : (law.factor?.columns ?? first.inputShape[1]);
 }
 
 /** Operations of the exact comparison of blocks of units (MATH.md sections 10 and 11). */

@@ -13,7 +13,7 @@ import type { SampledLaw } from '../sampled/sampled.js';
 import { FIRST_SAMPLES, hasPilot, PILOT_MODELS, PILOT_SAMPLES } from '../sampled/sizes.js';
 import type { Settings } from '../terms/options.js';
 import { type ChainShape, chainShape, routeCosts } from './gram_route.js';
-import { exactFlops, sampleFlops } from './long_job.js';
+import { columnsOf, exactFlops, sampleFlops } from './long_job.js';
 
 /** What is compared, as far as work depends on it. */
 interface Compared extends Pick<Settings, 'dtype' | 'threads'> {
@@ -97,11 +97,6 @@ function extentOf({ models, dtype, threads }: Compared): Pick<Work, 'dtype' | 'b
 /** The shape of a chain of at most one bilinear block under a law. */
 export const shapeUnder = (model: Outline, law: LawOfInputs): ChainShape =>
   chainShape(model.layers, columnsOf([model], law), isOnehot(law) || law.mean !== undefined);
-
-/** k, the size of the whitened input. */
-function columnsOf([first]: readonly Outline[], law: LawOfInputs): number {
-  return isOnehot(law) ? law.onehot : (law.factor?.columns ?? first.inputShape[1]);
-}
 
 /**
  * A pair of networks like this by the closure or, which takes about as much, the tensor (MATH.md sections 6 and 7):
